@@ -1,0 +1,41 @@
+# Every target builds its own environment first; python3 and make are all a machine needs.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
+
+.PHONY: help run test lint lock clean
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: .venv/run.stamp  ## the platform on this machine, with a demo headset in noise
+	$(BIN)/anc up --demo
+
+test: .venv/dev.stamp  ## every test
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp  ## style, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
+	$(COMPILE) --all-extras -o requirements/dev.txt
+	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
+	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/run.txt
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+
+# A stamp is older than its lock file when the environment is stale.
+.venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
+	$(INSTALL) -r requirements/$*.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:  ## forget the environment and everything built
+	rm -rf .venv build cdk.out
