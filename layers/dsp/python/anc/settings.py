@@ -1,0 +1,78 @@
+"""Every setting of the platform, typed, in one place. `.env.example` lists them for people."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class BadSetting(ValueError):
+    """A setting has a value that cannot be meant; the message names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, rename="upper"):
+    """Settings, read from environment variables of the same names in capitals.
+
+    Attributes
+    ----------
+    anc_filter_taps : int
+        Taps of a live session's filter when the client does not ask for another length.
+    anc_sample_rate : int
+        Rate in Hz of a live session when the client does not state one.
+    anc_block_size : int
+        Samples per channel in a block that the platform's own clients send.
+    anc_session_hours : float
+        How long a live session is kept after its last block.
+    ml_model_path : str
+        Classifier to load; empty for the one that ships.
+    ml_confidence_threshold : float
+        Below this a snapshot's noise is given a second opinion by the `classifier` function.
+    emergency_detection_enabled : bool
+        Whether sirens and alarms open the headset.
+    emergency_confidence_threshold : float
+        Score from which a live block or snapshot counts as an emergency.
+    emergency_hold_s : float
+        Seconds of transparency after the last detection.
+    aws_region : str
+        Region of the AWS clients.
+    token_issuer, token_audience : str
+        What a bearer token must carry as `iss` and `aud`.
+    token_jwks_url : str
+        Where the issuer publishes its keys; empty in the single-machine edition, which has its own.
+    """
+
+    anc_filter_taps: Annotated[int, Meta(ge=16, le=4096)] = 512
+    anc_sample_rate: Annotated[int, Meta(ge=8_000, le=192_000)] = 48_000
+    anc_block_size: Annotated[int, Meta(ge=1, le=6_000)] = 1024
+    anc_session_hours: Annotated[float, Meta(gt=0, le=48)] = 3.0
+    ml_model_path: str = ""
+    ml_confidence_threshold: Probability = 0.7
+    emergency_detection_enabled: bool = True
+    emergency_confidence_threshold: Probability = 0.85
+    emergency_hold_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    aws_region: str = "eu-central-1"
+    token_issuer: str = "anc-local"
+    token_audience: str = "anc"
+    token_jwks_url: str = ""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings of an environment; names that are absent or empty keep their defaults.
+
+        Raises
+        ------
+        BadSetting
+            Naming the variable, its value's fault and what is allowed.
+        """
+        names = [field.encode_name for field in msgspec.structs.fields(cls)]
+        given = {name: environ[name] for name in names if environ.get(name)}
+        for name, text in given.items():
+            try:
+                msgspec.convert({name: text}, cls, strict=False)
+            except msgspec.ValidationError as fault:
+                reason = str(fault).partition(" - at ")[0]
+                raise BadSetting(f"{name}={text}: {reason[0].lower()}{reason[1:]}") from fault
+        return msgspec.convert(given, cls, strict=False)

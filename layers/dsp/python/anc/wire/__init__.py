@@ -1,0 +1,1 @@
+"""Message formats between clients, headsets and the platform: parse, validate, encode."""

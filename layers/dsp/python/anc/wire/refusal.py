@@ -1,0 +1,49 @@
+"""One way to say no: a code for machines, and a sentence that names the field, the fault and the limit."""
+
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A request that the platform will not do. Nothing stored has changed.
+
+    Attributes
+    ----------
+    code : str
+        Stable, for programs: `bad_field`, `too_large`, `stale_seq`, `unknown_session`, ...
+    message : str
+        For people.
+    seq : int or None
+        The block that was refused, when the refusal is about one.
+    """
+
+    def __init__(self, code: str, message: str, seq: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.seq = seq
+
+
+def refuse(code: str, message: str, seq: int | None = None) -> NoReturn:
+    """Raise Refused; an expression, so that it can stand behind `or`."""
+    raise Refused(code, message, seq)
+
+
+def parse_json(text: str | bytes, kind: Any) -> Any:
+    """Decode JSON into the given msgspec type, or refuse with the field's name and its limit."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as fault:
+        raise Refused("bad_field", _sentence(str(fault))) from fault
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise Refused("bad_json", f"not a JSON document: {fault}") from fault
+
+
+def _sentence(fault: str) -> str:
+    what, _, where = fault.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    what = f"{what[0].lower()}{what[1:]}"
+    return f"{path}: {what}" if path else what

@@ -1,0 +1,113 @@
+"""The named shadow `anc` of a headset: what the cloud desires and what the headset reports."""
+
+import base64
+import hashlib
+from typing import Annotated, Literal, Self
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from anc.wire.refusal import Refused, parse_json, refuse
+
+SHADOW = "anc"
+DOCUMENT_LIMIT = 8 * 1024
+Mode = Literal["cancel", "transparency", "bypass"]
+Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
+MAX_TAPS = 1024
+
+
+class FilterDocument(msgspec.Struct, frozen=True):
+    """A control filter on its way: float16 little-endian, tap 0 first, base64.
+
+    Attributes
+    ----------
+    id : str
+        The first 16 hexadecimal digits of `sha256`.
+    seq : int
+        The snapshot that it was computed from.
+    rate : int
+        Hz, at which the filter runs.
+    sha256 : str
+        Of the float16 bytes; a headset plays nothing whose hash it has not checked.
+    """
+
+    id: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    seq: Annotated[int, Meta(ge=0, lt=2**32)]
+    rate: Annotated[int, Meta(ge=8_000, le=96_000)]
+    taps: Annotated[int, Meta(ge=1, le=MAX_TAPS)]
+    dtype: Literal["f16"]
+    data: Annotated[str, Meta(max_length=4 * MAX_TAPS)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+    @classmethod
+    def of(cls, data: bytes, seq: int, rate: int) -> Self:
+        """Wrap float16 taps."""
+        digest = hashlib.sha256(data).hexdigest()
+        return cls(digest[:16], seq, rate, len(data) // 2, "f16", base64.b64encode(data).decode(), digest)
+
+    def decode(self) -> np.ndarray:
+        """Return the (taps,) float32 filter. Raises Refused when length, hash or a value is wrong."""
+        try:
+            data = base64.b64decode(self.data, validate=True)
+        except ValueError as fault:
+            raise Refused("bad_field", "filter.data: not base64") from fault
+        if len(data) != 2 * self.taps:
+            refuse("bad_field", f"filter.data: {len(data)} bytes, {2 * self.taps} make {self.taps} taps")
+        if hashlib.sha256(data).hexdigest() != self.sha256 or self.sha256[:16] != self.id:
+            refuse("bad_hash", "filter.sha256: does not match the data; the filter was damaged on its way")
+        w = np.frombuffer(data, "<f2").astype(np.float32)
+        if not np.isfinite(w).all():
+            refuse("bad_field", "filter.data: holds a value that is not finite")
+        return w
+
+
+class Noise(msgspec.Struct, frozen=True):
+    """What the cloud heard."""
+
+    label: str
+    confidence: float
+
+
+class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the cloud wants of the headset. A field that is absent from a delta has not changed."""
+
+    mode: Mode | None = None
+    intensity: Intensity | None = None
+    filter: FilterDocument | None = None
+    reason: Annotated[str, Meta(max_length=200)] | None = None
+    noise: Noise | None = None
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """What the headset says it does. `attenuation_db` is measured at its error microphone."""
+
+    mode: Mode
+    intensity: Intensity
+    filter: str
+    seq: int
+    attenuation_db: float | None = None
+    reverted: int = 0
+    refused: str = ""
+
+
+def float16(w: np.ndarray) -> bytes:
+    """Return the filter's bytes as they travel.
+
+    Raises
+    ------
+    Refused
+        When a tap is beyond the range of float16 (65,504) or not finite.
+    """
+    with np.errstate(over="ignore"):
+        half = np.asarray(w).astype("<f2")
+    if not np.isfinite(half).all():
+        refuse("bad_field", "filter: a tap does not fit into float16")
+    return half.tobytes()
+
+
+def parse_desired(text: str | bytes) -> Desired:
+    """Read the desired part of a shadow document or delta. Raises Refused."""
+    if len(text) > DOCUMENT_LIMIT:
+        refuse("too_large", f"shadow: {len(text):,} bytes, at most {DOCUMENT_LIMIT:,}")
+    return parse_json(text, Desired)
