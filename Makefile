@@ -23,7 +23,7 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/lint-imports
 
 lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
-	$(COMPILE) --all-extras -o requirements/dev.txt
+	$(COMPILE) --extra local --extra infra --extra dev -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
 	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/run.txt
 

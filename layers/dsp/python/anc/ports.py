@@ -3,7 +3,9 @@
 `anc.aws` keeps these promises on AWS, `local` on one machine; one contract suite holds both to them.
 """
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -38,7 +40,7 @@ class Table(Protocol[R]):
         """Remove the record; removing what is absent is fine."""
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
-        """Return up to `limit` records of the group in the order of their keys, from the first key > `after`."""
+        """Return up to `limit` records of the group, by key, from the first key > `after` on."""
 
 
 class Queue(Protocol):
@@ -106,6 +108,37 @@ class SigningKeys(Protocol):
         """Return the public key that the token's `kid` names. Raises LookupError when there is none."""
 
 
+class Warm:
+    """The sessions that this instance committed last, so that the next block need not read its session.
+
+    Only a shortcut: the conditional write still protects a session that another instance went on with.
+    """
+
+    SESSIONS = 256
+
+    def __init__(self) -> None:
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, session: str) -> Stream | None:
+        """Return the session as this instance last wrote it."""
+        with self._lock:
+            return self._streams.get(session)
+
+    def keep(self, stream: Stream) -> None:
+        """Remember a session just written, and forget the one not written for longest."""
+        with self._lock:
+            self._streams[stream.key] = stream
+            self._streams.move_to_end(stream.key)
+            if len(self._streams) > self.SESSIONS:
+                self._streams.popitem(last=False)
+
+    def forget(self, session: str) -> None:
+        """Drop what is remembered of a session."""
+        with self._lock:
+            self._streams.pop(session, None)
+
+
 @dataclass(frozen=True)
 class World:
     """Everything outside the services, handed to each of them."""
@@ -123,4 +156,5 @@ class World:
     objects: Objects
     keys: SigningKeys
     count: Callable[[str], None]
-    clock: Callable[[], float] = field(default=time.time)
+    clock: Callable[[], float] = time.time
+    warm: Warm = field(default_factory=Warm)

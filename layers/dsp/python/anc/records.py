@@ -54,6 +54,7 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     hearing: bytes = b""
     answer: bytes = b""
     emergency_until: float = 0.0
+    blocks: int = 0
     samples: int = 0
     gaps: int = 0
     energy_before: float = 0.0
@@ -111,4 +112,3 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     confidence: float = 0.0
     reason: str = ""
     emergency_until: float = 0.0
-    refused: int = 0

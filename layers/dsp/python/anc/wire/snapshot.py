@@ -25,7 +25,7 @@ import numpy as np
 
 from anc.wire.refusal import refuse
 
-HEADER = struct.Struct("<4sBBHIIII8sf")
+HEADER = struct.Struct("<4sBBHIII8sf")
 MAGIC = b"ANC1"
 VERSION = 1
 PCM, STATISTICS = 1, 2

@@ -1,0 +1,88 @@
+"""Live sessions: opened, listed, changed, summed up and ended. Their blocks are `streaming`'s business."""
+
+import math
+import secrets
+from collections.abc import Sequence
+
+from anc.ports import Conflict, World
+from anc.records import Stream
+from anc.services.identity import Caller
+from anc.wire.refusal import refuse
+from anc.wire.websocket import Set, Start, Summary
+
+DEFAULT_HORIZON = 1
+SESSIONS_PER_USER = 100
+ATTEMPTS = 3
+
+
+def open_session(request: Start, caller: Caller, world: World) -> Stream:
+    """Create a session with what the client asked for and the platform's settings for the rest."""
+    settings = world.settings
+    channels = request.channels or (1 if request.mode == "predict" else 2)
+    taps = request.taps or settings.anc_filter_taps
+    if request.mode == "cancel" and channels != 2:
+        refuse("bad_field", f"channels: {channels}, `cancel` needs 2 (reference, primary)")
+    if request.mode == "predict" and channels != 1:
+        refuse("bad_field", f"channels: {channels}, `predict` works on 1")
+    if len(world.streams.list(caller.user, limit=SESSIONS_PER_USER)) >= SESSIONS_PER_USER:
+        refuse("too_many", f"sessions: {SESSIONS_PER_USER} are open, which is the most; stop one first")
+    now = world.clock()
+    return world.streams.put(
+        Stream(
+            key=secrets.token_urlsafe(18),
+            group=caller.user,
+            expires=now + settings.anc_session_hours * 3600,
+            mode=request.mode,
+            algorithm=request.algorithm,
+            rate=request.rate or settings.anc_sample_rate,
+            channels=channels,
+            taps=taps,
+            mu=request.mu,
+            horizon=request.horizon or DEFAULT_HORIZON if request.mode == "predict" else 0,
+            created=now,
+        )
+    )
+
+
+def find(session: str, caller: Caller, world: World) -> Stream:
+    """Return a session of the caller. To others it does not exist."""
+    stream = world.streams.get(session)
+    if stream is None or stream.group != caller.user:
+        refuse("unknown_session", "session: there is none of this name; it may have expired")
+    return stream
+
+
+def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") -> Sequence[Stream]:
+    """Return the caller's sessions by id."""
+    return world.streams.list(caller.user, limit, after)
+
+
+def change(request: Set, caller: Caller, world: World) -> Stream:
+    """Switch a session on or off, or set its intensity; what is not named stays."""
+    for _ in range(ATTEMPTS):
+        stream = find(request.session, caller, world)
+        try:
+            return world.streams.put(
+                stream.but(
+                    enabled=stream.enabled if request.enabled is None else request.enabled,
+                    intensity=stream.intensity if request.intensity is None else request.intensity,
+                )
+            )
+        except Conflict:
+            continue  # a block was committed in between
+    refuse("in_flight", "session: its blocks keep coming in between; try again")
+
+
+def end(session: str, caller: Caller, world: World) -> Summary:
+    """Forget a session and say how it went."""
+    stream = find(session, caller, world)
+    world.streams.delete(stream.key)
+    world.warm.forget(stream.key)
+    return summary(stream)
+
+
+def summary(stream: Stream) -> Summary:
+    """Sum up a session so far."""
+    before, after = stream.energy_before, stream.energy_after
+    attenuation = 10 * math.log10(before / after) if before > 0 and after > 0 else None
+    return Summary(stream.blocks, stream.samples / stream.rate, stream.gaps, attenuation)
