@@ -1,0 +1,37 @@
+"""Adaptive filters, control-filter design and levels, in numpy alone.
+
+Signals, here and everywhere: x reference microphone; d noise at the error microphone without control; s secondary
+path from driver to error microphone, S its model; y = w * x controller output; e = d - s * y residual. w[0]
+multiplies the newest sample.
+"""
+
+from anc.dsp.design import ControlFilter, design_control_filter, recover_primary
+from anc.dsp.fdaf import FDAF
+from anc.dsp.fxnlms import FxNLMS
+from anc.dsp.levels import (
+    a_weighted_attenuation_db,
+    a_weighting_db,
+    attenuation_db,
+    level_dbfs,
+    octave_attenuation_db,
+)
+from anc.dsp.nlms import NLMS
+from anc.dsp.reference import fxnlms_reference, nlms_reference
+from anc.dsp.statistics import Statistics
+
+__all__ = [
+    "FDAF",
+    "NLMS",
+    "ControlFilter",
+    "FxNLMS",
+    "Statistics",
+    "a_weighted_attenuation_db",
+    "a_weighting_db",
+    "attenuation_db",
+    "design_control_filter",
+    "fxnlms_reference",
+    "level_dbfs",
+    "nlms_reference",
+    "octave_attenuation_db",
+    "recover_primary",
+]

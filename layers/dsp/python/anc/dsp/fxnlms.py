@@ -1,0 +1,144 @@
+"""Filtered-x normalised LMS, block-exact.
+
+The driver signal reaches the error microphone through the secondary path s, so e[n] depends on the outputs, and
+thereby on the weights, of the samples before. Over a block that is still one triangular system. With X the rows
+x_n, V those of the filtered reference v = S * x, C = strict_lower(X V^T), D = diag(mu_n) and T the lower Toeplitz
+matrix of s::
+
+    (I + T C D) e = d - T X w - (what y before the block still sends through s)
+
+after which y = X w + C D e and w <- w + V^T D e.
+"""
+
+from typing import Self
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, DTypeLike
+
+from anc.dsp import checks
+from anc.dsp.checks import Signal
+from anc.dsp.nlms import CHUNK, LONGEST_FILTER, SMALLEST_EPS
+from anc.dsp.state import pack, unpack
+
+KIND = "fxnlms"
+
+
+class FxNLMS:
+    """Filtered-x NLMS over a stream of blocks, with the acoustic path simulated: e = d - s * y.
+
+    Parameters
+    ----------
+    taps : int
+        Filter length; w[0] multiplies the newest sample.
+    mu : float, 0 <= mu <= 2
+        Step size; a secondary path with delay asks for a small one.
+    secondary : (m,) array_like
+        Model S of the path from driver to error microphone, an impulse response.
+    eps : float > 0
+        Regularisation, in the units of v_n . v_n: power of the filtered reference times taps.
+    dtype : float32 or float64
+        Of weights, history, outputs and arithmetic.
+    path : (p,) array_like, optional
+        The path s itself where it differs from its model: what a wrong model costs.
+
+    Attributes
+    ----------
+    w : (taps,) ndarray
+        Weights.
+    mu : float
+        May be changed between blocks.
+
+    References
+    ----------
+    Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2; `fxnlms_reference` is the same, sample by sample.
+    """
+
+    def __init__(
+        self,
+        taps: int,
+        mu: float = 0.1,
+        *,
+        secondary: ArrayLike,
+        eps: float = 1e-6,
+        dtype: DTypeLike = np.float32,
+        path: ArrayLike | None = None,
+    ) -> None:
+        self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
+        self.mu = checks.number("mu", mu, 0.0, 2.0)
+        self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
+        self.dtype = checks.precision(dtype)
+        self.secondary = checks.signal("secondary", secondary, self.dtype)
+        self.path = self.secondary if path is None else checks.signal("path", path, self.dtype)
+        self.w: Signal = np.zeros(self.taps, self.dtype)
+        self.clear_history()
+
+    def clear_history(self) -> None:
+        """Forget past samples and keep the weights: what a gap in the stream asks for."""
+        self._past_x = np.zeros(max(self.taps, self.secondary.size) - 1, self.dtype)
+        self._past_v = np.zeros(self.taps - 1, self.dtype)
+        self._past_y = np.zeros(self.path.size - 1, self.dtype)
+
+    def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
+        """Filter, let the output pass the secondary path, and adapt, over one block of any length.
+
+        Parameters
+        ----------
+        x, d : (n,) array_like, n >= 1
+            Reference, and noise at the error microphone without control; every sample finite.
+
+        Returns
+        -------
+        y, e : (n,) ndarray of `dtype`
+            Driver signal and residual e = d - s * y at the error microphone.
+
+        Raises
+        ------
+        ValueError
+            If a block is empty, of the wrong shape, or not finite; the filter is then as it was.
+        """
+        x, d = checks.pair(x, d, self.dtype)
+        xs = np.concatenate([self._past_x, x])
+        filtered = np.convolve(xs[xs.size - x.size - self.secondary.size + 1 :], self.secondary, "valid")
+        vs = np.concatenate([self._past_v, filtered])
+        ys = np.concatenate([self._past_y, np.zeros_like(x)])
+        e = np.empty_like(d)
+        step = CHUNK[self.dtype.itemsize]
+        for at in range(0, d.size, step):
+            now = slice(at, min(at + step, d.size))
+            X = sliding_window_view(
+                xs[xs.size - x.size - self.taps + 1 :][at : now.stop + self.taps - 1], self.taps
+            )
+            V = sliding_window_view(vs[at : now.stop + self.taps - 1], self.taps)
+            mu_n = self.mu / (self.eps + np.einsum("nk,nk->n", V, V))
+            CD = np.tril(X @ V.T, -1) * mu_n
+            T = lower_toeplitz(self.path, len(X))
+            y0 = X @ self.w[::-1]
+            ys[self._past_y.size :][now] = y0
+            heard = np.convolve(ys[at : now.stop + self.path.size - 1], self.path, "valid")
+            e[now] = np.linalg.solve(np.eye(len(X), dtype=self.dtype) + T @ CD, d[now] - heard)
+            ys[self._past_y.size :][now] = y0 + CD @ e[now]
+            self.w = self.w + ((mu_n * e[now]) @ V)[::-1]
+        self._past_x, self._past_v, self._past_y = xs[x.size :], vs[x.size :], ys[x.size :]
+        return ys[ys.size - x.size :], e
+
+    def state(self) -> bytes:
+        """Everything the filter knows, the secondary path included: `from_state` continues bit for bit."""
+        own_path = self.path is not self.secondary
+        vectors = [self.w, self.secondary, self._past_x, self._past_v, self._past_y]
+        return pack(KIND, (self.taps, self.mu, self.eps), vectors + [self.path] * own_path)
+
+    @classmethod
+    def from_state(cls, state: bytes) -> Self:
+        """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an FxNLMS."""
+        (taps, mu, eps), (w, secondary, past_x, past_v, past_y, *path) = unpack(KIND, state)
+        f = cls(int(taps), mu, secondary, eps, w.dtype, path[0] if path else None)
+        f.w, f._past_x, f._past_v, f._past_y = w, past_x, past_v, past_y
+        return f
+
+
+def lower_toeplitz(h: Signal, size: int) -> Signal:
+    """(size, size) matrix that convolves a block with h, from rest."""
+    column = np.zeros(2 * size - 1, h.dtype)
+    column[size - 1 :][: h.size] = h[:size]
+    return sliding_window_view(column[::-1], size)[::-1]

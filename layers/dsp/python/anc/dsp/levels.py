@@ -1,0 +1,77 @@
+"""Levels and attenuation, broadband, A-weighted and per octave."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anc.dsp.checks import Signal, pair, signal
+
+DOUBLE = np.dtype(np.float64)
+SILENCE_DBFS = -200.0
+OCTAVES_HZ = (31.5, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
+
+
+def level_dbfs(samples: ArrayLike) -> float:
+    """RMS level of `samples`, (n,), in dB re a full-scale constant 1.0; a full-scale sine is -3 dB, silence -200.
+
+    Full scale is 1.0: divide int16 samples by 32768 first.
+    """
+    return max(_db(float(np.mean(np.square(signal("samples", samples, DOUBLE))))), SILENCE_DBFS)
+
+
+def attenuation_db(before: ArrayLike, after: ArrayLike) -> float:
+    """How far the level fell from `before` to `after`, both (n,), in dB, positive when noise falls.
+
+    Report it on what the listener wants gone: in a simulation with speech s in the microphone, `after` is e - s.
+    Silence before is 0 dB: there was nothing to attenuate.
+    """
+    return _fall(*(np.mean(np.square(part)) for part in pair(before, after, DOUBLE)))
+
+
+def a_weighted_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> float:
+    """Attenuation in dB(A), as `attenuation_db` with both signals, (n,) at `rate` Hz, weighted by hearing."""
+    f, power_before, power_after = _spectra(before, after, rate)
+    weight = np.power(10.0, a_weighting_db(f) / 10)
+    return _fall(weight @ power_before, weight @ power_after)
+
+
+def octave_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> dict[float, float]:
+    """Attenuation in dB in each octave from 31.5 Hz up to what `rate` carries, by its centre in Hz.
+
+    An octave that is narrower than the resolution of the signal's length is left out.
+    """
+    f, power_before, power_after = _spectra(before, after, rate)
+    bands = {}
+    for centre in OCTAVES_HZ:
+        band = (f >= centre / np.sqrt(2)) & (f < centre * np.sqrt(2))
+        if band.any() and centre < rate / 2:
+            bands[centre] = _fall(power_before[band].sum(), power_after[band].sum())
+    return bands
+
+
+def a_weighting_db(frequency: ArrayLike) -> Signal:
+    """A-weighting in dB at `frequency` in Hz, any shape, 0 dB at 1 kHz; -200 dB at 0 Hz.
+
+    References
+    ----------
+    IEC 61672-1:2013, annex E, equations E.6.
+    """
+    f2 = np.square(np.asarray(frequency, DOUBLE))
+    below, low, high, above = np.square([20.598997, 107.65265, 737.86223, 12194.217])
+    gain = above * f2 * f2 / ((f2 + below) * np.sqrt((f2 + low) * (f2 + high)) * (f2 + above))
+    return np.maximum(20 * np.log10(np.maximum(gain, 1e-10)) + 2.0, SILENCE_DBFS)
+
+
+def _spectra(before: ArrayLike, after: ArrayLike, rate: float) -> tuple[Signal, Signal, Signal]:
+    """Frequencies in Hz and the power of both signals there, through a Hann window against leakage."""
+    before, after = pair(before, after, DOUBLE)
+    window = np.hanning(before.size + 2)[1:-1]
+    power = [np.square(np.abs(np.fft.rfft(window * part))) for part in (before, after)]
+    return np.fft.rfftfreq(before.size, 1 / rate), power[0], power[1]
+
+
+def _fall(before: float, after: float) -> float:
+    return _db(before) - max(_db(after), _db(before) + SILENCE_DBFS) if before > 0 else 0.0
+
+
+def _db(power: float) -> float:
+    return 10 * float(np.log10(power)) if power > 0 else 2 * SILENCE_DBFS

@@ -1,0 +1,112 @@
+"""Normalised LMS, block-exact: whole blocks at a time, equal to the sample-by-sample recursion to rounding.
+
+Within a block the weights move at every sample, yet the a-priori errors obey one triangular system. With X the
+rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
+
+    (I + strict_lower(G) diag(mu_n)) e = d - X w        then        w <- w + X^T (mu_n e)
+
+Reference: Benesty & Duhamel, "A fast exact least mean square adaptive algorithm", IEEE Trans. Signal Processing
+40(12), 1992.
+"""
+
+from typing import Self
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, DTypeLike
+
+from anc.dsp import checks
+from anc.dsp.checks import Signal
+from anc.dsp.state import pack, unpack
+
+KIND = "nlms"
+LONGEST_FILTER = 1 << 16
+SMALLEST_EPS = 1e-37  # still a number in float32
+CHUNK = {
+    4: 64,
+    8: 32,
+}  # samples solved at once, by size of the dtype: longer costs more products, shorter more calls
+
+
+class NLMS:
+    """Normalised least mean squares filter over a stream of blocks.
+
+    Parameters
+    ----------
+    taps : int
+        Filter length L; w[0] multiplies the newest sample.
+    mu : float, 0 <= mu <= 2
+        Step size; 1 is fastest, 0 adapts nothing.
+    eps : float > 0
+        Regularisation, in the units of x_n . x_n: power times taps.
+    dtype : float32 or float64
+        Of weights, history, outputs and arithmetic.
+
+    Attributes
+    ----------
+    w : (taps,) ndarray
+        Weights.
+    mu : float
+        May be changed between blocks.
+
+    References
+    ----------
+    Haykin, Adaptive Filter Theory, 5th ed., section 6.1; `nlms_reference` is the same, sample by sample.
+    """
+
+    def __init__(self, taps: int, mu: float = 0.5, eps: float = 1e-6, dtype: DTypeLike = np.float32) -> None:
+        self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
+        self.mu = checks.number("mu", mu, 0.0, 2.0)
+        self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
+        self.dtype = checks.precision(dtype)
+        self.w: Signal = np.zeros(self.taps, self.dtype)
+        self.clear_history()
+
+    def clear_history(self) -> None:
+        """Forget past samples and keep the weights: what a gap in the stream asks for."""
+        self._past = np.zeros(self.taps - 1, self.dtype)
+
+    def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
+        """Filter and adapt over one block of any length.
+
+        Parameters
+        ----------
+        x, d : (n,) array_like, n >= 1
+            Reference and primary signal; every sample finite.
+
+        Returns
+        -------
+        y, e : (n,) ndarray of `dtype`
+            Filter output and residual e = d - y, each before the update of its own sample.
+
+        Raises
+        ------
+        ValueError
+            If a block is empty, of the wrong shape, or not finite; the filter is then as it was.
+        """
+        x, d = checks.pair(x, d, self.dtype)
+        stream = np.concatenate([self._past, x])
+        e = np.empty_like(d)
+        step = CHUNK[self.dtype.itemsize]
+        for at in range(0, d.size, step):
+            now = slice(at, min(at + step, d.size))
+            X = sliding_window_view(stream[at : now.stop + self.taps - 1], self.taps)[:, ::-1]
+            G = X @ X.T
+            mu_n = self.mu / (self.eps + np.diagonal(G))
+            system = np.tril(G, -1) * mu_n + np.eye(len(G), dtype=self.dtype)
+            e[now] = np.linalg.solve(system, d[now] - X @ self.w)
+            self.w = self.w + (mu_n * e[now]) @ X
+        self._past = stream[x.size :]
+        return d - e, e
+
+    def state(self) -> bytes:
+        """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
+        return pack(KIND, (self.taps, self.mu, self.eps), (self.w, self._past))
+
+    @classmethod
+    def from_state(cls, state: bytes) -> Self:
+        """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an NLMS."""
+        (taps, mu, eps), (w, past) = unpack(KIND, state)
+        f = cls(int(taps), mu, eps, w.dtype)
+        f.w, f._past = w, past
+        return f

@@ -1,0 +1,103 @@
+"""The textbook recursions, sample by sample in float64: slow, obvious, and the oracle of the fast filters."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anc.dsp.checks import Signal, pair, signal
+
+DOUBLE = np.dtype(np.float64)
+
+
+def nlms_reference(
+    x: ArrayLike, d: ArrayLike, taps: int, mu: float = 0.5, eps: float = 1e-6
+) -> tuple[Signal, Signal]:
+    """Normalised least mean squares, as in the book.
+
+    For each sample n, with x_n = (x[n], x[n-1], ..., x[n-taps+1]) and w starting from zero::
+
+        y[n] = w . x_n        e[n] = d[n] - y[n]        w <- w + mu e[n] x_n / (eps + x_n . x_n)
+
+    Parameters
+    ----------
+    x : (n,) array_like
+        Reference signal.
+    d : (n,) array_like
+        Primary signal: what of it x explains is removed.
+    taps : int
+        Filter length; w[0] multiplies the newest sample.
+    mu : float, 0 <= mu <= 2
+        Step size; 1 is fastest, 0 adapts nothing.
+    eps : float
+        Regularisation, in the units of x_n . x_n: power times taps.
+
+    Returns
+    -------
+    y, e : (n,) float64
+        Filter output and residual, both before the update of their own sample.
+
+    References
+    ----------
+    Haykin, Adaptive Filter Theory, 5th ed., section 6.1.
+    """
+    x, d = pair(x, d, DOUBLE)
+    w, x_n = np.zeros(taps), np.zeros(taps)
+    y, e = np.zeros(x.size), np.zeros(x.size)
+    for n in range(x.size):
+        x_n = np.concatenate([x[n : n + 1], x_n[:-1]])
+        y[n] = w @ x_n
+        e[n] = d[n] - y[n]
+        w = w + mu * e[n] * x_n / (eps + x_n @ x_n)
+    return y, e
+
+
+def fxnlms_reference(
+    x: ArrayLike,
+    d: ArrayLike,
+    taps: int,
+    mu: float = 0.1,
+    eps: float = 1e-6,
+    *,
+    secondary: ArrayLike,
+    path: ArrayLike | None = None,
+) -> tuple[Signal, Signal]:
+    """Filtered-x normalised least mean squares, as in the book.
+
+    The anti-noise y passes the secondary path s before it meets d, so the update uses the reference as filtered by
+    the model S of that path, v = S * x::
+
+        y[n] = w . x_n        e[n] = d[n] - (s * y)[n]        w <- w + mu e[n] v_n / (eps + v_n . v_n)
+
+    Parameters
+    ----------
+    x, d : (n,) array_like
+        Reference, and noise at the error microphone without control.
+    taps, mu, eps
+        As in `nlms_reference`; eps in the units of v_n . v_n.
+    secondary : (m,) array_like
+        Model S of the path from driver to error microphone, an impulse response.
+    path : (p,) array_like, optional
+        The path s itself where it differs from its model.
+
+    Returns
+    -------
+    y, e : (n,) float64
+        Driver signal and residual at the error microphone.
+
+    References
+    ----------
+    Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2.
+    """
+    x, d = pair(x, d, DOUBLE)
+    S = signal("secondary", secondary, DOUBLE)
+    s = S if path is None else signal("path", path, DOUBLE)
+    v = np.convolve(x, S)[: x.size]
+    w, x_n, v_n, y_n = np.zeros(taps), np.zeros(taps), np.zeros(taps), np.zeros(s.size)
+    y, e = np.zeros(x.size), np.zeros(x.size)
+    for n in range(x.size):
+        x_n = np.concatenate([x[n : n + 1], x_n[:-1]])
+        v_n = np.concatenate([v[n : n + 1], v_n[:-1]])
+        y[n] = w @ x_n
+        y_n = np.concatenate([y[n : n + 1], y_n[:-1]])
+        e[n] = d[n] - s @ y_n
+        w = w + mu * e[n] * v_n / (eps + v_n @ v_n)
+    return y, e

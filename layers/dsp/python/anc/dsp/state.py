@@ -1,0 +1,60 @@
+"""Filter state as bytes: versioned, checksummed, little-endian, and never unpickled.
+
+Layout: magic `ANCF`, version u8, kind (8 ASCII characters), counts of numbers and vectors u8, the numbers as
+float64, then per vector a dtype code u8, a length u32 and the values; last a CRC-32 of everything before it.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from anc.dsp.checks import Signal
+
+MAGIC = b"ANCF"
+VERSION = 1
+HEAD = struct.Struct("<4sB8sBB")
+VECTOR = struct.Struct("<BI")
+CRC = struct.Struct("<I")
+DTYPES = {4: np.dtype("<f4"), 8: np.dtype("<f8")}
+
+
+def pack(kind: str, numbers: Sequence[float], vectors: Sequence[Signal]) -> bytes:
+    """One filter of `kind` as bytes."""
+    parts = [HEAD.pack(MAGIC, VERSION, kind.encode(), len(numbers), len(vectors))]
+    parts.append(struct.pack(f"<{len(numbers)}d", *numbers))
+    for vector in vectors:
+        dtype = DTYPES[vector.dtype.itemsize]
+        parts += [VECTOR.pack(dtype.itemsize, vector.size), vector.astype(dtype, copy=False).tobytes()]
+    body = b"".join(parts)
+    return body + CRC.pack(zlib.crc32(body))
+
+
+def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[Signal]]:
+    """Numbers and vectors of a state of `kind`; the vectors are writable copies.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are damaged, of another version or of another kind of filter.
+    """
+    if len(state) < HEAD.size + CRC.size or state[:4] != MAGIC:
+        raise ValueError(f"state: {len(state)} bytes that do not begin with {MAGIC!r}; not a filter's state")
+    _, version, name, number_count, vector_count = HEAD.unpack_from(state)
+    if version != VERSION:
+        raise ValueError(f"state: version {version}; this library reads version {VERSION}")
+    body, (checksum,) = state[: -CRC.size], CRC.unpack(state[-CRC.size :])
+    if zlib.crc32(body) != checksum:
+        raise ValueError("state: the checksum does not match; the bytes were damaged or cut")
+    if name.rstrip(b"\0") != kind.encode():
+        raise ValueError(f"state: of a {name.rstrip(bytes(1)).decode()}, not of a {kind}")
+    numbers = struct.unpack_from(f"<{number_count}d", body, HEAD.size)
+    at = HEAD.size + 8 * number_count
+    vectors = []
+    for _ in range(vector_count):
+        itemsize, length = VECTOR.unpack_from(body, at)
+        at += VECTOR.size
+        vectors.append(np.frombuffer(body, DTYPES[itemsize], length, at).astype(f"f{itemsize}"))
+        at += length * itemsize
+    return numbers, vectors
