@@ -132,7 +132,7 @@ class FxNLMS:
     def from_state(cls, state: bytes) -> Self:
         """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an FxNLMS."""
         (taps, mu, eps), (w, secondary, past_x, past_v, past_y, *path) = unpack(KIND, state)
-        f = cls(int(taps), mu, secondary, eps, w.dtype, path[0] if path else None)
+        f = cls(int(taps), mu, secondary=secondary, eps=eps, dtype=w.dtype, path=path[0] if path else None)
         f.w, f._past_x, f._past_v, f._past_y = w, past_x, past_v, past_y
         return f
 
