@@ -1,0 +1,60 @@
+"""One boto3 session, and one client per service made when first used: each costs a cold start 50 ms."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_iot_data import IoTDataPlaneClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
+
+# Three tries of at most 3 s each end before the shortest function's timeout does.
+CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+# A recording is larger than anything else that travels, and is never on the live path.
+FILES = CONFIG.merge(Config(read_timeout=20))
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session()
+
+
+@cache
+def dynamodb() -> "DynamoDBClient":
+    """Return the client of DynamoDB."""
+    return _session().client("dynamodb", config=CONFIG)
+
+
+@cache
+def sqs() -> "SQSClient":
+    """Return the client of SQS."""
+    return _session().client("sqs", config=CONFIG)
+
+
+@cache
+def s3() -> "S3Client":
+    """Return the client of S3."""
+    return _session().client("s3", config=FILES)
+
+
+@cache
+def iot() -> Any:
+    """Return the client of IoT's control plane."""
+    return _session().client("iot", config=CONFIG)
+
+
+@cache
+def iot_data() -> "IoTDataPlaneClient":
+    """Return the client of IoT's data plane: shadows and connections."""
+    return _session().client("iot-data", config=CONFIG)
+
+
+@cache
+def gateway(endpoint: str) -> "ApiGatewayManagementApiClient":
+    """Return the client that posts to the sockets of the WebSocket API at `endpoint`."""
+    return _session().client("apigatewaymanagementapi", endpoint_url=endpoint, config=CONFIG)

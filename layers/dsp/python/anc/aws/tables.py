@@ -1,0 +1,146 @@
+"""Records in DynamoDB, one table per kind."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic
+
+import msgspec
+
+from anc.aws import clients
+from anc.ports import Conflict, R
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+GROUP_INDEX = "by_group"
+BATCH = 100  # keys of one BatchGetItem
+
+
+class DynamoTable(Generic[R]):
+    """`anc.ports.Table` on a DynamoDB table.
+
+    An item is `key`, `group`, `version`, `expires`, `sweep` and `body`, the record in MessagePack. `expires`
+    is exact and decides; `sweep` is the same in whole seconds, which is all that DynamoDB's TTL understands,
+    and TTL may be two days late. The index `by_group` holds keys only: a write that changes neither key nor
+    group costs nothing there, and a listing reads the records themselves, consistently. A new record may be
+    listed a second late.
+
+    Parameters
+    ----------
+    name : str
+        The table's name or ARN.
+    kind : type[R]
+        The record's class.
+    client : callable
+        Returns the DynamoDB client.
+    clock : callable
+        Returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: type[R],
+        client: "Callable[[], DynamoDBClient]" = clients.dynamodb,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._name = name
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._client = client
+        self._clock = clock
+
+    def get(self, key: str) -> R | None:
+        """See `Table.get`."""
+        answer = self._client().get_item(
+            TableName=self._name,
+            Key={"key": {"S": key}},
+            ConsistentRead=True,
+            ProjectionExpression="body",
+        )
+        return self._live(answer.get("Item"))
+
+    def put(self, record: R) -> R:
+        """See `Table.put`. At most 400 KB."""
+        stored = record.but(version=record.version + 1)
+        item: dict[str, Any] = {
+            "key": {"S": stored.key},
+            "version": {"N": str(stored.version)},
+            "body": {"B": msgspec.msgpack.encode(stored)},
+        }
+        if stored.group:  # an index key cannot be empty
+            item["group"] = {"S": stored.group}
+        if stored.expires is not None:
+            item["expires"] = {"N": repr(float(stored.expires))}
+            item["sweep"] = {"N": str(int(stored.expires) + 1)}
+        names = {"#expires": "expires"}
+        values: dict[str, Any] = {":now": {"N": repr(self._clock())}}
+        if record.version:
+            condition = "#version = :version AND (attribute_not_exists(#expires) OR #expires > :now)"
+            names["#version"] = "version"
+            values[":version"] = {"N": str(record.version)}
+        else:
+            condition = "attribute_not_exists(#key) OR #expires <= :now"
+            names["#key"] = "key"
+        client = self._client()
+        try:
+            client.put_item(
+                TableName=self._name,
+                Item=item,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except client.exceptions.ConditionalCheckFailedException as fault:
+            raise Conflict(f"{record.key}: no longer at version {record.version}") from fault
+        return stored
+
+    def delete(self, key: str) -> None:
+        """See `Table.delete`."""
+        self._client().delete_item(TableName=self._name, Key={"key": {"S": key}})
+
+    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
+        """See `Table.list`. Records of the empty group are not listed."""
+        found: list[R] = []
+        more = bool(group)
+        while more and len(found) < limit:
+            keys, more = self._keys(group, min(limit - len(found), BATCH), after)
+            found += [record for record in self._records(keys) if record.group == group]
+            after = keys[-1] if keys else after
+        return found
+
+    def _keys(self, group: str, limit: int, after: str) -> tuple[Sequence[str], bool]:
+        """Return up to `limit` keys, and whether there may be more."""
+        condition = "#group = :group AND #key > :after" if after else "#group = :group"
+        names = {"#group": "group", "#key": "key"}
+        values = {":group": {"S": group}} | ({":after": {"S": after}} if after else {})
+        answer = self._client().query(
+            TableName=self._name,
+            IndexName=GROUP_INDEX,
+            KeyConditionExpression=condition,
+            ProjectionExpression="#key",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            Limit=limit,
+        )
+        return [item["key"]["S"] for item in answer["Items"]], "LastEvaluatedKey" in answer
+
+    def _records(self, keys: Sequence[str]) -> Sequence[R]:
+        asked: dict[str, Any] = {
+            self._name: {
+                "Keys": [{"key": {"S": key}} for key in keys],
+                "ConsistentRead": True,
+                "ProjectionExpression": "body",
+            }
+        }
+        found = []
+        while keys and asked:
+            answer = self._client().batch_get_item(RequestItems=asked)
+            found += [self._live(item) for item in answer["Responses"][self._name]]
+            asked = dict(answer["UnprocessedKeys"])  # what did not fit into 16 MB
+        return sorted((record for record in found if record), key=lambda record: record.key)
+
+    def _live(self, item: Any) -> R | None:
+        if item is None:
+            return None
+        record = self._decoder.decode(item["body"]["B"])
+        return record if record.expires is None or record.expires > self._clock() else None

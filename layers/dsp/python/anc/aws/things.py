@@ -1,0 +1,96 @@
+"""Identities of headsets in AWS IoT's registry."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from anc.aws import clients
+from anc.ports import Credentials
+from anc.wire.shadow import SHADOW
+
+if TYPE_CHECKING:
+    from types_boto3_iot_data import IoTDataPlaneClient
+
+MQTT_TLS_PORT = 8883
+DETACHING_S = (0.2, 0.5, 1.0, 2.0)  # a certificate is detached asynchronously, and a thing that has one stays
+
+
+class IotThings:
+    """`anc.ports.Things` on AWS IoT.
+
+    Parameters
+    ----------
+    policy : str
+        Name of the one policy that every headset's certificate gets. It is bound to the thing's name by a
+        policy variable, so that nothing is made per headset.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        client: Callable[[], Any] = clients.iot,
+        data: "Callable[[], IoTDataPlaneClient]" = clients.iot_data,
+    ) -> None:
+        self._policy = policy
+        self._client = client
+        self._data = data
+
+    def enrol(self, thing: str) -> Credentials:
+        """See `Things.enrol`. The certificate works from the last step on: one half done opens nothing."""
+        iot = self._client()
+        iot.create_thing(thingName=thing)
+        made = iot.create_keys_and_certificate(setAsActive=False)
+        certificate = made["certificateArn"]
+        iot.attach_thing_principal(thingName=thing, principal=certificate)
+        iot.attach_policy(policyName=self._policy, target=certificate)
+        iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
+        return Credentials(
+            certificate_id=made["certificateId"],
+            certificate=made["certificatePem"],
+            private_key=made["keyPair"]["PrivateKey"],
+            ca=resources.files(__package__).joinpath("AmazonRootCA1.pem").read_text(),
+            endpoint=self._endpoint,
+            port=MQTT_TLS_PORT,
+        )
+
+    def revoke(self, thing: str, certificate_id: str) -> None:
+        """See `Things.revoke`. Every step may be repeated, so a revocation cut short is finished by the next.
+
+        Deactivating leaves an open connection open for minutes, so it is cut as well. The certificate stays
+        in the registry, inactive: what it signed can still be looked up.
+        """
+        iot, data = self._client(), self._data()
+        described = iot.describe_certificate(certificateId=certificate_id)
+        certificate = described["certificateDescription"]["certificateArn"]
+        iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+        with suppress(data.exceptions.ResourceNotFoundException):
+            data.delete_connection(clientId=thing, cleanSession=True)
+        with suppress(iot.exceptions.ResourceNotFoundException):
+            iot.detach_policy(policyName=self._policy, target=certificate)
+        with suppress(iot.exceptions.ResourceNotFoundException):
+            iot.detach_thing_principal(thingName=thing, principal=certificate)
+        with suppress(data.exceptions.ResourceNotFoundException):
+            data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
+        self._remove(thing)
+
+    def _remove(self, thing: str) -> None:
+        iot = self._client()
+        for wait_s in (*DETACHING_S, None):
+            try:
+                iot.delete_thing(thingName=thing)
+            except iot.exceptions.ResourceNotFoundException:
+                return
+            except iot.exceptions.InvalidRequestException:
+                if wait_s is None:
+                    raise
+                time.sleep(wait_s)
+            else:
+                return
+
+    @cached_property
+    def _endpoint(self) -> str:
+        address: str = self._client().describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+        return address

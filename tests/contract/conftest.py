@@ -1,0 +1,246 @@
+"""Every adapter of every port, in a world of its own, with what a test needs to look behind it."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from anc.aws.keys import IssuerKeys
+from anc.aws.objects import S3Objects
+from anc.aws.queues import SqsQueue
+from anc.aws.shadows import IotShadows
+from anc.aws.sockets import GatewaySockets
+from anc.aws.tables import DynamoTable
+from anc.aws.things import IotThings
+from anc.records import Stream
+from anc.settings import Settings
+from local.database import Database
+from local.issuer import Issuer
+from local.objects import FileObjects
+from local.queue import SqliteQueue
+from local.tables import SqliteTable
+
+REGION = "eu-central-1"
+THING = "headset-1"
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.25
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give `aws("sqs")`: clients of an account on moto. Real credentials, if any, are out of reach."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        yield boto3.Session().client
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "anc.sqlite")
+
+
+@pytest.fixture(params=["dynamodb", "sqlite"])
+def streams(request: pytest.FixtureRequest, clock: Clock) -> Any:
+    """Give a table of streams."""
+    if request.param == "sqlite":
+        return SqliteTable(request.getfixturevalue("database"), "streams", Stream, clock)
+    client = request.getfixturevalue("aws")("dynamodb")
+    client.create_table(
+        TableName="streams",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("key", "group")],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_group",
+                "KeySchema": [
+                    {"AttributeName": "group", "KeyType": "HASH"},
+                    {"AttributeName": "key", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    return DynamoTable("streams", Stream, lambda: client, clock)
+
+
+@pytest.fixture(params=["sqs", "sqlite"])
+def queue(request: pytest.FixtureRequest) -> Any:
+    """Give `.port`, and `.receive(wait_s)`, which returns the bodies that are due within that time."""
+    if request.param == "sqlite":
+        clock = request.getfixturevalue("clock")
+        kept = SqliteQueue(request.getfixturevalue("database"), "updates", clock=clock)
+
+        def receive(wait_s: float) -> list[Any]:
+            clock.now += wait_s
+            return [json.loads(message.body) for message in kept.receive(10)]
+
+        return SimpleNamespace(port=kept, receive=receive)
+    client = request.getfixturevalue("aws")("sqs")
+    url = client.create_queue(QueueName="updates")["QueueUrl"]
+
+    def receive_sqs(wait_s: float) -> list[Any]:
+        answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=int(wait_s))
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+    return SimpleNamespace(port=SqsQueue(url, lambda: client), receive=receive_sqs)
+
+
+@pytest.fixture(params=["s3", "files"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Give a store of files."""
+    if request.param == "files":
+        return FileObjects(tmp_path / "objects")
+    client = request.getfixturevalue("aws")("s3")
+    client.create_bucket(Bucket="anc", CreateBucketConfiguration={"LocationConstraint": REGION})
+    return S3Objects("anc", lambda: client)
+
+
+class StrictShadows:
+    """moto's shadows, with the limits that AWS has and moto has not: 8 KB of state, and no depth over 8."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.exceptions = client.exceptions
+        self.get_thing_shadow = client.get_thing_shadow
+
+    def update_thing_shadow(self, **request: Any) -> None:
+        state = json.loads(request["payload"])["state"]
+        named = {"thingName": request["thingName"], "shadowName": request["shadowName"]}
+        try:
+            before = json.loads(self.get_thing_shadow(**named)["payload"].read())["state"]
+        except self.exceptions.ResourceNotFoundException:
+            before = {}
+        merged = before.get("desired", {}) | {k: v for k, v in state["desired"].items() if v is not None}
+        if len(json.dumps({**before, "desired": merged}, separators=(",", ":")).encode()) > 8 * 1024:
+            error = {"Error": {"Code": "RequestEntityTooLargeException", "Message": "over 8 KB"}}
+            raise self.exceptions.RequestEntityTooLargeException(error, "UpdateThingShadow")
+        self._client.update_thing_shadow(**request)
+
+
+@pytest.fixture(params=["iot"])
+def shadows(request: pytest.FixtureRequest) -> Any:
+    """Give the shadows of a registry that knows THING."""
+    client = request.getfixturevalue("aws")
+    client("iot").create_thing(thingName=THING)
+    strict = StrictShadows(client("iot-data"))
+    return IotShadows(lambda: strict)  # type: ignore[arg-type,return-value]
+
+
+class StrictGateway:
+    """API Gateway's management of sockets: 410 for a closed one, 413 over 128 KB. moto takes anything."""
+
+    def __init__(self, client: Any) -> None:
+        self.exceptions = client.exceptions
+        self.sent: dict[str, list[str]] = {"open": []}
+
+    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:
+        if ConnectionId not in self.sent:
+            raise self.exceptions.GoneException({"Error": {"Code": "GoneException"}}, "PostToConnection")
+        if len(Data) > 128 * 1024:
+            error = {"Error": {"Code": "PayloadTooLargeException"}}
+            raise self.exceptions.PayloadTooLargeException(error, "PostToConnection")
+        self.sent[ConnectionId].append(Data.decode())
+
+
+@pytest.fixture(params=["apigateway"])
+def sockets(request: pytest.FixtureRequest) -> Any:
+    """Give `.port`, where the socket `open` is open and every other closed, and `.sent(connection)`."""
+    gateway = StrictGateway(request.getfixturevalue("aws")("apigatewaymanagementapi"))
+    port = GatewaySockets("https://api/prod", lambda endpoint: gateway)  # type: ignore[arg-type,return-value]
+    return SimpleNamespace(port=port, sent=gateway.sent.__getitem__)
+
+
+class Connections:
+    """moto's data plane, and the one call that it lacks: cutting a client's connection."""
+
+    def __init__(self, client: Any) -> None:
+        self.exceptions = client.exceptions
+        self.delete_thing_shadow = client.delete_thing_shadow
+        self.cut: list[str] = []
+
+    def delete_connection(self, *, clientId: str, cleanSession: bool) -> None:
+        self.cut.append(clientId)
+
+
+@pytest.fixture(params=["iot"])
+def things(request: pytest.FixtureRequest) -> Any:
+    """Give `.port`, `.active(certificate_id)`, `.exists(thing)` and `.cut`, the clients thrown out."""
+    client = request.getfixturevalue("aws")
+    iot, data = client("iot"), Connections(client("iot-data"))
+    iot.create_policy(policyName="headset", policyDocument="{}")
+
+    def active(certificate_id: str) -> bool:
+        described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        policies = iot.list_attached_policies(target=described["certificateArn"])["policies"]
+        return described["status"] == "ACTIVE" and bool(policies)
+
+    def exists(thing: str) -> bool:
+        return thing in [found["thingName"] for found in iot.list_things()["things"]]
+
+    port = IotThings("headset", lambda: iot, lambda: data)  # type: ignore[arg-type,return-value]
+    return SimpleNamespace(port=port, active=active, exists=exists, cut=data.cut)
+
+
+@contextmanager
+def published(jwks: dict[str, Any]) -> Iterator[str]:
+    """Serve a key set on this machine; gives its address."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(jwks).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/jwks.json"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(params=["jwks", "issuer"])
+def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Give `.port`, `.token`, signed with the issuer's key, and `.foreign`, signed with another's."""
+    issuer, other = Issuer(tmp_path / "issuer", Settings()), Issuer(tmp_path / "other", Settings())
+    given = SimpleNamespace(
+        port=issuer, token=issuer.issue("u", "listener"), foreign=other.issue("u", "listener")
+    )
+    if request.param == "issuer":
+        yield given
+    else:
+        with published(issuer.jwks()) as url:
+            given.port = IssuerKeys(url)
+            yield given

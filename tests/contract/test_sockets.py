@@ -1,0 +1,16 @@
+"""What the sockets promise, whoever holds them."""
+
+import pytest
+
+from anc.ports import Gone
+
+
+def test_a_posted_text_reaches_its_socket_unchanged(sockets):
+    sockets.port.post("open", '{"type":"emergency","what":"Sirène"}')
+
+    assert sockets.sent("open") == ['{"type":"emergency","what":"Sirène"}']
+
+
+def test_a_closed_socket_is_gone(sockets):
+    with pytest.raises(Gone):
+        sockets.port.post("closed", "{}")

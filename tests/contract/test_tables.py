@@ -1,0 +1,180 @@
+"""What a table promises, whoever keeps it."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anc.ports import Conflict
+from anc.records import Stream
+
+serial = itertools.count()
+# A fixture's table serves all examples of a test: every example uses keys of its own.
+properties = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def stream(key: str, **fields: Any) -> Stream:
+    return Stream(
+        **{"key": key, "group": "ann", "mode": "cancel", "rate": 48_000, "channels": 2}
+        | {"taps": 512, "mu": 0.5, "created": 0.0}
+        | fields
+    )
+
+
+def test_what_was_never_stored_is_absent(streams):
+    assert streams.get("nobody") is None
+
+
+def test_a_stored_record_comes_back_one_version_higher(streams):
+    stored = streams.put(stream("s1", filter=b"\x00\xff", seq=7))
+
+    assert stored == stream("s1", filter=b"\x00\xff", seq=7, version=1)
+    assert streams.get("s1") == stored
+
+
+@properties
+@given(
+    key=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40),
+    group=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40),
+    filter=st.binary(max_size=5000),
+    mu=st.floats(allow_nan=False, allow_infinity=False),
+    created=st.floats(0, 4e9),
+)
+def test_bytes_unicode_and_floats_survive_exactly(streams, key, group, filter, mu, created):
+    record = stream(f"{key}-{next(serial)}", group=group, filter=filter, mu=mu, created=created)
+
+    assert streams.get(streams.put(record).key) == record.but(version=1)
+
+
+def test_a_record_of_300_kilobytes_survives(streams):
+    streams.put(stream("big", filter=bytes(range(256)) * 1200))
+
+    assert streams.get("big").filter == bytes(range(256)) * 1200
+
+
+@pytest.mark.parametrize("known_version", [0, 1, 3])
+def test_a_write_from_any_but_the_stored_version_conflicts_and_changes_nothing(streams, known_version):
+    stored = streams.put(streams.put(stream("s1")).but(seq=4))
+    assert stored.version == 2
+
+    with pytest.raises(Conflict):
+        streams.put(stored.but(version=known_version, seq=99))
+
+    assert streams.get("s1") == stored
+
+
+def test_a_write_to_a_record_that_was_deleted_conflicts(streams):
+    stored = streams.put(stream("s1"))
+    streams.delete("s1")
+
+    with pytest.raises(Conflict):
+        streams.put(stored)
+
+    assert streams.get("s1") is None
+
+
+@properties
+@given(writers=st.lists(st.integers(0, 3), min_size=1, max_size=12))
+def test_two_writers_never_both_win(streams, writers):
+    """Four writers, each reading at its first turn and writing at its second, in any order."""
+    start = streams.put(stream(f"race-{next(serial)}"))
+    read: dict[int, Stream] = {}
+    won = []
+    for writer in writers:
+        if writer not in read:
+            read[writer] = streams.get(start.key)
+            continue
+        was = read.pop(writer)
+        try:
+            won.append((was.version, streams.put(was.but(seq=writer)).version))
+        except Conflict:
+            assert streams.get(start.key).version > was.version
+
+    assert won == [(version, version + 1) for version in range(1, len(won) + 1)]
+
+
+def test_deleting_what_is_absent_is_fine(streams):
+    streams.delete("nobody")
+
+
+def test_an_expired_record_is_absent_though_nobody_swept_it(streams, clock):
+    streams.put(stream("s1", expires=clock.now + 0.5))
+    clock.now += 0.49
+    assert streams.get("s1") is not None
+    assert [found.key for found in streams.list("ann")] == ["s1"]
+
+    clock.now += 0.01
+
+    assert streams.get("s1") is None
+    assert streams.list("ann") == []
+
+
+def test_a_new_record_takes_the_place_of_an_expired_one(streams, clock):
+    streams.put(stream("s1", expires=clock.now + 0.5, seq=9))
+    clock.now += 0.5
+
+    assert streams.put(stream("s1")).version == 1
+    assert streams.get("s1").seq == -1
+
+
+def test_an_expired_record_cannot_be_gone_on_with(streams, clock):
+    stored = streams.put(stream("s1", expires=clock.now + 0.5))
+    clock.now += 0.5
+
+    with pytest.raises(Conflict):
+        streams.put(stored.but(expires=clock.now + 60))
+
+
+def test_a_record_can_be_given_longer_to_live_or_for_ever(streams, clock):
+    stored = streams.put(stream("s1", expires=clock.now + 1))
+    streams.put(stored.but(expires=None))
+    clock.now += 1e6
+
+    assert streams.get("s1") is not None
+
+
+def test_a_listing_holds_the_group_alone_in_the_order_of_keys(streams):
+    for key in ("b", "ä", "a", "Z", "aa"):
+        streams.put(stream(key))
+    streams.put(stream("c", group="bob"))
+
+    assert [found.key for found in streams.list("ann")] == ["Z", "a", "aa", "b", "ä"]
+    assert streams.list("nobody") == []
+
+
+def test_a_listing_shows_records_as_last_written(streams):
+    stored = streams.put(stream("s1"))
+    moved = streams.put(streams.put(stream("s2")).but(group="bob"))
+    changed = streams.put(stored.but(seq=3))
+
+    assert streams.list("ann") == [changed]
+    assert streams.list("bob") == [moved]
+
+
+@properties
+@given(alive=st.lists(st.booleans(), max_size=12), size=st.integers(1, 5))
+def test_pages_put_together_are_the_whole_list_without_the_expired(streams, clock, alive, size):
+    group = f"group-{next(serial)}"
+    for index, lives in enumerate(alive):
+        streams.put(stream(f"{group}-{index:02}", group=group, expires=clock.now + (1 if lives else -1)))
+    pages, after = [], ""
+    while page := streams.list(group, limit=size, after=after):
+        pages.append([found.key for found in page])
+        after = page[-1].key
+
+    assert all(len(page) == size for page in pages[:-1])
+    expected = [f"{group}-{index:02}" for index, lives in enumerate(alive) if lives]
+    assert list(itertools.chain.from_iterable(pages)) == expected
+
+
+def test_a_listing_of_more_than_a_hundred_large_records_is_whole(streams):
+    for index in range(130):
+        streams.put(stream(f"{index:03}", filter=bytes(20_000)))
+
+    found = streams.list("ann", limit=120)
+
+    assert [record.key for record in found] == [f"{index:03}" for index in range(120)]

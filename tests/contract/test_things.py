@@ -1,0 +1,58 @@
+"""What the registry of headsets promises, whoever keeps it."""
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+
+def test_an_enrolled_headset_gets_a_working_certificate_and_where_to_connect(things):
+    given = things.port.enrol("headset-1")
+
+    assert things.exists("headset-1")
+    assert things.active(given.certificate_id)
+    assert given.endpoint
+    assert given.port
+    load_pem_private_key(given.private_key.encode(), None)
+    assert x509.load_pem_x509_certificates((given.certificate + given.ca).encode())
+
+
+def test_every_headset_gets_a_certificate_of_its_own(things):
+    one, other = things.port.enrol("headset-1"), things.port.enrol("headset-2")
+
+    assert one.certificate_id != other.certificate_id
+    assert one.private_key != other.private_key
+
+
+def test_a_revoked_headset_is_thrown_out_and_cannot_come_back(things):
+    given = things.port.enrol("headset-1")
+    things.port.revoke("headset-1", given.certificate_id)
+
+    assert not things.active(given.certificate_id)
+    assert not things.exists("headset-1")
+    assert things.cut == ["headset-1"]
+
+
+def test_revoking_one_headset_leaves_the_others_alone(things):
+    one, other = things.port.enrol("headset-1"), things.port.enrol("headset-2")
+    things.port.revoke("headset-1", one.certificate_id)
+
+    assert things.active(other.certificate_id)
+    assert things.exists("headset-2")
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_revocation_may_be_repeated(things, times):
+    given = things.port.enrol("headset-1")
+    for _ in range(times):
+        things.port.revoke("headset-1", given.certificate_id)
+
+    assert not things.active(given.certificate_id)
+
+
+def test_a_headset_may_be_enrolled_again_after_its_revocation(things):
+    old = things.port.enrol("headset-1")
+    things.port.revoke("headset-1", old.certificate_id)
+    new = things.port.enrol("headset-1")
+
+    assert things.active(new.certificate_id)
+    assert not things.active(old.certificate_id)
