@@ -4,9 +4,11 @@ A record names the version it was read at, and a table takes it only if that is 
 two writers never both win (optimistic locking).
 """
 
+import hashlib
 from typing import Literal, Self
 
 import msgspec
+import numpy as np
 
 Mode = Literal["cancel", "transparency", "bypass"]
 
@@ -93,8 +95,18 @@ class SentFilter(msgspec.Struct, frozen=True):
 
     id: str
     seq: int
+    rate: int
     taps: bytes
     predicted_gain_db: float
+
+    @classmethod
+    def of(cls, taps: bytes, seq: int, rate: int, predicted_gain_db: float) -> Self:
+        """Name a filter by the hash of its taps, as it travels in the shadow."""
+        return cls(hashlib.sha256(taps).hexdigest()[:16], seq, rate, taps, predicted_gain_db)
+
+    def decode(self) -> np.ndarray:
+        """Return the (taps,) float32 filter, exactly as the headset plays it."""
+        return np.frombuffer(self.taps, "<f2").astype(np.float32)
 
 
 class Control(Record, frozen=True, kw_only=True, omit_defaults=True):

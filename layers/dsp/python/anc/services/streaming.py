@@ -3,15 +3,17 @@
 import time
 
 import msgspec
+import numpy as np
 
-from anc.dsp import FDAF, NLMS, Predictor, attenuation_db, level_dbfs
+from anc.dsp import FDAF, NLMS, attenuation_db, level_dbfs
 from anc.ports import Conflict, World
 from anc.records import Stream
 from anc.services import hearing
 from anc.services.identity import Caller
 from anc.services.sessions import find
-from anc.wire.refusal import refuse
+from anc.wire.refusal import Refused, refuse
 from anc.wire.websocket import (
+    FDAF_BLOCK,
     Audio,
     Cleaned,
     as_float,
@@ -20,7 +22,7 @@ from anc.wire.websocket import (
     encode_pcm,
 )
 
-Filter = NLMS | FDAF | Predictor
+Filter = NLMS | FDAF
 
 
 def filter_block(block: Audio, caller: Caller, world: World) -> Cleaned:
@@ -66,7 +68,7 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     answer = Cleaned(
         seq=block.seq,
         pcm=encode_pcm(pcm[:, -1] if open_to_world else as_int16(cleaned)),
-        attenuation_db=_finite(attenuation_db(d, cleaned)),
+        attenuation_db=round(attenuation_db(d, cleaned), 2) if d.any() else None,
         level_dbfs=round(max(level_dbfs(d), -120.0), 2),
         noise=heard.noise,
         emergency=heard.emergency,
@@ -91,3 +93,27 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     world.warm.keep(stored)
     world.count("blocks_filtered")
     return answer
+
+
+def _filter(stream: Stream, x: np.ndarray, d: np.ndarray, gap: bool) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Return the residual e, what was removed y, and the filter's state after the block."""
+    if stream.mode == "bypass":
+        return d, np.zeros_like(d), b""
+    adaptive = _load(stream) if stream.filter else _new(stream)
+    if gap:
+        adaptive.clear_history()
+    try:
+        y, e = adaptive.process(x, d)
+    except ValueError as fault:
+        raise Refused("bad_field", f"pcm: {fault}") from fault
+    return e, y, adaptive.state()
+
+
+def _new(stream: Stream) -> Filter:
+    if stream.algorithm == "fdaf":
+        return FDAF(stream.taps, stream.mu, block=FDAF_BLOCK)
+    return NLMS(stream.taps, stream.mu)
+
+
+def _load(stream: Stream) -> Filter:
+    return (FDAF if stream.algorithm == "fdaf" else NLMS).from_state(stream.filter)

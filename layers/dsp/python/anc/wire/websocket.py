@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from anc.wire.refusal import Refused, parse_json, refuse
 
+SUBPROTOCOL = "anc.v1"
 FRAME_LIMIT = 32 * 1024
 PCM_LIMIT = 24_000
 MAX_TAPS = 4096

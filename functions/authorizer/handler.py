@@ -1,0 +1,53 @@
+"""Lambda authorizer (REQUEST) of both APIs: a token in, who it is and what may be called out."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from anc.aws.world import world as aws_world
+from anc.ports import World
+from anc.services import identity
+from anc.wire.refusal import Refused
+
+logger = Logger()
+metrics = Metrics()
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+    """Let a valid token in.
+
+    Raises
+    ------
+    Exception
+        With the very text `Unauthorized`, from which API Gateway makes a 401.
+    """
+    world = world or aws_world()
+    try:
+        caller = identity.verify(identity.token_of(event.get("headers") or {}), world)
+    except Refused as refusal:
+        world.count("refused_unauthorized")
+        logger.info("refused", reason=refusal.message)
+        raise Exception("Unauthorized") from refusal
+    return {
+        "principalId": caller.user,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": "Allow",
+                    "Resource": _whole_stage(event["methodArn"]),
+                }
+            ],
+        },
+        "context": {"user": caller.user, "role": caller.role},
+    }
+
+
+def _whole_stage(method_arn: str) -> str:
+    # API Gateway caches the policy per token: it must cover what the token calls next.
+    api, stage = method_arn.split("/")[:2]
+    return f"{api}/{stage}/*"

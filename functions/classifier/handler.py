@@ -1,0 +1,38 @@
+"""`POST /api/audio/classify`: a sound file in, the name of its noise out."""
+
+import base64
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from anc.aws.world import world as aws_world
+from anc.ports import World
+from anc.services import hearing
+from anc.wire.refusal import Refused
+
+logger = Logger()
+metrics = Metrics()
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+    """Classify the file in the body."""
+    world = world or aws_world()
+    body = event.get("body") or ""
+    data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    try:
+        answer = hearing.classify_file(data, world)
+        status, kind = 200, "application/json"
+    except Refused as refusal:
+        world.count(f"refused_{refusal.code}")
+        answer = {"type": "about:blank", "title": "Bad Request", "status": 400}
+        answer |= {"code": refusal.code, "detail": refusal.message}
+        status, kind = 400, "application/problem+json"
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": kind},
+        "body": msgspec.json.encode(answer).decode(),
+    }

@@ -1,0 +1,190 @@
+"""The control path: a snapshot of a headset's noise in, the control filter that it should use out."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from anc.dsp import ControlFilter, Statistics, design_control_filter, recover_primary
+from anc.dsp.design import solve
+from anc.ports import World
+from anc.records import Control, Device, SentFilter
+from anc.services import hearing
+from anc.services.connections import tell_watchers
+from anc.wire.refusal import Refused, refuse
+from anc.wire.shadow import Desired, FilterDocument, Noise, float16
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import DeviceNews, NoiseHeard, as_float
+
+MARGIN_DB = 0.5  # by which a new filter must be predicted to beat the one in use
+SAME_NOISE_DB = 3.0  # a filter that does this much worse than predicted has met another noise
+FORGETTING = 0.5  # what a snapshot's statistics still count when the next one of the same noise comes
+STATISTICS_REGULARISATION = 1e-2
+KEPT_FILTERS = 4  # a snapshot on its way may still have been taken with one of the last few
+
+
+class Finding(NamedTuple):
+    """What a snapshot says of the noise: its statistics, and the filter that suits them best."""
+
+    w: np.ndarray
+    predicted_gain_db: float
+    gain_in_use_db: float
+    statistics: Statistics
+
+
+def process_snapshot(thing: str, payload: bytes, world: World) -> None:
+    """Hear a snapshot, design the headset's filter, and queue the news if there are any.
+
+    The write is conditional and the latest sequence wins: of two snapshots processed at the same time one
+    raises Conflict and comes back from the queue. A snapshot delivered again queues its news again, since
+    the first time may have ended before that.
+
+    Raises
+    ------
+    Refused
+        Naming the field and what is allowed: `truncated`, `too_large`, `bad_field`, `unknown_device`,
+        `unknown_filter`, `stale_seq`. Nothing stored has changed.
+    Conflict
+        Another snapshot of this headset was committed meanwhile; try again.
+    """
+    snapshot = Snapshot.parse(payload)
+    device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
+    known = world.controls.get(thing) or Control(key=thing, group=device.group)
+    if snapshot.seq == known.seq:
+        world.updates.send({"thing": thing})
+        return
+    if snapshot.seq < known.seq:
+        refuse("stale_seq", f"sequence: {snapshot.seq}, the latest is {known.seq}")
+    if snapshot.rate != device.rate:
+        refuse("bad_field", f"rate: {snapshot.rate} Hz, the device is registered with {device.rate}")
+    heard = hearing.of_snapshot(snapshot, world)
+    finding = _study(snapshot, device, known)
+    control = known.but(
+        seq=snapshot.seq,
+        noise=heard.noise.label if heard.noise else "",
+        confidence=heard.noise.confidence if heard.noise else 0.0,
+        reason=heard.emergency.reason,
+        emergency_until=heard.until or known.emergency_until,
+        statistics=finding.statistics.to_bytes(),
+    )
+    if finding.predicted_gain_db > finding.gain_in_use_db + MARGIN_DB:
+        control = control.but(filters=(_sent(finding, snapshot), *known.filters)[:KEPT_FILTERS])
+        world.count("filters_sent")
+    else:
+        world.count("filters_kept")
+    world.controls.put(control)
+    world.count("snapshots_processed")
+    if heard.until:
+        world.updates.send({"thing": thing}, delay_s=int(world.settings.emergency_hold_s) + 1)
+    if _news(control) != _news(known):
+        world.updates.send({"thing": thing})
+
+
+def deliver(thing: str, world: World) -> None:
+    """Bring a headset's shadow to what the cloud now wants of it, and tell its watchers.
+
+    Messages only say *that* something changed: what is sent is always the latest. When it changed again
+    while it was being sent, it is sent again, so the last word in the shadow is never an old one.
+    """
+    sent = None
+    while (control := world.controls.get(thing)) is not None and control.version != sent:
+        world.shadows.update(thing, desired(control, world))
+        sent = control.version
+    if control is None:
+        return
+    newest = control.filters[0] if control.filters else None
+    news = DeviceNews(
+        device=thing,
+        mode=_mode(control, world),
+        noise=NoiseHeard(control.noise, control.confidence) if control.noise else None,
+        filter=newest.id if newest else "",
+        predicted_gain_db=round(newest.predicted_gain_db, 2) if newest else None,
+        reason=control.reason,
+    )
+    tell_watchers(thing, news, world)
+
+
+def desired(control: Control, world: World) -> Mapping[str, Any]:
+    """Return the desired state of a headset's shadow."""
+    newest = control.filters[0] if control.filters else None
+    document = Desired(
+        mode=_mode(control, world),
+        intensity=control.intensity,
+        filter=FilterDocument.of(newest.taps, newest.seq, newest.rate) if newest else None,
+        reason=control.reason,
+        noise=Noise(control.noise, round(control.confidence, 3)) if control.noise else None,
+    )
+    state: dict[str, Any] = msgspec.to_builtins(document)
+    return state
+
+
+def _study(snapshot: Snapshot, device: Device, control: Control) -> Finding:
+    in_use = _filter_in_use(snapshot, control)
+    prior = Statistics.from_bytes(control.statistics) if control.statistics else None
+    try:
+        if snapshot.pcm is None:
+            now = Statistics.from_bytes(snapshot.statistics)
+            if (now.taps, now.rate) != (device.taps, device.rate):
+                refuse(
+                    "bad_field",
+                    f"statistics: of {now.taps} taps at {now.rate:g} Hz, the device has "
+                    f"{device.taps} at {device.rate}",
+                )
+            faded = prior.forget(FORGETTING) if prior and _same_noise(now, control) else None
+            design = _from_statistics(now, faded)
+        else:
+            secondary = np.frombuffer(device.secondary, np.float32)
+            signals = as_float(snapshot.pcm)
+            x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
+            now = Statistics.measure(x, d, secondary, device.taps, device.rate)
+            faded = prior.forget(FORGETTING) if prior and _same_noise(now, control) else None
+            design = design_control_filter(x, d, secondary, device.taps, faded, device.rate)
+    except ValueError as fault:
+        raise Refused("bad_field", f"snapshot: {fault}") from fault
+    return Finding(
+        design.taps, design.predicted_gain_db, now.residual_db(snapshot.gain * in_use), design.statistics
+    )
+
+
+def _from_statistics(now: Statistics, faded: Statistics | None) -> ControlFilter:
+    # There are no two halves to judge one by the other: Akaike's final prediction error stands in.
+    together = now + faded if faded else now
+    w = solve(together, STATISTICS_REGULARISATION)
+    n, taps = max(together.samples, together.taps + 1), together.taps
+    gain = together.residual_db(w) - 10 * math.log10((n + taps) / (n - taps))
+    return ControlFilter(w.astype(np.float32), gain, together, STATISTICS_REGULARISATION)
+
+
+def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
+    if not snapshot.filter_id:
+        return np.zeros(1, np.float32)
+    for sent in control.filters:
+        if sent.id == snapshot.filter_id:
+            return sent.decode()
+    refuse(
+        "unknown_filter",
+        f"filter id: {snapshot.filter_id} was not sent to this headset lately; "
+        "send a snapshot without control",
+    )
+
+
+def _same_noise(now: Statistics, control: Control) -> bool:
+    if not control.filters:
+        return False
+    newest = control.filters[0]
+    return now.residual_db(newest.decode()) > newest.predicted_gain_db - SAME_NOISE_DB
+
+
+def _sent(finding: Finding, snapshot: Snapshot) -> SentFilter:
+    return SentFilter.of(float16(finding.w), snapshot.seq, snapshot.rate, finding.predicted_gain_db)
+
+
+def _mode(control: Control, world: World) -> str:
+    return "transparency" if world.clock() < control.emergency_until else control.mode
+
+
+def _news(control: Control) -> tuple[object, ...]:
+    newest = control.filters[0].id if control.filters else ""
+    return newest, control.noise, control.mode, control.intensity, control.emergency_until, control.reason

@@ -1,0 +1,102 @@
+"""The registry of headsets."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from anc.ports import Conflict, Credentials, World
+from anc.records import Device
+from anc.services.identity import Caller
+from anc.wire.refusal import refuse
+from anc.wire.websocket import DeviceName
+
+MAX_PATH_TAPS = 1024
+MAX_CONTROL_TAPS = 1024
+
+
+class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A headset to be registered.
+
+    Attributes
+    ----------
+    thing : str
+        Its name; letters, digits, `-` and `_`, at most 64.
+    model : str
+        The maker's name for its kind.
+    rate : int
+        Hz, at which its control filter runs.
+    taps : int
+        Of its control filter.
+    secondary : list of float
+        Its measured secondary path S, driver to error microphone, at `rate`, newest sample first.
+    """
+
+    thing: DeviceName
+    secondary: Annotated[list[float], Meta(min_length=1, max_length=MAX_PATH_TAPS)]
+    model: Annotated[str, Meta(min_length=1, max_length=64)] = "generic"
+    rate: Annotated[int, Meta(ge=8_000, le=96_000)] = 16_000
+    taps: Annotated[int, Meta(ge=16, le=MAX_CONTROL_TAPS)] = 512
+
+
+def register(request: Registration, caller: Caller, world: World) -> tuple[Device, Credentials]:
+    """Register a headset and issue its certificate. The private key is given out once and never kept.
+
+    Raises
+    ------
+    Refused
+        `exists` when the name is taken; `bad_field` for a secondary path that cannot be one.
+    """
+    secondary = np.asarray(request.secondary, np.float32)
+    if not np.isfinite(secondary).all() or not secondary.any():
+        refuse("bad_field", "secondary: must be finite and not all zero")
+    if world.devices.get(request.thing):
+        refuse("exists", f"thing: {request.thing} is registered already")
+    credentials = world.things.enrol(request.thing)
+    device = Device(
+        key=request.thing,
+        group=caller.user,
+        model=request.model,
+        rate=request.rate,
+        taps=request.taps,
+        secondary=secondary.tobytes(),
+        certificate=credentials.certificate_id,
+        created=world.clock(),
+    )
+    try:
+        stored = world.devices.put(device)
+    except Conflict:
+        world.things.revoke(request.thing, credentials.certificate_id)
+        refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
+    world.count("devices_registered")
+    return stored, credentials
+
+
+def find(thing: str, caller: Caller, world: World) -> Device:
+    """Return a device that is the caller's business. To others it does not exist."""
+    device = world.devices.get(thing)
+    if device is None or not caller.may_see(device.group):
+        refuse("unknown_device", f"device: {thing} is not registered")
+    return device
+
+
+def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") -> Sequence[Device]:
+    """Return the caller's devices by name."""
+    return world.devices.list(caller.user, limit, after)
+
+
+def remove(thing: str, caller: Caller, world: World) -> None:
+    """Revoke a headset's certificate and forget it."""
+    device = find(thing, caller, world)
+    world.things.revoke(device.key, device.certificate)
+    world.controls.delete(device.key)
+    world.devices.delete(device.key)
+    world.count("devices_removed")
+
+
+def shadow(thing: str, caller: Caller, world: World) -> dict[str, Any]:
+    """Return the shadow document of a headset."""
+    device = find(thing, caller, world)
+    return world.shadows.get(device.key) or {"state": {}, "version": 0}

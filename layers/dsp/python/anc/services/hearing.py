@@ -1,0 +1,136 @@
+"""What the platform hears in a live block or a snapshot. When it cannot hear, it lets the world in."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from aws_lambda_powertools import Logger
+
+from anc.noise import Classifier, Hearing, Listener
+from anc.ports import World
+from anc.records import Stream
+from anc.services.sounds import decode
+from anc.settings import Settings
+from anc.wire.refusal import Refused
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import EmergencyHeard, NoiseHeard, as_float
+
+LONGEST_FILE_S = 60.0
+DEAF = "hearing is out of order, so the headset is open to the world"
+
+logger = Logger(service="hearing")
+
+
+class Heard(NamedTuple):
+    """What was heard.
+
+    Attributes
+    ----------
+    noise : NoiseHeard or None
+        None while there was too little to hear.
+    emergency : EmergencyHeard
+    until : float
+        When the hold ends: for a stream in seconds of its audio, for a snapshot since the epoch; 0 for none.
+    state : bytes
+        Of the listener, for the stream's next block.
+    """
+
+    noise: NoiseHeard | None
+    emergency: EmergencyHeard
+    until: float
+    state: bytes = b""
+
+
+def listen(stream: Stream, x: np.ndarray, gap: bool, world: World) -> Heard:
+    """Hear one more block of a stream; after a gap the listener starts afresh."""
+    settings = world.settings
+    at = (stream.samples + x.size) / stream.rate
+    try:
+        classifier = load(settings)
+        afresh = gap or not stream.hearing
+        listener = (
+            Listener(classifier, stream.rate) if afresh else Listener.from_state(classifier, stream.hearing)
+        )
+        alarm = any([hearing.emergency for hearing in listener.hear(x)])
+    except Exception:
+        logger.exception("a block was not heard")
+        world.count("hearing_failed")
+        return Heard(None, EmergencyHeard(settings.emergency_detection_enabled, 0.0, DEAF), at)
+    if alarm and settings.emergency_detection_enabled:
+        world.count("emergencies_heard")
+        until = at + settings.emergency_hold_s
+    else:
+        until = stream.emergency_until
+    score = listener.latest.emergency_score if listener.latest else 0.0
+    emergency = EmergencyHeard(at < until, round(score, 3))
+    return Heard(_noise(listener.latest), emergency, until, listener.state())
+
+
+def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
+    """Hear a headset's snapshot, or its log-mel summary.
+
+    Raises
+    ------
+    Refused
+        `bad_field` when there is too little in it, or the summary is none.
+    """
+    settings = world.settings
+    now = world.clock()
+    try:
+        classifier = load(settings)
+        if snapshot.pcm is None:
+            hearing = classifier.classify_summary(snapshot.summary)
+        else:
+            hearing = classifier.classify(as_float(snapshot.pcm[:, 0]), snapshot.rate)
+    except ValueError as fault:
+        raise Refused("bad_field", f"snapshot: {fault}") from fault
+    except Exception:
+        logger.exception("a snapshot was not heard")
+        world.count("hearing_failed")
+        open_for = settings.emergency_hold_s if settings.emergency_detection_enabled else 0.0
+        return Heard(None, EmergencyHeard(open_for > 0, 0.0, DEAF), now + open_for)
+    alarm = hearing.emergency and settings.emergency_detection_enabled
+    if alarm:
+        world.count("emergencies_heard")
+    loudest = max(hearing.kinds, key=hearing.kinds.__getitem__)
+    reason = f"{loudest} heard" if alarm else ""
+    emergency = EmergencyHeard(alarm, round(hearing.emergency_score, 3), reason)
+    return Heard(_noise(hearing), emergency, now + settings.emergency_hold_s if alarm else 0.0)
+
+
+def load(settings: Settings) -> Classifier:
+    """Return the classifier that the settings name, loaded once. Raises anc.noise.ModelError."""
+    return _load(settings.ml_model_path, settings.emergency_confidence_threshold)
+
+
+@cache
+def _load(path: str, threshold: float) -> Classifier:
+    return Classifier.load(path or None, threshold)
+
+
+def _noise(hearing: Hearing | None) -> NoiseHeard | None:
+    return NoiseHeard(hearing.label, round(hearing.confidence, 3)) if hearing else None
+
+
+def classify_file(data: bytes, world: World) -> dict[str, Any]:
+    """Name the noise in a sound file of a quarter of a second to a minute; of several channels their mean.
+
+    Raises
+    ------
+    Refused
+        Naming what is wrong with the file.
+    """
+    sound = decode(data, LONGEST_FILE_S)
+    classifier = load(world.settings)
+    try:
+        hearing = classifier.classify(sound.samples.mean(axis=1), sound.rate)
+    except ValueError as fault:
+        raise Refused("bad_field", f"file: {fault}") from fault
+    return {
+        "label": hearing.label,
+        "confidence": round(hearing.confidence, 4),
+        "probabilities": {label: round(p, 4) for label, p in hearing.probabilities.items()},
+        "emergency": {"active": hearing.emergency, "score": round(hearing.emergency_score, 4)},
+        "kinds": {kind: round(score, 4) for kind, score in hearing.kinds.items()},
+        "model": classifier.name,
+    }

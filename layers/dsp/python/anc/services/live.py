@@ -1,0 +1,41 @@
+"""What a client may say on its socket, and who answers."""
+
+from anc.ports import World
+from anc.services import connections, sessions, streaming
+from anc.services.identity import Caller
+from anc.wire.websocket import (
+    Answer,
+    Audio,
+    Ping,
+    Pong,
+    Set,
+    SetDone,
+    Start,
+    Started,
+    Stop,
+    Stopped,
+    Watch,
+    Watching,
+    parse_request,
+)
+
+
+def answer(frame: str | None, caller: Caller, connection: str, world: World) -> Answer:
+    """Do what one frame asks and return the frame that answers it. Raises Refused."""
+    request = parse_request(frame)
+    match request:
+        case Audio():
+            return streaming.filter_block(request, caller, world)
+        case Start():
+            stream = sessions.open_session(request, caller, world)
+            return Started(stream.key, next_seq=stream.seq + 1)
+        case Set():
+            stream = sessions.change(request, caller, world)
+            return SetDone(stream.key, stream.enabled, stream.intensity)
+        case Stop():
+            return Stopped(request.session, sessions.end(request.session, caller, world))
+        case Watch():
+            connections.watch(request.device, connection, caller, world)
+            return Watching(request.device)
+        case Ping():
+            return Pong()

@@ -1,0 +1,26 @@
+"""The LambdaContext of a call on this machine."""
+
+import time
+import uuid
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+TIMEOUT_S = 29.0
+
+
+class LocalContext(LambdaContext):
+    """What Lambda tells a function about its invocation."""
+
+    def __init__(self, function: str) -> None:
+        self._function_name = function
+        self._function_version = "$LATEST"
+        self._invoked_function_arn = f"arn:aws:lambda:local:000000000000:function:{function}"
+        self._memory_limit_in_mb = 1024
+        self._aws_request_id = str(uuid.uuid4())
+        self._log_group_name = f"/aws/lambda/{function}"
+        self._log_stream_name = "local"
+        self._deadline = time.monotonic() + TIMEOUT_S
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds left until the timeout."""
+        return max(0, int(1000 * (self._deadline - time.monotonic())))

@@ -1,0 +1,190 @@
+"""The single-machine edition: every port on one data folder, every function called in this process."""
+
+import asyncio
+import fcntl
+import importlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# The handlers' tools would speak to CloudWatch and X-Ray; here nobody listens.
+os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "ANC")
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "anc")
+os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from anc.ports import World
+from anc.records import Connection, Control, Device, Stream, Watch
+from anc.settings import Settings
+from functions.routes import FUNCTIONS, QUEUES
+from local.broker import Broker
+from local.certificates import Authority
+from local.context import LocalContext
+from local.database import Database
+from local.gateway import Gateway, LocalSockets
+from local.issuer import Issuer
+from local.objects import FileObjects
+from local.queue import QueueWorker, SqliteQueue
+from local.shadows import LocalShadows
+from local.tables import SqliteTable
+from local.things import LocalThings
+
+SWEEP_S = 300.0
+FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
+SHUTDOWN_S = 5
+
+
+class FolderInUse(RuntimeError):
+    """Another process runs the edition on this data folder."""
+
+
+class Edition:
+    """The platform on one machine.
+
+    Parameters
+    ----------
+    data : Path
+        Everything that it keeps lies in this folder, and survives a kill at any moment.
+    port : int
+        Of REST and WebSocket; MQTT listens on the next one.
+    settings : Settings
+    host : str
+        To listen on.
+
+    Raises
+    ------
+    FolderInUse
+    """
+
+    def __init__(self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1") -> None:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _lock(data)
+        self.counts: Counter[str] = Counter()
+        self._host, self._port = host, port
+        database = Database(data / "anc.db")
+        authority = Authority(data / "certificates")
+        things = LocalThings(database, authority, port + 1)
+        shadows = LocalShadows(database)
+        sockets = LocalSockets()
+        issuer = Issuer(data, settings)
+        queues = {
+            route.name: SqliteQueue(database, route.name, route.max_receives, route.visibility_s)
+            for route in QUEUES
+        }
+        self._tables = (
+            SqliteTable(database, "streams", Stream),
+            SqliteTable(database, "connections", Connection),
+            SqliteTable(database, "watches", Watch),
+        )
+        streams, connections, watches = self._tables
+        self.world = World(
+            settings=settings,
+            streams=streams,
+            connections=connections,
+            watches=watches,
+            devices=SqliteTable(database, "devices", Device),
+            controls=SqliteTable(database, "controls", Control),
+            updates=queues["updates"],
+            shadows=shadows,
+            things=things,
+            sockets=sockets,
+            objects=FileObjects(data / "objects"),
+            keys=issuer,
+            count=self._count,
+        )
+        self._handlers = {name: _handler(name) for name in FUNCTIONS}
+        self._queues = queues
+        self._workers: list[QueueWorker] = []
+        self._broker = Broker(port + 1, authority, things, shadows, queues, self._count, host)
+        keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
+        self._gateway = Gateway(self.invoke, sockets, [keys])
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        """Call a function's handler as Lambda would."""
+        return self._handlers[function](event, LocalContext(function), self.world)
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until interrupted; `ready` is called once everything answers."""
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._serve(ready))
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        await self._broker.start()
+        self._start_workers()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self._gateway.app,
+                host=self._host,
+                port=self._port,
+                log_level="warning",
+                access_log=False,
+                ws_max_size=FRAME_ROOM,
+                lifespan="off",
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+        background = asyncio.create_task(self._attend(server, ready))
+        try:
+            await server.serve()
+        finally:
+            background.cancel()
+            for worker in self._workers:
+                await asyncio.to_thread(worker.stop)
+            await self._broker.stop()
+
+    def _start_workers(self) -> None:
+        for route in QUEUES:
+            queue = self._queues[route.name]
+            queue.release()
+            worker = QueueWorker(queue, route, lambda event, name=route.function: self.invoke(name, event))
+            worker.start()
+            self._workers.append(worker)
+
+    async def _attend(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        ready()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for table in self._tables:
+                await asyncio.to_thread(table.sweep)
+
+    def _count(self, event: str) -> None:
+        self.counts[event] += 1
+
+
+def _handler(function: str) -> Callable[..., Any]:
+    handler: Callable[..., Any] = importlib.import_module(f"functions.{function}.handler").handler
+    return handler
+
+
+def _lock(data: Path) -> int:
+    lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as taken:
+        os.close(lock)
+        raise FolderInUse(f"{data}: another process runs the platform on this folder") from taken
+    return lock
+
+
+def _answering(document: dict[str, Any]) -> Callable[[Request], JSONResponse]:
+    return lambda request: JSONResponse(document)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  not on every system
+    except ImportError:
+        logging.getLogger(__name__).info("without uvloop")
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,96 @@
+"""API Gateway's events, as its documentation has them: REST proxy, authorizer and WebSocket."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+ACCOUNT = "000000000000"
+STAGE = "local"
+
+
+def method_arn(method: str, path: str) -> str:
+    """Return the ARN of a method as authorizers see it."""
+    return f"arn:aws:execute-api:local:{ACCOUNT}:local/{STAGE}/{method}{path}"
+
+
+def authorizer_event(arn: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the event of a REQUEST authorizer."""
+    return {"type": "REQUEST", "methodArn": arn, "headers": dict(headers)}
+
+
+def rest_event(
+    method: str,
+    resource: str,
+    path: str,
+    parameters: Mapping[str, str],
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: str | None,
+    is_base64: bool,
+    authorizer: Mapping[str, str],
+    source_ip: str,
+) -> dict[str, Any]:
+    """Return the event of a REST API with Lambda proxy integration (payload version 1.0)."""
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": dict(headers),
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": dict(query) or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+        "pathParameters": dict(parameters) or None,
+        "stageVariables": None,
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": "local",
+            "authorizer": dict(authorizer),
+            "httpMethod": method,
+            "identity": {"sourceIp": source_ip, "userAgent": headers.get("user-agent", "")},
+            "path": f"/{STAGE}{path}",
+            "protocol": "HTTP/1.1",
+            "requestId": str(uuid.uuid4()),
+            "requestTimeEpoch": int(time.time() * 1000),
+            "resourceId": "local",
+            "resourcePath": resource,
+            "stage": STAGE,
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
+def socket_event(
+    kind: str,
+    route: str,
+    connection: str,
+    connected_at: float,
+    authorizer: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+) -> dict[str, Any]:
+    """Return the event of a WebSocket API; `kind` is CONNECT, MESSAGE or DISCONNECT."""
+    event: dict[str, Any] = {
+        "requestContext": {
+            "routeKey": route,
+            "eventType": kind,
+            "messageDirection": "IN",
+            "connectionId": connection,
+            "connectedAt": int(connected_at * 1000),
+            "requestId": str(uuid.uuid4()),
+            "requestTimeEpoch": int(time.time() * 1000),
+            "stage": STAGE,
+            "apiId": "local",
+            "domainName": "localhost",
+            "authorizer": dict(authorizer),
+        },
+        "isBase64Encoded": False,
+    }
+    if headers is not None:
+        event["headers"] = dict(headers)
+        event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+    if kind == "MESSAGE":
+        event["requestContext"]["messageId"] = str(uuid.uuid4())
+        event["body"] = body
+    return event
