@@ -1,0 +1,248 @@
+"""The MQTT broker of the single-machine edition: mutual TLS, rules, shadow, each headset its own topics."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from aws_lambda_powertools import Logger
+
+from anc.ports import Queue
+from anc.wire.snapshot import MQTT_PAYLOAD_LIMIT
+from functions.routes import RULES
+from local import mqtt
+from local.certificates import Authority
+from local.link import Broken, Link, TooLarge
+from local.rules import Rules, basic_ingest_topic
+from local.shadows import LocalShadows, shadow_prefix
+from local.things import LocalThings
+
+logger = Logger(service="broker")
+HANDSHAKE_S = 10.0
+ACCEPT_AGAIN_S = 0.1
+BACKLOG = 128
+WORKERS = 4  # threads that wait for the disk, so that the loop never does
+
+
+class Broker:
+    """An MQTT 3.1.1 broker that stands in for AWS IoT Core.
+
+    A client is known by its certificate before a packet of it is read: its client id must be the
+    certificate's common name, and it may use topics of that name only. Sessions end with their connection,
+    whatever the client asked for; a headset gets its shadow when it connects.
+
+    Parameters
+    ----------
+    port : int
+        0 takes any free one; `port` tells which after `start`.
+    authority : Authority
+    things : LocalThings
+    shadows : LocalShadows
+        Gets this broker as its way to publish.
+    queues : mapping of str to Queue
+        That the rules of `functions.routes` feed.
+    count : callable
+        `count(name)`: `mqtt_refused_tls`, `mqtt_refused_client`, `mqtt_refused_message`,
+        `mqtt_refused_subscription`, `mqtt_not_kept`, `shadow_rejected`, `mqtt_connected`.
+    host : str
+        To listen on.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        authority: Authority,
+        things: LocalThings,
+        shadows: LocalShadows,
+        queues: Mapping[str, Queue],
+        count: Callable[[str], None],
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.port = port
+        self._host = host
+        self._context = authority.server_context()
+        self._things = things
+        self._shadows = shadows
+        self._rules = Rules(RULES, queues)
+        self._count = count
+        self._links: dict[str, Link] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="mqtt")
+
+    async def start(self) -> None:
+        """Listen. Returns when clients can connect; raises OSError when the port is taken."""
+        self._loop = asyncio.get_running_loop()
+        listener = socket.create_server((self._host, self.port), backlog=BACKLOG)
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        self._shadows.publish = self.publish
+        self._things.when_revoked(self._revoked)
+        self._accepting = self._loop.create_task(self._accept())
+
+    async def stop(self) -> None:
+        """Close every connection; messages that were not acknowledged will come again."""
+        self._accepting.cancel()
+        for link in list(self._links.values()):
+            link.cut()
+        await asyncio.gather(self._accepting, *self._tasks, return_exceptions=True)
+        self._listener.close()
+        self._workers.shutdown()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message, from any thread, to the headset whose topic it is, if it has subscribed."""
+        with suppress(RuntimeError):  # the loop has ended: nobody is connected any more
+            self._loop.call_soon_threadsafe(self._deliver, topic, payload)
+
+    def _deliver(self, topic: str, payload: bytes) -> None:
+        link = self._links.get(owner(topic))
+        if link:
+            link.deliver(topic, payload)
+
+    def _revoked(self, thing: str) -> None:
+        self._shadows.forget(thing)
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._cut, thing)
+
+    def _cut(self, thing: str) -> None:
+        link = self._links.get(thing)
+        if link:
+            link.cut()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(self._listener)
+            except OSError:  # out of file descriptors, or a client that left while it was accepted
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        # The handshake is ours to await, so that a client without a certificate can be counted.
+        reader = asyncio.StreamReader(limit=MQTT_PAYLOAD_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except (OSError, ssl.SSLError, TimeoutError):
+            self._count("mqtt_refused_tls")
+            connection.close()
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        link = Link(reader, writer)
+        try:
+            if await self._greet(link):
+                await self._converse(link)
+        except Broken:
+            pass
+        except TooLarge:
+            self._count("mqtt_refused_message")
+        except mqtt.Malformed as fault:
+            self._count("mqtt_refused_message")
+            logger.info("%s: %s", link.thing, fault)
+        finally:
+            if self._links.get(link.thing) is link:
+                del self._links[link.thing]
+            link.cut()
+
+    async def _greet(self, link: Link) -> bool:
+        hello = await link.receive()
+        if not isinstance(hello, mqtt.Connect):
+            raise mqtt.Malformed("the first packet is not CONNECT")
+        code = mqtt.ACCEPTED
+        if hello.level != 4:
+            code = mqtt.BAD_PROTOCOL
+        elif hello.client_id != link.thing:
+            code = mqtt.BAD_IDENTIFIER
+        elif hello.will or not self._things.owns(link.thing, link.certificate_id):
+            code = mqtt.NOT_AUTHORISED
+        if code != mqtt.ACCEPTED:
+            self._count("mqtt_refused_client")
+            await link.say_goodbye(mqtt.connack(code))
+            return False
+        self._cut(link.thing)  # as in AWS IoT, the newer connection of a thing is the one that counts
+        self._links[link.thing] = link
+        link.keep_alive(hello.keep_alive_s)
+        link.send(mqtt.connack(mqtt.ACCEPTED))
+        self._count("mqtt_connected")
+        return True
+
+    async def _converse(self, link: Link) -> None:
+        while not isinstance(packet := await link.receive(), mqtt.Disconnect):
+            if isinstance(packet, mqtt.Publish):
+                if not await self._take(link.thing, packet):
+                    return
+                if packet.packet_id:
+                    link.send(mqtt.puback(packet.packet_id))
+            else:
+                self._attend(link, packet)
+
+    def _attend(self, link: Link, packet: mqtt.Packet) -> None:
+        match packet:
+            case mqtt.Subscribe(packet_id, filters):
+                link.send(mqtt.suback(packet_id, [self._subscribe(link, *each) for each in filters]))
+            case mqtt.Unsubscribe(packet_id, filters):
+                for wanted in filters:
+                    link.filters.pop(wanted, None)
+                link.send(mqtt.unsuback(packet_id))
+            case mqtt.Pingreq():
+                link.send(mqtt.pingresp())
+            case mqtt.Puback():
+                pass  # a message is sent once per connection; after a new one the shadow is asked for
+            case _:
+                raise mqtt.Malformed("a second CONNECT")
+
+    async def _take(self, thing: str, message: mqtt.Publish) -> bool:
+        """Handle a message; it is acknowledged afterwards. False ends the connection, as AWS IoT does."""
+        if not may_publish(thing, message.topic) or len(message.payload) > MQTT_PAYLOAD_LIMIT:
+            self._count("mqtt_refused_message")
+            return False
+        try:
+            await self._loop.run_in_executor(self._workers, self._keep, thing, message)
+        except Exception:
+            # Not acknowledged, so the headset sends it again once it has reconnected.
+            self._count("mqtt_not_kept")
+            logger.exception("a message of %s on %s was not kept", thing, message.topic)
+            return False
+        if not message.topic.startswith("$"):
+            self._deliver(message.topic, message.payload)
+        return True
+
+    def _keep(self, thing: str, message: mqtt.Publish) -> None:
+        prefix = shadow_prefix(thing)
+        if not message.topic.startswith(prefix):
+            self._rules.take(message.topic, message.payload)
+        elif not self._shadows.request(thing, message.topic.removeprefix(prefix), message.payload):
+            self._count("shadow_rejected")
+
+    def _subscribe(self, link: Link, wanted: str, qos: int) -> int:
+        if not may_subscribe(link.thing, wanted) or not link.subscribe(wanted, min(qos, 1)):
+            self._count("mqtt_refused_subscription")
+            return mqtt.SUBSCRIPTION_FAILED
+        return min(qos, 1)
+
+
+def owner(topic: str) -> str:
+    """Return the thing whose topic it is; every topic that is delivered has one."""
+    return topic.split("/")[2 if topic.startswith("$") else 1]
+
+
+def may_publish(thing: str, topic: str) -> bool:
+    """Return whether a headset may publish there: its own topics, its rules' and its shadow's."""
+    return (
+        topic.startswith(f"anc/{thing}/")
+        or topic in (basic_ingest_topic(rule, thing) for rule in RULES)
+        or topic in (shadow_prefix(thing) + "get", shadow_prefix(thing) + "update")
+    )
+
+
+def may_subscribe(thing: str, wanted: str) -> bool:
+    """Return whether a headset may have a topic filter: one that covers nothing but its own topics."""
+    return mqtt.valid_filter(wanted) and wanted.startswith((f"anc/{thing}/", shadow_prefix(thing)))

@@ -1,0 +1,69 @@
+"""`anc.ports.Things` on the edition's own certificate authority."""
+
+import re
+from collections.abc import Callable
+
+from anc.ports import Credentials
+from anc.wire.refusal import refuse
+from local.certificates import Authority
+from local.database import Database
+
+# What may stand in an X.509 common name and in one level of a topic without meaning anything there.
+THING_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class LocalThings:
+    """The registry of headsets' certificates. It outlives a restart; keys are given out once and not kept.
+
+    Parameters
+    ----------
+    database : Database
+    authority : Authority
+    port : int
+        Where the broker listens, for the credentials that are handed out.
+    """
+
+    def __init__(self, database: Database, authority: Authority, port: int) -> None:
+        self._database = database
+        self._authority = authority
+        self._port = port
+        self._told: list[Callable[[str], None]] = []
+        database.connection.execute(
+            "CREATE TABLE IF NOT EXISTS certificates (id TEXT PRIMARY KEY, thing TEXT NOT NULL) WITHOUT ROWID"
+        )
+
+    def enrol(self, thing: str) -> Credentials:
+        """See `anc.ports.Things`. Raises Refused for a name that a topic or certificate cannot carry."""
+        if not THING_NAME.fullmatch(thing):
+            refuse("bad_field", "thing: 1 to 64 letters, digits, `-` and `_`")
+        issued = self._authority.issue(thing)
+        self._database.connection.execute("INSERT INTO certificates VALUES (?, ?)", (issued.id, thing))
+        return Credentials(
+            certificate_id=issued.id,
+            certificate=issued.certificate,
+            private_key=issued.private_key,
+            ca=self._authority.certificate,
+            endpoint="127.0.0.1",
+            port=self._port,
+        )
+
+    def revoke(self, thing: str, certificate_id: str) -> None:
+        """See `anc.ports.Things`. With the thing go all its certificates, and its live connection."""
+        with self._database.writing() as connection:
+            known = connection.execute(
+                "SELECT 1 FROM certificates WHERE id = ? AND thing = ?", (certificate_id, thing)
+            ).fetchone()
+            if known:
+                connection.execute("DELETE FROM certificates WHERE thing = ?", (thing,))
+        if known:
+            for tell in self._told:
+                tell(thing)
+
+    def owns(self, thing: str, certificate_id: str) -> bool:
+        """Return whether this is a certificate of this thing that was not revoked."""
+        sql = "SELECT 1 FROM certificates WHERE id = ? AND thing = ?"
+        return self._database.connection.execute(sql, (certificate_id, thing)).fetchone() is not None
+
+    def when_revoked(self, tell: Callable[[str], None]) -> None:
+        """Have `tell(thing)` called after each revocation, in the revoking thread."""
+        self._told.append(tell)
