@@ -140,7 +140,7 @@ def _study(snapshot: Snapshot, device: Device, control: Control) -> Finding:
             x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
             now = Statistics.measure(x, d, secondary, device.taps, device.rate)
             faded = prior.forget(FORGETTING) if prior and _same_noise(now, control) else None
-            design = design_control_filter(x, d, secondary, device.taps, faded, device.rate)
+            design = design_control_filter(x, d, secondary, device.taps, faded, rate=device.rate)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
     return Finding(

@@ -52,9 +52,8 @@ def listen(stream: Stream, x: np.ndarray, gap: bool, world: World) -> Heard:
             Listener(classifier, stream.rate) if afresh else Listener.from_state(classifier, stream.hearing)
         )
         alarm = any([hearing.emergency for hearing in listener.hear(x)])
-    except Exception:
-        logger.exception("a block was not heard")
-        world.count("hearing_failed")
+    except Exception as fault:  # noqa: BLE001  whatever it was: a deaf platform must not silence the world
+        _deaf(fault, world)
         return Heard(None, EmergencyHeard(settings.emergency_detection_enabled, 0.0, DEAF), at)
     if alarm and settings.emergency_detection_enabled:
         world.count("emergencies_heard")
@@ -84,9 +83,8 @@ def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
             hearing = classifier.classify(as_float(snapshot.pcm[:, 0]), snapshot.rate)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
-    except Exception:
-        logger.exception("a snapshot was not heard")
-        world.count("hearing_failed")
+    except Exception as fault:  # noqa: BLE001  as above
+        _deaf(fault, world)
         open_for = settings.emergency_hold_s if settings.emergency_detection_enabled else 0.0
         return Heard(None, EmergencyHeard(open_for > 0, 0.0, DEAF), now + open_for)
     alarm = hearing.emergency and settings.emergency_detection_enabled
@@ -106,6 +104,11 @@ def load(settings: Settings) -> Classifier:
 @cache
 def _load(path: str, threshold: float) -> Classifier:
     return Classifier.load(path or None, threshold)
+
+
+def _deaf(fault: Exception, world: World) -> None:
+    logger.error(DEAF, fault=f"{type(fault).__name__}: {fault}")
+    world.count("hearing_failed")
 
 
 def _noise(hearing: Hearing | None) -> NoiseHeard | None:

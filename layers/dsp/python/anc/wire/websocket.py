@@ -199,7 +199,7 @@ def decode_pcm(pcm: str, channels: int) -> np.ndarray:
     Refused
         When it is not base64, over the limit, empty, or no whole number of samples.
     """
-    if len(pcm) > 4 * (PCM_LIMIT // 3 + 1):
+    if len(pcm) > 2 * PCM_LIMIT:
         refuse("too_large", f"pcm: {len(pcm) * 3 // 4:,} bytes, at most {PCM_LIMIT:,}; send shorter blocks")
     try:
         data = base64.b64decode(pcm, validate=True)

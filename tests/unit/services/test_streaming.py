@@ -1,0 +1,213 @@
+"""The live path: blocks in order, again, late, missing, foreign and broken."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from anc.dsp import FDAF, NLMS
+from anc.ports import World
+from anc.services import sessions
+from anc.services.streaming import filter_block
+from anc.wire.refusal import Refused
+from anc.wire.websocket import FDAF_BLOCK, Audio, Cleaned, Set, Start, as_float, as_int16, encode_pcm
+from tests.worlds import ALICE, BOB, TestWorld, make_world
+
+RATE, BLOCK = 48_000, 1024
+
+
+def two_microphones(blocks: int, seed: int = 0) -> np.ndarray:
+    """Noise at the reference, the same through a short path at the primary; (blocks, BLOCK, 2) int16."""
+    rng = np.random.default_rng(seed)
+    x = 0.1 * rng.standard_normal(blocks * BLOCK)
+    d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    return as_int16(np.stack([x, d], axis=1)).reshape(blocks, BLOCK, 2)
+
+
+def send(world: World, session: str, seq: int, pcm: np.ndarray, caller=ALICE) -> Cleaned:
+    return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(pcm)), caller, world)
+
+
+def heard(answer: Cleaned) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(answer.pcm), "<i2")
+
+
+@pytest.fixture
+def session(world: World) -> str:
+    return sessions.open_session(Start(rate=RATE), ALICE, world).key
+
+
+def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(world: World, session: str) -> None:
+    pcm = two_microphones(20)
+    answers = [heard(send(world, session, seq, block)) for seq, block in enumerate(pcm)]
+    x, d = as_float(pcm.reshape(-1, 2)).T
+    _, e = NLMS(512, 0.5).process(x, d)
+    difference = np.concatenate(answers).astype(int) - as_int16(e)
+    assert np.abs(difference).max() <= 1
+    assert np.count_nonzero(difference) < 1e-2 * difference.size
+
+
+def test_the_frequency_domain_filter_is_used_when_asked_for(world: World) -> None:
+    session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, world).key
+    pcm = two_microphones(5)
+    answers = [heard(send(world, session, seq, block)) for seq, block in enumerate(pcm)]
+    x, d = as_float(pcm.reshape(-1, 2)).T
+    _, e = FDAF(512, 0.5, block=FDAF_BLOCK).process(x, d)
+    assert np.abs(np.concatenate(answers).astype(int) - as_int16(e)).max() <= 1
+
+
+def test_a_repeated_block_gets_the_stored_answer_and_changes_nothing(world: World, session: str) -> None:
+    first, second, third = two_microphones(3)
+    send(world, session, 0, first)
+    answer = send(world, session, 1, second)
+    before = world.streams.get(session)
+    assert send(world, session, 1, third) == answer
+    assert world.streams.get(session) == before
+
+
+def test_an_older_block_is_stale(world: World, session: str) -> None:
+    for seq, block in enumerate(two_microphones(3)):
+        send(world, session, seq, block)
+    before = world.streams.get(session)
+    with pytest.raises(Refused, match="the session is at 2") as refusal:
+        send(world, session, 1, two_microphones(1)[0])
+    assert (refusal.value.code, refusal.value.seq) == ("stale_seq", 1)
+    assert world.streams.get(session) == before
+
+
+def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
+    world: World, session: str
+) -> None:
+    pcm = two_microphones(10)
+    for seq in range(5):
+        assert send(world, session, seq, pcm[seq]).gap == 0
+    answer = send(world, session, 8, pcm[8])
+    assert answer.gap == 3
+    f = NLMS(512, 0.5)
+    f.process(*as_float(pcm[:5].reshape(-1, 2)).T)
+    f.clear_history()
+    _, e = f.process(*as_float(pcm[8]).T)
+    assert np.abs(heard(answer).astype(int) - as_int16(e)).max() <= 1
+
+
+def test_another_users_session_does_not_exist(world: World, session: str) -> None:
+    with pytest.raises(Refused) as foreign:
+        send(world, session, 0, two_microphones(1)[0], caller=BOB)
+    with pytest.raises(Refused) as absent:
+        send(world, "no-such-session", 0, two_microphones(1)[0], caller=BOB)
+    assert (foreign.value.code, foreign.value.message) == (absent.value.code, absent.value.message)
+
+
+def test_a_warm_session_is_no_way_around_its_owner(world: World, session: str) -> None:
+    send(world, session, 0, two_microphones(1)[0])
+    with pytest.raises(Refused, match="there is none"):
+        send(world, session, 1, two_microphones(1)[0], caller=BOB)
+
+
+def test_a_session_goes_on_after_a_restart_as_if_nothing_had_happened(
+    platform: TestWorld, session: str, tmp_path
+) -> None:
+    pcm = two_microphones(6)
+    for seq in range(3):
+        send(platform.world, session, seq, pcm[seq])
+    restarted = make_world(tmp_path, platform.clock).world
+    answer = heard(send(restarted, session, 3, pcm[3]))
+    x, d = as_float(pcm[:4].reshape(-1, 2)).T
+    _, e = NLMS(512, 0.5).process(x, d)
+    assert np.abs(answer.astype(int) - as_int16(e)[-BLOCK:]).max() <= 1
+
+
+def test_two_instances_with_warm_state_never_both_win(platform: TestWorld, session: str, tmp_path) -> None:
+    pcm = two_microphones(4)
+    here, there = platform.world, make_world(tmp_path, platform.clock).world
+    send(here, session, 0, pcm[0])
+    send(there, session, 1, pcm[1])
+    assert send(here, session, 1, pcm[1]) == send(there, session, 1, pcm[1])  # `here` was warm at 0
+    assert send(here, session, 2, pcm[2]).gap == 0
+    stored = here.streams.get(session)
+    assert stored is not None
+    assert (stored.seq, stored.blocks) == (2, 3)
+
+
+def test_intensity_leaves_that_share_of_the_noise(world: World, session: str) -> None:
+    pcm = two_microphones(3)
+    for seq in range(2):
+        send(world, session, seq, pcm[seq])
+    sessions.change(Set(session=session, intensity=0.5), ALICE, world)
+    answer = heard(send(world, session, 2, pcm[2])).astype(int)
+    x, d = as_float(pcm.reshape(-1, 2)).T
+    y, _ = NLMS(512, 0.5).process(x, d)
+    assert np.abs(answer - as_int16(d - 0.5 * y)[-BLOCK:]).max() <= 1
+
+
+def test_a_disabled_session_passes_the_primary_untouched_and_keeps_learning(
+    world: World, session: str
+) -> None:
+    pcm = two_microphones(3)
+    send(world, session, 0, pcm[0])
+    sessions.change(Set(session=session, enabled=False), ALICE, world)
+    assert np.array_equal(heard(send(world, session, 1, pcm[1])), pcm[1][:, 1])
+    sessions.change(Set(session=session, enabled=True), ALICE, world)
+    answer = heard(send(world, session, 2, pcm[2])).astype(int)
+    x, d = as_float(pcm.reshape(-1, 2)).T
+    _, e = NLMS(512, 0.5).process(x, d)
+    assert np.abs(answer - as_int16(e)[-BLOCK:]).max() <= 1
+
+
+def test_bypass_passes_the_primary_untouched(world: World) -> None:
+    session = sessions.open_session(Start(mode="bypass", rate=RATE), ALICE, world).key
+    block = two_microphones(1)[0]
+    assert np.array_equal(heard(send(world, session, 0, block)), block[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("pcm", "says"),
+    [
+        ("!!!", "pcm: not base64"),
+        ("", "pcm: 0 bytes"),
+        (base64.b64encode(b"\0" * 6).decode(), "pcm: 6 bytes, must be a multiple of 4"),
+        (base64.b64encode(b"\0" * 24_004).decode(), "pcm: 24,004 bytes, at most 24,000"),
+        ("A" * 40_000, "at most 24,000"),
+    ],
+)
+def test_a_broken_block_is_refused_and_changes_nothing(
+    world: World, session: str, pcm: str, says: str
+) -> None:
+    before = world.streams.get(session)
+    with pytest.raises(Refused, match=says):
+        filter_block(Audio(session=session, seq=0, pcm=pcm), ALICE, world)
+    assert world.streams.get(session) == before
+
+
+def test_a_block_that_the_frequency_domain_filter_cannot_take_is_refused(world: World) -> None:
+    session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, world).key
+    with pytest.raises(Refused, match="multiples of its block"):
+        send(world, session, 0, two_microphones(1)[0][:1000])
+
+
+def test_an_expired_session_is_unknown(platform: TestWorld, session: str) -> None:
+    platform.clock.now += platform.world.settings.anc_session_hours * 3600 + 1
+    with pytest.raises(Refused, match="there is none"):
+        send(platform.world, session, 0, two_microphones(1)[0])
+
+
+def test_a_deaf_platform_lets_the_world_in_and_says_why(tmp_path, clock) -> None:
+    deaf = make_world(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
+    session = sessions.open_session(Start(rate=RATE), ALICE, deaf.world).key
+    block = two_microphones(1)[0]
+    answer = send(deaf.world, session, 0, block)
+    assert answer.emergency.active
+    assert "out of order" in answer.emergency.reason
+    assert np.array_equal(heard(answer), block[:, 1])
+    assert deaf.counts["hearing_failed"] == 1
+
+
+def test_the_summary_counts_what_was_sent(world: World, session: str) -> None:
+    for seq, block in enumerate(two_microphones(10)):
+        send(world, session, seq, block)
+    summary = sessions.end(session, ALICE, world)
+    assert (summary.blocks, summary.gaps) == (10, 0)
+    assert summary.seconds == pytest.approx(10 * BLOCK / RATE)
+    assert summary.attenuation_db is not None
+    assert summary.attenuation_db > 10
+    assert world.streams.get(session) is None

@@ -1,0 +1,100 @@
+"""A world on one machine for the tests of services and handlers, with a clock of its own."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
+from anc.ports import Credentials, Gone, World
+from anc.records import Connection, Control, Device, Stream, Watch
+from anc.services.identity import Caller
+from anc.settings import Settings
+from local.database import Database
+from local.issuer import Issuer
+from local.objects import FileObjects
+from local.queue import SqliteQueue
+from local.shadows import LocalShadows
+from local.tables import SqliteTable
+
+ALICE, BOB = Caller("alice"), Caller("bob")
+
+
+@dataclass
+class Clock:
+    """Time that passes when a test says so."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeSockets:
+    """Sockets that keep what was posted; those named in `gone` are closed."""
+
+    posted: list[tuple[str, str]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+
+    def post(self, connection: str, text: str) -> None:
+        if connection in self.gone:
+            raise Gone(connection)
+        self.posted.append((connection, text))
+
+
+@dataclass
+class FakeThings:
+    """Certificates that open nothing."""
+
+    revoked: list[str] = field(default_factory=list)
+
+    def enrol(self, thing: str) -> Credentials:
+        return Credentials(f"cert-{thing}", "", "", "", "127.0.0.1", 8883)
+
+    def revoke(self, thing: str, certificate_id: str) -> None:
+        self.revoked.append(certificate_id)
+
+
+@dataclass
+class TestWorld:
+    """The world, with the parts of it that tests look into."""
+
+    __test__ = False
+    world: World
+    clock: Clock
+    sockets: FakeSockets
+    things: FakeThings
+    updates: SqliteQueue
+    counts: Counter[str]
+    issuer: Issuer
+
+    def messages(self) -> list[str]:
+        """Return the bodies of the updates that are due."""
+        return [message.body for message in self.updates.receive(10)]
+
+
+def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
+    """Build a world in a folder; a second one there is the same platform after a restart."""
+    database = Database(folder / "anc.db")
+    counts: Counter[str] = Counter()
+    configured = Settings(**settings)
+    sockets, things, issuer = FakeSockets(), FakeThings(), Issuer(folder, configured)
+    updates = SqliteQueue(database, "updates", clock=clock)
+    world = World(
+        settings=configured,
+        streams=SqliteTable(database, "streams", Stream, clock),
+        connections=SqliteTable(database, "connections", Connection, clock),
+        watches=SqliteTable(database, "watches", Watch, clock),
+        devices=SqliteTable(database, "devices", Device, clock),
+        controls=SqliteTable(database, "controls", Control, clock),
+        updates=updates,
+        shadows=LocalShadows(database),
+        things=things,
+        sockets=sockets,
+        objects=FileObjects(folder / "objects"),
+        keys=issuer,
+        count=lambda name: counts.update([name]),
+        clock=clock,
+    )
+    return TestWorld(world, clock, sockets, things, updates, counts, issuer)
