@@ -1,21 +1,25 @@
 """The `anc` command."""
 
 import os
-import sys
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from dotenv import load_dotenv
 from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
 from anc.settings import BadSetting, Settings
+from anc.wire.refusal import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_show_locals=False)
-errors = Console(stderr=True)
+console, errors = Console(), Console(stderr=True)
 
 Data = Annotated[Path, typer.Option(help="Folder in which the platform keeps everything.")]
 Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; MQTT is on the next one.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
 DEFAULT_DATA = Path("anc-data")
 DEFAULT_PORT = 8080
 
@@ -34,7 +38,7 @@ def settings() -> Settings:
         stop(str(fault))
 
 
-def stop(reason: str) -> "typing.NoReturn":
+def stop(reason: str) -> NoReturn:
     """Say why, and end with exit code 2."""
     errors.print(f"[bold red]anc:[/] {reason}", highlight=False)
     raise typer.Exit(2)
@@ -68,3 +72,42 @@ def token(
     from local.issuer import Issuer
 
     print(Issuer(data, settings()).issue(user, role, hours))
+
+
+@app.command()
+def cancel(
+    source: Annotated[Path, typer.Argument(help="Two channels: reference and primary.", exists=True)],
+    target: Annotated[Path, typer.Argument(help="Where the cleaned primary goes (wav, flac, ogg).")],
+    algorithm: Annotated[str, typer.Option(help="fdaf or nlms")] = "fdaf",
+    taps: Annotated[int, typer.Option(min=1, max=4096)] = 512,
+    mu: Annotated[float, typer.Option(min=0.001, max=1.999, help="Step size.")] = 0.5,
+    json: Json = False,
+) -> None:
+    """Clean a recording: remove from its primary channel what the reference explains."""
+    from local.cancel import cancel_file
+
+    with Progress(console=errors, disable=json, transient=True) as progress:
+        task = progress.add_task("cancelling", total=None)
+        try:
+            report = cancel_file(
+                source,
+                target,
+                algorithm,
+                taps,
+                mu,
+                lambda done, of: progress.update(task, completed=done, total=of),
+            )
+        except Refused as refusal:
+            stop(refusal.message)
+    if json:
+        print(dumps(report.document()))
+        return
+    table = Table("", "before", "after", "attenuation", title=f"{target}: {report.seconds:.1f} s")
+    table.add_row(
+        "primary, dBFS",
+        f"{report.level_before_dbfs:.1f}",
+        f"{report.level_after_dbfs:.1f}",
+        f"{report.attenuation_db:.1f} dB",
+    )
+    table.add_row("second half", "", "", f"{report.attenuation_last_half_db:.1f} dB")
+    console.print(table)

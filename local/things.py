@@ -50,12 +50,13 @@ class LocalThings:
     def revoke(self, thing: str, certificate_id: str) -> None:
         """See `anc.ports.Things`. With the thing go all its certificates, and its live connection."""
         with self._database.writing() as connection:
-            known = connection.execute(
-                "SELECT 1 FROM certificates WHERE id = ? AND thing = ?", (certificate_id, thing)
-            ).fetchone()
-            if known:
-                connection.execute("DELETE FROM certificates WHERE thing = ?", (thing,))
-        if known:
+            connection.execute(
+                "DELETE FROM certificates WHERE thing = ?1"
+                " AND EXISTS (SELECT 1 FROM certificates WHERE id = ?2 AND thing = ?1)",
+                (thing, certificate_id),
+            )
+            left = connection.execute("SELECT 1 FROM certificates WHERE thing = ?", (thing,)).fetchone()
+        if not left:  # said again when a revocation is repeated: the first may have ended before this
             for tell in self._told:
                 tell(thing)
 
