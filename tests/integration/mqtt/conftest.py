@@ -1,0 +1,201 @@
+"""A site: the broker on its own loop, with the registry, the shadows and one queue behind it."""
+
+import asyncio
+import queue
+import socket
+import ssl
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from awscrt import mqtt
+from awsiot import mqtt_connection_builder
+
+from anc.ports import Credentials
+from local.broker import Broker
+from local.certificates import Authority
+from local.database import Database
+from local.shadows import LocalShadows
+from local.things import LocalThings
+
+PATIENCE_S = 20.0  # of a machine with other things to do; every wait ends with its event
+
+
+class Snapshots:
+    """The queue that snapshots go to; `refusing` makes it fail, `may_keep` cleared makes it wait."""
+
+    def __init__(self) -> None:
+        self.kept: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.refusing = False
+        self.may_keep = threading.Event()
+        self.may_keep.set()
+
+    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+        assert self.may_keep.wait(PATIENCE_S)
+        if self.refusing:
+            raise OSError("disk full")
+        self.kept.put(dict(body))
+
+
+class Counts(Counter[str]):
+    """Counts, and lets a test wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = threading.Condition()
+
+    def count(self, name: str) -> None:
+        with self._changed:
+            self[name] += 1
+            self._changed.notify_all()
+
+    def wait_for(self, name: str, times: int = 1) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self[name] >= times, PATIENCE_S), (name, dict(self))
+
+
+class Site:
+    """The broker and what is behind it; it can be stopped and started on the same port and data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.database = Database(folder / "anc.db")
+        self.authority = Authority(folder / "ca")
+        self.snapshots = Snapshots()
+        self.counts = Counts()
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        self.things = LocalThings(self.database, self.authority, self.port)
+        self.shadows = LocalShadows(self.database)
+        self.broker = Broker(
+            self.port,
+            self.authority,
+            self.things,
+            self.shadows,
+            {"snapshots": self.snapshots},
+            self.counts.count,
+        )
+        self.run(self.broker.start())
+        self.port = self.broker.port
+
+    def enrol(self, thing: str) -> Credentials:
+        return self.things.enrol(thing)._replace(port=self.port)
+
+    def stop(self) -> None:
+        self.run(self.broker.stop())
+
+    def run(self, step: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(step, self.loop).result(PATIENCE_S)
+
+    def close(self) -> None:
+        self.stop()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class Client:
+    """A headset's bare connection, through the client that also talks to AWS IoT Core."""
+
+    def __init__(self, credentials: Credentials, client_id: str) -> None:
+        self.lost = threading.Event()
+        self.connection = mqtt_connection_builder.mtls_from_bytes(
+            credentials.certificate.encode(),
+            credentials.private_key.encode(),
+            endpoint=credentials.endpoint,
+            port=credentials.port,
+            ca_bytes=credentials.ca.encode(),
+            client_id=client_id,
+            clean_session=False,  # so that it sends again what was not acknowledged
+            reconnect_min_timeout_secs=1,
+            reconnect_max_timeout_secs=1,
+            on_connection_interrupted=lambda **_: self.lost.set(),
+        )
+
+    def connect(self) -> "Client":
+        self.connection.connect().result(PATIENCE_S)
+        return self
+
+    def subscribe(self, topic: str) -> "queue.Queue[bytes]":
+        arrived: queue.Queue[bytes] = queue.Queue()
+        done, _ = self.connection.subscribe(
+            topic, mqtt.QoS.AT_LEAST_ONCE, lambda payload, **_: arrived.put(payload)
+        )
+        done.result(PATIENCE_S)
+        return arrived
+
+    def publish(self, topic: str, payload: bytes) -> Any:
+        done, _ = self.connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
+        return done
+
+    def disconnect(self) -> None:
+        with suppress(RuntimeError):  # it never was connected
+            ended = self.connection.disconnect()
+            if not self.lost.is_set():  # else it ends when its next attempt is due
+                ended.result(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """The module's site, with nothing counted and nothing kept."""
+    shared_site.counts.clear()
+    shared_site.snapshots.__init__()  # type: ignore[misc]
+    return shared_site
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[Site]:
+    """A site that the test may stop."""
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def headset(site: Site) -> Iterator[Callable[..., Client]]:
+    """Give `headset(name)`: a connected client of a newly enrolled thing."""
+    clients = []
+
+    def connect(name: str, client_id: str = "", credentials: Credentials | None = None) -> Client:
+        client = Client(credentials or site.enrol(name), client_id or name)
+        clients.append(client)
+        return client.connect()
+
+    yield connect
+    for client in clients:
+        client.disconnect()
+
+
+@pytest.fixture
+def raw(site: Site) -> Iterator[Callable[..., ssl.SSLSocket]]:
+    """Give `raw(credentials)`: a TLS connection on which a test can send any bytes."""
+    opened = []
+
+    def connect(credentials: Credentials | None, ca: str = "") -> ssl.SSLSocket:
+        context = ssl.create_default_context(cadata=ca or site.authority.certificate)
+        if credentials:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+                file.write(credentials.certificate + credentials.private_key)
+                file.flush()
+                context.load_cert_chain(file.name)
+        plain = socket.create_connection(("127.0.0.1", site.port), timeout=PATIENCE_S)
+        tls = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        opened.append(tls)
+        return tls
+
+    yield connect
+    for tls in opened:
+        tls.close()

@@ -1,0 +1,277 @@
+"""The broker, met by the client library of AWS IoT and by bare TLS sockets."""
+
+import asyncio
+import base64
+import json
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from awscrt.exceptions import AwsCrtError
+from awscrt.mqtt import SubscribeError
+
+from local.certificates import Authority
+
+SNAPSHOT = "$aws/rules/anc_snapshot/anc/{}/snapshot"
+SHADOW = "$aws/things/{}/shadow/name/anc/{}"
+PATIENCE_S = 20.0
+
+
+def connect_packet(client_id: str, flags: int = 2, level: int = 4) -> bytes:
+    body = (
+        b"\x00\x04MQTT"
+        + bytes([level, flags])
+        + b"\x00\x3c"
+        + struct.pack(">H", len(client_id))
+        + client_id.encode()
+    )
+    return bytes([0x10, len(body)]) + body
+
+
+def is_closed(tls: ssl.SSLSocket) -> bool:
+    """Whether the peer hangs up; waits until it does."""
+    try:
+        while tls.recv(4096):
+            pass
+    except OSError as fault:
+        return not isinstance(fault, TimeoutError)
+    return True
+
+
+# Who gets in
+
+
+def test_a_client_without_a_certificate_is_refused_in_the_handshake(site: Any, raw: Callable[..., Any]):
+    try:
+        tls = raw(None)
+        tls.sendall(connect_packet("h"))
+        assert is_closed(tls)
+    except ssl.SSLError:
+        pass
+    site.counts.wait_for("mqtt_refused_tls")
+    assert site.counts["mqtt_connected"] == 0
+
+
+def test_a_certificate_of_a_foreign_authority_is_refused_in_the_handshake(
+    site: Any, raw: Callable[..., Any], tmp_path: Path
+):
+    foreign = Authority(tmp_path / "foreign").issue("h1")
+    ours = site.enrol("h1")
+    try:
+        tls = raw(ours._replace(certificate=foreign.certificate, private_key=foreign.private_key))
+        tls.sendall(connect_packet("h1"))
+        assert is_closed(tls)
+    except ssl.SSLError:
+        pass
+    site.counts.wait_for("mqtt_refused_tls")
+    assert site.counts["mqtt_connected"] == 0
+
+
+def test_a_thing_cannot_use_anothers_name(site: Any, headset: Callable[..., Any]):
+    victim = headset("victim")
+    delta = victim.subscribe(SHADOW.format("victim", "update/delta"))
+    with pytest.raises(AwsCrtError):
+        headset("thief", client_id="victim")
+    site.counts.wait_for("mqtt_refused_client")
+    site.shadows.update("victim", {"mode": "cancel"})
+    assert json.loads(delta.get(timeout=PATIENCE_S))["state"] == {"mode": "cancel"}
+    assert not victim.lost.is_set()
+
+
+def test_a_certificate_that_was_never_registered_is_refused(site: Any, raw: Callable[..., Any]):
+    made_up = site.authority.issue("h1")
+    credentials = site.enrol("h1")._replace(certificate=made_up.certificate, private_key=made_up.private_key)
+    tls = raw(credentials)
+    tls.sendall(connect_packet("h1"))
+    assert tls.recv(4) == b"\x20\x02\x00\x05"
+    assert is_closed(tls)
+
+
+def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, headset: Callable[..., Any]):
+    credentials = site.enrol("gone")
+    client = headset("gone", credentials=credentials)
+    site.shadows.update("gone", {"mode": "cancel"})
+    site.things.revoke("gone", credentials.certificate_id)
+    assert client.lost.wait(PATIENCE_S)
+    with pytest.raises(AwsCrtError):
+        headset("gone", credentials=credentials)
+    assert site.shadows.get("gone") is None
+
+
+def test_mqtt_5_is_answered_with_the_protocol_level_that_is_spoken(site: Any, raw: Callable[..., Any]):
+    tls = raw(site.enrol("h5"))
+    tls.sendall(connect_packet("h5", level=5))
+    assert tls.recv(4) == b"\x20\x02\x00\x01"
+
+
+def test_a_second_connection_of_a_thing_replaces_the_first(site: Any, headset: Callable[..., Any]):
+    credentials = site.enrol("twice")
+    first = headset("twice", credentials=credentials)
+    second = headset("twice", credentials=credentials)
+    assert first.lost.wait(PATIENCE_S)
+    second.publish(SNAPSHOT.format("twice"), b"x").result(PATIENCE_S)
+    assert site.snapshots.kept.get(timeout=PATIENCE_S)["thing"] == "twice"
+
+
+# What they may say
+
+
+def test_a_snapshot_is_kept_before_it_is_acknowledged(site: Any, headset: Callable[..., Any]):
+    client = headset("s1")
+    site.snapshots.may_keep.clear()
+    payload = bytes(range(256)) * 256
+    acknowledged = client.publish(SNAPSHOT.format("s1"), payload)
+    answered = client.publish(SHADOW.format("s1", "get"), b"")
+    assert not acknowledged.done()
+    site.snapshots.may_keep.set()
+    acknowledged.result(PATIENCE_S)
+    body = site.snapshots.kept.get_nowait()
+    assert base64.b64decode(body["data"]) == payload
+    assert body["thing"] == "s1"
+    answered.result(PATIENCE_S)
+
+
+def test_a_snapshot_that_could_not_be_kept_is_not_acknowledged_and_comes_again(
+    site: Any, headset: Callable[..., Any]
+):
+    client = headset("s2")
+    site.snapshots.refusing = True
+    acknowledged = client.publish(SNAPSHOT.format("s2"), b"x")
+    assert client.lost.wait(PATIENCE_S)
+    assert not acknowledged.done()
+    assert site.counts["mqtt_not_kept"] == 1
+    site.snapshots.refusing = False
+    acknowledged.result(PATIENCE_S)
+    assert site.snapshots.kept.get_nowait()["thing"] == "s2"
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        SNAPSHOT.format("bystander"),
+        "$aws/rules/anc_other/anc/mallory/snapshot",
+        "anc/bystander/event",
+        SHADOW.format("bystander", "update"),
+        SHADOW.format("mallory", "update/delta"),
+        "$aws/things/mallory/shadow/update",
+        "$aws/things/mallory/shadow/name/other/update",
+        "other",
+    ],
+)
+def test_publishing_under_another_name_ends_the_connection(
+    site: Any, headset: Callable[..., Any], topic: str
+):
+    client = headset("mallory")
+    client.publish(topic, b"{}")
+    assert client.lost.wait(PATIENCE_S)
+    assert site.counts["mqtt_refused_message"] == 1
+    assert site.snapshots.kept.empty()
+    assert site.shadows.get("bystander") is None
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "#",
+        "+/+/snapshot",
+        "anc/#",
+        "anc/+/event",
+        "anc/bystander/#",
+        "$aws/#",
+        "$aws/things/+/shadow/name/anc/#",
+    ],
+)
+def test_a_headset_cannot_listen_to_what_is_not_its_own(site: Any, headset: Callable[..., Any], wanted: str):
+    client = headset("ear")
+    with pytest.raises(SubscribeError):
+        client.subscribe(wanted)
+    assert site.counts["mqtt_refused_subscription"] == 1
+    assert client.subscribe("anc/ear/#").empty()
+
+
+def test_the_largest_payload_is_128_kilobytes(site: Any, headset: Callable[..., Any]):
+    client = headset("big")
+    client.publish(SNAPSHOT.format("big"), bytes(128 * 1024)).result(PATIENCE_S)
+    assert len(base64.b64decode(site.snapshots.kept.get_nowait()["data"])) == 128 * 1024
+    client.publish(SNAPSHOT.format("big"), bytes(128 * 1024 + 1))
+    assert client.lost.wait(PATIENCE_S)
+    assert site.counts["mqtt_refused_message"] == 1
+    assert site.snapshots.kept.empty()
+
+
+def test_a_packet_that_announces_256_megabytes_is_refused_before_it_comes(site: Any, raw: Callable[..., Any]):
+    tls = raw(site.enrol("huge"))
+    tls.sendall(connect_packet("huge"))
+    assert tls.recv(4) == b"\x20\x02\x00\x00"
+    tls.sendall(b"\x30\xff\xff\xff\x7f")
+    assert is_closed(tls)
+    site.counts.wait_for("mqtt_refused_message")
+
+
+@pytest.mark.parametrize(
+    "junk", [b"GET / HTTP/1.1\r\n" * 9, b"\x30\x00", b"\x10\xff\xff\xff\xff", b"\xe0\x00"]
+)
+def test_a_client_that_does_not_speak_mqtt_is_hung_up_on(site: Any, raw: Callable[..., Any], junk: bytes):
+    tls = raw(site.enrol("junk"))
+    tls.sendall(junk)
+    assert is_closed(tls)
+    assert site.counts["mqtt_connected"] == 0
+
+
+def test_a_shadow_update_over_8_kilobytes_is_rejected_and_counted(site: Any, headset: Callable[..., Any]):
+    client = headset("fat")
+    rejected = client.subscribe(SHADOW.format("fat", "update/rejected"))
+    client.publish(
+        SHADOW.format("fat", "update"), json.dumps({"state": {"reported": {"a": "x" * 8200}}}).encode()
+    )
+    assert json.loads(rejected.get(timeout=PATIENCE_S))["code"] == 413
+    site.counts.wait_for("shadow_rejected")
+    assert site.shadows.get("fat") is None
+
+
+def test_a_message_on_a_topic_of_its_own_reaches_the_headset_that_listens(headset: Callable[..., Any]):
+    client = headset("echo")
+    heard = client.subscribe("anc/echo/#")
+    client.publish("anc/echo/event", b"here").result(PATIENCE_S)
+    assert heard.get(timeout=PATIENCE_S) == b"here"
+
+
+# Under load and over time
+
+
+def test_large_snapshots_of_several_headsets_do_not_stall_the_loop(site: Any, headset: Callable[..., Any]):
+    clients = {name: headset(name) for name in ("l1", "l2", "l3", "l4")}
+    late: list[float] = []
+    stop = threading.Event()
+
+    async def watch() -> None:
+        while not stop.is_set():
+            asked = time.perf_counter()
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - asked - 0.005)
+
+    watching = asyncio.run_coroutine_threadsafe(watch(), site.loop)
+    waiting = [
+        client.publish(SNAPSHOT.format(name), bytes(64_000))
+        for _ in range(10)
+        for name, client in clients.items()
+    ]
+    for acknowledged in waiting:
+        acknowledged.result(PATIENCE_S)
+    stop.set()
+    watching.result(PATIENCE_S)
+    assert site.snapshots.kept.qsize() == 40
+    assert sorted(late)[len(late) // 2] < 0.05
+
+
+def test_what_was_desired_while_the_broker_was_down_is_there_when_it_is_back(own_site: Any):
+    own_site.shadows.update("h1", {"mode": "bypass"})
+    own_site.stop()
+    own_site.shadows.update("h1", {"mode": "cancel"})
+    own_site.start()
+    assert own_site.shadows.get("h1")["state"]["desired"] == {"mode": "cancel"}

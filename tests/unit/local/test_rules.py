@@ -1,0 +1,60 @@
+"""What IoT rules make of a message."""
+
+import base64
+import time
+
+import pytest
+
+from functions.routes import RULES, Rule
+from local.rules import Rules, basic_ingest_topic
+
+
+class Kept(list):
+    """A queue that keeps what it is sent."""
+
+    def send(self, body, delay_s=0):
+        self.append(body)
+
+
+def rule(sql: str, topic: str = "anc/+/snapshot") -> Rule:
+    return Rule("r", sql, topic, "q")
+
+
+@pytest.mark.parametrize("topic", ["$aws/rules/anc_snapshot/anc/h1/snapshot", "anc/h1/snapshot"])
+def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
+    queue = Kept()
+    before = int(time.time() * 1000)
+    Rules(RULES, {"snapshots": queue}).take(topic, b"\x00\xffANC1")
+    [body] = queue
+    assert body.keys() == {"data", "thing", "at"}
+    assert base64.b64decode(body["data"]) == b"\x00\xffANC1"
+    assert body["thing"] == "h1"
+    assert before <= body["at"] <= time.time() * 1000
+
+
+@pytest.mark.parametrize(
+    "topic", ["anc/h1/telemetry", "anc/h1/x/snapshot", "$aws/rules/other/anc/h1/snapshot"]
+)
+def test_a_message_on_another_topic_reaches_no_queue(topic: str):
+    queue = Kept()
+    Rules(RULES, {"snapshots": queue}).take(topic, b"x")
+    assert queue == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM 'anc/+/snapshot'",
+        "SELECT encode(*, 'hex') AS data FROM 'anc/+/snapshot'",
+        "SELECT topic(2) AS thing, clientid() AS id FROM 'anc/+/snapshot'",
+        "SELECT topic(2) AS thing FROM 'anc/+/snapshot' WHERE topic(2) = 'h1'",
+        "SELECT topic(2) AS thing FROM 'anc/+/other'",
+    ],
+)
+def test_a_rule_that_cannot_be_evaluated_stops_the_start_and_is_named(sql: str):
+    with pytest.raises(ValueError, match="rule r: cannot evaluate"):
+        Rules([rule(sql)], {"q": Kept()})
+
+
+def test_a_thing_reaches_a_rule_by_its_own_topic():
+    assert basic_ingest_topic(RULES[0], "h1") == "$aws/rules/anc_snapshot/anc/h1/snapshot"
