@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from anc.services.identity import Role
 from anc.settings import BadSetting, Settings
 from anc.wire.refusal import Refused
 
@@ -64,7 +65,7 @@ def up(
 @app.command()
 def token(
     data: Data = DEFAULT_DATA,
-    role: Annotated[str, typer.Option(help="listener, operator or admin")] = "listener",
+    role: Annotated[Role, typer.Option(help="What it may do.")] = "listener",
     user: Annotated[str, typer.Option(help="Whose token it is.")] = "demo",
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is valid.")] = 12.0,
 ) -> None:

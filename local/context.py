@@ -21,6 +21,6 @@ class LocalContext(LambdaContext):
         self._log_stream_name = "local"
         self._deadline = time.monotonic() + TIMEOUT_S
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # declared static there
         """Return the milliseconds left until the timeout."""
         return max(0, int(1000 * (self._deadline - time.monotonic())))

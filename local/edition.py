@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ class Edition:
         for route in QUEUES:
             queue = self._queues[route.name]
             queue.release()
-            worker = QueueWorker(queue, route, lambda event, name=route.function: self.invoke(name, event))
+            worker = QueueWorker(queue, route, partial(self.invoke, route.function))
             worker.start()
             self._workers.append(worker)
 

@@ -74,10 +74,10 @@ def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
             pass
         finally:
             part.unlink()
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
+    stored = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(stored, rsa.RSAPrivateKey):
         raise TypeError(f"{path.name}: not an RSA key")
-    return key
+    return stored
 
 
 def _jwk(public: rsa.RSAPublicKey) -> dict[str, Any]:

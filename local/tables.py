@@ -65,10 +65,11 @@ class SqliteTable(Generic[R]):
         body = self._encoder.encode(stored)
         fields = (stored.group, stored.version, stored.expires, body)
         if record.version == 0:
-            statement, values = self._insert, (stored.key, *fields, self._clock())
+            done = self._database.connection.execute(self._insert, (stored.key, *fields, self._clock()))
         else:
-            statement, values = self._update, (*fields, stored.key, record.version, self._clock())
-        if self._database.connection.execute(statement, values).rowcount == 0:
+            values = (*fields, stored.key, record.version, self._clock())
+            done = self._database.connection.execute(self._update, values)
+        if done.rowcount == 0:
             raise Conflict(record.key)
         return stored
 

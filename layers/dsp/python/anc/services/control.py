@@ -10,7 +10,7 @@ import numpy as np
 from anc.dsp import ControlFilter, Statistics, design_control_filter, recover_primary
 from anc.dsp.design import solve
 from anc.ports import World
-from anc.records import Control, Device, SentFilter
+from anc.records import Control, Device, Mode, SentFilter
 from anc.services import hearing
 from anc.services.connections import tell_watchers
 from anc.wire.refusal import Refused, refuse
@@ -181,7 +181,7 @@ def _sent(finding: Finding, snapshot: Snapshot) -> SentFilter:
     return SentFilter.of(float16(finding.w), snapshot.seq, snapshot.rate, finding.predicted_gain_db)
 
 
-def _mode(control: Control, world: World) -> str:
+def _mode(control: Control, world: World) -> Mode:
     return "transparency" if world.clock() < control.emergency_until else control.mode
 
 
