@@ -1,5 +1,6 @@
 """Every adapter of every port, in a world of its own, with what a test needs to look behind it."""
 
+import asyncio
 import json
 import os
 import threading
@@ -24,11 +25,15 @@ from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.records import Stream
 from anc.settings import Settings
+from local.certificates import Authority
 from local.database import Database
+from local.gateway import LocalSockets
 from local.issuer import Issuer
 from local.objects import FileObjects
 from local.queue import SqliteQueue
+from local.shadows import LocalShadows
 from local.tables import SqliteTable
+from local.things import LocalThings
 
 REGION = "eu-central-1"
 THING = "headset-1"
@@ -145,9 +150,11 @@ class StrictShadows:
         self._client.update_thing_shadow(**request)
 
 
-@pytest.fixture(params=["iot"])
+@pytest.fixture(params=["iot", "sqlite"])
 def shadows(request: pytest.FixtureRequest) -> Any:
     """Give the shadows of a registry that knows THING."""
+    if request.param == "sqlite":
+        return LocalShadows(request.getfixturevalue("database"))
     client = request.getfixturevalue("aws")
     client("iot").create_thing(thingName=THING)
     strict = StrictShadows(client("iot-data"))
@@ -170,43 +177,86 @@ class StrictGateway:
         self.sent[ConnectionId].append(Data.decode())
 
 
-@pytest.fixture(params=["apigateway"])
-def sockets(request: pytest.FixtureRequest) -> Any:
+class Socket:
+    """The server's end of a WebSocket, as the ASGI server hands it over."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send_text(self, text: str) -> None:
+        self.sent.append(text)
+
+
+@contextmanager
+def gateway_with_an_open_socket() -> Iterator[Any]:
+    """Give LocalSockets, whose socket `open` lives in an event loop of another thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    local, socket, noted = LocalSockets(), Socket(), threading.Event()
+
+    def note() -> None:
+        local.opened("open", socket)  # type: ignore[arg-type]
+        noted.set()
+
+    loop.call_soon_threadsafe(note)
+    noted.wait(5)
+    try:
+        yield SimpleNamespace(port=local, sent=lambda connection: socket.sent)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+@pytest.fixture(params=["apigateway", "gateway"])
+def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Give `.port`, where the socket `open` is open and every other closed, and `.sent(connection)`."""
+    if request.param == "gateway":
+        with gateway_with_an_open_socket() as local:
+            yield local
+        return
     gateway = StrictGateway(request.getfixturevalue("aws")("apigatewaymanagementapi"))
     port = GatewaySockets("https://api/prod", lambda endpoint: gateway)  # type: ignore[arg-type,return-value]
-    return SimpleNamespace(port=port, sent=gateway.sent.__getitem__)
+    yield SimpleNamespace(port=port, sent=gateway.sent.__getitem__)
 
 
 class Connections:
     """moto's data plane, and the one call that it lacks: cutting a client's connection."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, cut: list[str]) -> None:
         self.exceptions = client.exceptions
         self.delete_thing_shadow = client.delete_thing_shadow
-        self.cut: list[str] = []
+        self._cut = cut
 
     def delete_connection(self, *, clientId: str, cleanSession: bool) -> None:
-        self.cut.append(clientId)
+        self._cut.append(clientId)
 
 
-@pytest.fixture(params=["iot"])
-def things(request: pytest.FixtureRequest) -> Any:
-    """Give `.port`, `.active(certificate_id)`, `.exists(thing)` and `.cut`, the clients thrown out."""
+@pytest.fixture(params=["iot", "sqlite"])
+def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Give `.port`, `.active(thing, certificate_id)` and `.cut`, the clients thrown out so far."""
+    cut: list[str] = []
+    if request.param == "sqlite":
+        kept = LocalThings(request.getfixturevalue("database"), Authority(tmp_path / "ca"), port=8883)
+        kept.when_revoked(cut.append)
+        return SimpleNamespace(port=kept, active=kept.owns, cut=cut)
     client = request.getfixturevalue("aws")
-    iot, data = client("iot"), Connections(client("iot-data"))
+    iot, data = client("iot"), Connections(client("iot-data"), cut)
     iot.create_policy(policyName="headset", policyDocument="{}")
 
-    def active(certificate_id: str) -> bool:
+    def active(thing: str, certificate_id: str) -> bool:
         described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
-        policies = iot.list_attached_policies(target=described["certificateArn"])["policies"]
-        return described["status"] == "ACTIVE" and bool(policies)
-
-    def exists(thing: str) -> bool:
-        return thing in [found["thingName"] for found in iot.list_things()["things"]]
+        attached = {"principal": described["certificateArn"]}
+        allowed = iot.list_principal_policies(**attached)["policies"]
+        return (
+            described["status"] == "ACTIVE"
+            and bool(allowed)
+            and iot.list_principal_things(**attached)["things"] == [thing]
+        )
 
     port = IotThings("headset", lambda: iot, lambda: data)  # type: ignore[arg-type,return-value]
-    return SimpleNamespace(port=port, active=active, exists=exists, cut=data.cut)
+    return SimpleNamespace(port=port, active=active, cut=cut)
 
 
 @contextmanager

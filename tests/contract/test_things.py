@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 def test_an_enrolled_headset_gets_a_working_certificate_and_where_to_connect(things):
     given = things.port.enrol("headset-1")
 
-    assert things.exists("headset-1")
-    assert things.active(given.certificate_id)
+    assert things.active("headset-1", given.certificate_id)
     assert given.endpoint
     assert given.port
     load_pem_private_key(given.private_key.encode(), None)
@@ -27,8 +26,7 @@ def test_a_revoked_headset_is_thrown_out_and_cannot_come_back(things):
     given = things.port.enrol("headset-1")
     things.port.revoke("headset-1", given.certificate_id)
 
-    assert not things.active(given.certificate_id)
-    assert not things.exists("headset-1")
+    assert not things.active("headset-1", given.certificate_id)
     assert things.cut == ["headset-1"]
 
 
@@ -36,8 +34,8 @@ def test_revoking_one_headset_leaves_the_others_alone(things):
     one, other = things.port.enrol("headset-1"), things.port.enrol("headset-2")
     things.port.revoke("headset-1", one.certificate_id)
 
-    assert things.active(other.certificate_id)
-    assert things.exists("headset-2")
+    assert things.active("headset-2", other.certificate_id)
+    assert things.cut == ["headset-1"]
 
 
 @pytest.mark.parametrize("times", [2, 3])
@@ -46,7 +44,7 @@ def test_a_revocation_may_be_repeated(things, times):
     for _ in range(times):
         things.port.revoke("headset-1", given.certificate_id)
 
-    assert not things.active(given.certificate_id)
+    assert not things.active("headset-1", given.certificate_id)
 
 
 def test_a_headset_may_be_enrolled_again_after_its_revocation(things):
@@ -54,5 +52,23 @@ def test_a_headset_may_be_enrolled_again_after_its_revocation(things):
     things.port.revoke("headset-1", old.certificate_id)
     new = things.port.enrol("headset-1")
 
-    assert things.active(new.certificate_id)
-    assert not things.active(old.certificate_id)
+    assert things.active("headset-1", new.certificate_id)
+    assert not things.active("headset-1", old.certificate_id)
+
+
+def test_revoking_an_old_certificate_leaves_a_headset_enrolled_anew_alone(things):
+    old = things.port.enrol("headset-1")
+    things.port.revoke("headset-1", old.certificate_id)
+    new = things.port.enrol("headset-1")
+    things.port.revoke("headset-1", old.certificate_id)
+
+    assert things.active("headset-1", new.certificate_id)
+    assert things.cut == ["headset-1"]
+
+
+def test_with_a_headset_go_all_its_certificates(things):
+    one, other = things.port.enrol("headset-1"), things.port.enrol("headset-1")
+    things.port.revoke("headset-1", one.certificate_id)
+
+    assert not things.active("headset-1", one.certificate_id)
+    assert not things.active("headset-1", other.certificate_id)

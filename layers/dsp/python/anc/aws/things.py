@@ -57,24 +57,34 @@ class IotThings:
         )
 
     def revoke(self, thing: str, certificate_id: str) -> None:
-        """See `Things.revoke`. Every step may be repeated, so a revocation cut short is finished by the next.
+        """See `Things.revoke`. With the thing go all its certificates, and its live connection.
 
-        Deactivating leaves an open connection open for minutes, so it is cut as well. The certificate stays
-        in the registry, inactive: what it signed can still be looked up.
+        Every step may be repeated, so a revocation cut short is finished by the next. Deactivating alone
+        leaves a connection open for minutes, so it is cut. The certificates stay in the registry, inactive:
+        what they signed can still be looked up.
         """
         iot, data = self._client(), self._data()
-        described = iot.describe_certificate(certificateId=certificate_id)
-        certificate = described["certificateDescription"]["certificateArn"]
-        iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+        certificates = self._certificates(thing)
+        if certificates and certificate_id not in map(_id_of, certificates):
+            return  # the thing has been enrolled again since
+        for certificate in certificates:
+            iot.update_certificate(certificateId=_id_of(certificate), newStatus="INACTIVE")
         with suppress(data.exceptions.ResourceNotFoundException):
             data.delete_connection(clientId=thing, cleanSession=True)
-        with suppress(iot.exceptions.ResourceNotFoundException):
+        for certificate in certificates:
             iot.detach_policy(policyName=self._policy, target=certificate)
-        with suppress(iot.exceptions.ResourceNotFoundException):
             iot.detach_thing_principal(thingName=thing, principal=certificate)
         with suppress(data.exceptions.ResourceNotFoundException):
             data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
         self._remove(thing)
+
+    def _certificates(self, thing: str) -> list[str]:
+        iot = self._client()
+        try:
+            principals: list[str] = iot.list_thing_principals(thingName=thing)["principals"]
+        except iot.exceptions.ResourceNotFoundException:
+            return []
+        return principals
 
     def _remove(self, thing: str) -> None:
         iot = self._client()
@@ -94,3 +104,7 @@ class IotThings:
     def _endpoint(self) -> str:
         address: str = self._client().describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         return address
+
+
+def _id_of(certificate_arn: str) -> str:
+    return certificate_arn.rpartition("/")[2]

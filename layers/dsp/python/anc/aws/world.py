@@ -17,8 +17,6 @@ from anc.ports import World
 from anc.records import Connection, Control, Device, Stream, Watch
 from anc.settings import Settings
 
-NAMESPACE = "ANC"
-
 
 @cache
 def world() -> World:
@@ -54,4 +52,4 @@ def world() -> World:
 
 def _count(event: str) -> None:
     # The handler's `log_metrics` writes what was counted when the invocation ends.
-    Metrics(namespace=NAMESPACE).add_metric(name=event, unit=MetricUnit.Count, value=1)
+    Metrics().add_metric(name=event, unit=MetricUnit.Count, value=1)
