@@ -1,0 +1,31 @@
+"""Findings of cdk-nag that are meant to be so, each said at its resource with the reason."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+
+def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
+    """Say why a finding at this very resource is right as it is."""
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
+
+
+def acknowledge_wildcard(role: IConstruct, resource: str, reason: str) -> None:
+    """Say why a role may do something to every resource that an ARN with a `*` covers."""
+    acknowledge(role, f"AwsSolutions-IAM5[Resource::{_flat(cdk.Stack.of(role).resolve(resource))}]", reason)
+
+
+def _flat(resolved: Any) -> str:
+    """Return a CloudFormation string as cdk-nag names it: what is joined in, in angle brackets."""
+    match resolved:
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(_flat(part) for part in parts)
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::ImportValue": name}:
+            return str(name)
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case _:
+            return str(resolved)

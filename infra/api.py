@@ -1,0 +1,111 @@
+"""What clients talk to: the REST API and the WebSocket API, with the functions behind them."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from anc.wire.shadow import SHADOW
+from infra.data import Data
+from infra.environment import Environment
+from infra.functions import DELETE, LIST, READ, WRITE, PlatformFunction
+from infra.identity import Identity
+from infra.layer import DspLayer
+from infra.rest import Rest
+from infra.websocket import WebSocket
+
+ONE_CORE_MB = 1769
+CERTIFICATE_RIGHTS = (
+    "iot:UpdateCertificate",
+    "iot:AttachThingPrincipal",
+    "iot:DetachThingPrincipal",
+    "iot:AttachPolicy",
+    "iot:DetachPolicy",
+)
+
+
+class Api(cdk.Stack):
+    """Both APIs.
+
+    Attributes
+    ----------
+    socket : WebSocket
+        What pushes to clients need to reach them.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, environment: Environment, data: Data, identity: Identity
+    ) -> None:
+        super().__init__(
+            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
+        )
+        self._environment = environment
+        self._data = data
+        self._layer = DspLayer(self, "layer", environment.layer)
+        self._functions = {
+            "authorizer": self._authorizer(identity),
+            "rest_api": self._rest_api(identity),
+            "classifier": self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25),
+            "ws_connect": self._ws_connect(),
+            "ws_disconnect": self._ws_disconnect(),
+            "audio_receiver": self._audio_receiver(),
+        }
+        rest = Rest(self, "rest", self._functions, environment)
+        self.socket = WebSocket(self, "socket", self._functions, environment)
+        cdk.CfnOutput(self, "RestUrl", value=rest.url)
+        cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
+
+    def _function(self, name: str, **options: Any) -> PlatformFunction:
+        return PlatformFunction(self, name, layer=self._layer, environment=self._environment, **options)
+
+    def _authorizer(self, identity: Identity) -> PlatformFunction:
+        return self._function(
+            "authorizer",
+            variables={
+                "TOKEN_ISSUER": identity.issuer,
+                "TOKEN_AUDIENCE": identity.audience,
+                "TOKEN_JWKS_URL": identity.jwks_url,
+            },
+        )
+
+    def _ws_connect(self) -> PlatformFunction:
+        function = self._function("ws_connect")
+        function.may_use(self._data, "connections", WRITE)
+        return function
+
+    def _ws_disconnect(self) -> PlatformFunction:
+        function = self._function("ws_disconnect")
+        function.may_use(self._data, "connections", READ, DELETE)
+        function.may_use(self._data, "watches", DELETE)
+        return function
+
+    def _audio_receiver(self) -> PlatformFunction:
+        function = self._function("audio_receiver", memory_mb=ONE_CORE_MB)
+        function.may_use(self._data, "streams", READ, LIST, WRITE, DELETE)
+        function.may_use(self._data, "connections", READ, WRITE)
+        function.may_use(self._data, "watches", LIST, WRITE)
+        function.may_use(self._data, "devices", READ)
+        return function
+
+    def _rest_api(self, identity: Identity) -> PlatformFunction:
+        function = self._function("rest_api", timeout_s=25, variables={"THING_POLICY": identity.thing_policy})
+        function.may_use(self._data, "streams", READ, LIST, WRITE, DELETE)
+        function.may_use(self._data, "devices", READ, LIST, WRITE, DELETE)
+        function.may_use(self._data, "controls", DELETE)
+        self._may_enrol(function, identity)
+        return function
+
+    def _may_enrol(self, function: PlatformFunction, identity: Identity) -> None:
+        def arn(kind: str, name: str) -> str:
+            return self.format_arn(service="iot", resource=kind, resource_name=name)
+
+        nameless = "A headset's name is not known before it is registered."
+        function.may(
+            ["iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals"], arn("thing", "*"), nameless
+        )
+        function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], arn("thing", f"*/{SHADOW}"), nameless)
+        function.may(["iot:DeleteConnection"], arn("client", "*"), nameless)
+        function.may([*CERTIFICATE_RIGHTS], arn("cert", "*"), "A certificate's name is its fingerprint.")
+        function.may(
+            ["iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"], "*", "These have no resource to name."
+        )

@@ -1,0 +1,126 @@
+"""What must not be lost: tables, files, queues, and the key that all of them are encrypted with."""
+
+from typing import Any, ClassVar, Literal, get_args
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from functions.routes import QUEUES, QueueRoute
+from infra.acknowledgements import acknowledge
+from infra.environment import Environment
+
+Table = Literal["streams", "connections", "watches", "devices", "controls"]
+
+RECORDINGS_KEPT = cdk.Duration.days(30)
+# Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer.
+MESSAGES_KEPT = cdk.Duration.days(4)
+
+
+class Data(cdk.Stack):
+    """The stack that outlives the others.
+
+    Attributes
+    ----------
+    tables : dict of str to TableV2
+    objects : Bucket
+    queues, dead_letters : dict of str to Queue
+    key : Key
+    """
+
+    GROUP_INDEX: ClassVar = "by_group"
+
+    def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
+        super().__init__(
+            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
+        )
+        self.key = kms.Key(
+            self,
+            "key",
+            description="Everything that the ANC Platform keeps",
+            enable_key_rotation=True,
+            removal_policy=environment.removal,
+        )
+        self.tables = {name: self._table(name, environment) for name in get_args(Table)}
+        self.objects = self._bucket(environment)
+        self.queues: dict[str, sqs.Queue] = {}
+        self.dead_letters: dict[str, sqs.Queue] = {}
+        for route in QUEUES:
+            self._queue(route)
+
+    def _table(self, name: str, environment: Environment) -> dynamodb.TableV2:
+        text = dynamodb.AttributeType.STRING
+        return dynamodb.TableV2(
+            self,
+            name,
+            partition_key=dynamodb.Attribute(name="key", type=text),
+            global_secondary_indexes=[
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name=self.GROUP_INDEX,
+                    partition_key=dynamodb.Attribute(name="group", type=text),
+                    sort_key=dynamodb.Attribute(name="key", type=text),
+                    projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+                )
+            ],
+            billing=dynamodb.Billing.on_demand(),
+            time_to_live_attribute="sweep",
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(self.key),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=environment.kept,
+            removal_policy=environment.removal,
+        )
+
+    def _bucket(self, environment: Environment) -> s3.Bucket:
+        logs = s3.Bucket(
+            self,
+            "objects_log",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(90))],
+            removal_policy=environment.removal,
+        )
+        acknowledge(logs, "AwsSolutions-S1", "This is the bucket that access logs go to.")
+        return s3.Bucket(
+            self,
+            "objects",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            server_access_logs_bucket=logs,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=RECORDINGS_KEPT,
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            removal_policy=environment.removal,
+        )
+
+    def _queue(self, route: QueueRoute) -> None:
+        dead = self._encrypted_queue(f"{route.name}_dead")
+        self.dead_letters[route.name] = dead
+        self.queues[route.name] = self._encrypted_queue(
+            route.name,
+            visibility_timeout=cdk.Duration.seconds(route.visibility_s),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=route.max_receives),
+        )
+
+    def _encrypted_queue(self, id: str, **options: Any) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            id,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=self.key,
+            data_key_reuse=cdk.Duration.hours(1),
+            enforce_ssl=True,
+            retention_period=MESSAGES_KEPT,
+            **options,
+        )

@@ -1,0 +1,121 @@
+"""One Lambda function of the platform, with a role that is its own."""
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.acknowledgements import acknowledge, acknowledge_wildcard
+from infra.data import Data, Table
+from infra.environment import Environment
+from infra.layer import ARCHITECTURE, ROOT, RUNTIME
+
+LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+
+READ = ("dynamodb:GetItem",)
+QUERY = "dynamodb:Query"
+LIST = (QUERY, "dynamodb:BatchGetItem")
+WRITE = ("dynamodb:PutItem",)
+DELETE = ("dynamodb:DeleteItem",)
+USE_OF_KEY = ("kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+
+
+class PlatformFunction(lambda_.Function):
+    """The function whose handler lies in `functions/{name}`.
+
+    It may write its own log and nothing else, until it is granted more.
+
+    Parameters
+    ----------
+    name : str
+        A folder of `functions`.
+    layer : LayerVersion
+    environment : Environment
+    memory_mb : int
+        A whole core comes with 1,769 MB.
+    timeout_s : int
+        Longer than the retries of the function's own calls (`anc.aws.clients`), less than its caller waits.
+    variables : mapping
+        Environment variables besides those that every function has.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        layer: lambda_.ILayerVersion,
+        environment: Environment,
+        memory_mb: int = 512,
+        timeout_s: int = 10,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        log = logs.LogGroup(
+            scope,
+            f"{name}_log",
+            retention=LOG_RETENTION,
+            removal_policy=environment.removal,
+        )
+        role = iam.Role(scope, f"{name}_role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        super().__init__(
+            scope,
+            name,
+            code=lambda_.Code.from_asset(str(ROOT / "functions" / name), exclude=["__pycache__"]),
+            handler="handler.handler",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            layers=[layer],
+            role=role,
+            log_group=log,
+            memory_size=memory_mb,
+            timeout=cdk.Duration.seconds(timeout_s),
+            environment={
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_METRICS_NAMESPACE": "ANC",
+                **(variables or {}),
+            },
+        )
+        acknowledge(self, "AwsSolutions-L1", "The layer's wheels are locked and tested for this Python.")
+        self._role = role
+        self._has_key = False
+        log.grant_write(role)
+
+    def may_use(self, data: Data, table: Table, *rights: Sequence[str]) -> None:
+        """Let the function do so much with a table, and no more, and tell it the table's name."""
+        kept = data.tables[table]
+        actions = [action for right in rights for action in right if action != QUERY]
+        self.may(actions, kept.table_arn)
+        if LIST in rights:
+            self.may([QUERY], f"{kept.table_arn}/index/{data.GROUP_INDEX}")
+        self._may_use_key(data)
+        self.add_environment(f"{table.upper()}_TABLE", kept.table_name)
+
+    def may_send(self, data: Data, queue: str) -> None:
+        """Let the function send to a queue, and tell it the queue's address."""
+        kept = data.queues[queue]
+        self.may(["sqs:SendMessage"], kept.queue_arn)
+        self._may_use_key(data)
+        self.add_environment(f"{queue.upper()}_QUEUE_URL", kept.queue_url)
+
+    def may(self, actions: Sequence[str], resource: str, why_any: str = "") -> None:
+        """Let the function do these things to a resource; `why_any` is the reason if that has a wildcard."""
+        self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[resource]))
+        if why_any:
+            acknowledge_wildcard(self._role, resource, why_any)
+
+    def _may_use_key(self, data: Data) -> None:
+        """Let the services that hold the data use the key in the function's name, not the function."""
+        if self._has_key:
+            return
+        self._has_key = True
+        services = [f"{service}.{data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "s3")]
+        self.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=[*USE_OF_KEY],
+                resources=[data.key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": services}},
+            )
+        )

@@ -1,0 +1,108 @@
+"""Who may come in: people through Cognito, headsets by certificate."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from anc.wire.shadow import SHADOW
+from functions.routes import RULES
+from infra.acknowledgements import acknowledge
+from infra.environment import Environment
+
+ROLES = ("listener", "operator", "admin")
+THING = "${iot:Connection.Thing.ThingName}"
+
+
+class Identity(cdk.Stack):
+    """The user pool with a group per role, and the one policy of every headset's certificate.
+
+    Attributes
+    ----------
+    issuer, audience, jwks_url : str
+        What a person's ID token must carry, and where the keys that sign it are published.
+    thing_policy : str
+        The policy's name.
+    """
+
+    def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
+        super().__init__(
+            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
+        )
+        people = cognito.UserPool(
+            self,
+            "people",
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            password_policy=cognito.PasswordPolicy(
+                min_length=12,
+                require_digits=True,
+                require_lowercase=True,
+                require_uppercase=True,
+                require_symbols=True,
+            ),
+            mfa=cognito.Mfa.OPTIONAL,
+            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            deletion_protection=environment.kept,
+            removal_policy=environment.removal,
+        )
+        acknowledge(people, "AwsSolutions-COG2", "Listeners choose a second factor; operators are told to.")
+        acknowledge(people, "AwsSolutions-COG3", "Threat protection is priced per user; prod may add it.")
+        acknowledge(people, "AwsSolutions-COG8", "The Essentials plan has all that is used here.")
+        for role in ROLES:
+            cognito.CfnUserPoolGroup(self, role, user_pool_id=people.user_pool_id, group_name=role)
+        client = people.add_client(
+            "client",
+            auth_flows=cognito.AuthFlow(user_srp=True),
+            id_token_validity=cdk.Duration.hours(1),
+            prevent_user_existence_errors=True,
+            disable_o_auth=True,
+        )
+        self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{people.user_pool_id}"
+        self.audience = client.user_pool_client_id
+        self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
+        policy = iot.CfnPolicy(self, "headset", policy_document=self._headset_policy())
+        self.thing_policy = policy.ref
+        cdk.CfnOutput(self, "UserPool", value=people.user_pool_id)
+        cdk.CfnOutput(self, "Client", value=self.audience)
+
+    def _headset_policy(self) -> dict[str, object]:
+        shadow = f"$aws/things/{THING}/shadow/name/{SHADOW}"
+        ingest = [f"$aws/rules/{rule.name}/{rule.topic.replace('+', THING)}" for rule in RULES]
+        answers = [f"{shadow}/{verb}/*" for verb in ("get", "update")]
+        own = [f"anc/{THING}/{kind}" for kind in ("snapshot", "telemetry", "event")]
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "iot:Connect",
+                    "Resource": self._iot("client", THING),
+                    "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": "iot:Publish",
+                    "Resource": [
+                        self._iot("topic", topic)
+                        for topic in (*ingest, *own, f"{shadow}/get", f"{shadow}/update")
+                    ],
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": "iot:Subscribe",
+                    "Resource": [
+                        self._iot("topicfilter", f"{shadow}/{verb}/*") for verb in ("get", "update")
+                    ],
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": "iot:Receive",
+                    "Resource": [self._iot("topic", topic) for topic in answers],
+                },
+            ],
+        }
+
+    def _iot(self, kind: str, name: str) -> str:
+        return self.format_arn(service="iot", resource=kind, resource_name=name)

@@ -1,0 +1,97 @@
+"""The control path: a headset's snapshot by rule and queue to its filter, and that by queue to its shadow."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from aws_cdk.aws_lambda_event_sources import SqsEventSource
+from constructs import Construct
+
+from anc.wire.shadow import SHADOW
+from functions.routes import QUEUES, RULES, QueueRoute, Rule
+from infra.api import ONE_CORE_MB, Api
+from infra.data import Data
+from infra.environment import Environment
+from infra.functions import DELETE, LIST, READ, WRITE, PlatformFunction
+from infra.layer import DspLayer
+
+VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
+CONCURRENCY = 50  # batches at a time: a burst of snapshots waits in the queue and leaves the live path room
+
+
+class Iot(cdk.Stack):
+    """Rules, the functions behind the queues, and what each of them may do."""
+
+    def __init__(self, scope: Construct, id: str, environment: Environment, data: Data, api: Api) -> None:
+        super().__init__(
+            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
+        )
+        self._data = data
+        layer = DspLayer(self, "layer", environment.layer)
+        consumers = {route.function: route for route in QUEUES}
+        processor, sender = (
+            self._consumer(consumers[name], layer, environment) for name in ("anc_processor", "audio_sender")
+        )
+        processor.may_use(data, "devices", READ)
+        processor.may_use(data, "controls", READ, WRITE)
+        processor.may_send(data, "updates")
+        sender.may_use(data, "controls", READ)
+        sender.may_use(data, "watches", LIST, DELETE)
+        api.socket.may_post(sender)
+        self._may_update_shadows(sender)
+        for rule in RULES:
+            self._rule(rule)
+
+    def _consumer(self, route: QueueRoute, layer: DspLayer, environment: Environment) -> PlatformFunction:
+        function = PlatformFunction(
+            self,
+            route.function,
+            layer=layer,
+            environment=environment,
+            memory_mb=ONE_CORE_MB,
+            timeout_s=route.visibility_s // VISIBILITY_IN_TIMEOUTS,
+        )
+        function.add_event_source(
+            SqsEventSource(
+                self._data.queues[route.name],
+                batch_size=route.batch,
+                report_batch_item_failures=True,
+                max_concurrency=CONCURRENCY,
+            )
+        )
+        return function
+
+    def _may_update_shadows(self, function: PlatformFunction) -> None:
+        shadow = self.format_arn(service="iot", resource="thing", resource_name=f"*/{SHADOW}")
+        function.may(["iot:UpdateThingShadow"], shadow, "It serves every headset, but only this shadow.")
+
+    def _rule(self, rule: Rule) -> None:
+        queue, dead = self._data.queues[rule.queue], self._data.dead_letters[rule.queue]
+        role = iam.Role(self, f"{rule.name}_role", assumed_by=iam.ServicePrincipal("iot.amazonaws.com"))
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn, dead.queue_arn])
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["kms:GenerateDataKey", "kms:Decrypt"], resources=[self._data.key.key_arn]
+            )
+        )
+        to_queue, to_dead_letters = (
+            iot.CfnTopicRule.ActionProperty(
+                sqs=iot.CfnTopicRule.SqsActionProperty(
+                    queue_url=target.queue_url, role_arn=role.role_arn, use_base64=False
+                )
+            )
+            for target in (queue, dead)
+        )
+        topic_rule = iot.CfnTopicRule(
+            self,
+            rule.name,
+            rule_name=rule.name,  # headsets name it in the topic that they publish to
+            topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
+                sql=rule.sql,
+                aws_iot_sql_version="2016-03-23",
+                actions=[to_queue],
+                error_action=to_dead_letters,
+            ),
+        )
+        topic_rule.node.add_dependency(role)

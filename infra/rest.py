@@ -1,0 +1,93 @@
+"""The REST API, route by route from the table that the single-machine edition serves too."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from functions.routes import REST
+from infra.acknowledgements import acknowledge
+from infra.environment import Environment
+from infra.functions import LOG_RETENTION
+
+# What a leaked token or a runaway client can cost; a quota per caller comes before it.
+REQUESTS_PER_SECOND = 500
+BURST = 1000
+TOKEN_CACHED = cdk.Duration.minutes(1)
+# Names of routes, never of what is behind them: a path holds session and device ids.
+ACCESS_LOG = apigateway.AccessLogFormat.custom(
+    '{"id":"$context.requestId","at":"$context.requestTimeEpoch","method":"$context.httpMethod",'
+    '"route":"$context.resourcePath","status":"$context.status","ms":"$context.responseLatency",'
+    '"bytes":"$context.responseLength","fault":"$context.error.message"}'
+)
+
+
+class Rest(Construct):
+    """The API, its authorizer, throttle and logs.
+
+    Attributes
+    ----------
+    url : str
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        functions: Mapping[str, lambda_.Function],
+        environment: Environment,
+    ) -> None:
+        super().__init__(scope, id)
+        log = logs.LogGroup(self, "log", retention=LOG_RETENTION, removal_policy=environment.removal)
+        api = apigateway.RestApi(
+            self,
+            "api",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            binary_media_types=["audio/*", "application/octet-stream"],
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=environment.removal,
+            deploy_options=apigateway.StageOptions(
+                stage_name=environment.name,
+                throttling_rate_limit=REQUESTS_PER_SECOND,
+                throttling_burst_limit=BURST,
+                access_log_destination=apigateway.LogGroupLogDestination(log),
+                access_log_format=ACCESS_LOG,
+                logging_level=apigateway.MethodLoggingLevel.ERROR,
+                data_trace_enabled=False,
+                metrics_enabled=True,
+            ),
+        )
+        authorizer = apigateway.RequestAuthorizer(
+            self,
+            "authorizer",
+            handler=functions["authorizer"],
+            identity_sources=[apigateway.IdentitySource.header("Authorization")],
+            results_cache_ttl=TOKEN_CACHED,
+        )
+        integrations = {
+            name: apigateway.LambdaIntegration(
+                functions[name], scope_permission_to_method=False, allow_test_invoke=False
+            )
+            for name in {route.function for route in REST}
+        }
+        for route in REST:
+            method = api.root.resource_for_path(route.path).add_method(
+                route.method,
+                integrations[route.function],
+                authorizer=None if route.public else authorizer,
+            )
+            if route.public:
+                acknowledge(method, "AwsSolutions-APIG4", "Public by intent: says nothing of anybody.")
+            acknowledge(method, "AwsSolutions-COG4", "The Lambda authorizer checks the pool's tokens itself.")
+        acknowledge(api, "AwsSolutions-APIG2", "Services check every field and say which one is wrong.")
+        acknowledge(
+            api,
+            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+            "AmazonAPIGatewayPushToCloudWatchLogs]",
+            "What API Gateway may do with logs is AWS's to say: the role is the account's, not ours.",
+        )
+        acknowledge(api.deployment_stage, "AwsSolutions-APIG3", "Throttled; a web ACL is prod's to add.")
+        self.url = api.url

@@ -1,0 +1,32 @@
+"""The whole platform: which stacks there are, and which stands on which."""
+
+import aws_cdk as cdk
+
+from infra.api import Api
+from infra.data import Data
+from infra.environment import Environment
+from infra.identity import Identity
+from infra.iot import Iot
+
+# How CDK itself behaves; said here, so that synthesis is the same with and without its command line.
+FLAGS = {
+    "@aws-cdk/aws-iam:minimizePolicies": True,
+    "@aws-cdk/aws-s3:createDefaultLoggingPolicy": True,
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/aws-apigateway:disableCloudWatchRole": True,
+    "@aws-cdk/aws-lambda:recognizeLayerVersion": True,
+    "@aws-cdk/core:target-partitions": ["aws"],
+}
+
+
+def provision(app: cdk.App) -> list[cdk.Stack]:
+    """Add every stack to an app; returns them in the order in which they are deployed."""
+    environment = Environment.of(app)
+    prefix = f"anc-{environment.name}"
+    data = Data(app, f"{prefix}-data", environment)
+    identity = Identity(app, f"{prefix}-identity", environment)
+    api = Api(app, f"{prefix}-api", environment, data, identity)
+    iot = Iot(app, f"{prefix}-iot", environment, data, api)
+    for stack in (data, identity, api, iot):
+        cdk.Tags.of(stack).add("platform", "anc")
+    return [data, identity, api, iot]

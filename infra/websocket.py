@@ -1,0 +1,85 @@
+"""The WebSocket API: one frame in, one frame out, in the route response."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk.aws_apigatewayv2_authorizers import WebSocketLambdaAuthorizer
+from aws_cdk.aws_apigatewayv2_integrations import WebSocketLambdaIntegration
+from constructs import Construct
+
+from functions.routes import SOCKET, SOCKET_ROUTE_SELECTION
+from infra.acknowledgements import acknowledge
+from infra.environment import Environment
+from infra.functions import LOG_RETENTION, PlatformFunction
+
+MESSAGES_PER_SECOND = 2000
+BURST = 4000
+WITHOUT_ANSWER = ("$connect", "$disconnect")
+ACCESS_LOG = (
+    '{"id":"$context.requestId","at":"$context.requestTimeEpoch","route":"$context.routeKey",'
+    '"event":"$context.eventType","status":"$context.status","fault":"$context.error.message"}'
+)
+
+
+class WebSocket(Construct):
+    """The API, its authorizer, throttle and log.
+
+    Attributes
+    ----------
+    url : str
+        Where clients connect.
+    endpoint : str
+        Where `anc.aws.sockets` posts.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        functions: Mapping[str, lambda_.Function],
+        environment: Environment,
+    ) -> None:
+        super().__init__(scope, id)
+        self._stage_name = environment.name
+        self._api = apigatewayv2.WebSocketApi(self, "api", route_selection_expression=SOCKET_ROUTE_SELECTION)
+        # A browser can offer its token only as a subprotocol, other clients as a header: neither is required.
+        authorizer = WebSocketLambdaAuthorizer("authorizer", functions["authorizer"], identity_source=[])
+        for key, name in SOCKET.items():
+            route = self._api.add_route(
+                key,
+                integration=WebSocketLambdaIntegration(key, functions[name]),
+                authorizer=authorizer if key == "$connect" else None,
+                return_response=key not in WITHOUT_ANSWER,
+            )
+            if key != "$connect":
+                acknowledge(route, "AwsSolutions-APIG4", "A socket is let in once, at $connect.")
+        log = logs.LogGroup(self, "log", retention=LOG_RETENTION, removal_policy=environment.removal)
+        stage = apigatewayv2.WebSocketStage(
+            self,
+            "stage",
+            web_socket_api=self._api,
+            stage_name=environment.name,
+            auto_deploy=True,
+            detailed_metrics_enabled=True,
+            throttle=apigatewayv2.ThrottleSettings(rate_limit=MESSAGES_PER_SECOND, burst_limit=BURST),
+        )
+        child = stage.node.default_child
+        assert isinstance(child, apigatewayv2.CfnStage)
+        child.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log.log_group_arn, format=ACCESS_LOG
+        )
+        self.url = stage.url
+        self.endpoint = stage.callback_url
+
+    def may_post(self, function: PlatformFunction) -> None:
+        """Let a function of another stack send frames to open sockets, and nothing else; tell it where."""
+        stack = cdk.Stack.of(self)
+        api = stack.export_value(self._api.api_id)
+        arn = stack.format_arn(
+            service="execute-api", resource=api, resource_name=f"{self._stage_name}/POST/@connections/*"
+        )
+        function.may(["execute-api:ManageConnections"], arn, "Sockets come and go; it may post to any.")
+        function.add_environment("SOCKETS_ENDPOINT", self.endpoint)
