@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from anc.ports import World
-from anc.records import Connection, Control, Device, Stream, Watch
+from anc.records import Connection, Control, Device, Emergency, Stream, Watch
 from anc.settings import Settings
 from functions.routes import FUNCTIONS, QUEUES
 from local.broker import Broker
@@ -46,6 +46,14 @@ SHUTDOWN_S = 5
 
 class FolderInUse(RuntimeError):
     """Another process runs the edition on this data folder."""
+
+
+class LoggedAlerts:
+    """`anc.ports.Alerts` in the log, at a level that people look at."""
+
+    def publish(self, subject: str, text: str) -> None:
+        """See `anc.ports.Alerts`."""
+        logging.getLogger("anc.alerts").warning("%s: %s", subject, text)
 
 
 class Edition:
@@ -94,10 +102,12 @@ class Edition:
             watches=watches,
             devices=SqliteTable(database, "devices", Device),
             controls=SqliteTable(database, "controls", Control),
+            emergencies=SqliteTable(database, "emergencies", Emergency),
             updates=queues["updates"],
             shadows=shadows,
             things=things,
             sockets=sockets,
+            alerts=LoggedAlerts(),
             objects=FileObjects(data / "objects"),
             keys=issuer,
             count=self._count,

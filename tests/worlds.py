@@ -7,7 +7,7 @@ from typing import Any
 
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.ports import Credentials, Gone, World
-from anc.records import Connection, Control, Device, Stream, Watch
+from anc.records import Connection, Control, Device, Emergency, Stream, Watch
 from anc.services.identity import Caller
 from anc.settings import Settings
 from local.database import Database
@@ -57,6 +57,16 @@ class FakeThings:
 
 
 @dataclass
+class FakeAlerts:
+    """People who remember what they were told."""
+
+    told: list[str] = field(default_factory=list)
+
+    def publish(self, subject: str, text: str) -> None:
+        self.told.append(text)
+
+
+@dataclass
 class TestWorld:
     """The world, with the parts of it that tests look into."""
 
@@ -65,6 +75,7 @@ class TestWorld:
     clock: Clock
     sockets: FakeSockets
     things: FakeThings
+    alerts: FakeAlerts
     updates: SqliteQueue
     counts: Counter[str]
     issuer: Issuer
@@ -79,7 +90,8 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
     database = Database(folder / "anc.db")
     counts: Counter[str] = Counter()
     configured = Settings(**settings)
-    sockets, things, issuer = FakeSockets(), FakeThings(), Issuer(folder, configured)
+    sockets, things, alerts = FakeSockets(), FakeThings(), FakeAlerts()
+    issuer = Issuer(folder, configured)
     updates = SqliteQueue(database, "updates", clock=clock)
     world = World(
         settings=configured,
@@ -88,13 +100,15 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         watches=SqliteTable(database, "watches", Watch, clock),
         devices=SqliteTable(database, "devices", Device, clock),
         controls=SqliteTable(database, "controls", Control, clock),
+        emergencies=SqliteTable(database, "emergencies", Emergency, clock),
         updates=updates,
         shadows=LocalShadows(database),
         things=things,
         sockets=sockets,
+        alerts=alerts,
         objects=FileObjects(folder / "objects"),
         keys=issuer,
         count=lambda name: counts.update([name]),
         clock=clock,
     )
-    return TestWorld(world, clock, sockets, things, updates, counts, issuer)
+    return TestWorld(world, clock, sockets, things, alerts, updates, counts, issuer)

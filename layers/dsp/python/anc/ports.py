@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from anc.records import Connection, Control, Device, Record, Stream, Watch
+from anc.records import Connection, Control, Device, Emergency, Record, Stream, Watch
 from anc.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -139,6 +139,13 @@ class Warm:
             self._streams.pop(session, None)
 
 
+class Alerts(Protocol):
+    """The people who want to know of emergencies."""
+
+    def publish(self, subject: str, text: str) -> None:
+        """Tell them. What cannot be delivered is not retried: the headset is open already."""
+
+
 @dataclass(frozen=True)
 class World:
     """Everything outside the services, handed to each of them."""
@@ -149,10 +156,12 @@ class World:
     watches: Table[Watch]
     devices: Table[Device]
     controls: Table[Control]
+    emergencies: Table[Emergency]
     updates: Queue
     shadows: Shadows
     things: Things
     sockets: Sockets
+    alerts: Alerts
     objects: Objects
     keys: SigningKeys
     count: Callable[[str], None]

@@ -124,3 +124,15 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     confidence: float = 0.0
     reason: str = ""
     emergency_until: float = 0.0
+
+
+class Emergency(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """An alarm that opened a headset or a session: key sorts by time, group is its owner.
+
+    `source` is the device or session, `kind` what was heard: siren, horn or alarm.
+    """
+
+    source: str
+    kind: str
+    score: float
+    at: float

@@ -37,6 +37,12 @@ def sqs() -> "SQSClient":
 
 
 @cache
+def sns() -> Any:
+    """Return the client of SNS."""
+    return _session().client("sns", config=CONFIG)
+
+
+@cache
 def s3() -> "S3Client":
     """Return the client of S3."""
     return _session().client("s3", config=FILES)

@@ -6,6 +6,7 @@ from functools import cache
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from anc.aws.alerts import SnsAlerts
 from anc.aws.keys import IssuerKeys
 from anc.aws.objects import S3Objects
 from anc.aws.queues import SqsQueue
@@ -14,7 +15,7 @@ from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.ports import World
-from anc.records import Connection, Control, Device, Stream, Watch
+from anc.records import Connection, Control, Device, Emergency, Stream, Watch
 from anc.settings import Settings
 
 
@@ -23,8 +24,8 @@ def world() -> World:
     """Return the one world of this function.
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
-    `DEVICES_TABLE`, `CONTROLS_TABLE`, `UPDATES_QUEUE_URL`, `OBJECTS_BUCKET`, `THING_POLICY`,
-    `SOCKETS_ENDPOINT`, and the settings. A function is given the names of what it may use, and no others.
+    `DEVICES_TABLE`, `CONTROLS_TABLE`, `EMERGENCIES_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
+    `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function is given the names of what it may use, and no others.
 
     Raises
     ------
@@ -40,10 +41,12 @@ def world() -> World:
         watches=DynamoTable(name("WATCHES_TABLE", ""), Watch),
         devices=DynamoTable(name("DEVICES_TABLE", ""), Device),
         controls=DynamoTable(name("CONTROLS_TABLE", ""), Control),
+        emergencies=DynamoTable(name("EMERGENCIES_TABLE", ""), Emergency),
         updates=SqsQueue(name("UPDATES_QUEUE_URL", "")),
         shadows=IotShadows(),
         things=IotThings(name("THING_POLICY", "")),
         sockets=GatewaySockets(name("SOCKETS_ENDPOINT", "")),
+        alerts=SnsAlerts(name("ALERTS_TOPIC", "")),
         objects=S3Objects(name("OBJECTS_BUCKET", "")),
         keys=IssuerKeys(settings.token_jwks_url),
         count=_count,

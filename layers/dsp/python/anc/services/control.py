@@ -11,7 +11,7 @@ from anc.dsp import ControlFilter, Statistics, design_control_filter, recover_pr
 from anc.dsp.design import solve
 from anc.ports import World
 from anc.records import Control, Device, Mode, SentFilter
-from anc.services import hearing
+from anc.services import emergencies, hearing
 from anc.services.connections import tell_watchers
 from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import Desired, FilterDocument, Noise, float16
@@ -76,6 +76,8 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
         world.count("filters_kept")
     world.controls.put(control)
     world.count("snapshots_processed")
+    if heard.kind and known.emergency_until < world.clock():
+        emergencies.raised(device.group, thing, heard.kind, heard.emergency.score, world)
     if heard.until:
         world.updates.send({"thing": thing}, delay_s=int(world.settings.emergency_hold_s) + 1)
     if _news(control) != _news(known):

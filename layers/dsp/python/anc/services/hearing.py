@@ -31,6 +31,8 @@ class Heard(NamedTuple):
     emergency : EmergencyHeard
     until : float
         When the hold ends: for a stream in seconds of its audio, for a snapshot since the epoch; 0 for none.
+    kind : str
+        Siren, horn or alarm, when one was heard just now.
     state : bytes
         Of the listener, for the stream's next block.
     """
@@ -38,6 +40,7 @@ class Heard(NamedTuple):
     noise: NoiseHeard | None
     emergency: EmergencyHeard
     until: float
+    kind: str = ""
     state: bytes = b""
 
 
@@ -51,18 +54,15 @@ def listen(stream: Stream, x: np.ndarray, gap: bool, world: World) -> Heard:
         listener = (
             Listener(classifier, stream.rate) if afresh else Listener.from_state(classifier, stream.hearing)
         )
-        alarm = any([hearing.emergency for hearing in listener.hear(x)])
+        alarms = [hearing for hearing in listener.hear(x) if hearing.emergency]
     except Exception as fault:  # noqa: BLE001  whatever it was: a deaf platform must not silence the world
         _deaf(fault, world)
         return Heard(None, EmergencyHeard(settings.emergency_detection_enabled, 0.0, DEAF), at)
-    if alarm and settings.emergency_detection_enabled:
-        world.count("emergencies_heard")
-        until = at + settings.emergency_hold_s
-    else:
-        until = stream.emergency_until
+    alarm = alarms[-1] if alarms and settings.emergency_detection_enabled else None
+    until = at + settings.emergency_hold_s if alarm else stream.emergency_until
     score = listener.latest.emergency_score if listener.latest else 0.0
     emergency = EmergencyHeard(at < until, round(score, 3))
-    return Heard(_noise(listener.latest), emergency, until, listener.state())
+    return Heard(_noise(listener.latest), emergency, until, _kind(alarm), listener.state())
 
 
 def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
@@ -87,13 +87,9 @@ def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
         _deaf(fault, world)
         open_for = settings.emergency_hold_s if settings.emergency_detection_enabled else 0.0
         return Heard(None, EmergencyHeard(open_for > 0, 0.0, DEAF), now + open_for)
-    alarm = hearing.emergency and settings.emergency_detection_enabled
-    if alarm:
-        world.count("emergencies_heard")
-    loudest = max(hearing.kinds, key=hearing.kinds.__getitem__)
-    reason = f"{loudest} heard" if alarm else ""
-    emergency = EmergencyHeard(alarm, round(hearing.emergency_score, 3), reason)
-    return Heard(_noise(hearing), emergency, now + settings.emergency_hold_s if alarm else 0.0)
+    kind = _kind(hearing if hearing.emergency and settings.emergency_detection_enabled else None)
+    emergency = EmergencyHeard(bool(kind), round(hearing.emergency_score, 3), f"{kind} heard" if kind else "")
+    return Heard(_noise(hearing), emergency, now + settings.emergency_hold_s if kind else 0.0, kind)
 
 
 def load(settings: Settings) -> Classifier:
@@ -109,6 +105,10 @@ def _load(path: str, threshold: float) -> Classifier:
 def _deaf(fault: Exception, world: World) -> None:
     logger.error(DEAF, fault=f"{type(fault).__name__}: {fault}")
     world.count("hearing_failed")
+
+
+def _kind(alarm: Hearing | None) -> str:
+    return max(alarm.kinds, key=alarm.kinds.__getitem__) if alarm else ""
 
 
 def _noise(hearing: Hearing | None) -> NoiseHeard | None:

@@ -8,7 +8,7 @@ import numpy as np
 from anc.dsp import FDAF, NLMS, attenuation_db, level_dbfs
 from anc.ports import Conflict, World
 from anc.records import Stream
-from anc.services import hearing
+from anc.services import emergencies, hearing
 from anc.services.identity import Caller
 from anc.services.sessions import find
 from anc.wire.refusal import Refused, refuse
@@ -91,6 +91,8 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
         )
     )
     world.warm.keep(stored)
+    if heard.kind and stream.emergency_until * stream.rate <= stream.samples:
+        emergencies.raised(stream.group, stream.key, heard.kind, heard.emergency.score, world)
     world.count("blocks_filtered")
     return answer
 

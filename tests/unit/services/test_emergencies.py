@@ -1,0 +1,112 @@
+"""An alarm opens the session and the headset, is written down once, told, and held."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from anc.records import Watch
+from anc.services import control, devices, emergencies, hearing, sessions
+from anc.services.devices import Registration
+from anc.services.streaming import filter_block
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import Audio, Cleaned, Start, encode_pcm
+from tests.worlds import ALICE, TestWorld, make_world
+
+RATE = 16_000
+
+
+def hears(alarm: bool) -> SimpleNamespace:
+    """What a classifier says of a window, with or without a siren in it."""
+    return SimpleNamespace(
+        label="road",
+        confidence=0.9,
+        emergency=alarm,
+        emergency_score=0.97 if alarm else 0.02,
+        kinds={"siren": 0.97 if alarm else 0.02, "horn": 0.1, "alarm": 0.0},
+    )
+
+
+class Ears:
+    """Ears that hear an alarm in every block whose samples are loud."""
+
+    def __init__(self, *_: object) -> None:
+        self.latest = None
+
+    @classmethod
+    def from_state(cls, *_: object) -> "Ears":
+        return cls()
+
+    def hear(self, x: np.ndarray) -> list:
+        self.latest = hears(bool(np.abs(x).max() > 0.5))
+        return [self.latest]
+
+    def state(self) -> bytes:
+        return b"ears"
+
+    def classify(self, x: np.ndarray, rate: int) -> SimpleNamespace:
+        return hears(bool(np.abs(x).max() > 0.5))
+
+
+@pytest.fixture(autouse=True)
+def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "Listener", Ears)
+    monkeypatch.setattr(hearing, "load", lambda settings: Ears())
+
+
+def block(loud: bool) -> np.ndarray:
+    return np.full((4000, 2), 20_000 if loud else 100, np.int16)
+
+
+def send(platform: TestWorld, session: str, seq: int, loud: bool) -> Cleaned:
+    return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(block(loud))), ALICE, platform.world)
+
+
+def test_an_alarm_in_a_live_block_opens_the_session_for_ten_seconds_of_its_sound(platform: TestWorld) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    loud = [False, True] + [False] * 45
+    active = [send(platform, session, seq, alarm).emergency.active for seq, alarm in enumerate(loud)]
+    quarter_seconds = active.count(True)
+    assert active[:2] == [False, True]
+    assert not active[-1]
+    assert quarter_seconds / 4 == pytest.approx(10, abs=0.3)
+
+
+def test_an_alarm_that_goes_on_is_one_emergency(platform: TestWorld) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    for seq in range(6):
+        send(platform, session, seq, loud=True)
+    (event,) = emergencies.list_own(ALICE, platform.world)
+    assert (event.source, event.kind, event.score) == (session, "siren", 0.97)
+    assert len(platform.alerts.told) == 1
+
+
+def test_while_open_the_primary_passes_untouched(platform: TestWorld) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    answer = send(platform, session, 0, loud=True)
+    assert answer.pcm == encode_pcm(block(True)[:, 1])
+
+
+def test_detection_can_be_switched_off(tmp_path, clock) -> None:
+    platform = make_world(tmp_path, clock, emergency_detection_enabled=False)
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    assert not send(platform, session, 0, loud=True).emergency.active
+
+
+def test_an_alarm_in_a_snapshot_opens_the_headset_tells_its_watchers_and_closes_it_again(
+    platform: TestWorld,
+) -> None:
+    world = platform.world
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, world)
+    world.watches.put(Watch(key="headset-1#c", group="headset-1", connection="c"))
+    pcm = np.tile(block(True), (4, 1))
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), world)
+    control.deliver("headset-1", world)
+    news = json.loads(platform.sockets.posted[-1][1])
+    assert (news["mode"], news["reason"]) == ("transparency", "siren heard")
+    assert [event.source for event in emergencies.list_own(ALICE, world)] == ["headset-1"]
+    platform.clock.now += world.settings.emergency_hold_s + 1.5
+    assert platform.messages(), "the end of the hold must be announced by itself"
+    control.deliver("headset-1", world)
+    assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
