@@ -1,0 +1,79 @@
+"""Convolutional networks in numpy: inference only, batch norm folded into the weights by the exporter."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class ConvNet:
+    """3x3 convolutions with ReLU, 2x2 maximum after all but the last, mean and maximum over time, one dense layer.
+
+    Parameters
+    ----------
+    arrays : mapping of str to (...) float arrays
+        ``{name}.conv{i}.weight`` of shape (3, 3, in, out), ``{name}.conv{i}.bias`` of shape (out,),
+        ``{name}.dense.weight`` of shape (2 * out, classes), ``{name}.dense.bias`` of shape (classes,).
+    name : str
+        Which of the networks in `arrays`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        When an array is missing or does not fit the one before it.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[np.floating]], name: str) -> None:
+        depth = sum(key.startswith(f"{name}.conv") and key.endswith(".weight") for key in arrays)
+        self._convolutions: list[tuple[Array, Array]] = []
+        channels = 2
+        for i in range(depth):
+            weight = np.asarray(arrays[f"{name}.conv{i}.weight"], np.float32)
+            bias = np.asarray(arrays[f"{name}.conv{i}.bias"], np.float32)
+            if weight.shape != (3, 3, channels, len(bias)):
+                raise ValueError(f"{name}.conv{i}: {weight.shape} does not follow {channels} channels")
+            channels = len(bias)
+            self._convolutions.append((weight.reshape(-1, channels), bias))
+        self._weight = np.asarray(arrays[f"{name}.dense.weight"], np.float32)
+        self._bias = np.asarray(arrays[f"{name}.dense.bias"], np.float32)
+        if self._weight.shape != (2 * channels, len(self._bias)):
+            raise ValueError(f"{name}.dense: {self._weight.shape} does not follow {channels} channels")
+
+    def __call__(self, x: Array) -> Array:
+        """Logits, shape (n, classes), of inputs of shape (n, bands, columns, 2)."""
+        for i, (weight, bias) in enumerate(self._convolutions):
+            if i:
+                x = _maximum_of_four(x)
+            x = np.maximum(_convolve(x, weight) + bias, 0)
+        over_bands = x.mean(axis=1)
+        pooled = np.concatenate([over_bands.mean(axis=1), over_bands.max(axis=1)], axis=1)
+        return pooled @ self._weight + self._bias
+
+
+def _convolve(x: Array, weight: Array) -> Array:
+    n, height, width, channels = x.shape
+    padded = np.zeros((n, height + 2, width + 2, channels), np.float32)
+    padded[:, 1:-1, 1:-1] = x
+    patches = np.concatenate(
+        [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=-1
+    )
+    return (patches.reshape(-1, 9 * channels) @ weight).reshape(n, height, width, -1)
+
+
+def _maximum_of_four(x: Array) -> Array:
+    x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+    rows = np.maximum(x[:, ::2], x[:, 1::2])
+    return np.maximum(rows[:, :, ::2], rows[:, :, 1::2])
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Probabilities along the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Probability of each output by itself."""
+    return 1 / (1 + np.exp(-np.clip(logits, -60, 60)))

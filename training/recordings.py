@@ -1,0 +1,146 @@
+"""Labelled recordings on disk, in the layouts people have."""
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One labelled file.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        What is heard, in snake case: ``crying_baby``.
+    source : str
+        Recordings with the same source were cut from one original and never sit on both sides of a split.
+    fold : int or None
+        The fold that the collection assigns, where it assigns one.
+    collection : str
+        ``esc10``, ``esc50``, ``urbansound8k`` or ``folders``.
+    credit : tuple of str
+        Author, title, licence and address, where known.
+    """
+
+    path: Path
+    name: str
+    source: str
+    fold: int | None
+    collection: str
+    credit: tuple[str, str, str, str] | None = None
+
+
+def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
+    """Samples as the mean over channels, (n,) float32 in [-1, 1], and their rate in Hz."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return samples.mean(axis=1), rate
+
+
+def snake_case(name: str) -> str:
+    """``Door - wood creaks`` to ``door_wood_creaks``."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def read_recordings(folder: Path) -> list[Recording]:
+    """Read a collection, telling its layout from the table that lies in it.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``clips.csv`` (path, dataset, fold, class, source and licence of each), ``meta/esc50.csv`` (ESC-50 as
+        published), ``metadata/UrbanSound8K.csv`` (UrbanSound8K as published), or one folder per class.
+
+    Raises
+    ------
+    FileNotFoundError
+        When nothing of that is there.
+    """
+    for table, reader in _READERS.items():
+        if (folder / table).is_file():
+            with (folder / table).open(newline="", encoding="utf-8") as file:
+                return [reader(folder, row) for row in csv.DictReader(file)]
+    recordings = _read_folders(folder) if folder.is_dir() else []
+    if not recordings:
+        tables = ", ".join(_READERS)
+        raise FileNotFoundError(f"{folder}: no recordings; expected one of {tables}, or one folder per class")
+    return recordings
+
+
+def _listed(folder: Path, row: dict[str, str]) -> Recording:
+    return Recording(
+        path=folder / row["path"],
+        name=_SAME.get(name := snake_case(row["esc50_class"] or row["esc10_class"]), name),
+        source=row["source_id"],
+        fold=int(row["fold"]),
+        collection="esc10" if row["dataset"] == "esc10" else "esc50",
+        credit=(row["author"], row["title"], row["licence"], row["source_url"]),
+    )
+
+
+# ESC-10 and ESC-50 call a few classes differently.
+_SAME = {
+    "dog_bark": "dog",
+    "baby_cry": "crying_baby",
+    "person_sneeze": "sneezing",
+    "fire_crackling": "crackling_fire",
+}
+
+
+def _esc50(folder: Path, row: dict[str, str]) -> Recording:
+    esc10 = row["esc10"].lower() == "true"
+    name = snake_case(row["category"])
+    return Recording(
+        folder / "audio" / row["filename"],
+        name,
+        row["src_file"],
+        int(row["fold"]),
+        "esc10" if esc10 else "esc50",
+    )
+
+
+def _urbansound8k(folder: Path, row: dict[str, str]) -> Recording:
+    path = folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
+    return Recording(path, snake_case(row["class"]), row["fsID"], int(row["fold"]), "urbansound8k")
+
+
+_READERS: dict[str, Callable[[Path, dict[str, str]], Recording]] = {
+    "clips.csv": _listed,
+    "meta/esc50.csv": _esc50,
+    "metadata/UrbanSound8K.csv": _urbansound8k,
+}
+
+
+def _read_folders(folder: Path) -> list[Recording]:
+    return [
+        Recording(path, snake_case(path.parent.name), path.stem, None, "folders")
+        for path in sorted(folder.glob("*/*"))
+        if path.suffix.lower() in SUFFIXES
+    ]
+
+
+def assign_folds(recordings: list[Recording], folds: int = 5) -> NDArray[np.int64]:
+    """A fold for every recording, 1 to `folds`: sources stay whole, classes are spread evenly.
+
+    Folds that the collection assigns to ESC-10 are kept, and a source that occurs there keeps its fold elsewhere;
+    everything else is dealt out class by class, each source to the fold that has least of its class.
+    """
+    of_source = {r.source: r.fold for r in recordings if r.collection == "esc10" and r.fold}
+    have: dict[tuple[str, int], int] = {}
+    for r in sorted(recordings, key=lambda r: (r.name, r.source, str(r.path))):
+        if r.source not in of_source:
+            of_source[r.source] = min(
+                range(1, folds + 1), key=lambda fold: (have.get((r.name, fold), 0), fold)
+            )
+        key = (r.name, of_source[r.source])
+        have[key] = have.get(key, 0) + 1
+    return np.array([of_source[r.source] for r in recordings])
