@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
 
 
 class BadSetting(ValueError):
@@ -51,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     ml_model_path: str = ""
     ml_confidence_threshold: Probability = 0.7
     emergency_detection_enabled: bool = True
-    emergency_confidence_threshold: Probability = 0.85
+    emergency_confidence_threshold: Threshold = 0.85
     emergency_hold_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     aws_region: str = "eu-central-1"
     token_issuer: str = "anc-local"

@@ -54,6 +54,8 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     known = world.controls.get(thing) or Control(key=thing, group=device.group)
     if snapshot.seq == known.seq:
         world.updates.send({"thing": thing})
+        if known.emergency_until > world.clock():
+            _announce_end_of_hold(thing, known, world)
         return
     if snapshot.seq < known.seq:
         refuse("stale_seq", f"sequence: {snapshot.seq}, the latest is {known.seq}")
@@ -79,7 +81,7 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     if heard.kind and known.emergency_until < world.clock():
         emergencies.raised(device.group, thing, heard.kind, heard.emergency.score, world)
     if heard.until:
-        world.updates.send({"thing": thing}, delay_s=int(world.settings.emergency_hold_s) + 1)
+        _announce_end_of_hold(thing, control, world)
     if _news(control) != _news(known):
         world.updates.send({"thing": thing})
 
@@ -120,6 +122,10 @@ def desired(control: Control, world: World) -> Mapping[str, Any]:
     )
     state: dict[str, Any] = msgspec.to_builtins(document)
     return state
+
+
+def _announce_end_of_hold(thing: str, control: Control, world: World) -> None:
+    world.updates.send({"thing": thing}, delay_s=int(control.emergency_until - world.clock()) + 1)
 
 
 def _study(snapshot: Snapshot, device: Device, control: Control) -> Finding:

@@ -54,6 +54,7 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
         refuse("bad_field", "secondary: must be finite and not all zero")
     if world.devices.get(request.thing):
         refuse("exists", f"thing: {request.thing} is registered already")
+    world.controls.delete(request.thing)  # of an earlier headset of this name, whose last snapshot came late
     credentials = world.things.enrol(request.thing)
     device = Device(
         key=request.thing,

@@ -62,7 +62,8 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     signals = as_float(pcm)
     x, d = signals[:, 0], signals[:, -1]
     heard = hearing.listen(stream, x, gap > 0, world)
-    residual, y, state = _filter(stream, x, d, gap > 0)
+    late, waiting = _delay(stream, pcm[:, 0], gap > 0)
+    residual, y, state = _filter(stream, late, d, gap > 0)
     open_to_world = heard.emergency.active or not stream.enabled or stream.mode == "bypass"
     cleaned = d if open_to_world else residual if stream.intensity == 1.0 else d - stream.intensity * y
     answer = Cleaned(
@@ -79,6 +80,7 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
         stream.but(
             seq=block.seq,
             filter=state,
+            waiting=waiting,
             hearing=heard.state,
             emergency_until=heard.until,
             answer=msgspec.json.encode(answer),
@@ -95,6 +97,17 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
         emergencies.raised(stream.group, stream.key, heard.kind, heard.emergency.score, world)
     world.count("blocks_filtered")
     return answer
+
+
+def _delay(stream: Stream, pcm: np.ndarray, gap: bool) -> tuple[np.ndarray, bytes]:
+    """Return the reference as it was `horizon` samples ago, and the samples that have to wait.
+
+    A prediction that is given the very sample it predicts explains all of it, white noise too.
+    """
+    silence = gap or not stream.waiting
+    line = np.zeros(stream.horizon, "<i2") if silence else np.frombuffer(stream.waiting, "<i2")
+    line = np.concatenate([line, pcm])
+    return as_float(line[: pcm.size]), line[pcm.size :].tobytes()
 
 
 def _filter(stream: Stream, x: np.ndarray, d: np.ndarray, gap: bool) -> tuple[np.ndarray, np.ndarray, bytes]:
