@@ -3,11 +3,12 @@
 import os
 from json import dumps
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from dotenv import load_dotenv
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -41,7 +42,7 @@ def settings() -> Settings:
 
 def stop(reason: str) -> NoReturn:
     """Say why, and end with exit code 2."""
-    errors.print(f"[bold red]anc:[/] {reason}", highlight=False)
+    errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
 
@@ -53,13 +54,13 @@ def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Run the platform on this machine."""
-    from local.edition import Edition, FolderInUse
+    from local.edition import CannotListen, Edition, FolderInUse
 
     try:
         edition = Edition(data, port, settings(), host)
-    except FolderInUse as fault:
+        edition.run(lambda: print(f"the platform is up: http://{host}:{port}  MQTT {port + 1}", flush=True))
+    except (BadSetting, CannotListen, FolderInUse) as fault:
         stop(str(fault))
-    edition.run(lambda: print(f"the platform is up: http://{host}:{port}  MQTT {port + 1}", flush=True))
 
 
 @app.command()
@@ -79,7 +80,7 @@ def token(
 def cancel(
     source: Annotated[Path, typer.Argument(help="Two channels: reference and primary.", exists=True)],
     target: Annotated[Path, typer.Argument(help="Where the cleaned primary goes (wav, flac, ogg).")],
-    algorithm: Annotated[str, typer.Option(help="fdaf or nlms")] = "fdaf",
+    algorithm: Annotated[Literal["fdaf", "nlms"], typer.Option(help="Filter.")] = "fdaf",
     taps: Annotated[int, typer.Option(min=1, max=4096)] = 512,
     mu: Annotated[float, typer.Option(min=0.001, max=1.999, help="Step size.")] = 0.5,
     json: Json = False,

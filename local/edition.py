@@ -5,6 +5,7 @@ import fcntl
 import importlib
 import logging
 import os
+import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +24,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from anc.noise import ModelError
 from anc.ports import World
 from anc.records import Connection, Control, Device, Emergency, Stream, Watch
-from anc.settings import Settings
+from anc.services import hearing
+from anc.settings import BadSetting, Settings
 from functions.routes import FUNCTIONS, QUEUES
 from local.broker import Broker
 from local.certificates import Authority
@@ -46,6 +49,10 @@ SHUTDOWN_S = 5
 
 class FolderInUse(RuntimeError):
     """Another process runs the edition on this data folder."""
+
+
+class CannotListen(RuntimeError):
+    """The address or one of the two ports is not to be had."""
 
 
 class LoggedAlerts:
@@ -72,9 +79,12 @@ class Edition:
     Raises
     ------
     FolderInUse
+    BadSetting
+        When the model that the settings name cannot be used.
     """
 
     def __init__(self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1") -> None:
+        _check_model(settings)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(data)
         self.counts: Counter[str] = Counter()
@@ -124,18 +134,20 @@ class Edition:
         return self._handlers[function](event, LocalContext(function), self.world)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until interrupted; `ready` is called once everything answers."""
+        """Serve until interrupted; `ready` is called once everything answers. Raises CannotListen."""
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        await self._broker.start()
+        try:
+            listener = socket.create_server((self._host, self._port))
+            await self._broker.start()
+        except OSError as fault:
+            raise CannotListen(f"--port {self._port}: {fault.strerror}") from fault
         self._start_workers()
         server = uvicorn.Server(
             uvicorn.Config(
                 self._gateway.app,
-                host=self._host,
-                port=self._port,
                 log_level="warning",
                 access_log=False,
                 ws_max_size=FRAME_ROOM,
@@ -145,7 +157,7 @@ class Edition:
         )
         background = asyncio.create_task(self._attend(server, ready))
         try:
-            await server.serve()
+            await server.serve([listener])
         finally:
             background.cancel()
             for worker in self._workers:
@@ -176,6 +188,15 @@ class Edition:
 def _handler(function: str) -> Callable[..., Any]:
     handler: Callable[..., Any] = importlib.import_module(f"functions.{function}.handler").handler
     return handler
+
+
+def _check_model(settings: Settings) -> None:
+    # A platform without hearing opens every headset: better not to start than to start with a wrong path.
+    if settings.ml_model_path:
+        try:
+            hearing.load(settings)
+        except ModelError as fault:
+            raise BadSetting(f"ML_MODEL_PATH: {fault}") from fault
 
 
 def _lock(data: Path) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools import Logger
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -74,7 +75,10 @@ class Gateway:
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
         routes = [Route(entry.path, self._endpoint(entry), methods=[entry.method]) for entry in REST]
-        self.app = Starlette(routes=[*routes, *extra, WebSocketRoute("/ws", self._socket)])
+        self.app = Starlette(
+            routes=[*routes, *extra, WebSocketRoute("/ws", self._socket)],
+            exception_handlers={HTTPException: _nothing_here},
+        )
 
     async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         loop = asyncio.get_running_loop()
@@ -189,7 +193,7 @@ class _Action(msgspec.Struct):
 def _route(frame: str) -> str:
     try:
         action = msgspec.json.decode(frame, type=_Action).action
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return "$default"
     return action if action in SOCKET and not action.startswith("$") else "$default"
 
@@ -216,10 +220,18 @@ def _response(answer: dict[str, Any]) -> Response:
     body = answer.get("body") or ""
     content = base64.b64decode(body) if answer.get("isBase64Encoded") else body
     response = Response(content, answer["statusCode"])
+    for name, value in (answer.get("headers") or {}).items():
+        response.headers[name] = value
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         for value in values:
-            response.headers[name] = value
+            response.headers.append(name, value)
     return response
+
+
+async def _nothing_here(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)
+    detail = f"path: there is nothing at {request.method} {request.url.path}"
+    return _problem(fault.status_code, fault.detail, detail)
 
 
 def _problem(status: int, title: str, detail: str) -> Response:

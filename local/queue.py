@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sqlite3
 import threading
 import time
 import uuid
@@ -133,10 +134,13 @@ class QueueWorker(threading.Thread):
         """Work until stopped."""
         while not self._stopping.is_set():
             self._queue.arrived.clear()
-            messages = self._queue.receive(self._route.batch)
-            if messages:
+            try:
+                messages = self._queue.receive(self._route.batch)
                 self._deliver(messages)
-            else:
+            except sqlite3.Error:  # locked for too long, disk full: what was received is due again in time
+                logger.exception("the queue's table failed", queue=self._queue.name)
+                messages = []
+            if not messages:
                 self._queue.arrived.wait(IDLE_S)
 
     def stop(self) -> None:
@@ -146,6 +150,8 @@ class QueueWorker(threading.Thread):
         self.join(timeout=10)
 
     def _deliver(self, messages: list[Message]) -> None:
+        if not messages:
+            return
         try:
             answer = self._invoke(sqs_event(self._queue.name, messages)) or {}
             failures = {item["itemIdentifier"] for item in answer.get("batchItemFailures", [])}

@@ -1,6 +1,7 @@
 """The REST API: decode the request, call a service, encode the answer; refusals become problem documents."""
 
 import base64
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -161,10 +162,10 @@ def _body() -> bytes:
 
 def _page() -> tuple[int, str]:
     given = app.current_event.query_string_parameters or {}
-    limit = parse_json(given.get("limit", "100"), int)
-    if not 1 <= limit <= 100:
-        raise Refused("bad_field", f"limit: {limit}, allowed are 1 to 100")
-    return limit, given.get("after", "")
+    limit = given.get("limit", "100")
+    if not re.fullmatch("[1-9][0-9]?|100", limit):
+        raise Refused("bad_field", f"limit: {limit[:20]}, allowed are 1 to 100")
+    return int(limit), given.get("after", "")
 
 
 def _session(stream: Stream) -> dict[str, Any]:
