@@ -13,12 +13,12 @@ after which y = X w + C D e and w <- w + V^T D e.
 from typing import Self
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import checks
+from anc.dsp.blockexact import gram, invert_unit_lower, runs, view, windows
 from anc.dsp.checks import Signal
-from anc.dsp.nlms import CHUNK, LONGEST_FILTER, SMALLEST_EPS
+from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
 
 KIND = "fxnlms"
@@ -99,28 +99,36 @@ class FxNLMS:
         """
         x, d = checks.pair(x, d, self.dtype)
         xs = np.concatenate([self._past_x, x])
-        filtered = np.convolve(xs[xs.size - x.size - self.secondary.size + 1 :], self.secondary, "valid")
-        vs = np.concatenate([self._past_v, filtered])
-        ys = np.concatenate([self._past_y, np.zeros_like(x)])
-        e = np.empty_like(d)
-        step = CHUNK[self.dtype.itemsize]
-        for at in range(0, d.size, step):
-            now = slice(at, min(at + step, d.size))
-            X = sliding_window_view(
-                xs[xs.size - x.size - self.taps + 1 :][at : now.stop + self.taps - 1], self.taps
-            )
-            V = sliding_window_view(vs[at : now.stop + self.taps - 1], self.taps)
-            mu_n = self.mu / (self.eps + np.einsum("nk,nk->n", V, V))
-            CD = np.tril(X @ V.T, -1) * mu_n
-            T = lower_toeplitz(self.path, len(X))
-            y0 = X @ self.w[::-1]
-            ys[self._past_y.size :][now] = y0
-            heard = np.convolve(ys[at : now.stop + self.path.size - 1], self.path, "valid")
-            e[now] = np.linalg.solve(np.eye(len(X), dtype=self.dtype) + T @ CD, d[now] - heard)
-            ys[self._past_y.size :][now] = y0 + CD @ e[now]
-            self.w = self.w + ((mu_n * e[now]) @ V)[::-1]
-        self._past_x, self._past_v, self._past_y = xs[x.size :], vs[x.size :], ys[x.size :]
-        return ys[ys.size - x.size :], e
+        v = np.convolve(xs[xs.size - x.size - self.secondary.size + 1 :], self.secondary, "valid")
+        vs = np.concatenate([self._past_v, v])
+        ys = np.concatenate([self._past_y, np.empty_like(x)])
+        xw = xs[xs.size - vs.size :]
+        # The windows hold their oldest sample first, and so do the weights while they meet them.
+        w, e = self.w[::-1].copy(), np.empty_like(d)
+        for start, stop, size in runs(d.size, self.dtype):
+            now, later = slice(start, stop), slice(start, stop + self.taps - 1)
+            self._adapt(w, xw[later], vs[later], ys[start:], d[now].reshape(-1, size), e[now].reshape(-1, size))
+        self.w, self._past_x, self._past_v = w[::-1].copy(), xs[x.size :], vs[x.size :]
+        self._past_y = ys[x.size :]
+        return ys[self.path.size - 1 :], e
+
+    def _adapt(self, w: Signal, xs: Signal, vs: Signal, ys: Signal, d: Signal, e: Signal) -> None:
+        """Move `w`, reversed, and write `ys` after its history and `e` over a run of blocks, (count, size)."""
+        size = d.shape[1]
+        X, V = windows(xs, self.taps, size), windows(vs, self.taps, size)
+        energy = np.correlate(np.square(vs), np.ones(self.taps, self.dtype), "valid").reshape(d.shape)
+        mu_n = self.mu / (self.eps + energy)
+        CD = np.tril(gram(xs, vs, self.taps, size), -1) * mu_n[:, None]
+        solved = invert_unit_lower(lower_toeplitz(self.path, size) @ CD)
+        X_c, V_c = np.empty((2, size, self.taps), self.dtype)
+        for c in range(len(d)):
+            X_c[:], V_c[:] = X[c], V[c]
+            heard = ys[c * size : (c + 1) * size + self.path.size - 1]
+            y = heard[self.path.size - 1 :]
+            y[:] = np.dot(X_c, w)
+            np.dot(solved[c], d[c] - np.convolve(heard, self.path, "valid"), out=e[c])
+            y += np.dot(CD[c], e[c])
+            w += np.dot(mu_n[c] * e[c], V_c)
 
     def state(self) -> bytes:
         """Everything the filter knows, the secondary path included: `from_state` continues bit for bit."""
@@ -139,6 +147,6 @@ class FxNLMS:
 
 def lower_toeplitz(h: Signal, size: int) -> Signal:
     """(size, size) matrix that convolves a block with h, from rest."""
-    column = np.zeros(2 * size - 1, h.dtype)
-    column[size - 1 :][: h.size] = h[:size]
-    return sliding_window_view(column[::-1], size)[::-1]
+    late = np.zeros(2 * size - 1, h.dtype)
+    late[size - 1 :][: h.size] = h[:size]
+    return np.ascontiguousarray(view(late, size - 1, (size, size), (1, -1)))

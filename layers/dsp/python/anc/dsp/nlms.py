@@ -12,10 +12,10 @@ Reference: Benesty & Duhamel, "A fast exact least mean square adaptive algorithm
 from typing import Self
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import checks
+from anc.dsp.blockexact import gram, invert_unit_lower, runs, windows
 from anc.dsp.checks import Signal
 from anc.dsp.state import pack, unpack
 
@@ -86,18 +86,25 @@ class NLMS:
         """
         x, d = checks.pair(x, d, self.dtype)
         stream = np.concatenate([self._past, x])
-        e = np.empty_like(d)
-        step = CHUNK[self.dtype.itemsize]
-        for at in range(0, d.size, step):
-            now = slice(at, min(at + step, d.size))
-            X = sliding_window_view(stream[at : now.stop + self.taps - 1], self.taps)[:, ::-1]
-            G = X @ X.T
-            mu_n = self.mu / (self.eps + np.diagonal(G))
-            system = np.tril(G, -1) * mu_n + np.eye(len(G), dtype=self.dtype)
-            e[now] = np.linalg.solve(system, d[now] - X @ self.w)
-            self.w = self.w + (mu_n * e[now]) @ X
-        self._past = stream[x.size :]
+        # The windows hold their oldest sample first, and so do the weights while they meet them.
+        w, e = self.w[::-1].copy(), np.empty_like(d)
+        for start, stop, size in runs(d.size, self.dtype):
+            run = stream[start : stop + self.taps - 1]
+            self._adapt(w, run, d[start:stop].reshape(-1, size), e[start:stop].reshape(-1, size))
+        self.w, self._past = w[::-1].copy(), stream[d.size :]
         return d - e, e
+
+    def _adapt(self, w: Signal, run: Signal, d: Signal, e: Signal) -> None:
+        """Move `w`, reversed, and write `e` over a run of blocks, (count, size)."""
+        size = d.shape[1]
+        G = gram(run, run, self.taps, size)
+        mu_n = self.mu / (self.eps + np.diagonal(G, axis1=1, axis2=2))
+        solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
+        X = np.empty((size, self.taps), self.dtype)
+        for X_c, solve, d_c, e_c, mu_c in zip(windows(run, self.taps, size), solved, d, e, mu_n, strict=True):
+            X[:] = X_c
+            np.dot(solve, d_c - np.dot(X, w), out=e_c)
+            w += np.dot(mu_c * e_c, X)
 
     def state(self) -> bytes:
         """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
