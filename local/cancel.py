@@ -63,7 +63,8 @@ def cancel_file(
     Raises
     ------
     Refused
-        When the source is no sound file of two channels, or holds nothing, or values that are not finite.
+        When the source is no sound file of two channels, or holds nothing, or values that are not finite, and
+        when the target cannot be written.
     """
     adaptive: FDAF | NLMS = FDAF(taps, mu, block=FDAF_BLOCK) if algorithm == "fdaf" else NLMS(taps, mu)
     before: list[float] = []
@@ -75,7 +76,7 @@ def cancel_file(
             if file.channels != 2:
                 refuse("bad_field", f"{source}: {file.channels} channels, 2 are needed (reference, primary)")
             rate, frames = file.samplerate, file.frames
-            with soundfile.SoundFile(part, "w", rate, 1, _subtype(target)) as cleaned:
+            with _create(part, target, rate) as cleaned:
                 size = -(-rate * SECONDS_PER_READ // FDAF_BLOCK) * FDAF_BLOCK
                 for block in file.blocks(size, dtype="float32", always_2d=True):
                     e = _residual(adaptive, block)
@@ -119,8 +120,12 @@ def _residual(adaptive: FDAF | NLMS, block: np.ndarray) -> np.ndarray:
     return e[:n]
 
 
-def _subtype(target: Path) -> str:
-    return "VORBIS" if target.suffix.lower() == ".ogg" else "PCM_16"
+def _create(part: Path, target: Path, rate: int) -> soundfile.SoundFile:
+    subtype = "VORBIS" if target.suffix.lower() == ".ogg" else "PCM_16"
+    try:
+        return soundfile.SoundFile(part, "w", rate, 1, subtype)
+    except (soundfile.SoundFileError, TypeError, ValueError) as fault:
+        raise Refused("bad_field", f"{target}: cannot be written ({fault})") from fault
 
 
 def _db(power: float) -> float:

@@ -1,0 +1,110 @@
+"""Settings: defaults, wrong values, and the example file that lists them for people."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from dotenv import dotenv_values
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anc.settings import BadSetting, Settings
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+NAMES = [field.encode_name for field in msgspec.structs.fields(Settings)]
+
+
+def test_without_an_environment_the_settings_are_the_published_defaults() -> None:
+    s = Settings.from_env({})
+    assert (s.anc_filter_taps, s.anc_sample_rate, s.anc_block_size) == (512, 48_000, 1024)
+    assert (s.ml_confidence_threshold, s.emergency_confidence_threshold) == (0.7, 0.85)
+    assert s.emergency_detection_enabled
+
+
+def test_the_example_file_holds_every_setting_with_its_default() -> None:
+    example = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
+    assert list(example) == NAMES
+    assert Settings.from_env(example) == Settings()
+    assert [name for name in NAMES if not example[name]] == [
+        field.encode_name for field in msgspec.structs.fields(Settings) if field.default == ""
+    ]
+
+
+def test_the_example_file_explains_every_group_of_settings() -> None:
+    for group in EXAMPLE.read_text().strip().split("\n\n"):
+        assert group.startswith("# "), group
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("ANC_FILTER_TAPS", "1024", 1024),
+        ("ANC_SAMPLE_RATE", "16000", 16_000),
+        ("ANC_BLOCK_SIZE", "4800", 4800),
+        ("ANC_SESSION_HOURS", "0.5", 0.5),
+        ("ML_MODEL_PATH", "other.npz", "other.npz"),
+        ("ML_CONFIDENCE_THRESHOLD", "1", 1.0),
+        ("EMERGENCY_DETECTION_ENABLED", "false", False),
+        ("EMERGENCY_DETECTION_ENABLED", "0", False),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "0.9", 0.9),
+        ("EMERGENCY_HOLD_S", "0", 0.0),
+        ("AWS_REGION", "us-east-1", "us-east-1"),
+        ("TOKEN_ISSUER", "https://issuer", "https://issuer"),
+        ("TOKEN_AUDIENCE", "headsets", "headsets"),
+        ("TOKEN_JWKS_URL", "https://issuer/keys", "https://issuer/keys"),
+    ],
+)
+def test_a_variable_sets_what_its_name_says_and_nothing_else(name: str, text: str, value: object) -> None:
+    assert Settings.from_env({name: text}) == msgspec.structs.replace(Settings(), **{name.lower(): value})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "allowed"),
+    [
+        ("ANC_FILTER_TAPS", "15", ">= 16"),
+        ("ANC_FILTER_TAPS", "4097", "<= 4096"),
+        ("ANC_FILTER_TAPS", "many", "`int`"),
+        ("ANC_FILTER_TAPS", "512.5", "`int`"),
+        ("ANC_SAMPLE_RATE", "7999", ">= 8000"),
+        ("ANC_SAMPLE_RATE", "48k", "`int`"),
+        ("ANC_BLOCK_SIZE", "0", ">= 1"),
+        ("ANC_BLOCK_SIZE", "6001", "<= 6000"),
+        ("ANC_SESSION_HOURS", "0", "> 0"),
+        ("ANC_SESSION_HOURS", "inf", "<= 48"),
+        ("ANC_SESSION_HOURS", "nan", "> 0"),
+        ("ML_CONFIDENCE_THRESHOLD", "1.1", "<= 1"),
+        ("ML_CONFIDENCE_THRESHOLD", "-0.1", ">= 0"),
+        ("EMERGENCY_DETECTION_ENABLED", "maybe", "`bool`"),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "1", "< 1"),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "0", "> 0"),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "nan", "> 0"),
+        ("EMERGENCY_HOLD_S", "-1", ">= 0"),
+        ("EMERGENCY_HOLD_S", "601", "<= 600"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, text: str, allowed: str) -> None:
+    with pytest.raises(BadSetting) as fault:
+        Settings.from_env({name: text})
+    assert str(fault.value).startswith(f"{name}={text}: expected")
+    assert allowed in str(fault.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_variable_keeps_the_default(name: str) -> None:
+    assert Settings.from_env({name: ""}) == Settings()
+
+
+def test_variables_of_others_are_none_of_its_business() -> None:
+    assert Settings.from_env({"PATH": "/bin", "ANC_FILTER": "7", "anc_filter_taps": "7"}) == Settings()
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12)))
+def test_whatever_an_environment_holds_the_answer_is_settings_or_a_sentence(environ: dict[str, str]) -> None:
+    try:
+        settings = Settings.from_env(environ)
+    except BadSetting as fault:
+        named = str(fault).partition("=")[0]
+        assert named in environ
+    else:
+        assert 16 <= settings.anc_filter_taps <= 4096
+        assert 0 < settings.emergency_confidence_threshold < 1
