@@ -8,18 +8,19 @@ References: Shynk, "Frequency-domain and multirate adaptive filtering", IEEE Sig
 Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990.
 """
 
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anc.dsp import checks
+from anc.dsp.blockexact import view
 from anc.dsp.checks import Signal
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
 
 KIND = "fdaf"
+ComplexSpectra: TypeAlias = NDArray[np.complexfloating]
 MEMORY = 0.9  # of the power estimate, per block
 
 
@@ -61,9 +62,20 @@ class FDAF:
         self.dtype = checks.precision(dtype)
         self.block = checks.whole("block", block, 1, LONGEST_FILTER)
         self.partitions = -(-self.taps // self.block)
-        self.w: Signal = np.zeros(self.taps, self.dtype)
+        # One row a partition, and as many zeros after it as overlap-save discards.
+        self._w: Signal = np.zeros((self.partitions, 2 * self.block), self.dtype)
         self._power: Signal = np.zeros(self.block + 1, self.dtype)
         self.clear_history()
+
+    @property
+    def w(self) -> Signal:
+        """Weights as an impulse response, (taps,); assign all of them to start from a known filter."""
+        return self._w[:, : self.block].ravel()[: self.taps]
+
+    @w.setter
+    def w(self, weights: Signal) -> None:
+        spare = np.zeros(self.partitions * self.block - self.taps, self.dtype)
+        self._w[:, : self.block] = np.concatenate([weights, spare]).reshape(-1, self.block)
 
     def clear_history(self) -> None:
         """Forget past samples and keep the weights: what a gap in the stream asks for."""
@@ -92,29 +104,35 @@ class FDAF:
             raise ValueError(f"x has {x.size} samples; an FDAF takes multiples of its block, {self.block}")
         B, P = self.block, self.partitions
         stream = np.concatenate([self._past, x])
-        spectra = np.fft.rfft(sliding_window_view(stream, 2 * B)[::B])
-        power = np.square(spectra.real) + np.square(spectra.imag)
-        y, e = np.empty_like(d), np.empty_like(d)
-        padded = np.zeros((P, 2 * B), self.dtype)
-        late = np.zeros(2 * B, self.dtype)
-        w = np.zeros(P * B, self.dtype)
-        w[: self.taps] = self.w
-        # A block's spectrum carries 2 * block times the power per sample; eps speaks of taps times that power.
-        floor = self.eps * 2 * B / self.taps
-        for at in range(0, d.size, B):
-            now, k = slice(at, at + B), at // B
-            X = spectra[k : k + P][::-1]
-            padded[:, :B] = w.reshape(P, B)
-            W = np.fft.rfft(padded)
-            y[now] = np.fft.irfft((X * W).sum(0))[B:]
-            e[now] = late[B:] = d[now] - y[now]
-            loudness = power[k : k + P].sum(0)
-            self._power = np.maximum(MEMORY * self._power + (1 - MEMORY) * loudness, loudness)
-            gradient = np.fft.irfft(X.conj() * (np.fft.rfft(late) * (self.mu / (self._power + floor))))
-            w += gradient[:, :B].ravel()
-            w[self.taps :] = 0
-        self.w, self._past = w[: self.taps], stream[x.size :]
-        return y, e
+        X = np.fft.rfft(view(stream, 0, (P + x.size // B - 1, 2 * B), (B, 1)))
+        power, steps = self._steps(X)
+        w = self._w.copy()
+        y, e = np.empty((2, x.size // B, B), self.dtype)
+        late, unused = np.zeros(2 * B, self.dtype), slice(self.taps - (P - 1) * B, B)
+        for k, d_k in enumerate(d.reshape(-1, B)):
+            # Partition p meets the spectrum of p blocks ago: newest first.
+            recent = X[k : k + P][::-1]
+            y[k] = np.fft.irfft((recent * np.fft.rfft(w)).sum(0))[B:]
+            late[B:] = e[k] = d_k - y[k]
+            gradient = np.fft.irfft(steps[k] * recent.conj() * np.fft.rfft(late))
+            w[:, :B] += gradient[:, :B]
+            w[-1, unused] = 0
+        self._w, self._past, self._power = w, stream[x.size :], power
+        return y.ravel(), e.ravel()
+
+    def _steps(self, X: ComplexSpectra) -> tuple[Signal, Signal]:
+        """Power estimate (bins,) after the last block, and step size (blocks, bins) of each block and frequency.
+
+        The estimate rises at once and fades slowly: after a sudden rise of level the steps are small at once.
+        """
+        loudness = np.square(X.real) + np.square(X.imag)
+        power = self._power
+        estimates = np.empty((len(X) - self.partitions + 1, power.size), self.dtype)
+        for k in range(len(estimates)):
+            now = loudness[k : k + self.partitions].sum(0)
+            estimates[k] = power = np.maximum(MEMORY * power + (1 - MEMORY) * now, now)
+        # A spectrum holds 2 * block times the power per sample; eps speaks of taps times that power.
+        return power, self.mu / (estimates + self.eps * 2 * self.block / self.taps)
 
     def state(self) -> bytes:
         """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
