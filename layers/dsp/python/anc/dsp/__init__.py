@@ -1,11 +1,16 @@
 """Adaptive filters, control-filter design and levels, in numpy alone.
 
-Signals, here and everywhere: x reference microphone; d noise at the error microphone without control; s secondary
-path from driver to error microphone, S its model; y = w * x controller output; e = d - s * y residual. w[0]
+Signals, here and everywhere: x reference microphone; d noise at the error microphone without control; s
+secondary path from driver to error microphone, S its model; y = w * x controller output; e = d - s * y residual. w[0]
 multiplies the newest sample.
 """
 
-from anc.dsp.design import ControlFilter, design_control_filter, recover_primary
+from anc.dsp.design import (
+    ControlFilter,
+    design_control_filter,
+    design_from_statistics,
+    recover_primary,
+)
 from anc.dsp.fdaf import FDAF
 from anc.dsp.fxnlms import FxNLMS
 from anc.dsp.levels import (
@@ -29,6 +34,7 @@ __all__ = [
     "a_weighting_db",
     "attenuation_db",
     "design_control_filter",
+    "design_from_statistics",
     "fxnlms_reference",
     "level_dbfs",
     "nlms_reference",

@@ -1,13 +1,14 @@
 """Design of the control filter: the causal Wiener solution, as good as a fixed filter can be, and honest about it.
 
 The filter that minimises E[(d - w * v)^2], v = S * x, solves the normal equations (R + lambda I) w = p. The
-regularisation lambda is chosen by what each half of a snapshot says of the filter designed on the other half, and
-that same figure is the predicted gain: no filter is judged on the samples it was made from.
+regularisation lambda is the one whose filters, each designed on one stretch of sound, do best on another, and how
+well they do there is the predicted gain: no filter is judged on the samples it was made from.
 
-Reference: Elliott, Signal Processing for Active Control, 2001, sections 2.3 and 3.3; Haykin, Adaptive Filter Theory,
-5th ed., chapter 2.
+References: Elliott, Signal Processing for Active Control, 2001, sections 2.3 and 3.3; Haykin, Adaptive Filter
+Theory, 5th ed., chapter 2; Stone, "Cross-validatory choice", J. Royal Statistical Society B 36(2), 1974.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +17,10 @@ from numpy.typing import ArrayLike
 from anc.dsp import checks
 from anc.dsp.checks import Signal
 from anc.dsp.statistics import DOUBLE, Statistics
+from anc.dsp.toeplitz import toeplitz_solve
 
-REGULARISATION = (
-    1e-5,
-    1e-4,
-    1e-3,
-    1e-2,
-    1e-1,
-)  # candidates, as shares of the power of the filtered reference
+# Candidates for lambda, as shares of the power of the filtered reference.
+REGULARISATION = np.array([1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class ControlFilter:
     taps : (taps,) float32 ndarray
         Weights; the first multiplies the newest sample.
     predicted_gain_db : float
-        Attenuation to expect, in dB, judged on samples the filter was not made from.
+        Attenuation to expect, in dB, judged on sound that the judged filters were not made from.
     statistics : Statistics
         Of everything it was designed on, the prior included.
     regularisation : float
@@ -56,16 +53,16 @@ def design_control_filter(
     prior: Statistics | None = None,
     *,
     rate: float = 16_000,
-    max_gain_db: float = 20.0,
+    max_gain_db: float = 30.0,
 ) -> ControlFilter:
     """The optimal causal control filter for one snapshot.
 
     Parameters
     ----------
-    x, d : (n,) array_like, n > 2 * taps
-        Reference, and noise at the error microphone without control; `recover_primary` gives it while a filter plays.
-    secondary : (m,) array_like
-        Model S of the path from driver to error microphone, an impulse response.
+    x, d : (n,) array_like, n >= 2 * taps + 2
+        Reference, and noise at the error microphone without control; `recover_primary` finds it while a filter plays.
+    secondary : (m,) or (paths, m) array_like
+        Model S of the path from driver to error microphone, an impulse response; of several, one filter for all.
     taps : int
         Length of the control filter.
     prior : Statistics, optional
@@ -73,51 +70,82 @@ def design_control_filter(
     rate : float
         Hz, of the signals.
     max_gain_db : float
-        Control effort: the filter's magnitude response stays below, so that no noise overloads the driver.
-
-    Returns
-    -------
-    ControlFilter
+        Control effort: the filter's magnitude response stays below, lest the noise of tomorrow overload the driver.
 
     Raises
     ------
     ValueError
         If the signals are unequal, not finite or too short, or the prior is of other taps or rate.
     """
-    x, d = checks.pair(x, d, DOUBLE)
-    checks.whole("taps", taps, 1, (x.size - 1) // 2)
-    middle = x.size // 2
-    halves = [
-        Statistics.measure(x[part], d[part], secondary, taps, rate)
-        for part in (slice(middle), slice(middle, None))
-    ]
-    known = [half if prior is None else half + prior for half in halves]
-    scores = [
-        np.mean(
-            [
-                other.residual_db(solve(own, share, max_gain_db))
-                for own, other in zip(known, halves[::-1], strict=True)
-            ]
-        )
-        for share in REGULARISATION
-    ]
-    best = int(np.argmax(scores))
-    everything = known[0] + halves[1]
-    w = solve(everything, REGULARISATION[best], max_gain_db)
-    return ControlFilter(w.astype(np.float32), float(scores[best]), everything, REGULARISATION[best])
+    halves = Statistics.of_stretches(x, d, secondary, taps, rate, count=2)
+    return design_from_statistics(halves, prior, max_gain_db=max_gain_db)
 
 
-def solve(statistics: Statistics, share: float, max_gain_db: float = 20.0) -> Signal:
-    """Weights (taps,) for given statistics and regularisation, a share of the power of the filtered reference."""
+def design_from_statistics(
+    stretches: Sequence[Statistics], prior: Statistics | None = None, *, max_gain_db: float = 30.0
+) -> ControlFilter:
+    """The optimal causal control filter for sound that is known by its statistics only.
+
+    Parameters
+    ----------
+    stretches : sequence of Statistics
+        Of different stretches of time: each tests what the others and the prior teach. A single one without a prior
+        leaves nothing to test on; the prediction is then reduced by what so many taps learn by heart.
+    prior, max_gain_db
+        As for `design_control_filter`.
+    """
+    everything = total(stretches, prior)
+    pairs = [(everything, everything)] if len(stretches) == 1 and prior is None else []
+    for test in stretches if not pairs else ():
+        others = [one for one in stretches if one is not test]
+        pairs.append((total(others, prior), test))
+    designs = solve([lesson for lesson, _ in pairs] + [everything], max_gain_db)
+    left = np.zeros(REGULARISATION.size)
+    for filters, (lesson, test) in zip(designs, pairs, strict=False):
+        left += [
+            test.residual(w) * (optimism(lesson, share) if test is lesson else 1.0)
+            for w, share in zip(filters, REGULARISATION, strict=True)
+        ]
+    best = int(np.argmin(left))
+    energy = sum(test.energy for _, test in pairs)
+    gain = -10 * np.log10(max(left[best] / energy, 1e-12)) if energy > 0 else 0.0
+    w = designs[-1][best].astype(np.float32)
+    return ControlFilter(w, float(gain), everything, float(REGULARISATION[best]))
+
+
+def total(stretches: Sequence[Statistics], prior: Statistics | None) -> Statistics:
+    """Statistics of all stretches and the prior together."""
+    first, *others = [*stretches, *([] if prior is None else [prior])]
+    for other in others:
+        first = first + other
+    return first
+
+
+def optimism(statistics: Statistics, share: float) -> float:
+    """How much more a filter leaves of new sound than of the sound it was designed on, as a factor of energy.
+
+    Of n samples, a filter with the effective number of parameters f = trace(R (R + lambda I)^-1) learns by heart
+    about f on the sound it was made from and misses about as much on any other (Akaike's final prediction error).
+    """
     r = statistics.autocorrelation
-    if r[0] <= 0:
-        return np.zeros(r.size)
-    index = np.abs(np.subtract.outer(np.arange(r.size), np.arange(r.size)))
-    R = r[index]
-    R.flat[:: r.size + 1] += share * r[0]
-    w = np.linalg.solve(R, statistics.crosscorrelation)
-    loudest = np.abs(np.fft.rfft(w, 4 * r.size)).max()
-    return w * min(1.0, 10 ** (max_gain_db / 20) / loudest) if loudest > 0 else w
+    # Eigenvalues of a Toeplitz matrix are nearly its spectrum; the triangular window keeps that positive.
+    spectrum = np.fft.hfft(r * np.linspace(1, 0, r.size, endpoint=False))
+    eigenvalues = np.maximum(spectrum, 0)
+    parameters = r.size * np.mean(eigenvalues / (eigenvalues + share * r[0])) if r[0] > 0 else 0.0
+    return (statistics.samples + parameters) / max(statistics.samples - parameters, 1.0)
+
+
+def solve(lessons: Sequence[Statistics], max_gain_db: float) -> Signal:
+    """Filters, (lessons, candidates, taps), for every regularisation, with their magnitude response limited."""
+    r = np.array([one.autocorrelation for one in lessons])
+    p = np.array([one.crosscorrelation for one in lessons])
+    taps = r.shape[1]
+    R = np.repeat(r[:, None], REGULARISATION.size, axis=1)
+    # In silence any filter is right, and the one of zeros is chosen: power 1 instead of 0 makes it the solution.
+    R[..., 0] = np.where(r[:, :1] > 0, r[:, :1] * (1 + REGULARISATION), 1.0)
+    w = toeplitz_solve(R.reshape(-1, taps), np.repeat(p, REGULARISATION.size, axis=0)).reshape(R.shape)
+    loudest = np.abs(np.fft.rfft(w, 4 * taps)).max(-1, keepdims=True)
+    return w * np.minimum(1.0, 10 ** (max_gain_db / 20) / np.maximum(loudest, 1e-30))
 
 
 def recover_primary(

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from anc.dsp import checks
 from anc.dsp.checks import Signal
 from anc.dsp.state import pack, unpack
+from anc.dsp.toeplitz import toeplitz_times
 
 KIND = "stats"
 DOUBLE = np.dtype(np.float64)
@@ -58,8 +59,9 @@ class Statistics:
         ----------
         x, d : (n,) array_like, n > taps
             Reference, and noise at the error microphone without control; see `recover_primary`.
-        secondary : (m,) array_like
-            Model S of the path from driver to error microphone, an impulse response.
+        secondary : (m,) or (paths, m) array_like
+            Model S of the path from driver to error microphone, an impulse response; of several, as measured on
+            several heads or fits, each counts as if the snapshot had been taken once through it.
         taps : int
             Of the control filters that the statistics shall design and judge.
         rate : float
@@ -70,18 +72,32 @@ class Statistics:
         ValueError
             If the signals are unequal, not finite, or no longer than the filter.
         """
+        return cls.of_stretches(x, d, secondary, taps, rate, count=1)[0]
+
+    @classmethod
+    def of_stretches(
+        cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int, rate: float, *, count: int
+    ) -> list[Self]:
+        """As `measure`, for `count` equal stretches of the snapshot one by one: what one teaches, another can test."""
         x, d = checks.pair(x, d, DOUBLE)
-        S = checks.signal("secondary", secondary, DOUBLE)
-        taps = checks.whole("taps", taps, 1, x.size - 1)
-        v = np.convolve(x, S)[: x.size]
-        # Zero padding twofold and more: neither correlation nor high-pass may wrap around.
-        size = 1 << (2 * x.size - 1).bit_length()
-        V, D = np.fft.rfft(v, size), np.fft.rfft(d, size)
+        taps = checks.whole("taps", taps, 1, x.size // count - 1)
+        rate = checks.number("rate", rate, 2 * HIGH_PASS_HZ, 1e6)
+        paths = np.atleast_2d(np.asarray(secondary, DOUBLE))
+        v = np.array([filtered(x, checks.signal("secondary", S, DOUBLE)) for S in paths])
+        length = x.size // count
+        # Zero padding by as much again and more: neither correlation nor high-pass may wrap around.
+        size = 1 << (2 * length - 1).bit_length()
         weight = high_pass_power(np.fft.rfftfreq(size, 1 / rate))
-        r = np.fft.irfft(weight * np.square(np.abs(V)))[:taps]
-        p = np.fft.irfft(weight * D * V.conj())[:taps]
-        energy = np.fft.irfft(weight * np.square(np.abs(D)))[0]
-        return cls(r, p, float(energy), float(x.size), rate)
+        stretches = []
+        for start in range(0, count * length, length):
+            V = np.fft.rfft(v[:, start : start + length], size)
+            D = np.fft.rfft(d[start : start + length], size)
+            r, p, energy = (
+                np.fft.irfft(weight * spectrum)[:taps]
+                for spectrum in (np.square(np.abs(V)).sum(0), D * V.conj().sum(0), np.square(np.abs(D)))
+            )
+            stretches.append(cls(r, p, len(paths) * float(energy[0]), float(len(paths) * length), rate))
+        return stretches
 
     @property
     def taps(self) -> int:
@@ -117,22 +133,19 @@ class Statistics:
     def residual_db(self, w: ArrayLike) -> float:
         """Attenuation in dB that control filter `w`, (m,) with m <= taps, gives on these statistics.
 
-        Positive when noise falls; below 0 a filter makes things worse. For a filter designed on the very same
-        statistics this is too good by the noise it has learned by heart: see `ControlFilter.predicted_gain_db`.
+        Positive when noise falls; below 0 a filter makes things worse; silence is 0. For a filter designed on the
+        very same statistics this is too good by the noise it has learned by heart: see `ControlFilter`.
         """
-        w = checks.signal("w", w, DOUBLE)
-        checks.whole("taps of w", w.size, 1, self.taps)
         if self.energy <= 0:
             return 0.0
-        left = self.energy - 2 * w @ self.crosscorrelation[: w.size] + w @ self.toeplitz_times(w)
-        return float(-10 * np.log10(max(left / self.energy, 1e-12)))
+        return float(-10 * np.log10(max(self.residual(w) / self.energy, 1e-12)))
 
-    def toeplitz_times(self, w: Signal) -> Signal:
-        """R w, (m,), for w of shape (m,), without building R."""
-        r = self.autocorrelation[: w.size]
-        return np.convolve(w, np.concatenate([r[:0:-1], r]), "valid" if w.size == 1 else "full")[
-            w.size - 1 : 2 * w.size - 1
-        ]
+    def residual(self, w: ArrayLike) -> float:
+        """Energy of e = d - w * v, in the units of `energy`, that control filter `w`, (m,) with m <= taps, leaves."""
+        w = checks.signal("w", w, DOUBLE)
+        checks.whole("taps of w", w.size, 1, self.taps)
+        explained = 2 * w @ self.crosscorrelation[: w.size]
+        return float(self.energy - explained + w @ toeplitz_times(self.autocorrelation[: w.size], w))
 
     def to_bytes(self) -> bytes:
         """About 8 bytes a tap: correlations as float32, versioned and checksummed."""
@@ -143,7 +156,8 @@ class Statistics:
     def from_bytes(cls, data: bytes) -> Self:
         """What `to_bytes` wrote; ValueError if damaged or not finite."""
         (energy, samples, rate), (r, p) = unpack(KIND, data)
-        if r.size != p.size or min(energy, samples, r[0]) < 0 or rate <= 0:
+        sane = r.size == p.size > 0 and r[0] >= 0 and rate > 0
+        if not sane or not np.isfinite([energy, samples, rate]).all() or min(energy, samples) < 0:
             raise ValueError("statistics: lengths, energy, sample count or rate contradict each other")
         return cls(
             checks.signal("autocorrelation", r, DOUBLE),
@@ -152,6 +166,12 @@ class Statistics:
             samples,
             rate,
         )
+
+
+def filtered(x: Signal, h: Signal) -> Signal:
+    """h * x from rest, (n,) as x, by FFT."""
+    size = 1 << (x.size + h.size - 2).bit_length()
+    return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(h, size), size)[: x.size]
 
 
 def high_pass_power(frequency: Signal) -> Signal:
