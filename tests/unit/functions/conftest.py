@@ -1,0 +1,83 @@
+"""The functions on a world of one machine, called with the events that API Gateway and SQS send."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anc.settings import Settings
+from functions.audio_receiver.handler import handler as audio_receiver
+from functions.rest_api.handler import handler as rest_api
+from local.context import LocalContext
+from local.events import rest_event, socket_event
+from local.issuer import Issuer
+from tests.worlds import Clock, TestWorld, make_world
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one key for all tests: making it takes longer than any of them."""
+    folder = tmp_path_factory.mktemp("issuer")
+    Issuer(folder, Settings())
+    return folder / "issuer.pem"
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: Clock, key_file: Path) -> TestWorld:
+    shutil.copy(key_file, tmp_path)
+    return make_world(tmp_path, clock, emergency_detection_enabled=False)
+
+
+@pytest.fixture
+def say(platform: TestWorld) -> Callable[..., Any]:
+    """Give `say(frame, user=...)`: send a frame over a socket of that user, and return what comes back."""
+
+    def send(frame: Any, user: str = "alice", connection: str = "socket-1", route: str = "$default") -> Any:
+        body = frame if isinstance(frame, str) or frame is None else json.dumps(frame)
+        who = {"principalId": user, "user": user, "role": "listener"}
+        event = socket_event("MESSAGE", route, connection, platform.clock.now, who, body=body)
+        answer = audio_receiver(event, LocalContext("audio_receiver"), platform.world)
+        assert answer["statusCode"] == 200
+        return json.loads(answer["body"])
+
+    return send
+
+
+@pytest.fixture
+def call(platform: TestWorld) -> Callable[..., Any]:
+    """Give `call(method, path, ...)`: call the REST API, and return status, body and content type."""
+
+    def request(
+        method: str,
+        path: str,
+        body: Any = None,
+        user: str = "alice",
+        role: str = "listener",
+        is_base64: bool = False,
+        **query: str,
+    ) -> tuple[int, Any, str]:
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        who = {"principalId": user, "user": user, "role": role}
+        event = rest_event(method, path, path, {}, query, {}, text, is_base64, who, "127.0.0.1")
+        answer = rest_api(event, LocalContext("rest_api"), platform.world)
+        (kind,) = answer["multiValueHeaders"]["Content-Type"]
+        return answer["statusCode"], json.loads(answer["body"]), kind
+
+    return request
+
+
+@pytest.fixture
+def stored(platform: TestWorld, tmp_path: Path) -> Callable[[], list[tuple[Any, ...]]]:
+    """Give `stored()`: every row of every table, to see whether anything changed."""
+
+    def rows() -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(tmp_path / "anc.db")) as database:
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            return [(name, *row) for (name,) in tables for row in database.execute(f"SELECT * FROM {name}")]
+
+    return rows

@@ -1,0 +1,275 @@
+"""The authorizer: whom it lets in, and every way in which a token can be none of ours."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anc.services.identity import CLOCK_SKEW_S
+from functions.authorizer.handler import handler, logger
+from local.context import LocalContext
+from local.events import authorizer_event, method_arn
+from tests.worlds import TestWorld
+
+ARN = method_arn("GET", "/api/sessions")
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+Authorize = Callable[[Mapping[str, str]], dict[str, Any]]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Return the claims of a good token, with changes; None leaves one out."""
+    now = int(time.time())
+    good = {"sub": "ann", "role": "listener", "iss": "anc-local", "aud": "anc", "iat": now, "exp": now + 600}
+    return {name: value for name, value in (good | changes).items() if value is not None}
+
+
+def encoded(part: Mapping[str, Any]) -> str:
+    return base64url(json.dumps(part).encode())
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(header: Mapping[str, Any], payload: Mapping[str, Any], key: rsa.RSAPrivateKey) -> str:
+    """Sign whatever it is; the library would refuse to make half of what an attacker makes."""
+    text = f"{encoded({'alg': 'RS256', **header})}.{encoded(payload)}"
+    signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{text}.{base64url(signature)}"
+
+
+@pytest.fixture
+def authorize(platform: TestWorld) -> Authorize:
+    return lambda headers: handler(authorizer_event(ARN, headers), LocalContext("authorizer"), platform.world)
+
+
+@pytest.fixture
+def key(key_file: Path) -> rsa.RSAPrivateKey:
+    """Return the issuer's own key: what is signed with it is wrong in nothing but its claims."""
+    loaded = serialization.load_pem_private_key(key_file.read_bytes(), None)
+    assert isinstance(loaded, rsa.RSAPrivateKey)
+    return loaded
+
+
+@pytest.fixture
+def kid(platform: TestWorld) -> str:
+    return str(platform.issuer.jwks()["keys"][0]["kid"])
+
+
+@pytest.fixture
+def refused(authorize: Authorize, platform: TestWorld) -> Callable[[Mapping[str, str]], None]:
+    """Give `refused(headers)`: assert that API Gateway gets the text from which it makes a 401."""
+
+    def check(headers: Mapping[str, str]) -> None:
+        before = platform.counts["refused_unauthorized"]
+        with pytest.raises(Exception) as refusal:  # noqa: PT011  the text is checked to the letter
+            authorize(headers)
+        assert str(refusal.value) == "Unauthorized"
+        assert platform.counts["refused_unauthorized"] == before + 1
+
+    return check
+
+
+@pytest.mark.parametrize("role", ["listener", "operator", "admin"])
+def test_a_valid_token_is_let_in_under_its_name_and_role(
+    authorize: Authorize, platform: TestWorld, role: Any
+) -> None:
+    policy = authorize(bearer(platform.issuer.issue("ann", role)))
+    assert policy["principalId"] == "ann"
+    assert policy["context"] == {"user": "ann", "role": role}
+
+
+def test_the_policy_covers_the_whole_stage_since_it_is_cached_for_the_next_call_too(
+    authorize: Authorize, platform: TestWorld
+) -> None:
+    policy = authorize(bearer(platform.issuer.issue("ann", "listener")))
+    (statement,) = policy["policyDocument"]["Statement"]
+    assert statement["Effect"] == "Allow"
+    assert statement["Action"] == "execute-api:Invoke"
+    assert statement["Resource"] == "arn:aws:execute-api:local:000000000000:local/local/*"
+
+
+@pytest.mark.parametrize("header", ["Authorization", "authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_the_header_and_its_scheme_may_be_written_in_any_case(
+    authorize: Authorize, platform: TestWorld, header: str, scheme: str
+) -> None:
+    policy = authorize({header: f"{scheme} {platform.issuer.issue('ann', 'listener')}"})
+    assert policy["principalId"] == "ann"
+
+
+@pytest.mark.parametrize("offer", ["anc.v1, {}", "anc.v1,{}", "{}, anc.v1", "{}"])
+def test_a_browser_brings_its_token_as_a_subprotocol(
+    authorize: Authorize, platform: TestWorld, offer: str
+) -> None:
+    token = platform.issuer.issue("ann", "listener")
+    assert authorize({"Sec-WebSocket-Protocol": offer.format(token)})["principalId"] == "ann"
+
+
+def test_a_role_that_nobody_knows_is_the_least_one(
+    authorize: Authorize, key: rsa.RSAPrivateKey, kid: str
+) -> None:
+    token = jwt.encode(claims(role="emperor"), key, "RS256", {"kid": kid})
+    assert authorize(bearer(token))["context"]["role"] == "listener"
+
+
+def test_of_several_groups_the_mightiest_counts(
+    authorize: Authorize, key: rsa.RSAPrivateKey, kid: str
+) -> None:
+    groups = ["listener", "admin", "operator"]
+    token = jwt.encode(claims(role=None, **{"cognito:groups": groups}), key, "RS256", {"kid": kid})
+    assert authorize(bearer(token))["context"]["role"] == "admin"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic YW5uOnNlY3JldA=="},
+        {"Authorization": "Bearer no-token"},
+        {"Authorization": "Bearer a.b.c"},
+        {"Authorization": "Bearer ä.ö.ü"},
+        {"Sec-WebSocket-Protocol": "anc.v1"},
+        {"Sec-WebSocket-Protocol": "a.b.c"},
+    ],
+)
+def test_without_a_token_nobody_is_let_in(refused: Callable[..., None], headers: dict[str, str]) -> None:
+    refused(headers)
+
+
+def test_an_event_without_any_headers_is_refused(platform: TestWorld) -> None:
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        handler({"methodArn": ARN, "headers": None}, LocalContext("authorizer"), platform.world)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"iss": "somebody-else"},
+        {"iss": None},
+        {"aud": "another-service"},
+        {"aud": None},
+        {"sub": None},
+        {"sub": 7},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"iat": None},
+        {"nbf": int(time.time()) + 3600},
+    ],
+    ids=str,
+)
+def test_a_token_of_our_key_with_one_wrong_claim_is_refused(
+    authorize: Authorize,
+    refused: Callable[..., None],
+    key: rsa.RSAPrivateKey,
+    kid: str,
+    wrong: dict[str, Any],
+) -> None:
+    assert authorize(bearer(signed({"kid": kid}, claims(), key)))["principalId"] == "ann"
+    refused(bearer(signed({"kid": kid}, claims(**wrong), key)))
+
+
+def test_an_expired_token_is_refused_and_clocks_may_differ_by_half_a_minute(
+    authorize: Authorize, refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str
+) -> None:
+    now = int(time.time())
+    late = jwt.encode(claims(exp=now - CLOCK_SKEW_S // 2), key, "RS256", {"kid": kid})
+    expired = jwt.encode(claims(exp=now - CLOCK_SKEW_S - 1), key, "RS256", {"kid": kid})
+    assert authorize(bearer(late))["principalId"] == "ann"
+    refused(bearer(expired))
+
+
+def test_a_token_without_a_signature_is_refused(refused: Callable[..., None], kid: str) -> None:
+    for algorithm in ("none", "None", "NONE"):
+        unsigned = f"{encoded({'alg': algorithm, 'kid': kid})}.{encoded(claims())}"
+        refused(bearer(f"{unsigned}."))
+        refused(bearer(f"{unsigned}.AAAA"))
+
+
+def test_the_public_key_is_no_shared_secret(
+    refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str
+) -> None:
+    """The classic: an issuer's public key, known to all, used as the secret of HS256."""
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    unsigned = f"{encoded({'alg': 'HS256', 'kid': kid})}.{encoded(claims())}"
+    signature = hmac.new(pem, unsigned.encode(), hashlib.sha256).digest()
+    refused(bearer(f"{unsigned}.{base64url(signature)}"))
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
+def test_only_the_algorithm_that_the_issuer_uses_is_taken(
+    refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str, algorithm: str
+) -> None:
+    refused(bearer(jwt.encode(claims(), key, algorithm, {"kid": kid})))
+
+
+def test_a_forger_with_a_key_of_his_own_is_refused_under_any_key_id(
+    refused: Callable[..., None], kid: str
+) -> None:
+    own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    for header in ({"kid": kid}, {"kid": "his-own"}, {"kid": 7}, {}):
+        refused(bearer(signed(header, claims(role="admin"), own)))
+
+
+def test_a_key_that_the_token_brings_along_is_not_believed(refused: Callable[..., None], kid: str) -> None:
+    own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(own.public_key()))
+    refused(bearer(jwt.encode(claims(role="admin"), own, "RS256", {"kid": kid, "jwk": jwk})))
+
+
+def test_the_payload_of_one_token_under_the_signature_of_another_is_refused(
+    refused: Callable[..., None], platform: TestWorld
+) -> None:
+    listener = platform.issuer.issue("ann", "listener").split(".")
+    admin = platform.issuer.issue("ann", "admin").split(".")
+    refused(bearer(".".join([listener[0], admin[1], listener[2]])))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_token_with_any_one_character_changed_is_refused(
+    refused: Callable[..., None], platform: TestWorld, data: st.DataObject
+) -> None:
+    token = platform.issuer.issue("ann", "listener")
+    # Of the very last character some bits are padding and mean nothing.
+    at = data.draw(st.integers(0, len(token) - 2).filter(lambda i: token[i] != "."), label="position")
+    other = data.draw(st.sampled_from(BASE64URL.replace(token[at], "")), label="character")
+    refused(bearer(token[:at] + other + token[at + 1 :]))
+
+
+def test_what_the_log_says_of_a_refused_token_does_not_hold_it(
+    refused: Callable[..., None],
+    platform: TestWorld,
+    key: rsa.RSAPrivateKey,
+    kid: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(logger, "info", lambda *message, **fields: said.append(f"{message} {fields}"))
+    expired = jwt.encode(claims(exp=1), key, "RS256", {"kid": kid})
+    forged = platform.issuer.issue("ann", "listener")[:-9] + "forgerist"
+    refused(bearer(expired))
+    refused({"Sec-WebSocket-Protocol": f"anc.v1, {forged}"})
+    assert len(said) == 2
+    for part in (*expired.split("."), *forged.split(".")):
+        assert part not in "".join(said)

@@ -1,0 +1,129 @@
+"""`$connect` and `$disconnect`: sockets are noted, told their subprotocol, and forgotten."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anc.records import Device
+from anc.services.connections import LIFE_S, WATCHES_PER_CONNECTION
+from functions.ws_connect.handler import handler as ws_connect
+from functions.ws_disconnect.handler import handler as ws_disconnect
+from local.context import LocalContext
+from local.events import socket_event
+from tests.worlds import TestWorld
+
+Say = Callable[..., dict[str, Any]]
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+WHO = {"principalId": "alice", "user": "alice", "role": "operator"}
+
+
+def connect(platform: TestWorld, headers: dict[str, str] | None = None, connection: str = "socket-1") -> Any:
+    event = socket_event("CONNECT", "$connect", connection, platform.clock.now, WHO, headers or {})
+    return ws_connect(event, LocalContext("ws_connect"), platform.world)
+
+
+def disconnect(platform: TestWorld, connection: str = "socket-1") -> Any:
+    event = socket_event("DISCONNECT", "$disconnect", connection, platform.clock.now, WHO)
+    return ws_disconnect(event, LocalContext("ws_disconnect"), platform.world)
+
+
+def own(platform: TestWorld, *names: str) -> None:
+    for name in names:
+        platform.world.devices.put(
+            Device(key=name, group="alice", model="m", rate=16_000, taps=64, secondary=b"", created=0.0)
+        )
+
+
+@pytest.mark.parametrize("offer", [f"anc.v1, {TOKEN}", f"{TOKEN}, anc.v1", f"anc.v1,{TOKEN}", "anc.v1"])
+@pytest.mark.parametrize("header", ["Sec-WebSocket-Protocol", "sec-websocket-protocol"])
+def test_of_the_subprotocols_offered_only_ours_is_echoed_and_never_the_token(
+    platform: TestWorld, header: str, offer: str
+) -> None:
+    answer = connect(platform, {header: offer})
+    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "anc.v1"}}
+
+
+@pytest.mark.parametrize("offer", [TOKEN, "anc.v2", f"anc.v10, {TOKEN}", ""])
+def test_a_client_that_does_not_offer_our_subprotocol_gets_none(platform: TestWorld, offer: str) -> None:
+    assert connect(platform, {"Sec-WebSocket-Protocol": offer}) == {"statusCode": 200}
+
+
+def test_a_client_without_subprotocols_is_let_in(platform: TestWorld) -> None:
+    assert connect(platform) == {"statusCode": 200}
+
+
+def test_an_open_socket_is_noted_with_its_user_and_role(platform: TestWorld) -> None:
+    connect(platform)
+    (known,) = platform.world.connections.list("alice")
+    assert (known.key, known.group, known.role) == ("socket-1", "alice", "operator")
+
+
+def test_a_socket_whose_end_was_missed_is_forgotten_when_no_socket_can_be_that_old(
+    platform: TestWorld,
+) -> None:
+    connect(platform)
+    platform.clock.now += 2 * 3600
+    assert platform.world.connections.get("socket-1"), "API Gateway holds a socket for two hours"
+    platform.clock.now += LIFE_S - 2 * 3600
+    assert platform.world.connections.get("socket-1") is None
+
+
+def test_a_closed_socket_is_forgotten_with_all_that_it_watched(platform: TestWorld, say: Say) -> None:
+    own(platform, "left", "right")
+    for connection in ("socket-1", "socket-2"):
+        connect(platform, connection=connection)
+        for device in ("left", "right"):
+            assert say({"action": "watch", "device": device}, connection=connection)["type"] == "watching"
+
+    assert disconnect(platform, "socket-1") == {"statusCode": 200}
+
+    assert platform.world.connections.get("socket-1") is None
+    for device in ("left", "right"):
+        assert [watch.connection for watch in platform.world.watches.list(device)] == ["socket-2"]
+
+
+def test_closing_a_socket_twice_or_one_that_nobody_knows_is_fine(platform: TestWorld) -> None:
+    connect(platform)
+    for _ in range(2):
+        assert disconnect(platform) == {"statusCode": 200}
+
+
+def test_watching_a_device_twice_is_watching_it_once(platform: TestWorld, say: Say) -> None:
+    own(platform, "left")
+    connect(platform)
+    for _ in range(2):
+        assert say({"action": "watch", "device": "left"}) == {"type": "watching", "device": "left"}
+    assert len(platform.world.watches.list("left")) == 1
+
+
+def test_a_device_of_somebody_else_cannot_be_watched_and_does_not_seem_to_exist(
+    platform: TestWorld, say: Say
+) -> None:
+    own(platform, "left")
+    connect(platform)
+    foreign = say({"action": "watch", "device": "left"}, user="bob")
+    absent = say({"action": "watch", "device": "none"}, user="bob")
+    assert foreign["code"] == absent["code"] == "unknown_device"
+    assert json.dumps(foreign).replace("left", "none") == json.dumps(absent)
+    assert platform.world.watches.list("left") == []
+
+
+def test_a_socket_watches_so_many_devices_and_no_more(platform: TestWorld, say: Say) -> None:
+    names = [f"device-{n}" for n in range(WATCHES_PER_CONNECTION + 1)]
+    own(platform, *names)
+    connect(platform)
+    answers = [say({"action": "watch", "device": name}) for name in names]
+    assert {answer["type"] for answer in answers[:-1]} == {"watching"}
+    assert answers[-1]["code"] == "too_many"
+    assert str(WATCHES_PER_CONNECTION) in answers[-1]["message"]
+    assert platform.world.watches.list(names[-1]) == []
+
+
+def test_a_socket_that_has_just_been_closed_cannot_begin_to_watch(platform: TestWorld, say: Say) -> None:
+    own(platform, "left")
+    connect(platform)
+    disconnect(platform)
+    assert say({"action": "watch", "device": "left"})["code"] == "unknown_connection"
+    assert platform.world.watches.list("left") == []
