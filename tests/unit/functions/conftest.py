@@ -1,7 +1,6 @@
 """The functions on a world of one machine, called with the events that API Gateway and SQS send."""
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,27 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from anc.settings import Settings
 from functions.audio_receiver.handler import handler as audio_receiver
 from functions.rest_api.handler import handler as rest_api
 from local.context import LocalContext
 from local.events import rest_event, socket_event
-from local.issuer import Issuer
 from tests.worlds import Clock, TestWorld, make_world
 
 
 @pytest.fixture(scope="session")
-def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one key for all tests: making it takes longer than any of them."""
-    folder = tmp_path_factory.mktemp("issuer")
-    Issuer(folder, Settings())
-    return folder / "issuer.pem"
+def key() -> rsa.RSAPrivateKey:
+    """Make one key for all issuers of all tests: it takes longer than any of them."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock, key_file: Path) -> TestWorld:
-    shutil.copy(key_file, tmp_path)
+def platform(
+    tmp_path: Path, clock: Clock, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> TestWorld:
+    monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
     return make_world(tmp_path, clock, emergency_detection_enabled=False)
 
 

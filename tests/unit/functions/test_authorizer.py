@@ -6,7 +6,6 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -56,14 +55,6 @@ def signed(header: Mapping[str, Any], payload: Mapping[str, Any], key: rsa.RSAPr
 @pytest.fixture
 def authorize(platform: TestWorld) -> Authorize:
     return lambda headers: handler(authorizer_event(ARN, headers), LocalContext("authorizer"), platform.world)
-
-
-@pytest.fixture
-def key(key_file: Path) -> rsa.RSAPrivateKey:
-    """Return the issuer's own key: what is signed with it is wrong in nothing but its claims."""
-    loaded = serialization.load_pem_private_key(key_file.read_bytes(), None)
-    assert isinstance(loaded, rsa.RSAPrivateKey)
-    return loaded
 
 
 @pytest.fixture
