@@ -88,7 +88,7 @@ class LocalShadows:
         Returns
         -------
         bool
-            Whether it was accepted; a refusal is answered on the `rejected` topic, as in AWS IoT.
+            False when the request was wrong; every refusal is answered on `rejected`, as in AWS IoT.
         """
         token = None
         try:
@@ -105,7 +105,7 @@ class LocalShadows:
         except Refused as refusal:
             error = {"code": HTTP_STATUS.get(refusal.code, 400), "message": refusal.message}
             self._answer(thing, f"{operation}/rejected", error, token)
-            return False
+            return refusal.code == "not_found"  # as a headset finds it when it comes for the first time
         return True
 
     def _read(self, thing: str) -> tuple[int, dict[str, Any]]:

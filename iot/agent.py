@@ -1,0 +1,307 @@
+"""The headset agent: publishes what it hears, plays what the cloud computes, trusts its own microphones."""
+
+import queue
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from aws_lambda_powertools import Logger
+from numpy.typing import ArrayLike
+
+from anc.ports import Credentials
+from anc.wire.refusal import Refused, refuse
+from anc.wire.shadow import Desired, Mode, Reported
+from anc.wire.snapshot import HEADER, MQTT_PAYLOAD_LIMIT, Snapshot
+from iot.connection import Connection
+from iot.controller import SILENCE, Block, Controller, Voice
+from iot.fir import Signal
+from iot.judge import Judge, Verdict
+from iot.noise_change import NoiseChange
+from iot.sequence import Sequence
+from iot.shadow_sync import ShadowSync
+
+logger = Logger(service="headset")
+SNAPSHOT_S = 1.0
+SLOW_TIMER_S = 15.0
+SECOND_LOOK_S = 4.0  # after a change: one second of a noise is little to know of it
+REPORT_S = 15.0
+DEAF = "no hearing: open to the world"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the headset is doing. `filters` counts those that it played; `mode` is the one in force."""
+
+    mode: Mode = "cancel"
+    intensity: float = 1.0
+    filter_id: str = ""
+    filters: int = 0
+    reverted: int = 0
+    refused: str = ""
+    noise: str = ""
+    attenuation_db: float | None = None
+    emergency: bool = False
+    snapshots: int = 0
+
+
+class AlarmEars(Protocol):
+    """Hears sirens and alarms; `anc.noise.Listener` does."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether an alarm was heard within the last ten seconds."""
+
+    def hear(self, block: Signal) -> object:
+        """Take a block of the reference microphone, in [-1, 1]."""
+
+
+class Deaf:
+    """Ears that are out of order: nobody knows whether there is an alarm, so it is as if there were."""
+
+    holding = True
+
+    def hear(self, block: Signal) -> None:
+        """Hear nothing."""
+
+
+class Agent:
+    """Everything of a headset that may take its time, in one thread; its audio thread only calls `hear`.
+
+    Parameters
+    ----------
+    thing : str
+    credentials : Credentials
+    controller : Controller
+        Gets the filters; the audio thread runs it.
+    secondary : (m,) array_like
+        Model S of the secondary path, measured at enrolment.
+    rate : int
+        Hz, at which the filter runs.
+    folder : Path
+        The headset's own, for what must outlive its power.
+    ears : AlarmEars or None
+        None when alarms are not to open the headset.
+    slow_timer_s : float
+        Between snapshots of an unchanging noise.
+    """
+
+    def __init__(
+        self,
+        thing: str,
+        credentials: Credentials,
+        controller: Controller,
+        secondary: ArrayLike,
+        rate: int,
+        folder: Path,
+        ears: AlarmEars | None,
+        slow_timer_s: float = SLOW_TIMER_S,
+    ) -> None:
+        self.status = Status()
+        self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
+        self._connection = Connection(thing, credentials, self._online)
+        self._shadow = ShadowSync(thing, self._connection, self._wish, self._complain)
+        self._controller = controller
+        self._rate = rate
+        self._ears = ears
+        self._slow_timer_s = slow_timer_s
+        self._judge = Judge(secondary, rate)
+        self._change = NoiseChange(rate)
+        self._sequence = Sequence(folder / "sequence")
+        self._inbox: queue.SimpleQueue[Block | tuple[Desired, int | None] | Refused | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._run, name="headset-agent", daemon=True)
+        # Everything below belongs to that thread.
+        self._wished = Desired(mode="cancel", intensity=1.0)
+        self._voice = SILENCE
+        self._filter_seq = -1
+        self._given_up: set[str] = set()
+        self._length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
+        self._recent = np.zeros((self._length, 2), np.int16)
+        self._heard = self._steady_since = 0
+        self._playing = SILENCE
+        self._next_snapshot = 0
+        self._next_report = 0
+        self._reported: Reported | None = None
+
+    def start(self) -> None:
+        """Begin to connect and to listen."""
+        self._play()
+        self._thread.start()
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Disconnect and end; what was heard is still worked through."""
+        self._inbox.put(None)
+        self._thread.join()
+        self._connection.stop()
+
+    def hear(self, block: Block) -> None:
+        """Take a block of audio; returns at once."""
+        self._inbox.put(block)
+
+    def _online(self) -> None:
+        self._shadow.ask()
+
+    def _wish(self, change: Desired, reported_seq: int | None) -> None:
+        self._inbox.put((change, reported_seq))
+
+    def _complain(self, refusal: Refused) -> None:
+        self._inbox.put(refusal)
+
+    def _run(self) -> None:
+        while (message := self._inbox.get()) is not None:
+            if isinstance(message, Block):
+                self._attend(message)
+            elif isinstance(message, Refused):
+                self._refuse(message)
+            else:
+                self._obey(*message)
+            self._report()
+
+    # What the cloud wants
+
+    def _obey(self, change: Desired, reported_seq: int | None) -> None:
+        if reported_seq is not None:
+            self._sequence.at_least(reported_seq)
+            self._reported = None  # a shadow that was asked for is told everything
+        wished = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+        self._wished = msgspec.structs.replace(self._wished, **wished)
+        if self._wished.noise:
+            self.status = replace(self.status, noise=self._wished.noise.label)
+        try:
+            self._take_filter()
+        except Refused as refusal:
+            self._refuse(refusal)
+        self._play()
+
+    def _take_filter(self) -> None:
+        document = self._wished.filter
+        if document is None or document.seq <= self._filter_seq or document.id in self._given_up:
+            return
+        if document.rate != self._rate:
+            refuse("bad_field", f"filter.rate: {document.rate} Hz, this headset runs at {self._rate}")
+        if document.taps > self._controller.max_taps:
+            refuse(
+                "too_large", f"filter.taps: {document.taps}, this headset takes {self._controller.max_taps}"
+            )
+        w = document.decode()
+        self._filter_seq = document.seq
+        self._given_up.clear()
+        if document.id != self._voice.filter_id:
+            self._voice = Voice(document.id, w, 1.0)
+            self.status = replace(self.status, filters=self.status.filters + 1, refused="")
+
+    def _refuse(self, refusal: Refused) -> None:
+        logger.warning("refused: %s", refusal.message)
+        self.status = replace(self.status, refused=refusal.message)
+
+    def _play(self) -> None:
+        emergency = self._ears is not None and self._ears.holding
+        mode: Mode = "transparency" if emergency else self._wished.mode or "cancel"
+        intensity = 1.0 if self._wished.intensity is None else self._wished.intensity
+        voice = SILENCE
+        if mode == "cancel" and intensity > 0 and self._voice.filter_id:
+            voice = self._voice._replace(gain=intensity)
+        if (voice.filter_id, voice.gain) != (self._playing.filter_id, self._playing.gain):
+            self._playing = voice
+            self._controller.play(voice, time.monotonic())
+        self.status = replace(
+            self.status,
+            mode=mode,
+            intensity=intensity,
+            filter_id=voice.filter_id,
+            emergency=emergency,
+            refused=DEAF if isinstance(self._ears, Deaf) else self.status.refused,
+        )
+
+    # What the microphones say
+
+    def _attend(self, block: Block) -> None:
+        self._remember(block)
+        self._change.hear(block.x)
+        verdict = self._judge.hear(block)
+        if verdict:
+            self._weigh(verdict, block.voice)
+        self._listen(block.x)
+        if self._is_due():
+            self._publish_snapshot(block.voice)
+
+    def _listen(self, x: Signal) -> None:
+        if self._ears is None:
+            return
+        try:
+            self._ears.hear(np.clip(x, -1.0, 1.0))
+        except Exception:  # whatever it was: a headset that cannot hear alarms must not shut the world out
+            logger.exception("hearing failed")
+            self._ears = Deaf()
+        if self._ears.holding != self.status.emergency:
+            self._play()
+
+    def _remember(self, block: Block) -> None:
+        pcm = np.clip(np.rint(np.stack([block.x, block.e], 1) * 32768.0), -32768, 32767).astype(np.int16)
+        self._recent = np.concatenate([self._recent, pcm])[-self._length :]
+        self._heard += len(pcm)
+        if not block.steady:
+            self._steady_since = self._heard
+
+    def _weigh(self, verdict: Verdict, voice: Voice) -> None:
+        self.status = replace(
+            self.status, attenuation_db=round(verdict.attenuation_db, 1) if voice.gain else None
+        )
+        if verdict.better is None or voice.filter_id != self._voice.filter_id:
+            return
+        logger.info("a filter made things worse")
+        self._given_up.add(voice.filter_id)
+        self._voice = verdict.better
+        self.status = replace(self.status, reverted=self.status.reverted + 1)
+        self._play()
+
+    def _is_due(self) -> bool:
+        newest = self._heard - self._length
+        if self._steady_since > newest or self._change.quiet:
+            return False
+        if self._change.since is not None:
+            return self._change.since <= newest
+        return self._heard >= self._next_snapshot
+
+    def _publish_snapshot(self, voice: Voice) -> None:
+        if not self._connection.online.is_set():
+            return  # an old snapshot is worth nothing; there will be another
+        changed = self._change.since is not None
+        snapshot = Snapshot(
+            self._sequence.next(), self._rate, self._length, voice.filter_id, voice.gain, pcm=self._recent
+        )
+        if self._connection.publish(self._topic, snapshot.encode()):
+            self._change.learn()
+            self._next_snapshot = self._heard + int(
+                (SECOND_LOOK_S if changed else self._slow_timer_s) * self._rate
+            )
+            self.status = replace(self.status, snapshots=self.status.snapshots + 1)
+
+    # What the cloud is told
+
+    def _report(self) -> None:
+        status = self.status
+        told = Reported(
+            mode=status.mode,
+            intensity=status.intensity,
+            filter=status.filter_id,
+            seq=self._sequence.latest,
+            attenuation_db=status.attenuation_db,
+            reverted=status.reverted,
+            refused=status.refused,
+        )
+        same = (
+            self._reported
+            and msgspec.structs.replace(self._reported, attenuation_db=told.attenuation_db) == told
+        )
+        if same and self._heard < self._next_report:
+            return
+        if self._shadow.report(told):
+            self._reported = told
+            self._next_report = self._heard + int(REPORT_S * self._rate)

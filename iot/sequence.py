@@ -1,0 +1,36 @@
+"""Numbers snapshots; the count outlives the headset's power."""
+
+import os
+from pathlib import Path
+
+
+class Sequence:
+    """The sequence number of the latest snapshot, kept in a file of the headset's own.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if need be. A file that holds no number counts from 0: the shadow tells the rest.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
+        try:
+            self.latest = int(path.read_text())
+        except (OSError, ValueError):
+            self.latest = 0
+
+    def next(self) -> int:
+        """Return the next number, kept before it is used."""
+        self.at_least(self.latest + 1)
+        return self.latest
+
+    def at_least(self, number: int) -> None:
+        """Go on above what is known elsewhere to have been used."""
+        if number <= self.latest:
+            return
+        self.latest = number
+        half = self._path.with_suffix(".new")
+        half.write_text(str(number))
+        os.replace(half, self._path)

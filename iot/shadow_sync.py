@@ -1,0 +1,97 @@
+"""The headset's side of its named shadow: what the cloud desires, in order, and what the headset reports.
+
+Order comes from the shadow's version, never from clocks. Messages may come twice, late and out of order.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from anc.wire.refusal import Refused, parse_json
+from anc.wire.shadow import SHADOW, Desired, Reported, parse_desired
+from iot.connection import Connection
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A message on `update/delta`."""
+
+    state: msgspec.Raw
+    version: int
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """The state in a message on `get/accepted`."""
+
+    desired: msgspec.Raw = msgspec.Raw(b"{}")
+    reported: dict[str, Any] = {}
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A message on `get/accepted`."""
+
+    state: Whole
+    version: int
+
+
+class ShadowSync:
+    """Keeps a headset and its shadow `anc` in step.
+
+    Parameters
+    ----------
+    thing : str
+    connection : Connection
+    desired : callable
+        `desired(change, reported_seq)`: a newer desired state, as much of it as was sent. `reported_seq` is
+        the sequence number that the shadow says this headset had reached, or None in a delta.
+    refused : callable
+        `refused(refusal)`: a message that made no sense; nothing of it is used.
+    """
+
+    def __init__(
+        self,
+        thing: str,
+        connection: Connection,
+        desired: Callable[[Desired, int | None], None],
+        refused: Callable[[Refused], None],
+    ) -> None:
+        self._prefix = f"$aws/things/{thing}/shadow/name/{SHADOW}/"
+        self._connection = connection
+        self._desired = desired
+        self._refused = refused
+        self._version = 0
+        connection.on(self._prefix + "update/delta", self._on_delta)
+        connection.on(self._prefix + "get/accepted", self._on_document)
+
+    def ask(self) -> None:
+        """Ask for the whole shadow; after each connecting, since deltas may have been missed."""
+        self._version = 0  # the shadow may have been made anew, and counts from 1 again
+        self._connection.publish(self._prefix + "get", b"{}")
+
+    def report(self, state: Reported) -> bool:
+        """Publish what the headset does; False when offline."""
+        document = {"state": {"reported": state}}
+        return self._connection.publish(self._prefix + "update", msgspec.json.encode(document))
+
+    def _on_delta(self, payload: bytes) -> None:
+        try:
+            delta = parse_json(payload, Delta)
+            change = parse_desired(bytes(delta.state))
+        except Refused as refusal:
+            self._refused(refusal)
+            return
+        if delta.version > self._version:
+            self._version = delta.version
+            self._desired(change, None)
+
+    def _on_document(self, payload: bytes) -> None:
+        try:
+            document = parse_json(payload, Document)
+            change = parse_desired(bytes(document.state.desired))
+        except Refused as refusal:
+            self._refused(refusal)
+            return
+        if document.version >= self._version:
+            self._version = document.version
+            seq = document.state.reported.get("seq")
+            self._desired(change, seq if isinstance(seq, int) else 0)
