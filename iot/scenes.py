@@ -79,6 +79,29 @@ class Scene:
         return self._loop[at]
 
 
+class Medley:
+    """The built-in scenes one after the other, again and again.
+
+    Parameters
+    ----------
+    rate : int
+        Hz.
+    seconds : float
+        Of each scene before the next one begins.
+    """
+
+    def __init__(self, rate: int, seconds: float) -> None:
+        self._scenes = [Scene.built_in(name, rate) for name in SCENES]
+        self._samples = int(seconds * rate)
+        self._at = 0
+
+    def read(self, n: int) -> Signal:
+        """Return the next n samples, float32."""
+        scene = self._scenes[self._at // self._samples % len(self._scenes)]
+        self._at += n
+        return scene.read(n)
+
+
 def cabin(rate: int, rng: np.random.Generator) -> Signal:
     """An airliner's cabin: broadband flow noise falling from 100 Hz on, and two faint turbine tones."""
     t = np.arange(int(SECONDS * rate)) / rate

@@ -1,9 +1,17 @@
 """The `anc` command."""
 
 import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from json import dumps
+from math import inf
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from dotenv import load_dotenv
@@ -16,14 +24,100 @@ from anc.services.identity import Role
 from anc.settings import BadSetting, Settings
 from anc.wire.refusal import Refused
 
+if TYPE_CHECKING:
+    from iot.demo import DemoResult
+    from iot.scenes import Medley, Scene
+
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_show_locals=False)
 console, errors = Console(), Console(stderr=True)
 
 Data = Annotated[Path, typer.Option(help="Folder in which the platform keeps everything.")]
 Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; MQTT is on the next one.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
+Noise = Annotated[
+    str | None,
+    typer.Option(help="A recording (wav, flac, ogg), or cabin, engine or street; all three when left out."),
+]
 DEFAULT_DATA = Path("anc-data")
 DEFAULT_PORT = 8080
+SCENE_S = 20.0
+
+
+def play(
+    port: int, data: Path, noise: str | None, seconds: float, console: Console | None
+) -> "DemoResult | None":
+    """Run the platform and a headset in noise; None when it was interrupted."""
+    from local.demo import demonstrate, platform
+
+    scene, name = scene_of(noise, seconds)
+    with failing_plainly(), suppress(KeyboardInterrupt), platform(port, data) as url:
+        return demonstrate(url, data, settings(), scene, name, seconds, console)
+    return None
+
+
+def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
+    """Return the noise that was asked for and what to call it."""
+    from iot.scenes import SCENES, Medley, Scene, UnusableRecording
+
+    rate = 16_000
+    if noise is None:
+        return Medley(rate, min(seconds / len(SCENES), SCENE_S)), ", ".join(SCENES)
+    if noise in SCENES:
+        return Scene.built_in(noise, rate), noise
+    try:
+        return Scene.recorded(Path(noise), rate), Path(noise).name
+    except UnusableRecording as fault:
+        stop(f"noise: {fault}")
+
+
+def show_result(result: "DemoResult | None", json: bool) -> None:
+    """Print how a run went."""
+    from local.demo import result_document
+
+    if result is None:
+        return
+    document = result_document(result)
+    if json:
+        print(dumps(document))
+        return
+    table = Table("", "", title="at the ear, since the first filter", show_header=False)
+    for name, value in document.items():
+        table.add_row(name, "-" if value is None else str(value))
+    console.print(table)
+
+
+@contextmanager
+def failing_plainly() -> Iterator[None]:
+    """Turn what a person can mend into a sentence."""
+    import httpx
+
+    from local.demo import PlatformFailed
+
+    try:
+        yield
+    except PlatformFailed as fault:
+        stop(str(fault))
+    except httpx.TransportError as fault:
+        stop(f"no platform answers ({fault}); start one with `anc up`")
+
+
+def end_with_input() -> None:
+    """Interrupt this process once its standard input ends, as it does when the process behind it dies."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="until-input-ends", daemon=True).start()
+
+
+def free_port() -> int:
+    """Return a port that is free and whose neighbour is: REST on it, MQTT on the next."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            with suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+                return port
 
 
 @app.callback()
@@ -52,15 +146,52 @@ def up(
     data: Data = DEFAULT_DATA,
     demo: Annotated[bool, typer.Option(help="Add a demo headset in noise, and watch it.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    until_input_ends: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run the platform on this machine."""
+    if demo:
+        play(port, data, noise=None, seconds=inf, console=console)
+        return
     from local.edition import CannotListen, Edition, FolderInUse
 
+    if until_input_ends:
+        end_with_input()
     try:
         edition = Edition(data, port, settings(), host)
         edition.run(lambda: print(f"the platform is up: http://{host}:{port}  MQTT {port + 1}", flush=True))
     except (BadSetting, CannotListen, FolderInUse) as fault:
         stop(str(fault))
+
+
+@app.command()
+def demo(
+    noise: Noise = None,
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of noise.")] = 30.0,
+    json: Json = False,
+) -> None:
+    """Put a headset into a noise, on a platform of its own, and show what the listener gains."""
+    with TemporaryDirectory() as data:
+        result = play(free_port(), Path(data), noise, seconds, None if json else console)
+    show_result(result, json)
+
+
+@app.command()
+def headset(
+    noise: Noise = None,
+    seconds: Annotated[float, typer.Option(min=5, help="Of noise; endless when left out.")] = inf,
+    thing: Annotated[str, typer.Option(help="The headset's name.")] = "demo-headset",
+    port: Port = DEFAULT_PORT,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Run a simulated headset against the platform that runs on this machine."""
+    from local.demo import demonstrate
+
+    scene, name = scene_of(noise, seconds)
+    url = f"http://127.0.0.1:{port}"
+    with failing_plainly():
+        result = demonstrate(url, data, settings(), scene, name, seconds, None if json else console, thing)
+    show_result(result, json)
 
 
 @app.command()
@@ -113,3 +244,7 @@ def cancel(
     )
     table.add_row("second half", "", "", f"{report.attenuation_last_half_db:.1f} dB")
     console.print(table)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,255 @@
+"""A headset in noise against the platform, as people watch it: in the terminal, or as one JSON object."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from anc.ports import Credentials
+from anc.settings import Settings
+from anc.wire.websocket import SUBPROTOCOL
+from iot.demo import DemoResult, Update, run_headset
+from iot.head import Head
+from iot.scenes import Scene
+from local.issuer import Issuer
+
+START_S = 30.0
+STOP_S = 10.0
+HISTORY = 60
+QUIET_DBFS, LOUD_DBFS = -80.0, -10.0
+BAR = 40
+USER = "demo"
+
+
+class PlatformFailed(RuntimeError):
+    """The platform did not start; the message says what its log says."""
+
+
+@contextlib.contextmanager
+def platform(port: int, data: Path) -> Iterator[str]:
+    """Run the platform in a process of its own and give its address. It ends when this one does, however.
+
+    Raises
+    ------
+    PlatformFailed
+    """
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-m", "local.cli", "up", "--port", str(port), "--data", str(data)]
+    log = data / "platform.log"
+    with log.open("ab") as out:
+        start = log.stat().st_size
+        process = subprocess.Popen(  # noqa: S603  our own command
+            [*command, "--until-input-ends"],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # an interrupt at the terminal ends the headset first
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await(process, url, log, start)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _await(process: "subprocess.Popen[bytes]", url: str, log: Path, start: int) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise PlatformFailed(log.read_bytes()[start:].decode(errors="replace").strip())
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/health").is_success:
+                return
+        time.sleep(0.1)
+    raise PlatformFailed(f"it does not answer at {url} after {START_S:.0f} s; {log} may say why")
+
+
+def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credentials:
+    """Return the headset's credentials from its folder, or register it and keep them there.
+
+    Raises
+    ------
+    PlatformFailed
+        When the platform refuses to register it.
+    """
+    kept = folder / "credentials.json"
+    if kept.exists():
+        return Credentials(**json.loads(kept.read_text()))
+    answer = httpx.post(
+        f"{url}/api/devices",
+        headers={"Authorization": f"Bearer {token}"},
+        json={"thing": thing, "rate": head.rate, "secondary": head.measured_secondary().tolist()},
+        timeout=START_S,
+    )
+    if answer.is_error:
+        raise PlatformFailed(f"{thing} was not registered: {answer.json().get('detail', answer.text)}")
+    credentials = answer.json()["credentials"]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(credentials, file)
+    return Credentials(**credentials)
+
+
+class Watcher:
+    """What the platform tells a client that watches the headset over the WebSocket."""
+
+    def __init__(self, url: str, token: str, thing: str) -> None:
+        self.news: dict[str, Any] = {}
+        socket = url.replace("http", "ws", 1) + "/ws"
+        self._socket = connect(socket, subprotocols=[SUBPROTOCOL, token])  # type: ignore[list-item]
+        self._socket.send(json.dumps({"action": "watch", "device": thing}))
+        self._thread = threading.Thread(target=self._listen, name="watcher", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+        self._thread.join(STOP_S)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            for frame in self._socket:
+                message = json.loads(frame)
+                if message["type"] == "device":
+                    self.news = message
+
+
+def demonstrate(
+    url: str,
+    data: Path,
+    settings: Settings,
+    scene: Scene,
+    name: str,
+    seconds: float,
+    console: Console | None,
+    thing: str = "demo-headset",
+) -> DemoResult:
+    """Register a headset, put it into a noise, and show what happens.
+
+    Parameters
+    ----------
+    url : str
+        Of a platform that runs on this machine's `data`.
+    scene, name : Scene, str
+        The noise and what to call it.
+    seconds : float
+        Infinite: until interrupted.
+    console : Console or None
+        None shows nothing.
+    """
+    head = Head()
+    token = Issuer(data, settings).issue(USER, "operator")
+    folder = data / "headsets" / thing
+    credentials = enrol(url, token, thing, head, folder)
+    watcher = Watcher(url, token, thing)
+    try:
+        if console is None:
+            return run_headset(thing, credentials, head, scene, seconds, folder)
+        view = View(url, thing, name, watcher)
+        if not console.is_terminal:
+            return run_headset(
+                thing, credentials, head, scene, seconds, folder, lambda u: console.print(view.line(u))
+            )
+        with Live(console=console, auto_refresh=False) as live:
+            return run_headset(
+                thing,
+                credentials,
+                head,
+                scene,
+                seconds,
+                folder,
+                lambda u: live.update(view.draw(u), refresh=True),
+            )
+    finally:
+        watcher.close()
+
+
+class View:
+    """The live view, in 80 columns."""
+
+    def __init__(self, url: str, thing: str, noise: str, watcher: Watcher) -> None:
+        self._url, self._thing, self._noise = url, thing, noise
+        self._watcher = watcher
+        self._history: deque[float] = deque(maxlen=HISTORY)
+
+    def line(self, update: Update) -> str:
+        """Return a second of the run as a line of text."""
+        heard, sent = self._told()
+        gained = update.before_dbfs - update.after_dbfs
+        return (
+            f"{update.seconds:6.1f} s  before {update.before_dbfs:6.1f}  after {update.after_dbfs:6.1f} dBFS"
+            f"  attenuation {gained:5.1f} dB  {update.status.mode}  heard: {heard}  sent: {sent}"
+        )
+
+    def draw(self, update: Update) -> Panel:
+        """Return a second of the run as a picture."""
+        heard, sent = self._told()
+        gained = update.before_dbfs - update.after_dbfs
+        self._history.append(gained)
+        facts = Table.grid(padding=(0, 2))
+        facts.add_row("noise playing", self._noise)
+        facts.add_row("the platform hears", Text(heard, "bold cyan"))
+        facts.add_row("the filter it sent", sent)
+        facts.add_row("the headset", self._headset(update))
+        levels = Table.grid(padding=(0, 1))
+        levels.add_row("before", _bar(update.before_dbfs, "red"), f"{update.before_dbfs:6.1f} dBFS")
+        levels.add_row("after", _bar(update.after_dbfs, "green"), f"{update.after_dbfs:6.1f} dBFS")
+        verdict = Text(f"{gained:5.1f} dB quieter at the ear", "bold green" if gained > 3 else "bold")
+        body = Group(facts, "", levels, verdict, Text(_spark(self._history), "green"))
+        where = f"{self._url}   {update.seconds:.0f} s   Ctrl-C ends"
+        return Panel(body, title=f"ANC Platform: {self._thing}", subtitle=where, width=80)
+
+    def _told(self) -> tuple[str, str]:
+        news = self._watcher.news
+        noise = news.get("noise")
+        heard = f"{noise['label']} ({noise['confidence']:.0%})" if noise else "nothing yet"
+        gain = news.get("predicted_gain_db")
+        sent = f"{news['filter']}, {gain:.1f} dB predicted" if gain is not None else "none yet"
+        return heard, sent
+
+    @staticmethod
+    def _headset(update: Update) -> Text:
+        status = update.status
+        if status.emergency or status.mode == "transparency":
+            return Text("TRANSPARENCY: open to the world", "bold white on red")
+        plays = f"plays {status.filter_id}" if status.filter_id else "plays nothing yet"
+        return Text(f"{plays}, {status.snapshots} snapshots, {status.reverted} reverted")
+
+
+def result_document(result: DemoResult) -> dict[str, Any]:
+    """Return a run's result for machines."""
+    return {
+        name: round(value, 2) if isinstance(value, float) else value for name, value in asdict(result).items()
+    }
+
+
+def _bar(level_dbfs: float, colour: str) -> Text:
+    share = (level_dbfs - QUIET_DBFS) / (LOUD_DBFS - QUIET_DBFS)
+    return Text("█" * round(BAR * min(max(share, 0.0), 1.0)), colour)
+
+
+def _spark(history: deque[float]) -> str:
+    steps = "▁▂▃▄▅▆▇█"
+    return "".join(steps[min(int(max(gained, 0.0) / 4), len(steps) - 1)] for gained in history)
