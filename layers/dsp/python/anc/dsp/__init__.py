@@ -1,8 +1,8 @@
 """Adaptive filters, control-filter design and levels, in numpy alone.
 
 Signals, here and everywhere: x reference microphone; d noise at the error microphone without control; s
-secondary path from driver to error microphone, S its model; y = w * x controller output; e = d - s * y residual. w[0]
-multiplies the newest sample.
+secondary path from driver to error microphone, S its model; y = w * x controller output; e = d - s * y
+residual. w[0] multiplies the newest sample.
 """
 
 from anc.dsp.design import (
@@ -11,8 +11,10 @@ from anc.dsp.design import (
     design_from_statistics,
     recover_primary,
 )
+from anc.dsp.doubletalk import DoubleTalkNLMS
 from anc.dsp.fdaf import FDAF
 from anc.dsp.fxnlms import FxNLMS
+from anc.dsp.identify import SecondaryPath, identify_secondary
 from anc.dsp.levels import (
     a_weighted_attenuation_db,
     a_weighting_db,
@@ -20,7 +22,9 @@ from anc.dsp.levels import (
     level_dbfs,
     octave_attenuation_db,
 )
+from anc.dsp.multireference import MultiReferenceFilter, design_multireference
 from anc.dsp.nlms import NLMS
+from anc.dsp.predictor import Predictor
 from anc.dsp.reference import fxnlms_reference, nlms_reference
 from anc.dsp.statistics import Statistics
 
@@ -28,14 +32,20 @@ __all__ = [
     "FDAF",
     "NLMS",
     "ControlFilter",
+    "DoubleTalkNLMS",
     "FxNLMS",
+    "MultiReferenceFilter",
+    "Predictor",
+    "SecondaryPath",
     "Statistics",
     "a_weighted_attenuation_db",
     "a_weighting_db",
     "attenuation_db",
     "design_control_filter",
     "design_from_statistics",
+    "design_multireference",
     "fxnlms_reference",
+    "identify_secondary",
     "level_dbfs",
     "nlms_reference",
     "octave_attenuation_db",

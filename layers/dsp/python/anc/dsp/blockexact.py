@@ -5,6 +5,7 @@ samples that ends at sample t.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,10 +30,10 @@ def runs(n: int, dtype: np.dtype) -> Iterator[tuple[int, int, int]]:
 def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
     """Inner products of the windows of x with the present and past windows of v, within each block.
 
-    Neighbouring windows share nearly all their products. These are added up forward from the start of each block
-    and backward from its end, and a window is one sum of either kind plus the middle that all windows of a block
-    share (van Herk, Pattern Recognition Letters 13(7), 1992). Unlike in a running sum nothing is ever subtracted:
-    a level that drops by 80 dB leaves no rounding error of the loud part behind.
+    Neighbouring windows share nearly all their products. These are added up forward from the start of each
+    block and backward from its end, and a window is one sum of either kind plus the middle that all windows
+    of a block share (van Herk, Pattern Recognition Letters 13(7), 1992). Unlike in a running sum nothing is
+    ever subtracted: a level that drops by 80 dB leaves no rounding error of the loud part behind.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def middles(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
 
 def add_up(rows: Sequence[Signal]) -> None:
     """Cumulative sum over rows, in place; as whole-row additions, ten times as fast as numpy's."""
-    for before, row in zip(rows[:-1], rows[1:], strict=True):
+    for before, row in pairwise(rows):
         np.add(before, row, out=row)
 
 
@@ -99,7 +100,7 @@ def invert_unit_lower(M: Signal) -> Signal:
     -------
     (count, size, size) ndarray
     """
-    count, size, _ = M.shape
+    size = M.shape[-1]
     if size < 2 * BASE or size & (size - 1):
         return np.linalg.inv(np.tril(M, -1) + np.eye(size, dtype=M.dtype))
     inverse = np.zeros_like(M)
@@ -140,6 +141,6 @@ def windows(stream: Signal, taps: int, size: int) -> Signal:
 
 
 def view(array: Signal, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Signal:
-    """Elements of a contiguous array from flat index `start` in `steps` of elements: numpy's strides, checked."""
+    """Elements of a contiguous array from flat index `start` in `steps` of elements, within its bounds."""
     step = array.itemsize
     return np.ndarray(shape, array.dtype, array, start * step, tuple(step * each for each in steps))

@@ -1,8 +1,8 @@
-"""Design of the control filter: the causal Wiener solution, as good as a fixed filter can be, and honest about it.
+"""Design of the control filter: the causal Wiener solution, and an honest word on what it will do.
 
 The filter that minimises E[(d - w * v)^2], v = S * x, solves the normal equations (R + lambda I) w = p. The
-regularisation lambda is the one whose filters, each designed on one stretch of sound, do best on another, and how
-well they do there is the predicted gain: no filter is judged on the samples it was made from.
+regularisation lambda is the one whose filters, each designed on one stretch of sound, do best on another, and
+how well they do there is the predicted gain: no filter is judged on the samples it was made from.
 
 References: Elliott, Signal Processing for Active Control, 2001, sections 2.3 and 3.3; Haykin, Adaptive Filter
 Theory, 5th ed., chapter 2; Stone, "Cross-validatory choice", J. Royal Statistical Society B 36(2), 1974.
@@ -60,9 +60,11 @@ def design_control_filter(
     Parameters
     ----------
     x, d : (n,) array_like, n >= 2 * taps + 2
-        Reference, and noise at the error microphone without control; `recover_primary` finds it while a filter plays.
+        Reference, and noise at the error microphone without control; `recover_primary` finds it while a
+        filter plays.
     secondary : (m,) or (paths, m) array_like
-        Model S of the path from driver to error microphone, an impulse response; of several, one filter for all.
+        Model S of the path from driver to error microphone, an impulse response; of several, one filter for
+        all.
     taps : int
         Length of the control filter.
     prior : Statistics, optional
@@ -70,7 +72,8 @@ def design_control_filter(
     rate : float
         Hz, of the signals.
     max_gain_db : float
-        Control effort: the filter's magnitude response stays below, lest the noise of tomorrow overload the driver.
+        Control effort: the filter's magnitude response stays below, lest the noise of tomorrow overload the
+        driver.
 
     Raises
     ------
@@ -89,8 +92,8 @@ def design_from_statistics(
     Parameters
     ----------
     stretches : sequence of Statistics
-        Of different stretches of time: each tests what the others and the prior teach. A single one without a prior
-        leaves nothing to test on; the prediction is then reduced by what so many taps learn by heart.
+        Of different stretches of time: each tests what the others and the prior teach. A single one without a
+        prior leaves nothing to test on; the prediction is then reduced by what so many taps learn by heart.
     prior, max_gain_db
         As for `design_control_filter`.
     """
@@ -124,8 +127,9 @@ def total(stretches: Sequence[Statistics], prior: Statistics | None) -> Statisti
 def optimism(statistics: Statistics, share: float) -> float:
     """How much more a filter leaves of new sound than of the sound it was designed on, as a factor of energy.
 
-    Of n samples, a filter with the effective number of parameters f = trace(R (R + lambda I)^-1) learns by heart
-    about f on the sound it was made from and misses about as much on any other (Akaike's final prediction error).
+    Of n samples, a filter with the effective number of parameters f = trace(R (R + lambda I)^-1) learns by
+    heart about f on the sound it was made from and misses about as much on any other (Akaike's final
+    prediction error).
     """
     r = statistics.autocorrelation
     # Eigenvalues of a Toeplitz matrix are nearly its spectrum; the triangular window keeps that positive.
@@ -136,12 +140,13 @@ def optimism(statistics: Statistics, share: float) -> float:
 
 
 def solve(lessons: Sequence[Statistics], max_gain_db: float) -> Signal:
-    """Filters, (lessons, candidates, taps), for every regularisation, with their magnitude response limited."""
+    """Filters, (lessons, candidates, taps), for every regularisation, no louder than the limit."""
     r = np.array([one.autocorrelation for one in lessons])
     p = np.array([one.crosscorrelation for one in lessons])
     taps = r.shape[1]
     R = np.repeat(r[:, None], REGULARISATION.size, axis=1)
-    # In silence any filter is right, and the one of zeros is chosen: power 1 instead of 0 makes it the solution.
+    # In silence any filter is right, and the one of zeros is chosen: power 1 instead of 0 makes it the
+    # solution.
     R[..., 0] = np.where(r[:, :1] > 0, r[:, :1] * (1 + REGULARISATION), 1.0)
     w = toeplitz_solve(R.reshape(-1, taps), np.repeat(p, REGULARISATION.size, axis=0)).reshape(R.shape)
     loudest = np.abs(np.fft.rfft(w, 4 * taps)).max(-1, keepdims=True)

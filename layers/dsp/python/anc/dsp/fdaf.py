@@ -1,11 +1,11 @@
 """Frequency-domain adaptive filter: constrained, partitioned, overlap-save.
 
-One update a block instead of one a sample, with a step of its own for every frequency: coloured noise, on which
-NLMS crawls along its weak frequencies, converges evenly, and the cost per sample falls with the logarithm of the
-block. The output of a block needs no sample after it.
+One update a block instead of one a sample, with a step of its own for every frequency: coloured noise, on
+which NLMS crawls along its weak frequencies, converges evenly, and the cost per sample falls with the
+logarithm of the block. The output of a block needs no sample after it.
 
-References: Shynk, "Frequency-domain and multirate adaptive filtering", IEEE Signal Processing Magazine 9(1), 1992;
-Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990.
+References: Shynk, "Frequency-domain and multirate adaptive filtering", IEEE Signal Processing Magazine 9(1),
+1992; Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990.
 """
 
 from typing import Self, TypeAlias
@@ -121,7 +121,7 @@ class FDAF:
         return y.ravel(), e.ravel()
 
     def _steps(self, X: ComplexSpectra) -> tuple[Signal, Signal]:
-        """Power estimate (bins,) after the last block, and step size (blocks, bins) of each block and frequency.
+        """Power estimate (bins,) after the last block, and step sizes (blocks, bins).
 
         The estimate rises at once and fades slowly: after a sudden rise of level the steps are small at once.
         """

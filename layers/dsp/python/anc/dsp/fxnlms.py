@@ -1,9 +1,9 @@
 """Filtered-x normalised LMS, block-exact.
 
-The driver signal reaches the error microphone through the secondary path s, so e[n] depends on the outputs, and
-thereby on the weights, of the samples before. Over a block that is still one triangular system. With X the rows
-x_n, V those of the filtered reference v = S * x, C = strict_lower(X V^T), D = diag(mu_n) and T the lower Toeplitz
-matrix of s::
+The driver signal reaches the error microphone through the secondary path s, so e[n] depends on the outputs,
+and thereby on the weights, of the samples before. Over a block that is still one triangular system. With X
+the rows x_n, V those of the filtered reference v = S * x, C = strict_lower(X V^T), D = diag(mu_n) and T the
+lower Toeplitz matrix of s::
 
     (I + T C D) e = d - T X w - (what y before the block still sends through s)
 
@@ -51,7 +51,8 @@ class FxNLMS:
 
     References
     ----------
-    Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2; `fxnlms_reference` is the same, sample by sample.
+    Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2; `fxnlms_reference` is the same, sample by
+    sample.
     """
 
     def __init__(
@@ -107,13 +108,15 @@ class FxNLMS:
         w, e = self.w[::-1].copy(), np.empty_like(d)
         for start, stop, size in runs(d.size, self.dtype):
             now, later = slice(start, stop), slice(start, stop + self.taps - 1)
-            self._adapt(w, xw[later], vs[later], ys[start:], d[now].reshape(-1, size), e[now].reshape(-1, size))
+            self._adapt(
+                w, xw[later], vs[later], ys[start:], d[now].reshape(-1, size), e[now].reshape(-1, size)
+            )
         self.w, self._past_x, self._past_v = w[::-1].copy(), xs[x.size :], vs[x.size :]
         self._past_y = ys[x.size :]
         return ys[self.path.size - 1 :], e
 
     def _adapt(self, w: Signal, xs: Signal, vs: Signal, ys: Signal, d: Signal, e: Signal) -> None:
-        """Move `w`, reversed, and write `ys` after its history and `e` over a run of blocks, (count, size)."""
+        """Move `w`, reversed, and write `e`, and `ys` after its history, over a run of blocks."""
         size = d.shape[1]
         X, V = windows(xs, self.taps, size), windows(vs, self.taps, size)
         energy = np.correlate(np.square(vs), np.ones(self.taps, self.dtype), "valid").reshape(d.shape)

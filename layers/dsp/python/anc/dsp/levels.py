@@ -11,27 +11,28 @@ OCTAVES_HZ = (31.5, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 1
 
 
 def level_dbfs(samples: ArrayLike) -> float:
-    """RMS level of `samples`, (n,), in dB re a full-scale constant 1.0; a full-scale sine is -3 dB, silence -200.
+    """RMS level of `samples`, (n,), in dBFS: a full-scale sine is -3 dB, silence -200 dB.
 
     Full scale is 1.0: divide int16 samples by 32768 first.
     """
-    return max(_db(float(np.mean(np.square(signal("samples", samples, DOUBLE))))), SILENCE_DBFS)
+    return max(in_db(mean_power(signal("samples", samples, DOUBLE))), SILENCE_DBFS)
 
 
 def attenuation_db(before: ArrayLike, after: ArrayLike) -> float:
     """How far the level fell from `before` to `after`, both (n,), in dB, positive when noise falls.
 
-    Report it on what the listener wants gone: in a simulation with speech s in the microphone, `after` is e - s.
-    Silence before is 0 dB: there was nothing to attenuate.
+    Report it on what the listener wants gone: in a simulation with speech s at the microphone, `after` is
+    e - s. Silence before is 0 dB, there was nothing to attenuate; silence after is 200 dB.
     """
-    return _fall(*(np.mean(np.square(part)) for part in pair(before, after, DOUBLE)))
+    before, after = pair(before, after, DOUBLE)
+    return fall_db(mean_power(before), mean_power(after))
 
 
 def a_weighted_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> float:
-    """Attenuation in dB(A), as `attenuation_db` with both signals, (n,) at `rate` Hz, weighted by hearing."""
-    f, power_before, power_after = _spectra(before, after, rate)
+    """Attenuation in dB(A): as `attenuation_db`, with both signals, (n,) at `rate` Hz, as heard."""
+    f, power_before, power_after = spectra(before, after, rate)
     weight = np.power(10.0, a_weighting_db(f) / 10)
-    return _fall(weight @ power_before, weight @ power_after)
+    return fall_db(np.dot(weight, power_before), np.dot(weight, power_after))
 
 
 def octave_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> dict[float, float]:
@@ -39,12 +40,12 @@ def octave_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> d
 
     An octave that is narrower than the resolution of the signal's length is left out.
     """
-    f, power_before, power_after = _spectra(before, after, rate)
+    f, power_before, power_after = spectra(before, after, rate)
     bands = {}
     for centre in OCTAVES_HZ:
         band = (f >= centre / np.sqrt(2)) & (f < centre * np.sqrt(2))
         if band.any() and centre < rate / 2:
-            bands[centre] = _fall(power_before[band].sum(), power_after[band].sum())
+            bands[centre] = fall_db(power_before[band].sum(), power_after[band].sum())
     return bands
 
 
@@ -61,7 +62,7 @@ def a_weighting_db(frequency: ArrayLike) -> Signal:
     return np.maximum(20 * np.log10(np.maximum(gain, 1e-10)) + 2.0, SILENCE_DBFS)
 
 
-def _spectra(before: ArrayLike, after: ArrayLike, rate: float) -> tuple[Signal, Signal, Signal]:
+def spectra(before: ArrayLike, after: ArrayLike, rate: float) -> tuple[Signal, Signal, Signal]:
     """Frequencies in Hz and the power of both signals there, through a Hann window against leakage."""
     before, after = pair(before, after, DOUBLE)
     window = np.hanning(before.size + 2)[1:-1]
@@ -69,9 +70,16 @@ def _spectra(before: ArrayLike, after: ArrayLike, rate: float) -> tuple[Signal, 
     return np.fft.rfftfreq(before.size, 1 / rate), power[0], power[1]
 
 
-def _fall(before: float, after: float) -> float:
-    return _db(before) - max(_db(after), _db(before) + SILENCE_DBFS) if before > 0 else 0.0
+def mean_power(samples: Signal) -> float:
+    """Mean square of `samples`."""
+    return float(np.mean(np.square(samples)))
 
 
-def _db(power: float) -> float:
-    return 10 * float(np.log10(power)) if power > 0 else 2 * SILENCE_DBFS
+def fall_db(before: float, after: float) -> float:
+    """Fall of power in dB, at most 200."""
+    return in_db(before) - in_db(max(after, before * 10 ** (SILENCE_DBFS / 10))) if before > 0 else 0.0
+
+
+def in_db(power: float) -> float:
+    """Power in dB; nothing at all is below any silence."""
+    return 10 * float(np.log10(power)) if power > 0 else -np.inf

@@ -1,12 +1,12 @@
 """Normalised LMS, block-exact: whole blocks at a time, equal to the sample-by-sample recursion to rounding.
 
-Within a block the weights move at every sample, yet the a-priori errors obey one triangular system. With X the
-rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
+Within a block the weights move at every sample, yet the a-priori errors obey one triangular system. With X
+the rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
 
     (I + strict_lower(G) diag(mu_n)) e = d - X w        then        w <- w + X^T (mu_n e)
 
-Reference: Benesty & Duhamel, "A fast exact least mean square adaptive algorithm", IEEE Trans. Signal Processing
-40(12), 1992.
+Reference: Benesty & Duhamel, "A fast exact least mean square adaptive algorithm", IEEE Trans. Signal
+Processing 40(12), 1992.
 """
 
 from typing import Self
@@ -22,6 +22,7 @@ from anc.dsp.state import pack, unpack
 KIND = "nlms"
 LONGEST_FILTER = 1 << 16
 SMALLEST_EPS = 1e-37  # still a number in float32
+MOST_LEAK = 0.01  # 32 samples fade by less than a third: what rounding still forgives
 CHUNK = {
     4: 64,
     8: 32,
@@ -41,6 +42,12 @@ class NLMS:
         Regularisation, in the units of x_n . x_n: power times taps.
     dtype : float32 or float64
         Of weights, history, outputs and arithmetic.
+    leak : float, 0 <= leak < 0.01
+        Share of the weights that each update forgets: what x no longer excites fades, at the price of some
+        depth.
+    gate : float >= 0
+        Mean power of x over the window below which the weights stand still: in quiet passages there is
+        nothing to learn but the microphone's own noise.
 
     Attributes
     ----------
@@ -54,11 +61,22 @@ class NLMS:
     Haykin, Adaptive Filter Theory, 5th ed., section 6.1; `nlms_reference` is the same, sample by sample.
     """
 
-    def __init__(self, taps: int, mu: float = 0.5, eps: float = 1e-6, dtype: DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        taps: int,
+        mu: float = 0.5,
+        eps: float = 1e-6,
+        dtype: DTypeLike = np.float32,
+        *,
+        leak: float = 0.0,
+        gate: float = 0.0,
+    ) -> None:
         self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
         self.mu = checks.number("mu", mu, 0.0, 2.0)
         self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
         self.dtype = checks.precision(dtype)
+        self.leak = checks.number("leak", leak, 0.0, MOST_LEAK)
+        self.gate = checks.number("gate", gate, 0.0, np.inf)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
 
@@ -97,23 +115,34 @@ class NLMS:
     def _adapt(self, w: Signal, run: Signal, d: Signal, e: Signal) -> None:
         """Move `w`, reversed, and write `e` over a run of blocks, (count, size)."""
         size = d.shape[1]
+        # With leak, w' = w / keep^n obeys the recursion without leak on d / keep^n, so one block's worth of
+        # fading is all it takes.
+        keep = 1 - self.leak
+        fade = np.power(keep, np.arange(size + 1)).astype(self.dtype)
         G = gram(run, run, self.taps, size)
-        mu_n = self.mu / (self.eps + np.diagonal(G, axis1=1, axis2=2))
+        energy = np.diagonal(G, axis1=1, axis2=2)
+        mu_n = self.mu / keep / (self.eps + energy) * (energy >= self.gate * self.taps)
         solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
         X = np.empty((size, self.taps), self.dtype)
-        for X_c, solve, d_c, e_c, mu_c in zip(windows(run, self.taps, size), solved, d, e, mu_n, strict=True):
+        scaled = d / fade[:-1]
+        for X_c, solve, d_c, e_c, mu_c in zip(
+            windows(run, self.taps, size), solved, scaled, e, mu_n, strict=True
+        ):
             X[:] = X_c
             np.dot(solve, d_c - np.dot(X, w), out=e_c)
             w += np.dot(mu_c * e_c, X)
+            w *= fade[-1]
+        e *= fade[:-1]
 
     def state(self) -> bytes:
         """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
-        return pack(KIND, (self.taps, self.mu, self.eps), (self.w, self._past))
+        numbers = (self.taps, self.mu, self.eps, self.leak, self.gate)
+        return pack(KIND, numbers, (self.w, self._past))
 
     @classmethod
     def from_state(cls, state: bytes) -> Self:
         """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an NLMS."""
-        (taps, mu, eps), (w, past) = unpack(KIND, state)
-        f = cls(int(taps), mu, eps, w.dtype)
+        (taps, mu, eps, leak, gate), (w, past) = unpack(KIND, state)
+        f = cls(int(taps), mu, eps, w.dtype, leak=leak, gate=gate)
         f.w, f._past = w, past
         return f

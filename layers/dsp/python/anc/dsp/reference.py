@@ -9,7 +9,14 @@ DOUBLE = np.dtype(np.float64)
 
 
 def nlms_reference(
-    x: ArrayLike, d: ArrayLike, taps: int, mu: float = 0.5, eps: float = 1e-6
+    x: ArrayLike,
+    d: ArrayLike,
+    taps: int,
+    mu: float = 0.5,
+    eps: float = 1e-6,
+    *,
+    leak: float = 0.0,
+    gate: float = 0.0,
 ) -> tuple[Signal, Signal]:
     """Normalised least mean squares, as in the book.
 
@@ -29,6 +36,10 @@ def nlms_reference(
         Step size; 1 is fastest, 0 adapts nothing.
     eps : float
         Regularisation, in the units of x_n . x_n: power times taps.
+    leak : float
+        The weights lose this share of themselves at each update: w <- (1 - leak) w + ...
+    gate : float
+        The weights only leak, and learn nothing, while x_n . x_n / taps is below.
 
     Returns
     -------
@@ -46,7 +57,8 @@ def nlms_reference(
         x_n = np.concatenate([x[n : n + 1], x_n[:-1]])
         y[n] = w @ x_n
         e[n] = d[n] - y[n]
-        w = w + mu * e[n] * x_n / (eps + x_n @ x_n)
+        mu_n = mu / (eps + x_n @ x_n) if x_n @ x_n >= gate * taps else 0.0
+        w = (1 - leak) * w + mu_n * e[n] * x_n
     return y, e
 
 
@@ -62,8 +74,8 @@ def fxnlms_reference(
 ) -> tuple[Signal, Signal]:
     """Filtered-x normalised least mean squares, as in the book.
 
-    The anti-noise y passes the secondary path s before it meets d, so the update uses the reference as filtered by
-    the model S of that path, v = S * x::
+    The anti-noise y passes the secondary path s before it meets d, so the update uses the reference as
+    filtered by the model S of that path, v = S * x::
 
         y[n] = w . x_n        e[n] = d[n] - (s * y)[n]        w <- w + mu e[n] v_n / (eps + v_n . v_n)
 

@@ -9,18 +9,17 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-
-from anc.dsp.checks import Signal
+from numpy.typing import NDArray
 
 MAGIC = b"ANCF"
 VERSION = 1
 HEAD = struct.Struct("<4sB8sBB")
 VECTOR = struct.Struct("<BI")
 CRC = struct.Struct("<I")
-DTYPES = {4: np.dtype("<f4"), 8: np.dtype("<f8")}
+DTYPES: dict[int, np.dtype] = {1: np.dtype("u1"), 4: np.dtype("<f4"), 8: np.dtype("<f8")}
 
 
-def pack(kind: str, numbers: Sequence[float], vectors: Sequence[Signal]) -> bytes:
+def pack(kind: str, numbers: Sequence[float], vectors: Sequence[NDArray]) -> bytes:
     """One filter of `kind` as bytes."""
     parts = [HEAD.pack(MAGIC, VERSION, kind.encode(), len(numbers), len(vectors))]
     parts.append(struct.pack(f"<{len(numbers)}d", *numbers))
@@ -31,7 +30,7 @@ def pack(kind: str, numbers: Sequence[float], vectors: Sequence[Signal]) -> byte
     return body + CRC.pack(zlib.crc32(body))
 
 
-def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[Signal]]:
+def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[NDArray]]:
     """Numbers and vectors of a state of `kind`; the vectors are writable copies.
 
     Raises
@@ -55,6 +54,6 @@ def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[Signal]]:
     for _ in range(vector_count):
         itemsize, length = VECTOR.unpack_from(body, at)
         at += VECTOR.size
-        vectors.append(np.frombuffer(body, DTYPES[itemsize], length, at).astype(f"f{itemsize}"))
+        vectors.append(np.frombuffer(body, DTYPES[itemsize], length, at).copy())
         at += length * itemsize
     return numbers, vectors

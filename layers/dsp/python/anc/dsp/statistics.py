@@ -1,11 +1,13 @@
 """Sufficient statistics of a noise at a headset: all that the design of a control filter needs, and no audio.
 
-With v = S * x the reference as it arrives through the secondary path, a control filter w leaves e = d - w * v, and::
+With v = S * x the reference as it arrives through the secondary path, a control filter w leaves e = d - w *
+v, and::
 
-    E[e^2] = E[d^2] - 2 w . p + w . R w        R = toeplitz(r)    r[k] = E[v[n] v[n-k]]    p[k] = E[d[n] v[n-k]]
+    E[e^2] = E[d^2] - 2 w . p + w . R w
+    R = toeplitz(r)        r[k] = E[v[n] v[n-k]]        p[k] = E[d[n] v[n-k]]
 
-so r, p and the power of d tell the residual of every filter of as many taps, and sums of them over snapshots tell
-that of the snapshots together. About 4 KB at 512 taps.
+so r, p and the power of d tell the residual of every filter of as many taps, and sums of them over snapshots
+tell that of the snapshots together. About 4 KB at 512 taps.
 """
 
 from dataclasses import dataclass
@@ -60,8 +62,8 @@ class Statistics:
         x, d : (n,) array_like, n > taps
             Reference, and noise at the error microphone without control; see `recover_primary`.
         secondary : (m,) or (paths, m) array_like
-            Model S of the path from driver to error microphone, an impulse response; of several, as measured on
-            several heads or fits, each counts as if the snapshot had been taken once through it.
+            Model S of the path from driver to error microphone, an impulse response; of several, as measured
+            on several heads or fits, each counts as if the snapshot had been taken once through it.
         taps : int
             Of the control filters that the statistics shall design and judge.
         rate : float
@@ -78,7 +80,7 @@ class Statistics:
     def of_stretches(
         cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int, rate: float, *, count: int
     ) -> list[Self]:
-        """As `measure`, for `count` equal stretches of the snapshot one by one: what one teaches, another can test."""
+        """As `measure`, for `count` equal stretches one by one: what one teaches, another can test."""
         x, d = checks.pair(x, d, DOUBLE)
         taps = checks.whole("taps", taps, 1, x.size // count - 1)
         rate = checks.number("rate", rate, 2 * HIGH_PASS_HZ, 1e6)
@@ -133,15 +135,15 @@ class Statistics:
     def residual_db(self, w: ArrayLike) -> float:
         """Attenuation in dB that control filter `w`, (m,) with m <= taps, gives on these statistics.
 
-        Positive when noise falls; below 0 a filter makes things worse; silence is 0. For a filter designed on the
-        very same statistics this is too good by the noise it has learned by heart: see `ControlFilter`.
+        Positive when noise falls; below 0 a filter makes things worse; silence is 0. For a filter designed on
+        the very same statistics this is too good by the noise it has learned by heart: see `ControlFilter`.
         """
         if self.energy <= 0:
             return 0.0
         return float(-10 * np.log10(max(self.residual(w) / self.energy, 1e-12)))
 
     def residual(self, w: ArrayLike) -> float:
-        """Energy of e = d - w * v, in the units of `energy`, that control filter `w`, (m,) with m <= taps, leaves."""
+        """Energy of e = d - w * v, in the units of `energy`, for control filter `w`, (m,) with m <= taps."""
         w = checks.signal("w", w, DOUBLE)
         checks.whole("taps of w", w.size, 1, self.taps)
         explained = 2 * w @ self.crosscorrelation[: w.size]
@@ -177,8 +179,8 @@ def filtered(x: Signal, h: Signal) -> Signal:
 def high_pass_power(frequency: Signal) -> Signal:
     """Squared magnitude of the Butterworth high-pass at 60 Hz, at `frequency` in Hz.
 
-    As a weight on spectra it acts on v and d alike and without phase: the optimal filter stays causal and unchanged
-    where there is sound to cancel.
+    As a weight on spectra it acts on v and d alike and without phase: the optimal filter stays causal and
+    unchanged where there is sound to cancel.
     """
     ratio = np.power(frequency / HIGH_PASS_HZ, 2 * HIGH_PASS_ORDER)
     return ratio / (1 + ratio)

@@ -8,9 +8,9 @@ from anc.dsp.checks import Signal
 def toeplitz_solve(r: Signal, p: Signal) -> Signal:
     """Solutions w of toeplitz(r) w = p, (systems, n) float64, for positive definite Toeplitz matrices.
 
-    Levinson's recursion gives the predictor a with R a = (E, 0, ... 0), and Gohberg and Semencul's formula the inverse
-    R^-1 = (L(a) L(a)^T - L(b) L(b)^T) / E from it, with L(.) lower triangular Toeplitz and b = (0, a[n-1], ... a[1]).
-    One step of iterative refinement takes back what rounding costs.
+    Levinson's recursion gives the predictor a with R a = (E, 0, ... 0), and Gohberg and Semencul's formula
+    the inverse R^-1 = (L(a) L(a)^T - L(b) L(b)^T) / E from it, with L(.) lower triangular Toeplitz and b =
+    (0, a[n-1], ... a[1]). One step of iterative refinement takes back what rounding costs.
 
     Parameters
     ----------
