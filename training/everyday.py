@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from training.synthesis import RATE, Maker, Signal, _smooth, blasts, harmonics
+from training.synthesis import RATE, Maker, Signal, blasts, harmonics, smooth
 
 
 def coloured_noise(n: int, slope: float, rng: Generator) -> Signal:
@@ -44,7 +44,7 @@ def cry(n: int, rng: Generator) -> Signal:
     base = rng.uniform(280, 750)
     vibrato = 1 + rng.uniform(0, 0.03) * np.sin(2 * np.pi * rng.uniform(4, 9) * np.arange(n) / RATE)
     arcs = blasts(n, rng, (0.4, 1.5), (0.15, 0.7))
-    pitch = glide(n, base * 0.85, base * 1.25, 0.4, rng) * (0.8 + 0.2 * _smooth(arcs, 0.15)) * vibrato
+    pitch = glide(n, base * 0.85, base * 1.25, 0.4, rng) * (0.8 + 0.2 * smooth(arcs, 0.15)) * vibrato
     breath = rng.uniform(0, 0.15) * rng.standard_normal(n)
     return (harmonics(pitch, rng.uniform(-0.2, 1.0), rng, most=16) + breath) * arcs
 
@@ -66,7 +66,7 @@ def music(n: int, rng: Generator) -> Signal:
             hit = rng.standard_normal(min(m, RATE // 12))
             out[start : start + len(hit)] += rng.uniform(0, 0.8) * hit * np.exp(-np.arange(len(hit)) / 300)
     steps = [key * 2 ** (1 + scale[k] / 12) for k in rng.integers(0, 10, n // length + 2)]
-    melody = _smooth(np.repeat(steps, length)[:n].astype(float), rng.choice([0.003, 0.02, 0.15]))
+    melody = smooth(np.repeat(steps, length)[:n].astype(float), rng.choice([0.003, 0.02, 0.15]))
     melody = melody * (1 + rng.uniform(0, 0.02) * np.sin(2 * np.pi * rng.uniform(4, 7) * np.arange(n) / RATE))
     out += (
         rng.uniform(0, 1.5) * harmonics(melody, rolloffs[1], rng, 12) * blasts(n, rng, (0.2, 2), (0.02, 0.5))

@@ -57,7 +57,7 @@ def read_recordings(folder: Path) -> list[Recording]:
     Parameters
     ----------
     folder : Path
-        With ``clips.csv`` (path, dataset, fold, class, source and licence of each), ``meta/esc50.csv`` (ESC-50 as
+        With ``clips.csv`` (path, dataset, fold, class, source and licence), ``meta/esc50.csv`` (ESC-50 as
         published), ``metadata/UrbanSound8K.csv`` (UrbanSound8K as published), or one folder per class.
 
     Raises
@@ -131,8 +131,8 @@ def _read_folders(folder: Path) -> list[Recording]:
 def assign_folds(recordings: list[Recording], folds: int = 5) -> NDArray[np.int64]:
     """A fold for every recording, 1 to `folds`: sources stay whole, classes are spread evenly.
 
-    Folds that the collection assigns to ESC-10 are kept, and a source that occurs there keeps its fold elsewhere;
-    everything else is dealt out class by class, each source to the fold that has least of its class.
+    Folds that the collection assigns to ESC-10 are kept, and a source that occurs there keeps its fold
+    elsewhere; the rest is dealt out class by class, each source to the fold that has least of its class.
     """
     of_source = {r.source: r.fold for r in recordings if r.collection == "esc10" and r.fold}
     have: dict[tuple[str, int], int] = {}

@@ -36,7 +36,7 @@ def _alternate(n: int, periods: list[float], values: list[float], rng: Generator
     return np.array(values)[np.searchsorted(ends, t, side="right").clip(0, len(values) - 1)]
 
 
-def _smooth(x: Signal, seconds: float) -> Signal:
+def smooth(x: Signal, seconds: float) -> Signal:
     width = max(int(seconds * RATE), 1)
     return np.convolve(np.pad(x, width, mode="edge"), np.ones(width) / width, mode="same")[width:-width]
 
@@ -75,7 +75,7 @@ def hi_lo(n: int, rng: Generator) -> Signal:
     low = rng.uniform(350, 850)
     ratio, each = rng.uniform(1.12, 1.6), rng.uniform(0.3, 1.1)
     frequency = _alternate(n, [each, each * rng.uniform(0.7, 1.3)], [low, low * ratio], rng)
-    return harmonics(doppler(_smooth(frequency, rng.uniform(0.002, 0.05)), rng), rng.uniform(0.2, 2.0), rng)
+    return harmonics(doppler(smooth(frequency, rng.uniform(0.002, 0.05)), rng), rng.uniform(0.2, 2.0), rng)
 
 
 def mechanical(n: int, rng: Generator) -> Signal:
@@ -112,7 +112,7 @@ def blasts(n: int, rng: Generator, on: tuple[float, float], off: tuple[float, fl
         length = int(rng.uniform(*on) * RATE)
         envelope[max(i, 0) : max(i + length, 0)] = rng.uniform(0.6, 1)
         i += length + int(rng.uniform(*off) * RATE)
-    return _smooth(envelope, rng.uniform(0.005, 0.04))
+    return smooth(envelope, rng.uniform(0.005, 0.04))
 
 
 def fire_truck(n: int, rng: Generator) -> Signal:
@@ -130,7 +130,7 @@ def alarm_t3(n: int, rng: Generator) -> Signal:
     tone = rng.choice([520.0, rng.uniform(2700, 3500), rng.uniform(800, 2500)])
     on = rng.uniform(0.4, 0.6)
     gate = _alternate(n, [on, 0.5, on, 0.5, on, rng.uniform(1.2, 1.7)], [1, 0, 1, 0, 1, 0], rng)
-    return _sounder(np.full(n, tone), rng) * _smooth(gate, 0.004)
+    return _sounder(np.full(n, tone), rng) * smooth(gate, 0.004)
 
 
 def alarm_t4(n: int, rng: Generator) -> Signal:
@@ -139,14 +139,14 @@ def alarm_t4(n: int, rng: Generator) -> Signal:
     on = rng.uniform(0.08, 0.13)
     pause = rng.uniform(0.3, 5.0)
     gate = _alternate(n, [on, 0.1, on, 0.1, on, 0.1, on, pause], [1, 0] * 4, rng)
-    return _sounder(np.full(n, tone), rng) * _smooth(gate, 0.003)
+    return _sounder(np.full(n, tone), rng) * smooth(gate, 0.003)
 
 
 def beeper(n: int, rng: Generator) -> Signal:
     """Reversing vehicles and simple sounders: on, off, at an even pace."""
     on = rng.uniform(0.08, 0.6)
     gate = _alternate(n, [on, on * rng.uniform(0.7, 1.3)], [1, 0], rng)
-    return _sounder(np.full(n, rng.uniform(700, 3600)), rng) * _smooth(gate, 0.005)
+    return _sounder(np.full(n, rng.uniform(700, 3600)), rng) * smooth(gate, 0.005)
 
 
 def alternating_alarm(n: int, rng: Generator) -> Signal:

@@ -14,6 +14,7 @@ LABEL_OF = {
             "air_conditioner",
             "drilling",
             "jackhammer",
+            "whine",
         ),
         "weather": (
             "rain",

@@ -118,8 +118,8 @@ class Classifier:
         Parameters
         ----------
         samples : (n,) array_like of float
-            Mono in [-1, 1], a quarter of a second or more. Longer sounds than a second are heard in one-second
-            windows every quarter second: the noise is their mean, an emergency needs two windows of three.
+            Mono in [-1, 1], a quarter of a second or more. A sound of over a second is heard in windows
+            of one second every quarter second: the noise is their mean, an emergency needs two of three.
         rate : int
             Hz, 8,000 to 192,000.
 
@@ -131,7 +131,7 @@ class Classifier:
         return self.classify_picture(picture_of(samples, rate))
 
     def classify_summary(self, packed: bytes) -> Hearing:
-        """Hear what `anc.noise.summary` made of a sound; raises ValueError when the bytes are something else."""
+        """Hear what `anc.noise.summary` made of a sound; ValueError when the bytes are something else."""
         picture = unpack(packed)
         if len(picture) < WINDOW_LEAST:
             raise ValueError(f"summary: {len(picture)} columns, at least {WINDOW_LEAST} are needed")
@@ -183,8 +183,8 @@ class Classifier:
 def vote(scores: NDArray[np.float64] | Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """The score that two of three neighbouring windows reach, at the place where it is largest.
 
-    A sound of one or two windows has no third: there the larger one counts, since a missed alarm is worse than a
-    false one.
+    A sound of one or two windows has no third: there the larger one counts, since a missed alarm is worse
+    than a false one.
 
     Parameters
     ----------

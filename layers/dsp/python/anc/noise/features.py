@@ -1,8 +1,8 @@
 """What the models hear: a log-mel picture of sound in whole decibels, 48 columns a second.
 
-One definition serves training, Lambda, headset and endpoint. Columns are taken at the signal's own rate, with windows
-of 1/24 s wherever it lies between 8 and 192 kHz, so nothing is resampled and a stream needs no filter state. Each
-value is one byte, and that byte is what the models see: a picture that travelled is heard exactly like the sound.
+One definition serves training, Lambda, headset and endpoint. Columns of 1/24 s are taken at the signal's own
+rate, wherever that lies between 8 and 192 kHz: nothing is resampled and a stream needs no filter state. Each
+value is one byte, and that byte is what the models see: a picture that travelled is heard like the sound.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def column_length(rate: int) -> int:
 def log_mel(pcm: NDArray[np.int16], rate: int, phase: int = 0) -> Picture:
     """Every whole column of a signal.
 
-    Column k starts at sample ``(phase + k) * rate // 48 - phase * rate // 48``: also at 44.1 kHz no time is lost.
+    Column k starts at sample ``(phase + k) * rate // 48 - phase * rate // 48``: no time is lost at 44.1 kHz.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _window_and_bank(rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32
 
 @lru_cache(maxsize=1)
 def band_edges() -> NDArray[np.float64]:
-    """Edges of the mel bands in Hz, shape (BANDS + 2,): band b rises from edge b to b + 1 and falls to b + 2."""
+    """Edges of the mel bands in Hz, (BANDS + 2,): band b rises from edge b to b + 1 and falls to b + 2."""
     lowest, highest = 2595 * np.log10(1 + np.array([LOWEST, HIGHEST]) / 700)
     return 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
 
@@ -127,7 +127,7 @@ def level_dbfs(picture: Picture) -> float:
 
 
 def windows(picture: Picture) -> NDArray[np.uint8]:
-    """Cut a picture into one-second windows every quarter second; a shorter one is repeated until it fills a second.
+    """Cut a picture into windows of a second every quarter second; a shorter one is repeated to fill one.
 
     Parameters
     ----------
@@ -156,13 +156,14 @@ def network_input(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     (n, BANDS, WINDOW, 2) float32
-        Channel 0: level over the picture's mean. Channel 1: level over the mean of the 13 bands around, which keeps
-        tones and sweeps and forgets the spectrum they stand in. Both in units of 15 dB.
+        Channel 0: level over the picture's mean. Channel 1: level over the mean of the 13 bands around, which
+        keeps tones and sweeps and forgets the spectrum they stand in. Both in units of 15 dB.
     """
     x = np.ascontiguousarray(pictures.transpose(0, 2, 1), dtype=np.float32)
     x = np.maximum(x, x.max(axis=(1, 2), keepdims=True) - RANGE)
     around = _neighbourhood() @ x
-    return np.stack([x - x.mean(axis=(1, 2), keepdims=True), x - around], axis=-1) / np.float32(15)
+    both = np.stack([x - x.mean(axis=(1, 2), keepdims=True), x - around], axis=-1)
+    return (both / 15).astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=1)
@@ -209,7 +210,7 @@ def summary(samples: ArrayLike, rate: int) -> bytes:
     Returns
     -------
     bytes
-        About 2.4 kB for `Classifier.classify_summary`; what lies over 70 dB below the loudest cell is left out.
+        About 2 kB for `Classifier.classify_summary`; what lies over 70 dB below the loudest cell is left out.
     """
     picture = picture_of(samples, rate)[-WINDOW:]
     return pack(np.where(picture + np.int16(RANGE) < picture.max(), np.uint8(0), picture))

@@ -24,8 +24,8 @@ def hand_features(x: Array) -> Array:
     Returns
     -------
     (n, 80 * 4 + 20 * 4 + 8 * 12 + 6) float32
-        Per band mean, deviation, deviation of the difference in time, and prominence over its neighbours; per
-        cepstral coefficient the mean, deviation, and those of its difference; modulation spectrum of eight groups of
+        Per band mean and deviation, deviation of the difference in time and of the prominence; per cepstral
+        coefficient mean and deviation, and those of its difference; modulation spectrum of eight groups of
         bands at 1 to 12 Hz; quantiles of the loudness over time.
     """
     level, prominence = x[..., 0], x[..., 1]

@@ -31,7 +31,7 @@ _MAGIC = b"ANL1"
 class Listener:
     """Hears the last second of a stream every quarter second, the first time after the first second.
 
-    An emergency needs two of the last three windows, so a single click or cry of a quarter second does not raise it.
+    An emergency needs two of the last three windows: one that fires by itself does not raise it.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Listener:
 
     @classmethod
     def from_state(cls, classifier: Classifier, state: bytes) -> Self:
-        """Go on from `state` as if nothing had been stored; what is heard from here on is the same bit for bit.
+        """Go on from `state` as if nothing had been stored: what is heard from here on is the same.
 
         Raises
         ------

@@ -52,7 +52,7 @@ def digest(arrays: Mapping[str, NDArray[np.floating]], about: Mapping[str, Any])
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.floating]], about: Mapping[str, Any]) -> ModelFile:
-    """Write a model; `about` gets the version of the format and the hash of the features it was trained on."""
+    """Write a model; `about` gets the version of the format and the hash of the features in use."""
     about = {**about, "version": VERSION, "features": FEATURE_HASH}
     label = json.dumps({**about, "sha256": digest(arrays, about)}, sort_keys=True).encode()
     with path.open("wb") as file:  # a file object: numpy appends ".npz" to bare names
@@ -66,8 +66,8 @@ def load(path: Path) -> ModelFile:
     Raises
     ------
     ModelError
-        The file cannot be read, is no .npz, unpacks to over 64 MB, holds objects, is of another version, was trained
-        on other features, or does not hash to what it claims.
+        The file cannot be read, is no .npz, unpacks to over 64 MB, holds objects, is of another version, was
+        trained on other features, or does not hash to what it claims.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -9,7 +9,7 @@ Array = NDArray[np.float32]
 
 
 class ConvNet:
-    """3x3 convolutions with ReLU, 2x2 maximum after all but the last, mean and maximum over time, one dense layer.
+    """3x3 convolutions, ReLU, 2x2 maximum after all but the last, mean and maximum over time, dense.
 
     Parameters
     ----------

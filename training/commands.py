@@ -1,0 +1,253 @@
+"""`anc train`, `anc evaluate` and `anc classify`, as functions; the command line hands its arguments over."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress, track
+
+from anc.noise import Classifier
+from anc.noise.classifier import LABELS, SHIPPED
+from anc.noise.network import softmax
+from training import alarm_model, noise_model, plots
+from training.calibration import temperature_of, thresholds_of
+from training.evaluation import Outputs, alarm_report, noise_report, out_of_fold
+from training.pictures import Sound, read_sounds
+from training.recordings import Recording, assign_folds, read_recordings
+from training.ship import groups_of, write_model
+from training.taxonomy import KIND_OF, UNDECIDED, label_of
+
+LENT = (
+    "speech",
+    "music",
+    "cabin",
+    "whine",
+)  # synthetic classes that lend the noise model what collections lack
+CACHE = "pictures.npz"
+
+
+def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | None = None) -> dict[str, Any]:
+    """Cross-validate on a collection: every clip is judged by a model that saw nothing of its fold.
+
+    Parameters
+    ----------
+    dataset : str
+        ``esc10`` for its ten classes and five folds, ``noise`` for the noise types and ``alarm`` for the
+        emergency detector, both on everything in `data`.
+    data : Path
+        Folder of recordings in any layout that `training.recordings` reads.
+    out : Path
+        Folder for the report (JSON), the plots and the cache of pictures.
+    seed, steps : int
+        Of the fits; by default the recipe's number of steps.
+
+    Returns
+    -------
+    dict
+        The report.
+    """
+    recordings = read_recordings(data)
+    if dataset == "esc10":
+        recordings = [r for r in recordings if r.collection == "esc10"]
+        if not recordings:
+            raise ValueError(f"{data}: no recordings of ESC-10")
+    sounds = read_sounds(recordings, out / f"{dataset}-{CACHE}")
+    folds = assign_folds(recordings)
+    with Progress(console=Console(stderr=True)) as progress:
+        if dataset == "esc10":
+            report = _evaluate_classes(recordings, sounds, folds, seed, steps, progress)
+        elif dataset == "noise":
+            classes, logits = _noise_out_of_fold(recordings, sounds, folds, seed, steps, progress)
+            report = _label_report(classes, logits, recordings, folds)
+        elif dataset == "alarm":
+            scores = _alarm_out_of_fold(recordings, sounds, folds, seed, steps, progress)
+            report = alarm_report(scores, [r.name for r in recordings], folds)
+            plots.detection_errors(scores, [r.name for r in recordings], out / "model-detection.png")
+        else:
+            raise ValueError(f"dataset: {dataset!r}, allowed are esc10, noise and alarm")
+    report = {"dataset": dataset, "seed": seed, **report}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{dataset}.json").write_text(json.dumps(report, indent=1))
+    if "confusion" in report:
+        plots.confusion(report, out / f"model-confusion-{dataset}.png")
+    return report
+
+
+def train(
+    data: Path, out: Path, model: Path = SHIPPED, seed: int = 1, steps: int | None = None
+) -> dict[str, Any]:
+    """Fit the model that ships: cross-validate for calibration and thresholds, then fit on everything.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of recordings.
+    out : Path
+        Folder for report, plots and cache.
+    model : Path
+        Where the .npz goes.
+
+    Returns
+    -------
+    dict
+        Reports of both cross-validations, and the model's SHA-256.
+    """
+    recordings = read_recordings(data)
+    names = [r.name for r in recordings]
+    sounds = read_sounds(recordings, out / f"all-{CACHE}")
+    folds = assign_folds(recordings)
+    with Progress(console=Console(stderr=True)) as progress:
+        classes, logits = _noise_out_of_fold(recordings, sounds, folds, seed, steps, progress)
+        scores = _alarm_out_of_fold(recordings, sounds, folds, seed, steps, progress)
+        groups = groups_of(classes)
+        temperature = temperature_of(np.concatenate(logits), _label_of_windows(logits, names), groups)
+        negatives = [s for s, n in zip(scores, names, strict=True) if n not in KIND_OF and n not in UNDECIDED]
+        thresholds = thresholds_of(negatives)
+        whole, numbers = _with_lent(sounds, names, classes, seed)
+        noise = noise_model.fit_noise(
+            whole, numbers, len(classes), seed, progress, _shortened(noise_model.RECIPE, steps)
+        )
+        material = alarm_model.collect(sounds, names, alarm_model.synthetic_material(100, seed))
+        alarm = alarm_model.fit_alarm(material, seed, progress, _shortened(alarm_model.RECIPE, steps))
+    about: dict[str, object] = {
+        "name": "anc-hearing",
+        "recordings": dict(Counter(r.collection for r in recordings)),
+        "seed": seed,
+    }
+    shipped = write_model(model, noise, alarm, classes, temperature, thresholds, about)
+    report = {
+        "sha256": shipped.sha256,
+        "temperature": temperature,
+        "thresholds": thresholds.tolist(),
+        "noise": _label_report(classes, logits, recordings, folds),
+        "alarm": alarm_report(scores, names, folds),
+    }
+    (out / "train.json").write_text(json.dumps(report, indent=1))
+    plots.confusion(report["noise"], out / "model-confusion-noise.png")
+    plots.detection_errors(scores, names, out / "model-detection.png")
+    return report
+
+
+def classify(files: Sequence[Path], model: Path | None = None) -> Iterator[dict[str, Any]]:
+    """Name the noise of files of any length and rate, in bounded memory, a minute at a time.
+
+    Yields
+    ------
+    dict
+        ``file``, ``start_s``, and what `anc.noise.Hearing` holds; or ``file`` and ``error``.
+    """
+    classifier = Classifier.load(model)
+    for path in track(files, "classifying", console=Console(stderr=True), transient=True):
+        try:
+            with soundfile.SoundFile(path) as file:
+                for start in range(0, file.frames, 60 * file.samplerate):
+                    block = file.read(60 * file.samplerate, dtype="float32", always_2d=True).mean(axis=1)
+                    if start and len(block) < file.samplerate // 4:
+                        break  # the rest of a long file: too short to name
+                    hearing = classifier.classify(np.clip(block, -1, 1), file.samplerate)
+                    yield {"file": str(path), "start_s": start / file.samplerate, **vars(hearing)}
+        except (soundfile.SoundFileError, OSError, ValueError) as error:
+            yield {"file": str(path), "error": str(error)}
+
+
+def _shortened(recipe: noise_model.Recipe, steps: int | None) -> noise_model.Recipe:
+    return replace(recipe, steps=steps) if steps else recipe
+
+
+def _evaluate_classes(
+    recordings: list[Recording],
+    sounds: list[Sound],
+    folds: NDArray[np.int64],
+    seed: int,
+    steps: int | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    classes = sorted({r.name for r in recordings})
+    truth = np.array([classes.index(r.name) for r in recordings])
+    recipe = _shortened(noise_model.RECIPE, steps)
+    logits = out_of_fold(
+        sounds,
+        folds,
+        lambda rows, fold: noise_model.fit_noise(
+            [sounds[i] for i in rows], truth[rows], len(classes), seed * 10 + fold, progress, recipe
+        ),
+        noise_model.noise_logits,
+    )
+    return noise_report(
+        [softmax(one) for one in logits], truth, classes, folds, [r.source for r in recordings]
+    )
+
+
+def _with_lent(
+    sounds: Sequence[Sound], names: Sequence[str], classes: list[str], seed: int
+) -> tuple[list[Sound], NDArray[np.int64]]:
+    lent = [(sound, name) for sound, name, _, _ in alarm_model.synthetic_material(20, seed) if name in LENT]
+    everything = [*zip(sounds, names, strict=True), *lent]
+    return [sound for sound, _ in everything], np.array([classes.index(name) for _, name in everything])
+
+
+def _noise_out_of_fold(
+    recordings: list[Recording],
+    sounds: list[Sound],
+    folds: NDArray[np.int64],
+    seed: int,
+    steps: int | None,
+    progress: Progress,
+) -> tuple[list[str], Outputs]:
+    names = [r.name for r in recordings]
+    classes = sorted({*names, *LENT})
+    recipe = _shortened(noise_model.RECIPE, steps)
+
+    def fit(rows: NDArray[np.int64], fold: int) -> noise_model.Arrays:
+        some, numbers = _with_lent([sounds[i] for i in rows], [names[i] for i in rows], classes, seed)
+        return noise_model.fit_noise(some, numbers, len(classes), seed * 10 + fold, progress, recipe)
+
+    return classes, out_of_fold(sounds, folds, fit, noise_model.noise_logits)
+
+
+def _alarm_out_of_fold(
+    recordings: list[Recording],
+    sounds: list[Sound],
+    folds: NDArray[np.int64],
+    seed: int,
+    steps: int | None,
+    progress: Progress,
+) -> Outputs:
+    names = [r.name for r in recordings]
+    synthetic = alarm_model.synthetic_material(100, seed)
+    recipe = _shortened(alarm_model.RECIPE, steps)
+
+    def fit(rows: NDArray[np.int64], fold: int) -> alarm_model.Arrays:
+        material = alarm_model.collect([sounds[i] for i in rows], [names[i] for i in rows], synthetic)
+        return alarm_model.fit_alarm(material, seed * 10 + fold, progress, recipe)
+
+    return out_of_fold(sounds, folds, fit, alarm_model.alarm_scores)
+
+
+def _label_of_windows(logits: Outputs, names: Sequence[str]) -> NDArray[np.int64]:
+    labels = [LABELS.index(label_of(name)) for name in names]
+    return np.repeat(labels, [len(one) for one in logits])
+
+
+def _label_report(
+    classes: list[str], logits: Outputs, recordings: list[Recording], folds: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Report on the noise types; the temperature for each fold is chosen on the other folds."""
+    groups = groups_of(classes)
+    names = [r.name for r in recordings]
+    truth = np.array([LABELS.index(label_of(name)) for name in names])
+    probabilities: Outputs = [np.empty(0)] * len(logits)
+    for fold in np.unique(folds):
+        others = [i for i in range(len(folds)) if folds[i] != fold]
+        rest = [logits[i] for i in others]
+        t = temperature_of(np.concatenate(rest), _label_of_windows(rest, [names[i] for i in others]), groups)
+        for i in np.flatnonzero(folds == fold):
+            probabilities[i] = softmax(logits[i] / t) @ groups
+    return noise_report(probabilities, truth, list(LABELS), folds, [r.source for r in recordings])

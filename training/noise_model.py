@@ -1,0 +1,69 @@
+"""The network that names noise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from anc.noise.features import network_input
+from anc.noise.hand import hand_features
+from anc.noise.network import ConvNet
+from training.augmentation import disturb, mix
+from training.fit import Arrays, Batch, Draw, Recipe, fit
+from training.pictures import Sound, Windows
+
+RECIPE = Recipe(channels=(24, 48, 64, 96, 128), steps=1000, exclusive=True, hand=True)
+BATCH = 32
+SMOOTHING = 0.1
+
+
+def draw_from(sounds: Sequence[Sound], classes: NDArray[np.int64], count: int) -> Draw:
+    """Batches in which every class is as likely as any other to the power of a half, half of them mixtures.
+
+    A mixture of two sounds is labelled with the share of each (Tokozume et al., Learning from Between-class
+    Examples, 2018): it spreads the classes apart.
+
+    Parameters
+    ----------
+    sounds : sequence of Sound
+    classes : (len(sounds),) int
+    count : int
+        Number of classes.
+    """
+    sizes = np.bincount(classes, minlength=count)
+    chance = sizes[classes] ** -0.5
+    chance /= chance.sum()
+
+    def draw(rng: Generator) -> Batch:
+        first, second = rng.choice(len(sounds), (2, BATCH), p=chance)
+        a = np.stack([sounds[i].window(rng) for i in first]).astype(np.float32)
+        b = np.stack([sounds[i].window(rng) for i in second]).astype(np.float32)
+        share = np.where(rng.uniform(size=BATCH) < 0.5, rng.uniform(0.02, 0.98, BATCH), 1.0)
+        ratio_db = np.where(share < 1, 20 * np.log10(share / (1.0001 - share)), 99.0)
+        x = network_input(disturb(mix(a, b, ratio_db), rng))
+        truth = np.eye(count)
+        targets = share[:, None] * truth[classes[first]] + (1 - share[:, None]) * truth[classes[second]]
+        return x, (targets * (1 - SMOOTHING) + SMOOTHING / count).astype(np.float32)
+
+    return draw
+
+
+def fit_noise(
+    sounds: Sequence[Sound],
+    classes: NDArray[np.int64],
+    count: int,
+    seed: int,
+    progress: Progress,
+    recipe: Recipe = RECIPE,
+) -> Arrays:
+    """Fit network and hand model on `sounds`, whose `classes` are 0 to `count` - 1."""
+    return fit(recipe, draw_from(sounds, classes, count), "noise", seed, progress)
+
+
+def noise_logits(arrays: Arrays, views: Windows) -> NDArray[np.float32]:
+    """Mean of the logits of both models, (n, classes): the geometric mean of their probabilities."""
+    x = network_input(views)
+    hand = hand_features(x) @ arrays["hand.weight"] + arrays["hand.bias"]
+    return (ConvNet(arrays, "noise")(x) + hand) / 2

@@ -1,0 +1,46 @@
+"""Put fitted networks, their calibration and their description into the one file that ships."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc.noise import model_file
+from anc.noise.classifier import LABELS, OPERATING_POINT
+from training.calibration import shift_for
+from training.fit import Arrays
+from training.taxonomy import label_of
+
+
+def groups_of(classes: list[str]) -> NDArray[np.float64]:
+    """Which class belongs to which of `LABELS`, (classes, labels) of 0 and 1."""
+    return np.array([[label == label_of(name) for label in LABELS] for name in classes], float)
+
+
+def write_model(
+    path: Path,
+    noise: Arrays,
+    alarm: Arrays,
+    classes: list[str],
+    temperature: float,
+    thresholds: NDArray[np.float64],
+    about: dict[str, object],
+) -> model_file.ModelFile:
+    """Write the model in half precision.
+
+    Parameters
+    ----------
+    thresholds : (3,) float
+        Raw score from which on each kind counts; it moves to 0.85, where every kind then fires.
+    about : dict
+        What else to say about the model: how and on what it was trained.
+    """
+    bias = alarm["alarm.dense.bias"] + shift_for(thresholds, OPERATING_POINT)
+    arrays = {**noise, **alarm, "alarm.dense.bias": bias}
+    described = {
+        **about,
+        "classes": classes,
+        "labels": {name: label_of(name) for name in classes},
+        "temperature": temperature,
+    }
+    return model_file.save(path, {key: value.astype(np.float16) for key, value in arrays.items()}, described)
