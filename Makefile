@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
+CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: help run test lint lock clean
+.PHONY: help run test lint synth deploy deploy-emulated lock clean
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -22,6 +23,17 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked, in cdk.out
+	rm -rf cdk.out
+	$(CDK) synth --quiet
+	$(BIN)/cfn-lint -- cdk.out/*.template.json
+
+deploy: .venv/dev.stamp build/cli.stamp  ## the stacks to the AWS account of this shell
+	$(CDK) deploy --all
+
+deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator on this machine, and sound through them
+	$(BIN)/python -m infra.emulated
+
 lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
 	$(COMPILE) --extra local --extra infra --extra dev -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
@@ -35,6 +47,12 @@ lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	$(INSTALL) -r requirements/$*.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The CDK command line; it and npm run on the Node that is a Python package.
+build/cli.stamp: infra/package.json | .venv/dev.stamp
+	mkdir -p build/cli && cp infra/package.json build/cli/
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix build/cli --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
 clean:  ## forget the environment and everything built

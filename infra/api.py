@@ -15,13 +15,9 @@ from infra.rest import Rest
 from infra.websocket import WebSocket
 
 ONE_CORE_MB = 1769
-CERTIFICATE_RIGHTS = (
-    "iot:UpdateCertificate",
-    "iot:AttachThingPrincipal",
-    "iot:DetachThingPrincipal",
-    "iot:AttachPolicy",
-    "iot:DetachPolicy",
-)
+ATTACHING = ("iot:AttachThingPrincipal", "iot:DetachThingPrincipal")
+THING_RIGHTS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals", *ATTACHING)
+CERTIFICATE_RIGHTS = ("iot:UpdateCertificate", "iot:AttachPolicy", "iot:DetachPolicy", *ATTACHING)
 
 
 class Api(cdk.Stack):
@@ -85,6 +81,7 @@ class Api(cdk.Stack):
         function.may_use(self._data, "connections", READ, WRITE)
         function.may_use(self._data, "watches", LIST, WRITE)
         function.may_use(self._data, "devices", READ)
+        function.may_raise_the_alarm(self._data)
         return function
 
     def _rest_api(self, identity: Identity) -> PlatformFunction:
@@ -100,12 +97,10 @@ class Api(cdk.Stack):
             return self.format_arn(service="iot", resource=kind, resource_name=name)
 
         nameless = "A headset's name is not known before it is registered."
-        function.may(
-            ["iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals"], arn("thing", "*"), nameless
-        )
+        function.may(THING_RIGHTS, arn("thing", "*"), nameless)
         function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], arn("thing", f"*/{SHADOW}"), nameless)
         function.may(["iot:DeleteConnection"], arn("client", "*"), nameless)
-        function.may([*CERTIFICATE_RIGHTS], arn("cert", "*"), "A certificate's name is its fingerprint.")
+        function.may(CERTIFICATE_RIGHTS, arn("cert", "*"), "A certificate's name is its fingerprint.")
         function.may(
             ["iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"], "*", "These have no resource to name."
         )

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -13,7 +14,7 @@ from functions.routes import QUEUES, QueueRoute
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
-Table = Literal["streams", "connections", "watches", "devices", "controls"]
+Table = Literal["streams", "connections", "watches", "devices", "controls", "emergencies"]
 
 RECORDINGS_KEPT = cdk.Duration.days(30)
 # Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer.
@@ -28,6 +29,8 @@ class Data(cdk.Stack):
     tables : dict of str to TableV2
     objects : Bucket
     queues, dead_letters : dict of str to Queue
+    alerts : Topic
+        Who subscribes is told of emergencies.
     key : Key
     """
 
@@ -50,6 +53,8 @@ class Data(cdk.Stack):
         self.dead_letters: dict[str, sqs.Queue] = {}
         for route in QUEUES:
             self._queue(route)
+        self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
+        cdk.CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
     def _table(self, name: str, environment: Environment) -> dynamodb.TableV2:
         text = dynamodb.AttributeType.STRING
@@ -107,6 +112,7 @@ class Data(cdk.Stack):
     def _queue(self, route: QueueRoute) -> None:
         dead = self._encrypted_queue(f"{route.name}_dead")
         self.dead_letters[route.name] = dead
+        cdk.CfnOutput(self, f"{route.name}DeadLetters", value=dead.queue_url)
         self.queues[route.name] = self._encrypted_queue(
             route.name,
             visibility_timeout=cdk.Duration.seconds(route.visibility_s),

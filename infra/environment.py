@@ -35,7 +35,7 @@ class Environment(NamedTuple):
         if layer not in ("lambda", "host"):
             raise ValueError(f"layer: {layer}, known are lambda and host")
         account = os.environ.get("CDK_DEFAULT_ACCOUNT") or NO_ACCOUNT
-        region = app.node.try_get_context("region") or os.environ.get("CDK_DEFAULT_REGION") or "eu-central-1"
+        region = app.node.try_get_context("region") or "eu-central-1"  # a choice, not the shell's default
         return cls(name, account, region, layer)
 
     @property

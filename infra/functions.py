@@ -100,6 +100,12 @@ class PlatformFunction(lambda_.Function):
         self._may_use_key(data)
         self.add_environment(f"{queue.upper()}_QUEUE_URL", kept.queue_url)
 
+    def may_raise_the_alarm(self, data: Data) -> None:
+        """Let the function write emergencies down and tell those who want to know."""
+        self.may_use(data, "emergencies", WRITE)
+        self.may(["sns:Publish"], data.alerts.topic_arn)
+        self.add_environment("ALERTS_TOPIC", data.alerts.topic_arn)
+
     def may(self, actions: Sequence[str], resource: str, why_any: str = "") -> None:
         """Let the function do these things to a resource; `why_any` is the reason if that has a wildcard."""
         self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[resource]))
@@ -111,7 +117,7 @@ class PlatformFunction(lambda_.Function):
         if self._has_key:
             return
         self._has_key = True
-        services = [f"{service}.{data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "s3")]
+        services = [f"{service}.{data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "sns", "s3")]
         self.add_to_role_policy(
             iam.PolicyStatement(
                 actions=[*USE_OF_KEY],

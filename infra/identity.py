@@ -54,7 +54,7 @@ class Identity(cdk.Stack):
             cognito.CfnUserPoolGroup(self, role, user_pool_id=people.user_pool_id, group_name=role)
         client = people.add_client(
             "client",
-            auth_flows=cognito.AuthFlow(user_srp=True),
+            auth_flows=cognito.AuthFlow(user_srp=True, admin_user_password=True),
             id_token_validity=cdk.Duration.hours(1),
             prevent_user_existence_errors=True,
             disable_o_auth=True,

@@ -34,6 +34,7 @@ class Iot(cdk.Stack):
         processor.may_use(data, "devices", READ)
         processor.may_use(data, "controls", READ, WRITE)
         processor.may_send(data, "updates")
+        processor.may_raise_the_alarm(data)
         sender.may_use(data, "controls", READ)
         sender.may_use(data, "watches", LIST, DELETE)
         api.socket.may_post(sender)

@@ -73,7 +73,7 @@ def _requirements(target: str) -> Path:
     if kept.exists():
         return kept
     part = KEPT / f"{target}-{lock}.{os.getpid()}"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
     command += ["--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--target", str(part), "--requirement", str(REQUIREMENTS)]
     if target == "lambda":

@@ -68,9 +68,7 @@ class Rest(Construct):
             results_cache_ttl=TOKEN_CACHED,
         )
         integrations = {
-            name: apigateway.LambdaIntegration(
-                functions[name], scope_permission_to_method=False, allow_test_invoke=False
-            )
+            name: apigateway.LambdaIntegration(functions[name], scope_permission_to_method=False)
             for name in {route.function for route in REST}
         }
         for route in REST:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-# Three tries of at most 3 s each end before the shortest function's timeout does.
-CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+# Three tries, each of at most 2 s, and the waits between them, of at most 1 and 2 s, end before the shortest
+# function's timeout does.
+CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3})
+# Making a key pair takes AWS a second or more, and a second try would make another.
+IDENTITIES = CONFIG.merge(Config(read_timeout=5))
 # A recording is larger than anything else that travels, and is never on the live path.
 FILES = CONFIG.merge(Config(read_timeout=20))
 
@@ -43,6 +46,12 @@ def sns() -> Any:
 
 
 @cache
+def cognito() -> Any:
+    """Return the client of Cognito's user pools."""
+    return _session().client("cognito-idp", config=CONFIG)
+
+
+@cache
 def s3() -> "S3Client":
     """Return the client of S3."""
     return _session().client("s3", config=FILES)
@@ -51,7 +60,7 @@ def s3() -> "S3Client":
 @cache
 def iot() -> Any:
     """Return the client of IoT's control plane."""
-    return _session().client("iot", config=CONFIG)
+    return _session().client("iot", config=IDENTITIES)
 
 
 @cache

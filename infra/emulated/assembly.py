@@ -1,0 +1,91 @@
+"""A synthesized assembly made fit for an emulator: without what it lacks, and with its addresses."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+# The emulator answers a frame with its integration's body anyway.
+LACKING = frozenset({"AWS::ApiGatewayV2::RouteResponse"})
+
+
+def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
+    """Copy an assembly, and change the templates of the copy.
+
+    Parameters
+    ----------
+    assembly, fitted : Path
+        The assembly and where its copy goes; what is there is replaced.
+    host : str
+        Of the emulator, `127.0.0.1:{port}`.
+
+    Returns
+    -------
+    list of str
+        What was changed, a sentence each.
+    """
+    shutil.rmtree(fitted, ignore_errors=True)
+    shutil.copytree(assembly, fitted)
+    dropped: Counter[str] = Counter()
+    widened = 0
+    for path in sorted(fitted.glob("*.template.json")):
+        template = json.loads(path.read_text())
+        dropped += drop(template, LACKING)
+        readdress(template, host)
+        widened += widen(template)
+        path.write_text(json.dumps(template, indent=1))
+    return [
+        *(f"Left out, since the emulator lacks it: {n} x {kind}" for kind, n in sorted(dropped.items())),
+        f"Checked by action alone, since the emulator cannot tell the resource: {widened} statements on IoT",
+    ]
+
+
+def drop(template: dict[str, Any], types: Iterable[str]) -> Counter[str]:
+    """Remove every resource of these types, and the dependencies upon them; returns how many of which."""
+    resources = template["Resources"]
+    gone = {name: resource["Type"] for name, resource in resources.items() if resource["Type"] in types}
+    for name in gone:
+        del resources[name]
+    for resource in resources.values():
+        depends = resource.get("DependsOn", [])
+        if isinstance(depends, list):
+            resource["DependsOn"] = [name for name in depends if name not in gone]
+    return Counter(gone.values())
+
+
+def readdress(template: Mapping[str, Any], host: str) -> None:
+    """Point the functions at the emulator where they were told an address of AWS."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            variables = resource["Properties"]["Environment"]["Variables"]
+            for name, prefix in (("SOCKETS_ENDPOINT", "/_aws/execute-api/"), ("TOKEN_JWKS_URL", "/")):
+                if name in variables:
+                    variables[name] = _moved(variables[name], f"https://{host}{prefix}")
+
+
+def widen(template: Mapping[str, Any]) -> int:
+    """Let rights on IoT hold for any resource: the emulator reads most of these from the path, wrongly."""
+    statements = [
+        statement
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Policy"
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+        if any(action.startswith("iot:") for action in _listed(statement["Action"]))
+    ]
+    for statement in statements:
+        statement["Resource"] = "*"
+    return len(statements)
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
+
+
+def _moved(url: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return `https://{host}{reference}...{path}` as `{prefix}{reference}{path}`."""
+    _, parts = url["Fn::Join"]
+    reference = next(part for part in parts if isinstance(part, dict))
+    path = parts[-1]
+    return {"Fn::Join": ["", [prefix, reference, path]]}

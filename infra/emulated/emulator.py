@@ -1,0 +1,145 @@
+"""An emulator of AWS (ministack) on 127.0.0.1: over TLS and with IAM enforced, so that policies decide."""
+
+import contextlib
+import datetime
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+ACCOUNT, REGION = "000000000000", "eu-central-1"
+HOST = "127.0.0.1"
+T = TypeVar("T")
+
+
+class Emulator(NamedTuple):
+    """A running emulator.
+
+    Attributes
+    ----------
+    host : str
+        `127.0.0.1:{port}`.
+    certificate : Path
+        The one that it shows, which is to be trusted.
+    environment : dict
+        What an AWS client needs in its environment to reach it, and nothing of this shell's account.
+    """
+
+    host: str
+    certificate: Path
+    environment: dict[str, str]
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Emulator]:
+    """Run an emulator as long as the block does; its state and log lie in the folder."""
+    port = _free_port()
+    certificate, key = _certificate(folder)
+    emulator = Emulator(f"{HOST}:{port}", certificate, _environment(folder, port, certificate))
+    own = {name: value for name, value in emulator.environment.items() if not name.startswith("AWS_")}
+    settings = {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "AUTH": "true",
+        "USE_SSL": "true",
+        "MINISTACK_SSL_CERT": str(certificate),
+        "MINISTACK_SSL_KEY": str(key),
+        "AWS_CA_BUNDLE": str(certificate),  # the functions inherit it
+        "IOT_MTLS_ENABLED": "false",  # its MQTT listener would be on every interface
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+    }
+    command = [sys.executable, "-m", "ministack"]
+    with (folder / "emulator.log").open("wb") as log:
+        process = subprocess.Popen(command, env=own | settings, stdout=log, stderr=log, cwd=folder)  # noqa: S603
+        try:
+            wait_for(lambda: process.poll() is not None or _answers(port), 30, "the emulator to answer")
+            if process.poll() is not None:
+                raise OSError(f"the emulator ended with {process.returncode}")
+            yield emulator
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def wait_for(condition: Callable[[], T | None], seconds: float, what: str) -> T:
+    """Return the first true answer. Raises TimeoutError."""
+    until = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {seconds:g} s for {what}")
+        time.sleep(0.05)
+    return answer
+
+
+def _environment(folder: Path, port: int, certificate: Path) -> dict[str, str]:
+    tools = str(Path(sys.executable).parent)  # Node is here
+    return {
+        "PATH": os.pathsep.join([tools, os.environ.get("PATH", os.defpath)]),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "AWS_ENDPOINT_URL": f"https://{HOST}:{port}",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CA_BUNDLE": str(certificate),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NODE_EXTRA_CA_CERTS": str(certificate),
+        "SSL_CERT_FILE": str(certificate),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = folder / "emulator.pem", folder / "emulator.key"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.touch(mode=0o600)
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return pem, private
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+        return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,93 @@
+"""The synthesized stacks, as CloudFormation will get them."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from infra.stacks import FLAGS, provision  # before CDK: tells it where Node is
+
+Template = dict[str, Any]
+
+
+@cache
+def synthesize(env: str = "dev") -> dict[str, Template]:
+    """Return the templates of a deployment by the last word of their names; assets are not built."""
+    app = cdk.App(context=FLAGS | {"env": env, "aws:cdk:bundling-stacks": []})
+    names = [stack.stack_name for stack in provision(app)]
+    assembly = app.synth()
+    return {name.rpartition("-")[2]: assembly.get_stack_by_name(name).template for name in names}
+
+
+class Stacks:
+    """Questions to the templates."""
+
+    def __init__(self, templates: dict[str, Template]) -> None:
+        self.templates = templates
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the properties of every resource of a type, by logical id."""
+        return {
+            name: resource.get("Properties", {})
+            for template in self.templates.values()
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == kind
+        }
+
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """Return the properties of every function, by its own name."""
+        return {
+            properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: properties
+            for properties in self.of_type("AWS::Lambda::Function").values()
+        }
+
+    def function_of(self, reference: Any) -> str:
+        """Return the name of the one function that a value refers to."""
+        named = {
+            properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+            for logical, properties in self.of_type("AWS::Lambda::Function").items()
+            if logical in self.text(reference)
+        }
+        assert len(named) == 1, f"{reference} refers to {named or 'no function'}"
+        return named.pop()
+
+    def text(self, value: Any) -> str:
+        """Return a value as text: references are their logical ids, imports those of what they import."""
+        match value:
+            case str():
+                return value
+            case {"Ref": name}:
+                return str(name)
+            case {"Fn::GetAtt": [name, _]}:
+                return str(name)
+            case {"Fn::ImportValue": name}:
+                stack, _, export = name.partition(":")
+                outputs = self.templates[stack.rpartition("-")[2]]["Outputs"]
+                return self.text(
+                    next(
+                        out["Value"] for out in outputs.values() if out.get("Export", {}).get("Name") == name
+                    )
+                )
+            case {"Fn::Join": [separator, parts]}:
+                return str(separator).join(self.text(part) for part in parts)
+        raise AssertionError(f"cannot read {value}")
+
+
+@pytest.fixture(scope="session")
+def stacks() -> Stacks:
+    """Give the stacks of a dev deployment."""
+    return Stacks(synthesize("dev"))
+
+
+@pytest.fixture(scope="session")
+def prod() -> Stacks:
+    """Give the stacks of a prod deployment."""
+    return Stacks(synthesize("prod"))
+
+
+@pytest.fixture(scope="session")
+def synthesized_anew() -> Callable[[], dict[str, Template]]:
+    """Give a function that synthesizes once more, from nothing."""
+    return synthesize.__wrapped__

@@ -1,0 +1,48 @@
+"""What is changed in the stacks before an emulator gets them is what it needs, and nothing else."""
+
+import json
+
+from infra.emulated.assembly import fit_for_emulator
+
+
+def test_the_copy_lacks_what_the_emulator_lacks_and_the_assembly_stays_as_it_was(tmp_path, stacks):
+    assembly, fitted = tmp_path / "assembly", tmp_path / "fitted"
+    assembly.mkdir()
+    for name, template in stacks.templates.items():
+        (assembly / f"{name}.template.json").write_text(json.dumps(template))
+
+    changes = fit_for_emulator(assembly, fitted, "127.0.0.1:4566")
+
+    before, after = (
+        {name: json.loads((folder / f"{name}.template.json").read_text()) for name in stacks.templates}
+        for folder in (assembly, fitted)
+    )
+    assert before == stacks.templates
+    assert any("AWS::ApiGatewayV2::RouteResponse" in change for change in changes)
+    for name, template in before.items():
+        gone = set(template["Resources"]) - set(after[name]["Resources"])
+        assert {template["Resources"][logical]["Type"] for logical in gone} <= {
+            "AWS::ApiGatewayV2::RouteResponse"
+        }
+        assert not any(logical in json.dumps(after[name]) for logical in gone)
+
+
+def test_functions_find_the_emulator_where_they_would_find_aws(tmp_path, stacks):
+    assembly, fitted = tmp_path / "assembly", tmp_path / "fitted"
+    assembly.mkdir()
+    for name, template in stacks.templates.items():
+        (assembly / f"{name}.template.json").write_text(json.dumps(template))
+
+    fit_for_emulator(assembly, fitted, "127.0.0.1:4566")
+
+    told = {}
+    for path in fitted.glob("*.json"):
+        for resource in json.loads(path.read_text())["Resources"].values():
+            if resource["Type"] == "AWS::Lambda::Function":
+                told |= resource["Properties"]["Environment"]["Variables"]
+    endpoint, jwks = stacks.text(told["SOCKETS_ENDPOINT"]), stacks.text(told["TOKEN_JWKS_URL"])
+    assert endpoint.startswith("https://127.0.0.1:4566/_aws/execute-api/")
+    assert endpoint.endswith("/dev")
+    assert jwks.startswith("https://127.0.0.1:4566/")
+    assert jwks.endswith("/.well-known/jwks.json")
+    assert "cognito-idp" in stacks.text(told["TOKEN_ISSUER"])

@@ -1,0 +1,220 @@
+"""What a careful AWS engineer would look for in the templates."""
+
+import json
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from anc.aws.clients import CONFIG, IDENTITIES
+from infra.stacks import FLAGS, provision
+
+KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
+
+
+def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason():
+    app = App(context=FLAGS | {"aws:cdk:bundling-stacks": []})
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    provision(app)
+
+    app.synth()  # raises on a finding
+
+
+def test_synthesis_is_deterministic(stacks, synthesized_anew):
+    assert json.dumps(synthesized_anew()) == json.dumps(stacks.templates)
+
+
+def test_no_fifo_queue_stands_behind_an_iot_rule(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for rule in stacks.of_type("AWS::IoT::TopicRule").values():
+        payload = rule["TopicRulePayload"]
+        for action in (*payload["Actions"], payload["ErrorAction"]):
+            queue = queues[stacks.text(action["Sqs"]["QueueUrl"])]
+            assert not queue.get("FifoQueue")
+
+
+def test_every_rule_says_where_a_message_goes_that_it_cannot_deliver(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for rule in stacks.of_type("AWS::IoT::TopicRule").values():
+        payload = rule["TopicRulePayload"]
+        target = stacks.text(payload["Actions"][0]["Sqs"]["QueueUrl"])
+        lost = stacks.text(payload["ErrorAction"]["Sqs"]["QueueUrl"])
+        assert lost == stacks.text(queues[target]["RedrivePolicy"]["deadLetterTargetArn"])
+
+
+def test_every_queue_is_encrypted_with_our_key_and_has_a_dead_letter_queue(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    dead = {
+        stacks.text(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
+    }
+
+    assert dead
+    assert {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == dead
+    assert all(stacks.text(queue["KmsMasterKeyId"]).startswith("key") for queue in queues.values())
+
+
+def test_sound_in_a_queue_is_kept_for_days_and_no_longer(stacks):
+    days = [queue["MessageRetentionPeriod"] / 86_400 for queue in stacks.of_type("AWS::SQS::Queue").values()]
+
+    assert max(days) <= 4
+
+
+def test_tables_expire_recover_and_are_encrypted_with_our_key(stacks):
+    tables = stacks.of_type("AWS::DynamoDB::GlobalTable")
+
+    assert tables
+    for table in tables.values():
+        replica = table["Replicas"][0]
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "sweep", "Enabled": True}
+        assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert stacks.text(replica["SSESpecification"]["KMSMasterKeyId"]).startswith("key")
+
+
+def test_a_block_of_a_stream_is_not_written_twice_for_the_sake_of_lists(stacks):
+    for table in stacks.of_type("AWS::DynamoDB::GlobalTable").values():
+        (index,) = table["GlobalSecondaryIndexes"]
+        assert index["IndexName"] == "by_group"
+        assert [key["AttributeName"] for key in index["KeySchema"]] == ["group", "key"]
+        assert index["Projection"]["ProjectionType"] == "KEYS_ONLY"
+
+
+def test_buckets_are_private_encrypted_and_forget(stacks):
+    buckets = stacks.of_type("AWS::S3::Bucket")
+
+    assert buckets
+    for bucket in buckets.values():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert bucket["BucketEncryption"]
+        assert all(rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"])
+
+
+def test_what_holds_data_takes_no_request_without_tls(stacks):
+    policies = [
+        *stacks.of_type("AWS::S3::BucketPolicy").values(),
+        *stacks.of_type("AWS::SQS::QueuePolicy").values(),
+        *stacks.of_type("AWS::SNS::TopicPolicy").values(),
+    ]
+    holders = sum(
+        len(stacks.of_type(kind)) for kind in ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic")
+    )
+
+    assert len(policies) == holders
+    for policy in policies:
+        assert any(
+            statement["Effect"] == "Deny"
+            and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+            for statement in policy["PolicyDocument"]["Statement"]
+        )
+
+
+def test_every_log_ends_some_day(stacks):
+    logs = stacks.of_type("AWS::Logs::LogGroup")
+
+    assert all(log["RetentionInDays"] <= 365 for log in logs.values())
+    for function in stacks.functions().values():
+        assert stacks.text(function["LoggingConfig"]["LogGroup"]) in logs
+
+
+def test_access_logs_name_routes_and_never_paths_queries_or_tokens(stacks):
+    formats = [
+        stage["AccessLogSetting"]["Format"] for stage in stacks.of_type("AWS::ApiGateway::Stage").values()
+    ] + [
+        stage["AccessLogSettings"]["Format"] for stage in stacks.of_type("AWS::ApiGatewayV2::Stage").values()
+    ]
+
+    assert len(formats) == 2
+    for format in formats:
+        fields = set(json.loads(format).values())
+        assert not fields & {"$context.path", "$context.connectionId", "$context.identity.sourceIp"}
+        assert not any("authorizer" in field or "querystring" in field for field in fields)
+
+
+def test_payloads_never_reach_a_log(stacks):
+    for stage in stacks.of_type("AWS::ApiGateway::Stage").values():
+        assert all(not setting["DataTraceEnabled"] for setting in stage["MethodSettings"])
+    for stage in stacks.of_type("AWS::ApiGatewayV2::Stage").values():
+        assert not stage["DefaultRouteSettings"].get("DataTraceEnabled")
+
+
+def test_both_apis_are_throttled(stacks):
+    (rest,) = stacks.of_type("AWS::ApiGateway::Stage").values()
+    (socket,) = stacks.of_type("AWS::ApiGatewayV2::Stage").values()
+
+    for settings in (rest["MethodSettings"][0], socket["DefaultRouteSettings"]):
+        assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
+
+
+def test_functions_run_on_arm_with_the_layer(stacks):
+    for function in stacks.functions().values():
+        assert function["Architectures"] == ["arm64"]
+        assert function["Runtime"] == "python3.13"
+        assert function["Handler"] == "handler.handler"
+        assert len(function["Layers"]) == 1
+
+
+def test_a_call_ends_before_its_function_and_a_function_before_its_caller(stacks):
+    longest_call = _longest(CONFIG)
+    consumers = {
+        stacks.function_of(source["FunctionName"]): stacks.text(source["EventSourceArn"])
+        for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values()
+    }
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for name, function in stacks.functions().items():
+        assert longest_call < function["Timeout"]
+        if name in consumers:
+            assert queues[consumers[name]]["VisibilityTimeout"] >= 6 * function["Timeout"]
+        else:
+            assert function["Timeout"] < 29
+    assert _longest(IDENTITIES) < stacks.functions()["rest_api"]["Timeout"]
+
+
+def _longest(config):
+    """Return the seconds until a call has failed for good: tries, and waits of up to 1, 2, ... s between."""
+    tries = config.retries["total_max_attempts"]
+    return tries * (config.connect_timeout + config.read_timeout) + sum(2**i for i in range(tries - 1))
+
+
+def test_a_headset_may_use_its_own_topics_and_shadow_alone(stacks):
+    (policy,) = stacks.of_type("AWS::IoT::Policy").values()
+    for statement in policy["PolicyDocument"]["Statement"]:
+        resources = (
+            statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        )
+        for resource in map(stacks.text, resources):
+            kind, _, name = resource.rpartition(":")[2].partition("/")
+            assert "${iot:Connection.Thing.ThingName}" in name
+            assert "*" not in name.removesuffix("/*")
+            assert (statement["Action"], kind) in {
+                ("iot:Connect", "client"),
+                ("iot:Publish", "topic"),
+                ("iot:Subscribe", "topicfilter"),
+                ("iot:Receive", "topic"),
+            }
+        if statement["Action"] == "iot:Connect":
+            assert statement["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
+
+
+def test_nobody_signs_up_by_himself_and_every_role_is_a_group(stacks):
+    from anc.services.identity import Role
+
+    (people,) = stacks.of_type("AWS::Cognito::UserPool").values()
+    groups = {group["GroupName"] for group in stacks.of_type("AWS::Cognito::UserPoolGroup").values()}
+
+    assert people["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
+    assert groups == set(Role.__args__)
+
+
+def test_prod_keeps_what_people_entrusted_to_it(prod):
+    kept = [
+        (name, resource)
+        for template in prod.templates.values()
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in KEPT
+    ]
+
+    assert {resource["Type"] for _, resource in kept} == set(KEPT)
+    for name, resource in kept:
+        assert resource["DeletionPolicy"] == "Retain", name
+    for table in prod.of_type("AWS::DynamoDB::GlobalTable").values():
+        assert table["Replicas"][0]["DeletionProtectionEnabled"]

@@ -1,0 +1,171 @@
+"""Each function may do what it does, and nothing else."""
+
+from collections import defaultdict
+
+import pytest
+
+from anc.aws import world
+from functions.routes import FUNCTIONS
+
+KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
+CONSUME = {f"sqs:{verb}" for verb in ("ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl")}
+CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+
+# Function: what it may do, to what. A table is named by its own name, its index by `name/by_group`.
+RIGHTS = {
+    "authorizer": {},
+    "classifier": {},
+    "ws_connect": {"connections": {"dynamodb:PutItem"}},
+    "ws_disconnect": {
+        "connections": {"dynamodb:GetItem", "dynamodb:DeleteItem"},
+        "watches": {"dynamodb:DeleteItem"},
+    },
+    "audio_receiver": {
+        "streams": {f"dynamodb:{verb}Item" for verb in ("Get", "BatchGet", "Put", "Delete")},
+        "streams/by_group": {"dynamodb:Query"},
+        "connections": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "watches": {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "watches/by_group": {"dynamodb:Query"},
+        "devices": {"dynamodb:GetItem"},
+        "emergencies": {"dynamodb:PutItem"},
+        "alerts": {"sns:Publish"},
+    },
+    "rest_api": {
+        "streams": {f"dynamodb:{verb}Item" for verb in ("Get", "BatchGet", "Put", "Delete")},
+        "streams/by_group": {"dynamodb:Query"},
+        "devices": {f"dynamodb:{verb}Item" for verb in ("Get", "BatchGet", "Put", "Delete")},
+        "devices/by_group": {"dynamodb:Query"},
+        "controls": {"dynamodb:DeleteItem"},
+        "any thing": {
+            f"iot:{verb}"
+            for verb in (
+                "CreateThing",
+                "DeleteThing",
+                "ListThingPrincipals",
+                "AttachThingPrincipal",
+                "DetachThingPrincipal",
+            )
+        },
+        "any certificate": {
+            f"iot:{verb}"
+            for verb in (
+                "UpdateCertificate",
+                "AttachPolicy",
+                "DetachPolicy",
+                "AttachThingPrincipal",
+                "DetachThingPrincipal",
+            )
+        },
+        "any client": {"iot:DeleteConnection"},
+        "any shadow `anc`": {"iot:GetThingShadow", "iot:DeleteThingShadow"},
+        "anything": {"iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"},
+    },
+    "anc_processor": {
+        "snapshots": CONSUME,
+        "devices": {"dynamodb:GetItem"},
+        "controls": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "updates": {"sqs:SendMessage"},
+        "emergencies": {"dynamodb:PutItem"},
+        "alerts": {"sns:Publish"},
+    },
+    "audio_sender": {
+        "updates": CONSUME,
+        "controls": {"dynamodb:GetItem"},
+        "watches": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem"},
+        "watches/by_group": {"dynamodb:Query"},
+        "any socket": {"execute-api:ManageConnections"},
+        "any shadow `anc`": {"iot:UpdateThingShadow"},
+    },
+}
+WHERE = {
+    "thing/*": "any thing",
+    "thing/*/anc": "any shadow `anc`",
+    "cert/*": "any certificate",
+    "client/*": "any client",
+    "*": "anything",
+}
+NAMES = ("streams", "connections", "watches", "devices", "controls", "emergencies", "snapshots", "updates")
+
+
+def rights_of(stacks, function):
+    """Return what the function's role may do, to what; without its own log, checked apart."""
+    role = stacks.text(stacks.functions()[function]["Role"])
+    found = defaultdict(set)
+    for policy in stacks.of_type("AWS::IAM::Policy").values():
+        if role not in map(stacks.text, policy["Roles"]):
+            continue
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions, resources = statement["Action"], statement["Resource"]
+            for resource in resources if isinstance(resources, list) else [resources]:
+                found[named(stacks.text(resource))] |= {actions} if isinstance(actions, str) else {*actions}
+    return dict(found)
+
+
+def named(resource):
+    """Return a resource of the stacks in the words of RIGHTS."""
+    if "execute-api" in resource:
+        return "any socket" if resource.endswith("/POST/@connections/*") else resource
+    for pattern, word in WHERE.items():
+        if resource == pattern or (pattern != "*" and resource.endswith(f":{pattern}")):
+            return word
+    if "_log" in resource or resource.replace("_", "").split("log")[0] in {
+        f.replace("_", "") for f in FUNCTIONS
+    }:
+        return "own log"
+    for name in (*NAMES, "alerts", "key"):
+        if resource.startswith(name):
+            return f"{name}/by_group" if resource.endswith("/index/by_group") else name
+    return resource
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_what_it_does_and_nothing_else(stacks, function):
+    found = rights_of(stacks, function)
+
+    assert found.pop("own log") == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert found.pop("key", set()) <= KEY
+    assert found == RIGHTS[function]
+
+
+def test_every_function_has_a_role_of_its_own_and_no_managed_policy(stacks):
+    roles = [stacks.text(function["Role"]) for function in stacks.functions().values()]
+
+    assert len(set(roles)) == len(FUNCTIONS)
+    for role in roles:
+        assert "ManagedPolicyArns" not in stacks.of_type("AWS::IAM::Role")[role]
+
+
+def test_the_key_is_used_by_the_services_that_hold_the_data_in_a_functions_name(stacks):
+    uses = [
+        statement
+        for policy in stacks.of_type("AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "kms:Encrypt" in statement["Action"]
+    ]
+
+    assert uses
+    assert all("kms:ViaService" in statement["Condition"]["StringEquals"] for statement in uses)
+
+
+def test_every_name_that_a_function_is_told_is_one_that_its_world_asks_for(stacks, monkeypatch):
+    asked = set()
+
+    class Environment(dict):
+        def get(self, name, default=None):
+            asked.add(name)
+            return default
+
+    monkeypatch.setattr(world.os, "environ", Environment())
+    world.world.__wrapped__()
+
+    for name, function in stacks.functions().items():
+        told = {key for key in function["Environment"]["Variables"] if not key.startswith("POWERTOOLS_")}
+        assert told <= asked, f"{name} is told {told - asked}, which nobody reads"
+
+
+def test_a_function_is_told_the_name_of_every_table_that_it_may_use(stacks):
+    for name, function in stacks.functions().items():
+        tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(NAMES[:6])
+        told = function["Environment"]["Variables"]
+        for table in tables:
+            assert stacks.text(told[f"{table.upper()}_TABLE"]).startswith(table)
