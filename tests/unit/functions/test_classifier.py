@@ -1,0 +1,199 @@
+"""`POST /api/audio/classify`: sound files as people have them, and files that lie."""
+
+import base64
+import io
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anc.noise import KINDS, LABELS
+from functions.classifier.handler import handler
+from local.context import LocalContext
+from local.events import rest_event
+from tests.models import untaught_model
+from tests.worlds import Clock, TestWorld, make_world
+
+Classify = Callable[[bytes], tuple[int, Any, str]]
+RATE = 16_000
+
+
+def noise(seconds: float = 1.0, channels: int = 1, rate: int = RATE) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal((int(seconds * rate), channels))
+
+
+def file(samples: np.ndarray, kind: str = "WAV", rate: int = RATE, subtype: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def wav(samples: bytes, channels: int = 1, rate: int = RATE, data_size: int | None = None) -> bytes:
+    """Write a WAV file of 16 bit whose header says whatever it is told to say."""
+    size = len(samples) if data_size is None else data_size
+    frame = (2 * channels) & 0xFFFF
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * frame & 0xFFFFFFFF, frame, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", (36 + size) & 0xFFFFFFFF, b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", size)
+        + samples
+    )
+
+
+@pytest.fixture
+def platform(
+    tmp_path: Path, clock: Clock, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> TestWorld:
+    monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
+    model = untaught_model(tmp_path / "machine.npz", alarm=False, label="machine")
+    return make_world(tmp_path, clock, ml_model_path=str(model))
+
+
+def request(world: TestWorld, body: str | None, is_base64: bool) -> tuple[int, Any, str]:
+    path = "/api/audio/classify"
+    who = {"user": "alice", "role": "listener"}
+    event = rest_event("POST", path, path, {}, {}, {}, body, is_base64, who, "127.0.0.1")
+    answer = handler(event, LocalContext("classifier"), world.world)
+    return answer["statusCode"], json.loads(answer["body"]), answer["headers"]["Content-Type"]
+
+
+@pytest.fixture
+def classify(platform: TestWorld) -> Classify:
+    return lambda data: request(platform, base64.b64encode(data).decode(), True)
+
+
+@pytest.fixture
+def refused(classify: Classify, platform: TestWorld) -> Callable[..., None]:
+    def check(data: bytes, code: str, says: str) -> None:
+        status, document, kind = classify(data)
+        assert (status, kind) == (400, "application/problem+json")
+        assert (document["status"], document["code"]) == (400, code)
+        assert says in document["detail"]
+        assert platform.counts[f"refused_{code}"] == 1
+
+    return check
+
+
+def test_a_noise_is_named_with_all_that_led_to_it(classify: Classify) -> None:
+    status, heard, kind = classify(file(noise()))
+    assert (status, kind) == (200, "application/json")
+    assert set(heard) == {"label", "confidence", "probabilities", "emergency", "kinds", "model"}
+    assert (heard["label"], heard["model"]) == ("machine", "untaught")
+    assert heard["confidence"] == heard["probabilities"]["machine"] > 0.9
+    assert set(heard["probabilities"]) == set(LABELS)
+    assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert heard["emergency"] == {"active": False, "score": max(heard["kinds"].values())}
+    assert set(heard["kinds"]) == set(KINDS)
+
+
+def test_silence_is_quiet_whatever_the_model_has_learnt(classify: Classify) -> None:
+    assert classify(file(np.zeros((RATE, 1))))[1]["label"] == "quiet"
+
+
+def test_an_alarm_is_an_emergency(tmp_path: Path, clock: Clock, platform: TestWorld) -> None:
+    model = untaught_model(tmp_path / "alarm.npz", alarm=True)
+    alarmed = make_world(tmp_path, clock, ml_model_path=str(model))
+    _, heard, _ = request(alarmed, base64.b64encode(file(noise())).decode(), True)
+    assert heard["emergency"]["active"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "rate", "channels"),
+    [
+        ("WAV", "PCM_16", 8_000, 1),
+        ("WAV", "PCM_24", 44_100, 2),
+        ("WAV", "FLOAT", 192_000, 1),
+        ("WAV", "PCM_U8", 16_000, 8),
+        ("FLAC", None, 48_000, 2),
+        ("OGG", "VORBIS", 48_000, 1),
+        ("MP3", None, 44_100, 2),
+    ],
+)
+def test_files_of_all_usual_kinds_are_heard(
+    classify: Classify, kind: str, subtype: str | None, rate: int, channels: int
+) -> None:
+    status, heard, _ = classify(file(noise(1, channels, rate), kind, rate, subtype))
+    assert (status, heard["label"]) == (200, "machine")
+
+
+def test_of_several_channels_the_mean_is_heard(classify: Classify) -> None:
+    x = noise()
+    assert classify(file(np.hstack([x, -x])))[1]["label"] == "quiet", "they cancel each other"
+
+
+def test_samples_beyond_full_scale_are_clipped_and_not_refused(classify: Classify) -> None:
+    assert classify(file(100 * noise(), subtype="FLOAT"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "says"),
+    [
+        (b"", "bad_field", "file: not a sound file"),
+        (b"garbage " * 100, "bad_field", "file: not a sound file"),
+        (b"RIFF\0\0\0\0WAVE", "bad_field", "file: not a sound file"),
+        (file(noise(), "FLAC")[:100], "bad_field", "file: "),
+        (wav(b""), "bad_field", "file: holds no samples"),
+        (wav(bytes(3200), channels=0), "bad_field", "file: not a sound file"),
+        (wav(bytes(400 * 8000), channels=200), "bad_field", "channels: 200, at most 8"),
+        (wav(bytes(65_535 * 2), channels=65_535), "bad_field", "file: not a sound file"),
+        (wav(bytes(32_000), rate=7_999), "bad_field", "rate: 7999 Hz, allowed are 8000 to 192000"),
+        (wav(bytes(32_000), rate=2**31 - 1), "bad_field", "rate: 2147483647 Hz, allowed are 8000 to 192000"),
+        (wav(bytes(2 * 8_000 * 61), rate=8_000), "too_large", "file: longer than 60 s"),
+        (file(noise(0.2)), "bad_field", "file: "),
+        (file(np.full((RATE, 1), np.nan), subtype="FLOAT"), "bad_field", "samples that are not finite"),
+        (file(np.full((RATE, 1), np.inf), subtype="FLOAT"), "bad_field", "samples that are not finite"),
+    ],
+    ids=[
+        *("nothing", "garbage", "header alone", "cut flac", "no samples", "no channels", "200 channels"),
+        *("65,535 channels", "too slow", "too fast", "too long", "too short", "not a number", "infinite"),
+    ],
+)
+def test_a_file_that_cannot_be_heard_is_refused_by_what_is_wrong_with_it_and_what_is_allowed(
+    refused: Callable[..., None], data: bytes, code: str, says: str
+) -> None:
+    refused(data, code, says)
+
+
+@pytest.mark.parametrize("claimed", [2**32 - 1, 2**31, 2 * RATE * 3600])
+def test_a_header_that_promises_hours_costs_nothing_and_what_is_there_is_heard(
+    classify: Classify, claimed: int
+) -> None:
+    samples = (32_768 * noise()).astype("<i2").tobytes()
+    assert classify(wav(samples, data_size=claimed)) == classify(wav(samples))
+
+
+def test_a_header_that_hides_half_of_the_file_is_believed(classify: Classify) -> None:
+    silence_then_noise = bytes(2 * RATE) + (32_768 * noise()).astype("<i2").tobytes()
+    assert classify(wav(silence_then_noise, data_size=2 * RATE))[1]["label"] == "quiet"
+
+
+def test_a_body_that_is_text_or_missing_is_refused(platform: TestWorld) -> None:
+    for body in (None, "", "hello", "ümläut"):
+        status, document, kind = request(platform, body, False)
+        assert (status, kind) == (400, "application/problem+json")
+        assert document["detail"].startswith("file: ")
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_function(
+    classify: Classify, data: st.DataObject
+) -> None:
+    whole = bytearray(data.draw(st.sampled_from([WAV, FLAC, OGG]), label="file"))
+    for _ in range(data.draw(st.integers(1, 4), label="changes")):
+        whole[data.draw(st.integers(0, min(len(whole), 400) - 1))] = data.draw(st.integers(0, 255))
+    status, document, _ = classify(bytes(whole))
+    assert status in {200, 400}
+    assert ("label" in document) == (status == 200)
+
+
+WAV, FLAC, OGG = (file(noise(0.5), kind) for kind in ("WAV", "FLAC", "OGG"))

@@ -1,0 +1,226 @@
+"""Batches from the queues: snapshots become filters, updates become shadows, each message for itself."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anc.ports import Conflict
+from anc.records import Watch
+from anc.services import devices
+from anc.services.devices import Registration
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import as_int16
+from functions.anc_processor.handler import handler as anc_processor
+from functions.audio_sender.handler import handler as audio_sender
+from local.context import LocalContext
+from local.queue import Message, sqs_event
+from tests.worlds import ALICE, TestWorld
+
+RATE, TAPS = 16_000, 32
+SECONDARY = [0.0, 0.5, 0.2]
+
+
+def snapshot(seq: int, rate: int = RATE) -> bytes:
+    """Half a second of noise that reaches the error microphone three samples late."""
+    x = 0.05 * np.random.default_rng(seq).standard_normal(8000)
+    pcm = as_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
+    return Snapshot(seq, rate, 8000, "", pcm=pcm).encode()
+
+
+UNKNOWN_FILTER = Snapshot(1, RATE, 8000, "0123456789abcdef", pcm=np.ones((8000, 2), np.int16)).encode()
+
+
+def message(thing: str, data: bytes) -> dict[str, Any]:
+    return {"thing": thing, "data": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+
+
+def batch(*bodies: Any) -> dict[str, Any]:
+    """Return an SQS event; the messages are numbered from 0."""
+    texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
+    return sqs_event("queue", [Message(n, text, 1) for n, text in enumerate(texts)])
+
+
+def failures(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def process(platform: TestWorld, *bodies: Any) -> list[str]:
+    return failures(anc_processor(batch(*bodies), LocalContext("anc_processor"), platform.world))
+
+
+def send(platform: TestWorld, *things: str) -> list[str]:
+    event = batch(*({"thing": thing} for thing in things))
+    return failures(audio_sender(event, LocalContext("audio_sender"), platform.world))
+
+
+@pytest.fixture
+def headsets(platform: TestWorld) -> TestWorld:
+    for thing in ("left", "right"):
+        devices.register(Registration(thing, SECONDARY, rate=RATE, taps=TAPS), ALICE, platform.world)
+    return platform
+
+
+def test_each_snapshot_of_a_batch_gets_its_headset_a_filter(headsets: TestWorld) -> None:
+    assert process(headsets, message("left", snapshot(1)), message("right", snapshot(2))) == []
+    for thing, seq in (("left", 1), ("right", 2)):
+        known = headsets.world.controls.get(thing)
+        assert known is not None
+        assert (known.seq, known.filters[0].seq) == (seq, seq)
+    assert set(headsets.messages()) == {'{"thing": "left"}', '{"thing": "right"}'}
+
+
+def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
+    headsets: TestWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = headsets.world.controls.put
+
+    def overtaken(record: Any) -> Any:
+        if record.key == "right":
+            raise Conflict(record.key)
+        return put(record)
+
+    monkeypatch.setattr(headsets.world.controls, "put", overtaken)
+    good, refused, failing = message("left", snapshot(1)), message("left", b"nonsense"), snapshot(1)
+
+    assert process(headsets, refused, good, message("right", failing)) == ["2"]
+    known = headsets.world.controls.get("left")
+    assert known is not None
+    assert known.seq == 1
+    assert headsets.counts["snapshots_refused_truncated"] == 1
+
+    monkeypatch.undo()
+    assert process(headsets, message("right", failing)) == [], "what failed is as good the next time"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "truncated"),
+        (b"ANC1", "truncated"),
+        (b"ANC2" + snapshot(1)[4:], "bad_field"),
+        (snapshot(1)[:-1], "truncated"),
+        (snapshot(1) + b"\0", "truncated"),
+        (snapshot(1, rate=48_000), "bad_field"),
+        (bytes(128 * 1024 + 1), "too_large"),
+        (UNKNOWN_FILTER, "unknown_filter"),
+    ],
+    ids=["empty", "no header", "other magic", "short", "long", "other rate", "oversized", "unknown filter"],
+)
+def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_not_tried_again(
+    headsets: TestWorld, stored: Any, data: bytes, code: str
+) -> None:
+    before = stored()
+    assert process(headsets, message("left", data)) == []
+    assert headsets.counts[f"snapshots_refused_{code}"] == 1
+    assert stored() == before
+
+
+def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(headsets: TestWorld, stored: Any) -> None:
+    before = stored()
+    assert process(headsets, message("stranger", snapshot(1))) == []
+    assert headsets.counts["snapshots_refused_unknown_device"] == 1
+    assert stored() == before
+
+
+@pytest.mark.parametrize("body", ["no json", "{}", "[]", '{"thing": "left"}', '{"thing": "left", "data": 7}'])
+def test_a_message_that_no_rule_has_made_ends_with_the_dead_letters_and_spares_its_neighbours(
+    headsets: TestWorld, body: str
+) -> None:
+    assert process(headsets, body, message("left", snapshot(1))) == ["0"]
+    assert headsets.world.controls.get("left") is not None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: snapshot(1)[:6] + tail))
+def test_any_bytes_as_a_snapshot_are_refused_and_never_fail_the_function(
+    headsets: TestWorld, data: bytes
+) -> None:
+    assert process(headsets, message("left", data)) == []
+    assert headsets.world.controls.get("left") is None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(statistics=st.binary(max_size=200), summary=st.binary(max_size=50), samples=st.integers(0, 2**32 - 1))
+def test_any_bytes_as_statistics_are_refused_and_never_fail_the_function(
+    headsets: TestWorld, statistics: bytes, summary: bytes, samples: int
+) -> None:
+    data = Snapshot(1, RATE, samples, "", statistics=statistics, summary=summary).encode()
+    assert process(headsets, message("left", data)) == []
+    assert headsets.world.controls.get("left") is None
+
+
+def test_an_update_brings_the_filter_into_the_shadow_and_tells_those_who_watch(headsets: TestWorld) -> None:
+    headsets.world.watches.put(Watch(key="left#socket", group="left", connection="socket"))
+    process(headsets, message("left", snapshot(1)))
+    assert send(headsets, "left") == []
+    document = headsets.world.shadows.get("left")
+    known = headsets.world.controls.get("left")
+    assert document is not None
+    assert known is not None
+    assert document["state"]["desired"]["filter"]["id"] == known.filters[0].id
+    ((connection, frame),) = headsets.sockets.posted
+    assert connection == "socket"
+    assert json.loads(frame)["filter"] == known.filters[0].id
+
+
+def test_an_update_of_a_headset_that_was_removed_meanwhile_does_nothing(headsets: TestWorld) -> None:
+    process(headsets, message("left", snapshot(1)))
+    devices.remove("left", ALICE, headsets.world)
+    assert send(headsets, "left") == []
+    assert headsets.sockets.posted == []
+
+
+def test_an_update_that_fails_is_tried_again_and_the_others_are_delivered(
+    headsets: TestWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process(headsets, message("left", snapshot(1)), message("right", snapshot(1)))
+    update = headsets.world.shadows.update
+
+    def unreachable(thing: str, desired: Any) -> None:
+        if thing == "left":
+            raise TimeoutError("no answer from the shadow service")
+        update(thing, desired)
+
+    monkeypatch.setattr(headsets.world.shadows, "update", unreachable)
+    assert send(headsets, "left", "right") == ["0"]
+    assert headsets.world.shadows.get("left") is None
+    assert headsets.world.shadows.get("right") is not None
+
+
+def test_a_headset_that_takes_the_name_of_a_removed_one_starts_from_its_own_first_snapshot(
+    headsets: TestWorld,
+) -> None:
+    process(headsets, message("left", snapshot(1000)))
+    late = headsets.world.controls.get("left")
+    assert late is not None
+    devices.remove("left", ALICE, headsets.world)
+    headsets.world.controls.put(late.but(version=0))  # a snapshot that was being processed meanwhile
+    devices.register(Registration("left", SECONDARY, rate=RATE, taps=TAPS), ALICE, headsets.world)
+    assert process(headsets, message("left", snapshot(1))) == []
+    known = headsets.world.controls.get("left")
+    assert known is not None
+    assert known.seq == 1
+
+
+def test_the_end_of_an_emergency_is_announced_though_the_first_processing_was_killed(
+    headsets: TestWorld,
+) -> None:
+    """Killed after the commit and before the messages: the snapshot comes again from the queue."""
+    process(headsets, message("left", snapshot(1)))
+    known = headsets.world.controls.get("left")
+    assert known is not None
+    hold = headsets.world.settings.emergency_hold_s
+    headsets.world.controls.put(known.but(emergency_until=headsets.clock.now + hold))
+    headsets.clock.now += 2
+    for earlier in headsets.updates.receive(100):
+        headsets.updates.done(earlier)
+
+    assert process(headsets, message("left", snapshot(1))) == []
+    assert headsets.messages() == ['{"thing": "left"}'], "its beginning"
+    headsets.clock.now += hold + 1
+    assert headsets.messages() == ['{"thing": "left"}'], "its end"
