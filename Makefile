@@ -55,5 +55,8 @@ build/cli.stamp: infra/package.json | .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix build/cli --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
+endpoint-model: .venv/dev.stamp  ## what a SageMaker endpoint runs, as one archive
+	$(BIN)/python sagemaker/package.py build/endpoint/model.tar.gz
+
 clean:  ## forget the environment and everything built
 	rm -rf .venv build cdk.out

@@ -11,7 +11,7 @@ from rich.progress import Progress, track
 from anc.noise.classifier import KINDS
 from anc.noise.features import network_input
 from anc.noise.network import ConvNet, sigmoid
-from training.augmentation import disturb, mix
+from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.everyday import EVERYDAY
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows, synthesise
@@ -106,8 +106,8 @@ def draw_from(material: Material) -> Draw:
             for yes, i, j in zip(alarmed, alarm, other, strict=True)
         ]
         backs = [material.others[i] for i in second]
-        a = np.stack([sound.window(rng) for sound, _ in fronts]).astype(np.float32)
-        b = np.stack([sound.window(rng) for sound, _ in backs]).astype(np.float32)
+        a = POWER_OF_BYTE[np.stack([sound.window(rng) for sound, _ in fronts])]
+        b = POWER_OF_BYTE[np.stack([sound.window(rng) for sound, _ in backs])]
         ratio_db = np.where(rng.uniform(size=BATCH) < 0.75, rng.uniform(-5, 30, BATCH), 60.0)
         targets = np.stack([target for _, target in fronts])
         behind = np.stack([target for _, target in backs])

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from anc.noise.features import network_input
 from anc.noise.hand import hand_features
 from anc.noise.network import ConvNet
-from training.augmentation import disturb, mix
+from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows
 
@@ -38,8 +38,8 @@ def draw_from(sounds: Sequence[Sound], classes: NDArray[np.int64], count: int) -
 
     def draw(rng: Generator) -> Batch:
         first, second = rng.choice(len(sounds), (2, BATCH), p=chance)
-        a = np.stack([sounds[i].window(rng) for i in first]).astype(np.float32)
-        b = np.stack([sounds[i].window(rng) for i in second]).astype(np.float32)
+        a = POWER_OF_BYTE[np.stack([sounds[i].window(rng) for i in first])]
+        b = POWER_OF_BYTE[np.stack([sounds[i].window(rng) for i in second])]
         share = np.where(rng.uniform(size=BATCH) < 0.5, rng.uniform(0.02, 0.98, BATCH), 1.0)
         ratio_db = np.where(share < 1, 20 * np.log10(share / (1.0001 - share)), 99.0)
         x = network_input(disturb(mix(a, b, ratio_db), rng))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,7 +87,7 @@ class Classifier:
             self._labels[i, LABELS.index(model.about["labels"][name])] = 1
 
     @classmethod
-    def load(cls, path: str | Path | None = None, threshold: float = OPERATING_POINT) -> Self:
+    def load(cls, path: str | Path | None = None, threshold: float = OPERATING_POINT) -> "Classifier":
         """Load the model that ships, or the one at `path`.
 
         Parameters

@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterator
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,7 +121,7 @@ class Listener:
         )
 
     @classmethod
-    def from_state(cls, classifier: Classifier, state: bytes) -> Self:
+    def from_state(cls, classifier: Classifier, state: bytes) -> "Listener":
         """Go on from `state` as if nothing had been stored: what is heard from here on is the same.
 
         Raises

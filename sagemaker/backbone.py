@@ -1,0 +1,127 @@
+"""A large embedding network given as a file, with a small head fitted to it by `training.backbone`."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc.noise import model_file
+from anc.noise.model_file import ModelError
+from anc.noise.network import softmax
+
+Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (samples,) to (size,)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_network(path: Path, tensor: str) -> Embed:
+    """Load an embedding network.
+
+    Parameters
+    ----------
+    path : Path
+        ``.tflite`` (runs on ai-edge-litert) or ``.onnx`` (runs on onnxruntime); one input of samples.
+    tensor : str
+        Where the embedding is: the number of a tensor of a TFLite file, the name of an ONNX output.
+
+    Raises
+    ------
+    ModelError
+        For another kind of file, one that cannot be loaded, or when its library is not installed.
+    """
+    loaders = {".tflite": _load_tflite, ".onnx": _load_onnx}
+    if path.suffix not in loaders:
+        raise ModelError(f"{path}: .tflite or .onnx is needed")
+    try:
+        return loaders[path.suffix](path, tensor)
+    except ImportError as error:
+        raise ModelError(f"{path}: {error.name} is not installed") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: cannot be loaded: {error}") from error
+
+
+def _load_tflite(path: Path, tensor: str) -> Embed:
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  an endpoint without a backbone lacks it
+
+    network = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
+    network.allocate_tensors()
+    place = network.get_input_details()[0]["index"]
+    shape = network.get_input_details()[0]["shape"]
+
+    def embed(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        network.set_tensor(place, samples.reshape(shape))
+        network.invoke()
+        return network.get_tensor(int(tensor)).ravel().copy()
+
+    return embed
+
+
+def _load_onnx(path: Path, tensor: str) -> Embed:
+    from onnxruntime import InferenceSession  # noqa: PLC0415  as above
+
+    network = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    place = network.get_inputs()[0]
+    shape = [size if isinstance(size, int) else 1 for size in place.shape[:-1]] + [-1]
+    return lambda samples: network.run([tensor], {place.name: samples.reshape(shape)})[0].ravel()
+
+
+def frames(samples: NDArray[np.float32], rate: int, wanted: int, length: int) -> NDArray[np.float32]:
+    """Cut a sound into a backbone's inputs, (n, length), every quarter second, at the `wanted` rate.
+
+    A shorter sound is repeated until it fills one.
+    """
+    if rate != wanted:
+        import soxr  # noqa: PLC0415  a backbone trained on 16 kHz hears most headsets without
+
+        samples = soxr.resample(samples, rate, wanted)
+    if len(samples) < length:
+        samples = np.resize(samples, length)
+    return np.lib.stride_tricks.sliding_window_view(samples, length)[:: wanted // 4]
+
+
+class Backbone:
+    """Embedding network and head.
+
+    Parameters
+    ----------
+    network : Path
+    head : Path
+        An .npz in the format of `anc.noise.model_file`: standardisation and weights, and in its description
+        the network's file hash, tensor, rate, input length and the labels.
+
+    Raises
+    ------
+    ModelError
+        When either cannot be loaded, or the head was fitted to another network.
+    """
+
+    def __init__(self, network: Path, head: Path) -> None:
+        self._head = model_file.load(head)
+        about: dict[str, Any] = self._head.about
+        if about.get("network") != file_hash(network):
+            raise ModelError(f"{head}: fitted to another network than {network}")
+        self.name = str(about["name"])
+        self.sha256 = self._head.sha256
+        self._labels: list[str] = about["classes"]
+        self._rate, self._length = int(about["rate"]), int(about["length"])
+        self._embed = load_network(network, str(about["tensor"]))
+
+    @classmethod
+    def find(cls, folder: Path) -> "Backbone | None":
+        """Load ``backbone.tflite`` or ``backbone.onnx`` with ``head.npz`` from a folder that has both."""
+        found = [path for path in (folder / "backbone.tflite", folder / "backbone.onnx") if path.is_file()]
+        return cls(found[0], folder / "head.npz") if found else None
+
+    def classify(self, samples: NDArray[np.float32], rate: int) -> dict[str, float]:
+        """Probability of each label: the geometric mean over windows."""
+        pieces = frames(samples, rate, self._rate, self._length)
+        embeddings = np.array([self._embed(piece) for piece in pieces])
+        arrays = {key: np.asarray(value, np.float64) for key, value in self._head.arrays.items()}
+        logits = (embeddings - arrays["mean"]) / arrays["scale"] @ arrays["weight"] + arrays["bias"]
+        return dict(zip(self._labels, softmax(logits.mean(axis=0)).tolist(), strict=True))

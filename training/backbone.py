@@ -1,0 +1,112 @@
+"""Fit a head to a large embedding network that the user brings: `python -m training.backbone FILE DATA`.
+
+The network stays as it is; only a logistic regression on its embeddings is fitted, in seconds.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+
+from anc.noise import model_file
+from anc.noise.network import softmax
+from training.evaluation import Outputs, noise_report
+from training.recordings import Recording, assign_folds, load_sound, read_recordings
+from training.taxonomy import label_of
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sagemaker"))
+from backbone import Embed, file_hash, frames, load_network
+
+RATE, LENGTH = 16_000, 15_600  # Hz, samples of YAMNet's input
+QUIETER_BY = 40  # dB under a recording's loudest window: such windows hold padding
+
+
+def embeddings(recordings: Sequence[Recording], embed: Embed) -> Outputs:
+    """Per recording the embeddings of its windows that are not silent, (windows, size)."""
+    outputs: Outputs = []
+    for recording in track(recordings, "embedding", console=Console(stderr=True), transient=True):
+        pieces = frames(*load_sound(recording.path), RATE, LENGTH)
+        level = 10 * np.log10(np.mean(np.square(pieces), axis=1) + 1e-12)
+        loud = pieces[level >= max(level.max() - QUIETER_BY, -100)]
+        outputs.append(np.array([embed(piece) for piece in loud]))
+    return outputs
+
+
+def fit_head(inputs: Outputs, truth: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Standardisation and weights of a logistic regression on windows.
+
+    Parameters
+    ----------
+    inputs : list of (windows, size)
+    truth : (recordings,) int
+    """
+    x = np.concatenate(inputs)
+    y = np.repeat(truth, [len(one) for one in inputs])
+    mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-3
+    model = LogisticRegression(C=3e-4, max_iter=300, class_weight="balanced").fit((x - mean) / scale, y)
+    return {"mean": mean, "scale": scale, "weight": model.coef_.T, "bias": model.intercept_}
+
+
+def logits_of(head: dict[str, NDArray[np.float64]], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logits of windows, (n, classes)."""
+    return (x - head["mean"]) / head["scale"] @ head["weight"] + head["bias"]
+
+
+def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
+    """Five-fold cross-validation of the head on ESC-10; the network itself never sees these labels."""
+    recordings = [r for r in read_recordings(data) if r.collection == "esc10"]
+    classes = sorted({r.name for r in recordings})
+    truth = np.array([classes.index(r.name) for r in recordings])
+    folds = assign_folds(recordings)
+    inputs = embeddings(recordings, load_network(network, tensor))
+    probabilities: Outputs = [np.empty(0)] * len(inputs)
+    for fold in np.unique(folds):
+        head = fit_head([inputs[i] for i in np.flatnonzero(folds != fold)], truth[folds != fold])
+        for i in np.flatnonzero(folds == fold):
+            probabilities[i] = softmax(logits_of(head, inputs[i]))
+    return noise_report(probabilities, truth, classes, folds, [r.source for r in recordings])
+
+
+def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_file.ModelFile:
+    """Fit the head that an endpoint uses, on everything in `data`, to the noise types."""
+    recordings = read_recordings(data)
+    labels = sorted({label_of(r.name) for r in recordings})
+    truth = np.array([labels.index(label_of(r.name)) for r in recordings])
+    head = fit_head(embeddings(recordings, load_network(network, tensor)), truth)
+    about = {
+        "name": network.stem,
+        "network": file_hash(network),
+        "tensor": tensor,
+        "rate": RATE,
+        "length": LENGTH,
+        "classes": labels,
+    }
+    return model_file.save(target, {key: value.astype(np.float32) for key, value in head.items()}, about)
+
+
+def main() -> None:
+    """Fit a head, or cross-validate one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "network", type=Path, help=".tflite or .onnx, 15,600 samples at 16 kHz in"
+    )
+    parser.add_argument("data", type=Path, help="folder of recordings")
+    parser.add_argument("--tensor", default="112", help="where the embedding is; YAMNet's is tensor 112")
+    parser.add_argument("--out", type=Path, help="head.npz to write; without it, ESC-10 is cross-validated")
+    arguments = parser.parse_args()
+    if arguments.out:
+        print(write_head(arguments.network, arguments.tensor, arguments.data, arguments.out).sha256)
+    else:
+        print(json.dumps(evaluate_esc10(arguments.network, arguments.tensor, arguments.data)))
+
+
+if __name__ == "__main__":
+    main()
