@@ -7,7 +7,7 @@ from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
 from anc.wire.shadow import SHADOW
-from functions.routes import QUEUES, RULES, QueueRoute, Rule
+from functions.routes import QUEUES, RULES, Rule
 from infra.api import ONE_CORE_MB, Api
 from infra.data import Data
 from infra.environment import Environment
@@ -27,9 +27,8 @@ class Iot(cdk.Stack):
         )
         self._data = data
         layer = DspLayer(self, "layer", environment.layer)
-        consumers = {route.function: route for route in QUEUES}
         processor, sender = (
-            self._consumer(consumers[name], layer, environment) for name in ("anc_processor", "audio_sender")
+            self._consumer(name, layer, environment) for name in ("anc_processor", "audio_sender")
         )
         processor.may_use(data, "devices", READ)
         processor.may_use(data, "controls", READ, WRITE)
@@ -42,23 +41,25 @@ class Iot(cdk.Stack):
         for rule in RULES:
             self._rule(rule)
 
-    def _consumer(self, route: QueueRoute, layer: DspLayer, environment: Environment) -> PlatformFunction:
+    def _consumer(self, name: str, layer: DspLayer, environment: Environment) -> PlatformFunction:
+        routes = [route for route in QUEUES if route.function == name]
         function = PlatformFunction(
             self,
-            route.function,
+            name,
             layer=layer,
             environment=environment,
             memory_mb=ONE_CORE_MB,
-            timeout_s=route.visibility_s // VISIBILITY_IN_TIMEOUTS,
+            timeout_s=max(route.visibility_s for route in routes) // VISIBILITY_IN_TIMEOUTS,
         )
-        function.add_event_source(
-            SqsEventSource(
-                self._data.queues[route.name],
-                batch_size=route.batch,
-                report_batch_item_failures=True,
-                max_concurrency=CONCURRENCY,
+        for route in routes:
+            function.add_event_source(
+                SqsEventSource(
+                    self._data.queues[route.name],
+                    batch_size=route.batch,
+                    report_batch_item_failures=True,
+                    max_concurrency=CONCURRENCY,
+                )
             )
-        )
         return function
 
     def _may_update_shadows(self, function: PlatformFunction) -> None:

@@ -63,13 +63,13 @@ class Stacks:
             case {"Fn::GetAtt": [name, _]}:
                 return str(name)
             case {"Fn::ImportValue": name}:
-                stack, _, export = name.partition(":")
-                outputs = self.templates[stack.rpartition("-")[2]]["Outputs"]
-                return self.text(
-                    next(
-                        out["Value"] for out in outputs.values() if out.get("Export", {}).get("Name") == name
-                    )
-                )
+                exports = {
+                    output["Export"]["Name"]: output["Value"]
+                    for template in self.templates.values()
+                    for output in template.get("Outputs", {}).values()
+                    if "Export" in output
+                }
+                return self.text(exports[name])
             case {"Fn::Join": [separator, parts]}:
                 return str(separator).join(self.text(part) for part in parts)
         raise AssertionError(f"cannot read {value}")

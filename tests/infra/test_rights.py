@@ -108,9 +108,7 @@ def named(resource):
     for pattern, word in WHERE.items():
         if resource == pattern or (pattern != "*" and resource.endswith(f":{pattern}")):
             return word
-    if "_log" in resource or resource.replace("_", "").split("log")[0] in {
-        f.replace("_", "") for f in FUNCTIONS
-    }:
+    if any(resource.startswith(f"{function.replace('_', '')}log") for function in FUNCTIONS):
         return "own log"
     for name in (*NAMES, "alerts", "key"):
         if resource.startswith(name):
