@@ -1,14 +1,13 @@
 """The control path: a snapshot of a headset's noise in, the control filter that it should use out."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from anc.dsp import ControlFilter, Statistics, design_control_filter, recover_primary
-from anc.dsp.design import solve
+from anc.dsp import ControlFilter, Statistics, design_from_statistics, recover_primary
+from anc.dsp.design import total
 from anc.ports import World
 from anc.records import Control, Device, Mode, SentFilter
 from anc.services import emergencies, hearing
@@ -19,9 +18,9 @@ from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import DeviceNews, NoiseHeard, as_float
 
 MARGIN_DB = 0.5  # by which a new filter must be predicted to beat the one in use
-SAME_NOISE_DB = 3.0  # a filter that does this much worse than predicted has met another noise
-FORGETTING = 0.5  # what a snapshot's statistics still count when the next one of the same noise comes
-STATISTICS_REGULARISATION = 1e-2
+SAME_NOISE_DB = 1.0  # memory that costs more than this now is of another noise
+FORGETTING = 0.8  # what is remembered counts this much when the next snapshot of the same noise comes
+MAX_GAIN_DB = 40.0  # what it takes to invert a driver that rolls off below 100 Hz
 KEPT_FILTERS = 4  # a snapshot on its way may still have been taken with one of the last few
 
 
@@ -130,39 +129,49 @@ def _announce_end_of_hold(thing: str, control: Control, world: World) -> None:
 
 def _study(snapshot: Snapshot, device: Device, control: Control) -> Finding:
     in_use = _filter_in_use(snapshot, control)
-    prior = Statistics.from_bytes(control.statistics) if control.statistics else None
     try:
-        if snapshot.pcm is None:
-            now = Statistics.from_bytes(snapshot.statistics)
-            if (now.taps, now.rate) != (device.taps, device.rate):
-                refuse(
-                    "bad_field",
-                    f"statistics: of {now.taps} taps at {now.rate:g} Hz, the device has "
-                    f"{device.taps} at {device.rate}",
-                )
-            faded = prior.forget(FORGETTING) if prior and _same_noise(now, control) else None
-            design = _from_statistics(now, faded)
-        else:
-            secondary = np.frombuffer(device.secondary, np.float32)
-            signals = as_float(snapshot.pcm)
-            x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
-            now = Statistics.measure(x, d, secondary, device.taps, device.rate)
-            faded = prior.forget(FORGETTING) if prior and _same_noise(now, control) else None
-            design = design_control_filter(x, d, secondary, device.taps, faded, rate=device.rate)
+        stretches = _stretches(snapshot, device, in_use)
+        prior = Statistics.from_bytes(control.statistics) if control.statistics else None
+        design = _design(stretches, prior)
+        now = total(stretches, None)
+        return Finding(
+            design.taps,
+            design.predicted_gain_db,
+            now.residual_db(snapshot.gain * in_use),
+            design.statistics,
+        )
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
-    return Finding(
-        design.taps, design.predicted_gain_db, now.residual_db(snapshot.gain * in_use), design.statistics
-    )
 
 
-def _from_statistics(now: Statistics, faded: Statistics | None) -> ControlFilter:
-    # There are no two halves to judge one by the other: Akaike's final prediction error stands in.
-    together = now + faded if faded else now
-    w = solve(together, STATISTICS_REGULARISATION)
-    n, taps = max(together.samples, together.taps + 1), together.taps
-    gain = together.residual_db(w) - 10 * math.log10((n + taps) / (n - taps))
-    return ControlFilter(w.astype(np.float32), gain, together, STATISTICS_REGULARISATION)
+def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[Statistics]:
+    if snapshot.pcm is None:
+        sent = Statistics.from_bytes(snapshot.statistics)
+        if (sent.taps, sent.rate) != (device.taps, device.rate):
+            refuse(
+                "bad_field",
+                f"statistics: of {sent.taps} taps at {sent.rate:g} Hz, "
+                f"the device has {device.taps} at {device.rate}",
+            )
+        return [sent]
+    secondary = np.frombuffer(device.secondary, np.float32)
+    signals = as_float(snapshot.pcm)
+    x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
+    return Statistics.of_stretches(x, d, secondary, device.taps, device.rate, count=2)
+
+
+def _design(stretches: Sequence[Statistics], prior: Statistics | None) -> ControlFilter:
+    """Design on what is heard now and what is remembered, unless the memory is of another noise.
+
+    Both designs are judged on sound of this snapshot that they were not made from. What is remembered is kept
+    as long as it costs little now: noises that come and go are met best by what is good for all of them.
+    """
+    afresh = design_from_statistics(stretches, max_gain_db=MAX_GAIN_DB)
+    if prior is None:
+        return afresh
+    remembering = design_from_statistics(stretches, prior.forget(FORGETTING), max_gain_db=MAX_GAIN_DB)
+    kept = remembering.predicted_gain_db > afresh.predicted_gain_db - SAME_NOISE_DB
+    return remembering if kept else afresh
 
 
 def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
@@ -176,13 +185,6 @@ def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
         f"filter id: {snapshot.filter_id} was not sent to this headset lately; "
         "send a snapshot without control",
     )
-
-
-def _same_noise(now: Statistics, control: Control) -> bool:
-    if not control.filters:
-        return False
-    newest = control.filters[0]
-    return now.residual_db(newest.decode()) > newest.predicted_gain_db - SAME_NOISE_DB
 
 
 def _sent(finding: Finding, snapshot: Snapshot) -> SentFilter:
