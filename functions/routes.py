@@ -21,6 +21,13 @@ class Rule(NamedTuple):
     queue: str
 
 
+class Arrivals(NamedTuple):
+    """Which new files are announced to which queue, as S3's event notifications."""
+
+    prefix: str
+    queue: str
+
+
 class QueueRoute(NamedTuple):
     """A queue, its consumer, and how it is read."""
 
@@ -72,7 +79,11 @@ RULES = (
     ),
 )
 
+# Files that arrive in the bucket below the prefix are announced to the queue.
+ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
+
 QUEUES = (
+    QueueRoute("recordings", "anc_processor", batch=1, max_receives=5, visibility_s=360),
     QueueRoute("snapshots", "anc_processor", batch=10, max_receives=5, visibility_s=60),
     QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),
 )

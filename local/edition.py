@@ -6,7 +6,6 @@ import importlib
 import logging
 import os
 import socket
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,17 +25,19 @@ from starlette.routing import Route
 
 from anc.noise import ModelError
 from anc.ports import World
-from anc.records import Connection, Control, Device, Emergency, Stream, Watch
+from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
 from anc.services import hearing
 from anc.settings import BadSetting, Settings
 from functions.routes import FUNCTIONS, QUEUES
 from local.broker import Broker
 from local.certificates import Authority
 from local.context import LocalContext
+from local.counters import SqliteCounters
 from local.database import Database
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
 from local.objects import FileObjects
+from local.people import LocalPeople
 from local.queue import QueueWorker, SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
@@ -87,9 +88,9 @@ class Edition:
         _check_model(settings)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(data)
-        self.counts: Counter[str] = Counter()
         self._host, self._port = host, port
         database = Database(data / "anc.db")
+        self._counters = SqliteCounters(database)
         authority = Authority(data / "certificates")
         things = LocalThings(database, authority, port + 1)
         shadows = LocalShadows(database)
@@ -113,19 +114,24 @@ class Edition:
             devices=SqliteTable(database, "devices", Device),
             controls=SqliteTable(database, "controls", Control),
             emergencies=SqliteTable(database, "emergencies", Emergency),
+            jobs=SqliteTable(database, "jobs", Job),
             updates=queues["updates"],
+            recordings=queues["recordings"],
             shadows=shadows,
             things=things,
             sockets=sockets,
             alerts=LoggedAlerts(),
             objects=FileObjects(data / "objects"),
             keys=issuer,
-            count=self._count,
+            people=LocalPeople(database, issuer),
+            api_keys=SqliteTable(database, "api_keys", ApiKey),
+            telemetry=SqliteTable(database, "telemetry", Telemetry),
+            counters=self._counters,
         )
         self._handlers = {name: _handler(name) for name in FUNCTIONS}
         self._queues = queues
         self._workers: list[QueueWorker] = []
-        self._broker = Broker(port + 1, authority, things, shadows, queues, self._count, host)
+        self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
         self._gateway = Gateway(self.invoke, sockets, [keys])
 
@@ -163,6 +169,7 @@ class Edition:
             for worker in self._workers:
                 await asyncio.to_thread(worker.stop)
             await self._broker.stop()
+            self._counters.flush()
 
     def _start_workers(self) -> None:
         for route in QUEUES:
@@ -180,9 +187,6 @@ class Edition:
             await asyncio.sleep(SWEEP_S)
             for table in self._tables:
                 await asyncio.to_thread(table.sweep)
-
-    def _count(self, event: str) -> None:
-        self.counts[event] += 1
 
 
 def _handler(function: str) -> Callable[..., Any]:

@@ -7,12 +7,14 @@ from typing import Any
 
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.ports import Credentials, Gone, World
-from anc.records import Connection, Control, Device, Emergency, Stream, Watch
+from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
+from anc.services import statistics
 from anc.services.identity import Caller
 from anc.settings import Settings
 from local.database import Database
 from local.issuer import Issuer
 from local.objects import FileObjects
+from local.people import LocalPeople
 from local.queue import SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
@@ -66,6 +68,20 @@ class FakeAlerts:
         self.told.append(text)
 
 
+class FakeCounters(Counter[str]):
+    """Totals that a test looks into."""
+
+    def add(self, name: str, amount: float = 1) -> None:
+        self[name] += amount  # type: ignore[assignment]
+
+    def time(self, name: str, seconds: float) -> None:
+        for part, amount in statistics.parts_of(name, seconds):
+            self.add(part, amount)
+
+    def read(self) -> dict[str, float]:
+        return dict(self)
+
+
 @dataclass
 class TestWorld:
     """The world, with the parts of it that tests look into."""
@@ -77,7 +93,8 @@ class TestWorld:
     things: FakeThings
     alerts: FakeAlerts
     updates: SqliteQueue
-    counts: Counter[str]
+    recordings: SqliteQueue
+    counts: FakeCounters
     issuer: Issuer
 
     def messages(self) -> list[str]:
@@ -88,11 +105,12 @@ class TestWorld:
 def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
     """Build a world in a folder; a second one there is the same platform after a restart."""
     database = Database(folder / "anc.db")
-    counts: Counter[str] = Counter()
+    counts = FakeCounters()
     configured = Settings(**settings)
     sockets, things, alerts = FakeSockets(), FakeThings(), FakeAlerts()
     issuer = Issuer(folder, configured)
     updates = SqliteQueue(database, "updates", clock=clock)
+    recordings = SqliteQueue(database, "recordings", clock=clock)
     world = World(
         settings=configured,
         streams=SqliteTable(database, "streams", Stream, clock),
@@ -101,14 +119,19 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         devices=SqliteTable(database, "devices", Device, clock),
         controls=SqliteTable(database, "controls", Control, clock),
         emergencies=SqliteTable(database, "emergencies", Emergency, clock),
+        jobs=SqliteTable(database, "jobs", Job, clock),
         updates=updates,
+        recordings=recordings,
         shadows=LocalShadows(database),
         things=things,
         sockets=sockets,
         alerts=alerts,
         objects=FileObjects(folder / "objects"),
         keys=issuer,
-        count=lambda name: counts.update([name]),
+        people=LocalPeople(database, issuer),
+        api_keys=SqliteTable(database, "api_keys", ApiKey, clock),
+        telemetry=SqliteTable(database, "telemetry", Telemetry, clock),
+        counters=counts,
         clock=clock,
     )
-    return TestWorld(world, clock, sockets, things, alerts, updates, counts, issuer)
+    return TestWorld(world, clock, sockets, things, alerts, updates, recordings, counts, issuer)

@@ -8,12 +8,27 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
-from anc.records import Connection, Control, Device, Emergency, Record, Stream, Watch
+from anc.records import (
+    ApiKey,
+    Connection,
+    Control,
+    Device,
+    Emergency,
+    Job,
+    Person,
+    Record,
+    Role,
+    Stream,
+    Telemetry,
+    Watch,
+)
 from anc.settings import Settings
 
 R = TypeVar("R", bound=Record)
+
+PART_LEAST = 5 * 1024 * 1024
 
 
 class Conflict(Exception):
@@ -22,6 +37,10 @@ class Conflict(Exception):
 
 class Gone(Exception):
     """The socket is closed: forget it."""
+
+
+class Changed(Exception):
+    """The file's content is not the one that was asked for any more."""
 
 
 class Table(Protocol[R]):
@@ -88,8 +107,19 @@ class Sockets(Protocol):
         """Send one text frame. Raises Gone when the socket is closed."""
 
 
+class About(NamedTuple):
+    """A stored file: its bytes, and a text that is another one as soon as its content is."""
+
+    size: int
+    etag: str
+
+
 class Objects(Protocol):
-    """Files by key: recordings, results, reports."""
+    """Files by key: recordings, results, reports. Small ones whole, large ones in parts and by ranges.
+
+    A file in parts appears, whole, when it is finished; every part but the last has at least `PART_LEAST`
+    bytes.
+    """
 
     def put(self, key: str, data: bytes) -> None:
         """Store the whole file, or nothing."""
@@ -99,6 +129,79 @@ class Objects(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the file; removing what is absent is fine."""
+
+    def about(self, key: str) -> About | None:
+        """Return what is known of a file without reading it, or None."""
+
+    def open(self, key: str, etag: str) -> BinaryIO:
+        """Return the file, seekable and read by ranges as needed.
+
+        Opening or reading raises Changed when the content is not, or not any more, the one of that `etag`.
+        """
+
+    def begin(self, key: str) -> str:
+        """Begin a file in parts; returns the name that its parts are stored under."""
+
+    def put_part(self, key: str, parts: str, number: int, data: bytes) -> None:
+        """Store a part, numbered from 1, or replace it. Raises LookupError when the file is finished."""
+
+    def finish(self, key: str, parts: str) -> None:
+        """Make the parts the file, in order. Again is fine. Raises LookupError when there are none."""
+
+    def abandon(self, key: str, parts: str) -> None:
+        """Drop the parts of a file that will not be finished; those of a finished one are gone already."""
+
+    def upload_link(self, key: str, size: int, expires_s: int) -> str:
+        """Return a URL to which a client may PUT exactly `size` bytes as the whole file."""
+
+    def part_link(self, key: str, parts: str, number: int, size: int, expires_s: int) -> str:
+        """Return a URL to which a client may PUT exactly `size` bytes as a part."""
+
+    def download_link(self, key: str, expires_s: int, name: str) -> str:
+        """Return a URL from which anybody may GET the file, saved as `name`."""
+
+
+class Grant(NamedTuple):
+    """A bearer token, for how many seconds it is valid, and what it lets its bearer do."""
+
+    token: str
+    expires_in: int
+    role: Role
+
+
+class People(Protocol):
+    """The people who may sign in. Each is known by `user`, what a token names as its subject."""
+
+    def sign_in(self, name: str, password: str) -> Grant | None:
+        """Return a token, or None: nobody learns whether the name or the password was wrong."""
+
+    def create(self, name: str, password: str, role: Role) -> Person:
+        """Add a person. Raises Conflict when the name is taken, Refused when the password is too simple."""
+
+    def get(self, user: str) -> Person | None:
+        """Return a person."""
+
+    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[Person], str]:
+        """Return up to `limit` (1-60) people, and what to ask `after` for the next ones; "" at the end."""
+
+    def set_role(self, user: str, role: Role) -> None:
+        """Let a person do more or less, from the next token on. Raises LookupError when there is none."""
+
+    def delete(self, user: str) -> None:
+        """Remove a person; removing who is absent is fine."""
+
+
+class Counters(Protocol):
+    """Running totals that are read without counting anything again."""
+
+    def add(self, name: str, amount: float = 1) -> None:
+        """Add to a total. Cheap: what was added in the last seconds may be lost when the power fails."""
+
+    def time(self, name: str, seconds: float) -> None:
+        """Add a duration to the totals of its histogram (`anc.services.statistics`)."""
+
+    def read(self) -> Mapping[str, float]:
+        """Return all totals."""
 
 
 class SigningKeys(Protocol):
@@ -157,13 +260,22 @@ class World:
     devices: Table[Device]
     controls: Table[Control]
     emergencies: Table[Emergency]
+    jobs: Table[Job]
     updates: Queue
+    recordings: Queue
     shadows: Shadows
     things: Things
     sockets: Sockets
     alerts: Alerts
     objects: Objects
     keys: SigningKeys
-    count: Callable[[str], None]
+    people: People
+    api_keys: Table[ApiKey]
+    telemetry: Table[Telemetry]
+    counters: Counters
     clock: Callable[[], float] = time.time
     warm: Warm = field(default_factory=Warm)
+
+    def count(self, event: str) -> None:
+        """Count something that happened."""
+        self.counters.add(event)

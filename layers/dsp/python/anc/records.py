@@ -5,12 +5,14 @@ two writers never both win (optimistic locking).
 """
 
 import hashlib
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 Mode = Literal["cancel", "transparency", "bypass"]
+Role = Literal["listener", "operator", "admin"]  # each may do what those before it may
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -130,6 +132,34 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     emergency_until: float = 0.0
 
 
+class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What a headset said of itself last, and when: key is the thing name; `report` is the JSON it sent."""
+
+    at: float
+    report: bytes
+
+
+class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A key with which a machine calls in a person's name: group is the person.
+
+    Only the SHA-256 of its secret is kept.
+    """
+
+    name: str
+    role: Role
+    sha256: bytes
+    created: float
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may sign in: `user` is what tokens call them, `name` what they sign in with."""
+
+    user: str
+    name: str
+    role: Role
+    created: float
+
+
 class Emergency(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An alarm that opened a headset or a session: key sorts by time, group is its owner.
 
@@ -140,3 +170,67 @@ class Emergency(Record, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     score: float
     at: float
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What shall be done with a recording.
+
+    Attributes
+    ----------
+    mode : str or None
+        `cancel` needs two channels (reference, primary) and removes from the second what the first explains;
+        `predict` needs one and removes what its own past explains; `classify` names the noise. None: `cancel`
+        for two channels, `classify` for one.
+    algorithm : str
+    taps : int
+    mu : float, 0 < mu < 2, or None
+        Step size. None: 0.5, or 0.1 for `predict`.
+    horizon : int
+        For `predict`: how many samples ahead.
+    """
+
+    mode: Literal["cancel", "predict", "classify"] | None = None
+    algorithm: Literal["fdaf", "nlms"] = "fdaf"
+    taps: Annotated[int, Meta(ge=1, le=4096)] = 512
+    mu: Annotated[float, Meta(gt=0.0, lt=2.0)] | None = None
+    horizon: Annotated[int, Meta(ge=1, le=4096)] = 1
+
+
+class Job(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A recording that is uploaded and processed: key is its id, group its owner.
+
+    `blocks` counts what is committed: the checkpoint of that number goes on from sample `frames`.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of the file, as announced.
+    upload : str
+        Of a file sent in parts, what the parts belong to.
+    source : str
+        Names the very content that the first block was read from.
+    result : str
+        What the parts of the result belong to.
+    attempts : int
+        How often the next block was begun.
+    progress : float, 0 to 1
+    failure : str
+        For people: why the state is `failed`.
+    summary : dict
+        The report's main figures.
+    """
+
+    state: Literal["uploading", "waiting", "running", "done", "failed"] = "uploading"
+    options: Options = Options()
+    name: str = ""
+    size: int
+    created: float
+    upload: str = ""
+    source: str = ""
+    result: str = ""
+    blocks: int = 0
+    frames: int = 0
+    attempts: int = 0
+    progress: float = 0.0
+    failure: str = ""
+    summary: dict[str, Any] = {}

@@ -3,19 +3,18 @@
 import os
 from functools import cache
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-
 from anc.aws.alerts import SnsAlerts
+from anc.aws.counters import DynamoCounters
 from anc.aws.keys import IssuerKeys
 from anc.aws.objects import S3Objects
+from anc.aws.people import CognitoPeople
 from anc.aws.queues import SqsQueue
 from anc.aws.shadows import IotShadows
 from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.ports import World
-from anc.records import Connection, Control, Device, Emergency, Stream, Watch
+from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
 from anc.settings import Settings
 
 
@@ -24,8 +23,10 @@ def world() -> World:
     """Return the one world of this function.
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
-    `DEVICES_TABLE`, `CONTROLS_TABLE`, `EMERGENCIES_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
-    `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function is given the names of what it may use, and no others.
+    `DEVICES_TABLE`, `CONTROLS_TABLE`, `EMERGENCIES_TABLE`, `JOBS_TABLE`, `API_KEYS_TABLE`,
+    `TELEMETRY_TABLE`, `COUNTERS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`,
+    `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A
+    function is given the names of what it may use, and no others.
 
     Raises
     ------
@@ -42,17 +43,17 @@ def world() -> World:
         devices=DynamoTable(name("DEVICES_TABLE", ""), Device),
         controls=DynamoTable(name("CONTROLS_TABLE", ""), Control),
         emergencies=DynamoTable(name("EMERGENCIES_TABLE", ""), Emergency),
+        jobs=DynamoTable(name("JOBS_TABLE", ""), Job),
         updates=SqsQueue(name("UPDATES_QUEUE_URL", "")),
+        recordings=SqsQueue(name("RECORDINGS_QUEUE_URL", "")),
         shadows=IotShadows(),
         things=IotThings(name("THING_POLICY", "")),
         sockets=GatewaySockets(name("SOCKETS_ENDPOINT", "")),
         alerts=SnsAlerts(name("ALERTS_TOPIC", "")),
         objects=S3Objects(name("OBJECTS_BUCKET", "")),
         keys=IssuerKeys(settings.token_jwks_url),
-        count=_count,
+        people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
+        api_keys=DynamoTable(name("API_KEYS_TABLE", ""), ApiKey),
+        telemetry=DynamoTable(name("TELEMETRY_TABLE", ""), Telemetry),
+        counters=DynamoCounters(name("COUNTERS_TABLE", "")),
     )
-
-
-def _count(event: str) -> None:
-    # The handler's `log_metrics` writes what was counted when the invocation ends.
-    Metrics().add_metric(name=event, unit=MetricUnit.Count, value=1)

@@ -1,23 +1,31 @@
 """Who is calling: one way to verify a token, whoever issued it."""
 
-from typing import Literal, get_args
+from collections.abc import Collection
+from typing import get_args
 
 import jwt
 import msgspec
 
 from anc.ports import World
+from anc.records import Role
+from anc.services import keys
 from anc.wire.refusal import Refused, refuse
 
-Role = Literal["listener", "operator", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
 ALGORITHM = "RS256"
 CLOCK_SKEW_S = 30
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A person or machine that proved who it is."""
+    """A person, or a machine in a person's name (then `key` is its API key's id), that proved who it is."""
 
     user: str
     role: Role = "listener"
+    key: str = ""
+
+    def may(self, role: Role) -> bool:
+        """Tell whether the caller may do what takes at least this role."""
+        return ROLES.index(self.role) >= ROLES.index(role)
 
     def may_see(self, owner: str) -> bool:
         """Tell whether things of this owner are the caller's business."""
@@ -25,13 +33,17 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def verify(token: str, world: World) -> Caller:
-    """Return who the bearer of a JWT is.
+    """Return who the bearer of a token is, be it a JWT or an API key.
 
     Raises
     ------
     Refused
-        `unauthorized`: signature, algorithm, issuer, audience, expiry or subject is not as it must be.
+        `unauthorized`: signature, algorithm, issuer, audience, expiry or subject is not as it must be; or the
+        key is unknown, revoked or expired.
     """
+    if token.startswith(keys.PREFIX):
+        key = keys.find(token, world)
+        return Caller(key.group, key.role, key.key)
     try:
         claims = jwt.decode(
             token,
@@ -44,18 +56,17 @@ def verify(token: str, world: World) -> Caller:
         )
     except (jwt.PyJWTError, LookupError) as fault:
         raise Refused("unauthorized", f"token: {fault}") from fault
-    return Caller(claims["sub"], _role(claims))
-
-
-def _role(claims: dict[str, object]) -> Role:
     groups = claims.get("cognito:groups")
-    named = [claims.get("role"), *(groups if isinstance(groups, list) else [])]
-    held = [role for role in reversed(get_args(Role)) if role in named]
-    return held[0] if held else "listener"
+    return Caller(claims["sub"], role_of([claims.get("role"), *(groups if isinstance(groups, list) else [])]))
+
+
+def role_of(named: Collection[object]) -> Role:
+    """Return the highest role among names; who has none is a listener."""
+    return next((role for role in reversed(ROLES) if role in named), "listener")
 
 
 def token_of(headers: dict[str, str]) -> str:
-    """Return the token of a request: `Authorization: Bearer`, or the subprotocols a browser offers.
+    """Return a request's token: `Authorization: Bearer`, `X-Api-Key`, or in the subprotocols of a browser.
 
     Raises
     ------
@@ -66,6 +77,8 @@ def token_of(headers: dict[str, str]) -> str:
     scheme, _, token = lower.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
+    if "x-api-key" in lower:
+        return lower["x-api-key"].strip()
     offered = [part.strip() for part in lower.get("sec-websocket-protocol", "").split(",")]
-    tokens = [part for part in offered if part.count(".") == 2]
+    tokens = [part for part in offered if part.count(".") == 2 or part.startswith(keys.PREFIX)]
     return tokens[0] if tokens else refuse("unauthorized", "token: none was given")

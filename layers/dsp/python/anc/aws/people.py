@@ -1,0 +1,126 @@
+"""People in a Cognito user pool with a group per role."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from anc.aws import clients
+from anc.ports import Conflict, Grant
+from anc.records import Person, Role
+from anc.services.identity import role_of
+from anc.wire.refusal import Refused
+
+PAGE = 60  # of Cognito's listings
+
+
+class CognitoPeople:
+    """`anc.ports.People` on a user pool; `user` is the subject of its tokens.
+
+    A person in no group is a listener. Signing in with a second factor, or with a password that must be
+    changed first, takes more than one step and is the client's business: `sign_in` returns None.
+
+    Parameters
+    ----------
+    pool, client_id : str
+        The user pool, and the client that may sign people in (`ADMIN_USER_PASSWORD_AUTH`).
+    client : callable
+        Returns the boto3 client of Cognito.
+    """
+
+    def __init__(self, pool: str, client_id: str, client: Callable[[], Any] = clients.cognito) -> None:
+        self._pool = pool
+        self._client_id = client_id
+        self._client = client
+
+    def sign_in(self, name: str, password: str) -> Grant | None:
+        """See `People.sign_in`."""
+        cognito = self._client()
+        no = cognito.exceptions
+        try:
+            answer = cognito.admin_initiate_auth(
+                UserPoolId=self._pool,
+                ClientId=self._client_id,
+                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                AuthParameters={"USERNAME": name, "PASSWORD": password},
+            )
+            granted = answer.get("AuthenticationResult")
+            if granted is None:
+                return None
+            user = cognito.admin_get_user(UserPoolId=self._pool, Username=name)["Username"]
+        except (no.NotAuthorizedException, no.UserNotFoundException, no.UserNotConfirmedException):
+            return None
+        return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user))
+
+    def create(self, name: str, password: str, role: Role) -> Person:
+        """See `People.create`."""
+        cognito = self._client()
+        try:
+            made = cognito.admin_create_user(UserPoolId=self._pool, Username=name, MessageAction="SUPPRESS")
+        except cognito.exceptions.UsernameExistsException as fault:
+            raise Conflict(name) from fault
+        except cognito.exceptions.InvalidParameterException as fault:
+            raise Refused("bad_field", "username: an e-mail address is needed here") from fault
+        user = made["User"]["Username"]
+        try:
+            cognito.admin_set_user_password(
+                UserPoolId=self._pool, Username=user, Password=password, Permanent=True
+            )
+        except cognito.exceptions.InvalidPasswordException as fault:
+            self.delete(user)
+            raise Refused("bad_field", "password: too simple; mix cases, digits and symbols") from fault
+        self.set_role(user, role)
+        return _person(made["User"], role)
+
+    def get(self, user: str) -> Person | None:
+        """See `People.get`."""
+        cognito = self._client()
+        try:
+            found = cognito.admin_get_user(UserPoolId=self._pool, Username=user)
+        except cognito.exceptions.UserNotFoundException:
+            return None
+        found["Attributes"] = found["UserAttributes"]
+        return _person(found, self._role(user))
+
+    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[Person], str]:
+        """See `People.list`."""
+        asked = {"PaginationToken": after} if after else {}
+        answer = self._client().list_users(UserPoolId=self._pool, Limit=min(limit, PAGE), **asked)
+        roles = {user: role for role in get_args(Role)[1:] for user in self._members(role)}
+        people = [_person(found, roles.get(found["Username"], "listener")) for found in answer["Users"]]
+        return people, answer.get("PaginationToken", "")
+
+    def set_role(self, user: str, role: Role) -> None:
+        """See `People.set_role`."""
+        cognito = self._client()
+        try:
+            for group in set(self._groups(user)) - {role}:
+                cognito.admin_remove_user_from_group(UserPoolId=self._pool, Username=user, GroupName=group)
+            cognito.admin_add_user_to_group(UserPoolId=self._pool, Username=user, GroupName=role)
+        except cognito.exceptions.UserNotFoundException as fault:
+            raise LookupError(user) from fault
+
+    def delete(self, user: str) -> None:
+        """See `People.delete`."""
+        cognito = self._client()
+        try:
+            cognito.admin_delete_user(UserPoolId=self._pool, Username=user)
+        except cognito.exceptions.UserNotFoundException:
+            return
+
+    def _role(self, user: str) -> Role:
+        return role_of(self._groups(user))
+
+    def _groups(self, user: str) -> Sequence[str]:
+        answer = self._client().admin_list_groups_for_user(UserPoolId=self._pool, Username=user)
+        return [group["GroupName"] for group in answer["Groups"]]
+
+    def _members(self, group: str) -> Sequence[str]:
+        # Far fewer people are operators and admins than there are people to ask each group of.
+        pages = self._client().get_paginator("list_users_in_group")
+        found = pages.paginate(UserPoolId=self._pool, GroupName=group)
+        return [user["Username"] for page in found for user in page["Users"]]
+
+
+def _person(found: dict[str, Any], role: Role) -> Person:
+    attributes = {each["Name"]: each["Value"] for each in found["Attributes"]}
+    name = attributes.get("email") or found["Username"]
+    return Person(user=found["Username"], name=name, role=role, created=found["UserCreateDate"].timestamp())
