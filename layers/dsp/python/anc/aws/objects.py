@@ -1,18 +1,29 @@
 """Files in S3."""
 
+import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
 
 from anc.aws import clients
+from anc.ports import About, Changed
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
+
+READ_AHEAD = 4 * 1024 * 1024  # bytes of one ranged read: a request costs as long as transferring about one MB
+ABSENT = ("404", "NoSuchKey", "NoSuchUpload")
+REPLACED = ("412", "PreconditionFailed", *ABSENT)
 
 
 class S3Objects:
     """`anc.ports.Objects` on a bucket, which encrypts and expires by its own rules.
 
     The role that reads needs `s3:ListBucket` too: without it S3 answers 403, not 404, when a file is absent.
+    A link permits no more than the role that signed it.
     """
 
     def __init__(self, bucket: str, client: "Callable[[], S3Client]" = clients.s3) -> None:
@@ -34,3 +45,128 @@ class S3Objects:
     def delete(self, key: str) -> None:
         """See `Objects.delete`."""
         self._client().delete_object(Bucket=self._bucket, Key=key)
+
+    def about(self, key: str) -> About | None:
+        """See `Objects.about`."""
+        try:
+            head = self._client().head_object(Bucket=self._bucket, Key=key)
+        except ClientError as fault:
+            if _code(fault) in ABSENT:
+                return None
+            raise
+        return About(head["ContentLength"], head["ETag"])
+
+    def open(self, key: str, etag: str) -> BinaryIO:
+        """See `Objects.open`."""
+        known = self.about(key)
+        if known is None or known.etag != etag:
+            raise Changed(f"{key} was replaced or is not there any more")
+        return cast(
+            BinaryIO, io.BufferedReader(_Ranges(self._client(), self._bucket, key, known), READ_AHEAD)
+        )
+
+    def begin(self, key: str) -> str:
+        """See `Objects.begin`."""
+        return self._client().create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
+
+    def put_part(self, key: str, parts: str, number: int, data: bytes) -> None:
+        """See `Objects.put_part`."""
+        client = self._client()
+        try:
+            client.upload_part(Bucket=self._bucket, Key=key, UploadId=parts, PartNumber=number, Body=data)
+        except ClientError as fault:
+            if _code(fault) in ABSENT:
+                raise LookupError(f"{key}: there are no such parts") from fault
+            raise
+
+    def finish(self, key: str, parts: str) -> None:
+        """See `Objects.finish`."""
+        try:
+            stored = self._stored_parts(key, parts)
+            if not stored:
+                raise LookupError(f"{key}: there are no such parts")
+            self._client().complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=parts, MultipartUpload={"Parts": stored}
+            )
+        except ClientError as fault:
+            if _code(fault) not in ABSENT:
+                raise
+            if self.about(key) is None:
+                raise LookupError(f"{key}: there are no such parts") from fault
+
+    def abandon(self, key: str, parts: str) -> None:
+        """See `Objects.abandon`."""
+        try:
+            self._client().abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=parts)
+        except ClientError as fault:
+            if _code(fault) not in ABSENT:
+                raise
+
+    def upload_link(self, key: str, size: int, expires_s: int) -> str:
+        """See `Objects.upload_link`. The length is signed: S3 takes neither more nor less."""
+        return self._link("put_object", expires_s, Key=key, ContentLength=size)
+
+    def part_link(self, key: str, parts: str, number: int, size: int, expires_s: int) -> str:
+        """See `Objects.part_link`."""
+        fields = {"Key": key, "UploadId": parts, "PartNumber": number, "ContentLength": size}
+        return self._link("upload_part", expires_s, **fields)
+
+    def download_link(self, key: str, expires_s: int, name: str) -> str:
+        """See `Objects.download_link`."""
+        saved_as = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        return self._link("get_object", expires_s, Key=key, ResponseContentDisposition=saved_as)
+
+    def _link(self, method: str, expires_s: int, **fields: Any) -> str:
+        return self._client().generate_presigned_url(
+            method, Params={"Bucket": self._bucket, **fields}, ExpiresIn=expires_s
+        )
+
+    def _stored_parts(self, key: str, parts: str) -> "list[CompletedPartTypeDef]":
+        pages = self._client().get_paginator("list_parts")
+        return [
+            {"ETag": part["ETag"], "PartNumber": part["PartNumber"]}
+            for page in pages.paginate(Bucket=self._bucket, Key=key, UploadId=parts)
+            for part in page.get("Parts", [])
+        ]
+
+
+class _Ranges(io.RawIOBase):
+    """A file in S3, read by ranges, and only as long as it is the one that it was."""
+
+    def __init__(self, client: "S3Client", bucket: str, key: str, about: About) -> None:
+        self._client = client
+        self._bucket, self._key = bucket, key
+        self._size, self._etag = about
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        try:
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=f"bytes={self._at}-{end - 1}"
+            )
+        except ClientError as fault:
+            if _code(fault) in REPLACED:
+                raise Changed("the file was replaced while it was read") from fault
+            raise
+        data = answer["Body"].read()
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _code(fault: ClientError) -> str:
+    return fault.response["Error"].get("Code", "")

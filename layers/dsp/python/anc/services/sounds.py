@@ -1,7 +1,7 @@
 """Sound files as people upload them, decoded within bounds."""
 
 import io
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, Self, cast
 
 import numpy as np
 import soundfile
@@ -10,6 +10,9 @@ from anc.wire.refusal import Refused, refuse
 
 RATES = (8_000, 192_000)
 MOST_CHANNELS = 8
+MOST_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz: a wav file of int16 holds little more
+MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
+NO_SOUND_FILE = "file: not a sound file that can be read (wav, flac, ogg, mp3)"
 
 
 class Sound(NamedTuple):
@@ -19,8 +22,87 @@ class Sound(NamedTuple):
     rate: int
 
 
+class Source:
+    """A wav, flac, ogg or mp3 file that is decoded block by block, in constant memory.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Seekable.
+
+    Attributes
+    ----------
+    rate, channels : int
+    frames : int
+        How many the file says that it holds.
+
+    Raises
+    ------
+    Refused
+        Naming what is wrong with it, and what is allowed.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._bytes = _Bytes(file)
+        start = file.read(4)
+        file.seek(0)
+        # libsndfile reads two dozen more formats, each with a parser that need not meet strangers' bytes.
+        if not start.startswith(MAGIC) and not (start[:1] == b"\xff" and start[1:2] >= b"\xe0"):
+            refuse("bad_field", NO_SOUND_FILE)
+        try:
+            self._file = soundfile.SoundFile(cast(BinaryIO, self._bytes))
+        except (soundfile.SoundFileError, TypeError, ValueError) as fault:
+            self._bytes.raise_fault()
+            raise Refused("bad_field", NO_SOUND_FILE) from fault
+        self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
+        if not RATES[0] <= self.rate <= RATES[1]:
+            refuse("bad_field", f"rate: {self.rate} Hz, allowed are {RATES[0]} to {RATES[1]}")
+        if self.channels > MOST_CHANNELS:
+            refuse("bad_field", f"channels: {self.channels}, at most {MOST_CHANNELS}")
+        if self.frames < 1:
+            refuse("bad_field", "file: holds no samples")
+        if self.frames > MOST_FRAMES:
+            refuse(
+                "too_large",
+                f"file: longer than {MOST_FRAMES / self.rate / 3600:.3g} hours, or it does not say how long",
+            )
+
+    def read(self, frames: int) -> np.ndarray:
+        """Decode up to `frames` more, (n, channels) float32 clipped to full scale; fewer only at the end.
+
+        Raises
+        ------
+        Refused
+            When the file is damaged here, or holds samples that are not finite.
+        """
+        try:
+            samples = self._file.read(frames, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, ValueError) as fault:
+            self._bytes.raise_fault()
+            raise Refused("bad_field", "file: damaged; only its beginning can be read") from fault
+        self._bytes.raise_fault()
+        if not np.isfinite(samples).all():
+            refuse("bad_field", "file: holds samples that are not finite")
+        return np.clip(samples, -1.0, 1.0)
+
+    def seek(self, frame: int) -> None:
+        """Go on decoding at a frame."""
+        self._file.seek(frame)
+        self._bytes.raise_fault()
+
+    def close(self) -> None:
+        """Let the decoder go; the file stays open."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def decode(data: bytes, longest_s: float) -> Sound:
-    """Read a wav, flac, ogg or mp3 file.
+    """Read a whole wav, flac, ogg or mp3 file.
 
     A header that lies about its length costs nothing: at most `longest_s` seconds are ever decoded.
 
@@ -29,21 +111,36 @@ def decode(data: bytes, longest_s: float) -> Sound:
     Refused
         Naming what is wrong with it, and what is allowed.
     """
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if not RATES[0] <= file.samplerate <= RATES[1]:
-                refuse("bad_field", f"rate: {file.samplerate} Hz, allowed are {RATES[0]} to {RATES[1]}")
-            if file.channels > MOST_CHANNELS:
-                refuse("bad_field", f"channels: {file.channels}, at most {MOST_CHANNELS}")
-            most = int(longest_s * file.samplerate)
-            samples = file.read(most + 1, dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except (soundfile.SoundFileError, TypeError, ValueError) as fault:
-        raise Refused("bad_field", "file: not a sound file that can be read (wav, flac, ogg, mp3)") from fault
-    if len(samples) > most:
-        refuse("too_large", f"file: longer than {longest_s:g} s")
-    if not len(samples):
-        refuse("bad_field", "file: holds no samples")
-    if not np.isfinite(samples).all():
-        refuse("bad_field", "file: holds samples that are not finite")
-    return Sound(np.clip(samples, -1.0, 1.0), rate)
+    with Source(io.BytesIO(data)) as source:
+        most = int(longest_s * source.rate)
+        samples = source.read(most + 1)
+        if len(samples) > most:
+            refuse("too_large", f"file: longer than {longest_s:g} s")
+        if not len(samples):
+            refuse("bad_field", "file: holds no samples")
+        return Sound(samples, source.rate)
+
+
+class _Bytes:
+    """What libsndfile reads through. It takes an exception for the end of the file, so one is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._fault: Exception | None = None
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except Exception as fault:  # noqa: BLE001  raised as soon as libsndfile is left
+            self._fault = fault
+            return b""
+
+    def raise_fault(self) -> None:
+        if self._fault:
+            raise self._fault

@@ -1,0 +1,163 @@
+"""Levels and spectrum of a stream, added up block by block in constant memory.
+
+Bands are those of IEC 61260-1:2014, base ten: third octaves around 1000 * 10^(k/10) Hz; three make an octave.
+"""
+
+from typing import Self
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
+
+from anc.dsp import checks
+from anc.dsp.checks import Signal
+from anc.dsp.levels import DOUBLE, a_weighting_db
+from anc.dsp.state import pack, unpack
+
+KIND = "meter"
+FLOOR_DBFS = -120.0  # what silence is reported as: below the noise of any converter
+FULL_SCALE = 32767 / 32768
+FRAME_S = 1 / 3  # resolves the lowest third octave, 5.8 Hz wide
+LOWEST_THIRD, HIGHEST_THIRD = -16, 13  # 25 Hz to 20 kHz
+NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
+
+
+class Meter:
+    """Level, peak, clipping, levels of seconds and bands of one channel.
+
+    The spectrum is summed over half-overlapping frames through a sine window: sin^2 + cos^2 = 1, so every
+    sample counts once, and the bands add up to the power of the signal, however short or uneven it is.
+
+    Parameters
+    ----------
+    rate : int
+        Hz.
+
+    Attributes
+    ----------
+    samples : int
+        How many were added.
+    peak : float
+        Largest magnitude.
+    clipped : int
+        How many samples lie at the end of the 16-bit scale or beyond.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.rate = checks.whole("rate", rate, 1, 1_000_000)
+        self.samples = 0
+        self.peak = 0.0
+        self.clipped = 0
+        self._sum = 0.0
+        self._seconds: list[float] = []  # energy of each, the last one unfinished
+        half = 2 ** round(np.log2(rate * FRAME_S)) // 2
+        self._energy: Signal = np.zeros(half + 1, DOUBLE)
+        self._tail: Signal = np.zeros(half, np.float32)  # samples that not both of their frames have seen
+
+    def add(self, samples: ArrayLike) -> None:
+        """Measure the next samples, (n,), full scale 1. Raises ValueError for none, or no numbers."""
+        block = checks.signal("samples", samples, np.dtype(np.float32))
+        magnitude = np.abs(block)
+        self.peak = max(self.peak, float(magnitude.max()))
+        self.clipped += int(np.count_nonzero(magnitude >= FULL_SCALE))
+        self._sum += float(block.sum(dtype=DOUBLE))
+        # The first piece, often empty, belongs to the second that is under way.
+        pieces = np.split(block, range(-self.samples % self.rate, block.size, self.rate))
+        energies = [float(np.sum(np.square(piece, dtype=DOUBLE))) for piece in pieces]
+        if pieces[0].size:
+            self._seconds[-1] += energies[0]
+        self._seconds += energies[1:]
+        self.samples += block.size
+        stream = np.concatenate([self._tail, block])
+        energy, used = self._frames(stream)
+        self._energy += energy
+        self._tail = stream[used:].copy()
+
+    @property
+    def mean_square(self) -> float:
+        """Mean power; 0 before the first sample."""
+        return sum(self._seconds) / max(self.samples, 1)
+
+    @property
+    def mean(self) -> float:
+        """DC offset."""
+        return self._sum / max(self.samples, 1)
+
+    @property
+    def energy_by_second(self) -> Signal:
+        """Energy of each second of the stream, (seconds,), the last one as long as it is."""
+        return np.array(self._seconds, DOUBLE)
+
+    @property
+    def dbfs_by_second(self) -> Signal:
+        """RMS level of each second, (seconds,), in dBFS."""
+        n = np.full(len(self._seconds), self.rate)
+        n[-1:] = self.samples - self.rate * (len(self._seconds) - 1)
+        return decibels(self.energy_by_second / n)
+
+    def power(self) -> tuple[Signal, Signal]:
+        """Frequencies in Hz and the mean power at each, both (bins,); the powers add up to `mean_square`."""
+        half = self._energy.size - 1
+        rest, _ = self._frames(np.concatenate([self._tail, np.zeros(2 * half, np.float32)]))
+        return np.arange(half + 1) * self.rate / (2 * half), (self._energy + rest) / max(self.samples, 1)
+
+    def a_weighted_power(self) -> float:
+        """Mean power as the ear weighs it, 1 kHz counting fully."""
+        f, power = self.power()
+        return float(10 ** (a_weighting_db(f) / 10) @ power)
+
+    def thirds(self) -> dict[float, float]:
+        """Mean power in each third octave from 25 Hz up to what the rate carries, by nominal centre in Hz."""
+        f, power = self.power()
+        spacing = f[1]
+        bands = {}
+        for k in range(LOWEST_THIRD, HIGHEST_THIRD + 1):
+            low, high = 1000 * 10 ** ((k - 0.5) / 10), 1000 * 10 ** ((k + 0.5) / 10)
+            # A bin stands for the band around it; at an edge it is shared between two.
+            share = np.minimum(f + spacing / 2, high) - np.maximum(f - spacing / 2, low)
+            if 1000 * 10 ** (k / 10) < self.rate / 2:
+                bands[nominal(k)] = float(np.maximum(share, 0) / spacing @ power)
+        return bands
+
+    def octaves(self) -> dict[float, float]:
+        """Mean power in each octave from 31.5 Hz up to what the rate carries, by nominal centre in Hz."""
+        thirds = list(self.thirds().items())
+        threes = [thirds[i : i + 3] for i in range(0, len(thirds), 3)]
+        return {three[1][0]: sum(power for _, power in three) for three in threes if len(three) > 1}
+
+    def _frames(self, stream: Signal) -> tuple[Signal, int]:
+        """Energy by frequency, (bins,), of the whole frames in `stream`, and how many samples that ends."""
+        half = self._energy.size - 1
+        count = stream.size // half - 1
+        if count < 1:
+            return np.zeros(half + 1, DOUBLE), 0
+        window = np.sin(np.pi * (np.arange(2 * half) + 0.5) / (2 * half)).astype(np.float32)
+        spectra = np.fft.rfft(window * sliding_window_view(stream, 2 * half)[: count * half : half])
+        energy: Signal = np.square(spectra.real) + np.square(spectra.imag)
+        energy = energy.sum(axis=0, dtype=DOUBLE) / half
+        energy[[0, -1]] /= 2  # these two have no mirror image at negative frequencies
+        return energy, count * half
+
+    def state(self) -> bytes:
+        """Everything measured, as bytes: `from_state` continues bit for bit."""
+        numbers = (self.rate, self.samples, self.peak, self.clipped, self._sum)
+        return pack(KIND, numbers, (self.energy_by_second, self._energy, self._tail))
+
+    @classmethod
+    def from_state(cls, state: bytes) -> Self:
+        """Return the meter that `state` was taken from; ValueError if the bytes are damaged or another's."""
+        (rate, samples, peak, clipped, total), (seconds, energy, tail) = unpack(KIND, state)
+        meter = cls(int(rate))
+        meter.samples, meter.peak, meter.clipped, meter._sum = int(samples), peak, int(clipped), total
+        meter._seconds, meter._energy, meter._tail = seconds.tolist(), energy, tail
+        return meter
+
+
+def decibels(power: ArrayLike) -> Signal:
+    """Powers of any shape in dB re full scale, silence as -120."""
+    return 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
+
+
+def nominal(k: int) -> float:
+    """Nominal centre in Hz of the third octave around 1000 * 10^(k/10) Hz."""
+    return NOMINAL[k % 10] * 1000 * 10.0 ** (k // 10)
