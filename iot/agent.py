@@ -28,7 +28,10 @@ logger = Logger(service="headset")
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
 SECOND_LOOK_S = 4.0  # after a change: one second of a noise is little to know of it
+SHORTEST_S = 2.0  # between snapshots, however the noise changes
 REPORT_S = 15.0
+FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the noise is another
+LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
 DEAF = "no hearing: open to the world"
 
 
@@ -124,7 +127,8 @@ class Agent:
         self._recent = np.zeros((self._length, 2), np.int16)
         self._heard = self._steady_since = 0
         self._playing = SILENCE
-        self._next_snapshot = 0
+        self._did_db = 0.0
+        self._last_snapshot = self._next_snapshot = 0
         self._next_report = 0
         self._reported: Reported | None = None
 
@@ -253,6 +257,9 @@ class Agent:
         self.status = replace(
             self.status, attenuation_db=round(verdict.attenuation_db, 1) if voice.gain else None
         )
+        self._did_db = max(self._did_db - LATELY_DB, verdict.attenuation_db)
+        if verdict.attenuation_db < self._did_db - FAILING_DB:
+            self._change.mark()
         if verdict.better is None or voice.filter_id != self._voice.filter_id:
             return
         logger.info("a filter made things worse")
@@ -263,7 +270,8 @@ class Agent:
 
     def _is_due(self) -> bool:
         newest = self._heard - self._length
-        if self._steady_since > newest or self._change.quiet:
+        too_soon = self._heard < self._last_snapshot + int(SHORTEST_S * self._rate) and self._last_snapshot
+        if too_soon or self._steady_since > newest or self._change.quiet:
             return False
         if self._change.since is not None:
             return self._change.since <= newest
@@ -278,6 +286,8 @@ class Agent:
         )
         if self._connection.publish(self._topic, snapshot.encode()):
             self._change.learn()
+            self._did_db = 0.0
+            self._last_snapshot = self._heard
             self._next_snapshot = self._heard + int(
                 (SECOND_LOOK_S if changed else self._slow_timer_s) * self._rate
             )

@@ -4,13 +4,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 TAPS = 512
-RIDGE = 1e-8  # of the filtered reference's power: only against rounding
+RIDGE = 1e-9  # of the filtered reference's power, against rounding; far below any microphone's noise
 
 
 def best_fixed_filter_db(
     x: ArrayLike, d: ArrayLike, secondary: ArrayLike, span: slice, taps: int = TAPS
 ) -> float:
     """Return the attenuation in dB of the causal filter that is best for a span, judged on that very span.
+
+    Least squares over exactly the samples of the span (the covariance method). Its matrix follows from
+    its first row, since R[i+1, j+1] differs from R[i, j] only by the products that enter and leave at the
+    span's ends.
 
     Parameters
     ----------
@@ -22,16 +26,31 @@ def best_fixed_filter_db(
         Of samples to fit and to judge.
     taps : int
         Length of the filter.
+
+    References
+    ----------
+    Makhoul, "Linear prediction: a tutorial review", 1975, section II.
     """
-    v = np.convolve(np.asarray(x, float), np.asarray(secondary, float))[: np.size(x)]
+    first, last, _ = span.indices(np.size(x))
+    v = np.concatenate([np.zeros(taps), np.convolve(np.asarray(x, float), np.asarray(secondary, float))])
+    first, last = first + taps, last + taps
     wanted = np.asarray(d, float)[span]
-    heard = v[span]
-    size = 1 << (2 * wanted.size - 1).bit_length()
-    filtered, ear = np.fft.rfft(heard, size), np.fft.rfft(wanted, size)
-    r = np.fft.irfft(np.square(np.abs(filtered)))[:taps]
-    p = np.fft.irfft(ear * filtered.conj())[:taps]
-    matrix = r[np.abs(np.subtract.outer(np.arange(taps), np.arange(taps)))]
-    matrix.flat[:: taps + 1] += RIDGE * r[0]
-    w = np.linalg.solve(matrix, p)
-    residual = wanted - np.convolve(v, w)[: v.size][span]
+    remembered = v[first - taps + 1 : last]
+    size = 1 << (remembered.size + wanted.size).bit_length()
+    spectrum = np.fft.rfft(remembered[::-1], size)
+
+    def correlate(
+        signal: np.ndarray,
+    ) -> np.ndarray:  # sum of signal[n] v[n - k] over the span, k = 0 .. taps - 1
+        return np.fft.irfft(np.fft.rfft(signal, size) * spectrum, size)[signal.size - 1 :][:taps]
+
+    matrix = np.zeros((taps, taps))
+    matrix[0] = correlate(v[first:last])
+    entering, leaving = v[first - taps : first][::-1], v[last - taps : last][::-1]
+    for i in range(taps - 1):
+        matrix[i + 1, i + 1 :] = matrix[i, i:-1] + entering[i] * entering[i:-1] - leaving[i] * leaving[i:-1]
+    matrix += np.triu(matrix, 1).T
+    matrix.flat[:: taps + 1] += RIDGE * matrix[0, 0]
+    w = np.linalg.solve(matrix, correlate(wanted))
+    residual = wanted - np.convolve(remembered, w, "valid")
     return float(10 * np.log10(np.vdot(wanted, wanted) / np.vdot(residual, residual)))

@@ -45,6 +45,11 @@ class NoiseChange:
             if self.since is None and self._distance(self._frames[-2:]) > CHANGE_DB:
                 self.since = self._heard  # within this frame both may have sounded
 
+    def mark(self) -> None:
+        """Take it from elsewhere that the noise has changed by now."""
+        if self.since is None:
+            self.since = self._heard
+
     def learn(self) -> None:
         """Take the last second as the noise that is known."""
         self.since = None
