@@ -20,7 +20,7 @@ def signal(name: str, samples: ArrayLike, dtype: np.dtype) -> Signal:
     if given.size == 0:
         raise ValueError(f"{name}: empty block; at least 1 sample is expected")
     # One pass refuses NaN, infinity and what would overflow: no comparison with NaN is ever true.
-    if not np.abs(given).max() <= LOUDEST:
+    if not float(np.abs(given).max()) <= LOUDEST:
         if not np.isfinite(given).all():
             raise ValueError(f"{name}: sample {np.flatnonzero(~np.isfinite(given))[0]} is NaN or infinite")
         raise ValueError(f"{name}: a sample is beyond +-{LOUDEST:g}; scale the signal")
@@ -35,6 +35,14 @@ def pair(x: ArrayLike, d: ArrayLike, dtype: np.dtype) -> tuple[Signal, Signal]:
             f"x has {x.size} samples and d has {d.size}; a block has as many of one as of the other"
         )
     return x, d
+
+
+def settled(e: Signal) -> None:
+    """An ArithmeticError if the residual of a block shows that the filter has diverged."""
+    if not np.isfinite(e).all():
+        raise ArithmeticError(
+            "the filter diverged and this block was not kept; mu is too large for its paths"
+        )
 
 
 def whole(name: str, value: int, lowest: int, highest: int) -> int:

@@ -20,7 +20,7 @@ from anc.dsp.statistics import DOUBLE, Statistics
 from anc.dsp.toeplitz import toeplitz_solve
 
 # Candidates for lambda, as shares of the power of the filtered reference.
-REGULARISATION = np.array([1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
+REGULARISATION = np.array([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 10.0])
 
 
 @dataclass(frozen=True)

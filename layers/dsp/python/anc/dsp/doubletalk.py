@@ -18,9 +18,8 @@ from anc.dsp.nlms import NLMS
 from anc.dsp.state import pack, unpack
 
 KIND = "talk"
-MEMORY = (
-    2048  # samples over which the two are compared: shorter follows speech, longer is slow to see a new path
-)
+# Samples over which the two are compared; much shorter mistakes speech for a change of the path.
+MEMORY = 512
 
 
 class DoubleTalkNLMS:

@@ -98,6 +98,8 @@ class FDAF:
         ------
         ValueError
             If a block is empty, of another length or shape, or not finite; the filter is then as it was.
+        ArithmeticError
+            If the filter diverges; it is then as it was, too.
         """
         x, d = checks.pair(x, d, self.dtype)
         if x.size % self.block:
@@ -117,6 +119,7 @@ class FDAF:
             gradient = np.fft.irfft(steps[k] * recent.conj() * np.fft.rfft(late))
             w[:, :B] += gradient[:, :B]
             w[-1, unused] = 0
+        checks.settled(e)
         self._w, self._past, self._power = w, stream[x.size :], power
         return y.ravel(), e.ravel()
 

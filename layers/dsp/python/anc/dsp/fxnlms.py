@@ -97,6 +97,8 @@ class FxNLMS:
         ------
         ValueError
             If a block is empty, of the wrong shape, or not finite; the filter is then as it was.
+        ArithmeticError
+            If the filter diverges; it is then as it was, too.
         """
         x, d = checks.pair(x, d, self.dtype)
         xs = np.concatenate([self._past_x, x])
@@ -106,11 +108,12 @@ class FxNLMS:
         xw = xs[xs.size - vs.size :]
         # The windows hold their oldest sample first, and so do the weights while they meet them.
         w, e = self.w[::-1].copy(), np.empty_like(d)
-        for start, stop, size in runs(d.size, self.dtype):
-            now, later = slice(start, stop), slice(start, stop + self.taps - 1)
-            self._adapt(
-                w, xw[later], vs[later], ys[start:], d[now].reshape(-1, size), e[now].reshape(-1, size)
-            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start, stop, size in runs(d.size, self.dtype):
+                now, later = slice(start, stop), slice(start, stop + self.taps - 1)
+                blocks = d[now].reshape(-1, size), e[now].reshape(-1, size)
+                self._adapt(w, xw[later], vs[later], ys[start:], *blocks)
+        checks.settled(e)
         self.w, self._past_x, self._past_v = w[::-1].copy(), xs[x.size :], vs[x.size :]
         self._past_y = ys[x.size :]
         return ys[self.path.size - 1 :], e

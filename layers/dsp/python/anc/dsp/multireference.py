@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from anc.dsp import checks
 from anc.dsp.blockexact import view
 from anc.dsp.checks import Signal
-from anc.dsp.statistics import DOUBLE, filtered, high_pass_power
+from anc.dsp.statistics import DOUBLE, filtered, high_pass_power, tukey
 
-REGULARISATION = (1e-5, 1e-3, 1e-1)  # candidates, as shares of the mean power of the filtered references
+REGULARISATION = (1e-5, 1e-3, 1e-1, 10.0)  # candidates, as shares of the filtered references' power
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def normal_equations(v: Signal, d: Signal, taps: int, rate: float) -> tuple[Sign
     """R, square, and p, of references * taps entries, and the energy of d, all high-passed at 60 Hz."""
     size = 1 << (2 * d.size - 1).bit_length()
     weight = high_pass_power(np.fft.rfftfreq(size, 1 / rate))
-    V, D = np.fft.rfft(v, size), np.fft.rfft(d, size)
+    window = tukey(d.size)
+    V, D = np.fft.rfft(window * v, size), np.fft.rfft(window * d, size)
     p = np.fft.irfft(weight * D * V.conj())[:, :taps]
     energy = float(np.fft.irfft(weight * np.square(np.abs(D)))[0])
     # Entry [i, j] of a pair's block is the correlation at lag j - i: negative lags are at the end.

@@ -101,6 +101,8 @@ class NLMS:
         ------
         ValueError
             If a block is empty, of the wrong shape, or not finite; the filter is then as it was.
+        ArithmeticError
+            If the filter diverges; it is then as it was, too.
         """
         x, d = checks.pair(x, d, self.dtype)
         stream = np.concatenate([self._past, x])
@@ -109,6 +111,7 @@ class NLMS:
         for start, stop, size in runs(d.size, self.dtype):
             run = stream[start : stop + self.taps - 1]
             self._adapt(w, run, d[start:stop].reshape(-1, size), e[start:stop].reshape(-1, size))
+        checks.settled(e)
         self.w, self._past = w[::-1].copy(), stream[d.size :]
         return d - e, e
 

@@ -40,7 +40,7 @@ class Statistics:
     energy : float
         Of d.
     samples : float
-        How many samples were summed; a fraction after `forget`.
+        How many samples were summed, those at the edges in part; fewer after `forget`.
     rate : float
         Hz; the high-pass and the taps mean nothing without it.
     """
@@ -90,15 +90,17 @@ class Statistics:
         # Zero padding by as much again and more: neither correlation nor high-pass may wrap around.
         size = 1 << (2 * length - 1).bit_length()
         weight = high_pass_power(np.fft.rfftfreq(size, 1 / rate))
+        window = tukey(length)
+        samples = len(paths) * float(window @ window)
         stretches = []
         for start in range(0, count * length, length):
-            V = np.fft.rfft(v[:, start : start + length], size)
-            D = np.fft.rfft(d[start : start + length], size)
+            V = np.fft.rfft(window * v[:, start : start + length], size)
+            D = np.fft.rfft(window * d[start : start + length], size)
             r, p, energy = (
                 np.fft.irfft(weight * spectrum)[:taps]
                 for spectrum in (np.square(np.abs(V)).sum(0), D * V.conj().sum(0), np.square(np.abs(D)))
             )
-            stretches.append(cls(r, p, len(paths) * float(energy[0]), float(len(paths) * length), rate))
+            stretches.append(cls(r, p, len(paths) * float(energy[0]), samples, rate))
         return stretches
 
     @property
@@ -168,6 +170,16 @@ class Statistics:
             samples,
             rate,
         )
+
+
+def tukey(n: int) -> Signal:
+    """Window (n,) that rises and falls over an eighth of its length.
+
+    At a hard edge d lacks the v it comes from and v the d it goes to, which would cap the attenuation that
+    statistics can show at that share of the stretch: 27 dB for a path of 30 samples in one of 16,000.
+    """
+    edge = np.sin(np.pi / 2 * (np.arange(n // 8) + 0.5) / max(n // 8, 1)) ** 2
+    return np.concatenate([edge, np.ones(n - 2 * edge.size), edge[::-1]])
 
 
 def filtered(x: Signal, h: Signal) -> Signal:

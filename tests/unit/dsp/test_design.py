@@ -1,0 +1,272 @@
+"""Designed control filters cancel, say honestly how much, and travel as statistics."""
+
+import time
+
+import numpy as np
+import pytest
+
+from anc.dsp import (
+    Statistics,
+    attenuation_db,
+    design_control_filter,
+    design_from_statistics,
+    design_multireference,
+    identify_secondary,
+    recover_primary,
+)
+
+RATE = 16_000
+
+
+class Head:
+    """Noise on its way to an ear through short paths, the secondary one the shorter, and microphone noise."""
+
+    def __init__(self, seed, seconds=3, microphone_noise=0.03, hum=0.0):
+        self.rng = np.random.default_rng(seed)
+        n = RATE * seconds
+        self.P = self.path(delay=6, decay=12)
+        self.S = self.path(delay=2, decay=6)
+        tones = sum(np.sin(2 * np.pi * 97 * k * np.arange(n) / RATE + k) for k in range(1, 6))
+        noise = np.convolve(self.rng.standard_normal(n), 0.9 ** np.arange(60))[:n] + hum * tones
+        self.d = np.convolve(noise, self.P)[:n]
+        self.x = noise + microphone_noise * noise.std() * self.rng.standard_normal(n)
+
+    def path(self, delay, decay):
+        echo = 0.3 * self.rng.standard_normal(80) * np.exp(-np.arange(80) / decay)
+        return np.concatenate([np.zeros(delay), [1.0], echo])
+
+    def second(self, k):
+        part = slice(k * RATE, (k + 1) * RATE)
+        return self.x[part], self.d[part]
+
+    def attenuation(self, w, k):
+        """What the filter does in second k when it plays through the real path all the time."""
+        e = self.d - np.convolve(np.convolve(self.x, w), self.S)[: self.d.size]
+        return attenuation_db(self.second(k)[1], e[k * RATE : (k + 1) * RATE])
+
+
+def test_the_filter_of_one_second_works_on_the_next_as_predicted():
+    for seed in range(5):
+        head = Head(seed, hum=0.5)
+        r = design_control_filter(*head.second(0), head.S)
+        real = head.attenuation(r.taps, 1)
+        assert real > 12
+        assert abs(r.predicted_gain_db - real) < 2
+
+
+def test_it_stays_within_1_5_db_of_the_best_filter_in_hindsight():
+    for seed in range(5):
+        head = Head(seed)
+        then = design_control_filter(*head.second(0), head.S)
+        hindsight = design_control_filter(*head.second(1), head.S)
+        assert head.attenuation(then.taps, 1) > head.attenuation(hindsight.taps, 1) - 1.5
+
+
+def test_no_gain_is_promised_where_nothing_can_be_cancelled():
+    x, d = np.random.default_rng(0).standard_normal((2, RATE))
+    r = design_control_filter(x, d, [0.0, 1.0])
+    assert -0.5 < r.predicted_gain_db < 0.2
+
+
+def test_white_noise_cannot_be_cancelled_through_a_secondary_path_that_is_later_than_it():
+    x = np.random.default_rng(1).standard_normal(RATE)
+    late = np.zeros(100)
+    late[80] = 1.0  # 5 ms after the noise has passed
+    assert abs(design_control_filter(x, x, late).predicted_gain_db) < 0.2
+
+
+def test_silence_gives_a_filter_of_zeros():
+    r = design_control_filter(np.zeros(4000), np.zeros(4000), [1.0])
+    assert not np.any(r.taps)
+    assert r.predicted_gain_db == 0
+
+
+def test_a_snapshot_taken_while_a_filter_plays_gives_the_noise_back():
+    head = Head(2)
+    w, gain = design_control_filter(*head.second(0), head.S).taps, 0.7
+    e = head.d - gain * np.convolve(np.convolve(head.x, w), head.S)[: head.d.size]
+    cut = slice(RATE, 2 * RATE)  # in the middle of playing: what came before is unknown
+    x, d = recover_primary(head.x[cut], e[cut], w, head.S, gain)
+    assert d.size == RATE - w.size - head.S.size + 2
+    assert np.allclose(d, head.d[2 * RATE - d.size : 2 * RATE], atol=1e-9)
+    assert np.array_equal(x, head.x[2 * RATE - d.size : 2 * RATE])
+
+
+def test_a_filter_designed_while_another_plays_is_as_good():
+    head = Head(3)
+    first = design_control_filter(*head.second(0), head.S).taps
+    e = head.d - np.convolve(np.convolve(head.x, first), head.S)[: head.d.size]
+    x, d = recover_primary(head.x[RATE : 2 * RATE], e[RATE : 2 * RATE], first, head.S)
+    second = design_control_filter(x, d, head.S).taps
+    assert head.attenuation(second, 2) > head.attenuation(first, 2) - 0.5
+
+
+def test_statistics_judge_any_filter_as_the_sound_would():
+    head = Head(4)
+    statistics = Statistics.measure(*head.second(1), head.S)
+    good = design_control_filter(*head.second(0), head.S).taps
+    for w in (good, 0.5 * good, good[:100], np.zeros(512), -good):
+        assert statistics.residual_db(w) == pytest.approx(head.attenuation(w, 1), abs=0.7)
+
+
+def test_statistics_of_several_snapshots_add_up_and_fade():
+    head = Head(5)
+    one, two = (Statistics.measure(*head.second(k), head.S, taps=64) for k in (0, 1))
+    both = one.forget(0.5) + two
+    w = design_control_filter(*head.second(0), head.S, taps=64).taps
+    assert both.residual(w) == pytest.approx(0.5 * one.residual(w) + two.residual(w))
+    assert both.samples == pytest.approx(1.5 * two.samples)
+
+
+def test_statistics_that_do_not_match_are_not_added():
+    x = np.ones(400)
+    with pytest.raises(ValueError, match="32 taps at 16000 Hz cannot be added"):
+        Statistics.measure(x, x, [1.0], 16) + Statistics.measure(x, x, [1.0], 32)
+
+
+def test_what_has_been_learned_before_helps_a_short_snapshot():
+    head = Head(6, microphone_noise=0.1)
+    prior = Statistics.measure(*head.second(0), head.S)
+    x, d = (part[:1100] for part in head.second(1))
+    alone, helped = (design_control_filter(x, d, head.S, prior=p).taps for p in (None, prior))
+    assert head.attenuation(helped, 2) > head.attenuation(alone, 2) + 1
+
+
+def test_statistics_alone_design_as_well_as_the_sound():
+    head = Head(7)
+    sent = [Statistics.from_bytes(Statistics.measure(*head.second(k), head.S).to_bytes()) for k in (0, 1)]
+    from_sound = design_control_filter(*head.second(1), head.S, prior=sent[0])
+    with_prior = design_from_statistics([sent[1]], prior=sent[0])
+    alone = design_from_statistics([sent[1]])
+    best = head.attenuation(from_sound.taps, 2)
+    for r in (with_prior, alone):
+        assert head.attenuation(r.taps, 2) > best - 0.5
+        assert abs(r.predicted_gain_db - head.attenuation(r.taps, 2)) < 2
+
+
+def test_a_short_lesson_alone_is_not_overrated():
+    head = Head(8, microphone_noise=0.3)
+    x, d = (part[:3000] for part in head.second(0))
+    r = design_from_statistics([Statistics.measure(x, d, head.S)])
+    assert r.predicted_gain_db < head.attenuation(r.taps, 1) + 1
+
+
+@pytest.mark.parametrize("error", [0.05, 0.1, 0.15])
+def test_a_secondary_path_that_is_somewhat_wrong_costs_no_more_than_its_error(error):
+    left = []
+    for seed in range(8):
+        head = Head(seed)
+        kernel = head.rng.standard_normal(8)
+        wrong = head.S + error * np.convolve(head.S, kernel / np.linalg.norm(kernel))[: head.S.size]
+        right = head.attenuation(design_control_filter(*head.second(0), head.S).taps, 1)
+        real = head.attenuation(design_control_filter(*head.second(0), wrong).taps, 1)
+        # An error of a tenth in amplitude leaves -20 dB of the cancelled sound.
+        left.append(10 ** (-real / 10) / (10 ** (-right / 10) + error**2))
+    assert np.mean(left) < 1.6  # 2 dB: the wrong path also misleads the design
+
+
+def test_one_filter_for_several_fits_is_good_on_the_worst_of_them():
+    head = Head(9)
+    fits = np.array([gain * np.roll(head.S, shift) for gain, shift in ((1.0, 0), (0.7, 0), (1.0, 1))])
+
+    def worst(w):
+        def heard(S):
+            return head.d - np.convolve(np.convolve(head.x, w), S)[: head.d.size]
+
+        return min(attenuation_db(head.d[RATE:], heard(S)[RATE:]) for S in fits)
+
+    for_all = design_control_filter(*head.second(0), fits).taps
+    for_one = design_control_filter(*head.second(0), fits[0]).taps
+    assert worst(for_all) > worst(for_one) + 1
+
+
+def test_the_control_effort_stays_below_its_limit():
+    head = Head(10)
+    quiet_driver = 0.01 * head.S
+    w = design_control_filter(*head.second(0), quiet_driver, max_gain_db=12.0).taps
+    assert 20 * np.log10(np.abs(np.fft.rfft(w, 4096)).max()) < 12.2
+
+
+def test_rumble_below_what_drivers_can_play_is_left_alone():
+    head = Head(11)
+    rumble = 50 * np.sin(2 * np.pi * 8 * np.arange(head.d.size) / RATE)
+    head.x, head.d = head.x + rumble, head.d + rumble
+    w = design_control_filter(*head.second(0), head.S).taps
+    high = head.d - rumble, -np.convolve(np.convolve(head.x - rumble, w), head.S)[: head.d.size]
+    assert attenuation_db(high[0][RATE:], (high[0] + high[1])[RATE:]) > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": np.ones(4000), "d": np.ones(3999)}, "as many of one"),
+        ({"x": np.ones(600), "d": np.ones(600)}, "taps: 512"),
+        ({"x": np.full(4000, np.nan), "d": np.ones(4000)}, "x: sample 0 is NaN"),
+        ({"x": np.ones(4000), "d": np.ones(4000), "secondary": []}, "secondary: empty"),
+    ],
+)
+def test_a_design_says_what_it_cannot_use(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        design_control_filter(**{"secondary": [1.0], **arguments})
+
+
+def test_damaged_statistics_are_refused():
+    data = Statistics.measure(np.ones(400), np.ones(400), [1.0], 16).to_bytes()
+    with pytest.raises(ValueError, match="checksum"):
+        Statistics.from_bytes(data[:60] + b"\0\1" + data[62:])
+
+
+def test_a_design_takes_little_of_a_function_s_time():
+    head = Head(12)
+    design_control_filter(*head.second(0), head.S)
+    spent = []
+    for _ in range(5):
+        start = time.process_time()
+        design_control_filter(*head.second(0), head.S)
+        spent.append(time.process_time() - start)
+    assert (
+        min(spent) < 0.1
+    )  # 20 ms is the aim, which `make bench` measures; a loaded test machine is no stopwatch
+
+
+def test_the_secondary_path_is_found_from_what_the_driver_plays():
+    head = Head(13)
+    for played in (head.rng.standard_normal(2 * RATE), head.x[: 2 * RATE]):
+        heard = np.convolve(played, head.S)[: played.size] + 0.01 * head.rng.standard_normal(played.size)
+        found = identify_secondary(played, heard, 128)
+        missing = found.impulse_response - np.pad(head.S, (0, 128 - head.S.size))
+        assert np.linalg.norm(missing) < 0.05 * np.linalg.norm(head.S)
+        assert found.fit_db > 20
+
+
+def test_a_path_that_is_not_there_is_not_found():
+    played, heard = np.random.default_rng(14).standard_normal((2, RATE))
+    assert identify_secondary(played, heard).fit_db < 0.5
+
+
+def test_two_references_cancel_what_one_cannot_hear():
+    rng = np.random.default_rng(15)
+    left, right = rng.standard_normal((2, 2 * RATE))
+    S = [0.0, 0.0, 1.0, 0.3]
+    d = (
+        np.convolve(left, [0, 0, 0, 0, 1, 0.5])[: left.size]
+        + np.convolve(right, [0, 0, 0, 0, 0, 1, -0.4])[: left.size]
+    )
+    x = np.array([left + 0.3 * right, right - 0.2 * left]) + 0.01 * rng.standard_normal((2, 2 * RATE))
+    both = design_multireference(x[:, :RATE], d[:RATE], S, 64)
+    one = design_control_filter(x[0, :RATE], d[:RATE], S, 64)
+    e = (
+        d
+        - np.convolve(sum(np.convolve(x_r, w)[: d.size] for x_r, w in zip(x, both.taps, strict=True)), S)[
+            : d.size
+        ]
+    )
+    assert attenuation_db(d[RATE:], e[RATE:]) > one.predicted_gain_db + 10
+    assert abs(both.predicted_gain_db - attenuation_db(d[RATE:], e[RATE:])) < 2
+
+
+def test_with_one_reference_both_designs_agree():
+    head = Head(16)
+    single = design_control_filter(*head.second(0), head.S, 128)
+    multi = design_multireference(*head.second(0), head.S, 128)
+    assert multi.predicted_gain_db == pytest.approx(single.predicted_gain_db, abs=0.5)

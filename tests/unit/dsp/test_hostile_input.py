@@ -1,0 +1,115 @@
+"""What a filter refuses, it refuses before anything changes; what it accepts never poisons it."""
+
+import numpy as np
+import pytest
+
+from anc.dsp import FDAF, NLMS, DoubleTalkNLMS, FxNLMS, Predictor, attenuation_db
+
+FILTERS = {
+    "NLMS": lambda: NLMS(32),
+    "FxNLMS": lambda: FxNLMS(32, 0.02, secondary=[0.0, 1.0, 0.3]),
+    "FDAF": lambda: FDAF(32, block=16),
+    "DoubleTalkNLMS": lambda: DoubleTalkNLMS(32),
+}
+GOOD = np.random.default_rng(0).standard_normal((2, 64))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("which", ["x", "d"])
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e30])
+def test_a_poisoned_block_is_refused_and_changes_nothing(name, which, poison):
+    f = FILTERS[name]()
+    f.process(*GOOD)
+    before = f.state()
+    block = {"x": GOOD[0].copy(), "d": GOOD[1].copy()}
+    block[which][40] = poison
+    with pytest.raises(ValueError, match=f"{which}: "):
+        f.process(**block)
+    assert f.state() == before
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize(
+    ("x", "d", "message"),
+    [
+        (np.zeros(0), np.zeros(0), "x: empty block"),
+        (np.zeros((16, 2)), np.zeros(16), "x: shape"),
+        (np.zeros(16), np.zeros(32), "as many of one as of the other"),
+        (np.zeros(16, complex), np.zeros(16), r"x: shape .* complex"),
+        (np.array(["a"] * 16), np.zeros(16), "real samples"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(name, x, d, message):
+    with pytest.raises(ValueError, match=message):
+        FILTERS[name]().process(x, d)
+
+
+def test_fdaf_says_which_lengths_it_takes():
+    with pytest.raises(ValueError, match=r"17 samples.*multiples of its block, 16"):
+        FDAF(32, block=16).process(np.zeros(17), np.zeros(17))
+
+
+def test_the_predictor_refuses_poison_and_changes_nothing():
+    f = Predictor(16, 4)
+    f.process(GOOD[0])
+    before = f.state()
+    with pytest.raises(ValueError, match="sample 1 is NaN"):
+        f.process([0.0, np.nan])
+    assert f.state() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"taps": 0}, "taps: 0"),
+        ({"taps": 2.5}, "taps: 2.5"),
+        ({"taps": 8, "mu": 2.1}, "mu: 2.1"),
+        ({"taps": 8, "mu": float("nan")}, "mu: nan"),
+        ({"taps": 8, "eps": 0.0}, "eps: 0"),
+        ({"taps": 8, "dtype": np.int16}, "dtype: int16"),
+    ],
+)
+@pytest.mark.parametrize("kind", [NLMS, FDAF])
+def test_parameters_outside_their_range_are_refused_by_name(kind, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**arguments)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float16, np.float32, np.float64])
+def test_any_real_samples_are_taken(dtype):
+    samples = (1000 * GOOD[0]).astype(dtype)
+    assert np.array_equal(
+        NLMS(8).process(samples, samples)[1], NLMS(8).process(samples.tolist(), samples.tolist())[1]
+    )
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_input_is_left_untouched(name):
+    x, d = GOOD.astype(np.float32)
+    FILTERS[name]().process(x, d)
+    assert np.array_equal([x, d], GOOD.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["NLMS", "FDAF", "DoubleTalkNLMS"])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 32768.0, 1e6])
+def test_a_filter_works_at_any_scale_and_through_silence_and_sudden_level(name, scale):
+    rng = np.random.default_rng(1)
+    loudness = np.repeat([1.0, 1e-4, 0.0, 1.0, 0.0, 1e-4, 1.0], 1600)
+    x = loudness * rng.standard_normal(loudness.size)
+    d = np.convolve(x, [0.5, -0.3, 0.2])[: x.size]
+    f = FILTERS[name]()
+    e = f.process(scale * x, scale * d)[1] / scale
+    assert np.isfinite(f.w).all()
+    assert np.abs(e).max() <= 3 * np.abs(d).max()
+    # At 1e-6 the regularisation, an absolute power, is most of the norm and slows the filter down.
+    assert attenuation_db(d[-800:], e[-800:]) >= (25 if scale >= 1 else 0)
+
+
+def test_a_filter_that_diverges_says_so_and_keeps_what_it_was():
+    # The model has the wrong sign, so every update makes the residual larger.
+    f = FxNLMS(16, 1.0, secondary=[1.0], path=[-1.0], dtype=np.float32)
+    x = np.random.default_rng(2).standard_normal(4000)
+    before = f.state()
+    with pytest.raises(ArithmeticError, match="diverged"):
+        f.process(x, x)
+    assert f.state() == before

@@ -1,0 +1,78 @@
+"""Levels and attenuation, as sound level meters read them."""
+
+import numpy as np
+import pytest
+
+from anc.dsp import (
+    a_weighted_attenuation_db,
+    a_weighting_db,
+    attenuation_db,
+    level_dbfs,
+    octave_attenuation_db,
+)
+
+RATE = 48_000
+SECOND = np.arange(RATE) / RATE
+
+
+def tone(frequency):
+    return np.sin(2 * np.pi * frequency * SECOND)
+
+
+def test_levels_are_relative_to_full_scale():
+    assert level_dbfs(np.ones(10)) == pytest.approx(0)
+    assert level_dbfs(tone(1000)) == pytest.approx(-3.01, abs=0.01)
+    assert level_dbfs(np.zeros(10)) == -200
+
+
+@pytest.mark.parametrize(
+    ("frequency", "weight"),
+    [
+        (31.5, -39.4),
+        (63, -26.2),
+        (125, -16.1),
+        (250, -8.6),
+        (500, -3.2),
+        (1000, 0.0),
+        (2000, 1.2),
+        (4000, 1.0),
+        (8000, -1.1),
+    ],
+)
+def test_a_weighting_is_that_of_the_standard(frequency, weight):
+    # IEC 61672-1:2013, table 3.
+    # The table means the exact frequencies of base ten, 125.89 for 125.
+    exact = 1000 * 10 ** (np.round(10 * np.log10(frequency / 1000)) / 10)
+    assert a_weighting_db(exact) == pytest.approx(weight, abs=0.06)
+
+
+def test_attenuation_is_positive_when_noise_falls():
+    assert attenuation_db(tone(100), 0.1 * tone(100)) == pytest.approx(20)
+    assert attenuation_db(tone(100), 2 * tone(100)) == pytest.approx(-6.02, abs=0.01)
+
+
+def test_silence_is_neither_attenuated_nor_infinitely_attenuable():
+    assert attenuation_db(np.zeros(8), np.ones(8)) == 0
+    assert attenuation_db(np.ones(8), np.zeros(8)) == 200
+
+
+def test_hearing_decides_what_an_attenuation_is_worth():
+    before = tone(63) + 0.1 * tone(1000)
+    rumble_gone, hiss_gone = 0.1 * tone(1000), tone(63)
+    assert attenuation_db(before, rumble_gone) == pytest.approx(20, abs=0.1)
+    assert a_weighted_attenuation_db(before, rumble_gone, RATE) < 3
+    assert a_weighted_attenuation_db(before, hiss_gone, RATE) > 5
+
+
+def test_each_octave_is_attenuated_by_its_own_amount():
+    octaves = (125.0, 1000.0, 4000.0)
+    before = sum(tone(f) for f in octaves)
+    after = sum(g * tone(f) for f, g in zip(octaves, (0.1, 1.0, 2.0), strict=True))
+    bands = octave_attenuation_db(before, after, RATE)
+    assert [bands[f] for f in octaves] == pytest.approx([20, 0, -6.02], abs=0.05)
+
+
+def test_octaves_beyond_what_the_signal_resolves_or_carries_are_left_out():
+    bands = octave_attenuation_db(np.ones(160), np.ones(160), 16_000)
+    assert min(bands) >= 100
+    assert max(bands) == 4000

@@ -1,0 +1,57 @@
+"""Prediction over a horizon: honest about what it cannot know."""
+
+import numpy as np
+import pytest
+
+from anc.dsp import Predictor, attenuation_db
+
+RATE = 16_000
+
+
+def attenuation(x, horizon, taps=256):
+    e = Predictor(taps, horizon).process(x)[1]
+    return attenuation_db(x[x.size // 2 :], e[x.size // 2 :])
+
+
+def written_out(x, taps, horizon, mu, eps=1e-6):
+    """Predictions by the definition: nothing from after n - horizon enters what is said of sample n."""
+    past, w, said = (
+        np.concatenate([np.zeros(taps - 1 + horizon), x]),
+        np.zeros(taps),
+        np.zeros(x.size + horizon),
+    )
+    for n in range(x.size):
+        then, now = past[n : n + taps][::-1], past[n + horizon : n + horizon + taps][::-1]
+        w = w + mu * (x[n] - w @ then) / (eps + then @ then) * then
+        said[n + horizon] = w @ now
+    return said
+
+
+@pytest.mark.parametrize(("horizon", "lengths"), [(1, [50]), (7, [1, 90, 3]), (64, [300]), (200, [33])])
+def test_predictions_are_those_of_the_definition_for_any_split(horizon, lengths):
+    x = np.random.default_rng(0).standard_normal(900)
+    f, at = Predictor(24, horizon, dtype=np.float64), 0
+    while at < x.size:
+        length = lengths[at % len(lengths)]
+        f.process(x[at : at + length])
+        at += length
+    assert np.allclose(f._coming, written_out(x, 24, horizon, 0.1)[-horizon:], atol=1e-12)
+
+
+@pytest.mark.parametrize("horizon", [1, 16, 80, 800])
+def test_white_noise_is_neither_reduced_nor_made_worse(horizon):
+    x = np.random.default_rng(1).standard_normal(4 * RATE)
+    assert abs(attenuation(x, horizon)) < 0.2
+
+
+@pytest.mark.parametrize("horizon", [1, 80, 800])
+def test_a_tone_is_cancelled_over_any_horizon(horizon):
+    assert attenuation(np.sin(2 * np.pi * 210 * np.arange(2 * RATE) / RATE), horizon) > 40
+
+
+def test_what_sounds_at_a_sample_was_decided_before_its_horizon():
+    x = np.random.default_rng(2).standard_normal(500).cumsum()
+    other = np.concatenate([x[:300], -x[300:]])
+    ours, theirs = (Predictor(16, 40, dtype=np.float64).process(signal)[0] for signal in (x, other))
+    assert np.array_equal(ours[:340], theirs[:340])
+    assert not np.array_equal(ours[340:], theirs[340:])
