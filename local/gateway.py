@@ -52,9 +52,11 @@ class LocalSockets:
         if connection not in self._open:
             raise Gone(connection)
         loop, socket = self._open[connection]
+        sending = asyncio.run_coroutine_threadsafe(socket.send_text(text), loop)
         try:
-            asyncio.run_coroutine_threadsafe(socket.send_text(text), loop).result(POST_TIMEOUT_S)
+            sending.result(POST_TIMEOUT_S)
         except (RuntimeError, WebSocketDisconnect, TimeoutError) as fault:
+            sending.cancel()
             raise Gone(connection) from fault
 
 
