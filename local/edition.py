@@ -195,12 +195,14 @@ def _handler(function: str) -> Callable[..., Any]:
 
 
 def _check_model(settings: Settings) -> None:
-    # A platform without hearing opens every headset: better not to start than to start with a wrong path.
-    if settings.ml_model_path:
-        try:
-            hearing.load(settings)
-        except ModelError as fault:
+    # Loaded now, not when the first headset waits. A platform without hearing opens every headset: better not
+    # to start than to start with a wrong path.
+    try:
+        hearing.load(settings)
+    except ModelError as fault:
+        if settings.ml_model_path:
             raise BadSetting(f"ML_MODEL_PATH: {fault}") from fault
+        logging.getLogger(__name__).error("%s", fault)
 
 
 def _lock(data: Path) -> int:
