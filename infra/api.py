@@ -52,10 +52,12 @@ class Api(cdk.Stack):
         cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
 
     def _function(self, name: str, **options: Any) -> PlatformFunction:
-        return PlatformFunction(self, name, layer=self._layer, environment=self._environment, **options)
+        return PlatformFunction(
+            self, name, data=self._data, layer=self._layer, environment=self._environment, **options
+        )
 
     def _authorizer(self, identity: Identity) -> PlatformFunction:
-        return self._function(
+        function = self._function(
             "authorizer",
             variables={
                 "TOKEN_ISSUER": identity.issuer,
@@ -63,32 +65,34 @@ class Api(cdk.Stack):
                 "TOKEN_JWKS_URL": identity.jwks_url,
             },
         )
+        function.may_use("api_keys", READ)
+        return function
 
     def _ws_connect(self) -> PlatformFunction:
         function = self._function("ws_connect")
-        function.may_use(self._data, "connections", WRITE)
+        function.may_use("connections", WRITE)
         return function
 
     def _ws_disconnect(self) -> PlatformFunction:
         function = self._function("ws_disconnect")
-        function.may_use(self._data, "connections", READ, DELETE)
-        function.may_use(self._data, "watches", DELETE)
+        function.may_use("connections", READ, DELETE)
+        function.may_use("watches", DELETE)
         return function
 
     def _audio_receiver(self) -> PlatformFunction:
         function = self._function("audio_receiver", memory_mb=ONE_CORE_MB)
-        function.may_use(self._data, "streams", READ, LIST, WRITE, DELETE)
-        function.may_use(self._data, "connections", READ, WRITE)
-        function.may_use(self._data, "watches", LIST, WRITE)
-        function.may_use(self._data, "devices", READ)
-        function.may_raise_the_alarm(self._data)
+        function.may_use("streams", READ, LIST, WRITE, DELETE)
+        function.may_use("connections", READ, WRITE)
+        function.may_use("watches", LIST, WRITE)
+        function.may_use("devices", READ)
+        function.may_raise_the_alarm()
         return function
 
     def _rest_api(self, identity: Identity) -> PlatformFunction:
         function = self._function("rest_api", timeout_s=25, variables={"THING_POLICY": identity.thing_policy})
-        function.may_use(self._data, "streams", READ, LIST, WRITE, DELETE)
-        function.may_use(self._data, "devices", READ, LIST, WRITE, DELETE)
-        function.may_use(self._data, "controls", DELETE)
+        function.may_use("streams", READ, LIST, WRITE, DELETE)
+        function.may_use("devices", READ, LIST, WRITE, DELETE)
+        function.may_use("controls", DELETE)
         self._may_enrol(function, identity)
         return function
 

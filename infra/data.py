@@ -4,17 +4,29 @@ from typing import Any, ClassVar, Literal, get_args
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions.routes import QUEUES, QueueRoute
+from functions.routes import ARRIVALS, QUEUES, QueueRoute
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
-Table = Literal["streams", "connections", "watches", "devices", "controls", "emergencies"]
+Table = Literal[
+    "streams",
+    "connections",
+    "watches",
+    "devices",
+    "controls",
+    "emergencies",
+    "jobs",
+    "api_keys",
+    "telemetry",
+    "counters",
+]
 
 RECORDINGS_KEPT = cdk.Duration.days(30)
 # Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer.
@@ -53,6 +65,7 @@ class Data(cdk.Stack):
         self.dead_letters: dict[str, sqs.Queue] = {}
         for route in QUEUES:
             self._queue(route)
+        self._announce_arrivals()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
         cdk.CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
@@ -108,6 +121,45 @@ class Data(cdk.Stack):
             ],
             removal_policy=environment.removal,
         )
+
+    def _announce_arrivals(self) -> None:
+        """Have S3 tell the queue of every new file, with no function of CDK's in between."""
+        queue, s3_itself = self.queues[ARRIVALS.queue], iam.ServicePrincipal("s3.amazonaws.com")
+        # The bucket must wait for these policies, so they cannot name it: they name the account.
+        ours = {"StringEquals": {"aws:SourceAccount": self.account}}
+        allowed = queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[s3_itself],
+                actions=["sqs:SendMessage"],
+                resources=[queue.queue_arn],
+                conditions=ours,
+            )
+        )
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[s3_itself],
+                actions=["kms:GenerateDataKey", "kms:Decrypt"],
+                resources=["*"],  # in a key's own policy: this key
+                conditions=ours,
+            )
+        )
+        bucket = self.objects.node.default_child
+        assert isinstance(bucket, s3.CfnBucket)
+        bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(
+                    event="s3:ObjectCreated:*",
+                    queue=queue.queue_arn,
+                    filter=s3.CfnBucket.NotificationFilterProperty(
+                        s3_key=s3.CfnBucket.S3KeyFilterProperty(
+                            rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=ARRIVALS.prefix)]
+                        )
+                    ),
+                )
+            ]
+        )
+        if allowed.policy_dependable:
+            self.objects.node.add_dependency(allowed.policy_dependable)
 
     def _queue(self, route: QueueRoute) -> None:
         dead = self._encrypted_queue(f"{route.name}_dead")

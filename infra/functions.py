@@ -20,16 +20,18 @@ QUERY = "dynamodb:Query"
 LIST = (QUERY, "dynamodb:BatchGetItem")
 WRITE = ("dynamodb:PutItem",)
 DELETE = ("dynamodb:DeleteItem",)
+ADD = ("dynamodb:UpdateItem",)
 USE_OF_KEY = ("kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
 
 class PlatformFunction(lambda_.Function):
     """The function whose handler lies in `functions/{name}`.
 
-    It may write its own log and nothing else, until it is granted more.
+    It may write its own log and count what happens, and nothing else, until it is granted more.
 
     Parameters
     ----------
+    data : Data
     name : str
         A folder of `functions`.
     layer : LayerVersion
@@ -47,6 +49,7 @@ class PlatformFunction(lambda_.Function):
         scope: Construct,
         name: str,
         *,
+        data: Data,
         layer: lambda_.ILayerVersion,
         environment: Environment,
         memory_mb: int = 512,
@@ -81,30 +84,32 @@ class PlatformFunction(lambda_.Function):
         acknowledge(self, "AwsSolutions-L1", "The layer's wheels are locked and tested for this Python.")
         self._role = role
         self._has_key = False
+        self._data = data
         log.grant_write(role)
+        self.may_use("counters", ADD)
 
-    def may_use(self, data: Data, table: Table, *rights: Sequence[str]) -> None:
+    def may_use(self, table: Table, *rights: Sequence[str]) -> None:
         """Let the function do so much with a table, and no more, and tell it the table's name."""
-        kept = data.tables[table]
+        kept = self._data.tables[table]
         actions = [action for right in rights for action in right if action != QUERY]
         self.may(actions, kept.table_arn)
         if LIST in rights:
-            self.may([QUERY], f"{kept.table_arn}/index/{data.GROUP_INDEX}")
-        self._may_use_key(data)
+            self.may([QUERY], f"{kept.table_arn}/index/{self._data.GROUP_INDEX}")
+        self._may_use_key()
         self.add_environment(f"{table.upper()}_TABLE", kept.table_name)
 
-    def may_send(self, data: Data, queue: str) -> None:
+    def may_send(self, queue: str) -> None:
         """Let the function send to a queue, and tell it the queue's address."""
-        kept = data.queues[queue]
+        kept = self._data.queues[queue]
         self.may(["sqs:SendMessage"], kept.queue_arn)
-        self._may_use_key(data)
+        self._may_use_key()
         self.add_environment(f"{queue.upper()}_QUEUE_URL", kept.queue_url)
 
-    def may_raise_the_alarm(self, data: Data) -> None:
+    def may_raise_the_alarm(self) -> None:
         """Let the function write emergencies down and tell those who want to know."""
-        self.may_use(data, "emergencies", WRITE)
-        self.may(["sns:Publish"], data.alerts.topic_arn)
-        self.add_environment("ALERTS_TOPIC", data.alerts.topic_arn)
+        self.may_use("emergencies", WRITE)
+        self.may(["sns:Publish"], self._data.alerts.topic_arn)
+        self.add_environment("ALERTS_TOPIC", self._data.alerts.topic_arn)
 
     def may(self, actions: Sequence[str], resource: str, why_any: str = "") -> None:
         """Let the function do these things to a resource; `why_any` is the reason if that has a wildcard."""
@@ -112,16 +117,18 @@ class PlatformFunction(lambda_.Function):
         if why_any:
             acknowledge_wildcard(self._role, resource, why_any)
 
-    def _may_use_key(self, data: Data) -> None:
+    def _may_use_key(self) -> None:
         """Let the services that hold the data use the key in the function's name, not the function."""
         if self._has_key:
             return
         self._has_key = True
-        services = [f"{service}.{data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "sns", "s3")]
+        services = [
+            f"{service}.{self._data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "sns", "s3")
+        ]
         self.add_to_role_policy(
             iam.PolicyStatement(
                 actions=[*USE_OF_KEY],
-                resources=[data.key.key_arn],
+                resources=[self._data.key.key_arn],
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )

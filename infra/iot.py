@@ -30,12 +30,12 @@ class Iot(cdk.Stack):
         processor, sender = (
             self._consumer(name, layer, environment) for name in ("anc_processor", "audio_sender")
         )
-        processor.may_use(data, "devices", READ)
-        processor.may_use(data, "controls", READ, WRITE)
-        processor.may_send(data, "updates")
-        processor.may_raise_the_alarm(data)
-        sender.may_use(data, "controls", READ)
-        sender.may_use(data, "watches", LIST, DELETE)
+        processor.may_use("devices", READ)
+        processor.may_use("controls", READ, WRITE)
+        processor.may_send("updates")
+        processor.may_raise_the_alarm()
+        sender.may_use("controls", READ)
+        sender.may_use("watches", LIST, DELETE)
         api.socket.may_post(sender)
         self._may_update_shadows(sender)
         for rule in RULES:
@@ -46,6 +46,7 @@ class Iot(cdk.Stack):
         function = PlatformFunction(
             self,
             name,
+            data=self._data,
             layer=layer,
             environment=environment,
             memory_mb=ONE_CORE_MB,

@@ -16,7 +16,6 @@ from infra.functions import LOG_RETENTION
 # What a leaked token or a runaway client can cost; a quota per caller comes before it.
 REQUESTS_PER_SECOND = 500
 BURST = 1000
-TOKEN_CACHED = cdk.Duration.minutes(1)
 # Names of routes, never of what is behind them: a path holds session and device ids.
 ACCESS_LOG = apigateway.AccessLogFormat.custom(
     '{"id":"$context.requestId","at":"$context.requestTimeEpoch","method":"$context.httpMethod",'
@@ -64,8 +63,10 @@ class Rest(Construct):
             self,
             "authorizer",
             handler=functions["authorizer"],
-            identity_sources=[apigateway.IdentitySource.header("Authorization")],
-            results_cache_ttl=TOKEN_CACHED,
+            # A token comes in one header or another, so neither is required; and a key that was revoked is
+            # refused at once, so nothing is cached.
+            identity_sources=[],
+            results_cache_ttl=cdk.Duration.seconds(0),
         )
         integrations = {
             name: apigateway.LambdaIntegration(functions[name], scope_permission_to_method=False)

@@ -23,8 +23,8 @@ def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason():
     app.synth()  # raises on a finding
 
 
-def test_synthesis_is_deterministic(stacks, synthesized_anew):
-    assert json.dumps(synthesized_anew()) == json.dumps(stacks.templates)
+def test_synthesis_is_deterministic(synthesized_anew):
+    assert json.dumps(synthesized_anew()) == json.dumps(synthesized_anew())
 
 
 def test_no_fifo_queue_stands_behind_an_iot_rule(stacks):

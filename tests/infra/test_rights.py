@@ -1,11 +1,13 @@
 """Each function may do what it does, and nothing else."""
 
 from collections import defaultdict
+from typing import get_args
 
 import pytest
 
 from anc.aws import world
-from functions.routes import FUNCTIONS
+from functions.routes import FUNCTIONS, QUEUES
+from infra.data import Table
 
 KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 CONSUME = {f"sqs:{verb}" for verb in ("ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl")}
@@ -13,7 +15,7 @@ CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
 # Function: what it may do, to what. A table is named by its own name, its index by `name/by_group`.
 RIGHTS = {
-    "authorizer": {},
+    "authorizer": {"api_keys": {"dynamodb:GetItem"}},
     "classifier": {},
     "ws_connect": {"connections": {"dynamodb:PutItem"}},
     "ws_disconnect": {
@@ -62,6 +64,7 @@ RIGHTS = {
     },
     "anc_processor": {
         "snapshots": CONSUME,
+        "recordings": CONSUME,
         "devices": {"dynamodb:GetItem"},
         "controls": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "updates": {"sqs:SendMessage"},
@@ -84,7 +87,7 @@ WHERE = {
     "client/*": "any client",
     "*": "anything",
 }
-NAMES = ("streams", "connections", "watches", "devices", "controls", "emergencies", "snapshots", "updates")
+QUEUE_NAMES = {route.name for route in QUEUES}
 
 
 def rights_of(stacks, function):
@@ -110,8 +113,8 @@ def named(resource):
             return word
     if any(resource.startswith(f"{function.replace('_', '')}log") for function in FUNCTIONS):
         return "own log"
-    for name in (*NAMES, "alerts", "key"):
-        if resource.startswith(name):
+    for name in (*get_args(Table), *QUEUE_NAMES, "alerts", "key"):
+        if resource.startswith(name.replace("_", "")):
             return f"{name}/by_group" if resource.endswith("/index/by_group") else name
     return resource
 
@@ -121,6 +124,7 @@ def test_a_function_may_do_what_it_does_and_nothing_else(stacks, function):
     found = rights_of(stacks, function)
 
     assert found.pop("own log") == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert found.pop("counters") == {"dynamodb:UpdateItem"}
     assert found.pop("key", set()) <= KEY
     assert found == RIGHTS[function]
 
@@ -163,7 +167,7 @@ def test_every_name_that_a_function_is_told_is_one_that_its_world_asks_for(stack
 
 def test_a_function_is_told_the_name_of_every_table_that_it_may_use(stacks):
     for name, function in stacks.functions().items():
-        tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(NAMES[:6])
+        tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(get_args(Table))
         told = function["Environment"]["Variables"]
         for table in tables:
-            assert stacks.text(told[f"{table.upper()}_TABLE"]).startswith(table)
+            assert stacks.text(told[f"{table.upper()}_TABLE"]).startswith(table.replace("_", ""))

@@ -1,6 +1,6 @@
 """What is deployed is what runs on one machine: both come from one table."""
 
-from functions.routes import FUNCTIONS, QUEUES, REST, RULES, SOCKET, RestRoute
+from functions.routes import ARRIVALS, FUNCTIONS, QUEUES, REST, RULES, SOCKET
 
 
 def test_the_rest_api_has_the_routes_of_the_table_and_no_others(stacks):
@@ -13,16 +13,16 @@ def test_the_rest_api_has_the_routes_of_the_table_and_no_others(stacks):
         return f"{path(resource['ParentId'])}/{resource['PathPart']}"
 
     deployed = {
-        RestRoute(
+        (
             method["HttpMethod"],
             path(method["ResourceId"]),
             stacks.function_of(method["Integration"]["Uri"]),
-            public=method["AuthorizationType"] == "NONE",
+            method["AuthorizationType"] == "NONE",
         )
         for method in stacks.of_type("AWS::ApiGateway::Method").values()
     }
 
-    assert deployed == set(REST)
+    assert deployed == {(route.method, route.path, route.function, route.public) for route in REST}
 
 
 def test_the_websocket_api_has_the_routes_of_the_table_and_no_others(stacks):
@@ -84,6 +84,19 @@ def test_every_queue_feeds_the_function_of_the_table_and_a_failed_message_fails_
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert queues[fed_by]["VisibilityTimeout"] == route.visibility_s
         assert queues[fed_by]["RedrivePolicy"]["maxReceiveCount"] == route.max_receives
+
+
+def test_every_file_that_arrives_is_announced_to_the_queue_of_the_table(stacks):
+    announced = [
+        configuration
+        for bucket in stacks.of_type("AWS::S3::Bucket").values()
+        for configuration in bucket.get("NotificationConfiguration", {}).get("QueueConfigurations", [])
+    ]
+
+    (one,) = announced
+    assert one["Event"] == "s3:ObjectCreated:*"
+    assert one["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": ARRIVALS.prefix}]
+    assert stacks.text(one["Queue"]).startswith(ARRIVALS.queue)
 
 
 def test_every_function_is_deployed(stacks):
