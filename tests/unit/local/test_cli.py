@@ -1,0 +1,170 @@
+"""The `anc` command: sentences for people, JSON for machines, and exit codes for both."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+from anc.services.identity import ALGORITHM
+from anc.settings import Settings
+from local import edition
+from local.cli import app
+from local.issuer import Issuer
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, so that no `.env` of this checkout is read."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take back what a command reads into the environment."""
+    for name in Settings.__struct_encode_fields__:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+def anc(*arguments: str, environ: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, env=environ)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", ["up", "token", "cancel"])
+def test_every_command_explains_itself(command: str) -> None:
+    answer = anc(command, "--help")
+    assert answer.exit_code == 0
+    assert "Usage" in answer.output
+
+
+@pytest.mark.parametrize("role", ["listener", "operator", "admin"])
+def test_a_token_is_printed_alone_on_its_line_and_opens_the_folder_it_was_made_for(
+    tmp_path: Path, role: str
+) -> None:
+    answer = anc("token", "--data", "site", "--user", "ann", "--role", role, "--hours", "1")
+    assert answer.exit_code == 0
+    token = answer.stdout.removesuffix("\n")
+    key = Issuer(tmp_path / "site", Settings()).key_for(token)
+    claims = jwt.decode(token, key, [ALGORITHM], audience="anc", issuer="anc-local")
+    assert (claims["sub"], claims["role"], claims["exp"] - claims["iat"]) == ("ann", role, 3600)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--role", "emperor"], ["--hours", "0"], ["--hours", "nan"], ["--hours", "10000"], ["--user", ""]],
+    ids=" ".join,
+)
+def test_a_token_that_cannot_be_meant_is_not_made(wrong: list[str]) -> None:
+    answer = anc("token", "--data", "site", *wrong)
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    assert wrong[0] in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("ANC_FILTER_TAPS", "5"), ("EMERGENCY_DETECTION_ENABLED", "perhaps")]
+)
+@pytest.mark.parametrize(
+    "command", [["up", "--data", "site"], ["token", "--data", "site"]], ids=["up", "token"]
+)
+def test_a_wrong_setting_stops_every_command_with_a_sentence_that_names_it(
+    tmp_path: Path, command: list[str], name: str, text: str
+) -> None:
+    answer = anc(*command, environ={name: text})
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith(f"anc: {name}={text}: expected ")
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+
+
+def test_settings_may_stand_in_a_file_beside_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# ours\nANC_FILTER_TAPS=5\n")
+    assert "ANC_FILTER_TAPS=5" in anc("token").stderr
+    assert anc("token", environ={"ANC_FILTER_TAPS": "512"}).exit_code == 0
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "model.npz").write_text("no model")
+    for path in ("missing.npz", "model.npz"):
+        answer = anc("up", "--data", "site", environ={"ML_MODEL_PATH": path})
+        assert answer.exit_code == 2
+        assert answer.stderr.startswith(f"anc: ML_MODEL_PATH: {path}: ")
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["REST", "MQTT"])
+def test_a_port_that_is_taken_stops_the_start_with_a_sentence(taken_port: int, which: int) -> None:
+    answer = anc("up", "--data", "site", "--port", str(taken_port - which))
+    assert answer.exit_code == 2
+    assert f"--port {taken_port - which}: Address already in use" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_sentence_is_printed_as_it_is_whatever_it_quotes(tmp_path: Path) -> None:
+    name = "[bold]" + "long/" * 30
+    answer = anc("up", "--data", "site", environ={"ML_MODEL_PATH": name})
+    assert name in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = edition.Edition(tmp_path / "site", 1, Settings())
+    answer = anc("up", "--data", "site")
+    assert answer.exit_code == 2
+    assert "site: another process runs the platform on this folder" in answer.stderr
+    assert first.world.settings == Settings()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    x = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    soundfile.write(tmp_path / "in.wav", np.stack([x, 0.5 * x], axis=1), 8000)
+    return tmp_path / "in.wav"
+
+
+def test_cancelling_reports_to_machines_in_one_json_object(recording: Path) -> None:
+    answer = anc("cancel", "in.wav", "out.wav", "--algorithm", "nlms", "--taps", "16", "--json")
+    assert answer.exit_code == 0
+    report: dict[str, Any] = json.loads(answer.stdout)
+    assert (report["seconds"], report["algorithm"], report["taps"]) == (1.0, "nlms", 16)
+    assert report["attenuation_db"] > 20
+    assert recording.with_name("out.wav").exists()
+
+
+def test_cancelling_reports_to_people_in_a_table(recording: Path) -> None:
+    answer = anc("cancel", "in.wav", "out.wav")
+    assert answer.exit_code == 0
+    assert "out.wav: 1.0 s" in answer.stdout
+    assert "dB" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--algorithm", "rls"], ["--taps", "0"], ["--taps", "5000"], ["--mu", "2"]], ids=" ".join
+)
+def test_a_filter_that_cannot_be_is_refused_before_anything_is_written(
+    recording: Path, wrong: list[str]
+) -> None:
+    answer = anc("cancel", "in.wav", "out.wav", *wrong)
+    assert answer.exit_code == 2
+    assert wrong[0] in answer.stderr
+    assert not recording.with_name("out.wav").exists()
+
+
+def test_a_recording_that_cannot_be_cleaned_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "in.wav").write_text("hello")
+    answer = anc("cancel", "in.wav", "out.wav", "--json")
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    assert "in.wav: not a sound file that can be read" in answer.stderr
