@@ -1,0 +1,359 @@
+"""The headset agent, on a line without a network."""
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from anc.ports import Credentials
+from anc.wire.shadow import FilterDocument, float16
+from anc.wire.snapshot import Snapshot
+from iot import agent as module
+from iot.agent import Agent
+from iot.controller import Block, Controller
+
+RATE = 16_000
+BLOCK = 256
+PREFIX = "$aws/things/h1/shadow/name/anc/"
+SNAPSHOT = "$aws/rules/anc_snapshot/anc/h1/snapshot"
+PATIENCE_S = 20.0
+SECONDARY = np.array([0.0, 0.0, 0.8, 0.3], np.float32)
+PRIMARY = np.array([0.0, 0.0, 0.0, 0.7, 0.2], np.float32)
+GOOD = np.array([0.0, 0.85, -0.1], np.float32)
+NOWHERE = Credentials("", "", "", "", "127.0.0.1", 1)
+
+
+class Line:
+    """A connection whose other end is the test."""
+
+    def __init__(self, thing: str, credentials: Credentials, when_online: Callable[[], None]) -> None:
+        self.online = threading.Event()
+        self.sent: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self.version = 0
+        self._heard: dict[str, Any] = {}
+        self._when_online = when_online
+
+    def on(self, topic: str, heard: Any) -> None:
+        self._heard[topic] = heard
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.online.clear()
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        if self.online.is_set():
+            self.sent.put((topic, payload))
+        return self.online.is_set()
+
+    def come_online(self, desired: Any = None, reported: Any = None) -> None:
+        self.online.set()
+        self._when_online()
+        self.version += 1
+        state = {"desired": desired or {}, "reported": reported or {}}
+        self._arrive("get/accepted", {"state": state, "version": self.version})
+
+    def desire(self, **desired: Any) -> None:
+        self.version += 1
+        self._arrive("update/delta", {"state": desired, "version": self.version})
+
+    def _arrive(self, stub: str, document: Any) -> None:
+        self._heard[PREFIX + stub](json.dumps(document).encode())
+
+    def wait_report(self, **expected: Any) -> dict[str, Any]:
+        """Return the first report to come that holds all of `expected`."""
+        while True:
+            topic, payload = self.sent.get(timeout=PATIENCE_S)
+            if topic == PREFIX + "update":
+                reported: dict[str, Any] = json.loads(payload)["state"]["reported"]
+                if expected.items() <= reported.items():
+                    return reported
+
+    def wait_snapshot(self) -> Snapshot:
+        """Return the next snapshot to come."""
+        while True:
+            topic, payload = self.sent.get(timeout=PATIENCE_S)
+            if topic == SNAPSHOT:
+                return Snapshot.parse(payload)
+
+
+class Ears:
+    """Hears an alarm when the test says so."""
+
+    def __init__(self) -> None:
+        self.holding = False
+        self.broken = False
+
+    def hear(self, block: np.ndarray) -> None:
+        if self.broken:
+            raise RuntimeError("out of memory")
+
+
+class Headset:
+    """An agent on an ear, whose time passes as the test says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.controller = Controller(RATE, 64)
+        self.ears = Ears()
+        self.agent = Agent("h1", NOWHERE, self.controller, SECONDARY, RATE, folder, self.ears)
+        self.line: Line = self.agent._connection  # type: ignore[assignment]
+        self.primary = PRIMARY
+        self.level = 0.0
+        self._rng = np.random.default_rng(0)
+        self._x = np.zeros(64, np.float32)
+        self._y = np.zeros(64, np.float32)
+        self.agent.start()
+
+    def sound(self, seconds: float) -> None:
+        """Let time pass; orders given up to now are obeyed."""
+        for _ in range(int(seconds * RATE / BLOCK)):
+            x = self.level * self._rng.standard_normal(BLOCK).astype(np.float32)
+            y = self.controller.process(x, at=float("inf"))
+            self._x, self._y = np.concatenate([self._x, x])[-320:], np.concatenate([self._y, y])[-320:]
+            d = np.convolve(self._x, self.primary)[self._x.size - BLOCK : self._x.size]
+            e = d - np.convolve(self._y, SECONDARY)[self._y.size - BLOCK : self._y.size]
+            self.agent.hear(Block(x, e, y, self.controller.voice, self.controller.steady))
+
+    def play(self, w: np.ndarray, seq: int) -> str:
+        """Have the cloud send a filter, and the headset report it; returns its id."""
+        document = filter_document(w, seq)
+        self.line.desire(filter=document)
+        self.line.wait_report(filter=document["id"])
+        return str(document["id"])
+
+
+def filter_document(w: np.ndarray, seq: int, rate: int = RATE) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(FilterDocument.of(float16(w), seq, rate))
+    return document
+
+
+@pytest.fixture
+def headset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Headset]:
+    monkeypatch.setattr(module, "Connection", Line)
+    headset = Headset(tmp_path)
+    yield headset
+    headset.agent.stop()
+
+
+def test_the_onset_of_noise_is_published_after_one_second_of_it(headset: Headset):
+    headset.line.come_online()
+    headset.sound(1.0)
+    headset.level = 0.1
+    headset.sound(1.3)
+    snapshot = headset.line.wait_snapshot()
+    assert (snapshot.seq, snapshot.rate, snapshot.samples, snapshot.filter_id) == (1, RATE, RATE, "")
+    x, e = snapshot.pcm.T / 32768
+    assert np.std(x[:1000]) == pytest.approx(0.1, rel=0.2)  # noise from its first sample on
+    assert np.std(e) == pytest.approx(0.073, rel=0.2)
+
+
+def test_an_unchanging_noise_is_published_soon_once_more_and_then_on_a_slow_timer(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.sound(40)
+    headset.agent.stop()
+    assert headset.agent.status.snapshots == 4  # at about 1, 5, 20 and 35 s
+
+
+def test_quiet_is_not_published(headset: Headset):
+    headset.line.come_online()
+    headset.level = 1e-4
+    headset.sound(20)
+    headset.agent.stop()
+    assert headset.agent.status.snapshots == 0
+
+
+def test_a_snapshot_names_the_one_filter_that_played_during_all_of_it(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.sound(1.3)
+    assert headset.line.wait_snapshot().filter_id == ""
+    headset.sound(3.0)
+    played = headset.play(GOOD, seq=1)
+    headset.sound(2.0)  # the second look is due when the filter has not yet played for a second
+    snapshot = headset.line.wait_snapshot()
+    assert (snapshot.filter_id, snapshot.gain) == (played, 1.0)
+    assert np.std(snapshot.pcm[:1000, 1] / 32768) < 0.03  # controlled from its first sample on
+
+
+def test_a_filter_that_helps_keeps_playing_and_its_attenuation_is_reported(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    played = headset.play(GOOD, seq=1)
+    headset.sound(20)
+    headset.agent.stop()
+    status = headset.agent.status
+    assert (status.filter_id, status.reverted, status.filters) == (played, 0, 1)
+    assert status.attenuation_db > 8
+    assert any(
+        json.loads(payload)["state"]["reported"]["attenuation_db"]
+        for topic, payload in headset.line.sent.queue
+        if topic == PREFIX + "update"
+    )
+
+
+def test_a_filter_that_makes_things_worse_is_reverted_within_half_a_second(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    bad = headset.play(-GOOD, seq=1)
+    headset.sound(0.05 + 0.25 + 0.05)
+    report = headset.line.wait_report(reverted=1)
+    assert report["filter"] == ""
+    headset.line.desire(filter=filter_document(-GOOD, seq=1))  # the cloud has not yet noticed
+    headset.line.desire(filter=filter_document(-GOOD, seq=2))
+    headset.sound(1.0)
+    headset.agent.stop()
+    assert headset.controller.voice.filter_id != bad
+    assert headset.agent.status.filter_id == ""
+
+
+def test_a_worse_filter_gives_way_to_the_one_before(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    good = headset.play(GOOD, seq=1)
+    headset.sound(1.0)
+    headset.play(0.4 * GOOD, seq=2)
+    headset.sound(0.5)
+    assert headset.line.wait_report(reverted=1)["filter"] == good
+
+
+def test_a_noise_that_the_filter_does_not_suit_is_published(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.play(GOOD, seq=1)
+    headset.sound(7.0)
+    assert [headset.line.wait_snapshot().seq, headset.line.wait_snapshot().seq] == [1, 2]
+    headset.primary = np.roll(PRIMARY, 1)  # the same sound from elsewhere: x is as before, e is not
+    headset.sound(3.0)
+    assert headset.line.wait_snapshot().seq == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"sha256": "0" * 64}, "damaged"),
+        ({"rate": 48_000}, "48000 Hz, this headset runs at 16000"),
+        ({"taps": 4}, "make 4 taps"),
+        ({"data": "????"}, "not base64"),
+    ],
+)
+def test_a_filter_that_is_not_what_it_says_is_refused_with_the_reason(
+    headset: Headset, fault: dict[str, Any], reason: str
+):
+    headset.line.come_online()
+    headset.line.desire(filter={**filter_document(GOOD, seq=1), **fault})
+    while reason not in headset.line.wait_report()["refused"]:
+        pass
+    headset.sound(0.2)
+    assert headset.controller.voice.filter_id == ""
+
+
+def test_a_filter_with_a_value_that_is_no_number_is_refused(headset: Headset):
+    headset.line.come_online()
+    broken = msgspec.to_builtins(FilterDocument.of(np.array([0.5, np.nan], "<f2").tobytes(), 1, RATE))
+    headset.line.desire(filter=broken)
+    while "not finite" not in headset.line.wait_report()["refused"]:
+        pass
+
+
+def test_a_filter_longer_than_the_headset_takes_is_refused(headset: Headset):
+    headset.line.come_online()
+    headset.line.desire(filter=filter_document(np.ones(65) / 65, seq=1))
+    while "65, this headset takes 64" not in headset.line.wait_report()["refused"]:
+        pass
+
+
+def test_an_older_filter_after_a_newer_one_is_ignored(headset: Headset):
+    headset.line.come_online()
+    newer = headset.play(GOOD, seq=7)
+    headset.line.desire(filter=filter_document(0.9 * GOOD, seq=6))
+    headset.line.desire(intensity=0.5)
+    assert headset.line.wait_report(intensity=0.5)["filter"] == newer
+    assert headset.agent.status.filters == 1
+
+
+def test_a_delta_that_comes_again_fades_nothing(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.play(GOOD, seq=1)
+    headset.sound(0.5)
+    for _ in range(3):
+        headset.line.desire(filter=filter_document(GOOD, seq=1))
+    headset.agent.stop()  # and so has seen them all
+    headset.sound(0.016)
+    assert headset.controller.steady
+
+
+@pytest.mark.parametrize("mode", ["transparency", "bypass"])
+def test_no_anti_noise_is_played_in_another_mode(headset: Headset, mode: str):
+    headset.line.come_online()
+    headset.level = 0.1
+    played = headset.play(GOOD, seq=1)
+    headset.line.desire(mode=mode)
+    headset.line.wait_report(mode=mode)
+    headset.sound(0.2)
+    assert headset.controller.voice.gain == 0
+    headset.line.desire(mode="cancel")
+    assert headset.line.wait_report(mode="cancel")["filter"] == played
+
+
+def test_an_alarm_opens_the_headset_without_asking_anybody(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    played = headset.play(GOOD, seq=1)
+    headset.sound(0.5)
+    headset.line.online.clear()  # nobody could be asked
+    headset.ears.holding = True
+    headset.sound(0.016)
+    headset.line.online.set()
+    headset.sound(0.016)
+    headset.line.wait_report(mode="transparency")
+    headset.sound(0.2)
+    assert headset.controller.voice.gain == 0
+    headset.ears.holding = False
+    headset.sound(0.016)
+    assert headset.line.wait_report(mode="cancel")["filter"] == played
+
+
+def test_a_headset_that_cannot_hear_alarms_stays_open_and_says_why(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.ears.broken = True
+    headset.sound(0.016)
+    assert "no hearing" in headset.line.wait_report(mode="transparency")["refused"]
+    headset.line.desire(filter=filter_document(GOOD, seq=1), mode="cancel")
+    headset.sound(0.5)
+    headset.agent.stop()
+    assert headset.controller.voice.gain == 0
+
+
+def test_offline_the_filter_keeps_playing_and_no_stale_snapshot_is_sent_later(headset: Headset):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.play(GOOD, seq=1)
+    headset.line.online.clear()
+    headset.sound(30)
+    assert headset.controller.voice.gain == 1.0
+    headset.line.come_online()
+    headset.sound(0.1)
+    assert headset.line.wait_snapshot().seq == 1
+
+
+def test_snapshots_are_numbered_on_above_what_the_shadow_says(headset: Headset):
+    headset.line.come_online(reported={"seq": 41})
+    headset.level = 0.1
+    headset.sound(1.3)
+    assert headset.line.wait_snapshot().seq == 42
+
+
+def test_the_filter_in_the_shadow_is_played_when_the_headset_comes_back(headset: Headset):
+    document = filter_document(GOOD, seq=3)
+    headset.line.come_online(desired={"mode": "cancel", "intensity": 0.5, "filter": document})
+    assert headset.line.wait_report(filter=document["id"])["intensity"] == 0.5

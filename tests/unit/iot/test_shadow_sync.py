@@ -1,0 +1,114 @@
+"""The headset's side of its shadow: order by version, and nothing that makes no sense."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anc.wire.refusal import Refused
+from anc.wire.shadow import Desired, Reported
+from iot.shadow_sync import ShadowSync
+
+PREFIX = "$aws/things/h1/shadow/name/anc/"
+
+
+class Line:
+    """A connection without a network."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, Any] = {}
+        self.sent: list[tuple[str, Any]] = []
+        self.up = True
+
+    def on(self, topic: str, heard: Any) -> None:
+        self.heard[topic] = heard
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        self.sent.append((topic, json.loads(payload)))
+        return self.up
+
+    def arrive(self, topic: str, document: Any) -> None:
+        payload = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.heard[PREFIX + topic](payload)
+
+
+class Headset:
+    """A shadow in step with a line, and what came of it."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+        self.wishes: list[tuple[Desired, int | None]] = []
+        self.refusals: list[Refused] = []
+        self.shadow = ShadowSync(
+            "h1",
+            self.line,  # type: ignore[arg-type]
+            lambda change, seq: self.wishes.append((change, seq)),
+            self.refusals.append,
+        )
+
+
+@pytest.fixture
+def headset() -> Headset:
+    return Headset()
+
+
+def delta(version: int, **state: Any) -> dict[str, Any]:
+    return {"version": version, "state": state, "timestamp": 1}
+
+
+def test_a_delta_says_what_has_changed(headset: Headset):
+    headset.line.arrive("update/delta", delta(3, mode="bypass", intensity=0.5))
+    assert headset.wishes == [(Desired(mode="bypass", intensity=0.5), None)]
+
+
+@pytest.mark.parametrize("versions", [(3, 3), (3, 2), (3, 3, 1, 3)])
+def test_a_delta_that_comes_twice_or_late_changes_nothing(headset: Headset, versions: tuple[int, ...]):
+    for version in versions:
+        headset.line.arrive("update/delta", delta(version, intensity=version / 10))
+    assert headset.wishes == [(Desired(intensity=0.3), None)]
+
+
+def test_the_whole_shadow_says_where_the_numbers_were(headset: Headset):
+    state = {"desired": {"mode": "cancel"}, "reported": {"seq": 17}, "delta": {}}
+    headset.line.arrive("get/accepted", {"version": 5, "state": state})
+    assert headset.wishes == [(Desired(mode="cancel"), 17)]
+
+
+def test_a_shadow_made_anew_counts_from_one_again(headset: Headset):
+    headset.line.arrive("update/delta", delta(90, mode="bypass"))
+    headset.shadow.ask()
+    assert headset.line.sent == [(PREFIX + "get", {})]
+    headset.line.arrive("get/accepted", {"version": 1, "state": {"desired": {"mode": "cancel"}}})
+    assert headset.wishes[-1] == (Desired(mode="cancel"), 0)
+
+
+def test_an_answer_older_than_a_delta_that_overtook_it_changes_nothing(headset: Headset):
+    headset.shadow.ask()
+    headset.line.arrive("update/delta", delta(8, mode="bypass"))
+    headset.line.arrive("get/accepted", {"version": 7, "state": {"desired": {"mode": "cancel"}}})
+    assert [wish for wish, _ in headset.wishes] == [Desired(mode="bypass")]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"{",
+        b"\xff",
+        {"state": {"mode": "cancel"}},
+        delta(1, mode="louder"),
+        delta(1, intensity=1.5),
+        delta(1, filter={"id": "short"}),
+        delta(1, reason="x" * 9000),
+    ],
+)
+def test_a_message_that_makes_no_sense_is_refused_and_not_used(headset: Headset, document: Any):
+    headset.line.arrive("update/delta", document)
+    assert headset.wishes == []
+    assert len(headset.refusals) == 1
+
+
+def test_a_report_goes_into_the_reported_state(headset: Headset):
+    assert headset.shadow.report(Reported("cancel", 1.0, "", 3))
+    [(topic, document)] = headset.line.sent
+    assert topic == PREFIX + "update"
+    assert document["state"]["reported"]["seq"] == 3
