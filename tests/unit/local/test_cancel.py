@@ -112,10 +112,6 @@ def test_progress_ends_where_the_recording_ends(tmp_path: Path, source: Path) ->
     assert seen == sorted(seen)
 
 
-def make(path: Path, samples: np.ndarray) -> None:
-    soundfile.write(path, samples, RATE, subtype="FLOAT")
-
-
 @pytest.mark.parametrize(
     ("samples", "says"),
     [
@@ -135,7 +131,7 @@ def test_a_source_that_cannot_be_cleaned_is_refused_by_name_and_the_target_stays
     if samples is None:
         source.write_text("hello")
     else:
-        make(source, samples)
+        soundfile.write(source, samples, RATE, subtype="FLOAT")
     target.write_bytes(b"earlier work")
     with pytest.raises(Refused, match=says) as refusal:
         cancel_file(source, target)
