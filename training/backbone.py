@@ -95,9 +95,7 @@ def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_fi
 def main() -> None:
     """Fit a head, or cross-validate one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "network", type=Path, help=".tflite or .onnx, 15,600 samples at 16 kHz in"
-    )
+    parser.add_argument("network", type=Path, help=".tflite or .onnx, 15,600 samples at 16 kHz in")
     parser.add_argument("data", type=Path, help="folder of recordings")
     parser.add_argument("--tensor", default="112", help="where the embedding is; YAMNet's is tensor 112")
     parser.add_argument("--out", type=Path, help="head.npz to write; without it, ESC-10 is cross-validated")

@@ -18,7 +18,8 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32]]  # inputs (n, BANDS, WIN
 Draw = Callable[[Generator], Batch]
 Arrays = dict[str, NDArray[np.float32]]
 Tree = dict[str, jax.Array]
-KEEP = 0.995  # of the averaged weights and statistics at each step
+KEEP = 0.995  # of the averaged weights at each step
+HIDDEN = 192  # units of the model on hand features
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Recipe:
     exclusive : bool
         Whether exactly one class is true (softmax), or any number (sigmoid).
     hand : bool
-        Whether a linear model on the hand features is fitted beside the network, on the same batches.
+        Whether a small perceptron on the hand features is fitted beside the network, on the same batches.
     rate, decay, dropout : float
         Peak learning rate and weight decay of AdamW; share of pooled features dropped.
     """
@@ -58,7 +59,7 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
         Gives a new augmented batch of inputs and targets.
     name : str
         Prefix of the arrays: ``{name}.conv0.weight`` and so on, as `anc.noise.network.ConvNet` wants them;
-        with `recipe.hand` also ``hand.weight`` and ``hand.bias``.
+        with `recipe.hand` also those of `anc.noise.network.Perceptron`, ``hand.weight0`` and so on.
     seed : int
         Equal seeds give equal networks on equal machines.
     """
@@ -66,20 +67,20 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     x, targets = draw(rng)
     samples = np.concatenate([hand_features(draw(rng)[0]) for _ in range(20)]) if recipe.hand else None
     centre, scale = (samples.mean(0), samples.std(0) + 1e-3) if samples is not None else (None, None)
-    parameters, statistics = _initial(recipe, targets.shape[1], None if scale is None else len(scale), rng)
+    parameters = _initial(recipe, targets.shape[1], None if scale is None else len(scale), rng)
     schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 50, recipe.steps)
     optimiser = optax.adamw(schedule, weight_decay=recipe.decay, mask=_decays(parameters))
     memory = optimiser.init(parameters)
     average = parameters
 
     @jax.jit
-    def step(parameters, memory, average, statistics, x, hand, targets, key):  # type: ignore[no-untyped-def]
+    def step(parameters, memory, average, x, hand, targets, key):  # type: ignore[no-untyped-def]
         loss = partial(_loss, recipe=recipe, x=x, hand=hand, targets=targets, key=key)
-        slope, seen = jax.grad(loss, has_aux=True)(parameters)
+        slope = jax.grad(loss)(parameters)
         change, memory = optimiser.update(slope, memory, parameters)
         parameters = optax.apply_updates(parameters, change)
-        drift = partial(jax.tree.map, lambda old, new: KEEP * old + (1 - KEEP) * new)
-        return parameters, memory, drift(average, parameters), drift(statistics, seen)
+        average = jax.tree.map(lambda old, new: KEEP * old + (1 - KEEP) * new, average, parameters)
+        return parameters, memory, average
 
     key = jax.random.PRNGKey(seed)
     task = progress.add_task(f"fitting {name}", total=recipe.steps)
@@ -87,45 +88,51 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
         x, targets = draw(rng)
         hand = (hand_features(x) - centre) / scale if recipe.hand else np.zeros((len(x), 0), np.float32)
         key, now = jax.random.split(key)
-        parameters, memory, average, statistics = step(
-            parameters, memory, average, statistics, x, hand, targets, now
-        )
+        parameters, memory, average = step(parameters, memory, average, x, hand, targets, now)
         progress.advance(task)
     progress.remove_task(task)
+    # The averaged weights never ran, so their statistics are measured now.
+    pooled = jax.jit(partial(_pooled, depth=len(recipe.channels)))
+    several = [pooled(average, draw(rng)[0])[1] for _ in range(30)]
+    statistics = {key: np.mean([seen[key] for seen in several], axis=0) for key in several[0]}
     return _folded(recipe, average, statistics, name, centre, scale)
 
 
-def _initial(recipe: Recipe, classes: int, hand: int | None, rng: Generator) -> tuple[Tree, Tree]:
+def _initial(recipe: Recipe, classes: int, hand: int | None, rng: Generator) -> Tree:
     parameters: Tree = {}
-    statistics: Tree = {}
     inputs = 2
     for i, outputs in enumerate(recipe.channels):
         weight = rng.standard_normal((3, 3, inputs, outputs)) * np.sqrt(2 / (9 * inputs))
         parameters |= {f"weight{i}": jnp.asarray(weight, jnp.float32)}
         parameters |= {f"gamma{i}": jnp.ones(outputs), f"beta{i}": jnp.zeros(outputs)}
-        statistics |= {f"mean{i}": jnp.zeros(outputs), f"variance{i}": jnp.ones(outputs)}
         inputs = outputs
     dense = rng.standard_normal((2 * inputs, classes)) * np.sqrt(1 / (2 * inputs))
     parameters |= {"dense": jnp.asarray(dense, jnp.float32), "bias": jnp.zeros(classes)}
     if hand:
-        parameters |= {"hand": jnp.zeros((hand, classes)), "hand_bias": jnp.zeros(classes)}
-    return parameters, statistics
+        first = rng.standard_normal((hand, HIDDEN)) * np.sqrt(1 / hand)
+        second = rng.standard_normal((HIDDEN, classes)) * np.sqrt(1 / HIDDEN)
+        parameters |= {"hand0": jnp.asarray(first, jnp.float32), "hand_bias0": jnp.zeros(HIDDEN)}
+        parameters |= {"hand1": jnp.asarray(second, jnp.float32), "hand_bias1": jnp.zeros(classes)}
+    return parameters
 
 
 def _decays(parameters: Tree) -> dict[str, bool]:
-    return {name: name.startswith(("weight", "dense", "hand")) and name != "hand_bias" for name in parameters}
+    return {name: "bias" not in name and name.startswith(("weight", "dense", "hand")) for name in parameters}
 
 
 def _loss(
     parameters: Tree, *, recipe: Recipe, x: jax.Array, hand: jax.Array, targets: jax.Array, key: jax.Array
-) -> tuple[jax.Array, Tree]:
-    pooled, seen = _pooled(parameters, x, len(recipe.channels))
-    kept = jax.random.bernoulli(key, 1 - recipe.dropout, pooled.shape)
-    logits = [pooled * kept / (1 - recipe.dropout) @ parameters["dense"] + parameters["bias"]]
+) -> jax.Array:
+    keep = 1 - recipe.dropout
+    pooled, _ = _pooled(parameters, x, len(recipe.channels))
+    kept = jax.random.bernoulli(key, keep, pooled.shape) / keep
+    logits = [pooled * kept @ parameters["dense"] + parameters["bias"]]
     if recipe.hand:
-        logits.append(hand @ parameters["hand"] + parameters["hand_bias"])
+        hidden = jax.nn.relu(hand @ parameters["hand0"] + parameters["hand_bias0"])
+        kept = jax.random.bernoulli(key, keep, hidden.shape) / keep
+        logits.append(hidden * kept @ parameters["hand1"] + parameters["hand_bias1"])
     entropy = optax.softmax_cross_entropy if recipe.exclusive else _each
-    return jnp.sum(jnp.stack([entropy(some, targets).mean() for some in logits])), seen
+    return jnp.sum(jnp.stack([entropy(some, targets).mean() for some in logits]))
 
 
 def _each(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -135,38 +142,49 @@ def _each(logits: jax.Array, targets: jax.Array) -> jax.Array:
 def _pooled(parameters: Tree, x: jax.Array, depth: int) -> tuple[jax.Array, Tree]:
     seen: Tree = {}
     for i in range(depth):
-        x = jax.lax.conv_general_dilated(
-            x, parameters[f"weight{i}"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        mean = x.mean((0, 1, 2))
-        variance = jnp.square(x).mean((0, 1, 2)) - jnp.square(mean)
-        seen |= {f"mean{i}": mean, f"variance{i}": variance}
-        x = (x - mean) * jax.lax.rsqrt(variance + 1e-5) * parameters[f"gamma{i}"] + parameters[f"beta{i}"]
-        x = jax.nn.relu(x)
+        x = _convolve(x, parameters[f"weight{i}"])
         if i < depth - 1:
             x = jnp.maximum(x[:, ::2], x[:, 1::2])
             x = jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
+        mean = x.mean((0, 1, 2))
+        variance = jnp.square(x).mean((0, 1, 2)) - jnp.square(mean)
+        seen |= {f"mean{i}": mean, f"variance{i}": variance}
+        # A gain that is never negative lets the maximum come first, on four times the data.
+        gain = jnp.abs(parameters[f"gamma{i}"]) * jax.lax.rsqrt(variance + 1e-5)
+        x = jax.nn.relu((x - mean) * gain + parameters[f"beta{i}"])
     x = x.mean(1)
     return jnp.concatenate([x.mean(1), x.max(1)], axis=1), seen
+
+
+def _convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
+    if x.shape[-1] > 2:
+        return jax.lax.conv_general_dilated(
+            x, weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+    # With two channels, XLA's convolution takes twice as long as this on a processor.
+    _, height, width, _ = x.shape
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    return jnp.concatenate(shifted, axis=-1) @ weight.reshape(18, -1)
 
 
 def _folded(
     recipe: Recipe,
     parameters: Tree,
-    statistics: Tree,
+    statistics: dict[str, NDArray[np.float32]],
     name: str,
     centre: NDArray[np.float32] | None,
     scale: NDArray[np.float32] | None,
 ) -> Arrays:
     arrays: Arrays = {}
     p = {key: np.asarray(value) for key, value in parameters.items()}
-    s = {key: np.asarray(value) for key, value in statistics.items()}
     for i in range(len(recipe.channels)):
-        gain = p[f"gamma{i}"] / np.sqrt(s[f"variance{i}"] + 1e-5)
+        gain = np.abs(p[f"gamma{i}"]) / np.sqrt(statistics[f"variance{i}"] + 1e-5)
         arrays[f"{name}.conv{i}.weight"] = p[f"weight{i}"] * gain
-        arrays[f"{name}.conv{i}.bias"] = p[f"beta{i}"] - s[f"mean{i}"] * gain
+        arrays[f"{name}.conv{i}.bias"] = p[f"beta{i}"] - statistics[f"mean{i}"] * gain
     arrays |= {f"{name}.dense.weight": p["dense"], f"{name}.dense.bias": p["bias"]}
     if centre is not None and scale is not None:
-        weight = p["hand"] / scale[:, None]
-        arrays |= {"hand.weight": weight, "hand.bias": p["hand_bias"] - centre @ weight}
+        weight = p["hand0"] / scale[:, None]
+        arrays |= {"hand.weight0": weight, "hand.bias0": p["hand_bias0"] - centre @ weight}
+        arrays |= {"hand.weight1": p["hand1"], "hand.bias1": p["hand_bias1"]}
     return {key: value.astype(np.float32) for key, value in arrays.items()}

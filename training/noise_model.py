@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from anc.noise.features import network_input
 from anc.noise.hand import hand_features
-from anc.noise.network import ConvNet
+from anc.noise.network import ConvNet, Perceptron
 from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows
@@ -65,5 +65,4 @@ def fit_noise(
 def noise_logits(arrays: Arrays, views: Windows) -> NDArray[np.float32]:
     """Mean of the logits of both models, (n, classes): the geometric mean of their probabilities."""
     x = network_input(views)
-    hand = hand_features(x) @ arrays["hand.weight"] + arrays["hand.bias"]
-    return (ConvNet(arrays, "noise")(x) + hand) / 2
+    return (ConvNet(arrays, "noise")(x) + Perceptron(arrays, "hand")(hand_features(x))) / 2

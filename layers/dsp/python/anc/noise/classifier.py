@@ -11,7 +11,7 @@ from anc.noise import model_file
 from anc.noise.features import Picture, level_dbfs, network_input, picture_of, unpack, windows
 from anc.noise.hand import hand_features
 from anc.noise.model_file import ModelError, ModelFile
-from anc.noise.network import ConvNet, sigmoid, softmax
+from anc.noise.network import ConvNet, Perceptron, sigmoid, softmax
 
 LABELS = (
     "aircraft",
@@ -80,7 +80,7 @@ class Classifier:
         self.sha256 = model.sha256
         self._noise = ConvNet(model.arrays, "noise")
         self._alarm = ConvNet(model.arrays, "alarm")
-        self._hand = {key: np.asarray(model.arrays[f"hand.{key}"], np.float32) for key in ("weight", "bias")}
+        self._hand = Perceptron(model.arrays, "hand")
         self._temperature = float(model.about["temperature"])
         self._labels = np.zeros((len(model.about["classes"]), len(LABELS)))
         for i, name in enumerate(model.about["classes"]):
@@ -154,8 +154,7 @@ class Classifier:
         views : (n, WINDOW, BANDS) uint8
         """
         x = network_input(views)
-        hand = hand_features(x) @ self._hand["weight"] + self._hand["bias"]
-        logits = (self._noise(x) + hand) / 2
+        logits = (self._noise(x) + self._hand(hand_features(x))) / 2
         quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
         probabilities = softmax(logits.astype(np.float64) / self._temperature) @ self._labels * (1 - quiet)
         probabilities[:, -1:] += quiet

@@ -14,7 +14,7 @@ GROUPS = 8  # of bands, for the modulation spectrum
 
 
 def hand_features(x: Array) -> Array:
-    """Statistics of windows that a linear model can tell apart.
+    """Statistics of windows that a small model can tell apart.
 
     Parameters
     ----------

@@ -44,12 +44,41 @@ class ConvNet:
     def __call__(self, x: Array) -> Array:
         """Logits, shape (n, classes), of inputs of shape (n, bands, columns, 2)."""
         for i, (weight, bias) in enumerate(self._convolutions):
-            if i:
-                x = _maximum_of_four(x)
-            x = np.maximum(_convolve(x, weight) + bias, 0)
+            x = _convolve(x, weight)
+            if i < len(self._convolutions) - 1:
+                x = _maximum_of_four(x)  # before bias and ReLU, which do not change what is largest
+            x = np.maximum(x + bias, 0)
         over_bands = x.mean(axis=1)
         pooled = np.concatenate([over_bands.mean(axis=1), over_bands.max(axis=1)], axis=1)
         return pooled @ self._weight + self._bias
+
+
+class Perceptron:
+    """One hidden layer with ReLU.
+
+    Parameters
+    ----------
+    arrays : mapping of str to (...) float arrays
+        ``{name}.weight0`` of shape (features, hidden), ``{name}.weight1`` of shape (hidden, classes); biases.
+    name : str
+
+    Raises
+    ------
+    KeyError, ValueError
+        When an array is missing or does not fit the one before it.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[np.floating]], name: str) -> None:
+        self._weights = [np.asarray(arrays[f"{name}.weight{i}"], np.float32) for i in (0, 1)]
+        self._biases = [np.asarray(arrays[f"{name}.bias{i}"], np.float32) for i in (0, 1)]
+        shapes = [weight.shape for weight in self._weights]
+        if [len(b) for b in self._biases] != [shapes[0][1], shapes[1][1]] or shapes[0][1] != shapes[1][0]:
+            raise ValueError(f"{name}: layers of shapes {shapes} do not follow each other")
+
+    def __call__(self, features: Array) -> Array:
+        """Logits, shape (n, classes), of inputs of shape (n, features)."""
+        hidden = np.maximum(features @ self._weights[0] + self._biases[0], 0)
+        return hidden @ self._weights[1] + self._biases[1]
 
 
 def _convolve(x: Array, weight: Array) -> Array:
