@@ -55,6 +55,9 @@ build/cli.stamp: infra/package.json | .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix build/cli --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
+train: .venv/train.stamp  ## fit the hearing models anew on the recordings in DATA
+	$(BIN)/anc train --data $(DATA)
+
 endpoint-model: .venv/dev.stamp  ## what a SageMaker endpoint runs, as one archive
 	$(BIN)/python sagemaker/package.py build/endpoint/model.tar.gz
 
