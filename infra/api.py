@@ -32,9 +32,7 @@ class Api(cdk.Stack):
     def __init__(
         self, scope: Construct, id: str, environment: Environment, data: Data, identity: Identity
     ) -> None:
-        super().__init__(
-            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
-        )
+        super().__init__(scope, id, env=environment.target)
         self._environment = environment
         self._data = data
         self._layer = DspLayer(self, "layer", environment.layer)

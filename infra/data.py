@@ -49,9 +49,7 @@ class Data(cdk.Stack):
     GROUP_INDEX: ClassVar = "by_group"
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
-        super().__init__(
-            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
-        )
+        super().__init__(scope, id, env=environment.target)
         self.key = kms.Key(
             self,
             "key",

@@ -39,6 +39,11 @@ class Environment(NamedTuple):
         return cls(name, account, region, layer)
 
     @property
+    def target(self) -> cdk.Environment:
+        """Where its stacks go."""
+        return cdk.Environment(account=self.account, region=self.region)
+
+    @property
     def kept(self) -> bool:
         """Whether what people entrusted to us outlives the stack."""
         return self.name == "prod"

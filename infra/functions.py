@@ -83,9 +83,9 @@ class PlatformFunction(lambda_.Function):
         )
         acknowledge(self, "AwsSolutions-L1", "The layer's wheels are locked and tested for this Python.")
         self._role = role
-        self._has_key = False
         self._data = data
         log.grant_write(role)
+        self._may_use_key()
         self.may_use("counters", ADD)
 
     def may_use(self, table: Table, *rights: Sequence[str]) -> None:
@@ -95,14 +95,12 @@ class PlatformFunction(lambda_.Function):
         self.may(actions, kept.table_arn)
         if LIST in rights:
             self.may([QUERY], f"{kept.table_arn}/index/{self._data.GROUP_INDEX}")
-        self._may_use_key()
         self.add_environment(f"{table.upper()}_TABLE", kept.table_name)
 
     def may_send(self, queue: str) -> None:
         """Let the function send to a queue, and tell it the queue's address."""
         kept = self._data.queues[queue]
         self.may(["sqs:SendMessage"], kept.queue_arn)
-        self._may_use_key()
         self.add_environment(f"{queue.upper()}_QUEUE_URL", kept.queue_url)
 
     def may_raise_the_alarm(self) -> None:
@@ -119,9 +117,6 @@ class PlatformFunction(lambda_.Function):
 
     def _may_use_key(self) -> None:
         """Let the services that hold the data use the key in the function's name, not the function."""
-        if self._has_key:
-            return
-        self._has_key = True
         services = [
             f"{service}.{self._data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "sns", "s3")
         ]

@@ -26,9 +26,7 @@ class Identity(cdk.Stack):
     """
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
-        super().__init__(
-            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
-        )
+        super().__init__(scope, id, env=environment.target)
         people = cognito.UserPool(
             self,
             "people",

@@ -22,9 +22,7 @@ class Iot(cdk.Stack):
     """Rules, the functions behind the queues, and what each of them may do."""
 
     def __init__(self, scope: Construct, id: str, environment: Environment, data: Data, api: Api) -> None:
-        super().__init__(
-            scope, id, env=cdk.Environment(account=environment.account, region=environment.region)
-        )
+        super().__init__(scope, id, env=environment.target)
         self._data = data
         layer = DspLayer(self, "layer", environment.layer)
         processor, sender = (
