@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: help run test lint synth deploy deploy-emulated lock clean
+.PHONY: help run test bench lint synth deploy deploy-emulated lock clean
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -16,6 +16,9 @@ run: .venv/run.stamp  ## the platform on this machine, with a demo headset in no
 
 test: .venv/dev.stamp  ## every test
 	$(BIN)/python -m pytest
+
+bench: .venv/bench.stamp  ## the adaptive filters against everyone else's
+	$(BIN)/python -m benchmarks
 
 lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/ruff check .
@@ -38,6 +41,7 @@ lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
 	$(COMPILE) --extra local --extra infra --extra dev -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
 	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) --extra bench -c requirements/dev.txt -o requirements/bench.txt
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'

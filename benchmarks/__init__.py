@@ -1,0 +1,1 @@
+"""Measurements of the platform against other ways to do the same."""
