@@ -1,7 +1,5 @@
 """A headset on a simulated head, in noise, in real time: what a listener gains, measured at the ear."""
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +11,12 @@ from anc.noise import Classifier, Listener, ModelError
 from anc.ports import Credentials
 from anc.wire.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent, AlarmEars, Deaf, Status
-from iot.controller import Block, Controller
-from iot.fir import Signal
+from iot.controller import Controller
 from iot.head import Head
-from iot.hindsight import best_fixed_filter_db
-from iot.scenes import Scene
+from iot.player import Player
+from iot.scenes import Noise
 
-BLOCK_S = 0.016
-QUIET_S = 1.0
-ONSET_S = 0.01
 UPDATE_S = 1.0
-REMEMBERED_S = 300.0  # of a run, for the comparison in hindsight
 
 
 @dataclass(frozen=True)
@@ -70,80 +63,11 @@ class DemoResult:
     refused: str
 
 
-class Player:
-    """Runs head and controller by the clock, in a thread of its own: the audio of the headset.
-
-    A block is computed when its last sample has sounded, never earlier. When the machine falls behind, the
-    sound falls behind too, but no order reaches a sample that sounded before the order was given.
-    """
-
-    def __init__(
-        self, head: Head, scene: Scene, controller: Controller, agent: Agent, seconds: float
-    ) -> None:
-        self.onset = int(QUIET_S * head.rate)
-        self.first_filter: int | None = None
-        self.x: list[Signal] = []
-        self.d: list[Signal] = []
-        self.residual: list[Signal] = []
-        self._head = head
-        self._scene = scene
-        self._controller = controller
-        self._agent = agent
-        self._block = int(BLOCK_S * head.rate)
-        self._blocks = int((QUIET_S + seconds) / BLOCK_S) if np.isfinite(seconds) else None
-        self._remembered = int(REMEMBERED_S / BLOCK_S)
-        self._stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="headset-audio", daemon=True)
-
-    def stop(self) -> None:
-        """End after the block in hand."""
-        self._stopping.set()
-        self.thread.join()
-
-    def _run(self) -> None:
-        begun = time.monotonic()
-        k = 0
-        while k != self._blocks and not self._stopping.is_set():
-            sounded = begun + (k + 1) * self._block / self._head.rate
-            if self._stopping.wait(max(sounded - time.monotonic(), 0.0)):
-                return
-            self._sound(k * self._block, begun)
-            k += 1
-
-    def _sound(self, first: int, begun: float) -> None:
-        noise = self._noise(first)
-        step = self._head.feedback_samples or noise.size
-        for at in range(0, noise.size, step):
-            part = noise[at : at + step]
-            x = self._head.reference(part)
-            y = self._controller.process(x, begun + (first + at) / self._head.rate)
-            ear = self._head.ear(part, y)
-            self._agent.hear(Block(x, ear.e, y, self._controller.voice, self._controller.steady))
-            self._keep(x, ear.d, ear.residual)
-        if self.first_filter is None and self._controller.voice.gain > 0 and self._controller.steady:
-            self.first_filter = first
-
-    def _noise(self, first: int) -> Signal:
-        into = first + np.arange(self._block) - self.onset
-        if into[-1] < 0:
-            return np.zeros(self._block, np.float32)
-        noise = np.zeros(self._block, np.float32)
-        sounding = into >= 0
-        rise = np.minimum(into[sounding] / (ONSET_S * self._head.rate), 1.0).astype(np.float32)
-        noise[sounding] = rise * self._scene.read(int(sounding.sum()))
-        return noise
-
-    def _keep(self, x: Signal, d: Signal, residual: Signal) -> None:
-        self.x.append(x)
-        self.d.append(d)
-        self.residual.append(residual)
-
-
 def run_headset(
     thing: str,
     credentials: Credentials,
     head: Head,
-    scene: Scene,
+    scene: Noise,
     seconds: float,
     folder: Path,
     on_update: Callable[[Update], None] = lambda update: None,
@@ -159,7 +83,7 @@ def run_headset(
         As `Things.enrol` gave them out.
     head : Head
         Its `measured_secondary` is what the headset was registered with.
-    scene : Scene
+    scene : Noise
         Begins to sound after one second of quiet.
     seconds : float
         Of noise.
@@ -190,7 +114,8 @@ def run_headset(
     try:
         while player.thread.is_alive():
             player.thread.join(UPDATE_S)
-            on_update(_update(player, head.rate, agent.status))
+            if player.score.heard:
+                on_update(_update(player, head.rate, agent.status))
     finally:
         player.stop()
         agent.stop()
@@ -205,24 +130,20 @@ def _ears(rate: int) -> AlarmEars:
 
 
 def _update(player: Player, rate: int, status: Status) -> Update:
-    blocks = int(UPDATE_S / BLOCK_S)
-    d, residual = player.d[-blocks:], player.residual[-blocks:]
-    sounded = sum(map(len, player.d)) / rate
-    return Update(sounded, level_dbfs(np.concatenate(d)), level_dbfs(np.concatenate(residual)), status)
+    d, residual = player.score.latest(UPDATE_S)
+    return Update(player.score.heard / rate, level_dbfs(d), level_dbfs(residual), status)
 
 
 def _result(player: Player, head: Head, status: Status) -> DemoResult:
-    attenuation = hindsight = first_filter_s = before = after = None
-    if player.first_filter is not None:
-        x, d, residual = map(np.concatenate, (player.x, player.d, player.residual))
-        span = slice(player.first_filter, None)
-        first_filter_s = (player.first_filter - player.onset) / head.rate
-        before, after = level_dbfs(d[span]), level_dbfs(residual[span])
+    score = player.score
+    attenuation = first_filter_s = before = after = None
+    if score.first_filter is not None:
+        first_filter_s = (score.first_filter - player.onset) / head.rate
+        before, after = (10 * np.log10(energy / score.samples) for energy in (score.before, score.after))
         attenuation = before - after
-        hindsight = best_fixed_filter_db(x, d, head.true_secondary(), span)
     return DemoResult(
         attenuation_db=attenuation,
-        hindsight_db=hindsight,
+        hindsight_db=score.hindsight_db(head.true_secondary()),
         first_filter_s=first_filter_s,
         before_dbfs=before,
         after_dbfs=after,

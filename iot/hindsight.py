@@ -39,9 +39,8 @@ def best_fixed_filter_db(
     size = 1 << (remembered.size + wanted.size).bit_length()
     spectrum = np.fft.rfft(remembered[::-1], size)
 
-    def correlate(
-        signal: np.ndarray,
-    ) -> np.ndarray:  # sum of signal[n] v[n - k] over the span, k = 0 .. taps - 1
+    def correlate(signal: np.ndarray) -> np.ndarray:
+        # Over the span, the sum of signal[n] v[n - k] for k = 0 .. taps - 1.
         return np.fft.irfft(np.fft.rfft(signal, size) * spectrum, size)[signal.size - 1 :][:taps]
 
     matrix = np.zeros((taps, taps))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -20,6 +21,13 @@ LONGEST_S = 600.0
 
 class UnusableRecording(ValueError):
     """A file that holds no noise to play; the message says why."""
+
+
+class Noise(Protocol):
+    """Something that sounds without an end."""
+
+    def read(self, n: int) -> Signal:
+        """Return the next n samples, float32."""
 
 
 class Scene:

@@ -1,0 +1,129 @@
+"""A whole headset on a simulated head, over real MQTT; only the cloud behind the broker is a small one."""
+
+import base64
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from anc.dsp import design_control_filter, recover_primary
+from anc.wire.shadow import Desired, FilterDocument, Noise, float16
+from anc.wire.snapshot import Snapshot
+from iot.agent import Agent
+from iot.controller import SILENCE, Block, Controller
+from iot.demo import Update, run_headset
+from iot.head import Anatomy, Head
+from iot.scenes import Scene
+
+RATE = 16_000
+PATIENCE_S = 20.0
+
+
+class SmallCloud(threading.Thread):
+    """Designs a filter from each snapshot and puts it into the shadow, and does nothing else."""
+
+    def __init__(self, site: Any, secondary: np.ndarray) -> None:
+        super().__init__(daemon=True)
+        self.snapshots: list[Snapshot] = []
+        self._site = site
+        self._secondary = secondary
+        self._sent: dict[str, np.ndarray] = {"": np.zeros(1, np.float32)}
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                body = self._site.snapshots.kept.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            snapshot = Snapshot.parse(base64.b64decode(body["data"]))
+            self.snapshots.append(snapshot)
+            x, e = snapshot.pcm.T / 32768.0
+            x, d = recover_primary(x, e, self._sent[snapshot.filter_id], self._secondary, snapshot.gain)
+            w = design_control_filter(x, d, self._secondary, 512, rate=snapshot.rate).taps
+            document = FilterDocument.of(float16(w), snapshot.seq, snapshot.rate)
+            self._sent[document.id] = document.decode()
+            desired = Desired("cancel", 1.0, document, None, Noise("aircraft", 0.9))
+            self._site.shadows.update(body["thing"], msgspec.to_builtins(desired))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+@pytest.fixture
+def head() -> Head:
+    return Head(0)
+
+
+@pytest.fixture
+def cloud(site: Any, head: Head) -> Iterator[SmallCloud]:
+    cloud = SmallCloud(site, head.measured_secondary())
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
+    site: Any, head: Head, cloud: SmallCloud, tmp_path: Path
+):
+    updates: list[Update] = []
+    scene = Scene.built_in("cabin", RATE)
+    result = run_headset(
+        "cabin-1", site.enrol("cabin-1"), head, scene, 4.0, tmp_path, updates.append, alarms=False
+    )
+    assert result.first_filter_s is not None
+    assert result.first_filter_s > 1.0  # a second of noise had to be heard first
+    assert result.attenuation_db > 3
+    assert result.attenuation_db <= result.hindsight_db
+    assert result.after_dbfs == pytest.approx(result.before_dbfs - result.attenuation_db)
+    assert (result.filters, result.reverted, result.noise, result.refused) == (1, 0, "aircraft", "")
+    assert cloud.snapshots[0].filter_id == ""
+    assert len(updates) >= 4
+    assert updates[0].before_dbfs == updates[0].after_dbfs  # nothing acts before there is anything to hear
+    reported = site.shadows.get("cabin-1")["state"]["reported"]
+    assert reported["filter"] == site.shadows.get("cabin-1")["state"]["desired"]["filter"]["id"]
+    assert reported["seq"] == cloud.snapshots[-1].seq
+
+
+def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(site: Any, tmp_path: Path):
+    head = Head(0, anatomy=Anatomy(feedback_db=-40.0))
+    cloud = SmallCloud(site, head.measured_secondary())
+    cloud.start()
+    scene = Scene.built_in("cabin", RATE)
+    result = run_headset("fed-back", site.enrol("fed-back"), head, scene, 3.0, tmp_path, alarms=False)
+    cloud.stop()
+    assert result.attenuation_db > 2
+
+
+def test_a_headset_outlives_its_broker_and_gets_what_it_missed(own_site: Any, tmp_path: Path):
+    controller = Controller(RATE, 512)
+    secondary = np.array([0.0, 0.8], np.float32)
+    agent = Agent("h1", own_site.enrol("h1"), controller, secondary, RATE, tmp_path, None)
+    agent.start()
+    own_site.counts.wait_for("mqtt_connected")
+    wait_for(own_site, agent, mode="cancel")
+    own_site.stop()
+    own_site.shadows.update("h1", {"mode": "bypass"})
+    own_site.start()
+    own_site.counts.wait_for("mqtt_connected", 2)
+    wait_for(own_site, agent, mode="bypass")
+    agent.stop()
+
+
+def wait_for(site: Any, agent: Agent, **expected: Any) -> None:
+    """Wait until the headset has reported all of `expected`; its audio goes on meanwhile."""
+    tick = threading.Event()
+    silence = np.zeros(320, np.float32)
+    for _ in range(int(PATIENCE_S / 0.02)):
+        reported = (site.shadows.get("h1") or {"state": {}})["state"].get("reported", {})
+        if expected.items() <= reported.items():
+            return
+        agent.hear(Block(silence, silence, silence, SILENCE, True))
+        tick.wait(0.02)
+    pytest.fail(f"never reported {expected}")
