@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from anc.dsp import FDAF, NLMS
+from anc.dsp import FDAF, NLMS, attenuation_db
 from anc.ports import World
 from anc.services import sessions
 from anc.services.streaming import filter_block
@@ -30,6 +30,12 @@ def send(world: World, session: str, seq: int, pcm: np.ndarray, caller=ALICE) ->
 
 def heard(answer: Cleaned) -> np.ndarray:
     return np.frombuffer(base64.b64decode(answer.pcm), "<i2")
+
+
+@pytest.fixture
+def deaf_ears(tmp_path, clock) -> World:
+    """A world in which no alarm opens a session: these tests are about filters."""
+    return make_world(tmp_path / "deaf", clock, emergency_detection_enabled=False).world
 
 
 @pytest.fixture
@@ -211,3 +217,24 @@ def test_the_summary_counts_what_was_sent(world: World, session: str) -> None:
     assert summary.attenuation_db is not None
     assert summary.attenuation_db > 10
     assert world.streams.get(session) is None
+
+
+def predicted_db(world: World, noise: np.ndarray, horizon: int) -> float:
+    """Attenuation over the second half of a signal that a `predict` session gets block by block."""
+    session = sessions.open_session(
+        Start(mode="predict", rate=RATE, horizon=horizon, taps=128, mu=0.1), ALICE, world
+    ).key
+    blocks = as_int16(noise).reshape(-1, BLOCK, 1)
+    left = np.concatenate([heard(send(world, session, seq, pcm)) for seq, pcm in enumerate(blocks)])
+    half = noise.size // 2
+    return attenuation_db(noise[half:], as_float(left)[half:])
+
+
+def test_white_noise_cannot_be_predicted_over_five_milliseconds(deaf_ears: World) -> None:
+    noise = 0.1 * np.random.default_rng(3).standard_normal(60 * BLOCK)
+    assert predicted_db(deaf_ears, noise, horizon=RATE * 5 // 1000) == pytest.approx(0.0, abs=0.2)
+
+
+def test_a_tone_is_predicted_over_five_milliseconds(deaf_ears: World) -> None:
+    tone = 0.3 * np.sin(2 * np.pi * 440 / RATE * np.arange(60 * BLOCK))
+    assert predicted_db(deaf_ears, tone, horizon=RATE * 5 // 1000) > 20

@@ -42,8 +42,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A live session: key is its id, group its owner. `seq` is the last block done, -1 before the first.
-
-    `waiting` is the reference's last `horizon` samples (int16): a prediction may not use them yet.
     """
 
     mode: Literal["cancel", "predict", "bypass"]
@@ -58,7 +56,6 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     created: float
     seq: int = -1
     filter: bytes = b""
-    waiting: bytes = b""
     hearing: bytes = b""
     answer: bytes = b""
     emergency_until: float = 0.0

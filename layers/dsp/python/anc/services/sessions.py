@@ -10,7 +10,6 @@ from anc.services.identity import Caller
 from anc.wire.refusal import refuse
 from anc.wire.websocket import Set, Start, Summary
 
-DEFAULT_HORIZON = 1
 SESSIONS_PER_USER = 100
 ATTEMPTS = 3
 
@@ -38,7 +37,7 @@ def open_session(request: Start, caller: Caller, world: World) -> Stream:
             channels=channels,
             taps=taps,
             mu=request.mu,
-            horizon=request.horizon or DEFAULT_HORIZON if request.mode == "predict" else 0,
+            horizon=request.horizon or settings.anc_block_size if request.mode == "predict" else 0,
             created=now,
         )
     )
@@ -58,16 +57,14 @@ def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") ->
 
 
 def change(request: Set, caller: Caller, world: World) -> Stream:
-    """Switch a session on or off, or set its intensity; what is not named stays."""
+    """Switch a session on or off, set its intensity or its algorithm; what is not named stays."""
+    names = ("enabled", "intensity", "algorithm")
+    named = {name: value for name in names if (value := getattr(request, name)) is not None}
     for _ in range(ATTEMPTS):
         stream = find(request.session, caller, world)
+        another = request.algorithm not in (None, stream.algorithm)
         try:
-            return world.streams.put(
-                stream.but(
-                    enabled=stream.enabled if request.enabled is None else request.enabled,
-                    intensity=stream.intensity if request.intensity is None else request.intensity,
-                )
-            )
+            return world.streams.put(stream.but(**named, filter=b"" if another else stream.filter))
         except Conflict:
             continue  # a block was committed in between
     refuse("in_flight", "session: its blocks keep coming in between; try again")

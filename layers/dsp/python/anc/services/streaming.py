@@ -5,7 +5,7 @@ import time
 import msgspec
 import numpy as np
 
-from anc.dsp import FDAF, NLMS, attenuation_db, level_dbfs
+from anc.dsp import FDAF, NLMS, Predictor, attenuation_db, level_dbfs
 from anc.ports import Conflict, World
 from anc.records import Stream
 from anc.services import emergencies, hearing
@@ -22,7 +22,7 @@ from anc.wire.websocket import (
     encode_pcm,
 )
 
-Filter = NLMS | FDAF
+Filter = NLMS | FDAF | Predictor
 
 
 def filter_block(block: Audio, caller: Caller, world: World) -> Cleaned:
@@ -62,8 +62,7 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     signals = as_float(pcm)
     x, d = signals[:, 0], signals[:, -1]
     heard = hearing.listen(stream, x, gap > 0, world)
-    late, waiting = _delay(stream, pcm[:, 0], gap > 0)
-    residual, y, state = _filter(stream, late, d, gap > 0)
+    residual, y, state = _filter(stream, x, d, gap > 0)
     open_to_world = heard.emergency.active or not stream.enabled or stream.mode == "bypass"
     cleaned = d if open_to_world else residual if stream.intensity == 1.0 else d - stream.intensity * y
     answer = Cleaned(
@@ -80,7 +79,6 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
         stream.but(
             seq=block.seq,
             filter=state,
-            waiting=waiting,
             hearing=heard.state,
             emergency_until=heard.until,
             answer=msgspec.json.encode(answer),
@@ -99,17 +97,6 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     return answer
 
 
-def _delay(stream: Stream, pcm: np.ndarray, gap: bool) -> tuple[np.ndarray, bytes]:
-    """Return the reference as it was `horizon` samples ago, and the samples that have to wait.
-
-    A prediction that is given the very sample it predicts explains all of it, white noise too.
-    """
-    silence = gap or not stream.waiting
-    line = np.zeros(stream.horizon, "<i2") if silence else np.frombuffer(stream.waiting, "<i2")
-    line = np.concatenate([line, pcm])
-    return as_float(line[: pcm.size]), line[pcm.size :].tobytes()
-
-
 def _filter(stream: Stream, x: np.ndarray, d: np.ndarray, gap: bool) -> tuple[np.ndarray, np.ndarray, bytes]:
     """Return the residual e, what was removed y, and the filter's state after the block."""
     if stream.mode == "bypass":
@@ -118,17 +105,21 @@ def _filter(stream: Stream, x: np.ndarray, d: np.ndarray, gap: bool) -> tuple[np
     if gap:
         adaptive.clear_history()
     try:
-        y, e = adaptive.process(x, d)
+        y, e = adaptive.process(d) if isinstance(adaptive, Predictor) else adaptive.process(x, d)
     except ValueError as fault:
         raise Refused("bad_field", f"pcm: {fault}") from fault
     return e, y, adaptive.state()
 
 
 def _new(stream: Stream) -> Filter:
+    if stream.mode == "predict":
+        return Predictor(stream.taps, stream.horizon, stream.mu)
     if stream.algorithm == "fdaf":
         return FDAF(stream.taps, stream.mu, block=FDAF_BLOCK)
     return NLMS(stream.taps, stream.mu)
 
 
 def _load(stream: Stream) -> Filter:
+    if stream.mode == "predict":
+        return Predictor.from_state(stream.filter)
     return (FDAF if stream.algorithm == "fdaf" else NLMS).from_state(stream.filter)

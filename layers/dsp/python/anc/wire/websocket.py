@@ -4,7 +4,7 @@ API Gateway closes frames over 32 KB (1009) and binary ones (1003); what comes t
 """
 
 import base64
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -35,7 +35,10 @@ class Request(msgspec.Struct, frozen=True, tag_field="action", forbid_unknown_fi
 
 
 class Start(Request, frozen=True, tag="start"):
-    """Open a session. What is left out is the platform's choice; `horizon` (samples) is for `predict`."""
+    """Open a session. What is left out is the platform's choice.
+
+    `horizon` is for `predict`: samples between what is heard and when its anti-noise sounds; a block by default.
+    """
 
     mode: SessionMode = "cancel"
     algorithm: Algorithm = "nlms"
@@ -55,11 +58,12 @@ class Audio(Request, frozen=True, tag="audio"):
 
 
 class Set(Request, frozen=True, tag="set"):
-    """Change a session. A field that is left out stays."""
+    """Change a session. A field that is left out stays; another algorithm starts from nothing."""
 
     session: SessionId
     enabled: bool | None = None
     intensity: Intensity | None = None
+    algorithm: Algorithm | None = None
 
 
 class Stop(Request, frozen=True, tag="stop"):
@@ -159,6 +163,16 @@ class DeviceNews(Answer, frozen=True, tag="device", omit_defaults=True):
     filter: str
     predicted_gain_db: float | None
     reason: str = ""
+
+
+class JobNews(Answer, frozen=True, tag="job", omit_defaults=True):
+    """A recording of this socket's user is done or has failed; this may be said twice."""
+
+    job: str
+    name: str
+    state: str
+    summary: dict[str, Any]
+    failure: str = ""
 
 
 class Pong(Answer, frozen=True, tag="pong"):
