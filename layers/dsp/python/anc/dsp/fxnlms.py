@@ -125,14 +125,15 @@ class FxNLMS:
         energy = np.correlate(np.square(vs), np.ones(self.taps, self.dtype), "valid").reshape(d.shape)
         mu_n = self.mu / (self.eps + energy)
         CD = np.tril(gram(xs, vs, self.taps, size), -1) * mu_n[:, None]
-        solved = invert_unit_lower(lower_toeplitz(self.path, size) @ CD)
+        H = convolution(self.path, size)
+        solved = invert_unit_lower(np.ascontiguousarray(H[:, self.path.size - 1 :]) @ CD)
         X_c, V_c = np.empty((2, size, self.taps), self.dtype)
         for c in range(len(d)):
             X_c[:], V_c[:] = X[c], V[c]
             heard = ys[c * size : (c + 1) * size + self.path.size - 1]
             y = heard[self.path.size - 1 :]
             y[:] = np.dot(X_c, w)
-            np.dot(solved[c], d[c] - np.convolve(heard, self.path, "valid"), out=e[c])
+            np.dot(solved[c], d[c] - np.dot(H, heard), out=e[c])
             y += np.dot(CD[c], e[c])
             w += np.dot(mu_n[c] * e[c], V_c)
 
@@ -151,8 +152,8 @@ class FxNLMS:
         return f
 
 
-def lower_toeplitz(h: Signal, size: int) -> Signal:
-    """(size, size) matrix that convolves a block with h, from rest."""
-    late = np.zeros(2 * size - 1, h.dtype)
-    late[size - 1 :][: h.size] = h[:size]
-    return np.ascontiguousarray(view(late, size - 1, (size, size), (1, -1)))
+def convolution(h: Signal, size: int) -> Signal:
+    """(size, h.size - 1 + size) matrix that convolves h with a block and the h.size - 1 samples before it."""
+    none = np.zeros(size - 1, h.dtype)
+    rows = np.concatenate([none, h[::-1], none])
+    return np.ascontiguousarray(view(rows, size - 1, (size, h.size - 1 + size), (-1, 1)))
