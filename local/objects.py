@@ -36,7 +36,7 @@ class FileObjects:
         links: Links | None = None,
         created: Callable[[str, int], None] = lambda key, size: None,
     ) -> None:
-        (folder / UNFINISHED).mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder.resolve()
         self._links = links
         self._created = created
@@ -76,7 +76,7 @@ class FileObjects:
         """See `anc.ports.Objects`."""
         self._path(key)
         parts = secrets.token_hex(16)
-        self._parts(parts).mkdir()
+        self._parts(parts).mkdir(parents=True)
         return parts
 
     def put_part(self, key: str, parts: str, number: int, data: bytes) -> None:
@@ -123,7 +123,7 @@ class FileObjects:
     @contextmanager
     def incoming(self) -> Iterator[IO[bytes]]:
         """Give a file for bytes that are on their way; it is gone afterwards unless it was adopted."""
-        with tempfile.NamedTemporaryFile(dir=self._folder / UNFINISHED, delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
             try:
                 yield file
             finally:
@@ -144,7 +144,7 @@ class FileObjects:
     def sweep(self, now: float) -> None:
         """Remove files older than 30 days and parts older than one, as the bucket's rules have it."""
         for path in [path for path in self._folder.rglob("*") if path.is_file()]:
-            unfinished = path.relative_to(self._folder).parts[0] == UNFINISHED
+            unfinished = path.relative_to(self._folder).parts[0].startswith(".")
             if path.stat().st_mtime < now - (PARTS_KEPT_S if unfinished else FILES_KEPT_S):
                 path.unlink(missing_ok=True)
 
@@ -156,7 +156,7 @@ class FileObjects:
     def _path(self, key: str) -> Path:
         path = (self._folder / key).resolve() if "\0" not in key else self._folder
         inside = path.relative_to(self._folder).parts if path.is_relative_to(self._folder) else ()
-        if not inside or inside[0] == UNFINISHED:
+        if not inside or inside[0].startswith("."):  # those are on their way
             raise ValueError(f"key: {key!r} does not name a file of the store")
         return path
 

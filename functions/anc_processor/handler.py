@@ -1,16 +1,16 @@
-"""Snapshots from the queue behind the IoT rule: from each the control filter that its headset should use."""
+"""What takes a moment, from the queues: a headset's snapshot becomes its filter, a recording its result."""
 
 import base64
 from typing import Any
+from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.world import world as aws_world
 from anc.ports import World
-from anc.services import control
+from anc.services import control, jobs
 from anc.wire.refusal import Refused
 
 logger = Logger()
@@ -24,14 +24,25 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     here = world or aws_world()
     return process_partial_response(  # type: ignore[return-value]
         event=event,
-        record_handler=lambda record: _snapshot(record, here),
+        record_handler=lambda record: _process(record.json_body, here, context),
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
 
 
-def _snapshot(record: SQSRecord, world: World) -> None:
-    message = record.json_body
+def _process(message: dict[str, Any], world: World, context: LambdaContext) -> None:
+    def remaining_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    if "thing" in message:
+        _snapshot(message, world)
+    elif "job" in message:
+        jobs.work(message["job"], world, remaining_s)
+    for arrived in message.get("Records", []):  # none in the test event with which S3 tries the queue
+        jobs.work(jobs.job_of(unquote_plus(arrived["s3"]["object"]["key"])), world, remaining_s)
+
+
+def _snapshot(message: dict[str, Any], world: World) -> None:
     try:
         control.process_snapshot(message["thing"], base64.b64decode(message["data"]), world)
     except Refused as refusal:  # it would be refused again: do not retry

@@ -1,14 +1,15 @@
-"""Updates from the queue: the device's shadow is brought up to date, and its watchers are told."""
+"""Updates from the queue: a device's shadow and its watchers, or the owner of a recording."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.world import world as aws_world
 from anc.ports import World
-from anc.services import control
+from anc.services import control, jobs
 
 logger = Logger()
 metrics = Metrics()
@@ -21,7 +22,15 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     here = world or aws_world()
     return process_partial_response(  # type: ignore[return-value]
         event=event,
-        record_handler=lambda record: control.deliver(record.json_body["thing"], here),
+        record_handler=lambda record: _deliver(record, here),
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
+
+
+def _deliver(record: SQSRecord, world: World) -> None:
+    message = record.json_body
+    if "job" in message:
+        jobs.tell_owner(message["job"], world)
+    else:
+        control.deliver(message["thing"], world)

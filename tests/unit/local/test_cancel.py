@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from anc.dsp import FDAF, NLMS
+from anc.services.recordings import FDAF_BLOCK
 from anc.wire.refusal import Refused
-from local.cancel import FDAF_BLOCK, cancel_file
+from local.cancel import cancel_file
 
 RATE = 16_000
 STEP = 1 / 32_768

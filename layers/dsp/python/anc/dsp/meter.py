@@ -107,7 +107,7 @@ class Meter:
         return float(10 ** (a_weighting_db(f) / 10) @ power)
 
     def thirds(self) -> dict[float, float]:
-        """Mean power in each third octave from 25 Hz up to what the rate carries, by nominal centre in Hz."""
+        """Mean power in each third octave from 25 Hz on that the rate carries whole, by centre in Hz."""
         f, power = self.power()
         spacing = f[1]
         bands = {}
@@ -115,15 +115,15 @@ class Meter:
             low, high = 1000 * 10 ** ((k - 0.5) / 10), 1000 * 10 ** ((k + 0.5) / 10)
             # A bin stands for the band around it; at an edge it is shared between two.
             share = np.minimum(f + spacing / 2, high) - np.maximum(f - spacing / 2, low)
-            if 1000 * 10 ** (k / 10) < self.rate / 2:
+            if high <= self.rate / 2:
                 bands[nominal(k)] = float(np.maximum(share, 0) / spacing @ power)
         return bands
 
     def octaves(self) -> dict[float, float]:
-        """Mean power in each octave from 31.5 Hz up to what the rate carries, by nominal centre in Hz."""
+        """Mean power in each octave from 31.5 Hz on that the rate carries whole, by centre in Hz."""
         thirds = list(self.thirds().items())
         threes = [thirds[i : i + 3] for i in range(0, len(thirds), 3)]
-        return {three[1][0]: sum(power for _, power in three) for three in threes if len(three) > 1}
+        return {three[1][0]: sum(power for _, power in three) for three in threes if len(three) == 3}
 
     def _frames(self, stream: Signal) -> tuple[Signal, int]:
         """Energy by frequency, (bins,), of the whole frames in `stream`, and how many samples that ends."""

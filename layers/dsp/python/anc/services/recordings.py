@@ -83,7 +83,7 @@ class Treatment:
         Parameters
         ----------
         block : (n, channels) float32
-            Within [-1, 1]. With the FDAF every block but the last is a multiple of 512.
+            Full scale 1. With the FDAF every block but the last is a multiple of 512.
 
         Returns
         -------
@@ -93,7 +93,7 @@ class Treatment:
         x, d = self._signals(block)
         self._before.add(d)
         if self._timeline:
-            self._timeline.hear(x)
+            self._timeline.hear(np.clip(x, -1.0, 1.0))
         if self._filter is None:
             return np.zeros(0, np.int16)
         residual = as_int16(_residual(self._filter, x, d))
@@ -156,7 +156,7 @@ class Treatment:
 
 
 def residuals(source: Source, treatment: Treatment, frames: int) -> Iterator[np.ndarray]:
-    """Treat up to `frames` more of a file, a multiple of `BLOCK`; yield the residuals, each (n,) int16.
+    """Treat `frames` more of a file, rounded up to whole blocks; yield their residuals, (n,) int16.
 
     Raises
     ------
@@ -168,11 +168,7 @@ def residuals(source: Source, treatment: Treatment, frames: int) -> Iterator[np.
         if len(block):
             yield treatment.process(block)
         if len(block) < BLOCK:
-            if treatment.frames != source.frames:
-                refuse(
-                    "bad_field",
-                    f"file: its header says {source.frames:,} samples, {treatment.frames:,} could be read",
-                )
+            check_whole(source, treatment.frames)
             return
 
 
@@ -186,19 +182,29 @@ def process_short(data: bytes, options: Options, world: World) -> tuple[bytes, R
     Refused
         Naming what is wrong with it, and what is allowed.
     """
-    if len(data) > SHORT_BYTES:
-        refuse("too_large", f"file: {len(data):,} bytes, at most {SHORT_BYTES:,}; upload it instead")
-    with Source(io.BytesIO(data)) as source:
-        if source.frames > SHORT_S * source.rate:
-            refuse(
-                "too_large",
-                f"file: {source.frames / source.rate:.0f} s, at most {SHORT_S:g}; upload it instead",
-            )
+    with open_short(data) as source:
         treatment = Treatment(options, source.rate, source.channels, classifier(world.settings))
-        parts = [part.tobytes() for part in residuals(source, treatment, source.frames + BLOCK)]
+        parts = [part.tobytes() for part in residuals(source, treatment, source.frames + 1)]
     pcm = b"".join(parts)
     world.count("recordings_processed")
     return wav_header(len(pcm), source.rate) + pcm if pcm else b"", treatment.report()
+
+
+def open_short(data: bytes) -> Source:
+    """Open a file that is treated while its sender waits. Raises Refused."""
+    if len(data) > SHORT_BYTES:
+        refuse("too_large", f"file: {len(data):,} bytes, at most {SHORT_BYTES:,}; upload it instead")
+    source = Source(io.BytesIO(data))
+    if source.frames > SHORT_S * source.rate:
+        seconds = source.frames / source.rate
+        refuse("too_large", f"file: {seconds:.0f} s, at most {SHORT_S:g}; upload it instead")
+    return source
+
+
+def check_whole(source: Source, frames: int) -> None:
+    """Refuse a file that ended where its header does not say so."""
+    if frames != source.frames:
+        refuse("bad_field", f"file: its header says {source.frames:,} samples, {frames:,} could be read")
 
 
 def classifier(settings: Settings) -> Classifier | None:
@@ -219,12 +225,12 @@ def wav_header(data_bytes: int, rate: int) -> bytes:
 
 def _mode(options: Options, channels: int) -> Mode:
     if options.mode is None and channels not in (1, 2):
-        refuse("bad_field", f"channels: {channels}; a recording has 2 (reference, primary) or 1")
+        refuse("bad_field", f"file: {channels} channels, 2 (reference, primary) or 1 are needed")
     mode: Mode = options.mode or ("cancel" if channels == 2 else "classify")
     if mode == "cancel" and channels != 2:
-        refuse("bad_field", f"channels: {channels}, `cancel` needs 2 (reference, primary)")
+        refuse("bad_field", f"file: {channels} channels, 2 are needed to cancel (reference, primary)")
     if mode == "predict" and channels != 1:
-        refuse("bad_field", f"channels: {channels}, `predict` works on 1")
+        refuse("bad_field", f"file: {channels} channels, 1 is needed to predict")
     return mode
 
 

@@ -9,6 +9,17 @@ from anc.dsp.meter import Meter, decibels
 from anc.records import Options
 from anc.services.timeline import AlarmSpan, NoiseSpan
 
+MAIN_FIGURES = (
+    "mode",
+    "seconds",
+    "rate",
+    "level_before_dbfs",
+    "level_after_dbfs",
+    "attenuation_db",
+    "attenuation_dba",
+    "attenuation_last_half_db",
+)
+
 
 class Levels(msgspec.Struct, frozen=True):
     """One channel. Levels in dBFS and dBFS(A), of seconds and third octaves as well.
@@ -61,6 +72,21 @@ class Report(msgspec.Struct, frozen=True):
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
 
+    @property
+    def level_before_dbfs(self) -> float:
+        """RMS level of the recording; of its primary channel when it has two."""
+        return self.before.level_dbfs
+
+    @property
+    def level_after_dbfs(self) -> float | None:
+        """RMS level of the result."""
+        return self.after.level_dbfs if self.after else None
+
+    @property
+    def clipped_samples(self) -> int:
+        """How many samples of the result are clipped; of the recording, when there is no result."""
+        return (self.after or self.before).clipped_samples
+
     def document(self) -> dict[str, Any]:
         """Return the report as JSON has it."""
         document: dict[str, Any] = msgspec.to_builtins(self)
@@ -68,10 +94,7 @@ class Report(msgspec.Struct, frozen=True):
 
     def summary(self) -> dict[str, Any]:
         """Return the main figures: what a list of recordings shows."""
-        names = ("mode", "seconds", "rate", "attenuation_db", "attenuation_dba", "attenuation_last_half_db")
-        shown: dict[str, Any] = {name: getattr(self, name) for name in names}
-        shown["level_before_dbfs"] = self.before.level_dbfs
-        shown["level_after_dbfs"] = self.after.level_dbfs if self.after else None
+        shown: dict[str, Any] = {name: getattr(self, name) for name in MAIN_FIGURES}
         shown["emergencies"] = None if self.emergencies is None else len(self.emergencies)
         shown["noise"] = main_noise(self.noise)
         return shown

@@ -11,6 +11,7 @@ from anc.wire.refusal import Refused, refuse
 RATES = (8_000, 192_000)
 MOST_CHANNELS = 8
 MOST_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz: a wav file of int16 holds little more
+LOUDEST = 100.0  # 40 dB above full scale: a float file may go beyond, one of int16 values is meant otherwise
 MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
 NO_SOUND_FILE = "file: not a sound file that can be read (wav, flac, ogg, mp3)"
 
@@ -68,12 +69,12 @@ class Source:
             )
 
     def read(self, frames: int) -> np.ndarray:
-        """Decode up to `frames` more, (n, channels) float32 clipped to full scale; fewer only at the end.
+        """Decode up to `frames` more, (n, channels) float32 of full scale 1; fewer only at the end.
 
         Raises
         ------
         Refused
-            When the file is damaged here, or holds samples that are not finite.
+            When the file is damaged here, or holds samples that are not finite or far beyond full scale.
         """
         try:
             samples = self._file.read(frames, dtype="float32", always_2d=True)
@@ -83,7 +84,9 @@ class Source:
         self._bytes.raise_fault()
         if not np.isfinite(samples).all():
             refuse("bad_field", "file: holds samples that are not finite")
-        return np.clip(samples, -1.0, 1.0)
+        if samples.size and np.abs(samples).max() > LOUDEST:
+            refuse("bad_field", f"file: holds samples beyond {LOUDEST:g} times full scale; full scale is 1")
+        return samples
 
     def seek(self, frame: int) -> None:
         """Go on decoding at a frame."""
@@ -118,7 +121,7 @@ def decode(data: bytes, longest_s: float) -> Sound:
             refuse("too_large", f"file: longer than {longest_s:g} s")
         if not len(samples):
             refuse("bad_field", "file: holds no samples")
-        return Sound(samples, source.rate)
+        return Sound(np.clip(samples, -1.0, 1.0), source.rate)
 
 
 class _Bytes:

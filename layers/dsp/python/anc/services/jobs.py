@@ -1,0 +1,316 @@
+"""Recordings of hours: uploaded, treated a block at a time by one invocation after the other, and fetched.
+
+A block is about a minute of sound. It is committed by one conditional write, after its part of the result and
+the checkpoint behind it are stored: a block that is committed is never done again, one that was broken off is
+done from its beginning, and of two workers on one job only one gets on.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from anc.ports import Changed, Conflict, Gone, World
+from anc.records import Job, Options
+from anc.services.identity import Caller
+from anc.services.recordings import BLOCK, Treatment, classifier, residuals, wav_header
+from anc.services.report import Report
+from anc.services.sounds import Source
+from anc.wire.refusal import Refused, refuse
+from anc.wire.websocket import JobNews, encode
+
+UPLOADS = "uploads/"
+RESULT, REPORT, PICTURE = "cleaned.wav", "report.json", "report.png"
+BLOCK_FRAMES = 48 * BLOCK  # 6 MiB of result: above what S3 takes for a part, and about a minute
+MARGIN_S = 5.0
+ATTEMPTS = 3
+KEPT_S = 30 * 86_400.0  # as long as the bucket keeps files
+FETCH_S = 3600
+UPLOAD_S = 6 * 3600
+ANNOUNCED_S = 86_400.0  # for which a recording is expected
+LARGEST = 12 * 1024**3
+WHOLE_UP_TO = 64 * 1024**2  # larger files are sent in parts of this size
+JOBS_PER_USER = 100
+SOCKETS_PER_USER = 100
+
+
+class Announcement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A recording that will be uploaded.
+
+    Attributes
+    ----------
+    size : int
+        Bytes, exactly.
+    name : str
+        What its owner calls it.
+    options : Options
+    """
+
+    size: Annotated[int, Meta(ge=1, le=LARGEST)]
+    name: Annotated[str, Meta(min_length=1, max_length=200)] = "recording"
+    options: Options = Options()
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """How to send a recording: PUT it to the one link, or a part to each and then say so.
+
+    Attributes
+    ----------
+    job : str
+    links : list of str
+    part_bytes : int
+        Of every part but the last; of a file that is sent whole its size.
+    expires : float
+        Seconds since the epoch, when the links end.
+    """
+
+    job: str
+    links: list[str]
+    part_bytes: int
+    expires: float
+
+
+def announce(request: Announcement, caller: Caller, world: World) -> Upload:
+    """Create the job of a recording, and the links to upload it. Raises Refused: `too_many`."""
+    if len(world.jobs.list(caller.user, limit=JOBS_PER_USER)) >= JOBS_PER_USER:
+        refuse("too_many", f"recordings: {JOBS_PER_USER} are kept, which is the most; delete one first")
+    now = world.clock()
+    job = Job(
+        key=secrets.token_urlsafe(18),
+        group=caller.user,
+        expires=now + ANNOUNCED_S,
+        options=request.options,
+        name=request.name,
+        size=request.size,
+        created=now,
+    )
+    source, files = UPLOADS + job.key, world.objects
+    if request.size <= WHOLE_UP_TO:
+        links = [files.upload_link(source, request.size, UPLOAD_S)]
+    else:
+        job = job.but(upload=files.begin(source))
+        sizes = [min(WHOLE_UP_TO, request.size - at) for at in range(0, request.size, WHOLE_UP_TO)]
+        links = [
+            files.part_link(source, job.upload, number, size, UPLOAD_S)
+            for number, size in enumerate(sizes, 1)
+        ]
+    world.jobs.put(job)
+    world.count("jobs_announced")
+    return Upload(job.key, links, min(request.size, WHOLE_UP_TO), now + UPLOAD_S)
+
+
+def complete(job_id: str, caller: Caller, world: World) -> Job:
+    """Put the parts of an upload together; the store then announces the file. Again is fine.
+
+    Raises
+    ------
+    Refused
+        `unknown_job`; `bad_field` when no part was sent, or the file was not to be sent in parts.
+    """
+    job = find(job_id, caller, world)
+    if not job.upload:
+        refuse("bad_field", "upload: sent whole, it needs no completing")
+    try:
+        world.objects.finish(UPLOADS + job.key, job.upload)
+    except LookupError as fault:
+        raise Refused("bad_field", "upload: none of its parts has arrived") from fault
+    return job
+
+
+def find(job_id: str, caller: Caller, world: World) -> Job:
+    """Return a job of the caller. To others it does not exist."""
+    job = world.jobs.get(job_id)
+    if job is None or job.group != caller.user:
+        refuse("unknown_job", "job: there is none of this name; recordings are kept for 30 days")
+    return job
+
+
+def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") -> Sequence[Job]:
+    """Return the caller's jobs by id."""
+    return world.jobs.list(caller.user, limit, after)
+
+
+def downloads(job_id: str, caller: Caller, world: World) -> dict[str, str]:
+    """Return links to `cleaned.wav` (if there is one), `report.json` and `report.png`.
+
+    Raises
+    ------
+    Refused
+        `unknown_job`; `not_ready` while it is not done.
+    """
+    job = find(job_id, caller, world)
+    if job.state != "done":
+        refuse("not_ready", f"job: {job.state}; there are results when it is done")
+    names = [RESULT, REPORT, PICTURE] if job.result else [REPORT, PICTURE]
+    return {name: world.objects.download_link(_result(job, name), FETCH_S, name) for name in names}
+
+
+def remove(job_id: str, caller: Caller, world: World) -> None:
+    """Forget a job and everything that was stored of it. A worker that is at it stops at its next block."""
+    job = find(job_id, caller, world)
+    world.jobs.delete(job.key)
+    if job.upload:
+        world.objects.abandon(UPLOADS + job.key, job.upload)
+    if job.result:
+        world.objects.abandon(_result(job, RESULT), job.result)
+    for name in (RESULT, REPORT, PICTURE):
+        world.objects.delete(_result(job, name))
+    _forget_work(job, world)
+    world.count("jobs_removed")
+
+
+def job_of(key: str) -> str:
+    """Return the job whose upload has this key."""
+    return key.removeprefix(UPLOADS)
+
+
+def work(job_id: str, world: World, remaining_s: Callable[[], float]) -> None:
+    """Take a job on from its last block, until it is done or time is nearly over; then queue it again.
+
+    Parameters
+    ----------
+    job_id : str
+    world : World
+    remaining_s : callable
+        Returns the seconds after which this worker is stopped. One block is always done.
+    """
+    job = world.jobs.get(job_id)
+    if job is None:  # removed: what was uploaded to it since is nobody's
+        world.objects.delete(UPLOADS + job_id)
+        return
+    try:
+        if job.state in ("done", "failed"):  # delivered again: the first time may have ended before this
+            _close(job, world)
+        else:
+            _advance(job, world, remaining_s)
+    except Refused as refusal:
+        _fail(job_id, refusal, world)
+    except Changed:
+        _fail(job_id, Refused("changed", "file: it was replaced while it was being processed"), world)
+    except Conflict:  # another worker has this job, or it was removed
+        world.count("jobs_overtaken")
+
+
+def tell_owner(job_id: str, world: World) -> None:
+    """Push what became of a job to every socket of its owner; sockets that are gone are forgotten."""
+    job = world.jobs.get(job_id)
+    if job is None:
+        return
+    frame = encode(JobNews(job.key, job.name, job.state, job.summary, job.failure))
+    for connection in world.connections.list(job.group, limit=SOCKETS_PER_USER):
+        try:
+            world.sockets.post(connection.key, frame)
+        except Gone:
+            world.connections.delete(connection.key)
+
+
+def _advance(job: Job, world: World, remaining_s: Callable[[], float]) -> None:
+    job = _taken(job, world)
+    with world.objects.open(UPLOADS + job.key, job.source) as file, Source(file) as source:
+        treatment = _treatment(job, source, world)
+        if treatment.options.mode != "classify" and not job.result:
+            job = world.jobs.put(job.but(result=world.objects.begin(_result(job, RESULT))))
+        slowest_s = 0.0
+        while treatment.frames < source.frames:
+            if slowest_s and remaining_s() < 2 * slowest_s + MARGIN_S:
+                world.jobs.put(job.but(state="waiting"))
+                world.recordings.send({"job": job.key})
+                return
+            begun = time.monotonic()
+            job = _block(job, source, treatment, world)
+            slowest_s = max(slowest_s, time.monotonic() - begun)
+    _finish(job, treatment.report(), world)
+
+
+def _taken(job: Job, world: World) -> Job:
+    """Note that the next block is begun. From now on whoever was at it before cannot commit any more."""
+    about = world.objects.about(UPLOADS + job.key)
+    if about is None:
+        refuse("not_found", "file: its upload is gone")
+    if about.size != job.size:
+        refuse("bad_field", f"file: {about.size:,} bytes arrived, {job.size:,} were announced")
+    if job.attempts >= ATTEMPTS:
+        refuse(
+            "gave_up", f"file: {ATTEMPTS} workers broke off after {job.progress:.0%}; nothing more is tried"
+        )
+    return world.jobs.put(
+        job.but(
+            state="running",
+            attempts=job.attempts + 1,
+            source=job.source or about.etag,
+            expires=job.created + KEPT_S,
+        )
+    )
+
+
+def _treatment(job: Job, source: Source, world: World) -> Treatment:
+    hears = classifier(world.settings)
+    if not job.blocks:
+        return Treatment(job.options, source.rate, source.channels, hears)
+    checkpoint = world.objects.get(_checkpoint(job, job.blocks))
+    if checkpoint is None:
+        raise Conflict(job.key)  # the job is further than we know
+    source.seek(job.frames)
+    return Treatment.from_state(checkpoint, hears)
+
+
+def _block(job: Job, source: Source, treatment: Treatment, world: World) -> Job:
+    number = job.blocks + 1
+    pcm = b"".join(residual.tobytes() for residual in residuals(source, treatment, BLOCK_FRAMES))
+    if job.result:
+        header = wav_header(2 * source.frames, source.rate) if number == 1 else b""
+        try:
+            world.objects.put_part(_result(job, RESULT), job.result, number, header + pcm)
+        except LookupError as fault:
+            raise Conflict(job.key) from fault  # finished or abandoned by somebody else
+    world.objects.put(_checkpoint(job, number), treatment.state())
+    progress = treatment.frames / source.frames
+    stored = world.jobs.put(job.but(blocks=number, frames=treatment.frames, attempts=0, progress=progress))
+    world.objects.delete(_checkpoint(job, number - 1))
+    return stored
+
+
+def _finish(job: Job, report: Report, world: World) -> None:
+    from anc.services.drawing import draw  # noqa: PLC0415  Pillow is for the few who have a report to draw
+
+    if job.result:
+        world.objects.finish(_result(job, RESULT), job.result)
+    world.objects.put(_result(job, REPORT), msgspec.json.encode(report))
+    world.objects.put(_result(job, PICTURE), draw(report))
+    done = world.jobs.put(job.but(state="done", progress=1.0, summary=report.summary()))
+    world.count("jobs_done")
+    _close(done, world)
+
+
+def _fail(job_id: str, refusal: Refused, world: World) -> None:
+    job = world.jobs.get(job_id)
+    if job is None:
+        return
+    failed = world.jobs.put(job.but(state="failed", failure=refusal.message))
+    if job.result:
+        world.objects.abandon(_result(job, RESULT), job.result)
+    world.count(f"jobs_refused_{refusal.code}")
+    _close(failed, world)
+
+
+def _close(job: Job, world: World) -> None:
+    _forget_work(job, world)
+    world.updates.send({"job": job.key})
+
+
+def _forget_work(job: Job, world: World) -> None:
+    """Drop the upload and the checkpoint: what people recorded is not kept longer than it is needed."""
+    world.objects.delete(UPLOADS + job.key)
+    if job.blocks:
+        world.objects.delete(_checkpoint(job, job.blocks))
+
+
+def _result(job: Job, name: str) -> str:
+    return f"results/{job.key}/{name}"
+
+
+def _checkpoint(job: Job, number: int) -> str:
+    return f"work/{job.key}/{number}"
