@@ -1,0 +1,180 @@
+"""The single-machine edition as people start and stop it: `anc up`, its folder, its port, its log."""
+
+import base64
+import io
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import numpy as np
+import pytest
+import soundfile
+from websockets.exceptions import ConnectionClosed
+
+from anc.noise import LABELS
+from tests.models import untaught_model
+from tests.running import ANC, PATIENCE_S, Platform, free_port
+
+Start = Callable[..., Platform]
+SECRETS = ("eyJ", "PRIVATE KEY", "Bearer")
+
+
+@pytest.fixture
+def platform(shared_platform: Platform) -> Platform:
+    return shared_platform
+
+
+def up(platform: Platform, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Try to start another platform; it must end by itself."""
+    return subprocess.run(
+        [ANC, "up", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=platform.folder,
+        env={**platform.environ, **environ},
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def noise(seconds: float = 1.0, rate: int = 16_000) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer, 0.1 * np.random.default_rng(0).standard_normal(int(seconds * rate)), rate, format="WAV"
+    )
+    return buffer.getvalue()
+
+
+def heard_for_two_seconds(platform: Platform) -> list[tuple[str, dict[str, Any]]]:
+    """Stream two seconds of noise; returns each block's primary, as sent, and its answer."""
+    rng = np.random.default_rng(0)
+    answers = []
+    with platform.connect("ann") as socket:
+        session = socket.ask(action="start", rate=16_000, taps=16)["session"]
+        for seq in range(20):
+            x = rng.integers(-3000, 3000, 1600).astype("<i2")
+            pcm = np.stack([x, x // 2], axis=1)
+            sent = base64.b64encode(pcm[:, 1].tobytes()).decode()
+            block = base64.b64encode(pcm.tobytes()).decode()
+            answers.append((sent, socket.ask(action="audio", session=session, seq=seq, pcm=block)))
+    return answers
+
+
+def test_a_started_platform_answers_that_it_is_well(platform: Platform) -> None:
+    status, health = platform.request("GET", "/health")
+    assert (status, health["status"]) == (200, "ok")
+
+
+def test_its_published_keys_verify_the_tokens_that_anc_token_prints(platform: Platform) -> None:
+    _, keys = platform.request("GET", "/.well-known/jwks.json")
+    token = platform.token("ann")
+    key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key, ["RS256"], audience="anc", issuer="anc-local")
+    assert (claims["sub"], claims["role"]) == ("ann", "listener")
+
+
+def test_without_a_token_and_with_one_of_another_folder_nothing_is_told(
+    platform: Platform, tmp_path: Path
+) -> None:
+    elsewhere = subprocess.run(
+        [ANC, "token", "--data", str(tmp_path)], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    platform.tokens["stranger"] = elsewhere.stdout.strip()
+    for user in (None, "stranger"):
+        status, document = platform.request("GET", "/api/sessions", user=user)
+        assert (status, document["status"], document["title"]) == (401, 401, "Unauthorized")
+
+
+def test_a_second_platform_on_the_same_folder_is_refused_with_a_sentence(platform: Platform) -> None:
+    second = up(platform, "--port", str(free_port()), "--data", str(platform.data))
+    assert second.returncode == 2
+    assert second.stderr == f"anc: {platform.data}: another process runs the platform on this folder\n"
+    assert platform.request("GET", "/health")[0] == 200, "the first one is not disturbed"
+
+
+def test_a_port_that_is_taken_stops_the_start_with_a_sentence(platform: Platform, tmp_path: Path) -> None:
+    second = up(platform, "--port", str(platform.port), "--data", str(tmp_path))
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"anc: --port {platform.port}: Address already in use")
+    assert second.stderr.count("\n") == 1
+
+
+def test_a_wrong_setting_stops_the_start_with_a_sentence_that_names_it(
+    platform: Platform, tmp_path: Path
+) -> None:
+    refused = up(platform, "--data", str(tmp_path / "data"), EMERGENCY_CONFIDENCE_THRESHOLD="1.5")
+    assert refused.returncode == 2
+    assert refused.stderr == "anc: EMERGENCY_CONFIDENCE_THRESHOLD=1.5: expected `float` < 1.0\n"
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_folder_and_its_keys_are_readable_by_their_owner_alone(platform: Platform) -> None:
+    assert stat.S_IMODE(platform.data.stat().st_mode) == 0o700
+    for key in (platform.data / "issuer.pem", *platform.data.rglob("*.key")):
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600, key
+
+
+def test_a_noise_is_named_over_rest(platform: Platform) -> None:
+    status, heard = platform.request("POST", "/api/audio/classify", noise(), user="ann")
+    assert status == 200
+    assert (heard["label"], heard["model"]) == ("machine", "untaught")
+    status, refused = platform.request("POST", "/api/audio/classify", b"\xff\x00garbage", user="ann")
+    assert (status, refused["code"]) == (400, "bad_field")
+
+
+def test_the_model_that_ships_names_what_it_hears(start: Start) -> None:
+    status, heard = start().request("POST", "/api/audio/classify", noise(), user="ann")
+    assert status == 200
+    assert heard["label"] in LABELS
+    assert heard["model"] != "untaught"
+
+
+def test_an_alarm_opens_a_live_session_and_a_switched_off_detection_does_not(
+    start: Start, tmp_path: Path
+) -> None:
+    model = str(untaught_model(tmp_path / "alarm.npz", alarm=True))
+    answers = {}
+    for detection in ("true", "false"):
+        platform = start(ML_MODEL_PATH=model, EMERGENCY_DETECTION_ENABLED=detection)
+        answers[detection] = heard_for_two_seconds(platform)
+    for sent, answer in answers["true"][15:]:
+        assert answer["emergency"]["active"]
+        assert answer["pcm"] == sent, "the primary, untouched"
+        assert answer["attenuation_db"] == 0
+    for sent, answer in answers["false"]:
+        assert not answer["emergency"]["active"]
+        assert answer["pcm"] != sent
+
+
+def test_stopping_it_tells_its_clients_and_leaves_nothing_half_done(start: Start) -> None:
+    platform = start()
+    with platform.connect("ann") as socket:
+        session = socket.ask(action="start", taps=16)["session"]
+        platform.stop()
+        with pytest.raises(ConnectionClosed) as end:
+            socket.receive()
+        assert end.value.rcvd is not None, "a close frame, not a dead line"
+    platform.start()
+    assert platform.request("GET", f"/api/sessions/{session}", user="ann")[1]["next_seq"] == 0
+
+
+def test_no_token_no_key_and_no_audio_reach_the_log(start: Start) -> None:
+    platform = start(POWERTOOLS_LOG_LEVEL="DEBUG", ML_MODEL_PATH="")
+    pcm = "QUJD" * 1200
+    with platform.connect("ann") as socket:
+        session = socket.ask(action="start", taps=16)["session"]
+        for frame in ({"seq": 0}, {"seq": 0, "session": "foreign"}, {"seq": 0, "more": 1}, {"seq": -1}):
+            socket.ask(**{"action": "audio", "session": session, "pcm": pcm} | frame)
+    platform.tokens["mallory"] = platform.token("ann")[:-8] + "AAAAAAAA"
+    assert platform.request("GET", "/api/sessions", user="mallory")[0] == 401
+    registration = {"thing": "left", "secondary": [0.0, 1.0]}
+    assert platform.request("POST", "/api/devices", registration, user="ann")[0] == 201
+    platform.stop()
+    log = platform.log.read_text() + platform.printed
+    assert "refused" in log, "at this level it does speak"
+    assert pcm[:40] not in log
+    for secret in (*SECRETS, *platform.token("ann").split("."), *platform.tokens["mallory"].split(".")):
+        assert secret not in log, secret

@@ -1,0 +1,135 @@
+"""The platform as people start it: `anc up` as a process of its own, on a free port and a folder."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+ANC = str(Path(sys.executable).with_name("anc"))
+UP = "the platform is up"
+PATIENCE_S = 60.0  # of a machine with other things to do; every wait ends with its event
+
+
+def free_port() -> int:
+    """Return a port that is free, as is the next one."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            try:
+                with socket.create_server(("127.0.0.1", port + 1)):
+                    return port
+            except OSError:
+                continue
+
+
+class Platform:
+    """A running platform; it can be killed and started again on the same folder and port."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = free_port()
+        self.log = folder / "log"
+        self.environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **environ}
+        self.tokens: dict[str, str] = {}
+        self.printed = ""
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and return when it says that it is up."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [ANC, "up", "--port", str(self.port), "--data", str(self.data)],
+                cwd=self.folder,
+                env=self.environ,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith(UP), line + self.log.read_text()
+
+    def kill(self) -> None:
+        """End it as a power cut would, with SIGKILL."""
+        self.process.kill()
+        self._wait()
+
+    def stop(self) -> int:
+        """End it as a service manager would, with SIGTERM; returns how it ended."""
+        self.process.send_signal(signal.SIGTERM)
+        self._wait()
+        return self.process.returncode
+
+    def _wait(self) -> None:
+        self.printed += self.process.communicate(timeout=PATIENCE_S)[0] or ""
+
+    def token(self, user: str) -> str:
+        """Return a listener's token from `anc token`."""
+        if user not in self.tokens:
+            command = [ANC, "token", "--data", str(self.data), "--user", user]
+            made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=self.folder)
+            self.tokens[user] = made.stdout.strip()
+        return self.tokens[user]
+
+    def request(
+        self, method: str, path: str, body: Any = None, user: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Call the REST API; returns status and document."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.token(user)}"} if user else {}
+        call = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(call, timeout=PATIENCE_S) as answer:
+                return answer.status, json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, json.loads(refusal.read())
+
+    def connect(self, user: str) -> "Socket":
+        """Open a WebSocket as a browser does, with the token among the subprotocols."""
+        return Socket(
+            connect(
+                f"ws://127.0.0.1:{self.port}/ws",
+                subprotocols=["anc.v1", self.token(user)],  # type: ignore[list-item]
+                open_timeout=PATIENCE_S,
+                proxy=None,
+            )
+        )
+
+
+class Socket:
+    """A client's socket, made of the plain `websockets` library and json."""
+
+    def __init__(self, plain: ClientConnection) -> None:
+        self.plain = plain
+
+    def __enter__(self) -> "Socket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.plain.close()
+
+    def send(self, **frame: Any) -> None:
+        self.plain.send(json.dumps(frame))
+
+    def receive(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
+        return answer
+
+    def ask(self, **frame: Any) -> dict[str, Any]:
+        """Send a frame and return the next one that comes."""
+        self.send(**frame)
+        return self.receive()
+
+    def cut(self) -> None:
+        """Drop the connection without a word, as a train in a tunnel does."""
+        self.plain.socket.shutdown(socket.SHUT_RDWR)
