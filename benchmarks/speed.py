@@ -108,11 +108,15 @@ def per_sample(cases: list[Callable], rounds: int, samples: int) -> dict[str, fl
 
 
 def interleaved(cases: list[Callable], rounds: int) -> NDArray:
-    """Seconds (rounds, cases): every round runs every case once, after one round that does not count."""
+    """Processor seconds (rounds, cases): every round runs every case once, after one that does not count.
+
+    Not wall-clock seconds: those of a long run include what other processes got meanwhile, those of a short
+    one seldom do.
+    """
     seconds = np.empty((rounds + 1, len(cases)))
     for row in seconds:
         for k, case in enumerate(cases):
-            start = time.perf_counter()
+            start = time.process_time()
             case()
-            row[k] = time.perf_counter() - start
+            row[k] = time.process_time() - start
     return seconds[1:]

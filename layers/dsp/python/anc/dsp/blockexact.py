@@ -15,6 +15,7 @@ BASE = 8  # triangular systems are inverted row by row up to this size, by halve
 
 
 BLOCK = 32  # samples solved at once: longer costs more products, shorter more calls
+AT_ONCE = 2  # blocks of windows copied at once
 RUN_BYTES = 4096  # of samples prepared at once: beyond, their products leave the cache
 
 
@@ -138,6 +139,15 @@ def windows(stream: Signal, taps: int, size: int) -> Signal:
     """View (count, size, taps) of the windows of a run, block by block, each with its oldest sample first."""
     count = (stream.size - taps + 1) // size
     return view(stream, 0, (count, size, taps), (size, 1, 1))
+
+
+def in_memory(blocks: Signal) -> Iterator[Signal]:
+    """Each block of windows as a matrix (size, taps) that BLAS takes; one buffer serves them all."""
+    buffer = np.empty((AT_ONCE, *blocks.shape[1:]), blocks.dtype)
+    for start in range(0, len(blocks), AT_ONCE):
+        some = blocks[start : start + AT_ONCE]
+        buffer[: len(some)] = some
+        yield from buffer[: len(some)]
 
 
 def view(array: Signal, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Signal:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import checks
-from anc.dsp.blockexact import gram, invert_unit_lower, runs, view, windows
+from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs, view, windows
 from anc.dsp.checks import Signal
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
@@ -121,15 +121,13 @@ class FxNLMS:
     def _adapt(self, w: Signal, xs: Signal, vs: Signal, ys: Signal, d: Signal, e: Signal) -> None:
         """Move `w`, reversed, and write `e`, and `ys` after its history, over a run of blocks."""
         size = d.shape[1]
-        X, V = windows(xs, self.taps, size), windows(vs, self.taps, size)
         energy = np.correlate(np.square(vs), np.ones(self.taps, self.dtype), "valid").reshape(d.shape)
         mu_n = self.mu / (self.eps + energy)
         CD = np.tril(gram(xs, vs, self.taps, size), -1) * mu_n[:, None]
         H = convolution(self.path, size)
         solved = invert_unit_lower(np.ascontiguousarray(H[:, self.path.size - 1 :]) @ CD)
-        X_c, V_c = np.empty((2, size, self.taps), self.dtype)
-        for c in range(len(d)):
-            X_c[:], V_c[:] = X[c], V[c]
+        X, V = (in_memory(windows(part, self.taps, size)) for part in (xs, vs))
+        for c, (X_c, V_c) in enumerate(zip(X, V, strict=True)):
             heard = ys[c * size : (c + 1) * size + self.path.size - 1]
             y = heard[self.path.size - 1 :]
             y[:] = np.dot(X_c, w)
