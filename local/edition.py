@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from anc.ports import World
 from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
 from anc.services import hearing
 from anc.settings import BadSetting, Settings
-from functions.routes import FUNCTIONS, QUEUES
+from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local.broker import Broker
 from local.certificates import Authority
 from local.context import LocalContext
@@ -36,12 +37,14 @@ from local.counters import SqliteCounters
 from local.database import Database
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
-from local.objects import FileObjects
+from local.links import Links
+from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
 from local.queue import QueueWorker, SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
 from local.things import LocalThings
+from local.transfers import Transfers
 
 SWEEP_S = 300.0
 FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
@@ -106,6 +109,8 @@ class Edition:
             SqliteTable(database, "watches", Watch),
         )
         streams, connections, watches = self._tables
+        links = Links.of(data, f"http://{host}:{port}")
+        self._objects = FileObjects(data / "objects", links, self._arrived)
         self.world = World(
             settings=settings,
             streams=streams,
@@ -121,7 +126,7 @@ class Edition:
             things=things,
             sockets=sockets,
             alerts=LoggedAlerts(),
-            objects=FileObjects(data / "objects"),
+            objects=self._objects,
             keys=issuer,
             people=LocalPeople(database, issuer),
             api_keys=SqliteTable(database, "api_keys", ApiKey),
@@ -133,7 +138,7 @@ class Edition:
         self._workers: list[QueueWorker] = []
         self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
-        self._gateway = Gateway(self.invoke, sockets, [keys])
+        self._gateway = Gateway(self.invoke, sockets, [keys, *Transfers(self._objects, links).routes()])
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler as Lambda would."""
@@ -187,6 +192,11 @@ class Edition:
             await asyncio.sleep(SWEEP_S)
             for table in self._tables:
                 await asyncio.to_thread(table.sweep)
+            await asyncio.to_thread(self._objects.sweep, time.time())
+
+    def _arrived(self, key: str, size: int) -> None:
+        if key.startswith(ARRIVALS.prefix):
+            self._queues[ARRIVALS.queue].send(arrival_event(key, size))
 
 
 def _handler(function: str) -> Callable[..., Any]:

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
+from urllib.parse import quote_plus
 
 from anc.ports import About, Changed
 from local.links import Links
@@ -164,6 +165,20 @@ class FileObjects:
         if not parts.isalnum():
             raise ValueError(f"parts: {parts!r} is no name of parts")
         return self._folder / UNFINISHED / parts
+
+
+def arrival_event(key: str, size: int) -> dict[str, Any]:
+    """Return S3's notification of a new file, as a queue carries it."""
+    file = {"key": quote_plus(key), "size": size}
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "local"}, "object": file},
+            }
+        ]
+    }
 
 
 def _about(stat: os.stat_result) -> About:
