@@ -9,9 +9,9 @@ from tests.models import untaught_model
 from tests.running import Platform
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Give one platform for the tests of a module; it hears no alarm in anything."""
+    """Give one platform for all tests that leave it running; it hears no alarm in anything."""
     folder = tmp_path_factory.mktemp("platform")
     model = untaught_model(folder / "calm.npz", alarm=False)
     platform = Platform(folder, ML_MODEL_PATH=str(model))

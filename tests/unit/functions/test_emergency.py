@@ -1,0 +1,92 @@
+"""An alarm in a live session: the world is let in at once, and the hold ends by itself."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from functions.audio_receiver.handler import handler
+from local.context import LocalContext
+from local.events import socket_event
+from tests.models import untaught_model
+from tests.worlds import Clock, TestWorld, make_world
+
+RATE, BLOCK = 16_000, 1_600
+HOLD_S = 2.0
+
+
+@pytest.fixture(autouse=True)
+def one_key(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
+
+
+def begin(world: TestWorld) -> str:
+    return str(say(world, {"action": "start", "rate": RATE, "taps": 16})["session"])
+
+
+def say(world: TestWorld, frame: dict[str, Any]) -> dict[str, Any]:
+    who = {"user": "alice", "role": "listener"}
+    event = socket_event("MESSAGE", "audio", "socket-1", 0.0, who, body=json.dumps(frame))
+    answer: dict[str, Any] = json.loads(handler(event, LocalContext("audio_receiver"), world.world)["body"])
+    return answer
+
+
+def hear(world: TestWorld, session: str, blocks: range) -> list[tuple[str, dict[str, Any]]]:
+    """Stream noise; returns of each block the primary as it was sent, and the answer."""
+    heard = []
+    for seq in blocks:
+        x = np.random.default_rng(seq).integers(-3000, 3000, BLOCK).astype("<i2")
+        pcm = base64.b64encode(np.stack([x, x // 2], axis=1).tobytes()).decode()
+        answer = say(world, {"action": "audio", "session": session, "seq": seq, "pcm": pcm})
+        heard.append((base64.b64encode((x // 2).tobytes()).decode(), answer))
+    return heard
+
+
+def test_an_alarm_lets_the_world_in_untouched_and_says_so(tmp_path: Path, clock: Clock) -> None:
+    model = untaught_model(tmp_path / "alarm.npz", alarm=True)
+    world = make_world(tmp_path, clock, ml_model_path=str(model))
+    for primary, answer in hear(world, begin(world), range(20))[15:]:
+        assert answer["emergency"]["active"]
+        assert answer["emergency"]["score"] > 0.9
+        assert answer["pcm"] == primary
+        assert answer["attenuation_db"] == 0
+
+
+def test_with_detection_switched_off_an_alarm_is_noise_like_any_other(tmp_path: Path, clock: Clock) -> None:
+    model = untaught_model(tmp_path / "alarm.npz", alarm=True)
+    world = make_world(tmp_path, clock, ml_model_path=str(model), emergency_detection_enabled=False)
+    for primary, answer in hear(world, begin(world), range(20)):
+        assert not answer["emergency"]["active"]
+        assert answer["pcm"] != primary
+
+
+def test_without_an_alarm_the_session_stays_closed(tmp_path: Path, clock: Clock) -> None:
+    model = untaught_model(tmp_path / "calm.npz", alarm=False)
+    world = make_world(tmp_path, clock, ml_model_path=str(model))
+    for primary, answer in hear(world, begin(world), range(20)):
+        assert not answer["emergency"]["active"]
+        assert answer["pcm"] != primary
+
+
+def test_the_hold_ends_in_the_time_of_the_audio_and_the_filter_has_gone_on_learning(
+    tmp_path: Path, clock: Clock
+) -> None:
+    alarmed, calm = (
+        make_world(
+            tmp_path,
+            clock,
+            ml_model_path=str(untaught_model(tmp_path / f"{alarm}.npz", alarm=alarm)),
+            emergency_hold_s=HOLD_S,
+        )
+        for alarm in (True, False)
+    )
+    session = begin(alarmed)
+    hear(alarmed, session, range(20))
+    open_blocks = [answer["emergency"]["active"] for _, answer in hear(calm, session, range(20, 60))]
+    assert all(open_blocks[: int(HOLD_S * RATE / BLOCK) - 5])
+    assert not any(open_blocks[int(HOLD_S * RATE / BLOCK) + 5 :])
+    assert hear(calm, session, range(60, 61))[0][1]["attenuation_db"] > 10
