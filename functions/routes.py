@@ -1,15 +1,32 @@
-"""Which event reaches which function: the one table that the stacks and the single-machine edition share."""
+"""Which event reaches which function, and who may send it: one table for the stacks and for one machine."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Least = Literal["public", "listener", "operator", "admin"]
 
 
 class RestRoute(NamedTuple):
-    """A method and path of the REST API, in API Gateway's notation. Public ones need no token."""
+    """A method and path of the REST API, in API Gateway's notation.
+
+    Attributes
+    ----------
+    role : str
+        The least that a caller must be: each role may do what those before it may, and `public` needs no
+        token. What a caller finds behind a path still depends on whose it is.
+    per_minute : int
+        Requests of one caller; without a token, of one address.
+    """
 
     method: str
     path: str
-    function: str
-    public: bool = False
+    role: Least
+    per_minute: int
+    function: str = "rest_api"
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may call it, without a token."""
+        return self.role == "public"
 
 
 class Rule(NamedTuple):
@@ -38,23 +55,52 @@ class QueueRoute(NamedTuple):
     visibility_s: int
 
 
+# What one caller may ask for in a minute.
+READS = 1200
+WRITES = 300
+SOUNDS = 60  # each costs up to seconds of a core
+SECRETS = 20  # passwords and keys: guessing is to be slow
+
 REST = (
-    RestRoute("GET", "/health", "rest_api", public=True),
-    RestRoute("GET", "/metrics", "rest_api", public=True),
-    RestRoute("GET", "/openapi.json", "rest_api", public=True),
-    RestRoute("GET", "/docs", "rest_api", public=True),
-    RestRoute("POST", "/api/sessions", "rest_api"),
-    RestRoute("GET", "/api/sessions", "rest_api"),
-    RestRoute("GET", "/api/sessions/{id}", "rest_api"),
-    RestRoute("PATCH", "/api/sessions/{id}", "rest_api"),
-    RestRoute("DELETE", "/api/sessions/{id}", "rest_api"),
-    RestRoute("GET", "/api/sessions/{id}/stats", "rest_api"),
-    RestRoute("POST", "/api/devices", "rest_api"),
-    RestRoute("GET", "/api/devices", "rest_api"),
-    RestRoute("GET", "/api/devices/{id}", "rest_api"),
-    RestRoute("DELETE", "/api/devices/{id}", "rest_api"),
-    RestRoute("GET", "/api/devices/{id}/shadow", "rest_api"),
-    RestRoute("POST", "/api/audio/classify", "classifier"),
+    RestRoute("GET", "/health", "public", READS),
+    RestRoute("GET", "/metrics", "public", READS),
+    RestRoute("GET", "/openapi.json", "public", WRITES),
+    RestRoute("GET", "/docs", "public", SOUNDS),
+    RestRoute("POST", "/api/auth/token", "public", SECRETS),
+    RestRoute("GET", "/api/users/me", "listener", READS),
+    RestRoute("POST", "/api/users/me/keys", "listener", SECRETS),
+    RestRoute("GET", "/api/users/me/keys", "listener", READS),
+    RestRoute("DELETE", "/api/users/me/keys/{id}", "listener", WRITES),
+    RestRoute("POST", "/api/users", "admin", SOUNDS),
+    RestRoute("GET", "/api/users", "admin", SOUNDS),
+    RestRoute("GET", "/api/users/{id}", "admin", READS),
+    RestRoute("PATCH", "/api/users/{id}", "admin", SOUNDS),
+    RestRoute("DELETE", "/api/users/{id}", "admin", SOUNDS),
+    RestRoute("POST", "/api/sessions", "listener", WRITES),
+    RestRoute("GET", "/api/sessions", "listener", READS),
+    RestRoute("GET", "/api/sessions/{id}", "listener", READS),
+    RestRoute("PATCH", "/api/sessions/{id}", "listener", WRITES),
+    RestRoute("DELETE", "/api/sessions/{id}", "listener", WRITES),
+    RestRoute("GET", "/api/sessions/{id}/stats", "listener", READS),
+    RestRoute("POST", "/api/audio/classify", "listener", SOUNDS, "classifier"),
+    RestRoute("POST", "/api/audio/process", "listener", SOUNDS),
+    RestRoute("POST", "/api/audio/analyze", "listener", SOUNDS),
+    RestRoute("POST", "/api/emergency/detect", "listener", SOUNDS),
+    RestRoute("GET", "/api/emergency/status", "listener", READS),
+    RestRoute("GET", "/api/emergency/events", "listener", READS),
+    RestRoute("POST", "/api/devices", "listener", WRITES),
+    RestRoute("GET", "/api/devices", "listener", READS),
+    RestRoute("GET", "/api/devices/{id}", "listener", READS),
+    RestRoute("DELETE", "/api/devices/{id}", "listener", WRITES),
+    RestRoute("GET", "/api/devices/{id}/shadow", "listener", READS),
+    RestRoute("PATCH", "/api/devices/{id}/shadow", "listener", WRITES),
+    RestRoute("GET", "/api/devices/{id}/telemetry", "listener", READS),
+    RestRoute("POST", "/api/devices/{id}/telemetry", "listener", WRITES),
+    RestRoute("GET", "/api/devices/{id}/paths", "listener", READS),
+    RestRoute("PUT", "/api/devices/{id}/paths", "listener", WRITES),
+    RestRoute("GET", "/api/models", "admin", READS),
+    RestRoute("GET", "/api/stats/summary", "admin", READS),
+    RestRoute("GET", "/api/stats/performance", "admin", READS),
 )
 
 SOCKET = {

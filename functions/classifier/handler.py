@@ -7,6 +7,7 @@ import msgspec
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from anc.aws.events import refused
 from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.services import hearing
@@ -25,14 +26,12 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     try:
         answer = hearing.classify_file(data, world)
-        status, kind = 200, "application/json"
     except Refused as refusal:
         world.count(f"refused_{refusal.code}")
-        answer = {"type": "about:blank", "title": "Bad Request", "status": 400}
-        answer |= {"code": refusal.code, "detail": refusal.message}
-        status, kind = 400, "application/problem+json"
+        return refused(refusal)
     return {
-        "statusCode": status,
-        "headers": {"Content-Type": kind},
+        "statusCode": 200,
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
         "body": msgspec.json.encode(answer).decode(),
+        "isBase64Encoded": False,
     }

@@ -63,7 +63,7 @@ def request(world: TestWorld, body: str | None, is_base64: bool) -> tuple[int, A
     who = {"user": "alice", "role": "listener"}
     event = rest_event("POST", path, path, {}, {}, {}, body, is_base64, who, "127.0.0.1")
     answer = handler(event, LocalContext("classifier"), world.world)
-    return answer["statusCode"], json.loads(answer["body"]), answer["headers"]["Content-Type"]
+    return answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"]["Content-Type"][0]
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def classify(platform: TestWorld) -> Classify:
 def refused(classify: Classify, platform: TestWorld) -> Callable[..., None]:
     def check(data: bytes, code: str, says: str) -> None:
         status, document, kind = classify(data)
-        assert (status, kind) == (400, "application/problem+json")
-        assert (document["status"], document["code"]) == (400, code)
+        assert (status, kind) == (413 if code == "too_large" else 400, "application/problem+json")
+        assert (document["status"], document["code"]) == (status, code)
         assert says in document["detail"]
         assert platform.counts[f"refused_{code}"] == 1
 

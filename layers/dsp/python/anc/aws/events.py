@@ -3,6 +3,8 @@
 from typing import Any
 
 from anc.services.identity import Caller
+from anc.wire.problem import KIND, Problem
+from anc.wire.refusal import Refused
 
 
 def caller_of(event: dict[str, Any]) -> Caller:
@@ -14,3 +16,14 @@ def caller_of(event: dict[str, Any]) -> Caller:
 def connection_of(event: dict[str, Any]) -> str:
     """Return the id of the WebSocket that the event came over."""
     return str(event["requestContext"]["connectionId"])
+
+
+def refused(refusal: Refused) -> dict[str, Any]:
+    """Return a refusal as API Gateway passes it on."""
+    problem = Problem.of(refusal)
+    return {
+        "statusCode": problem.status,
+        "multiValueHeaders": {"Content-Type": [KIND]},
+        "body": problem.encode(),
+        "isBase64Encoded": False,
+    }

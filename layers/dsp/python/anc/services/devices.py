@@ -8,13 +8,15 @@ import numpy as np
 from msgspec import Meta
 
 from anc.ports import Conflict, Credentials, World
-from anc.records import Device
+from anc.records import Control, Device, Mode, Telemetry
 from anc.services.identity import Caller
 from anc.wire.refusal import refuse
+from anc.wire.telemetry import Report
 from anc.wire.websocket import DeviceName
 
 MAX_PATH_TAPS = 1024
 MAX_CONTROL_TAPS = 1024
+ATTEMPTS = 3
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,9 +51,7 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     Refused
         `exists` when the name is taken; `bad_field` for a secondary path that cannot be one.
     """
-    secondary = np.asarray(request.secondary, np.float32)
-    if not np.isfinite(secondary).all() or not secondary.any():
-        refuse("bad_field", "secondary: must be finite and not all zero")
+    secondary = _path(request.secondary)
     if world.devices.get(request.thing):
         refuse("exists", f"thing: {request.thing} is registered already")
     world.controls.delete(request.thing)  # of an earlier headset of this name, whose last snapshot came late
@@ -88,11 +88,17 @@ def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") ->
     return world.devices.list(caller.user, limit, after)
 
 
+def list_of(owner: str, caller: Caller, world: World, limit: int = 100, after: str = "") -> Sequence[Device]:
+    """Return the devices of an owner by name; to a listener others have none."""
+    return world.devices.list(owner, limit, after) if caller.may_see(owner) else ()
+
+
 def remove(thing: str, caller: Caller, world: World) -> None:
     """Revoke a headset's certificate and forget it."""
     device = find(thing, caller, world)
     world.things.revoke(device.key, device.certificate)
     world.controls.delete(device.key)
+    world.telemetry.delete(device.key)
     world.devices.delete(device.key)
     world.count("devices_removed")
 
@@ -101,3 +107,84 @@ def shadow(thing: str, caller: Caller, world: World) -> dict[str, Any]:
     """Return the shadow document of a headset."""
     device = find(thing, caller, world)
     return world.shadows.get(device.key) or {"state": {}, "version": 0}
+
+
+def want(thing: str, mode: Mode | None, intensity: float | None, caller: Caller, world: World) -> Control:
+    """Have a headset work in another mode or at another intensity; what is None stays.
+
+    The wish is stored and the shadow follows by the queue, as with everything that is wanted of a headset.
+
+    Raises
+    ------
+    Refused
+        `unknown_device`, or `in_flight` when its control kept changing meanwhile.
+    """
+    device = find(thing, caller, world)
+    for _ in range(ATTEMPTS):
+        known = world.controls.get(thing) or Control(key=thing, group=device.group)
+        wanted = known.but(
+            mode=mode or known.mode, intensity=known.intensity if intensity is None else intensity
+        )
+        try:
+            stored = world.controls.put(wanted)
+        except Conflict:
+            continue  # a snapshot was processed in between
+        world.updates.send({"thing": thing})
+        return stored
+    refuse("in_flight", "device: its snapshots keep coming in between; try again")
+
+
+def report(thing: str, said: Report, caller: Caller, world: World) -> Telemetry:
+    """Keep what a headset says of itself, instead of what it said before."""
+    device = find(thing, caller, world)
+    for _ in range(ATTEMPTS):
+        known = world.telemetry.get(thing)
+        try:
+            return world.telemetry.put(
+                Telemetry(
+                    key=thing,
+                    group=device.group,
+                    version=known.version if known else 0,
+                    at=world.clock(),
+                    report=msgspec.json.encode(said),
+                )
+            )
+        except Conflict:
+            continue
+    refuse("in_flight", "device: its telemetry keeps coming; try again")
+
+
+def telemetry(thing: str, caller: Caller, world: World) -> tuple[float | None, Report]:
+    """Return when a headset spoke of itself last, and what it said; None and nothing before that."""
+    find(thing, caller, world)
+    known = world.telemetry.get(thing)
+    if known is None:
+        return None, Report()
+    return known.at, msgspec.json.decode(known.report, type=Report)
+
+
+def replace_path(thing: str, taps: Sequence[float], caller: Caller, world: World) -> Device:
+    """Store a secondary path that was measured anew.
+
+    What was learned of the noise is forgotten, since it was learned through the old path. The filter in use
+    stays until the next snapshot: the headset has it, and gives it up by itself if it makes things worse.
+    """
+    secondary = _path(taps)
+    for _ in range(ATTEMPTS):
+        try:
+            stored = world.devices.put(find(thing, caller, world).but(secondary=secondary.tobytes()))
+            known = world.controls.get(thing)
+            if known:
+                world.controls.put(known.but(statistics=b""))
+        except Conflict:
+            continue
+        world.count("paths_replaced")
+        return stored
+    refuse("in_flight", "device: it keeps changing; try again")
+
+
+def _path(taps: Sequence[float]) -> np.ndarray:
+    secondary = np.asarray(taps, np.float32)
+    if not np.isfinite(secondary).all() or not secondary.any():
+        refuse("bad_field", "secondary: must be finite and not all zero")
+    return secondary

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from aws_lambda_powertools import Logger
 
-from anc.noise import Classifier, Hearing, Listener
+from anc.noise import Classifier, Hearing, Listener, ModelError
+from anc.noise.classifier import KINDS, LABELS
 from anc.ports import World
 from anc.records import Stream
-from anc.services.sounds import decode
+from anc.services.sounds import Sound, decode
 from anc.settings import Settings
 from anc.wire.refusal import Refused
 from anc.wire.snapshot import Snapshot
@@ -121,19 +122,68 @@ def classify_file(data: bytes, world: World) -> dict[str, Any]:
     Raises
     ------
     Refused
-        Naming what is wrong with the file.
+        `bad_field` or `too_large`, naming what is wrong with the file; `unavailable` without a classifier.
     """
     sound = decode(data, LONGEST_FILE_S)
-    classifier = load(world.settings)
     try:
-        hearing = classifier.classify(sound.samples.mean(axis=1), sound.rate)
-    except ValueError as fault:
-        raise Refused("bad_field", f"file: {fault}") from fault
+        classifier = load(world.settings)
+    except ModelError as fault:
+        _deaf(fault, world)
+        raise Refused("unavailable", "model: it cannot be loaded, so noise cannot be named") from fault
+    hearing = _classify(classifier, sound)
     return {
         "label": hearing.label,
         "confidence": round(hearing.confidence, 4),
-        "probabilities": {label: round(p, 4) for label, p in hearing.probabilities.items()},
+        "probabilities": _rounded(hearing.probabilities),
         "emergency": {"active": hearing.emergency, "score": round(hearing.emergency_score, 4)},
-        "kinds": {kind: round(score, 4) for kind, score in hearing.kinds.items()},
+        "kinds": _rounded(hearing.kinds),
         "model": classifier.name,
     }
+
+
+def emergency_in_file(data: bytes, world: World) -> tuple[EmergencyHeard, dict[str, float]]:
+    """Tell whether an alarm is in a sound file, and the score of each kind of alarm.
+
+    Raises
+    ------
+    Refused
+        Naming what is wrong with the file. When hearing itself fails, the answer is that there is an alarm.
+    """
+    sound = decode(data, LONGEST_FILE_S)
+    try:
+        hearing = _classify(load(world.settings), sound)
+    except Refused:
+        raise
+    except Exception as fault:  # noqa: BLE001  as above
+        _deaf(fault, world)
+        return EmergencyHeard(True, 0.0, DEAF), {}
+    return EmergencyHeard(hearing.emergency, round(hearing.emergency_score, 4)), _rounded(hearing.kinds)
+
+
+def _classify(classifier: Classifier, sound: Sound) -> Hearing:
+    try:
+        return classifier.classify(sound.samples.mean(axis=1), sound.rate)
+    except ValueError as fault:
+        raise Refused("bad_field", f"file: {fault}") from fault
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    return {name: round(score, 4) for name, score in scores.items()}
+
+
+def models(world: World) -> list[dict[str, Any]]:
+    """Describe the classifiers in use; none when the one that the settings name cannot be loaded."""
+    try:
+        classifier = load(world.settings)
+    except ModelError as fault:
+        _deaf(fault, world)
+        return []
+    return [
+        {
+            "name": classifier.name,
+            "sha256": classifier.sha256,
+            "labels": list(LABELS),
+            "kinds": list(KINDS),
+            "threshold": classifier.threshold,
+        }
+    ]

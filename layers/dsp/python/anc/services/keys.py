@@ -1,26 +1,30 @@
 """API keys: with one a machine calls in a person's name, until the key is revoked or expires."""
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
 
 from anc.ports import World
 from anc.records import ApiKey, Role
+from anc.services.identity import KEY_PREFIX, Caller, hash_of
 from anc.wire.refusal import refuse
 
-PREFIX = "anc_"
 KEYS_PER_PERSON = 20
 
 
-def create(user: str, name: str, role: Role, days: float, world: World) -> tuple[ApiKey, str]:
-    """Make a key; the second value is the key itself, which is not kept and cannot be shown again.
+def create(name: str, role: Role, days: float, caller: Caller, world: World) -> tuple[ApiKey, str]:
+    """Make a key of the caller's; the second value is the key itself, which is not kept nor shown again.
 
     Raises
     ------
     Refused
-        `too_many` when the person has as many as may be.
+        `forbidden` for a key that may do more than the caller, or when a key calls: one that leaks must not
+        outlive its revocation through others. `too_many` when there are as many as may be.
     """
+    if caller.key:
+        refuse("forbidden", "token: an API key makes no API keys; sign in")
+    if not caller.may(role):
+        refuse("forbidden", f"role: {role}, but you are no more than {caller.role}")
+    user = caller.user
     if len(world.api_keys.list(user, limit=KEYS_PER_PERSON)) >= KEYS_PER_PERSON:
         refuse("too_many", f"keys: {KEYS_PER_PERSON} exist, which is the most; revoke one first")
     identifier, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
@@ -32,22 +36,12 @@ def create(user: str, name: str, role: Role, days: float, world: World) -> tuple
             expires=now + 86_400 * days,
             name=name,
             role=role,
-            sha256=_hash(secret),
+            sha256=hash_of(secret),
             created=now,
         )
     )
     world.count("keys_created")
-    return key, f"{PREFIX}{identifier}_{secret}"
-
-
-def find(token: str, world: World) -> ApiKey:
-    """Return the key that a token of the form `anc_<id>_<secret>` is. Raises Refused: `unauthorized`."""
-    identifier, _, secret = token.removeprefix(PREFIX).partition("_")
-    key = world.api_keys.get(identifier) if identifier else None
-    # A comparison whose time says nothing; of 32 random bytes a plain hash is enough.
-    if key is None or not hmac.compare_digest(key.sha256, _hash(secret)):
-        refuse("unauthorized", "token: no such API key; it may have been revoked or have expired")
-    return key
+    return key, f"{KEY_PREFIX}{identifier}_{secret}"
 
 
 def list_own(user: str, world: World) -> Sequence[ApiKey]:
@@ -62,7 +56,3 @@ def revoke(identifier: str, user: str, world: World) -> None:
         refuse("unknown_key", f"key: {identifier} is none of yours")
     world.api_keys.delete(identifier)
     world.count("keys_revoked")
-
-
-def _hash(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

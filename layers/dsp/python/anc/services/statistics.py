@@ -1,9 +1,8 @@
 """What the platform has done so far and how long it took, from totals that are kept as it happens."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
-
-from anc.ports import World
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OVER = "over"
@@ -59,7 +58,28 @@ def plain(totals: Mapping[str, float]) -> dict[str, int]:
     return {name: int(total) for name, total in totals.items() if "_seconds_" not in name}
 
 
-def timed(world: World) -> dict[str, Histogram]:
+def timed(totals: Mapping[str, float]) -> dict[str, Histogram]:
     """Return the durations of everything that is timed."""
-    totals = world.counters.read()
     return {name: histogram(name, totals) for name in TIMED}
+
+
+def exposition(totals: Mapping[str, float]) -> str:
+    """Return all totals in Prometheus' text format."""
+    # Imported here: it takes longer than all else that a REST function imports of its own.
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
+
+    class Totals:
+        def collect(self) -> Iterator[Any]:
+            for name, total in sorted(plain(totals).items()):
+                yield CounterMetricFamily(f"anc_{name}", name.replace("_", " "), value=total)
+            for name, durations in timed(totals).items():
+                labels = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
+                buckets = list(zip(labels, accumulate(durations.sizes), strict=True))
+                yield HistogramMetricFamily(
+                    f"anc_{name}_seconds", f"How long a {name} takes.", buckets, durations.total_s
+                )
+
+    registry = CollectorRegistry()
+    registry.register(Totals())
+    return generate_latest(registry).decode()

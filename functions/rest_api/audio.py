@@ -1,0 +1,51 @@
+"""Short sound files in the request: cleaned, measured, named."""
+
+import base64
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from anc.records import Options
+from anc.services import hearing, recordings
+from anc.wire.refusal import refuse
+from anc.wire.rest.answers import Classification, Processed, Report
+from functions.rest_api.call import sound, world
+
+router = Router()
+TAGS = ["audio"]
+RESULT_LIMIT = 4_000_000  # what Lambda lets through is 6 MB, in base64
+
+Mode = Annotated[
+    Literal["cancel", "predict", "classify"] | None,
+    Query(
+        description="`cancel` needs reference and primary, `predict` one channel. By channels if left out."
+    ),
+]
+Algorithm = Annotated[Literal["fdaf", "nlms"], Query(description="Filter.")]
+Taps = Annotated[int, Query(ge=1, le=4096, description="Of the filter.")]
+Mu = Annotated[float | None, Query(gt=0, lt=2, description="Step size; 0.5 if left out, 0.1 for `predict`.")]
+Horizon = Annotated[int, Query(ge=1, le=4096, description="Samples ahead, for `predict`.")]
+
+
+@router.post("/api/audio/process", tags=TAGS)
+def process_sound(
+    mode: Mode = None,
+    algorithm: Algorithm = "fdaf",
+    taps: Taps = 512,
+    mu: Mu = None,
+    horizon: Horizon = 1,
+) -> Processed:
+    """Clean a recording of up to a minute, and report on it."""
+    options = Options(mode=mode, algorithm=algorithm, taps=taps, mu=mu, horizon=horizon)
+    result, report = recordings.process_short(sound(), options, world())
+    if len(result) > RESULT_LIMIT:
+        refuse("too_large", f"result: {len(result):,} bytes, at most {RESULT_LIMIT:,}; upload it instead")
+    return Processed(report=Report.model_validate(report), audio=base64.b64encode(result).decode())
+
+
+@router.post("/api/audio/classify", tags=TAGS)
+def classify_sound() -> Classification:
+    """Name the noise in a sound file of a quarter of a second to a minute."""
+    # Described here; the table has the function `classifier` answer it, with the same service.
+    return Classification.model_validate(hearing.classify_file(sound(), world()))

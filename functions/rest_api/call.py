@@ -1,0 +1,90 @@
+"""The request that is being answered: who calls, on which world, with which sound."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Annotated, Any, NamedTuple
+
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+
+from anc.aws.events import caller_of
+from anc.ports import World
+from anc.services.identity import Caller
+from anc.wire.refusal import Refused, refuse
+from anc.wire.rest.requests import NAME, THING
+
+BODY_LIMIT = 10 * 1000 * 1000
+
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+After = Annotated[str, Query(max_length=2048, description="`next` of the part before.")]
+SessionId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Thing = Annotated[str, Path(pattern=THING)]
+User = Annotated[str, Path(pattern=NAME)]
+KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+
+
+class Call(NamedTuple):
+    """A request as API Gateway passes it on, and the world that it is about."""
+
+    event: dict[str, Any]
+    world: World
+
+
+_now: ContextVar[Call] = ContextVar("call")
+
+
+@contextmanager
+def answering(event: dict[str, Any], world: World) -> Iterator[None]:
+    """Make this request the one that `world`, `caller` and `sound` speak of."""
+    token = _now.set(Call(event, world))
+    try:
+        yield
+    finally:
+        _now.reset(token)
+
+
+def world() -> World:
+    """Return the world that the request is about."""
+    return _now.get().world
+
+
+def caller() -> Caller:
+    """Return who calls, as the authorizer has it."""
+    return caller_of(_now.get().event)
+
+
+def header(name: str) -> str:
+    """Return a header of the request, or ""."""
+    headers = _now.get().event.get("headers") or {}
+    return next((value for key, value in headers.items() if key.lower() == name), "")
+
+
+def kind_of_body() -> str:
+    """Return the media type that the request claims, without parameters, or ""."""
+    return header("content-type").partition(";")[0].strip().lower()
+
+
+def sound() -> bytes:
+    """Return the sound file in the body.
+
+    Raises
+    ------
+    Refused
+        `bad_content_type`, since API Gateway would damage bytes that it takes for text; `too_large`.
+    """
+    kind = kind_of_body()
+    if kind and not kind.startswith("audio/") and kind != "application/octet-stream":
+        refuse(
+            "bad_content_type",
+            f"content-type: {kind[:100]}, allowed are audio/* and application/octet-stream",
+        )
+    event = _now.get().event
+    body = event.get("body") or ""
+    try:
+        data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except ValueError as fault:
+        raise Refused("bad_field", "body: not base64") from fault
+    if len(data) > BODY_LIMIT:
+        refuse("too_large", f"body: {len(data):,} bytes, at most {BODY_LIMIT:,}; upload longer ones")
+    return data

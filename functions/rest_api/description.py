@@ -1,0 +1,131 @@
+"""The OpenAPI document of the REST API, made from its code, and Swagger UI to read it with.
+
+`python -m functions.rest_api.description > docs/openapi.json` writes it down.
+"""
+
+import inspect
+import json
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.openapi import swagger_ui
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
+from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
+
+from anc.wire.problem import KIND
+from anc.wire.rest.answers import Problem
+from functions.rest_api.call import BODY_LIMIT
+from functions.routes import REST
+
+VERSION = "1.0.0"
+TITLE = "ANC Platform"
+SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
+SOUND_KINDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "application/octet-stream")
+TAKES_SOUND = {"/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect"}
+EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
+SWAGGER = Path(swagger_ui.__file__).parent
+
+
+def serve(app: APIGatewayRestResolver) -> None:
+    """Add the document and the page that shows it to the API."""
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> Response[str]:
+        return Response(HTTPStatus.OK, "application/json", _text(app))
+
+    @app.get("/docs", include_in_schema=False, compress=True)
+    def docs() -> Response[str]:
+        script = (SWAGGER / "swagger-ui-bundle.min.js").read_text(encoding="utf-8")
+        style = (SWAGGER / "swagger-ui.min.css").read_text(encoding="utf-8")
+        shown = _text(app).replace("</", "<\\/")  # nothing in it may end the page's script
+        return Response(
+            HTTPStatus.OK, "text/html", generate_swagger_html(shown, script, style, "", None, False)
+        )
+
+
+@cache
+def _text(app: APIGatewayRestResolver) -> str:
+    return json.dumps(document(app), indent=1)
+
+
+def document(app: APIGatewayRestResolver) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document.
+
+    To what Powertools knows of the endpoints it adds what the table of routes and the handler know: who may
+    call, how often, and that every refusal is a problem document.
+    """
+    described: dict[str, Any] = json.loads(
+        app.get_openapi_json_schema(
+            title=TITLE,
+            version=VERSION,
+            summary=SUMMARY,
+            openapi_version="3.1.0",
+            security_schemes={
+                "bearer": HTTPBearer(description="A token, or an API key."),
+                "key": APIKey.model_validate(
+                    {"name": "X-Api-Key", "in": "header", "description": "An API key."}
+                ),
+            },
+        )
+    )
+    functions = {
+        (route.openapi_path, route.method): route.func for route in app._static_routes + app._dynamic_routes
+    }
+    paths: dict[str, dict[str, Any]] = {}
+    for route in REST:
+        operation = described["paths"].get(route.path, {}).get(route.method.lower())
+        if operation is None:
+            continue  # the document and the page that shows it
+        function = functions[route.path, route.method]
+        operation["operationId"] = function.__name__
+        operation["summary"], _, more = (inspect.getdoc(function) or "").partition("\n\n")
+        if more:
+            operation["description"] = more
+        operation["security"] = [] if route.public else [{"bearer": []}, {"key": []}]
+        operation["x-role"] = route.role
+        operation["x-requests-per-minute"] = route.per_minute
+        _add_refusals(operation["responses"])
+        if route.path in TAKES_SOUND:
+            operation["requestBody"] = _sound_body()
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    paths["/metrics"]["get"]["responses"]["200"]["content"] = EXPOSITION
+    health = paths["/health"]["get"]["responses"]
+    health["503"] = {**health["200"], "description": "Not ready."}
+    described["paths"] = paths
+    schemas = described["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = Problem.model_json_schema()
+    return described
+
+
+def _add_refusals(responses: dict[str, Any]) -> None:
+    responses.pop("422", None)
+    if "204" in responses:
+        del responses["204"]["content"]
+    refusal = {KIND: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    responses["4XX"] = {"description": "Refused: `code` and `detail` say why.", "content": refusal}
+    responses["429"] = {
+        "description": "Too many: come again after as many seconds as the header says, if it is there.",
+        "headers": {"Retry-After": {"schema": {"type": "integer"}}},
+        "content": refusal,
+    }
+    responses["5XX"] = {"description": "The platform failed, or is not ready.", "content": refusal}
+
+
+def _sound_body() -> dict[str, Any]:
+    sound = {"schema": {"type": "string", "format": "binary", "maxLength": BODY_LIMIT}}
+    return {
+        "required": True,
+        "description": "A wav, flac, ogg or mp3 file of a quarter of a second to a minute.",
+        "content": dict.fromkeys(SOUND_KINDS, sound),
+    }
+
+
+if __name__ == "__main__":
+    from functions.rest_api.handler import app
+
+    print(_text(app))

@@ -1,0 +1,120 @@
+"""Headsets: registered and forgotten, what is wanted of them, what they say, their secondary path."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+import numpy as np
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from anc import records
+from anc.services import devices
+from anc.wire.rest.answers import (
+    Credentials,
+    Device,
+    Devices,
+    Paths,
+    RegisteredDevice,
+    Shadow,
+    Telemetry,
+    Wanted,
+)
+from anc.wire.rest.requests import NewDevice, NewPath, ShadowChange, TelemetryReport
+from anc.wire.telemetry import Report
+from functions.rest_api.call import After, Limit, Thing, caller, world
+
+router = Router()
+TAGS = ["devices"]
+Owner = Annotated[str, Query(max_length=128, description="For operators: whose headsets. Yours if left out.")]
+
+
+@router.post("/api/devices", tags=TAGS, status_code=HTTPStatus.CREATED)
+def register_device(body: NewDevice) -> RegisteredDevice:
+    """Register a headset. Its private key is in this answer and nowhere else."""
+    device, credentials = devices.register(devices.Registration(**body.model_dump()), caller(), world())
+    return RegisteredDevice(
+        **_device(device).model_dump(), credentials=Credentials.model_validate(credentials)
+    )
+
+
+@router.get("/api/devices", tags=TAGS)
+def list_devices(limit: Limit = 100, after: After = "", owner: Owner = "") -> Devices:
+    """List headsets, a page at a time."""
+    page = devices.list_of(owner or caller().user, caller(), world(), limit, after)
+    return Devices(
+        devices=[_device(device) for device in page], next=page[-1].key if len(page) == limit else None
+    )
+
+
+@router.get("/api/devices/<id>", tags=TAGS)
+def get_device(id: Thing) -> Device:
+    """Return a headset."""
+    return _device(devices.find(id, caller(), world()))
+
+
+@router.delete("/api/devices/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def remove_device(id: Thing) -> None:
+    """Revoke a headset's certificate and forget it."""
+    devices.remove(id, caller(), world())
+
+
+@router.get("/api/devices/<id>/shadow", tags=TAGS)
+def device_shadow(id: Thing) -> Shadow:
+    """Return the shadow document of a headset."""
+    return Shadow.model_validate(devices.shadow(id, caller(), world()))
+
+
+@router.patch("/api/devices/<id>/shadow", tags=TAGS)
+def change_shadow(id: Thing, body: ShadowChange) -> Wanted:
+    """Have a headset work in another mode or at another intensity; its shadow follows within seconds."""
+    return Wanted.model_validate(devices.want(id, body.mode, body.intensity, caller(), world()))
+
+
+@router.get("/api/devices/<id>/telemetry", tags=TAGS)
+def device_telemetry(id: Thing) -> Telemetry:
+    """Return what a headset said of itself last."""
+    at, report = devices.telemetry(id, caller(), world())
+    return _telemetry(at, report)
+
+
+@router.post("/api/devices/<id>/telemetry", tags=TAGS)
+def report_telemetry(id: Thing, body: TelemetryReport) -> Telemetry:
+    """Say something of a headset in its stead."""
+    report = body.report()
+    return _telemetry(devices.report(id, report, caller(), world()).at, report)
+
+
+@router.get("/api/devices/<id>/paths", tags=TAGS)
+def device_paths(id: Thing) -> Paths:
+    """Return a headset's secondary path."""
+    return _paths(devices.find(id, caller(), world()))
+
+
+@router.put("/api/devices/<id>/paths", tags=TAGS)
+def replace_paths(id: Thing, body: NewPath) -> Paths:
+    """Store a secondary path that was measured anew."""
+    return _paths(devices.replace_path(id, body.secondary, caller(), world()))
+
+
+def _secondary(device: records.Device) -> list[float]:
+    path: list[float] = np.frombuffer(device.secondary, "<f4").tolist()
+    return path
+
+
+def _device(device: records.Device) -> Device:
+    return Device(
+        thing=device.key,
+        model=device.model,
+        rate=device.rate,
+        taps=device.taps,
+        secondary_taps=len(_secondary(device)),
+        created=device.created,
+    )
+
+
+def _telemetry(at: float | None, report: Report) -> Telemetry:
+    return Telemetry(at=at, **{name: getattr(report, name) for name in report.__struct_fields__})
+
+
+def _paths(device: records.Device) -> Paths:
+    return Paths(rate=device.rate, secondary=_secondary(device))

@@ -1,0 +1,80 @@
+"""People and their API keys."""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from anc.records import ApiKey
+from anc.services import keys, people
+from anc.wire.rest.answers import Grant, Key, Keys, MadeKey, Me, People, Person
+from anc.wire.rest.requests import NewKey, NewPerson, NewRole, SignIn
+from functions.rest_api.call import After, KeyId, Limit, User, caller, world
+
+router = Router()
+TAGS = ["people"]
+
+
+@router.post("/api/auth/token", tags=TAGS)
+def sign_in(body: SignIn) -> Grant:
+    """Return a bearer token for a username and a password."""
+    return Grant.model_validate(people.sign_in(body.username, body.password, world()))
+
+
+@router.get("/api/users/me", tags=TAGS)
+def who_am_i() -> Me:
+    """Return who is calling."""
+    return Me.model_validate(caller())
+
+
+@router.post("/api/users/me/keys", tags=TAGS, status_code=HTTPStatus.CREATED)
+def make_key(body: NewKey) -> MadeKey:
+    """Make an API key, which is in this answer and nowhere else."""
+    key, token = keys.create(body.name, body.role, body.days, caller(), world())
+    return MadeKey(**_key(key).model_dump(), key=token)
+
+
+@router.get("/api/users/me/keys", tags=TAGS)
+def list_keys() -> Keys:
+    """List the caller's API keys."""
+    return Keys(keys=[_key(key) for key in keys.list_own(caller().user, world())])
+
+
+@router.delete("/api/users/me/keys/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def revoke_key(id: KeyId) -> None:
+    """Make an API key useless at once."""
+    keys.revoke(id, caller().user, world())
+
+
+@router.post("/api/users", tags=TAGS, status_code=HTTPStatus.CREATED)
+def add_person(body: NewPerson) -> Person:
+    """Add somebody who may sign in."""
+    return Person.model_validate(people.create(body.username, body.password, body.role, world()))
+
+
+@router.get("/api/users", tags=TAGS)
+def list_people(limit: Limit = 50, after: After = "") -> People:
+    """List the people who may sign in, a page at a time."""
+    page, following = people.list_all(limit, after, world())
+    return People(users=[Person.model_validate(person) for person in page], next=following or None)
+
+
+@router.get("/api/users/<id>", tags=TAGS)
+def get_person(id: User) -> Person:
+    """Return somebody who may sign in."""
+    return Person.model_validate(people.find(id, world()))
+
+
+@router.patch("/api/users/<id>", tags=TAGS)
+def change_role(id: User, body: NewRole) -> Person:
+    """Let somebody do more or less from their next token on; keys that may do more are revoked."""
+    return Person.model_validate(people.set_role(id, body.role, world()))
+
+
+@router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def remove_person(id: User) -> None:
+    """Remove somebody with their keys, sessions and headsets."""
+    people.remove(id, world())
+
+
+def _key(key: ApiKey) -> Key:
+    return Key(id=key.key, name=key.name, role=key.role, created=key.created, expires=key.expires)

@@ -1,0 +1,27 @@
+"""What operators of the platform look at: its health, its metrics and its description."""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from anc.services import health, statistics
+from anc.wire.rest.answers import Health
+from functions.rest_api.call import world
+
+router = Router()
+TAGS = ["platform"]
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/health", tags=TAGS)
+def check_health() -> tuple[Health, int]:
+    """Tell whether the platform lives, and whether it is ready: 503 when it is not."""
+    found = health.check(world())
+    return Health.model_validate(found), HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@router.get("/metrics", tags=TAGS)
+def metrics() -> Response[str]:
+    """Return all totals in Prometheus' text format."""
+    return Response(HTTPStatus.OK, EXPOSITION, statistics.exposition(world().counters.read()))

@@ -1,0 +1,132 @@
+"""Bodies that the REST API takes. Unknown fields are refused, and values that would need converting."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anc.records import Mode, Role
+from anc.wire.telemetry import Report
+from anc.wire.websocket import MAX_TAPS, Algorithm, SessionMode, Start
+
+NAME = "^[A-Za-z0-9._@+-]{1,128}$"
+THING = "^[A-Za-z0-9_-]{1,64}$"
+MAX_PATH_TAPS = 1024
+
+Intensity = Annotated[float, Field(ge=0, le=1, description="Share of the anti-noise that is played.")]
+Secondary = Annotated[
+    list[Annotated[float, Field(ge=-1000, le=1000)]],
+    Field(
+        min_length=1,
+        max_length=MAX_PATH_TAPS,
+        description="The secondary path S, driver to error microphone, as an impulse response; not all zero.",
+        json_schema_extra={"contains": {"not": {"const": 0}}},
+        examples=[[0.0, 0.0, 0.6, 0.3, -0.1]],
+    ),
+]
+
+
+class Body(BaseModel):
+    """What every body has."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class SignIn(Body):
+    """Who signs in."""
+
+    username: Annotated[str, Field(pattern=NAME)]
+    password: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class NewPerson(Body):
+    """Somebody who shall be able to sign in."""
+
+    username: Annotated[str, Field(pattern=NAME, examples=["ada"])]
+    password: Annotated[str, Field(min_length=12, max_length=128, examples=["correct horse battery staple"])]
+    role: Role = "listener"
+
+
+class NewRole(Body):
+    """What somebody may do from now on."""
+
+    role: Role
+
+
+class NewKey(Body):
+    """An API key for a machine; it may do no more than whoever makes it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, description="What it is for.")]
+    role: Role = "listener"
+    days: Annotated[float, Field(ge=0.01, le=365, description="Until it expires.")] = 90
+
+
+class NewSession(Body):
+    """A live session. What is left out is the platform's choice."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"mode": {"const": "predict"}}, "required": ["mode"]},
+            "then": {"properties": {"channels": {"enum": [1, None]}}},
+            "else": {
+                "if": {"properties": {"mode": {"const": "bypass"}}, "required": ["mode"]},
+                "else": {"properties": {"channels": {"enum": [2, None]}}},
+            },
+        }
+    )
+
+    mode: SessionMode = "cancel"
+    algorithm: Algorithm = "nlms"
+    rate: Annotated[int, Field(ge=8_000, le=192_000, description="Hz.")] | None = None
+    channels: Annotated[int, Field(ge=1, le=2)] | None = None
+    taps: Annotated[int, Field(ge=1, le=MAX_TAPS)] | None = None
+    mu: Annotated[float, Field(gt=0, lt=2, description="Step size.")] = 0.5
+    horizon: Annotated[int, Field(ge=1, le=4096, description="Samples ahead, for `predict`.")] | None = None
+
+    def start(self) -> Start:
+        """Return what the same request is on a WebSocket."""
+        return Start(**self.model_dump())
+
+
+class SessionChange(Body):
+    """What shall be different about a live session. What is left out stays."""
+
+    enabled: bool | None = None
+    intensity: Intensity | None = None
+    algorithm: Algorithm | None = Field(None, description="Another one starts from nothing.")
+
+
+class NewDevice(Body):
+    """A headset to be registered."""
+
+    thing: Annotated[str, Field(pattern=THING, examples=["left-1"])]
+    secondary: Secondary
+    model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
+    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filter.")] = 16_000
+    taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filter.")] = 512
+
+
+class ShadowChange(Body):
+    """What is wanted of a headset. What is left out stays."""
+
+    mode: Mode | None = None
+    intensity: Intensity | None = None
+
+
+class NewPath(Body):
+    """A secondary path that was measured anew, at the device's rate."""
+
+    secondary: Secondary
+
+
+class TelemetryReport(Body):
+    """What a headset says of itself; the same as over MQTT."""
+
+    battery: Annotated[float, Field(ge=0, le=1)] | None = None
+    level_dbfs: Annotated[float, Field(ge=-200, le=20)] | None = None
+    attenuation_db: Annotated[float, Field(ge=-100, le=100)] | None = None
+    mode: Mode | None = None
+    firmware: Annotated[str, Field(max_length=64)] | None = None
+
+    def report(self) -> Report:
+        """Return what the same report is over MQTT."""
+        return Report(**self.model_dump())
