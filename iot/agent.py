@@ -1,5 +1,6 @@
 """The headset agent: publishes what it hears, plays what the cloud computes, trusts its own microphones."""
 
+import logging
 import queue
 import threading
 import time
@@ -9,7 +10,6 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-from aws_lambda_powertools import Logger
 from numpy.typing import ArrayLike
 
 from anc.ports import Credentials
@@ -24,7 +24,7 @@ from iot.noise_change import NoiseChange
 from iot.sequence import Sequence
 from iot.shadow_sync import ShadowSync
 
-logger = Logger(service="headset")
+logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
 SECOND_LOOK_S = 4.0  # after a change: one second of a noise is little to know of it

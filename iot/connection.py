@@ -1,5 +1,6 @@
 """The headset's line to AWS IoT Core, or to whatever speaks MQTT 3.1.1 over mutual TLS as it does."""
 
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -7,14 +8,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from awscrt import mqtt
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt_connection_builder
 
 from anc.ports import Credentials
 
-logger = Logger(service="headset")
+logger = logging.getLogger(__name__)
 KEEP_ALIVE_S = 30
 PING_TIMEOUT_MS = 5_000
 # A fleet that lost its broker must not come back in one wave: each headset draws its own delays.

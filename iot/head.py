@@ -1,10 +1,10 @@
 """A simulated head with a headset on it: what its microphones hear and what its driver does.
 
 Sound comes from one side, passes the reference microphone and reaches the ear through and past the cup; a
-reflection of it comes from the other side. Everything is an analogue transfer function, sampled at the
-control rate, so that delays of fractions of a sample are what they are. All that the headset ever gets of
-it are its two microphones; the true paths stay in here, and the platform knows the secondary path only as
-`measured_secondary` measured it.
+reflection of it comes from the other side. Every path is an analogue transfer function, and in the
+simulation the causal impulse response nearest to it, so that delays of fractions of a sample are what they
+are. All that the headset ever gets of them are its two microphones; the true paths stay in here, and the
+platform knows the secondary path only as `measured_secondary` measured it.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from iot.fir import Fir, Signal
 
 SPEED_OF_SOUND = 343.0
-FINE = 12  # the analogue responses are drawn at this multiple of the control rate
-FINE_LENGTH = 1 << 15
+ABOVE, RIDGE = 1e-3, 1e-6  # weights of the fit: of the band above it, and against large taps
 AROUND_THE_CUP_M, AROUND_THE_CUP_HZ = 0.07, 2000.0
 PATH_SECONDS = 0.02  # by when a path's response has died away
 
@@ -130,7 +129,7 @@ class Head:
         self.anatomy = anatomy or Anatomy.drawn(self._rng)
         self.rate = rate
         self._floor = 10 ** (self.anatomy.microphone_dbfs / 20)
-        self._secondary_path = _sampled(self._secondary(self.anatomy.leak), rate)
+        self._secondary_path = _sampled(self._secondary(self.anatomy.leak), rate, first=1)
         reflection = 10 ** (self.anatomy.reflection_db / 20)
         delay = np.zeros(round(self.anatomy.reflection_s * rate))
         near = _sampled(self._primary(ahead=1.0), rate)
@@ -140,7 +139,7 @@ class Head:
         self._primary_path = Fir(at_ear)
         self._arriving = Fir(np.concatenate([[1.0], delay[1:], [reflection]]))
         self._driven = Fir(self._secondary_path)
-        self._fed_back = Fir(_sampled(self._feedback(), rate)[self.feedback_samples :])
+        self._fed_back = Fir(_sampled(self._feedback(), rate, self.feedback_samples)[self.feedback_samples :])
         self._leaking = np.zeros(self.feedback_samples, np.float32)
 
     @property
@@ -160,7 +159,7 @@ class Head:
         """
         rng = np.random.default_rng(self._secondary_path.size)
         fit = np.clip(self.anatomy.leak + rng.choice([-0.1, 0.1]), 0.0, 1.0)
-        path = _sampled(self._secondary(float(fit)), self.rate)
+        path = _sampled(self._secondary(float(fit)), self.rate, first=1)
         noise = rng.standard_normal(path.size) * np.linalg.norm(path) * 10 ** (-35 / 20) / np.sqrt(path.size)
         return (path + noise).astype(np.float32)
 
@@ -213,8 +212,8 @@ Response = NDArray[np.complex128]
 
 
 def _s(rate: int) -> Response:
-    """Return jw up to half the fine rate."""
-    return np.asarray(2j * np.pi * np.fft.rfftfreq(FINE_LENGTH, 1 / (FINE * rate)), np.complex128)
+    """Return jw from 0 to half the rate, finely enough for the longest path."""
+    return np.asarray(1j * np.linspace(0.0, np.pi * rate, 8 * int(PATH_SECONDS * rate)), np.complex128)
 
 
 def _low_pass(s: Response, hz: float, q: float) -> Response:
@@ -233,7 +232,15 @@ def _peak(s: Response, hz: float, db: float, q: float = 3.0) -> Response:
     return bell
 
 
-def _sampled(response: Response, rate: int) -> NDArray[np.float64]:
-    """Return the impulse response at the control rate (impulse invariance), until it has died away."""
-    fine = np.fft.irfft(response) * FINE
-    return fine[::FINE][: int(PATH_SECONDS * rate)]
+def _sampled(response: Response, rate: int, first: int = 0) -> NDArray[np.float64]:
+    """Return the causal impulse response, from tap `first` on, that is nearest to the analogue one.
+
+    Least squares over frequency, up to 0.4 of the rate: fractions of a sample of delay are what they should
+    be there, and what lies above, which no control filter of this rate reaches, does not fold back into it.
+    """
+    n = np.arange(first, int(PATH_SECONDS * rate))
+    weight = np.where(np.linspace(0.0, 0.5, response.size) < 0.4, 1.0, ABOVE)
+    r = np.fft.irfft(weight)
+    matrix = r[np.abs(np.subtract.outer(n, n))]
+    matrix.flat[:: n.size + 1] += RIDGE * r[0]
+    return np.concatenate([np.zeros(first), np.linalg.solve(matrix, np.fft.irfft(weight * response)[n])])

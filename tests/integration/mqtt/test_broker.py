@@ -22,14 +22,9 @@ SHADOW = "$aws/things/{}/shadow/name/anc/{}"
 PATIENCE_S = 20.0
 
 
-def connect_packet(client_id: str, flags: int = 2, level: int = 4) -> bytes:
-    body = (
-        b"\x00\x04MQTT"
-        + bytes([level, flags])
-        + b"\x00\x3c"
-        + struct.pack(">H", len(client_id))
-        + client_id.encode()
-    )
+def connect_packet(client_id: str, level: int = 4, keep_alive_s: int = 60) -> bytes:
+    name = client_id.encode()
+    body = b"\x00\x04MQTT" + struct.pack(">BBHH", level, 2, keep_alive_s, len(name)) + name
     return bytes([0x10, len(body)]) + body
 
 
@@ -242,6 +237,17 @@ def test_a_message_on_a_topic_of_its_own_reaches_the_headset_that_listens(headse
 
 
 # Under load and over time
+
+
+def test_a_client_that_falls_silent_is_let_go_after_one_and_a_half_keep_alives(
+    site: Any, raw: Callable[..., Any]
+):
+    tls = raw(site.enrol("asleep"))
+    tls.sendall(connect_packet("asleep", keep_alive_s=1))
+    assert tls.recv(4) == b"\x20\x02\x00\x00"
+    connected = time.monotonic()
+    assert is_closed(tls)
+    assert time.monotonic() - connected > 1.4
 
 
 def test_large_snapshots_of_several_headsets_do_not_stall_the_loop(site: Any, headset: Callable[..., Any]):

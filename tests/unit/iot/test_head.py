@@ -22,13 +22,13 @@ def test_sound_reaches_the_ear_after_the_reference_microphone_by_60_to_150_us(se
     anatomy = Anatomy.drawn(np.random.default_rng(seed))
     assert 55e-6 < anatomy.reference_to_ear_m / 343 < 150e-6
     d = Head(seed).ear(impulse(), np.zeros(2000, np.float32)).d
-    assert abs(d[0]) < 0.01 * np.abs(d).max()
+    assert abs(d[0]) < 0.05 * np.abs(d).max()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_driver_is_not_heard_in_the_sample_in_which_it_moves(seed: int):
     s = Head(seed).true_secondary()
-    assert abs(s[0]) < 0.01 * np.abs(s).max()
+    assert s[0] == 0.0
 
 
 def test_what_the_driver_plays_never_changes_what_would_have_been_heard():
@@ -70,6 +70,13 @@ def test_a_loose_fit_takes_the_low_frequencies_of_the_driver_and_lets_noise_in()
     noise = Scene.built_in("street", RATE).read(RATE)
     still = np.zeros_like(noise)
     assert np.std(loose.ear(noise, still).d) > np.std(tight.ear(noise, still).d)
+
+
+def test_a_head_is_the_same_head_at_another_rate():
+    slow, fast = Head(2, rate=16_000).true_secondary(), Head(2, rate=48_000).true_secondary()
+    at_16, at_48 = np.fft.rfft(slow, 16_000), np.fft.rfft(fast, 48_000)
+    error = np.abs(at_48[100:4000] - at_16[100:4000]) / np.abs(at_48[100:4000])
+    assert error.max() < 0.05  # in level and in phase, which is delay
 
 
 def test_feedback_reaches_the_reference_microphone_after_its_way_around_the_cup():
