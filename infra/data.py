@@ -65,6 +65,7 @@ class Data(cdk.Stack):
             self._queue(route)
         self._announce_arrivals()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
+        cdk.CfnOutput(self, "ObjectsBucket", value=self.objects.bucket_name)
         cdk.CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
     def _table(self, name: str, environment: Environment) -> dynamodb.TableV2:

@@ -21,6 +21,10 @@ LIST = (QUERY, "dynamodb:BatchGetItem")
 WRITE = ("dynamodb:PutItem",)
 DELETE = ("dynamodb:DeleteItem",)
 ADD = ("dynamodb:UpdateItem",)
+READ_FILE = ("s3:GetObject",)
+WRITE_FILE = ("s3:PutObject",)
+WRITE_PARTS = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+DELETE_FILE = ("s3:DeleteObject",)
 USE_OF_KEY = ("kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
 
@@ -96,6 +100,14 @@ class PlatformFunction(lambda_.Function):
         if LIST in rights:
             self.may([QUERY], f"{kept.table_arn}/index/{self._data.GROUP_INDEX}")
         self.add_environment(f"{table.upper()}_TABLE", kept.table_name)
+
+    def may_use_files(self, prefix: str, *rights: Sequence[str]) -> None:
+        """Let the function do so much with the files below a prefix, and tell it the bucket's name."""
+        bucket = self._data.export_value(self._data.objects.bucket_arn)
+        actions = sorted({action for right in rights for action in right})
+        self.may(actions, f"{bucket}/{prefix}*", "Files are named by the jobs that they belong to.")
+        self.may(["s3:ListBucket"], bucket)  # without it S3 answers 403, not 404, when a file is absent
+        self.add_environment("OBJECTS_BUCKET", self._data.objects.bucket_name)
 
     def may_send(self, queue: str) -> None:
         """Let the function send to a queue, and tell it the queue's address."""

@@ -11,7 +11,17 @@ from functions.routes import QUEUES, RULES, Rule
 from infra.api import ONE_CORE_MB, Api
 from infra.data import Data
 from infra.environment import Environment
-from infra.functions import DELETE, LIST, READ, WRITE, PlatformFunction
+from infra.functions import (
+    DELETE,
+    DELETE_FILE,
+    LIST,
+    READ,
+    READ_FILE,
+    WRITE,
+    WRITE_FILE,
+    WRITE_PARTS,
+    PlatformFunction,
+)
 from infra.layer import DspLayer
 
 VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
@@ -31,9 +41,16 @@ class Iot(cdk.Stack):
         processor.may_use("devices", READ)
         processor.may_use("controls", READ, WRITE)
         processor.may_send("updates")
+        processor.may_send("recordings")
+        processor.may_use("jobs", READ, WRITE)
+        processor.may_use_files("uploads/", READ_FILE, DELETE_FILE)
+        processor.may_use_files("work/", READ_FILE, WRITE_FILE, DELETE_FILE)
+        processor.may_use_files("results/", WRITE_PARTS)
         processor.may_raise_the_alarm()
         sender.may_use("controls", READ)
         sender.may_use("watches", LIST, DELETE)
+        sender.may_use("jobs", READ)
+        sender.may_use("connections", LIST, DELETE)
         api.socket.may_post(sender)
         self._may_update_shadows(sender)
         for rule in RULES:

@@ -53,6 +53,7 @@ class Platform:
         with closing(self._socket(token)) as socket:
             self._control(socket)
             self._live(socket)
+        self._recorded()
         self._nothing_died()
 
     def _registry(self, token: str) -> None:
@@ -112,6 +113,17 @@ class Platform:
         self._say(
             f"Live: a block of {len(pcm)} samples answered just as the filter does, in {took * 1000:.0f} ms"
         )
+
+    def _recorded(self) -> None:
+        """A file that nobody announced is nobody's: S3 tells the queue, and anc_processor removes it."""
+        s3, file = self._client("s3"), {"Bucket": self._outputs["ObjectsBucket"], "Key": "uploads/nobodys"}
+        s3.put_object(**file, Body=b"sound")
+        wait_for(
+            lambda: not s3.list_objects_v2(Bucket=file["Bucket"], Prefix=file["Key"])["KeyCount"],
+            ANSWER_S,
+            "anc_processor to remove a file that nobody announced",
+        )
+        self._say("Recorded: S3 -> queue -> anc_processor removed a file that nobody announced")
 
     def _nothing_died(self) -> None:
         sqs = self._client("sqs")

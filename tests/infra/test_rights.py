@@ -13,7 +13,8 @@ KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 CONSUME = {f"sqs:{verb}" for verb in ("ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl")}
 CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
-# Function: what it may do, to what. A table is named by its own name, its index by `name/by_group`.
+# Function: what it may do, to what. A table is named by its own name, its index by `name/by_group`, files by
+# their prefix.
 RIGHTS = {
     "authorizer": {"api_keys": {"dynamodb:GetItem"}},
     "classifier": {},
@@ -64,7 +65,12 @@ RIGHTS = {
     },
     "anc_processor": {
         "snapshots": CONSUME,
-        "recordings": CONSUME,
+        "recordings": CONSUME | {"sqs:SendMessage"},
+        "jobs": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "uploads": {"s3:GetObject", "s3:DeleteObject"},
+        "work": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
+        "results": {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
+        "objects": {"s3:ListBucket"},
         "devices": {"dynamodb:GetItem"},
         "controls": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "updates": {"sqs:SendMessage"},
@@ -76,6 +82,9 @@ RIGHTS = {
         "controls": {"dynamodb:GetItem"},
         "watches": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem"},
         "watches/by_group": {"dynamodb:Query"},
+        "jobs": {"dynamodb:GetItem"},
+        "connections": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem"},
+        "connections/by_group": {"dynamodb:Query"},
         "any socket": {"execute-api:ManageConnections"},
         "any shadow `anc`": {"iot:UpdateThingShadow"},
     },
@@ -113,7 +122,9 @@ def named(resource):
             return word
     if any(resource.startswith(f"{function.replace('_', '')}log") for function in FUNCTIONS):
         return "own log"
-    for name in (*get_args(Table), *QUEUE_NAMES, "alerts", "key"):
+    if resource.startswith("objects") and resource.endswith("/*"):
+        return resource.split("/")[1]
+    for name in (*get_args(Table), *QUEUE_NAMES, "objects", "alerts", "key"):
         if resource.startswith(name.replace("_", "")):
             return f"{name}/by_group" if resource.endswith("/index/by_group") else name
     return resource
