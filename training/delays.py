@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from anc.noise import Classifier, Listener
 from numpy.random import Generator
 from rich.console import Console
 from rich.progress import track
 
+from anc.noise import Classifier, Listener
 from training.everyday import cabin
 from training.synthesis import ALARMS, HORNS, RATE, SIRENS, Maker, Signal, heard_from_afar
 
@@ -32,7 +32,7 @@ def delay_table(classifier: Classifier, trials: int = 12) -> Report:
     -------
     dict
         ``report[kind][level] = {"heard": share, "median_s": ..., "p90_s": ...}``; a missed alarm counts as
-        infinitely late, so that a percentile that it reaches is None. ``report["cabin noise alone"]`` holds false alarms.
+        infinitely late, so a percentile may be None. ``report["cabin noise alone"]`` counts false ones.
     """
     makers = SIRENS | HORNS | ALARMS
     report: Report = {}

@@ -14,7 +14,7 @@ from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows
 
-RECIPE = Recipe(channels=(24, 48, 64, 96, 128), steps=1000, exclusive=True, hand=True)
+RECIPE = Recipe(channels=(16, 32, 64, 96, 128), steps=600, exclusive=True, hand=True)
 BATCH = 32
 SMOOTHING = 0.1
 
