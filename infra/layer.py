@@ -34,7 +34,7 @@ class DspLayer(lambda_.LayerVersion):
             asset_hash_type=cdk.AssetHashType.CUSTOM,
             bundling=cdk.BundlingOptions(
                 image=cdk.DockerImage.from_registry("never-used"),
-                local=_Bundle(target),  # type: ignore[arg-type]  # jsii hands the options over in one
+                local=_Bundle(target),
             ),
         )
         super().__init__(

@@ -27,7 +27,7 @@ from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
 from iot.demo import DemoResult, Update, run_headset
 from iot.head import Head
-from iot.scenes import Scene
+from iot.scenes import Noise
 from local.issuer import Issuer
 
 START_S = 30.0
@@ -140,7 +140,7 @@ def demonstrate(
     url: str,
     data: Path,
     settings: Settings,
-    scene: Scene,
+    scene: Noise,
     name: str,
     seconds: float,
     console: Console | None,
