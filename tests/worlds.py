@@ -13,6 +13,7 @@ from anc.services.identity import Caller
 from anc.settings import Settings
 from local.database import Database
 from local.issuer import Issuer
+from local.links import Links
 from local.objects import FileObjects
 from local.people import LocalPeople
 from local.queue import SqliteQueue
@@ -126,7 +127,7 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         things=things,
         sockets=sockets,
         alerts=alerts,
-        objects=FileObjects(folder / "objects"),
+        objects=FileObjects(folder / "objects", Links(b"secret", "http://testserver", clock)),
         keys=issuer,
         people=LocalPeople(database, issuer),
         api_keys=SqliteTable(database, "api_keys", ApiKey, clock),

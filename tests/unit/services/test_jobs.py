@@ -1,0 +1,458 @@
+"""Recordings of hours: what was committed is never done again, and everybody only ever sees their own."""
+
+import io
+import itertools
+import json
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from anc.ports import World
+from anc.records import Connection, Job, Options
+from anc.services import jobs, recordings
+from anc.services.jobs import Announcement
+from anc.wire.refusal import Refused
+from functions.anc_processor.handler import handler as processor
+from functions.audio_sender.handler import handler as sender
+from local.context import LocalContext
+from local.objects import arrival_event
+from local.queue import sqs_event
+from tests.worlds import ALICE, BOB, TestWorld, make_world
+
+RATE = 16_000
+LONG = 100.0  # seconds without a deadline in sight
+
+
+class Killed(BaseException):
+    """The machine is gone: nothing gets to clean up."""
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "BLOCK", 4096)
+    monkeypatch.setattr(jobs, "BLOCK_FRAMES", 2 * 4096)
+    monkeypatch.setattr(recordings, "classifier", lambda settings: None)
+    monkeypatch.setattr(jobs, "classifier", lambda settings: None)
+
+
+def two_microphones(seconds: float = 3.0) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    x = 0.1 * rng.standard_normal(int(RATE * seconds))
+    d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    return np.stack([x, d], axis=1)
+
+
+def sound_file(samples: np.ndarray, format: str = "WAV", subtype: str = "PCM_16", rate: int = RATE) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+def uploaded(world: World, data: bytes, **options: Any) -> str:
+    upload = jobs.announce(Announcement(len(data), options=Options(**options)), ALICE, world)
+    world.objects.put(f"uploads/{upload.job}", data)
+    return upload.job
+
+
+def done(world: World, job: str) -> Job:
+    jobs.work(job, world, lambda: LONG)
+    return jobs.find(job, ALICE, world)
+
+
+def result(world: World, job: str, name: str = "cleaned.wav") -> bytes:
+    data = world.objects.get(f"results/{job}/{name}")
+    assert data is not None
+    return data
+
+
+def left(world: World, job: str) -> list[str]:
+    """What is stored of a job, by key."""
+    folder = world.objects._folder  # type: ignore[attr-defined]
+    paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in paths if job in path or path.startswith("."))
+
+
+def test_the_result_is_what_one_filter_makes_of_the_whole_recording(world: World) -> None:
+    data = sound_file(two_microphones())
+    job = uploaded(world, data)
+    assert done(world, job).state == "done"
+    whole, report = recordings.process_short(data, Options(), world)
+    assert result(world, job) == whole
+    assert json.loads(result(world, job, "report.json")) == json.loads(json.dumps(report.document()))
+    assert jobs.find(job, ALICE, world).summary["attenuation_db"] == report.attenuation_db > 10
+
+
+@pytest.mark.parametrize(("format", "rate"), [("WAV", RATE), ("FLAC", RATE), ("OGG", RATE), ("MP3", 44_100)])
+@pytest.mark.parametrize("algorithm", ["fdaf", "nlms"])
+def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
+    world: World, format: str, rate: int, algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(format, "PCM_16")
+    samples = two_microphones()
+    data = sound_file(samples, format, subtype, rate)
+    at_once = uploaded(world, data, algorithm=algorithm)
+    done(world, at_once)
+    job = uploaded(world, data, algorithm=algorithm)
+    treated: list[int] = []
+    process = recordings.Treatment.process
+
+    def counting(treatment: recordings.Treatment, block: np.ndarray) -> np.ndarray:
+        treated.append(treatment.frames)
+        return process(treatment, block)
+
+    def dying(job: Job, *rest: Any, put: Callable[..., Job]) -> Job:
+        stored = put(job, *rest)
+        raise Killed(stored.blocks)
+
+    monkeypatch.setattr(recordings.Treatment, "process", counting)
+    commit = jobs._block
+    monkeypatch.setattr(jobs, "_block", partial(dying, put=commit))
+    kills = 0
+    while jobs.find(job, ALICE, world).progress < 1:
+        with pytest.raises(Killed):
+            jobs.work(job, world, lambda: LONG)
+        kills += 1
+    monkeypatch.setattr(jobs, "_block", commit)
+    assert done(world, job).state == "done"
+    assert kills == -(-len(samples) // (2 * 4096))
+    assert len(treated) == len(set(treated)), "no block was treated twice"
+    assert result(world, job) == result(world, at_once)
+    assert result(world, job, "report.json") == result(world, at_once, "report.json")
+
+
+def test_an_mp3_of_a_low_rate_is_resumed_within_one_step_of_the_scale(world: World) -> None:
+    # Below 32 kHz libmpg123 decodes to another last bit of a float after a seek than without.
+    data = sound_file(two_microphones(), "MP3", "MPEG_LAYER_III")
+    at_once, job = uploaded(world, data), uploaded(world, data)
+    done(world, at_once)
+    while jobs.find(job, ALICE, world).state != "done":
+        jobs.work(job, world, lambda: 0.0)
+    first, second = (np.frombuffer(result(world, key)[44:], "<i2").astype(int) for key in (at_once, job))
+    assert np.abs(first - second).max() <= 1
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("port", "write"),
+    [
+        ("objects", "begin"),
+        ("objects", "put_part"),
+        ("objects", "put"),
+        ("objects", "finish"),
+        ("objects", "delete"),
+        ("jobs", "put"),
+        ("updates", "send"),
+    ],
+)
+def test_a_job_that_is_killed_around_any_write_makes_the_same_result_and_leaves_nothing_else(
+    world: World, port: str, write: str, before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sound_file(two_microphones(1.3))
+    at_once = uploaded(world, data)
+    done(world, at_once)
+    adapter = getattr(world, port)
+    real = getattr(adapter, write)
+    for kills in itertools.count():
+        job = uploaded(world, data)
+        calls = itertools.count()
+
+        def dying(*args: Any, calls: Any = calls, nth: int = kills) -> Any:
+            now = next(calls) == nth
+            if now and before:
+                raise Killed
+            answer = real(*args)
+            if now:
+                raise Killed
+            return answer
+
+        monkeypatch.setattr(adapter, write, dying)
+        try:
+            jobs.work(job, world, lambda: LONG)
+            break
+        except Killed:
+            monkeypatch.setattr(adapter, write, real)
+        assert done(world, job).state == "done"
+        assert result(world, job) == result(world, at_once)
+        assert [key for key in left(world, job) if not key.startswith(".parts")] == [
+            f"results/{job}/{name}" for name in ("cleaned.wav", "report.json", "report.png")
+        ]
+    assert kills >= 1
+
+
+def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: TestWorld) -> None:
+    world = platform.world
+    data = sound_file(two_microphones())
+    at_once = uploaded(world, data)
+    done(world, at_once)
+    job = uploaded(world, data)
+    progress = []
+    jobs.work(job, world, lambda: 0.0)
+    while messages := platform.recordings.receive(10):
+        assert [json.loads(message.body) for message in messages] == [{"job": job}]
+        now = jobs.find(job, ALICE, world)
+        assert now.state == "waiting"
+        progress.append(now.progress)
+        jobs.work(job, world, lambda: 0.0)
+        platform.recordings.done(messages[0])
+    assert len(progress) == 5
+    assert progress == sorted(set(progress))
+    assert jobs.find(job, ALICE, world).state == "done"
+    assert result(world, job) == result(world, at_once)
+
+
+def test_of_two_workers_on_one_job_only_one_gets_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sound_file(two_microphones())
+    at_once = uploaded(world, data)
+    done(world, at_once)
+    job = uploaded(world, data)
+    commit = jobs._block
+    others = 0
+
+    def overtaken(mine: Job, *rest: Any) -> Job:
+        nonlocal others
+        if not others:
+            others = 1
+            jobs.work(job, world, lambda: LONG)  # the message came twice: somebody else does it all meanwhile
+        return commit(mine, *rest)
+
+    monkeypatch.setattr(jobs, "_block", overtaken)
+    jobs.work(job, world, lambda: LONG)
+    assert jobs.find(job, ALICE, world).state == "done"
+    assert result(world, job) == result(world, at_once)
+
+
+def test_a_file_that_breaks_every_worker_at_the_same_place_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+
+    def dying(*_: Any) -> Job:
+        raise Killed
+
+    monkeypatch.setattr(jobs, "_block", dying)
+    for _ in range(jobs.ATTEMPTS):
+        with pytest.raises(Killed):
+            jobs.work(job, world, lambda: LONG)
+    assert done(world, job).state == "failed"
+    assert "3 workers broke off" in jobs.find(job, ALICE, world).failure
+    assert not left(world, job)
+
+
+def test_an_upload_that_is_replaced_on_the_way_fails_the_job(world: World) -> None:
+    data = sound_file(two_microphones())
+    job = uploaded(world, data)
+    jobs.work(job, world, lambda: 0.0)
+    world.objects.put(f"uploads/{job}", bytes(len(data)))
+    failed = done(world, job)
+    assert (failed.state, failed.failure) == ("failed", "file: it was replaced while it was being processed")
+    assert not left(world, job)
+
+
+def bomb() -> bytes:
+    """Silence that says it lasts for 400 hours, in a few bytes."""
+    data = bytearray(sound_file(np.zeros((RATE, 2)), "FLAC"))
+    frames = 400 * 3600 * RATE
+    data[21] = (data[21] & 0xF0) | (frames >> 32)
+    data[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    return bytes(data)
+
+
+def lying_flac() -> bytes:
+    """A flac file that was cut in the middle."""
+    whole = sound_file(two_microphones(), "FLAC")
+    return whole[: len(whole) // 2]
+
+
+HOSTILE = {
+    "text": (b"hello, this is no sound file at all", "not a sound file"),
+    "a zip archive": (b"PK\x03\x04" + bytes(100), "not a sound file"),
+    "a header alone": (sound_file(np.zeros((0, 2))), "holds no samples"),
+    "400 hours in a kilobyte": (bomb(), "longer than"),
+    "a flac file cut in the middle": (lying_flac(), "file: "),
+    "200 channels": (sound_file(np.zeros((100, 200))), "channels: 200, at most 8"),
+    "three channels": (sound_file(np.zeros((100, 3))), "3 channels"),
+    "a rate of 1 Hz": (sound_file(np.zeros((100, 2)), rate=1), "rate: 1 Hz"),
+    "a rate of 3 MHz": (sound_file(np.zeros((100, 2)), rate=3_000_000), "rate: 3000000 Hz"),
+    "no numbers": (sound_file(np.full((100, 2), np.nan), subtype="FLOAT"), "not finite"),
+    "endlessly loud": (sound_file(np.full((100, 2), 1e30), subtype="FLOAT"), "beyond 100 times full scale"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_file_that_cannot_be_processed_fails_with_a_sentence_and_leaves_nothing(
+    platform: TestWorld, kind: str
+) -> None:
+    data, says = HOSTILE[kind]
+    job = uploaded(platform.world, data)
+    failed = done(platform.world, job)
+    assert failed.state == "failed"
+    assert says in failed.failure
+    assert not left(platform.world, job)
+    assert json.loads(platform.messages()[0]) == {"job": job}
+
+
+def test_a_wav_header_that_lies_about_its_size_is_read_as_far_as_the_file_goes(world: World) -> None:
+    data = bytearray(sound_file(two_microphones(1.0)))
+    data[40:44] = (2**31 - 4).to_bytes(4, "little")
+    assert done(world, uploaded(world, bytes(data))).summary["seconds"] == 1.0
+
+
+def test_a_file_of_another_size_than_announced_is_not_processed(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    world.objects.put(f"uploads/{job}", sound_file(two_microphones(1.0)))
+    assert "were announced" in done(world, job).failure
+
+
+def test_noise_is_named_without_a_result(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()[:, :1]))
+    assert done(world, job).state == "done"
+    assert set(jobs.downloads(job, ALICE, world)) == {"report.json", "report.png"}
+    assert json.loads(result(world, job, "report.json"))["mode"] == "classify"
+
+
+def test_the_report_is_a_picture_too(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    done(world, job)
+    picture = Image.open(io.BytesIO(result(world, job, "report.png")))
+    assert (picture.format, picture.size) == ("PNG", (1200, 900))
+
+
+def test_from_upload_to_the_owners_socket_through_both_functions(platform: TestWorld) -> None:
+    world = platform.world
+    world.connections.put(Connection(key="alices", group="alice", role="listener"))
+    world.connections.put(Connection(key="closed", group="alice", role="listener"))
+    world.connections.put(Connection(key="bobs", group="bob", role="listener"))
+    platform.sockets.gone.add("closed")
+    data = sound_file(two_microphones())
+    job = uploaded(world, data)
+    platform.recordings.send(arrival_event(f"uploads/{job}", len(data)))
+    for queue, function in ((platform.recordings, processor), (platform.updates, sender)):
+        event = sqs_event(queue.name, queue.receive(1))
+        assert function(event, LocalContext("function"), world) == {"batchItemFailures": []}
+    ((connection, text),) = platform.sockets.posted
+    news = json.loads(text)
+    assert (connection, news["type"], news["job"], news["state"]) == ("alices", "job", job, "done")
+    assert news["summary"]["attenuation_db"] > 10
+    assert world.connections.get("closed") is None
+
+
+def test_the_event_with_which_s3_tries_a_queue_is_taken_and_does_nothing(platform: TestWorld) -> None:
+    platform.recordings.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "anc"})
+    event = sqs_event("recordings", platform.recordings.receive(1))
+    assert processor(event, LocalContext("function"), platform.world) == {"batchItemFailures": []}
+
+
+def test_a_message_that_is_delivered_again_when_all_is_done_tells_the_owner_again_and_no_more(
+    platform: TestWorld,
+) -> None:
+    job = uploaded(platform.world, sound_file(two_microphones()))
+    first = done(platform.world, job)
+    assert done(platform.world, job) == first
+    assert [json.loads(body) for body in platform.messages()] == [{"job": job}] * 2
+
+
+def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 40_000)
+    data = sound_file(two_microphones())
+    upload = jobs.announce(Announcement(len(data)), ALICE, world)
+    pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
+    assert len(upload.links) == len(pieces) == 5
+    with pytest.raises(Refused, match="none of its parts"):
+        jobs.complete(upload.job, ALICE, world)
+    parts = jobs.find(upload.job, ALICE, world).upload
+    for number, piece in enumerate(pieces, 1):
+        world.objects.put_part(f"uploads/{upload.job}", parts, number, piece)
+    jobs.complete(upload.job, ALICE, world)
+    jobs.complete(upload.job, ALICE, world)
+    assert done(world, upload.job).state == "done"
+
+
+def test_nobody_finds_another_persons_recording(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    done(world, job)
+    for use in (jobs.find, jobs.complete, jobs.downloads, jobs.remove):
+        with pytest.raises(Refused) as unknown:
+            use(job, BOB, world)
+        with pytest.raises(Refused) as absent:
+            use("none", BOB, world)
+        assert unknown.value.message == absent.value.message
+    assert not jobs.list_own(BOB, world)
+    assert [mine.key for mine in jobs.list_own(ALICE, world)] == [job]
+
+
+def test_there_are_no_results_before_it_is_done(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    with pytest.raises(Refused, match="when it is done"):
+        jobs.downloads(job, ALICE, world)
+
+
+@pytest.mark.parametrize("when", ["uploading", "waiting", "done"])
+def test_a_removed_recording_leaves_nothing(world: World, when: str) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    if when != "uploading":
+        jobs.work(job, world, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
+    assert jobs.find(job, ALICE, world).state == when
+    jobs.remove(job, ALICE, world)
+    assert not left(world, job)
+    assert not jobs.list_own(ALICE, world)
+
+
+def test_what_is_uploaded_to_a_removed_recording_is_dropped(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    jobs.remove(job, ALICE, world)
+    world.objects.put(f"uploads/{job}", b"late")
+    jobs.work(job, world, lambda: LONG)
+    assert not left(world, job)
+
+
+def test_a_worker_stops_when_its_job_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    commit, blocks = jobs._block, []
+
+    def removed_meanwhile(mine: Job, *rest: Any) -> Job:
+        blocks.append(mine.blocks)
+        jobs.remove(job, ALICE, world)
+        return commit(mine, *rest)
+
+    monkeypatch.setattr(jobs, "_block", removed_meanwhile)
+    jobs.work(job, world, lambda: LONG)
+    assert blocks == [0]
+    assert not jobs.list_own(ALICE, world)
+
+
+def test_a_person_keeps_a_hundred_recordings_at_most(world: World) -> None:
+    for _ in range(jobs.JOBS_PER_USER):
+        jobs.announce(Announcement(1), ALICE, world)
+    with pytest.raises(Refused, match="delete one first"):
+        jobs.announce(Announcement(1), ALICE, world)
+    jobs.announce(Announcement(1), BOB, world)
+
+
+def test_a_recording_that_never_arrives_is_forgotten_in_a_day_and_one_that_does_in_thirty(tmp_path, clock):
+    world = make_world(tmp_path, clock).world
+    never = jobs.announce(Announcement(1), ALICE, world).job
+    job = uploaded(world, sound_file(two_microphones()))
+    done(world, job)
+    clock.now += 86_401
+    assert [kept.key for kept in jobs.list_own(ALICE, world)] == [job] != [never]
+    clock.now += 29 * 86_400
+    assert not jobs.list_own(ALICE, world)
+
+
+def test_a_job_goes_on_after_a_restart_of_the_platform(tmp_path, clock) -> None:
+    world = make_world(tmp_path, clock).world
+    data = sound_file(two_microphones())
+    job = uploaded(world, data)
+    jobs.work(job, world, lambda: 0.0)
+    restarted = make_world(tmp_path, clock).world
+    assert jobs.find(job, ALICE, restarted).progress == pytest.approx(2 * 4096 / (3 * RATE))
+    assert done(restarted, job).state == "done"
+    assert result(restarted, job) == recordings.process_short(data, Options(), restarted)[0]
