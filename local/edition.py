@@ -37,6 +37,7 @@ from local.counters import SqliteCounters
 from local.database import Database
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
+from local.limits import Limits
 from local.links import Links
 from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
@@ -138,7 +139,9 @@ class Edition:
         self._workers: list[QueueWorker] = []
         self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
-        self._gateway = Gateway(self.invoke, sockets, [keys, *Transfers(self._objects, links).routes()])
+        limits = Limits(settings.rate_limit_scale)
+        routes = [keys, *Transfers(self._objects, links).routes()]
+        self._gateway = Gateway(self.invoke, sockets, routes, limits)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler as Lambda would."""

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -13,14 +14,17 @@ from aws_lambda_powertools import Logger
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.ports import Gone
+from anc.wire.problem import KIND, Problem
+from anc.wire.refusal import Refused
 from anc.wire.websocket import FRAME_LIMIT
 from functions.routes import REST, SOCKET, RestRoute
 from local.events import authorizer_event, method_arn, rest_event, socket_event
+from local.limits import Limits
 
 Invoke = Callable[[str, dict[str, Any]], Any]
 BODY_LIMIT = 10 * 1024 * 1024
@@ -28,6 +32,7 @@ IDLE_S = 600.0
 LIFE_S = 7200.0
 HANDLER_THREADS = 8
 POST_TIMEOUT_S = 5.0
+_BEARER = {"WWW-Authenticate": "Bearer"}
 UNSUPPORTED, POLICY, TOO_BIG, GOING_AWAY = 1003, 1008, 1009, 1001
 
 logger = Logger(service="gateway")
@@ -70,13 +75,21 @@ class Gateway:
     sockets : LocalSockets
     extra : list of Route
         Routes that only this edition has: the issuer's keys, the console.
+    limits : Limits
+        How often a caller may call.
     """
 
-    def __init__(self, invoke: Invoke, sockets: LocalSockets, extra: list[Route]) -> None:
+    def __init__(
+        self, invoke: Invoke, sockets: LocalSockets, extra: list[Route], limits: Limits | None = None
+    ) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
-        routes = [Route(entry.path, self._endpoint(entry), methods=[entry.method]) for entry in REST]
+        self._limits = limits or Limits()
+        paths: dict[str, dict[str, RestRoute]] = {}
+        for entry in REST:
+            paths.setdefault(entry.path, {})[entry.method] = entry
+        routes = [Route(path, self._endpoint(entries), methods=[*entries]) for path, entries in paths.items()]
         self.app = Starlette(
             routes=[*routes, *extra, WebSocketRoute("/ws", self._socket)],
             exception_handlers={HTTPException: _nothing_here},
@@ -95,18 +108,27 @@ class Gateway:
             return None
         return {"principalId": policy["principalId"], **policy["context"]}
 
-    def _endpoint(self, entry: RestRoute) -> Callable[[Request], Any]:
+    def _endpoint(self, entries: Mapping[str, RestRoute]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
+            entry = entries.get(request.method)
+            if entry is None:  # HEAD, which comes with every GET
+                raise HTTPException(405, headers={"Allow": ", ".join(entries)})
             headers = dict(request.headers)
             authorizer: dict[str, str] = {}
+            caller = address = request.client.host if request.client else ""
             if not entry.public:
                 allowed = await self._authorize(method_arn(entry.method, request.url.path), headers)
                 if allowed is None:
-                    return _problem(401, "Unauthorized", "token: missing, expired or not ours")
+                    return _problem("unauthorized", "token: missing, expired or not ours", _BEARER)
                 authorizer = allowed
+                caller = "user:" + authorizer["principalId"]
+            wait_s = self._limits.wait_s(entry, caller)
+            if wait_s:
+                detail = f"requests: at most {entry.per_minute} a minute; come again in {wait_s} s"
+                return _problem("too_many", detail, {"Retry-After": str(wait_s)})
             body = await _read(request)
             if body is None:
-                return _problem(413, "Request Entity Too Large", f"body: at most {BODY_LIMIT:,} bytes")
+                return _problem("too_large", f"body: at most {BODY_LIMIT:,} bytes")
             text, is_base64 = _as_text(body)
             event = rest_event(
                 entry.method,
@@ -118,13 +140,13 @@ class Gateway:
                 text,
                 is_base64,
                 authorizer,
-                request.client.host if request.client else "",
+                address,
             )
             try:
                 answer = await self._invoke(entry.function, event)
             except Exception:
                 logger.exception("the function failed", function=entry.function)
-                return _problem(502, "Bad Gateway", "the function failed; its log says why")
+                return _problem("bad_gateway", "the function failed; its log says why")
             return _response(answer)
 
         return endpoint
@@ -232,10 +254,10 @@ def _response(answer: dict[str, Any]) -> Response:
 
 async def _nothing_here(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
-    detail = f"path: there is nothing at {request.method} {request.url.path}"
-    return _problem(fault.status_code, fault.detail, detail)
+    code = "method_not_allowed" if fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "not_found"
+    return _problem(code, f"path: there is nothing at {request.method} {request.url.path}", fault.headers)
 
 
-def _problem(status: int, title: str, detail: str) -> Response:
-    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(document, status, media_type="application/problem+json")
+def _problem(code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    problem = Problem.of(Refused(code, detail))
+    return Response(problem.encode(), problem.status, dict(headers or {}), KIND)

@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
         Seconds of transparency after the last detection.
     aws_region : str
         Region of the AWS clients.
+    rate_limit_scale : float
+        Multiplies how often a caller may call each REST endpoint of the single-machine edition.
     token_issuer, token_audience : str
         What a bearer token must carry as `iss` and `aud`.
     token_jwks_url : str
@@ -55,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     emergency_confidence_threshold: Threshold = 0.85
     emergency_hold_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     aws_region: str = "eu-central-1"
+    rate_limit_scale: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     token_issuer: str = "anc-local"
     token_audience: str = "anc"
     token_jwks_url: str = ""
