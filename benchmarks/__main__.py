@@ -14,7 +14,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 import numpy as np  # noqa: E402
 
-from benchmarks import figures, quality, speed  # noqa: E402
+from benchmarks import figures, quality, speed, tried  # noqa: E402
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
     results = {"machine": f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"}
     results["speed"] = report_speed(speed.table(rounds))
     results["fxnlms"] = report("FxNLMS against its loop", speed.fxnlms(rounds))
+    results["steps"] = report("block-exact NLMS, us a run of 1024 by step and way", tried.steps())
     if not chosen.quick:
         results["growth"] = report("microseconds a sample as it grows", speed.growth())
     results["speech"] = report("noise removed under speech 20 dB below, dB", quality.fdaf_and_nlms())

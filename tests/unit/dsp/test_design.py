@@ -187,6 +187,12 @@ def test_the_control_effort_stays_below_its_limit():
     assert 20 * np.log10(np.abs(np.fft.rfft(w, 4096)).max()) < 12.2
 
 
+def test_a_filter_sent_in_half_precision_loses_nothing_that_is_heard():
+    head = Head(17)
+    w = design_control_filter(*head.second(0), head.S).taps
+    assert head.attenuation(w.astype(np.float16), 1) > head.attenuation(w, 1) - 0.1
+
+
 def test_rumble_below_what_drivers_can_play_is_left_alone():
     head = Head(11)
     rumble = 50 * np.sin(2 * np.pi * 8 * np.arange(head.d.size) / RATE)

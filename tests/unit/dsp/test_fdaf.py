@@ -72,7 +72,8 @@ def test_fdaf_removes_at_least_8_db_more_than_nlms_under_speech_20_db_below(bloc
     syllables = np.repeat(rng.uniform(0, 2, -(-n // 6000)), 6000)[:n]
     speech = 0.1 * syllables * coloured(1 / (1 + ((f - 500) / 300) ** 2))
     path = rng.standard_normal(200) * np.exp(-np.arange(200) / 30)
-    at_ear = np.convolve(noise, path / np.linalg.norm(path))[:n]
+    at_ear = np.convolve(noise, path)[:n]
+    speech *= at_ear.std()
 
     def attenuation(filter_):
         e = filter_.process(noise, at_ear + speech)[1]
