@@ -1,9 +1,9 @@
 """MQTT 3.1.1 packets, as much of them as AWS IoT Core takes: QoS 0 and 1, no retained messages, no I/O here.
 
 Why not a broker from the shelf: the embeddable one for asyncio (amqtt 0.12) acknowledges a message before
-anybody has seen it, takes packets of any size, lets a client disturb another's session before it has asked who
-that client is, and compares each message with each subscription of the fleet. Here a headset's topics are its
-own, so a broker is little more than these packets.
+anybody has seen it, takes packets of any size, lets a client disturb another's session before it has asked
+who that client is, and compares each message with each subscription of the fleet. Here a headset's topics are
+its own, so a broker is little more than these packets.
 
 References
 ----------
