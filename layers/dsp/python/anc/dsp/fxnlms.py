@@ -34,7 +34,7 @@ class FxNLMS:
     mu : float, 0 <= mu <= 2
         Step size; a secondary path with delay asks for a small one.
     secondary : (m,) array_like
-        Model S of the path from driver to error microphone, an impulse response.
+        Model S of the path from driver to error microphone, an impulse response; without one this is NLMS.
     eps : float > 0
         Regularisation, in the units of v_n . v_n: power of the filtered reference times taps.
     dtype : float32 or float64
@@ -59,8 +59,7 @@ class FxNLMS:
         self,
         taps: int,
         mu: float = 0.1,
-        *,
-        secondary: ArrayLike,
+        secondary: ArrayLike = (1.0,),
         eps: float = 1e-6,
         dtype: DTypeLike = np.float32,
         path: ArrayLike | None = None,

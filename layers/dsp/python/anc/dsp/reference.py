@@ -68,8 +68,7 @@ def fxnlms_reference(
     taps: int,
     mu: float = 0.1,
     eps: float = 1e-6,
-    *,
-    secondary: ArrayLike,
+    secondary: ArrayLike = (1.0,),
     path: ArrayLike | None = None,
 ) -> tuple[Signal, Signal]:
     """Filtered-x normalised least mean squares, as in the book.
@@ -86,7 +85,7 @@ def fxnlms_reference(
     taps, mu, eps
         As in `nlms_reference`; eps in the units of v_n . v_n.
     secondary : (m,) array_like
-        Model S of the path from driver to error microphone, an impulse response.
+        Model S of the path from driver to error microphone, an impulse response; without one this is NLMS.
     path : (p,) array_like, optional
         The path s itself where it differs from its model.
 
