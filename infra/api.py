@@ -15,6 +15,18 @@ from infra.rest import Rest
 from infra.websocket import WebSocket
 
 ONE_CORE_MB = 1769
+PEOPLE_RIGHTS = (
+    "cognito-idp:AdminInitiateAuth",
+    "cognito-idp:AdminGetUser",
+    "cognito-idp:AdminCreateUser",
+    "cognito-idp:AdminSetUserPassword",
+    "cognito-idp:AdminDeleteUser",
+    "cognito-idp:AdminListGroupsForUser",
+    "cognito-idp:AdminAddUserToGroup",
+    "cognito-idp:AdminRemoveUserFromGroup",
+    "cognito-idp:ListUsers",
+    "cognito-idp:ListUsersInGroup",
+)
 ATTACHING = ("iot:AttachThingPrincipal", "iot:DetachThingPrincipal")
 THING_RIGHTS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals", *ATTACHING)
 CERTIFICATE_RIGHTS = ("iot:UpdateCertificate", "iot:AttachPolicy", "iot:DetachPolicy", *ATTACHING)
@@ -87,14 +99,29 @@ class Api(cdk.Stack):
         return function
 
     def _rest_api(self, identity: Identity) -> PlatformFunction:
-        function = self._function("rest_api", timeout_s=25, variables={"THING_POLICY": identity.thing_policy})
+        function = self._function(
+            "rest_api",
+            memory_mb=ONE_CORE_MB,
+            timeout_s=25,
+            variables={
+                "THING_POLICY": identity.thing_policy,
+                "PEOPLE_POOL": identity.people.user_pool_id,
+                "PEOPLE_CLIENT": identity.audience,
+            },
+        )
         function.may_use("streams", READ, LIST, WRITE, DELETE)
         function.may_use("devices", READ, LIST, WRITE, DELETE)
-        function.may_use("controls", DELETE)
-        self._may_enrol(function, identity)
+        function.may_use("controls", READ, WRITE, DELETE)
+        function.may_use("telemetry", READ, WRITE, DELETE)
+        function.may_use("api_keys", READ, LIST, WRITE, DELETE)
+        function.may_use("emergencies", LIST)
+        function.may_use("counters", READ)
+        function.may_send("updates")
+        function.may(PEOPLE_RIGHTS, identity.people.user_pool_arn)
+        self._may_enrol(function)
         return function
 
-    def _may_enrol(self, function: PlatformFunction, identity: Identity) -> None:
+    def _may_enrol(self, function: PlatformFunction) -> None:
         def arn(kind: str, name: str) -> str:
             return self.format_arn(service="iot", resource=kind, resource_name=name)
 

@@ -70,8 +70,8 @@ class PlatformFunction(lambda_.Function):
         super().__init__(
             scope,
             name,
-            code=lambda_.Code.from_asset(str(ROOT / "functions" / name), exclude=["__pycache__"]),
-            handler="handler.handler",
+            code=_code(name),
+            handler=f"functions.{name}.handler.handler",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             layers=[layer],
@@ -139,3 +139,10 @@ class PlatformFunction(lambda_.Function):
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )
+
+
+def _code(name: str) -> lambda_.Code:
+    """Return the package `functions` with this function alone, so that names are the same everywhere."""
+    others = ["/*", "!/functions", "/functions/*"]
+    own = ["!/functions/*.py", f"!/functions/{name}", "__pycache__"]
+    return lambda_.Code.from_asset(str(ROOT), exclude=[*others, *own], ignore_mode=cdk.IgnoreMode.GIT)

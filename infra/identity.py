@@ -19,6 +19,7 @@ class Identity(cdk.Stack):
 
     Attributes
     ----------
+    people : UserPool
     issuer, audience, jwks_url : str
         What a person's ID token must carry, and where the keys that sign it are published.
     thing_policy : str
@@ -27,7 +28,7 @@ class Identity(cdk.Stack):
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
         super().__init__(scope, id, env=environment.target)
-        people = cognito.UserPool(
+        self.people = people = cognito.UserPool(
             self,
             "people",
             self_sign_up_enabled=False,

@@ -150,10 +150,10 @@ def test_both_apis_are_throttled(stacks):
 
 
 def test_functions_run_on_arm_with_the_layer(stacks):
-    for function in stacks.functions().values():
+    for name, function in stacks.functions().items():
+        assert function["Handler"] == f"functions.{name}.handler.handler"
         assert function["Architectures"] == ["arm64"]
         assert function["Runtime"] == "python3.13"
-        assert function["Handler"] == "handler.handler"
         assert len(function["Layers"]) == 1
 
 
