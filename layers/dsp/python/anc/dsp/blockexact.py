@@ -12,8 +12,6 @@ import numpy as np
 from anc.dsp.checks import Signal
 
 BASE = 8  # triangular systems are inverted row by row up to this size, by halves above it
-
-
 BLOCK = 32  # samples solved at once: longer costs more products, shorter more calls
 AT_ONCE = 2  # blocks of windows copied at once
 RUN_BYTES = 4096  # of samples prepared at once: beyond, their products leave the cache
