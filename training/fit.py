@@ -74,21 +74,22 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     average = parameters
 
     @jax.jit
-    def step(parameters, memory, average, x, hand, targets, key):  # type: ignore[no-untyped-def]
+    def step(parameters, memory, average, n, x, hand, targets, key):  # type: ignore[no-untyped-def]
         loss = partial(_loss, recipe=recipe, x=x, hand=hand, targets=targets, key=key)
         slope = jax.grad(loss)(parameters)
         change, memory = optimiser.update(slope, memory, parameters)
         parameters = optax.apply_updates(parameters, change)
-        average = jax.tree.map(lambda old, new: KEEP * old + (1 - KEEP) * new, average, parameters)
+        keep = jnp.minimum(KEEP, (1 + n) / (10 + n))  # so that the first weights are soon forgotten
+        average = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, parameters)
         return parameters, memory, average
 
     key = jax.random.PRNGKey(seed)
     task = progress.add_task(f"fitting {name}", total=recipe.steps)
-    for _ in range(recipe.steps):
+    for n in range(recipe.steps):
         x, targets = draw(rng)
         hand = (hand_features(x) - centre) / scale if recipe.hand else np.zeros((len(x), 0), np.float32)
         key, now = jax.random.split(key)
-        parameters, memory, average = step(parameters, memory, average, x, hand, targets, now)
+        parameters, memory, average = step(parameters, memory, average, n, x, hand, targets, now)
         progress.advance(task)
     progress.remove_task(task)
     # The averaged weights never ran, so their statistics are measured now.

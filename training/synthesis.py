@@ -134,10 +134,10 @@ def alarm_t3(n: int, rng: Generator) -> Signal:
 
 
 def alarm_t4(n: int, rng: Generator) -> Signal:
-    """Carbon monoxide: four short tones and a long pause."""
+    """Carbon monoxide: four short tones and a long pause, here of up to 2.5 s of the standard's 5."""
     tone = rng.choice([520.0, rng.uniform(2700, 3500)])
     on = rng.uniform(0.08, 0.13)
-    pause = rng.uniform(0.3, 5.0)
+    pause = rng.uniform(0.3, 2.5)
     gate = _alternate(n, [on, 0.1, on, 0.1, on, 0.1, on, pause], [1, 0] * 4, rng)
     return _sounder(np.full(n, tone), rng) * smooth(gate, 0.003)
 

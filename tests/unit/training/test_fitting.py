@@ -1,0 +1,92 @@
+"""What JAX fits is what numpy runs, and cross-validation never sees what it judges."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax", reason="training is not installed: requirements/train.txt")
+pytest.importorskip("optax", reason="training is not installed: requirements/train.txt")
+
+import jax.numpy as jnp
+from rich.progress import Progress
+
+from anc.noise.features import BANDS, WINDOW, network_input
+from anc.noise.hand import hand_features
+from anc.noise.network import ConvNet, Perceptron
+from training import fit as fitting
+from training.evaluation import calibration_error, interval, noise_report, out_of_fold
+from training.fit import Recipe, fit
+from training.pictures import Sound
+
+TINY = Recipe(channels=(4, 6, 8), steps=60, exclusive=True, hand=True)
+
+
+def two_classes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Low noises and high ones."""
+    truth = rng.integers(0, 2, 16)
+    pictures = rng.integers(40, 60, (16, WINDOW, BANDS))
+    pictures[:, :, :40] += 30 * (truth == 0)[:, None, None]
+    pictures[:, :, 40:] += 30 * (truth == 1)[:, None, None]
+    return network_input(pictures.astype(np.uint8)), np.eye(2, dtype=np.float32)[truth]
+
+
+def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
+    with Progress(disable=True) as progress:
+        arrays = fit(TINY, two_classes, "noise", 0, progress)
+    x, targets = two_classes(np.random.default_rng(99))
+    for logits in (ConvNet(arrays, "noise")(x), Perceptron(arrays, "hand")(hand_features(x))):
+        assert np.array_equal(logits.argmax(axis=1), targets.argmax(axis=1))
+
+
+def test_numpy_runs_what_jax_fitted() -> None:
+    rng = np.random.default_rng(0)
+    parameters = fitting._initial(TINY, 5, None, rng)
+    parameters = {k: v + 0.3 * rng.standard_normal(v.shape).astype(np.float32) for k, v in parameters.items()}
+    x, _ = two_classes(rng)
+    pooled, seen = fitting._pooled(parameters, jnp.asarray(x), 3)
+    there = np.asarray(pooled @ parameters["dense"] + parameters["bias"])
+    statistics = {key: np.asarray(value) for key, value in seen.items()}
+    here = ConvNet(fitting._folded(TINY, parameters, statistics, "noise", None, None), "noise")(x)
+    assert here == pytest.approx(there, rel=1e-3, abs=1e-3)
+
+
+def test_a_fold_is_judged_by_a_model_that_saw_nothing_of_it() -> None:
+    sounds = [Sound((np.full((WINDOW, BANDS), i, np.uint8),), (np.array([0]),)) for i in range(9)]
+    folds = np.arange(9) % 3
+
+    def remember(rows: np.ndarray, fold: int) -> dict[str, np.ndarray]:
+        assert not np.any(folds[rows] == fold)
+        return {"seen": rows}
+
+    def confess(arrays: dict[str, np.ndarray], views: np.ndarray) -> np.ndarray:
+        assert views[0, 0, 0] not in arrays["seen"]
+        return np.array([[views[0, 0, 0]]])
+
+    outputs = out_of_fold(sounds, folds, remember, confess)
+    assert [int(one[0, 0]) for one in outputs] == list(range(9))
+
+
+def test_the_interval_is_wider_when_clips_share_their_source() -> None:
+    right = np.tile([True, False], 50)
+    alone = interval(right, [str(i) for i in range(100)])
+    together = interval(np.repeat([True, False], 50), [str(i // 10) for i in range(100)])
+    assert alone[0] < 0.5 < alone[1]
+    assert together[1] - together[0] > alone[1] - alone[0]
+
+
+def test_confidence_that_is_right_as_often_as_it_says_has_no_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.3, 1, 100_000)
+    right = rng.uniform(size=100_000) < confidence
+    assert calibration_error(confidence, right) < 0.01
+    assert calibration_error(confidence, rng.uniform(size=100_000) < confidence - 0.2) == pytest.approx(
+        0.2, abs=0.01
+    )
+
+
+def test_the_report_counts_clips_and_windows() -> None:
+    sure, wrong = np.array([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]]), np.array([[0.8, 0.2]])
+    report = noise_report([sure, wrong], np.array([0, 1]), ["low", "high"], np.array([1, 2]), ["a", "b"])
+    assert report["clip_accuracy"] == 0.5
+    assert report["window_accuracy"] == 0.5
+    assert report["confusion"] == [[1, 0], [1, 0]]
+    assert report["recall"] == {"low": 1.0, "high": 0.0}

@@ -1,0 +1,86 @@
+"""Alarms and everyday sounds from formulas are what they claim to be."""
+
+import numpy as np
+import pytest
+
+from training.everyday import EVERYDAY, cabin, coloured_noise
+from training.synthesis import (
+    ALARMS,
+    HORNS,
+    RATE,
+    SIRENS,
+    Maker,
+    alarm_t3,
+    doppler,
+    heard_from_afar,
+    hi_lo,
+    wail,
+)
+
+EVERY = {**SIRENS, **HORNS, **ALARMS, **EVERYDAY}
+
+
+def loudest_frequency(x: np.ndarray, every: int = 1600) -> np.ndarray:
+    frames = x[: len(x) // every * every].reshape(-1, every) * np.hanning(every)
+    return np.argmax(np.abs(np.fft.rfft(frames)), axis=1) * RATE / every
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_sound_is_as_long_as_asked_finite_and_the_same_for_the_same_seed(name: str) -> None:
+    maker: Maker = EVERY[name]
+    first, again, other = (maker(3 * RATE, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first.shape == (3 * RATE,)
+    assert np.isfinite(first).all()
+    assert np.max(np.abs(first)) > 0.1
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_wail_sweeps_over_at_least_a_quarter_octave() -> None:
+    for seed in range(8):
+        pitch = loudest_frequency(wail(10 * RATE, np.random.default_rng(seed)))
+        assert np.quantile(pitch, 0.95) / np.quantile(pitch, 0.05) > 2**0.25
+
+
+def test_hi_lo_has_two_pitches() -> None:
+    spectrum = np.abs(np.fft.rfft(hi_lo(8 * RATE, np.random.default_rng(3)))) ** 2
+    frequency = np.fft.rfftfreq(8 * RATE, 1 / RATE)
+    low = spectrum[(frequency > 300) & (frequency < 1500)]
+    assert np.sort(low)[-len(low) // 20 :].sum() > 0.8 * low.sum()
+
+
+def test_a_t3_alarm_sounds_three_times_and_pauses() -> None:
+    x = alarm_t3(12 * RATE, np.random.default_rng(0))
+    loud = np.abs(x).reshape(-1, RATE // 100).max(axis=1) > 0.2
+    starts = np.flatnonzero(np.diff(loud.astype(int)) == 1) / 100
+    gaps = np.diff(starts)
+    assert set(np.round(gaps, 1)) <= {0.9, 1.0, 1.1, 1.6, 1.7, 1.8, 1.9, 2.0, 2.1, 2.2, 2.3}
+    long = np.flatnonzero(gaps > 1.4)
+    assert set(np.diff(long)) == {3}
+
+
+def test_doppler_raises_the_pitch_before_and_lowers_it_after_the_passage() -> None:
+    heard = doppler(np.full(20 * RATE, 1000.0), np.random.default_rng(4))
+    assert heard[0] >= heard[-1]
+    assert np.all(np.abs(heard / 1000 - 1) < 0.11)
+
+
+def test_echoes_and_drive_keep_the_peak_at_half() -> None:
+    for seed in range(5):
+        out = heard_from_afar(wail(RATE, np.random.default_rng(1)), np.random.default_rng(seed))
+        assert np.max(np.abs(out)) == pytest.approx(0.5, rel=1e-6)
+
+
+def test_noise_falls_with_frequency_as_asked() -> None:
+    power = np.abs(np.fft.rfft(coloured_noise(1 << 18, 6.02, np.random.default_rng(0)))) ** 2
+    frequency = np.fft.rfftfreq(1 << 18, 1 / RATE)
+    octave = [power[(frequency >= f) & (frequency < 2 * f)].mean() for f in (250, 1000)]
+    assert 10 * np.log10(octave[0] / octave[1]) == pytest.approx(12, abs=0.7)
+
+
+def test_a_cabin_is_low_and_steady() -> None:
+    x = cabin(8 * RATE, np.random.default_rng(0))
+    power = np.abs(np.fft.rfft(x)) ** 2
+    assert power[: 8 * 500].sum() > 0.8 * power.sum()
+    level = 10 * np.log10(np.square(x).reshape(8, -1).mean(axis=1))
+    assert np.ptp(level) < 4
