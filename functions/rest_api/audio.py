@@ -7,9 +7,9 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc.records import Options
-from anc.services import hearing, recordings
+from anc.services import analysis, hearing, recordings
 from anc.wire.refusal import refuse
-from anc.wire.rest.answers import Classification, Processed, Report
+from anc.wire.rest.answers import Analysis, Classification, Processed, Report
 from functions.rest_api.call import sound, world
 
 router = Router()
@@ -26,6 +26,11 @@ Algorithm = Annotated[Literal["fdaf", "nlms"], Query(description="Filter.")]
 Taps = Annotated[int, Query(ge=1, le=4096, description="Of the filter.")]
 Mu = Annotated[float | None, Query(gt=0, lt=2, description="Step size; 0.5 if left out, 0.1 for `predict`.")]
 Horizon = Annotated[int, Query(ge=1, le=4096, description="Samples ahead, for `predict`.")]
+
+FullScale = Annotated[
+    float | None,
+    Query(ge=-200, le=200, description="Sound pressure level in dB of 0 dBFS, from a calibration."),
+]
 
 
 @router.post("/api/audio/process", tags=TAGS)
@@ -49,3 +54,9 @@ def classify_sound() -> Classification:
     """Name the noise in a sound file of a quarter of a second to a minute."""
     # Described here; the table has the function `classifier` answer it, with the same service.
     return Classification.model_validate(hearing.classify_file(sound(), world()))
+
+
+@router.post("/api/audio/analyze", tags=TAGS)
+def analyze_sound(full_scale_db: FullScale = None) -> Analysis:
+    """Measure a sound file of up to a minute: levels, octaves, clipping, channel by channel."""
+    return Analysis.model_validate(analysis.analyze(sound(), full_scale_db))

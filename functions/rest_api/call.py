@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from anc.aws.events import caller_of
@@ -22,6 +23,14 @@ SessionId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Thing = Annotated[str, Path(pattern=THING)]
 User = Annotated[str, Path(pattern=NAME)]
 KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number  # to JSON, 1.0 is as whole as 1
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 class Call(NamedTuple):
@@ -58,6 +67,14 @@ def header(name: str) -> str:
     """Return a header of the request, or ""."""
     headers = _now.get().event.get("headers") or {}
     return next((value for key, value in headers.items() if key.lower() == name), "")
+
+
+def parse_body(text: str) -> Any:
+    """Return what a JSON body holds. Raises Refused: `bad_json`."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as fault:
+        raise Refused("bad_json", f"body: not a JSON document: {fault}") from fault
 
 
 def kind_of_body() -> str:

@@ -25,6 +25,14 @@ TITLE = "ANC Platform"
 SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
 SOUND_KINDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "application/octet-stream")
 TAKES_SOUND = {"/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect"}
+# Where things are made, the field of the answer that names them, and where else they are found.
+MADE = {
+    "/api/users": ("user",),
+    "/api/users/me/keys": ("id",),
+    "/api/sessions": ("session",),
+    "/api/devices": ("thing",),
+    "/api/audio/uploads": ("job", "/api/audio/jobs"),
+}
 EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
 SWAGGER = Path(swagger_ui.__file__).parent
 
@@ -95,6 +103,16 @@ def document(app: APIGatewayRestResolver) -> dict[str, Any]:
     health = paths["/health"]["get"]["responses"]
     health["503"] = {**health["200"], "description": "Not ready."}
     described["paths"] = paths
+    for path, (field, *places) in MADE.items():
+        paths[path]["post"]["responses"]["201"]["links"] = {
+            operation["operationId"]: {
+                "operationId": operation["operationId"],
+                "parameters": {"id": f"$response.body#/{field}"},
+            }
+            for below, item in paths.items()
+            if below.startswith(tuple(f"{place}/{{id}}" for place in (path, *places)))
+            for operation in item.values()
+        }
     schemas = described["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)

@@ -15,7 +15,7 @@ from anc.aws.events import refused
 from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.wire.problem import KIND, Problem
-from anc.wire.refusal import Refused, parse_json, refuse
+from anc.wire.refusal import Refused, refuse
 from functions.rest_api import (
     audio,
     call,
@@ -25,6 +25,7 @@ from functions.rest_api import (
     insight,
     people,
     platform,
+    recordings,
     sessions,
 )
 from functions.rest_api.resolver import Resolver
@@ -36,9 +37,9 @@ app = Resolver(
     enable_validation=True,
     debug=False,
     serializer=lambda answer: msgspec.json.encode(answer).decode(),
-    json_body_deserializer=lambda text: parse_json(text or "", Any),
+    json_body_deserializer=call.parse_body,
 )
-for family in (platform, people, sessions, audio, emergencies, devices, insight):
+for family in (platform, people, sessions, audio, recordings, emergencies, devices, insight):
     app.include_router(family.router)
 description.serve(app)
 

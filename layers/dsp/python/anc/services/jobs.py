@@ -3,8 +3,8 @@
 A block is about a minute of sound. It is committed by one conditional write, after its part of the result and
 the checkpoint behind it are stored: a block that is committed is never done again, one that was broken off is
 done from its beginning, and of two workers on one job only one gets on. A job that was broken off makes the
-same result to the last bit (mp3 below 32 kHz: within one step of the 16-bit scale, since libmpg123 decodes after
-a seek to another last bit of a float).
+same result to the last bit (mp3 below 32 kHz: within one step of the 16-bit scale, since libmpg123 decodes to
+another last bit of a float after a seek).
 """
 
 import secrets
@@ -110,15 +110,15 @@ def complete(job_id: str, caller: Caller, world: World) -> Job:
     Raises
     ------
     Refused
-        `unknown_job`; `bad_field` when no part was sent, or the file was not to be sent in parts.
+        `unknown_job`; `conflict` when no part was sent, or the file was not to be sent in parts.
     """
     job = find(job_id, caller, world)
     if not job.upload:
-        refuse("bad_field", "upload: sent whole, it needs no completing")
+        refuse("conflict", "upload: sent whole, it needs no completing")
     try:
         world.objects.finish(UPLOADS + job.key, job.upload)
     except LookupError as fault:
-        raise Refused("bad_field", "upload: none of its parts has arrived") from fault
+        raise Refused("conflict", "upload: none of its parts has arrived") from fault
     return job
 
 

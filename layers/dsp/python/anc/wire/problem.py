@@ -23,6 +23,8 @@ STATUS = {
     "unknown_job": HTTPStatus.NOT_FOUND,
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "exists": HTTPStatus.CONFLICT,
+    "conflict": HTTPStatus.CONFLICT,
+    "not_ready": HTTPStatus.CONFLICT,
     "in_flight": HTTPStatus.CONFLICT,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "bad_content_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

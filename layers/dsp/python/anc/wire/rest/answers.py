@@ -265,6 +265,57 @@ class Processed(Answer):
     audio: str
 
 
+class Upload(Answer):
+    """How to send a recording: PUT it whole to the one link, or a part to each and then complete it."""
+
+    job: str
+    links: list[str]
+    part_bytes: int
+    expires: float
+
+
+class Job(Answer):
+    """A recording on its way; `downloads` are links to the results by name, once it is done."""
+
+    job: str
+    name: str
+    state: Literal["uploading", "waiting", "running", "done", "failed"]
+    progress: Annotated[float, Field(ge=0, le=1)]
+    size: int
+    created: float
+    failure: str
+    summary: dict[str, Any]
+    downloads: dict[str, str]
+
+
+class Jobs(Page):
+    """Part of the caller's recordings; the links are at each one's own path."""
+
+    jobs: list[Job]
+
+
+class Channel(Answer):
+    """One channel of a sound: levels in the analysis's unit, `dc` of full scale, octaves by centre in Hz."""
+
+    rms: float
+    peak: float
+    la_eq: float
+    crest_db: float
+    dc: float
+    clipped_samples: int
+    octaves: dict[str, float]
+
+
+class Analysis(Answer):
+    """What a sound measures. Without a calibration its levels are of full scale."""
+
+    seconds: float
+    rate: int
+    unit: Literal["dBFS", "dB SPL"]
+    a_weighted_unit: Literal["dBFS(A)", "dB(A)"]
+    channels: list[Channel]
+
+
 class Detection(Emergency):
     """Whether a headset in this sound should be open to the world; on any doubt it should."""
 

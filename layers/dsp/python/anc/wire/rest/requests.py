@@ -1,6 +1,6 @@
 """Bodies that the REST API takes. Unknown fields are refused, and values that would need converting."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,8 @@ from anc.wire.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 NAME = "^[A-Za-z0-9._@+-]{1,128}$"
 THING = "^[A-Za-z0-9_-]{1,64}$"
 MAX_PATH_TAPS = 1024
+LARGEST = 12 * 1024**3
+
 
 Intensity = Annotated[float, Field(ge=0, le=1, description="Share of the anti-noise that is played.")]
 Secondary = Annotated[
@@ -93,6 +95,24 @@ class SessionChange(Body):
     enabled: bool | None = None
     intensity: Intensity | None = None
     algorithm: Algorithm | None = Field(None, description="Another one starts from nothing.")
+
+
+class Treatment(Body):
+    """What shall be done with a recording; what is left out goes by its channels."""
+
+    mode: Literal["cancel", "predict", "classify"] | None = None
+    algorithm: Literal["fdaf", "nlms"] = "fdaf"
+    taps: Annotated[int, Field(ge=1, le=MAX_TAPS)] = 512
+    mu: Annotated[float, Field(gt=0, lt=2, description="Step size.")] | None = None
+    horizon: Annotated[int, Field(ge=1, le=4096, description="Samples ahead, for `predict`.")] = 1
+
+
+class NewUpload(Body):
+    """A recording that will be uploaded."""
+
+    size: Annotated[int, Field(ge=1, le=LARGEST, description="Bytes, exactly.")]
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "recording"
+    options: Treatment = Treatment()
 
 
 class NewDevice(Body):

@@ -1,0 +1,71 @@
+"""Long recordings: announced here, sent and fetched by links, treated in the background."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Path
+
+from anc import records
+from anc.records import Options
+from anc.services import jobs
+from anc.wire.rest.answers import Job, Jobs, Upload
+from anc.wire.rest.requests import NewUpload
+from functions.rest_api.call import After, Limit, caller, world
+
+router = Router()
+TAGS = ["recordings"]
+JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
+
+
+@router.post("/api/audio/uploads", tags=TAGS, status_code=HTTPStatus.CREATED)
+def announce_upload(body: NewUpload) -> Upload:
+    """Announce a recording, and get the links to send it to.
+
+    A file of up to 64 MB is PUT whole to the one link, and is treated as soon as it is there. A larger one
+    is PUT in parts, one to each link, and completed afterwards.
+    """
+    options = Options(**body.options.model_dump())
+    announced = jobs.Announcement(size=body.size, name=body.name, options=options)
+    return Upload.model_validate(jobs.announce(announced, caller(), world()))
+
+
+@router.post("/api/audio/uploads/<id>", tags=TAGS)
+def complete_upload(id: JobId) -> Job:
+    """Say that every part of a recording was sent."""
+    return _job(jobs.complete(id, caller(), world()))
+
+
+@router.get("/api/audio/jobs", tags=TAGS)
+def list_jobs(limit: Limit = 100, after: After = "") -> Jobs:
+    """List the caller's recordings, a page at a time."""
+    page = jobs.list_own(caller(), world(), limit, after)
+    return Jobs(jobs=[_job(job) for job in page], next=page[-1].key if len(page) == limit else None)
+
+
+@router.get("/api/audio/jobs/<id>", tags=TAGS)
+def get_job(id: JobId) -> Job:
+    """Return how far a recording is, and links to the results when it is done."""
+    job = jobs.find(id, caller(), world())
+    done = job.state == "done"
+    return _job(job, jobs.downloads(id, caller(), world()) if done else None)
+
+
+@router.delete("/api/audio/jobs/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def remove_job(id: JobId) -> None:
+    """Forget a recording and everything that was made of it."""
+    jobs.remove(id, caller(), world())
+
+
+def _job(job: records.Job, downloads: dict[str, str] | None = None) -> Job:
+    return Job(
+        job=job.key,
+        name=job.name,
+        state=job.state,
+        progress=job.progress,
+        size=job.size,
+        created=job.created,
+        failure=job.failure,
+        summary=job.summary,
+        downloads=downloads or {},
+    )
