@@ -17,7 +17,7 @@ from anc.dsp.state import pack, unpack
 KIND = "meter"
 FLOOR_DBFS = -120.0  # what silence is reported as: below the noise of any converter
 FULL_SCALE = 32767 / 32768
-FRAME_S = 1 / 3  # resolves the lowest third octave, 5.8 Hz wide
+FRAME_S = 1 / 2  # resolves the lowest third octave, 5.8 Hz wide, within 0.2 dB
 LOWEST_THIRD, HIGHEST_THIRD = -16, 13  # 25 Hz to 20 kHz
 NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 

@@ -64,7 +64,7 @@ class Treatment:
 
     def __init__(self, options: Options, rate: int, channels: int, classifier: Classifier | None) -> None:
         mode = _mode(options, channels)
-        mu = options.mu or STEP.get(mode, 0.0)
+        mu = options.mu or STEP.get(mode)
         self.options = msgspec.structs.replace(options, mode=mode, mu=mu)
         self.rate = rate
         self.channels = channels

@@ -1,0 +1,105 @@
+"""Levels and spectrum of a stream: right, whatever it is cut into."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anc.dsp import a_weighting_db
+from anc.dsp.meter import Meter, decibels
+
+RATE = 16_000
+
+
+def metered(samples: np.ndarray, rate: int = RATE) -> Meter:
+    meter = Meter(rate)
+    meter.add(samples)
+    return meter
+
+
+def noise(seconds: float, rate: int = RATE) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal(int(rate * seconds))
+
+
+def sine(hz: float, seconds: float = 3.0, rate: int = RATE) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 3 * RATE), where=st.floats(0, 1), rate=st.sampled_from([8_000, 16_000, 44_100]))
+def test_the_powers_of_all_frequencies_add_up_to_the_power_of_the_signal(n, where, rate):
+    samples = 0.1 * np.random.default_rng(n).standard_normal(n)
+    samples[: int(where * (n - 1))] = 0
+    meter = metered(samples, rate)
+    _, power = meter.power()
+    assert power.sum() == pytest.approx(np.mean(samples**2), rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(1, 40_000), min_size=1, max_size=6))
+def test_how_a_stream_is_cut_changes_nothing(cuts):
+    samples = noise(3.0)
+    whole, parts = metered(samples), Meter(RATE)
+    for part in np.split(samples, np.cumsum(cuts)):
+        if part.size:
+            parts.add(part)
+    assert parts.samples == whole.samples
+    assert parts.dbfs_by_second == pytest.approx(whole.dbfs_by_second, abs=1e-6)
+    assert parts.thirds() == pytest.approx(whole.thirds(), rel=1e-5)
+    assert (parts.peak, parts.clipped) == (whole.peak, whole.clipped)
+
+
+def test_a_meter_goes_on_from_its_state_bit_for_bit():
+    first, second = np.split(noise(3.3), [RATE + 77])
+    whole = metered(first)
+    restored = Meter.from_state(whole.state())
+    whole.add(second)
+    restored.add(second)
+    assert restored.state() == whole.state()
+
+
+@pytest.mark.parametrize("hz", [31.5, 63, 125, 250, 500, 1000, 2000, 4000])
+def test_a_tone_is_in_its_octave_and_its_third_octave(hz):
+    meter = metered(sine(hz))
+    power = 0.125
+    assert meter.octaves()[hz] == pytest.approx(power, rel=0.02)
+    assert meter.thirds()[hz] == pytest.approx(power, rel=0.05)
+    assert sum(meter.octaves().values()) == pytest.approx(power, rel=0.02)
+
+
+def test_white_noise_gains_three_decibels_from_octave_to_octave():
+    levels = decibels(list(metered(noise(20.0)).octaves().values()))
+    assert np.diff(levels) == pytest.approx(np.full(levels.size - 1, 3.01), abs=0.6)
+
+
+def test_only_bands_that_the_rate_carries_whole_are_reported():
+    assert max(metered(noise(1.0)).thirds()) == 6300
+    assert max(metered(noise(1.0)).octaves()) == 4000
+    assert max(metered(noise(1.0, 48_000), 48_000).octaves()) == 16_000
+
+
+@pytest.mark.parametrize("hz", [50, 100, 1000, 4000])
+def test_the_a_weighted_power_of_a_tone_is_what_the_standard_says(hz):
+    level = decibels(metered(sine(hz)).a_weighted_power())
+    assert level == pytest.approx(decibels(0.125) + float(a_weighting_db(hz)), abs=0.1)
+
+
+def test_seconds_are_levels_of_their_own_and_the_last_one_is_as_long_as_it_is():
+    samples = np.concatenate([np.full(RATE, 0.1), np.full(RATE, 0.01), np.full(RATE // 4, 1e-9), [0.0]])
+    assert metered(samples).dbfs_by_second == pytest.approx([-20, -40, -120], abs=1e-4)
+
+
+def test_clipping_peak_and_offset_are_counted():
+    samples = np.array([0.0, 1.0, -1.0, 32767 / 32768, 32766 / 32768, 0.5])
+    meter = metered(samples)
+    assert (meter.clipped, meter.peak) == (3, 1.0)
+    assert meter.mean == pytest.approx(samples.mean())
+
+
+@pytest.mark.parametrize("samples", [[], [np.nan], [[0.0, 0.0]], [np.inf]])
+def test_what_is_no_signal_is_refused_and_changes_nothing(samples):
+    meter = metered(noise(1.0))
+    before = meter.state()
+    with pytest.raises(ValueError, match="samples"):
+        meter.add(np.array(samples))
+    assert meter.state() == before

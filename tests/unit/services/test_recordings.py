@@ -1,0 +1,230 @@
+"""A recording in the request: cleaned, predicted or named, measured and heard."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from anc.dsp import FDAF, NLMS, Predictor
+from anc.ports import World
+from anc.records import Options
+from anc.services import recordings, timeline
+from anc.services.drawing import draw
+from anc.services.recordings import Treatment, process_short
+from anc.services.timeline import Timeline
+from anc.wire.refusal import Refused
+from anc.wire.websocket import as_int16
+
+RATE = 16_000
+
+
+def sound_file(samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype=subtype)
+    return file.getvalue()
+
+
+def two_microphones(seconds: float = 3.0) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    x = 0.1 * rng.standard_normal(int(RATE * seconds))
+    d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    return as_int16(np.stack([x, d], axis=1)) / 32768
+
+
+def heard(data: bytes) -> np.ndarray:
+    samples, rate = soundfile.read(io.BytesIO(data), dtype="float64")
+    assert rate == RATE
+    return samples
+
+
+@pytest.fixture
+def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "classifier", lambda settings: None)
+
+
+@pytest.mark.usefixtures("_deaf")
+def test_two_channels_are_cancelled_with_the_frequency_domain_filter(world: World) -> None:
+    samples = two_microphones()
+    result, report = process_short(sound_file(samples), Options(taps=64), world)
+    x, d = np.pad(samples, ((0, -len(samples) % 512), (0, 0))).astype(np.float32).T
+    _, e = FDAF(64, 0.5, block=512).process(x, d)
+    assert np.abs(heard(result) - e[: len(samples)]).max() <= 1 / 32768
+    assert (report.mode, report.algorithm, report.mu) == ("cancel", "fdaf", 0.5)
+
+
+@pytest.mark.usefixtures("_deaf")
+def test_or_with_nlms_when_that_is_asked_for(world: World) -> None:
+    samples = two_microphones()
+    result, _ = process_short(sound_file(samples), Options(algorithm="nlms", taps=64, mu=0.3), world)
+    _, e = NLMS(64, 0.3).process(*samples.T)
+    assert np.abs(heard(result) - e).max() <= 1 / 32768
+
+
+@pytest.mark.usefixtures("_deaf")
+def test_one_channel_is_predicted_when_asked_and_white_noise_cannot_be(world: World) -> None:
+    tone = 0.3 * np.sin(0.2 * np.arange(3 * RATE))
+    result, report = process_short(sound_file(tone), Options(mode="predict", taps=64, horizon=80), world)
+    _, e = Predictor(64, 80, 0.1).process(heard(sound_file(tone)))
+    assert np.abs(heard(result) - e).max() <= 1 / 32768
+    assert report.attenuation_last_half_db is not None
+    assert report.attenuation_last_half_db > 20
+    white = two_microphones()[:, 0]
+    _, report = process_short(sound_file(white), Options(mode="predict", taps=64, horizon=80), world)
+    assert report.attenuation_db == pytest.approx(0, abs=0.2)
+
+
+@pytest.mark.usefixtures("_deaf")
+def test_the_report_is_what_can_be_measured_on_the_files(world: World) -> None:
+    samples = two_microphones(3.5)
+    result, report = process_short(sound_file(samples), Options(taps=64), world)
+    d, e = samples[:, 1], heard(result)
+    assert report.attenuation_db == pytest.approx(10 * np.log10((d @ d) / (e @ e)), abs=0.01)
+    assert report.before.level_dbfs == pytest.approx(10 * np.log10(np.mean(d**2)), abs=0.01)
+    last = slice(RATE, None)
+    fall = 10 * np.log10((d[last] @ d[last]) / (e[last] @ e[last]))
+    assert report.attenuation_last_half_db == pytest.approx(
+        10 * np.log10((d[2 * RATE :] @ d[2 * RATE :]) / (e[2 * RATE :] @ e[2 * RATE :])), abs=0.01
+    )
+    assert report.attenuation_by_second_db is not None
+    assert len(report.attenuation_by_second_db) == 4
+    assert np.mean(report.attenuation_by_second_db[1:]) == pytest.approx(fall, abs=0.5)
+    assert report.after is not None
+    for hz, before in report.before.thirds_dbfs.items():
+        assert 10 < before - report.after.thirds_dbfs[hz] < 60, f"the noise fell at {hz} Hz"
+    assert report.seconds == 3.5
+
+
+@pytest.mark.usefixtures("_deaf")
+def test_without_a_classifier_the_report_says_nothing_of_noise(world: World) -> None:
+    _, report = process_short(sound_file(two_microphones()), Options(), world)
+    assert report.noise is None
+    assert report.emergencies is None
+    assert report.summary()["emergencies"] is None
+    assert draw(report).startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("_deaf")
+@pytest.mark.parametrize(
+    ("channels", "mode", "says"),
+    [
+        (1, "cancel", "1 channels, 2 are needed"),
+        (2, "predict", "2 channels, 1 is needed"),
+        (3, None, "3 channels, 2 .* or 1 are needed"),
+    ],
+)
+def test_a_mode_that_needs_other_channels_is_refused(world, channels, mode, says) -> None:
+    with pytest.raises(Refused, match=says):
+        process_short(sound_file(np.zeros((RATE, channels))), Options(mode=mode), world)
+
+
+@pytest.mark.usefixtures("_deaf")
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "not a sound file"),
+        (bytes(10_000_001), "at most 10,000,000; upload it"),
+        (sound_file(np.zeros((61 * 8000, 2)), 8000, "PCM_U8"), "61 s, at most 60; upload it"),
+        (sound_file(np.zeros((0, 2))), "holds no samples"),
+        (sound_file(np.full((10, 2), -np.inf), subtype="FLOAT"), "not finite"),
+    ],
+    ids=["empty", "too large", "too long", "no samples", "infinite"],
+)
+def test_a_file_that_cannot_be_treated_is_refused(world: World, data: bytes, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        process_short(data, Options(), world)
+
+
+class Ears:
+    """Ears that hear a siren in loud quarter seconds, and as noise how loud they are."""
+
+    def __init__(self, classifier: object, rate: int) -> None:
+        self.quarter = rate // 4
+        self.pcm = np.zeros(0, np.float32)
+        self.first = True
+
+    def hear(self, block: np.ndarray) -> list[SimpleNamespace]:
+        assert np.abs(block).max() <= 1
+        self.pcm = np.concatenate([self.pcm, block])
+        heard = []
+        while self.pcm.size >= self.quarter * (4 if self.first else 1):
+            size = self.quarter * (4 if self.first else 1)
+            loud = bool(np.abs(self.pcm[size - self.quarter : size]).max() > 0.5)
+            self.pcm, self.first = self.pcm[size:], False
+            score = 0.9 if loud else 0.1
+            heard.append(
+                SimpleNamespace(
+                    label="loud" if loud else "quiet",
+                    confidence=score,
+                    emergency=loud,
+                    emergency_score=score,
+                    kinds={"siren": score, "horn": 0.0, "alarm": 0.0},
+                )
+            )
+        return heard
+
+    def state(self) -> bytes:
+        return bytes([self.first]) + self.pcm.tobytes()
+
+    @classmethod
+    def from_state(cls, classifier: object, state: bytes) -> "Ears":
+        ears = cls(classifier, RATE)
+        ears.first, ears.pcm = bool(state[0]), np.frombuffer(state[1:], np.float32)
+        return ears
+
+
+@pytest.fixture
+def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "Listener", Ears)
+    monkeypatch.setattr(recordings, "classifier", lambda settings: "a classifier")
+
+
+def siren_from_3_to_5_seconds() -> np.ndarray:
+    x = two_microphones(8.0)
+    x[3 * RATE : 5 * RATE, 0] = 0.8
+    return x
+
+
+@pytest.mark.usefixtures("_ears")
+def test_noise_and_alarms_are_reported_with_their_times(world: World) -> None:
+    _, report = process_short(sound_file(siren_from_3_to_5_seconds()), Options(), world)
+    assert report.noise is not None
+    assert [(span.from_s, span.to_s, span.label) for span in report.noise] == [
+        (0.0, 3.0, "quiet"),
+        (3.0, 5.0, "loud"),
+        (5.0, 8.0, "quiet"),
+    ]
+    assert [span.confidence for span in report.noise] == pytest.approx([0.1, 0.9, 0.1])
+    assert report.emergencies is not None
+    (alarm,) = report.emergencies
+    assert (alarm.from_s, alarm.to_s, alarm.kind, alarm.score) == (3.0, 5.0, "siren", 0.9)
+    assert report.summary()["noise"] == "quiet"
+    assert report.summary()["emergencies"] == 1
+
+
+@pytest.mark.usefixtures("_ears")
+def test_the_timeline_goes_on_from_its_state(world: World) -> None:
+    x = siren_from_3_to_5_seconds()[:, 0].astype(np.float32)
+    whole = Timeline("a classifier", RATE)  # type: ignore[arg-type]
+    whole.hear(x)
+    parts = Timeline("a classifier", RATE)  # type: ignore[arg-type]
+    for part in np.split(x, [5_000, 51_111, 70_000]):
+        parts.hear(part)
+        parts = Timeline.from_state("a classifier", RATE, parts.state())  # type: ignore[arg-type]
+    assert parts.state() == whole.state()
+
+
+@pytest.mark.usefixtures("_deaf")
+@pytest.mark.parametrize("mode", ["cancel", "predict", "classify"])
+@pytest.mark.parametrize("algorithm", ["fdaf", "nlms"])
+def test_a_treatment_goes_on_from_its_state_bit_for_bit(mode: str, algorithm: str) -> None:
+    samples = two_microphones().astype(np.float32)[:, : 2 if mode == "cancel" else 1]
+    options = Options(mode=mode, algorithm=algorithm, taps=96, horizon=7)  # type: ignore[arg-type]
+    treatment = Treatment(options, RATE, samples.shape[1], None)
+    residual = [treatment.process(part) for part in np.split(samples, [8192, 16_384])]
+    again = Treatment(options, RATE, samples.shape[1], None)
+    for part, expected in zip(np.split(samples, [8192, 16_384]), residual, strict=True):
+        assert np.array_equal(again.process(part), expected)
+        again = Treatment.from_state(again.state(), None)
+    assert again.report() == treatment.report()
