@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from anc.noise import model_file
 from anc.noise.network import softmax
+from training.calibration import temperature_of
 from training.evaluation import Outputs, noise_report
 from training.recordings import Recording, assign_folds, load_sound, read_recordings
 from training.taxonomy import label_of
@@ -25,6 +26,7 @@ from training.taxonomy import label_of
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sagemaker"))
 from backbone import Embed, file_hash, frames, load_network
 
+Head = dict[str, NDArray[np.float64]]
 RATE, LENGTH = 16_000, 15_600  # Hz, samples of YAMNet's input
 QUIETER_BY = 40  # dB under a recording's loudest window: such windows hold padding
 
@@ -40,14 +42,25 @@ def embeddings(recordings: Sequence[Recording], embed: Embed) -> Outputs:
     return outputs
 
 
-def fit_head(inputs: Outputs, truth: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Standardisation and weights of a logistic regression on windows.
+def fit_head(inputs: Outputs, truth: NDArray[np.int64], folds: NDArray[np.int64]) -> Head:
+    """Fit a logistic regression on windows, and calibrate what it says of whole recordings.
+
+    The temperature is chosen on the last fold with a head that was fitted to the others.
 
     Parameters
     ----------
     inputs : list of (windows, size)
-    truth : (recordings,) int
+    truth, folds : (recordings,) int
     """
+    kept, held = np.flatnonzero(folds != folds.max()), np.flatnonzero(folds == folds.max())
+    trial = _regression([inputs[i] for i in kept], truth[kept])
+    logits = np.array([logits_of(trial, inputs[i]).mean(axis=0) for i in held])
+    head = _regression(inputs, truth)
+    temperature = temperature_of(logits, truth[held], np.eye(logits.shape[1]))
+    return head | {"weight": head["weight"] / temperature, "bias": head["bias"] / temperature}
+
+
+def _regression(inputs: Outputs, truth: NDArray[np.int64]) -> Head:
     x = np.concatenate(inputs)
     y = np.repeat(truth, [len(one) for one in inputs])
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-3
@@ -55,7 +68,7 @@ def fit_head(inputs: Outputs, truth: NDArray[np.int64]) -> dict[str, NDArray[np.
     return {"mean": mean, "scale": scale, "weight": model.coef_.T, "bias": model.intercept_}
 
 
-def logits_of(head: dict[str, NDArray[np.float64]], x: NDArray[np.float64]) -> NDArray[np.float64]:
+def logits_of(head: Head, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logits of windows, (n, classes)."""
     return (x - head["mean"]) / head["scale"] @ head["weight"] + head["bias"]
 
@@ -69,7 +82,8 @@ def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
     inputs = embeddings(recordings, load_network(network, tensor))
     probabilities: Outputs = [np.empty(0)] * len(inputs)
     for fold in np.unique(folds):
-        head = fit_head([inputs[i] for i in np.flatnonzero(folds != fold)], truth[folds != fold])
+        rows = np.flatnonzero(folds != fold)
+        head = fit_head([inputs[i] for i in rows], truth[rows], folds[rows])
         for i in np.flatnonzero(folds == fold):
             probabilities[i] = softmax(logits_of(head, inputs[i]))
     return noise_report(probabilities, truth, classes, folds, [r.source for r in recordings])
@@ -80,7 +94,7 @@ def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_fi
     recordings = read_recordings(data)
     labels = sorted({label_of(r.name) for r in recordings})
     truth = np.array([labels.index(label_of(r.name)) for r in recordings])
-    head = fit_head(embeddings(recordings, load_network(network, tensor)), truth)
+    head = fit_head(embeddings(recordings, load_network(network, tensor)), truth, assign_folds(recordings))
     about = {
         "name": network.stem,
         "network": file_hash(network),

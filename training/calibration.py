@@ -29,7 +29,7 @@ def temperature_of(
     ----------
     Guo et al., On Calibration of Modern Neural Networks, 2017
     """
-    candidates = np.geomspace(0.3, 3, 60)
+    candidates = np.geomspace(0.05, 5, 120)
     losses = [
         -np.mean(np.log((softmax(logits.astype(float) / t) @ groups)[np.arange(len(truth)), truth] + 1e-12))
         for t in candidates

@@ -1,0 +1,83 @@
+"""A large network given as a file: run when it is whole and its head belongs to it, refused otherwise."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anc.noise import ModelError, model_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "sagemaker"))
+import backbone
+
+ABOUT = {"name": "large", "tensor": "112", "rate": 16000, "length": 15600, "classes": ["rail", "road"]}
+
+
+def write_head(path: Path, network: str, size: int = 1024) -> None:
+    arrays = {
+        "mean": np.zeros(size, np.float32),
+        "scale": np.ones(size, np.float32),
+        "weight": np.stack([np.full(size, 0.01), np.zeros(size)], axis=1).astype(np.float32),
+        "bias": np.zeros(2, np.float32),
+    }
+    model_file.save(path, arrays, {**ABOUT, "network": network})
+
+
+def test_a_folder_without_a_network_has_no_backbone(tmp_path: Path) -> None:
+    assert backbone.Backbone.find(tmp_path) is None
+
+
+def test_a_head_fitted_to_another_network_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "backbone.tflite").write_bytes(b"some network")
+    write_head(tmp_path / "head.npz", network="0" * 64)
+    with pytest.raises(ModelError, match="fitted to another network"):
+        backbone.Backbone.find(tmp_path)
+
+
+def test_a_network_without_its_head_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "backbone.onnx").write_bytes(b"some network")
+    with pytest.raises(ModelError, match="cannot be read"):
+        backbone.Backbone.find(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["network.pkl", "network.tflite", "network.onnx"])
+def test_what_is_no_network_or_cannot_run_here_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no network at all")
+    with pytest.raises(ModelError, match=name):
+        backbone.load_network(tmp_path / name, "112")
+
+
+def test_the_label_is_the_heads_word_on_the_mean_over_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tmp_path / "backbone.onnx"
+    network.write_bytes(b"stands for one")
+    write_head(tmp_path / "head.npz", backbone.file_hash(network), size=1)
+    monkeypatch.setattr(backbone, "load_network", lambda path, tensor: lambda x: np.array([x.mean() * 1000]))
+    found = backbone.Backbone.find(tmp_path)
+    assert found
+    answer = found.classify(np.full(48000, 0.5, np.float32), 48000)
+    assert answer["rail"] == pytest.approx(1 / (1 + np.exp(-5)), abs=0.01)
+    assert sum(answer.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0.3, 1), (0.975, 1), (2.0, 5)])
+def test_windows_are_a_quarter_second_apart_and_short_sounds_are_repeated(seconds: float, count: int) -> None:
+    pieces = backbone.frames(np.ones(int(16000 * seconds), np.float32), 16000, 16000, 15600)
+    assert pieces.shape == (count, 15600)
+
+
+NETWORK = os.environ.get("ANC_BACKBONE", "")
+
+
+@pytest.mark.skipif(not NETWORK, reason="ANC_BACKBONE names no embedding network")
+def test_a_real_network_embeds_different_sounds_differently() -> None:
+    pytest.importorskip("ai_edge_litert", reason="training is not installed: requirements/train.txt")
+    embed = backbone.load_network(Path(NETWORK), "112")
+    rng = np.random.default_rng(0)
+    hiss, hum = rng.normal(0, 0.1, 15600), 0.3 * np.sin(np.arange(15600) * 0.05)
+    one, two = embed(hiss.astype(np.float32)), embed(hum.astype(np.float32))
+    assert one.shape == (1024,)
+    assert np.linalg.norm(one - two) > 0.1 * np.linalg.norm(one)
