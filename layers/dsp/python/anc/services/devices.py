@@ -16,6 +16,7 @@ from anc.wire.websocket import DeviceName
 
 MAX_PATH_TAPS = 1024
 MAX_CONTROL_TAPS = 1024
+LEAST_TAP = 1e-6  # what a path's largest tap must reach: -120 dB
 ATTEMPTS = 3
 
 
@@ -185,6 +186,6 @@ def replace_path(thing: str, taps: Sequence[float], caller: Caller, world: World
 
 def _path(taps: Sequence[float]) -> np.ndarray:
     secondary = np.asarray(taps, np.float32)
-    if not np.isfinite(secondary).all() or not secondary.any():
-        refuse("bad_field", "secondary: must be finite and not all zero")
+    if not np.isfinite(secondary).all() or np.abs(secondary).max() < LEAST_TAP:
+        refuse("bad_field", f"secondary: must be finite and not all zero; one tap at least is {LEAST_TAP:g}")
     return secondary

@@ -20,8 +20,8 @@ Secondary = Annotated[
     Field(
         min_length=1,
         max_length=MAX_PATH_TAPS,
-        description="The secondary path S, driver to error microphone, as an impulse response; not all zero.",
-        json_schema_extra={"contains": {"not": {"const": 0}}},
+        description="The secondary path S, driver to error microphone, as an impulse response; not silent.",
+        json_schema_extra={"contains": {"not": {"exclusiveMinimum": -1e-6, "exclusiveMaximum": 1e-6}}},
         examples=[[0.0, 0.0, 0.6, 0.3, -0.1]],
     ),
 ]

@@ -1,0 +1,192 @@
+"""Who may do what: every endpoint with every kind of caller, through gateway, authorizer and API."""
+
+import importlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from starlette.testclient import TestClient
+
+from anc.records import Role
+from anc.services import jobs, keys
+from anc.services.identity import ROLES, Caller
+from anc.services.jobs import Announcement
+from functions.routes import FUNCTIONS, REST, RestRoute
+from local.context import LocalContext
+from local.gateway import Gateway, LocalSockets
+from local.issuer import Issuer
+from local.limits import Limits
+from tests.worlds import Clock, TestWorld, make_world
+
+HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
+OTHER_NAMES = {"sessions": "never-was", "devices": "never-was", "jobs": "never-was", "keys": "0" * 16}
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> TestWorld:
+    return make_world(tmp_path_factory.mktemp("roles"), Clock(time.time()))
+
+
+@pytest.fixture(scope="module")
+def client(platform: TestWorld) -> Iterator[TestClient]:
+    handlers = {name: importlib.import_module(f"functions.{name}.handler").handler for name in FUNCTIONS}
+
+    def invoke(function: str, event: dict[str, Any]) -> Any:
+        return handlers[function](event, LocalContext(function), platform.world)
+
+    with TestClient(Gateway(invoke, LocalSockets(), [], Limits(1e6)).app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def call(client: TestClient) -> Callable[..., Any]:
+    def request(method: str, path: str, token: str = "", body: Any = None, header: str = "") -> Any:
+        headers = {header: token} if header else {"Authorization": f"Bearer {token}"} if token else {}
+        if method in {"POST", "PUT", "PATCH"}:
+            return client.request(method, path, headers=headers, json={} if body is None else body)
+        return client.request(method, path, headers=headers)
+
+    return request
+
+
+def signed(issuer: Issuer, **claims: Any) -> str:
+    now = int(time.time())
+    standard = {
+        "sub": "alice",
+        "role": "admin",
+        "iss": "anc-local",
+        "aud": "anc",
+        "iat": now,
+        "exp": now + 60,
+    }
+    return jwt.encode({**standard, **claims}, issuer._key, "RS256", headers={"kid": issuer._kid})
+
+
+@pytest.fixture(scope="module")
+def useless(platform: TestWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give tokens that are worth nothing, by what is wrong with them."""
+    issuer = platform.issuer
+    stranger = Issuer(tmp_path_factory.mktemp("stranger"), platform.world.settings)
+    good = issuer.issue("alice", "admin")
+    head, payload, signature = good.split(".")
+    alice = Caller("alice", "admin")
+    revoked, token = keys.create("old", "admin", 1, alice, platform.world)
+    keys.revoke(revoked.key, alice.user, platform.world)
+    kept, other = keys.create("new", "admin", 1, alice, platform.world)
+    now = int(time.time())
+    return {
+        "none": "",
+        "expired": signed(issuer, iat=now - 7200, exp=now - 3600),
+        "forged signature": f"{head}.{payload}.{signature[:-8]}AAAAAAAA",
+        "signed by another issuer": stranger.issue("alice", "admin"),
+        "of another issuer by name": signed(issuer, iss="elsewhere"),
+        "for another audience": signed(issuer, aud="someone-else"),
+        "no signature": jwt.encode({"sub": "alice", "role": "admin"}, None, "none"),
+        "garbage": "x" * 40,
+        "revoked key": token,
+        "key with another's secret": f"anc_{kept.key}_{token.split('_', 2)[2]}",
+        "key without secret": f"anc_{kept.key}_",
+        "key cut short": other[:-1],
+    }
+
+
+@pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
+def test_without_a_valid_token_only_public_endpoints_answer(
+    call: Callable[..., Any], useless: dict[str, str], route: RestRoute
+) -> None:
+    path = route.path.replace("{id}", "never-was")
+    for what, token in useless.items():
+        answer = call(route.method, path, token)
+        if route.public:
+            assert answer.status_code not in {401, 403} or route.path == "/api/auth/token"
+        else:
+            assert answer.status_code == 401, what
+            assert answer.json()["code"] == "unauthorized"
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("kind", ["token", "key", "key in a header of its own"])
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
+def test_a_role_may_do_what_the_table_says_and_nothing_else(
+    call: Callable[..., Any], platform: TestWorld, route: RestRoute, role: Role, kind: str
+) -> None:
+    if kind == "token":
+        token, header = platform.issuer.issue("walker", role), ""
+    else:
+        found = {key.name: key for key in keys.list_own("walker", platform.world)}
+        for old in found.values():
+            keys.revoke(old.key, "walker", platform.world)
+        _, token = keys.create("robot", role, 1, Caller("walker", "admin"), platform.world)
+        header = "X-Api-Key" if kind != "key" else ""
+    answer = call(route.method, route.path.replace("{id}", "never-was"), token, header=header)
+    enough = route.public or ROLES.index(role) >= ROLES.index(route.role)  # type: ignore[arg-type]
+    if enough:
+        assert answer.status_code not in {401, 403}
+        assert answer.status_code < 500
+    else:
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "forbidden"
+        assert route.role in answer.json()["detail"]
+
+
+@pytest.fixture(scope="module")
+def belongings(call: Callable[..., Any], platform: TestWorld) -> dict[str, str]:
+    """Give what Alice has, by the family of endpoints where it is found."""
+    alice = platform.issuer.issue("alice", "listener")
+    assert call("POST", "/api/devices", alice, HEADSET).status_code == 201
+    return {
+        "sessions": call("POST", "/api/sessions", alice).json()["session"],
+        "devices": "left",
+        "keys": call("POST", "/api/users/me/keys", alice, {"name": "robot"}).json()["id"],
+        "jobs": jobs.announce(Announcement(100), Caller("alice"), platform.world).job,
+        "uploads": jobs.announce(Announcement(100), Caller("alice"), platform.world).job,
+    }
+
+
+OWNED = [route for route in REST if "{id}" in route.path and not route.path.startswith("/api/users/{id}")]
+BODIES = {
+    "/api/devices/{id}/paths": {"secondary": [0.5]},
+}
+
+
+@pytest.mark.parametrize("route", OWNED, ids=lambda route: f"{route.method} {route.path}")
+def test_nobody_can_tell_another_s_things_from_things_that_never_were(
+    call: Callable[..., Any], platform: TestWorld, belongings: dict[str, str], route: RestRoute
+) -> None:
+    family = route.path.split("/{id}")[0].rsplit("/", 1)[1]
+    hers, nothing = belongings[family], OTHER_NAMES.get(family, "never-was")
+    mallory = platform.issuer.issue("mallory", "listener")
+    before = belongings_rows(platform)
+
+    foreign = call(route.method, route.path.replace("{id}", hers), mallory, BODIES.get(route.path))
+    absent = call(route.method, route.path.replace("{id}", nothing), mallory, BODIES.get(route.path))
+
+    assert foreign.status_code == absent.status_code == 404
+    assert foreign.text.replace(hers, "it") == absent.text.replace(nothing, "it")
+    assert json.dumps(dict(foreign.headers), sort_keys=True).replace(
+        str(len(foreign.content)), "n"
+    ) == json.dumps(dict(absent.headers), sort_keys=True).replace(str(len(absent.content)), "n")
+    assert belongings_rows(platform) == before, "nothing changed"
+
+
+def belongings_rows(platform: TestWorld) -> list[Any]:
+    world = platform.world
+    return [table.list("alice") for table in (world.streams, world.devices, world.api_keys, world.jobs)]
+
+
+def test_an_operator_may_see_the_fleet_s_devices_and_nobody_s_sessions(
+    call: Callable[..., Any], platform: TestWorld, belongings: dict[str, str]
+) -> None:
+    olga = platform.issuer.issue("olga", "operator")
+    assert call("GET", "/api/devices/left", olga).status_code == 200
+    assert [
+        device["thing"] for device in call("GET", "/api/devices?owner=alice", olga).json()["devices"]
+    ] == ["left"]
+    mallory = platform.issuer.issue("mallory", "listener")
+    assert call("GET", "/api/devices?owner=alice", mallory).json() == {"devices": [], "next": None}
+    for who in (olga, platform.issuer.issue("root", "admin")):
+        assert call("GET", f"/api/sessions/{belongings['sessions']}", who).status_code == 404
