@@ -18,6 +18,7 @@ from anc.noise.classifier import LABELS, SHIPPED
 from anc.noise.network import softmax
 from training import alarm_model, noise_model, plots
 from training.calibration import temperature_of, thresholds_of
+from training.delays import delay_table
 from training.evaluation import Outputs, alarm_report, noise_report, out_of_fold
 from training.pictures import Sound, read_sounds
 from training.recordings import Recording, assign_folds, read_recordings
@@ -77,8 +78,7 @@ def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | No
         else:
             raise ValueError(f"dataset: {dataset!r}, allowed are esc10, noise and alarm")
     report = {"dataset": dataset, "seed": seed, **report}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{dataset}.json").write_text(json.dumps(report, indent=1))
+    write_report(report, out / f"{dataset}.json")
     if "confusion" in report:
         plots.confusion(report, out / f"model-confusion-{dataset}.png")
     return report
@@ -94,7 +94,7 @@ def train(
     data : Path
         Folder of recordings.
     out : Path
-        Folder for report, plots and cache.
+        Folder for the reports (``noise.json``, ``alarm.json``, ``delays.json``), plots and cache.
     model : Path
         Where the .npz goes.
 
@@ -134,8 +134,9 @@ def train(
         "noise": _label_report(classes, logits, recordings, thirds),
         "alarm": alarm_report(scores, names, thirds),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "train.json").write_text(json.dumps(report, indent=1))
+    write_report(report["noise"], out / "noise.json")
+    write_report(report["alarm"], out / "alarm.json")
+    write_report(delay_table(Classifier.load(model)), out / "delays.json")
     plots.confusion(report["noise"], out / "model-confusion-noise.png")
     plots.detection_errors(scores, names, out / "model-detection.png")
     return report
@@ -161,6 +162,12 @@ def classify(files: Sequence[Path], model: Path | None = None) -> Iterator[dict[
                     yield {"file": str(path), "start_s": start / file.samplerate, **vars(hearing)}
         except (soundfile.SoundFileError, OSError, ValueError) as error:
             yield {"file": str(path), "error": str(error)}
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write a report as JSON, for `training.card` and for machines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _shortened(recipe: noise_model.Recipe, steps: int | None) -> noise_model.Recipe:
