@@ -15,22 +15,7 @@ from anc.services.drawing import draw
 from anc.services.recordings import Treatment, process_short
 from anc.services.timeline import Timeline
 from anc.wire.refusal import Refused
-from anc.wire.websocket import as_int16
-
-RATE = 16_000
-
-
-def sound_file(samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", subtype=subtype)
-    return file.getvalue()
-
-
-def two_microphones(seconds: float = 3.0) -> np.ndarray:
-    rng = np.random.default_rng(1)
-    x = 0.1 * rng.standard_normal(int(RATE * seconds))
-    d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
-    return as_int16(np.stack([x, d], axis=1)) / 32768
+from tests.recordings import RATE, sound_file, two_microphones
 
 
 def heard(data: bytes) -> np.ndarray:
@@ -125,7 +110,7 @@ def test_a_mode_that_needs_other_channels_is_refused(world, channels, mode, says
     [
         (b"", "not a sound file"),
         (bytes(10_000_001), "at most 10,000,000; upload it"),
-        (sound_file(np.zeros((61 * 8000, 2)), 8000, "PCM_U8"), "61 s, at most 60; upload it"),
+        (sound_file(np.zeros((61 * 8000, 2)), subtype="PCM_U8", rate=8000), "61 s, at most 60; upload it"),
         (sound_file(np.zeros((0, 2))), "holds no samples"),
         (sound_file(np.full((10, 2), -np.inf), subtype="FLOAT"), "not finite"),
     ],

@@ -1,0 +1,59 @@
+"""Recordings for tests: two microphones in noise, as files, uploaded and processed."""
+
+import io
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from anc.ports import World
+from anc.records import Job, Options
+from anc.services import jobs
+from anc.services.jobs import Announcement
+from anc.wire.websocket import as_int16
+from tests.worlds import ALICE
+
+RATE = 16_000
+LONG = 100.0  # seconds without a deadline in sight
+
+
+def two_microphones(seconds: float = 3.0) -> np.ndarray:
+    """Noise at the reference, the same through a short path at the primary; (n, 2) on the 16-bit grid."""
+    rng = np.random.default_rng(1)
+    x = 0.1 * rng.standard_normal(int(RATE * seconds))
+    d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    return as_int16(np.stack([x, d], axis=1)) / 32768
+
+
+def sound_file(samples: np.ndarray, format: str = "WAV", subtype: str = "PCM_16", rate: int = RATE) -> bytes:
+    """Encode samples."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+def uploaded(world: World, data: bytes, **options: Any) -> str:
+    """Announce and upload a file of Alice's; returns its job."""
+    upload = jobs.announce(Announcement(len(data), options=Options(**options)), ALICE, world)
+    world.objects.put(f"uploads/{upload.job}", data)
+    return upload.job
+
+
+def done(world: World, job: str) -> Job:
+    """Work on a job without a deadline."""
+    jobs.work(job, world, lambda: LONG)
+    return jobs.find(job, ALICE, world)
+
+
+def result(world: World, job: str, name: str = "cleaned.wav") -> bytes:
+    """Return one of the files that a job made."""
+    data = world.objects.get(f"results/{job}/{name}")
+    assert data is not None
+    return data
+
+
+def left(world: World, job: str) -> list[str]:
+    """Return the keys of what is stored of a job, finished or not."""
+    folder = world.objects._folder  # type: ignore[attr-defined]
+    paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in paths if job in path or path.startswith("."))

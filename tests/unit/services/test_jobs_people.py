@@ -1,0 +1,152 @@
+"""Recordings of hours, as their owners meet them: sent, announced, fetched, removed, and nobody else's."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from anc.ports import World
+from anc.records import Connection, Job
+from anc.services import jobs, recordings
+from anc.services.jobs import Announcement
+from anc.wire.refusal import Refused
+from functions.anc_processor.handler import handler as processor
+from functions.audio_sender.handler import handler as sender
+from local.context import LocalContext
+from local.objects import arrival_event
+from local.queue import sqs_event
+from tests.recordings import LONG, done, left, sound_file, two_microphones, uploaded
+from tests.worlds import ALICE, BOB, TestWorld, make_world
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "BLOCK", 4096)
+    monkeypatch.setattr(jobs, "BLOCK_FRAMES", 2 * 4096)
+    monkeypatch.setattr(recordings, "classifier", lambda settings: None)
+    monkeypatch.setattr(jobs, "classifier", lambda settings: None)
+
+
+def test_from_upload_to_the_owners_socket_through_both_functions(platform: TestWorld) -> None:
+    world = platform.world
+    world.connections.put(Connection(key="alices", group="alice", role="listener"))
+    world.connections.put(Connection(key="closed", group="alice", role="listener"))
+    world.connections.put(Connection(key="bobs", group="bob", role="listener"))
+    platform.sockets.gone.add("closed")
+    data = sound_file(two_microphones())
+    job = uploaded(world, data)
+    platform.recordings.send(arrival_event(f"uploads/{job}", len(data)))
+    for queue, function in ((platform.recordings, processor), (platform.updates, sender)):
+        event = sqs_event(queue.name, queue.receive(1))
+        assert function(event, LocalContext("function"), world) == {"batchItemFailures": []}
+    ((connection, text),) = platform.sockets.posted
+    news = json.loads(text)
+    assert (connection, news["type"], news["job"], news["state"]) == ("alices", "job", job, "done")
+    assert news["summary"]["attenuation_db"] > 10
+    assert world.connections.get("closed") is None
+
+
+def test_the_event_with_which_s3_tries_a_queue_is_taken_and_does_nothing(platform: TestWorld) -> None:
+    platform.recordings.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "anc"})
+    event = sqs_event("recordings", platform.recordings.receive(1))
+    assert processor(event, LocalContext("function"), platform.world) == {"batchItemFailures": []}
+
+
+def test_a_message_that_is_delivered_again_when_all_is_done_tells_the_owner_again_and_no_more(
+    platform: TestWorld,
+) -> None:
+    job = uploaded(platform.world, sound_file(two_microphones()))
+    first = done(platform.world, job)
+    assert done(platform.world, job) == first
+    assert [json.loads(body) for body in platform.messages()] == [{"job": job}] * 2
+
+
+def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 40_000)
+    data = sound_file(two_microphones())
+    upload = jobs.announce(Announcement(len(data)), ALICE, world)
+    pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
+    assert len(upload.links) == len(pieces) == 5
+    with pytest.raises(Refused, match="none of its parts"):
+        jobs.complete(upload.job, ALICE, world)
+    parts = jobs.find(upload.job, ALICE, world).upload
+    for number, piece in enumerate(pieces, 1):
+        world.objects.put_part(f"uploads/{upload.job}", parts, number, piece)
+    jobs.complete(upload.job, ALICE, world)
+    jobs.complete(upload.job, ALICE, world)
+    assert done(world, upload.job).state == "done"
+
+
+def test_nobody_finds_another_persons_recording(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    done(world, job)
+    for use in (jobs.find, jobs.complete, jobs.downloads, jobs.remove):
+        with pytest.raises(Refused) as unknown:
+            use(job, BOB, world)
+        with pytest.raises(Refused) as absent:
+            use("none", BOB, world)
+        assert unknown.value.message == absent.value.message
+    assert not jobs.list_own(BOB, world)
+    assert [mine.key for mine in jobs.list_own(ALICE, world)] == [job]
+
+
+def test_there_are_no_results_before_it_is_done(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    with pytest.raises(Refused, match="when it is done"):
+        jobs.downloads(job, ALICE, world)
+
+
+@pytest.mark.parametrize("when", ["uploading", "waiting", "done"])
+def test_a_removed_recording_leaves_nothing(world: World, when: str) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    if when != "uploading":
+        jobs.work(job, world, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
+    assert jobs.find(job, ALICE, world).state == when
+    jobs.remove(job, ALICE, world)
+    assert not left(world, job)
+    assert not jobs.list_own(ALICE, world)
+
+
+def test_what_is_uploaded_to_a_removed_recording_is_dropped(world: World) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    jobs.remove(job, ALICE, world)
+    world.objects.put(f"uploads/{job}", b"late")
+    jobs.work(job, world, lambda: LONG)
+    assert not left(world, job)
+
+
+def test_a_worker_stops_when_its_job_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = uploaded(world, sound_file(two_microphones()))
+    commit, blocks = jobs._block, []
+
+    def removed_meanwhile(mine: Job, *rest: Any) -> Job:
+        blocks.append(mine.blocks)
+        jobs.remove(job, ALICE, world)
+        return commit(mine, *rest)
+
+    monkeypatch.setattr(jobs, "_block", removed_meanwhile)
+    jobs.work(job, world, lambda: LONG)
+    assert blocks == [0]
+    assert not jobs.list_own(ALICE, world)
+
+
+def test_a_person_keeps_a_hundred_recordings_at_most(world: World) -> None:
+    for _ in range(jobs.JOBS_PER_USER):
+        jobs.announce(Announcement(1), ALICE, world)
+    with pytest.raises(Refused, match="delete one first"):
+        jobs.announce(Announcement(1), ALICE, world)
+    jobs.announce(Announcement(1), BOB, world)
+
+
+def test_a_recording_that_never_arrives_is_forgotten_in_a_day_and_one_that_does_in_thirty(tmp_path, clock):
+    world = make_world(tmp_path, clock).world
+    never = jobs.announce(Announcement(1), ALICE, world).job
+    job = uploaded(world, sound_file(two_microphones()))
+    done(world, job)
+    clock.now += 86_401
+    assert [kept.key for kept in jobs.list_own(ALICE, world)] == [job] != [never]
+    clock.now += 29 * 86_400
+    assert not jobs.list_own(ALICE, world)
