@@ -85,7 +85,9 @@ class Platform:
     ) -> tuple[int, dict[str, Any]]:
         """Call the REST API; returns status and document."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token(user)}"} if user else {}
+        headers = {"Content-Type": "audio/wav" if isinstance(body, bytes) else "application/json"}
+        if user:
+            headers["Authorization"] = f"Bearer {self.token(user)}"
         call = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(call, timeout=PATIENCE_S) as answer:

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from websockets.exceptions import ConnectionClosed
 
-from anc.noise import LABELS
+from anc.settings import Settings
+from local.edition import Edition
 from tests.running import ANC, PATIENCE_S, Platform, free_port
 
 Start = Callable[..., Platform]
@@ -77,13 +78,6 @@ def test_a_second_platform_on_the_same_folder_is_refused_with_a_sentence(platfor
     assert platform.request("GET", "/health")[0] == 200, "the first one is not disturbed"
 
 
-def test_a_port_that_is_taken_stops_the_start_with_a_sentence(platform: Platform, tmp_path: Path) -> None:
-    second = up(platform, "--port", str(platform.port), "--data", str(tmp_path))
-    assert second.returncode == 2
-    assert second.stderr.startswith(f"anc: --port {platform.port}: Address already in use")
-    assert second.stderr.count("\n") == 1
-
-
 def test_a_wrong_setting_stops_the_start_with_a_sentence_that_names_it(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -107,23 +101,15 @@ def test_a_noise_is_named_over_rest(platform: Platform) -> None:
     assert (status, refused["code"]) == (400, "bad_field")
 
 
-def test_the_model_that_ships_names_what_it_hears(start: Start) -> None:
-    status, heard = start().request("POST", "/api/audio/classify", noise(), user="ann")
-    assert status == 200
-    assert heard["label"] in LABELS
-    assert heard["model"] != "untaught"
-
-
-def test_stopping_it_tells_its_clients_and_leaves_nothing_half_done(start: Start) -> None:
+def test_stopping_it_tells_its_clients_and_frees_the_folder(start: Start) -> None:
     platform = start()
     with platform.connect("ann") as socket:
-        session = socket.ask(action="start", taps=16)["session"]
+        assert socket.ask(action="ping") == {"type": "pong"}
         platform.stop()
         with pytest.raises(ConnectionClosed) as end:
             socket.receive()
-        assert end.value.rcvd is not None, "a close frame, not a dead line"
-    platform.start()
-    assert platform.request("GET", f"/api/sessions/{session}", user="ann")[1]["next_seq"] == 0
+    assert end.value.rcvd is not None, "a close frame, not a dead line"
+    assert Edition(platform.data, platform.port, Settings()).world.settings == Settings()
 
 
 def test_no_token_no_key_and_no_audio_reach_the_log(start: Start) -> None:

@@ -24,7 +24,7 @@ from local.tables import SqliteTable
 from tests.models import untaught_model
 from tests.running import PATIENCE_S, Platform
 
-KILL_AFTER = (10, 60, 150)  # confirmations: what else is on its way then, nobody knows
+KILL_AFTER = (20, 120)  # confirmations: what else is on its way then, nobody knows
 RATE, BLOCK, TAPS = 16_000, 1_024, 128
 THINGS = ("left", "right", "spare")
 CUT_OFF = (OSError, http.client.HTTPException, WebSocketException, AwsCrtError, TimeoutError)

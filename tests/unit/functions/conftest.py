@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from functions.audio_receiver.handler import handler as audio_receiver
@@ -35,11 +36,15 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-@pytest.fixture
-def platform(
-    tmp_path: Path, clock: Clock, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
-) -> TestWorld:
+@pytest.fixture(autouse=True)
+def quick_secrets(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test pay for a new key, nor for a password hash that is slow on purpose."""
     monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
+    monkeypatch.setattr("local.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: Clock) -> TestWorld:
     return make_world(tmp_path, clock, emergency_detection_enabled=False)
 
 
@@ -69,10 +74,11 @@ def call(platform: TestWorld) -> Callable[..., Any]:
         user: str = "alice",
         role: str = "listener",
         is_base64: bool = False,
+        key: str = "",
         **query: str,
     ) -> tuple[int, Any, str]:
         text = body if isinstance(body, str) or body is None else json.dumps(body)
-        who = {"principalId": user, "user": user, "role": role}
+        who = {"principalId": user, "user": user, "role": role, "key": key}
         event = rest_event(
             method, resource_of(method, path), path, {}, query, {}, text, is_base64, who, "127.0.0.1"
         )

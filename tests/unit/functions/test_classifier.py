@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,10 +49,7 @@ def wav(samples: bytes, channels: int = 1, rate: int = RATE, data_size: int | No
 
 
 @pytest.fixture
-def platform(
-    tmp_path: Path, clock: Clock, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
-) -> TestWorld:
-    monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
+def platform(tmp_path: Path, clock: Clock) -> TestWorld:
     model = untaught_model(tmp_path / "machine.npz", alarm=False, label="machine")
     return make_world(tmp_path, clock, ml_model_path=str(model))
 
@@ -93,6 +89,14 @@ def test_a_noise_is_named_with_all_that_led_to_it(classify: Classify) -> None:
     assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     assert heard["emergency"] == {"active": False, "score": max(heard["kinds"].values())}
     assert set(heard["kinds"]) == set(KINDS)
+
+
+def test_the_model_that_ships_names_what_it_hears(tmp_path: Path, clock: Clock) -> None:
+    shipped = make_world(tmp_path, clock)
+    status, heard, _ = request(shipped, base64.b64encode(file(noise())).decode(), True)
+    assert status == 200
+    assert heard["label"] in LABELS
+    assert heard["model"] != "untaught"
 
 
 def test_silence_is_quiet_whatever_the_model_has_learnt(classify: Classify) -> None:

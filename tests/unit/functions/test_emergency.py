@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from functions.audio_receiver.handler import handler
 from local.context import LocalContext
@@ -17,11 +15,6 @@ from tests.worlds import Clock, TestWorld, make_world
 
 RATE, BLOCK = 16_000, 1_600
 HOLD_S = 2.0
-
-
-@pytest.fixture(autouse=True)
-def one_key(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
 
 
 def begin(world: TestWorld) -> str:
