@@ -33,7 +33,7 @@ from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local.broker import Broker
 from local.certificates import Authority
 from local.context import LocalContext
-from local.counters import SqliteCounters
+from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
@@ -169,7 +169,7 @@ class Edition:
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
         )
-        background = asyncio.create_task(self._attend(server, ready))
+        background = asyncio.gather(self._attend(server, ready), self._keep_counters())
         try:
             await server.serve([listener])
         finally:
@@ -196,6 +196,11 @@ class Edition:
             for table in self._tables:
                 await asyncio.to_thread(table.sweep)
             await asyncio.to_thread(self._objects.sweep, time.time())
+
+    async def _keep_counters(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await asyncio.to_thread(self._counters.flush)
 
     def _arrived(self, key: str, size: int) -> None:
         if key.startswith(ARRIVALS.prefix):

@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
                 }
             ],
         },
-        "context": {"user": caller.user, "role": caller.role},
+        "context": {"user": caller.user, "role": caller.role, "key": caller.key},
     }
 
 

@@ -10,26 +10,30 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from anc.aws.counters import DynamoCounters
 from anc.aws.keys import IssuerKeys
 from anc.aws.objects import S3Objects
+from anc.aws.people import CognitoPeople
 from anc.aws.queues import SqsQueue
 from anc.aws.shadows import IotShadows
 from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
-from anc.records import Stream
+from anc.records import Role, Stream
 from anc.settings import Settings
 from local.certificates import Authority
+from local.counters import SqliteCounters
 from local.database import Database
 from local.gateway import LocalSockets
 from local.issuer import Issuer
 from local.objects import FileObjects
+from local.people import LocalPeople
 from local.queue import SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
@@ -294,3 +298,37 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         with published(issuer.jwks()) as url:
             given.port = IssuerKeys(url)
             yield given
+
+
+@pytest.fixture(params=["cognito", "sqlite"])
+def people(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Give the people of a pool as the stacks make it: they sign in with e-mail addresses."""
+    if request.param == "sqlite":
+        return LocalPeople(request.getfixturevalue("database"), Issuer(tmp_path, Settings()))
+    client = request.getfixturevalue("aws")("cognito-idp")
+    pool = client.create_user_pool(
+        PoolName="people",
+        UsernameAttributes=["email"],
+        Policies={"PasswordPolicy": {"MinimumLength": 12}},
+    )["UserPool"]["Id"]
+    for role in get_args(Role):
+        client.create_group(UserPoolId=pool, GroupName=role)
+    app = client.create_user_pool_client(
+        UserPoolId=pool, ClientName="client", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
+    )["UserPoolClient"]["ClientId"]
+    return CognitoPeople(pool, app, lambda: client)
+
+
+@pytest.fixture(params=["dynamodb", "sqlite"])
+def counters(request: pytest.FixtureRequest) -> Any:
+    """Give `counters()`: the totals as one more process has them."""
+    if request.param == "sqlite":
+        return partial(SqliteCounters, request.getfixturevalue("database"))
+    client = request.getfixturevalue("aws")("dynamodb")
+    client.create_table(
+        TableName="counters",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+    )
+    return partial(DynamoCounters, "counters", lambda: client)

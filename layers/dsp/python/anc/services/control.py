@@ -1,5 +1,6 @@
 """The control path: a snapshot of a headset's noise in, the control filter that it should use out."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     Conflict
         Another snapshot of this headset was committed meanwhile; try again.
     """
+    begun = time.perf_counter()
     snapshot = Snapshot.parse(payload)
     device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
     known = world.controls.get(thing) or Control(key=thing, group=device.group)
@@ -77,6 +79,7 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
         world.count("filters_kept")
     world.controls.put(control)
     world.count("snapshots_processed")
+    world.counters.time("snapshot", time.perf_counter() - begun)
     if heard.kind and known.emergency_until < world.clock():
         emergencies.raised(device.group, thing, heard.kind, heard.emergency.score, world)
     if heard.until:

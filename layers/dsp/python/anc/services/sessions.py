@@ -26,6 +26,7 @@ def open_session(request: Start, caller: Caller, world: World) -> Stream:
     if len(world.streams.list(caller.user, limit=SESSIONS_PER_USER)) >= SESSIONS_PER_USER:
         refuse("too_many", f"sessions: {SESSIONS_PER_USER} are open, which is the most; stop one first")
     now = world.clock()
+    world.count("sessions_opened")
     return world.streams.put(
         Stream(
             key=secrets.token_urlsafe(18),
@@ -75,6 +76,7 @@ def end(session: str, caller: Caller, world: World) -> Summary:
     stream = find(session, caller, world)
     world.streams.delete(stream.key)
     world.warm.forget(stream.key)
+    world.count("sessions_ended")
     return summary(stream)
 
 

@@ -94,6 +94,7 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     if heard.kind and stream.emergency_until * stream.rate <= stream.samples:
         emergencies.raised(stream.group, stream.key, heard.kind, heard.emergency.score, world)
     world.count("blocks_filtered")
+    world.counters.time("block", time.perf_counter() - begun)
     return answer
 
 

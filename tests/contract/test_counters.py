@@ -1,0 +1,44 @@
+"""Running totals: promises of `anc.ports.Counters`, of one DynamoDB item as of one machine."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from anc.services import statistics
+
+
+def test_what_was_added_is_read_whole_and_by_everybody(counters: Any) -> None:
+    one, other = counters(), counters()
+    one.add("blocks")
+    one.add("blocks", 2)
+    one.add("sockets")
+    assert one.read() == {"blocks": 3, "sockets": 1}
+    other.add("blocks")
+    assert other.read()["blocks"] == 4
+    assert one.read()["blocks"] == 4
+
+
+def test_nothing_was_counted_in_the_beginning(counters: Any) -> None:
+    assert counters().read() == {}
+
+
+def test_additions_from_many_threads_all_count(counters: Any) -> None:
+    totals = counters()
+    threads = [threading.Thread(target=lambda: [totals.add("blocks") for _ in range(50)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals.read() == {"blocks": 200}
+
+
+def test_durations_make_a_histogram_with_their_sum(counters: Any) -> None:
+    totals = counters()
+    for seconds in (0.0004, 0.003, 0.004, 60.0):
+        totals.time("block", seconds)
+    found = statistics.histogram("block", totals.read())
+    assert (found.number, found.sizes[0], found.sizes[2], found.sizes[-1]) == (4, 1, 2, 1)
+    assert found.total_s == pytest.approx(60.0074)
+    assert found.quantile_s(0.5) == 0.005
+    assert found.quantile_s(0.99) is None, "longer than the last bound"

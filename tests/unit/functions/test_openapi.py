@@ -1,0 +1,77 @@
+"""The descriptions in `docs` are those of the code, valid, and complete."""
+
+import json
+import typing
+from pathlib import Path
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+
+from anc.records import Options
+from anc.services.devices import Registration
+from anc.services.report import Report
+from anc.wire import telemetry
+from anc.wire.rest import answers, requests
+from anc.wire.websocket import Start
+from functions.rest_api.description import document
+from functions.rest_api.handler import app
+from functions.routes import REST
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGES = {"/openapi.json", "/docs"}
+
+
+def test_the_openapi_document_in_the_docs_is_that_of_the_code() -> None:
+    written = json.loads((DOCS / "openapi.json").read_text())
+    assert written == document(app), "python -m functions.rest_api.description > docs/openapi.json"
+
+
+def test_every_endpoint_is_described_with_what_it_answers_and_who_may_call() -> None:
+    described = document(app)
+    assert described["openapi"].startswith("3.1")
+    operations = {
+        (method.upper(), path): operation
+        for path, item in described["paths"].items()
+        for method, operation in item.items()
+    }
+    assert set(operations) == {(route.method, route.path) for route in REST if route.path not in PAGES}
+    for route in REST:
+        if route.path in PAGES:
+            continue
+        operation = operations[route.method, route.path]
+        assert operation["summary"].endswith(".")
+        assert operation["x-role"] == route.role
+        assert bool(operation["security"]) != route.public
+        assert {"4XX", "429", "5XX"} < set(operation["responses"])
+
+
+def limits(schema: dict[str, typing.Any]) -> typing.Any:
+    """Return of a field's schema what limits its values, without the choice of null."""
+    kinds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "enum")
+    options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
+    found = {name: options[0][name] for name in kinds if options[0].get(name) is not None}
+    return {**found, "enum": sorted(v for v in found["enum"] if v is not None)} if "enum" in found else found
+
+
+@pytest.mark.parametrize(
+    ("model", "struct", "apart"),
+    [
+        (requests.NewSession, Start, {"action"}),
+        (requests.Treatment, Options, set()),
+        (requests.TelemetryReport, telemetry.Report, set()),
+        (requests.NewDevice, Registration, set()),
+    ],
+)
+def test_rest_takes_the_fields_and_limits_that_the_services_do(
+    model: type[BaseModel], struct: type[msgspec.Struct], apart: set[str]
+) -> None:
+    _, defined = msgspec.json.schema_components([struct])
+    inner = defined[struct.__name__]["properties"]
+    outer = model.model_json_schema()["properties"]
+    assert set(outer) == set(inner) - apart
+    assert {name: limits(outer[name]) for name in outer} == {name: limits(inner[name]) for name in outer}
+
+
+def test_rest_answers_every_figure_of_a_report() -> None:
+    assert set(answers.Report.model_fields) == set(Report.__struct_fields__)

@@ -1,0 +1,145 @@
+"""What is wanted of a headset, what it says, its secondary path; alarms and totals over REST."""
+
+import json
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from anc.records import Control
+from anc.services import control, emergencies
+from tests.worlds import TestWorld
+
+Call = Callable[..., tuple[int, Any, str]]
+HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
+
+
+@pytest.fixture
+def headset(call: Call) -> None:
+    """Register Alice's headset."""
+    assert call("POST", "/api/devices", HEADSET)[0] == 201
+
+
+@pytest.mark.usefixtures("headset")
+def test_what_is_wanted_of_a_headset_reaches_its_shadow_through_the_queue(
+    call: Call, platform: TestWorld
+) -> None:
+    wanted = call("PATCH", "/api/devices/left/shadow", {"mode": "bypass", "intensity": 0.5})
+    assert wanted[:2] == (200, {"mode": "bypass", "intensity": 0.5})
+    assert [json.loads(message) for message in platform.messages()] == [{"thing": "left"}]
+    control.deliver("left", platform.world)
+    desired = call("GET", "/api/devices/left/shadow")[1]["state"]["desired"]
+    assert (desired["mode"], desired["intensity"]) == ("bypass", 0.5)
+    assert call("PATCH", "/api/devices/left/shadow", {})[1] == {"mode": "bypass", "intensity": 0.5}
+
+
+@pytest.mark.usefixtures("headset")
+@pytest.mark.parametrize(
+    "change", [{"mode": "loud"}, {"intensity": 1.01}, {"intensity": "1"}, {"filter": {}}]
+)
+def test_what_cannot_be_wanted_of_a_headset_is_refused(call: Call, stored: Any, change: Any) -> None:
+    before = stored()
+    assert call("PATCH", "/api/devices/left/shadow", change)[0] == 400
+    assert stored() == before
+
+
+@pytest.mark.usefixtures("headset")
+def test_the_last_that_a_headset_said_is_kept(call: Call, platform: TestWorld) -> None:
+    silence = call("GET", "/api/devices/left/telemetry")[1]
+    assert set(silence.values()) == {None}
+    call("POST", "/api/devices/left/telemetry", {"battery": 0.9, "firmware": "1.0"})
+    platform.clock.now += 60
+    call("POST", "/api/devices/left/telemetry", {"battery": 0.8, "mode": "cancel"})
+    said = call("GET", "/api/devices/left/telemetry")[1]
+    assert (said["battery"], said["mode"], said["firmware"]) == (0.8, "cancel", None)
+    assert said["at"] == platform.clock.now
+
+
+@pytest.mark.usefixtures("headset")
+@pytest.mark.parametrize(
+    "report", [{"battery": 1.1}, {"firmware": "x" * 65}, {"level_dbfs": 21}, {"location": [1, 2]}]
+)
+def test_a_headset_says_nothing_impossible(call: Call, report: Any) -> None:
+    assert call("POST", "/api/devices/left/telemetry", report)[0] == 400
+
+
+@pytest.mark.usefixtures("headset")
+def test_a_new_secondary_path_replaces_the_old_one_and_what_was_learned_through_it(
+    call: Call, platform: TestWorld
+) -> None:
+    controls = platform.world.controls
+    controls.put(Control(key="left", group="alice", seq=7, statistics=b"learned"))
+    status, paths, _ = call("PUT", "/api/devices/left/paths", {"secondary": [0.25, -0.5]})
+    assert (status, paths) == (200, {"rate": 16_000, "secondary": [0.25, -0.5]})
+    assert call("GET", "/api/devices/left/paths")[1] == paths
+    known = controls.get("left")
+    assert known is not None
+    assert (known.statistics, known.seq) == (b"", 7)
+
+
+@pytest.mark.usefixtures("headset")
+@pytest.mark.parametrize("secondary", [[], [0.0], [1e-7, -1e-7], [1e400], [0.1] * 1025, ["x"], "path"])
+def test_a_secondary_path_that_cannot_be_is_refused_and_the_old_one_stays(call: Call, secondary: Any) -> None:
+    assert call("PUT", "/api/devices/left/paths", {"secondary": secondary})[0] == 400
+    assert len(call("GET", "/api/devices/left/paths")[1]["secondary"]) == 3
+
+
+@pytest.mark.usefixtures("headset")
+def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(call: Call, platform: TestWorld) -> None:
+    world, clock = platform.world, platform.clock
+    assert call("GET", "/api/emergency/status")[1] == {"active": False, "sources": []}
+    world.controls.put(Control(key="left", group="alice", emergency_until=clock.now + 10))
+    emergencies.raised("alice", "left", "siren", 0.97, world)
+    status = call("GET", "/api/emergency/status")[1]
+    assert (status["active"], status["sources"][0]["source"], status["sources"][0]["kind"]) == (
+        True,
+        "left",
+        "siren",
+    )
+    assert call("GET", "/api/emergency/status", user="mallory")[1]["active"] is False
+    clock.now += 11
+    assert call("GET", "/api/emergency/status")[1]["active"] is False
+    assert [event["kind"] for event in call("GET", "/api/emergency/events")[1]["events"]] == ["siren"]
+
+
+def test_the_latest_alarm_counts_however_many_there_were(call: Call, platform: TestWorld) -> None:
+    world, clock = platform.world, platform.clock
+    for _ in range(150):
+        emergencies.raised("alice", "left", "horn", 0.9, world)
+        clock.now += 1
+    world.controls.put(Control(key="right", group="alice", emergency_until=clock.now + 10))
+    emergencies.raised("alice", "right", "siren", 0.9, world)
+    assert [source["source"] for source in call("GET", "/api/emergency/status")[1]["sources"]] == ["right"]
+
+
+def test_totals_tell_what_happened_and_performance_how_long_it_took(call: Call) -> None:
+    for _ in range(3):
+        call("POST", "/api/sessions", {})
+    totals = call("GET", "/api/stats/summary", role="admin")[1]["totals"]
+    assert totals["sessions_opened"] == 3
+    rest = call("GET", "/api/stats/performance", role="admin")[1]["rest"]
+    assert rest["count"] == 4
+    assert 0 < rest["p50_ms"] <= rest["p99_ms"]
+
+
+def test_another_algorithm_starts_from_nothing_and_keeps_the_session(call: Call) -> None:
+    session = call("POST", "/api/sessions", {})[1]["session"]
+    changed = call("PATCH", f"/api/sessions/{session}", {"algorithm": "fdaf"})[1]
+    assert (changed["algorithm"], changed["next_seq"]) == ("fdaf", 0)
+
+
+def test_many_callers_at_once_are_each_answered_for_themselves(call: Call) -> None:
+    def ask(number: int) -> bool:
+        opened = call("POST", "/api/sessions", {"taps": 16 + number}, user=f"user-{number}")[1]
+        found = call("GET", f"/api/sessions/{opened['session']}", user=f"user-{number}")[1]
+        return bool(found == opened and found["taps"] == 16 + number)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that requests really are in work at the same time
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(ask, range(100)))
+    finally:
+        sys.setswitchinterval(before)

@@ -1,0 +1,159 @@
+"""People and API keys over REST: who signs in, what keys may do, and what is left when somebody goes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anc.ports import World
+from anc.services import identity
+from anc.wire.refusal import Refused
+from tests.worlds import TestWorld
+
+Call = Callable[..., tuple[int, Any, str]]
+ADA = {"username": "ada", "password": "correct horse battery", "role": "operator"}
+
+
+@pytest.fixture
+def root(call: Call) -> Call:
+    """Give `root(method, path, body)`: the call of an admin."""
+    return lambda method, path, body=None, **query: call(method, path, body, "root", "admin", **query)
+
+
+def sign_in(call: Call, password: str = ADA["password"]) -> tuple[int, Any, str]:
+    return call("POST", "/api/auth/token", {"username": "ada", "password": password})
+
+
+def test_somebody_who_was_added_signs_in_and_gets_a_token_that_the_authorizer_takes(
+    call: Call, root: Call, world: World
+) -> None:
+    status, person, _ = root("POST", "/api/users", ADA)
+    assert (status, person["user"], person["role"]) == (201, "ada", "operator")
+    status, grant, _ = sign_in(call)
+    assert (status, grant["role"], grant["expires_in"]) == (200, "operator", 3600)
+    assert identity.verify(grant["token"], world) == identity.Caller("ada", "operator")
+
+
+@pytest.mark.parametrize("name", ["ada", "nobody"])
+def test_a_refused_sign_in_does_not_say_what_was_wrong(call: Call, root: Call, name: str) -> None:
+    root("POST", "/api/users", ADA)
+    status, problem, _ = call("POST", "/api/auth/token", {"username": name, "password": "wrong"})
+    assert (status, problem["code"]) == (401, "unauthorized")
+    assert name not in problem["detail"]
+
+
+def test_no_answer_and_no_table_holds_a_password(root: Call, stored: Any) -> None:
+    answer = root("POST", "/api/users", ADA)
+    assert ADA["password"] not in str(answer)
+    assert ADA["password"] not in str(stored())
+    assert "$argon2id$" in str(stored())
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "says"),
+    [
+        ({"password": "too short"}, 400, "password: string should have at least 12 characters"),
+        ({"username": "a b"}, 400, "username: string should match pattern"),
+        ({"username": "me"}, 409, "username: `me` is whoever asks"),
+        ({"role": "emperor"}, 400, "role: input should be 'listener', 'operator' or 'admin'"),
+        ({"salary": 1}, 400, "salary: unknown field"),
+    ],
+)
+def test_somebody_who_cannot_be_is_refused(
+    root: Call, stored: Any, change: dict[str, Any], status: int, says: str
+) -> None:
+    before = stored()
+    answer = root("POST", "/api/users", ADA | change)
+    assert answer[0] == status
+    assert says in answer[1]["detail"]
+    assert stored() == before
+
+
+def test_a_name_is_given_once(root: Call) -> None:
+    root("POST", "/api/users", ADA)
+    assert root("POST", "/api/users", ADA)[:1] == (409,)
+
+
+def test_people_are_listed_page_by_page(root: Call) -> None:
+    for i in range(5):
+        root("POST", "/api/users", ADA | {"username": f"p{i}"})
+    first = root("GET", "/api/users", limit="3")[1]
+    rest = root("GET", "/api/users", limit="3", after=first["next"])[1]
+    assert [person["user"] for person in first["users"] + rest["users"]] == ["p0", "p1", "p2", "p3", "p4"]
+    assert rest["next"] is None
+
+
+def test_a_key_is_shown_once_and_lets_its_bearer_in_with_its_role(call: Call, world: World) -> None:
+    status, made, _ = call("POST", "/api/users/me/keys", {"name": "robot"}, role="operator")
+    assert status == 201
+    assert identity.verify(made["key"], world) == identity.Caller("alice", "listener", made["id"])
+    listed = call("GET", "/api/users/me/keys")[1]["keys"]
+    assert listed == [{name: value for name, value in made.items() if name != "key"}]
+
+
+def test_the_secret_of_a_key_is_nowhere_in_the_data(call: Call, stored: Any) -> None:
+    made = call("POST", "/api/users/me/keys", {"name": "robot"})[1]
+    secret = made["key"].split("_", 2)[2]
+    assert secret not in str(stored())
+
+
+def test_a_revoked_key_is_useless_at_once(call: Call, world: World) -> None:
+    made = call("POST", "/api/users/me/keys", {"name": "robot"})[1]
+    path = f"/api/users/me/keys/{made['id']}"
+    assert call("DELETE", path, user="mallory")[0] == 404
+    assert identity.verify(made["key"], world).user == "alice"
+    assert call("DELETE", path)[0] == 204
+    with pytest.raises(Refused, match="no such API key"):
+        identity.verify(made["key"], world)
+
+
+def test_a_key_ends_when_its_days_are_over(call: Call, platform: TestWorld) -> None:
+    made = call("POST", "/api/users/me/keys", {"name": "robot", "days": 1})[1]
+    platform.clock.now += 86_399
+    assert identity.verify(made["key"], platform.world).user == "alice"
+    platform.clock.now += 2
+    with pytest.raises(Refused):
+        identity.verify(made["key"], platform.world)
+
+
+@pytest.mark.parametrize("role", ["operator", "admin"])
+def test_a_key_may_do_no_more_than_who_makes_it(call: Call, role: str) -> None:
+    status, problem, _ = call("POST", "/api/users/me/keys", {"name": "robot", "role": role})
+    assert (status, problem["code"]) == (403, "forbidden")
+
+
+def test_a_key_makes_no_keys(call: Call) -> None:
+    status, problem, _ = call("POST", "/api/users/me/keys", {"name": "heir"}, key="0123456789abcdef")
+    assert (status, problem["code"]) == (403, "forbidden")
+
+
+def test_who_may_do_less_loses_the_keys_that_may_do_more(call: Call, root: Call) -> None:
+    root("POST", "/api/users", ADA)
+    for name, role in (("strong", "operator"), ("weak", "listener")):
+        call("POST", "/api/users/me/keys", {"name": name, "role": role}, "ada", "operator")
+    assert root("PATCH", "/api/users/ada", {"role": "listener"})[1]["role"] == "listener"
+    assert [key["name"] for key in call("GET", "/api/users/me/keys", None, "ada")[1]["keys"]] == ["weak"]
+    assert sign_in(call)[1]["role"] == "listener"
+
+
+def test_with_somebody_go_their_keys_sessions_and_headsets(
+    call: Call, root: Call, platform: TestWorld
+) -> None:
+    root("POST", "/api/users", ADA)
+    call("POST", "/api/users/me/keys", {"name": "robot"}, "ada")
+    call("POST", "/api/sessions", {}, "ada")
+    call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, "ada")
+    assert root("DELETE", "/api/users/ada")[0] == 204
+    assert sign_in(call)[0] == 401
+    world = platform.world
+    assert [len(table.list("ada")) for table in (world.api_keys, world.streams, world.devices)] == [0, 0, 0]
+    assert platform.things.revoked == ["cert-left"]
+    assert root("GET", "/api/users/ada")[0] == 404
+    assert root("DELETE", "/api/users/ada")[0] == 404
+
+
+def test_everybody_learns_who_they_are(call: Call) -> None:
+    assert call("GET", "/api/users/me", user="olga", role="operator")[1] == {
+        "user": "olga",
+        "role": "operator",
+    }
