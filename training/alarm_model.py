@@ -15,7 +15,7 @@ from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.everyday import EVERYDAY
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows, synthesise
-from training.synthesis import ALARMS, HORNS, SIRENS
+from training.synthesis import ALARMS, HORNS, SIRENS, Maker
 from training.taxonomy import KIND_OF, UNDECIDED, label_of
 
 RECIPE = Recipe(channels=(16, 32, 48, 64, 96), steps=700, exclusive=False)
@@ -58,7 +58,8 @@ class Material:
 def synthetic_material(each: int, seed: int) -> list[tuple[Sound, str, tuple[str, ...], float]]:
     """Sounds from formulas with name, kinds and chance: `each` of every maker."""
     rows: list[tuple[Sound, str, tuple[str, ...], float]] = []
-    plan = [(name, maker, ("siren",), 0.36 / len(SIRENS)) for name, maker in SIRENS.items()]
+    plan: list[tuple[str, Maker, tuple[str, ...], float]] = []
+    plan += [(name, maker, ("siren",), 0.36 / len(SIRENS)) for name, maker in SIRENS.items()]
     plan += [(name, maker, ("horn",), 0.14 / len(HORNS)) for name, maker in HORNS.items()]
     plan += [(name, maker, ("alarm",), 0.25 / len(ALARMS)) for name, maker in ALARMS.items()]
     plan += [(name, maker, (), 0.25 / len(EVERYDAY)) for name, maker in EVERYDAY.items()]
@@ -131,4 +132,4 @@ def fit_alarm(material: Material, seed: int, progress: Progress, recipe: Recipe 
 
 def alarm_scores(arrays: Arrays, views: Windows) -> NDArray[np.float64]:
     """Raw score of each of `KINDS` in each window, (n, 3)."""
-    return sigmoid(ConvNet(arrays, "alarm")(network_input(views)).astype(np.float64))
+    return sigmoid(ConvNet(arrays, "alarm")(network_input(views)))

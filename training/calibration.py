@@ -31,7 +31,7 @@ def temperature_of(
     """
     candidates = np.geomspace(0.05, 5, 120)
     losses = [
-        -np.mean(np.log((softmax(logits.astype(float) / t) @ groups)[np.arange(len(truth)), truth] + 1e-12))
+        -np.mean(np.log((softmax(logits / t) @ groups)[np.arange(len(truth)), truth] + 1e-12))
         for t in candidates
     ]
     return float(candidates[int(np.argmin(losses))])

@@ -36,7 +36,7 @@ def out_of_fold(
     outputs: Outputs = [np.empty(0)] * len(sounds)
     for fold in np.unique(folds):
         arrays = fit(np.flatnonzero(folds != fold), int(fold))
-        for i in np.flatnonzero(folds == fold):
+        for i in map(int, np.flatnonzero(folds == fold)):
             outputs[i] = predict(arrays, heard_windows(sounds[i].pictures[0])).astype(np.float64)
     return outputs
 

@@ -65,9 +65,10 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     """
     rng = np.random.default_rng(seed)
     x, targets = draw(rng)
-    samples = np.concatenate([hand_features(draw(rng)[0]) for _ in range(20)]) if recipe.hand else None
-    centre, scale = (samples.mean(0), samples.std(0) + 1e-3) if samples is not None else (None, None)
-    parameters = _initial(recipe, targets.shape[1], None if scale is None else len(scale), rng)
+    nothing = np.zeros((len(x), 0), np.float32)
+    samples = np.concatenate([hand_features(draw(rng)[0]) for _ in range(20)]) if recipe.hand else nothing
+    centre, scale = samples.mean(axis=0), samples.std(axis=0) + 1e-3
+    parameters = _initial(recipe, targets.shape[1], len(scale), rng)
     schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 50, recipe.steps)
     optimiser = optax.adamw(schedule, weight_decay=recipe.decay, mask=_decays(parameters))
     memory = optimiser.init(parameters)
@@ -87,7 +88,7 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     task = progress.add_task(f"fitting {name}", total=recipe.steps)
     for n in range(recipe.steps):
         x, targets = draw(rng)
-        hand = (hand_features(x) - centre) / scale if recipe.hand else np.zeros((len(x), 0), np.float32)
+        hand = (hand_features(x) - centre) / scale if recipe.hand else nothing
         key, now = jax.random.split(key)
         parameters, memory, average = step(parameters, memory, average, n, x, hand, targets, now)
         progress.advance(task)
@@ -95,11 +96,11 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     # The averaged weights never ran, so their statistics are measured now.
     pooled = jax.jit(partial(_pooled, depth=len(recipe.channels)))
     several = [pooled(average, draw(rng)[0])[1] for _ in range(30)]
-    statistics = {key: np.mean([seen[key] for seen in several], axis=0) for key in several[0]}
+    statistics = {key: np.stack([seen[key] for seen in several]).mean(axis=0) for key in several[0]}
     return _folded(recipe, average, statistics, name, centre, scale)
 
 
-def _initial(recipe: Recipe, classes: int, hand: int | None, rng: Generator) -> Tree:
+def _initial(recipe: Recipe, classes: int, hand: int, rng: Generator) -> Tree:
     parameters: Tree = {}
     inputs = 2
     for i, outputs in enumerate(recipe.channels):
@@ -172,20 +173,20 @@ def _convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
 def _folded(
     recipe: Recipe,
     parameters: Tree,
-    statistics: dict[str, NDArray[np.float32]],
+    statistics: Arrays,
     name: str,
-    centre: NDArray[np.float32] | None,
-    scale: NDArray[np.float32] | None,
+    centre: NDArray[np.float32],
+    scale: NDArray[np.float32],
 ) -> Arrays:
     arrays: Arrays = {}
     p = {key: np.asarray(value) for key, value in parameters.items()}
     for i in range(len(recipe.channels)):
-        gain = np.abs(p[f"gamma{i}"]) / np.sqrt(statistics[f"variance{i}"] + 1e-5)
+        gain = np.abs(p[f"gamma{i}"]) / np.sqrt(statistics[f"variance{i}"] + np.float32(1e-5))
         arrays[f"{name}.conv{i}.weight"] = p[f"weight{i}"] * gain
         arrays[f"{name}.conv{i}.bias"] = p[f"beta{i}"] - statistics[f"mean{i}"] * gain
-    arrays |= {f"{name}.dense.weight": p["dense"], f"{name}.dense.bias": p["bias"]}
-    if centre is not None and scale is not None:
-        weight = p["hand0"] / scale[:, None]
+    arrays[f"{name}.dense.weight"], arrays[f"{name}.dense.bias"] = p["dense"], p["bias"]
+    if len(scale):
+        weight = np.asarray(p["hand0"] / scale[:, None], np.float32)
         arrays |= {"hand.weight0": weight, "hand.bias0": p["hand_bias0"] - centre @ weight}
         arrays |= {"hand.weight1": p["hand1"], "hand.bias1": p["hand_bias1"]}
-    return {key: value.astype(np.float32) for key, value in arrays.items()}
+    return arrays

@@ -14,7 +14,7 @@ from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows
 
-RECIPE = Recipe(channels=(16, 32, 64, 96, 128), steps=600, exclusive=True, hand=True)
+RECIPE = Recipe(channels=(16, 32, 64, 96, 128), steps=1200, exclusive=True, hand=True)
 BATCH = 32
 SMOOTHING = 0.1
 
@@ -62,7 +62,7 @@ def fit_noise(
     return fit(recipe, draw_from(sounds, classes, count), "noise", seed, progress)
 
 
-def noise_logits(arrays: Arrays, views: Windows) -> NDArray[np.float32]:
+def noise_logits(arrays: Arrays, views: Windows) -> NDArray[np.floating]:
     """Mean of the logits of both models, (n, classes): the geometric mean of their probabilities."""
     x = network_input(views)
     return (ConvNet(arrays, "noise")(x) + Perceptron(arrays, "hand")(hand_features(x))) / 2

@@ -36,11 +36,12 @@ def write_model(
         What else to say about the model: how and on what it was trained.
     """
     bias = alarm["alarm.dense.bias"] + shift_for(thresholds, OPERATING_POINT)
-    arrays = {**noise, **alarm, "alarm.dense.bias": bias}
+    arrays: dict[str, NDArray[np.floating]] = {**noise, **alarm, "alarm.dense.bias": bias}
+    halved = {key: value.astype(np.float16) for key, value in arrays.items()}
     described = {
         **about,
         "classes": classes,
         "labels": {name: label_of(name) for name in classes},
         "temperature": temperature,
     }
-    return model_file.save(path, {key: value.astype(np.float16) for key, value in arrays.items()}, described)
+    return model_file.save(path, halved, described)

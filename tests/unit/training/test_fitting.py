@@ -39,13 +39,15 @@ def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
 
 def test_numpy_runs_what_jax_fitted() -> None:
     rng = np.random.default_rng(0)
-    parameters = fitting._initial(TINY, 5, None, rng)
+    parameters = fitting._initial(TINY, 5, 0, rng)
     parameters = {k: v + 0.3 * rng.standard_normal(v.shape).astype(np.float32) for k, v in parameters.items()}
     x, _ = two_classes(rng)
     pooled, seen = fitting._pooled(parameters, jnp.asarray(x), 3)
     there = np.asarray(pooled @ parameters["dense"] + parameters["bias"])
     statistics = {key: np.asarray(value) for key, value in seen.items()}
-    here = ConvNet(fitting._folded(TINY, parameters, statistics, "noise", None, None), "noise")(x)
+    here = ConvNet(fitting._folded(TINY, parameters, statistics, "noise", np.zeros(0), np.zeros(0)), "noise")(
+        x
+    )
     assert here == pytest.approx(there, rel=1e-3, abs=1e-3)
 
 

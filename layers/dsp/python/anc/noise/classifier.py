@@ -156,9 +156,9 @@ class Classifier:
         x = network_input(views)
         logits = (self._noise(x) + self._hand(hand_features(x))) / 2
         quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
-        probabilities = softmax(logits.astype(np.float64) / self._temperature) @ self._labels * (1 - quiet)
+        probabilities = softmax(logits / self._temperature) @ self._labels * (1 - quiet)
         probabilities[:, -1:] += quiet
-        scores = sigmoid(self._alarm(x)[:, : len(KINDS)].astype(np.float64)) * (1 - quiet)
+        scores = sigmoid(self._alarm(x)) * (1 - quiet)
         return probabilities, scores
 
     def hearing(

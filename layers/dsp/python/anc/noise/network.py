@@ -97,12 +97,12 @@ def _maximum_of_four(x: Array) -> Array:
     return np.maximum(rows[:, :, ::2], rows[:, :, 1::2])
 
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities along the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probability of each output by itself."""
-    return 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -60, 60))))
