@@ -25,6 +25,7 @@ from websockets.sync.client import connect
 from anc.ports import Credentials
 from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
+from anc_client import Client, NewDevice, Refusal
 from iot.demo import DemoResult, Update, run_headset
 from iot.head import Head
 from iot.scenes import Noise
@@ -97,15 +98,12 @@ def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credent
     kept = folder / "credentials.json"
     if kept.exists():
         return Credentials(**json.loads(kept.read_text()))
-    answer = httpx.post(
-        f"{url}/api/devices",
-        headers={"Authorization": f"Bearer {token}"},
-        json={"thing": thing, "rate": head.rate, "secondary": head.measured_secondary().tolist()},
-        timeout=START_S,
-    )
-    if answer.is_error:
-        raise PlatformFailed(f"{thing} was not registered: {answer.json().get('detail', answer.text)}")
-    credentials = answer.json()["credentials"]
+    device = NewDevice(thing=thing, rate=head.rate, secondary=head.measured_secondary().tolist())
+    try:
+        with Client(url, token, timeout_s=START_S) as client:
+            credentials = client.register(device).credentials.model_dump()
+    except Refusal as refusal:
+        raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(credentials, file)

@@ -25,7 +25,8 @@ ANSWERS: dict[type[msgspec.Struct], type[msgspec.Struct]] = {
     websocket.Watch: websocket.Watching,
     websocket.Ping: websocket.Pong,
 }
-PUSHED = (websocket.DeviceNews, websocket.JobNews)
+PUSHED: tuple[type[msgspec.Struct], ...] = (websocket.DeviceNews, websocket.JobNews)
+FRAMES: list[type[msgspec.Struct]] = [*ANSWERS, *ANSWERS.values(), *PUSHED, websocket.Error]
 
 
 class ShadowUpdate(msgspec.Struct, frozen=True):
@@ -60,15 +61,7 @@ def document() -> dict[str, Any]:
         operations[name] = {"action": action, "channel": _ref("channels", name)}
     channels["snapshot"] = _topic("$aws/rules/anc_snapshot/anc/{thing}/snapshot", "Snapshot")
     operations["snapshot"] = {"action": "receive", "channel": _ref("channels", "snapshot")}
-    structs = (
-        *ANSWERS,
-        *ANSWERS.values(),
-        *PUSHED,
-        websocket.Error,
-        ShadowUpdate,
-        ShadowDelta,
-        telemetry.Report,
-    )
+    structs: list[type[msgspec.Struct]] = [*FRAMES, ShadowUpdate, ShadowDelta, telemetry.Report]
     _, schemas = msgspec.json.schema_components(structs, ref_template=SCHEMAS)
     messages = {struct.__name__: _message(struct) for struct in structs}
     messages["Snapshot"] = {
@@ -92,14 +85,13 @@ def document() -> dict[str, Any]:
 
 
 def _socket() -> dict[str, Any]:
-    spoken = (*ANSWERS, *ANSWERS.values(), *PUSHED, websocket.Error)
     return {
         "address": "/ws",
         "description": (
             f"Text frames of JSON, at most {websocket.FRAME_LIMIT:,} bytes each. Offer the subprotocols "
             f"`{websocket.SUBPROTOCOL}` and the token, or send the token in `Authorization`."
         ),
-        "messages": {struct.__name__: _ref("components/messages", struct.__name__) for struct in spoken},
+        "messages": {struct.__name__: _ref("components/messages", struct.__name__) for struct in FRAMES},
     }
 
 

@@ -1,0 +1,314 @@
+"""One method per endpoint; lists come whole, page after page, and refusals are exceptions."""
+
+from collections.abc import Iterator
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from anc.records import Role
+from anc.wire.rest import answers, requests
+
+A = TypeVar("A", bound=BaseModel)
+P = TypeVar("P", bound=answers.Page)
+TIMEOUT_S = 30.0
+PAGE = 50
+
+
+class Refusal(Exception):
+    """The platform said no.
+
+    Attributes
+    ----------
+    status : int
+        Of HTTP.
+    code : str
+        For programs: `bad_field`, `unknown_session`, ...
+    detail : str
+        For people: the field and what is allowed.
+    retry_after_s : int or None
+        After how many seconds asking again makes sense, when the platform said so.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class Client:
+    """Calls the REST API in somebody's name.
+
+    Parameters
+    ----------
+    url : str
+        Where the platform is, such as `http://127.0.0.1:8080`.
+    token : str
+        A bearer token or an API key; `sign_in` gets one.
+    transport : httpx.BaseTransport, optional
+        Instead of the network.
+    timeout_s : float
+
+    Raises
+    ------
+    Refusal
+        From every method, when the platform refuses.
+    httpx.TransportError
+        From every method, when it does not answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        transport: httpx.BaseTransport | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url, headers=headers, transport=transport, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    # The platform
+
+    def health(self) -> answers.Health:
+        """Return whether the platform lives and is ready; a platform that is not is no refusal."""
+        return answers.Health.model_validate_json(self._http.get("/health").content)
+
+    def metrics(self) -> str:
+        """Return all totals in Prometheus' text format."""
+        return self._send("GET", "/metrics").text
+
+    def models(self) -> list[answers.Model]:
+        """Return the classifiers in use."""
+        return self._ask(answers.Models, "GET", "/api/models").models
+
+    def totals(self) -> dict[str, int]:
+        """Return how often everything happened so far."""
+        return self._ask(answers.Totals, "GET", "/api/stats/summary").totals
+
+    def performance(self) -> answers.Performance:
+        """Return how long blocks, snapshots and requests took on the server."""
+        return self._ask(answers.Performance, "GET", "/api/stats/performance")
+
+    # People and keys
+
+    def sign_in(self, username: str, password: str) -> answers.Grant:
+        """Get a token, and use it from now on."""
+        body = requests.SignIn(username=username, password=password)
+        grant = self._ask(answers.Grant, "POST", "/api/auth/token", body)
+        self._http.headers["Authorization"] = f"Bearer {grant.token}"
+        return grant
+
+    def me(self) -> answers.Me:
+        """Return who is calling."""
+        return self._ask(answers.Me, "GET", "/api/users/me")
+
+    def add_person(self, person: requests.NewPerson) -> answers.Person:
+        """Add somebody who may sign in."""
+        return self._ask(answers.Person, "POST", "/api/users", person)
+
+    def people(self) -> Iterator[answers.Person]:
+        """Go through the people who may sign in."""
+        for page in self._pages(answers.People, "/api/users"):
+            yield from page.users
+
+    def person(self, user: str) -> answers.Person:
+        """Return somebody who may sign in."""
+        return self._ask(answers.Person, "GET", f"/api/users/{user}")
+
+    def change_role(self, user: str, role: Role) -> answers.Person:
+        """Let somebody do more or less."""
+        return self._ask(answers.Person, "PATCH", f"/api/users/{user}", requests.NewRole(role=role))
+
+    def remove_person(self, user: str) -> None:
+        """Remove somebody with their keys, sessions and headsets."""
+        self._send("DELETE", f"/api/users/{user}")
+
+    def make_key(self, key: requests.NewKey) -> answers.MadeKey:
+        """Make an API key; it is shown this once."""
+        return self._ask(answers.MadeKey, "POST", "/api/users/me/keys", key)
+
+    def api_keys(self) -> list[answers.Key]:
+        """Return the caller's API keys."""
+        return self._ask(answers.Keys, "GET", "/api/users/me/keys").keys
+
+    def revoke_key(self, key: str) -> None:
+        """Make an API key useless at once."""
+        self._send("DELETE", f"/api/users/me/keys/{key}")
+
+    # Live sessions
+
+    def open_session(self, session: requests.NewSession) -> answers.Session:
+        """Open a live session; its blocks go over the WebSocket."""
+        return self._ask(answers.Session, "POST", "/api/sessions", session)
+
+    def sessions(self) -> Iterator[answers.Session]:
+        """Go through the caller's sessions."""
+        for page in self._pages(answers.Sessions, "/api/sessions"):
+            yield from page.sessions
+
+    def session(self, session: str) -> answers.Session:
+        """Return a session."""
+        return self._ask(answers.Session, "GET", f"/api/sessions/{session}")
+
+    def change_session(self, session: str, change: requests.SessionChange) -> answers.Session:
+        """Switch a session on or off, set its intensity or its algorithm."""
+        return self._ask(answers.Session, "PATCH", f"/api/sessions/{session}", change)
+
+    def session_summary(self, session: str) -> answers.SessionSummary:
+        """Sum up a session so far."""
+        return self._ask(answers.SessionSummary, "GET", f"/api/sessions/{session}/stats")
+
+    def end_session(self, session: str) -> answers.SessionSummary:
+        """End a session and sum it up."""
+        return self._ask(answers.SessionSummary, "DELETE", f"/api/sessions/{session}")
+
+    # Headsets
+
+    def register(self, device: requests.NewDevice) -> answers.RegisteredDevice:
+        """Register a headset; its private key is in the answer and nowhere else."""
+        return self._ask(answers.RegisteredDevice, "POST", "/api/devices", device)
+
+    def devices(self, owner: str = "") -> Iterator[answers.Device]:
+        """Go through the caller's headsets; an operator names another owner."""
+        for page in self._pages(answers.Devices, "/api/devices", owner=owner):
+            yield from page.devices
+
+    def device(self, thing: str) -> answers.Device:
+        """Return a headset."""
+        return self._ask(answers.Device, "GET", f"/api/devices/{thing}")
+
+    def remove_device(self, thing: str) -> None:
+        """Revoke a headset's certificate and forget it."""
+        self._send("DELETE", f"/api/devices/{thing}")
+
+    def shadow(self, thing: str) -> answers.Shadow:
+        """Return the shadow document of a headset."""
+        return self._ask(answers.Shadow, "GET", f"/api/devices/{thing}/shadow")
+
+    def change_shadow(self, thing: str, change: requests.ShadowChange) -> answers.Wanted:
+        """Have a headset work in another mode or at another intensity."""
+        return self._ask(answers.Wanted, "PATCH", f"/api/devices/{thing}/shadow", change)
+
+    def telemetry(self, thing: str) -> answers.Telemetry:
+        """Return what a headset said of itself last."""
+        return self._ask(answers.Telemetry, "GET", f"/api/devices/{thing}/telemetry")
+
+    def report_telemetry(self, thing: str, report: requests.TelemetryReport) -> answers.Telemetry:
+        """Say something of a headset in its stead."""
+        return self._ask(answers.Telemetry, "POST", f"/api/devices/{thing}/telemetry", report)
+
+    def paths(self, thing: str) -> answers.Paths:
+        """Return a headset's secondary path."""
+        return self._ask(answers.Paths, "GET", f"/api/devices/{thing}/paths")
+
+    def replace_path(self, thing: str, path: requests.NewPath) -> answers.Paths:
+        """Store a secondary path that was measured anew."""
+        return self._ask(answers.Paths, "PUT", f"/api/devices/{thing}/paths", path)
+
+    # Sounds
+
+    def classify(self, sound: bytes) -> answers.Classification:
+        """Name the noise in a sound file."""
+        return self._ask(answers.Classification, "POST", "/api/audio/classify", sound)
+
+    def process(self, sound: bytes, **options: str | int | float) -> answers.Processed:
+        """Clean a recording of up to a minute; options are `mode`, `algorithm`, `taps`, `mu`, `horizon`."""
+        return self._ask(answers.Processed, "POST", "/api/audio/process", sound, **options)
+
+    def analyze(self, sound: bytes, **options: float) -> answers.Analysis:
+        """Measure a sound file; `full_scale_db` calibrates it."""
+        return self._ask(answers.Analysis, "POST", "/api/audio/analyze", sound, **options)
+
+    def detect_emergency(self, sound: bytes) -> answers.Detection:
+        """Tell whether a headset in this sound should be open to the world."""
+        return self._ask(answers.Detection, "POST", "/api/emergency/detect", sound)
+
+    def emergency_status(self) -> answers.EmergencyStatus:
+        """Tell whether anything of the caller's is held open by an alarm now."""
+        return self._ask(answers.EmergencyStatus, "GET", "/api/emergency/status")
+
+    def emergencies(self) -> Iterator[answers.EmergencyEvent]:
+        """Go through the alarms of the past, the oldest first."""
+        for page in self._pages(answers.EmergencyEvents, "/api/emergency/events"):
+            yield from page.events
+
+    # Recordings
+
+    def announce(self, upload: requests.NewUpload) -> answers.Upload:
+        """Announce a recording, and get the links to send it to."""
+        return self._ask(answers.Upload, "POST", "/api/audio/uploads", upload)
+
+    def upload(self, sound: bytes, name: str = "recording") -> str:
+        """Announce a recording that is in memory and send it; returns its job."""
+        made = self.announce(requests.NewUpload(size=len(sound), name=name))
+        for number, link in enumerate(made.links):
+            part = sound[number * made.part_bytes : (number + 1) * made.part_bytes]
+            # The link is all the permission that is needed: a token would go to whoever keeps the files.
+            httpx.put(link, content=part, timeout=self._http.timeout).raise_for_status()
+        if len(made.links) > 1:
+            self.complete_upload(made.job)
+        return made.job
+
+    def complete_upload(self, job: str) -> answers.Job:
+        """Say that every part of a recording was sent."""
+        return self._ask(answers.Job, "POST", f"/api/audio/uploads/{job}")
+
+    def jobs(self) -> Iterator[answers.Job]:
+        """Go through the caller's recordings."""
+        for page in self._pages(answers.Jobs, "/api/audio/jobs"):
+            yield from page.jobs
+
+    def job(self, job: str) -> answers.Job:
+        """Return how far a recording is, and links to the results when it is done."""
+        return self._ask(answers.Job, "GET", f"/api/audio/jobs/{job}")
+
+    def remove_job(self, job: str) -> None:
+        """Forget a recording and everything that was made of it."""
+        self._send("DELETE", f"/api/audio/jobs/{job}")
+
+    def _pages(self, kind: type[P], path: str, owner: str = "") -> Iterator[P]:
+        query: dict[str, Any] = {"limit": PAGE, **({"owner": owner} if owner else {})}
+        after: str | None = ""
+        while after is not None:
+            page = self._ask(kind, "GET", path, **query, after=after)
+            yield page
+            after = page.next
+
+    def _ask(
+        self, kind: type[A], method: str, path: str, body: BaseModel | bytes | None = None, **query: Any
+    ) -> A:
+        return kind.model_validate_json(self._send(method, path, body, **query).content)
+
+    def _send(
+        self, method: str, path: str, body: BaseModel | bytes | None = None, **query: Any
+    ) -> httpx.Response:
+        content, headers = None, {}
+        if isinstance(body, bytes):
+            content, headers = body, {"Content-Type": "application/octet-stream"}
+        elif body is not None:
+            content, headers = body.model_dump_json().encode(), {"Content-Type": "application/json"}
+        answer = self._http.request(method, path, content=content, headers=headers, params=query)
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+
+def _refusal(answer: httpx.Response) -> Refusal:
+    wait = answer.headers.get("Retry-After", "")
+    try:
+        problem = answers.Problem.model_validate_json(answer.content)
+    except ValueError:  # not ours: a proxy's page
+        return Refusal(answer.status_code, "bad_gateway", answer.reason_phrase)
+    return Refusal(answer.status_code, problem.code, problem.detail, int(wait) if wait.isdigit() else None)

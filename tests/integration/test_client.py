@@ -1,0 +1,164 @@
+"""What a product team does with the client, against the platform as it runs."""
+
+import io
+import subprocess
+import time
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from anc_client import (
+    Client,
+    NewDevice,
+    NewKey,
+    NewPerson,
+    NewSession,
+    NewUpload,
+    Refusal,
+    SessionChange,
+    ShadowChange,
+    TelemetryReport,
+)
+from functions.routes import SECRETS
+from tests.running import ANC, PATIENCE_S, Platform
+
+RATE = 16_000
+
+
+def recording(seconds: float, channels: int) -> bytes:
+    """Return noise, in two channels one the echo of the other."""
+    x = 0.1 * np.random.default_rng(1).standard_normal(int(RATE * seconds))
+    sound = np.stack([x, np.convolve(x, [0, 0, 0.5, 0.3])[: x.size]], axis=1)[:, -channels:]
+    file = io.BytesIO()
+    soundfile.write(file, sound, RATE, format="WAV")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def url(shared_platform: Platform) -> str:
+    return f"http://127.0.0.1:{shared_platform.port}"
+
+
+@pytest.fixture(scope="module")
+def root(shared_platform: Platform, url: str) -> Iterator[Client]:
+    """Give the client of an admin."""
+    command = [ANC, "token", "--data", str(shared_platform.data), "--role", "admin", "--user", "root"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=shared_platform.folder)
+    with Client(url, made.stdout.strip()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ada(root: Client, url: str) -> Iterator[Client]:
+    """Give the client of somebody whom the admin has added and who has signed in."""
+    root.add_person(NewPerson(username="ada", password="correct horse battery"))
+    with Client(url) as client:
+        client.sign_in("ada", "correct horse battery")
+        yield client
+
+
+@pytest.mark.usefixtures("ada")
+def test_the_platform_says_how_it_is(root: Client) -> None:
+    assert root.health().ready
+    assert "anc_rest_seconds_bucket" in root.metrics()
+    assert root.models()[0].labels
+    assert root.totals()["sign_ins"] == 1
+    assert root.performance().rest.count > 0
+
+
+def test_people_are_added_changed_listed_and_removed(root: Client) -> None:
+    root.add_person(NewPerson(username="bob", password="correct horse battery"))
+    assert root.change_role("bob", "operator").role == "operator"
+    assert root.person("bob").role == "operator"
+    assert "bob" in {person.user for person in root.people()}
+    root.remove_person("bob")
+    with pytest.raises(Refusal) as refusal:
+        root.person("bob")
+    assert (refusal.value.status, refusal.value.code) == (404, "unknown_user")
+
+
+def test_a_machine_calls_with_a_key_until_it_is_revoked(ada: Client, url: str) -> None:
+    made = ada.make_key(NewKey(name="robot"))
+    with Client(url, made.key) as robot:
+        assert robot.me() == ada.me()
+        assert [key.id for key in ada.api_keys()] == [made.id]
+        ada.revoke_key(made.id)
+        with pytest.raises(Refusal, match="token"):
+            robot.me()
+
+
+def test_a_session_lives_as_long_as_it_is_wanted(ada: Client) -> None:
+    opened = [ada.open_session(NewSession(rate=RATE)).session for _ in range(3)]
+    assert {session.session for session in ada.sessions()} == set(opened)
+    assert ada.change_session(opened[0], SessionChange(intensity=0.5)).intensity == 0.5
+    assert ada.session(opened[0]).intensity == 0.5
+    assert ada.session_summary(opened[0]).blocks == 0
+    for session in opened:
+        assert ada.end_session(session).blocks == 0
+    assert list(ada.sessions()) == []
+
+
+def test_a_headset_is_registered_steered_and_forgotten(ada: Client) -> None:
+    made = ada.register(NewDevice(thing="ada-left", secondary=[0.0, 0.5, 0.2]))
+    assert "PRIVATE KEY" in made.credentials.private_key
+    assert [device.thing for device in ada.devices()] == ["ada-left"]
+    assert ada.change_shadow("ada-left", ShadowChange(mode="bypass")).mode == "bypass"
+    give_up = time.monotonic() + PATIENCE_S
+    while ada.shadow("ada-left").version == 0 and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert ada.shadow("ada-left").state["desired"]["mode"] == "bypass"
+    ada.report_telemetry("ada-left", TelemetryReport(battery=0.5))
+    assert ada.telemetry("ada-left").battery == 0.5
+    assert ada.paths("ada-left").secondary == pytest.approx([0.0, 0.5, 0.2])
+    ada.remove_device("ada-left")
+    assert list(ada.devices()) == []
+
+
+def test_a_short_recording_is_cleaned_measured_and_named_in_the_request(ada: Client) -> None:
+    done = ada.process(recording(5, 2))
+    assert done.report.attenuation_last_half_db is not None
+    assert done.report.attenuation_last_half_db > 10
+    assert ada.analyze(recording(1, 1)).channels[0].rms == pytest.approx(-24.4, abs=3)
+    assert ada.classify(recording(1, 1)).model
+    assert not ada.detect_emergency(recording(1, 1)).active
+    assert not ada.emergency_status().active
+    assert list(ada.emergencies()) == []
+
+
+def test_a_recording_is_uploaded_treated_in_the_background_and_fetched(ada: Client) -> None:
+    job = ada.upload(recording(5, 2), "a test")
+    give_up = time.monotonic() + PATIENCE_S
+    while (found := ada.job(job)).state not in {"done", "failed"} and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert (found.state, found.failure, found.progress) == ("done", "", 1.0)
+    assert [listed.name for listed in ada.jobs()] == ["a test"]
+    cleaned, rate = soundfile.read(io.BytesIO(httpx.get(found.downloads["cleaned.wav"]).content))
+    assert (len(cleaned), rate) == (5 * RATE, RATE)
+    ada.remove_job(job)
+    assert list(ada.jobs()) == []
+
+
+def test_a_refusal_names_the_field(ada: Client) -> None:
+    with pytest.raises(Refusal) as refusal:
+        ada.process(b"not a sound")
+    assert (refusal.value.status, refusal.value.code) == (400, "bad_field")
+    assert "file" in refusal.value.detail
+    whole = ada.announce(NewUpload(size=10))
+    with pytest.raises(Refusal) as refusal:
+        ada.complete_upload(whole.job)
+    assert refusal.value.status == 409
+    ada.remove_job(whole.job)
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(url: str) -> None:
+    refusals = []
+    with Client(url) as stranger:
+        for _ in range(SECRETS + 1):
+            with pytest.raises(Refusal) as refusal:
+                stranger.sign_in("nobody", "wrong")
+            refusals.append(refusal.value)
+    assert (refusals[-1].status, refusals[-1].code) == (429, "too_many")
+    assert 1 <= (refusals[-1].retry_after_s or 0) <= 60
