@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 
 from anc.services.identity import ALGORITHM
 from anc.settings import Settings
-from local import edition
 from local.cli import app
 from local.issuer import Issuer
 
@@ -117,14 +116,6 @@ def test_a_sentence_is_printed_as_it_is_whatever_it_quotes(tmp_path: Path) -> No
     answer = anc("up", "--data", "site", environ={"ML_MODEL_PATH": name})
     assert name in answer.stderr
     assert answer.stderr.count("\n") == 1
-
-
-def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    first = edition.Edition(tmp_path / "site", 1, Settings())
-    answer = anc("up", "--data", "site")
-    assert answer.exit_code == 2
-    assert "site: another process runs the platform on this folder" in answer.stderr
-    assert first.world.settings == Settings()
 
 
 @pytest.fixture

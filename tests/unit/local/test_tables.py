@@ -4,6 +4,7 @@ import multiprocessing
 import sqlite3
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,30 @@ def test_threads_that_write_the_same_record_lose_no_write(path: Path) -> None:
     counted = table.get("shared")
     assert counted is not None
     assert (counted.blocks, counted.version) == (120, 121)
+
+
+def test_of_threads_that_have_read_the_same_version_exactly_one_writes(path: Path) -> None:
+    table = SqliteTable(Database(path), "streams", Stream)
+    table.put(stream("shared"))
+    all_have_read = threading.Barrier(4)
+    won: list[int] = []
+
+    def write(number: int) -> None:
+        read = table.get("shared")
+        assert read is not None
+        all_have_read.wait(PATIENCE_S)
+        with suppress(Conflict):
+            table.put(read.but(blocks=number))
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    stored = table.get("shared")
+    assert stored is not None
+    assert won == [stored.blocks]
 
 
 def test_processes_that_write_the_same_record_lose_no_write(path: Path) -> None:
