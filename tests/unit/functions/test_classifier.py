@@ -192,12 +192,12 @@ def test_a_body_that_is_text_or_missing_is_refused(platform: TestWorld) -> None:
 def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_function(
     classify: Classify, data: st.DataObject
 ) -> None:
-    whole = bytearray(data.draw(st.sampled_from([WAV, FLAC, OGG]), label="file"))
+    whole = bytearray(WHOLE[data.draw(st.sampled_from(sorted(WHOLE)), label="file")])
     for _ in range(data.draw(st.integers(1, 4), label="changes")):
         whole[data.draw(st.integers(0, min(len(whole), 400) - 1))] = data.draw(st.integers(0, 255))
     status, document, _ = classify(bytes(whole))
-    assert status in {200, 400}
+    assert status in {200, 400, 413}
     assert ("label" in document) == (status == 200)
 
 
-WAV, FLAC, OGG = (file(noise(0.5), kind) for kind in ("WAV", "FLAC", "OGG"))
+WHOLE = {kind: file(noise(0.5), kind) for kind in ("WAV", "FLAC", "OGG")}
