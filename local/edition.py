@@ -2,10 +2,12 @@
 
 import asyncio
 import fcntl
+import gc
 import importlib
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -50,6 +52,7 @@ from local.transfers import Transfers
 SWEEP_S = 300.0
 FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
 SHUTDOWN_S = 5
+SWITCH_S = 0.001  # a thread that computes lets the one that answers go on after so long
 
 
 class FolderInUse(RuntimeError):
@@ -149,6 +152,9 @@ class Edition:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until interrupted; `ready` is called once everything answers. Raises CannotListen."""
+        gc.collect()
+        gc.freeze()  # what was imported never becomes garbage: looking for it would make requests wait
+        sys.setswitchinterval(SWITCH_S)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
 

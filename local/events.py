@@ -1,9 +1,10 @@
 """API Gateway's events, as its documentation has them: REST proxy, authorizer and WebSocket."""
 
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
+
+from local.context import request_id
 
 ACCOUNT = "000000000000"
 STAGE = "local"
@@ -50,7 +51,7 @@ def rest_event(
             "identity": {"sourceIp": source_ip, "userAgent": headers.get("user-agent", "")},
             "path": f"/{STAGE}{path}",
             "protocol": "HTTP/1.1",
-            "requestId": str(uuid.uuid4()),
+            "requestId": request_id(),
             "requestTimeEpoch": int(time.time() * 1000),
             "resourceId": "local",
             "resourcePath": resource,
@@ -78,7 +79,7 @@ def socket_event(
             "messageDirection": "IN",
             "connectionId": connection,
             "connectedAt": int(connected_at * 1000),
-            "requestId": str(uuid.uuid4()),
+            "requestId": request_id(),
             "requestTimeEpoch": int(time.time() * 1000),
             "stage": STAGE,
             "apiId": "local",
@@ -91,6 +92,6 @@ def socket_event(
         event["headers"] = dict(headers)
         event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
     if kind == "MESSAGE":
-        event["requestContext"]["messageId"] = str(uuid.uuid4())
+        event["requestContext"]["messageId"] = request_id()
         event["body"] = body
     return event

@@ -5,13 +5,15 @@ import time
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 
 from functions.routes import RestRoute
 
 
 class Limits:
-    """Counts the calls of the last minute, by endpoint and caller.
+    """Counts the calls of a minute, by endpoint and caller; the minute begins with the first of them.
+
+    One number for each, and not the time of every call: that would cost more than most calls do.
 
     Parameters
     ----------
@@ -21,7 +23,7 @@ class Limits:
 
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
-        self._calls = MovingWindowRateLimiter(MemoryStorage())
+        self._calls = FixedWindowRateLimiter(MemoryStorage())
 
     def wait_s(self, route: RestRoute, caller: str) -> int:
         """Note a call; return after how many seconds the caller may come again, 0 if it may go on now."""

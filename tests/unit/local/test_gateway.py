@@ -15,7 +15,8 @@ from anc.ports import Gone
 from anc.wire.websocket import FRAME_LIMIT
 from functions.routes import REST, SOCKET
 from local import gateway
-from local.gateway import BODY_LIMIT, Gateway, LocalSockets
+from local.gateway import Gateway, LocalSockets
+from local.rest import BODY_LIMIT
 
 PATIENCE_S = 20.0
 TOKEN = "ey.good.token"

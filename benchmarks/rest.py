@@ -1,0 +1,327 @@
+"""`python -m benchmarks.rest`: how fast the REST API of the single-machine edition is, endpoint by endpoint.
+
+Starts `anc up` on a folder of its own and calls it over HTTP/1.1 with kept connections: every endpoint one
+call after the other, reads as fast as answers come, and a mixture of reads at a steady rate. There a call's
+time counts from when it was due, so a server that stalls is not excused from the calls that it kept waiting.
+The processor's time that a call takes of the server does not depend on what else the machine is doing.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import uvloop
+
+from anc.settings import Settings
+from local.issuer import Issuer
+
+CALLERS = 20
+SESSIONS_EACH = 10
+CONNECTIONS = 16
+UP = "the platform is up"
+
+
+class Call(NamedTuple):
+    """A request, ready to be sent; `name` is the endpoint's."""
+
+    name: str
+    wire: bytes
+
+
+class Connection:
+    """A kept connection that has one request on its way at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26))
+
+    async def send(self, call: Call, expect: tuple[int, ...] = (200, 201, 204)) -> bytes:
+        """Return the body of the answer; raises RuntimeError for a status that was not expected."""
+        self._writer.write(call.wire)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        size = 0
+        for line in head.split(b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                size = int(line[15:])
+        body = await self._reader.readexactly(size) if size else b""
+        status = int(head[9:12])
+        if status not in expect:
+            raise RuntimeError(f"{call.name}: {status} {body[:300]!r}")
+        return body
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def request(name: str, token: str = "", body: Any = None, path: str | None = None) -> Call:
+    """Build a request; `name` is method and path, `path` the one with names filled in."""
+    method, at = name.split(" ", 1)
+    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+    lines = [f"{method} {path or at} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}"]
+    if content:
+        lines.append(f"Content-Type: {kind}")
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    return Call(name, "\r\n".join([*lines, "", ""]).encode() + content)
+
+
+@contextmanager
+def platform_running() -> Iterator[tuple[int, int, Path]]:
+    """Start the platform as people do, and end it; gives its port, process and data folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, port = Path(folder) / "data", 18_600
+        anc = str(Path(sys.executable).with_name("anc"))
+        process = subprocess.Popen(
+            [anc, "up", "--port", str(port), "--data", str(data)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "RATE_LIMIT_SCALE": "1000", "OPENBLAS_NUM_THREADS": "1"},
+        )
+        try:
+            assert process.stdout is not None
+            if UP not in process.stdout.readline():
+                raise RuntimeError("the platform did not start")
+            yield port, process.pid, data
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def sound(seconds: float, channels: int) -> bytes:
+    """Return noise at 16 kHz as a wav file."""
+    file = BytesIO()
+    samples = 0.1 * np.random.default_rng(1).standard_normal((int(16_000 * seconds), channels))
+    soundfile.write(file, samples, 16_000, format="WAV")
+    return file.getvalue()
+
+
+class Scene(NamedTuple):
+    """A platform with some life in it: callers' tokens, their sessions and headsets."""
+
+    root: str
+    tokens: list[str]
+    sessions: list[tuple[str, str]]
+    things: list[tuple[str, str]]
+
+
+async def populate(port: int, data: Path) -> Scene:
+    """Let callers open sessions and register a headset each."""
+    issuer = Issuer(data, Settings())
+    tokens = [issuer.issue(f"caller-{i}", "listener") for i in range(CALLERS)]
+    connection = await Connection.open(port)
+    sessions, things = [], []
+    for i, token in enumerate(tokens):
+        for _ in range(SESSIONS_EACH):
+            opened = await connection.send(request("POST /api/sessions", token, {}))
+            sessions.append((token, json.loads(opened)["session"]))
+        device = {"thing": f"headset-{i}", "secondary": [0.0, 0.5, 0.2]}
+        await connection.send(request("POST /api/devices", token, device))
+        things.append((token, f"headset-{i}"))
+    connection.close()
+    return Scene(issuer.issue("root", "admin"), tokens, sessions, things)
+
+
+def reads(scene: Scene) -> dict[str, list[Call]]:
+    """Return the reads, each from many callers, by endpoint."""
+    found: dict[str, list[Call]] = {
+        "GET /health": [request("GET /health")],
+        "GET /api/users/me": [request("GET /api/users/me", token) for token in scene.tokens],
+        "GET /api/sessions": [request("GET /api/sessions", token) for token in scene.tokens],
+        "GET /api/sessions/{id}": [],
+        "GET /api/sessions/{id}/stats": [],
+        "GET /api/devices/{id}": [],
+        "GET /api/emergency/status": [request("GET /api/emergency/status", t) for t in scene.tokens],
+    }
+    for name, suffix in (("GET /api/sessions/{id}", ""), ("GET /api/sessions/{id}/stats", "/stats")):
+        found[name] = [
+            request(name, token, path=f"/api/sessions/{session}{suffix}") for token, session in scene.sessions
+        ]
+    name = "GET /api/devices/{id}"
+    found[name] = [request(name, token, path=f"/api/devices/{thing}") for token, thing in scene.things]
+    return found
+
+
+def others(scene: Scene) -> dict[str, Iterator[Call]]:
+    """Return everything that is not among `reads` and can be called again and again, by endpoint."""
+    token, thing = scene.things[0]
+    _, session = scene.sessions[0]
+    second, minute = sound(1, 1), sound(10, 2)
+
+    def again(name: str, who: str, body: Any = None, path: str | None = None) -> Iterator[Call]:
+        return cycle([request(name, who, body, path)])
+
+    at = f"/api/devices/{thing}"
+    made = (
+        request("POST /api/devices", token, {"thing": f"more-{i}", "secondary": [0.5]}) for i in range(10**6)
+    )
+    return {
+        "GET /metrics": again("GET /metrics", ""),
+        "GET /openapi.json": again("GET /openapi.json", ""),
+        "GET /api/users": again("GET /api/users", scene.root),
+        "GET /api/users/me/keys": again("GET /api/users/me/keys", token),
+        "GET /api/models": again("GET /api/models", scene.root),
+        "GET /api/stats/summary": again("GET /api/stats/summary", scene.root),
+        "GET /api/stats/performance": again("GET /api/stats/performance", scene.root),
+        "GET /api/devices": again("GET /api/devices", token),
+        "GET /api/devices/{id}/shadow": again("GET /api/devices/{id}/shadow", token, None, f"{at}/shadow"),
+        "GET /api/devices/{id}/telemetry": again(
+            "GET /api/devices/{id}/telemetry", token, None, f"{at}/telemetry"
+        ),
+        "GET /api/devices/{id}/paths": again("GET /api/devices/{id}/paths", token, None, f"{at}/paths"),
+        "GET /api/audio/jobs": again("GET /api/audio/jobs", token),
+        "GET /api/emergency/events": again("GET /api/emergency/events", token),
+        "PATCH /api/sessions/{id}": again(
+            "PATCH /api/sessions/{id}", token, {"intensity": 0.5}, f"/api/sessions/{session}"
+        ),
+        "PATCH /api/devices/{id}/shadow": again(
+            "PATCH /api/devices/{id}/shadow", token, {"intensity": 0.5}, f"{at}/shadow"
+        ),
+        "PUT /api/devices/{id}/paths": again(
+            "PUT /api/devices/{id}/paths", token, {"secondary": [0.5, 0.2]}, f"{at}/paths"
+        ),
+        "POST /api/devices/{id}/telemetry": again(
+            "POST /api/devices/{id}/telemetry", token, {"battery": 0.5}, f"{at}/telemetry"
+        ),
+        "POST /api/devices": made,
+        "POST /api/audio/classify": again("POST /api/audio/classify", token, second),
+        "POST /api/audio/analyze": again("POST /api/audio/analyze", token, second),
+        "POST /api/audio/process": again("POST /api/audio/process", token, minute),
+        "POST /api/emergency/detect": again("POST /api/emergency/detect", token, second),
+    }
+
+
+async def one_by_one(port: int, calls: Iterable[Call]) -> list[float]:
+    """Return the seconds of each call, one after the other; the first does not count."""
+    connection = await Connection.open(port)
+    taken = []
+    for call in calls:
+        begun = time.perf_counter()
+        await connection.send(call)
+        taken.append(time.perf_counter() - begun)
+    connection.close()
+    return taken[1:]
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor's seconds that a process has taken so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class FlatOut(NamedTuple):
+    """Calls answered a second, and the processor's microseconds that each took of the server."""
+
+    per_second: float
+    cpu_us: float
+
+
+async def flat_out(port: int, pid: int, calls: list[Call], seconds: float) -> FlatOut:
+    """Let every connection call as soon as it may."""
+    endless, done = cycle(calls), 0
+    end = time.perf_counter() + seconds
+
+    async def work() -> None:
+        nonlocal done
+        connection = await Connection.open(port)
+        while time.perf_counter() < end:
+            await connection.send(next(endless))
+            done += 1
+        connection.close()
+
+    begun, before = time.perf_counter(), cpu_s(pid)
+    await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
+    return FlatOut(done / (time.perf_counter() - begun), 1e6 * (cpu_s(pid) - before) / done)
+
+
+async def steady(port: int, calls: list[Call], rate: float, seconds: float) -> list[float]:
+    """Return the seconds from when each call was due until it was answered."""
+    idle: asyncio.Queue[Connection] = asyncio.Queue()
+    for _ in range(4 * CONNECTIONS):
+        idle.put_nowait(await Connection.open(port))
+    taken: list[float] = []
+
+    async def one(call: Call, due: float) -> None:
+        connection = await idle.get()
+        await connection.send(call)
+        taken.append(time.perf_counter() - due)
+        idle.put_nowait(connection)
+
+    begun = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for i, call in enumerate(islice(cycle(calls), int(rate * seconds))):
+            due = begun + i / rate
+            await asyncio.sleep(due - time.perf_counter())
+            tasks.create_task(one(call, due))
+    return taken
+
+
+def quantiles_ms(taken: list[float]) -> tuple[float, float]:
+    """Return the median and the 99th percentile in milliseconds."""
+    p50, p99 = np.percentile(taken, [50, 99])
+    return 1e3 * float(p50), 1e3 * float(p99)
+
+
+async def measure(port: int, pid: int, data: Path, seconds: float, rate: float) -> dict[str, Any]:
+    """Measure everything."""
+    scene = await populate(port, data)
+    often = reads(scene)
+    results: dict[str, Any] = {"endpoints": {}, "flat_out": {}}
+    for name, calls in often.items():
+        results["endpoints"][name] = quantiles_ms(await one_by_one(port, islice(cycle(calls), 300)))
+    for name, repeated in others(scene).items():
+        count = 20 if "audio/" in name or "emergency/detect" in name else 200
+        results["endpoints"][name] = quantiles_ms(await one_by_one(port, islice(repeated, count)))
+    for name, calls in often.items():
+        results["flat_out"][name] = await flat_out(port, pid, calls, seconds)
+    turns = [cycle(calls) for calls in often.values()]
+    mixed = [next(turn) for _ in range(200) for turn in turns]
+    results["mixed"] = await flat_out(port, pid, mixed, seconds)
+    results["steady"] = {"rate": rate, "ms": quantiles_ms(await steady(port, mixed, rate, 3 * seconds))}
+    return results
+
+
+def main() -> None:
+    """Run, print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rest", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of calls flat out, for each endpoint")
+    parser.add_argument("--rate", type=float, default=500.0, help="calls a second at the steady rate")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    chosen = parser.parse_args()
+    with platform_running() as (port, pid, data):
+        results = uvloop.run(measure(port, pid, data, chosen.seconds, chosen.rate))
+    results["machine"] = f"{os.cpu_count()} x {platform.machine()}, Python {platform.python_version()}"
+    results["load"] = os.getloadavg()[0]
+    print(f"{results['machine']}, load {results['load']:.1f}")
+    print(f"\n{'one call after the other':42}{'p50 ms':>9}{'p99 ms':>9}")
+    for name, (p50, p99) in results["endpoints"].items():
+        print(f"{name:42}{p50:9.2f}{p99:9.2f}")
+    print(f"\n{f'flat out, {CONNECTIONS} connections':42}{'calls/s':>9}{'cpu us':>9}")
+    for name, found in [*results["flat_out"].items(), ("all of these in turn", results["mixed"])]:
+        print(f"{name:42}{found.per_second:9.0f}{found.cpu_us:9.0f}")
+    p50, p99 = results["steady"]["ms"]
+    print(f"\n{f'all of these in turn, {chosen.rate:g} calls/s':42}{p50:9.2f}{p99:9.2f}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""API Gateway's REST side on this machine: limits, the authorizer, and real events to the real handlers."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from anc.services.identity import KEY_PREFIX
+from anc.wire.problem import KIND, Problem
+from anc.wire.refusal import Refused
+from functions.routes import REST, RestRoute
+from local.events import authorizer_event, method_arn, rest_event
+from local.limits import Limits
+
+Invoke = Callable[[str, dict[str, Any]], Any]
+BODY_LIMIT = 10 * 1024 * 1024
+REMEMBERED_S = 60.0
+REMEMBERED = 10_000  # tokens
+
+logger = Logger(service="rest")
+
+
+class Authorizer:
+    """The authorizer function, and what it said of tokens within the last minute.
+
+    API Gateway remembers as long. An API key is looked up each time, since it may have been revoked.
+    """
+
+    def __init__(self, invoke: Invoke) -> None:
+        self._invoke = invoke
+        self._said: dict[str, tuple[dict[str, str], float]] = {}
+
+    def remembered(self, arn: str, headers: Mapping[str, str]) -> dict[str, str] | None:
+        """Return who calls, or None for somebody who may not."""
+        token = headers.get("authorization", "")
+        if KEY_PREFIX in token or "x-api-key" in headers:
+            return self.ask(arn, headers)
+        said, until = self._said.get(token, ({}, 0.0))
+        if time.monotonic() < until:
+            return said
+        allowed = self.ask(arn, headers)
+        if allowed is not None:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            self._said[token] = allowed, time.monotonic() + REMEMBERED_S
+        return allowed
+
+    def ask(self, arn: str, headers: Mapping[str, str]) -> dict[str, str] | None:
+        """Call the function, whatever it said before."""
+        try:
+            policy = self._invoke("authorizer", authorizer_event(arn, headers))
+        except Exception as fault:
+            if str(fault) != "Unauthorized":
+                logger.exception("the authorizer failed")
+            return None
+        return {"principalId": policy["principalId"], **policy["context"]}
+
+
+class RestApi:
+    """The endpoints of the table of routes.
+
+    Parameters
+    ----------
+    invoke : callable
+        `invoke(function, event)` calls a function's handler and returns its answer.
+    threads : Executor
+        In which requests are answered: the event loop only reads and writes.
+    authorizer : Authorizer
+    limits : Limits
+    """
+
+    def __init__(self, invoke: Invoke, threads: Executor, authorizer: Authorizer, limits: Limits) -> None:
+        self._invoke = invoke
+        self._threads = threads
+        self._authorizer = authorizer
+        self._limits = limits
+
+    def routes(self) -> list[Route]:
+        """Return the endpoints."""
+        paths: dict[str, dict[str, RestRoute]] = {}
+        for entry in REST:
+            paths.setdefault(entry.path, {})[entry.method] = entry
+        return [Route(path, self._endpoint(entries), methods=[*entries]) for path, entries in paths.items()]
+
+    def _endpoint(self, entries: Mapping[str, RestRoute]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            entry = entries.get(request.method)
+            if entry is None:  # HEAD, which comes with every GET
+                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(entries)})
+            body = await _read(request)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._answer, entry, request, body
+            )
+
+        return endpoint
+
+    def _answer(self, entry: RestRoute, request: Request, body: bytes | None) -> Response:
+        headers = dict(request.headers)
+        address = request.client.host if request.client else ""
+        authorizer: dict[str, str] | None = {}
+        if not entry.public:
+            authorizer = self._authorizer.remembered(method_arn(entry.method, request.url.path), headers)
+        if authorizer is None:
+            return problem(
+                "unauthorized", "token: missing, expired or not ours", {"WWW-Authenticate": "Bearer"}
+            )
+        wait_s = self._limits.wait_s(entry, authorizer.get("principalId", f"address {address}"))
+        if wait_s:
+            detail = f"requests: at most {entry.per_minute} a minute; come again in {wait_s} s"
+            return problem("too_many", detail, {"Retry-After": str(wait_s)})
+        if body is None:
+            return problem("too_large", f"body: at most {BODY_LIMIT:,} bytes")
+        text, is_base64 = _as_text(body)
+        event = rest_event(
+            entry.method,
+            entry.path,
+            request.url.path,
+            {name: str(value) for name, value in request.path_params.items()},
+            dict(request.query_params),
+            headers,
+            text,
+            is_base64,
+            authorizer,
+            address,
+        )
+        try:
+            return _response(self._invoke(entry.function, event))
+        except Exception:
+            logger.exception("the function failed", function=entry.function)
+            return problem("bad_gateway", "the function failed; its log says why")
+
+
+async def nothing_here(request: Request, fault: Exception) -> Response:
+    """Say that there is nothing at a path, or nothing that takes this method."""
+    assert isinstance(fault, HTTPException)
+    code = "method_not_allowed" if fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "not_found"
+    return problem(code, f"path: there is nothing at {request.method} {request.url.path}", fault.headers)
+
+
+def problem(code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem document."""
+    document = Problem.of(Refused(code, detail))
+    return Response(document.encode(), document.status, dict(headers or {}), KIND)
+
+
+async def _read(request: Request) -> bytes | None:
+    """Return the body, or None for one that is too large."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_LIMIT:
+            return None
+    return bytes(body)
+
+
+def _as_text(body: bytes) -> tuple[str | None, bool]:
+    if not body:
+        return None, False
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), True
+
+
+def _response(answer: dict[str, Any]) -> Response:
+    body = answer.get("body") or ""
+    content = base64.b64decode(body) if answer.get("isBase64Encoded") else body
+    response = Response(content, answer["statusCode"])
+    for name, value in (answer.get("headers") or {}).items():
+        response.headers[name] = value
+    for name, values in (answer.get("multiValueHeaders") or {}).items():
+        for value in values:
+            response.headers.append(name, value)
+    return response

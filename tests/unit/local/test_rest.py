@@ -1,0 +1,112 @@
+"""The REST side of the gateway: how often one may call, and how long a token is remembered."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from functions.routes import REST, RestRoute
+from local import rest
+from local.gateway import Gateway, LocalSockets
+from local.limits import Limits
+
+READ = next(route for route in REST if (route.method, route.path) == ("GET", "/api/sessions"))
+
+
+class Functions:
+    """An authorizer that takes every token for a name, and functions that answer nothing."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def __call__(self, function: str, event: dict[str, Any]) -> Any:
+        self.calls[function] += 1
+        if function == "authorizer":
+            headers = event["headers"]
+            user = headers.get("authorization", headers.get("x-api-key", "")).removeprefix("Bearer ")
+            if not user:
+                raise Exception("Unauthorized")
+            return {"principalId": user, "context": {"user": user, "role": "listener"}}
+        return {"statusCode": 200, "body": "{}"}
+
+
+@pytest.fixture
+def functions() -> Functions:
+    return Functions()
+
+
+@pytest.fixture
+def client(functions: Functions) -> TestClient:
+    """Give a gateway whose callers may read 2.4 times a minute, so twice."""
+    return TestClient(Gateway(functions, LocalSockets(), [], Limits(2.4 / READ.per_minute)).app)
+
+
+@pytest.fixture
+def get(client: TestClient) -> Callable[..., Any]:
+    """Give `get(path, user)`, in which `header` says where the token is."""
+
+    def call(path: str, user: str = "", header: str = "Authorization") -> Any:
+        return client.get(path, headers={header: f"Bearer {user}" if header == "Authorization" else user})
+
+    return call
+
+
+def test_who_calls_too_often_is_refused_and_told_when_to_come_again(
+    get: Callable[..., Any], functions: Functions
+) -> None:
+    assert [get("/api/sessions", "ann").status_code for _ in range(3)] == [200, 200, 429]
+    refusal = get("/api/sessions", "ann")
+    assert refusal.json()["code"] == "too_many"
+    assert 1 <= int(refusal.headers["retry-after"]) <= 60
+    assert functions.calls["rest_api"] == 2, "the function is spared"
+
+
+def test_callers_and_endpoints_are_counted_apart(get: Callable[..., Any]) -> None:
+    for _ in range(3):
+        get("/api/sessions", "ann")
+    assert get("/api/sessions", "bob").status_code == 200
+    assert get("/api/devices", "ann").status_code == 200
+
+
+def test_a_caller_may_call_again_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1_000_000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    limits, route = Limits(), RestRoute("GET", "/x", "listener", per_minute=1)
+    assert limits.wait_s(route, "ann") == 0
+    wait_s = limits.wait_s(route, "ann")
+    assert wait_s > 0
+    now[0] += wait_s
+    assert limits.wait_s(route, "ann") == 0
+
+
+def test_a_token_is_checked_once_a_minute(
+    get: Callable[..., Any], functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get("/api/sessions", "ann")
+    get("/api/devices", "ann")
+    assert functions.calls["authorizer"] == 1
+    monkeypatch.setattr(rest, "REMEMBERED_S", -1.0)
+    get("/api/emergency/status", "bob")
+    get("/api/emergency/events", "bob")
+    assert functions.calls["authorizer"] == 3, "what is older is not believed"
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
+def test_an_api_key_is_checked_every_time(get: Callable[..., Any], functions: Functions, header: str) -> None:
+    for path in ("/api/sessions", "/api/devices"):
+        assert get(path, "anc_0123456789abcdef_secret", header).status_code == 200
+    assert functions.calls["authorizer"] == 2
+
+
+def test_a_refused_token_is_not_remembered(get: Callable[..., Any], functions: Functions) -> None:
+    assert [get("/api/sessions").status_code for _ in range(2)] == [401, 401]
+    assert functions.calls["authorizer"] == 2
+
+
+@pytest.mark.parametrize("method", ["PUT", "HEAD"])
+def test_a_path_that_takes_other_methods_says_which(client: TestClient, method: str) -> None:
+    answer = client.request(method, "/api/sessions")
+    assert answer.status_code == 405
+    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
