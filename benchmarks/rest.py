@@ -72,7 +72,7 @@ class Connection:
 
 def request(name: str, token: str = "", body: Any = None, path: str | None = None) -> Call:
     """Build a request; `name` is method and path, `path` the one with names filled in."""
-    method, at = name.split(" ", 1)
+    method, _, at = name.partition(" ")
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
     lines = [f"{method} {path or at} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}"]
@@ -170,12 +170,10 @@ def others(scene: Scene) -> dict[str, Iterator[Call]]:
         return cycle([request(name, who, body, path)])
 
     at = f"/api/devices/{thing}"
-    made = (
-        request("POST /api/devices", token, {"thing": f"more-{i}", "secondary": [0.5]}) for i in range(10**6)
-    )
     return {
         "GET /metrics": again("GET /metrics", ""),
         "GET /openapi.json": again("GET /openapi.json", ""),
+        "GET /docs": again("GET /docs", ""),
         "GET /api/users": again("GET /api/users", scene.root),
         "GET /api/users/me/keys": again("GET /api/users/me/keys", token),
         "GET /api/models": again("GET /api/models", scene.root),
@@ -201,12 +199,18 @@ def others(scene: Scene) -> dict[str, Iterator[Call]]:
         "POST /api/devices/{id}/telemetry": again(
             "POST /api/devices/{id}/telemetry", token, {"battery": 0.5}, f"{at}/telemetry"
         ),
-        "POST /api/devices": made,
         "POST /api/audio/classify": again("POST /api/audio/classify", token, second),
         "POST /api/audio/analyze": again("POST /api/audio/analyze", token, second),
         "POST /api/audio/process": again("POST /api/audio/process", token, minute),
         "POST /api/emergency/detect": again("POST /api/emergency/detect", token, second),
     }
+
+
+async def send_once(port: int, call: Call) -> None:
+    """Send a call that is not measured."""
+    connection = await Connection.open(port)
+    await connection.send(call)
+    connection.close()
 
 
 async def one_by_one(port: int, calls: Iterable[Call]) -> list[float]:
@@ -232,6 +236,62 @@ class FlatOut(NamedTuple):
 
     per_second: float
     cpu_us: float
+
+
+class Life(NamedTuple):
+    """What is made, changed and ended again: `then` are method, what follows the id in the path, and body."""
+
+    at: str
+    body: Any
+    field: str
+    then: list[tuple[str, str, Any]]
+    found_at: str = ""
+
+
+PERSON = {"username": "somebody", "password": "correct horse battery"}
+LIVES = (
+    Life("/api/sessions", {}, "session", [("DELETE", "", None)]),
+    Life("/api/devices", {"thing": "short-lived", "secondary": [0.5]}, "thing", [("DELETE", "", None)]),
+    Life("/api/users/me/keys", {"name": "robot"}, "id", [("DELETE", "", None)]),
+    Life(
+        "/api/users",
+        PERSON,
+        "user",
+        [("GET", "", None), ("PATCH", "", {"role": "operator"}), ("DELETE", "", None)],
+    ),
+    Life(
+        "/api/audio/uploads",
+        {"size": 100},
+        "job",
+        [("GET", "", None), ("DELETE", "", None)],
+        "/api/audio/jobs",
+    ),
+    # Sent in parts, none of which has come: the answer is a refusal, as quick as it gets.
+    Life("/api/audio/uploads", {"size": 10**8}, "job", [("POST", "", None)]),
+)
+
+
+async def live(port: int, token: str, life: Life, times: int) -> dict[str, list[float]]:
+    """Return the seconds of each endpoint when something is made, used and ended so many times."""
+    connection = await Connection.open(port)
+    taken: dict[str, list[float]] = {}
+
+    async def timed(call: Call) -> bytes:
+        begun = time.perf_counter()
+        body = await connection.send(call, (200, 201, 204, 409))
+        taken.setdefault(call.name, []).append(time.perf_counter() - begun)
+        return body
+
+    for _ in range(times):
+        made = json.loads(await timed(request(f"POST {life.at}", token, life.body)))[life.field]
+        place = life.found_at or life.at
+        for method, below, body in life.then:
+            name = f"{method} {place}/{{id}}{below}"
+            await timed(request(name, token, body, f"{place}/{made}{below}"))
+        if life.then[-1][0] != "DELETE":
+            await connection.send(request("DELETE", token, path=f"/api/audio/jobs/{made}"))
+    connection.close()
+    return taken
 
 
 async def flat_out(port: int, pid: int, calls: list[Call], seconds: float) -> FlatOut:
@@ -290,6 +350,12 @@ async def measure(port: int, pid: int, data: Path, seconds: float, rate: float) 
     for name, repeated in others(scene).items():
         count = 20 if "audio/" in name or "emergency/detect" in name else 200
         results["endpoints"][name] = quantiles_ms(await one_by_one(port, islice(repeated, count)))
+    for life in LIVES:
+        for name, taken in (await live(port, scene.root, life, 50)).items():
+            results["endpoints"].setdefault(name, quantiles_ms(taken))
+    await send_once(port, request("POST /api/users", scene.root, PERSON))
+    sign_in = request("POST /api/auth/token", "", PERSON)
+    results["endpoints"][sign_in.name] = quantiles_ms(await one_by_one(port, [sign_in] * 50))
     for name, calls in often.items():
         results["flat_out"][name] = await flat_out(port, pid, calls, seconds)
     turns = [cycle(calls) for calls in often.values()]
@@ -312,7 +378,7 @@ def main() -> None:
     results["load"] = os.getloadavg()[0]
     print(f"{results['machine']}, load {results['load']:.1f}")
     print(f"\n{'one call after the other':42}{'p50 ms':>9}{'p99 ms':>9}")
-    for name, (p50, p99) in results["endpoints"].items():
+    for name, (p50, p99) in sorted(results["endpoints"].items(), key=lambda found: found[0].split()[::-1]):
         print(f"{name:42}{p50:9.2f}{p99:9.2f}")
     print(f"\n{f'flat out, {CONNECTIONS} connections':42}{'calls/s':>9}{'cpu us':>9}")
     for name, found in [*results["flat_out"].items(), ("all of these in turn", results["mixed"])]:

@@ -1,9 +1,11 @@
 """What a product team does with the client, against the platform as it runs."""
 
 import io
+import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -153,12 +155,20 @@ def test_a_refusal_names_the_field(ada: Client) -> None:
     ada.remove_job(whole.job)
 
 
-def test_who_asks_too_often_is_told_when_to_come_again(url: str) -> None:
+def test_who_asks_too_often_is_told_when_to_come_again(start: Callable[..., Platform]) -> None:
     refusals = []
-    with Client(url) as stranger:
+    with Client(f"http://127.0.0.1:{start().port}") as stranger:
         for _ in range(SECRETS + 1):
             with pytest.raises(Refusal) as refusal:
                 stranger.sign_in("nobody", "wrong")
             refusals.append(refusal.value)
     assert (refusals[-1].status, refusals[-1].code) == (429, "too_many")
     assert 1 <= (refusals[-1].retry_after_s or 0) <= 60
+
+
+def test_the_examples_in_the_docs_run(root: Client, url: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "api.md"
+    examples = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(examples) == 4
+    admin_token = root.make_key(NewKey(name="docs", role="admin")).key
+    exec("\n".join(examples), {"url": url, "admin_token": admin_token})
