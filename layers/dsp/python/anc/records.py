@@ -41,8 +41,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """A live session: key is its id, group its owner. `seq` is the last block done, -1 before the first.
-    """
+    """A live session: key is its id, group its owner. `seq` is the last block done, -1 before the first."""
 
     mode: Literal["cancel", "predict", "bypass"]
     algorithm: Literal["nlms", "fdaf"] = "nlms"

@@ -37,7 +37,8 @@ class Request(msgspec.Struct, frozen=True, tag_field="action", forbid_unknown_fi
 class Start(Request, frozen=True, tag="start"):
     """Open a session. What is left out is the platform's choice.
 
-    `horizon` is for `predict`: samples between what is heard and when its anti-noise sounds; a block by default.
+    `horizon` is for `predict`: samples between what is heard and when its anti-noise sounds, a block if left
+    out.
     """
 
     mode: SessionMode = "cancel"
