@@ -226,3 +226,26 @@ def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_the_hold_ends(tmp_pa
     clock.now += deaf.world.settings.emergency_hold_s + 2
     assert len(deaf.messages()) == 1, "the end of the hold must be announced by itself"
     assert shown_mode() == "cancel"
+
+
+def test_who_registers_second_takes_nothing_from_the_first(headset: TestWorld) -> None:
+    first = headset.world.devices.get(THING)
+    request = Registration(THING, [0.0, 1.0], rate=RATE, taps=TAPS)
+    stale = dataclasses.replace(headset.world, devices=BlindOnce(headset.world.devices))
+    with pytest.raises(Refused, match="by somebody else just now"):
+        devices.register(request, ALICE, stale)
+    assert headset.world.devices.get(THING) == first
+    assert headset.things.revoked == []
+
+
+class BlindOnce:
+    """A table whose first read is from before the other writer came."""
+
+    def __init__(self, table) -> None:
+        self._table = table
+
+    def get(self, key: str) -> None:
+        return None
+
+    def put(self, record):
+        return self._table.put(record)

@@ -55,8 +55,6 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     secondary = _path(request.secondary)
     if world.devices.get(request.thing):
         refuse("exists", f"thing: {request.thing} is registered already")
-    world.controls.delete(request.thing)  # of an earlier headset of this name, whose last snapshot came late
-    credentials = world.things.enrol(request.thing)
     device = Device(
         key=request.thing,
         group=caller.user,
@@ -64,14 +62,21 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
         rate=request.rate,
         taps=request.taps,
         secondary=secondary.tobytes(),
-        certificate=credentials.certificate_id,
         created=world.clock(),
     )
     try:
-        stored = world.devices.put(device)
+        claimed = world.devices.put(
+            device
+        )  # the name first: who comes second must not touch the first's thing
     except Conflict:
-        world.things.revoke(request.thing, credentials.certificate_id)
         refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
+    world.controls.delete(request.thing)  # of an earlier headset of this name, whose last snapshot came late
+    try:
+        credentials = world.things.enrol(request.thing)
+    except BaseException:
+        world.devices.delete(request.thing)
+        raise
+    stored = world.devices.put(claimed.but(certificate=credentials.certificate_id))
     world.count("devices_registered")
     return stored, credentials
 
