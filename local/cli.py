@@ -11,7 +11,7 @@ from json import dumps
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from dotenv import load_dotenv
@@ -38,6 +38,11 @@ Noise = Annotated[
     str | None,
     typer.Option(help="A recording (wav, flac, ogg), or cabin, engine or street; all three when left out."),
 ]
+Sounds = Annotated[
+    Path,
+    typer.Option("--data", help="Folder of recordings: ESC-10, ESC-50, UrbanSound8K or a folder a class."),
+]
+Out = Annotated[Path, typer.Option(help="Folder for reports, plots and the cache.")]
 DEFAULT_DATA = Path("anc-data")
 DEFAULT_PORT = 8080
 SCENE_S = 20.0
@@ -243,6 +248,90 @@ def cancel(
         f"{report.attenuation_db:.1f} dB",
     )
     table.add_row("second half", "", "", f"{report.attenuation_last_half_db:.1f} dB")
+    console.print(table)
+
+
+@app.command()
+def classify(
+    files: Annotated[list[Path], typer.Argument(help="Sound files of any length and rate.")],
+    model: Annotated[Path | None, typer.Option(help="Instead of the model that ships.")] = None,
+    json: Json = False,
+) -> None:
+    """Name the noise in sound files, a minute at a time."""
+    from anc.noise import ModelError
+    from local.classify import classify as name
+
+    table = Table("file", "from", "noise", "confidence", "alarm")
+    failed = False
+    try:
+        for heard in name(files, model):
+            failed |= "error" in heard
+            if json:
+                print(dumps(heard))
+            elif "error" in heard:
+                errors.print(f"[bold red]anc:[/] {escape(heard['file'])}: {escape(heard['error'])}")
+            else:
+                alarm = max(heard["kinds"], key=heard["kinds"].get) if heard["emergency"] else "-"
+                start, sure = f"{heard['start_s']:.0f} s", f"{heard['confidence']:.0%}"
+                table.add_row(escape(heard["file"]), start, heard["label"], sure, alarm)
+    except ModelError as fault:
+        stop(str(fault))
+    if table.row_count:
+        console.print(table)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    data: Sounds,
+    out: Out = Path("build/training"),
+    model: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("build/training/model.npz"),
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    json: Json = False,
+) -> None:
+    """Train the model that names noises and hears alarms, and measure it."""
+    with training_installed():
+        from training import commands
+
+        show_report(commands.train(data, out, model, seed), json)
+
+
+@app.command()
+def evaluate(
+    data: Sounds,
+    dataset: Annotated[Literal["esc10", "noise", "alarm"], typer.Option(help="What to measure.")] = "esc10",
+    out: Out = Path("build/training"),
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    json: Json = False,
+) -> None:
+    """Cross-validate: every clip is judged by a model that saw nothing of its fold."""
+    with training_installed():
+        from training import commands
+
+        show_report(commands.evaluate(dataset, data, out, seed), json)
+
+
+@contextmanager
+def training_installed() -> Iterator[None]:
+    """Say what to install when it is missing, and what is wrong with the data."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        stop(f"training needs {missing.name}; install what it takes with `make .venv/train.stamp`")
+    except (OSError, ValueError) as fault:
+        stop(str(fault))
+
+
+def show_report(report: dict[str, Any], json: bool) -> None:
+    """Print what was measured: everything for machines, the figures at the top for people."""
+    if json:
+        print(dumps(report))
+        return
+    table = Table("", "")
+    for name, value in report.items():
+        if not isinstance(value, dict | list):
+            table.add_row(name, str(value))
     console.print(table)
 
 

@@ -109,8 +109,9 @@ def draw_from(material: Material) -> Draw:
         backs = [material.others[i] for i in second]
         a = POWER_OF_BYTE[np.stack([sound.window(rng) for sound, _ in fronts])]
         b = POWER_OF_BYTE[np.stack([sound.window(rng) for sound, _ in backs])]
-        # A third of the alarms begin within the window, so that they are learnt soon after their onset.
-        onset = np.where(alarmed & (rng.uniform(size=BATCH) < 0.35), rng.integers(0, 28, BATCH), 0)
+        # A third begin within the window, so that alarms are learnt soon after their onset; other sounds as
+        # well, or beginning would itself be taken for an alarm.
+        onset = np.where(rng.uniform(size=BATCH) < 0.35, rng.integers(0, 28, BATCH), 0)
         a *= (np.arange(WINDOW) >= onset[:, None])[:, :, None]
         ratio_db = np.where(rng.uniform(size=BATCH) < 0.75, rng.uniform(-5, 30, BATCH), 60.0)
         targets = np.stack([target for _, target in fronts])

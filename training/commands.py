@@ -1,17 +1,16 @@
-"""`anc train`, `anc evaluate` and `anc classify`, as functions; the command line hands its arguments over."""
+"""`anc train` and `anc evaluate`, as functions; the command line hands its arguments over."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress
 
 from anc.noise import Classifier
 from anc.noise.classifier import LABELS, SHIPPED
@@ -140,28 +139,6 @@ def train(
     plots.confusion(report["noise"], out / "model-confusion-noise.png")
     plots.detection_errors(scores, names, out / "model-detection.png")
     return report
-
-
-def classify(files: Sequence[Path], model: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Name the noise of files of any length and rate, in bounded memory, a minute at a time.
-
-    Yields
-    ------
-    dict
-        ``file``, ``start_s``, and what `anc.noise.Hearing` holds; or ``file`` and ``error``.
-    """
-    classifier = Classifier.load(model)
-    for path in track(files, "classifying", console=Console(stderr=True), transient=True):
-        try:
-            with soundfile.SoundFile(path) as file:
-                for start in range(0, file.frames, 60 * file.samplerate):
-                    block = file.read(60 * file.samplerate, dtype="float32", always_2d=True).mean(axis=1)
-                    if start and len(block) < file.samplerate // 4:
-                        break  # the rest of a long file: too short to name
-                    hearing = classifier.classify(np.clip(block, -1, 1), file.samplerate)
-                    yield {"file": str(path), "start_s": start / file.samplerate, **vars(hearing)}
-        except (soundfile.SoundFileError, OSError, ValueError) as error:
-            yield {"file": str(path), "error": str(error)}
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
