@@ -21,6 +21,8 @@ from anc.dsp.toeplitz import toeplitz_solve
 
 # Candidates for lambda, as shares of the power of the filtered reference.
 REGULARISATION = np.array([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 10.0])
+# What it takes to invert a driver that rolls off below 100 Hz: the causal inverse of that is an integrator.
+MAX_GAIN_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def design_control_filter(
     prior: Statistics | None = None,
     *,
     rate: float = 16_000,
-    max_gain_db: float = 30.0,
+    max_gain_db: float = MAX_GAIN_DB,
 ) -> ControlFilter:
     """The optimal causal control filter for one snapshot.
 
@@ -85,7 +87,7 @@ def design_control_filter(
 
 
 def design_from_statistics(
-    stretches: Sequence[Statistics], prior: Statistics | None = None, *, max_gain_db: float = 30.0
+    stretches: Sequence[Statistics], prior: Statistics | None = None, *, max_gain_db: float = MAX_GAIN_DB
 ) -> ControlFilter:
     """The optimal causal control filter for sound that is known by its statistics only.
 

@@ -21,7 +21,6 @@ from anc.wire.websocket import DeviceNews, NoiseHeard, as_float
 MARGIN_DB = 0.5  # by which a new filter must be predicted to beat the one in use
 SAME_NOISE_DB = 1.0  # memory that costs more than this now is of another noise
 FORGETTING = 0.8  # what is remembered counts this much when the next snapshot of the same noise comes
-MAX_GAIN_DB = 40.0  # what it takes to invert a driver that rolls off below 100 Hz
 KEPT_FILTERS = 4  # a snapshot on its way may still have been taken with one of the last few
 
 
@@ -169,10 +168,10 @@ def _design(stretches: Sequence[Statistics], prior: Statistics | None) -> Contro
     Both designs are judged on sound of this snapshot that they were not made from. What is remembered is kept
     as long as it costs little now: noises that come and go are met best by what is good for all of them.
     """
-    afresh = design_from_statistics(stretches, max_gain_db=MAX_GAIN_DB)
+    afresh = design_from_statistics(stretches)
     if prior is None:
         return afresh
-    remembering = design_from_statistics(stretches, prior.forget(FORGETTING), max_gain_db=MAX_GAIN_DB)
+    remembering = design_from_statistics(stretches, prior.forget(FORGETTING))
     kept = remembering.predicted_gain_db > afresh.predicted_gain_db - SAME_NOISE_DB
     return remembering if kept else afresh
 
