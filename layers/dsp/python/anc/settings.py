@@ -30,7 +30,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     ml_model_path : str
         Classifier to load; empty for the one that ships.
     ml_confidence_threshold : float
-        Below this a snapshot's noise is given a second opinion by the `classifier` function.
+        Below this a snapshot's noise shall be given a second opinion by the endpoint's larger model. Nothing
+        asks for one yet: the setting is read and checked, and has no effect.
     emergency_detection_enabled : bool
         Whether sirens and alarms open the headset.
     emergency_confidence_threshold : float

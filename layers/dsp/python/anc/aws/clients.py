@@ -1,5 +1,6 @@
 """One boto3 session, and one client per service made when first used: each costs a cold start 50 ms."""
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ FILES = CONFIG.merge(Config(read_timeout=20, signature_version="s3v4"))
 
 @cache
 def _session() -> boto3.Session:
-    return boto3.Session()
+    return boto3.Session(region_name=os.environ.get("AWS_REGION"))  # boto3 reads AWS_DEFAULT_REGION alone
 
 
 @cache

@@ -23,10 +23,6 @@ KIND = "nlms"
 LONGEST_FILTER = 1 << 16
 SMALLEST_EPS = 1e-37  # still a number in float32
 MOST_LEAK = 0.01  # 32 samples fade by less than a third: what rounding still forgives
-CHUNK = {
-    4: 64,
-    8: 32,
-}  # samples solved at once, by size of the dtype: longer costs more products, shorter more calls
 
 
 class NLMS:

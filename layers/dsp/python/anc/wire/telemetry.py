@@ -7,8 +7,6 @@ from msgspec import Meta
 
 from anc.records import Mode
 
-TELEMETRY_LIMIT = 4 * 1024
-
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a headset knows of itself; it leaves out what it does not know.
