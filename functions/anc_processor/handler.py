@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.world import world as aws_world
@@ -19,10 +20,12 @@ metrics = Metrics()
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], context: LambdaContext, world: World | None = None
+) -> PartialItemFailureResponse:
     """Process a batch; only messages that failed come back."""
     here = world or aws_world()
-    return process_partial_response(  # type: ignore[return-value]
+    return process_partial_response(
         event=event,
         record_handler=lambda record: _process(record.json_body, here, context),
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
