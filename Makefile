@@ -42,6 +42,7 @@ lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
 	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
 	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) --extra bench -c requirements/dev.txt -o requirements/bench.txt
+	$(COMPILE) --extra local --extra train -c requirements/dev.txt -o requirements/train.txt
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
