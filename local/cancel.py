@@ -7,11 +7,13 @@ from typing import Literal
 import soundfile
 
 from anc.records import Options
+from anc.services.drawing import draw
 from anc.services.recordings import Treatment, classifier, residuals
 from anc.services.report import Report
 from anc.services.sounds import Source
 from anc.settings import Settings
 from anc.wire.refusal import Refused
+from local.page import write_page
 
 
 def cancel_file(
@@ -60,6 +62,15 @@ def cancel_file(
     finally:
         part.unlink(missing_ok=True)
     return treatment.report()
+
+
+def write_report(report: Report, name: str, target: Path) -> None:
+    """Draw a report, as a picture or, when the target ends in .html, as a page with the picture in it."""
+    picture = draw(report)
+    if target.suffix.lower() == ".png":
+        target.write_bytes(picture)
+    else:
+        write_page(target, f"{name}, before and after", report.summary(), {"report.png": picture})
 
 
 def _create(part: Path, target: Path, rate: int) -> soundfile.SoundFile:

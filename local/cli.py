@@ -219,10 +219,16 @@ def cancel(
     algorithm: Annotated[Literal["fdaf", "nlms"], typer.Option(help="Filter.")] = "fdaf",
     taps: Annotated[int, typer.Option(min=1, max=4096)] = 512,
     mu: Annotated[float, typer.Option(min=0.001, max=1.999, help="Step size.")] = 0.5,
+    report_to: Annotated[
+        Path | None, typer.Option("--report", help="Draw what happened, as .png or as a .html page.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Clean a recording: remove from its primary channel what the reference explains."""
-    from local.cancel import cancel_file
+    from local.cancel import cancel_file, write_report
+
+    if report_to and report_to.suffix.lower() not in (".png", ".html"):
+        stop(f"--report {report_to}: its name ends in .png or .html")
 
     with Progress(console=errors, disable=json, transient=True) as progress:
         task = progress.add_task("cancelling", total=None)
@@ -237,6 +243,8 @@ def cancel(
             )
         except Refused as refusal:
             stop(refusal.message)
+    if report_to:
+        write_report(report, source.name, report_to)
     if json:
         print(dumps(report.document()))
         return
@@ -310,6 +318,52 @@ def evaluate(
         from training import commands
 
         show_report(commands.evaluate(dataset, data, out, seed), json)
+
+
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for figures and report.")] = Path("build/bench"),
+    sounds: Annotated[Path | None, typer.Option(help="Folder of recordings; synthetic without.")] = None,
+    quick: Annotated[bool, typer.Option(help="Fewer rounds: to see that it runs.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure the adaptive filters against everyone else's; writes a page to look at."""
+    from local.bench import CannotMeasure, bench
+
+    try:
+        results = bench(out, sounds, quick, show=not json)
+    except CannotMeasure as fault:
+        stop(str(fault))
+    if json:
+        print(dumps(results))
+    else:
+        console.print(f"to look at: {out / 'report.html'}")
+
+
+@app.command()
+def doctor(
+    url: Annotated[str | None, typer.Option(help="A platform that runs; this machine when left out.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="Looks at more with one.")] = None,
+    sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
+    port: Port = DEFAULT_PORT,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Look whether this machine can run the platform, or whether one that runs is well."""
+    from local.doctor import examine_deployment, examine_machine
+
+    table = Table("", "", "found", "what to do")
+    findings = []
+    for found in examine_deployment(url, token, sockets) if url else examine_machine(data, port):
+        findings.append(found._asdict())
+        colour = {"ok": "green", "look": "yellow", "failing": "red"}[found.state]
+        table.add_row(found.what, f"[{colour}]{found.state}[/]", escape(found.found), escape(found.advice))
+    if json:
+        print(dumps(findings))
+    else:
+        console.print(table)
+    if any(finding["state"] == "failing" for finding in findings):
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import soundfile
 from anc.dsp import FDAF, NLMS
 from anc.services.recordings import FDAF_BLOCK
 from anc.wire.refusal import Refused
-from local.cancel import cancel_file
+from local.cancel import cancel_file, write_report
 
 RATE = 16_000
 STEP = 1 / 32_768
@@ -160,3 +160,12 @@ def test_a_recording_may_be_cleaned_onto_itself(tmp_path: Path, source: Path) ->
     cancel_file(source, source)
     assert read(source).shape == d.shape
     assert np.std(read(source)) < 0.3 * np.std(d)
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.html", b"<!doctype html>")])
+def test_a_report_is_a_picture_or_a_page_with_the_picture_in_it(
+    tmp_path: Path, source: Path, name: str, start: bytes
+) -> None:
+    report = cancel_file(source, tmp_path / "out.wav")
+    write_report(report, "a recording", tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
