@@ -67,6 +67,7 @@ def growth(tables: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
 
 
 def save(figure: Any, path: Path) -> None:
-    """As SVG that changes only when the figures do."""
+    """As SVG that changes only when the figures do, and as PNG for whatever shows no SVG."""
     figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path.with_suffix(".png"), dpi=150)
     plt.close(figure)
