@@ -13,7 +13,7 @@ from anc.wire.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent, AlarmEars, Deaf, Status
 from iot.controller import Controller
 from iot.head import Head
-from iot.player import Player
+from iot.player import Course, Player
 from iot.scenes import Noise
 
 UPDATE_S = 1.0
@@ -49,6 +49,10 @@ class DemoResult:
         What the platform called it last.
     refused : str
         Why the headset refused something, if it did.
+    onset_s : float
+        When the noise began.
+    course : Course
+        Of the last five minutes.
     """
 
     attenuation_db: float | None
@@ -61,6 +65,8 @@ class DemoResult:
     snapshots: int
     noise: str
     refused: str
+    onset_s: float
+    course: Course
 
 
 def run_headset(
@@ -152,4 +158,6 @@ def _result(player: Player, head: Head, status: Status) -> DemoResult:
         snapshots=status.snapshots,
         noise=status.noise,
         refused=status.refused,
+        onset_s=player.onset / head.rate,
+        course=score.course(head.rate),
     )

@@ -3,9 +3,11 @@
 import threading
 import time
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
+from anc.dsp import level_dbfs
 from iot.agent import Agent
 from iot.controller import Block, Controller
 from iot.fir import Signal
@@ -16,7 +18,24 @@ from iot.scenes import Noise
 BLOCK_S = 0.016
 QUIET_S = 1.0
 ONSET_S = 0.01
+STEP_S = 0.2  # of the course
 REMEMBERED_S = 300.0  # for the comparison in hindsight: 58 MB
+
+
+class Course(NamedTuple):
+    """What arrived at the ear over a run.
+
+    Attributes
+    ----------
+    seconds : list of float
+        When, from the beginning.
+    before_dbfs, after_dbfs : list of float
+        Levels of the noise as it would have been without control, and as it was.
+    """
+
+    seconds: list[float]
+    before_dbfs: list[float]
+    after_dbfs: list[float]
 
 
 class Score:
@@ -56,6 +75,18 @@ class Score:
         return np.concatenate([d for _, d, _ in blocks]), np.concatenate(
             [residual for *_, residual in blocks]
         )
+
+    def course(self, rate: int) -> "Course":
+        """Return the levels at the ear, step by step, of what is remembered."""
+        d, residual = (np.concatenate([block[i] for block in self._recent]) for i in (1, 2))
+        step = int(STEP_S * rate)
+        steps = d.size // step
+
+        def levels(signal: Signal) -> list[float]:
+            return [level_dbfs(part) for part in signal[: steps * step].reshape(steps, step)]
+
+        first_s = (self.heard - d.size) / rate
+        return Course([first_s + STEP_S * (k + 0.5) for k in range(steps)], levels(d), levels(residual))
 
     def hindsight_db(self, secondary: Signal) -> float | None:
         """Return what the best fixed filter would have given; None without a filter or after a long run."""

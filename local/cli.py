@@ -172,11 +172,16 @@ def up(
 def demo(
     noise: Noise = None,
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of noise.")] = 30.0,
+    picture: Annotated[Path | None, typer.Option(help="Draw the levels at the ear into this .svg.")] = None,
     json: Json = False,
 ) -> None:
     """Put a headset into a noise, on a platform of its own, and show what the listener gains."""
+    from local.demo import write_picture
+
     with TemporaryDirectory() as data:
         result = play(free_port(), Path(data), noise, seconds, None if json else console)
+    if result and picture:
+        write_picture(result, scene_of(noise, seconds)[1], picture)
     show_result(result, json)
 
 

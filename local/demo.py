@@ -30,6 +30,7 @@ from iot.demo import DemoResult, Update, run_headset
 from iot.head import Head
 from iot.scenes import Noise
 from local.issuer import Issuer
+from local.picture import draw_course
 
 START_S = 30.0
 STOP_S = 10.0
@@ -238,9 +239,21 @@ class View:
 
 def result_document(result: DemoResult) -> dict[str, Any]:
     """Return a run's result for machines."""
-    return {
-        name: round(value, 2) if isinstance(value, float) else value for name, value in asdict(result).items()
-    }
+    figures = {name: value for name, value in asdict(result).items() if name not in ("onset_s", "course")}
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def write_picture(result: DemoResult, noise: str, path: Path) -> None:
+    """Draw a run's levels at the ear as SVG."""
+    events = [(result.onset_s, "")]
+    told = "simulated head; no filter came"
+    if result.first_filter_s is not None:
+        first_s = result.first_filter_s
+        events.append((result.onset_s + first_s, f"the first filter, {first_s:.2f} s after the noise began"))
+        told = f"simulated head; {result.attenuation_db:.1f} dB quieter since the first filter"
+    if result.hindsight_db is not None:
+        told += f", {result.hindsight_db:.1f} dB were possible in hindsight"
+    path.write_text(draw_course(result.course, events, f"Level at the ear, dBFS: {noise}", told))
 
 
 def _bar(level_dbfs: float, colour: str) -> Text:
