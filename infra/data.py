@@ -21,6 +21,7 @@ Table = Literal[
     "watches",
     "devices",
     "controls",
+    "fleets",
     "emergencies",
     "jobs",
     "api_keys",

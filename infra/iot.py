@@ -40,6 +40,7 @@ class Iot(cdk.Stack):
         )
         processor.may_use("devices", READ)
         processor.may_use("controls", READ, WRITE)
+        processor.may_use("fleets", READ, WRITE)
         processor.may_send("updates")
         processor.may_send("recordings")
         processor.may_use("jobs", READ, WRITE)

@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from anc.noise import ModelError
 from anc.ports import World
-from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
+from anc.records import ApiKey, Connection, Control, Device, Emergency, Fleet, Job, Stream, Telemetry, Watch
 from anc.services import hearing
 from anc.settings import BadSetting, Settings
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
@@ -122,6 +122,7 @@ class Edition:
             watches=watches,
             devices=SqliteTable(database, "devices", Device),
             controls=SqliteTable(database, "controls", Control),
+            fleets=SqliteTable(database, "fleets", Fleet),
             emergencies=SqliteTable(database, "emergencies", Emergency),
             jobs=SqliteTable(database, "jobs", Job),
             updates=queues["updates"],

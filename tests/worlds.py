@@ -7,7 +7,7 @@ from typing import Any
 
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.ports import Credentials, Gone, World
-from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
+from anc.records import ApiKey, Connection, Control, Device, Emergency, Fleet, Job, Stream, Telemetry, Watch
 from anc.services import statistics
 from anc.services.identity import Caller
 from anc.settings import Settings
@@ -119,6 +119,7 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         watches=SqliteTable(database, "watches", Watch, clock),
         devices=SqliteTable(database, "devices", Device, clock),
         controls=SqliteTable(database, "controls", Control, clock),
+        fleets=SqliteTable(database, "fleets", Fleet, clock),
         emergencies=SqliteTable(database, "emergencies", Emergency, clock),
         jobs=SqliteTable(database, "jobs", Job, clock),
         updates=updates,

@@ -96,6 +96,7 @@ RIGHTS = {
         "objects": {"s3:ListBucket"},
         "devices": {"dynamodb:GetItem"},
         "controls": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "fleets": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "updates": {"sqs:SendMessage"},
         "emergencies": {"dynamodb:PutItem"},
         "alerts": {"sns:Publish"},

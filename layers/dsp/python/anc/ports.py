@@ -16,6 +16,7 @@ from anc.records import (
     Control,
     Device,
     Emergency,
+    Fleet,
     Job,
     Person,
     Record,
@@ -259,6 +260,7 @@ class World:
     watches: Table[Watch]
     devices: Table[Device]
     controls: Table[Control]
+    fleets: Table[Fleet]
     emergencies: Table[Emergency]
     jobs: Table[Job]
     updates: Queue

@@ -115,6 +115,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the cloud knows of one headset's noise and wants of it: key is the thing name.
 
     `filters` holds the newest first: a snapshot may still have been taken with one of the older ones.
+    `shared` tells by noise when the fleet was last told of it.
     """
 
     seq: int = -1
@@ -126,6 +127,23 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     confidence: float = 0.0
     reason: str = ""
     emergency_until: float = 0.0
+    shared: dict[str, float] = {}
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What one headset knows of a noise: `statistics` of `anc.dsp`, and the filter, float16, for them."""
+
+    device: str
+    owner: str
+    at: float
+    statistics: bytes
+    taps: bytes
+
+
+class Fleet(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What headsets of one model know of one noise: key names both, group the model; one entry a headset."""
+
+    contributions: tuple[Contribution, ...] = ()
 
 
 class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.ports import World
-from anc.records import ApiKey, Connection, Control, Device, Emergency, Job, Stream, Telemetry, Watch
+from anc.records import ApiKey, Connection, Control, Device, Emergency, Fleet, Job, Stream, Telemetry, Watch
 from anc.settings import Settings
 
 
@@ -23,7 +23,7 @@ def world() -> World:
     """Return the one world of this function.
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
-    `DEVICES_TABLE`, `CONTROLS_TABLE`, `EMERGENCIES_TABLE`, `JOBS_TABLE`, `API_KEYS_TABLE`,
+    `DEVICES_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`, `JOBS_TABLE`, `API_KEYS_TABLE`,
     `TELEMETRY_TABLE`, `COUNTERS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`,
     `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A
     function is given the names of what it may use, and no others.
@@ -42,6 +42,7 @@ def world() -> World:
         watches=DynamoTable(name("WATCHES_TABLE", ""), Watch),
         devices=DynamoTable(name("DEVICES_TABLE", ""), Device),
         controls=DynamoTable(name("CONTROLS_TABLE", ""), Control),
+        fleets=DynamoTable(name("FLEETS_TABLE", ""), Fleet),
         emergencies=DynamoTable(name("EMERGENCIES_TABLE", ""), Emergency),
         jobs=DynamoTable(name("JOBS_TABLE", ""), Job),
         updates=SqsQueue(name("UPDATES_QUEUE_URL", "")),

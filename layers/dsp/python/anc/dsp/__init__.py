@@ -9,6 +9,7 @@ from anc.dsp.design import (
     ControlFilter,
     design_control_filter,
     design_from_statistics,
+    design_with_each,
     recover_primary,
 )
 from anc.dsp.doubletalk import DoubleTalkNLMS
@@ -44,6 +45,7 @@ __all__ = [
     "design_control_filter",
     "design_from_statistics",
     "design_multireference",
+    "design_with_each",
     "fxnlms_reference",
     "identify_secondary",
     "level_dbfs",

@@ -99,23 +99,48 @@ def design_from_statistics(
     prior, max_gain_db
         As for `design_control_filter`.
     """
-    everything = total(stretches, prior)
-    pairs = [(everything, everything)] if len(stretches) == 1 and prior is None else []
-    for test in stretches if not pairs else ():
-        others = [one for one in stretches if one is not test]
-        pairs.append((total(others, prior), test))
-    designs = solve([lesson for lesson, _ in pairs] + [everything], max_gain_db)
-    left = np.zeros(REGULARISATION.size)
-    for filters, (lesson, test) in zip(designs, pairs, strict=False):
-        left += [
-            test.residual(w) * (optimism(lesson, share) if test is lesson else 1.0)
-            for w, share in zip(filters, REGULARISATION, strict=True)
-        ]
-    best = int(np.argmin(left))
-    energy = sum(test.energy for _, test in pairs)
-    gain = -10 * np.log10(max(left[best] / energy, 1e-12)) if energy > 0 else 0.0
-    w = designs[-1][best].astype(np.float32)
-    return ControlFilter(w, float(gain), everything, float(REGULARISATION[best]))
+    return design_with_each(stretches, [prior], max_gain_db=max_gain_db)[0]
+
+
+def design_with_each(
+    stretches: Sequence[Statistics],
+    priors: Sequence[Statistics | None],
+    *,
+    max_gain_db: float = MAX_GAIN_DB,
+) -> list[ControlFilter]:
+    """One design as of `design_from_statistics` for each prior, in less time than one by one."""
+    trials = [_Trial.of(stretches, prior) for prior in priors]
+    designs = iter(solve([lesson for trial in trials for lesson in trial.lessons], max_gain_db))
+    return [trial.conclude([next(designs) for _ in trial.lessons]) for trial in trials]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What filters are designed on, and the stretches that test them; the last design is on everything."""
+
+    lessons: Sequence[Statistics]
+    tests: Sequence[Statistics]
+
+    @classmethod
+    def of(cls, stretches: Sequence[Statistics], prior: Statistics | None) -> "_Trial":
+        everything = total(stretches, prior)
+        if len(stretches) == 1 and prior is None:
+            return cls([everything, everything], [everything])
+        others = [[one for one in stretches if one is not test] for test in stretches]
+        return cls([*(total(some, prior) for some in others), everything], stretches)
+
+    def conclude(self, designs: Sequence[Signal]) -> ControlFilter:
+        left = np.zeros(REGULARISATION.size)
+        for filters, lesson, test in zip(designs, self.lessons, self.tests, strict=False):
+            left += [
+                test.residual(w) * (optimism(lesson, share) if test is lesson else 1.0)
+                for w, share in zip(filters, REGULARISATION, strict=True)
+            ]
+        best = int(np.argmin(left))
+        energy = sum(test.energy for test in self.tests)
+        gain = -10 * np.log10(max(left[best] / energy, 1e-12)) if energy > 0 else 0.0
+        w = designs[-1][best].astype(np.float32)
+        return ControlFilter(w, float(gain), self.lessons[-1], float(REGULARISATION[best]))
 
 
 def total(stretches: Sequence[Statistics], prior: Statistics | None) -> Statistics:

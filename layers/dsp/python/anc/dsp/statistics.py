@@ -134,6 +134,18 @@ class Statistics:
             self.rate,
         )
 
+    def beside(self, other: "Statistics", seconds: float) -> "Statistics":
+        """These as if measured at the level of `other`, counting as much as `seconds` of its sound do."""
+        share = other.energy * seconds * other.rate / max(other.samples, 1.0)
+        factor = share / self.energy if self.energy > 0 else 0.0
+        return Statistics(
+            factor * self.autocorrelation,
+            factor * self.crosscorrelation,
+            factor * self.energy,
+            seconds * other.rate,
+            self.rate,
+        )
+
     def residual_db(self, w: ArrayLike) -> float:
         """Attenuation in dB that control filter `w`, (m,) with m <= taps, gives on these statistics.
 

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from anc.dsp import ControlFilter, Statistics, design_from_statistics, recover_primary
+from anc.dsp import Statistics, design_with_each, recover_primary
 from anc.dsp.design import total
 from anc.ports import World
 from anc.records import Control, Device, Mode, SentFilter
-from anc.services import emergencies, hearing
+from anc.services import emergencies, fleet, hearing
 from anc.services.connections import tell_watchers
+from anc.services.fleet import Kin
+from anc.services.hearing import Heard
 from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import Desired, FilterDocument, Noise, float16
 from anc.wire.snapshot import Snapshot
@@ -21,16 +23,31 @@ from anc.wire.websocket import DeviceNews, NoiseHeard, as_float
 MARGIN_DB = 0.5  # by which a new filter must be predicted to beat the one in use
 SAME_NOISE_DB = 1.0  # memory that costs more than this now is of another noise
 FORGETTING = 0.8  # what is remembered counts this much when the next snapshot of the same noise comes
+FULL_SCALE = 32767
+MOST_CLIPPED = 0.01  # a filter designed on more would cancel the clipping
 KEPT_FILTERS = 4  # a snapshot on its way may still have been taken with one of the last few
 
 
 class Finding(NamedTuple):
-    """What a snapshot says of the noise: its statistics, and the filter that suits them best."""
+    """What a snapshot says of the noise.
+
+    Attributes
+    ----------
+    w : (taps,) float32 ndarray
+        The filter that suits it best.
+    predicted_gain_db, gain_in_use_db : float
+        Of `w`, and of the filter that was playing.
+    statistics : Statistics
+        What the headset itself heard of this noise so far.
+    of_fleet : bool
+        Whether `w` owes something to other headsets.
+    """
 
     w: np.ndarray
     predicted_gain_db: float
     gain_in_use_db: float
     statistics: Statistics
+    of_fleet: bool
 
 
 def process_snapshot(thing: str, payload: bytes, world: World) -> None:
@@ -44,7 +61,7 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     ------
     Refused
         Naming the field and what is allowed: `truncated`, `too_large`, `bad_field`, `unknown_device`,
-        `unknown_filter`, `stale_seq`. Nothing stored has changed.
+        `unknown_filter`, `clipped`, `stale_seq`. Nothing stored has changed, unless an alarm was heard.
     Conflict
         Another snapshot of this headset was committed meanwhile; try again.
     """
@@ -53,38 +70,42 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
     known = world.controls.get(thing) or Control(key=thing, group=device.group)
     if snapshot.seq == known.seq:
-        world.updates.send({"thing": thing})
-        if known.emergency_until > world.clock():
-            _announce_end_of_hold(thing, known, world)
+        _repeat(known, world)
         return
     if snapshot.seq < known.seq:
         refuse("stale_seq", f"sequence: {snapshot.seq}, the latest is {known.seq}")
     if snapshot.rate != device.rate:
         refuse("bad_field", f"rate: {snapshot.rate} Hz, the device is registered with {device.rate}")
     heard = hearing.of_snapshot(snapshot, world)
-    finding = _study(snapshot, device, known)
     control = known.but(
         seq=snapshot.seq,
         noise=heard.noise.label if heard.noise else "",
         confidence=heard.noise.confidence if heard.noise else 0.0,
         reason=heard.emergency.reason,
         emergency_until=heard.until or known.emergency_until,
-        statistics=finding.statistics.to_bytes(),
     )
+    try:
+        finding = _study(snapshot, device, known, control.noise, world)
+    except Refused:
+        if heard.until:  # whatever else is wrong with the snapshot, there is an alarm in it
+            _commit(control, known, heard, world)
+        raise
+    control = control.but(statistics=finding.statistics.to_bytes())
     if finding.predicted_gain_db > finding.gain_in_use_db + MARGIN_DB:
         control = control.but(filters=(_sent(finding, snapshot), *known.filters)[:KEPT_FILTERS])
         world.count("filters_sent")
+        if finding.of_fleet:
+            world.count("filters_of_fleet")
     else:
         world.count("filters_kept")
-    world.controls.put(control)
+    sharing = _worth_sharing(snapshot, heard, finding, known, world)
+    if sharing:
+        control = control.but(shared={**known.shared, control.noise: world.clock()})
+    _commit(control, known, heard, world)
+    if sharing:
+        fleet.share(device, control.noise, finding.statistics, _sent(finding, snapshot), world)
     world.count("snapshots_processed")
     world.counters.time("snapshot", time.perf_counter() - begun)
-    if heard.kind and known.emergency_until < world.clock():
-        emergencies.raised(device.group, thing, heard.kind, heard.emergency.score, world)
-    if heard.until:
-        _announce_end_of_hold(thing, control, world)
-    if _news(control) != _news(known):
-        world.updates.send({"thing": thing})
 
 
 def deliver(thing: str, world: World) -> None:
@@ -125,23 +146,35 @@ def desired(control: Control, world: World) -> Mapping[str, Any]:
     return state
 
 
+def _repeat(known: Control, world: World) -> None:
+    world.updates.send({"thing": known.key})
+    if known.emergency_until > world.clock():
+        _announce_end_of_hold(known.key, known, world)
+
+
+def _commit(control: Control, known: Control, heard: Heard, world: World) -> None:
+    world.controls.put(control)
+    if heard.kind and known.emergency_until < world.clock():
+        emergencies.raised(control.group, control.key, heard.kind, heard.emergency.score, world)
+    if heard.until:
+        _announce_end_of_hold(control.key, control, world)
+    if _news(control) != _news(known):
+        world.updates.send({"thing": control.key})
+
+
 def _announce_end_of_hold(thing: str, control: Control, world: World) -> None:
     world.updates.send({"thing": thing}, delay_s=int(control.emergency_until - world.clock()) + 1)
 
 
-def _study(snapshot: Snapshot, device: Device, control: Control) -> Finding:
+def _study(snapshot: Snapshot, device: Device, control: Control, noise: str, world: World) -> Finding:
     in_use = _filter_in_use(snapshot, control)
     try:
         stretches = _stretches(snapshot, device, in_use)
-        prior = Statistics.from_bytes(control.statistics) if control.statistics else None
-        design = _design(stretches, prior)
         now = total(stretches, None)
-        return Finding(
-            design.taps,
-            design.predicted_gain_db,
-            now.residual_db(snapshot.gain * in_use),
-            design.statistics,
-        )
+        memory = Statistics.from_bytes(control.statistics) if control.statistics else None
+        met = noise and (noise != control.noise or memory is None)
+        kin = fleet.nearest(device, noise, now, world) if met else None
+        return _design(stretches, memory, kin, now.residual_db(snapshot.gain * in_use))
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
 
@@ -157,23 +190,39 @@ def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[S
             )
         return [sent]
     secondary = np.frombuffer(device.secondary, np.float32)
+    clipped = np.mean(np.abs(snapshot.pcm.astype(np.int32)) >= FULL_SCALE)
+    if clipped > MOST_CLIPPED:
+        refuse("clipped", f"pcm: {clipped:.1%} of the samples are clipped, at most {MOST_CLIPPED:.0%} may be")
     signals = as_float(snapshot.pcm)
     x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
     return Statistics.of_stretches(x, d, secondary, device.taps, device.rate, count=2)
 
 
-def _design(stretches: Sequence[Statistics], prior: Statistics | None) -> ControlFilter:
-    """Design on what is heard now and what is remembered, unless the memory is of another noise.
+def _design(
+    stretches: Sequence[Statistics], memory: Statistics | None, kin: Kin | None, gain_in_use_db: float
+) -> Finding:
+    """Design on what is heard now and what is remembered, be it by this headset or by one that is like it.
 
-    Both designs are judged on sound of this snapshot that they were not made from. What is remembered is kept
-    as long as it costs little now: noises that come and go are met best by what is good for all of them.
+    All designs are judged on sound of this snapshot that they were not made from. The headset's own memory is
+    kept as long as it costs little now: noises that come and go are met best by what is good for all of them.
+    Where it does not suit, the noise is new to the headset, and the fleet's memory has its turn in the same
+    way. As long as it has heard next to nothing, the other one's very filter may be the best.
     """
-    afresh = design_from_statistics(stretches)
-    if prior is None:
-        return afresh
-    remembering = design_from_statistics(stretches, prior.forget(FORGETTING))
-    kept = remembering.predicted_gain_db > afresh.predicted_gain_db - SAME_NOISE_DB
-    return remembering if kept else afresh
+    now = total(stretches, None)
+    own = memory.forget(FORGETTING) if memory else None
+    theirs = kin.statistics.beside(now, fleet.COUNTS_AS_S) if kin else None
+    memories = [each for each in (own, theirs) if each]
+    best, *remembering = design_with_each(stretches, [None, *memories])
+    of_fleet = False
+    least_db = best.predicted_gain_db - SAME_NOISE_DB
+    for each, design in zip(memories, remembering, strict=True):
+        if design.predicted_gain_db > least_db:
+            best, of_fleet = design, each is theirs
+            break
+    statistics = now if of_fleet else best.statistics
+    if kin and kin.gain_db > best.predicted_gain_db:
+        return Finding(kin.w, kin.gain_db, gain_in_use_db, statistics, of_fleet=True)
+    return Finding(best.taps, best.predicted_gain_db, gain_in_use_db, statistics, of_fleet)
 
 
 def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
@@ -186,6 +235,18 @@ def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
         "unknown_filter",
         f"filter id: {snapshot.filter_id} was not sent to this headset lately; "
         "send a snapshot without control",
+    )
+
+
+def _worth_sharing(snapshot: Snapshot, heard: Heard, finding: Finding, known: Control, world: World) -> bool:
+    """Tell whether the fleet should hear of this: a noise mastered by what the headset heard itself."""
+    return (
+        heard.noise is not None
+        and not heard.until
+        and not finding.of_fleet
+        and finding.predicted_gain_db >= fleet.WORTH_SHARING_DB
+        and snapshot.samples >= fleet.LONG_ENOUGH_S * snapshot.rate
+        and world.clock() >= known.shared.get(heard.noise.label, 0.0) + fleet.SHARING_S
     )
 
 

@@ -1,0 +1,94 @@
+"""What the headsets of one model have learned of a noise, for the next one that meets it.
+
+Of each noise the fleet remembers a few headsets: the statistics through each one's own path, and the filter
+that suits them. Whoever meets the noise tries every one of these filters on its own sound and takes from the
+headset that is most like it. Nothing is averaged over the fleet, so a broken headset drags nobody: its filter
+does badly on everybody else's sound and is passed over.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from anc.dsp import Statistics
+from anc.ports import Conflict, World
+from anc.records import Contribution, Device, Fleet, SentFilter
+
+MOST = 16  # of 1024 taps: 164 KB of the 400 KB that DynamoDB takes
+KEPT_S = 90 * 24 * 3600.0  # headsets age, and so do cabins
+SHARING_S = 600.0  # between two contributions of a headset to the same noise
+WORTH_SHARING_DB = 6.0  # that a filter must take off a noise to be of use to others
+LONG_ENOUGH_S = 0.5
+COUNTS_AS_S = 0.03  # of own sound: what a stranger's head adds to one's own, at any length of snapshot
+
+
+class Kin(NamedTuple):
+    """The headset whose filter does best on another's sound.
+
+    Attributes
+    ----------
+    statistics : Statistics
+    w : (taps,) float32 ndarray
+    gain_db : float
+        That `w` would have given there.
+    """
+
+    statistics: Statistics
+    w: np.ndarray
+    gain_db: float
+
+
+def name_of(device: Device, noise: str) -> str:
+    """Return the key of what is known to headsets of this kind of a noise."""
+    return f"{device.rate}#{device.taps}#{noise}#{device.model}"
+
+
+def nearest(device: Device, noise: str, now: Statistics, world: World) -> Kin | None:
+    """Return what the fleet offers a headset for a noise that sounds like `now`, or None."""
+    known = world.fleets.get(name_of(device, noise))
+    kin = [_try(one, now) for one in known.contributions if one.device != device.key] if known else []
+    return max(kin, key=lambda one: one.gain_db, default=None)
+
+
+def share(device: Device, noise: str, statistics: Statistics, found: SentFilter, world: World) -> bool:
+    """Add what a headset learned of a noise; its earlier contribution gives way.
+
+    When the fleet is full, the owner with the most headsets in it gives up the oldest, so that nobody can
+    crowd the others out. Of two at the same time one is lost: there will be another.
+
+    Returns
+    -------
+    bool
+        Whether it was added.
+    """
+    now = world.clock()
+    key = name_of(device, noise)
+    known = world.fleets.get(key) or Fleet(key=key, group=device.model)
+    others = [one for one in known.contributions if one.device != device.key and one.at > now - KEPT_S]
+    own = Contribution(
+        device=device.key, owner=device.group, at=now, statistics=statistics.to_bytes(), taps=found.taps
+    )
+    try:
+        world.fleets.put(
+            known.but(contributions=(*_with_room(others, device.group), own), expires=now + KEPT_S)
+        )
+    except Conflict:
+        world.count("fleet_conflicts")
+        return False
+    world.count("fleet_contributions")
+    return True
+
+
+def _with_room(contributions: Sequence[Contribution], newcomer: str) -> Sequence[Contribution]:
+    if len(contributions) < MOST:
+        return contributions
+    shares = Counter([newcomer, *(one.owner for one in contributions)])
+    leaving = min(contributions, key=lambda one: (-shares[one.owner], one.at))
+    return [one for one in contributions if one is not leaving]
+
+
+def _try(one: Contribution, now: Statistics) -> Kin:
+    w = np.frombuffer(one.taps, "<f2").astype(np.float32)
+    return Kin(Statistics.from_bytes(one.statistics), w, now.residual_db(w))

@@ -1,0 +1,275 @@
+"""What one headset learned of a noise serves the next, and a broken one harms nobody."""
+
+from functools import cache
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anc.dsp import Statistics, design_control_filter
+from anc.ports import Conflict, World
+from anc.records import Contribution, Device, Fleet, SentFilter
+from anc.services import control, devices, fleet
+from anc.services.devices import Registration
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import as_int16
+from tests.models import untaught_model
+from tests.worlds import ALICE, Clock, TestWorld, make_world
+
+RATE, TAPS = 16_000, 64
+NOISE = "aircraft"
+
+
+class Ear:
+    """A head of a family: primary and secondary path differ a little from one to the next."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.primary = 0.7 * sinc(9.0 + rng.uniform(-0.6, 0.6)) + 0.1 * rng.standard_normal(32) / 6
+        self.secondary = rng.uniform(0.4, 0.6) * sinc(3.0 + rng.uniform(-0.4, 0.4), 16)
+
+    def hear(self, seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and d of an engine-like noise."""
+        rng = np.random.default_rng(seed)
+        white = rng.standard_normal(int(seconds * RATE))
+        kernel = np.sinc(0.15 * np.arange(-40, 41)) * np.hamming(81)
+        x = 0.05 * np.convolve(white, kernel, "same")
+        d = np.convolve(x, self.primary)[: x.size] + 1e-4 * rng.standard_normal(x.size)
+        return x, d
+
+    def gain_db(self, w: np.ndarray, seed: int = 999) -> float:
+        """Return what a filter really takes off, on sound that nobody learned from."""
+        x, d = self.hear(2.0, seed)
+        e = d - np.convolve(np.convolve(x, w), self.secondary)[: x.size]
+        return float(10 * np.log10(np.vdot(d, d) / np.vdot(e, e)))
+
+
+def sinc(delay: float, n: int = 32) -> np.ndarray:
+    return np.sinc(np.arange(n) - delay) * np.hamming(n + 1)[:n]
+
+
+def snapshot(ear: Ear, seconds: float, seed: int, seq: int = 1) -> bytes:
+    pcm = as_int16(np.stack(ear.hear(seconds, seed), axis=1))
+    return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
+
+
+def enrol(name: str, ear: Ear, world: World) -> Device:
+    request = Registration(name, ear.secondary.tolist(), model="m1", rate=RATE, taps=TAPS)
+    return devices.register(request, ALICE, world)[0]
+
+
+def filter_of(name: str, world: World) -> np.ndarray:
+    known = world.controls.get(name)
+    assert known is not None
+    return known.filters[0].decode()
+
+
+def contribution(name: str, ear: Ear, secondary: np.ndarray, owner: str = "alice", at: float = 0.0):
+    """Return what a headset with that model of its path would contribute."""
+    x, d = ear.hear(1.0, seed=len(name) + sum(map(ord, name)))
+    w = design_control_filter(x, d, secondary, TAPS, rate=RATE).taps
+    statistics = Statistics.measure(x, d, secondary, TAPS, RATE).to_bytes()
+    return Contribution(name, owner, at, statistics, np.clip(w, -6e4, 6e4).astype("<f2").tobytes())
+
+
+@cache
+def healthy() -> tuple[Contribution, ...]:
+    ears = [Ear(seed) for seed in range(fleet.MOST)]
+    return tuple(contribution(f"h{i}", ear, ear.secondary) for i, ear in enumerate(ears))
+
+
+def broken(kind: str, i: int) -> Contribution:
+    ear = Ear(500 + i)
+    secondary = {
+        "inverted": -ear.secondary,
+        "huge": 1e4 * ear.secondary,
+        "huge and inverted": -1e4 * ear.secondary,
+        "tiny": 1e-4 * ear.secondary,
+        "late": np.concatenate([np.zeros(20), ear.secondary]),
+        "of another kind": np.random.default_rng(i).standard_normal(16),
+    }[kind]
+    return contribution(f"b{i}", ear, secondary)
+
+
+def test_a_headset_new_to_a_noise_is_tried_with_what_the_fleet_knows(platform: TestWorld) -> None:
+    teacher, pupil = Ear(1), Ear(1)
+    enrol("teacher", teacher, platform.world)
+    control.process_snapshot("teacher", snapshot(teacher, 1.0, seed=1), platform.world)
+    assert platform.counts["fleet_contributions"] == 1
+
+    known = control_of("teacher", platform)
+    device = enrol("pupil", pupil, platform.world)
+    now = Statistics.measure(*pupil.hear(0.25, seed=7), pupil.secondary, TAPS, RATE)
+    kin = fleet.nearest(device, known.noise, now, platform.world)
+    assert kin is not None
+    assert kin.gain_db > 15
+    assert pupil.gain_db(kin.w) > 15
+
+
+def control_of(name: str, platform: TestWorld):
+    known = platform.world.controls.get(name)
+    assert known is not None
+    return known
+
+
+def test_a_headset_learns_nothing_from_itself(platform: TestWorld) -> None:
+    ear = Ear(1)
+    device = enrol("only", ear, platform.world)
+    control.process_snapshot("only", snapshot(ear, 1.0, seed=1), platform.world)
+    now = Statistics.measure(*ear.hear(0.25, seed=7), ear.secondary, TAPS, RATE)
+    assert fleet.nearest(device, control_of("only", platform).noise, now, platform.world) is None
+
+
+def test_another_model_another_length_or_another_noise_is_another_fleet(platform: TestWorld) -> None:
+    device = enrol("one", Ear(1), platform.world)
+    names = {
+        fleet.name_of(device, NOISE),
+        fleet.name_of(device, "rail"),
+        fleet.name_of(device.but(model="m2"), NOISE),
+        fleet.name_of(device.but(taps=32), NOISE),
+        fleet.name_of(device.but(rate=48_000), NOISE),
+    }
+    assert len(names) == 5
+
+
+def test_a_headset_that_shares_often_counts_once_and_only_now_and_then(platform: TestWorld) -> None:
+    ear = Ear(1)
+    enrol("one", ear, platform.world)
+    for seq in range(1, 5):
+        control.process_snapshot("one", snapshot(ear, 1.0, seed=seq, seq=seq), platform.world)
+    assert platform.counts["fleet_contributions"] == 1
+    platform.clock.now += fleet.SHARING_S + 1
+    control.process_snapshot("one", snapshot(ear, 1.0, seed=9, seq=9), platform.world)
+    assert platform.counts["fleet_contributions"] == 2
+    (noise,) = control_of("one", platform).shared
+    known = platform.world.fleets.get(fleet.name_of(device_of("one", platform), noise))
+    assert known is not None
+    assert [each.device for each in known.contributions] == ["one"]
+
+
+def device_of(name: str, platform: TestWorld) -> Device:
+    device = platform.world.devices.get(name)
+    assert device is not None
+    return device
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.4])
+def test_a_short_snapshot_teaches_the_fleet_nothing(platform: TestWorld, seconds: float) -> None:
+    enrol("one", Ear(1), platform.world)
+    control.process_snapshot("one", snapshot(Ear(1), seconds, seed=1), platform.world)
+    assert platform.counts["fleet_contributions"] == 0
+
+
+def test_a_refused_snapshot_teaches_the_fleet_nothing(platform: TestWorld) -> None:
+    enrol("one", Ear(1), platform.world)
+    loud = np.clip(as_int16(np.stack(Ear(1).hear(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767)
+    data = Snapshot(1, RATE, len(loud), "", pcm=loud.astype(np.int16)).encode()
+    with pytest.raises(control.Refused, match="samples are clipped, at most 1%"):
+        control.process_snapshot("one", data, platform.world)
+    assert platform.counts["fleet_contributions"] == 0
+    assert platform.world.controls.get("one") is None
+
+
+def test_the_largest_fleet_fits_into_an_item_of_dynamodb() -> None:
+    of_1024 = Contribution("d" * 64, "o" * 128, 1.8e9, bytes(8 * 1024 + 100), bytes(2 * 1024))
+    full = Fleet(key="k" * 150, group="m" * 64, contributions=(of_1024,) * fleet.MOST)
+    assert len(msgspec.msgpack.encode(full)) < 200_000
+
+
+def test_a_fleet_never_grows_beyond_its_size_and_the_oldest_goes(platform: TestWorld) -> None:
+    found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
+    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    device = enrol("some", Ear(1), platform.world)
+    for i in range(fleet.MOST + 4):
+        platform.clock.now += 1
+        fleet.share(device.but(key=f"h{i}"), NOISE, statistics, found, platform.world)
+    known = platform.world.fleets.get(fleet.name_of(device, NOISE))
+    assert known is not None
+    assert [each.device for each in known.contributions] == [f"h{i}" for i in range(4, fleet.MOST + 4)]
+
+
+def test_one_owner_cannot_crowd_out_the_others(platform: TestWorld) -> None:
+    found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
+    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    device = enrol("some", Ear(1), platform.world)
+    for i in range(8):
+        fleet.share(device.but(key=f"honest{i}", group=f"o{i}"), NOISE, statistics, found, platform.world)
+    for i in range(100):
+        platform.clock.now += 1
+        fleet.share(device.but(key=f"flood{i}", group="mallory"), NOISE, statistics, found, platform.world)
+    known = platform.world.fleets.get(fleet.name_of(device, NOISE))
+    assert known is not None
+    assert sum(each.owner != "mallory" for each in known.contributions) == 8
+
+
+def test_what_is_old_is_forgotten(platform: TestWorld) -> None:
+    found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
+    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    device = enrol("some", Ear(1), platform.world)
+    fleet.share(device.but(key="old"), NOISE, statistics, found, platform.world)
+    platform.clock.now += fleet.KEPT_S / 2
+    fleet.share(device.but(key="young"), NOISE, statistics, found, platform.world)
+    platform.clock.now += fleet.KEPT_S / 2 + 1
+    fleet.share(device.but(key="new"), NOISE, statistics, found, platform.world)
+    known = platform.world.fleets.get(fleet.name_of(device, NOISE))
+    assert known is not None
+    assert [each.device for each in known.contributions] == ["young", "new"]
+
+
+def test_of_two_contributions_at_once_one_is_skipped_and_the_snapshot_goes_on(
+    platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(record: Fleet) -> Fleet:
+        raise Conflict(record.key)
+
+    monkeypatch.setattr(platform.world.fleets, "put", overtaken)
+    enrol("one", Ear(1), platform.world)
+    control.process_snapshot("one", snapshot(Ear(1), 1.0, seed=1), platform.world)
+    assert platform.counts["fleet_conflicts"] == 1
+    assert Ear(1).gain_db(filter_of("one", platform.world)) > 15
+
+
+@pytest.fixture(scope="module")
+def fleet_world(tmp_path_factory: pytest.TempPathFactory) -> TestWorld:
+    folder = tmp_path_factory.mktemp("fleet")
+    model = untaught_model(folder / "model.npz", alarm=False, label=NOISE)
+    return make_world(folder, Clock(), ml_model_path=str(model))
+
+
+KINDS = ["inverted", "huge", "huge and inverted", "tiny", "late", "of another kind"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3),
+    seed=st.integers(100, 400),
+    seconds=st.sampled_from([0.25, 0.5]),
+)
+def test_up_to_three_broken_headsets_of_sixteen_drag_nobody(
+    fleet_world: TestWorld, kinds: list[str], seed: int, seconds: float
+) -> None:
+    """What a newcomer gets with them in the fleet is what it gets without, within half a dB."""
+    world, ear = fleet_world.world, Ear(seed)
+    intact = list(healthy()[len(kinds) :])
+    gains, kins_gains = [], []
+    now = Statistics.measure(*ear.hear(seconds, seed), ear.secondary, TAPS, RATE)
+    for members in (intact, [*intact, *(broken(kind, i) for i, kind in enumerate(kinds))]):
+        devices_gone(world)
+        device = enrol("newcomer", ear, world)
+        key = fleet.name_of(device, NOISE)
+        world.fleets.delete(key)
+        world.fleets.put(Fleet(key=key, contributions=tuple(members)))
+        kin = fleet.nearest(device, NOISE, now, world)
+        assert kin is not None
+        kins_gains.append(ear.gain_db(kin.w))
+        control.process_snapshot("newcomer", snapshot(ear, seconds, seed=seed), world)
+        gains.append(ear.gain_db(filter_of("newcomer", world)))
+    for without, with_them in (gains, kins_gains):
+        assert with_them > without - 0.5
+
+
+def devices_gone(world: World) -> None:
+    if world.devices.get("newcomer"):
+        devices.remove("newcomer", ALICE, world)
