@@ -11,7 +11,7 @@ from json import dumps
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from dotenv import load_dotenv
@@ -21,30 +21,22 @@ from rich.progress import Progress
 from rich.table import Table
 
 from anc.services.identity import Role
-from anc.settings import BadSetting, Settings
+from anc.settings import BadSetting
 from anc.wire.refusal import Refused
+from local import measuring
+from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, errors, settings, stop
 
 if TYPE_CHECKING:
     from iot.demo import DemoResult
     from iot.scenes import Medley, Scene
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_show_locals=False)
-console, errors = Console(), Console(stderr=True)
+app.add_typer(measuring.app)
 
-Data = Annotated[Path, typer.Option(help="Folder in which the platform keeps everything.")]
-Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; MQTT is on the next one.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
 Noise = Annotated[
     str | None,
     typer.Option(help="A recording (wav, flac, ogg), or cabin, engine or street; all three when left out."),
 ]
-Sounds = Annotated[
-    Path,
-    typer.Option("--data", help="Folder of recordings: ESC-10, ESC-50, UrbanSound8K or a folder a class."),
-]
-Out = Annotated[Path, typer.Option(help="Folder for reports, plots and the cache.")]
-DEFAULT_DATA = Path("anc-data")
-DEFAULT_PORT = 8080
 SCENE_S = 20.0
 
 
@@ -129,20 +121,6 @@ def free_port() -> int:
 def main() -> None:
     """Backend for noise-cancelling headsets: the headset cancels, the cloud thinks."""
     load_dotenv(Path(".env"))
-
-
-def settings() -> Settings:
-    """Return the settings, or stop with a sentence that names the wrong one."""
-    try:
-        return Settings.from_env(os.environ)
-    except BadSetting as fault:
-        stop(str(fault))
-
-
-def stop(reason: str) -> NoReturn:
-    """Say why, and end with exit code 2."""
-    errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2)
 
 
 @app.command()
@@ -293,105 +271,6 @@ def classify(
         console.print(table)
     if failed:
         raise typer.Exit(1)
-
-
-@app.command()
-def train(
-    data: Sounds,
-    out: Out = Path("build/training"),
-    model: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("build/training/model.npz"),
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
-    json: Json = False,
-) -> None:
-    """Train the model that names noises and hears alarms, and measure it."""
-    with training_installed():
-        from training import commands
-
-        show_report(commands.train(data, out, model, seed), json)
-
-
-@app.command()
-def evaluate(
-    data: Sounds,
-    dataset: Annotated[Literal["esc10", "noise", "alarm"], typer.Option(help="What to measure.")] = "esc10",
-    out: Out = Path("build/training"),
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
-    json: Json = False,
-) -> None:
-    """Cross-validate: every clip is judged by a model that saw nothing of its fold."""
-    with training_installed():
-        from training import commands
-
-        show_report(commands.evaluate(dataset, data, out, seed), json)
-
-
-@app.command()
-def bench(
-    out: Annotated[Path, typer.Option(help="Folder for figures and report.")] = Path("build/bench"),
-    sounds: Annotated[Path | None, typer.Option(help="Folder of recordings; synthetic without.")] = None,
-    quick: Annotated[bool, typer.Option(help="Fewer rounds: to see that it runs.")] = False,
-    json: Json = False,
-) -> None:
-    """Measure the adaptive filters against everyone else's; writes a page to look at."""
-    from local.bench import CannotMeasure, bench
-
-    try:
-        results = bench(out, sounds, quick, show=not json)
-    except CannotMeasure as fault:
-        stop(str(fault))
-    if json:
-        print(dumps(results))
-    else:
-        console.print(f"to look at: {out / 'report.html'}")
-
-
-@app.command()
-def doctor(
-    url: Annotated[str | None, typer.Option(help="A platform that runs; this machine when left out.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="Looks at more with one.")] = None,
-    sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
-    port: Port = DEFAULT_PORT,
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-) -> None:
-    """Look whether this machine can run the platform, or whether one that runs is well."""
-    from local.doctor import examine_deployment, examine_machine
-
-    table = Table("", "", "found", "what to do")
-    findings = []
-    for found in examine_deployment(url, token, sockets) if url else examine_machine(data, port):
-        findings.append(found._asdict())
-        colour = {"ok": "green", "look": "yellow", "failing": "red"}[found.state]
-        table.add_row(found.what, f"[{colour}]{found.state}[/]", escape(found.found), escape(found.advice))
-    if json:
-        print(dumps(findings))
-    else:
-        console.print(table)
-    if any(finding["state"] == "failing" for finding in findings):
-        raise typer.Exit(1)
-
-
-@contextmanager
-def training_installed() -> Iterator[None]:
-    """Say what to install when it is missing, and what is wrong with the data."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        stop(f"training needs {missing.name}; install what it takes with `make .venv/train.stamp`")
-    except (OSError, ValueError) as fault:
-        stop(str(fault))
-
-
-def show_report(report: dict[str, Any], json: bool) -> None:
-    """Print what was measured: everything for machines, the figures at the top for people."""
-    if json:
-        print(dumps(report))
-        return
-    table = Table("", "")
-    for name, value in report.items():
-        if not isinstance(value, dict | list):
-            table.add_row(name, str(value))
-    console.print(table)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A fence says what it needs: `sh` alone runs here; `sh training` needs recordings
 `sh account` an account at AWS, and of those only the commands and options that they name are looked for.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -89,12 +90,11 @@ def test_a_command_that_the_pages_show_runs(command: str, desk: Path, shared_pla
     made = subprocess.run(
         ["bash", "-c", where],
         cwd=desk,
-        env={
-            "PATH": f"{Path(ANC).parent}:/usr/bin:/bin",
+        env=os.environ
+        | {
+            "PATH": f"{Path(ANC).parent}:{os.environ['PATH']}",
             "TOKEN": shared_platform.token("reader"),
             "ANC_TOKEN": shared_platform.token("reader"),
-            "HOME": str(desk),
-            "OPENBLAS_NUM_THREADS": "1",
         },
         capture_output=True,
         text=True,

@@ -1,0 +1,153 @@
+"""The commands that look and measure: `train`, `evaluate`, `bench`, `cost`, `doctor`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, stop
+
+app = typer.Typer()
+
+Sounds = Annotated[
+    Path,
+    typer.Option("--data", help="Folder of recordings: ESC-10, ESC-50, UrbanSound8K or a folder a class."),
+]
+Out = Annotated[Path, typer.Option(help="Folder for reports, plots and the cache.")]
+
+
+@app.command()
+def train(
+    data: Sounds,
+    out: Out = Path("build/training"),
+    model: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("build/training/model.npz"),
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    json: Json = False,
+) -> None:
+    """Train the model that names noises and hears alarms, and measure it."""
+    with training_installed():
+        from training import commands
+
+        show_report(commands.train(data, out, model, seed), json)
+
+
+@app.command()
+def evaluate(
+    data: Sounds,
+    dataset: Annotated[Literal["esc10", "noise", "alarm"], typer.Option(help="What to measure.")] = "esc10",
+    out: Out = Path("build/training"),
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    json: Json = False,
+) -> None:
+    """Cross-validate: every clip is judged by a model that saw nothing of its fold."""
+    with training_installed():
+        from training import commands
+
+        show_report(commands.evaluate(dataset, data, out, seed), json)
+
+
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for figures and report.")] = Path("build/bench"),
+    sounds: Annotated[Path | None, typer.Option(help="Folder of recordings; synthetic without.")] = None,
+    quick: Annotated[bool, typer.Option(help="Fewer rounds: to see that it runs.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure the adaptive filters against everyone else's; writes a page to look at."""
+    from local.bench import CannotMeasure, bench
+
+    try:
+        results = bench(out, sounds, quick, show=not json)
+    except CannotMeasure as fault:
+        stop(str(fault))
+    if json:
+        print(dumps(results))
+    else:
+        console.print(f"to look at: {out / 'report.html'}")
+
+
+@app.command()
+def cost(
+    headsets: Annotated[int, typer.Option(min=1, help="In the fleet.")] = 1000,
+    hours_a_day: Annotated[float, typer.Option(min=0, max=24, help="For which each is worn.")] = 24.0,
+    snapshots_per_hour: Annotated[float, typer.Option(min=0, max=3600, help="Of each, while worn.")] = 60.0,
+    changed: Annotated[float, typer.Option(min=0, max=1, help="Share answered with a new filter.")] = 0.2,
+    private: Annotated[float, typer.Option(min=0, max=1, help="Share of headsets in privacy mode.")] = 0.0,
+    prices: Annotated[Path | None, typer.Option(help="Another table of prices (TOML).")] = None,
+    write: Annotated[Path | None, typer.Option(help="Write the page here as well.")] = None,
+    json: Json = False,
+) -> None:
+    """Reckon what a month on AWS costs, by service, for three ways to build it."""
+    from local.cost import DESIGNS, SERVICES, Use, monthly, page, read_prices
+
+    use = Use(headsets, hours_a_day, snapshots_per_hour, changed, private)
+    try:
+        known = read_prices(prices) if prices else read_prices()
+    except ValueError as fault:
+        stop(str(fault))
+    dollars = monthly(use, known)
+    if write:
+        write.write_text(page(use, known))
+    if json:
+        print(dumps({"use": use._asdict(), "region": known.region, "noted": known.noted, "dollars": dollars}))
+        return
+    table = Table("dollars a month", *DESIGNS, title=f"{headsets:,} headsets, {known.region}, {known.noted}")
+    for service in SERVICES:
+        table.add_row(service, *(f"{dollars[design][service]:,.0f}" for design in DESIGNS))
+    table.add_section()
+    table.add_row("all", *(f"[bold]{sum(dollars[design].values()):,.0f}[/]" for design in DESIGNS))
+    console.print(table)
+
+
+@app.command()
+def doctor(
+    url: Annotated[str | None, typer.Option(help="A platform that runs; this machine when left out.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="Looks at more with one.")] = None,
+    sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
+    port: Port = DEFAULT_PORT,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Look whether this machine can run the platform, or whether one that runs is well."""
+    from local.doctor import examine_deployment, examine_machine
+
+    table = Table("", "", "found", "what to do")
+    findings = []
+    for found in examine_deployment(url, token, sockets) if url else examine_machine(data, port):
+        findings.append(found._asdict())
+        colour = {"ok": "green", "look": "yellow", "failing": "red"}[found.state]
+        table.add_row(found.what, f"[{colour}]{found.state}[/]", escape(found.found), escape(found.advice))
+    if json:
+        print(dumps(findings))
+    else:
+        console.print(table)
+    if any(finding["state"] == "failing" for finding in findings):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def training_installed() -> Iterator[None]:
+    """Say what to install when it is missing, and what is wrong with the data."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        stop(f"training needs {missing.name}; install what it takes with `make .venv/train.stamp`")
+    except (OSError, ValueError) as fault:
+        stop(str(fault))
+
+
+def show_report(report: dict[str, Any], json: bool) -> None:
+    """Print what was measured: everything for machines, the figures at the top for people."""
+    if json:
+        print(dumps(report))
+        return
+    table = Table("", "")
+    for name, value in report.items():
+        if not isinstance(value, dict | list):
+            table.add_row(name, str(value))
+    console.print(table)

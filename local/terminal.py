@@ -1,0 +1,33 @@
+"""What every command shares: where it prints, how it stops, the options that mean the same everywhere."""
+
+import os
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from anc.settings import BadSetting, Settings
+
+console, errors = Console(), Console(stderr=True)
+
+Data = Annotated[Path, typer.Option(help="Folder in which the platform keeps everything.")]
+Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; MQTT is on the next one.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
+DEFAULT_DATA = Path("anc-data")
+DEFAULT_PORT = 8080
+
+
+def settings() -> Settings:
+    """Return the settings, or stop with a sentence that names the wrong one."""
+    try:
+        return Settings.from_env(os.environ)
+    except BadSetting as fault:
+        stop(str(fault))
+
+
+def stop(reason: str) -> NoReturn:
+    """Say why, and end with exit code 2."""
+    errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
