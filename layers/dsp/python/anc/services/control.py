@@ -239,11 +239,10 @@ def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
 
 
 def _worth_sharing(snapshot: Snapshot, heard: Heard, finding: Finding, known: Control, world: World) -> bool:
-    """Tell whether the fleet should hear of this: a noise mastered by what the headset heard itself."""
+    """Tell whether the fleet should hear of this: a noise that the headset has heard and mastered."""
     return (
         heard.noise is not None
         and not heard.until
-        and not finding.of_fleet
         and finding.predicted_gain_db >= fleet.WORTH_SHARING_DB
         and snapshot.samples >= fleet.LONG_ENOUGH_S * snapshot.rate
         and world.clock() >= known.shared.get(heard.noise.label, 0.0) + fleet.SHARING_S

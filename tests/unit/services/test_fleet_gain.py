@@ -1,0 +1,128 @@
+"""What the fleet is worth to a head that nobody has seen: in dB and in seconds (`pytest -s` prints it).
+
+Eight heads of the twin have met a noise; four others meet it for the first time, without a filter. Each sends
+its first snapshot as soon as it is full, and is judged by what its ear hears afterwards.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from anc.dsp import attenuation_db
+from anc.ports import World
+from anc.services import control, devices, fleet
+from anc.services.devices import Registration
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import as_int16
+from iot.head import Ear, Head
+from iot.scenes import SCENES, Scene
+from tests.models import untaught_model
+from tests.worlds import ALICE, Clock, make_world
+
+RATE, TAPS = 16_000, 512
+TEACHERS, PUPILS = range(8), range(100, 104)
+SHORT_S, LONG_S = 0.25, 1.0
+NOISE = "aircraft"
+
+
+class Sitting:
+    """A head in a noise: the same seed is the same head in the very same noise."""
+
+    def __init__(self, scene: str, seed: int) -> None:
+        self.head = Head(seed)
+        self._noise = Scene.built_in(scene, RATE, seed)
+        self.hear(0.5)
+
+    def hear(self, seconds: float, w: np.ndarray | None = None) -> tuple[np.ndarray, Ear]:
+        noise = self._noise.read(int(seconds * RATE))
+        x = self.head.reference(noise)
+        y = np.zeros_like(x) if w is None else np.convolve(x, w)[: x.size].astype(np.float32)
+        return x, self.head.ear(noise, y)
+
+    def snapshot(self, seconds: float) -> bytes:
+        x, ear = self.hear(seconds)
+        pcm = as_int16(np.stack([x, ear.e], axis=1))
+        return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
+
+
+class Start(NamedTuple):
+    """How a head began: predicted and true attenuation of its first filter, in dB."""
+
+    predicted_db: float
+    true_db: float
+
+
+def enrol(name: str, head: Head, world: World) -> None:
+    secondary = head.measured_secondary().tolist()
+    devices.register(Registration(name, secondary, "twin", RATE, TAPS), ALICE, world)
+
+
+def begin(scene: str, seed: int, seconds: float, world: World) -> Start:
+    sitting = Sitting(scene, seed)
+    name = f"pupil-{scene}-{seed}-{int(100 * seconds)}"
+    enrol(name, sitting.head, world)
+    control.process_snapshot(name, sitting.snapshot(seconds), world)
+    known = world.controls.get(name)
+    assert known is not None
+    w = known.filters[0].decode()
+    sitting.hear(0.1, w)  # what rings on of the time without a filter
+    _, ear = sitting.hear(2.0, w)
+    return Start(known.filters[0].predicted_gain_db, attenuation_db(ear.d, ear.residual))
+
+
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Start]]:
+    """Give how every pupil began in every scene: `short`, `short, fleet` and `long`."""
+    folder = tmp_path_factory.mktemp("fleet")
+    model = str(untaught_model(folder / "model.npz", alarm=False, label=NOISE))
+    found: dict[str, list[Start]] = {"short": [], "short, fleet": [], "long": []}
+    for scene in SCENES:
+        knowing = taught(scene, folder / scene, model)
+        alone = make_world(folder / f"{scene}-alone", Clock(), ml_model_path=model).world
+        for seed in PUPILS:
+            found["short"].append(begin(scene, seed, SHORT_S, alone))
+            found["long"].append(begin(scene, seed, LONG_S, alone))
+            found["short, fleet"].append(begin(scene, seed, SHORT_S, knowing))
+            alone.fleets.delete(fleet.name_of(devices.find(f"pupil-{scene}-{seed}-100", ALICE, alone), NOISE))
+    return found
+
+
+def taught(scene: str, folder: Path, model: str) -> World:
+    platform = make_world(folder, Clock(), ml_model_path=model)
+    for seed in TEACHERS:
+        sitting = Sitting(scene, seed)
+        enrol(f"teacher-{seed}", sitting.head, platform.world)
+        control.process_snapshot(f"teacher-{seed}", sitting.snapshot(LONG_S), platform.world)
+    assert platform.counts["fleet_contributions"] == len(TEACHERS)
+    return platform.world
+
+
+def mean(starts: list[Start]) -> float:
+    return float(np.mean([start.true_db for start in starts]))
+
+
+def test_a_quarter_of_a_second_and_the_fleet_do_nearly_what_a_second_does(
+    starts: Mapping[str, list[Start]],
+) -> None:
+    for name, each in starts.items():
+        print(
+            f"{name:13} {LONG_S if name == 'long' else SHORT_S:.2f} s of sound:"
+            f" {mean(each):5.1f} dB, worst {min(start.true_db for start in each):5.1f} dB"
+        )
+    assert mean(starts["short, fleet"]) > mean(starts["long"]) - 2.0
+
+
+def test_the_fleet_costs_a_newcomer_nothing(starts: Mapping[str, list[Start]]) -> None:
+    gained = [
+        known.true_db - alone.true_db
+        for known, alone in zip(starts["short, fleet"], starts["short"], strict=True)
+    ]
+    assert np.mean(gained) > 0
+    assert min(gained) > -0.5
+
+
+def test_no_first_filter_promises_much_more_than_it_keeps(starts: Mapping[str, list[Start]]) -> None:
+    assert all(start.predicted_db < start.true_db + 6.0 for start in starts["short, fleet"])
