@@ -4,14 +4,17 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from anc.dsp import Statistics, recover_primary
+from anc.noise import summary
 from anc.ports import Credentials
 from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import Desired, Mode, Reported
@@ -20,15 +23,14 @@ from iot.connection import Connection
 from iot.controller import SILENCE, Block, Controller, Voice
 from iot.fir import Signal
 from iot.judge import Judge, Verdict
-from iot.noise_change import NoiseChange
+from iot.line import Line
+from iot.lookout import Lookout
 from iot.sequence import Sequence
 from iot.shadow_sync import ShadowSync
 
 logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
-SECOND_LOOK_S = 4.0  # after a change: one second of a noise is little to know of it
-SHORTEST_S = 2.0  # between snapshots, however the noise changes
 REPORT_S = 15.0
 FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the noise is another
 LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
@@ -90,6 +92,14 @@ class Agent:
         None when alarms are not to open the headset.
     slow_timer_s : float
         Between snapshots of an unchanging noise.
+    private : bool
+        Send statistics and a summary in place of sound.
+    taps : int
+        Of the control filter, as registered; what statistics are made for.
+    line_to : callable
+        `line_to(thing, credentials, when_online)` makes the way to the cloud.
+    clock : callable
+        Seconds, as the controller is told them.
     """
 
     def __init__(
@@ -102,17 +112,23 @@ class Agent:
         folder: Path,
         ears: AlarmEars | None,
         slow_timer_s: float = SLOW_TIMER_S,
+        private: bool = False,
+        taps: int = 512,
+        line_to: Callable[[str, Credentials, Callable[[], None]], Line] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.status = Status()
         self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
-        self._connection = Connection(thing, credentials, self._online)
+        self._connection = (line_to or Connection)(thing, credentials, self._online)
+        self._clock = clock
+        self._private = private
+        self._taps = taps
+        self._secondary = np.asarray(secondary, np.float64)
         self._shadow = ShadowSync(thing, self._connection, self._wish, self._complain)
         self._controller = controller
         self._rate = rate
         self._ears = ears
-        self._slow_timer_s = slow_timer_s
         self._judge = Judge(secondary, rate)
-        self._change = NoiseChange(rate)
         self._sequence = Sequence(folder / "sequence")
         self._inbox: queue.SimpleQueue[Block | tuple[Desired, int | None] | Refused | None] = (
             queue.SimpleQueue()
@@ -125,10 +141,9 @@ class Agent:
         self._given_up: set[str] = set()
         self._length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
         self._recent = np.zeros((self._length, 2), np.int16)
-        self._heard = self._steady_since = 0
+        self._lookout = Lookout(rate, self._length, slow_timer_s)
         self._playing = SILENCE
         self._did_db = 0.0
-        self._last_snapshot = self._next_snapshot = 0
         self._next_report = 0
         self._reported: Reported | None = None
 
@@ -157,15 +172,25 @@ class Agent:
     def _complain(self, refusal: Refused) -> None:
         self._inbox.put(refusal)
 
+    def catch_up(self) -> None:
+        """Work through all that waits, in this thread: for a simulation that has a time of its own."""
+        while not self._inbox.empty():
+            message = self._inbox.get()
+            if message is not None:
+                self._take(message)
+
     def _run(self) -> None:
         while (message := self._inbox.get()) is not None:
-            if isinstance(message, Block):
-                self._attend(message)
-            elif isinstance(message, Refused):
-                self._refuse(message)
-            else:
-                self._obey(*message)
-            self._report()
+            self._take(message)
+
+    def _take(self, message: Block | tuple[Desired, int | None] | Refused) -> None:
+        if isinstance(message, Block):
+            self._attend(message)
+        elif isinstance(message, Refused):
+            self._refuse(message)
+        else:
+            self._obey(*message)
+        self._report()
 
     # What the cloud wants
 
@@ -213,7 +238,7 @@ class Agent:
             voice = self._voice._replace(gain=intensity)
         if (voice.filter_id, voice.gain) != (self._playing.filter_id, self._playing.gain):
             self._playing = voice
-            self._controller.play(voice, time.monotonic())
+            self._controller.play(voice, self._clock())
         self.status = replace(
             self.status,
             mode=mode,
@@ -227,13 +252,13 @@ class Agent:
 
     def _attend(self, block: Block) -> None:
         self._remember(block)
-        self._change.hear(block.x)
+        self._lookout.hear(block)
         verdict = self._judge.hear(block)
         if verdict:
             self._weigh(verdict, block.voice)
         self._listen(block.x)
-        if self._is_due():
-            self._publish_snapshot(block.voice)
+        if samples := self._lookout.due():
+            self._publish_snapshot(block.voice, samples)
 
     def _listen(self, x: Signal) -> None:
         if self._ears is None:
@@ -249,9 +274,6 @@ class Agent:
     def _remember(self, block: Block) -> None:
         pcm = np.clip(np.rint(np.stack([block.x, block.e], 1) * 32768.0), -32768, 32767).astype(np.int16)
         self._recent = np.concatenate([self._recent, pcm])[-self._length :]
-        self._heard += len(pcm)
-        if not block.steady:
-            self._steady_since = self._heard
 
     def _weigh(self, verdict: Verdict, voice: Voice) -> None:
         self.status = replace(
@@ -259,7 +281,7 @@ class Agent:
         )
         self._did_db = max(self._did_db - LATELY_DB, verdict.attenuation_db)
         if verdict.attenuation_db < self._did_db - FAILING_DB:
-            self._change.mark()
+            self._lookout.mark()
         if verdict.better is None or voice.filter_id != self._voice.filter_id:
             return
         logger.info("a filter made things worse")
@@ -268,30 +290,24 @@ class Agent:
         self.status = replace(self.status, reverted=self.status.reverted + 1)
         self._play()
 
-    def _is_due(self) -> bool:
-        newest = self._heard - self._length
-        too_soon = self._heard < self._last_snapshot + int(SHORTEST_S * self._rate) and self._last_snapshot
-        if too_soon or self._steady_since > newest or self._change.quiet:
-            return False
-        if self._change.since is not None:
-            return self._change.since <= newest
-        return self._heard >= self._next_snapshot
-
-    def _publish_snapshot(self, voice: Voice) -> None:
+    def _publish_snapshot(self, voice: Voice, samples: int) -> None:
         if not self._connection.online.is_set():
             return  # an old snapshot is worth nothing; there will be another
-        changed = self._change.since is not None
-        snapshot = Snapshot(
-            self._sequence.next(), self._rate, self._length, voice.filter_id, voice.gain, pcm=self._recent
-        )
-        if self._connection.publish(self._topic, snapshot.encode()):
-            self._change.learn()
-            self._did_db = 0.0
-            self._last_snapshot = self._heard
-            self._next_snapshot = self._heard + int(
-                (SECOND_LOOK_S if changed else self._slow_timer_s) * self._rate
-            )
-            self.status = replace(self.status, snapshots=self.status.snapshots + 1)
+        snapshot = self._snapshot(voice, self._recent[-samples:])
+        if not self._connection.publish(self._topic, snapshot.encode()):
+            return
+        self._lookout.sent(samples)
+        self._did_db = 0.0
+        self.status = replace(self.status, snapshots=self.status.snapshots + 1)
+
+    def _snapshot(self, voice: Voice, pcm: NDArray[np.int16]) -> Snapshot:
+        header = (self._sequence.next(), self._rate, len(pcm), voice.filter_id, voice.gain)
+        if not self._private:
+            return Snapshot(*header, pcm=pcm)
+        heard = pcm / np.float64(32768)
+        x, d = recover_primary(heard[:, 0], heard[:, 1], voice.w, self._secondary, voice.gain)
+        statistics = Statistics.measure(x, d, self._secondary, self._taps, self._rate)
+        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(heard[:, 0], self._rate))
 
     # What the cloud is told
 
@@ -310,8 +326,8 @@ class Agent:
             self._reported
             and msgspec.structs.replace(self._reported, attenuation_db=told.attenuation_db) == told
         )
-        if same and self._heard < self._next_report:
+        if same and self._lookout.heard < self._next_report:
             return
         if self._shadow.report(told):
             self._reported = told
-            self._next_report = self._heard + int(REPORT_S * self._rate)
+            self._next_report = self._lookout.heard + int(REPORT_S * self._rate)

@@ -10,7 +10,7 @@ import msgspec
 
 from anc.wire.refusal import Refused, parse_json
 from anc.wire.shadow import SHADOW, Desired, Reported, parse_desired
-from iot.connection import Connection
+from iot.line import Line
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class ShadowSync:
     Parameters
     ----------
     thing : str
-    connection : Connection
+    connection : Line
     desired : callable
         `desired(change, reported_seq)`: a newer desired state, as much of it as was sent. `reported_seq` is
         the sequence number that the shadow says this headset had reached, or None in a delta.
@@ -51,7 +51,7 @@ class ShadowSync:
     def __init__(
         self,
         thing: str,
-        connection: Connection,
+        connection: Line,
         desired: Callable[[Desired, int | None], None],
         refused: Callable[[Refused], None],
     ) -> None:

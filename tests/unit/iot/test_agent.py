@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from anc.dsp import Statistics, design_from_statistics
+from anc.noise import Classifier
 from anc.ports import Credentials
 from anc.wire.shadow import FilterDocument, float16
 from anc.wire.snapshot import Snapshot
@@ -99,10 +101,12 @@ class Ears:
 class Headset:
     """An agent on an ear, whose time passes as the test says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, private: bool = False) -> None:
         self.controller = Controller(RATE, 64)
         self.ears = Ears()
-        self.agent = Agent("h1", NOWHERE, self.controller, SECONDARY, RATE, folder, self.ears)
+        self.agent = Agent(
+            "h1", NOWHERE, self.controller, SECONDARY, RATE, folder, self.ears, private=private, taps=64
+        )
         self.line: Line = self.agent._connection  # type: ignore[assignment]
         self.primary = PRIMARY
         self.level = 0.0
@@ -142,13 +146,17 @@ def headset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Headset
     headset.agent.stop()
 
 
-def test_the_onset_of_noise_is_published_after_one_second_of_it(headset: Headset):
+def test_the_onset_of_noise_is_published_after_a_quarter_of_a_second_and_again_after_one(headset: Headset):
     headset.line.come_online()
     headset.sound(1.0)
     headset.level = 0.1
-    headset.sound(1.3)
+    headset.sound(0.6)
+    glance = headset.line.wait_snapshot()
+    assert (glance.seq, glance.samples, glance.filter_id) == (1, RATE // 4, "")
+    assert np.std(glance.pcm[:250, 0] / 32768) == pytest.approx(0.1, rel=0.3)
+    headset.sound(0.7)
     snapshot = headset.line.wait_snapshot()
-    assert (snapshot.seq, snapshot.rate, snapshot.samples, snapshot.filter_id) == (1, RATE, RATE, "")
+    assert (snapshot.seq, snapshot.rate, snapshot.samples, snapshot.filter_id) == (2, RATE, RATE, "")
     x, e = snapshot.pcm.T / 32768
     assert np.std(x[:1000]) == pytest.approx(0.1, rel=0.2)  # noise from its first sample on
     assert np.std(e) == pytest.approx(0.073, rel=0.2)
@@ -159,7 +167,32 @@ def test_an_unchanging_noise_is_published_soon_once_more_and_then_on_a_slow_time
     headset.level = 0.1
     headset.sound(40)
     headset.agent.stop()
-    assert headset.agent.status.snapshots == 4  # at about 1, 5, 20 and 35 s
+    assert headset.agent.status.snapshots == 5  # at about 0.4, 1, 5, 20 and 35 s
+
+
+def test_in_privacy_mode_no_sound_leaves_the_headset_and_the_statistics_tell_the_same_filter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "Connection", Line)
+    told = []
+    for private in (False, True):
+        headset = Headset(tmp_path / str(private), private)
+        headset.line.come_online()
+        headset.level = 0.1
+        headset.sound(1.5)
+        headset.line.wait_snapshot()
+        told.append(headset.line.wait_snapshot())
+        headset.agent.stop()
+    heard, kept = told
+    assert kept.pcm is None
+    assert (kept.samples, kept.seq, kept.filter_id) == (heard.samples, heard.seq, heard.filter_id)
+    x, d = heard.pcm.T / 32768
+    aloud = Statistics.measure(x, d, SECONDARY, 64, RATE)
+    w = design_from_statistics([Statistics.from_bytes(kept.statistics)]).taps
+    assert aloud.residual_db(w) == pytest.approx(
+        aloud.residual_db(design_from_statistics([aloud]).taps), abs=0.3
+    )
+    assert Classifier.load().classify_summary(kept.summary).label
 
 
 def test_quiet_is_not_published(headset: Headset):
@@ -174,6 +207,7 @@ def test_a_snapshot_names_the_one_filter_that_played_during_all_of_it(headset: H
     headset.line.come_online()
     headset.level = 0.1
     headset.sound(1.3)
+    assert headset.line.wait_snapshot().filter_id == ""
     assert headset.line.wait_snapshot().filter_id == ""
     headset.sound(3.0)
     played = headset.play(GOOD, seq=1)
