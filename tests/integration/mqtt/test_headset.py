@@ -18,6 +18,7 @@ from iot.agent import Agent
 from iot.controller import SILENCE, Block, Controller
 from iot.demo import Update, run_headset
 from iot.head import Anatomy, Head
+from iot.lookout import GLANCE_S
 from iot.scenes import Scene
 
 RATE = 16_000
