@@ -182,12 +182,13 @@ class Client:
 
     def devices(self, owner: str = "") -> Iterator[answers.Device]:
         """Go through the caller's headsets; an operator names another owner."""
-        for page in self._pages(answers.Devices, "/api/devices", owner=owner):
+        named = {"owner": owner} if owner else {}
+        for page in self._pages(answers.Devices, "/api/devices", **named):
             yield from page.devices
 
-    def device(self, thing: str) -> answers.Device:
-        """Return a headset."""
-        return self._ask(answers.Device, "GET", f"/api/devices/{thing}")
+    def device(self, thing: str) -> answers.DeviceNow:
+        """Return a headset as it is now."""
+        return self._ask(answers.DeviceNow, "GET", f"/api/devices/{thing}")
 
     def remove_device(self, thing: str) -> None:
         """Revoke a headset's certificate and forget it."""
@@ -204,6 +205,11 @@ class Client:
     def telemetry(self, thing: str) -> answers.Telemetry:
         """Return what a headset said of itself last."""
         return self._ask(answers.Telemetry, "GET", f"/api/devices/{thing}/telemetry")
+
+    def history(self, thing: str, since: float = 0.0) -> Iterator[answers.Telemetry]:
+        """Go through what a headset said of itself within the last month, the oldest first."""
+        for page in self._pages(answers.History, f"/api/devices/{thing}/history", since=since):
+            yield from page.reports
 
     def report_telemetry(self, thing: str, report: requests.TelemetryReport) -> answers.Telemetry:
         """Say something of a headset in its stead."""
@@ -278,11 +284,10 @@ class Client:
         """Forget a recording and everything that was made of it."""
         self._send("DELETE", f"/api/audio/jobs/{job}")
 
-    def _pages(self, kind: type[P], path: str, owner: str = "") -> Iterator[P]:
-        query: dict[str, Any] = {"limit": PAGE, **({"owner": owner} if owner else {})}
+    def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
         after: str | None = ""
         while after is not None:
-            page = self._ask(kind, "GET", path, **query, after=after)
+            page = self._ask(kind, "GET", path, limit=PAGE, **query, after=after)
             yield page
             after = page.next
 

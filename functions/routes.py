@@ -30,12 +30,19 @@ class RestRoute(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """An IoT rule: what it selects of which topic, and the queue it feeds."""
+    """An IoT rule: what it selects of which topic, and the queue it feeds.
+
+    Attributes
+    ----------
+    of_headsets : bool
+        Whether headsets publish to it; else AWS IoT itself does.
+    """
 
     name: str
     sql: str
     topic: str
     queue: str
+    of_headsets: bool = True
 
 
 class Arrivals(NamedTuple):
@@ -101,6 +108,7 @@ REST = (
     RestRoute("PATCH", "/api/devices/{id}/shadow", "listener", WRITES),
     RestRoute("GET", "/api/devices/{id}/telemetry", "listener", READS),
     RestRoute("POST", "/api/devices/{id}/telemetry", "listener", WRITES),
+    RestRoute("GET", "/api/devices/{id}/history", "listener", READS),
     RestRoute("GET", "/api/devices/{id}/paths", "listener", READS),
     RestRoute("PUT", "/api/devices/{id}/paths", "listener", WRITES),
     RestRoute("GET", "/api/models", "admin", READS),
@@ -128,7 +136,22 @@ RULES = (
         topic="anc/+/snapshot",
         queue="snapshots",
     ),
+    Rule(
+        name="anc_telemetry",
+        sql="SELECT encode(*, 'base64') AS report, topic(2) AS thing, timestamp() AS at"
+        " FROM 'anc/+/telemetry'",
+        topic="anc/+/telemetry",
+        queue="reports",
+    ),
+    Rule(
+        name="anc_presence",
+        sql="SELECT encode(*, 'base64') AS presence FROM '$aws/events/presence/+/+'",
+        topic="$aws/events/presence/+/+",
+        queue="reports",
+        of_headsets=False,
+    ),
 )
+HEADSETS_RULES = tuple(rule for rule in RULES if rule.of_headsets)
 
 # Files that arrive in the bucket below the prefix are announced to the queue.
 ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
@@ -136,6 +159,7 @@ ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
 QUEUES = (
     QueueRoute("recordings", "anc_processor", batch=1, max_receives=5, visibility_s=360),
     QueueRoute("snapshots", "anc_processor", batch=10, max_receives=5, visibility_s=60),
+    QueueRoute("reports", "anc_processor", batch=10, max_receives=5, visibility_s=60),
     QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),
 )
 

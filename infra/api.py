@@ -113,6 +113,8 @@ class Api(cdk.Stack):
         function.may_use("devices", READ, LIST, WRITE, DELETE)
         function.may_use("controls", READ, WRITE, DELETE)
         function.may_use("telemetry", READ, WRITE, DELETE)
+        function.may_use("history", LIST, WRITE)
+        function.may_use("statuses", READ, DELETE)
         function.may_use("api_keys", READ, LIST, WRITE, DELETE)
         function.may_use("emergencies", LIST)
         function.may_use("counters", READ)

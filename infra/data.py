@@ -26,6 +26,8 @@ Table = Literal[
     "jobs",
     "api_keys",
     "telemetry",
+    "history",
+    "statuses",
     "counters",
 ]
 

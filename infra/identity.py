@@ -6,7 +6,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from anc.wire.shadow import SHADOW
-from functions.routes import RULES
+from functions.routes import HEADSETS_RULES
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
@@ -68,7 +68,7 @@ class Identity(cdk.Stack):
 
     def _headset_policy(self) -> dict[str, object]:
         shadow = f"$aws/things/{THING}/shadow/name/{SHADOW}"
-        ingest = [f"$aws/rules/{rule.name}/{rule.topic.replace('+', THING)}" for rule in RULES]
+        ingest = [f"$aws/rules/{rule.name}/{rule.topic.replace('+', THING)}" for rule in HEADSETS_RULES]
         answers = [f"{shadow}/{verb}/*" for verb in ("get", "update")]
         own = [f"anc/{THING}/{kind}" for kind in ("snapshot", "telemetry", "event")]
         return {

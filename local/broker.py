@@ -1,8 +1,10 @@
 """The MQTT broker of the single-machine edition: mutual TLS, rules, shadow, each headset its own topics."""
 
 import asyncio
+import json
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,7 +13,7 @@ from aws_lambda_powertools import Logger
 
 from anc.ports import Queue
 from anc.wire.snapshot import MQTT_PAYLOAD_LIMIT
-from functions.routes import RULES
+from functions.routes import HEADSETS_RULES, RULES
 from local import mqtt
 from local.certificates import Authority
 from local.link import Broken, Link, TooLarge
@@ -137,8 +139,10 @@ class Broker:
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         link = Link(reader, writer)
+        greeted = False
         try:
-            if await self._greet(link):
+            if greeted := await self._greet(link):
+                self._announce(link, "connected")
                 await self._converse(link)
         except Broken:
             pass
@@ -151,6 +155,20 @@ class Broker:
             if self._links.get(link.thing) is link:
                 del self._links[link.thing]
             link.cut()
+            if greeted:
+                self._announce(link, "disconnected")
+
+    def _announce(self, link: Link, event: str) -> None:
+        """Publish what AWS IoT publishes when a client comes or goes; only rules hear it."""
+        told = {
+            "clientId": link.thing,
+            "timestamp": int(time.time() * 1000),
+            "eventType": event,
+            "sessionIdentifier": link.session,
+            "principalIdentifier": link.certificate_id,
+        }
+        topic = f"$aws/events/presence/{event}/{link.thing}"
+        self._workers.submit(self._rules.take, topic, json.dumps(told).encode())
 
     async def _greet(self, link: Link) -> bool:
         hello = await link.receive()
@@ -238,7 +256,7 @@ def may_publish(thing: str, topic: str) -> bool:
     """Return whether a headset may publish there: its own topics, its rules' and its shadow's."""
     return (
         topic.startswith(f"anc/{thing}/")
-        or topic in (basic_ingest_topic(rule, thing) for rule in RULES)
+        or topic in (basic_ingest_topic(rule, thing) for rule in HEADSETS_RULES)
         or topic in (shadow_prefix(thing) + "get", shadow_prefix(thing) + "update")
     )
 

@@ -28,7 +28,19 @@ from starlette.routing import Route
 
 from anc.noise import ModelError
 from anc.ports import World
-from anc.records import ApiKey, Connection, Control, Device, Emergency, Fleet, Job, Stream, Telemetry, Watch
+from anc.records import (
+    ApiKey,
+    Connection,
+    Control,
+    Device,
+    Emergency,
+    Fleet,
+    Job,
+    Status,
+    Stream,
+    Telemetry,
+    Watch,
+)
 from anc.services import hearing
 from anc.settings import BadSetting, Settings
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
@@ -107,12 +119,14 @@ class Edition:
             route.name: SqliteQueue(database, route.name, route.max_receives, route.visibility_s)
             for route in QUEUES
         }
+        history = SqliteTable(database, "history", Telemetry)
         self._tables = (
             SqliteTable(database, "streams", Stream),
             SqliteTable(database, "connections", Connection),
             SqliteTable(database, "watches", Watch),
+            history,
         )
-        streams, connections, watches = self._tables
+        streams, connections, watches, _ = self._tables
         links = Links.of(data, f"http://{host}:{port}")
         self._objects = FileObjects(data / "objects", links, self._arrived)
         self.world = World(
@@ -136,6 +150,8 @@ class Edition:
             people=LocalPeople(database, issuer),
             api_keys=SqliteTable(database, "api_keys", ApiKey),
             telemetry=SqliteTable(database, "telemetry", Telemetry),
+            history=history,
+            statuses=SqliteTable(database, "statuses", Status),
             counters=self._counters,
         )
         self._handlers = {name: _handler(name) for name in FUNCTIONS}

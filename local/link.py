@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import ssl
 from contextlib import suppress
+from uuid import uuid4
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -36,6 +37,8 @@ class Link:
         The certificate's common name.
     certificate_id : str
         The certificate's SHA-256 fingerprint.
+    session : str
+        Tells it from the thing's other connections.
     filters : dict of str to int
         Topic filters subscribed to, and the QoS granted.
     """
@@ -47,6 +50,7 @@ class Link:
         subject = x509.load_der_x509_certificate(certificate).subject
         self.thing = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
         self.certificate_id = hashlib.sha256(certificate).hexdigest()
+        self.session = uuid4().hex
         self.filters: dict[str, int] = {}
         self._reader = reader
         self._writer = writer

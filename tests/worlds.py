@@ -7,7 +7,19 @@ from typing import Any
 
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.ports import Credentials, Gone, World
-from anc.records import ApiKey, Connection, Control, Device, Emergency, Fleet, Job, Stream, Telemetry, Watch
+from anc.records import (
+    ApiKey,
+    Connection,
+    Control,
+    Device,
+    Emergency,
+    Fleet,
+    Job,
+    Status,
+    Stream,
+    Telemetry,
+    Watch,
+)
 from anc.services import statistics
 from anc.services.identity import Caller
 from anc.settings import Settings
@@ -133,6 +145,8 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         people=LocalPeople(database, issuer),
         api_keys=SqliteTable(database, "api_keys", ApiKey, clock),
         telemetry=SqliteTable(database, "telemetry", Telemetry, clock),
+        history=SqliteTable(database, "history", Telemetry, clock),
+        statuses=SqliteTable(database, "statuses", Status, clock),
         counters=counts,
         clock=clock,
     )

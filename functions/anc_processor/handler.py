@@ -1,4 +1,4 @@
-"""What takes a moment, from the queues: a headset's snapshot becomes its filter, a recording its result."""
+"""What takes a moment, from the queues: snapshots become filters, recordings results, reports history."""
 
 import base64
 from typing import Any
@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.world import world as aws_world
 from anc.ports import World
-from anc.services import control, jobs
+from anc.services import control, jobs, status, telemetry
 from anc.wire.refusal import Refused
 
 logger = Logger()
@@ -42,6 +42,8 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
     elif "Records" in message:
         for arrived in message["Records"]:
             jobs.work(jobs.job_of(unquote_plus(arrived["s3"]["object"]["key"])), world, remaining_s)
+    elif "report" in message or "presence" in message:
+        _report(message, world)
     elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
         _snapshot(message, world)
 
@@ -51,4 +53,21 @@ def _snapshot(message: dict[str, Any], world: World) -> None:
         control.process_snapshot(message["thing"], base64.b64decode(message["data"]), world)
     except Refused as refusal:  # it would be refused again: do not retry
         world.count(f"snapshots_refused_{refusal.code}")
+        status.refused(message["thing"], "snapshot", refusal, world)
         logger.warning("snapshot refused", thing=message["thing"], code=refusal.code, reason=refusal.message)
+
+
+def _report(message: dict[str, Any], world: World) -> None:
+    if "presence" in message:
+        try:
+            status.came_or_went(base64.b64decode(message["presence"]), world)
+        except Refused as refusal:
+            logger.error("not a lifecycle event", reason=refusal.message)
+        return
+    try:
+        telemetry.take(message["thing"], base64.b64decode(message["report"]), message["at"] / 1000, world)
+    except Refused as refusal:
+        if refusal.code == "in_flight":
+            raise
+        world.count(f"telemetry_refused_{refusal.code}")
+        status.refused(message["thing"], "telemetry", refusal, world)

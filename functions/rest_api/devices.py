@@ -8,12 +8,15 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc import records
-from anc.services import devices
+from anc.services import devices, status, telemetry
 from anc.wire.rest.answers import (
     Credentials,
     Device,
+    DeviceNow,
     Devices,
+    History,
     Paths,
+    Refusal,
     RegisteredDevice,
     Shadow,
     Telemetry,
@@ -25,6 +28,7 @@ from functions.rest_api.call import After, Limit, Thing, caller, world
 
 router = Router()
 TAGS = ["devices"]
+Since = Annotated[float, Query(ge=0, le=4e9, description="Seconds since the epoch.")]
 Owner = Annotated[str, Query(max_length=128, description="For operators: whose headsets. Yours if left out.")]
 
 
@@ -47,9 +51,17 @@ def list_devices(limit: Limit = 100, after: After = "", owner: Owner = "") -> De
 
 
 @router.get("/api/devices/<id>", tags=TAGS)
-def get_device(id: Thing) -> Device:
-    """Return a headset."""
-    return _device(devices.find(id, caller(), world()))
+def get_device(id: Thing) -> DeviceNow:
+    """Return a headset, whether it is connected, and what was refused of it last and why."""
+    device = devices.find(id, caller(), world())
+    noticed = status.of(id, world())
+    return DeviceNow(
+        **_device(device).model_dump(),
+        online=noticed.online,
+        since=noticed.since or None,
+        refused=noticed.refused,
+        refusal=Refusal.model_validate(noticed.refusal) if noticed.refusal else None,
+    )
 
 
 @router.delete("/api/devices/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
@@ -73,15 +85,24 @@ def change_shadow(id: Thing, body: ShadowChange) -> Wanted:
 @router.get("/api/devices/<id>/telemetry", tags=TAGS)
 def device_telemetry(id: Thing) -> Telemetry:
     """Return what a headset said of itself last."""
-    at, report = devices.telemetry(id, caller(), world())
-    return _telemetry(at, report)
+    return _telemetry(*telemetry.last(id, caller(), world()))
+
+
+@router.get("/api/devices/<id>/history", tags=TAGS)
+def device_history(id: Thing, limit: Limit = 100, after: After = "", since: Since = 0.0) -> History:
+    """Return what a headset said of itself within the last month, the oldest first, a page at a time."""
+    page = telemetry.history(id, caller(), world(), limit, after, since)
+    return History(
+        reports=[_telemetry(each.at, telemetry.report_of(each)) for each in page],
+        next=page[-1].key if len(page) == limit else None,
+    )
 
 
 @router.post("/api/devices/<id>/telemetry", tags=TAGS)
 def report_telemetry(id: Thing, body: TelemetryReport) -> Telemetry:
     """Say something of a headset in its stead."""
-    report = body.report()
-    return _telemetry(devices.report(id, report, caller(), world()).at, report)
+    kept = telemetry.report(id, body.report(), caller(), world())
+    return _telemetry(kept.at, telemetry.report_of(kept))
 
 
 @router.get("/api/devices/<id>/paths", tags=TAGS)
@@ -113,7 +134,8 @@ def _device(device: records.Device) -> Device:
 
 
 def _telemetry(at: float | None, report: Report) -> Telemetry:
-    return Telemetry(at=at, **{name: getattr(report, name) for name in report.__struct_fields__})
+    said = {name: getattr(report, name) for name in Telemetry.model_fields if name != "at"}
+    return Telemetry(at=at, **said)
 
 
 def _paths(device: records.Device) -> Paths:

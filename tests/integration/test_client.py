@@ -114,6 +114,8 @@ def test_a_headset_is_registered_steered_and_forgotten(ada: Client) -> None:
     assert ada.shadow("ada-left").state["desired"]["mode"] == "bypass"
     ada.report_telemetry("ada-left", TelemetryReport(battery=0.5))
     assert ada.telemetry("ada-left").battery == 0.5
+    assert [report.battery for report in ada.history("ada-left")] == [0.5]
+    assert ada.device("ada-left").online is None, "it never connected"
     assert ada.paths("ada-left").secondary == pytest.approx([0.0, 0.5, 0.2])
     ada.remove_device("ada-left")
     assert list(ada.devices()) == []

@@ -68,6 +68,7 @@ class Site:
         self.database = Database(folder / "anc.db")
         self.authority = Authority(folder / "ca")
         self.snapshots = Snapshots()
+        self.reports = Snapshots()
         self.counts = Counts()
         self.port = 0
         self.start()
@@ -80,7 +81,7 @@ class Site:
             self.authority,
             self.things,
             self.shadows,
-            {"snapshots": self.snapshots},
+            {"snapshots": self.snapshots, "reports": self.reports},
             self.counts.count,
         )
         self.run(self.broker.start())

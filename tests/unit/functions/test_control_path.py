@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anc.ports import Conflict
 from anc.records import Watch
-from anc.services import devices
+from anc.services import devices, status, telemetry
 from anc.services.devices import Registration
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import as_int16
@@ -111,13 +111,37 @@ def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
     ],
     ids=["empty", "no header", "other magic", "short", "long", "other rate", "oversized", "unknown filter"],
 )
-def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_not_tried_again(
+def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_its_owner_told(
     headsets: TestWorld, stored: Any, data: bytes, code: str
 ) -> None:
     before = stored()
     assert process(headsets, message("left", data)) == []
     assert headsets.counts[f"snapshots_refused_{code}"] == 1
-    assert stored() == before
+    assert [row for row in stored() if row[0] != "statuses"] == before
+    told = status.of("left", headsets.world).refusal
+    assert told is not None
+    assert (told.what, told.code, told.at) == ("snapshot", code, headsets.clock.now)
+    assert told.message
+
+
+def report(thing: str, data: bytes) -> dict[str, Any]:
+    return {"thing": thing, "report": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+
+
+def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(headsets: TestWorld) -> None:
+    assert process(headsets, report("left", b'{"battery": 0.5}'), report("right", b'{"battery": 5}')) == []
+    assert telemetry.last("left", ALICE, headsets.world)[1].battery == 0.5
+    told = status.of("right", headsets.world).refusal
+    assert told is not None
+    assert (told.what, told.code) == ("telemetry", "bad_field")
+    assert "battery" in told.message
+
+
+def test_a_lifecycle_event_shows_whether_a_headset_is_connected(headsets: TestWorld) -> None:
+    said = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
+    event = {"presence": base64.b64encode(json.dumps(said).encode()).decode()}
+    assert process(headsets, event, {"presence": "AA=="}) == []
+    assert status.of("left", headsets.world).online
 
 
 def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(headsets: TestWorld, stored: Any) -> None:

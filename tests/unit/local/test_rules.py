@@ -24,7 +24,7 @@ def rule(sql: str, topic: str = "anc/+/snapshot") -> Rule:
 def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
     queue = Kept()
     before = int(time.time() * 1000)
-    Rules(RULES, {"snapshots": queue}).take(topic, b"\x00\xffANC1")
+    Rules(RULES, {"snapshots": queue, "reports": Kept()}).take(topic, b"\x00\xffANC1")
     [body] = queue
     assert body.keys() == {"data", "thing", "at"}
     assert base64.b64decode(body["data"]) == b"\x00\xffANC1"
@@ -32,13 +32,25 @@ def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
     assert before <= body["at"] <= time.time() * 1000
 
 
-@pytest.mark.parametrize(
-    "topic", ["anc/h1/telemetry", "anc/h1/x/snapshot", "$aws/rules/other/anc/h1/snapshot"]
-)
+@pytest.mark.parametrize("topic", ["anc/h1/event", "anc/h1/x/snapshot", "$aws/rules/other/anc/h1/snapshot"])
 def test_a_message_on_another_topic_reaches_no_queue(topic: str):
     queue = Kept()
-    Rules(RULES, {"snapshots": queue}).take(topic, b"x")
+    Rules(RULES, {"snapshots": queue, "reports": queue}).take(topic, b"x")
     assert queue == []
+
+
+@pytest.mark.parametrize("topic", ["$aws/rules/anc_telemetry/anc/h1/telemetry", "anc/h1/telemetry"])
+def test_telemetry_reaches_its_queue_with_the_name_of_the_topic(topic: str):
+    queue = Kept()
+    Rules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
+    [body] = queue
+    assert (body["thing"], base64.b64decode(body["report"])) == ("h1", b"{}")
+
+
+def test_who_comes_and_goes_is_told_to_the_same_queue():
+    queue = Kept()
+    Rules(RULES, {"snapshots": Kept(), "reports": queue}).take("$aws/events/presence/connected/h1", b"{}")
+    assert queue == [{"presence": base64.b64encode(b"{}").decode()}]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from anc.records import (
     Person,
     Record,
     Role,
+    Status,
     Stream,
     Telemetry,
     Watch,
@@ -274,6 +275,8 @@ class World:
     people: People
     api_keys: Table[ApiKey]
     telemetry: Table[Telemetry]
+    history: Table[Telemetry]
+    statuses: Table[Status]
     counters: Counters
     clock: Callable[[], float] = time.time
     warm: Warm = field(default_factory=Warm)

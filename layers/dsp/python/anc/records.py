@@ -147,10 +147,35 @@ class Fleet(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """What a headset said of itself last, and when: key is the thing name; `report` is the JSON it sent."""
+    """What a headset said of itself, and when; `report` is JSON.
+
+    Of the last word, key is the thing name; in the history that is the group, and the key ends with the time.
+    """
 
     at: float
     report: bytes
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What of a headset was refused last: a snapshot or telemetry; why, for programs and for people; when."""
+
+    what: str
+    code: str
+    message: str
+    at: float
+
+
+class Status(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What the platform noticed of a headset: key is the thing name.
+
+    `online` is None before it ever connected; `session` names the connection, as long as the broker does.
+    """
+
+    online: bool | None = None
+    since: float = 0.0
+    session: str = ""
+    refused: int = 0
+    refusal: Refusal | None = None
 
 
 class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,19 @@ from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.ports import World
-from anc.records import ApiKey, Connection, Control, Device, Emergency, Fleet, Job, Stream, Telemetry, Watch
+from anc.records import (
+    ApiKey,
+    Connection,
+    Control,
+    Device,
+    Emergency,
+    Fleet,
+    Job,
+    Status,
+    Stream,
+    Telemetry,
+    Watch,
+)
 from anc.settings import Settings
 
 
@@ -24,9 +36,10 @@ def world() -> World:
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
     `DEVICES_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`, `JOBS_TABLE`, `API_KEYS_TABLE`,
-    `TELEMETRY_TABLE`, `COUNTERS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`,
-    `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A
-    function is given the names of what it may use, and no others.
+    `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`, `ALERTS_TOPIC`,
+    `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
+    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function is given the names of what it may use,
+    and no others.
 
     Raises
     ------
@@ -56,5 +69,7 @@ def world() -> World:
         people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
         api_keys=DynamoTable(name("API_KEYS_TABLE", ""), ApiKey),
         telemetry=DynamoTable(name("TELEMETRY_TABLE", ""), Telemetry),
+        history=DynamoTable(name("HISTORY_TABLE", ""), Telemetry),
+        statuses=DynamoTable(name("STATUSES_TABLE", ""), Status),
         counters=DynamoCounters(name("COUNTERS_TABLE", "")),
     )

@@ -8,10 +8,9 @@ import numpy as np
 from msgspec import Meta
 
 from anc.ports import Conflict, Credentials, World
-from anc.records import Control, Device, Mode, Telemetry
+from anc.records import Control, Device, Mode
 from anc.services.identity import Caller
 from anc.wire.refusal import refuse
-from anc.wire.telemetry import Report
 from anc.wire.websocket import DeviceName
 
 MAX_PATH_TAPS = 1024
@@ -70,7 +69,10 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
         )  # the name first: who comes second must not touch the first's thing
     except Conflict:
         refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
-    world.controls.delete(request.thing)  # of an earlier headset of this name, whose last snapshot came late
+    # Of an earlier headset of this name, whose last words came late.
+    world.controls.delete(request.thing)
+    world.telemetry.delete(request.thing)
+    world.statuses.delete(request.thing)
     try:
         credentials = world.things.enrol(request.thing)
     except BaseException:
@@ -105,6 +107,7 @@ def remove(thing: str, caller: Caller, world: World) -> None:
     world.things.revoke(device.key, device.certificate)
     world.controls.delete(device.key)
     world.telemetry.delete(device.key)
+    world.statuses.delete(device.key)
     world.devices.delete(device.key)
     world.count("devices_removed")
 
@@ -138,35 +141,6 @@ def want(thing: str, mode: Mode | None, intensity: float | None, caller: Caller,
         world.updates.send({"thing": thing})
         return stored
     refuse("in_flight", "device: its snapshots keep coming in between; try again")
-
-
-def report(thing: str, said: Report, caller: Caller, world: World) -> Telemetry:
-    """Keep what a headset says of itself, instead of what it said before."""
-    device = find(thing, caller, world)
-    for _ in range(ATTEMPTS):
-        known = world.telemetry.get(thing)
-        try:
-            return world.telemetry.put(
-                Telemetry(
-                    key=thing,
-                    group=device.group,
-                    version=known.version if known else 0,
-                    at=world.clock(),
-                    report=msgspec.json.encode(said),
-                )
-            )
-        except Conflict:
-            continue
-    refuse("in_flight", "device: its telemetry keeps coming; try again")
-
-
-def telemetry(thing: str, caller: Caller, world: World) -> tuple[float | None, Report]:
-    """Return when a headset spoke of itself last, and what it said; None and nothing before that."""
-    find(thing, caller, world)
-    known = world.telemetry.get(thing)
-    if known is None:
-        return None, Report()
-    return known.at, msgspec.json.decode(known.report, type=Report)
 
 
 def replace_path(thing: str, taps: Sequence[float], caller: Caller, world: World) -> Device:

@@ -1,11 +1,16 @@
 """Telemetry: what a headset says of itself now and then, as JSON on `anc/{thing}/telemetry` or over REST."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from anc.records import Mode
+from anc.wire.refusal import parse_json, refuse
+
+PAYLOAD_LIMIT = 16 * 1024
+MOST_REPORTS = 64
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -21,6 +26,14 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         As measured there.
     mode : str
     firmware : str
+    filters : int
+        How many control filters it has played since it was switched on.
+    reverted : int
+        How many of these it gave up, since they made things worse.
+    refused : str
+        What it could not take last, and why.
+    age_s : float
+        How long ago this was so: a headset that was out of reach sends what it kept, without a clock.
     """
 
     battery: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
@@ -28,3 +41,18 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     attenuation_db: Annotated[float, Meta(ge=-100.0, le=100.0)] | None = None
     mode: Mode | None = None
     firmware: Annotated[str, Meta(max_length=64)] | None = None
+    filters: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    reverted: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    refused: Annotated[str, Meta(max_length=200)] | None = None
+    age_s: Annotated[float, Meta(ge=0.0, le=30 * 24 * 3600.0)] = 0.0
+
+
+def parse_reports(payload: bytes) -> Sequence[Report]:
+    """Read what a headset published: one report, or an array of them. Raises Refused."""
+    if len(payload) > PAYLOAD_LIMIT:
+        refuse("too_large", f"telemetry: {len(payload):,} bytes, at most {PAYLOAD_LIMIT:,}")
+    said: Report | list[Report] = parse_json(payload, Report | list[Report])
+    reports = said if isinstance(said, list) else [said]
+    if len(reports) > MOST_REPORTS:
+        refuse("too_large", f"telemetry: {len(reports)} reports, at most {MOST_REPORTS}")
+    return reports

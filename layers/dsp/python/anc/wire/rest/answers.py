@@ -133,6 +133,27 @@ class Device(Answer):
     created: float
 
 
+class Refusal(Answer):
+    """What of a headset was refused, snapshot or telemetry; why, for programs and for people; and when."""
+
+    what: str
+    code: str
+    message: str
+    at: float
+
+
+class DeviceNow(Device):
+    """A headset as it is now.
+
+    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it.
+    """
+
+    online: bool | None
+    since: float | None
+    refused: int
+    refusal: Refusal | None
+
+
 class Devices(Page):
     """Part of somebody's headsets."""
 
@@ -179,6 +200,15 @@ class Telemetry(Answer):
     attenuation_db: float | None = None
     mode: Mode | None = None
     firmware: str | None = None
+    filters: int | None = None
+    reverted: int | None = None
+    refused: str | None = None
+
+
+class History(Page):
+    """Part of what a headset said of itself."""
+
+    reports: list[Telemetry]
 
 
 class Paths(Answer):

@@ -146,6 +146,10 @@ class TelemetryReport(Body):
     attenuation_db: Annotated[float, Field(ge=-100, le=100)] | None = None
     mode: Mode | None = None
     firmware: Annotated[str, Field(max_length=64)] | None = None
+    filters: Annotated[int, Field(ge=0, lt=2**32, description="Played since it is on.")] | None = None
+    reverted: Annotated[int, Field(ge=0, lt=2**32, description="Of these given up.")] | None = None
+    refused: Annotated[str, Field(max_length=200, description="What it could not take.")] | None = None
+    age_s: Annotated[float, Field(ge=0, le=2592000, description="How long ago this was so.")] = 0.0
 
     def report(self) -> Report:
         """Return what the same report is over MQTT."""

@@ -1,0 +1,77 @@
+"""What the platform notices of a headset: whether it is connected, and what was refused of it and why."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from anc.ports import Conflict, World
+from anc.records import Refusal, Status
+from anc.wire.refusal import Refused, parse_json
+
+ATTEMPTS = 3
+
+
+class Presence(msgspec.Struct, frozen=True, rename="camel"):
+    """What AWS IoT says when a client comes or goes; here is what matters of it.
+
+    References
+    ----------
+    AWS IoT Core Developer Guide, "Lifecycle events".
+    """
+
+    client_id: str
+    timestamp: int
+    event_type: Literal["connected", "disconnected"]
+    session_identifier: str
+
+
+def of(thing: str, world: World) -> Status:
+    """Return what was noticed of a headset; nothing at all when it is not registered."""
+    device = world.devices.get(thing)
+    known = world.statuses.get(thing) if device else None
+    return known or Status(key=thing, group=device.group if device else "")
+
+
+def came_or_went(payload: bytes, world: World) -> None:
+    """Note that a headset connected or disconnected. Events may come twice, and in another order.
+
+    Raises
+    ------
+    Refused
+        `bad_json` or `bad_field` when the event is none.
+    """
+    event: Presence = parse_json(payload, Presence)
+
+    def note(known: Status) -> Status:
+        at = event.timestamp / 1000
+        if event.event_type == "connected" and at >= known.since:
+            return known.but(online=True, since=at, session=event.session_identifier)
+        # Only the connection that is known to be open can end: an older one gave way to it.
+        if event.event_type == "disconnected" and known.session in ("", event.session_identifier):
+            return known.but(online=False, since=max(at, known.since), session=event.session_identifier)
+        return known
+
+    _change(event.client_id, note, world)
+
+
+def refused(thing: str, what: str, refusal: Refused, world: World) -> None:
+    """Note why something that a headset sent was refused, for its owner to read."""
+    latest = Refusal(what, refusal.code, refusal.message[:500], world.clock())
+    _change(thing, lambda known: known.but(refused=known.refused + 1, refusal=latest), world)
+
+
+def _change(thing: str, change: Callable[[Status], Status], world: World) -> None:
+    if world.devices.get(thing) is None:
+        return  # nobody's: there is no owner to read it
+    for _ in range(ATTEMPTS):
+        known = of(thing, world)
+        changed = change(known)
+        if changed == known:
+            return
+        try:
+            world.statuses.put(changed)
+        except Conflict:
+            continue
+        return
+    world.count("status_conflicts")

@@ -1,0 +1,98 @@
+"""What headsets say of themselves: the last word of each, and its history for a month."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from anc.ports import Conflict, World
+from anc.records import Device, Telemetry
+from anc.services.devices import find
+from anc.services.identity import Caller
+from anc.wire.refusal import refuse
+from anc.wire.telemetry import Report, parse_reports
+
+KEPT_S = 30 * 24 * 3600.0
+APART_S = 5.0  # between two reports that are kept; what comes closer is thinned out
+ATTEMPTS = 3
+
+
+def take(thing: str, payload: bytes, at: float, world: World) -> None:
+    """Keep what a headset published at `at`, one report or several. Again changes nothing.
+
+    Raises
+    ------
+    Refused
+        `unknown_device`, `too_large`, `bad_json` or `bad_field`.
+    """
+    device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
+    for report in sorted(parse_reports(payload), key=lambda report: -report.age_s):
+        _keep(device, report, at - report.age_s, world)
+
+
+def report(thing: str, said: Report, caller: Caller, world: World) -> Telemetry:
+    """Keep what somebody says in a headset's stead."""
+    device = find(thing, caller, world)
+    return _keep(device, said, world.clock() - said.age_s, world)
+
+
+def last(thing: str, caller: Caller, world: World) -> tuple[float | None, Report]:
+    """Return when a headset spoke of itself last, and what it said; None and nothing before that."""
+    find(thing, caller, world)
+    known = world.telemetry.get(thing)
+    return (None, Report()) if known is None else (known.at, report_of(known))
+
+
+def history(
+    thing: str, caller: Caller, world: World, limit: int = 100, after: str = "", since: float = 0.0
+) -> Sequence[Telemetry]:
+    """Return what a headset said since then, the oldest first, of at most the last month."""
+    device = find(thing, caller, world)
+    first = _entry(device, since - APART_S)
+    return world.history.list(_group(device), limit, max(after, first))
+
+
+def report_of(record: Telemetry) -> Report:
+    """Return what was said."""
+    return msgspec.json.decode(record.report, type=Report)
+
+
+def _keep(device: Device, said: Report, at: float, world: World) -> Telemetry:
+    thing = device.key
+    body = msgspec.json.encode(msgspec.structs.replace(said, age_s=0.0))
+    with suppress(Conflict):  # a report of this moment is kept already
+        world.history.put(
+            Telemetry(key=_entry(device, at), group=_group(device), expires=at + KEPT_S, at=at, report=body)
+        )
+    for _ in range(ATTEMPTS):
+        known = world.telemetry.get(thing)
+        if known and at < known.at:
+            return known  # overtaken
+        try:
+            stored = world.telemetry.put(
+                Telemetry(
+                    key=thing, group=device.group, version=known.version if known else 0, at=at, report=body
+                )
+            )
+        except Conflict:
+            continue
+        reverted = _reverted(report_of(known) if known else Report(), said)
+        if reverted:
+            world.counters.add("filters_reverted", reverted)
+        return stored
+    refuse("in_flight", "device: its telemetry keeps coming; try again")
+
+
+def _reverted(before: Report, now: Report) -> int:
+    """Return how many filters the headset gave up since; its own count begins anew when it is switched on."""
+    was, is_now = before.reverted or 0, now.reverted or 0
+    return is_now - was if is_now >= was else is_now
+
+
+def _group(device: Device) -> str:
+    # A name may have been another headset's before: what that one said is nobody's business any more.
+    return f"{device.key}#{int(1000 * device.created)}"
+
+
+def _entry(device: Device, at: float) -> str:
+    return f"{_group(device)}#{max(0, int(at / APART_S)):012d}"

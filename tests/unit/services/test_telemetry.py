@@ -1,0 +1,129 @@
+"""What headsets say of themselves: kept, thinned out, forgotten after a month, and nobody else's."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anc.services import devices, telemetry
+from anc.services.devices import Registration
+from anc.wire.refusal import Refused
+from tests.worlds import ALICE, BOB, TestWorld
+
+THING = "left"
+
+
+@pytest.fixture
+def headset(platform: TestWorld) -> TestWorld:
+    devices.register(Registration(THING, [0.0, 0.5]), ALICE, platform.world)
+    return platform
+
+
+def say(platform: TestWorld, *reports: dict[str, Any]) -> None:
+    telemetry.take(
+        THING,
+        json.dumps(reports[0] if len(reports) == 1 else reports).encode(),
+        platform.clock.now,
+        platform.world,
+    )
+
+
+def batteries(platform: TestWorld, **page: Any) -> list[float | None]:
+    told = telemetry.history(THING, ALICE, platform.world, **page)
+    return [telemetry.report_of(each).battery for each in told]
+
+
+def test_what_a_headset_says_over_mqtt_is_its_last_word_and_its_history(headset: TestWorld) -> None:
+    for battery in (0.9, 0.8, 0.7):
+        headset.clock.now += 60
+        say(headset, {"battery": battery})
+    at, last = telemetry.last(THING, ALICE, headset.world)
+    assert (at, last.battery) == (headset.clock.now, 0.7)
+    assert batteries(headset) == [0.9, 0.8, 0.7]
+
+
+def test_history_comes_in_pages_and_from_a_time_on(headset: TestWorld) -> None:
+    start = headset.clock.now
+    for step in range(6):
+        headset.clock.now = start + 60 * step
+        say(headset, {"battery": step / 10})
+    first = telemetry.history(THING, ALICE, headset.world, limit=2)
+    assert batteries(headset, limit=2, after=first[-1].key) == [0.2, 0.3]
+    assert batteries(headset, since=start + 240) == [0.4, 0.5]
+
+
+def test_a_batch_is_sorted_in_by_its_ages(headset: TestWorld) -> None:
+    headset.clock.now += 1000
+    say(headset, {"battery": 0.5}, {"battery": 0.7, "age_s": 120}, {"battery": 0.6, "age_s": 60})
+    assert batteries(headset) == [0.7, 0.6, 0.5]
+    assert telemetry.last(THING, ALICE, headset.world)[1].battery == 0.5
+
+
+def test_a_message_that_comes_again_changes_nothing(headset: TestWorld) -> None:
+    headset.clock.now += 1000
+    for _ in range(2):
+        say(headset, {"battery": 0.5, "reverted": 3}, {"battery": 0.7, "age_s": 120, "reverted": 1})
+    assert batteries(headset) == [0.7, 0.5]
+    assert headset.counts["filters_reverted"] == 3
+
+
+def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: TestWorld) -> None:
+    for tenth in range(200):
+        headset.clock.now += 0.1
+        say(headset, {"battery": tenth / 1000})
+    assert len(batteries(headset)) <= 5
+    assert telemetry.last(THING, ALICE, headset.world)[1].battery == 0.199
+
+
+def test_after_a_month_it_is_forgotten(headset: TestWorld) -> None:
+    say(headset, {"battery": 0.5})
+    headset.clock.now += telemetry.KEPT_S + 1
+    assert batteries(headset) == []
+
+
+def test_filters_that_headsets_gave_up_are_counted_over_their_restarts(headset: TestWorld) -> None:
+    for reverted in (0, 2, 2, 3, 0, 1):
+        headset.clock.now += 60
+        say(headset, {"reverted": reverted})
+    assert headset.counts["filters_reverted"] == 4
+
+
+def test_others_read_nothing_of_it(headset: TestWorld) -> None:
+    say(headset, {"battery": 0.5})
+    for read in (telemetry.last, telemetry.history):
+        with pytest.raises(Refused, match="not registered"):
+            read(THING, BOB, headset.world)
+
+
+def test_the_next_owner_of_a_name_reads_nothing_of_the_last_ones(headset: TestWorld) -> None:
+    say(headset, {"battery": 0.5})
+    devices.remove(THING, ALICE, headset.world)
+    headset.clock.now += 1
+    devices.register(Registration(THING, [0.0, 0.5]), BOB, headset.world)
+    assert telemetry.history(THING, BOB, headset.world) == []
+    assert telemetry.last(THING, BOB, headset.world)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "not a JSON document"),
+        (b'{"battery": 2}', "battery"),
+        (b'{"battery": NaN}', "not a JSON document"),
+        (b'{"where": "here"}', "where"),
+        (b'[{"age_s": -1}]', "age_s"),
+        (b"[" + b"{}," * 64 + b"{}]", "65 reports, at most 64"),
+        (b" " * 20_000, "at most 16,384"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_the_reason_named(
+    headset: TestWorld, payload: bytes, reason: str
+) -> None:
+    with pytest.raises(Refused, match=reason):
+        telemetry.take(THING, payload, headset.clock.now, headset.world)
+    assert batteries(headset) == []
+
+
+def test_a_stranger_is_refused(headset: TestWorld) -> None:
+    with pytest.raises(Refused, match="stranger is not registered"):
+        telemetry.take("stranger", b"{}", headset.clock.now, headset.world)
