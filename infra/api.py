@@ -8,7 +8,7 @@ from constructs import Construct
 from anc.wire.shadow import SHADOW
 from infra.data import Data
 from infra.environment import Environment
-from infra.functions import DELETE, LIST, READ, WRITE, PlatformFunction
+from infra.functions import ADD, DELETE, LIST, READ, WRITE, PlatformFunction
 from infra.identity import Identity
 from infra.layer import DspLayer
 from infra.rest import Rest
@@ -51,7 +51,7 @@ class Api(cdk.Stack):
         self._functions = {
             "authorizer": self._authorizer(identity),
             "rest_api": self._rest_api(identity),
-            "classifier": self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25),
+            "classifier": self._classifier(),
             "ws_connect": self._ws_connect(),
             "ws_disconnect": self._ws_disconnect(),
             "audio_receiver": self._audio_receiver(),
@@ -76,6 +76,11 @@ class Api(cdk.Stack):
             },
         )
         function.may_use("api_keys", READ)
+        return function
+
+    def _classifier(self) -> PlatformFunction:
+        function = self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25)
+        function.may_use("limits", ADD)
         return function
 
     def _ws_connect(self) -> PlatformFunction:
@@ -118,6 +123,7 @@ class Api(cdk.Stack):
         function.may_use("api_keys", READ, LIST, WRITE, DELETE)
         function.may_use("emergencies", LIST)
         function.may_use("counters", READ)
+        function.may_use("limits", ADD)
         function.may_send("updates")
         function.may(PEOPLE_RIGHTS, identity.people.user_pool_arn)
         self._may_enrol(function)

@@ -29,6 +29,7 @@ Table = Literal[
     "history",
     "statuses",
     "counters",
+    "limits",
 ]
 
 RECORDINGS_KEPT = cdk.Duration.days(30)

@@ -192,6 +192,8 @@ def token(
     """Print a bearer token for the platform on this machine."""
     from local.issuer import Issuer
 
+    if not user.strip():
+        stop("--user: empty; a token says whose it is")
     print(Issuer(data, settings()).issue(user, role, hours))
 
 

@@ -51,7 +51,7 @@ from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
-from local.limits import Limits
+from local.limits import MemoryLimits
 from local.links import Links
 from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
@@ -153,15 +153,15 @@ class Edition:
             history=history,
             statuses=SqliteTable(database, "statuses", Status),
             counters=self._counters,
+            limits=MemoryLimits(),
         )
         self._handlers = {name: _handler(name) for name in FUNCTIONS}
         self._queues = queues
         self._workers: list[QueueWorker] = []
         self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
-        limits = Limits(settings.rate_limit_scale)
         routes = [keys, *Transfers(self._objects, links).routes()]
-        self._gateway = Gateway(self.invoke, sockets, routes, limits)
+        self._gateway = Gateway(self.invoke, sockets, routes)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler as Lambda would."""

@@ -18,7 +18,6 @@ from anc.ports import Gone
 from anc.wire.websocket import FRAME_LIMIT
 from functions.routes import SOCKET
 from local.events import method_arn, socket_event
-from local.limits import Limits
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
 
 IDLE_S = 600.0
@@ -67,18 +66,14 @@ class Gateway:
     sockets : LocalSockets
     extra : list of Route
         Routes that only this edition has: the issuer's keys, the console.
-    limits : Limits
-        How often a caller may call.
     """
 
-    def __init__(
-        self, invoke: Invoke, sockets: LocalSockets, extra: list[Route], limits: Limits | None = None
-    ) -> None:
+    def __init__(self, invoke: Invoke, sockets: LocalSockets, extra: list[Route]) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
         self._authorizer = Authorizer(invoke)
-        rest = RestApi(invoke, self._threads, self._authorizer, limits or Limits())
+        rest = RestApi(invoke, self._threads, self._authorizer)
         self.app = Starlette(
             routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
             exception_handlers={HTTPException: nothing_here},

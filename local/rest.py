@@ -1,4 +1,4 @@
-"""API Gateway's REST side on this machine: limits, the authorizer, and real events to the real handlers."""
+"""API Gateway's REST side on this machine: the authorizer, and real events to the real handlers."""
 
 import asyncio
 import base64
@@ -19,7 +19,6 @@ from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused
 from functions.routes import REST, RestRoute
 from local.events import authorizer_event, method_arn, rest_event
-from local.limits import Limits
 
 Invoke = Callable[[str, dict[str, Any]], Any]
 BODY_LIMIT = 10 * 1024 * 1024
@@ -75,14 +74,12 @@ class RestApi:
     threads : Executor
         In which requests are answered: the event loop only reads and writes.
     authorizer : Authorizer
-    limits : Limits
     """
 
-    def __init__(self, invoke: Invoke, threads: Executor, authorizer: Authorizer, limits: Limits) -> None:
+    def __init__(self, invoke: Invoke, threads: Executor, authorizer: Authorizer) -> None:
         self._invoke = invoke
         self._threads = threads
         self._authorizer = authorizer
-        self._limits = limits
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -113,10 +110,6 @@ class RestApi:
             return problem(
                 "unauthorized", "token: missing, expired or not ours", {"WWW-Authenticate": "Bearer"}
             )
-        wait_s = self._limits.wait_s(entry, authorizer.get("principalId", f"address {address}"))
-        if wait_s:
-            detail = f"requests: at most {entry.per_minute} a minute; come again in {wait_s} s"
-            return problem("too_many", detail, {"Retry-After": str(wait_s)})
         if body is None:
             return problem("too_large", f"body: at most {BODY_LIMIT:,} bytes")
         text, is_base64 = _as_text(body)

@@ -25,6 +25,7 @@ from anc.services.identity import Caller
 from anc.settings import Settings
 from local.database import Database
 from local.issuer import Issuer
+from local.limits import MemoryLimits
 from local.links import Links
 from local.objects import FileObjects
 from local.people import LocalPeople
@@ -148,6 +149,7 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         history=SqliteTable(database, "history", Telemetry, clock),
         statuses=SqliteTable(database, "statuses", Status, clock),
         counters=counts,
+        limits=MemoryLimits(),
         clock=clock,
     )
     return TestWorld(world, clock, sockets, things, alerts, updates, recordings, counts, issuer)

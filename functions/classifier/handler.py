@@ -12,6 +12,7 @@ from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.services import hearing
 from anc.wire.refusal import Refused
+from functions.limits import admit
 
 logger = Logger()
 metrics = Metrics()
@@ -25,6 +26,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     body = event.get("body") or ""
     data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     try:
+        admit(event, world)
         answer = hearing.classify_file(data, world)
     except Refused as refusal:
         world.count(f"refused_{refusal.code}")

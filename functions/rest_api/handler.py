@@ -16,6 +16,7 @@ from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused, refuse
+from functions.limits import admit
 from functions.rest_api import (
     audio,
     call,
@@ -56,6 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     begun = time.perf_counter()
     with call.answering(event, here):
         try:
+            admit(event, here)
             permit(event)
             answer = app.resolve(event, context)
         except Refused as refusal:

@@ -18,6 +18,7 @@ from moto import mock_aws
 
 from anc.aws.counters import DynamoCounters
 from anc.aws.keys import IssuerKeys
+from anc.aws.limits import DynamoLimits
 from anc.aws.objects import S3Objects
 from anc.aws.people import CognitoPeople
 from anc.aws.queues import SqsQueue
@@ -32,6 +33,7 @@ from local.counters import SqliteCounters
 from local.database import Database
 from local.gateway import LocalSockets
 from local.issuer import Issuer
+from local.limits import MemoryLimits
 from local.objects import FileObjects
 from local.people import LocalPeople
 from local.queue import SqliteQueue
@@ -332,3 +334,18 @@ def counters(request: pytest.FixtureRequest) -> Any:
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
     )
     return partial(DynamoCounters, "counters", lambda: client)
+
+
+@pytest.fixture(params=["dynamodb", "memory"])
+def limits(request: pytest.FixtureRequest) -> Any:
+    """Give how often callers may call."""
+    if request.param == "memory":
+        return MemoryLimits()
+    client = request.getfixturevalue("aws")("dynamodb")
+    client.create_table(
+        TableName="limits",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+    )
+    return DynamoLimits("limits", lambda: client)

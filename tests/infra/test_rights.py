@@ -18,7 +18,7 @@ CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 # their prefix.
 RIGHTS = {
     "authorizer": {"api_keys": {"dynamodb:GetItem"}},
-    "classifier": {},
+    "classifier": {"limits": {"dynamodb:UpdateItem"}},
     "ws_connect": {"connections": {"dynamodb:PutItem"}},
     "ws_disconnect": {
         "connections": {"dynamodb:GetItem", "dynamodb:DeleteItem"},
@@ -49,6 +49,7 @@ RIGHTS = {
         "emergencies": {"dynamodb:BatchGetItem"},
         "emergencies/by_group": {"dynamodb:Query"},
         "counters": {"dynamodb:GetItem"},
+        "limits": {"dynamodb:UpdateItem"},
         "updates": {"sqs:SendMessage"},
         "people": {
             f"cognito-idp:{verb}"

@@ -18,7 +18,6 @@ from functions.routes import FUNCTIONS, REST, RestRoute
 from local.context import LocalContext
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
-from local.limits import Limits
 from tests.worlds import Clock, TestWorld, make_world
 
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
@@ -27,7 +26,7 @@ OTHER_NAMES = {"sessions": "never-was", "devices": "never-was", "jobs": "never-w
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> TestWorld:
-    return make_world(tmp_path_factory.mktemp("roles"), Clock(time.time()))
+    return make_world(tmp_path_factory.mktemp("roles"), Clock(time.time()), rate_limit_scale=1e6)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def client(platform: TestWorld) -> Iterator[TestClient]:
     def invoke(function: str, event: dict[str, Any]) -> Any:
         return handlers[function](event, LocalContext(function), platform.world)
 
-    with TestClient(Gateway(invoke, LocalSockets(), [], Limits(1e6)).app) as client:
+    with TestClient(Gateway(invoke, LocalSockets(), []).app) as client:
         yield client
 
 

@@ -45,7 +45,7 @@ def quick_secrets(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def platform(tmp_path: Path, clock: Clock) -> TestWorld:
-    return make_world(tmp_path, clock, emergency_detection_enabled=False)
+    return make_world(tmp_path, clock, emergency_detection_enabled=False, rate_limit_scale=1e3)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def wav(samples: bytes, channels: int = 1, rate: int = RATE, data_size: int | No
 @pytest.fixture
 def platform(tmp_path: Path, clock: Clock) -> TestWorld:
     model = untaught_model(tmp_path / "machine.npz", alarm=False, label="machine")
-    return make_world(tmp_path, clock, ml_model_path=str(model))
+    return make_world(tmp_path, clock, rate_limit_scale=1e3, ml_model_path=str(model))
 
 
 def request(world: TestWorld, body: str | None, is_base64: bool) -> tuple[int, Any, str]:

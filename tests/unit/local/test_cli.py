@@ -63,7 +63,7 @@ def test_a_token_is_printed_alone_on_its_line_and_opens_the_folder_it_was_made_f
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--role", "emperor"], ["--hours", "0"], ["--hours", "nan"], ["--hours", "10000"]],
+    [["--user", ""], ["--role", "emperor"], ["--hours", "0"], ["--hours", "nan"], ["--hours", "10000"]],
     ids=" ".join,
 )
 def test_a_token_that_cannot_be_meant_is_not_made(wrong: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The REST side of the gateway: how often one may call, and how long a token is remembered."""
+"""The REST side of the gateway: how long a token is remembered."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,12 +7,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from functions.routes import REST, RestRoute
 from local import rest
 from local.gateway import Gateway, LocalSockets
-from local.limits import Limits
-
-READ = next(route for route in REST if (route.method, route.path) == ("GET", "/api/sessions"))
 
 
 class Functions:
@@ -39,8 +35,7 @@ def functions() -> Functions:
 
 @pytest.fixture
 def client(functions: Functions) -> TestClient:
-    """Give a gateway whose callers may read 2.4 times a minute, so twice."""
-    return TestClient(Gateway(functions, LocalSockets(), [], Limits(2.4 / READ.per_minute)).app)
+    return TestClient(Gateway(functions, LocalSockets(), []).app)
 
 
 @pytest.fixture
@@ -51,34 +46,6 @@ def get(client: TestClient) -> Callable[..., Any]:
         return client.get(path, headers={header: f"Bearer {user}" if header == "Authorization" else user})
 
     return call
-
-
-def test_who_calls_too_often_is_refused_and_told_when_to_come_again(
-    get: Callable[..., Any], functions: Functions
-) -> None:
-    assert [get("/api/sessions", "ann").status_code for _ in range(3)] == [200, 200, 429]
-    refusal = get("/api/sessions", "ann")
-    assert refusal.json()["code"] == "too_many"
-    assert 1 <= int(refusal.headers["retry-after"]) <= 60
-    assert functions.calls["rest_api"] == 2, "the function is spared"
-
-
-def test_callers_and_endpoints_are_counted_apart(get: Callable[..., Any]) -> None:
-    for _ in range(3):
-        get("/api/sessions", "ann")
-    assert get("/api/sessions", "bob").status_code == 200
-    assert get("/api/devices", "ann").status_code == 200
-
-
-def test_a_caller_may_call_again_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1_000_000.0]
-    monkeypatch.setattr("time.time", lambda: now[0])
-    limits, route = Limits(), RestRoute("GET", "/x", "listener", per_minute=1)
-    assert limits.wait_s(route, "ann") == 0
-    wait_s = limits.wait_s(route, "ann")
-    assert wait_s > 0
-    now[0] += wait_s
-    assert limits.wait_s(route, "ann") == 0
 
 
 def test_a_token_is_checked_once_a_minute(

@@ -206,6 +206,13 @@ class Counters(Protocol):
         """Return all totals."""
 
 
+class Limits(Protocol):
+    """How often a caller may call. All who answer for the platform count together."""
+
+    def wait_s(self, what: str, caller: str, per_minute: int) -> int:
+        """Note a call; return after how many seconds (1-60) it may be tried again, 0 if it may go on."""
+
+
 class SigningKeys(Protocol):
     """Public keys of the token issuer."""
 
@@ -278,6 +285,7 @@ class World:
     history: Table[Telemetry]
     statuses: Table[Status]
     counters: Counters
+    limits: Limits
     clock: Callable[[], float] = time.time
     warm: Warm = field(default_factory=Warm)
 

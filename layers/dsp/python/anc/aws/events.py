@@ -21,9 +21,10 @@ def connection_of(event: dict[str, Any]) -> str:
 def refused(refusal: Refused) -> dict[str, Any]:
     """Return a refusal as API Gateway passes it on."""
     problem = Problem.of(refusal)
+    wait = {"Retry-After": [str(refusal.wait_s)]} if refusal.wait_s else {}
     return {
         "statusCode": problem.status,
-        "multiValueHeaders": {"Content-Type": [KIND]},
+        "multiValueHeaders": {"Content-Type": [KIND], **wait},
         "body": problem.encode(),
         "isBase64Encoded": False,
     }

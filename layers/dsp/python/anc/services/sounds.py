@@ -11,6 +11,7 @@ from anc.wire.refusal import Refused, refuse
 RATES = (8_000, 192_000)
 MOST_CHANNELS = 8
 MOST_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz: a wav file of int16 holds little more
+MOST_SAMPLES = 12_000_000  # of all channels, decoded at once: a minute of stereo at 96 kHz, 48 MB
 LOUDEST = 100.0  # 40 dB above full scale: a float file may go beyond, one of int16 values is meant otherwise
 MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
 NO_SOUND_FILE = "file: not a sound file that can be read (wav, flac, ogg, mp3)"
@@ -82,9 +83,10 @@ class Source:
             self._bytes.raise_fault()
             raise Refused("bad_field", "file: damaged; only its beginning can be read") from fault
         self._bytes.raise_fault()
-        if not np.isfinite(samples).all():
+        peak = max(samples.max(), -samples.min()) if samples.size else 0.0
+        if not np.isfinite(peak):
             refuse("bad_field", "file: holds samples that are not finite")
-        if samples.size and np.abs(samples).max() > LOUDEST:
+        if peak > LOUDEST:
             refuse("bad_field", f"file: holds samples beyond {LOUDEST:g} times full scale; full scale is 1")
         return samples
 
@@ -107,7 +109,8 @@ class Source:
 def decode(data: bytes, longest_s: float) -> Sound:
     """Read a whole wav, flac, ogg or mp3 file.
 
-    A header that lies about its length costs nothing: at most `longest_s` seconds are ever decoded.
+    A header that lies about its length costs nothing, and a little silence never becomes gigabytes: at most
+    `longest_s` seconds and `MOST_SAMPLES` samples are ever decoded.
 
     Raises
     ------
@@ -116,12 +119,15 @@ def decode(data: bytes, longest_s: float) -> Sound:
     """
     with Source(io.BytesIO(data)) as source:
         most = int(longest_s * source.rate)
-        samples = source.read(most + 1)
+        room = MOST_SAMPLES // source.channels
+        samples = source.read(min(most, room) + 1)
         if len(samples) > most:
             refuse("too_large", f"file: longer than {longest_s:g} s")
+        if len(samples) > room:
+            refuse("too_large", f"file: more than {MOST_SAMPLES:,} samples in all channels; send an upload")
         if not len(samples):
             refuse("bad_field", "file: holds no samples")
-        return Sound(np.clip(samples, -1.0, 1.0), source.rate)
+        return Sound(np.clip(samples, -1.0, 1.0, out=samples), source.rate)
 
 
 class _Bytes:

@@ -18,13 +18,16 @@ class Refused(Exception):
         For people.
     seq : int or None
         The block that was refused, when the refusal is about one.
+    wait_s : int
+        After how many seconds it may be tried again; 0 when time changes nothing.
     """
 
-    def __init__(self, code: str, message: str, seq: int | None = None) -> None:
+    def __init__(self, code: str, message: str, seq: int | None = None, wait_s: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.seq = seq
+        self.wait_s = wait_s
 
 
 def refuse(code: str, message: str, seq: int | None = None) -> NoReturn:
