@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from json import dumps
@@ -117,6 +118,23 @@ def free_port() -> int:
                 return port
 
 
+def announce(url: str, port: int, data: Path) -> None:
+    """Say where the platform is; on a terminal, which is no log, with a link to the console that signs in."""
+    print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
+    if console.is_terminal:
+        console.print(f"the console: [link={console_address(url, data)}]{url}[/]  (or: anc console)")
+
+
+def console_address(
+    url: str, data: Path, role: Role = "admin", user: str = "demo", hours: float = 12.0
+) -> str:
+    """Return the console's address that signs in; nothing of it after the `#` leaves the browser."""
+    from local.issuer import Issuer
+
+    token = Issuer(data, settings()).issue("demo", role)
+    return f"{url}/#token={token}"
+
+
 @app.callback()
 def main() -> None:
     """Backend for noise-cancelling headsets: the headset cancels, the cloud thinks."""
@@ -141,7 +159,7 @@ def up(
         end_with_input()
     try:
         edition = Edition(data, port, settings(), host)
-        edition.run(lambda: print(f"the platform is up: http://{host}:{port}  MQTT {port + 1}", flush=True))
+        edition.run(lambda: announce(f"http://{host}:{port}", port, data))
     except (BadSetting, CannotListen, FolderInUse) as fault:
         stop(str(fault))
 
@@ -195,6 +213,21 @@ def token(
     if not user.strip():
         stop("--user: empty; a token says whose it is")
     print(Issuer(data, settings()).issue(user, role, hours))
+
+
+@app.command(name="console")
+def show_console(
+    port: Port = DEFAULT_PORT,
+    data: Data = DEFAULT_DATA,
+    role: Annotated[Role, typer.Option(help="What it may do.")] = "admin",
+    show: Annotated[bool, typer.Option("--open", help="In the browser, instead of printing it.")] = False,
+) -> None:
+    """Print the address that opens the console of the platform on this machine, signed in."""
+    address = console_address(f"http://127.0.0.1:{port}", data, role)
+    if not show:
+        print(address)
+    elif not webbrowser.open(address):
+        stop("--open: this machine has no browser to open; leave it out and open the address elsewhere")
 
 
 @app.command()

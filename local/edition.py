@@ -44,6 +44,7 @@ from anc.records import (
 from anc.services import hearing
 from anc.settings import BadSetting, Settings
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
+from local import console
 from local.broker import Broker
 from local.certificates import Authority
 from local.context import LocalContext
@@ -160,7 +161,7 @@ class Edition:
         self._workers: list[QueueWorker] = []
         self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
-        routes = [keys, *Transfers(self._objects, links).routes()]
+        routes = [keys, *Transfers(self._objects, links).routes(), *console.routes()]
         self._gateway = Gateway(self.invoke, sockets, routes)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:

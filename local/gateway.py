@@ -11,7 +11,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.ports import Gone
@@ -64,11 +64,11 @@ class Gateway:
     invoke : callable
         `invoke(function, event)` calls a function's handler and returns its answer.
     sockets : LocalSockets
-    extra : list of Route
+    extra : list of BaseRoute
         Routes that only this edition has: the issuer's keys, the console.
     """
 
-    def __init__(self, invoke: Invoke, sockets: LocalSockets, extra: list[Route]) -> None:
+    def __init__(self, invoke: Invoke, sockets: LocalSockets, extra: list[BaseRoute]) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")

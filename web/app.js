@@ -1,0 +1,155 @@
+/** The shell: who is signed in, which page is shown, and in which theme. */
+import { html, render, useEffect, useState } from "./lib/html.js";
+import { PlatformSocket } from "./lib/socket.js";
+import { Refusal, Rest } from "./lib/rest.js";
+import { Icon } from "./ui/icons.js";
+import { Alert } from "./ui/parts.js";
+import { SignIn } from "./pages/sign-in.js";
+import { Live } from "./live/page.js";
+import { Run } from "./live/run.js";
+
+const PAGES = {
+  live: { name: "Live", page: Live },
+};
+const THEMES = ["auto", "light", "dark"];
+const KEPT = "anc-token"; // for this tab only: it is forgotten with it
+
+/** A token in the fragment signs in; a fragment never leaves the browser. It is taken out of the address at once. */
+function tokenGiven() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
+    sessionStorage.setItem(KEPT, given);
+    history.replaceState(null, "", `${location.pathname}#/live`);
+  }
+  return sessionStorage.getItem(KEPT) ?? "";
+}
+
+function placeNow() {
+  const [, page, one] = location.hash.split("/");
+  return { page: PAGES[page] ? page : "live", one: one && decodeURIComponent(one) };
+}
+
+function useTheme() {
+  const [theme, setTheme] = useState(localStorage.getItem("anc-theme") ?? "auto");
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("anc-theme", theme);
+    dispatchEvent(new Event("themechange"));
+  }, [theme]);
+  return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
+}
+
+function App({ config }) {
+  const [token, setToken] = useState(tokenGiven);
+  const [place, setPlace] = useState(placeNow);
+  const [theme, nextTheme] = useTheme();
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    const go = () => {
+      setToken(tokenGiven());
+      setPlace(placeNow());
+    };
+    addEventListener("hashchange", go);
+    return () => removeEventListener("hashchange", go);
+  }, []);
+  const leave = (why) => {
+    sessionStorage.removeItem(KEPT);
+    setToken("");
+    setSaid(why);
+  };
+  const enter = (granted) => {
+    sessionStorage.setItem(KEPT, granted);
+    setSaid("");
+    setToken(granted);
+  };
+  if (!token) return html`<${SignIn} rest=${new Rest(config.rest, "")} said=${said} enter=${enter} />`;
+  return html`<${Signed} key=${token} ...${{ config, token, place, theme, nextTheme, leave }} />`;
+}
+
+function Signed({ config, token, place, theme, nextTheme, leave }) {
+  const [tools] = useState(() => {
+    const socketUrl = new URL(config.socket, location.href);
+    socketUrl.protocol = socketUrl.protocol.replace("http", "ws");
+    const socket = new PlatformSocket(socketUrl.href, token);
+    const rest = new Rest(config.rest, token, () => leave("Your sign-in has expired. Sign in again."));
+    return { rest, socket, run: new Run(socket) };
+  });
+  const [me, setMe] = useState(null);
+  const [fault, setFault] = useState("");
+  const link = useSocketState(tools.socket);
+  useEffect(() => {
+    tools.socket.open();
+    tools.rest.get("/api/users/me").then(setMe, (refusal) => setFault(refusal.message));
+    return () => {
+      tools.run.stop();
+      tools.socket.close();
+    };
+  }, []);
+  useEffect(() => {
+    // A handshake tells a browser nothing of why it was refused: asking does.
+    if (link.failures === 2) tools.rest.get("/api/users/me").catch((refusal) => refusal);
+  }, [link.failures]);
+  const { name, page, one } = PAGES[place.page];
+  useEffect(() => {
+    document.title = `${place.one ?? name} · ANC Platform`;
+    window.scrollTo(0, 0);
+  }, [place.page, place.one]);
+  const Page = place.one && one ? one : page;
+  return html`
+    <a class="skip" href="#main" onClick=${toMain}>Skip to the page</a>
+    <header class="rail">
+      <a class="brand" href="#/live"><img src="icon.svg" alt="" width="30" height="30" /><span>ANC Platform</span></a>
+      <nav aria-label="Pages">
+        ${Object.entries(PAGES).map(([key, { name: label }]) => html`
+          <a key=${key} href=${`#/${key}`} aria-current=${key === place.page ? "page" : null}>
+            <${Icon} name=${key} /><span>${label}</span>
+          </a>`)}
+      </nav>
+      <div class="who">
+        <${Link} ...${link} />
+        <button class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change it`}>
+          <${Icon} name="theme" /><span>${theme}</span>
+        </button>
+        ${me && html`<span class="me" title=${me.user}>${me.user}<small>${me.role}</small></span>`}
+        <button class="quiet" onClick=${() => leave("")} aria-label="Sign out"><${Icon} name="out" /><span>Sign out</span></button>
+      </div>
+    </header>
+    <main id="main" tabindex="-1">
+      ${fault && html`<${Alert} kind="fault">${fault}<//>`}
+      <${Page} key=${place.one ?? place.page} ...${tools} me=${me} one=${place.one} />
+    </main>`;
+}
+
+function toMain(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}
+
+function useSocketState(socket) {
+  const read = () => ({ state: socket.state, failures: socket.failures, returns: socket.returns });
+  const [now, setNow] = useState(read);
+  useEffect(() => {
+    const change = () => setNow(read());
+    socket.addEventListener("state", change);
+    return () => socket.removeEventListener("state", change);
+  }, [socket]);
+  return now;
+}
+
+function Link({ state, returns }) {
+  const words = { open: "Connected", connecting: "Connecting", waiting: "Reconnecting", closed: "Offline" }[state];
+  return html`<span class=${`link ${state}`} role="status" data-returns=${returns}><i></i>${words}</span>`;
+}
+
+async function begin() {
+  const root = document.getElementById("app");
+  try {
+    const config = await (await fetch("config.json")).json();
+    root.replaceChildren();
+    render(html`<${App} config=${config} />`, root);
+  } catch (fault) {
+    root.textContent = `The console could not start: ${fault instanceof Refusal ? fault.message : fault}. Reload the page.`;
+  }
+}
+
+begin();

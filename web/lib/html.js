@@ -1,0 +1,7 @@
+// One place that binds templates to the renderer, so that pages import everything from here.
+import { h } from "../vendor/preact.js";
+import htm from "../vendor/htm.js";
+
+export { render } from "../vendor/preact.js";
+export { useCallback, useEffect, useMemo, useRef, useState } from "../vendor/preact-hooks.js";
+export const html = htm.bind(h);

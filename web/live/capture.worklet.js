@@ -1,0 +1,30 @@
+/** Collects what comes in into blocks of `block` samples and posts them, channel by channel. */
+class Capture extends AudioWorkletProcessor {
+  constructor({ processorOptions }) {
+    super();
+    this.block = processorOptions.block;
+    this.channels = processorOptions.channels;
+    this.running = true;
+    this.port.onmessage = () => { this.running = false; };
+    this.#begin();
+  }
+
+  #begin() {
+    this.at = 0;
+    this.signals = Array.from({ length: this.channels }, () => new Float32Array(this.block));
+  }
+
+  process([input]) {
+    const length = input[0]?.length ?? 0;
+    for (let n = 0; n < length; n++) {
+      for (let c = 0; c < this.channels; c++) this.signals[c][this.at] = input[c]?.[n] ?? 0;
+      this.at += 1;
+      if (this.at === this.block) {
+        this.port.postMessage(this.signals, this.signals.map((signal) => signal.buffer));
+        this.#begin();
+      }
+    }
+    return this.running;
+  }
+}
+registerProcessor("capture", Capture);

@@ -1,0 +1,161 @@
+/**
+ * Two microphones in a noise, made here: x hears the noise outside, d hears it at the ear, with a melody that the
+ * listener wants to keep. Everything is synthetic, and the same each time.
+ */
+
+const SECONDS = 16;
+const NOISE_DBFS = -22;
+const MELODY_DBFS = -37;
+const SIREN_DBFS = -18;
+const SIREN_S = 12;
+const FLOOR = 2e-4; // each microphone's own hiss
+
+/** What each scene is called on the page. */
+export const SCENES = {
+  cabin: { name: "Airliner cabin", words: "Rushing air and two faint turbine tones" },
+  engine: { name: "Diesel engine", words: "Thirty harmonics that wander, over clatter" },
+  street: { name: "Street", words: "Tyres that swell as cars pass, over a rumble" },
+};
+
+const MAKERS = { cabin, engine, street };
+
+/**
+ * A scene as a loop: channel 0 the reference x, 1 the primary d, 2 the melody alone, which d contains.
+ * @param {BaseAudioContext} context @param {keyof SCENES} name @returns {AudioBuffer}
+ */
+export function sceneBuffer(context, name) {
+  const rate = context.sampleRate;
+  const random = generator(7);
+  const noise = scaled(MAKERS[name](SECONDS * rate, rate, random), NOISE_DBFS);
+  seamless(noise, rate);
+  const melody = scaled(plucked(SECONDS * rate, rate, random), MELODY_DBFS);
+  const heard = throughShell(noise, rate);
+  const buffer = context.createBuffer(3, noise.length, rate);
+  const [x, d, wanted] = [0, 1, 2].map((c) => buffer.getChannelData(c));
+  for (let n = 0; n < noise.length; n++) {
+    x[n] = noise[n] + FLOOR * random();
+    d[n] = heard[n] + melody[n] + FLOOR * random();
+    wanted[n] = melody[n];
+  }
+  return buffer;
+}
+
+/** A siren that passes: up and down between 600 and 1500 Hz. Heard by both microphones, and wanted. */
+export function sirenBuffer(context) {
+  const rate = context.sampleRate;
+  const siren = new Float32Array(SIREN_S * rate);
+  let phase = 0;
+  for (let n = 0; n < siren.length; n++) {
+    const t = n / rate;
+    const hz = 1050 - 450 * Math.cos((2 * Math.PI * t) / 4);
+    phase += (2 * Math.PI * hz) / rate;
+    const passing = Math.exp(-0.5 * ((t - SIREN_S / 2) / 3.5) ** 2);
+    siren[n] = passing * (Math.sin(phase) + 0.5 * Math.sin(2 * phase) + 0.3 * Math.sin(3 * phase));
+  }
+  scaled(siren, SIREN_DBFS);
+  const buffer = context.createBuffer(3, siren.length, rate);
+  for (let c = 0; c < 3; c++) buffer.copyToChannel(siren, c);
+  return buffer;
+}
+
+function cabin(length, rate, random) {
+  const flow = lowPassed(lowPassed(white(length, random), 260, rate), 900, rate);
+  scaled(flow, 0);
+  return flow.map((sample, n) => sample
+    + 0.25 * Math.sin((2 * Math.PI * 87 * n) / rate) + 0.15 * Math.sin((2 * Math.PI * 213 * n) / rate));
+}
+
+function engine(length, rate, random) {
+  const clatter = scaled(lowPassed(white(length, random), 700, rate), -9);
+  const wander = lowPassed(lowPassed(white(length, random), 0.4, rate), 0.4, rate);
+  scaled(wander, 0);
+  let phase = 0;
+  return clatter.map((sample, n) => {
+    phase += (2 * Math.PI * 24 * (1 + 0.01 * wander[n])) / rate;
+    let sum = sample;
+    for (let k = 2; k <= 30; k++) sum += (0.35 * Math.sin(k * phase + k * k)) / k ** 0.7;
+    return sum;
+  });
+}
+
+function street(length, rate, random) {
+  const rumble = scaled(lowPassed(lowPassed(white(length, random), 120, rate), 300, rate), -4);
+  const tyres = lowPassed(lowPassed(white(length, random), 1400, rate), 1400, rate);
+  const low = lowPassed(tyres, 350, rate);
+  for (let n = 0; n < length; n++) tyres[n] -= low[n];
+  scaled(tyres, 0);
+  return rumble.map((sample, n) => {
+    const t = n / rate;
+    const passing = Math.exp(-0.5 * ((t - 4.5) / 1.3) ** 2) + Math.exp(-0.5 * ((t - 11.5) / 1.9) ** 2);
+    return sample + (0.25 + 1.1 * passing) * tyres[n];
+  });
+}
+
+/** A slow arpeggio on plucked strings (Karplus and Strong, 1983). */
+function plucked(length, rate, random) {
+  const notes = [220, 277.18, 329.63, 440, 369.99, 329.63, 277.18, 246.94];
+  const out = new Float32Array(length);
+  const step = Math.floor(length / (4 * notes.length));
+  for (let i = 0; i * step < length; i++) {
+    const string = Float32Array.from({ length: Math.round(rate / notes[i % notes.length]) }, random);
+    const end = Math.min(length, (i + 3) * step);
+    for (let n = i * step, k = 0; n < end; n++, k = (k + 1) % string.length) {
+      out[n] += string[k] * Math.min(1, (end - n) / step);
+      string[k] = 0.4985 * (string[k] + string[(k + 1) % string.length]);
+    }
+  }
+  return out;
+}
+
+/** From outside to the ear: 3 ms of decaying reflections, the direct sound first. */
+function throughShell(noise, rate) {
+  const random = generator(11);
+  const taps = Float32Array.from({ length: Math.round(0.003 * rate) },
+    (_, k) => (k < 4 ? 0 : (k === 4 ? 0.8 : 0.25 * random()) * Math.exp((-5 * (k - 4)) / (0.003 * rate))));
+  const out = new Float32Array(noise.length);
+  for (let n = 0; n < out.length; n++) {
+    let sum = 0;
+    for (let k = 4; k < taps.length; k++) sum += taps[k] * noise[(n - k + out.length) % out.length];
+    out[n] = sum;
+  }
+  return out;
+}
+
+/** Fade the end into the beginning, so that the loop has no seam. */
+function seamless(signal, rate) {
+  const seam = Math.round(0.1 * rate);
+  for (let n = 0; n < seam; n++) {
+    const rise = n / seam;
+    const end = signal.length - seam + n;
+    signal[end] = signal[end] * Math.sqrt(1 - rise) + signal[seam - 1 - n] * Math.sqrt(rise);
+  }
+}
+
+function lowPassed(signal, hz, rate) {
+  const keep = Math.exp((-2 * Math.PI * hz) / rate);
+  let last = 0;
+  return signal.map((sample) => (last = sample + keep * (last - sample)));
+}
+
+function scaled(signal, dbfs) {
+  let sum = 0;
+  for (const sample of signal) sum += sample * sample;
+  const gain = 10 ** (dbfs / 20) / Math.sqrt(sum / signal.length);
+  for (let n = 0; n < signal.length; n++) signal[n] *= gain;
+  return signal;
+}
+
+function white(length, random) {
+  return Float32Array.from({ length }, random);
+}
+
+/** Uniform in [-1, 1), always the same sequence (mulberry32). */
+function generator(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 31 - 1;
+  };
+}

@@ -1,0 +1,124 @@
+/** One live session over a socket that may come and go: one block in flight, the others wait. */
+
+const MOST_WAITING = 20;
+const TRY_AGAIN_MS = 300;
+const TRIES = 5;
+
+/**
+ * Dispatches
+ * - `started` with the session's id,
+ * - `answer` with {block, answer, roundTripMs},
+ * - `note`, a sentence for the listener, and `fault`, one that ends the session.
+ */
+export class LiveSession extends EventTarget {
+  /** @param {import("../lib/socket.js").PlatformSocket} socket @param {object} wishes of `start` */
+  constructor(socket, wishes) {
+    super();
+    this.socket = socket;
+    this.wishes = wishes;
+    this.id = null;
+    this.next = 0; // seq of the next block
+    this.skipped = 0; // blocks that never went out: the network was slower than the sound
+    this.waiting = [];
+    this.inFlight = null;
+    this.tries = 0;
+    this.onState = ({ detail }) => { if (detail === "open") this.#resume(); };
+    this.onFrame = ({ detail }) => this.#read(detail);
+    socket.addEventListener("state", this.onState);
+    socket.addEventListener("frame", this.onFrame);
+    if (socket.state === "open") this.#resume();
+  }
+
+  /** @param {{pcm: string}} block anything else in it comes back with the answer */
+  push(block) {
+    this.waiting.push(block);
+    while (this.waiting.length > MOST_WAITING) {
+      this.waiting.shift();
+      this.next += 1; // the server hears of the gap by the number
+      this.skipped += 1;
+    }
+    this.#pump();
+  }
+
+  /** Change `enabled`, `intensity` or `algorithm`. */
+  set(change) {
+    Object.assign(this.wishes, change.algorithm ? { algorithm: change.algorithm } : {});
+    this.changes = { ...this.changes, ...change };
+    if (this.id) this.socket.send({ action: "set", session: this.id, ...change });
+  }
+
+  end() {
+    if (this.id) this.socket.send({ action: "stop", session: this.id });
+    clearTimeout(this.retry);
+    this.socket.removeEventListener("state", this.onState);
+    this.socket.removeEventListener("frame", this.onFrame);
+  }
+
+  #resume() {
+    if (!this.id) this.socket.send({ action: "start", ...this.wishes });
+    else if (this.inFlight) this.#send();
+    else this.#pump();
+  }
+
+  #pump() {
+    if (!this.id || this.inFlight || this.waiting.length === 0 || this.socket.state !== "open") return;
+    this.inFlight = { block: this.waiting.shift(), seq: this.next };
+    this.next += 1;
+    this.tries = 0;
+    this.#send();
+  }
+
+  #send() {
+    const { block, seq } = this.inFlight;
+    this.inFlight.sentAt = performance.now();
+    this.socket.send({ action: "audio", session: this.id, seq, pcm: block.pcm });
+  }
+
+  #read(frame) {
+    if (frame.type === "started") this.#started(frame);
+    else if (frame.type === "audio") this.#answered(frame);
+    else if (frame.type === "error") this.#refused(frame);
+    else if (!frame.type) this.#again("The platform failed at a block.");
+  }
+
+  #started(frame) {
+    this.id = frame.session;
+    this.next = frame.next_seq;
+    this.#tell("started", frame.session);
+    const { algorithm, ...changes } = this.changes ?? {};
+    if (Object.keys(changes).length) this.socket.send({ action: "set", session: this.id, ...changes });
+    this.#pump();
+  }
+
+  #answered(answer) {
+    if (answer.seq !== this.inFlight?.seq) return; // an answer that was given up
+    const { block, sentAt } = this.inFlight;
+    this.inFlight = null;
+    this.#tell("answer", { block, answer, roundTripMs: performance.now() - sentAt });
+    this.#pump();
+  }
+
+  #refused({ code, message }) {
+    if (code === "unknown_session") {
+      this.id = null;
+      this.inFlight = null;
+      this.#tell("note", "The session had ended; this is a new one.");
+      this.#resume();
+    } else if (code === "in_flight") this.#again(message);
+    else if (code === "stale_seq") {
+      this.inFlight = null;
+      this.#pump();
+    } else this.#tell("fault", message);
+  }
+
+  #again(why) {
+    if (!this.inFlight) return;
+    this.tries += 1;
+    if (this.tries > TRIES) this.#tell("fault", `${why} It did so ${TRIES} times. Stop, and start again.`);
+    else this.retry = setTimeout(() => { if (this.inFlight) this.#send(); }, TRY_AGAIN_MS);
+  }
+
+  #tell(what, detail) {
+    this.dispatchEvent(new CustomEvent(what, { detail }));
+  }
+}

@@ -1,0 +1,128 @@
+/** Spectrograms that scroll: time to the right, frequency upwards on a logarithmic axis, the level as colour. */
+
+const SIZE = 2048; // of the FFT: 43 ms at 48 kHz
+const COLUMNS_PER_S = 20;
+const LOW_HZ = 50;
+const HIGH_HZ = 8000;
+const FLOOR_DB = -98;
+const CEILING_DB = -24;
+const DENSITY = 2; // pixels of the picture for one of the page
+const TICKS = [100, 300, 1000, 3000];
+
+export class Spectrogram {
+  /** @param {HTMLCanvasElement} canvas in the page, as large as it is going to be */
+  constructor(canvas) {
+    this.canvas = canvas;
+    canvas.width = DENSITY * canvas.clientWidth;
+    canvas.height = DENSITY * canvas.clientHeight;
+    this.pen = canvas.getContext("2d", { alpha: false });
+    this.window = Float32Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
+    this.colours = palette();
+    this.clear();
+  }
+
+  clear() {
+    this.past = new Float32Array(SIZE);
+    this.pending = 0;
+    this.pen.fillStyle = "rgb(11 18 24)";
+    this.pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    this.#axis();
+  }
+
+  /** @param {Float32Array} signal @param {number} rate */
+  draw(signal, rate) {
+    const hop = Math.round(rate / COLUMNS_PER_S);
+    for (let at = 0; at < signal.length;) {
+      const step = Math.min(hop - this.pending, signal.length - at);
+      const fresh = signal.subarray(Math.max(at, at + step - SIZE), at + step);
+      this.past.copyWithin(0, fresh.length);
+      this.past.set(fresh, SIZE - fresh.length);
+      this.pending += step;
+      at += step;
+      if (this.pending === hop) {
+        this.pending = 0;
+        this.#column(rate);
+      }
+    }
+  }
+
+  #column(rate) {
+    const { canvas, pen } = this;
+    const wide = 2;
+    pen.drawImage(canvas, wide, 0, canvas.width - wide, canvas.height, 0, 0, canvas.width - wide, canvas.height);
+    const re = this.past.map((sample, n) => sample * this.window[n]);
+    const im = new Float32Array(SIZE);
+    fft(re, im);
+    const column = pen.createImageData(wide, canvas.height);
+    for (let row = 0; row < canvas.height; row++) {
+      const hz = HIGH_HZ * (LOW_HZ / HIGH_HZ) ** (row / (canvas.height - 1));
+      const from = Math.floor((hz * SIZE) / rate);
+      const to = Math.max(from, Math.floor((hz * (HIGH_HZ / LOW_HZ) ** (1 / canvas.height) * SIZE) / rate));
+      let most = 0;
+      for (let k = from; k <= to && k < SIZE / 2; k++) most = Math.max(most, re[k] ** 2 + im[k] ** 2);
+      const level = 10 * Math.log10(most / (SIZE / 4) ** 2 + 1e-14);
+      const share = Math.max(0, Math.min(1, (level - FLOOR_DB) / (CEILING_DB - FLOOR_DB)));
+      const colour = this.colours.subarray(4 * Math.round(255 * share));
+      for (let i = 0; i < wide; i++) column.data.set(colour.subarray(0, 4), 4 * (row * wide + i));
+    }
+    pen.putImageData(column, canvas.width - wide, 0);
+    this.#axis();
+  }
+
+  #axis() {
+    const { canvas, pen } = this;
+    pen.font = `${11 * DENSITY}px system-ui, sans-serif`;
+    pen.textBaseline = "middle";
+    for (const hz of TICKS) {
+      const y = (Math.log(HIGH_HZ / hz) / Math.log(HIGH_HZ / LOW_HZ)) * canvas.height;
+      // The strip that the labels stand on is painted anew, since the picture moves under it.
+      pen.fillStyle = "rgb(11 18 24)";
+      pen.fillRect(0, y - 8 * DENSITY, 34 * DENSITY, 16 * DENSITY);
+      pen.fillStyle = "rgb(196 206 210)";
+      pen.fillText(hz < 1000 ? String(hz) : `${hz / 1000} k`, 6 * DENSITY, y);
+    }
+  }
+}
+
+/** 256 colours from night over teal and amber to white; lightness rises evenly. */
+function palette() {
+  const stops = [[11, 18, 24], [18, 52, 74], [20, 104, 112], [88, 158, 106], [226, 176, 84], [255, 244, 214]];
+  const colours = new Uint8ClampedArray(4 * 256);
+  for (let i = 0; i < 256; i++) {
+    const at = (i / 255) * (stops.length - 1);
+    const k = Math.min(stops.length - 2, Math.floor(at));
+    for (let c = 0; c < 3; c++) colours[4 * i + c] = stops[k][c] + (at - k) * (stops[k + 1][c] - stops[k][c]);
+    colours[4 * i + 3] = 255;
+  }
+  return colours;
+}
+
+/** In-place radix-2 FFT. @param {Float32Array} re @param {Float32Array} im a power of two long */
+export function fft(re, im) {
+  const size = re.length;
+  for (let i = 1, j = 0; i < size; i++) {
+    let bit = size >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) {
+      [re[i], re[j]] = [re[j], re[i]];
+      [im[i], im[j]] = [im[j], im[i]];
+    }
+  }
+  for (let length = 2; length <= size; length *= 2) {
+    const angle = (-2 * Math.PI) / length;
+    for (let k = 0; k < length / 2; k++) {
+      const wr = Math.cos(angle * k);
+      const wi = Math.sin(angle * k);
+      for (let i = k; i < size; i += length) {
+        const j = i + length / 2;
+        const tr = re[j] * wr - im[j] * wi;
+        const ti = re[j] * wi + im[j] * wr;
+        re[j] = re[i] - tr;
+        im[j] = im[i] - ti;
+        re[i] += tr;
+        im[i] += ti;
+      }
+    }
+  }
+}

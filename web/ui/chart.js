@@ -1,0 +1,74 @@
+/** A line chart by uPlot, in the theme's colours and as wide as its place. */
+import { html, useEffect, useRef } from "../lib/html.js";
+
+/**
+ * @param {object} props
+ * @param {number[][]} props.data  the horizontal axis first
+ * @param {{label: string, colour: string, fill?: boolean}[]} props.lines  colour names a custom property
+ * @param {string} props.title  what a person who cannot see it is told
+ * @param {string} [props.x] @param {string} [props.y]  units of the axes
+ * @param {[number, number]} [props.range]  of the vertical axis
+ * @param {boolean} [props.logarithmic]  horizontally
+ */
+export function Chart({ data, lines, title, x = "s", y = "dB", range, height = 180, logarithmic = false }) {
+  const place = useRef();
+  const plot = useRef();
+  useEffect(() => {
+    const make = () => {
+      plot.current?.destroy();
+      const options = settings({ place: place.current, lines, x, y, range, height, logarithmic });
+      plot.current = new globalThis.uPlot(options, place.current.data, place.current);
+    };
+    place.current.data = data;
+    make();
+    const resized = new ResizeObserver(() => plot.current.setSize({ width: place.current.clientWidth, height }));
+    resized.observe(place.current);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", make);
+    addEventListener("themechange", make);
+    return () => {
+      resized.disconnect();
+      dark.removeEventListener("change", make);
+      removeEventListener("themechange", make);
+      plot.current.destroy();
+    };
+  }, []);
+  useEffect(() => {
+    place.current.data = data;
+    plot.current.setData(data);
+  });
+  return html`<figure class="chart"><figcaption>${title}<span class="legend">
+      ${lines.length > 1 && lines.map(({ label, colour }) => html`<b key=${label} class=${`key ${colour}`}>${label}</b>`)}
+    </span></figcaption><div ref=${place} role="img" aria-label=${title}></div></figure>`;
+}
+
+function settings({ place, lines, x, y, range, height, logarithmic }) {
+  const ink = colour(place, "--soft");
+  const rule = colour(place, "--line");
+  const axis = { stroke: ink, grid: { stroke: rule, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+  return {
+    width: place.clientWidth, height, legend: { show: false }, padding: [8, 8, 0, 0],
+    cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+    scales: { x: { time: false, distr: logarithmic ? 3 : 1 }, y: range ? { range } : {} },
+    axes: [
+      { ...axis, size: 30, values: (_, splits) => splits.map((v) => (v == null ? "" : `${short(v)} ${x}`)) },
+      { ...axis, size: 58, values: (_, splits) => splits.map((v) => (v == null ? "" : `${short(v)} ${y}`)) },
+    ],
+    series: [{}, ...lines.map((line) => ({
+      label: line.label, stroke: colour(place, `--${line.colour}`), width: 2, points: { show: false },
+      fill: line.fill ? colour(place, `--${line.colour}-wash`) : undefined,
+    }))],
+  };
+}
+
+function short(value) {
+  return Math.abs(value) >= 1000 ? `${value / 1000}k` : String(Number(value.toPrecision(4)));
+}
+
+/** A custom property as the theme in force resolves it. */
+function colour(place, name) {
+  place.style.color = `var(${name})`;
+  const resolved = getComputedStyle(place).color;
+  place.style.color = "";
+  return resolved;
+}
