@@ -150,6 +150,14 @@ RULES = (
         queue="reports",
         of_headsets=False,
     ),
+    Rule(
+        name="anc_shadow_refused",
+        sql="SELECT encode(*, 'base64') AS rejected, topic(3) AS thing"
+        " FROM '$aws/things/+/shadow/name/anc/update/rejected'",
+        topic="$aws/things/+/shadow/name/anc/update/rejected",
+        queue="reports",
+        of_headsets=False,
+    ),
 )
 HEADSETS_RULES = tuple(rule for rule in RULES if rule.of_headsets)
 

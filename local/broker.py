@@ -95,6 +95,8 @@ class Broker:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send a message, from any thread, to the headset whose topic it is, if it has subscribed."""
+        if topic.endswith("/rejected"):
+            self._workers.submit(self._rules.take, topic, payload)
         with suppress(RuntimeError):  # the loop has ended: nobody is connected any more
             self._loop.call_soon_threadsafe(self._deliver, topic, payload)
 

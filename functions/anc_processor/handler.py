@@ -42,7 +42,11 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
     elif "Records" in message:
         for arrived in message["Records"]:
             jobs.work(jobs.job_of(unquote_plus(arrived["s3"]["object"]["key"])), world, remaining_s)
-    elif "report" in message or "presence" in message:
+    elif "presence" in message:
+        _presence(message, world)
+    elif "rejected" in message:
+        status.shadow_refused(message["thing"], base64.b64decode(message["rejected"]), world)
+    elif "report" in message:
         _report(message, world)
     elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
         _snapshot(message, world)
@@ -57,13 +61,14 @@ def _snapshot(message: dict[str, Any], world: World) -> None:
         logger.warning("snapshot refused", thing=message["thing"], code=refusal.code, reason=refusal.message)
 
 
+def _presence(message: dict[str, Any], world: World) -> None:
+    try:
+        status.came_or_went(base64.b64decode(message["presence"]), world)
+    except Refused as refusal:
+        logger.error("not a lifecycle event", reason=refusal.message)
+
+
 def _report(message: dict[str, Any], world: World) -> None:
-    if "presence" in message:
-        try:
-            status.came_or_went(base64.b64decode(message["presence"]), world)
-        except Refused as refusal:
-            logger.error("not a lifecycle event", reason=refusal.message)
-        return
     try:
         telemetry.take(message["thing"], base64.b64decode(message["report"]), message["at"] / 1000, world)
     except Refused as refusal:

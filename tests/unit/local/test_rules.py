@@ -53,6 +53,13 @@ def test_who_comes_and_goes_is_told_to_the_same_queue():
     assert queue == [{"presence": base64.b64encode(b"{}").decode()}]
 
 
+def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
+    queue = Kept()
+    topic = "$aws/things/h1/shadow/name/anc/update/rejected"
+    Rules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
+    assert queue == [{"rejected": base64.b64encode(b"{}").decode(), "thing": "h1"}]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -157,7 +157,7 @@ class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What of a headset was refused last: a snapshot or telemetry; why, for programs and for people; when."""
+    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
 
     what: str
     code: str

@@ -26,6 +26,13 @@ class Presence(msgspec.Struct, frozen=True, rename="camel"):
     session_identifier: str
 
 
+class Rejection(msgspec.Struct, frozen=True):
+    """Why AWS IoT did not take an update of a shadow: an HTTP status and a sentence."""
+
+    code: int
+    message: str
+
+
 def of(thing: str, world: World) -> Status:
     """Return what was noticed of a headset; nothing at all when it is not registered."""
     device = world.devices.get(thing)
@@ -59,6 +66,12 @@ def refused(thing: str, what: str, refusal: Refused, world: World) -> None:
     """Note why something that a headset sent was refused, for its owner to read."""
     latest = Refusal(what, refusal.code, refusal.message[:500], world.clock())
     _change(thing, lambda known: known.but(refused=known.refused + 1, refusal=latest), world)
+
+
+def shadow_refused(thing: str, payload: bytes, world: World) -> None:
+    """Note that a headset's update of its shadow was rejected, as when it is of another version."""
+    rejection: Rejection = parse_json(payload, Rejection)
+    refused(thing, "shadow", Refused(f"http_{rejection.code}", rejection.message), world)
 
 
 def _change(thing: str, change: Callable[[Status], Status], world: World) -> None:

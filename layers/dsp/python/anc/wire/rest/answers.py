@@ -134,7 +134,7 @@ class Device(Answer):
 
 
 class Refusal(Answer):
-    """What of a headset was refused, snapshot or telemetry; why, for programs and for people; and when."""
+    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
 
     what: str
     code: str

@@ -1,0 +1,148 @@
+"""What a headset cannot mean is refused on a running platform, and its owner can read why."""
+
+import json
+import struct
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anc.dsp import Statistics
+from anc.noise.features import summary
+from anc.ports import Credentials
+from anc.wire.snapshot import Snapshot
+from tests.integration.mqtt.conftest import Client
+from tests.running import Platform
+
+RATE, TAPS = 16_000, 32
+PATIENCE_S = 20.0
+SNAPSHOT = "$aws/rules/anc_snapshot/anc/{}/snapshot"
+SHADOW = "$aws/things/{}/shadow/name/anc"
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    running = Platform(tmp_path_factory.mktemp("platform"))
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def headset(platform: Platform) -> Iterator[Callable[[str], Client]]:
+    """Give `headset(name)`: a connected client of a headset that Ann has just registered."""
+    clients = []
+
+    def connect(name: str) -> Client:
+        body = {"thing": name, "secondary": [0.0, 0.5, 0.2], "rate": RATE, "taps": TAPS}
+        status, made = platform.request("POST", "/api/devices", body, "ann")
+        assert status == 201
+        clients.append(Client(Credentials(**made["credentials"]), name))
+        return clients[-1].connect()
+
+    yield connect
+    for client in clients:
+        client.disconnect()
+
+
+def until(platform: Platform, name: str, seen: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Return the headset as its owner sees it, once it is as expected."""
+    give_up = time.monotonic() + PATIENCE_S
+    while True:
+        device = platform.request("GET", f"/api/devices/{name}", user="ann")[1]
+        if seen(device) or time.monotonic() > give_up:
+            return device
+        time.sleep(0.02)
+
+
+def snapshot(**changes: Any) -> Snapshot:
+    x = 0.05 * np.random.default_rng(0).standard_normal((RATE, 2))
+    fields = {"seq": 1, "rate": RATE, "samples": RATE, "filter_id": ""}
+    return Snapshot(**{**fields, "pcm": (32768 * x).astype(np.int16), **changes})
+
+
+def clipped() -> bytes:
+    loud = 32768 * np.random.default_rng(0).standard_normal((RATE, 2))
+    return snapshot(pcm=np.clip(loud, -32768, 32767).astype(np.int16)).encode()
+
+
+def forged() -> bytes:
+    data = bytearray(snapshot().encode())
+    struct.pack_into("<I", data, 16, 2**31)  # samples that are not there
+    return bytes(data)
+
+
+def not_numbers() -> bytes:
+    """Return a snapshot in privacy mode whose statistics are not finite, checksum and all."""
+    noise = np.random.default_rng(1).standard_normal(RATE)
+    good = Statistics.measure(noise, noise, [1.0], TAPS, RATE)
+    r = np.where(np.arange(TAPS) == 5, np.nan, good.autocorrelation)
+    bad = Statistics(r, good.crosscorrelation, good.energy, good.samples, RATE)
+    heard = summary(0.1 * noise, RATE)
+    return snapshot(pcm=None, statistics=bad.to_bytes(), summary=heard).encode()
+
+
+BAD = {
+    "forged": (forged, "the header promises 8,589,934,592"),
+    "clipped": (clipped, "of the samples are clipped, at most 1% may be"),
+    "nan-gain": (lambda: snapshot(gain=float("nan")).encode(), "gain: nan, allowed are 0 to 1"),
+    "nan-statistics": (not_numbers, "finite"),
+    "of-another": (lambda: snapshot(filter_id="00112233445566ff").encode(), "was not sent to this headset"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_snapshot_that_cannot_be_meant_is_refused_with_a_reason(
+    platform: Platform, headset: Callable[[str], Client], name: str
+) -> None:
+    make, reason = BAD[name]
+    client = headset(name)
+    client.publish(SNAPSHOT.format(name), make()).result(PATIENCE_S)
+    device = until(platform, name, lambda device: device["refused"] > 0)
+    assert device["refused"] == 1
+    assert device["refusal"]["what"] == "snapshot"
+    assert reason in device["refusal"]["message"]
+    assert time.time() - 60 < device["refusal"]["at"] <= time.time()
+    shadow = platform.request("GET", f"/api/devices/{name}/shadow", user="ann")[1]
+    assert shadow["version"] == 0, "nothing is wanted of it"
+    assert platform.request("GET", f"/api/devices/{name}", user="bob")[0] == 404, "nobody else reads it"
+
+
+def test_a_snapshot_on_anothers_topic_ends_the_connection_and_is_not_the_others(
+    platform: Platform, headset: Callable[[str], Client]
+) -> None:
+    victim, forger = headset("victim"), headset("forger")
+    forger.publish(SNAPSHOT.format("victim"), snapshot().encode())
+    assert forger.lost.wait(PATIENCE_S)
+    assert not victim.lost.is_set()
+    device = until(platform, "victim", lambda device: device["refused"] > 0 or device["online"])
+    assert (device["refused"], device["online"]) == (0, True)
+    assert platform.request("GET", "/api/devices/victim/shadow", user="ann")[1]["version"] == 0
+
+
+def test_a_shadow_from_the_future_is_refused_with_a_reason(
+    platform: Platform, headset: Callable[[str], Client]
+) -> None:
+    client = headset("prophet")
+    rejected = client.subscribe(SHADOW.format("prophet") + "/update/rejected")
+    update = {"state": {"reported": {"mode": "cancel"}}, "version": 999}
+    client.publish(SHADOW.format("prophet") + "/update", json.dumps(update).encode()).result(PATIENCE_S)
+    assert json.loads(rejected.get(timeout=PATIENCE_S))["code"] == 409
+    refusal = until(platform, "prophet", lambda device: device["refused"] > 0)["refusal"]
+    assert (refusal["what"], refusal["code"]) == ("shadow", "http_409")
+    assert "999" in refusal["message"]
+
+
+def test_a_headset_is_online_while_it_is_connected_and_says_how_it_is(
+    platform: Platform, headset: Callable[[str], Client]
+) -> None:
+    client = headset("present")
+    assert until(platform, "present", lambda device: device["online"])["online"]
+    client.publish("anc/present/telemetry", b'{"battery": 0.5}').result(PATIENCE_S)
+    client.publish("anc/present/telemetry", b'{"battery": 5}').result(PATIENCE_S)
+    assert "battery" in until(platform, "present", lambda device: device["refused"] > 0)["refusal"]["message"]
+    told = platform.request("GET", "/api/devices/present/history", user="ann")[1]["reports"]
+    assert [report["battery"] for report in told] == [0.5]
+    client.disconnect()
+    assert until(platform, "present", lambda device: not device["online"])["online"] is False
