@@ -6,10 +6,21 @@ import { Icon } from "./ui/icons.js";
 import { Alert } from "./ui/parts.js";
 import { SignIn } from "./pages/sign-in.js";
 import { Live } from "./live/page.js";
+import { Headsets } from "./pages/headsets.js";
+import { Headset } from "./pages/headset.js";
+import { Recordings } from "./pages/recordings.js";
+import { Emergencies } from "./pages/emergencies.js";
+import { People } from "./pages/people.js";
+import { System } from "./pages/system.js";
 import { Run } from "./live/run.js";
 
 const PAGES = {
   live: { name: "Live", page: Live },
+  headsets: { name: "Headsets", page: Headsets, one: Headset },
+  recordings: { name: "Recordings", page: Recordings },
+  emergencies: { name: "Alarms", page: Emergencies },
+  people: { name: "People", page: People },
+  system: { name: "System", page: System },
 };
 const THEMES = ["auto", "light", "dark"];
 const KEPT = "anc-token"; // for this tab only: it is forgotten with it

@@ -7,7 +7,7 @@ import { html, useEffect, useRef } from "../lib/html.js";
  * @param {{label: string, colour: string, fill?: boolean}[]} props.lines  colour names a custom property
  * @param {string} props.title  what a person who cannot see it is told
  * @param {string} [props.x] @param {string} [props.y]  units of the axes
- * @param {[number, number]} [props.range]  of the vertical axis
+ * @param {[number, number]} [props.range]  of the vertical axis, which grows if it is passed
  * @param {boolean} [props.logarithmic]  horizontally
  */
 export function Chart({ data, lines, title, x = "s", y = "dB", range, height = 180, logarithmic = false }) {
@@ -47,12 +47,12 @@ function settings({ place, lines, x, y, range, height, logarithmic }) {
   const rule = colour(place, "--line");
   const axis = { stroke: ink, grid: { stroke: rule, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
   return {
-    width: place.clientWidth, height, legend: { show: false }, padding: [8, 8, 0, 0],
+    width: place.clientWidth, height, legend: { show: false }, padding: [8, 22, 0, 0],
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: false, distr: logarithmic ? 3 : 1 }, y: range ? { range } : {} },
+    scales: { x: { time: false, distr: logarithmic ? 3 : 1 }, y: range ? { range: (_, least, most) => [Math.min(range[0], least ?? 0), Math.max(range[1], most ?? 0)] } : {} },
     axes: [
       { ...axis, size: 30, values: (_, splits) => splits.map((v) => (v == null ? "" : `${short(v)} ${x}`)) },
-      { ...axis, size: 58, values: (_, splits) => splits.map((v) => (v == null ? "" : `${short(v)} ${y}`)) },
+      { ...axis, size: 68, values: (_, splits) => splits.map((v) => (v == null ? "" : `${short(v)} ${y}`)) },
     ],
     series: [{}, ...lines.map((line) => ({
       label: line.label, stroke: colour(place, `--${line.colour}`), width: 2, points: { show: false },

@@ -1,0 +1,136 @@
+/** One headset: what it hears, which filter it plays, and how to change what it does. */
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
+import { decodeTaps, frequencyResponse } from "../lib/filter.js";
+import { Chart } from "../ui/chart.js";
+import { Alert, Choice, Figure, Heading, percent, useAnswer, when } from "../ui/parts.js";
+import { Online } from "./headsets.js";
+
+const EVERY_MS = 2000;
+const KEPT = 50;
+const PAST_S = 600; // of its history
+const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass", "Bypass"]];
+
+export function Headset({ rest, socket, one }) {
+  const path = `/api/devices/${encodeURIComponent(one)}`;
+  const ask = async () => {
+    const [device, shadow, telemetry, history] = await Promise.all(
+      ["", "/shadow", "/telemetry", `/history?limit=100&since=${Math.floor(Date.now() / 1000) - PAST_S}`].map((rest_) => rest.get(path + rest_)));
+    return { device, shadow, telemetry, reports: history.reports };
+  };
+  const { answer, fault, again } = useAnswer(ask, [one], EVERY_MS);
+  const news = useNews(socket, one, again);
+  const course = useCourse(answer);
+  const [refused, setRefused] = useState("");
+  const change = async (wish) => {
+    try {
+      await rest.patch(`${path}/shadow`, wish);
+      setRefused("");
+      again();
+    } catch (refusal) {
+      setRefused(refusal.message);
+    }
+  };
+  const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
+  const device = answer?.device;
+  return html`
+    <${Heading} title=${one} words=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, since ${when(device.created)}`}>
+      ${device && html`<${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
+    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
+    ${refused && html`<${Alert} kind="fault">${refused}<//>`}
+    ${device?.refusal && html`<${Alert}>Refused ${when(device.refusal.at)}, a ${device.refusal.what}: ${device.refusal.message}<//>`}
+    ${reported.mode === "transparency" && html`<${Alert} kind="fault">It is open to the world. ${desired.reason ?? ""}<//>`}
+    ${answer && html`<div class="one">
+      <section class="card lead">
+        <dl class="figures">
+          <${Figure} id="gained" kind="large" name="Quieter at the ear" value=${reported.attenuation_db?.toFixed(1)} unit="dB" />
+          <${Figure} id="noise" name="Noise" value=${desired.noise && `${desired.noise.label.replaceAll("_", " ")}, ${percent(desired.noise.confidence)}`} />
+          <${Figure} name="Mode" value=${reported.mode} />
+          <${Figure} name="Reverted" value=${reported.reverted} />
+          ${answer.telemetry.battery != null && html`<${Figure} name="Battery" value=${percent(answer.telemetry.battery)} />`}
+          ${answer.telemetry.firmware && html`<${Figure} name="Firmware" value=${answer.telemetry.firmware} />`}
+        </dl>
+      </section>
+      <section class="card wishes" aria-label="Change it">
+        <${Choice} name="Mode" value=${desired.mode ?? "cancel"} options=${MODES} onChange=${(mode) => change({ mode })} />
+        <${Intensity} value=${desired.intensity ?? 1} change=${change} />
+        ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
+          <p class="hint" role="status">Asked for; the headset has not said yet that it does so.</p>`}
+      </section>
+      <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]}
+        lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
+      <section class="card"><${News} news=${news} /></section>
+      ${desired.filter && html`<${Filter} filter=${desired.filter} playing=${reported.filter} />`}
+      <section class="card wide"><details><summary>The shadow, version ${answer.shadow.version}</summary>
+        <pre tabindex="0">${JSON.stringify(answer.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
+    </div>`}`;
+}
+
+function Intensity({ value, change }) {
+  const [shown, setShown] = useState(value);
+  useEffect(() => setShown(value), [value]);
+  return html`<label class="slider">Intensity <output>${percent(shown)}</output>
+    <input type="range" min="0" max="1" step="0.05" value=${shown} onInput=${(event) => setShown(Number(event.target.value))}
+      onChange=${(event) => change({ intensity: Number(event.target.value) })} /></label>`;
+}
+
+/** What the platform says of the headset as it happens; watched anew after each reconnection. */
+function useNews(socket, thing, again) {
+  const [news, setNews] = useState([]);
+  useEffect(() => {
+    const watch = () => { if (socket.state === "open") socket.send({ action: "watch", device: thing }); };
+    const read = ({ detail }) => {
+      if (detail.type !== "device" || detail.device !== thing) return;
+      setNews((before) => [{ ...detail, at: Date.now() / 1000 }, ...before].slice(0, KEPT));
+      again();
+    };
+    socket.addEventListener("state", watch);
+    socket.addEventListener("frame", read);
+    watch();
+    return () => {
+      socket.removeEventListener("state", watch);
+      socket.removeEventListener("frame", read);
+    };
+  }, [thing]);
+  return news;
+}
+
+/** What the headset has reported: its history, and what it says while this page is open. */
+function useCourse(answer) {
+  const [seen, setSeen] = useState([]);
+  const gained = answer?.shadow.state.reported?.attenuation_db;
+  useEffect(() => {
+    if (gained != null) setSeen((before) => [...before, [Date.now() / 1000, gained]].slice(-300));
+  }, [answer]);
+  return useMemo(() => {
+    const told = (answer?.reports ?? []).filter((report) => report.attenuation_db != null)
+      .map((report) => [report.at, report.attenuation_db]);
+    const first = seen[0]?.[0] ?? Infinity;
+    const points = [...told.filter(([at]) => at < first).sort((a, b) => a[0] - b[0]), ...seen];
+    const now = Date.now() / 1000;
+    return [points.map(([at]) => at - now), points.map(([, value]) => value)];
+  }, [seen, answer]);
+}
+
+function News({ news }) {
+  return html`<h2>As it happens</h2>
+    ${news.length === 0 && html`<p class="hint">When it meets a new noise, what the platform hears and sends stands here.</p>`}
+    <ol class="news" aria-live="polite">${news.slice(0, 6).map((one) => html`<li key=${one.at}>
+      <time>${new Date(one.at * 1000).toLocaleTimeString()}</time>
+      <span>${one.mode === "transparency" ? html`<b class="tag bad">open to the world</b> ${one.reason}` : html`
+        ${one.noise ? html`<b>${one.noise.label.replaceAll("_", " ")}</b>, ${percent(one.noise.confidence)} sure` : "no noise named"}${" "}
+        → ${one.filter ? html`filter <code>${one.filter.slice(0, 8)}</code>` : "no filter"}${one.predicted_gain_db != null && `, ${one.predicted_gain_db.toFixed(1)} dB foretold`}`}</span>
+    </li>`)}</ol>`;
+}
+
+function Filter({ filter, playing }) {
+  const [w, response] = useMemo(() => {
+    const taps = decodeTaps(filter.data);
+    return [taps, frequencyResponse(taps, filter.rate)];
+  }, [filter.id]);
+  const ms = useMemo(() => Array.from(w, (_, k) => (1000 * k) / filter.rate), [filter.id]);
+  const state = playing === filter.id ? "playing" : playing ? "the headset plays another" : "on its way";
+  const lines = [{ label: "w", colour: "after" }];
+  return html`
+    <section class="card"><${Chart} key=${filter.id} title=${`Filter ${filter.id.slice(0, 8)}: impulse response (${state})`} x="ms" y="" data=${[ms, Array.from(w)]} lines=${lines} /></section>
+    <section class="card"><${Chart} key=${filter.id} title="Frequency response" x="Hz" logarithmic data=${response} lines=${lines} /></section>`;
+}
