@@ -8,6 +8,7 @@ with Client("http://127.0.0.1:8080", token) as anc:
 
 from anc.wire.rest.requests import (
     NewDevice,
+    NewDeviceModel,
     NewKey,
     NewPerson,
     NewSession,
@@ -22,6 +23,7 @@ from anc_client.client import Client, Refusal
 __all__ = [
     "Client",
     "NewDevice",
+    "NewDeviceModel",
     "NewKey",
     "NewPerson",
     "NewSession",

@@ -219,6 +219,23 @@ class Client:
         """Return a headset's secondary path."""
         return self._ask(answers.Paths, "GET", f"/api/devices/{thing}/paths")
 
+    def device_models(self) -> Iterator[answers.DeviceModel]:
+        """Go through the kinds of headsets."""
+        for page in self._pages(answers.DeviceModels, "/api/device-models"):
+            yield from page.models
+
+    def device_model(self, model: str) -> answers.DeviceModel:
+        """Return a kind of headset."""
+        return self._ask(answers.DeviceModel, "GET", f"/api/device-models/{model}")
+
+    def describe_model(self, model: str, description: requests.NewDeviceModel) -> answers.DeviceModel:
+        """Describe a kind of headset; for operators."""
+        return self._ask(answers.DeviceModel, "PUT", f"/api/device-models/{model}", description)
+
+    def forget_model(self, model: str) -> None:
+        """Forget a kind of headset; for operators."""
+        self._send("DELETE", f"/api/device-models/{model}")
+
     def replace_path(self, thing: str, path: requests.NewPath) -> answers.Paths:
         """Store a secondary path that was measured anew."""
         return self._ask(answers.Paths, "PUT", f"/api/devices/{thing}/paths", path)

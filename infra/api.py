@@ -116,6 +116,7 @@ class Api(cdk.Stack):
         )
         function.may_use("streams", READ, LIST, WRITE, DELETE)
         function.may_use("devices", READ, LIST, WRITE, DELETE)
+        function.may_use("device_models", READ, LIST, WRITE, DELETE)
         function.may_use("controls", READ, WRITE, DELETE)
         function.may_use("telemetry", READ, WRITE, DELETE)
         function.may_use("history", LIST, WRITE)

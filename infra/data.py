@@ -20,6 +20,7 @@ Table = Literal[
     "connections",
     "watches",
     "devices",
+    "device_models",
     "controls",
     "fleets",
     "emergencies",

@@ -8,10 +8,12 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc import records
-from anc.services import devices, status, telemetry
+from anc.services import device_models, devices, status, telemetry
 from anc.wire.rest.answers import (
     Credentials,
     Device,
+    DeviceModel,
+    DeviceModels,
     DeviceNow,
     Devices,
     History,
@@ -22,7 +24,7 @@ from anc.wire.rest.answers import (
     Telemetry,
     Wanted,
 )
-from anc.wire.rest.requests import NewDevice, NewPath, ShadowChange, TelemetryReport
+from anc.wire.rest.requests import NewDevice, NewDeviceModel, NewPath, ShadowChange, TelemetryReport
 from anc.wire.telemetry import Report
 from functions.rest_api.call import After, Limit, Thing, caller, world
 
@@ -114,7 +116,41 @@ def device_paths(id: Thing) -> Paths:
 @router.put("/api/devices/<id>/paths", tags=TAGS)
 def replace_paths(id: Thing, body: NewPath) -> Paths:
     """Store a secondary path that was measured anew."""
-    return _paths(devices.replace_path(id, body.secondary, caller(), world()))
+    return _paths(devices.replace_path(id, body.secondary, body.rate, caller(), world()))
+
+
+@router.post("/api/devices/<id>/paths", tags=TAGS, status_code=HTTPStatus.CREATED)
+def measured_path(id: Thing, body: NewPath) -> Paths:
+    """Store a secondary path as it was measured at enrolment, or by the headset itself."""
+    return replace_paths(id, body)
+
+
+@router.get("/api/device-models", tags=TAGS)
+def list_device_models(limit: Limit = 100, after: After = "") -> DeviceModels:
+    """List kinds of headsets, a page at a time."""
+    page = device_models.list_all(world(), limit, after)
+    return DeviceModels(
+        models=[_model(model) for model in page], next=page[-1].key if len(page) == limit else None
+    )
+
+
+@router.get("/api/device-models/<id>", tags=TAGS)
+def get_device_model(id: Thing) -> DeviceModel:
+    """Return a kind of headset."""
+    return _model(device_models.find(id, world()))
+
+
+@router.put("/api/device-models/<id>", tags=TAGS)
+def describe_device_model(id: Thing, body: NewDeviceModel) -> DeviceModel:
+    """Describe a kind of headset, or describe it anew; headsets registered before stay as they are."""
+    description = device_models.ModelDescription(**body.model_dump())
+    return _model(device_models.describe(id, description, world()))
+
+
+@router.delete("/api/device-models/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def forget_device_model(id: Thing) -> None:
+    """Forget a kind of headset; its headsets stay as they are."""
+    device_models.forget(id, world())
 
 
 def _secondary(device: records.Device) -> list[float]:
@@ -128,8 +164,19 @@ def _device(device: records.Device) -> Device:
         model=device.model,
         rate=device.rate,
         taps=device.taps,
+        max_gain_db=device.max_gain_db,
         secondary_taps=len(_secondary(device)),
         created=device.created,
+    )
+
+
+def _model(model: records.DeviceModel) -> DeviceModel:
+    return DeviceModel(
+        model=model.key,
+        rate=model.rate,
+        taps=model.taps,
+        max_gain_db=model.max_gain_db,
+        secondary=device_models.nominal(model).tolist(),
     )
 
 

@@ -39,6 +39,8 @@ RIGHTS = {
         "streams/by_group": {"dynamodb:Query"},
         "devices": {f"dynamodb:{verb}Item" for verb in ("Get", "BatchGet", "Put", "Delete")},
         "devices/by_group": {"dynamodb:Query"},
+        "device_models": {f"dynamodb:{verb}Item" for verb in ("Get", "BatchGet", "Put", "Delete")},
+        "device_models/by_group": {"dynamodb:Query"},
         "controls": {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")},
         "telemetry": {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")},
         "history": {"dynamodb:BatchGetItem", "dynamodb:PutItem"},

@@ -15,6 +15,7 @@ import soundfile
 from anc_client import (
     Client,
     NewDevice,
+    NewDeviceModel,
     NewKey,
     NewPerson,
     NewSession,
@@ -119,6 +120,16 @@ def test_a_headset_is_registered_steered_and_forgotten(ada: Client) -> None:
     assert ada.paths("ada-left").secondary == pytest.approx([0.0, 0.5, 0.2])
     ada.remove_device("ada-left")
     assert list(ada.devices()) == []
+
+
+def test_a_model_is_described_used_and_forgotten(root: Client, ada: Client) -> None:
+    root.describe_model("quiet-one", NewDeviceModel(secondary=[0.0, 0.5, 0.2], taps=256))
+    assert [model.model for model in ada.device_models()] == ["quiet-one"]
+    assert ada.device_model("quiet-one").taps == 256
+    assert ada.register(NewDevice(thing="ada-right", model="quiet-one")).taps == 256
+    ada.remove_device("ada-right")
+    root.forget_model("quiet-one")
+    assert list(ada.device_models()) == []
 
 
 def test_a_short_recording_is_cleaned_measured_and_named_in_the_request(ada: Client) -> None:

@@ -146,7 +146,8 @@ def belongings(call: Callable[..., Any], platform: TestWorld) -> dict[str, str]:
     }
 
 
-OWNED = [route for route in REST if "{id}" in route.path and not route.path.startswith("/api/users/{id}")]
+SHARED = ("/api/users/{id}", "/api/device-models/{id}")
+OWNED = [route for route in REST if "{id}" in route.path and not route.path.startswith(SHARED)]
 BODIES = {
     "/api/devices/{id}/paths": {"secondary": [0.5]},
 }

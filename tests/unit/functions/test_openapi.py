@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from anc.records import Options
+from anc.services.device_models import ModelDescription
 from anc.services.devices import Registration
 from anc.services.report import Report
 from anc.wire import telemetry
@@ -61,6 +62,7 @@ def limits(schema: dict[str, typing.Any]) -> typing.Any:
         (requests.Treatment, Options, set()),
         (requests.TelemetryReport, telemetry.Report, set()),
         (requests.NewDevice, Registration, set()),
+        (requests.NewDeviceModel, ModelDescription, set()),
     ],
 )
 def test_rest_takes_the_fields_and_limits_that_the_services_do(

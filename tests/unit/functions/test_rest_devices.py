@@ -86,6 +86,72 @@ def test_a_secondary_path_that_cannot_be_is_refused_and_the_old_one_stays(call: 
     assert len(call("GET", "/api/devices/left/paths")[1]["secondary"]) == 3
 
 
+MODEL = {"secondary": [0.0, 0.0, 0.6, 0.3, -0.1], "rate": 48_000, "taps": 256, "max_gain_db": 12.0}
+
+
+def describe(call: Call) -> None:
+    assert call("PUT", "/api/device-models/quiet-one", MODEL, role="operator")[0] == 200
+
+
+def test_a_headset_of_a_described_model_need_not_be_told_what_the_model_says(call: Call) -> None:
+    describe(call)
+    assert call("GET", "/api/device-models/quiet-one")[1]["max_gain_db"] == 12.0
+    made = call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})[1]
+    assert (made["rate"], made["taps"], made["max_gain_db"], made["secondary_taps"]) == (48_000, 256, 12.0, 5)
+    assert call("GET", "/api/devices/left/paths")[1]["secondary"] == pytest.approx(MODEL["secondary"])
+
+
+def test_a_headset_of_no_known_model_needs_a_path(call: Call) -> None:
+    status, problem, _ = call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
+    assert (status, problem["code"]) == (404, "unknown_model")
+    assert "`secondary` is needed" in problem["detail"]
+
+
+def test_models_are_listed_replaced_and_forgotten_and_their_headsets_stay(call: Call) -> None:
+    describe(call)
+    call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
+    call("PUT", "/api/device-models/quiet-one", MODEL | {"taps": 512}, role="operator")
+    listed = call("GET", "/api/device-models")[1]["models"]
+    assert [(model["model"], model["taps"]) for model in listed] == [("quiet-one", 512)]
+    assert call("DELETE", "/api/device-models/quiet-one", role="operator")[0] == 204
+    assert call("GET", "/api/device-models/quiet-one")[0] == 404
+    assert call("GET", "/api/devices/left")[1]["taps"] == 256
+
+
+def test_the_path_that_was_measured_at_enrolment_is_stored(call: Call) -> None:
+    describe(call)
+    call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
+    measured = {"secondary": [0.0, 0.1, 0.5, 0.3, -0.1], "rate": 48_000}
+    assert call("POST", "/api/devices/left/paths", measured)[0] == 201
+    assert call("GET", "/api/devices/left/paths")[1]["secondary"] == pytest.approx(measured["secondary"])
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ({"secondary": [0.1] * 1025}, "1024"),
+        ({"secondary": [float("nan")]}, "not a JSON document"),
+        ({"secondary": [0.0] * 8}, "not all zero"),
+        ({"secondary": [0.6] * 128, "rate": 48_000}, "ok"),
+        ({"secondary": [1.05**n for n in range(128)]}, "does not die away"),
+        ({"secondary": [0.0, 0.0, -0.6, -0.3, 0.1]}, "the wrong way round"),
+        ({"secondary": [0.0, 0.0, 0.6], "rate": 16_000}, "16000 Hz, the device is registered with 48000"),
+    ],
+)
+def test_a_measured_path_that_cannot_be_the_headset_s_is_refused(call: Call, path: Any, says: str) -> None:
+    describe(call)
+    call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
+    for method in ("POST", "PUT"):
+        status, answer, _ = call(method, "/api/devices/left/paths", path)
+        if says == "ok":
+            assert status in (200, 201)
+            continue
+        assert status == 400
+        assert says in answer["detail"]
+        kept = call("GET", "/api/devices/left/paths")[1]["secondary"]
+        assert kept == pytest.approx(MODEL["secondary"])
+
+
 @pytest.mark.usefixtures("headset")
 def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(call: Call, platform: TestWorld) -> None:
     world, clock = platform.world, platform.clock

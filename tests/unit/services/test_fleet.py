@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anc.dsp import Statistics, design_control_filter
+from anc.dsp import Statistics, design_control_filter, effort_db
 from anc.ports import Conflict, World
 from anc.records import Contribution, Device, Fleet, SentFilter
 from anc.services import control, devices, fleet
@@ -153,6 +153,32 @@ def device_of(name: str, platform: TestWorld) -> Device:
     device = platform.world.devices.get(name)
     assert device is not None
     return device
+
+
+def test_a_filter_that_this_headsets_driver_does_not_bear_is_not_offered(platform: TestWorld) -> None:
+    ear = Ear(1)
+    enrol("teacher", ear, platform.world)
+    control.process_snapshot("teacher", snapshot(ear, 1.0, seed=1), platform.world)
+    loud = effort_db(filter_of("teacher", platform.world))
+    pupil = enrol("pupil", ear, platform.world)
+    now = Statistics.measure(*ear.hear(0.25, seed=7), ear.secondary, TAPS, RATE)
+    noise = control_of("teacher", platform).noise
+    assert fleet.nearest(pupil.but(max_gain_db=loud + 0.1), noise, now, platform.world)
+    assert fleet.nearest(pupil.but(max_gain_db=loud - 0.1), noise, now, platform.world) is None
+
+
+def test_no_filter_is_louder_than_the_driver_bears_and_those_at_its_limit_are_counted(
+    platform: TestWorld,
+) -> None:
+    ear = Ear(1)
+    enrol("free", ear, platform.world)
+    control.process_snapshot("free", snapshot(ear, 1.0, seed=1), platform.world)
+    assert platform.counts["filters_at_drivers_limit"] == 0
+    limit = effort_db(filter_of("free", platform.world)) - 12
+    platform.world.devices.put(enrol("weak", ear, platform.world).but(max_gain_db=limit))
+    control.process_snapshot("weak", snapshot(ear, 1.0, seed=1), platform.world)
+    assert effort_db(filter_of("weak", platform.world)) == pytest.approx(limit, abs=0.05)
+    assert platform.counts["filters_at_drivers_limit"] == 1
 
 
 @pytest.mark.parametrize("seconds", [0.25, 0.4])

@@ -15,6 +15,7 @@ from anc.records import (
     Connection,
     Control,
     Device,
+    DeviceModel,
     Emergency,
     Fleet,
     Job,
@@ -267,6 +268,7 @@ class World:
     connections: Table[Connection]
     watches: Table[Watch]
     devices: Table[Device]
+    device_models: Table[DeviceModel]
     controls: Table[Control]
     fleets: Table[Fleet]
     emergencies: Table[Emergency]

@@ -81,15 +81,26 @@ class Watch(Record, frozen=True, kw_only=True, omit_defaults=True):
 class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A registered headset: key is its thing name, group its owner.
 
-    `secondary` is its measured secondary path S, float32 little-endian, at `rate` Hz.
+    `secondary` is its measured secondary path S, float32 little-endian, at `rate` Hz; `max_gain_db` the most
+    that a control filter may boost.
     """
 
     model: str
     rate: int
     taps: int
     secondary: bytes
+    max_gain_db: float = 40.0
     certificate: str = ""
     created: float
+
+
+class DeviceModel(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A kind of headset: key is its name; `secondary` its nominal path, as a headset's."""
+
+    rate: int
+    taps: int
+    secondary: bytes
+    max_gain_db: float
 
 
 class SentFilter(msgspec.Struct, frozen=True):

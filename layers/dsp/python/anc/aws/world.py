@@ -20,6 +20,7 @@ from anc.records import (
     Connection,
     Control,
     Device,
+    DeviceModel,
     Emergency,
     Fleet,
     Job,
@@ -36,11 +37,11 @@ def world() -> World:
     """Return the one world of this function.
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
-    `DEVICES_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`, `JOBS_TABLE`, `API_KEYS_TABLE`,
-    `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`,
-    `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
-    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function is given the names of what it may use,
-    and no others.
+    `DEVICES_TABLE`, `DEVICE_MODELS_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`,
+    `JOBS_TABLE`, `API_KEYS_TABLE`, `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`,
+    `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`, `PEOPLE_POOL`,
+    `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function is
+    given the names of what it may use, and no others.
 
     Raises
     ------
@@ -55,6 +56,7 @@ def world() -> World:
         connections=DynamoTable(name("CONNECTIONS_TABLE", ""), Connection),
         watches=DynamoTable(name("WATCHES_TABLE", ""), Watch),
         devices=DynamoTable(name("DEVICES_TABLE", ""), Device),
+        device_models=DynamoTable(name("DEVICE_MODELS_TABLE", ""), DeviceModel),
         controls=DynamoTable(name("CONTROLS_TABLE", ""), Control),
         fleets=DynamoTable(name("FLEETS_TABLE", ""), Fleet),
         emergencies=DynamoTable(name("EMERGENCIES_TABLE", ""), Emergency),

@@ -10,6 +10,7 @@ from anc.dsp.design import (
     design_control_filter,
     design_from_statistics,
     design_with_each,
+    effort_db,
     recover_primary,
 )
 from anc.dsp.doubletalk import DoubleTalkNLMS
@@ -46,6 +47,7 @@ __all__ = [
     "design_from_statistics",
     "design_multireference",
     "design_with_each",
+    "effort_db",
     "fxnlms_reference",
     "identify_secondary",
     "level_dbfs",

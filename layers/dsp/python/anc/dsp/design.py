@@ -180,6 +180,12 @@ def solve(lessons: Sequence[Statistics], max_gain_db: float) -> Signal:
     return w * np.minimum(1.0, 10 ** (max_gain_db / 20) / np.maximum(loudest, 1e-30))
 
 
+def effort_db(w: ArrayLike) -> float:
+    """The most that filter `w` boosts any frequency, in dB, as `max_gain_db` bounds it."""
+    w = checks.signal("w", w, DOUBLE)
+    return float(20 * np.log10(max(np.abs(np.fft.rfft(w, 4 * w.size)).max(), 1e-30)))
+
+
 def recover_primary(
     x: ArrayLike, e: ArrayLike, w: ArrayLike, secondary: ArrayLike, gain: float = 1.0
 ) -> tuple[Signal, Signal]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from anc.dsp import Statistics, design_with_each, recover_primary
+from anc.dsp import Statistics, design_with_each, effort_db, recover_primary
 from anc.dsp.design import total
 from anc.ports import World
 from anc.records import Control, Device, Mode, SentFilter
@@ -20,6 +20,7 @@ from anc.wire.shadow import Desired, FilterDocument, Noise, float16
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import DeviceNews, NoiseHeard, as_float
 
+AT_THE_LIMIT_DB = 0.1
 MARGIN_DB = 0.5  # by which a new filter must be predicted to beat the one in use
 SAME_NOISE_DB = 1.0  # memory that costs more than this now is of another noise
 FORGETTING = 0.8  # what is remembered counts this much when the next snapshot of the same noise comes
@@ -91,13 +92,8 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
             _commit(control, known, heard, world)
         raise
     control = control.but(statistics=finding.statistics.to_bytes())
-    if finding.predicted_gain_db > finding.gain_in_use_db + MARGIN_DB:
+    if _accepted(finding, device, world):
         control = control.but(filters=(_sent(finding, snapshot), *known.filters)[:KEPT_FILTERS])
-        world.count("filters_sent")
-        if finding.of_fleet:
-            world.count("filters_of_fleet")
-    else:
-        world.count("filters_kept")
     sharing = _worth_sharing(snapshot, heard, finding, known, world)
     if sharing:
         control = control.but(shared={**known.shared, control.noise: world.clock()})
@@ -174,7 +170,7 @@ def _study(snapshot: Snapshot, device: Device, control: Control, noise: str, wor
         memory = Statistics.from_bytes(control.statistics) if control.statistics else None
         met = noise and (noise != control.noise or memory is None)
         kin = fleet.nearest(device, noise, now, world) if met else None
-        return _design(stretches, memory, kin, now.residual_db(snapshot.gain * in_use))
+        return _design(stretches, memory, kin, now.residual_db(snapshot.gain * in_use), device.max_gain_db)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
 
@@ -199,7 +195,11 @@ def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[S
 
 
 def _design(
-    stretches: Sequence[Statistics], memory: Statistics | None, kin: Kin | None, gain_in_use_db: float
+    stretches: Sequence[Statistics],
+    memory: Statistics | None,
+    kin: Kin | None,
+    gain_in_use_db: float,
+    max_gain_db: float,
 ) -> Finding:
     """Design on what is heard now and what is remembered, be it by this headset or by one that is like it.
 
@@ -212,7 +212,7 @@ def _design(
     own = memory.forget(FORGETTING) if memory else None
     theirs = kin.statistics.beside(now, fleet.COUNTS_AS_S) if kin else None
     memories = [each for each in (own, theirs) if each]
-    best, *remembering = design_with_each(stretches, [None, *memories])
+    best, *remembering = design_with_each(stretches, [None, *memories], max_gain_db=max_gain_db)
     of_fleet = False
     least_db = best.predicted_gain_db - SAME_NOISE_DB
     for each, design in zip(memories, remembering, strict=True):
@@ -236,6 +236,19 @@ def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
         f"filter id: {snapshot.filter_id} was not sent to this headset lately; "
         "send a snapshot without control",
     )
+
+
+def _accepted(finding: Finding, device: Device, world: World) -> bool:
+    """Tell whether a filter is worth sending, and count why. How loud it may be, its design knows already."""
+    if finding.predicted_gain_db <= finding.gain_in_use_db + MARGIN_DB:
+        world.count("filters_kept")
+        return False
+    world.count("filters_sent")
+    if finding.of_fleet:
+        world.count("filters_of_fleet")
+    if effort_db(finding.w) > device.max_gain_db - AT_THE_LIMIT_DB:
+        world.count("filters_at_drivers_limit")
+    return True
 
 
 def _worth_sharing(snapshot: Snapshot, heard: Heard, finding: Finding, known: Control, world: World) -> bool:

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
+from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, World
 from anc.records import Control, Device, Mode
+from anc.services import device_models, paths
 from anc.services.identity import Caller
+from anc.services.paths import Secondary
 from anc.wire.refusal import refuse
 from anc.wire.websocket import DeviceName
 
-MAX_PATH_TAPS = 1024
 MAX_CONTROL_TAPS = 1024
-LEAST_TAP = 1e-6  # what a path's largest tap must reach: -120 dB
 ATTEMPTS = 3
 
 
@@ -34,13 +34,15 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Of its control filter.
     secondary : list of float
         Its measured secondary path S, driver to error microphone, at `rate`, newest sample first.
+
+    What is left out is as its model was described; rate and taps of a model that was not are 16 kHz and 512.
     """
 
     thing: DeviceName
-    secondary: Annotated[list[float], Meta(min_length=1, max_length=MAX_PATH_TAPS)]
+    secondary: Secondary | None = None
     model: Annotated[str, Meta(min_length=1, max_length=64)] = "generic"
-    rate: Annotated[int, Meta(ge=8_000, le=96_000)] = 16_000
-    taps: Annotated[int, Meta(ge=16, le=MAX_CONTROL_TAPS)] = 512
+    rate: Annotated[int, Meta(ge=8_000, le=96_000)] | None = None
+    taps: Annotated[int, Meta(ge=16, le=MAX_CONTROL_TAPS)] | None = None
 
 
 def register(request: Registration, caller: Caller, world: World) -> tuple[Device, Credentials]:
@@ -49,24 +51,15 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     Raises
     ------
     Refused
-        `exists` when the name is taken; `bad_field` for a secondary path that cannot be one.
+        `exists` when the name is taken; `bad_field` for a secondary path that cannot be one, or a rate that
+        is not the model's; `unknown_model` when there is no path, and no model to take it from.
     """
-    secondary = _path(request.secondary)
+    device = _described(request, caller, world)
     if world.devices.get(request.thing):
         refuse("exists", f"thing: {request.thing} is registered already")
-    device = Device(
-        key=request.thing,
-        group=caller.user,
-        model=request.model,
-        rate=request.rate,
-        taps=request.taps,
-        secondary=secondary.tobytes(),
-        created=world.clock(),
-    )
     try:
-        claimed = world.devices.put(
-            device
-        )  # the name first: who comes second must not touch the first's thing
+        # The name first: who comes second must not touch the first's thing.
+        claimed = world.devices.put(device)
     except Conflict:
         refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
     # Of an earlier headset of this name, whose last words came late.
@@ -81,6 +74,27 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     stored = world.devices.put(claimed.but(certificate=credentials.certificate_id))
     world.count("devices_registered")
     return stored, credentials
+
+
+def _described(request: Registration, caller: Caller, world: World) -> Device:
+    model = world.device_models.get(request.model)
+    if request.secondary is None and model is None:
+        refuse("unknown_model", f"model: {request.model} was never described, so `secondary` is needed")
+    if model and request.rate not in (None, model.rate):
+        refuse("bad_field", f"rate: {request.rate} Hz, headsets of the model {model.key} run at {model.rate}")
+    nominal = device_models.nominal(model) if model else None
+    secondary = nominal if request.secondary is None else paths.checked(request.secondary, nominal)
+    assert secondary is not None
+    return Device(
+        key=request.thing,
+        group=caller.user,
+        model=request.model,
+        rate=request.rate or (model.rate if model else 16_000),
+        taps=request.taps or (model.taps if model else 512),
+        max_gain_db=model.max_gain_db if model else MAX_GAIN_DB,
+        secondary=secondary.tobytes(),
+        created=world.clock(),
+    )
 
 
 def find(thing: str, caller: Caller, world: World) -> Device:
@@ -143,13 +157,23 @@ def want(thing: str, mode: Mode | None, intensity: float | None, caller: Caller,
     refuse("in_flight", "device: its snapshots keep coming in between; try again")
 
 
-def replace_path(thing: str, taps: Sequence[float], caller: Caller, world: World) -> Device:
+def replace_path(thing: str, taps: Sequence[float], rate: int | None, caller: Caller, world: World) -> Device:
     """Store a secondary path that was measured anew.
 
     What was learned of the noise is forgotten, since it was learned through the old path. The filter in use
     stays until the next snapshot: the headset has it, and gives it up by itself if it makes things worse.
+
+    Raises
+    ------
+    Refused
+        `bad_field` for another rate than the headset's, or a path that cannot be one of its model
+        (`anc.services.paths`).
     """
-    secondary = _path(taps)
+    device = find(thing, caller, world)
+    if rate not in (None, device.rate):
+        refuse("bad_field", f"rate: {rate} Hz, the device is registered with {device.rate}")
+    model = world.device_models.get(device.model)
+    secondary = paths.checked(taps, device_models.nominal(model) if model else None)
     for _ in range(ATTEMPTS):
         try:
             stored = world.devices.put(find(thing, caller, world).but(secondary=secondary.tobytes()))
@@ -161,10 +185,3 @@ def replace_path(thing: str, taps: Sequence[float], caller: Caller, world: World
         world.count("paths_replaced")
         return stored
     refuse("in_flight", "device: it keeps changing; try again")
-
-
-def _path(taps: Sequence[float]) -> np.ndarray:
-    secondary = np.asarray(taps, np.float32)
-    if not np.isfinite(secondary).all() or np.abs(secondary).max() < LEAST_TAP:
-        refuse("bad_field", f"secondary: must be finite and not all zero; one tap at least is {LEAST_TAP:g}")
-    return secondary

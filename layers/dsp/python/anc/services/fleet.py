@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anc.dsp import Statistics
+from anc.dsp import Statistics, effort_db
 from anc.ports import Conflict, World
 from anc.records import Contribution, Device, Fleet, SentFilter
 
@@ -49,7 +49,8 @@ def nearest(device: Device, noise: str, now: Statistics, world: World) -> Kin | 
     """Return what the fleet offers a headset for a noise that sounds like `now`, or None."""
     known = world.fleets.get(name_of(device, noise))
     kin = [_try(one, now) for one in known.contributions if one.device != device.key] if known else []
-    return max(kin, key=lambda one: one.gain_db, default=None)
+    bearable = [one for one in kin if effort_db(one.w) <= device.max_gain_db]
+    return max(bearable, key=lambda one: one.gain_db, default=None)
 
 
 def share(device: Device, noise: str, statistics: Statistics, found: SentFilter, world: World) -> bool:

@@ -18,6 +18,7 @@ STATUS = {
     "not_found": HTTPStatus.NOT_FOUND,
     "unknown_session": HTTPStatus.NOT_FOUND,
     "unknown_device": HTTPStatus.NOT_FOUND,
+    "unknown_model": HTTPStatus.NOT_FOUND,
     "unknown_user": HTTPStatus.NOT_FOUND,
     "unknown_key": HTTPStatus.NOT_FOUND,
     "unknown_job": HTTPStatus.NOT_FOUND,

@@ -129,6 +129,7 @@ class Device(Answer):
     model: str
     rate: int
     taps: int
+    max_gain_db: float
     secondary_taps: int
     created: float
 
@@ -216,6 +217,22 @@ class Paths(Answer):
 
     rate: int
     secondary: list[float]
+
+
+class DeviceModel(Answer):
+    """A kind of headset; `max_gain_db` is the most that a control filter may boost."""
+
+    model: str
+    rate: int
+    taps: int
+    max_gain_db: float
+    secondary: list[float]
+
+
+class DeviceModels(Page):
+    """Part of the kinds of headsets."""
+
+    models: list[DeviceModel]
 
 
 class Emergency(Answer):

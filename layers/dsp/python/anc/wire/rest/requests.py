@@ -116,13 +116,22 @@ class NewUpload(Body):
 
 
 class NewDevice(Body):
-    """A headset to be registered."""
+    """A headset to be registered. What is left out is as its model was described."""
 
     thing: Annotated[str, Field(pattern=THING, examples=["left-1"])]
-    secondary: Secondary
+    secondary: Secondary | None = None
     model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
-    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filter.")] = 16_000
-    taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filter.")] = 512
+    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filter.")] | None = None
+    taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filter.")] | None = None
+
+
+class NewDeviceModel(Body):
+    """A kind of headset, as its maker describes it."""
+
+    secondary: Secondary
+    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filters.")] = 16_000
+    taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filters.")] = 512
+    max_gain_db: Annotated[float, Field(ge=0, le=60, description="What its driver takes.")] = 40.0
 
 
 class ShadowChange(Body):
@@ -133,9 +142,10 @@ class ShadowChange(Body):
 
 
 class NewPath(Body):
-    """A secondary path that was measured anew, at the device's rate."""
+    """A secondary path that was measured, at the device's rate."""
 
     secondary: Secondary
+    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz; to make sure.")] | None = None
 
 
 class TelemetryReport(Body):
