@@ -194,6 +194,10 @@ class Client:
         """Revoke a headset's certificate and forget it."""
         self._send("DELETE", f"/api/devices/{thing}")
 
+    def rotate_credentials(self, thing: str) -> answers.Credentials:
+        """Give a headset a new certificate; the old one is useless at once."""
+        return self._ask(answers.Credentials, "POST", f"/api/devices/{thing}/credentials")
+
     def shadow(self, thing: str) -> answers.Shadow:
         """Return the shadow document of a headset."""
         return self._ask(answers.Shadow, "GET", f"/api/devices/{thing}/shadow")

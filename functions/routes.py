@@ -104,6 +104,7 @@ REST = (
     RestRoute("GET", "/api/devices", "listener", READS),
     RestRoute("GET", "/api/devices/{id}", "listener", READS),
     RestRoute("DELETE", "/api/devices/{id}", "listener", WRITES),
+    RestRoute("POST", "/api/devices/{id}/credentials", "listener", SECRETS),
     RestRoute("GET", "/api/devices/{id}/shadow", "listener", READS),
     RestRoute("PATCH", "/api/devices/{id}/shadow", "listener", WRITES),
     RestRoute("GET", "/api/devices/{id}/telemetry", "listener", READS),

@@ -28,6 +28,7 @@ class LocalThings:
         self._authority = authority
         self._port = port
         self._told: list[Callable[[str], None]] = []
+        self._cutting: list[Callable[[str], None]] = []
         database.connection.execute(
             "CREATE TABLE IF NOT EXISTS certificates (id TEXT PRIMARY KEY, thing TEXT NOT NULL) WITHOUT ROWID"
         )
@@ -47,6 +48,13 @@ class LocalThings:
             port=self._port,
         )
 
+    def retire(self, thing: str, kept: str) -> None:
+        """See `anc.ports.Things`. The headset comes back with the certificate that is kept."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM certificates WHERE thing = ? AND id <> ?", (thing, kept))
+        for cut in self._cutting:
+            cut(thing)
+
     def revoke(self, thing: str, certificate_id: str) -> None:
         """See `anc.ports.Things`. With the thing go all its certificates, and its live connection."""
         with self._database.writing() as connection:
@@ -64,6 +72,10 @@ class LocalThings:
         """Return whether this is a certificate of this thing that was not revoked."""
         sql = "SELECT 1 FROM certificates WHERE id = ? AND thing = ?"
         return self._database.connection.execute(sql, (certificate_id, thing)).fetchone() is not None
+
+    def when_retired(self, cut: Callable[[str], None]) -> None:
+        """Have `cut(thing)` called after certificates were retired, in the retiring thread."""
+        self._cutting.append(cut)
 
     def when_revoked(self, tell: Callable[[str], None]) -> None:
         """Have `tell(thing)` called after each revocation, in the revoking thread."""

@@ -65,9 +65,14 @@ class FakeThings:
     """Certificates that open nothing."""
 
     revoked: list[str] = field(default_factory=list)
+    enrolled: int = 0
 
     def enrol(self, thing: str) -> Credentials:
-        return Credentials(f"cert-{thing}", "", "", "", "127.0.0.1", 8883)
+        self.enrolled += 1
+        return Credentials(f"cert-{thing}-{self.enrolled}", "", "", "", "127.0.0.1", 8883)
+
+    def retire(self, thing: str, kept: str) -> None:
+        self.revoked.append(f"all of {thing} but {kept}")
 
     def revoke(self, thing: str, certificate_id: str) -> None:
         self.revoked.append(certificate_id)

@@ -72,6 +72,12 @@ def remove_device(id: Thing) -> None:
     devices.remove(id, caller(), world())
 
 
+@router.post("/api/devices/<id>/credentials", tags=TAGS, status_code=HTTPStatus.CREATED)
+def rotate_credentials(id: Thing) -> Credentials:
+    """Give a headset a new certificate; the old one is useless at once. Its key is in this answer only."""
+    return Credentials.model_validate(devices.rotate(id, caller(), world()))
+
+
 @router.get("/api/devices/<id>/shadow", tags=TAGS)
 def device_shadow(id: Thing) -> Shadow:
     """Return the shadow document of a headset."""

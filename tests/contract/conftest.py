@@ -246,6 +246,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "sqlite":
         kept = LocalThings(request.getfixturevalue("database"), Authority(tmp_path / "ca"), port=8883)
         kept.when_revoked(cut.append)
+        kept.when_retired(cut.append)
         return SimpleNamespace(port=kept, active=kept.owns, cut=cut)
     client = request.getfixturevalue("aws")
     iot, data = client("iot"), Connections(client("iot-data"), cut)

@@ -72,3 +72,24 @@ def test_with_a_headset_go_all_its_certificates(things):
 
     assert not things.active("headset-1", one.certificate_id)
     assert not things.active("headset-1", other.certificate_id)
+
+
+def test_with_a_new_certificate_the_old_one_is_useless_at_once_and_the_connection_cut(things):
+    old, other = things.port.enrol("headset-1"), things.port.enrol("headset-2")
+    new = things.port.enrol("headset-1")
+    for _ in range(2):  # again changes nothing
+        things.port.retire("headset-1", new.certificate_id)
+
+    assert things.active("headset-1", new.certificate_id)
+    assert not things.active("headset-1", old.certificate_id)
+    assert things.active("headset-2", other.certificate_id)
+    assert set(things.cut) == {"headset-1"}
+
+
+def test_a_headset_whose_certificate_was_rotated_can_be_revoked(things):
+    things.port.enrol("headset-1")
+    new = things.port.enrol("headset-1")
+    things.port.retire("headset-1", new.certificate_id)
+    things.port.revoke("headset-1", new.certificate_id)
+
+    assert not things.active("headset-1", new.certificate_id)

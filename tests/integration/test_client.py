@@ -127,6 +127,7 @@ def test_a_model_is_described_used_and_forgotten(root: Client, ada: Client) -> N
     assert [model.model for model in ada.device_models()] == ["quiet-one"]
     assert ada.device_model("quiet-one").taps == 256
     assert ada.register(NewDevice(thing="ada-right", model="quiet-one")).taps == 256
+    assert "PRIVATE KEY" in ada.rotate_credentials("ada-right").private_key
     ada.remove_device("ada-right")
     root.forget_model("quiet-one")
     assert list(ada.device_models()) == []

@@ -146,3 +146,16 @@ def test_a_headset_is_online_while_it_is_connected_and_says_how_it_is(
     assert [report["battery"] for report in told] == [0.5]
     client.disconnect()
     assert until(platform, "present", lambda device: not device["online"])["online"] is False
+
+
+def test_a_rotated_certificate_is_useless_at_once_and_the_new_one_works(
+    platform: Platform, headset: Callable[[str], Client]
+) -> None:
+    client = headset("rotated")
+    status, made = platform.request("POST", "/api/devices/rotated/credentials", user="ann")
+    assert status == 201
+    assert client.lost.wait(PATIENCE_S)
+    again = Client(Credentials(**made), "rotated").connect()
+    again.publish("anc/rotated/telemetry", b'{"battery": 0.5}').result(PATIENCE_S)
+    again.disconnect()
+    assert platform.request("POST", "/api/devices/rotated/credentials", user="bob")[0] == 404

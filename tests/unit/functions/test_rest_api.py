@@ -207,7 +207,7 @@ def test_a_headset_that_cannot_be_is_refused_by_field_and_limit_and_changes_noth
 def test_a_removed_headset_is_revoked_and_gone(call: Call, platform: TestWorld) -> None:
     call("POST", "/api/devices", HEADSET)
     assert call("DELETE", "/api/devices/left")[0] == 204
-    assert platform.things.revoked == ["cert-left"]
+    assert platform.things.revoked == ["cert-left-1"]
     assert_problem(call("GET", "/api/devices/left"), 404, "unknown_device", "left is not registered")
     assert_problem(call("DELETE", "/api/devices/left"), 404, "unknown_device", "left is not registered")
 

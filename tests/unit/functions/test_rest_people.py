@@ -147,7 +147,7 @@ def test_with_somebody_go_their_keys_sessions_and_headsets(
     assert sign_in(call)[0] == 401
     world = platform.world
     assert [len(table.list("ada")) for table in (world.api_keys, world.streams, world.devices)] == [0, 0, 0]
-    assert platform.things.revoked == ["cert-left"]
+    assert platform.things.revoked == ["cert-left-1"]
     assert root("GET", "/api/users/ada")[0] == 404
     assert root("DELETE", "/api/users/ada")[0] == 404
 

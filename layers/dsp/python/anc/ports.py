@@ -99,6 +99,9 @@ class Things(Protocol):
     def enrol(self, thing: str) -> Credentials:
         """Create the thing with a new certificate whose policy is bound to the thing's name."""
 
+    def retire(self, thing: str, kept: str) -> None:
+        """Make all its certificates but one useless at once, and cut its connection."""
+
     def revoke(self, thing: str, certificate_id: str) -> None:
         """Make the certificate useless at once and remove the thing."""
 

@@ -1,7 +1,7 @@
 """Identities of headsets in AWS IoT's registry."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib import resources
@@ -56,6 +56,11 @@ class IotThings:
             port=MQTT_TLS_PORT,
         )
 
+    def retire(self, thing: str, kept: str) -> None:
+        """See `Things.retire`. The headset comes back with the certificate that is kept."""
+        old = [certificate for certificate in self._certificates(thing) if _id_of(certificate) != kept]
+        self._cut_off(thing, old)
+
     def revoke(self, thing: str, certificate_id: str) -> None:
         """See `Things.revoke`. With the thing go all its certificates, and its live connection.
 
@@ -63,10 +68,17 @@ class IotThings:
         leaves a connection open for minutes, so it is cut. The certificates stay in the registry, inactive:
         what they signed can still be looked up.
         """
-        iot, data = self._client(), self._data()
+        data = self._data()
         certificates = self._certificates(thing)
         if certificates and certificate_id not in map(_id_of, certificates):
             return  # the thing has been enrolled again since
+        self._cut_off(thing, certificates)
+        with suppress(data.exceptions.ResourceNotFoundException):
+            data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
+        self._remove(thing)
+
+    def _cut_off(self, thing: str, certificates: Sequence[str]) -> None:
+        iot, data = self._client(), self._data()
         for certificate in certificates:
             iot.update_certificate(certificateId=_id_of(certificate), newStatus="INACTIVE")
         with suppress(data.exceptions.ResourceNotFoundException):
@@ -74,9 +86,6 @@ class IotThings:
         for certificate in certificates:
             iot.detach_policy(policyName=self._policy, target=certificate)
             iot.detach_thing_principal(thingName=thing, principal=certificate)
-        with suppress(data.exceptions.ResourceNotFoundException):
-            data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
-        self._remove(thing)
 
     def _certificates(self, thing: str) -> list[str]:
         iot = self._client()

@@ -126,6 +126,24 @@ def remove(thing: str, caller: Caller, world: World) -> None:
     world.count("devices_removed")
 
 
+def rotate(thing: str, caller: Caller, world: World) -> Credentials:
+    """Give a headset a new certificate; from then on the old one is useless, and its connection is cut.
+
+    Cut short at any point, one certificate works that the registry knows, and it may be done again.
+    """
+    find(thing, caller, world)
+    credentials = world.things.enrol(thing)
+    for _ in range(ATTEMPTS):
+        try:
+            world.devices.put(find(thing, caller, world).but(certificate=credentials.certificate_id))
+        except Conflict:
+            continue
+        world.things.retire(thing, credentials.certificate_id)
+        world.count("certificates_rotated")
+        return credentials
+    refuse("in_flight", "device: it keeps changing; try again")
+
+
 def shadow(thing: str, caller: Caller, world: World) -> dict[str, Any]:
     """Return the shadow document of a headset."""
     device = find(thing, caller, world)
