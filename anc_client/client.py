@@ -1,7 +1,9 @@
 """One method per endpoint; lists come whole, page after page, and refusals are exceptions."""
 
+import time
 from collections.abc import Iterator
-from typing import Any, Self, TypeVar
+from io import SEEK_END, BytesIO
+from typing import Any, BinaryIO, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel
@@ -12,6 +14,7 @@ from anc.wire.rest import answers, requests
 A = TypeVar("A", bound=BaseModel)
 P = TypeVar("P", bound=answers.Page)
 TIMEOUT_S = 30.0
+TRANSFER_S = 300.0  # for a part of a file over a slow line
 PAGE = 50
 
 
@@ -132,7 +135,7 @@ class Client:
         return self._ask(answers.Person, "PATCH", f"/api/users/{user}", requests.NewRole(role=role))
 
     def remove_person(self, user: str) -> None:
-        """Remove somebody with their keys, sessions and headsets."""
+        """Remove somebody with their keys, sessions, recordings and headsets."""
         self._send("DELETE", f"/api/users/{user}")
 
     def make_key(self, key: requests.NewKey) -> answers.MadeKey:
@@ -277,16 +280,41 @@ class Client:
         """Announce a recording, and get the links to send it to."""
         return self._ask(answers.Upload, "POST", "/api/audio/uploads", upload)
 
-    def upload(self, sound: bytes, name: str = "recording") -> str:
-        """Announce a recording that is in memory and send it; returns its job."""
-        made = self.announce(requests.NewUpload(size=len(sound), name=name))
-        for number, link in enumerate(made.links):
-            part = sound[number * made.part_bytes : (number + 1) * made.part_bytes]
+    def upload(self, sound: bytes | BinaryIO, name: str = "recording", **options: Any) -> str:
+        """Announce a recording, in memory or a seekable file, and send it part by part; returns its job.
+
+        Options are `mode`, `algorithm`, `taps`, `mu` and `horizon`, as for `process`.
+        """
+        file = BytesIO(sound) if isinstance(sound, bytes) else sound
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        treatment = requests.Treatment(**options)
+        made = self.announce(requests.NewUpload(size=size, name=name, options=treatment))
+        for link in made.links:
             # The link is all the permission that is needed: a token would go to whoever keeps the files.
-            httpx.put(link, content=part, timeout=self._http.timeout).raise_for_status()
+            part = file.read(made.part_bytes)
+            httpx.put(link, content=part, timeout=TRANSFER_S).raise_for_status()
         if len(made.links) > 1:
             self.complete_upload(made.job)
         return made.job
+
+    def follow(self, job: str, every_s: float = 1.0) -> Iterator[answers.Job]:
+        """Return how far a recording is, again and again, the last time when it is done or has failed."""
+        while (found := self.job(job)).state not in {"done", "failed"}:
+            yield found
+            time.sleep(every_s)
+        yield found
+
+    def fetch(self, job: str, name: str, into: BinaryIO) -> None:
+        """Write a result, `cleaned.wav`, `report.json` or `report.png`, into a file as it comes.
+
+        Raises KeyError when there is no such result, as long as the job is not done.
+        """
+        link = self.job(job).downloads[name]
+        with httpx.stream("GET", link, timeout=TRANSFER_S) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_bytes():
+                into.write(piece)
 
     def complete_upload(self, job: str) -> answers.Job:
         """Say that every part of a recording was sent."""

@@ -9,14 +9,8 @@ The processor's time that a call takes of the server does not depend on what els
 import argparse
 import asyncio
 import json
-import os
-import platform
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle, islice
 from pathlib import Path
@@ -27,12 +21,12 @@ import soundfile
 import uvloop
 
 from anc.settings import Settings
+from benchmarks.running import Server, circumstances, platform_running
 from local.issuer import Issuer
 
 CALLERS = 20
 SESSIONS_EACH = 10
 CONNECTIONS = 16
-UP = "the platform is up"
 
 
 class Call(NamedTuple):
@@ -81,29 +75,6 @@ def request(name: str, token: str = "", body: Any = None, path: str | None = Non
     if token:
         lines.append(f"Authorization: Bearer {token}")
     return Call(name, "\r\n".join([*lines, "", ""]).encode() + content)
-
-
-@contextmanager
-def platform_running() -> Iterator[tuple[int, int, Path]]:
-    """Start the platform as people do, and end it; gives its port, process and data folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        data, port = Path(folder) / "data", 18_600
-        anc = str(Path(sys.executable).with_name("anc"))
-        process = subprocess.Popen(
-            [anc, "up", "--port", str(port), "--data", str(data)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-            env={**os.environ, "RATE_LIMIT_SCALE": "1000", "OPENBLAS_NUM_THREADS": "1"},
-        )
-        try:
-            assert process.stdout is not None
-            if UP not in process.stdout.readline():
-                raise RuntimeError("the platform did not start")
-            yield port, process.pid, data
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 def sound(seconds: float, channels: int) -> bytes:
@@ -225,12 +196,6 @@ async def one_by_one(port: int, calls: Iterable[Call]) -> list[float]:
     return taken[1:]
 
 
-def cpu_s(pid: int) -> float:
-    """Return the processor's seconds that a process has taken so far (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class FlatOut(NamedTuple):
     """Calls answered a second, and the processor's microseconds that each took of the server."""
 
@@ -294,22 +259,22 @@ async def live(port: int, token: str, life: Life, times: int) -> dict[str, list[
     return taken
 
 
-async def flat_out(port: int, pid: int, calls: list[Call], seconds: float) -> FlatOut:
+async def flat_out(server: Server, calls: list[Call], seconds: float) -> FlatOut:
     """Let every connection call as soon as it may."""
     endless, done = cycle(calls), 0
     end = time.perf_counter() + seconds
 
     async def work() -> None:
         nonlocal done
-        connection = await Connection.open(port)
+        connection = await Connection.open(server.port)
         while time.perf_counter() < end:
             await connection.send(next(endless))
             done += 1
         connection.close()
 
-    begun, before = time.perf_counter(), cpu_s(pid)
+    begun, before = time.perf_counter(), server.cpu_s()
     await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
-    return FlatOut(done / (time.perf_counter() - begun), 1e6 * (cpu_s(pid) - before) / done)
+    return FlatOut(done / (time.perf_counter() - begun), 1e6 * (server.cpu_s() - before) / done)
 
 
 async def steady(port: int, calls: list[Call], rate: float, seconds: float) -> list[float]:
@@ -340,9 +305,10 @@ def quantiles_ms(taken: list[float]) -> tuple[float, float]:
     return 1e3 * float(p50), 1e3 * float(p99)
 
 
-async def measure(port: int, pid: int, data: Path, seconds: float, rate: float) -> dict[str, Any]:
+async def measure(server: Server, seconds: float, rate: float) -> dict[str, Any]:
     """Measure everything."""
-    scene = await populate(port, data)
+    port = server.port
+    scene = await populate(port, server.data)
     often = reads(scene)
     results: dict[str, Any] = {"endpoints": {}, "flat_out": {}}
     for name, calls in often.items():
@@ -357,10 +323,10 @@ async def measure(port: int, pid: int, data: Path, seconds: float, rate: float) 
     sign_in = request("POST /api/auth/token", "", PERSON)
     results["endpoints"][sign_in.name] = quantiles_ms(await one_by_one(port, [sign_in] * 50))
     for name, calls in often.items():
-        results["flat_out"][name] = await flat_out(port, pid, calls, seconds)
+        results["flat_out"][name] = await flat_out(server, calls, seconds)
     turns = [cycle(calls) for calls in often.values()]
     mixed = [next(turn) for _ in range(200) for turn in turns]
-    results["mixed"] = await flat_out(port, pid, mixed, seconds)
+    results["mixed"] = await flat_out(server, mixed, seconds)
     results["steady"] = {"rate": rate, "ms": quantiles_ms(await steady(port, mixed, rate, 3 * seconds))}
     return results
 
@@ -372,11 +338,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500.0, help="calls a second at the steady rate")
     parser.add_argument("--json", type=Path, help="file for the figures")
     chosen = parser.parse_args()
-    with platform_running() as (port, pid, data):
-        results = uvloop.run(measure(port, pid, data, chosen.seconds, chosen.rate))
-    results["machine"] = f"{os.cpu_count()} x {platform.machine()}, Python {platform.python_version()}"
-    results["load"] = os.getloadavg()[0]
-    print(f"{results['machine']}, load {results['load']:.1f}")
+    where = circumstances()
+    with platform_running() as server:
+        results = uvloop.run(measure(server, chosen.seconds, chosen.rate))
+    results["circumstances"] = where
+    print(where)
     print(f"\n{'one call after the other':42}{'p50 ms':>9}{'p99 ms':>9}")
     for name, (p50, p99) in sorted(results["endpoints"].items(), key=lambda found: found[0].split()[::-1]):
         print(f"{name:42}{p50:9.2f}{p99:9.2f}")

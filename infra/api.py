@@ -8,7 +8,18 @@ from constructs import Construct
 from anc.wire.shadow import SHADOW
 from infra.data import Data
 from infra.environment import Environment
-from infra.functions import ADD, DELETE, LIST, READ, WRITE, PlatformFunction
+from infra.functions import (
+    ABANDON_PARTS,
+    ADD,
+    DELETE,
+    DELETE_FILE,
+    LIST,
+    READ,
+    READ_FILE,
+    WRITE,
+    WRITE_PARTS,
+    PlatformFunction,
+)
 from infra.identity import Identity
 from infra.layer import DspLayer
 from infra.rest import Rest
@@ -123,6 +134,11 @@ class Api(cdk.Stack):
         function.may_use("statuses", READ, DELETE)
         function.may_use("api_keys", READ, LIST, WRITE, DELETE)
         function.may_use("emergencies", LIST)
+        function.may_use("jobs", READ, LIST, WRITE, DELETE)
+        # A link permits no more than the role that signed it: sending to `uploads`, fetching from `results`.
+        function.may_use_files("uploads/", READ_FILE, WRITE_PARTS, DELETE_FILE)
+        function.may_use_files("results/", READ_FILE, ABANDON_PARTS, DELETE_FILE)
+        function.may_use_files("work/", DELETE_FILE)
         function.may_use("counters", READ)
         function.may_use("limits", ADD)
         function.may_send("updates")

@@ -8,7 +8,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from functions.routes import REST
+from anc.wire.problem import KIND, Problem
+from anc.wire.refusal import Refused
+from functions.routes import REST, RestRoute
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 from infra.functions import LOG_RETENTION
@@ -16,6 +18,20 @@ from infra.functions import LOG_RETENTION
 # What a leaked token or a runaway client can cost; a quota per caller comes before it.
 REQUESTS_PER_SECOND = 500
 BURST = 1000
+# What API Gateway says before a function hears of a request: in the functions' own words.
+REFUSALS = {
+    apigateway.ResponseType.UNAUTHORIZED: ("unauthorized", "token: missing, expired or not ours"),
+    apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN: (
+        "not_found",
+        "path: there is nothing here, or nothing that takes this method",
+    ),
+    apigateway.ResponseType.REQUEST_TOO_LARGE: ("too_large", "body: at most 10,485,760 bytes"),
+    apigateway.ResponseType.THROTTLED: ("too_many", "requests: too many of all callers; come again in 1 s"),
+    apigateway.ResponseType.INTEGRATION_TIMEOUT: ("unavailable", "the function did not answer in time"),
+    apigateway.ResponseType.DEFAULT_4_XX: ("bad_request", "request: not one that this API takes"),
+    apigateway.ResponseType.DEFAULT_5_XX: ("bad_gateway", "the function failed; its log says why"),
+}
+ADDED_HEADERS = {"unauthorized": {"WWW-Authenticate": "'Bearer'"}, "too_many": {"Retry-After": "'1'"}}
 # Names of routes, never of what is behind them: a path holds session and device ids.
 ACCESS_LOG = apigateway.AccessLogFormat.custom(
     '{"id":"$context.requestId","at":"$context.requestTimeEpoch","method":"$context.httpMethod",'
@@ -57,8 +73,10 @@ class Rest(Construct):
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,
                 metrics_enabled=True,
+                method_options={f"{route.path}/{route.method}": _throttle(route) for route in REST},
             ),
         )
+        _refuse_in_problem_documents(api)
         authorizer = apigateway.RequestAuthorizer(
             self,
             "authorizer",
@@ -90,3 +108,27 @@ class Rest(Construct):
         )
         acknowledge(api.deployment_stage, "AwsSolutions-APIG3", "Throttled; a web ACL is prod's to add.")
         self.url = api.url
+
+
+def _throttle(route: RestRoute) -> apigateway.MethodDeploymentOptions:
+    """Let all callers together have in a second what one may have in a minute."""
+    rate = min(route.per_minute, REQUESTS_PER_SECOND)
+    return apigateway.MethodDeploymentOptions(
+        throttling_rate_limit=rate,
+        throttling_burst_limit=2 * rate,
+        logging_level=apigateway.MethodLoggingLevel.ERROR,
+        data_trace_enabled=False,
+        metrics_enabled=True,
+    )
+
+
+def _refuse_in_problem_documents(api: apigateway.RestApi) -> None:
+    for kind, (code, detail) in REFUSALS.items():
+        document = Problem.of(Refused(code, detail))
+        api.add_gateway_response(
+            f"says_{kind.response_type.lower()}",
+            type=kind,
+            status_code=str(document.status),
+            response_headers={"Content-Type": f"'{KIND}'", **ADDED_HEADERS.get(code, {})},
+            templates={"application/json": document.encode()},
+        )

@@ -72,7 +72,7 @@ def change_role(id: User, body: NewRole) -> Person:
 
 @router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_person(id: User) -> None:
-    """Remove somebody with their keys, sessions and headsets."""
+    """Remove somebody with their keys, sessions, recordings and headsets."""
     people.remove(id, world())
 
 

@@ -1,6 +1,7 @@
 """A person, a headset and a browser use the emulated deployment, and each gets the right answer."""
 
 import base64
+import io
 import json
 import secrets
 import ssl
@@ -14,6 +15,7 @@ from typing import Any
 
 import boto3
 import numpy as np
+import soundfile
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -53,7 +55,8 @@ class Platform:
         with closing(self._socket(token)) as socket:
             self._control(socket)
             self._live(socket)
-        self._recorded()
+        self._recorded(token)
+        self._unannounced()
         self._nothing_died()
 
     def _registry(self, token: str) -> None:
@@ -114,7 +117,32 @@ class Platform:
             f"Live: a block of {len(pcm)} samples answered just as the filter does, in {took * 1000:.0f} ms"
         )
 
-    def _recorded(self) -> None:
+    def _recorded(self, token: str) -> None:
+        """A recording sent to a presigned link, cleaned in the background, and its report fetched by one."""
+        x, d = _noise(3 * RATE)
+        file = io.BytesIO()
+        soundfile.write(file, np.column_stack([x, d]), RATE, format="WAV")
+        sound = file.getvalue()
+        began = time.monotonic()
+        made = _expect(self._request("POST", "/api/audio/uploads", token, {"size": len(sound)}), 201)
+        self._transfer("PUT", made["links"][0], sound)
+
+        def ended() -> Any:
+            job = _expect(self._request("GET", f"/api/audio/jobs/{made['job']}", token), 200)
+            return job if job["state"] in ("done", "failed") else None
+
+        job = wait_for(ended, ANSWER_S, "the recording to be treated")
+        took = time.monotonic() - began
+        _same("what became of the recording", (job["state"], job["failure"]), ("done", ""))
+        report = json.loads(self._transfer("GET", job["downloads"]["report.json"]))
+        _same("the recording's length", report["seconds"], 3.0)
+        fell = report["attenuation_last_half_db"]
+        if not fell > 10:
+            raise AssertionError(f"the recording fell by {fell} dB, less than 10")
+        _expect(self._request("DELETE", f"/api/audio/jobs/{made['job']}", token), 204)
+        self._say(f"Recorded: announced, sent to its link, cleaned by {fell:.1f} dB, fetched; {took:.1f} s")
+
+    def _unannounced(self) -> None:
         """A file that nobody announced is nobody's: S3 tells the queue, and anc_processor removes it."""
         s3, file = self._client("s3"), {"Bucket": self._outputs["ObjectsBucket"], "Key": "uploads/nobodys"}
         s3.put_object(**file, Body=b"sound")
@@ -178,6 +206,12 @@ class Platform:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read().decode()
+
+    def _transfer(self, method: str, link: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(link, method=method, data=body)  # noqa: S310
+        with urllib.request.urlopen(request, context=self._trust, timeout=ANSWER_S) as answer:  # noqa: S310
+            found: bytes = answer.read()
+        return found
 
     def _stack_outputs(self) -> dict[str, str]:
         stacks = self._client("cloudformation").describe_stacks()["Stacks"]

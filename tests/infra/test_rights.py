@@ -50,6 +50,13 @@ RIGHTS = {
         "api_keys/by_group": {"dynamodb:Query"},
         "emergencies": {"dynamodb:BatchGetItem"},
         "emergencies/by_group": {"dynamodb:Query"},
+        "jobs": {f"dynamodb:{verb}Item" for verb in ("Get", "BatchGet", "Put", "Delete")},
+        "jobs/by_group": {"dynamodb:Query"},
+        "uploads": {f"s3:{verb}Object" for verb in ("Get", "Put", "Delete")}
+        | {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
+        "results": {"s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
+        "work": {"s3:DeleteObject"},
+        "objects": {"s3:ListBucket"},
         "counters": {"dynamodb:GetItem"},
         "limits": {"dynamodb:UpdateItem"},
         "updates": {"sqs:SendMessage"},

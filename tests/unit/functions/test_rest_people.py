@@ -136,17 +136,21 @@ def test_who_may_do_less_loses_the_keys_that_may_do_more(call: Call, root: Call)
     assert sign_in(call)[1]["role"] == "listener"
 
 
-def test_with_somebody_go_their_keys_sessions_and_headsets(
+def test_with_somebody_go_their_keys_sessions_recordings_and_headsets(
     call: Call, root: Call, platform: TestWorld
 ) -> None:
     root("POST", "/api/users", ADA)
     call("POST", "/api/users/me/keys", {"name": "robot"}, "ada")
     call("POST", "/api/sessions", {}, "ada")
+    job = call("POST", "/api/audio/uploads", {"size": 5}, "ada")[1]["job"]
+    platform.world.objects.put(f"uploads/{job}", b"sound")
     call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, "ada")
     assert root("DELETE", "/api/users/ada")[0] == 204
     assert sign_in(call)[0] == 401
     world = platform.world
-    assert [len(table.list("ada")) for table in (world.api_keys, world.streams, world.devices)] == [0, 0, 0]
+    for table in (world.api_keys, world.streams, world.jobs, world.devices):
+        assert not table.list("ada")
+    assert world.objects.get(f"uploads/{job}") is None
     assert platform.things.revoked == ["cert-left-1"]
     assert root("GET", "/api/users/ada")[0] == 404
     assert root("DELETE", "/api/users/ada")[0] == 404

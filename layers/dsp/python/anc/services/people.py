@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from anc.ports import Conflict, Grant, World
 from anc.records import Person, Role
-from anc.services import devices, keys, sessions
+from anc.services import devices, jobs, keys, sessions
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused, refuse
 
@@ -55,7 +55,7 @@ def set_role(user: str, role: Role, world: World) -> Person:
 
 
 def remove(user: str, world: World) -> None:
-    """Remove a person with keys, sessions and headsets. A token that is out stays valid until it expires."""
+    """Remove a person with all that is theirs. A token that is out stays valid until it expires."""
     find(user, world)
     world.people.delete(user)
     gone = Caller(user)
@@ -63,6 +63,8 @@ def remove(user: str, world: World) -> None:
         keys.revoke(key.key, user, world)
     for stream in sessions.list_own(gone, world):
         sessions.end(stream.key, gone, world)
+    for job in jobs.list_own(gone, world, jobs.JOBS_PER_USER):
+        jobs.remove(job.key, gone, world)
     while page := devices.list_own(gone, world):
         for device in page:
             devices.remove(device.key, gone, world)

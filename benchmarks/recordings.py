@@ -1,0 +1,96 @@
+"""`python -m benchmarks.recordings`: how long an hour of two microphones takes, and how much memory.
+
+Starts `anc up` on a folder of its own, uploads a stereo file as clients do, in parts, and follows the job.
+The time counts from the last byte sent to the finished report, a tenth of the recording's being the aim; the
+processor's time does not depend on what else the machine is doing. Memory is the most that the process held
+during the hour, beside the most that it held during a recording of two minutes.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from anc.settings import Settings
+from anc_client import Client
+from benchmarks.running import Server, circumstances, platform_running
+from local.issuer import Issuer
+
+PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
+AIM = 0.1  # of the recording's own time
+SHORT_MIN = 2.0
+EVERY_S = 0.25
+
+
+def record(path: Path, minutes: float, rate: int) -> None:
+    """Write noise at the reference, and the same through a short path at the primary, second by second."""
+    rng, past = np.random.default_rng(1), np.zeros(len(PATH) - 1)
+    with soundfile.SoundFile(path, "w", rate, 2) as file:
+        for _ in range(round(60 * minutes)):
+            x = np.concatenate([past, 0.1 * rng.standard_normal(rate)])
+            d = np.convolve(x, PATH, "valid") + 1e-3 * rng.standard_normal(rate)
+            file.write(np.stack([x[len(past) :], d], axis=1))
+            past = x[-len(past) :]
+
+
+def treat(server: Server, client: Client, path: Path) -> dict[str, Any]:
+    """Have a file cleaned, and return what that took."""
+    seconds = soundfile.info(path).duration
+    server.forget_peak()
+    before = server.cpu_s()
+    with path.open("rb") as file:
+        job = client.upload(file)
+    begun = time.perf_counter()
+    seen: set[float] = set()
+    for found in client.follow(job, EVERY_S):
+        seen.add(found.progress)
+    taken = time.perf_counter() - begun
+    if found.state != "done":
+        raise RuntimeError(found.failure)
+    client.remove_job(job)
+    return {
+        "recording_s": seconds,
+        "file_mb": path.stat().st_size / 1e6,
+        "taken_s": taken,
+        "cpu_s": server.cpu_s() - before,
+        "share_of_real_time": taken / seconds,
+        "peak_mb": server.peak_mb(),
+        "steps_of_progress_seen": len(seen),
+        "attenuation_db": found.summary["attenuation_db"],
+    }
+
+
+def main() -> None:
+    """Run, print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recordings", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--rate", type=int, default=48_000, help="Hz")
+    parser.add_argument("--format", default="wav", choices=("wav", "flac", "ogg", "mp3"))
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    chosen = parser.parse_args()
+    where = circumstances()
+    results: dict[str, Any] = {"circumstances": where, "format": chosen.format, "rate": chosen.rate}
+    with platform_running() as server, tempfile.TemporaryDirectory() as folder:
+        token = Issuer(server.data, Settings()).issue("benchmark", "listener")
+        with Client(f"http://127.0.0.1:{server.port}", token) as client:
+            for name, minutes in (("short", SHORT_MIN), ("long", chosen.minutes)):
+                path = Path(folder) / f"{name}.{chosen.format}"
+                record(path, minutes, chosen.rate)
+                results[name] = treat(server, client, path)
+                path.unlink()
+    print(f"{where}\n\n{f'stereo {chosen.format} at {chosen.rate} Hz':28}{'short':>12}{'long':>12}")
+    for figure in results["long"]:
+        print(f"{figure:28}{results['short'][figure]:12.4g}{results['long'][figure]:12.4g}")
+    reached = results["long"]["share_of_real_time"] <= AIM
+    print(f"\nfaster than a tenth of real time: {'yes' if reached else 'NO'}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""What API Gateway does by itself: it says no as the functions do, and holds back who asks too often."""
+
+import json
+
+from functions.routes import REST
+
+
+def test_what_api_gateway_refuses_by_itself_is_a_problem_document_too(stacks):
+    answers = {
+        answer["ResponseType"]: answer for answer in stacks.of_type("AWS::ApiGateway::GatewayResponse").values()
+    }
+
+    assert {"UNAUTHORIZED", "THROTTLED", "REQUEST_TOO_LARGE", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(answers)
+    for answer in answers.values():
+        (document,) = map(json.loads, answer["ResponseTemplates"].values())
+        assert set(document) == {"type", "title", "status", "code", "detail"}
+        assert str(document["status"]) == answer["StatusCode"]
+        headers = answer["ResponseParameters"]
+        assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+    assert "gatewayresponse.header.Retry-After" in answers["THROTTLED"]["ResponseParameters"]
+    assert "gatewayresponse.header.WWW-Authenticate" in answers["UNAUTHORIZED"]["ResponseParameters"]
+
+
+def test_every_endpoint_has_a_limit_of_its_own_for_all_callers_together(stacks):
+    (stage,) = stacks.of_type("AWS::ApiGateway::Stage").values()
+    limits = {
+        (setting["HttpMethod"], setting["ResourcePath"].replace("~1", "/")): setting
+        for setting in stage["MethodSettings"]
+    }
+
+    whole = limits.pop(("*", "/*"))["ThrottlingRateLimit"]
+    assert set(limits) == {(route.method, "/" + route.path) for route in REST}
+    for route in REST:
+        limit = limits[route.method, "/" + route.path]
+        assert limit["ThrottlingRateLimit"] == min(route.per_minute, whole)
+        assert limit["LoggingLevel"] == "ERROR"
+        assert limit["MetricsEnabled"]
