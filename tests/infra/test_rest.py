@@ -7,7 +7,8 @@ from functions.routes import REST
 
 def test_what_api_gateway_refuses_by_itself_is_a_problem_document_too(stacks):
     answers = {
-        answer["ResponseType"]: answer for answer in stacks.of_type("AWS::ApiGateway::GatewayResponse").values()
+        answer["ResponseType"]: answer
+        for answer in stacks.of_type("AWS::ApiGateway::GatewayResponse").values()
     }
 
     assert {"UNAUTHORIZED", "THROTTLED", "REQUEST_TOO_LARGE", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(answers)
