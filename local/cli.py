@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import threading
 import webbrowser
@@ -45,11 +44,12 @@ def play(
     port: int, data: Path, noise: str | None, seconds: float, console: Console | None
 ) -> "DemoResult | None":
     """Run the platform and a headset in noise; None when it was interrupted."""
-    from local.demo import demonstrate, platform
+    from local.demo import demonstrate
+    from local.process import platform
 
     scene, name = scene_of(noise, seconds)
-    with failing_plainly(), suppress(KeyboardInterrupt), platform(port, data) as url:
-        return demonstrate(url, data, settings(), scene, name, seconds, console)
+    with failing_plainly(), suppress(KeyboardInterrupt), platform(port, data) as running:
+        return demonstrate(running.url, data, settings(), scene, name, seconds, console)
     return None
 
 
@@ -89,7 +89,7 @@ def failing_plainly() -> Iterator[None]:
     """Turn what a person can mend into a sentence."""
     import httpx
 
-    from local.demo import PlatformFailed
+    from local.process import PlatformFailed
 
     try:
         yield
@@ -107,15 +107,6 @@ def end_with_input() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="until-input-ends", daemon=True).start()
-
-
-def free_port() -> int:
-    """Return a port that is free and whose neighbour is: REST on it, MQTT on the next."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            with suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
-                return port
 
 
 def announce(url: str, port: int, data: Path) -> None:
@@ -173,6 +164,7 @@ def demo(
 ) -> None:
     """Put a headset into a noise, on a platform of its own, and show what the listener gains."""
     from local.demo import write_picture
+    from local.process import free_port
 
     with TemporaryDirectory() as data:
         result = play(free_port(), Path(data), noise, seconds, None if json else console)

@@ -3,17 +3,12 @@
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -31,61 +26,12 @@ from iot.head import Head
 from iot.scenes import Noise
 from local.issuer import Issuer
 from local.picture import draw_course
+from local.process import START_S, STOP_S, PlatformFailed
 
-START_S = 30.0
-STOP_S = 10.0
 HISTORY = 60
 QUIET_DBFS, LOUD_DBFS = -80.0, -10.0
 BAR = 40
 USER = "demo"
-
-
-class PlatformFailed(RuntimeError):
-    """The platform did not start; the message says what its log says."""
-
-
-@contextlib.contextmanager
-def platform(port: int, data: Path) -> Iterator[str]:
-    """Run the platform in a process of its own and give its address. It ends when this one does, however.
-
-    Raises
-    ------
-    PlatformFailed
-    """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [sys.executable, "-m", "local.cli", "up", "--port", str(port), "--data", str(data)]
-    log = data / "platform.log"
-    with log.open("ab") as out:
-        start = log.stat().st_size
-        process = subprocess.Popen(  # noqa: S603  our own command
-            [*command, "--until-input-ends"],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # an interrupt at the terminal ends the headset first
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _await(process, url, log, start)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _await(process: "subprocess.Popen[bytes]", url: str, log: Path, start: int) -> None:
-    give_up = time.monotonic() + START_S
-    while time.monotonic() < give_up:
-        if process.poll() is not None:
-            raise PlatformFailed(log.read_bytes()[start:].decode(errors="replace").strip())
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/health").is_success:
-                return
-        time.sleep(0.1)
-    raise PlatformFailed(f"it does not answer at {url} after {START_S:.0f} s; {log} may say why")
 
 
 def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credentials:

@@ -57,6 +57,7 @@ from local.limits import MemoryLimits
 from local.links import Links
 from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
+from local.process import open_as_many_files_as_allowed
 from local.queue import QueueWorker, SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
@@ -175,6 +176,7 @@ class Edition:
         gc.collect()
         gc.freeze()  # what was imported never becomes garbage: looking for it would make requests wait
         sys.setswitchinterval(SWITCH_S)
+        open_as_many_files_as_allowed()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
 

@@ -1,4 +1,4 @@
-"""The commands that look and measure: `train`, `evaluate`, `bench`, `cost`, `doctor`."""
+"""The commands that look and measure: `train`, `evaluate`, `bench`, `fleet`, `cost`, `doctor`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, stop
+from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, settings, stop
 
 app = typer.Typer()
 
@@ -69,6 +69,33 @@ def bench(
         print(dumps(results))
     else:
         console.print(f"to look at: {out / 'report.html'}")
+
+
+@app.command()
+def fleet(
+    headsets: Annotated[int, typer.Option(min=1, max=20_000, help="In the fleet.")] = 1000,
+    minutes: Annotated[float, typer.Option(min=0.05, max=1440, help="For which they are worn.")] = 5.0,
+    every: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds between a headset's snapshots.")
+    ] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    json: Json = False,
+) -> None:
+    """Run a fleet against a platform of its own, held to one core, and show how each headset was served."""
+    from local.fleet import FleetProgress, Plan, lost, measure, table
+    from local.process import PlatformFailed
+
+    try:
+        with FleetProgress(hidden=json) as progress:
+            result = measure(Plan(headsets, minutes, every, seed), settings(), progress.at)
+    except PlatformFailed as fault:
+        stop(str(fault))
+    if json:
+        print(dumps(result))
+    else:
+        console.print(table(result))
+    if lost(result):
+        raise typer.Exit(1)
 
 
 @app.command()
