@@ -174,6 +174,7 @@ QUEUES = (
     QueueRoute("recordings", "anc_processor", batch=1, max_receives=5, visibility_s=360),
     QueueRoute("snapshots", "anc_processor", batch=10, max_receives=5, visibility_s=60),
     QueueRoute("reports", "anc_processor", batch=10, max_receives=5, visibility_s=60),
+    QueueRoute("opinions", "classifier", batch=5, max_receives=3, visibility_s=150),
     QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),
 )
 

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from anc.wire.shadow import SHADOW
+from functions.routes import QUEUES
 from infra.data import Data
 from infra.environment import Environment
 from infra.functions import (
@@ -19,6 +20,7 @@ from infra.functions import (
     WRITE,
     WRITE_PARTS,
     PlatformFunction,
+    source_of,
 )
 from infra.identity import Identity
 from infra.layer import DspLayer
@@ -92,6 +94,11 @@ class Api(cdk.Stack):
     def _classifier(self) -> PlatformFunction:
         function = self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25)
         function.may_use("limits", ADD)
+        function.may_use("controls", READ, WRITE)
+        function.may_send("updates")
+        for route in QUEUES:
+            if route.function == "classifier":
+                function.add_event_source(source_of(route, self._data))
         return function
 
     def _ws_connect(self) -> PlatformFunction:

@@ -6,13 +6,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
+from functions.routes import QueueRoute
 from infra.acknowledgements import acknowledge, acknowledge_wildcard
 from infra.data import Data, Table
 from infra.environment import Environment
 from infra.layer import ARCHITECTURE, ROOT, RUNTIME
 
+CONCURRENCY = 50  # batches at a time: a burst of snapshots waits in the queue and leaves the live path room
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 READ = ("dynamodb:GetItem",)
@@ -140,6 +143,16 @@ class PlatformFunction(lambda_.Function):
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )
+
+
+def source_of(route: QueueRoute, data: Data) -> SqsEventSource:
+    """Return a queue as the source of its function's events."""
+    return SqsEventSource(
+        data.queues[route.name],
+        batch_size=route.batch,
+        report_batch_item_failures=True,
+        max_concurrency=CONCURRENCY,
+    )
 
 
 def _code(name: str) -> lambda_.Code:

@@ -3,7 +3,6 @@
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
-from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
 from anc.wire.shadow import SHADOW
@@ -21,11 +20,11 @@ from infra.functions import (
     WRITE_FILE,
     WRITE_PARTS,
     PlatformFunction,
+    source_of,
 )
 from infra.layer import DspLayer
 
 VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
-CONCURRENCY = 50  # batches at a time: a burst of snapshots waits in the queue and leaves the live path room
 
 
 class Iot(cdk.Stack):
@@ -46,6 +45,7 @@ class Iot(cdk.Stack):
         processor.may_use("statuses", READ, WRITE)
         processor.may_send("updates")
         processor.may_send("recordings")
+        processor.may_send("opinions")
         processor.may_use("jobs", READ, WRITE)
         processor.may_use_files("uploads/", READ_FILE, DELETE_FILE)
         processor.may_use_files("work/", READ_FILE, WRITE_FILE, DELETE_FILE)
@@ -72,14 +72,7 @@ class Iot(cdk.Stack):
             timeout_s=max(route.visibility_s for route in routes) // VISIBILITY_IN_TIMEOUTS,
         )
         for route in routes:
-            function.add_event_source(
-                SqsEventSource(
-                    self._data.queues[route.name],
-                    batch_size=route.batch,
-                    report_batch_item_failures=True,
-                    max_concurrency=CONCURRENCY,
-                )
-            )
+            function.add_event_source(source_of(route, self._data))
         return function
 
     def _may_update_shadows(self, function: PlatformFunction) -> None:

@@ -51,6 +51,7 @@ from local.certificates import Authority
 from local.context import LocalContext
 from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
+from local.endpoint import HttpEndpoint
 from local.gateway import Gateway, LocalSockets
 from local.issuer import Issuer
 from local.limits import MemoryLimits
@@ -158,6 +159,8 @@ class Edition:
             statuses=SqliteTable(database, "statuses", Status),
             counters=self._counters,
             limits=MemoryLimits(),
+            opinions=queues["opinions"],
+            endpoint=HttpEndpoint(settings.ml_endpoint_url, settings.ml_endpoint_timeout_s),
         )
         self._handlers = {name: _handler(name) for name in FUNCTIONS}
         self._queues = queues

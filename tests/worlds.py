@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
-from anc.ports import Credentials, Gone, World
+from anc.breaker import Breaker
+from anc.ports import Credentials, Gone, NoAnswer, World
 from anc.records import (
     ApiKey,
     Connection,
@@ -88,6 +89,24 @@ class FakeAlerts:
         self.told.append(text)
 
 
+@dataclass
+class FakeEndpoint:
+    """A larger model that says what the test put into `says`; an exception there is raised."""
+
+    says: bytes | Exception | None = None
+    asked: list[bytes] = field(default_factory=list)
+
+    @property
+    def present(self) -> bool:
+        return self.says is not None
+
+    def invoke(self, request: bytes) -> bytes:
+        self.asked.append(request)
+        if not isinstance(self.says, bytes):
+            raise self.says or NoAnswer("absent")
+        return self.says
+
+
 class FakeCounters(Counter[str]):
     """Totals that a test looks into."""
 
@@ -116,6 +135,8 @@ class TestWorld:
     recordings: SqliteQueue
     counts: FakeCounters
     issuer: Issuer
+    opinions: SqliteQueue
+    endpoint: FakeEndpoint
 
     def messages(self) -> list[str]:
         """Return the bodies of the updates that are due."""
@@ -131,6 +152,8 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
     issuer = Issuer(folder, configured)
     updates = SqliteQueue(database, "updates", clock=clock)
     recordings = SqliteQueue(database, "recordings", clock=clock)
+    opinions = SqliteQueue(database, "opinions", clock=clock)
+    endpoint = FakeEndpoint()
     world = World(
         settings=configured,
         streams=SqliteTable(database, "streams", Stream, clock),
@@ -157,6 +180,11 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         statuses=SqliteTable(database, "statuses", Status, clock),
         counters=counts,
         limits=MemoryLimits(),
+        opinions=opinions,
+        endpoint=endpoint,
+        breaker=Breaker(clock=clock),
         clock=clock,
     )
-    return TestWorld(world, clock, sockets, things, alerts, updates, recordings, counts, issuer)
+    return TestWorld(
+        world, clock, sockets, things, alerts, updates, recordings, counts, issuer, opinions, endpoint
+    )

@@ -1,16 +1,17 @@
-"""`POST /api/audio/classify`: a sound file in, the name of its noise out."""
+"""What a noise is: of a sound file in a request, and of snapshots that were in doubt, from their queue."""
 
 import base64
 from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.events import refused
 from anc.aws.world import world as aws_world
 from anc.ports import World
-from anc.services import hearing
+from anc.services import hearing, second_opinion
 from anc.wire.refusal import Refused
 from functions.limits import admit
 
@@ -20,9 +21,20 @@ metrics = Metrics()
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
-    """Classify the file in the body."""
-    world = world or aws_world()
+def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> Any:
+    """Answer `POST /api/audio/classify`, or work through a batch of doubts."""
+    here = world or aws_world()
+    if "Records" not in event:
+        return _answer(event, here)
+    return process_partial_response(
+        event=event,
+        record_handler=lambda record: _reconsider(record.body, here),
+        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )
+
+
+def _answer(event: dict[str, Any], world: World) -> dict[str, Any]:
     body = event.get("body") or ""
     data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     try:
@@ -37,3 +49,10 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
         "body": msgspec.json.encode(answer).decode(),
         "isBase64Encoded": False,
     }
+
+
+def _reconsider(message: str, world: World) -> None:
+    try:
+        second_opinion.give(message, world)
+    except Refused as refusal:  # it would be refused again: do not retry
+        logger.error("no doubt", reason=refusal.message)

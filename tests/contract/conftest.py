@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -16,7 +16,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from anc.aws import clients
 from anc.aws.counters import DynamoCounters
+from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.keys import IssuerKeys
 from anc.aws.limits import DynamoLimits
 from anc.aws.objects import S3Objects
@@ -31,6 +33,7 @@ from anc.settings import Settings
 from local.certificates import Authority
 from local.counters import SqliteCounters
 from local.database import Database
+from local.endpoint import HttpEndpoint
 from local.gateway import LocalSockets
 from local.issuer import Issuer
 from local.limits import MemoryLimits
@@ -350,3 +353,71 @@ def limits(request: pytest.FixtureRequest) -> Any:
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
     )
     return DynamoLimits("limits", lambda: client)
+
+
+class Hearer(ThreadingHTTPServer):
+    """An endpoint's server: answers as the test says, and keeps what it was asked.
+
+    moto takes no sound. botocore's own client speaks to this one, so requests and answers are AWS's.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, path: str, kind_of_refusal: str) -> None:
+        super().__init__(("127.0.0.1", 0), HearerCall)
+        self.path, self.kind_of_refusal = path, kind_of_refusal
+        self.status, self.body = 200, b"{}"
+        self.asked: list[tuple[str, bytes]] = []
+        self.let_go = threading.Event()
+        self.let_go.set()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of callers that hang up."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class HearerCall(BaseHTTPRequestHandler):
+    server: Hearer
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.path == self.server.path
+        self.server.asked.append((self.headers["Content-Type"], body))
+        self.server.let_go.wait(20)
+        self.send_response(self.server.status)
+        if self.server.status != 200:
+            self.send_header("x-amzn-errortype", self.server.kind_of_refusal)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(params=["sagemaker", "http"])
+def endpoint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give `.port`, whose time limit is 1 s; `.absent`; and `.server`, which answers."""
+    if request.param == "http":
+        server = Hearer("/invocations", "")
+        port, absent = HttpEndpoint(server.url, 1.0), HttpEndpoint("", 1.0)
+    else:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+        server = Hearer("/endpoints/hearing/invocations", "ModelError")
+        client = boto3.Session(region_name=REGION).client(
+            "sagemaker-runtime", config=clients.once(1.0), endpoint_url=server.url
+        )
+        port = SageMakerEndpoint("hearing", 1.0, lambda timeout_s: client)
+        absent = SageMakerEndpoint("", 1.0)
+    threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
+    try:
+        yield SimpleNamespace(port=port, absent=absent, server=server)
+    finally:
+        server.let_go.set()
+        server.shutdown()
+        server.server_close()

@@ -18,7 +18,12 @@ CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 # their prefix.
 RIGHTS = {
     "authorizer": {"api_keys": {"dynamodb:GetItem"}},
-    "classifier": {"limits": {"dynamodb:UpdateItem"}},
+    "classifier": {
+        "limits": {"dynamodb:UpdateItem"},
+        "opinions": CONSUME,
+        "controls": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "updates": {"sqs:SendMessage"},
+    },
     "ws_connect": {"connections": {"dynamodb:PutItem"}},
     "ws_disconnect": {
         "connections": {"dynamodb:GetItem", "dynamodb:DeleteItem"},
@@ -102,6 +107,7 @@ RIGHTS = {
     "anc_processor": {
         "snapshots": CONSUME,
         "recordings": CONSUME | {"sqs:SendMessage"},
+        "opinions": {"sqs:SendMessage"},
         "jobs": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "uploads": {"s3:GetObject", "s3:DeleteObject"},
         "work": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},

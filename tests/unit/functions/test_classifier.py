@@ -82,8 +82,9 @@ def refused(classify: Classify, platform: TestWorld) -> Callable[..., None]:
 def test_a_noise_is_named_with_all_that_led_to_it(classify: Classify) -> None:
     status, heard, kind = classify(file(noise()))
     assert (status, kind) == (200, "application/json")
-    assert set(heard) == {"label", "confidence", "probabilities", "emergency", "kinds", "model"}
-    assert (heard["label"], heard["model"]) == ("machine", "untaught")
+    said_by = {"model", "sha256", "answered_by"}
+    assert set(heard) == {"label", "confidence", "probabilities", "emergency", "kinds", *said_by}
+    assert (heard["label"], heard["model"], heard["answered_by"]) == ("machine", "untaught", "layer")
     assert heard["confidence"] == heard["probabilities"]["machine"] > 0.9
     assert set(heard["probabilities"]) == set(LABELS)
     assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)

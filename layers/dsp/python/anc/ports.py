@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
+from anc.breaker import Breaker
 from anc.records import (
     ApiKey,
     Connection,
@@ -32,6 +33,7 @@ from anc.settings import Settings
 R = TypeVar("R", bound=Record)
 
 PART_LEAST = 5 * 1024 * 1024
+ANSWER_LIMIT = 64 * 1024
 
 
 class Conflict(Exception):
@@ -44,6 +46,10 @@ class Gone(Exception):
 
 class Changed(Exception):
     """The file's content is not the one that was asked for any more."""
+
+
+class NoAnswer(Exception):
+    """The endpoint did not answer; the message says why, and holds nothing of what it was asked."""
 
 
 class Table(Protocol[R]):
@@ -224,6 +230,20 @@ class SigningKeys(Protocol):
         """Return the public key that the token's `kid` names. Raises LookupError when there is none."""
 
 
+class Endpoint(Protocol):
+    """A larger model that names noises, on a machine of its own, which may be absent, slow or wrong."""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is one to ask."""
+
+    def invoke(self, request: bytes) -> bytes:
+        """Return its answer to a JSON document (`sagemaker/inference.py`); at most `ANSWER_LIMIT` bytes.
+
+        It is asked once. Raises NoAnswer when there is none, it refuses, or no byte comes for the time limit.
+        """
+
+
 class Warm:
     """The sessions that this instance committed last, so that the next block need not read its session.
 
@@ -291,6 +311,9 @@ class World:
     statuses: Table[Status]
     counters: Counters
     limits: Limits
+    opinions: Queue
+    endpoint: Endpoint
+    breaker: Breaker = field(default_factory=Breaker)
     clock: Callable[[], float] = time.time
     warm: Warm = field(default_factory=Warm)
 

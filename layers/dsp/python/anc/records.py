@@ -126,7 +126,8 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the cloud knows of one headset's noise and wants of it: key is the thing name.
 
     `filters` holds the newest first: a snapshot may still have been taken with one of the older ones.
-    `shared` tells by noise when the fleet was last told of it.
+    `shared` tells by noise when the fleet was last told of it. `doubted` is what the noise was taken for
+    before the endpoint called it `noise`.
     """
 
     seq: int = -1
@@ -136,6 +137,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     statistics: bytes = b""
     noise: str = ""
     confidence: float = 0.0
+    doubted: str = ""
     reason: str = ""
     emergency_until: float = 0.0
     shared: dict[str, float] = {}

@@ -9,6 +9,9 @@ from msgspec import Meta
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
 
+EndpointName = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$")]
+Address = Annotated[str, Meta(pattern=r"^(https?://[^/\s]\S*)?$")]
+
 
 class BadSetting(ValueError):
     """A setting has a value that cannot be meant; the message names it."""
@@ -30,8 +33,15 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     ml_model_path : str
         Classifier to load; empty for the one that ships.
     ml_confidence_threshold : float
-        Below this a snapshot's noise shall be given a second opinion by the endpoint's larger model. Nothing
-        asks for one yet: the setting is read and checked, and has no effect.
+        Below this the noise of a snapshot is named a second time, by the endpoint's larger model, while the
+        filter is on its way already. Without an endpoint it has no effect.
+    ml_endpoint_name : str
+        SageMaker endpoint that names noises, of `sagemaker/`; empty for none. On AWS.
+    ml_endpoint_url : str
+        Where such an endpoint answers over HTTP, as `sagemaker/serve.py` does; empty for none. On one
+        machine.
+    ml_endpoint_timeout_s : float
+        Seconds that an answer of the endpoint is waited for; then the model that ships has the word.
     emergency_detection_enabled : bool
         Whether sirens and alarms open the headset.
     emergency_confidence_threshold : float
@@ -54,6 +64,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     anc_session_hours: Annotated[float, Meta(gt=0, le=48)] = 3.0
     ml_model_path: str = ""
     ml_confidence_threshold: Probability = 0.7
+    ml_endpoint_name: EndpointName = ""
+    ml_endpoint_url: Address = ""
+    ml_endpoint_timeout_s: Annotated[float, Meta(gt=0, le=10)] = 2.0
     emergency_detection_enabled: bool = True
     emergency_confidence_threshold: Threshold = 0.85
     emergency_hold_s: Annotated[float, Meta(ge=0, le=600)] = 10.0

@@ -24,6 +24,13 @@ IDENTITIES = CONFIG.merge(Config(read_timeout=5))
 FILES = CONFIG.merge(Config(read_timeout=20, signature_version="s3v4"))
 
 
+def once(timeout_s: float) -> Config:
+    """Return the configuration of a client that asks once, and waits no longer than this for each byte."""
+    return Config(
+        connect_timeout=min(timeout_s, 1.0), read_timeout=timeout_s, retries={"total_max_attempts": 1}
+    )
+
+
 @cache
 def _session() -> boto3.Session:
     return boto3.Session(region_name=os.environ.get("AWS_REGION"))  # boto3 reads AWS_DEFAULT_REGION alone
@@ -69,6 +76,12 @@ def iot() -> Any:
 def iot_data() -> "IoTDataPlaneClient":
     """Return the client of IoT's data plane: shadows and connections."""
     return _session().client("iot-data", config=CONFIG)
+
+
+@cache
+def sagemaker(timeout_s: float) -> Any:
+    """Return the client of SageMaker's endpoints."""
+    return _session().client("sagemaker-runtime", config=once(timeout_s))
 
 
 @cache

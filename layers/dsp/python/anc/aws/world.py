@@ -5,6 +5,7 @@ from functools import cache
 
 from anc.aws.alerts import SnsAlerts
 from anc.aws.counters import DynamoCounters
+from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.keys import IssuerKeys
 from anc.aws.limits import DynamoLimits
 from anc.aws.objects import S3Objects
@@ -39,9 +40,9 @@ def world() -> World:
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
     `DEVICES_TABLE`, `DEVICE_MODELS_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`,
     `JOBS_TABLE`, `API_KEYS_TABLE`, `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`,
-    `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`, `PEOPLE_POOL`,
-    `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function is
-    given the names of what it may use, and no others.
+    `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`, `OPINIONS_QUEUE_URL`,
+    `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings.
+    A function is given the names of what it may use, and no others.
 
     Raises
     ------
@@ -76,4 +77,6 @@ def world() -> World:
         statuses=DynamoTable(name("STATUSES_TABLE", ""), Status),
         counters=DynamoCounters(name("COUNTERS_TABLE", "")),
         limits=DynamoLimits(name("LIMITS_TABLE", "")),
+        opinions=SqsQueue(name("OPINIONS_QUEUE_URL", "")),
+        endpoint=SageMakerEndpoint(settings.ml_endpoint_name, settings.ml_endpoint_timeout_s),
     )

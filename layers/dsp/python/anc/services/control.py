@@ -11,7 +11,7 @@ from anc.dsp import Statistics, design_with_each, effort_db, recover_primary
 from anc.dsp.design import total
 from anc.ports import World
 from anc.records import Control, Device, Mode, SentFilter
-from anc.services import emergencies, fleet, hearing
+from anc.services import emergencies, fleet, hearing, second_opinion
 from anc.services.connections import tell_watchers
 from anc.services.fleet import Kin
 from anc.services.hearing import Heard
@@ -78,10 +78,12 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     if snapshot.rate != device.rate:
         refuse("bad_field", f"rate: {snapshot.rate} Hz, the device is registered with {device.rate}")
     heard = hearing.of_snapshot(snapshot, world)
+    noise = second_opinion.standing(heard.noise, known, world)
     control = known.but(
         seq=snapshot.seq,
-        noise=heard.noise.label if heard.noise else "",
-        confidence=heard.noise.confidence if heard.noise else 0.0,
+        noise=noise.label if noise else "",
+        confidence=noise.confidence if noise else 0.0,
+        doubted=known.doubted if noise is not heard.noise else "",
         reason=heard.emergency.reason,
         emergency_until=heard.until or known.emergency_until,
     )
@@ -94,12 +96,13 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     control = control.but(statistics=finding.statistics.to_bytes())
     if _accepted(finding, device, world):
         control = control.but(filters=(_sent(finding, snapshot), *known.filters)[:KEPT_FILTERS])
-    sharing = _worth_sharing(snapshot, heard, finding, known, world)
+    sharing = _worth_sharing(snapshot, heard, control.noise, finding, known, world)
     if sharing:
         control = control.but(shared={**known.shared, control.noise: world.clock()})
     _commit(control, known, heard, world)
     if sharing:
         fleet.share(device, control.noise, finding.statistics, _sent(finding, snapshot), world)
+    second_opinion.seek(thing, snapshot, heard.noise, world)
     world.count("snapshots_processed")
     world.counters.time("snapshot", time.perf_counter() - begun)
 
@@ -251,14 +254,16 @@ def _accepted(finding: Finding, device: Device, world: World) -> bool:
     return True
 
 
-def _worth_sharing(snapshot: Snapshot, heard: Heard, finding: Finding, known: Control, world: World) -> bool:
+def _worth_sharing(
+    snapshot: Snapshot, heard: Heard, noise: str, finding: Finding, known: Control, world: World
+) -> bool:
     """Tell whether the fleet should hear of this: a noise that the headset has heard and mastered."""
     return (
-        heard.noise is not None
+        bool(noise)
         and not heard.until
         and finding.predicted_gain_db >= fleet.WORTH_SHARING_DB
         and snapshot.samples >= fleet.LONG_ENOUGH_S * snapshot.rate
-        and world.clock() >= known.shared.get(heard.noise.label, 0.0) + fleet.SHARING_S
+        and world.clock() >= known.shared.get(noise, 0.0) + fleet.SHARING_S
     )
 
 

@@ -10,7 +10,8 @@ from anc.noise import Classifier, Hearing, Listener, ModelError
 from anc.noise.classifier import KINDS, LABELS
 from anc.ports import World
 from anc.records import Stream
-from anc.services.sounds import Sound, decode
+from anc.services import opinions
+from anc.services.sounds import decode
 from anc.settings import Settings
 from anc.wire.refusal import Refused
 from anc.wire.snapshot import Snapshot
@@ -119,6 +120,9 @@ def _noise(hearing: Hearing | None) -> NoiseHeard | None:
 def classify_file(data: bytes, world: World) -> dict[str, Any]:
     """Name the noise in a sound file of a quarter of a second to a minute; of several channels their mean.
 
+    The endpoint names it, where there is one that answers; whether there is an alarm in it, the model of the
+    layer alone says, since its thresholds were measured. Silence needs no second model.
+
     Raises
     ------
     Refused
@@ -130,14 +134,21 @@ def classify_file(data: bytes, world: World) -> dict[str, Any]:
     except ModelError as fault:
         _deaf(fault, world)
         raise Refused("unavailable", "model: it cannot be loaded, so noise cannot be named") from fault
-    hearing = _classify(classifier, sound)
+    mono = sound.samples.mean(axis=1)
+    hearing = _classify(classifier, mono, sound.rate)
+    opinion = None
+    if world.endpoint.present and hearing.label != "quiet":
+        opinion = opinions.ask(opinions.question(mono, sound.rate), world)
+    named = opinion or hearing
     return {
-        "label": hearing.label,
-        "confidence": round(hearing.confidence, 4),
-        "probabilities": _rounded(hearing.probabilities),
+        "label": named.label,
+        "confidence": round(named.confidence, 4),
+        "probabilities": _rounded(named.probabilities),
         "emergency": {"active": hearing.emergency, "score": round(hearing.emergency_score, 4)},
         "kinds": _rounded(hearing.kinds),
-        "model": classifier.name,
+        "model": opinion.model if opinion else classifier.name,
+        "sha256": opinion.sha256 if opinion else classifier.sha256,
+        "answered_by": "endpoint" if opinion else "layer",
     }
 
 
@@ -151,7 +162,7 @@ def emergency_in_file(data: bytes, world: World) -> tuple[EmergencyHeard, dict[s
     """
     sound = decode(data, LONGEST_FILE_S)
     try:
-        hearing = _classify(load(world.settings), sound)
+        hearing = _classify(load(world.settings), sound.samples.mean(axis=1), sound.rate)
     except Refused:
         raise
     except Exception as fault:  # noqa: BLE001  as above
@@ -160,9 +171,9 @@ def emergency_in_file(data: bytes, world: World) -> tuple[EmergencyHeard, dict[s
     return EmergencyHeard(hearing.emergency, round(hearing.emergency_score, 4)), _rounded(hearing.kinds)
 
 
-def _classify(classifier: Classifier, sound: Sound) -> Hearing:
+def _classify(classifier: Classifier, mono: np.ndarray, rate: int) -> Hearing:
     try:
-        return classifier.classify(sound.samples.mean(axis=1), sound.rate)
+        return classifier.classify(mono, rate)
     except ValueError as fault:
         raise Refused("bad_field", f"file: {fault}") from fault
 

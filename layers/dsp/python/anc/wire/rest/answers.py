@@ -244,7 +244,11 @@ class Emergency(Answer):
 
 
 class Classification(Answer):
-    """What a noise is. `kinds` are the scores of siren, horn and alarm; `model` names who says so."""
+    """What a noise is. `kinds` are the scores of siren, horn and alarm.
+
+    `model` and `sha256` name the model that says so: the endpoint's larger one, or the layer's own where
+    there is no endpoint or it does not answer in time. Emergency and kinds are always the layer's word.
+    """
 
     model_config = ConfigDict(from_attributes=True, extra="allow")
 
@@ -254,6 +258,8 @@ class Classification(Answer):
     emergency: Emergency
     kinds: dict[str, float]
     model: str
+    sha256: str
+    answered_by: Literal["endpoint", "layer"]
 
 
 class Levels(Answer):
