@@ -40,9 +40,14 @@ PEOPLE_RIGHTS = (
     "cognito-idp:ListUsers",
     "cognito-idp:ListUsersInGroup",
 )
-ATTACHING = ("iot:AttachThingPrincipal", "iot:DetachThingPrincipal")
-THING_RIGHTS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals", *ATTACHING)
-CERTIFICATE_RIGHTS = ("iot:UpdateCertificate", "iot:AttachPolicy", "iot:DetachPolicy", *ATTACHING)
+THING_RIGHTS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals")
+CERTIFICATE_RIGHTS = (
+    "iot:UpdateCertificate",
+    "iot:AttachPolicy",
+    "iot:DetachPolicy",
+    "iot:AttachThingPrincipal",
+    "iot:DetachThingPrincipal",
+)
 
 
 class Api(cdk.Stack):

@@ -1,0 +1,280 @@
+"""An account on moto, strict where moto is too kind, in which the functions run; every call is noted."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, NamedTuple, get_args
+from unittest import mock
+
+import boto3
+import botocore.session
+from botocore.loaders import create_loader
+from moto import mock_aws
+
+from anc.aws import clients
+from anc.aws.world import world
+from anc.ports import World
+from anc.records import Role
+from anc.wire.refusal import parse_json
+from functions.routes import QUEUES, REST
+from infra.data import Data, Table
+from local.context import LocalContext
+from local.events import rest_event, socket_event
+from local.queue import Message, sqs_event
+
+REGION = "eu-central-1"
+LOADER = create_loader()
+CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway")
+SHADOW_LIMIT = 8 * 1024
+FRAME_LIMIT = 128 * 1024
+ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
+
+
+class Call(NamedTuple):
+    """What a function did, as IAM sees it: an action, and in the words of the rights, to what."""
+
+    action: str
+    what: str
+
+
+class Soon(LocalContext):
+    """The context of an invocation that ends soon."""
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+        return 1000
+
+
+@dataclass
+class Account:
+    """Calls the functions as AWS does, each with a world of its own, as after a cold start."""
+
+    calls: dict[str, set[Call]] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    cut: list[str] = field(default_factory=list)
+    running: str = ""
+
+    def invoke(self, function: str, event: dict[str, Any], context: Any = None) -> Any:
+        """Call a function."""
+        handler = import_module(f"functions.{function}.handler").handler
+        self.running = function
+        self.calls.setdefault(function, set())
+        try:
+            return handler(event, context or LocalContext(function), world.__wrapped__())
+        finally:
+            self.running = ""
+
+    def rest(self, method: str, resource: str, body: Any = None, id: str = "", **who: str) -> tuple[int, Any]:
+        """Call the REST API with the identity of the path, if it has one; returns status and document."""
+        path = resource.replace("{id}", id)
+        route = next(route for route in REST if (route.method, route.path) == (method, resource))
+        raw = isinstance(body, bytes)
+        text = base64.b64encode(body).decode() if raw else None if body is None else json.dumps(body)
+        kind = {"content-type": "audio/wav" if raw else "application/json"}
+        event = rest_event(
+            method, resource, path, {"id": id} if id else {}, {}, kind, text, raw, ALICE | who, "192.0.2.1"
+        )
+        answer = self.invoke(route.function, event)
+        return answer["statusCode"], json.loads(answer["body"] or "null")
+
+    def socket(self, kind: str, connection: str = "socket-1", frame: Any = None) -> Any:
+        """Open or close a socket of Alice's, or send a frame over it."""
+        body = None if frame is None else json.dumps(frame)
+        route = {"CONNECT": "$connect", "DISCONNECT": "$disconnect", "MESSAGE": "$default"}[kind]
+        event = socket_event(kind, route, connection, 0.0, ALICE, headers={}, body=body)
+        function = {"CONNECT": "ws_connect", "DISCONNECT": "ws_disconnect"}.get(kind, "audio_receiver")
+        answer = self.invoke(function, event)
+        return json.loads(answer["body"]) if "body" in answer else answer
+
+    def consume(self, function: str, *messages: Any, context: Any = None) -> list[str]:
+        """Hand messages of a queue to its function; returns those that failed."""
+        texts = [json.dumps(message) for message in messages]
+        event = sqs_event("queue", [Message(n, text, 1) for n, text in enumerate(texts)])
+        answer = self.invoke(function, event, context)
+        return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
+
+    def waiting(self, queue: str) -> list[Any]:
+        """Take the messages that wait in a queue."""
+        sqs = session_here().client("sqs")
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]
+
+    @property
+    def world(self) -> World:
+        """A world to look behind the functions, with nothing noted."""
+        return world.__wrapped__()
+
+    def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        """Write down what a call or a signed link takes."""
+        if self.running:
+            self.calls[self.running] |= set(needs(model.service_model.service_name, model.name, params))
+
+    def session(self) -> boto3.Session:
+        """Return a session whose clients are watched, and refuse what AWS refuses and moto takes."""
+        session = session_here()
+        on = session.events.register
+        on("provide-client-params.*.*", self.note)
+        on("before-call.apigatewaymanagementapi.PostToConnection", self._post)
+        on("before-call.iot-data.UpdateThingShadow", _small_enough)
+        on("before-call.iot-data.DeleteConnection", self._delete_connection)
+        return session
+
+    def _post(self, params: dict[str, Any], **_: Any) -> Any:
+        connection = params["url_path"].rpartition("/")[2]
+        if connection in self.closed:
+            return _refusal(410, "GoneException")
+        if len(params["body"]) > FRAME_LIMIT:
+            return _refusal(413, "PayloadTooLargeException")
+        return _done()
+
+    def _delete_connection(self, params: dict[str, Any], **_: Any) -> Any:
+        self.cut.append(params["url_path"].rpartition("/")[2])
+        return _done()
+
+
+def _small_enough(params: dict[str, Any], **_: Any) -> Any:
+    state = parse_json(params["body"], dict[str, Any])["state"]
+    if len(json.dumps(state, separators=(",", ":"))) > SHADOW_LIMIT:
+        return _refusal(413, "RequestEntityTooLargeException")
+    return None
+
+
+class _Status(NamedTuple):
+    status_code: int
+
+
+def _refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
+    return _Status(status), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {}}
+
+
+def _done() -> tuple[_Status, dict[str, Any]]:
+    return _Status(200), {"ResponseMetadata": {}}
+
+
+def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call]:
+    """Yield the rights that an operation takes.
+
+    References
+    ----------
+    Service Authorization Reference: actions, resources, and condition keys.
+    """
+    match service:
+        case "dynamodb":
+            table = params.get("TableName") or next(iter(params["RequestItems"]))
+            index = f"/{params['IndexName']}" if "IndexName" in params else ""
+            yield Call(f"dynamodb:{operation}", table + index)
+        case "s3":
+            prefix = params["Key"].partition("/")[0]
+            yield Call(f"s3:{S3.get(operation, operation)}", prefix)
+            if operation in ("GetObject", "HeadObject"):  # else S3 answers 403, not 404, when it is absent
+                yield Call("s3:ListBucket", "objects")
+        case "sqs":
+            yield Call(f"sqs:{operation}", params["QueueUrl"].rpartition("/")[2])
+        case "sns":
+            yield Call(f"sns:{operation}", params["TopicArn"].rpartition(":")[2])
+        case "cognito-idp":
+            yield Call(f"cognito-idp:{operation}", "people")
+        case "iot" | "iot-data":
+            yield Call(f"iot:{operation}", IOT.get(operation, "anything"))
+        case "apigatewaymanagementapi":
+            yield Call("execute-api:ManageConnections", "any socket")
+        case _:
+            yield Call(f"{service}:{operation}", "unknown")
+
+
+S3 = {
+    "HeadObject": "GetObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListParts": "ListMultipartUploadParts",
+}
+IOT = {
+    **dict.fromkeys(["CreateThing", "DeleteThing", "ListThingPrincipals"], "any thing"),
+    **dict.fromkeys(["UpdateCertificate", "AttachPolicy", "DetachPolicy"], "any certificate"),
+    **dict.fromkeys(["AttachThingPrincipal", "DetachThingPrincipal"], "any certificate"),
+    **dict.fromkeys(["GetThingShadow", "UpdateThingShadow", "DeleteThingShadow"], "any shadow `anc`"),
+    "DeleteConnection": "any client",
+}
+
+
+def session_here() -> boto3.Session:
+    """Return a session that need not read anew what AWS's services look like: that takes most of the time."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", LOADER)
+    return boto3.Session(botocore_session=session, region_name=REGION)
+
+
+@contextmanager
+def account() -> Iterator[Account]:
+    """Give an empty account with everything that the stacks make."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    own = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": REGION}
+    here = Account()
+    caches = [getattr(clients, name) for name in CLIENTS]
+    with mock.patch.dict(os.environ, kept | own, clear=True), mock_aws():
+        os.environ |= provision()
+        with mock.patch.object(clients, "_session", here.session):
+            for cached in caches:
+                cached.cache_clear()
+            try:
+                yield here
+            finally:
+                for cached in caches:
+                    cached.cache_clear()
+
+
+def provision() -> dict[str, str]:
+    """Make what the stacks make; returns what they tell the functions."""
+    client = session_here().client
+    dynamodb, sqs, s3, cognito = (client(name) for name in ("dynamodb", "sqs", "s3", "cognito-idp"))
+    made = {f"{name.upper()}_TABLE": _table(name, dynamodb) for name in get_args(Table)}
+    for route in QUEUES:
+        made[f"{route.name.upper()}_QUEUE_URL"] = sqs.create_queue(QueueName=route.name)["QueueUrl"]
+    s3.create_bucket(Bucket="objects", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client("iot").create_policy(policyName="headset", policyDocument="{}")
+    pool, app = _people(cognito)
+    return made | {
+        "OBJECTS_BUCKET": "objects",
+        "ALERTS_TOPIC": client("sns").create_topic(Name="alerts")["TopicArn"],
+        "THING_POLICY": "headset",
+        "PEOPLE_POOL": pool,
+        "PEOPLE_CLIENT": app,
+        "SOCKETS_ENDPOINT": "https://sockets.example/dev",
+    }
+
+
+def _table(name: str, dynamodb: Any) -> str:
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("key", "group")],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": Data.GROUP_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "group", "KeyType": "HASH"},
+                    {"AttributeName": "key", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    return name
+
+
+def _people(cognito: Any) -> tuple[str, str]:
+    pool = cognito.create_user_pool(PoolName="people", UsernameAttributes=["email"])["UserPool"]["Id"]
+    for role in get_args(Role):
+        cognito.create_group(UserPoolId=pool, GroupName=role)
+    app = cognito.create_user_pool_client(
+        UserPoolId=pool, ClientName="client", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
+    )["UserPoolClient"]["ClientId"]
+    return pool, app

@@ -1,0 +1,330 @@
+"""What people and headsets do, through the functions on AWS; each story is a test of its own."""
+
+import base64
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from anc.records import Connection, Watch
+from anc.services import jobs
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import as_int16, encode_pcm
+from tests.infra.account import Account, Call, Soon, account
+from tests.recordings import sound_file, two_microphones
+
+Story = Callable[[Account], None]
+RATE = 16_000
+HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2], "rate": RATE, "taps": 32}
+PASSWORD = "Correct-horse-battery-1"
+JOBS, JOB, UPLOADS = "/api/audio/jobs", "/api/audio/jobs/{id}", "/api/audio/uploads"
+
+
+def siren(seconds: float) -> np.ndarray:
+    """A wail between 500 and 1400 Hz, every three seconds, with overtones."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(950 + 450 * np.sin(2 * np.pi * t / 3)) / RATE
+    return np.asarray(0.3 * sum(0.4 / k * np.sin(k * phase) for k in (1, 2, 3)))
+
+
+def snapshot(seq: int, x: np.ndarray) -> dict[str, Any]:
+    """What the rule makes of a snapshot of the headset."""
+    pcm = as_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
+    data = Snapshot(seq, RATE, len(x), "", pcm=pcm).encode()
+    return {"thing": "left", "data": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+
+
+def noise(seq: int) -> np.ndarray:
+    """Half a second of it."""
+    return 0.05 * np.random.default_rng(seq).standard_normal(RATE // 2)
+
+
+def of_iot(**event: Any) -> str:
+    """What a rule makes of a payload of AWS IoT's own."""
+    return base64.b64encode(json.dumps(event).encode()).decode()
+
+
+def arrival(job: str) -> dict[str, Any]:
+    """What S3 says of an upload."""
+    return {"Records": [{"s3": {"object": {"key": f"uploads/{job}"}}}]}
+
+
+def announced(aws: Account, data: bytes, **options: Any) -> str:
+    """Announce a recording and send it to its link."""
+    made = aws.rest("POST", UPLOADS, {"size": len(data), "options": options})[1]
+    assert httpx.URL(made["links"][0]).params["X-Amz-SignedHeaders"] == "content-length;host"
+    aws.world.objects.put(f"uploads/{made['job']}", data)
+    return str(made["job"])
+
+
+def an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything(aws: Account) -> None:
+    """Cognito behind people; with somebody go keys, sessions and headsets."""
+    admin = {"role": "admin", "user": "root", "principalId": "root"}
+    body = {"username": "ann@example.com", "password": PASSWORD}
+    status, ann = aws.rest("POST", "/api/users", body, **admin)
+    assert (status, ann["role"]) == (201, "listener")
+    assert aws.rest("POST", "/api/auth/token", body)[1]["token"]
+    assert aws.rest("POST", "/api/auth/token", body | {"password": "wrong"})[0] == 401
+    assert [each["name"] for each in aws.rest("GET", "/api/users", **admin)[1]["users"]] == [body["username"]]
+    user = ann["user"]
+    assert aws.rest("GET", "/api/users/{id}", id=user, **admin)[1] == ann
+    herself = {"user": user, "principalId": user}
+    aws.rest("POST", "/api/users/me/keys", {"name": "k"}, **herself)
+    aws.rest("POST", "/api/sessions", {}, **herself)
+    aws.rest("POST", "/api/devices", HEADSET, **herself)
+    promoted = aws.rest("PATCH", "/api/users/{id}", {"role": "operator"}, id=user, **admin)[1]
+    assert promoted["role"] == "operator"
+    assert aws.rest("DELETE", "/api/users/{id}", id=user, **admin)[0] == 204
+    assert aws.rest("GET", "/api/users/{id}", id=user, **admin)[0] == 404
+    assert aws.world.devices.get("left") is None
+    assert aws.world.api_keys.list(user) == aws.world.streams.list(user) == []
+
+
+def a_password_that_the_pool_refuses_leaves_nobody_behind(aws: Account) -> None:
+    """The person was made already when the pool looks at the password."""
+    admin = {"role": "admin"}
+    weak = {"username": "ann@example.com", "password": "x" * 12}
+    assert aws.rest("POST", "/api/users", weak, **admin)[0] == 400
+    assert aws.rest("GET", "/api/users", **admin)[1]["users"] == []
+
+
+def a_key_opens_the_door_until_it_is_revoked(aws: Account) -> None:
+    """The authorizer looks every key up."""
+    made = aws.rest("POST", "/api/users/me/keys", {"name": "machine"})[1]
+    event = {"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:api/dev/GET/health"}
+    event |= {"headers": {"Authorization": f"Bearer {made['key']}"}}
+    assert aws.invoke("authorizer", event)["context"]["user"] == "alice"
+    assert len(aws.rest("GET", "/api/users/me/keys")[1]["keys"]) == 1
+    assert aws.rest("DELETE", "/api/users/me/keys/{id}", id=made["id"])[0] == 204
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        aws.invoke("authorizer", event)
+
+
+def a_session_is_opened_changed_summed_up_and_ended_over_rest(aws: Account) -> None:
+    """The other half of a live session."""
+    one = aws.rest("POST", "/api/sessions", {"rate": RATE, "taps": 32})[1]["session"]
+    assert [each["session"] for each in aws.rest("GET", "/api/sessions")[1]["sessions"]] == [one]
+    assert aws.rest("PATCH", "/api/sessions/{id}", {"intensity": 0.5}, id=one)[1]["intensity"] == 0.5
+    assert aws.rest("GET", "/api/sessions/{id}", id=one)[1]["intensity"] == 0.5
+    assert aws.rest("GET", "/api/sessions/{id}/stats", id=one)[0] == 200
+    assert aws.rest("DELETE", "/api/sessions/{id}", id=one)[0] == 200
+    assert aws.rest("GET", "/api/sessions/{id}", id=one)[0] == 404
+
+
+def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> None:
+    """Its thing, certificates, shadow and records."""
+    made = aws.rest("POST", "/api/devices", HEADSET)[1]
+    assert "BEGIN CERTIFICATE" in made["credentials"]["certificate"]
+    assert [each["thing"] for each in aws.rest("GET", "/api/devices")[1]["devices"]] == ["left"]
+    assert aws.rest("GET", "/api/devices/{id}", id="left")[1]["refused"] == 0
+    wanted = aws.rest("PATCH", "/api/devices/{id}/shadow", {"mode": "bypass"}, id="left")
+    assert wanted[0] == 200
+    assert aws.waiting("updates") == [{"thing": "left"}]
+    aws.consume("audio_sender", {"thing": "left"})
+    shadow = aws.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
+    assert shadow["state"]["desired"]["mode"] == "bypass"
+    aws.rest("POST", "/api/devices/{id}/telemetry", {"battery": 0.5}, id="left")
+    assert aws.rest("GET", "/api/devices/{id}/telemetry", id="left")[1]["battery"] == 0.5
+    assert len(aws.rest("GET", "/api/devices/{id}/history", id="left")[1]["reports"]) == 1
+    path = {"secondary": [0.0, 0.4]}
+    assert aws.rest("PUT", "/api/devices/{id}/paths", path, id="left")[0] == 200
+    assert aws.rest("GET", "/api/devices/{id}/paths", id="left")[0] == 200
+    renewed = aws.rest("POST", "/api/devices/{id}/credentials", id="left")[1]
+    assert renewed["certificate"] != made["credentials"]["certificate"]
+    assert aws.cut == ["left"]
+    assert aws.rest("DELETE", "/api/devices/{id}", id="left")[0] == 204
+    assert aws.rest("GET", "/api/devices/{id}", id="left")[0] == 404
+
+
+def kinds_of_headsets_are_described_and_forgotten(aws: Account) -> None:
+    """By operators."""
+    operator, one = {"role": "operator"}, "/api/device-models/{id}"
+    assert aws.rest("PUT", one, {"secondary": [0.0, 0.5]}, id="m", **operator)[0] == 200
+    assert aws.rest("GET", one, id="m")[0] == 200
+    assert len(aws.rest("GET", "/api/device-models")[1]["models"]) == 1
+    assert aws.rest("DELETE", one, id="m", **operator)[0] == 204
+
+
+def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
+    """One frame in, one frame out."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    for name in ("socket-1", "socket-2"):
+        assert aws.socket("CONNECT", name)["statusCode"] == 200
+        frame = {"action": "watch", "device": "left"}
+        assert aws.socket("MESSAGE", name, frame)["type"] == "watching"
+    aws.socket("MESSAGE", frame={"action": "start"})
+    session = aws.socket("MESSAGE", frame={"action": "start", "rate": RATE, "taps": 16})["session"]
+    sound, heard = siren(4.0), []
+    for seq in range(20):
+        x = as_int16(sound[seq * 3200 : (seq + 1) * 3200])
+        frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(np.stack([x, x], 1))}
+        heard.append(aws.socket("MESSAGE", frame=frame)["emergency"]["active"])
+    assert heard[-1]
+    assert not heard[0]
+    assert aws.socket("MESSAGE", frame={"action": "set", "session": session, "enabled": False})
+    assert aws.rest("GET", "/api/emergency/status")[1]["active"]
+    assert aws.socket("MESSAGE", frame={"action": "stop", "session": session})["type"] == "stopped"
+    aws.socket("DISCONNECT")
+    assert aws.world.connections.get("socket-1") is None
+    assert [watch.connection for watch in aws.world.watches.list("left")] == ["socket-2"]
+
+
+def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account) -> None:
+    """Also those that are gone, who are forgotten."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    world = aws.world
+    for name in ("open", "closed"):
+        world.watches.put(Watch(key=f"left#{name}", group="left", connection=name, expires=None))
+    aws.closed.add("closed")
+    assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
+    assert aws.waiting("updates") == [{"thing": "left"}]
+    assert aws.consume("audio_sender", {"thing": "left"}) == []
+    shadow = world.shadows.get("left")
+    assert shadow is not None
+    assert shadow["state"]["desired"]["filter"]["seq"] == 1
+    assert [watch.connection for watch in world.watches.list("left")] == ["open"]
+
+
+def a_siren_in_a_snapshot_opens_the_headset_and_people_are_told(aws: Account) -> None:
+    """Emergencies are written down, published and listed."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    assert aws.consume("anc_processor", snapshot(1, siren(1.0))) == []
+    control = aws.world.controls.get("left")
+    assert control is not None
+    assert control.emergency_until > 0
+    assert [event["source"] for event in aws.rest("GET", "/api/emergency/events")[1]["events"]] == ["left"]
+    assert aws.rest("GET", "/api/emergency/status")[1]["active"]
+
+
+def what_headsets_say_and_what_is_noticed_of_them_is_kept(aws: Account) -> None:
+    """Telemetry, lifecycle events, and shadows that were rejected."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    came = of_iot(clientId="left", timestamp=1, eventType="connected", sessionIdentifier="s")
+    failed = aws.consume(
+        "anc_processor",
+        {"thing": "left", "report": of_iot(battery=0.7), "at": 1_800_000_000_000},
+        {"presence": came},
+        {"thing": "left", "rejected": of_iot(code=409, message="version conflict")},
+        {"thing": "left", "data": "bm9uc2Vuc2U="},
+    )
+    assert failed == []
+    now = aws.rest("GET", "/api/devices/{id}", id="left")[1]
+    assert (now["online"], now["refused"]) == (True, 2)
+
+
+def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -> None:
+    """From link to link."""
+    job = announced(aws, sound_file(two_microphones()))
+    world = aws.world
+    for name in ("open", "closed"):
+        world.connections.put(Connection(key=name, group="alice", role="listener", expires=None))
+    aws.closed.add("closed")
+    assert aws.consume("anc_processor", arrival(job)) == []
+    told = aws.waiting("updates")
+    assert told == [{"job": job}]
+    assert aws.consume("audio_sender", *told) == []
+    assert [each.key for each in world.connections.list("alice")] == ["open"]
+    answer = aws.rest("GET", JOB, id=job)[1]
+    assert answer["state"] == "done"
+    assert set(answer["downloads"]) == {"cleaned.wav", "report.json", "report.png"}
+    assert len(aws.rest("GET", JOBS)[1]["jobs"]) == 1
+    assert aws.rest("DELETE", JOB, id=job)[0] == 204
+    assert world.objects.get(f"results/{job}/report.json") is None
+
+
+def a_large_recording_is_sent_in_parts(aws: Account) -> None:
+    """The parts are put together when their sender says so; again is fine, none is not."""
+    made = aws.rest("POST", UPLOADS, {"size": 65 * 1024**2})[1]
+    assert len(made["links"]) == 2
+    assert aws.rest("POST", f"{UPLOADS}/{{id}}", id=made["job"])[0] == 409
+    key = f"uploads/{made['job']}"
+    job = aws.world.jobs.get(made["job"])
+    assert job is not None
+    aws.world.objects.put_part(key, job.upload, 1, b"one part, and the last")
+    for _ in range(2):
+        assert aws.rest("POST", f"{UPLOADS}/{{id}}", id=made["job"])[0] == 200
+    assert aws.rest("DELETE", JOB, id=made["job"])[0] == 204
+
+
+def a_long_recording_goes_on_where_the_last_worker_stopped(aws: Account) -> None:
+    """A worker whose time is nearly over queues the job again."""
+    quiet = np.zeros(jobs.BLOCK_FRAMES + 1000)
+    job = announced(aws, sound_file(quiet, rate=192_000), mode="classify")
+    soon = Soon("anc_processor")
+    assert aws.consume("anc_processor", arrival(job), context=soon) == []
+    assert aws.waiting("recordings") == [{"job": job}]
+    waiting = aws.world.jobs.get(job)
+    assert waiting is not None
+    assert (waiting.state, waiting.blocks) == ("waiting", 1)
+    assert aws.consume("anc_processor", {"job": job}) == []
+    assert aws.rest("GET", JOB, id=job)[1]["state"] == "done"
+
+
+def a_recording_that_breaks_off_fails_and_says_why(aws: Account) -> None:
+    """What was made of it is dropped."""
+    whole = sound_file(two_microphones(8.0), "FLAC")
+    job = announced(aws, whole[: len(whole) // 2])
+    assert aws.consume("anc_processor", arrival(job)) == []
+    answer = aws.rest("GET", JOB, id=job)[1]
+    assert answer["state"] == "failed"
+    assert "could be read" in answer["failure"] or "damaged" in answer["failure"]
+
+
+def an_upload_that_nobody_announced_is_removed(aws: Account) -> None:
+    """It is nobody's."""
+    aws.world.objects.put("uploads/nobodys", b"sound")
+    assert aws.consume("anc_processor", arrival("nobodys")) == []
+    assert aws.world.objects.get("uploads/nobodys") is None
+
+
+def a_sound_is_named_measured_and_cleaned_while_its_sender_waits(aws: Account) -> None:
+    """By the classifier and the REST API."""
+    sound = sound_file(two_microphones())
+    assert aws.rest("POST", "/api/audio/classify", sound)[1]["label"]
+    assert aws.rest("POST", "/api/audio/classify", b"nonsense")[0] == 400
+    assert aws.rest("POST", "/api/audio/process", sound)[0] == 200
+    assert aws.rest("POST", "/api/audio/analyze", sound)[0] == 200
+    assert aws.rest("POST", "/api/emergency/detect", sound)[1]["active"] is False
+
+
+def admins_see_totals_and_models_and_everybody_sees_health(aws: Account) -> None:
+    """What is known of the platform as a whole."""
+    assert aws.rest("GET", "/health")[1]["status"] == "ok"
+    assert aws.rest("GET", "/api/models", role="admin")[0] == 200
+    assert aws.rest("GET", "/api/stats/summary", role="admin")[0] == 200
+
+
+STORIES: tuple[Story, ...] = (
+    an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything,
+    a_password_that_the_pool_refuses_leaves_nobody_behind,
+    a_key_opens_the_door_until_it_is_revoked,
+    a_session_is_opened_changed_summed_up_and_ended_over_rest,
+    a_headset_is_registered_told_asked_renewed_and_forgotten,
+    kinds_of_headsets_are_described_and_forgotten,
+    a_live_session_cancels_watches_and_raises_the_alarm,
+    a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know,
+    a_siren_in_a_snapshot_opens_the_headset_and_people_are_told,
+    what_headsets_say_and_what_is_noticed_of_them_is_kept,
+    a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten,
+    a_large_recording_is_sent_in_parts,
+    a_long_recording_goes_on_where_the_last_worker_stopped,
+    a_recording_that_breaks_off_fails_and_says_why,
+    an_upload_that_nobody_announced_is_removed,
+    a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
+    admins_see_totals_and_models_and_everybody_sees_health,
+)
+
+
+@cache
+def lived(story: Story) -> tuple[dict[str, set[Call]], Exception | None]:
+    """Live through a story, once; return what each function did, and what went wrong."""
+    with account() as aws:
+        try:
+            story(aws)
+        except Exception as fault:
+            return aws.calls, fault
+        return aws.calls, None

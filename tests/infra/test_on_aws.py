@@ -1,0 +1,12 @@
+"""Every story of the functions on AWS ends well."""
+
+import pytest
+
+from tests.infra.stories import STORIES, lived
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_on_aws(story):
+    _, fault = lived(story)
+    if fault:
+        raise fault
