@@ -23,6 +23,7 @@ from infra.functions import (
     source_of,
 )
 from infra.identity import Identity
+from infra.inference import endpoint_name
 from infra.layer import DspLayer
 from infra.rest import Rest
 from infra.websocket import WebSocket
@@ -99,8 +100,12 @@ class Api(cdk.Stack):
     def _classifier(self) -> PlatformFunction:
         function = self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25)
         function.may_use("limits", ADD)
-        function.may_use("controls", READ, WRITE)
-        function.may_send("updates")
+        if function.knows_endpoint():
+            name = endpoint_name(self._environment)
+            endpoint = self.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
+            function.may(["sagemaker:InvokeEndpoint"], endpoint)
+            function.may_use("controls", READ, WRITE)
+            function.may_send("updates")
         for route in QUEUES:
             if route.function == "classifier":
                 function.add_event_source(source_of(route, self._data))

@@ -1,6 +1,7 @@
 """What differs between deployments: dev is thrown away, prod is kept."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import aws_cdk as cdk
@@ -18,25 +19,35 @@ class Environment(NamedTuple):
         Where it goes. Named outright, since a table with a customer's key cannot be synthesized without.
     layer : {"lambda", "host"}
         What the functions' layer is built for: AWS, or this machine, whose Python an emulator runs them on.
+    endpoint : {"none", "serverless", "instance"}
+        On what a larger model for noise runs.
+    mail : str
+        Who is told by e-mail of alarms and of what it costs; "" for nobody.
+    budget : int
+        Dollars a month from which on the account is said to be expensive.
     """
 
     name: str
     account: str
     region: str
     layer: str
+    endpoint: str
+    mail: str
+    budget: int
 
     @classmethod
     def of(cls, app: cdk.App) -> Self:
         """Read the context (`-c env=prod`) and what the CDK CLI says of the account."""
-        name = app.node.try_get_context("env") or "dev"
-        layer = app.node.try_get_context("layer") or "lambda"
-        if name not in ("dev", "prod"):
-            raise ValueError(f"env: {name}, known are dev and prod")
-        if layer not in ("lambda", "host"):
-            raise ValueError(f"layer: {layer}, known are lambda and host")
-        account = os.environ.get("CDK_DEFAULT_ACCOUNT") or NO_ACCOUNT
-        region = app.node.try_get_context("region") or "eu-central-1"  # a choice, not the shell's default
-        return cls(name, account, region, layer)
+        name = _choice(app, "env", ("dev", "prod"))
+        return cls(
+            name=name,
+            account=os.environ.get("CDK_DEFAULT_ACCOUNT") or NO_ACCOUNT,
+            region=_given(app, "region", "eu-central-1"),  # a choice, not the shell's default
+            layer=_choice(app, "layer", ("lambda", "host")),
+            endpoint=_choice(app, "endpoint", ("none", "serverless", "instance")),
+            mail=_given(app, "mail", ""),
+            budget=int(_given(app, "budget", "1000" if name == "prod" else "50")),
+        )
 
     @property
     def target(self) -> cdk.Environment:
@@ -52,3 +63,15 @@ class Environment(NamedTuple):
     def removal(self) -> cdk.RemovalPolicy:
         """What becomes of data when its stack is deleted."""
         return cdk.RemovalPolicy.RETAIN if self.kept else cdk.RemovalPolicy.DESTROY
+
+
+def _given(app: cdk.App, what: str, default: str) -> str:
+    return str(app.node.try_get_context(what) or default)
+
+
+def _choice(app: cdk.App, what: str, known: Sequence[str]) -> str:
+    """Return what was chosen; the first when nothing was."""
+    chosen = _given(app, what, known[0])
+    if chosen not in known:
+        raise ValueError(f"{what}: {chosen}, known are {', '.join(known)}")
+    return chosen

@@ -13,6 +13,7 @@ from functions.routes import QueueRoute
 from infra.acknowledgements import acknowledge, acknowledge_wildcard
 from infra.data import Data, Table
 from infra.environment import Environment
+from infra.inference import endpoint_name
 from infra.layer import ARCHITECTURE, ROOT, RUNTIME
 
 CONCURRENCY = 50  # batches at a time: a burst of snapshots waits in the queue and leaves the live path room
@@ -92,6 +93,7 @@ class PlatformFunction(lambda_.Function):
         acknowledge(self, "AwsSolutions-L1", "The layer's wheels are locked and tested for this Python.")
         self._role = role
         self._data = data
+        self._environment = environment
         log.grant_write(role)
         self._may_use_key()
         self.may_use("counters", ADD)
@@ -124,6 +126,13 @@ class PlatformFunction(lambda_.Function):
         self.may_use("emergencies", WRITE)
         self.may(["sns:Publish"], self._data.alerts.topic_arn)
         self.add_environment("ALERTS_TOPIC", self._data.alerts.topic_arn)
+
+    def knows_endpoint(self) -> bool:
+        """Tell the function which endpoint there is, if there is one."""
+        if self._environment.endpoint == "none":
+            return False
+        self.add_environment("ML_ENDPOINT_NAME", endpoint_name(self._environment))
+        return True
 
     def may(self, actions: Sequence[str], resource: str, why_any: str = "") -> None:
         """Let the function do these things to a resource; `why_any` is the reason if that has a wildcard."""

@@ -45,7 +45,8 @@ class Iot(cdk.Stack):
         processor.may_use("statuses", READ, WRITE)
         processor.may_send("updates")
         processor.may_send("recordings")
-        processor.may_send("opinions")
+        if processor.knows_endpoint():
+            processor.may_send("opinions")
         processor.may_use("jobs", READ, WRITE)
         processor.may_use_files("uploads/", READ_FILE, DELETE_FILE)
         processor.may_use_files("work/", READ_FILE, WRITE_FILE, DELETE_FILE)

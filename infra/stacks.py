@@ -6,6 +6,7 @@ from infra.api import Api
 from infra.data import Data
 from infra.environment import Environment
 from infra.identity import Identity
+from infra.inference import Inference
 from infra.iot import Iot
 
 # How CDK itself behaves; said here, so that synthesis is the same with and without its command line.
@@ -28,6 +29,11 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     identity = Identity(app, f"{prefix}-identity", environment)
     api = Api(app, f"{prefix}-api", environment, data, identity)
     iot = Iot(app, f"{prefix}-iot", environment, data, api)
-    for stack in (data, identity, api, iot):
+    stacks: list[cdk.Stack] = [data, identity, api, iot]
+    if environment.endpoint != "none":
+        stacks.insert(2, Inference(app, f"{prefix}-inference", environment))
+        for asking in (api, iot):
+            asking.add_dependency(stacks[2])
+    for stack in stacks:
         cdk.Tags.of(stack).add("platform", "anc")
-    return [data, identity, api, iot]
+    return stacks

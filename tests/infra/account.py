@@ -1,6 +1,7 @@
 """An account on moto, strict where moto is too kind, in which the functions run; every call is noted."""
 
 import base64
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from unittest import mock
 import boto3
 import botocore.session
 from botocore.loaders import create_loader
+from botocore.response import StreamingBody
 from moto import mock_aws
 
 from anc.aws import clients
@@ -28,7 +30,7 @@ from local.queue import Message, sqs_event
 
 REGION = "eu-central-1"
 LOADER = create_loader()
-CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway")
+CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway", "sagemaker")
 SHADOW_LIMIT = 8 * 1024
 FRAME_LIMIT = 128 * 1024
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
@@ -55,7 +57,13 @@ class Account:
     calls: dict[str, set[Call]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     cut: list[str] = field(default_factory=list)
+    opinion: dict[str, Any] = field(default_factory=dict)
     running: str = ""
+
+    def with_endpoint(self, **opinion: Any) -> None:
+        """Have an endpoint that says this of everything it is asked."""
+        os.environ["ML_ENDPOINT_NAME"] = "anc-dev"
+        self.opinion = opinion
 
     def invoke(self, function: str, event: dict[str, Any], context: Any = None) -> Any:
         """Call a function."""
@@ -123,7 +131,12 @@ class Account:
         on("before-call.apigatewaymanagementapi.PostToConnection", self._post)
         on("before-call.iot-data.UpdateThingShadow", _small_enough)
         on("before-call.iot-data.DeleteConnection", self._delete_connection)
+        on("before-call.sagemaker-runtime.InvokeEndpoint", self._answer)  # moto takes no bytes but UTF-8
         return session
+
+    def _answer(self, **_: Any) -> Any:
+        body = StreamingBody(io.BytesIO(json.dumps(self.opinion).encode()), None)
+        return _Status(200), {"Body": body, "ResponseMetadata": {}}
 
     def _post(self, params: dict[str, Any], **_: Any) -> Any:
         connection = params["url_path"].rpartition("/")[2]
@@ -182,6 +195,8 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
             yield Call(f"cognito-idp:{operation}", "people")
         case "iot" | "iot-data":
             yield Call(f"iot:{operation}", IOT.get(operation, "anything"))
+        case "sagemaker-runtime":
+            yield Call(f"sagemaker:{operation}", params["EndpointName"])
         case "apigatewaymanagementapi":
             yield Call("execute-api:ManageConnections", "any socket")
         case _:

@@ -13,9 +13,9 @@ Template = dict[str, Any]
 
 
 @cache
-def synthesize(env: str = "dev") -> dict[str, Template]:
+def synthesize(env: str = "dev", **context: str) -> dict[str, Template]:
     """Return the templates of a deployment by the last word of their names; assets are not built."""
-    app = cdk.App(context=FLAGS | {"env": env, "aws:cdk:bundling-stacks": []})
+    app = cdk.App(context=FLAGS | context | {"env": env, "aws:cdk:bundling-stacks": []})
     names = [stack.stack_name for stack in provision(app)]
     assembly = app.synth()
     return {name.rpartition("-")[2]: assembly.get_stack_by_name(name).template for name in names}
@@ -85,6 +85,12 @@ def stacks() -> Stacks:
 def prod() -> Stacks:
     """Give the stacks of a prod deployment."""
     return Stacks(synthesize("prod"))
+
+
+@pytest.fixture(scope="session")
+def with_endpoint() -> Stacks:
+    """Give the stacks of a dev deployment with an endpoint that scales by itself."""
+    return Stacks(synthesize("dev", endpoint="serverless"))
 
 
 @pytest.fixture(scope="session")

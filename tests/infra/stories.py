@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -298,6 +299,24 @@ def admins_see_totals_and_models_and_everybody_sees_health(aws: Account) -> None
     assert aws.rest("GET", "/api/stats/summary", role="admin")[0] == 200
 
 
+def a_snapshot_in_doubt_is_named_again_by_the_endpoint(aws: Account) -> None:
+    """While its filter is on its way."""
+    probabilities = {"rail": 0.9, "road": 0.1}
+    said = {"label": "rail", "confidence": 0.9, "probabilities": probabilities, "sha256": "ab" * 32}
+    aws.with_endpoint(model="large", **said)
+    os.environ["ML_CONFIDENCE_THRESHOLD"] = "1"
+    aws.rest("POST", "/api/devices", HEADSET)
+    assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
+    (doubt,) = aws.waiting("opinions")
+    aws.waiting("updates")
+    assert aws.consume("classifier", doubt) == []
+    control = aws.world.controls.get("left")
+    assert control is not None
+    assert (control.noise, control.confidence) == ("rail", 0.9)
+    assert aws.waiting("updates") == [{"thing": "left"}]
+
+
+WITH_ENDPOINT: tuple[Story, ...] = (a_snapshot_in_doubt_is_named_again_by_the_endpoint,)
 STORIES: tuple[Story, ...] = (
     an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything,
     a_password_that_the_pool_refuses_leaves_nobody_behind,

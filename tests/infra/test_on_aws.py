@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.infra.stories import STORIES, lived
+from tests.infra.stories import STORIES, WITH_ENDPOINT, lived
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("story", STORIES + WITH_ENDPOINT, ids=lambda story: story.__name__)
 def test_on_aws(story):
     _, fault = lived(story)
     if fault:

@@ -3,6 +3,7 @@
 import json
 from typing import get_args
 
+import pytest
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
@@ -15,8 +16,9 @@ ITSELF = "${iot:Connection.Thing.ThingName}"
 KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 
-def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason():
-    app = App(context=FLAGS | {"aws:cdk:bundling-stacks": []})
+@pytest.mark.parametrize("context", [{}, {"env": "prod", "endpoint": "instance"}], ids=["dev", "prod"])
+def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason(context):
+    app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     provision(app)
 

@@ -8,7 +8,7 @@ import pytest
 from anc.aws import world
 from functions.routes import FUNCTIONS, QUEUES
 from infra.data import Table
-from tests.infra.stories import STORIES, lived
+from tests.infra.stories import STORIES, WITH_ENDPOINT, lived
 
 KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 CONSUME = {f"sqs:{verb}" for verb in ("ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl")}
@@ -19,6 +19,7 @@ WHERE = {
     "thing/*/anc": "any shadow `anc`",
     "cert/*": "any certificate",
     "client/*": "any client",
+    "endpoint/anc-dev": "anc-dev",
     "*": "anything",
 }
 QUEUE_NAMES = {route.name for route in QUEUES}
@@ -57,10 +58,11 @@ def named(resource):
 
 @pytest.mark.timeout(600)  # when it runs alone, it lives through every story itself
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_what_it_does_and_nothing_else(stacks, function):
-    may = rights_of(stacks, function)
+@pytest.mark.parametrize("endpoint", [False, True], ids=["", "with an endpoint"])
+def test_a_function_may_do_what_it_does_and_nothing_else(stacks, with_endpoint, function, endpoint):
+    may = rights_of(with_endpoint if endpoint else stacks, function)
     does = defaultdict(set)
-    for calls, _ in map(lived, STORIES):
+    for calls, _ in map(lived, STORIES + WITH_ENDPOINT if endpoint else STORIES):
         for call in calls.get(function, ()):
             does[call.what].add(call.action)
     for queue in (route.name for route in QUEUES if route.function == function):

@@ -1,0 +1,50 @@
+"""A larger model for noise, when it is asked for: what it runs on, and who may ask it."""
+
+import pytest
+from aws_cdk import App
+
+from infra.environment import Environment
+from tests.infra.conftest import Stacks, synthesize
+
+ENDPOINT = "AWS::SageMaker::Endpoint"
+
+
+def test_nothing_is_paid_for_that_nobody_asked_for(stacks):
+    assert not stacks.of_type(ENDPOINT)
+    for function in stacks.functions().values():
+        assert "ML_ENDPOINT_NAME" not in function["Environment"]["Variables"]
+
+
+def test_the_functions_know_the_endpoint_that_there_is(with_endpoint):
+    (endpoint,) = with_endpoint.of_type(ENDPOINT).values()
+    told = {
+        name: function["Environment"]["Variables"].get("ML_ENDPOINT_NAME")
+        for name, function in with_endpoint.functions().items()
+    }
+    assert {name for name, value in told.items() if value} == {"classifier", "anc_processor"}
+    assert told["classifier"] == told["anc_processor"] == endpoint["EndpointName"]
+
+
+def test_a_serverless_endpoint_keeps_within_what_serverless_can(with_endpoint):
+    (configuration,) = with_endpoint.of_type("AWS::SageMaker::EndpointConfig").values()
+    (variant,) = configuration["ProductionVariants"]
+    assert variant["ServerlessConfig"]["MemorySizeInMB"] in range(1024, 6145, 1024)
+    assert "InstanceType" not in variant
+    (model,) = with_endpoint.of_type("AWS::SageMaker::Model").values()
+    assert model["EnableNetworkIsolation"]
+
+
+def test_an_instance_is_followed_by_others_when_it_is_busy():
+    stacks = Stacks(synthesize("dev", endpoint="instance"))
+    (target,) = stacks.of_type("AWS::ApplicationAutoScaling::ScalableTarget").values()
+    (endpoint,) = stacks.of_type(ENDPOINT).values()
+    assert target["ResourceId"] == f"endpoint/{endpoint['EndpointName']}/variant/all"
+    assert 1 <= target["MinCapacity"] < target["MaxCapacity"]
+
+
+@pytest.mark.parametrize(
+    ("what", "chosen"), [("env", "test"), ("layer", "x86"), ("endpoint", "large"), ("budget", "much")]
+)
+def test_a_setting_that_cannot_be_meant_is_refused(what, chosen):
+    with pytest.raises(ValueError, match=chosen):
+        Environment.of(App(context={what: chosen}))
