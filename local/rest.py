@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -18,10 +18,12 @@ from anc.services.identity import KEY_PREFIX
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused
 from functions.routes import REST, RestRoute
+from local.bodies import CLOSE, pieces
 from local.events import authorizer_event, method_arn, rest_event
 
 Invoke = Callable[[str, dict[str, Any]], Any]
 BODY_LIMIT = 10 * 1024 * 1024
+BODY_S = 120.0
 REMEMBERED_S = 60.0
 REMEMBERED = 10_000  # tokens
 
@@ -93,14 +95,19 @@ class RestApi:
             entry = entries.get(request.method)
             if entry is None:  # HEAD, which comes with every GET
                 raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(entries)})
-            body = await _read(request)
+            try:
+                body = b"".join([piece async for piece in pieces(request, BODY_LIMIT, BODY_S)])
+            except Refused as refusal:
+                return problem(refusal.code, refusal.message, CLOSE)
+            except ClientDisconnect:
+                return Response(status_code=HTTPStatus.BAD_REQUEST)  # which nobody hears
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._answer, entry, request, body
             )
 
         return endpoint
 
-    def _answer(self, entry: RestRoute, request: Request, body: bytes | None) -> Response:
+    def _answer(self, entry: RestRoute, request: Request, body: bytes) -> Response:
         headers = dict(request.headers)
         address = request.client.host if request.client else ""
         authorizer: dict[str, str] | None = {}
@@ -110,8 +117,6 @@ class RestApi:
             return problem(
                 "unauthorized", "token: missing, expired or not ours", {"WWW-Authenticate": "Bearer"}
             )
-        if body is None:
-            return problem("too_large", f"body: at most {BODY_LIMIT:,} bytes")
         text, is_base64 = _as_text(body)
         event = rest_event(
             entry.method,
@@ -143,16 +148,6 @@ def problem(code: str, detail: str, headers: Mapping[str, str] | None = None) ->
     """Return a problem document."""
     document = Problem.of(Refused(code, detail))
     return Response(document.encode(), document.status, dict(headers or {}), KIND)
-
-
-async def _read(request: Request) -> bytes | None:
-    """Return the body, or None for one that is too large."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            return None
-    return bytes(body)
 
 
 def _as_text(body: bytes) -> tuple[str | None, bool]:

@@ -1,17 +1,19 @@
 """What answers the links to files: `GET` and `PUT /objects/{key}`, as S3 answers presigned URLs."""
 
 import asyncio
-from typing import Any
+from http import HTTPStatus
 
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from anc.wire.refusal import Refused, refuse
+from local.bodies import CLOSE, pieces
 from local.links import PREFIX, Links, Permit
 from local.objects import FileObjects
+from local.rest import problem
 
-STATUS = {"forbidden": 403, "not_found": 404, "too_large": 413}
+BODY_S = 3600.0  # 64 MB over a slow line
 
 
 class Transfers:
@@ -38,7 +40,9 @@ class Transfers:
             permit = self._links.check(method, request.path_params["key"], request.query_params)
             return self._send(permit) if permit.method == "GET" else await self._receive(permit, request)
         except Refused as refusal:
-            return _problem(refusal)
+            return problem(refusal.code, refusal.message, CLOSE)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # which nobody hears
 
     def _send(self, permit: Permit) -> Response:
         path = self._objects.path(permit.key) or refuse("not_found", "file: it is not there any more")
@@ -47,10 +51,8 @@ class Transfers:
     async def _receive(self, permit: Permit, request: Request) -> Response:
         with self._objects.incoming() as file:
             received = 0
-            async for piece in request.stream():
+            async for piece in pieces(request, permit.size, BODY_S):
                 received += len(piece)
-                if received > permit.size:
-                    refuse("too_large", f"body: more than the {permit.size:,} bytes that were announced")
                 await asyncio.to_thread(file.write, piece)
             if received != permit.size:
                 refuse("bad_field", f"body: {received:,} bytes, {permit.size:,} were announced")
@@ -59,10 +61,3 @@ class Transfers:
             except LookupError as fault:
                 raise Refused("not_found", "parts: they were put together or given up already") from fault
         return Response(status_code=200)
-
-
-def _problem(refusal: Refused) -> Response:
-    status = STATUS.get(refusal.code, 400)
-    document: dict[str, Any] = {"type": "about:blank", "title": refusal.code, "status": status}
-    document |= {"code": refusal.code, "detail": refusal.message}
-    return JSONResponse(document, status, media_type="application/problem+json")

@@ -78,7 +78,8 @@ def permit(event: dict[str, Any]) -> None:
         `forbidden`; `not_found` for what is not in the table; `bad_content_type`.
     """
     least = LEAST.get((event["httpMethod"], event["resource"]))
-    if least is None:
+    # A regular expression's `$` stands before a last line feed too: what follows a name must not be dropped.
+    if least is None or not event["path"].isprintable():
         refuse("not_found", f"path: there is nothing at {event['path']}")
     if least != "public" and not call.caller().may(least):
         refuse("forbidden", f"role: this takes {least}, you are {call.caller().role}")

@@ -27,6 +27,7 @@ STATUS = {
     "conflict": HTTPStatus.CONFLICT,
     "not_ready": HTTPStatus.CONFLICT,
     "in_flight": HTTPStatus.CONFLICT,
+    "too_slow": HTTPStatus.REQUEST_TIMEOUT,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "bad_content_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "too_many": HTTPStatus.TOO_MANY_REQUESTS,
