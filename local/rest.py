@@ -109,10 +109,11 @@ class RestApi:
 
     def _answer(self, entry: RestRoute, request: Request, body: bytes) -> Response:
         headers = dict(request.headers)
+        path = request.scope["path"]  # of a URL, Python drops line feeds
         address = request.client.host if request.client else ""
         authorizer: dict[str, str] | None = {}
         if not entry.public:
-            authorizer = self._authorizer.remembered(method_arn(entry.method, request.url.path), headers)
+            authorizer = self._authorizer.remembered(method_arn(entry.method, path), headers)
         if authorizer is None:
             return problem(
                 "unauthorized", "token: missing, expired or not ours", {"WWW-Authenticate": "Bearer"}
@@ -121,7 +122,7 @@ class RestApi:
         event = rest_event(
             entry.method,
             entry.path,
-            request.url.path,
+            path,
             {name: str(value) for name, value in request.path_params.items()},
             dict(request.query_params),
             headers,
@@ -141,7 +142,7 @@ async def nothing_here(request: Request, fault: Exception) -> Response:
     """Say that there is nothing at a path, or nothing that takes this method."""
     assert isinstance(fault, HTTPException)
     code = "method_not_allowed" if fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "not_found"
-    return problem(code, f"path: there is nothing at {request.method} {request.url.path}", fault.headers)
+    return problem(code, f"path: there is nothing at {request.method} {request.scope['path']}", fault.headers)
 
 
 def problem(code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:

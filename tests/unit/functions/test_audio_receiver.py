@@ -164,7 +164,7 @@ def test_a_block_that_is_none_is_refused_and_the_right_one_is_still_welcome(
 ) -> None:
     before = stored()
     answer = say({"action": "audio", "session": session, "seq": 0, "pcm": text})
-    assert (answer["type"], answer["code"]) == ("error", code)
+    assert (answer["type"], answer["code"], answer["seq"]) == ("error", code, 0)
     assert says in answer["message"]
     assert stored() == before
     assert say({"action": "audio", "session": session, "seq": 0, "pcm": pcm(two_microphones())})["seq"] == 0

@@ -77,7 +77,7 @@ def test_an_older_block_is_stale(world: World, session: str) -> None:
     before = world.streams.get(session)
     with pytest.raises(Refused, match="the session is at 2") as refusal:
         send(world, session, 1, two_microphones(1)[0])
-    assert (refusal.value.code, refusal.value.seq) == ("stale_seq", 1)
+    assert refusal.value.code == "stale_seq"
     assert world.streams.get(session) == before
 
 

@@ -3,6 +3,7 @@
 from anc.ports import World
 from anc.services import connections, sessions, streaming
 from anc.services.identity import Caller
+from anc.wire.refusal import Refused
 from anc.wire.websocket import (
     Answer,
     Audio,
@@ -25,7 +26,11 @@ def answer(frame: str | None, caller: Caller, connection: str, world: World) -> 
     request = parse_request(frame)
     match request:
         case Audio():
-            return streaming.filter_block(request, caller, world)
+            try:
+                return streaming.filter_block(request, caller, world)
+            except Refused as refusal:
+                refusal.seq = request.seq  # whatever was wrong, the client learns with which block
+                raise
         case Start():
             stream = sessions.open_session(request, caller, world)
             return Started(stream.key, next_seq=stream.seq + 1)

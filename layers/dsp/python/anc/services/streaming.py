@@ -49,11 +49,11 @@ def filter_block(block: Audio, caller: Caller, world: World) -> Cleaned:
         world.count("blocks_repeated")
         return msgspec.json.decode(stream.answer, type=Cleaned)
     if block.seq < stream.seq:
-        refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}", block.seq)
+        refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}")
     try:
         return _advance(stream, block, begun, world)
     except Conflict:
-        refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered", block.seq)
+        refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
 
 
 def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleaned:

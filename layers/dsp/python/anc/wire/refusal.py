@@ -22,17 +22,17 @@ class Refused(Exception):
         After how many seconds it may be tried again; 0 when time changes nothing.
     """
 
-    def __init__(self, code: str, message: str, seq: int | None = None, wait_s: int = 0) -> None:
+    def __init__(self, code: str, message: str, wait_s: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.seq = seq
+        self.seq: int | None = None
         self.wait_s = wait_s
 
 
-def refuse(code: str, message: str, seq: int | None = None) -> NoReturn:
+def refuse(code: str, message: str) -> NoReturn:
     """Raise Refused; an expression, so that it can stand behind `or`."""
-    raise Refused(code, message, seq)
+    raise Refused(code, message)
 
 
 def parse_json(text: str | bytes, kind: Any) -> Any:
