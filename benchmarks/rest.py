@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from io import BytesIO
 from itertools import cycle, islice
 from pathlib import Path
@@ -22,11 +22,13 @@ import uvloop
 
 from anc.settings import Settings
 from benchmarks.running import Server, circumstances, platform_running
+from functions.routes import REST
 from local.issuer import Issuer
 
 CALLERS = 20
 SESSIONS_EACH = 10
 CONNECTIONS = 16
+TIMES = 100
 
 
 class Call(NamedTuple):
@@ -131,50 +133,45 @@ def reads(scene: Scene) -> dict[str, list[Call]]:
     return found
 
 
-def others(scene: Scene) -> dict[str, Iterator[Call]]:
-    """Return everything that is not among `reads` and can be called again and again, by endpoint."""
+def others(scene: Scene) -> list[list[Call]]:
+    """Return everything else that can be called again and again: calls that are made in turn."""
     token, thing = scene.things[0]
     _, session = scene.sessions[0]
-    second, minute = sound(1, 1), sound(10, 2)
+    second, ten_seconds = sound(1, 1), sound(10, 2)
+    headset, model = f"/api/devices/{thing}", "/api/device-models/quiet-one"
+    path = {"secondary": [0.5, 0.2]}
 
-    def again(name: str, who: str, body: Any = None, path: str | None = None) -> Iterator[Call]:
-        return cycle([request(name, who, body, path)])
+    def of_headset(method: str, below: str, body: Any = None) -> Call:
+        return request(f"{method} /api/devices/{{id}}/{below}", token, body, f"{headset}/{below}")
 
-    at = f"/api/devices/{thing}"
-    return {
-        "GET /metrics": again("GET /metrics", ""),
-        "GET /openapi.json": again("GET /openapi.json", ""),
-        "GET /docs": again("GET /docs", ""),
-        "GET /api/users": again("GET /api/users", scene.root),
-        "GET /api/users/me/keys": again("GET /api/users/me/keys", token),
-        "GET /api/models": again("GET /api/models", scene.root),
-        "GET /api/stats/summary": again("GET /api/stats/summary", scene.root),
-        "GET /api/stats/performance": again("GET /api/stats/performance", scene.root),
-        "GET /api/devices": again("GET /api/devices", token),
-        "GET /api/devices/{id}/shadow": again("GET /api/devices/{id}/shadow", token, None, f"{at}/shadow"),
-        "GET /api/devices/{id}/telemetry": again(
-            "GET /api/devices/{id}/telemetry", token, None, f"{at}/telemetry"
-        ),
-        "GET /api/devices/{id}/paths": again("GET /api/devices/{id}/paths", token, None, f"{at}/paths"),
-        "GET /api/audio/jobs": again("GET /api/audio/jobs", token),
-        "GET /api/emergency/events": again("GET /api/emergency/events", token),
-        "PATCH /api/sessions/{id}": again(
-            "PATCH /api/sessions/{id}", token, {"intensity": 0.5}, f"/api/sessions/{session}"
-        ),
-        "PATCH /api/devices/{id}/shadow": again(
-            "PATCH /api/devices/{id}/shadow", token, {"intensity": 0.5}, f"{at}/shadow"
-        ),
-        "PUT /api/devices/{id}/paths": again(
-            "PUT /api/devices/{id}/paths", token, {"secondary": [0.5, 0.2]}, f"{at}/paths"
-        ),
-        "POST /api/devices/{id}/telemetry": again(
-            "POST /api/devices/{id}/telemetry", token, {"battery": 0.5}, f"{at}/telemetry"
-        ),
-        "POST /api/audio/classify": again("POST /api/audio/classify", token, second),
-        "POST /api/audio/analyze": again("POST /api/audio/analyze", token, second),
-        "POST /api/audio/process": again("POST /api/audio/process", token, minute),
-        "POST /api/emergency/detect": again("POST /api/emergency/detect", token, second),
-    }
+    return [
+        [request("GET /metrics")],
+        [request("GET /openapi.json")],
+        [request("GET /docs")],
+        [request("GET /api/users", scene.root)],
+        [request("GET /api/users/me/keys", token)],
+        [request("GET /api/models", scene.root)],
+        [request("GET /api/stats/summary", scene.root)],
+        [request("GET /api/stats/performance", scene.root)],
+        [request("GET /api/devices", token)],
+        [request("GET /api/audio/jobs", token)],
+        [request("GET /api/emergency/events", token)],
+        [request("PATCH /api/sessions/{id}", token, {"intensity": 0.5}, f"/api/sessions/{session}")],
+        [of_headset("PATCH", "shadow", {"intensity": 0.5}), of_headset("GET", "shadow")],
+        [of_headset("POST", "telemetry", {"battery": 0.5}), of_headset("GET", "telemetry")],
+        [of_headset("PUT", "paths", path), of_headset("GET", "paths"), of_headset("POST", "paths", path)],
+        [of_headset("GET", "history")],
+        [
+            request("PUT /api/device-models/{id}", scene.root, path, model),
+            request("GET /api/device-models", token),
+            request("GET /api/device-models/{id}", token, path=model),
+            request("DELETE /api/device-models/{id}", scene.root, path=model),
+        ],
+        [request("POST /api/audio/classify", token, second)],
+        [request("POST /api/audio/analyze", token, second)],
+        [request("POST /api/audio/process", token, ten_seconds)],
+        [request("POST /api/emergency/detect", token, second)],
+    ]
 
 
 async def send_once(port: int, call: Call) -> None:
@@ -184,16 +181,16 @@ async def send_once(port: int, call: Call) -> None:
     connection.close()
 
 
-async def one_by_one(port: int, calls: Iterable[Call]) -> list[float]:
-    """Return the seconds of each call, one after the other; the first does not count."""
+async def one_by_one(port: int, calls: Iterable[Call]) -> dict[str, list[float]]:
+    """Return the seconds of each call by endpoint, one after the other; the first of each does not count."""
     connection = await Connection.open(port)
-    taken = []
+    taken: dict[str, list[float]] = {}
     for call in calls:
         begun = time.perf_counter()
         await connection.send(call)
-        taken.append(time.perf_counter() - begun)
+        taken.setdefault(call.name, []).append(time.perf_counter() - begun)
     connection.close()
-    return taken[1:]
+    return {name: seconds[1:] for name, seconds in taken.items()}
 
 
 class FlatOut(NamedTuple):
@@ -216,7 +213,12 @@ class Life(NamedTuple):
 PERSON = {"username": "somebody", "password": "correct horse battery"}
 LIVES = (
     Life("/api/sessions", {}, "session", [("DELETE", "", None)]),
-    Life("/api/devices", {"thing": "short-lived", "secondary": [0.5]}, "thing", [("DELETE", "", None)]),
+    Life(
+        "/api/devices",
+        {"thing": "short-lived", "secondary": [0.5]},
+        "thing",
+        [("POST", "/credentials", None), ("DELETE", "", None)],
+    ),
     Life("/api/users/me/keys", {"name": "robot"}, "id", [("DELETE", "", None)]),
     Life(
         "/api/users",
@@ -311,17 +313,21 @@ async def measure(server: Server, seconds: float, rate: float) -> dict[str, Any]
     scene = await populate(port, server.data)
     often = reads(scene)
     results: dict[str, Any] = {"endpoints": {}, "flat_out": {}}
-    for name, calls in often.items():
-        results["endpoints"][name] = quantiles_ms(await one_by_one(port, islice(cycle(calls), 300)))
-    for name, repeated in others(scene).items():
-        count = 20 if "audio/" in name or "emergency/detect" in name else 200
-        results["endpoints"][name] = quantiles_ms(await one_by_one(port, islice(repeated, count)))
+
+    def note(taken: dict[str, list[float]]) -> None:
+        for name, times in taken.items():
+            results["endpoints"].setdefault(name, quantiles_ms(times))
+
+    for calls in often.values():
+        note(await one_by_one(port, islice(cycle(calls), 3 * TIMES)))
+    for calls in others(scene):
+        note(await one_by_one(port, islice(cycle(calls), TIMES * len(calls))))
     for life in LIVES:
-        for name, taken in (await live(port, scene.root, life, 50)).items():
-            results["endpoints"].setdefault(name, quantiles_ms(taken))
+        note(await live(port, scene.root, life, TIMES))
     await send_once(port, request("POST /api/users", scene.root, PERSON))
-    sign_in = request("POST /api/auth/token", "", PERSON)
-    results["endpoints"][sign_in.name] = quantiles_ms(await one_by_one(port, [sign_in] * 50))
+    note(await one_by_one(port, [request("POST /api/auth/token", "", PERSON)] * TIMES))
+    if left_out := {f"{route.method} {route.path}" for route in REST} - set(results["endpoints"]):
+        raise RuntimeError(f"nobody called {', '.join(sorted(left_out))}")
     for name, calls in often.items():
         results["flat_out"][name] = await flat_out(server, calls, seconds)
     turns = [cycle(calls) for calls in often.values()]

@@ -196,7 +196,11 @@ def _encrypted(url: str) -> Finding:
 
 
 def _health(answer: httpx.Response) -> Iterator[Finding]:
-    advice = {"tables": "nothing works without it", "hearing": "headsets stay open to the world without it"}
+    advice = {
+        "tables": "nothing works without it",
+        "files": "recordings wait until it is back",
+        "hearing": "headsets stay open to the world without it",
+    }
     try:
         checks: dict[str, str] = answer.json()["checks"]
     except (ValueError, KeyError, TypeError):

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "ANC")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "anc")
 os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+warnings.filterwarnings("ignore", "No application metrics", UserWarning)
 
 import uvicorn
 from starlette.requests import Request

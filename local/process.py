@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +29,9 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running]:
+def platform(
+    port: int, data: Path, core: int | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """Run the platform in a process of its own. It ends when this one does, however.
 
     Parameters
@@ -38,6 +40,8 @@ def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running
     data : Path
     core : int, optional
         The one processor core that it may use, where the system can hold it to one.
+    environ : mapping, optional
+        Settings beside those of this process's own environment.
 
     Raises
     ------
@@ -53,6 +57,7 @@ def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **(environ or {})},
             start_new_session=True,  # an interrupt at the terminal ends the headset first
         )
     if core is not None:

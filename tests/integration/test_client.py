@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from prometheus_client.parser import text_string_to_metric_families
 
 from anc_client import (
     Client,
@@ -66,7 +67,8 @@ def ada(root: Client, url: str) -> Iterator[Client]:
 @pytest.mark.usefixtures("ada")
 def test_the_platform_says_how_it_is(root: Client) -> None:
     assert root.health().ready
-    assert "anc_rest_seconds_bucket" in root.metrics()
+    exposed = {family.name for family in text_string_to_metric_families(root.metrics())}
+    assert {"anc_sign_ins", "anc_rest_seconds", "anc_block_seconds"} <= exposed
     assert root.models()[0].labels
     assert root.totals()["sign_ins"] == 1
     assert root.performance().rest.count > 0

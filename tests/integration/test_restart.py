@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import io
 import itertools
 import threading
 from collections.abc import Callable
@@ -11,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from awscrt import mqtt
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt_connection_builder
 from websockets.exceptions import WebSocketException
 
-from anc.dsp import NLMS
-from anc.records import Control
+from anc.dsp import FDAF, NLMS
+from anc.records import Control, Job
+from anc.services.jobs import BLOCK_FRAMES
 from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import as_int16
+from anc_client import Client
 from local.database import Database
 from local.tables import SqliteTable
 from tests.models import untaught_model
@@ -261,3 +266,37 @@ def test_killed_at_any_moment_it_forgets_nothing_that_it_has_confirmed(platform:
     assert np.abs(np.concatenate(answered) - expected).max() < 1.0, "as if it had never been killed"
     dead = Database(platform.data / "anc.db").connection.execute("SELECT count(*) FROM dead_letters")
     assert dead.fetchone() == (0,)
+
+
+def test_a_recording_goes_on_after_a_kill_and_no_block_is_done_twice(platform: Platform) -> None:
+    rate, blocks = 192_000, 3
+    x = 0.1 * np.random.default_rng(3).standard_normal(BLOCK_FRAMES * (blocks - 1) + rate)
+    sound = np.stack([x, np.convolve(x, [0.0, 0.5, 0.3])[: x.size]], axis=1)
+    file = io.BytesIO()
+    soundfile.write(file, sound, rate, format="WAV", subtype="PCM_16")
+    url, stored = f"http://127.0.0.1:{platform.port}", platform.data / "anc.db"
+    with Client(url, platform.token("ann")) as client:
+        job = client.upload(file)
+        next(found for found in client.follow(job, 0.01) if found.progress > 0)
+    platform.kill()
+    killed = SqliteTable(Database(stored), "jobs", Job).get(job)
+    assert killed is not None
+    assert 1 <= killed.blocks < blocks
+    platform.start()
+    result = io.BytesIO()
+    with Client(url, platform.token("ann")) as client:
+        *followed, done = client.follow(job, 0.05)
+        client.fetch(job, "cleaned.wav", result)
+    assert done.state == "done"
+    assert all(found.progress >= killed.progress for found in followed)
+    after = SqliteTable(Database(stored), "jobs", Job).get(job)
+    assert after is not None
+    writes = after.version - killed.version
+    assert writes == 1 + (blocks - killed.blocks) + 1, "taken on once, one write a block, and done"
+    file.seek(0)
+    x, d = soundfile.read(file, dtype="float32")[0].T
+    whole = len(x) // 512 * 512
+    _, e = FDAF(512, 0.5, block=512).process(x[:whole], d[:whole])
+    cleaned = np.frombuffer(result.getvalue()[44:], "<i2")
+    assert cleaned.size == len(x)
+    assert np.abs(cleaned[:whole].astype(int) - as_int16(e)).max() <= 1, "as if it had never been killed"

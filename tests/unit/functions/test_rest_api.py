@@ -45,6 +45,18 @@ def test_a_platform_that_cannot_reach_its_tables_lives_but_is_not_ready(
     assert health["checks"]["tables"] == "TimeoutError"
 
 
+def test_a_platform_that_cannot_reach_its_files_says_so_and_is_ready(
+    call: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(key: str) -> None:
+        raise ConnectionError("no answer from the bucket")
+
+    monkeypatch.setattr(platform.world.objects, "about", unreachable)
+    status, health, _ = call("GET", "/health")
+    assert (status, health["status"], health["ready"]) == (200, "degraded", True)
+    assert health["checks"] == {"tables": "ok", "files": "ConnectionError", "hearing": "ok"}
+
+
 def test_a_platform_that_cannot_hear_says_so_and_is_ready(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

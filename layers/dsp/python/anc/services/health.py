@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 
 from anc.ports import World
 from anc.services import hearing
+from anc.services.jobs import UPLOADS
 
 NOBODY = "health"  # a key under which nothing is stored
 
@@ -19,8 +20,8 @@ class State(NamedTuple):
     Attributes
     ----------
     status : str
-        `degraded` when it answers but cannot hear, so that every headset is open to the world; `failing`
-        when what it stores in does not answer.
+        `degraded` when it answers but cannot hear, so that every headset is open to the world, or cannot
+        reach recordings; `failing` when what it stores in does not answer.
     live, ready : bool
         Whether it runs at all, and whether it should be sent requests.
     checks : dict of str to str
@@ -37,12 +38,13 @@ def check(world: World) -> State:
     """Try everything that the platform depends on."""
     checks = {
         "tables": _try(lambda: world.streams.get(NOBODY)),
+        "files": _try(lambda: world.objects.about(UPLOADS + NOBODY)),
         "hearing": _try(lambda: hearing.load(world.settings)),
     }
     ready = checks["tables"] == "ok"
-    status: Literal["ok", "degraded", "failing"] = "ok" if ready else "failing"
-    if ready and checks["hearing"] != "ok":
-        status = "degraded"
+    status: Literal["ok", "degraded", "failing"] = "degraded" if ready else "failing"
+    if set(checks.values()) == {"ok"}:
+        status = "ok"
     return State(status, live=True, ready=ready, checks=checks)
 
 
