@@ -110,20 +110,19 @@ def end_with_input() -> None:
 
 
 def announce(url: str, port: int, data: Path) -> None:
-    """Say where the platform is; on a terminal, which is no log, with a link to the console that signs in."""
+    """Say where the platform is; on a terminal, which is no log, with an address that opens the console."""
     print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
     if console.is_terminal:
-        console.print(f"the console: [link={console_address(url, data)}]{url}[/]  (or: anc console)")
+        console.print(f"the console:        {invitation(url, data)}", highlight=False, soft_wrap=True)
+        console.print("                    signs in once, within ten minutes; then: anc console", style="dim")
 
 
-def console_address(
-    url: str, data: Path, role: Role = "admin", user: str = "demo", hours: float = 12.0
-) -> str:
-    """Return the console's address that signs in; nothing of it after the `#` leaves the browser."""
+def invitation(url: str, data: Path, role: Role = "admin") -> str:
+    """Return an address that opens the console, signed in."""
+    from local.invitations import Invitations, console_address
     from local.issuer import Issuer
 
-    token = Issuer(data, settings()).issue("demo", role)
-    return f"{url}/#token={token}"
+    return console_address(url, Invitations(data, Issuer(data, settings())).make("demo", role))
 
 
 @app.callback()
@@ -213,10 +212,13 @@ def show_console(
     data: Data = DEFAULT_DATA,
     role: Annotated[Role, typer.Option(help="What it may do.")] = "admin",
     show: Annotated[bool, typer.Option("--open", help="In the browser, instead of printing it.")] = False,
+    json: Json = False,
 ) -> None:
-    """Print the address that opens the console of the platform on this machine, signed in."""
-    address = console_address(f"http://127.0.0.1:{port}", data, role)
-    if not show:
+    """Print an address that opens the console, signed in; it works once, within ten minutes."""
+    address = invitation(f"http://127.0.0.1:{port}", data, role)
+    if json:
+        print(dumps({"url": address}))
+    elif not show:
         print(address)
     elif not webbrowser.open(address):
         stop("--open: this machine has no browser to open; leave it out and open the address elsewhere")

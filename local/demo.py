@@ -24,6 +24,7 @@ from anc_client import Client, NewDevice, Refusal
 from iot.demo import DemoResult, Update, run_headset
 from iot.head import Head
 from iot.scenes import Noise
+from local.invitations import Invitations, console_address
 from local.issuer import Issuer
 from local.picture import draw_course
 from local.process import START_S, STOP_S, PlatformFailed
@@ -31,6 +32,7 @@ from local.process import START_S, STOP_S, PlatformFailed
 HISTORY = 60
 QUIET_DBFS, LOUD_DBFS = -80.0, -10.0
 BAR = 40
+COLUMNS = 80
 USER = "demo"
 
 
@@ -112,7 +114,7 @@ def demonstrate(
     try:
         if console is None:
             return run_headset(thing, credentials, head, scene, seconds, folder)
-        view = View(url, thing, name, watcher)
+        view = View(url, thing, name, watcher, Invitations(data, Issuer(data, settings)))
         if not console.is_terminal:
             return run_headset(
                 thing, credentials, head, scene, seconds, folder, lambda u: console.print(view.line(u))
@@ -134,8 +136,9 @@ def demonstrate(
 class View:
     """The live view, in 80 columns."""
 
-    def __init__(self, url: str, thing: str, noise: str, watcher: Watcher) -> None:
+    def __init__(self, url: str, thing: str, noise: str, watcher: Watcher, invitations: Invitations) -> None:
         self._url, self._thing, self._noise = url, thing, noise
+        self._invitations, self._code = invitations, ""
         self._watcher = watcher
         self._history: deque[float] = deque(maxlen=HISTORY)
 
@@ -148,7 +151,7 @@ class View:
             f"  attenuation {gained:5.1f} dB  {update.status.mode}  heard: {heard}  sent: {sent}"
         )
 
-    def draw(self, update: Update) -> Panel:
+    def draw(self, update: Update) -> Group:
         """Return a second of the run as a picture."""
         heard, sent = self._told()
         gained = update.before_dbfs - update.after_dbfs
@@ -163,8 +166,15 @@ class View:
         levels.add_row("after", _bar(update.after_dbfs, "green"), f"{update.after_dbfs:6.1f} dBFS")
         verdict = Text(f"{gained:5.1f} dB quieter at the ear", "bold green" if gained > 3 else "bold")
         body = Group(facts, "", levels, verdict, Text(_spark(self._history), "green"))
-        where = f"{self._url}   {update.seconds:.0f} s   Ctrl-C ends"
-        return Panel(body, title=f"ANC Platform: {self._thing}", subtitle=where, width=80)
+        where = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C ends"
+        panel = Panel(body, title="[bold]ANC Platform", subtitle=where, width=COLUMNS)
+        return Group(panel, Text.assemble("  hear it, see it:  ", (self._console(), "bold underline")))
+
+    def _console(self) -> str:
+        """Return an address that opens the console, until it was opened: then another."""
+        if not self._invitations.is_open(self._code):
+            self._code = self._invitations.make(USER, "admin")
+        return console_address(self._url, self._code)
 
     def _told(self) -> tuple[str, str]:
         news = self._watcher.news

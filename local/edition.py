@@ -55,6 +55,7 @@ from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
 from local.endpoint import HttpEndpoint
 from local.gateway import Gateway, LocalSockets
+from local.invitations import Invitations
 from local.issuer import Issuer
 from local.limits import MemoryLimits
 from local.links import Links
@@ -169,7 +170,12 @@ class Edition:
         self._workers: list[QueueWorker] = []
         self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
-        routes = [keys, *Transfers(self._objects, links).routes(), *console.routes()]
+        routes = [
+            keys,
+            *Transfers(self._objects, links).routes(),
+            *Invitations(data, issuer).routes(),
+            *console.routes(),
+        ]
         self._gateway = Gateway(self.invoke, sockets, routes)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:

@@ -25,14 +25,24 @@ const PAGES = {
 const THEMES = ["auto", "light", "dark"];
 const KEPT = "anc-token"; // for this tab only: it is forgotten with it
 
-/** A token in the fragment signs in; a fragment never leaves the browser. It is taken out of the address at once. */
-function tokenGiven() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem(KEPT, given);
-    history.replaceState(null, "", `${location.pathname}#/live`);
+/**
+ * A token in the fragment signs in, and so does a code, once; a fragment never leaves the browser. Both are taken out of
+ * the address at once.
+ * @returns {Promise<string>} why a code was not taken
+ */
+async function signInByAddress() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const [token, code] = [given.get("token"), given.get("code")];
+  if (!token && !code) return "";
+  history.replaceState(null, "", `${location.pathname}#/live`);
+  try {
+    sessionStorage.setItem(KEPT, token ?? (await new Rest("", "").post("sign-in", { code })).token);
+    return "";
+  } catch (refusal) {
+    return refusal.status === 401
+      ? "This address was used already, or is older than ten minutes. Run `anc console` for another."
+      : refusal.message;
   }
-  return sessionStorage.getItem(KEPT) ?? "";
 }
 
 function placeNow() {
@@ -50,14 +60,15 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
-function App({ config }) {
-  const [token, setToken] = useState(tokenGiven);
+function App({ config, fault }) {
+  const [token, setToken] = useState(() => sessionStorage.getItem(KEPT) ?? "");
   const [place, setPlace] = useState(placeNow);
   const [theme, nextTheme] = useTheme();
-  const [said, setSaid] = useState("");
+  const [said, setSaid] = useState(fault);
   useEffect(() => {
-    const go = () => {
-      setToken(tokenGiven());
+    const go = async () => {
+      setSaid(await signInByAddress());
+      setToken(sessionStorage.getItem(KEPT) ?? "");
       setPlace(placeNow());
     };
     addEventListener("hashchange", go);
@@ -73,7 +84,7 @@ function App({ config }) {
     setSaid("");
     setToken(granted);
   };
-  if (!token) return html`<${SignIn} rest=${new Rest(config.rest, "")} said=${said} enter=${enter} />`;
+  if (!token) return html`<${SignIn} rest=${new Rest(config.rest, "")} said=${said} enter=${enter} key=${said} />`;
   return html`<${Signed} key=${token} ...${{ config, token, place, theme, nextTheme, leave }} />`;
 }
 
@@ -156,8 +167,9 @@ async function begin() {
   const root = document.getElementById("app");
   try {
     const config = await (await fetch("config.json")).json();
+    const fault = await signInByAddress();
     root.replaceChildren();
-    render(html`<${App} config=${config} />`, root);
+    render(html`<${App} config=${config} fault=${fault} />`, root);
   } catch (fault) {
     root.textContent = `The console could not start: ${fault instanceof Refusal ? fault.message : fault}. Reload the page.`;
   }

@@ -1,0 +1,111 @@
+"""Links that open the console signed in: once, and within ten minutes.
+
+Whoever may write into the data folder may invite, as they may issue tokens. The code travels behind the `#`
+of an address, which browsers keep to themselves, and then in a request's body: neither is in any log.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from anc.services.identity import Role
+from local.issuer import Issuer
+from local.rest import problem
+
+LIFE_S = 600.0
+CODE_BYTES = 12
+BODY_LIMIT = 256
+USED = "code: used already, or older than ten minutes; `anc console` prints another address"
+
+
+class Invitations:
+    """Invitations in a data folder, one file each, named so that reading the folder gives no code away.
+
+    Parameters
+    ----------
+    data : Path
+    issuer : Issuer
+        Signs the token that a code is exchanged for.
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(self, data: Path, issuer: Issuer, clock: Callable[[], float] = time.time) -> None:
+        self._folder = data / "invitations"
+        self._issuer = issuer
+        self._clock = clock
+
+    def make(self, user: str, role: Role) -> str:
+        """Return a code that signs `user` in."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in self._folder.iterdir():
+            if _read(path).get("until", 0.0) < self._clock():
+                path.unlink(missing_ok=True)
+        code = secrets.token_urlsafe(CODE_BYTES)
+        kept = json.dumps({"user": user, "role": role, "until": self._clock() + LIFE_S})
+        with os.fdopen(os.open(self._path(code), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(kept)
+        return code
+
+    def is_open(self, code: str) -> bool:
+        """Whether it can still be used."""
+        return self._clock() < _read(self._path(code)).get("until", 0.0)
+
+    def accept(self, code: str) -> str | None:
+        """Return a bearer token, or None for a code that was used, is too old or was never made."""
+        path = self._path(code)
+        kept = _read(path)
+        try:
+            path.unlink()  # of two at the same moment the second one fails here
+        except FileNotFoundError:
+            return None
+        if kept.get("until", 0.0) < self._clock():
+            return None
+        return self._issuer.issue(kept["user"], kept["role"])
+
+    def routes(self) -> list[Route]:
+        """Return the endpoint that exchanges a code for a token."""
+        return [Route("/sign-in", self._exchange, methods=["POST"])]
+
+    async def _exchange(self, request: Request) -> Response:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > BODY_LIMIT:
+                return problem("too_large", f"body: at most {BODY_LIMIT} bytes")
+        try:
+            code = json.loads(body)["code"]
+        except (ValueError, KeyError, TypeError):
+            code = None
+        if not isinstance(code, str):
+            return problem("bad_field", 'body: must be JSON, {"code": "..."}')
+        token = await run_in_threadpool(self.accept, code)
+        if token is None:
+            return problem("unauthorized", USED)
+        return JSONResponse({"token": token}, headers={"Cache-Control": "no-store"})
+
+    def _path(self, code: str) -> Path:
+        return self._folder / hashlib.sha256(code.encode(errors="replace")).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept
+
+
+def console_address(url: str, code: str) -> str:
+    """Return the console's address that signs in with a code."""
+    return f"{url}/#code={code}"
