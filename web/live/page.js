@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { Chart } from "../ui/chart.js";
 import { Icon } from "../ui/icons.js";
-import { Alert, Choice, Figure, Heading, Meter, percent } from "../ui/parts.js";
+import { Alert, Choice, Figure, Heading, Meter, percent, Slider } from "../ui/parts.js";
 import { SCENES } from "./scene.js";
 import { Spectrogram } from "./spectrogram.js";
 import { percentile } from "./run.js";
@@ -68,9 +68,7 @@ export function Live({ run, socket }) {
           options=${[["fdaf", "FDAF"], ["nlms", "NLMS"]]} />
         <${Choice} name="Cancelling" value=${settings.enabled ? "on" : "off"} onChange=${(on) => change({ enabled: on === "on" })}
           options=${[["on", "On"], ["off", "Transparent"]]} />
-        <label class="slider">Intensity <output>${percent(settings.intensity)}</output>
-          <input type="range" min="0" max="1" step="0.05" value=${settings.intensity}
-            onInput=${(event) => change({ intensity: Number(event.target.value) })} /></label>
+        <${Slider} name="Intensity" value=${settings.intensity} onInput=${(intensity) => change({ intensity })} />
         <p class="hint">Keys: <kbd>space</kbd> before or after, <kbd>P</kbd> play or stop, <kbd>M</kbd> mute</p>
       </section>
     </div>`;

@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { decodeTaps, frequencyResponse } from "../lib/filter.js";
 import { Chart } from "../ui/chart.js";
-import { Alert, Choice, Figure, Heading, percent, useAnswer, when } from "../ui/parts.js";
+import { Alert, Choice, Figure, Heading, percent, Slider, useAnswer, when } from "../ui/parts.js";
 import { Online } from "./headsets.js";
 
 const EVERY_MS = 2000;
@@ -68,9 +68,7 @@ export function Headset({ rest, socket, one }) {
 function Intensity({ value, change }) {
   const [shown, setShown] = useState(value);
   useEffect(() => setShown(value), [value]);
-  return html`<label class="slider">Intensity <output>${percent(shown)}</output>
-    <input type="range" min="0" max="1" step="0.05" value=${shown} onInput=${(event) => setShown(Number(event.target.value))}
-      onChange=${(event) => change({ intensity: Number(event.target.value) })} /></label>`;
+  return html`<${Slider} name="Intensity" value=${shown} onInput=${setShown} onChange=${(intensity) => change({ intensity })} />`;
 }
 
 /** What the platform says of the headset as it happens; watched anew after each reconnection. */

@@ -38,6 +38,14 @@ export function Choice({ name, value, options, onChange, big = false, disabled =
   </fieldset>`;
 }
 
+/** A share that is drawn along; `onInput` while it moves, `onChange` when it is let go. */
+export function Slider({ name, value, onInput, onChange }) {
+  const told = (what) => (event) => what?.(Number(event.target.value));
+  return html`<div class="slider"><span aria-hidden="true">${name}</span><output>${percent(value)}</output>
+    <input type="range" min="0" max="1" step="0.05" value=${value} aria-label=${name}
+      aria-valuetext=${percent(value)} onInput=${told(onInput)} onChange=${told(onChange)} /></div>`;
+}
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2><p>${children}</p></div>`;
 }

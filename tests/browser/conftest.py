@@ -1,0 +1,117 @@
+"""The console in Chromium, with a microphone that plays a file."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Browser, sync_playwright
+
+from anc.services.identity import Role
+from tests.browser.console import DESKTOP, Console
+from tests.running import ANC, Platform
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+RATE = 48_000
+HUM_DBFS = -20.0
+
+Visit = Callable[..., Console]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs Chromium where there is none, and say so; in CI it has to be there."""
+    if CHROMIUM or os.environ.get("CI"):
+        return
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason="no Chromium here (apt-get install chromium)"))
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Give a platform with the model that ships: it has to hear a siren."""
+    platform = Platform(tmp_path_factory.mktemp("console"))
+    yield platform
+    platform.kill()
+
+
+@pytest.fixture(scope="session")
+def hum(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give what the microphone plays: hum, which can be predicted, over hiss, which cannot."""
+    t = np.arange(10 * RATE) / RATE
+    tones = sum(np.sin(2 * np.pi * 100 * k * t + k) / k for k in range(1, 9))
+    tones *= 10 ** (HUM_DBFS / 20) / np.sqrt(np.mean(tones**2))
+    hiss = 1e-3 * np.random.default_rng(3).standard_normal(t.size)
+    path = tmp_path_factory.mktemp("sounds") / "hum.wav"
+    soundfile.write(path, tones + hiss, RATE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(hum: Path) -> Iterator[Browser]:
+    """Give a Chromium; of a module, since its event loop keeps others from running."""
+    assert CHROMIUM, "no Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={hum}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, platform: Platform) -> Iterator[Visit]:
+    """Give `visit(place, ...)`: a console of a person's own; in the end nothing may have gone wrong in it."""
+    contexts = []
+    consoles = []
+
+    def begin(
+        place: str = "live",
+        role: Role | None = "admin",
+        user: str = "demo",
+        on: Platform = platform,
+        **options: Any,
+    ) -> Console:
+        context = browser.new_context(**{"viewport": DESKTOP, "permissions": ["microphone"], **options})
+        contexts.append(context)
+        console = Console(context.new_page(), on)
+        consoles.append(console)
+        if role:
+            console.sign_in(user, role)
+            console.show(place)
+        return console
+
+    yield begin
+    for context in contexts:
+        context.close()
+    assert [complaint for console in consoles for complaint in console.complaints] == []
+
+
+@pytest.fixture
+def headset(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Give `headset(thing)`: a simulated one that wanders through three noises; returns its name."""
+    running = []
+
+    def begin(thing: str, seconds: int) -> str:
+        command = [ANC, "headset", "--thing", thing, "--seconds", str(seconds)]
+        where = ["--port", str(platform.port), "--data", str(platform.data)]
+        log = (tmp_path / f"{thing}.log").open("wb")
+        running.append(subprocess.Popen([*command, *where], stdout=log, stderr=log, env=platform.environ))
+        return thing
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()

@@ -1,0 +1,168 @@
+"""The console as a person has it before them: what is on the page, what is in the ear."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Locator, Page, Response, WebSocket
+
+from anc.services.identity import Role
+from anc.settings import Settings
+from local.issuer import Issuer
+from tests.running import Platform
+
+PICTURES = Path(__file__).parents[2] / "build" / "browser"
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+PATIENCE_MS = 30_000
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+# Whatever is sent to the loudspeakers also goes to an analyser; `heard` measures its last third of a second.
+EAR = """
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...rest) {
+  if (to instanceof AudioDestinationNode) {
+    window.ear = new AnalyserNode(this.context, { fftSize: 16384 });
+    connect.call(this, window.ear);
+  }
+  return connect.call(this, to, ...rest);
+};
+window.heard = () => {
+  const samples = new Float32Array(window.ear.fftSize);
+  window.ear.getFloatTimeDomainData(samples);
+  return 10 * Math.log10(samples.reduce((sum, sample) => sum + sample * sample, 1e-12) / samples.length);
+};
+"""
+
+
+class Console:
+    """A page of the console.
+
+    Attributes
+    ----------
+    complaints : list of str
+        What the browser found wrong: exceptions, breaches of the Content-Security-Policy, missing files.
+    """
+
+    def __init__(self, page: Page, platform: Platform) -> None:
+        self.page = page
+        self.url = f"http://127.0.0.1:{platform.port}"
+        self._platform = platform
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        page.add_init_script(EAR)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._console)
+        page.on("response", self._response)
+        self._sent: list[dict[str, Any]] = []
+        self._received: list[dict[str, Any]] = []
+        page.on("websocket", self._socket)
+
+    def _socket(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self._sent.append(json.loads(frame)))
+        socket.on("framereceived", lambda frame: self._received.append(json.loads(frame)))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # That the platform refused something is for the page to say, and for `_response` to judge.
+        if message.type in ("error", "warning") and not re.match(
+            "Failed to load|WebSocket conn", message.text
+        ):
+            self.complaints.append(message.text)
+
+    def _response(self, response: Response) -> None:
+        path = response.url.removeprefix(self.url)
+        if response.status >= 400 and not path.startswith(("/api/", "/sign-in")):
+            self.complaints.append(f"{path}: {response.status}")
+
+    def sign_in(self, user: str, role: Role) -> None:
+        """Open the console with a token, as somebody."""
+        token = Issuer(self._platform.data, Settings()).issue(user, role)
+        self.page.goto(f"{self.url}/#token={token}")
+        self.page.get_by_role("navigation").wait_for()
+
+    def show(self, place: str) -> None:
+        """Go to a page."""
+        self.page.goto(f"{self.url}/#/{place}")
+        self.page.get_by_role("heading", level=1).wait_for()
+
+    def button(self, name: str) -> Locator:
+        """Return a button by what it says."""
+        return self.page.get_by_role("button", name=name)
+
+    def choose(self, name: str) -> None:
+        """Choose one of several."""
+        self.page.get_by_role("radio", name=name, exact=True).check()
+
+    def play(self) -> None:
+        """Press play, and wait for the first block to come back."""
+        self.button("Play").click()
+        self.until("blocks", "value >= 1")
+
+    def figure(self, name: str) -> float:
+        """Return a number that stands on the page."""
+        return float(self.words(name).replace(",", "").split()[0])
+
+    def words(self, name: str) -> str:
+        """Return what stands on the page in a figure's place."""
+        return self.page.locator(f"[data-figure={name}]").inner_text()
+
+    def level(self, which: str) -> float:
+        """Return what a level meter shows, in dBFS."""
+        return float(self.page.locator(f".meter.{which} output").inner_text().split()[0])
+
+    def until(self, name: str, condition: str) -> None:
+        """Wait until a figure's value, or its words, fulfil a condition in JavaScript."""
+        self.page.wait_for_function(
+            f"""() => {{
+              const words = document.querySelector("[data-figure={name}]")?.textContent ?? "";
+              const value = parseFloat(words.replaceAll(",", ""));
+              return {condition};
+            }}"""
+        )
+
+    def until_levels(self, condition: str) -> None:
+        """Wait until what the level meters show fulfils a condition in JavaScript."""
+        self.page.wait_for_function(
+            f"""() => {{
+              const shown = (which) =>
+                parseFloat(document.querySelector(`.meter.${{which}} output`).textContent);
+              const [before, after] = [shown("before"), shown("after")];
+              return {condition};
+            }}"""
+        )
+
+    def heard(self) -> float:
+        """Return the level that goes to the loudspeakers, in dBFS."""
+        level: float = self.page.evaluate("heard()")
+        return level
+
+    def until_heard(self, condition: str) -> None:
+        """Wait until the level that goes to the loudspeakers fulfils a condition in JavaScript."""
+        self.page.wait_for_function(f"() => {{ const level = window.heard(); return {condition}; }}")
+
+    def carried(self, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the samples of the first blocks: as sent, channels interleaved, and as they came back."""
+
+        def samples(frames: list[dict[str, Any]]) -> np.ndarray:
+            pcm = [base64.b64decode(frame["pcm"]) for frame in frames if "pcm" in frame]
+            return np.frombuffer(b"".join(pcm[:blocks]), "<i2") / 32768
+
+        return samples(self._sent), samples(self._received)
+
+    def session(self) -> str:
+        """Return how the live session is called."""
+        return self.words("session")
+
+    def violations(self) -> list[str]:
+        """Return which rules of accessibility the page breaks, and where."""
+        options: dict[str, Any] = {"runOnly": RULES, "resultTypes": ["violations"]}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+
+    def picture(self, name: str) -> None:
+        """Keep a picture of the whole page in build/browser."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)

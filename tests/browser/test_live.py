@@ -1,0 +1,171 @@
+"""The page Live: sound goes to the platform and comes back quieter, and the page says the truth about it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import WebSocketRoute, expect
+
+from anc.dsp import FDAF
+from anc.noise.classifier import LABELS
+from anc.wire.websocket import FDAF_BLOCK
+from tests.browser.conftest import HUM_DBFS, RATE, Visit
+from tests.running import Platform
+
+VOLUME_DB = -1.9  # of the volume of 80 % at the beginning
+
+
+def test_the_noise_falls_and_one_switch_compares(visit: Visit) -> None:
+    console = visit()
+    console.play()
+    console.until("attenuation", "value > 15")
+    console.until_levels("before - after > 6")  # the melody stays, and is loud by then
+    assert console.figure("round-trip") > console.figure("server") > 0
+    console.until("noise", "words && words !== 'nothing yet'")
+    assert console.words("noise").lower() in [label.replace("_", " ") for label in LABELS]
+    after = console.heard()
+    console.choose("Before")
+    console.until_heard(f"level > {after} + 5 && Math.abs(level - {console.level('before') + VOLUME_DB}) < 2")
+    console.choose("After")
+    console.until_heard(f"level < {after} + 3")
+    console.picture("live-running")
+
+
+def test_what_is_seen_after_is_darker_than_before(visit: Visit) -> None:
+    console = visit()
+    console.play()
+    console.until("attenuation", "value > 15")
+    console.until("blocks", "value >= 40")
+    before, after = console.page.locator("canvas[aria-label^=Spectrogram]").evaluate_all(
+        """canvases => canvases.map((canvas) => {
+          const columns = canvas.getContext("2d").getImageData(canvas.width - 20, 0, 20, canvas.height).data;
+          return columns.reduce((sum, part) => sum + part, 0) / columns.length;
+        })"""
+    )
+    assert after < 0.9 * before
+
+
+def test_a_siren_turns_the_page_to_an_emergency(visit: Visit) -> None:
+    console = visit()
+    console.play()
+    console.until("attenuation", "value > 10")
+    console.button("Let a siren pass").click()
+    alarm = console.page.get_by_role("alert").filter(has_text="Alarm")
+    alarm.wait_for()
+    expect(console.page.locator("body")).to_have_class("emergency")
+    expect(console.page).to_have_title("ALARM · ANC Platform")
+    console.until("attenuation", "value < 1")
+    console.until_levels("Math.abs(after - before) < 1")
+    assert console.violations() == []
+    console.picture("live-alarm")
+    console.button("Stop").click()
+    expect(alarm).to_have_count(0)
+    console.show("emergencies")
+    expect(console.page.get_by_role("row")).not_to_have_count(0)
+
+
+def test_the_cut_after_two_hours_ends_no_session(visit: Visit) -> None:
+    sockets: list[WebSocketRoute] = []
+    console = visit(role=None)
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    console.page.route_web_socket("**/ws", pass_on)
+    console.sign_in("demo", "admin")
+    console.play()
+    console.until("attenuation", "value > 10")
+    session, blocks = console.session(), console.figure("blocks")
+    sockets[0].close(code=1001, reason="open for 2 hours")
+    console.page.locator(".link.open[data-returns='1']").wait_for()
+    console.until("blocks", f"value > {blocks} + 10")
+    assert console.session() == session
+    assert console.figure("attenuation") > 10  # the weights are still there
+
+
+def test_a_platform_that_dies_and_comes_back_finds_its_session_again(visit: Visit, tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    try:
+        console = visit(on=platform)
+        console.play()
+        console.until("attenuation", "value > 10")
+        session, blocks = console.session(), console.figure("blocks")
+        platform.kill()
+        expect(console.page.get_by_text("The connection is gone")).to_be_visible()
+        platform.start()
+        console.page.locator(".link.open").wait_for()
+        console.until("blocks", f"value > {blocks} + 10")
+        assert console.session() == session
+    finally:
+        platform.kill()
+
+
+def test_the_microphone_is_heard_and_its_hum_predicted_away(visit: Visit) -> None:
+    console = visit()
+    console.choose("Microphone")
+    console.button("Open microphone").click()
+    console.until("attenuation", "value > 6")
+    assert console.level("before") == pytest.approx(HUM_DBFS, abs=3)
+    assert console.heard() < -60  # open air from ear to microphone would howl
+    expect(console.page.get_by_text("Put on headphones")).to_be_visible()
+
+
+def test_a_file_is_cleaned_as_the_library_cleans_it(visit: Visit, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    x = 0.1 * rng.standard_normal(4 * RATE)
+    d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-2 * rng.standard_normal(x.size)
+    soundfile.write(tmp_path / "two.wav", np.stack([x, d], axis=1), RATE)
+    console = visit()
+    console.choose("File")
+    console.page.locator("input[type=file]").set_input_files(tmp_path / "two.wav")
+    console.until("blocks", "value >= 30")
+    heard, e = console.carried(blocks=30)  # at the rate of the browser's sound card
+    heard = heard.reshape(-1, 2)
+    _, expected = FDAF(512, 0.5, block=FDAF_BLOCK).process(heard[:, 0], heard[:, 1])
+    np.testing.assert_allclose(e, expected, atol=1 / 32768)
+    tail = slice(-RATE, None)
+    attenuation = 10 * np.log10(np.mean(heard[tail, 1] ** 2) / np.mean(e[tail] ** 2))
+    console.until("attenuation", f"Math.abs(value - {attenuation}) < 0.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("song.mp3", b"not a sound", "no sound that this browser can read"), ("empty.wav", b"", "empty.wav")],
+)
+def test_a_file_that_is_no_sound_is_refused_in_words(
+    visit: Visit, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    console = visit()
+    console.choose("File")
+    console.page.locator("input[type=file]").set_input_files(tmp_path / name)
+    expect(console.page.get_by_role("alert")).to_contain_text(said)
+
+
+def test_everything_is_reached_by_keyboard(visit: Visit) -> None:
+    console = visit()
+    page = console.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the page")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("p")
+    console.until("blocks", "value >= 1")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("radio", name="Before")).to_be_checked()
+    page.keyboard.press("m")
+    console.until_heard("level < -60")
+    page.keyboard.press("p")
+    expect(console.button("Play")).to_be_visible()
+
+
+def test_intensity_and_transparency_are_obeyed(visit: Visit) -> None:
+    console = visit()
+    console.play()
+    console.until("attenuation", "value > 15")
+    console.page.get_by_role("slider", name="Intensity", exact=True).fill("0.5")
+    console.until("attenuation", "value > 4 && value < 8")  # half of y leaves half of the noise: 6 dB
+    console.choose("Transparent")
+    console.until("attenuation", "value < 1")
