@@ -34,7 +34,7 @@ synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked
 deploy: .venv/dev.stamp build/cli.stamp  ## the stacks to the AWS account of this shell
 	$(CDK) deploy --all
 
-deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator on this machine, and sound through them
+deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator here: deploy, smoke test, update, destroy
 	$(BIN)/python -m infra.emulated
 
 lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml

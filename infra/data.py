@@ -169,11 +169,12 @@ class Data(cdk.Stack):
         dead = self._encrypted_queue(f"{route.name}_dead")
         self.dead_letters[route.name] = dead
         cdk.CfnOutput(self, f"{route.name}DeadLetters", value=dead.queue_url)
-        self.queues[route.name] = self._encrypted_queue(
+        self.queues[route.name] = queue = self._encrypted_queue(
             route.name,
             visibility_timeout=cdk.Duration.seconds(route.visibility_s),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=route.max_receives),
         )
+        cdk.CfnOutput(self, f"{route.name}Queue", value=queue.queue_url)
 
     def _encrypted_queue(self, id: str, **options: Any) -> sqs.Queue:
         return sqs.Queue(

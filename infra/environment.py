@@ -21,6 +21,8 @@ class Environment(NamedTuple):
         What the functions' layer is built for: AWS, or this machine, whose Python an emulator runs them on.
     endpoint : {"none", "serverless", "instance"}
         On what a larger model for noise runs.
+    log_level : str
+        Of the functions, INFO or DEBUG; no level logs what people sent.
     mail : str
         Who is told by e-mail of alarms and of what it costs; "" for nobody.
     budget : int
@@ -32,6 +34,7 @@ class Environment(NamedTuple):
     region: str
     layer: str
     endpoint: str
+    log_level: str
     mail: str
     budget: int
 
@@ -45,6 +48,7 @@ class Environment(NamedTuple):
             region=_given(app, "region", "eu-central-1"),  # a choice, not the shell's default
             layer=_choice(app, "layer", ("lambda", "host")),
             endpoint=_choice(app, "endpoint", ("none", "serverless", "instance")),
+            log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_given(app, "mail", ""),
             budget=int(_given(app, "budget", "1000" if name == "prod" else "50")),
         )

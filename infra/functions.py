@@ -87,6 +87,7 @@ class PlatformFunction(lambda_.Function):
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,
                 "POWERTOOLS_METRICS_NAMESPACE": "ANC",
+                "POWERTOOLS_LOG_LEVEL": environment.log_level,
                 **(variables or {}),
             },
         )

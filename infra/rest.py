@@ -62,6 +62,8 @@ class Rest(Construct):
             "api",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             binary_media_types=["audio/*", "application/octet-stream"],
+            # API Gateway packs what it sends: a function that did would be sent on as base64 to most clients.
+            min_compression_size=cdk.Size.kibibytes(1),
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=environment.removal,
             deploy_options=apigateway.StageOptions(

@@ -1,4 +1,4 @@
-"""The commands that look and measure: `train`, `evaluate`, `bench`, `fleet`, `cost`, `doctor`."""
+"""The commands that look and measure: `train`, `evaluate`, `bench`, `fleet`, `cost`, `doctor`, `smoke`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +155,39 @@ def doctor(
         console.print(table)
     if any(finding["state"] == "failing" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def smoke(
+    url: Annotated[str | None, typer.Option(help="Of its REST API; on this machine when left out.")] = None,
+    sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="An admin's.")] = None,
+    stacks: Annotated[
+        str | None, typer.Option(help="On AWS: what its stacks' names begin with, such as anc-dev.")
+    ] = None,
+    https: Annotated[bool, typer.Option(help="On AWS: snapshots over HTTPS instead of MQTT.")] = False,
+    port: Port = DEFAULT_PORT,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Walk once through everything that a platform does, on this machine or on AWS, and tidy up."""
+    from local.smoke.command import FAULTS, place
+    from local.smoke.steps import Smoke
+
+    table = Table("", "seen", "seconds")
+    seen, fault = [], ""
+    try:
+        for step in Smoke(place(url, sockets, token, stacks, https, port, data)).run():
+            seen.append(step._asdict())
+            table.add_row(step.what, escape(step.found), f"{step.seconds:.1f}")
+    except FAULTS as failed:
+        fault = f"{type(failed).__name__}: {failed}"
+    if json:
+        print(dumps({"seen": seen, "fault": fault}))
+    elif seen:
+        console.print(table)
+    if fault:
+        stop(fault)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def serve(app: APIGatewayRestResolver) -> None:
     def openapi() -> Response[str]:
         return Response(HTTPStatus.OK, "application/json", _text(app))
 
-    @app.get("/docs", include_in_schema=False, compress=True)
+    @app.get("/docs", include_in_schema=False)
     def docs() -> Response[str]:
         script = (SWAGGER / "swagger-ui-bundle.min.js").read_text(encoding="utf-8")
         style = (SWAGGER / "swagger-ui.min.css").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Deploy the real stacks with the real CDK CLI to an emulator on this machine, and send sound through them.
+"""Deploy the real stacks with the real CDK CLI to an emulator on this machine, use, update and destroy them.
 
 `make deploy-emulated` runs it. It needs no account: the emulator listens on 127.0.0.1 alone, lets every role
 do what its policy says and no more, and is stopped at the end.
@@ -8,15 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from infra.emulated.assembly import fit_for_emulator
-from infra.emulated.checks import Platform
+from infra.emulated.deployment import STACKS, Deployment
 from infra.emulated.emulator import ACCOUNT, REGION, Emulator, running
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "emulated"
+ANC = Path(sys.executable).with_name("anc")
 CDK = ROOT / "build" / "cli" / "node_modules" / ".bin" / "cdk"
 
 
@@ -29,12 +30,18 @@ def main() -> int:
         with running(WORK) as emulator:
             say(f"The emulator listens on {emulator.host}; IAM is enforced")
             deploy(emulator)
-            Platform(emulator, say).check()
+            deployed = Deployment.of(emulator)
+            try:
+                smoke(deployed)
+            finally:
+                (WORK / "functions.log").write_text("".join(deployed.logged()))
+            update(emulator, deployed)
+            destroy(emulator)
     except (subprocess.CalledProcessError, AssertionError, TimeoutError, OSError) as fault:
         say(f"FAILED: {fault}")
         say(f"Logs: {WORK.relative_to(ROOT)}/*.log")
         return 1
-    say(f"Deployed, and sound went through both paths, in {time.monotonic() - began:.0f} s")
+    say(f"Deployed, used, updated and destroyed in {time.monotonic() - began:.0f} s")
     return 0
 
 
@@ -45,29 +52,68 @@ def say(text: str) -> None:
 
 def deploy(emulator: Emulator) -> None:
     """Synthesize, bootstrap and deploy every stack."""
-    assembly, fitted = WORK / "assembly", WORK / "fitted"
-    cdk(emulator.environment, "synth", "--quiet", "--context", "layer=host", "--output", str(assembly))
-    say("Synthesized, with the layer built for this machine")
-    for change in fit_for_emulator(assembly, fitted, emulator.host):
-        say(change)
-    cdk(emulator.environment, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", str(fitted))
+    fitted = synthesize(emulator, "assembly", say)
+    cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", str(fitted))
     say("Bootstrapped")
-    cdk(emulator.environment, "deploy", "--all", "--require-approval", "never", "--app", str(fitted))
+    cdk(emulator, "deploy", "--all", "--require-approval", "never", "--app", str(fitted))
     say("Deployed every stack")
 
 
-def cdk(environment: Mapping[str, str], command: str, *arguments: str) -> None:
+def synthesize(emulator: Emulator, name: str, tell: Callable[[str], None], **context: str) -> Path:
+    """Return an assembly with these settings, fit for the emulator."""
+    assembly, fitted = WORK / name, WORK / f"{name}-fitted"
+    settings = [f"{key}={value}" for key, value in {"layer": "host", **context}.items()]
+    chosen = [part for setting in settings for part in ("--context", setting)]
+    cdk(emulator, "synth", "--quiet", *chosen, "--output", str(assembly))
+    for change in fit_for_emulator(assembly, fitted, emulator.host):
+        tell(change)
+    return fitted
+
+
+def smoke(deployed: Deployment) -> None:
+    """Walk through the platform with the command that anybody uses."""
+    command = [str(ANC), "smoke", "--stacks", STACKS, "--https"]
+    command += ["--url", deployed.rest, "--sockets", deployed.sockets]
+    environment = deployed.emulator.environment | {"COLUMNS": "110", "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=WORK, env=environment, check=True)  # noqa: S603
+
+
+def update(emulator: Emulator, deployed: Deployment) -> None:
+    """Change a setting of every function in place; nothing else may become another."""
+    fitted = synthesize(emulator, "changed", lambda change: None, log_level="DEBUG")
+    cdk(emulator, "deploy", "--all", "--require-approval", "never", "--app", str(fitted))
+    now = Deployment.of(emulator)
+    if now != deployed:
+        raise AssertionError(f"the update moved the platform from {deployed} to {now}")
+    levels = now.log_levels()
+    if set(levels.values()) != {"DEBUG"}:
+        raise AssertionError(f"log levels after the update: {levels}")
+    now.expect_health()
+    say(f"Updated {len(levels)} functions in place: addresses stayed, and it answers")
+
+
+def destroy(emulator: Emulator) -> None:
+    """Delete every stack, and see that nothing is left that costs."""
+    cdk(emulator, "destroy", "--all", "--force", "--app", str(WORK / "changed-fitted"))
+    left = Deployment.left_behind(emulator)
+    if left:
+        raise AssertionError(f"left behind: {left}")
+    say("Destroyed every stack; nothing was left")
+
+
+def cdk(emulator: Emulator, command: str, *arguments: str) -> None:
     """Run the CDK CLI; what it prints is kept in a log, and shown when it fails."""
     done = subprocess.run(  # noqa: S603
         [str(CDK), command, *arguments, "--ci", "--no-color"],
         cwd=ROOT,
-        env=dict(environment),
+        env=emulator.environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
     )
-    (WORK / f"{command}.log").write_text(done.stdout)
+    with (WORK / f"{command}.log").open("a") as log:
+        log.write(done.stdout)
     if done.returncode:
         print(done.stdout)
         raise subprocess.CalledProcessError(done.returncode, f"cdk {command}")

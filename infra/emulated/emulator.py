@@ -61,7 +61,7 @@ def running(folder: Path) -> Iterator[Emulator]:
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
     }
-    command = [sys.executable, "-m", "ministack"]
+    command = [sys.executable, "-m", "infra.emulated.completed"]
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(command, env=own | settings, stdout=log, stderr=log, cwd=folder)  # noqa: S603
         try:

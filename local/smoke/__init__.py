@@ -1,0 +1,1 @@
+"""`anc smoke`: everything that a platform does, done once, on any deployment."""
