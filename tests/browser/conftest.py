@@ -21,6 +21,7 @@ RATE = 48_000
 HUM_DBFS = -20.0
 
 Visit = Callable[..., Console]
+Headset = Callable[[str], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -99,17 +100,17 @@ def visit(browser: Browser, platform: Platform) -> Iterator[Visit]:
     assert [complaint for console in consoles for complaint in console.complaints] == []
 
 
-@pytest.fixture
-def headset(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Give `headset(thing)`: a simulated one that wanders through three noises; returns its name."""
+@pytest.fixture(scope="module")
+def headset(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headset]:
+    """Give `headset(thing)`: puts a simulated one into three noises, one after the other."""
     running = []
+    folder = tmp_path_factory.mktemp("headsets")
 
-    def begin(thing: str, seconds: int) -> str:
-        command = [ANC, "headset", "--thing", thing, "--seconds", str(seconds)]
+    def begin(thing: str) -> None:
         where = ["--port", str(platform.port), "--data", str(platform.data)]
-        log = (tmp_path / f"{thing}.log").open("wb")
-        running.append(subprocess.Popen([*command, *where], stdout=log, stderr=log, env=platform.environ))
-        return thing
+        log = (folder / f"{thing}.log").open("wb")
+        command = [ANC, "headset", "--thing", thing, *where]
+        running.append(subprocess.Popen(command, stdout=log, stderr=log, env=platform.environ))
 
     yield begin
     for process in running:

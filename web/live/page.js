@@ -40,8 +40,7 @@ export function Live({ run, socket }) {
     ${run.note && html`<${Alert}>${run.note}<//>`}
     <div class="live">
       <section class="card stage" aria-label="What is heard">
-        <${Sources} wanted=${wanted} busy=${busy} begin=${begin} stop=${() => run.stop()} state=${run.state} />
-        <${Hero} run=${run} busy=${busy} />
+        <${Stage} wanted=${wanted} busy=${busy} begin=${begin} stop=${() => run.stop()} run=${run} />
         <div class="controls">
           <${Choice} big name="Listen to" value=${run.hearing} onChange=${(which) => run.hear(which)}
             options=${[["before", "Before"], ["after", "After"]]} />
@@ -58,9 +57,9 @@ export function Live({ run, socket }) {
         <${Latency} run=${run} />
       </section>
       <section class="card spectra" aria-label="Spectrograms"><${Spectra} run=${run} /></section>
-      <section class="card"><${Chart} title="Attenuation" range=${[-3, 42]} height=${190}
+      <section class="card"><${Chart} title="Attenuation" range=${[-3, 42]} seconds=${10} height=${190}
         data=${[run.history.seconds, run.history.attenuation]} lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
-      <section class="card"><${Chart} title="Level" y="dBFS" height=${190} range=${[-80, 0]}
+      <section class="card"><${Chart} title="Level" y="dBFS" height=${190} range=${[-80, 0]} seconds=${10}
         data=${[run.history.seconds, run.history.before, run.history.after]}
         lines=${[{ label: "before", colour: "before" }, { label: "after", colour: "after" }]} /></section>
       <section class="card settings" aria-label="Settings">
@@ -102,7 +101,7 @@ function useKeys(run, busy, toggle) {
   });
 }
 
-function Sources({ wanted, busy, begin, stop, state }) {
+function Stage({ wanted, busy, begin, stop, run }) {
   const [kind, setKind] = useState(wanted.kind);
   const [over, setOver] = useState(false);
   const take = (file) => file && begin({ kind: "file", file });
@@ -118,28 +117,32 @@ function Sources({ wanted, busy, begin, stop, state }) {
     ${kind === "scene" && html`<label class="select">Scene<select value=${wanted.scene ?? "cabin"}
         onChange=${(event) => busy ? begin({ kind, scene: event.target.value }) : (wanted.scene = event.target.value)}>
         ${Object.entries(SCENES).map(([key, { name }]) => html`<option key=${key} value=${key}>${name}</option>`)}</select></label>`}
-    ${kind === "file" && html`<label class="button">Choose a sound<input type="file" accept="audio/*" class="unseen"
-        onChange=${(event) => take(event.target.files[0])} /></label><span class="hint">or drop one here: left the reference, right the ear</span>`}
-    ${busy
-      ? html`<button class="primary stop" onClick=${stop} disabled=${state === "starting"}><${Icon} name="stop" />Stop</button>`
-      : kind !== "file" && html`<button class="primary" onClick=${() => begin({ ...wanted, kind, scene: wanted.scene ?? "cabin" })}>
-          <${Icon} name=${kind === "scene" ? "play" : "microphone"} />${kind === "scene" ? "Play" : "Open microphone"}</button>`}
-  </div>`;
+    ${busy && html`<button class="stop" onClick=${stop} disabled=${run.state === "starting"}><${Icon} name="stop" />Stop</button>`}
+  </div>
+  <div class="hero">${busy ? html`<${Quieter} run=${run} />` : html`<${Beginning} ...${{ run, kind, take }}
+    begin=${() => begin({ ...wanted, kind, scene: wanted.scene ?? "cabin" })} />`}</div>`;
 }
 
-function Hero({ run, busy }) {
-  const shown = busy && run.blocks > 0;
+/** What a click begins, and what to expect of it. */
+function Beginning({ run, kind, take, begin }) {
   const words = {
-    idle: "Press play, wait a second, and switch between before and after.",
-    starting: "Opening the sound …",
-    failed: "It did not start.",
-  }[run.state];
+    scene: "Press play, wait a second, and switch between before and after.",
+    microphone: "One microphone: the steady part of a noise, which can be predicted, goes.",
+    file: "Or drop one here. Left the reference, right the ear; or one channel.",
+  }[kind];
+  return html`${kind === "file"
+    ? html`<label class="button primary begin"><${Icon} name="file" />Choose a sound<input type="file" accept="audio/*" class="unseen"
+        onChange=${(event) => take(event.target.files[0])} /></label>`
+    : html`<button class="primary begin" onClick=${begin}><${Icon} name=${kind === "scene" ? "play" : "microphone"} />
+        ${kind === "scene" ? "Play" : "Open microphone"}</button>`}
+  <p>${run.state === "failed" ? "It did not start." : words}</p>`;
+}
+
+function Quieter({ run }) {
   const of = run.source?.knowsWanted ? "of the noise, the melody left out"
     : run.source?.channels === 1 ? "one microphone: only what can be predicted goes" : "of all that the second microphone hears";
-  return html`<div class="hero">
-    <p class="big"><output data-figure="attenuation">${shown ? Math.max(0, run.attenuation).toFixed(1) : "0.0"}</output><small>dB</small></p>
-    <p>${shown ? html`<strong>quieter</strong> ${of}` : words}</p>
-  </div>`;
+  return html`<p class="big"><output data-figure="attenuation">${run.blocks ? Math.max(0, run.attenuation).toFixed(1) : "0.0"}</output><small>dB</small></p>
+    <p>${run.blocks ? html`<strong>quieter</strong> ${of}` : "Opening the sound …"}</p>`;
 }
 
 function Volume({ run }) {

@@ -17,8 +17,8 @@ export function Emergencies({ rest }) {
       : html`<${Alert} kind="done">No alarm is being heard.<//>`)}
     ${answer?.events.length === 0 && html`<${Empty} title="None so far">On the page Live, “Let a siren pass” shows what happens.<//>`}
     ${answer?.events.length > 0 && html`<div class="card table"><table>
-      <thead><tr><th>When</th><th>Kind</th><th>Sure</th><th>Headset or session</th></tr></thead>
+      <thead><tr><th>When</th><th>Kind</th><th class="minor">Sure</th><th>Headset or session</th></tr></thead>
       <tbody>${answer.events.map((event) => html`<tr key=${event.id}><td>${when(event.at)}</td>
-        <td><span class="tag bad">${event.kind}</span></td><td>${percent(event.score)}</td><td><code>${event.source}</code></td></tr>`)}</tbody>
+        <td><span class="tag bad">${event.kind}</span></td><td class="minor">${percent(event.score)}</td><td><code>${event.source}</code></td></tr>`)}</tbody>
     </table></div>`}`;
 }

@@ -32,8 +32,9 @@ export function Headset({ rest, socket, one }) {
   };
   const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
   const device = answer?.device;
+  const gained = reported.mode === "cancel" ? reported.attenuation_db : null; // what is said of before is past
   return html`
-    <${Heading} title=${one} words=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, since ${when(device.created)}`}>
+    <${Heading} title=${one} words=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
       ${device && html`<${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
     ${fault && html`<${Alert} kind="fault">${fault}<//>`}
     ${refused && html`<${Alert} kind="fault">${refused}<//>`}
@@ -42,9 +43,10 @@ export function Headset({ rest, socket, one }) {
     ${answer && html`<div class="one">
       <section class="card lead">
         <dl class="figures">
-          <${Figure} id="gained" kind="large" name="Quieter at the ear" value=${reported.attenuation_db?.toFixed(1)} unit="dB" />
-          <${Figure} id="noise" name="Noise" value=${desired.noise && `${desired.noise.label.replaceAll("_", " ")}, ${percent(desired.noise.confidence)}`} />
-          <${Figure} name="Mode" value=${reported.mode} />
+          <${Figure} id="gained" kind="large" name="Quieter at the ear" value=${gained?.toFixed(1)} unit="dB" />
+          <${Figure} id="noise" name="Noise" value=${desired.noise?.label.replaceAll("_", " ")} unit=${percent(desired.noise?.confidence)} />
+          <${Figure} id="mode" name="Mode" value=${reported.mode} />
+          <${Figure} id="intensity" name="Intensity" value=${percent(reported.intensity)} />
           <${Figure} name="Reverted" value=${reported.reverted} />
           ${answer.telemetry.battery != null && html`<${Figure} name="Battery" value=${percent(answer.telemetry.battery)} />`}
           ${answer.telemetry.firmware && html`<${Figure} name="Firmware" value=${answer.telemetry.firmware} />`}
@@ -56,9 +58,9 @@ export function Headset({ rest, socket, one }) {
         ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
           <p class="hint" role="status">Asked for; the headset has not said yet that it does so.</p>`}
       </section>
-      <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]}
+      <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
-      <section class="card"><${News} news=${news} /></section>
+      <section class="card"><${News} news=${news} now=${desired} /></section>
       ${desired.filter && html`<${Filter} filter=${desired.filter} playing=${reported.filter} />`}
       <section class="card wide"><details><summary>The shadow, version ${answer.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(answer.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
@@ -109,11 +111,12 @@ function useCourse(answer) {
   }, [seen, answer]);
 }
 
-function News({ news }) {
+function News({ news, now }) {
+  const shown = news.length || !now.noise ? news.slice(0, 6) : [{ ...now, filter: now.filter?.id }];
   return html`<h2>As it happens</h2>
-    ${news.length === 0 && html`<p class="hint">When it meets a new noise, what the platform hears and sends stands here.</p>`}
-    <ol class="news" aria-live="polite">${news.slice(0, 6).map((one) => html`<li key=${one.at}>
-      <time>${new Date(one.at * 1000).toLocaleTimeString()}</time>
+    ${shown.length === 0 && html`<p class="hint">When it meets a new noise, what the platform hears and sends stands here.</p>`}
+    <ol class="news" aria-live="polite">${shown.map((one) => html`<li key=${one.at}>
+      <time>${one.at ? new Date(one.at * 1000).toLocaleTimeString() : "lately"}</time>
       <span>${one.mode === "transparency" ? html`<b class="tag bad">open to the world</b> ${one.reason}` : html`
         ${one.noise ? html`<b>${one.noise.label.replaceAll("_", " ")}</b>, ${percent(one.noise.confidence)} sure` : "no noise named"}${" "}
         → ${one.filter ? html`filter <code>${one.filter.slice(0, 8)}</code>` : "no filter"}${one.predicted_gain_db != null && `, ${one.predicted_gain_db.toFixed(1)} dB foretold`}`}</span>

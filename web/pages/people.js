@@ -50,8 +50,8 @@ function Keys({ rest, me }) {
     </form>
     ${answer?.keys.length === 0 && html`<p class="hint">None yet. With a key a program calls in your name until it expires or you revoke it.</p>`}
     ${answer?.keys.length > 0 && html`<div class="table"><table>
-      <thead><tr><th>Name</th><th>Role</th><th>Made</th><th>Expires</th><th><span class="unseen">Revoke</span></th></tr></thead>
-      <tbody>${answer.keys.map((key) => html`<tr key=${key.id}><td>${key.name}</td><td>${key.role}</td><td>${when(key.created)}</td>
+      <thead><tr><th>Name</th><th>Role</th><th class="minor">Made</th><th>Expires</th><th><span class="unseen">Revoke</span></th></tr></thead>
+      <tbody>${answer.keys.map((key) => html`<tr key=${key.id}><td>${key.name}</td><td>${key.role}</td><td class="minor">${when(key.created)}</td>
         <td>${key.expires ? new Date(key.expires * 1000).toLocaleDateString() : "never"}</td>
         <td><button class="quiet danger" aria-label=${`Revoke ${key.name}`} onClick=${() => attempt(() => rest.remove(`/api/users/me/keys/${key.id}`))}>Revoke</button></td></tr>`)}</tbody>
     </table></div>`}
@@ -76,11 +76,11 @@ function Users({ rest, me }) {
     </form>
     ${answer?.length === 0 && html`<${Empty} title="Nobody signs in by name yet">You came with a token. Add somebody above.<//>`}
     ${answer?.length > 0 && html`<div class="table"><table>
-      <thead><tr><th>Name</th><th>Role</th><th>Added</th><th><span class="unseen">Remove</span></th></tr></thead>
+      <thead><tr><th>Name</th><th>Role</th><th class="minor">Added</th><th><span class="unseen">Remove</span></th></tr></thead>
       <tbody>${answer.map((person) => html`<tr key=${person.user}><td>${person.name}</td>
         <td><select aria-label=${`Role of ${person.name}`} value=${person.role} disabled=${person.user === me.user}
           onChange=${(event) => attempt(() => rest.patch(`/api/users/${person.user}`, { role: event.target.value }))}>
-          ${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select></td><td>${when(person.created)}</td>
+          ${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select></td><td class="minor">${when(person.created)}</td>
         <td><button class="quiet danger" disabled=${person.user === me.user} aria-label=${`Remove ${person.name}`}
           onClick=${() => attempt(() => rest.remove(`/api/users/${person.user}`))}>Remove</button></td></tr>`)}</tbody>
     </table></div>`}

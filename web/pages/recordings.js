@@ -24,7 +24,7 @@ export function Recordings({ rest, socket, one }) {
     <${Upload} rest=${rest} sent=${again} />
     ${answer?.length === 0 && html`<${Empty} title="Nothing sent yet">wav, flac, ogg or mp3, minutes or hours long.<//>`}
     ${answer?.length > 0 && html`<div class="card table"><table>
-      <thead><tr><th>Recording</th><th>State</th><th>Quieter</th><th>Noise</th><th>Alarms</th><th>Sent</th><th><span class="unseen">Remove</span></th></tr></thead>
+      <thead><tr><th>Recording</th><th>State</th><th>Quieter</th><th class="minor">Noise</th><th class="minor">Alarms</th><th class="minor">Sent</th><th><span class="unseen">Remove</span></th></tr></thead>
       <tbody>${answer.map((job) => html`<${Row} key=${job.job} job=${job} remove=${() => rest.remove(`/api/audio/jobs/${job.job}`).then(again)} />`)}</tbody>
     </table></div>`}`;
 }
@@ -35,8 +35,8 @@ function Row({ job, remove }) {
     <td><a href=${`#/recordings/${encodeURIComponent(job.job)}`}>${job.name || "unnamed"}</a><br /><small>${bytes(job.size)}</small></td>
     <td>${job.state === "running" ? html`<progress value=${job.progress} aria-label="Progress"></progress>`
       : html`<span class=${`tag ${job.state === "done" ? "good" : job.state === "failed" ? "bad" : ""}`}>${job.state}</span>`}</td>
-    <td>${gained == null ? "–" : `${gained.toFixed(1)} dB`}</td><td>${noise ?? "–"}</td><td>${emergencies ?? "–"}</td>
-    <td>${when(job.created)}</td>
+    <td>${gained == null ? "–" : `${gained.toFixed(1)} dB`}</td><td class="minor">${noise ?? "–"}</td><td class="minor">${emergencies ?? "–"}</td>
+    <td class="minor">${when(job.created)}</td>
     <td><button class="quiet danger" onClick=${remove} aria-label=${`Remove ${job.name || "unnamed"}`}>Remove</button></td></tr>`;
 }
 
@@ -79,24 +79,27 @@ function Upload({ rest, sent }) {
 }
 
 function Recording({ rest, job: id }) {
+  const [settled, setSettled] = useState(false);
   const { answer, fault } = useAnswer(async () => {
     const job = await rest.get(`/api/audio/jobs/${encodeURIComponent(id)}`);
     const link = job.downloads?.["report.json"];
+    setSettled(job.state === "done" || job.state === "failed");
     return { job, report: link ? await (await fetch(link)).json() : null };
-  }, [id]);
+  }, [id, settled], settled ? 0 : EVERY_MS);
   const job = answer?.job;
   const report = answer?.report;
   return html`
-    <${Heading} title=${job?.name || "Recording"} words=${job && `${job.state}, ${bytes(job.size)}, sent ${when(job.created)}`}>
+    <${Heading} title=${job?.name || "Recording"} words=${job && `${job.state}, ${report ? `${report.seconds.toFixed(0)} s, ` : ""}${bytes(job.size)}, sent ${when(job.created)}`}>
       ${Object.entries(job?.downloads ?? {}).map(([name, link]) => html`<a key=${name} class="button" href=${link} download>${name}</a>`)}
       <a class="button" href="#/recordings">All recordings</a>
     <//>
     ${fault && html`<${Alert} kind="fault">${fault}<//>`}
     ${job?.failure && html`<${Alert} kind="fault">${job.failure}<//>`}
-    ${report && html`<${Report} report=${report} />`}`;
+    ${job && !settled && html`<${Alert}>Being treated. <progress value=${job.progress} aria-label="Progress"></progress><//>`}
+    ${report && html`<${Report} report=${report} cleaned=${job.downloads["cleaned.wav"]} />`}`;
 }
 
-function Report({ report }) {
+function Report({ report, cleaned }) {
   const { before, after } = report;
   const seconds = before.by_second_dbfs.map((_, s) => s + 0.5);
   const pair = [{ label: "before", colour: "before" }, { label: "after", colour: "after" }];
@@ -109,9 +112,8 @@ function Report({ report }) {
       <${Figure} name="A-weighted" value=${report.attenuation_dba?.toFixed(1)} unit="dB(A)" />
       <${Figure} name="Before" value=${before.level_dbfs.toFixed(1)} unit="dBFS" />
       <${Figure} name="After" value=${after?.level_dbfs.toFixed(1)} unit="dBFS" />
-      <${Figure} name="Length" value=${report.seconds.toFixed(0)} unit="s" />
-      <${Figure} name="Filter" value=${report.algorithm && `${report.algorithm}, ${report.taps} taps`} />
-    </dl></section>
+      <${Figure} name="Filter" value=${after && report.algorithm.toUpperCase()} unit=${`${report.taps} taps`} />
+    </dl>${cleaned && html`<audio controls preload="none" src=${cleaned} aria-label="What is left"></audio>`}</section>
     <section class="card"><${Chart} title="Level, second by second" y="dBFS" data=${[seconds, ...both((levels) => levels.by_second_dbfs)]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
     <section class="card"><${Chart} title="By third of an octave" x="Hz" y="dBFS" logarithmic
       data=${[thirds.map(Number), ...both((levels) => thirds.map((third) => levels.thirds_dbfs[third]))]} lines=${pair.slice(0, after ? 2 : 1)} /></section>

@@ -29,8 +29,8 @@ export function System({ rest, me }) {
         ${Object.entries(state.checks).map(([name, check]) => html`<${Figure} key=${name} name=${name} value=${check} />`)}
         <${Figure} name="ready" value=${state.ready ? "yes" : "no"} /></dl></section>`}
       ${stats.answer && html`<${Models} models=${stats.answer.models} />
-        <section class="card"><${Chart} title="Live blocks a second" y="" range=${[0, 12]} data=${[flow.seconds, flow.blocks]} lines=${[{ label: "blocks", colour: "after", fill: true }]} /></section>
-        <section class="card"><${Chart} title="REST calls a second" y="" range=${[0, 5]} data=${[flow.seconds, flow.calls]} lines=${[{ label: "calls", colour: "after", fill: true }]} /></section>
+        <section class="card"><${Chart} title="Live blocks a second" y="" range=${[0, 12]} seconds=${60} data=${[flow.seconds, flow.blocks]} lines=${[{ label: "blocks", colour: "after", fill: true }]} /></section>
+        <section class="card"><${Chart} title="REST calls a second" y="" range=${[0, 5]} seconds=${60} data=${[flow.seconds, flow.calls]} lines=${[{ label: "calls", colour: "after", fill: true }]} /></section>
         <${Latencies} performance=${stats.answer.performance} />
         <${Totals} totals=${stats.answer.totals} />`}
     </div>`;
@@ -62,14 +62,14 @@ function Models({ models }) {
 }
 
 function Latencies({ performance }) {
-  const ms = (value) => (value == null ? "over 10 s" : `${Number(value.toPrecision(3))} ms`);
+  const ms = (value) => (value == null ? "over 10 s" : `${Number(value.toPrecision(3))} ms`);
   return html`<section class="card wide table"><h2>How long it takes</h2><table>
-    <thead><tr><th>What</th><th>Times</th><th>Mean</th><th>Half within</th><th>9 of 10 within</th><th>99 of 100 within</th></tr></thead>
+    <thead><tr><th>What</th><th class="minor">Times</th><th class="minor">Mean</th><th>Half</th><th>9 of 10</th><th>99 of 100</th></tr></thead>
     <tbody>${Object.entries(WORK).map(([key, name]) => {
       const { count, mean_ms: mean, p50_ms: p50, p90_ms: p90, p99_ms: p99 } = performance[key];
-      return html`<tr key=${key}><td>${name}</td><td>${count.toLocaleString()}</td>
-        ${[mean, p50, p90, p99].map((value, i) => html`<td key=${i}>${count ? ms(value) : "–"}</td>`)}</tr>`;
-    })}</tbody></table><p class="hint">Since the beginning, and at most as much as the bound of the histogram's bucket.</p></section>`;
+      return html`<tr key=${key}><td>${name}</td><td class="minor">${count.toLocaleString()}</td>
+        ${[mean, p50, p90, p99].map((value, i) => html`<td key=${i} class=${i ? "" : "minor"}>${count ? ms(value) : "–"}</td>`)}</tr>`;
+    })}</tbody></table><p class="hint">Since the beginning: within so much, as the histogram's buckets tell it.</p></section>`;
 }
 
 function Totals({ totals }) {

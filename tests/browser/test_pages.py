@@ -1,0 +1,177 @@
+"""Every page, of a platform that is lived in, in both themes, on a phone and a desk; what can be done there."""
+
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.conftest import RATE, Headset, Visit
+from tests.browser.console import DESKTOP, PHONE, Console
+from tests.running import ANC, Platform
+
+HEADSET = "cabin-12"
+PLACES = {  # and what has to be read there
+    "live": "Press play",
+    "headsets": "dB quieter",
+    f"headsets/{HEADSET}": "Frequency response",
+    "recordings": "hall 3, night.wav",
+    "emergencies": "siren",
+    "people": "night run",
+    "system": "How long it takes",
+}
+TREATING_MS = 60_000
+PASSWORD = "a long way to the sea"
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a recording of a noise that grows, and of what arrives of it at the ear."""
+    rng = np.random.default_rng(11)
+    x = np.linspace(0.02, 0.15, 20 * RATE) * rng.standard_normal(20 * RATE)
+    d = np.convolve(x, [0.0, 0.5, 0.3, 0.2, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    path = tmp_path_factory.mktemp("recordings") / "hall 3, night.wav"
+    soundfile.write(path, np.stack([x, d], axis=1), RATE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lived_in(browser: Browser, platform: Platform, headset: Headset, recording: Path) -> None:
+    """Give the platform a headset in noise, an alarm, a recording, a person and a key."""
+    headset(HEADSET)
+    context = browser.new_context()
+    console = Console(context.new_page(), platform)
+    console.sign_in("demo", "admin")
+    console.play()
+    console.button("Let a siren pass").click()
+    console.page.get_by_role("alert").filter(has_text="Alarm").wait_for()
+    console.show("recordings")
+    send(console, recording)
+    make_key(console, "night run")
+    console.page.get_by_label("Name", exact=True).last.fill("ann")
+    console.page.get_by_label("Password").fill(PASSWORD)
+    console.button("Add").click()
+    console.page.get_by_role("row", name="ann").wait_for()
+    context.close()
+
+
+def send(console: Console, recording: Path) -> Locator:
+    """Upload a recording; returns its row once it is treated."""
+    console.page.locator("input[type=file]").set_input_files(recording)
+    row = console.page.get_by_role("row", name=recording.name).first
+    expect(row).to_contain_text("done", timeout=TREATING_MS)
+    return row
+
+
+def make_key(console: Console, name: str) -> str:
+    """Make an API key; returns what is shown of it, this once."""
+    console.show("people")
+    console.page.get_by_label("Name", exact=True).first.fill(name)
+    console.button("Make a key").click()
+    return console.page.get_by_role("status").filter(has_text="shown this once").locator("code").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_every_page_is_fit_to_be_seen(
+    visit: Visit, lived_in: None, theme: Literal["light", "dark"], size: str
+) -> None:
+    console = visit(viewport=PHONE if size == "phone" else DESKTOP, color_scheme=theme)
+    for place, words in PLACES.items():
+        console.show(place)
+        console.page.locator("main").get_by_text(words).first.wait_for()
+        console.picture(f"{place.replace('/' + HEADSET, '-one')}-{size}-{theme}")
+        assert console.violations() == [], place
+        assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+
+
+def test_a_recording_is_sent_treated_shown_and_fetched(visit: Visit, recording: Path, tmp_path: Path) -> None:
+    console = visit("recordings", user="ben")
+    send(console, recording).get_by_role("link").click()
+    console.until("gained", "value > 15")
+    with console.page.expect_download() as download:
+        console.page.get_by_role("link", name="cleaned").click()
+    download.value.save_as(tmp_path / "cleaned.flac")
+    before, after = soundfile.read(recording)[0][:, 1], soundfile.read(tmp_path / "cleaned.flac")[0]
+    gained = 10 * np.log10(np.mean(before**2) / np.mean(after**2))
+    assert console.figure("gained") == pytest.approx(gained, abs=0.2)
+    assert console.violations() == []
+    console.picture("recording")
+
+
+def test_what_is_no_recording_fails_in_words(visit: Visit, tmp_path: Path) -> None:
+    (tmp_path / "letter.wav").write_bytes(b"Dear Sir or Madam, " * 1000)
+    console = visit("recordings", user="ben")
+    console.page.locator("input[type=file]").set_input_files(tmp_path / "letter.wav")
+    row = console.page.get_by_role("row", name="letter.wav")
+    expect(row).to_contain_text("failed", timeout=TREATING_MS)
+    row.get_by_role("link").click()
+    expect(console.page.get_by_role("alert")).to_be_visible()
+
+
+def test_a_headset_obeys_its_page(visit: Visit, lived_in: None) -> None:
+    console = visit(f"headsets/{HEADSET}")
+    console.until("gained", "value > 8")
+    console.choose("Bypass")
+    console.until("mode", "words === 'bypass'")
+    console.until("gained", "Number.isNaN(value)")  # what it gained before is past
+    console.page.get_by_role("slider", name="Intensity").fill("0.5")
+    console.until("intensity", "value === 50")
+    console.page.get_by_text("The shadow, version").click()
+    expect(console.page.locator("pre")).to_contain_text('"intensity": 0.5')
+
+
+def test_a_headset_that_meets_a_new_noise_is_seen_to_get_its_filter(visit: Visit, headset: Headset) -> None:
+    headset("newcomer")
+    console = visit("headsets")
+    console.page.get_by_role("link", name="newcomer").click()
+    console.page.get_by_role("listitem").filter(has_text="filter").first.wait_for()
+    console.page.get_by_text("impulse response (playing)").wait_for()
+    console.until("gained", "value > 8")
+
+
+def test_one_click_on_the_address_leads_to_sound(visit: Visit, platform: Platform) -> None:
+    console = visit(role=None)
+    where = ["--port", str(platform.port), "--data", str(platform.data)]
+    address = subprocess.run([ANC, "console", *where], capture_output=True, text=True, check=True).stdout
+    console.page.goto(address.strip())
+    console.play()
+    console.until_heard("level > -60")
+    assert (
+        console.page.url == f"{console.url}/#/live"
+    )  # the code is gone from the address, and so from the history
+    again = visit(role=None)
+    again.page.goto(address.strip())
+    expect(again.page.get_by_role("alert")).to_contain_text("used already")
+    assert again.violations() == []
+    again.picture("sign-in")
+
+
+def test_a_person_signs_in_by_name_and_a_wrong_password_is_refused(visit: Visit, lived_in: None) -> None:
+    console = visit(role=None)
+    console.page.goto(console.url)
+    console.page.get_by_label("Name").fill("ann")
+    console.page.get_by_label("Password").fill("not what it was")
+    console.button("Sign in").click()
+    expect(console.page.get_by_role("alert")).to_be_visible()
+    console.page.get_by_label("Password").fill(PASSWORD)
+    console.button("Sign in").click()
+    console.page.get_by_role("navigation").wait_for()
+    console.button("Sign out").click()
+    expect(console.page.get_by_label("Password")).to_be_visible()
+
+
+def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(visit: Visit) -> None:
+    console = visit(user="cleo")
+    key = make_key(console, "short")
+    asked = {"headers": {"Authorization": f"Bearer {key}"}}
+    assert console.page.request.get(f"{console.url}/api/users/me", **asked).ok
+    console.button("Revoke short").click()
+    expect(console.page.get_by_text("None yet.")).to_be_visible()
+    assert console.page.request.get(f"{console.url}/api/users/me", **asked).status == 401
+    console.page.reload()
+    console.page.get_by_text("None yet.").wait_for()
+    assert key not in console.page.content()
