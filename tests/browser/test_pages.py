@@ -1,4 +1,4 @@
-"""Every page of a platform that is lived in, in both themes, on a phone and a desk; what can be done there."""
+"""Every page of a platform that is lived in, in both themes, on a phone and a desk; what one does there."""
 
 import subprocess
 from pathlib import Path
