@@ -150,6 +150,12 @@ RULES = (
         queue="reports",
     ),
     Rule(
+        name="anc_path",
+        sql="SELECT encode(*, 'base64') AS path, topic(2) AS thing FROM 'anc/+/path'",
+        topic="anc/+/path",
+        queue="reports",
+    ),
+    Rule(
         name="anc_presence",
         sql="SELECT encode(*, 'base64') AS presence FROM '$aws/events/presence/+/+'",
         topic="$aws/events/presence/+/+",

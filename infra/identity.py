@@ -70,7 +70,7 @@ class Identity(cdk.Stack):
         shadow = f"$aws/things/{THING}/shadow/name/{SHADOW}"
         ingest = [f"$aws/rules/{rule.name}/{rule.topic.replace('+', THING)}" for rule in HEADSETS_RULES]
         answers = [f"{shadow}/{verb}/*" for verb in ("get", "update")]
-        own = [f"anc/{THING}/{kind}" for kind in ("snapshot", "telemetry", "event")]
+        own = [f"anc/{THING}/{kind}" for kind in ("snapshot", "telemetry", "path", "event")]
         return {
             "Version": "2012-10-17",
             "Statement": [

@@ -37,7 +37,8 @@ class Iot(cdk.Stack):
         processor, sender = (
             self._consumer(name, layer, environment) for name in ("anc_processor", "audio_sender")
         )
-        processor.may_use("devices", READ)
+        processor.may_use("devices", READ, WRITE)
+        processor.may_use("device_models", READ)
         processor.may_use("controls", READ, WRITE)
         processor.may_use("fleets", READ, WRITE)
         processor.may_use("telemetry", READ, WRITE)

@@ -17,12 +17,15 @@ from anc.dsp import Statistics, recover_primary
 from anc.noise import summary
 from anc.ports import Credentials
 from anc.wire.refusal import Refused, refuse
-from anc.wire.shadow import Desired, Mode, Reported
+from anc.wire.shadow import Desired, FilterDocument, Mode, Reported
 from anc.wire.snapshot import HEADER, MQTT_PAYLOAD_LIMIT, Snapshot
+from anc.wire.telemetry import Report
 from iot.connection import Connection
 from iot.controller import SILENCE, Block, Controller, Voice
+from iot.diary import Diary
 from iot.fir import Signal
 from iot.judge import Judge, Verdict
+from iot.kept import LastGood
 from iot.line import Line
 from iot.lookout import Lookout
 from iot.sequence import Sequence
@@ -33,6 +36,7 @@ SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
 REPORT_S = 15.0
 FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the noise is another
+WORTH_KEEPING_DB = 3.0  # of attenuation, measured, that makes a filter one to start with the next time
 LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
 DEAF = "no hearing: open to the world"
 
@@ -96,6 +100,10 @@ class Agent:
         Send statistics and a summary in place of sound.
     taps : int
         Of the control filter, as registered; what statistics are made for.
+    measured : bytes
+        A path that was measured just now (`iot.enrolment.message`), for the platform to learn of.
+    firmware : str
+        Its version, for the telemetry.
     line_to : callable
         `line_to(thing, credentials, when_online)` makes the way to the cloud.
     clock : callable
@@ -114,11 +122,16 @@ class Agent:
         slow_timer_s: float = SLOW_TIMER_S,
         private: bool = False,
         taps: int = 512,
+        measured: bytes = b"",
+        firmware: str = "",
         line_to: Callable[[str, Credentials, Callable[[], None]], Line] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.status = Status()
+        self._thing = thing
         self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
+        self._measured = measured
+        self._firmware = firmware
         self._connection = (line_to or Connection)(thing, credentials, self._online)
         self._clock = clock
         self._private = private
@@ -129,6 +142,8 @@ class Agent:
         self._rate = rate
         self._ears = ears
         self._judge = Judge(secondary, rate)
+        self._diary = Diary(rate, self._publish_telemetry)
+        self._last_good = LastGood(folder / "filter.json", credentials.certificate_id)
         self._sequence = Sequence(folder / "sequence")
         self._inbox: queue.SimpleQueue[Block | tuple[Desired, int | None] | Refused | None] = (
             queue.SimpleQueue()
@@ -138,6 +153,7 @@ class Agent:
         self._wished = Desired(mode="cancel", intensity=1.0)
         self._voice = SILENCE
         self._filter_seq = -1
+        self._document: FilterDocument | None = None
         self._given_up: set[str] = set()
         self._length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
         self._recent = np.zeros((self._length, 2), np.int16)
@@ -148,7 +164,9 @@ class Agent:
         self._reported: Reported | None = None
 
     def start(self) -> None:
-        """Begin to connect and to listen."""
+        """Begin to listen with the filter that was good last, and to connect."""
+        self._wished = msgspec.structs.replace(self._wished, filter=self._last_good.read())
+        self._try_filter()
         self._play()
         self._thread.start()
         self._connection.start()
@@ -164,6 +182,8 @@ class Agent:
         self._inbox.put(block)
 
     def _online(self) -> None:
+        if self._measured and self._connection.publish(f"anc/{self._thing}/path", self._measured):
+            self._measured = b""
         self._shadow.ask()
 
     def _wish(self, change: Desired, reported_seq: int | None) -> None:
@@ -202,11 +222,14 @@ class Agent:
         self._wished = msgspec.structs.replace(self._wished, **wished)
         if self._wished.noise:
             self.status = replace(self.status, noise=self._wished.noise.label)
+        self._try_filter()
+        self._play()
+
+    def _try_filter(self) -> None:
         try:
             self._take_filter()
         except Refused as refusal:
             self._refuse(refusal)
-        self._play()
 
     def _take_filter(self) -> None:
         document = self._wished.filter
@@ -220,6 +243,7 @@ class Agent:
             )
         w = document.decode()
         self._filter_seq = document.seq
+        self._document = document
         self._given_up.clear()
         if document.id != self._voice.filter_id:
             self._voice = Voice(document.id, w, 1.0)
@@ -253,6 +277,7 @@ class Agent:
     def _attend(self, block: Block) -> None:
         self._remember(block)
         self._lookout.hear(block)
+        self._diary.hear(block.e, self._describe)
         verdict = self._judge.hear(block)
         if verdict:
             self._weigh(verdict, block.voice)
@@ -282,13 +307,22 @@ class Agent:
         self._did_db = max(self._did_db - LATELY_DB, verdict.attenuation_db)
         if verdict.attenuation_db < self._did_db - FAILING_DB:
             self._lookout.mark()
-        if verdict.better is None or voice.filter_id != self._voice.filter_id:
+        if voice.filter_id != self._voice.filter_id:
+            return
+        if verdict.better is None:
+            self._keep(verdict, voice)
             return
         logger.info("a filter made things worse")
         self._given_up.add(voice.filter_id)
+        self._last_good.drop(voice.filter_id)
         self._voice = verdict.better
         self.status = replace(self.status, reverted=self.status.reverted + 1)
         self._play()
+
+    def _keep(self, verdict: Verdict, voice: Voice) -> None:
+        helped = voice.gain == 1.0 and verdict.attenuation_db >= WORTH_KEEPING_DB
+        if helped and self._document and self._document.id == voice.filter_id:
+            self._last_good.keep(self._document)
 
     def _publish_snapshot(self, voice: Voice, samples: int) -> None:
         if not self._connection.online.is_set():
@@ -310,6 +344,20 @@ class Agent:
         return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(heard[:, 0], self._rate))
 
     # What the cloud is told
+
+    def _publish_telemetry(self, payload: bytes) -> bool:
+        return self._connection.publish(f"anc/{self._thing}/telemetry", payload)
+
+    def _describe(self) -> Report:
+        status = self.status
+        return Report(
+            attenuation_db=status.attenuation_db,
+            mode=status.mode,
+            firmware=self._firmware or None,
+            filters=status.filters,
+            reverted=status.reverted,
+            refused=status.refused[:200] or None,
+        )
 
     def _report(self) -> None:
         status = self.status

@@ -12,10 +12,12 @@ from anc.ports import Credentials
 from anc.wire.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent, AlarmEars, Deaf, Status
 from iot.controller import Controller
+from iot.enrolment import Played, measure_secondary, message, probe, tune
 from iot.head import Head
 from iot.player import Course, Player
 from iot.scenes import Noise
 
+FIRMWARE = "1.0.0"
 UPDATE_S = 1.0
 
 
@@ -79,6 +81,7 @@ def run_headset(
     on_update: Callable[[Update], None] = lambda update: None,
     slow_timer_s: float = SLOW_TIMER_S,
     alarms: bool = True,
+    measure: Played | None = None,
 ) -> DemoResult:
     """Put a registered headset into a noise for some seconds and measure what it gained.
 
@@ -101,18 +104,30 @@ def run_headset(
         Between snapshots of an unchanging noise.
     alarms : bool
         Whether sirens and alarms open the headset.
+    measure : str or None
+        Measure the secondary path first, with a probe or with music, and tell the platform.
+
+    Raises
+    ------
+    CannotMeasure
     """
     ears = _ears(head.rate) if alarms else None
     controller = Controller(head.rate, MAX_TAPS)
+    secondary, measured = head.measured_secondary(), b""
+    if measure:
+        path = measure_secondary(head, (probe if measure == "probe" else tune)(head.rate))
+        secondary, measured = path.impulse_response, message(path, head.rate, measure)
     agent = Agent(
         thing,
         credentials,
         controller,
-        head.measured_secondary(),
+        secondary,
         head.rate,
         folder,
         ears,
         slow_timer_s,
+        measured=measured,
+        firmware=FIRMWARE,
     )
     player = Player(head, scene, controller, agent, seconds)
     agent.start()

@@ -1,7 +1,8 @@
 """Numbers snapshots; the count outlives the headset's power."""
 
-import os
 from pathlib import Path
+
+from iot.kept import replace_file
 
 
 class Sequence:
@@ -14,7 +15,6 @@ class Sequence:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
         try:
             self.latest = int(path.read_text())
@@ -28,9 +28,6 @@ class Sequence:
 
     def at_least(self, number: int) -> None:
         """Go on above what is known elsewhere to have been used."""
-        if number <= self.latest:
-            return
-        self.latest = number
-        half = self._path.with_suffix(".new")
-        half.write_text(str(number))
-        os.replace(half, self._path)
+        if number > self.latest:
+            self.latest = number
+            replace_file(self._path, str(number).encode())

@@ -176,18 +176,42 @@ def demo(
 def headset(
     noise: Noise = None,
     seconds: Annotated[float, typer.Option(min=5, help="Of noise; endless when left out.")] = inf,
-    thing: Annotated[str, typer.Option(help="The headset's name.")] = "demo-headset",
+    thing: Annotated[str | None, typer.Option(help="The headset's name; demo-headset if left out.")] = None,
+    measure: Annotated[
+        Literal["probe", "music"] | None,
+        typer.Option(help="Measure the secondary path first, with a probe or with music."),
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(help="Of a headset registered anywhere: the answer to its registration, as JSON."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="HOST[:PORT] of its MQTT broker, if not the one in --credentials.")
+    ] = None,
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Run a simulated headset against the platform that runs on this machine."""
+    """Run a simulated headset against the platform on this machine, or with --credentials against any."""
+    from iot.enrolment import CannotMeasure
     from local.demo import demonstrate
+    from local.elsewhere import Unusable, demonstrate_elsewhere, identity
 
     scene, name = scene_of(noise, seconds)
-    url = f"http://127.0.0.1:{port}"
-    with failing_plainly():
-        result = demonstrate(url, data, settings(), scene, name, seconds, None if json else console, thing)
+    shown = None if json else console
+    if endpoint and not credentials:
+        stop("--endpoint: needs the --credentials of a headset that is registered there")
+    try:
+        if credentials:
+            who = identity(credentials, endpoint, thing)
+            folder = data / "headsets" / who.thing
+            result = demonstrate_elsewhere(who, folder, scene, name, seconds, shown, measure)
+        else:
+            url, thing = f"http://127.0.0.1:{port}", thing or "demo-headset"
+            with failing_plainly():
+                result = demonstrate(url, data, settings(), scene, name, seconds, shown, thing, measure)
+    except (CannotMeasure, Unusable) as fault:
+        stop(str(fault))
     show_result(result, json)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from anc.ports import Credentials
 from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
 from anc_client import Client, NewDevice, Refusal
+from iot.agent import Status
 from iot.demo import DemoResult, Update, run_headset
+from iot.enrolment import Played
 from iot.head import Head
 from iot.scenes import Noise
 from local.invitations import Invitations, console_address
@@ -75,6 +78,13 @@ class Watcher:
         self._socket.close()
         self._thread.join(STOP_S)
 
+    def told(self, status: Status) -> tuple[str, str]:
+        """Return what the platform hears, and which filter it sent."""
+        noise = self.news.get("noise")
+        heard = f"{noise['label']} ({noise['confidence']:.0%})" if noise else "nothing yet"
+        gain = self.news.get("predicted_gain_db")
+        return heard, f"{self.news['filter']}, {gain:.1f} dB predicted" if gain is not None else "none yet"
+
     def _listen(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             for frame in self._socket:
@@ -92,6 +102,7 @@ def demonstrate(
     seconds: float,
     console: Console | None,
     thing: str = "demo-headset",
+    measure: Played | None = None,
 ) -> DemoResult:
     """Register a headset, put it into a noise, and show what happens.
 
@@ -105,46 +116,80 @@ def demonstrate(
         Infinite: until interrupted.
     console : Console or None
         None shows nothing.
+    measure : str or None
+        As in `iot.demo.run_headset`.
     """
     head = Head()
     token = Issuer(data, settings).issue(USER, "operator")
     folder = data / "headsets" / thing
     credentials = enrol(url, token, thing, head, folder)
     watcher = Watcher(url, token, thing)
+    door = Door(url, Invitations(data, Issuer(data, settings)))
+    view = View(thing, name, watcher.told, door.line)
     try:
-        if console is None:
-            return run_headset(thing, credentials, head, scene, seconds, folder)
-        view = View(url, thing, name, watcher, Invitations(data, Issuer(data, settings)))
-        if not console.is_terminal:
-            return run_headset(
-                thing, credentials, head, scene, seconds, folder, lambda u: console.print(view.line(u))
-            )
-        with Live(console=console, auto_refresh=False) as live:
-            return run_headset(
-                thing,
-                credentials,
-                head,
-                scene,
-                seconds,
-                folder,
-                lambda u: live.update(view.draw(u), refresh=True),
-            )
+        return watch(
+            view,
+            console,
+            lambda show: run_headset(thing, credentials, head, scene, seconds, folder, show, measure=measure),
+        )
     finally:
         watcher.close()
 
 
-class View:
-    """The live view, in 80 columns."""
+class Door:
+    """The console of the platform, behind an address that opens it once."""
 
-    def __init__(self, url: str, thing: str, noise: str, watcher: Watcher, invitations: Invitations) -> None:
-        self._url, self._thing, self._noise = url, thing, noise
+    def __init__(self, url: str, invitations: Invitations) -> None:
+        self._url = url
         self._invitations, self._code = invitations, ""
-        self._watcher = watcher
+
+    def line(self) -> Text:
+        """Return an address that opens the console, until it was opened: then another."""
+        if not self._invitations.is_open(self._code):
+            self._code = self._invitations.make(USER, "admin")
+        address = console_address(self._url, self._code)
+        return Text.assemble("  hear it, see it:  ", (address, "bold underline"))
+
+
+def watch(
+    view: "View", console: Console | None, run: Callable[[Callable[[Update], None]], DemoResult]
+) -> DemoResult:
+    """Show a headset's run: live on a terminal, else a line a second, or nothing without a console."""
+    if console is None:
+        return run(lambda update: None)
+    if not console.is_terminal:
+        return run(lambda update: console.print(view.line(update)))
+    with Live(console=console, auto_refresh=False) as live:
+        return run(lambda update: live.update(view.draw(update), refresh=True))
+
+
+class View:
+    """The live view, in 80 columns.
+
+    Parameters
+    ----------
+    thing, noise : str
+        What to call them.
+    told : callable
+        `told(status)`: what the platform hears and which filter it sent, in words.
+    below : callable
+        What stands below, asked for with every picture.
+    """
+
+    def __init__(
+        self,
+        thing: str,
+        noise: str,
+        told: Callable[[Status], tuple[str, str]],
+        below: Callable[[], Text],
+    ) -> None:
+        self._thing, self._noise = thing, noise
+        self._told, self._below = told, below
         self._history: deque[float] = deque(maxlen=HISTORY)
 
     def line(self, update: Update) -> str:
         """Return a second of the run as a line of text."""
-        heard, sent = self._told()
+        heard, sent = self._told(update.status)
         gained = update.before_dbfs - update.after_dbfs
         return (
             f"{update.seconds:6.1f} s  before {update.before_dbfs:6.1f}  after {update.after_dbfs:6.1f} dBFS"
@@ -153,7 +198,7 @@ class View:
 
     def draw(self, update: Update) -> Group:
         """Return a second of the run as a picture."""
-        heard, sent = self._told()
+        heard, sent = self._told(update.status)
         gained = update.before_dbfs - update.after_dbfs
         self._history.append(gained)
         facts = Table.grid(padding=(0, 2))
@@ -168,21 +213,7 @@ class View:
         body = Group(facts, "", levels, verdict, Text(_spark(self._history), "green"))
         where = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C ends"
         panel = Panel(body, title="[bold]ANC Platform", subtitle=where, width=COLUMNS)
-        return Group(panel, Text.assemble("  hear it, see it:  ", (self._console(), "bold underline")))
-
-    def _console(self) -> str:
-        """Return an address that opens the console, until it was opened: then another."""
-        if not self._invitations.is_open(self._code):
-            self._code = self._invitations.make(USER, "admin")
-        return console_address(self._url, self._code)
-
-    def _told(self) -> tuple[str, str]:
-        news = self._watcher.news
-        noise = news.get("noise")
-        heard = f"{noise['label']} ({noise['confidence']:.0%})" if noise else "nothing yet"
-        gain = news.get("predicted_gain_db")
-        sent = f"{news['filter']}, {gain:.1f} dB predicted" if gain is not None else "none yet"
-        return heard, sent
+        return Group(panel, self._below())
 
     @staticmethod
     def _headset(update: Update) -> Text:

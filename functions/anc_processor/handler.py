@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.world import world as aws_world
 from anc.ports import World
-from anc.services import control, jobs, status, telemetry
+from anc.services import control, devices, jobs, status, telemetry
 from anc.wire.refusal import Refused
 
 logger = Logger()
@@ -48,6 +48,8 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
         status.shadow_refused(message["thing"], base64.b64decode(message["rejected"]), world)
     elif "report" in message:
         _report(message, world)
+    elif "path" in message:
+        _path(message, world)
     elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
         _snapshot(message, world)
 
@@ -76,3 +78,13 @@ def _report(message: dict[str, Any], world: World) -> None:
             raise
         world.count(f"telemetry_refused_{refusal.code}")
         status.refused(message["thing"], "telemetry", refusal, world)
+
+
+def _path(message: dict[str, Any], world: World) -> None:
+    try:
+        devices.measured(message["thing"], base64.b64decode(message["path"]), world)
+    except Refused as refusal:
+        if refusal.code == "in_flight":
+            raise
+        world.count(f"paths_refused_{refusal.code}")
+        status.refused(message["thing"], "path", refusal, world)

@@ -204,11 +204,13 @@ def a_siren_in_a_snapshot_opens_the_headset_and_people_are_told(aws: Account) ->
 def what_headsets_say_and_what_is_noticed_of_them_is_kept(aws: Account) -> None:
     """Telemetry, lifecycle events, and shadows that were rejected."""
     aws.rest("POST", "/api/devices", HEADSET)
+    path = of_iot(secondary=[0.0, 0.5, 0.1], rate=16_000, played="probe", fit_db=21.0)
     came = of_iot(clientId="left", timestamp=1, eventType="connected", sessionIdentifier="s")
     failed = aws.consume(
         "anc_processor",
         {"thing": "left", "report": of_iot(battery=0.7), "at": 1_800_000_000_000},
         {"presence": came},
+        {"thing": "left", "path": path},
         {"thing": "left", "rejected": of_iot(code=409, message="version conflict")},
         {"thing": "left", "data": "bm9uc2Vuc2U="},
     )

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anc.wire import shadow, telemetry, websocket
+from anc.wire import path, shadow, telemetry, websocket
 from local.cli import app
 from tests.running import ANC, Platform
 
@@ -43,6 +43,7 @@ MESSAGES = {
     "desired": shadow.Desired,
     "reported": shadow.Reported,
     "telemetry": telemetry.Report,
+    "path": path.MeasuredPath,
     "client": websocket.AnyRequest,
     "server": FRAMES,
 }

@@ -137,6 +137,51 @@ def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(h
     assert "battery" in told.message
 
 
+def measured(to: str, **changes: Any) -> dict[str, Any]:
+    said = {"secondary": [0.0, 0.5, 0.1], "rate": RATE, "played": "music", "fit_db": 18.0, **changes}
+    return {"thing": to, "path": base64.b64encode(json.dumps(said).encode()).decode()}
+
+
+def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_the_old_one_forgotten(
+    headsets: TestWorld,
+) -> None:
+    process(headsets, message("left", snapshot(1)))
+    for _ in range(2):  # at least once
+        assert process(headsets, measured("left")) == []
+    device, control = headsets.world.devices.get("left"), headsets.world.controls.get("left")
+    assert device is not None
+    assert control is not None
+    assert np.frombuffer(device.secondary, np.float32) == pytest.approx([0.0, 0.5, 0.1])
+    assert (control.statistics, control.seq) == (b"", 1)
+    assert headsets.counts["paths_replaced"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        ({"fit_db": 3.0}, "poor_fit", "in a quieter place"),
+        ({"secondary": []}, "bad_field", "secondary"),
+        ({"secondary": [0.1] * 1025}, "bad_field", "1024"),
+        ({"secondary": [1.05**n for n in range(128)]}, "bad_field", "does not die away"),
+        ({"secondary": [0.0] * 8}, "bad_field", "not all zero"),
+        ({"rate": 48_000}, "bad_field", "48000 Hz, the device is registered with 16000"),
+        ({"played": "silence"}, "bad_field", "silence"),
+        ({"thing": "right"}, "bad_field", "thing"),
+        ({"secondary": [0.1] * 8000}, "too_large", "bytes"),
+    ],
+)
+def test_a_measured_path_that_is_none_changes_nothing_and_its_owner_reads_why(
+    headsets: TestWorld, stored: Any, changes: dict[str, Any], code: str, says: str
+) -> None:
+    before = stored()
+    assert process(headsets, measured("left", **changes)) == []
+    assert [row for row in stored() if row[0] != "statuses"] == before
+    told = status.of("left", headsets.world).refusal
+    assert told is not None
+    assert (told.what, told.code) == ("path", code)
+    assert says in told.message
+
+
 def test_a_lifecycle_event_shows_whether_a_headset_is_connected(headsets: TestWorld) -> None:
     said = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
     event = {"presence": base64.b64encode(json.dumps(said).encode()).decode()}

@@ -195,6 +195,56 @@ def test_in_privacy_mode_no_sound_leaves_the_headset_and_the_statistics_tell_the
     assert Classifier.load().classify_summary(kept.summary).label
 
 
+def telemetry(headset: Headset) -> list[list[dict[str, Any]]]:
+    return [json.loads(payload) for topic, payload in headset.line.sent.queue if topic == "anc/h1/telemetry"]
+
+
+def test_telemetry_says_how_the_headset_is_soon_after_it_was_switched_on_and_then_once_in_five_minutes(
+    headset: Headset,
+):
+    headset.line.come_online()
+    headset.level = 0.1
+    headset.sound(5.0)
+    headset.agent.stop()
+    ((first,),) = telemetry(headset)
+    assert (first["mode"], first["filters"], first["reverted"]) == ("cancel", 0, 0)
+    assert first["level_dbfs"] == pytest.approx(-23, abs=2)
+
+
+def test_a_start_without_a_network_plays_the_last_filter_that_was_measured_to_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "Connection", Line)
+    before = Headset(tmp_path)
+    before.line.come_online()
+    before.level = 0.1
+    good = before.play(GOOD, seq=4)
+    before.sound(2.0)
+    bad = before.play(-GOOD, seq=5)
+    before.sound(2.0)
+    before.agent.stop()
+    after = Headset(tmp_path)
+    assert (after.agent.status.filter_id, after.agent.status.filters) == (good, 1)
+    assert good != bad
+    after.line.come_online(desired={"filter": filter_document(0.9 * GOOD, seq=6)})
+    newest = filter_document(0.9 * GOOD, seq=6)["id"]
+    after.line.wait_report(filter=newest)
+    after.agent.stop()
+
+
+def test_a_path_that_was_measured_is_told_once_the_platform_can_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "Connection", Line)
+    agent = Agent("h1", NOWHERE, Controller(RATE, 64), SECONDARY, RATE, tmp_path, None, measured=b"a path")
+    agent.start()
+    line: Line = agent._connection  # type: ignore[assignment]
+    line.come_online()
+    line.come_online()
+    agent.stop()
+    assert [payload for topic, payload in line.sent.queue if topic == "anc/h1/path"] == [b"a path"]
+
+
 def test_quiet_is_not_published(headset: Headset):
     headset.line.come_online()
     headset.level = 1e-4

@@ -51,7 +51,7 @@ class IotThings:
             certificate_id=made["certificateId"],
             certificate=made["certificatePem"],
             private_key=made["keyPair"]["PrivateKey"],
-            ca=resources.files(__package__).joinpath("AmazonRootCA1.pem").read_text(),
+            ca=amazon_root(),
             endpoint=self._endpoint,
             port=MQTT_TLS_PORT,
         )
@@ -113,6 +113,11 @@ class IotThings:
     def _endpoint(self) -> str:
         address: str = self._client().describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         return address
+
+
+def amazon_root() -> str:
+    """Return the certificate, PEM, that AWS IoT's endpoints are signed with."""
+    return resources.files(__package__).joinpath("AmazonRootCA1.pem").read_text()
 
 
 def _id_of(certificate_arn: str) -> str:

@@ -12,6 +12,7 @@ from anc.records import Control, Device, Mode
 from anc.services import device_models, paths
 from anc.services.identity import Caller
 from anc.services.paths import Secondary
+from anc.wire.path import parse_path
 from anc.wire.refusal import refuse
 from anc.wire.websocket import DeviceName
 
@@ -187,17 +188,37 @@ def replace_path(thing: str, taps: Sequence[float], rate: int | None, caller: Ca
         `bad_field` for another rate than the headset's, or a path that cannot be one of its model
         (`anc.services.paths`).
     """
-    device = find(thing, caller, world)
+    return _replace_path(find(thing, caller, world), taps, rate, world)
+
+
+def measured(thing: str, payload: bytes, world: World) -> Device:
+    """Store the secondary path that a headset measured itself. Again changes nothing.
+
+    Raises
+    ------
+    Refused
+        `unknown_device`, `poor_fit` when too little of what was heard was the driver's doing, and as
+        `replace_path`.
+    """
+    device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
+    path = parse_path(payload)
+    return _replace_path(device, path.secondary, path.rate, world)
+
+
+def _replace_path(device: Device, taps: Sequence[float], rate: int | None, world: World) -> Device:
     if rate not in (None, device.rate):
         refuse("bad_field", f"rate: {rate} Hz, the device is registered with {device.rate}")
     model = world.device_models.get(device.model)
-    secondary = paths.checked(taps, device_models.nominal(model) if model else None)
+    secondary = paths.checked(taps, device_models.nominal(model) if model else None).tobytes()
     for _ in range(ATTEMPTS):
+        latest = world.devices.get(device.key) or refuse("unknown_device", "device: it was removed just now")
+        if latest.secondary == secondary:
+            return latest
         try:
-            stored = world.devices.put(find(thing, caller, world).but(secondary=secondary.tobytes()))
-            known = world.controls.get(thing)
+            known = world.controls.get(device.key)
             if known:
                 world.controls.put(known.but(statistics=b""))
+            stored = world.devices.put(latest.but(secondary=secondary))
         except Conflict:
             continue
         world.count("paths_replaced")

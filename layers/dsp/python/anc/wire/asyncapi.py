@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from anc.wire import shadow, snapshot, telemetry, websocket
+from anc.wire import path, shadow, snapshot, telemetry, websocket
 
 SCHEMAS = "#/components/schemas/{name}"
 # What a client says, and what it may be answered besides `Error`.
@@ -56,12 +56,19 @@ def document() -> dict[str, Any]:
         ("shadowUpdate", "$aws/things/{thing}/shadow/name/anc/update", "receive", ShadowUpdate),
         ("shadowDelta", "$aws/things/{thing}/shadow/name/anc/update/delta", "send", ShadowDelta),
         ("telemetry", "anc/{thing}/telemetry", "receive", telemetry.Report),
+        ("path", "anc/{thing}/path", "receive", path.MeasuredPath),
     ):
         channels[name] = _topic(address, kind.__name__)
         operations[name] = {"action": action, "channel": _ref("channels", name)}
     channels["snapshot"] = _topic("$aws/rules/anc_snapshot/anc/{thing}/snapshot", "Snapshot")
     operations["snapshot"] = {"action": "receive", "channel": _ref("channels", "snapshot")}
-    structs: list[type[msgspec.Struct]] = [*FRAMES, ShadowUpdate, ShadowDelta, telemetry.Report]
+    structs: list[type[msgspec.Struct]] = [
+        *FRAMES,
+        ShadowUpdate,
+        ShadowDelta,
+        telemetry.Report,
+        path.MeasuredPath,
+    ]
     _, schemas = msgspec.json.schema_components(structs, ref_template=SCHEMAS)
     messages = {struct.__name__: _message(struct) for struct in structs}
     messages["Snapshot"] = {

@@ -1,0 +1,63 @@
+"""What must outlive the headset's power: small files that are whole at any moment, the old one or the new."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from anc.wire.refusal import Refused, parse_json
+from anc.wire.shadow import FilterDocument
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file of the headset's own, readable by nobody else, so that no power cut leaves half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    half = path.with_suffix(".new")
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(half, path)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    of: str
+    filter: FilterDocument
+
+
+class LastGood:
+    """The last filter that was measured to help, for a start without a network.
+
+    Parameters
+    ----------
+    path : Path
+    of : str
+        What the headset is known by, its certificate's id: a filter that another registration was sent means
+        nothing to the platform.
+    """
+
+    def __init__(self, path: Path, of: str) -> None:
+        self._path = path
+        self._of = of
+        self._id = ""
+
+    def read(self) -> FilterDocument | None:
+        """Return the filter; None when there is none, or the file is damaged or another registration's."""
+        try:
+            entry = parse_json(self._path.read_bytes(), _Entry)
+        except (OSError, Refused):
+            return None
+        self._id = entry.filter.id
+        return entry.filter if entry.of == self._of else None
+
+    def keep(self, document: FilterDocument) -> None:
+        """Remember a filter; one that is remembered already wears out no memory."""
+        if document.id != self._id:
+            replace_file(self._path, msgspec.json.encode(_Entry(self._of, document)))
+            self._id = document.id
+
+    def drop(self, filter_id: str) -> None:
+        """Forget a filter that turned out bad after all."""
+        if filter_id == self._id:
+            self._path.unlink(missing_ok=True)
+            self._id = ""
