@@ -159,3 +159,17 @@ def test_a_rotated_certificate_is_useless_at_once_and_the_new_one_works(
     again.publish("anc/rotated/telemetry", b'{"battery": 0.5}').result(PATIENCE_S)
     again.disconnect()
     assert platform.request("POST", "/api/devices/rotated/credentials", user="bob")[0] == 404
+
+
+def test_a_headset_measures_its_path_and_is_told_when_the_measurement_was_too_poor(
+    platform: Platform, headset: Callable[[str], Client]
+) -> None:
+    client = headset("measured")
+    path = {"secondary": [0.0, 0.5, 0.2, 0.1], "rate": RATE, "played": "music", "fit_db": 20.0}
+    client.publish("anc/measured/path", json.dumps(path).encode()).result(PATIENCE_S)
+    assert until(platform, "measured", lambda device: device["secondary_taps"] == 4)["refused"] == 0
+    poor = path | {"secondary": [0.0, 0.9], "fit_db": 2.5}
+    client.publish("anc/measured/path", json.dumps(poor).encode()).result(PATIENCE_S)
+    device = until(platform, "measured", lambda device: device["refused"] > 0)
+    assert (device["secondary_taps"], device["refusal"]["what"]) == (4, "path")
+    assert "fit_db: 2.5, at least 6 is needed" in device["refusal"]["message"]
