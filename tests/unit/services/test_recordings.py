@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image, ImageColor
 
 from anc.dsp import FDAF, NLMS, Predictor
 from anc.ports import World
 from anc.records import Options
 from anc.services import recordings, timeline
-from anc.services.drawing import draw
+from anc.services.drawing import AFTER, BEFORE, draw
 from anc.services.recordings import Treatment, process_short
 from anc.services.timeline import Timeline
 from anc.wire.refusal import Refused
@@ -88,6 +89,15 @@ def test_without_a_classifier_the_report_says_nothing_of_noise(world: World) -> 
     assert report.emergencies is None
     assert report.summary()["emergencies"] is None
     assert draw(report).startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("_deaf")
+def test_a_level_below_the_diagram_is_drawn_at_its_edge(world: World) -> None:
+    sound = np.zeros((4 * RATE, 2))
+    sound[:RATE] = 0.9 * np.random.default_rng(5).uniform(-1, 1, (RATE, 2))
+    picture = Image.open(io.BytesIO(draw(process_short(sound_file(sound), Options(), world)[1])))
+    colours = {colour for _, colour in picture.convert("RGB").crop((60, 364, 1160, 400)).getcolors()}
+    assert not colours & {ImageColor.getrgb(BEFORE), ImageColor.getrgb(AFTER)}
 
 
 @pytest.mark.usefixtures("_deaf")

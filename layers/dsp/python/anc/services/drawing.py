@@ -56,7 +56,7 @@ def draw(report: Report) -> bytes:
 def _headline(report: Report) -> str:
     parts = [
         f"{report.mode}",
-        f"{report.seconds:,.1f} s at {report.rate:,} Hz",
+        f"{_duration(report.seconds)} at {report.rate:,} Hz",
         f"{report.level_before_dbfs:.1f} dBFS",
     ]
     if report.after:
@@ -73,7 +73,7 @@ def _levels(pen: ImageDraw.ImageDraw, report: Report) -> None:
     _rules(pen, box)
     _seconds(pen, box)
     for level, colour in channels:
-        heights = _thinned(level.by_second_dbfs, box.right - box.left)
+        heights = np.maximum(_thinned(level.by_second_dbfs, box.right - box.left), lowest)
         seconds = (np.arange(len(heights)) + 0.5) * len(level.by_second_dbfs) / len(heights)
         ends = [*zip(np.minimum(seconds, report.seconds), heights, strict=True)]
         # A recording of one second is a level, not a course: it is drawn from edge to edge.
@@ -103,23 +103,24 @@ def _spectrum(pen: ImageDraw.ImageDraw, report: Report) -> None:
 
 def _timeline(pen: ImageDraw.ImageDraw, report: Report) -> None:
     box = Box(60, 730, 1160, 790, 0.0, max(report.seconds, 1.0), 0.0, 1.0)
-    _text(
-        pen,
-        (60, 698),
-        "noise, and alarms below it" if report.noise is not None else "noise: nobody listened",
-        16,
-    )
+    _text(pen, (60, 698), _said(report), 16)
     _seconds(pen, box, 26)
     labels = sorted({span.label for span in report.noise or ()})
     colours = {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(labels)}
     _spans(pen, box, 0, report.noise or (), [colours[span.label] for span in report.noise or ()])
     _spans(pen, box, 64, report.emergencies or (), [ALARM] * len(report.emergencies or ()))
     x = 60.0
-    kinds = [(kind, ALARM) for kind in sorted({span.kind for span in report.emergencies or ()})]
-    for name, colour in [*colours.items(), *kinds]:
+    alarms = ", ".join(sorted({span.kind for span in report.emergencies or ()}))
+    for name, colour in [*colours.items(), *([(alarms, ALARM)] if alarms else [])]:
         pen.rectangle((x, 858, x + 14, 872), colour)
         _text(pen, (x + 20, 857), name, 15)
         x += 40 + pen.textlength(name, ImageFont.load_default(15))
+
+
+def _said(report: Report) -> str:
+    if report.noise is None:
+        return "noise: nobody listened"
+    return "noise, and alarms below it" if report.noise else "noise: too short a recording to tell"
 
 
 def _spans(
@@ -147,7 +148,7 @@ def _seconds(pen: ImageDraw.ImageDraw, box: Box, below: int = 0) -> None:
     for second in np.arange(0, box.to_x + step / 1e6, step):
         x = box.at(second, 0)[0]
         pen.line((x, box.top, x, box.bottom), GRID)
-        _text(pen, (x, box.bottom + below + 4), _clock(second), 13, "mt")
+        _text(pen, (x, box.bottom + below + 10), _clock(second), 13, "mt")
 
 
 def _key(pen: ImageDraw.ImageDraw, report: Report) -> None:
@@ -161,10 +162,10 @@ def _channels(report: Report) -> list[tuple]:
 
 
 def _range(series: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Whole tens that hold every level; what lies over 80 dB below the top is cut off at the bottom."""
+    """Whole tens that hold every level; what lies over 100 dB below the top is cut off at the bottom."""
     values = np.concatenate([np.asarray(one) for one in series])
     highest = 10 * np.ceil((values.max() + 1e-9) / 10)
-    lowest = 10 * np.floor(max(values.min(), highest - 80) / 10)
+    lowest = 10 * np.floor(max(values.min(), highest - 100) / 10)
     return float(min(lowest, highest - 10)), float(highest)
 
 
@@ -173,6 +174,12 @@ def _thinned(levels: Sequence[float], most: int) -> np.ndarray:
     power = 10 ** (np.asarray(levels) / 10)
     parts = np.array_split(power, min(len(power), most))
     return 10 * np.log10([part.mean() for part in parts])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{_clock(seconds)} {'min' if seconds < 3600 else 'h'}"
 
 
 def _clock(second: float) -> str:
