@@ -13,7 +13,7 @@ from starlette.types import Scope
 WEB = Path(__file__).parents[1] / "web"
 HEADERS: dict[str, str] = json.loads((WEB / "headers.json").read_text())
 FOLDERS = ("lib", "live", "pages", "ui", "vendor")
-FILES = ("index.html", "app.js", "style.css", "icon.svg", "config.json")
+FILES = ("index.html", "app.js", "style.css", "icon.svg", "config.json", "costs.json")
 FRESH = {"Cache-Control": "no-cache"}  # asked for each time, sent only when it changed
 
 

@@ -21,7 +21,7 @@ PLACES = {  # and what has to be read there
     "recordings": "hall 3, night.wav",
     "emergencies": "siren",
     "people": "night run",
-    "system": "How long it takes",
+    "system": "What a month on AWS costs",
 }
 TREATING_MS = 60_000
 PASSWORD = "a long way to the sea"

@@ -17,6 +17,7 @@ export function System({ rest, me }) {
     return { totals: summary.totals, performance, models: models.models, at: Date.now() / 1000 };
   }, [admin], EVERY_MS);
   const flow = useFlow(stats.answer);
+  const costs = useAnswer(async () => (await fetch("costs.json")).json(), []);
   const state = health.answer;
   return html`
     <${Heading} title="System" words="Health for everybody; figures for admins." >
@@ -33,6 +34,7 @@ export function System({ rest, me }) {
         <section class="card"><${Chart} title="REST calls a second" y="" range=${[0, 5]} seconds=${60} data=${[flow.seconds, flow.calls]} lines=${[{ label: "calls", colour: "after", fill: true }]} /></section>
         <${Latencies} performance=${stats.answer.performance} />
         <${Totals} totals=${stats.answer.totals} />`}
+      ${costs.answer && html`<${Costs} costs=${costs.answer} />`}
     </div>`;
 }
 
@@ -70,6 +72,24 @@ function Latencies({ performance }) {
       return html`<tr key=${key}><td>${name}</td><td class="minor">${count.toLocaleString()}</td>
         ${[mean, p50, p90, p99].map((value, i) => html`<td key=${i} class=${i ? "" : "minor"}>${count ? ms(value) : "–"}</td>`)}</tr>`;
     })}</tbody></table><p class="hint">Since the beginning: within so much, as the histogram's buckets tell it.</p></section>`;
+}
+
+const DESIGNS = {
+  snapshots: "This platform: the headset cancels, the cloud thinks",
+  "200-ms blocks": "Streaming everything in blocks of 200 ms",
+  "every block": "Streaming every block of 1024 samples",
+};
+
+/** What `anc cost` reckons, drawn; one bar is a hundred times the other, so the lengths are of logarithms. */
+function Costs({ costs: { use, region, noted, dollars } }) {
+  const totals = Object.keys(DESIGNS).map((key) => [key, Object.values(dollars[key]).reduce((sum, part) => sum + part, 0)]);
+  const most = Math.max(...totals.map(([, total]) => Math.log10(total)));
+  return html`<section class="card wide"><h2>What a month on AWS costs</h2>
+    <ul class="costs">${totals.map(([key, total]) => html`<li key=${key} class=${key === "snapshots" ? "after" : "before"}>
+      <span>${DESIGNS[key]}</span><b data-figure=${`cost-${key.replaceAll(" ", "-")}`}>$ ${Math.round(total).toLocaleString("en")}</b>
+      <i style=${{ transform: `scaleX(${(Math.log10(total) / most).toFixed(3)})` }}></i></li>`)}</ul>
+    <p class="hint">${use.headsets.toLocaleString("en")} headsets worn ${use.hours_a_day} hours a day, ${use.snapshots_per_hour} snapshots an hour each;
+      list prices of ${noted} in ${region}; the bars grow with the logarithm. <code>anc cost</code> reckons it for another fleet.</p></section>`;
 }
 
 function Totals({ totals }) {

@@ -1,5 +1,6 @@
 """What a month costs: the arithmetic, by hand; and that the page says what the command says."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,10 @@ def test_a_table_that_is_none_is_refused_by_name(tmp_path: Path, text: str) -> N
         read_prices(path)
     with pytest.raises(ValueError, match=r"absent\.toml"):
         read_prices(tmp_path / "absent.toml")
+
+
+def test_the_console_shows_what_the_command_reckons() -> None:
+    shown = json.loads((ROOT / "web" / "costs.json").read_text())
+    assert shown["use"] == Use()._asdict()
+    for design, dollars in monthly(Use(), read_prices()).items():
+        assert shown["dollars"][design] == pytest.approx(dollars)
