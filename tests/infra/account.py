@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -232,17 +232,24 @@ def account() -> Iterator[Account]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     own = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": REGION}
     here = Account()
-    caches = [getattr(clients, name) for name in CLIENTS]
     with mock.patch.dict(os.environ, kept | own, clear=True), mock_aws():
         os.environ |= provision()
-        with mock.patch.object(clients, "_session", here.session):
+        with fresh_clients(here.session):
+            yield here
+
+
+@contextmanager
+def fresh_clients(session: Callable[[], boto3.Session]) -> Iterator[None]:
+    """Have `anc.aws` make its clients anew, from a session of these."""
+    caches = [getattr(clients, name) for name in CLIENTS]
+    with mock.patch.object(clients, "_session", session):
+        for cached in caches:
+            cached.cache_clear()
+        try:
+            yield
+        finally:
             for cached in caches:
                 cached.cache_clear()
-            try:
-                yield here
-            finally:
-                for cached in caches:
-                    cached.cache_clear()
 
 
 def provision() -> dict[str, str]:

@@ -1,0 +1,165 @@
+"""Functions as Lambda runs them: unpacked below /var/task and /opt, fed by a Runtime API, alone."""
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import distribution
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
+
+from tests.running import PATIENCE_S
+
+# What AWS's image of Python brings: its client of the Runtime API, and boto3, each with what it needs.
+BROUGHT = ("awslambdaric", "simplejson", "snapshot-restore-py", "boto3", "botocore", "jmespath", "s3transfer")
+BROUGHT += ("urllib3", "python-dateutil", "six")
+START = "import sys; sys.path[:0] = sys.argv[1:4]; del sys.argv[1:4]; "
+RUN = START + "from awslambdaric.__main__ import main; main(sys.argv)"
+COST = START + "import time; t = time.process_time(); __import__(sys.argv[1]); "
+COST += "print(time.process_time() - t, len(sys.modules))"
+
+
+class Unpacked(NamedTuple):
+    """A function's folders."""
+
+    name: str
+    task: Path
+    layer: Path
+    runtime: Path
+    variables: Mapping[str, str]
+
+    def command(self, code: str) -> list[str]:
+        """Return how Python runs code that finds the standard library and these folders, and no others."""
+        paths = [str(self.task), str(self.layer / "python"), str(self.runtime)]
+        return [sys.executable, "-I", "-S", "-B", "-c", code, *paths]
+
+    def cost_of(self, module: str) -> tuple[float, int]:
+        """Return the seconds of processor time that a first import takes, and how many modules it loads."""
+        done = subprocess.run([*self.command(COST), module], capture_output=True, text=True, check=True)
+        seconds, modules = done.stdout.split()
+        return float(seconds), int(modules)
+
+
+def unpack(assembly: Path, templates: Mapping[str, Any], target: Path) -> dict[str, Unpacked]:
+    """Unpack every function of a synthesized assembly, and its layer, as Lambda does."""
+    runtime = target / "var" / "runtime"
+    runtime.mkdir(parents=True)
+    for name in BROUGHT:
+        for file in distribution(name).files or ():
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (runtime / top).exists():
+                (runtime / top).symlink_to(Path(str(file.locate())).parents[len(file.parts) - 1] / top)
+    found = {}
+    for template in templates.values():
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Lambda::Function":
+                function = _unpack(assembly, template, resource["Properties"], target, runtime)
+                found[function.name] = function
+    return found
+
+
+def _unpack(assembly: Path, template: Any, properties: Any, target: Path, runtime: Path) -> Unpacked:
+    variables = properties["Environment"]["Variables"]
+    name = variables["POWERTOOLS_SERVICE_NAME"]
+    (layer,) = (
+        template["Resources"][layer["Ref"]]["Properties"]["Content"] for layer in properties["Layers"]
+    )
+    task, opt = target / name / "var" / "task", target / "opt" / layer["S3Key"].partition(".")[0]
+    shutil.copytree(_asset(assembly, properties["Code"]), task)
+    if not opt.exists():
+        shutil.copytree(_asset(assembly, layer), opt)
+    said = {key: value for key, value in variables.items() if isinstance(value, str)}
+    return Unpacked(name, task, opt, runtime, said | {"_HANDLER": properties["Handler"]})
+
+
+def _asset(assembly: Path, stored: Mapping[str, str]) -> Path:
+    return assembly / f"asset.{stored['S3Key'].removesuffix('.zip')}"
+
+
+class Runtime:
+    """A function that runs, and the Runtime API that hands it events.
+
+    References
+    ----------
+    AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes", version 2018-06-01.
+    """
+
+    def __init__(self, function: Unpacked, variables: Mapping[str, str]) -> None:
+        self._events: queue.Queue[str] = queue.Queue()
+        self._answers: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _runtime_api(self._events, self._answers))
+        self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, daemon=True).start()
+        self.printed = function.task.parent / "log"
+        own = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "log",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "LAMBDA_TASK_ROOT": str(function.task),
+            "LAMBDA_RUNTIME_DIR": str(function.runtime),
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        command = [*function.command(RUN), function.variables["_HANDLER"]]
+        with self.printed.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=function.task,
+                env={**function.variables, **variables, **own},
+                stdout=log,
+                stderr=log,
+            )
+
+    def invoke(self, event: Any) -> Any:
+        """Return the answer to an event. Raises RuntimeError with what the handler raised."""
+        self._events.put(json.dumps(event))
+        try:
+            kind, answer = self._answers.get(timeout=PATIENCE_S)
+        except queue.Empty:
+            raise TimeoutError(self.printed.read_text()) from None
+        if kind != "response":
+            raise RuntimeError(answer["errorMessage"])
+        return answer
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _runtime_api(events: "queue.Queue[str]", answers: "queue.Queue[tuple[str, Any]]") -> Any:
+    class Api(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:  # so http.server calls it
+            body = events.get().encode()
+            self.send_response(200)
+            self.send_header("Lambda-Runtime-Aws-Request-Id", os.urandom(16).hex())
+            self.send_header("Lambda-Runtime-Deadline-Ms", "4102444800000")  # far away: nothing is cut short
+            self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:r:0:function:f")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answers.put((self.path.rpartition("/")[2], json.loads(body)))
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Api

@@ -1,0 +1,109 @@
+"""What is deployed is what is tested: the packages as they were synthesized, run as Lambda runs them."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import aws_cdk as cdk
+import pytest
+
+from functions.routes import FUNCTIONS
+from infra.emulated.emulator import running
+from infra.stacks import FLAGS, provision
+from tests.infra import account, stories
+from tests.infra.account import Account, fresh_clients, session_here
+from tests.infra.runtime import Runtime, Unpacked, unpack
+from tests.infra.test_layer import MEGABYTE, QUOTA
+
+# What a cold start pays before it answers: modules, and processor time in times of what numpy alone takes,
+# boto3 included. The REST API validates with pydantic; nothing on the live path does.
+MODULES, TIMES = {"rest_api": 950}, {"rest_api": 10.0}
+OTHERS_MODULES, OTHERS_TIMES = 820, 7.0
+DOORS = (
+    stories.a_key_opens_the_door_until_it_is_revoked,
+    stories.a_live_session_cancels_watches_and_raises_the_alarm,
+    stories.a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
+)
+
+
+class Deployed(Account):
+    """Functions as they were synthesized, each in a process of its own, on an emulator of AWS."""
+
+    def __init__(self, functions: Mapping[str, Unpacked]) -> None:
+        super().__init__()
+        self._functions = functions
+        self.started: dict[str, Runtime] = {}
+
+    def invoke(self, function: str, event: dict[str, Any], context: Any = None) -> Any:
+        """See `Account.invoke`."""
+        if function not in self.started:
+            self.started[function] = Runtime(self._functions[function], os.environ)
+        return self.started[function].invoke(event)
+
+    def stop(self) -> None:
+        """End every function."""
+        for runtime in self.started.values():
+            runtime.stop()
+
+
+@pytest.fixture(scope="module")
+def functions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Unpacked]:
+    pytest.importorskip("awslambdaric", reason="AWS's runtime client is for Linux")
+    folder = tmp_path_factory.mktemp("artifact")
+    app = cdk.App(context=FLAGS | {"layer": "host"}, outdir=str(folder / "assembly"))
+    names = [stack.stack_name for stack in provision(app)]
+    made = app.synth()
+    templates = {name: made.get_stack_by_name(name).template for name in names}
+    return unpack(Path(made.directory), templates, folder / "unpacked")
+
+
+@pytest.fixture(scope="module")
+def deployed(functions: dict[str, Unpacked], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with (
+        running(tmp_path_factory.mktemp("emulator")) as emulator,
+        mock.patch.dict(os.environ, emulator.environment, clear=True),
+    ):
+        gone = {"SOCKETS_ENDPOINT": f"https://{emulator.host}/_aws/execute-api/none/dev"}
+        os.environ |= account.provision() | gone
+        here = Deployed(functions)
+        with fresh_clients(session_here):
+            try:
+                yield here
+            finally:
+                here.stop()
+
+
+def test_every_function_answers_as_it_is_deployed(deployed: Deployed) -> None:
+    for story in DOORS:
+        story(deployed)
+    assert deployed.consume("anc_processor", stories.snapshot(1, stories.noise(1))) == []
+    assert deployed.consume("audio_sender", {"thing": "left"}) == []
+    shadow = deployed.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
+    assert shadow["state"]["desired"]["filter"]["seq"] == 1
+    assert set(deployed.started) == set(FUNCTIONS)
+
+
+def test_every_function_fits_with_its_layer(functions: dict[str, Unpacked]) -> None:
+    assert set(functions) == set(FUNCTIONS)
+    for function in functions.values():
+        folders = (function.task, function.layer)
+        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) < QUOTA * MEGABYTE / 2  # half is left to grow into
+
+
+def test_a_function_has_its_own_handler_and_no_other(functions: dict[str, Unpacked]) -> None:
+    for name, function in functions.items():
+        found = {path.parent.name for path in function.task.glob("functions/*/handler.py")}
+        assert found == {name}
+        assert {path.name for path in function.task.iterdir()} == {"functions"}
+
+
+def test_a_cold_start_imports_within_its_budget(functions: dict[str, Unpacked]) -> None:
+    numpy, _ = functions["authorizer"].cost_of("numpy")
+    for name, function in functions.items():
+        seconds, modules = function.cost_of(f"functions.{name}.handler")
+        print(f"{name}: {modules} modules in {1000 * seconds:.0f} ms, {seconds / numpy:.1f} x numpy")
+        assert modules <= MODULES.get(name, OTHERS_MODULES), name
+        assert seconds <= TIMES.get(name, OTHERS_TIMES) * numpy, name
