@@ -18,6 +18,8 @@ from iot.fir import Fir, Signal
 SPEED_OF_SOUND = 343.0
 ABOVE, RIDGE = 1e-3, 1e-6  # weights of the fit: of the band above it, and against large taps
 AROUND_THE_CUP_M, AROUND_THE_CUP_HZ = 0.07, 2000.0
+STRAY_TAPS = 8  # of what a path that is astray has on top: half a millisecond at 16 kHz, so smooth over 2 kHz
+SPEAKER_AHEAD = 0.5  # of the way from the side to the ear
 PATH_SECONDS = 0.02  # by when a path's response has died away
 
 
@@ -122,23 +124,28 @@ class Head:
         Hz, at which the control filter runs.
     anatomy : Anatomy, optional
         Instead of one drawn by the seed.
+    astray : float
+        Share of their response by which both paths of this head differ from what its anatomy makes them, at
+        every frequency, smoothly: 0.15 for 15 %.
     """
 
-    def __init__(self, seed: int = 0, rate: int = 16_000, anatomy: Anatomy | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, rate: int = 16_000, anatomy: Anatomy | None = None, astray: float = 0.0
+    ) -> None:
         self._rng = np.random.default_rng(seed)
         self.anatomy = anatomy or Anatomy.drawn(self._rng)
         self.rate = rate
         self._floor = 10 ** (self.anatomy.microphone_dbfs / 20)
-        self._secondary_path = _sampled(self._secondary(self.anatomy.leak), rate, first=1)
+        self._stray(astray)
+        self._secondary_path = self._to_error(self.anatomy.leak)
         reflection = 10 ** (self.anatomy.reflection_db / 20)
         delay = np.zeros(round(self.anatomy.reflection_s * rate))
-        near = _sampled(self._primary(ahead=1.0), rate)
-        far = reflection * _sampled(self._primary(ahead=0.2), rate)
-        at_ear = np.concatenate([near, np.zeros(delay.size)])
-        at_ear[delay.size :] += far
-        self._primary_path = Fir(at_ear)
+        self._primary_path = Fir(self._to_ear())
+        self._speaking = Fir(_sampled(self._primary(ahead=SPEAKER_AHEAD), rate))
+        self._scored = Fir(self._secondary_path)
         self._arriving = Fir(np.concatenate([[1.0], delay[1:], [reflection]]))
         self._driven = Fir(self._secondary_path)
+        self._entertaining = Fir(self._secondary_path)
         self._fed_back = Fir(_sampled(self._feedback(), rate, self.feedback_samples)[self.feedback_samples :])
         self._leaking = np.zeros(self.feedback_samples, np.float32)
 
@@ -151,6 +158,28 @@ class Head:
     def _around_s(self) -> float:
         return AROUND_THE_CUP_M / SPEED_OF_SOUND + self.anatomy.converters_s
 
+    def wear(self, anatomy: Anatomy, over_s: float, astray: float | None = None) -> None:
+        """Let the headset sit otherwise from the next block on: a jaw that moves, a cup put on anew.
+
+        Parameters
+        ----------
+        anatomy : Anatomy
+            What the paths are then; of the headset itself nothing may differ.
+        over_s : float
+            Seconds that the change takes.
+        astray : float, optional
+            Share by which the paths then differ from that, in a new way; as before when left out.
+        """
+        self.anatomy = anatomy
+        if astray is not None:
+            self._stray(astray)
+        self._secondary_path = self._to_error(anatomy.leak)
+        samples = max(1, int(over_s * self.rate))
+        self._primary_path.become(self._to_ear(), samples)
+        self._driven.become(self._secondary_path, samples)
+        self._entertaining.become(self._secondary_path, samples)
+        self._scored.become(self._secondary_path, samples)
+
     def measured_secondary(self) -> Signal:
         """Return the secondary path as it was measured at enrolment, (taps,) float32.
 
@@ -159,7 +188,7 @@ class Head:
         """
         rng = np.random.default_rng(self._secondary_path.size)
         fit = np.clip(self.anatomy.leak + rng.choice([-0.1, 0.1]), 0.0, 1.0)
-        path = _sampled(self._secondary(float(fit)), self.rate, first=1)
+        path = self._to_error(float(fit))
         noise = rng.standard_normal(path.size) * np.linalg.norm(path) * 10 ** (-35 / 20) / np.sqrt(path.size)
         return (path + noise).astype(np.float32)
 
@@ -171,17 +200,52 @@ class Head:
             self._leaking = self._leaking[noise.size :]
         return x
 
-    def ear(self, noise: Signal, y: Signal) -> Ear:
-        """Return what arrives at the ear of the same block while the driver plays y."""
+    def ear(self, noise: Signal, y: Signal, of_noise: Signal | None = None) -> Ear:
+        """Return what arrives at the ear of the same block while the driver plays y.
+
+        `of_noise` is what of y stems from the noise, when other sounds that are no noise have a part in it.
+        """
         d = self._primary_path.process(noise)
-        residual = d - self._driven.process(np.clip(y, -1.0, 1.0))
+        heard = d - self._driven.process(np.clip(y, -1.0, 1.0))
+        residual = heard
+        if of_noise is not None:
+            residual = d - self._scored.process(np.clip(of_noise, -1.0, 1.0))
         if self.feedback_samples:
             self._leaking = np.concatenate([self._leaking, self._fed_back.process(y)])
-        return Ear(residual + self._own_noise(noise.size), d, residual)
+        return Ear(heard + self._own_noise(noise.size), d, residual)
 
     def true_secondary(self) -> Signal:
         """Return the true path; for the score after a run, never for the headset or the platform."""
         return self._secondary_path.astype(np.float32)
+
+    def speech(self, voice: Signal) -> Signal:
+        """Return what of a block of somebody's voice reaches the ear; the reference microphone hears it all.
+
+        It comes from in front, so the microphone is less ahead of the ear than with the noise.
+        """
+        return self._speaking.process(voice)
+
+    def music(self, played: Signal) -> Signal:
+        """Return what of a block of music on the driver reaches the error microphone."""
+        return self._entertaining.process(played)
+
+    def _stray(self, share: float) -> None:
+        kernels = self._rng.standard_normal((2, STRAY_TAPS)) if share else np.zeros((2, STRAY_TAPS))
+        kernels *= share / np.maximum(np.linalg.norm(kernels, axis=1, keepdims=True), 1e-30)
+        kernels[:, 0] += 1.0
+        self._strayed_primary, self._strayed_secondary = kernels
+
+    def _to_ear(self) -> NDArray[np.float64]:
+        delay = round(self.anatomy.reflection_s * self.rate)
+        near = np.concatenate([_sampled(self._primary(ahead=1.0), self.rate), np.zeros(delay)])
+        near[delay:] += 10 ** (self.anatomy.reflection_db / 20) * _sampled(
+            self._primary(ahead=0.2), self.rate
+        )
+        return np.convolve(near, self._strayed_primary)[: near.size]
+
+    def _to_error(self, leak: float) -> NDArray[np.float64]:
+        path = _sampled(self._secondary(leak), self.rate, first=1)
+        return np.convolve(path, self._strayed_secondary)[: path.size]
 
     def _own_noise(self, n: int) -> Signal:
         return (self._floor * self._rng.standard_normal(n)).astype(np.float32)

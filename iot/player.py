@@ -10,10 +10,11 @@ import numpy as np
 from anc.dsp import level_dbfs
 from iot.agent import Agent
 from iot.controller import Block, Controller
-from iot.fir import Signal
-from iot.head import Head
+from iot.fir import Fir, Signal
+from iot.head import Ear, Head
 from iot.hindsight import best_fixed_filter_db
 from iot.scenes import Noise
+from iot.surroundings import CALM, Sounding, Surroundings
 
 BLOCK_S = 0.016
 QUIET_S = 1.0
@@ -49,6 +50,8 @@ class Score:
         Since then.
     first_filter : int or None
         Sample from which on the first filter played in full.
+    played : deque of str
+        Of each block that is remembered, the filter that played in full during all of it, if one did.
     """
 
     def __init__(self) -> None:
@@ -56,12 +59,14 @@ class Score:
         self.samples = 0
         self.first_filter: int | None = None
         self.heard = 0
+        self.played: deque[str] = deque(maxlen=int(REMEMBERED_S / BLOCK_S))
         self._recent: deque[tuple[Signal, Signal, Signal]] = deque(maxlen=int(REMEMBERED_S / BLOCK_S))
 
-    def add(self, x: Signal, d: Signal, residual: Signal, playing: bool) -> None:
-        """Take a block; `playing` tells that a filter played in full during all of it."""
-        if self.first_filter is None and playing:
+    def add(self, x: Signal, d: Signal, residual: Signal, filter_id: str) -> None:
+        """Take a block; `filter_id` names the filter that played in full during all of it, or is empty."""
+        if self.first_filter is None and filter_id:
             self.first_filter = self.heard
+        self.played.append(filter_id)
         self.heard += x.size
         self._recent.append((x, d, residual))
         if self.first_filter is not None:
@@ -76,9 +81,14 @@ class Score:
             [residual for *_, residual in blocks]
         )
 
+    def signals(self) -> tuple[Signal, Signal, Signal]:
+        """Return x, d and the residual of all that is remembered, each (n,)."""
+        x, d, residual = map(np.concatenate, zip(*self._recent, strict=True))
+        return x, d, residual
+
     def course(self, rate: int) -> "Course":
         """Return the levels at the ear, step by step, of what is remembered."""
-        d, residual = (np.concatenate([block[i] for block in self._recent]) for i in (1, 2))
+        _, d, residual = self.signals()
         step = int(STEP_S * rate)
         steps = d.size // step
 
@@ -90,10 +100,89 @@ class Score:
 
     def hindsight_db(self, secondary: Signal) -> float | None:
         """Return what the best fixed filter would have given; None without a filter or after a long run."""
-        x, d, _ = map(np.concatenate, zip(*self._recent, strict=True))
+        x, d, _ = self.signals()
         if self.first_filter is None or x.size < self.heard:
             return None
         return best_fixed_filter_db(x, d, secondary, slice(self.first_filter, None))
+
+
+class Sitting:
+    """A headset on a head in a noise, block by block; the caller says what time it is.
+
+    Parameters
+    ----------
+    head : Head
+    noise : Noise
+        What the listener wants gone.
+    controller : Controller
+    agent : Agent
+        Both belong to the headset.
+    around : Surroundings
+        What else sounds, and how the headset sits.
+    """
+
+    def __init__(
+        self, head: Head, noise: Noise, controller: Controller, agent: Agent, around: Surroundings = CALM
+    ) -> None:
+        self.score = Score()
+        self.block = int(BLOCK_S * head.rate)
+        self._head = head
+        self._noise = noise
+        self._controller = controller
+        self._of_noise = Controller(head.rate, controller.max_taps)
+        self._agent = agent
+        self._around = around
+        self._own_music = Fir(head.measured_secondary())
+
+    def sound(self, k: int, begun: float) -> None:
+        """Let block k sound, whose first sample sounded k blocks after `begun`."""
+        around = self._around.read(self.block)
+        self._around.sit(self._head, k * BLOCK_S)
+        noise = self._noise.read(self.block)
+        step = self._head.feedback_samples or noise.size
+        steady = True
+        parts = []
+        for at in range(0, noise.size, step):
+            part = slice(at, at + step)
+            x, y, ear = self._pass(noise[part], around.part(part), begun + k * BLOCK_S + at / self._head.rate)
+            parts.append((x, y, *ear))
+            steady = steady and self._controller.steady
+        x, y, e, d, residual = map(np.concatenate, zip(*parts, strict=True))
+        voice = self._controller.voice
+        self._agent.hear(Block(x, e, y, voice, steady))
+        self.score.add(x, d, residual, voice.filter_id if voice.gain > 0 and steady else "")
+
+    def _pass(self, noise: Signal, around: Sounding, now: float) -> tuple[Signal, Signal, Ear]:
+        x = self._head.reference(noise) + around.wind_outside
+        y = self._controller.process(x + around.speech, now)
+        if self._controller.voice is not self._of_noise.voice:
+            self._of_noise.play(self._controller.voice, now)
+        ear = self._head.ear(noise, y, self._of_noise.process(x, now))
+        # The headset knows the music and takes it out of what its error microphone hears, as well as it can.
+        music = self._head.music(around.music) - self._own_music.process(around.music)
+        e = ear.e + self._head.speech(around.speech) + around.wind_inside + music
+        return x + around.speech, y, ear._replace(e=e)
+
+
+class Onset:
+    """A noise that begins after a second of quiet."""
+
+    def __init__(self, noise: Noise, rate: int) -> None:
+        self.samples = int(QUIET_S * rate)
+        self._noise = noise
+        self._rate = rate
+        self._first = 0
+
+    def read(self, n: int) -> Signal:
+        """Return the next n samples, float32."""
+        into = self._first + np.arange(n) - self.samples
+        self._first += n
+        noise = np.zeros(n, np.float32)
+        sounding = into >= 0
+        if sounding.any():
+            rise = np.minimum(into[sounding] / (ONSET_S * self._rate), 1.0).astype(np.float32)
+            noise[sounding] = rise * self._noise.read(int(sounding.sum()))
+        return noise
 
 
 class Player:
@@ -106,13 +195,10 @@ class Player:
     def __init__(
         self, head: Head, scene: Noise, controller: Controller, agent: Agent, seconds: float
     ) -> None:
-        self.score = Score()
-        self.onset = int(QUIET_S * head.rate)
-        self._head = head
-        self._scene = scene
-        self._controller = controller
-        self._agent = agent
-        self._block = int(BLOCK_S * head.rate)
+        onset = Onset(scene, head.rate)
+        self.onset = onset.samples
+        self._sitting = Sitting(head, onset, controller, agent)
+        self.score = self._sitting.score
         self._blocks = int((QUIET_S + seconds) / BLOCK_S) if np.isfinite(seconds) else None
         self._stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, name="headset-audio", daemon=True)
@@ -126,34 +212,8 @@ class Player:
         begun = time.monotonic()
         k = 0
         while k != self._blocks and not self._stopping.is_set():
-            sounded = begun + (k + 1) * self._block / self._head.rate
+            sounded = begun + (k + 1) * BLOCK_S
             if self._stopping.wait(max(sounded - time.monotonic(), 0.0)):
                 return
-            self._sound(k * self._block, begun)
+            self._sitting.sound(k, begun)
             k += 1
-
-    def _sound(self, first: int, begun: float) -> None:
-        noise = self._noise(first)
-        step = self._head.feedback_samples or noise.size
-        steady = True
-        parts = []
-        for at in range(0, noise.size, step):
-            part = noise[at : at + step]
-            x = self._head.reference(part)
-            y = self._controller.process(x, begun + (first + at) / self._head.rate)
-            parts.append((x, y, *self._head.ear(part, y)))
-            steady = steady and self._controller.steady
-        x, y, e, d, residual = map(np.concatenate, zip(*parts, strict=True))
-        voice = self._controller.voice
-        self._agent.hear(Block(x, e, y, voice, steady))
-        self.score.add(x, d, residual, voice.gain > 0 and steady)
-
-    def _noise(self, first: int) -> Signal:
-        into = first + np.arange(self._block) - self.onset
-        if into[-1] < 0:
-            return np.zeros(self._block, np.float32)
-        noise = np.zeros(self._block, np.float32)
-        sounding = into >= 0
-        rise = np.minimum(into[sounding] / (ONSET_S * self._head.rate), 1.0).astype(np.float32)
-        noise[sounding] = rise * self._scene.read(int(sounding.sum()))
-        return noise

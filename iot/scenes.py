@@ -1,6 +1,6 @@
 """Noise to put a head into: built-in synthesised scenes, or any recording."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -88,26 +88,35 @@ class Scene:
 
 
 class Medley:
-    """The built-in scenes one after the other, again and again.
+    """Noises one after the other, again and again.
 
     Parameters
     ----------
-    rate : int
-        Hz.
-    seconds : float
-        Of each scene before the next one begins.
+    noises : sequence of Noise
+    samples : int
+        Of each before the next one begins; each goes on where it was.
     """
 
-    def __init__(self, rate: int, seconds: float) -> None:
-        self._scenes = [Scene.built_in(name, rate) for name in SCENES]
-        self._samples = int(seconds * rate)
+    def __init__(self, noises: Sequence[Noise], samples: int) -> None:
+        self._noises = noises
+        self._samples = samples
         self._at = 0
+
+    @classmethod
+    def built_in(cls, rate: int, seconds: float) -> "Medley":
+        """Return the built-in scenes in turn, so many seconds of each."""
+        return cls([Scene.built_in(name, rate) for name in SCENES], int(seconds * rate))
 
     def read(self, n: int) -> Signal:
         """Return the next n samples, float32."""
-        scene = self._scenes[self._at // self._samples % len(self._scenes)]
-        self._at += n
-        return scene.read(n)
+        parts = []
+        while n > 0:
+            turn, into = divmod(self._at, self._samples)
+            part = self._noises[turn % len(self._noises)].read(min(n, self._samples - into))
+            parts.append(part)
+            self._at += part.size
+            n -= part.size
+        return np.concatenate(parts)
 
 
 def cabin(rate: int, rng: np.random.Generator) -> Signal:

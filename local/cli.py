@@ -59,7 +59,7 @@ def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
 
     rate = 16_000
     if noise is None:
-        return Medley(rate, min(seconds / len(SCENES), SCENE_S)), ", ".join(SCENES)
+        return Medley.built_in(rate, min(seconds / len(SCENES), SCENE_S)), ", ".join(SCENES)
     if noise in SCENES:
         return Scene.built_in(noise, rate), noise
     try:

@@ -1,0 +1,161 @@
+"""The evaluation of the control path: who takes how much off which noise, how soon, and at what risk."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anc.noise.classifier import LABELS
+from anc.services import fleet
+from iot.hindsight import best_fixed_filter_db
+from iot.player import QUIET_S, Onset
+from iot.scenes import Medley
+from local.evaluation import material, rivals
+from local.evaluation.material import PART_S, RATE, Clip, Family, Material
+from local.evaluation.measures import DEADLINE_S, Figures, figures, first_filter_s
+from local.evaluation.platform import MODEL, SimulatedPlatform
+from local.evaluation.rivals import Trained
+
+CHANGE = int((QUIET_S + PART_S) * RATE)
+SECONDS = QUIET_S + 2 * PART_S
+WAYS = ("own FxNLMS", "universal filter", "SFANC", "GFANC", "platform, no fleet", "platform")
+
+
+class Trial(NamedTuple):
+    """One head, on which a noise gives way to another one.
+
+    Attributes
+    ----------
+    family, kind, noise : str
+        `noise` names the recording that is judged.
+    best_fixed_db : float
+        Attenuation by the fixed filter that is best from `DEADLINE_S` on, known only afterwards.
+    ways : mapping of str to Figures
+    first_filter_s : mapping of str to float or None
+        With and without the fleet: until a new filter played in full after the change.
+    onset_s : mapping of str to float or None
+        The same after the first noise began.
+    fxnlms_step : float
+        The step that was best.
+    reverted, refused : int
+        Filters that the headset gave up, messages that the platform refused.
+    """
+
+    family: str
+    kind: str
+    noise: str
+    best_fixed_db: float
+    ways: Mapping[str, Figures]
+    first_filter_s: Mapping[str, float | None]
+    onset_s: Mapping[str, float | None]
+    fxnlms_step: float
+    reverted: int
+    refused: int
+
+
+def evaluate(data: Path | None, pupils: int, progress: Callable[[int, int], None]) -> list[Trial]:
+    """Judge every way to control noise on every noise and head.
+
+    Parameters
+    ----------
+    data : Path or None
+        Folder of recordings with `clips.csv`; None for the built-in scenes.
+    pupils : int
+        Heads of each family to judge on.
+    progress : callable
+        `progress(done, all)`.
+    """
+    sounds = material.recorded(data) if data else material.built_in()
+    families = material.families(pupils)
+    number = len(families) * len(sounds.judged) * pupils
+    trials: list[Trial] = []
+    for family in families:
+        for trial in _of_family(family, sounds):
+            trials.append(trial)
+            progress(len(trials), number)
+    return trials
+
+
+def _of_family(family: Family, sounds: Material) -> Iterator[Trial]:
+    trained = rivals.train(sounds.taught, family.teaching_heads())
+    with TemporaryDirectory() as folder:
+        knowing = SimulatedPlatform(Path(folder) / "knowing")
+        _teach(knowing, family, sounds.taught)
+        knowing.freeze_fleet(_keys())
+        alone = SimulatedPlatform(Path(folder) / "alone")
+        alone.freeze_fleet([])
+        for k, clip in enumerate(sounds.judged):
+            before = sounds.judged[k - len(sounds.judged) // 2]  # of another kind
+            for seed in family.pupils_for(k):
+                yield _try(family, seed, before, clip, trained, {"platform": knowing, WAYS[-2]: alone})
+
+
+def _keys() -> list[str]:
+    return [f"{RATE}#{rivals.TAPS}#{noise}#{MODEL}" for noise in LABELS]
+
+
+def _teach(platform: SimulatedPlatform, family: Family, clips: Sequence[Clip]) -> None:
+    """Let the teachers' headsets meet the noises, as headsets in use do."""
+    for seed in family.teachers:
+        for k, clip in enumerate(clips):
+            platform.now += fleet.SHARING_S
+            head, thing = family.head(seed), f"teacher-{seed}-{k}"
+            platform.enrol(thing, head)
+            noise = clip.read().read(2 * RATE)
+            platform.take(thing, "/snapshot", _snapshot(head, noise))
+
+
+def _snapshot(head: Any, noise: np.ndarray) -> bytes:
+    from anc.wire.snapshot import Snapshot
+    from anc.wire.websocket import as_int16
+
+    sitting = rivals.sit(head, noise)
+    pcm = as_int16(np.stack([sitting.x, sitting.e], axis=1))[-RATE:]
+    return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
+
+
+def _try(
+    family: Family,
+    seed: int,
+    before: Clip,
+    clip: Clip,
+    trained: Trained,
+    platforms: Mapping[str, SimulatedPlatform],
+) -> Trial:
+    def noise() -> Onset:
+        return Onset(Medley([before.read(), clip.read()], int(PART_S * RATE)), RATE)
+
+    sitting = rivals.sit(family.head(seed), noise().read(int(SECONDS * RATE)))
+    judged = slice(CHANGE, None)
+    fxnlms, step = rivals.own_fxnlms(sitting, judged)
+    left = {
+        "own FxNLMS": fxnlms,
+        "universal filter": rivals.universal(sitting, trained),
+        "SFANC": rivals.sfanc(sitting, trained),
+        "GFANC": rivals.gfanc(sitting, trained),
+    }
+    ways = {name: figures(sitting.d, residual, CHANGE) for name, residual in left.items()}
+    first, onset, runs = {}, {}, []
+    for name, platform in platforms.items():
+        head, thing = family.head(seed), f"pupil-{seed}-{clip.name}"
+        platform.enrol(thing, head)
+        run = platform.run(thing, head, noise(), SECONDS)
+        ways[name] = figures(run.d, run.residual, CHANGE)
+        first[name] = first_filter_s(run.played, CHANGE)
+        onset[name] = first_filter_s(run.played, int(QUIET_S * RATE))
+        runs.append(run)
+    span = slice(CHANGE + int(DEADLINE_S * RATE), None)
+    return Trial(
+        family.name,
+        clip.kind,
+        clip.name,
+        best_fixed_filter_db(sitting.x, sitting.d, sitting.path, span),
+        {name: ways[name] for name in WAYS},
+        first,
+        onset,
+        step,
+        sum(run.status.reverted for run in runs),
+        sum(len(run.refused) for run in runs),
+    )
