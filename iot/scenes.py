@@ -162,7 +162,7 @@ def high_passed(samples: Signal, rate: int) -> Signal:
     return np.fft.irfft(np.fft.rfft(samples, size) * ratio / (1 + ratio), size)[: samples.size]
 
 
-def shaped(rng: np.random.Generator, n: int, rate: int, curve: list[tuple[float, float]]) -> Signal:
+def shaped(rng: np.random.Generator, n: int, rate: int, curve: Sequence[tuple[float, float]]) -> Signal:
     """Return Gaussian noise of unit power, (n,), whose spectrum follows `curve`: dB at Hz, on a log axis."""
     hz, db = np.array(curve).T
     frequency = np.maximum(np.fft.rfftfreq(n, 1 / rate), 1e-3)

@@ -32,6 +32,9 @@ class Weather(NamedTuple):
     again_s: float = 1.0
 
 
+FAIR = Weather()
+
+
 class SimulatedLine:
     """`iot.line.Line` between an agent and a platform, in simulated time. Nothing arrives before it was due.
 
@@ -45,7 +48,10 @@ class SimulatedLine:
     """
 
     def __init__(
-        self, cloud: Callable[[str, bytes], None], weather: Weather = Weather(), seed: int = 0  # noqa: B008
+        self,
+        cloud: Callable[[str, bytes], None],
+        weather: Weather = FAIR,
+        seed: int = 0,
     ) -> None:
         self.online = threading.Event()
         self.when_online: Callable[[], None] = lambda: None

@@ -15,7 +15,7 @@ from iot.scenes import SECONDS, Noise, Scene, shaped
 
 SYLLABLES_HZ = 4.0
 # Average spectrum of speech: level 500 Hz, 9 dB an octave down above (Byrne et al., JASA 96(4), 1994).
-SPEECH_DB = [(60, -30), (120, -6), (250, 0), (500, 0), (1000, -9), (2000, -18), (4000, -25), (8000, -33)]
+SPEECH_DB = [(60.0, -30.0), (120, -6), (250, 0), (500, 0), (1000, -9), (2000, -18), (4000, -25), (8000, -33)]
 # Turbulence at a microphone is strongest below 100 Hz and falls steeply, and no other microphone hears the
 # same (Nelke & Vary, "Measurement, analysis and simulation of wind noise signals", IWAENC 2014).
 WIND_DB = [(10, 0), (50, 0), (100, -6), (500, -30), (1000, -40), (8000, -65)]
@@ -134,9 +134,7 @@ def chewing(anatomy: Anatomy, from_s: float, until_s: float) -> list[Move]:
     times = np.arange(from_s, until_s, step)
     leaks = [anatomy.leak + JAW_LEAK * (k % 2 == 0) for k in range(times.size)]
     leaks[-1] = anatomy.leak
-    return [
-        Move(float(at), _with_leak(anatomy, leak), step) for at, leak in zip(times, leaks, strict=True)
-    ]
+    return [Move(float(at), _with_leak(anatomy, leak), step) for at, leak in zip(times, leaks, strict=True)]
 
 
 def put_on_anew(anatomy: Anatomy, at_s: float, leak: float) -> list[Move]:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
-from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, settings, stop
+from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, errors, settings, stop
 
 app = typer.Typer()
 
@@ -38,17 +39,51 @@ def train(
 
 @app.command()
 def evaluate(
-    data: Sounds,
-    dataset: Annotated[Literal["esc10", "noise", "alarm"], typer.Option(help="What to measure.")] = "esc10",
+    what: Annotated[
+        Literal["hearing", "control"], typer.Argument(help="The model's hearing, or the control path.")
+    ] = "hearing",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of recordings; for control with clips.csv, built-in scenes without."),
+    ] = None,
+    dataset: Annotated[
+        Literal["esc10", "noise", "alarm"], typer.Option(help="Hearing: what to measure.")
+    ] = "esc10",
     out: Out = Path("build/training"),
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    seed: Annotated[int, typer.Option(help="Hearing: of everything random.")] = 1,
+    quick: Annotated[bool, typer.Option(help="Control: two noises, to see that it runs.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Control: folder for page, plots and report.")] = None,
     json: Json = False,
 ) -> None:
-    """Cross-validate: every clip is judged by a model that saw nothing of its fold."""
+    """Measure on sounds and heads that nothing was learned from."""
+    if what == "control":
+        evaluate_control(data, quick, write, json)
+        return
+    if data is None:
+        stop("--data: a folder of recordings is needed to measure hearing")
     with training_installed():
         from training import commands
 
         show_report(commands.evaluate(dataset, data, out, seed), json)
+
+
+def evaluate_control(data: Path | None, quick: bool, write: Path | None, json: bool) -> None:
+    """Measure the control path; prints the figures."""
+    from local.evaluation.command import measure, tables
+    from local.evaluation.page import write as write_page
+
+    with Progress(console=errors, disable=json) as progress:
+        task = progress.add_task("listening", total=None)
+        try:
+            document = measure(data, quick, lambda k, n: progress.update(task, completed=k, total=n))
+        except (OSError, ValueError) as fault:
+            stop(str(fault))
+    if write:
+        write_page(document, write)
+    if json:
+        print(dumps(document))
+    else:
+        console.print(*tables(document))
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""What the platform is worth to a headset, measured in simulated time against what a headset could do alone."""
+"""What the platform is worth to a headset, in simulated time, against what a headset could do alone."""

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from anc.noise.classifier import LABELS
 from anc.services import fleet
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import as_int16
+from iot.head import Head
 from iot.hindsight import best_fixed_filter_db
 from iot.player import QUIET_S, Onset
 from iot.scenes import Medley
-from local.evaluation import material, rivals
+from local.evaluation import rivals
 from local.evaluation.material import PART_S, RATE, Clip, Family, Material
 from local.evaluation.measures import DEADLINE_S, Figures, figures, first_filter_s
 from local.evaluation.platform import MODEL, SimulatedPlatform
@@ -20,7 +23,15 @@ from local.evaluation.rivals import Trained
 
 CHANGE = int((QUIET_S + PART_S) * RATE)
 SECONDS = QUIET_S + 2 * PART_S
-WAYS = ("own FxNLMS", "universal filter", "SFANC", "GFANC", "platform, no fleet", "platform")
+WAYS = (
+    "own FxNLMS",
+    "universal filter",
+    "SFANC",
+    "GFANC",
+    "platform, no fleet",
+    "platform, private",
+    "platform",
+)
 
 
 class Trial(NamedTuple):
@@ -30,6 +41,8 @@ class Trial(NamedTuple):
     ----------
     family, kind, noise : str
         `noise` names the recording that is judged.
+    head : int
+        Its seed.
     best_fixed_db : float
         Attenuation by the fixed filter that is best from `DEADLINE_S` on, known only afterwards.
     ways : mapping of str to Figures
@@ -39,37 +52,36 @@ class Trial(NamedTuple):
         The same after the first noise began.
     fxnlms_step : float
         The step that was best.
-    reverted, refused : int
-        Filters that the headset gave up, messages that the platform refused.
+    counts : mapping of str to int
+        Filters that the platform sent, and those it did not since the one in use was as good; filters that
+        the headset gave up, and messages that the platform refused.
     """
 
     family: str
     kind: str
     noise: str
+    head: int
     best_fixed_db: float
     ways: Mapping[str, Figures]
     first_filter_s: Mapping[str, float | None]
     onset_s: Mapping[str, float | None]
     fxnlms_step: float
-    reverted: int
-    refused: int
+    counts: Mapping[str, int]
 
 
-def evaluate(data: Path | None, pupils: int, progress: Callable[[int, int], None]) -> list[Trial]:
+def evaluate(
+    sounds: Material, families: Sequence[Family], progress: Callable[[int, int], None]
+) -> list[Trial]:
     """Judge every way to control noise on every noise and head.
 
     Parameters
     ----------
-    data : Path or None
-        Folder of recordings with `clips.csv`; None for the built-in scenes.
-    pupils : int
-        Heads of each family to judge on.
+    sounds : Material
+    families : sequence of Family
     progress : callable
         `progress(done, all)`.
     """
-    sounds = material.recorded(data) if data else material.built_in()
-    families = material.families(pupils)
-    number = len(families) * len(sounds.judged) * pupils
+    number = sum(len(sounds.judged) * family.pupils for family in families)
     trials: list[Trial] = []
     for family in families:
         for trial in _of_family(family, sounds):
@@ -89,7 +101,7 @@ def _of_family(family: Family, sounds: Material) -> Iterator[Trial]:
         for k, clip in enumerate(sounds.judged):
             before = sounds.judged[k - len(sounds.judged) // 2]  # of another kind
             for seed in family.pupils_for(k):
-                yield _try(family, seed, before, clip, trained, {"platform": knowing, WAYS[-2]: alone})
+                yield _try(family, seed, before, clip, trained, knowing, alone)
 
 
 def _keys() -> list[str]:
@@ -107,10 +119,7 @@ def _teach(platform: SimulatedPlatform, family: Family, clips: Sequence[Clip]) -
             platform.take(thing, "/snapshot", _snapshot(head, noise))
 
 
-def _snapshot(head: Any, noise: np.ndarray) -> bytes:
-    from anc.wire.snapshot import Snapshot
-    from anc.wire.websocket import as_int16
-
+def _snapshot(head: Head, noise: np.ndarray) -> bytes:
     sitting = rivals.sit(head, noise)
     pcm = as_int16(np.stack([sitting.x, sitting.e], axis=1))[-RATE:]
     return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
@@ -122,7 +131,8 @@ def _try(
     before: Clip,
     clip: Clip,
     trained: Trained,
-    platforms: Mapping[str, SimulatedPlatform],
+    knowing: SimulatedPlatform,
+    alone: SimulatedPlatform,
 ) -> Trial:
     def noise() -> Onset:
         return Onset(Medley([before.read(), clip.read()], int(PART_S * RATE)), RATE)
@@ -138,10 +148,11 @@ def _try(
     }
     ways = {name: figures(sitting.d, residual, CHANGE) for name, residual in left.items()}
     first, onset, runs = {}, {}, []
-    for name, platform in platforms.items():
-        head, thing = family.head(seed), f"pupil-{seed}-{clip.name}"
+    for name, platform in zip(WAYS[-3:], (alone, knowing, knowing), strict=True):
+        head, private = family.head(seed), name == "platform, private"
+        thing = f"pupil-{seed}-{clip.name}" + "-private" * private
         platform.enrol(thing, head)
-        run = platform.run(thing, head, noise(), SECONDS)
+        run = platform.run(thing, head, noise(), SECONDS, private=private)
         ways[name] = figures(run.d, run.residual, CHANGE)
         first[name] = first_filter_s(run.played, CHANGE)
         onset[name] = first_filter_s(run.played, int(QUIET_S * RATE))
@@ -151,11 +162,16 @@ def _try(
         family.name,
         clip.kind,
         clip.name,
+        seed,
         best_fixed_filter_db(sitting.x, sitting.d, sitting.path, span),
         {name: ways[name] for name in WAYS},
         first,
         onset,
         step,
-        sum(run.status.reverted for run in runs),
-        sum(len(run.refused) for run in runs),
+        {
+            "sent": sum(int(run.counts["filters_sent"]) for run in runs),
+            "kept": sum(int(run.counts["filters_kept"]) for run in runs),
+            "given up": sum(run.status.reverted for run in runs),
+            "refused": sum(len(run.refused) for run in runs),
+        },
     )

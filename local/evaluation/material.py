@@ -3,7 +3,9 @@
 import csv
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,9 +43,14 @@ class Clip(NamedTuple):
 
     def read(self) -> Scene:
         """Return it as a scene. Raises UnusableRecording."""
-        if self.path is None:
-            return Scene.built_in(self.kind, RATE, self.seed)
-        return Scene.recorded(self.path, RATE)
+        return copy(_scene(self))
+
+
+@lru_cache(maxsize=128)
+def _scene(clip: Clip) -> Scene:
+    if clip.path is None:
+        return Scene.built_in(clip.kind, RATE, clip.seed)
+    return Scene.recorded(clip.path, RATE)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The platform as it is, in a time of its own, and a headset on a simulated line to it."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from iot.fir import Signal
 from iot.head import Head
 from iot.player import BLOCK_S, Sitting
 from iot.scenes import Noise
-from iot.simulated_line import SimulatedLine, Weather
+from iot.simulated_line import FAIR, SimulatedLine, Weather
 from iot.surroundings import CALM, Surroundings
 from local.edition import Edition
 
@@ -76,6 +77,8 @@ class Run(NamedTuple):
         Of the headset, in the end.
     refused : list of str
         What the platform did not take of it.
+    counts : mapping of str to float
+        What the platform counted meanwhile.
     """
 
     x: Signal
@@ -84,6 +87,7 @@ class Run(NamedTuple):
     played: list[str]
     status: Status
     refused: list[str]
+    counts: Mapping[str, float]
 
 
 class SimulatedPlatform:
@@ -133,7 +137,7 @@ class SimulatedPlatform:
         noise: Noise,
         seconds: float,
         around: Surroundings = CALM,
-        weather: Weather = Weather(),  # noqa: B008
+        weather: Weather = FAIR,
         private: bool = False,
         slow_timer_s: float = SLOW_TIMER_S,
     ) -> Run:
@@ -143,6 +147,7 @@ class SimulatedPlatform:
         over; a filter plays from the first block on that begins after it arrived.
         """
         refused: list[str] = []
+        counted = Counter(self.world.counters.read())
 
         def arrived(topic: str, payload: bytes) -> None:
             self.now = line.now
@@ -178,4 +183,6 @@ class SimulatedPlatform:
             sitting.sound(k, begun=0.0)
             line.pass_time((k + 1) * BLOCK_S)
             agent.catch_up()
-        return Run(*sitting.score.signals(), list(sitting.score.played), agent.status, refused)
+        counts = Counter(self.world.counters.read())
+        counts.subtract(counted)
+        return Run(*sitting.score.signals(), list(sitting.score.played), agent.status, refused, counts)

@@ -107,8 +107,7 @@ def sfanc(sitting: Sitting, trained: Trained) -> Signal:
     The published network guesses it from the sound; it can do no better than this.
     """
     chosen = [trained.universal]
-    for known in sitting.frames():
-        chosen.append(min(trained.bank, key=known.residual))
+    chosen += [min(trained.bank, key=known.residual) for known in sitting.frames()]
     return sitting.left_by(lambda frame: chosen[frame])
 
 
@@ -135,14 +134,14 @@ def own_fxnlms(sitting: Sitting, judged: slice) -> tuple[Signal, float]:
     best: tuple[Signal, float] = (sitting.d, 0.0)
     for mu in STEPS:
         f = FxNLMS(TAPS, mu, sitting.measured, path=sitting.path)
-        try:
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            try:
                 _, e = f.process(sitting.x, sitting.e)
-        except ArithmeticError:
-            continue
-        residual = e - own_noise
-        if np.sum(np.square(residual[judged])) < np.sum(np.square(best[0][judged])):
-            best = residual, mu
+            except ArithmeticError:
+                continue
+            residual = e - own_noise
+            if np.sum(np.square(residual[judged])) < np.sum(np.square(best[0][judged])):
+                best = residual, mu
     return best
 
 
