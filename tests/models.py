@@ -8,6 +8,7 @@ from anc.noise import model_file
 from anc.noise.classifier import SHIPPED
 
 SURE = 30.0
+BIASES = (".dense.bias", ".hand.bias1")  # of the last layers
 
 
 def untaught_model(path: Path, alarm: bool, label: str = "machine") -> Path:
@@ -15,7 +16,11 @@ def untaught_model(path: Path, alarm: bool, label: str = "machine") -> Path:
     shipped = model_file.load(SHIPPED)
     arrays = {name: np.zeros_like(array) for name, array in shipped.arrays.items()}
     meant = [shipped.about["labels"][name] == label for name in shipped.about["classes"]]
-    arrays["noise.dense.bias"][meant] = SURE
-    arrays["alarm.dense.bias"][:] = SURE if alarm else -SURE
+    for name, array in arrays.items():
+        if name.endswith(BIASES):
+            if name.startswith("noise"):
+                array[meant] = SURE
+            else:
+                array[:] = SURE if alarm else -SURE
     model_file.save(path, arrays, {**shipped.about, "name": "untaught"})
     return path

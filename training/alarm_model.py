@@ -10,15 +10,16 @@ from rich.progress import Progress, track
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import WINDOW, network_input
-from anc.noise.network import ConvNet, sigmoid
+from anc.noise.hand import hand_features
+from anc.noise.network import Ensemble, sigmoid
 from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.everyday import EVERYDAY
-from training.fit import Arrays, Batch, Draw, Recipe, fit
+from training.fit import OUTPUTS, Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows, synthesise
 from training.synthesis import ALARMS, HORNS, SIRENS, Maker
 from training.taxonomy import KIND_OF, UNDECIDED, label_of
 
-RECIPE = Recipe(channels=(16, 32, 48, 64, 96), steps=1200, exclusive=False)
+RECIPE = Recipe(channels=(16, 32, 48, 64, 96), steps=2000, exclusive=False, members=2)
 BATCH = 32
 # What sounds like an alarm and is none is learnt beside the kinds, and left out when the model is used.
 DECOYS = ("voices", "animal", "music", "church_bells", "machine")
@@ -126,11 +127,12 @@ def draw_from(material: Material) -> Draw:
 def fit_alarm(material: Material, seed: int, progress: Progress, recipe: Recipe = RECIPE) -> Arrays:
     """Fit the network and leave the decoys' outputs out of it."""
     arrays = fit(recipe, draw_from(material), "alarm", seed, progress)
-    for key in ("alarm.dense.weight", "alarm.dense.bias"):
-        arrays[key] = arrays[key][..., : len(KINDS)]
-    return arrays
+    return {
+        key: array[..., : len(KINDS)] if key.endswith(OUTPUTS) else array for key, array in arrays.items()
+    }
 
 
 def alarm_scores(arrays: Arrays, views: Windows) -> NDArray[np.float64]:
     """Raw score of each of `KINDS` in each window, (n, 3)."""
-    return sigmoid(ConvNet(arrays, "alarm")(network_input(views)))
+    x = network_input(views)
+    return sigmoid(Ensemble(arrays, "alarm")(x, hand_features(x)))

@@ -18,6 +18,8 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32]]  # inputs (n, BANDS, WIN
 Draw = Callable[[Generator], Batch]
 Arrays = dict[str, NDArray[np.float32]]
 Tree = dict[str, jax.Array]
+BIASES = (".dense.bias", ".hand.bias1")  # of the last layers
+OUTPUTS = (".dense.weight", ".hand.weight1", *BIASES)
 KEEP = 0.995  # of the averaged weights at each step
 HIDDEN = 192  # units of the model on hand features
 
@@ -34,8 +36,9 @@ class Recipe:
         Batches.
     exclusive : bool
         Whether exactly one class is true (softmax), or any number (sigmoid).
-    hand : bool
-        Whether a small perceptron on the hand features is fitted beside the network, on the same batches.
+    members : int
+        Networks that answer together, each fitted by itself; beside the first, on the same batches, a small
+        perceptron on the hand features.
     rate, decay, dropout : float
         Peak learning rate and weight decay of AdamW; share of pooled features dropped.
     """
@@ -43,14 +46,14 @@ class Recipe:
     channels: tuple[int, ...]
     steps: int
     exclusive: bool
-    hand: bool = False
+    members: int = 1
     rate: float = 3e-3
     decay: float = 0.02
     dropout: float = 0.3
 
 
 def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) -> Arrays:
-    """Fit a network and fold its batch norm.
+    """Fit the networks and the perceptron of an ensemble and fold their batch norm.
 
     Parameters
     ----------
@@ -58,15 +61,23 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     draw : callable
         Gives a new augmented batch of inputs and targets.
     name : str
-        Prefix of the arrays: ``{name}.conv0.weight`` and so on, as `anc.noise.network.ConvNet` wants them;
-        with `recipe.hand` also those of `anc.noise.network.Perceptron`, ``hand.weight0`` and so on.
+        Prefix of the arrays, as `anc.noise.network.Ensemble` wants them.
     seed : int
         Equal seeds give equal networks on equal machines.
     """
+    arrays: Arrays = {}
+    for member in range(recipe.members):
+        own = f"{name}.{member}"
+        fitted = _fit_one(recipe, draw, own, 1000 * member + seed, progress, hand=member == 0)
+        arrays |= {key.replace(f"{own}.hand", f"{name}.hand"): value for key, value in fitted.items()}
+    return arrays
+
+
+def _fit_one(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress, hand: bool) -> Arrays:
     rng = np.random.default_rng(seed)
     x, targets = draw(rng)
     nothing = np.zeros((len(x), 0), np.float32)
-    samples = np.concatenate([hand_features(draw(rng)[0]) for _ in range(20)]) if recipe.hand else nothing
+    samples = np.concatenate([hand_features(draw(rng)[0]) for _ in range(20)]) if hand else nothing
     centre, scale = samples.mean(axis=0), samples.std(axis=0) + 1e-3
     parameters = _initial(recipe, targets.shape[1], len(scale), rng)
     schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 50, recipe.steps)
@@ -75,8 +86,8 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     average = parameters
 
     @jax.jit
-    def step(parameters, memory, average, n, x, hand, targets, key):  # type: ignore[no-untyped-def]
-        loss = partial(_loss, recipe=recipe, x=x, hand=hand, targets=targets, key=key)
+    def step(parameters, memory, average, n, x, features, targets, key):  # type: ignore[no-untyped-def]
+        loss = partial(_loss, recipe=recipe, x=x, features=features, targets=targets, key=key)
         slope = jax.grad(loss)(parameters)
         change, memory = optimiser.update(slope, memory, parameters)
         parameters = optax.apply_updates(parameters, change)
@@ -88,9 +99,9 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
     task = progress.add_task(f"fitting {name}", total=recipe.steps)
     for n in range(recipe.steps):
         x, targets = draw(rng)
-        hand = (hand_features(x) - centre) / scale if recipe.hand else nothing
+        features = (hand_features(x) - centre) / scale if hand else nothing
         key, now = jax.random.split(key)
-        parameters, memory, average = step(parameters, memory, average, n, x, hand, targets, now)
+        parameters, memory, average = step(parameters, memory, average, n, x, features, targets, now)
         progress.advance(task)
     progress.remove_task(task)
     # The averaged weights never ran, so their statistics are measured now.
@@ -123,14 +134,14 @@ def _decays(parameters: Tree) -> dict[str, bool]:
 
 
 def _loss(
-    parameters: Tree, *, recipe: Recipe, x: jax.Array, hand: jax.Array, targets: jax.Array, key: jax.Array
+    parameters: Tree, *, recipe: Recipe, x: jax.Array, features: jax.Array, targets: jax.Array, key: jax.Array
 ) -> jax.Array:
     keep = 1 - recipe.dropout
     pooled, _ = _pooled(parameters, x, len(recipe.channels))
     kept = jax.random.bernoulli(key, keep, pooled.shape) / keep
     logits = [pooled * kept @ parameters["dense"] + parameters["bias"]]
-    if recipe.hand:
-        hidden = jax.nn.relu(hand @ parameters["hand0"] + parameters["hand_bias0"])
+    if features.shape[-1]:
+        hidden = jax.nn.relu(features @ parameters["hand0"] + parameters["hand_bias0"])
         kept = jax.random.bernoulli(key, keep, hidden.shape) / keep
         logits.append(hidden * kept @ parameters["hand1"] + parameters["hand_bias1"])
     entropy = optax.softmax_cross_entropy if recipe.exclusive else _each
@@ -187,6 +198,6 @@ def _folded(
     arrays[f"{name}.dense.weight"], arrays[f"{name}.dense.bias"] = p["dense"], p["bias"]
     if len(scale):
         weight = np.asarray(p["hand0"] / scale[:, None], np.float32)
-        arrays |= {"hand.weight0": weight, "hand.bias0": p["hand_bias0"] - centre @ weight}
-        arrays |= {"hand.weight1": p["hand1"], "hand.bias1": p["hand_bias1"]}
+        arrays |= {f"{name}.hand.weight0": weight, f"{name}.hand.bias0": p["hand_bias0"] - centre @ weight}
+        arrays |= {f"{name}.hand.weight1": p["hand1"], f"{name}.hand.bias1": p["hand_bias1"]}
     return arrays

@@ -9,12 +9,12 @@ from rich.progress import Progress
 
 from anc.noise.features import network_input
 from anc.noise.hand import hand_features
-from anc.noise.network import ConvNet, Perceptron
+from anc.noise.network import Ensemble
 from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.fit import Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows
 
-RECIPE = Recipe(channels=(16, 32, 64, 96, 128), steps=1200, exclusive=True, hand=True)
+RECIPE = Recipe(channels=(16, 32, 64, 96, 128), steps=2000, exclusive=True, members=2)
 BATCH = 32
 SMOOTHING = 0.1
 
@@ -63,6 +63,6 @@ def fit_noise(
 
 
 def noise_logits(arrays: Arrays, views: Windows) -> NDArray[np.floating]:
-    """Mean of the logits of both models, (n, classes): the geometric mean of their probabilities."""
+    """Mean of the logits of all members, (n, classes): the geometric mean of their probabilities."""
     x = network_input(views)
-    return (ConvNet(arrays, "noise")(x) + Perceptron(arrays, "hand")(hand_features(x))) / 2
+    return Ensemble(arrays, "noise")(x, hand_features(x))

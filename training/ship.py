@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from anc.noise import model_file
 from anc.noise.classifier import LABELS, OPERATING_POINT
 from training.calibration import shift_for
-from training.fit import Arrays
+from training.fit import BIASES, Arrays
 from training.taxonomy import label_of
 
 
@@ -35,9 +35,9 @@ def write_model(
     about : dict
         What else to say about the model: how and on what it was trained.
     """
-    bias = alarm["alarm.dense.bias"] + shift_for(thresholds, OPERATING_POINT)
-    arrays: dict[str, NDArray[np.floating]] = {**noise, **alarm, "alarm.dense.bias": bias}
-    halved = {key: value.astype(np.float16) for key, value in arrays.items()}
+    shift = shift_for(thresholds, OPERATING_POINT)
+    shifted = {key: value + shift if key.endswith(BIASES) else value for key, value in alarm.items()}
+    halved = {key: value.astype(np.float16) for key, value in {**noise, **shifted}.items()}
     described = {
         **about,
         "classes": classes,

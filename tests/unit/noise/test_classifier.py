@@ -167,7 +167,7 @@ class TestForeignModelFiles:
     def test_weights_changed_behind_an_intact_archive(self, path: Path) -> None:
         with np.load(SHIPPED, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        arrays["alarm.dense.bias"] = arrays["alarm.dense.bias"] - 100
+        arrays["alarm.0.dense.bias"] = arrays["alarm.0.dense.bias"] - 100
         np.savez(path, **arrays)
         with pytest.raises(ModelError, match="SHA-256"):
             Classifier.load(path)
@@ -185,7 +185,7 @@ class TestForeignModelFiles:
 
     def test_a_whole_model_of_another_shape(self, path: Path) -> None:
         model = model_file.load(SHIPPED)
-        arrays = {**model.arrays, "noise.dense.weight": np.zeros((7, 3), np.float16)}
+        arrays = {**model.arrays, "noise.0.dense.weight": np.zeros((7, 3), np.float16)}
         model_file.save(
             path, arrays, {k: v for k, v in model.about.items() if k not in ("version", "features")}
         )

@@ -11,13 +11,13 @@ from rich.progress import Progress
 
 from anc.noise.features import BANDS, WINDOW, network_input
 from anc.noise.hand import hand_features
-from anc.noise.network import ConvNet, Perceptron
+from anc.noise.network import ConvNet, Ensemble, Perceptron
 from training import fit as fitting
 from training.evaluation import calibration_error, interval, noise_report, out_of_fold
 from training.fit import Recipe, fit
 from training.pictures import Sound
 
-TINY = Recipe(channels=(4, 6, 8), steps=60, exclusive=True, hand=True)
+TINY = Recipe(channels=(4, 6, 8), steps=60, exclusive=True, members=2)
 
 
 def two_classes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -33,8 +33,11 @@ def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
     with Progress(disable=True) as progress:
         arrays = fit(TINY, two_classes, "noise", 0, progress)
     x, targets = two_classes(np.random.default_rng(99))
-    for logits in (ConvNet(arrays, "noise")(x), Perceptron(arrays, "hand")(hand_features(x))):
+    members = [ConvNet(arrays, f"noise.{i}")(x) for i in (0, 1)]
+    members.append(Perceptron(arrays, "noise.hand")(hand_features(x)))
+    for logits in members:
         assert np.array_equal(logits.argmax(axis=1), targets.argmax(axis=1))
+    assert Ensemble(arrays, "noise")(x, hand_features(x)) == pytest.approx(np.mean(members, axis=0))
 
 
 def test_numpy_runs_what_jax_fitted() -> None:

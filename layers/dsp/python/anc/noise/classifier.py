@@ -11,7 +11,7 @@ from anc.noise import model_file
 from anc.noise.features import Picture, level_dbfs, network_input, picture_of, unpack, windows
 from anc.noise.hand import hand_features
 from anc.noise.model_file import ModelError, ModelFile
-from anc.noise.network import ConvNet, Perceptron, sigmoid, softmax
+from anc.noise.network import Ensemble, sigmoid, softmax
 
 LABELS = (
     "aircraft",
@@ -78,9 +78,8 @@ class Classifier:
         self.threshold = threshold
         self.name: str = model.about["name"]
         self.sha256 = model.sha256
-        self._noise = ConvNet(model.arrays, "noise")
-        self._alarm = ConvNet(model.arrays, "alarm")
-        self._hand = Perceptron(model.arrays, "hand")
+        self._noise = Ensemble(model.arrays, "noise")
+        self._alarm = Ensemble(model.arrays, "alarm")
         self._temperature = float(model.about["temperature"])
         self._labels = np.zeros((len(model.about["classes"]), len(LABELS)))
         for i, name in enumerate(model.about["classes"]):
@@ -154,11 +153,11 @@ class Classifier:
         views : (n, WINDOW, BANDS) uint8
         """
         x = network_input(views)
-        logits = (self._noise(x) + self._hand(hand_features(x))) / 2
+        features = hand_features(x)
         quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
-        probabilities = softmax(logits / self._temperature) @ self._labels * (1 - quiet)
+        probabilities = softmax(self._noise(x, features) / self._temperature) @ self._labels * (1 - quiet)
         probabilities[:, -1:] += quiet
-        scores = sigmoid(self._alarm(x)) * (1 - quiet)
+        scores = sigmoid(self._alarm(x, features)) * (1 - quiet)
         return probabilities, scores
 
     def hearing(

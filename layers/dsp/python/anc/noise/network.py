@@ -81,6 +81,32 @@ class Perceptron:
         return hidden @ self._weights[1] + self._biases[1]
 
 
+class Ensemble:
+    """Several networks and a perceptron on hand features, which err differently: the mean of their logits.
+
+    Parameters
+    ----------
+    arrays : mapping of str to (...) float arrays
+        `ConvNet` ``{name}.0``, ``{name}.1`` and so on, and `Perceptron` ``{name}.hand``.
+    name : str
+
+    Raises
+    ------
+    KeyError, ValueError
+        When an array is missing or does not fit the one before it.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[np.floating]], name: str) -> None:
+        count = sum(key.startswith(f"{name}.") and key.endswith(".dense.bias") for key in arrays)
+        self._networks = [ConvNet(arrays, f"{name}.{i}") for i in range(max(count, 1))]
+        self._perceptron = Perceptron(arrays, f"{name}.hand")
+
+    def __call__(self, x: Array, features: Array) -> Array:
+        """Logits, (n, classes), of inputs (n, bands, columns, 2) and their `hand_features`."""
+        logits = [network(x) for network in self._networks] + [self._perceptron(features)]
+        return np.asarray(np.mean(logits, axis=0))
+
+
 def _convolve(x: Array, weight: Array) -> Array:
     n, height, width, channels = x.shape
     padded = np.zeros((n, height + 2, width + 2, channels), np.float32)
