@@ -11,8 +11,9 @@ from rich.progress import Progress, track
 from anc.noise.classifier import KINDS
 from anc.noise.features import WINDOW, network_input
 from anc.noise.hand import hand_features
-from anc.noise.network import Ensemble, sigmoid
+from anc.noise.network import Ensemble, evidence, sigmoid
 from training.augmentation import POWER_OF_BYTE, disturb, mix
+from training.evaluation import Outputs
 from training.everyday import EVERYDAY
 from training.fit import OUTPUTS, Arrays, Batch, Draw, Recipe, fit
 from training.pictures import Sound, Windows, synthesise
@@ -132,7 +133,18 @@ def fit_alarm(material: Material, seed: int, progress: Progress, recipe: Recipe 
     }
 
 
-def alarm_scores(arrays: Arrays, views: Windows) -> NDArray[np.float64]:
-    """Raw score of each of `KINDS` in each window, (n, 3)."""
+def alarm_logits(arrays: Arrays, views: Windows) -> NDArray[np.floating]:
+    """Logit of each of `KINDS` in each window, (n, 3), before the noise model has spoken for or against."""
     x = network_input(views)
-    return sigmoid(Ensemble(arrays, "alarm")(x, hand_features(x)))
+    return Ensemble(arrays, "alarm")(x, hand_features(x))
+
+
+def alarm_scores(alarm: Outputs, noise: Outputs, classes: Sequence[str]) -> Outputs:
+    """Raw score of each of `KINDS` in each window of each recording, both models' logits taken together."""
+    witnesses = np.array([classes.index(name) for name in witnesses_of(classes)])
+    return [sigmoid(a + evidence(n, witnesses)) for a, n in zip(alarm, noise, strict=True)]
+
+
+def witnesses_of(classes: Sequence[str]) -> list[str]:
+    """Those of the noise model's classes that are emergencies."""
+    return [name for name in classes if name in KIND_OF]

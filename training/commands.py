@@ -71,7 +71,9 @@ def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | No
             classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
             report = _label_report(classes, logits, recordings, thirds)
         elif dataset == "alarm":
-            scores = _alarm_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+            classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+            alarm = _alarm_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+            scores = alarm_model.alarm_scores(alarm, logits, classes)
             report = alarm_report(scores, [r.name for r in recordings], thirds)
             plots.detection_errors(scores, [r.name for r in recordings], out / "model-detection.png")
         else:
@@ -109,7 +111,8 @@ def train(
     synthetic = alarm_model.synthetic_material(SYNTHETIC, seed)
     with Progress(console=Console(stderr=True)) as progress:
         classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
-        scores = _alarm_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+        alarm_logits = _alarm_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+        scores = alarm_model.alarm_scores(alarm_logits, logits, classes)
         groups = groups_of(classes)
         temperature = temperature_of(np.concatenate(logits), _label_of_windows(logits, names), groups)
         negatives = [s for s, n in zip(scores, names, strict=True) if n not in KIND_OF and n not in UNDECIDED]
@@ -219,7 +222,7 @@ def _alarm_out_of_fold(
         material = alarm_model.collect([sounds[i] for i in rows], [names[i] for i in rows], synthetic)
         return alarm_model.fit_alarm(material, seed * 10 + fold, progress, recipe)
 
-    return out_of_fold(sounds, folds, fit, alarm_model.alarm_scores)
+    return out_of_fold(sounds, folds, fit, alarm_model.alarm_logits)
 
 
 def _label_of_windows(logits: Outputs, names: Sequence[str]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from anc.noise import model_file
 from anc.noise.classifier import LABELS, OPERATING_POINT
+from training.alarm_model import witnesses_of
 from training.calibration import shift_for
 from training.fit import BIASES, Arrays
 from training.taxonomy import label_of
@@ -42,6 +43,7 @@ def write_model(
         **about,
         "classes": classes,
         "labels": {name: label_of(name) for name in classes},
+        "witnesses": witnesses_of(classes),
         "temperature": temperature,
     }
     return model_file.save(path, halved, described)

@@ -11,7 +11,7 @@ from anc.noise import model_file
 from anc.noise.features import Picture, level_dbfs, network_input, picture_of, unpack, windows
 from anc.noise.hand import hand_features
 from anc.noise.model_file import ModelError, ModelFile
-from anc.noise.network import Ensemble, sigmoid, softmax
+from anc.noise.network import Ensemble, evidence, sigmoid, softmax
 
 LABELS = (
     "aircraft",
@@ -84,6 +84,7 @@ class Classifier:
         self._labels = np.zeros((len(model.about["classes"]), len(LABELS)))
         for i, name in enumerate(model.about["classes"]):
             self._labels[i, LABELS.index(model.about["labels"][name])] = 1
+        self._witnesses = np.array([model.about["classes"].index(name) for name in model.about["witnesses"]])
 
     @classmethod
     def load(cls, path: str | Path | None = None, threshold: float = OPERATING_POINT) -> "Classifier":
@@ -154,10 +155,11 @@ class Classifier:
         """
         x = network_input(views)
         features = hand_features(x)
+        logits = self._noise(x, features)
         quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
-        probabilities = softmax(self._noise(x, features) / self._temperature) @ self._labels * (1 - quiet)
+        probabilities = softmax(logits / self._temperature) @ self._labels * (1 - quiet)
         probabilities[:, -1:] += quiet
-        scores = sigmoid(self._alarm(x, features)) * (1 - quiet)
+        scores = sigmoid(self._alarm(x, features) + evidence(logits, self._witnesses)) * (1 - quiet)
         return probabilities, scores
 
     def hearing(

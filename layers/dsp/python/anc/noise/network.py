@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+MOST_EVIDENCE = 3.0  # odds of 20 to 1
 
 
 class ConvNet:
@@ -121,6 +122,25 @@ def _maximum_of_four(x: Array) -> Array:
     x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
     rows = np.maximum(x[:, ::2], x[:, 1::2])
     return np.maximum(rows[:, :, ::2], rows[:, :, 1::2])
+
+
+def evidence(logits: NDArray[np.floating], witnesses: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much the network that names noises speaks for an emergency: log odds of some of its classes.
+
+    Parameters
+    ----------
+    logits : (n, classes) float
+    witnesses : (k,) int
+        The classes that are emergencies.
+
+    Returns
+    -------
+    (n, 1) float64
+        To be added to the logits of the network that hears emergencies, as independent opinions are; at most
+        `MOST_EVIDENCE` either way, since the one must not silence the other.
+    """
+    share = np.clip(softmax(logits)[:, witnesses].sum(axis=1, keepdims=True), 1e-6, 1 - 1e-6)
+    return np.asarray(np.clip(np.log(share / (1 - share)), -MOST_EVIDENCE, MOST_EVIDENCE))
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
