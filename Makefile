@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test bench lint synth deploy deploy-emulated lock clean
+.PHONY: help run test bench lint synth resources deploy deploy-emulated lock clean
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -30,6 +30,9 @@ synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked
 	rm -rf cdk.out
 	$(CDK) synth --quiet
 	$(BIN)/cfn-lint -- cdk.out/*.template.json
+
+resources: .venv/dev.stamp  ## write down anew what each stack is made of, for the review of a change
+	WRITE_RESOURCES=1 $(BIN)/python -m pytest tests/infra/test_resources.py
 
 deploy: .venv/dev.stamp build/cli.stamp  ## the stacks to the AWS account of this shell
 	$(CDK) deploy --all
