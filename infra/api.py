@@ -56,8 +56,10 @@ class Api(cdk.Stack):
 
     Attributes
     ----------
+    rest : Rest
     socket : WebSocket
         What pushes to clients need to reach them.
+    functions : dict of str to PlatformFunction
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Api(cdk.Stack):
         self._environment = environment
         self._data = data
         self._layer = DspLayer(self, "layer", environment.layer)
-        self._functions = {
+        self.functions = {
             "authorizer": self._authorizer(identity),
             "rest_api": self._rest_api(identity),
             "classifier": self._classifier(),
@@ -75,9 +77,9 @@ class Api(cdk.Stack):
             "ws_disconnect": self._ws_disconnect(),
             "audio_receiver": self._audio_receiver(),
         }
-        rest = Rest(self, "rest", self._functions, environment)
-        self.socket = WebSocket(self, "socket", self._functions, environment)
-        cdk.CfnOutput(self, "RestUrl", value=rest.url)
+        self.rest = Rest(self, "rest", self.functions, environment)
+        self.socket = WebSocket(self, "socket", self.functions, environment)
+        cdk.CfnOutput(self, "RestUrl", value=self.rest.url)
         cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
 
     def _function(self, name: str, **options: Any) -> PlatformFunction:

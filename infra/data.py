@@ -36,6 +36,7 @@ Table = Literal[
 RECORDINGS_KEPT = cdk.Duration.days(30)
 # Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer.
 MESSAGES_KEPT = cdk.Duration.days(4)
+ANNOUNCERS = ("s3", "cloudwatch", "budgets")
 
 
 class Data(cdk.Stack):
@@ -69,6 +70,7 @@ class Data(cdk.Stack):
         for route in QUEUES:
             self._queue(route)
         self._announce_arrivals()
+        self._let_announce_with_key()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
         cdk.CfnOutput(self, "ObjectsBucket", value=self.objects.bucket_name)
         cdk.CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
@@ -139,14 +141,6 @@ class Data(cdk.Stack):
                 conditions=ours,
             )
         )
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[s3_itself],
-                actions=["kms:GenerateDataKey", "kms:Decrypt"],
-                resources=["*"],  # in a key's own policy: this key
-                conditions=ours,
-            )
-        )
         bucket = self.objects.node.default_child
         assert isinstance(bucket, s3.CfnBucket)
         bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
@@ -164,6 +158,17 @@ class Data(cdk.Stack):
         )
         if allowed.policy_dependable:
             self.objects.node.add_dependency(allowed.policy_dependable)
+
+    def _let_announce_with_key(self) -> None:
+        """Let AWS's services write to encrypted queues and topics: of new files, alarms, costs."""
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in ANNOUNCERS],
+                actions=["kms:GenerateDataKey", "kms:Decrypt"],
+                resources=["*"],  # in a key's own policy: this key
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
 
     def _queue(self, route: QueueRoute) -> None:
         dead = self._encrypted_queue(f"{route.name}_dead")

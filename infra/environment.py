@@ -64,6 +64,11 @@ class Environment(NamedTuple):
         return self.name == "prod"
 
     @property
+    def metrics(self) -> str:
+        """Where CloudWatch keeps what the functions count."""
+        return f"ANC/{self.name}"
+
+    @property
     def removal(self) -> cdk.RemovalPolicy:
         """What becomes of data when its stack is deleted."""
         return cdk.RemovalPolicy.RETAIN if self.kept else cdk.RemovalPolicy.DESTROY

@@ -86,7 +86,7 @@ class PlatformFunction(lambda_.Function):
             timeout=cdk.Duration.seconds(timeout_s),
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": "ANC",
+                "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
                 "POWERTOOLS_LOG_LEVEL": environment.log_level,
                 **(variables or {}),
             },

@@ -28,7 +28,12 @@ VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its
 
 
 class Iot(cdk.Stack):
-    """Rules, the functions behind the queues, and what each of them may do."""
+    """Rules, the functions behind the queues, and what each of them may do.
+
+    Attributes
+    ----------
+    functions : dict of str to PlatformFunction
+    """
 
     def __init__(self, scope: Construct, id: str, environment: Environment, data: Data, api: Api) -> None:
         super().__init__(scope, id, env=environment.target)
@@ -37,6 +42,7 @@ class Iot(cdk.Stack):
         processor, sender = (
             self._consumer(name, layer, environment) for name in ("anc_processor", "audio_sender")
         )
+        self.functions = {"anc_processor": processor, "audio_sender": sender}
         processor.may_use("devices", READ, WRITE)
         processor.may_use("device_models", READ)
         processor.may_use("controls", READ, WRITE)

@@ -46,6 +46,7 @@ class Rest(Construct):
     Attributes
     ----------
     url : str
+    stage : Stage
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Rest(Construct):
         api = apigateway.RestApi(
             self,
             "api",
+            rest_api_name=f"anc-{environment.name}",  # metrics go by it
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             binary_media_types=["audio/*", "application/octet-stream"],
             # API Gateway packs what it sends: a function that did would be sent on as base64 to most clients.
@@ -110,6 +112,7 @@ class Rest(Construct):
         )
         acknowledge(api.deployment_stage, "AwsSolutions-APIG3", "Throttled; a web ACL is prod's to add.")
         self.url = api.url
+        self.stage = api.deployment_stage
 
 
 def _throttle(route: RestRoute) -> apigateway.MethodDeploymentOptions:

@@ -3,11 +3,13 @@
 import aws_cdk as cdk
 
 from infra.api import Api
+from infra.audit import Audit
 from infra.data import Data
 from infra.environment import Environment
 from infra.identity import Identity
 from infra.inference import Inference
 from infra.iot import Iot
+from infra.monitoring import Monitoring
 
 # How CDK itself behaves; said here, so that synthesis is the same with and without its command line.
 FLAGS = {
@@ -29,7 +31,9 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     identity = Identity(app, f"{prefix}-identity", environment)
     api = Api(app, f"{prefix}-api", environment, data, identity)
     iot = Iot(app, f"{prefix}-iot", environment, data, api)
-    stacks: list[cdk.Stack] = [data, identity, api, iot]
+    monitoring = Monitoring(app, f"{prefix}-monitoring", environment, data, api, iot)
+    audit = Audit(app, f"{prefix}-audit", environment, data)
+    stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit]
     if environment.endpoint != "none":
         stacks.insert(2, Inference(app, f"{prefix}-inference", environment))
         for asking in (api, iot):

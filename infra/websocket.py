@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_authorizers import WebSocketLambdaAuthorizer
@@ -73,6 +74,11 @@ class WebSocket(Construct):
         )
         self.url = stage.url
         self.endpoint = stage.callback_url
+        self._stage = stage
+
+    def metric(self, name: str, statistic: str) -> cloudwatch.Metric:
+        """Return a metric of the stage, by the minute."""
+        return self._stage.metric(name, statistic=statistic, period=cdk.Duration.minutes(1))
 
     def may_post(self, function: PlatformFunction) -> None:
         """Let a function of another stack send frames to open sockets, and nothing else; tell it where."""

@@ -3,12 +3,13 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The emulator answers a frame with its integration's body anyway.
-LACKING = frozenset({"AWS::ApiGatewayV2::RouteResponse"})
+# Nothing that answers anybody: the emulator answers a frame with its integration's body anyway.
+LACKING = frozenset({"AWS::ApiGatewayV2::RouteResponse", "AWS::Budgets::Budget", "AWS::CloudTrail::Trail"})
+ALARM_ON_EXPRESSION = "AWS::CloudWatch::Alarm on an expression"
 RETRY_S = 12  # longer than the functions behind these queues may take under load
 
 
@@ -33,7 +34,7 @@ def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
     widened = hurried = 0
     for path in sorted(fitted.glob("*.template.json")):
         template = json.loads(path.read_text())
-        dropped += drop(template, LACKING)
+        dropped += drop(template)
         readdress(template, host)
         widened += widen(template)
         hurried += hurry(template)
@@ -45,10 +46,18 @@ def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
     ]
 
 
-def drop(template: dict[str, Any], types: Iterable[str]) -> Counter[str]:
-    """Remove every resource of these types, and the dependencies upon them; returns how many of which."""
+def lacking(resource: Mapping[str, Any]) -> str:
+    """Return what the emulator lacks of a resource, or "" when it knows how to make one."""
+    kind: str = resource["Type"]
+    if kind == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+        return ALARM_ON_EXPRESSION
+    return kind if kind in LACKING else ""
+
+
+def drop(template: dict[str, Any]) -> Counter[str]:
+    """Remove what the emulator lacks, and the dependencies upon it; returns how many of which."""
     resources = template["Resources"]
-    gone = {name: resource["Type"] for name, resource in resources.items() if resource["Type"] in types}
+    gone = {name: kind for name, resource in resources.items() if (kind := lacking(resource))}
     for name in gone:
         del resources[name]
     for resource in resources.values():

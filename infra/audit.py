@@ -1,0 +1,121 @@
+"""Who touched what people's sound is kept in: CloudTrail's data events on that, and on nothing else."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudtrail as cloudtrail
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.acknowledgements import acknowledge
+from infra.data import Data
+from infra.environment import Environment
+
+# Sound that could not be processed waits here for somebody to look into it. What only functions read is left
+# out: a record of every snapshot would cost more than the snapshots, and name nobody.
+LOOKED_INTO = ("snapshots", "opinions")
+KEPT = cdk.Duration.days(400)  # a year and the month in which somebody asks about it
+
+
+class Audit(cdk.Stack):
+    """The trail, its bucket and a key of its own: who may read sound need not be able to read who did."""
+
+    def __init__(self, scope: Construct, id: str, environment: Environment, data: Data) -> None:
+        super().__init__(scope, id, env=environment.target)
+        self._name = f"anc-{environment.name}"
+        trail_arn = self.format_arn(service="cloudtrail", resource="trail", resource_name=self._name)
+        key = self._key(environment, trail_arn)
+        records = self._bucket(environment, key)
+        self._let_write(records, trail_arn)
+        dead = [data.dead_letters[name].queue_arn for name in LOOKED_INTO]
+        sound = data.export_value(data.objects.bucket_arn)
+        trail = cloudtrail.CfnTrail(
+            self,
+            "trail",
+            trail_name=self._name,
+            s3_bucket_name=records.bucket_name,
+            kms_key_id=key.key_arn,
+            is_logging=True,
+            enable_log_file_validation=True,
+            include_global_service_events=False,
+            advanced_event_selectors=[
+                _selector("recordings", "AWS::S3::Object", starts_with=[f"{sound}/"]),
+                _selector("what failed", "AWS::SQS::Queue", equals=dead),
+            ],
+        )
+        trail.node.add_dependency(records)
+        cdk.CfnOutput(self, "Trail", value=records.bucket_name)
+
+    def _key(self, environment: Environment, trail_arn: str) -> kms.Key:
+        key = kms.Key(
+            self,
+            "key",
+            description="Who touched sound of the ANC Platform",
+            enable_key_rotation=True,
+            removal_policy=environment.removal,
+        )
+        context = f"arn:{self.partition}:cloudtrail:*:{self.account}:trail/*"
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
+                actions=["kms:GenerateDataKey*", "kms:DescribeKey"],
+                resources=["*"],  # in a key's own policy: this key
+                conditions={
+                    "StringEquals": {"aws:SourceArn": trail_arn},
+                    "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": context},
+                },
+            )
+        )
+        return key
+
+    def _bucket(self, environment: Environment, key: kms.Key) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "records",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(expiration=KEPT, noncurrent_version_expiration=cdk.Duration.days(30))
+            ],
+            removal_policy=environment.removal,
+        )
+        acknowledge(bucket, "AwsSolutions-S1", "It holds records of access itself, each with a digest.")
+        return bucket
+
+    def _let_write(self, bucket: s3.Bucket, trail_arn: str) -> None:
+        cloudtrail_itself = iam.ServicePrincipal("cloudtrail.amazonaws.com")
+        ours = {"aws:SourceArn": trail_arn}
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[cloudtrail_itself],
+                actions=["s3:GetBucketAcl"],
+                resources=[bucket.bucket_arn],
+                conditions={"StringEquals": ours},
+            )
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[cloudtrail_itself],
+                actions=["s3:PutObject"],
+                resources=[bucket.arn_for_objects(f"AWSLogs/{self.account}/*")],
+                conditions={"StringEquals": ours | {"s3:x-amz-acl": "bucket-owner-full-control"}},
+            )
+        )
+
+
+def _selector(
+    name: str, kind: str, *, starts_with: list[str] | None = None, equals: list[str] | None = None
+) -> cloudtrail.CfnTrail.AdvancedEventSelectorProperty:
+    field = cloudtrail.CfnTrail.AdvancedFieldSelectorProperty
+    return cloudtrail.CfnTrail.AdvancedEventSelectorProperty(
+        name=name,
+        field_selectors=[
+            field(field="eventCategory", equal_to=["Data"]),
+            field(field="resources.type", equal_to=[kind]),
+            field(field="resources.ARN", starts_with=starts_with, equal_to=equals),
+        ],
+    )

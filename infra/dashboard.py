@@ -1,0 +1,117 @@
+"""One page that shows whether headsets get their filters, and what it takes."""
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.data import Data
+from infra.environment import Environment
+from infra.measures import ENDPOINT, HEARING, MINUTE, Measures
+
+WIDTH, HEIGHT = 8, 6  # three graphs a row
+
+
+class Dashboard(Construct):
+    """Rows in the order in which one who was woken asks: what do people notice, what is stuck, and why."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        environment: Environment,
+        measures: Measures,
+        functions: Mapping[str, lambda_.Function],
+        data: Data,
+    ) -> None:
+        super().__init__(scope, id)
+        board = cloudwatch.Dashboard(
+            self,
+            "board",
+            dashboard_name=f"anc-{environment.name}",
+            default_interval=cdk.Duration.hours(3),
+        )
+        counted = measures.counted
+        board.add_widgets(
+            _graph(
+                "Snapshots and filters, a minute",
+                [
+                    counted("anc_processor", "snapshots_processed"),
+                    counted("audio_sender", "filters_sent"),
+                    counted("anc_processor", "filters_kept"),
+                    counted("anc_processor", "filters_reverted"),
+                ],
+            ),
+            _graph(
+                "A snapshot is worked on for, s",
+                [
+                    counted("anc_processor", "snapshot", "p50"),
+                    measures.snapshot_p99,
+                ],
+            ),
+            _graph(
+                "The oldest message waits for, s",
+                [
+                    queue.metric_approximate_age_of_oldest_message(period=MINUTE, label=name)
+                    for name, queue in data.queues.items()
+                ],
+            ),
+        )
+        board.add_widgets(
+            _graph("Live frames, a minute", [measures.frames, measures.live_errors]),
+            _graph("A live frame takes, ms (p99)", [measures.live_p99]),
+            _graph("REST", [measures.rest_calls, measures.rest_errors], [measures.rest_p99]),
+        )
+        board.add_widgets(
+            _graph(
+                "Alarms heard, and hearing that failed",
+                [
+                    measures.over(HEARING, "emergencies_raised"),
+                    measures.over(HEARING, "hearing_failed"),
+                ],
+            ),
+            _graph(
+                "The endpoint",
+                [
+                    measures.over(ENDPOINT, "endpoint_answered"),
+                    measures.fallbacks,
+                ],
+            ),
+            _graph(
+                "Failed for good",
+                [
+                    queue.metric_approximate_number_of_messages_visible(
+                        period=MINUTE, statistic="max", label=name
+                    )
+                    for name, queue in data.dead_letters.items()
+                ],
+            ),
+        )
+        board.add_widgets(
+            _graph(
+                "Functions take, ms (p99)",
+                [
+                    function.metric_duration(period=MINUTE, statistic="p99", label=name)
+                    for name, function in functions.items()
+                ],
+            ),
+            _graph(
+                "Functions failed",
+                [function.metric_errors(period=MINUTE, label=name) for name, function in functions.items()],
+            ),
+            _graph(
+                "Functions were held back",
+                [
+                    function.metric_throttles(period=MINUTE, label=name)
+                    for name, function in functions.items()
+                ],
+            ),
+        )
+
+
+def _graph(
+    title: str, left: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = ()
+) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=[*left], right=[*right], width=WIDTH, height=HEIGHT)

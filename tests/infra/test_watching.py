@@ -1,0 +1,198 @@
+"""Who is told of what: alarms, their topic, the budget, the dashboard, and who touched people's sound."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from functions.routes import FUNCTIONS, QUEUES
+from infra.audit import LOOKED_INTO
+from infra.environment import NO_ACCOUNT
+from tests.infra.conftest import Stacks, synthesize
+
+LIBRARY = Path("layers/dsp/python/anc")
+
+
+@pytest.fixture(scope="module")
+def alarms(stacks):
+    return {alarm["AlarmName"]: alarm for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()}
+
+
+def metrics_of(alarm):
+    """Return every metric that an alarm looks at: its own, or those in its expression."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [
+        part["MetricStat"]["Metric"] | {"Stat": part["MetricStat"]["Stat"]}
+        for part in alarm["Metrics"]
+        if "MetricStat" in part
+    ]
+
+
+def test_there_is_an_alarm_for_all_that_people_would_notice(alarms):
+    expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
+    expected |= {"cannot-hear", "emergencies"}
+    expected |= {f"{name}-errors" for name in FUNCTIONS}
+    expected |= {f"{route.name}-{what}" for route in QUEUES for what in ("old", "dead")}
+
+    assert set(alarms) == {f"anc-dev-{name}" for name in expected}
+
+
+def test_with_an_endpoint_somebody_is_told_when_the_layers_own_model_has_to_do():
+    stacks = Stacks(synthesize("dev", endpoint="serverless"))
+    (alarm,) = [
+        alarm
+        for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["AlarmName"] == "anc-dev-model-fallback"
+    ]
+
+    assert {metric["MetricName"] for metric in metrics_of(alarm)} == {"endpoint_failed", "endpoint_resting"}
+
+
+def test_what_is_slow_is_judged_by_the_slowest_of_a_hundred(alarms):
+    for name in ("rest-slow", "live-slow", "snapshots-slow"):
+        (metric,) = metrics_of(alarms[f"anc-dev-{name}"])
+        assert metric.get("ExtendedStatistic", metric.get("Stat")) == "p99", name
+
+
+def test_one_dead_letter_is_enough(alarms, stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for route in QUEUES:
+        alarm = alarms[f"anc-dev-{route.name}-dead"]
+        (name,) = [dimension["Value"] for dimension in alarm["Dimensions"]]
+        assert "RedrivePolicy" not in queues[stacks.text(name)]
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+        assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
+
+
+def test_every_alarm_says_what_it_means_and_tells_the_topic_when_it_comes_and_goes(alarms, stacks):
+    topics = stacks.of_type("AWS::SNS::Topic")
+    for alarm in alarms.values():
+        assert len(alarm["AlarmDescription"]) > 20
+        assert alarm["TreatMissingData"] == "notBreaching"
+        for actions in (alarm["AlarmActions"], alarm["OKActions"]):
+            (told,) = actions
+            assert stacks.text(told) in topics
+
+
+def test_functions_are_asked_for_nothing_that_they_do_not_count(alarms, stacks):
+    """A name that nobody counts would be an alarm that cannot ring."""
+    counted = {
+        part.value
+        for path in LIBRARY.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in {"count", "add", "time"}
+        for part in call.args
+        if isinstance(part, ast.Constant)
+    }
+    (board,) = stacks.of_type("AWS::CloudWatch::Dashboard").values()
+    asked = {
+        metric["MetricName"]
+        for alarm in alarms.values()
+        for metric in metrics_of(alarm)
+        if metric["Namespace"] == "ANC/dev"
+    }
+    body = json.loads(
+        "".join(part for part in board["DashboardBody"]["Fn::Join"][1] if isinstance(part, str))
+    )
+    shown = {
+        metric[1]
+        for widget in body["widgets"]
+        for metric in widget["properties"]["metrics"]
+        if metric[0] == "ANC/dev"
+    }
+
+    assert asked
+    assert shown > asked
+    assert shown <= counted
+    for function in stacks.functions().values():
+        assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "ANC/dev"
+
+
+def test_no_metric_is_kept_per_person_or_headset(alarms):
+    names = {
+        dimension["Name"]
+        for alarm in alarms.values()
+        for metric in metrics_of(alarm)
+        for dimension in metric["Dimensions"]
+    }
+
+    assert names == {"service", "FunctionName", "QueueName", "ApiName", "ApiId", "Stage"}
+
+
+def test_the_topic_of_alarms_is_encrypted_and_takes_what_cloudwatch_and_budgets_say(stacks):
+    (key,) = [
+        key for name, key in stacks.templates["data"]["Resources"].items() if key["Type"] == "AWS::KMS::Key"
+    ]
+    users = [
+        statement
+        for statement in key["Properties"]["KeyPolicy"]["Statement"]
+        if "Service" in statement["Principal"]
+    ]
+    topics = stacks.templates["monitoring"]["Resources"].values()
+    (topic,) = [resource["Properties"] for resource in topics if resource["Type"] == "AWS::SNS::Topic"]
+    (policy,) = [resource["Properties"] for resource in topics if resource["Type"] == "AWS::SNS::TopicPolicy"]
+    (allowed,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+
+    services = {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
+    assert stacks.text(topic["KmsMasterKeyId"]).startswith("key")
+    assert set(allowed["Principal"]["Service"]) == services
+    assert services < {name for user in users for name in user["Principal"]["Service"]}
+    for statement in (*users, allowed):
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": NO_ACCOUNT}}
+
+
+def test_an_address_is_told_by_mail_when_the_deployment_has_one(stacks):
+    assert not stacks.of_type("AWS::SNS::Subscription")
+    (told,) = Stacks(synthesize("dev", mail="ops@example.com")).of_type("AWS::SNS::Subscription").values()
+
+    assert (told["Protocol"], told["Endpoint"]) == ("email", "ops@example.com")
+
+
+@pytest.mark.parametrize("name", ["stacks", "prod"])
+def test_the_budget_is_the_environments_and_speaks_before_it_is_spent(name, request):
+    stacks = request.getfixturevalue(name)
+    (budget,) = stacks.of_type("AWS::Budgets::Budget").values()
+    told = {
+        (one["Notification"]["NotificationType"], one["Notification"]["Threshold"])
+        for one in budget["NotificationsWithSubscribers"]
+    }
+
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 1000 if name == "prod" else 50, "Unit": "USD"}
+    assert told == {("ACTUAL", 80), ("FORECASTED", 100)}
+
+
+def test_the_trail_records_who_touched_what_holds_sound_and_nothing_else(stacks):
+    (trail,) = stacks.of_type("AWS::CloudTrail::Trail").values()
+    recorded = {}
+    for selector in trail["AdvancedEventSelectors"]:
+        fields = {field["Field"]: field for field in selector["FieldSelectors"]}
+        assert fields["eventCategory"]["Equals"] == ["Data"]
+        named = fields["resources.ARN"]
+        (kind,) = fields["resources.type"]["Equals"]
+        recorded[kind] = [*map(stacks.text, named.get("StartsWith") or named["Equals"])]
+
+    (sound,) = recorded.pop("AWS::S3::Object")
+    assert sound.startswith("objects")
+    assert not sound.startswith("objectslog")
+    assert sound.endswith("/")
+    dead = recorded.pop("AWS::SQS::Queue")
+    assert [name.partition("dead")[0] for name in dead] == [*LOOKED_INTO]
+    assert not recorded
+    assert trail["EnableLogFileValidation"]
+    assert trail["IsLogging"]
+
+
+def test_records_of_access_are_encrypted_with_a_key_of_their_own_and_written_by_the_trail_alone(stacks):
+    (trail,) = stacks.of_type("AWS::CloudTrail::Trail").values()
+    own = stacks.templates["audit"]["Resources"]
+    assert own[stacks.text(trail["KMSKeyId"])]["Type"] == "AWS::KMS::Key"
+
+    (policy,) = [r["Properties"] for r in own.values() if r["Type"] == "AWS::S3::BucketPolicy"]
+    allowed = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    writers = {s["Principal"].get("Service") for s in allowed if "s3:PutObject" in str(s["Action"])}
+    assert writers == {"cloudtrail.amazonaws.com"}
+    for statement in allowed:
+        source = statement["Condition"]["StringEquals"]["aws:SourceArn"]
+        assert stacks.text(source).endswith(f":trail/{trail['TrailName']}")
