@@ -49,7 +49,7 @@ def rest_event(
             "authorizer": dict(authorizer),
             "httpMethod": method,
             "identity": {"sourceIp": source_ip, "userAgent": headers.get("user-agent", "")},
-            "path": f"/{STAGE}{path}",
+            "path": path,  # as behind a domain of one's own: no stage before it
             "protocol": "HTTP/1.1",
             "requestId": request_id(),
             "requestTimeEpoch": int(time.time() * 1000),

@@ -3,9 +3,11 @@
 `python -m functions.rest_api.description > docs/openapi.json` writes it down.
 """
 
+import base64
+import hashlib
 import inspect
 import json
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
-from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
 
 from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
@@ -37,26 +38,47 @@ EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
 SWAGGER = Path(swagger_ui.__file__).parent
 
 
+START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, filter: true})'
+
+
 def serve(app: APIGatewayRestResolver) -> None:
     """Add the document and the page that shows it to the API."""
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
-        return Response(HTTPStatus.OK, "application/json", _text(app))
+        # Behind API Gateway's own address the API lies below the stage's name.
+        base = app.current_event.raw_event["requestContext"]["path"].removesuffix("/openapi.json")
+        return Response(HTTPStatus.OK, "application/json", _text(app, base or "/"))
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response[str]:
-        script = (SWAGGER / "swagger-ui-bundle.min.js").read_text(encoding="utf-8")
-        style = (SWAGGER / "swagger-ui.min.css").read_text(encoding="utf-8")
-        shown = _text(app).replace("</", "<\\/")  # nothing in it may end the page's script
-        return Response(
-            HTTPStatus.OK, "text/html", generate_swagger_html(shown, script, style, "", None, False)
-        )
+        page, policy = _page()
+        return Response(HTTPStatus.OK, "text/html", page, {"Content-Security-Policy": policy})
 
 
 @cache
-def _text(app: APIGatewayRestResolver) -> str:
-    return json.dumps(document(app), indent=1)
+def _page() -> tuple[str, str]:
+    """Return Swagger UI whole, since nothing may come from elsewhere, and the policy that sees to it."""
+    scripts = [(SWAGGER / "swagger-ui-bundle.min.js").read_text(encoding="utf-8"), START]
+    style = (SWAGGER / "swagger-ui.min.css").read_text(encoding="utf-8")
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{TITLE}: REST API</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+        f'<style>{style}</style><main id="swagger-ui"></main>'
+        + "".join(f"<script>{script}</script>" for script in scripts)
+    )
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return page, policy
+
+
+@lru_cache(maxsize=4)
+def _text(app: APIGatewayRestResolver, base: str) -> str:
+    return json.dumps({**document(app), "servers": [{"url": base}]}, indent=1)
 
 
 def document(app: APIGatewayRestResolver) -> dict[str, Any]:
@@ -146,4 +168,4 @@ def _sound_body() -> dict[str, Any]:
 if __name__ == "__main__":
     from functions.rest_api.handler import app
 
-    print(_text(app))
+    print(_text(app, "/"))

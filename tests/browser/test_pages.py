@@ -175,3 +175,16 @@ def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(visit: Visit) -> 
     console.page.reload()
     console.page.get_by_text("None yet.").wait_for()
     assert key not in console.page.content()
+
+
+def test_the_api_is_tried_in_the_browser_and_nothing_comes_from_elsewhere(visit: Visit) -> None:
+    console = visit(role=None)
+    page, fetched = console.page, []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto(f"{console.url}/docs")
+    page.locator("#operations-platform-check_health").get_by_role("button").first.click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table tbody .response-col_status")).to_contain_text("200")
+    paths = ("/docs", "/openapi.json", "/health")
+    assert [url for url in fetched if not url.startswith("data:")] == [f"{console.url}{at}" for at in paths]

@@ -16,8 +16,11 @@ from anc.wire import telemetry
 from anc.wire.rest import answers, requests
 from anc.wire.websocket import Start
 from functions.rest_api.description import document
-from functions.rest_api.handler import app
+from functions.rest_api.handler import app, handler
 from functions.routes import REST
+from local.context import LocalContext
+from local.events import rest_event
+from tests.worlds import TestWorld
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = {"/openapi.json", "/docs"}
@@ -45,6 +48,14 @@ def test_every_endpoint_is_described_with_what_it_answers_and_who_may_call() -> 
         assert operation["x-role"] == route.role
         assert bool(operation["security"]) != route.public
         assert {"4XX", "429", "5XX"} < set(operation["responses"])
+
+
+def test_the_document_is_served_with_the_stage_before_which_its_paths_lie(platform: TestWorld) -> None:
+    event = rest_event("GET", "/openapi.json", "/openapi.json", {}, {}, {}, None, False, {}, "127.0.0.1")
+    for path, base in (("/dev/openapi.json", "/dev"), ("/openapi.json", "/")):
+        event["requestContext"]["path"] = path
+        answer = handler(event, LocalContext("rest_api"), platform.world)
+        assert json.loads(answer["body"])["servers"] == [{"url": base}]
 
 
 def limits(schema: dict[str, typing.Any]) -> typing.Any:
