@@ -43,8 +43,8 @@ from local.queue import SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
 from local.things import LocalThings
+from tests.strict import REGION, Strict
 
-REGION = "eu-central-1"
 THING = "headset-1"
 
 
@@ -64,7 +64,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def strict() -> Strict:
+    """Give what moto does not refuse or do."""
+    return Strict()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, strict: Strict) -> Iterator[Any]:
     """Give `aws("sqs")`: clients of an account on moto. Real credentials, if any, are out of reach."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -72,7 +78,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
-        yield boto3.Session().client
+        yield strict.session().client
 
 
 @pytest.fixture
@@ -80,12 +86,10 @@ def database(tmp_path: Path) -> Database:
     return Database(tmp_path / "anc.sqlite")
 
 
-@pytest.fixture(params=["dynamodb", "sqlite"])
-def streams(request: pytest.FixtureRequest, clock: Clock) -> Any:
-    """Give a table of streams."""
-    if request.param == "sqlite":
-        return SqliteTable(request.getfixturevalue("database"), "streams", Stream, clock)
-    client = request.getfixturevalue("aws")("dynamodb")
+@pytest.fixture
+def streams_on_aws(aws: Any, clock: Clock) -> DynamoTable[Stream]:
+    """Give a table of streams on DynamoDB."""
+    client = aws("dynamodb")
     client.create_table(
         TableName="streams",
         BillingMode="PAY_PER_REQUEST",
@@ -103,6 +107,14 @@ def streams(request: pytest.FixtureRequest, clock: Clock) -> Any:
         ],
     )
     return DynamoTable("streams", Stream, lambda: client, clock)
+
+
+@pytest.fixture(params=["dynamodb", "sqlite"])
+def streams(request: pytest.FixtureRequest, clock: Clock) -> Any:
+    """Give a table of streams."""
+    if request.param == "sqlite":
+        return SqliteTable(request.getfixturevalue("database"), "streams", Stream, clock)
+    return request.getfixturevalue("streams_on_aws")
 
 
 @pytest.fixture(params=["sqs", "sqlite"])
@@ -137,28 +149,6 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return S3Objects("anc", lambda: client)
 
 
-class StrictShadows:
-    """moto's shadows, with the limits that AWS has and moto has not: 8 KB of state, and no depth over 8."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.exceptions = client.exceptions
-        self.get_thing_shadow = client.get_thing_shadow
-
-    def update_thing_shadow(self, **request: Any) -> None:
-        state = json.loads(request["payload"])["state"]
-        named = {"thingName": request["thingName"], "shadowName": request["shadowName"]}
-        try:
-            before = json.loads(self.get_thing_shadow(**named)["payload"].read())["state"]
-        except self.exceptions.ResourceNotFoundException:
-            before = {}
-        merged = before.get("desired", {}) | {k: v for k, v in state["desired"].items() if v is not None}
-        if len(json.dumps({**before, "desired": merged}, separators=(",", ":")).encode()) > 8 * 1024:
-            error = {"Error": {"Code": "RequestEntityTooLargeException", "Message": "over 8 KB"}}
-            raise self.exceptions.RequestEntityTooLargeException(error, "UpdateThingShadow")
-        self._client.update_thing_shadow(**request)
-
-
 @pytest.fixture(params=["iot", "sqlite"])
 def shadows(request: pytest.FixtureRequest) -> Any:
     """Give the shadows of a registry that knows THING."""
@@ -166,24 +156,7 @@ def shadows(request: pytest.FixtureRequest) -> Any:
         return LocalShadows(request.getfixturevalue("database"))
     client = request.getfixturevalue("aws")
     client("iot").create_thing(thingName=THING)
-    strict = StrictShadows(client("iot-data"))
-    return IotShadows(lambda: strict)  # type: ignore[arg-type,return-value]
-
-
-class StrictGateway:
-    """API Gateway's management of sockets: 410 for a closed one, 413 over 128 KB. moto takes anything."""
-
-    def __init__(self, client: Any) -> None:
-        self.exceptions = client.exceptions
-        self.sent: dict[str, list[str]] = {"open": []}
-
-    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:
-        if ConnectionId not in self.sent:
-            raise self.exceptions.GoneException({"Error": {"Code": "GoneException"}}, "PostToConnection")
-        if len(Data) > 128 * 1024:
-            error = {"Error": {"Code": "PayloadTooLargeException"}}
-            raise self.exceptions.PayloadTooLargeException(error, "PostToConnection")
-        self.sent[ConnectionId].append(Data.decode())
+    return IotShadows(partial(client, "iot-data"))
 
 
 class Socket:
@@ -225,34 +198,24 @@ def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
         with gateway_with_an_open_socket() as local:
             yield local
         return
-    gateway = StrictGateway(request.getfixturevalue("aws")("apigatewaymanagementapi"))
-    port = GatewaySockets("https://api/prod", lambda endpoint: gateway)  # type: ignore[arg-type,return-value]
-    yield SimpleNamespace(port=port, sent=gateway.sent.__getitem__)
-
-
-class Connections:
-    """moto's data plane, and the one call that it lacks: cutting a client's connection."""
-
-    def __init__(self, client: Any, cut: list[str]) -> None:
-        self.exceptions = client.exceptions
-        self.delete_thing_shadow = client.delete_thing_shadow
-        self._cut = cut
-
-    def delete_connection(self, *, clientId: str, cleanSession: bool) -> None:
-        self._cut.append(clientId)
+    strict = request.getfixturevalue("strict")
+    strict.gone = "open".__ne__
+    client = request.getfixturevalue("aws")("apigatewaymanagementapi", endpoint_url="https://api/prod")
+    port = GatewaySockets("https://api/prod", lambda endpoint: client)
+    yield SimpleNamespace(port=port, sent=strict.sent.__getitem__)
 
 
 @pytest.fixture(params=["iot", "sqlite"])
 def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Give `.port`, `.active(thing, certificate_id)` and `.cut`, the clients thrown out so far."""
-    cut: list[str] = []
     if request.param == "sqlite":
+        cut: list[str] = []
         kept = LocalThings(request.getfixturevalue("database"), Authority(tmp_path / "ca"), port=8883)
         kept.when_revoked(cut.append)
         kept.when_retired(cut.append)
         return SimpleNamespace(port=kept, active=kept.owns, cut=cut)
     client = request.getfixturevalue("aws")
-    iot, data = client("iot"), Connections(client("iot-data"), cut)
+    iot, data = client("iot"), client("iot-data")
     iot.create_policy(policyName="headset", policyDocument="{}")
 
     def active(thing: str, certificate_id: str) -> bool:
@@ -265,8 +228,8 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
             and iot.list_principal_things(**attached)["things"] == [thing]
         )
 
-    port = IotThings("headset", lambda: iot, lambda: data)  # type: ignore[arg-type,return-value]
-    return SimpleNamespace(port=port, active=active, cut=cut)
+    port = IotThings("headset", lambda: iot, lambda: data)
+    return SimpleNamespace(port=port, active=active, cut=request.getfixturevalue("strict").cut)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""An account on moto, strict where moto is too kind, in which the functions run; every call is noted."""
+"""An account in which the functions run, on moto and as strict as AWS; every call is noted."""
 
 import base64
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,27 +11,20 @@ from typing import Any, NamedTuple, get_args
 from unittest import mock
 
 import boto3
-import botocore.session
-from botocore.loaders import create_loader
-from botocore.response import StreamingBody
 from moto import mock_aws
 
 from anc.aws import clients
 from anc.aws.world import world
 from anc.ports import World
 from anc.records import Role
-from anc.wire.refusal import parse_json
 from functions.routes import QUEUES, REST
 from infra.data import Data, Table
 from local.context import LocalContext
 from local.events import rest_event, socket_event
 from local.queue import Message, sqs_event
+from tests.strict import REGION, Strict, session_here
 
-REGION = "eu-central-1"
-LOADER = create_loader()
 CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway", "sagemaker")
-SHADOW_LIMIT = 8 * 1024
-FRAME_LIMIT = 128 * 1024
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
 
 
@@ -55,15 +47,13 @@ class Account:
     """Calls the functions as AWS does, each with a world of its own, as after a cold start."""
 
     calls: dict[str, set[Call]] = field(default_factory=dict)
-    closed: set[str] = field(default_factory=set)
-    cut: list[str] = field(default_factory=list)
-    opinion: dict[str, Any] = field(default_factory=dict)
+    strict: Strict = field(default_factory=Strict)
     running: str = ""
 
     def with_endpoint(self, **opinion: Any) -> None:
         """Have an endpoint that says this of everything it is asked."""
         os.environ["ML_ENDPOINT_NAME"] = "anc-dev"
-        self.opinion = opinion
+        self.strict.opinion = opinion
 
     def invoke(self, function: str, event: dict[str, Any], context: Any = None) -> Any:
         """Call a function."""
@@ -124,50 +114,10 @@ class Account:
             self.calls[self.running] |= set(needs(model.service_model.service_name, model.name, params))
 
     def session(self) -> boto3.Session:
-        """Return a session whose clients are watched, and refuse what AWS refuses and moto takes."""
-        session = session_here()
-        on = session.events.register
-        on("provide-client-params.*.*", self.note)
-        on("before-call.apigatewaymanagementapi.PostToConnection", self._post)
-        on("before-call.iot-data.UpdateThingShadow", _small_enough)
-        on("before-call.iot-data.DeleteConnection", self._delete_connection)
-        on("before-call.sagemaker-runtime.InvokeEndpoint", self._answer)  # moto takes no bytes but UTF-8
+        """Return a session whose clients are watched, and as strict as AWS."""
+        session = self.strict.session()
+        session.events.register("provide-client-params.*.*", self.note)
         return session
-
-    def _answer(self, **_: Any) -> Any:
-        body = StreamingBody(io.BytesIO(json.dumps(self.opinion).encode()), None)
-        return _Status(200), {"Body": body, "ResponseMetadata": {}}
-
-    def _post(self, params: dict[str, Any], **_: Any) -> Any:
-        connection = params["url_path"].rpartition("/")[2]
-        if connection in self.closed:
-            return _refusal(410, "GoneException")
-        if len(params["body"]) > FRAME_LIMIT:
-            return _refusal(413, "PayloadTooLargeException")
-        return _done()
-
-    def _delete_connection(self, params: dict[str, Any], **_: Any) -> Any:
-        self.cut.append(params["url_path"].rpartition("/")[2])
-        return _done()
-
-
-def _small_enough(params: dict[str, Any], **_: Any) -> Any:
-    state = parse_json(params["body"], dict[str, Any])["state"]
-    if len(json.dumps(state, separators=(",", ":"))) > SHADOW_LIMIT:
-        return _refusal(413, "RequestEntityTooLargeException")
-    return None
-
-
-class _Status(NamedTuple):
-    status_code: int
-
-
-def _refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
-    return _Status(status), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {}}
-
-
-def _done() -> tuple[_Status, dict[str, Any]]:
-    return _Status(200), {"ResponseMetadata": {}}
 
 
 def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call]:
@@ -217,13 +167,6 @@ IOT = {
     **dict.fromkeys(["GetThingShadow", "UpdateThingShadow", "DeleteThingShadow"], "any shadow `anc`"),
     "DeleteConnection": "any client",
 }
-
-
-def session_here() -> boto3.Session:
-    """Return a session that need not read anew what AWS's services look like: that takes most of the time."""
-    session = botocore.session.Session()
-    session.register_component("data_loader", LOADER)
-    return boto3.Session(botocore_session=session, region_name=REGION)
 
 
 @contextmanager

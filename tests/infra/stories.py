@@ -14,7 +14,7 @@ import pytest
 from anc.records import Connection, Watch
 from anc.services import jobs
 from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import as_int16, encode_pcm
+from anc.wire.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, as_int16, encode_pcm
 from tests.infra.account import Account, Call, Soon, account
 from tests.recordings import sound_file, two_microphones
 
@@ -136,7 +136,7 @@ def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> No
     assert aws.rest("GET", "/api/devices/{id}/paths", id="left")[0] == 200
     renewed = aws.rest("POST", "/api/devices/{id}/credentials", id="left")[1]
     assert renewed["certificate"] != made["credentials"]["certificate"]
-    assert aws.cut == ["left"]
+    assert aws.strict.cut == ["left"]
     assert aws.rest("DELETE", "/api/devices/{id}", id="left")[0] == 204
     assert aws.rest("GET", "/api/devices/{id}", id="left")[0] == 404
 
@@ -174,13 +174,30 @@ def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
     assert [watch.connection for watch in aws.world.watches.list("left")] == ["socket-2"]
 
 
+def the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame(aws: Account) -> None:
+    """The most taps, and blocks as large as a frame takes."""
+    start = {"action": "start", "algorithm": "fdaf", "taps": MAX_TAPS, "rate": 192_000}
+    aws.socket("CONNECT")
+    session = aws.socket("MESSAGE", frame=start)["session"]
+    for seq in range(3):
+        x = np.random.default_rng(seq).integers(-(2**15), 2**15, (46 * FDAF_BLOCK, 2))
+        frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(x.astype(np.int16))}
+        assert len(json.dumps(frame)) <= FRAME_LIMIT
+        answer = aws.socket("MESSAGE", frame=frame)
+        assert answer["type"] == "audio"
+        assert len(json.dumps(answer)) <= FRAME_LIMIT
+    stored = aws.world.streams.get(session)
+    assert stored is not None
+    assert stored.seq == 2
+
+
 def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account) -> None:
     """Also those that are gone, who are forgotten."""
     aws.rest("POST", "/api/devices", HEADSET)
     world = aws.world
     for name in ("open", "closed"):
         world.watches.put(Watch(key=f"left#{name}", group="left", connection=name, expires=None))
-    aws.closed.add("closed")
+    aws.strict.gone = "closed".__eq__
     assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
     assert aws.waiting("updates") == [{"thing": "left"}]
     assert aws.consume("audio_sender", {"thing": "left"}) == []
@@ -225,7 +242,7 @@ def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -
     world = aws.world
     for name in ("open", "closed"):
         world.connections.put(Connection(key=name, group="alice", role="listener", expires=None))
-    aws.closed.add("closed")
+    aws.strict.gone = "closed".__eq__
     assert aws.consume("anc_processor", arrival(job)) == []
     told = aws.waiting("updates")
     assert told == [{"job": job}]
@@ -327,6 +344,7 @@ STORIES: tuple[Story, ...] = (
     a_headset_is_registered_told_asked_renewed_and_forgotten,
     kinds_of_headsets_are_described_and_forgotten,
     a_live_session_cancels_watches_and_raises_the_alarm,
+    the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame,
     a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know,
     a_siren_in_a_snapshot_opens_the_headset_and_people_are_told,
     what_headsets_say_and_what_is_noticed_of_them_is_kept,

@@ -13,9 +13,10 @@ from functions.routes import FUNCTIONS
 from infra.emulated.emulator import running
 from infra.stacks import FLAGS, provision
 from tests.infra import account, stories
-from tests.infra.account import Account, fresh_clients, session_here
+from tests.infra.account import Account, fresh_clients
 from tests.infra.runtime import Runtime, Unpacked, unpack
 from tests.infra.test_layer import MEGABYTE, QUOTA
+from tests.strict import session_here
 
 # What a cold start pays before it answers: modules, and processor time in times of what numpy alone takes,
 # boto3 included. The REST API validates with pydantic; nothing on the live path does.
