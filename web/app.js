@@ -3,7 +3,7 @@ import { html, render, useEffect, useState } from "./lib/html.js";
 import { PlatformSocket } from "./lib/socket.js";
 import { Refusal, Rest } from "./lib/rest.js";
 import { Icon } from "./ui/icons.js";
-import { Alert } from "./ui/parts.js";
+import { Alarm, Alert, percent } from "./ui/parts.js";
 import { SignIn } from "./pages/sign-in.js";
 import { Live } from "./live/page.js";
 import { Headsets } from "./pages/headsets.js";
@@ -40,7 +40,7 @@ async function signInByAddress() {
     return "";
   } catch (refusal) {
     return refusal.status === 401
-      ? "This address was used already, or is older than ten minutes. Run `anc console` for another."
+      ? "This address was used already, or is older than ten minutes. On its machine, anc console prints another."
       : refusal.message;
   }
 }
@@ -112,10 +112,11 @@ function Signed({ config, token, place, theme, nextTheme, leave }) {
     if (link.failures === 2) tools.rest.get("/api/users/me").catch((refusal) => refusal);
   }, [link.failures]);
   const { name, page, one } = PAGES[place.page];
+  const alarm = useAlarm(tools.run);
   useEffect(() => {
-    document.title = `${place.one ?? name} · ANC Platform`;
-    window.scrollTo(0, 0);
-  }, [place.page, place.one]);
+    document.title = `${alarm ? "ALARM" : place.one ?? name} · ANC Platform`;
+  }, [place.page, place.one, !alarm]);
+  useEffect(() => window.scrollTo(0, 0), [place.page, place.one]);
   const Page = place.one && one ? one : page;
   return html`
     <a class="skip" href="#main" onClick=${toMain}>Skip to the page</a>
@@ -137,6 +138,8 @@ function Signed({ config, token, place, theme, nextTheme, leave }) {
       </div>
     </header>
     <main id="main" tabindex="-1">
+      ${alarm && html`<${Alarm} takesOver>${alarm.reason || `A siren or alarm is heard (${percent(alarm.score)} sure).`}
+        ${" "}Cancelling is off: you hear the world until ten seconds after it. ${place.page !== "live" && html`<a href="#/live">Back to the sound</a>`}<//>`}
       ${fault && html`<${Alert} kind="fault">${fault}<//>`}
       <${Page} key=${place.one ?? place.page} ...${tools} me=${me} one=${place.one} />
     </main>`;
@@ -156,6 +159,19 @@ function useSocketState(socket) {
     return () => socket.removeEventListener("state", change);
   }, [socket]);
   return now;
+}
+
+/** The alarm that the live session hears: it is shown on every page, since the sound goes on under all of them. */
+function useAlarm(run) {
+  const [alarm, setAlarm] = useState(null);
+  useEffect(() => {
+    const look = () => setAlarm(run.emergency.active ? run.emergency : null);
+    for (const what of ["block", "change"]) run.addEventListener(what, look);
+    return () => {
+      for (const what of ["block", "change"]) run.removeEventListener(what, look);
+    };
+  }, [run]);
+  return alarm;
 }
 
 function Link({ state, returns }) {

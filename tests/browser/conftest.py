@@ -21,7 +21,7 @@ RATE = 48_000
 HUM_DBFS = -20.0
 
 Visit = Callable[..., Console]
-Headset = Callable[[str], None]
+Headset = Callable[..., None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +51,18 @@ def hum(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hiss = 1e-3 * np.random.default_rng(3).standard_normal(t.size)
     path = tmp_path_factory.mktemp("sounds") / "hum.wav"
     soundfile.write(path, tones + hiss, RATE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def siren(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a siren that wails over hiss."""
+    t = np.arange(12 * RATE) / RATE
+    hz = 1050 - 450 * np.cos(np.pi * t / 2)
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    wail = sum(np.sin(k * phase) / k for k in range(1, 4))
+    path = tmp_path_factory.mktemp("sounds") / "siren.wav"
+    soundfile.write(path, 0.1 * wail + 1e-3 * np.random.default_rng(4).standard_normal(t.size), RATE)
     return path
 
 
@@ -102,14 +114,14 @@ def visit(browser: Browser, platform: Platform) -> Iterator[Visit]:
 
 @pytest.fixture(scope="module")
 def headset(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headset]:
-    """Give `headset(thing)`: puts a simulated one into three noises, one after the other."""
+    """Give `headset(thing, noise)`: puts a simulated one into it, or into three, one after the other."""
     running = []
     folder = tmp_path_factory.mktemp("headsets")
 
-    def begin(thing: str) -> None:
+    def begin(thing: str, noise: Path | None = None) -> None:
         where = ["--port", str(platform.port), "--data", str(platform.data)]
         log = (folder / f"{thing}.log").open("wb")
-        command = [ANC, "headset", "--thing", thing, *where]
+        command = [ANC, "headset", "--thing", thing, *where, *(["--noise", str(noise)] if noise else [])]
         running.append(subprocess.Popen(command, stdout=log, stderr=log, env=platform.environ))
 
     yield begin

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
@@ -17,6 +17,7 @@ from tests.running import Platform
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+THEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 PATIENCE_MS = 30_000
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -156,13 +157,58 @@ class Console:
         """Return how the live session is called."""
         return self.words("session")
 
+    def drop(self, where: str, file: Path) -> None:
+        """Drop a file on the first element that a CSS selector finds."""
+        given = {"name": file.name, "data": base64.b64encode(file.read_bytes()).decode()}
+        transfer = self.page.evaluate_handle(
+            """({ name, data }) => {
+              const transfer = new DataTransfer();
+              const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+              transfer.items.add(new File([bytes], name));
+              return transfer;
+            }""",
+            given,
+        )
+        for event in ("dragover", "drop"):
+            self.page.locator(where).first.dispatch_event(event, {"dataTransfer": transfer})
+
+    def out_of_reach(self) -> list[str]:
+        """Press Tab until it comes round; returns what can be used and was not reached."""
+        self.page.evaluate(
+            """() => {
+              window.reached = new Set();
+              addEventListener("focusin", ({ target }) => window.reached.add(target));
+              document.activeElement?.blur();
+            }"""
+        )
+        able = "a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), summary"
+        for _ in range(self.page.locator(able).count() + 2):
+            self.page.keyboard.press("Tab")
+        missed: list[str] = self.page.evaluate(
+            """(able) => {
+              const radios = new Set([...window.reached].map(({ type, name }) => type === "radio" && name));
+              return [...document.querySelectorAll(able)]
+                .filter((one) => one.checkVisibility() && !window.reached.has(one) && !radios.has(one.name))
+                .map((one) => one.outerHTML);
+            }""",
+            able,
+        )
+        return missed
+
     def violations(self) -> list[str]:
         """Return which rules of accessibility the page breaks, and where."""
         options: dict[str, Any] = {"runOnly": RULES, "resultTypes": ["violations"]}
         found = Axe().run(self.page, options=options).response["violations"]
         return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
 
-    def picture(self, name: str) -> None:
-        """Keep a picture of the whole page in build/browser."""
+    def is_fit_to_be_seen(self, name: str) -> None:
+        """Look at it in both themes, on a phone and a desk: accessible, nothing cut off; keep pictures."""
         PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+        for size, viewport in {"phone": PHONE, "desktop": DESKTOP}.items():
+            self.page.set_viewport_size(viewport)
+            for theme in THEMES:
+                self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+                seen = f"{name}-{size}-{theme}"
+                self.page.screenshot(path=PICTURES / f"{seen}.png", full_page=True)
+                assert self.violations() == [], seen
+                assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), seen

@@ -29,7 +29,7 @@ def test_the_noise_falls_and_one_switch_compares(visit: Visit) -> None:
     console.until_heard(f"level > {after} + 5 && Math.abs(level - {console.level('before') + VOLUME_DB}) < 2")
     console.choose("After")
     console.until_heard(f"level < {after} + 3")
-    console.picture("live-running")
+    console.is_fit_to_be_seen("live-running")
 
 
 def test_what_is_seen_after_is_darker_than_before(visit: Visit) -> None:
@@ -53,12 +53,14 @@ def test_a_siren_turns_the_page_to_an_emergency(visit: Visit) -> None:
     console.button("Let a siren pass").click()
     alarm = console.page.get_by_role("alert").filter(has_text="Alarm")
     alarm.wait_for()
-    expect(console.page.locator("body")).to_have_class("emergency")
+    expect(console.page.locator("body")).to_have_css("background-color", "rgb(251, 220, 220)")
     expect(console.page).to_have_title("ALARM · ANC Platform")
     console.until("attenuation", "value < 1")
     console.until_levels("Math.abs(after - before) < 1")
-    assert console.violations() == []
-    console.picture("live-alarm")
+    console.is_fit_to_be_seen("live-alarm")
+    console.show("people")  # wherever one looks, the sound goes on
+    expect(alarm).to_be_visible()
+    console.page.get_by_role("link", name="Back to the sound").click()
     console.button("Stop").click()
     expect(alarm).to_have_count(0)
     console.show("emergencies")
@@ -94,6 +96,11 @@ def test_a_platform_that_dies_and_comes_back_finds_its_session_again(visit: Visi
         session, blocks = console.session(), console.figure("blocks")
         platform.kill()
         expect(console.page.get_by_text("The connection is gone")).to_be_visible()
+        console.is_fit_to_be_seen("live-gone")
+        console.show("headsets")
+        expect(console.page.get_by_role("alert")).to_contain_text("does not answer")
+        console.is_fit_to_be_seen("headsets-gone")
+        console.show("live")
         platform.start()
         console.page.locator(".link.open").wait_for()
         console.until("blocks", f"value > {blocks} + 10")
@@ -102,14 +109,45 @@ def test_a_platform_that_dies_and_comes_back_finds_its_session_again(visit: Visi
         platform.kill()
 
 
+def test_a_file_that_is_dropped_is_played(visit: Visit, hum: Path) -> None:
+    console = visit()
+    console.drop(".sources", hum)
+    console.until("attenuation", "value > 6")
+    expect(console.page.get_by_text("only what can be predicted goes")).to_be_visible()
+
+
 def test_the_microphone_is_heard_and_its_hum_predicted_away(visit: Visit) -> None:
     console = visit()
     console.choose("Microphone")
+    console.is_fit_to_be_seen("live-microphone-closed")
     console.button("Open microphone").click()
     console.until("attenuation", "value > 6")
     assert console.level("before") == pytest.approx(HUM_DBFS, abs=3)
     assert console.heard() < -60  # open air from ear to microphone would howl
     expect(console.page.get_by_text("Put on headphones")).to_be_visible()
+    console.is_fit_to_be_seen("live-microphone")
+
+
+def test_two_microphones_cancel_what_one_can_only_predict(visit: Visit) -> None:
+    console = visit()
+    console.choose("Microphone")
+    console.choose("Two")
+    console.button("Open microphone").click()
+    expect(console.page.get_by_text("of all that the second microphone hears")).to_be_visible()
+    console.until("attenuation", "value > 6")
+
+
+def test_a_microphone_that_is_refused_says_how_to_allow_it(visit: Visit) -> None:
+    console = visit()
+    console.page.evaluate(
+        """() => {
+          const refuse = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+          navigator.mediaDevices.getUserMedia = refuse;
+        }"""
+    )
+    console.choose("Microphone")
+    console.button("Open microphone").click()
+    expect(console.page.get_by_role("alert")).to_contain_text("Allow it in the address bar")
 
 
 def test_a_file_is_cleaned_as_the_library_cleans_it(visit: Visit, tmp_path: Path) -> None:

@@ -24,17 +24,9 @@ export function Live({ run, socket }) {
     setSettings({ ...SETTINGS, algorithm: settings.algorithm });
     await run.start(next, settings.algorithm);
   };
-  const alarm = busy && run.emergency.active;
-  useEffect(() => {
-    document.body.classList.toggle("emergency", alarm);
-    if (alarm) document.title = "ALARM · ANC Platform";
-    else document.title = "Live · ANC Platform";
-    return () => document.body.classList.remove("emergency");
-  }, [alarm]);
   useKeys(run, busy, () => (busy ? run.stop() : begin(wanted)));
   return html`
     <${Heading} title="Live" words="Two microphones stream to the platform; what comes back is what the noise leaves." />
-    ${alarm && html`<${Alarm} emergency=${run.emergency} />`}
     ${run.fault && html`<${Alert} kind="fault">${run.fault}<//>`}
     ${busy && socket.state !== "open" && html`<${Alert}>The connection is gone. The session is kept; it goes on when the platform answers.<//>`}
     ${run.note && html`<${Alert}>${run.note}<//>`}
@@ -104,6 +96,7 @@ function useKeys(run, busy, toggle) {
 function Stage({ wanted, busy, begin, stop, run }) {
   const [kind, setKind] = useState(wanted.kind);
   const [over, setOver] = useState(false);
+  const [channels, setChannels] = useState(wanted.channels ?? 1);
   const take = (file) => file && begin({ kind: "file", file });
   const drop = (event) => {
     event.preventDefault();
@@ -117,17 +110,20 @@ function Stage({ wanted, busy, begin, stop, run }) {
     ${kind === "scene" && html`<label class="select">Scene<select value=${wanted.scene ?? "cabin"}
         onChange=${(event) => busy ? begin({ kind, scene: event.target.value }) : (wanted.scene = event.target.value)}>
         ${Object.entries(SCENES).map(([key, { name }]) => html`<option key=${key} value=${key}>${name}</option>`)}</select></label>`}
+    ${kind === "microphone" && html`<${Choice} name="How many" value=${String(channels)} disabled=${busy}
+        onChange=${(many) => setChannels(Number(many))} options=${[["1", "One"], ["2", "Two"]]} />`}
     ${busy && html`<button class="stop" onClick=${stop} disabled=${run.state === "starting"}><${Icon} name="stop" />Stop</button>`}
   </div>
-  <div class="hero">${busy ? html`<${Quieter} run=${run} />` : html`<${Beginning} ...${{ run, kind, take }}
-    begin=${() => begin({ ...wanted, kind, scene: wanted.scene ?? "cabin" })} />`}</div>`;
+  <div class="hero">${busy ? html`<${Quieter} run=${run} />` : html`<${Beginning} ...${{ run, kind, channels, take }}
+    begin=${() => begin({ ...wanted, kind, channels, scene: wanted.scene ?? "cabin" })} />`}</div>`;
 }
 
 /** What a click begins, and what to expect of it. */
-function Beginning({ run, kind, take, begin }) {
+function Beginning({ run, kind, channels, take, begin }) {
   const words = {
     scene: "Press play, wait a second, and switch between before and after.",
-    microphone: "One microphone: the steady part of a noise, which can be predicted, goes.",
+    microphone: channels === 1 ? "One microphone: the steady part of a noise, which can be predicted, goes."
+      : "An input with two: left the one outside, right the one at the ear. A laptop's pair hears the same, and would lose your voice too.",
     file: "Or drop one here. Left the reference, right the ear; or one channel.",
   }[kind];
   return html`${kind === "file"
@@ -139,10 +135,12 @@ function Beginning({ run, kind, take, begin }) {
 }
 
 function Quieter({ run }) {
+  const { active: open } = run.emergency;
   const of = run.source?.knowsWanted ? "of the noise, the melody left out"
     : run.source?.channels === 1 ? "one microphone: only what can be predicted goes" : "of all that the second microphone hears";
   return html`<p class="big"><output data-figure="attenuation">${run.blocks ? Math.max(0, run.attenuation).toFixed(1) : "0.0"}</output><small>dB</small></p>
-    <p>${run.blocks ? html`<strong>quieter</strong> ${of}` : "Opening the sound …"}</p>`;
+    <p>${run.blocks ? open ? html`<strong>open to the world</strong> while the alarm lasts`
+      : html`<strong>quieter</strong> ${of}` : "Opening the sound …"}</p>`;
 }
 
 function Volume({ run }) {
@@ -155,7 +153,8 @@ function Volume({ run }) {
 }
 
 function Noise({ run, busy }) {
-  const noise = busy ? run.noise : null;
+  const { active, score } = run.emergency;
+  const noise = !busy ? null : active ? { label: "alarm", confidence: score } : run.noise;
   return html`<div class="noise"><span>The platform hears</span>
     <strong data-figure="noise">${noise?.label.replaceAll("_", " ") ?? "nothing yet"}</strong>
     <div class="confidence" role="meter" aria-label="Confidence" aria-valuemin="0" aria-valuemax="100"
@@ -178,11 +177,6 @@ function Latency({ run }) {
   </dl>`;
 }
 
-function Alarm({ emergency }) {
-  return html`<div class="alarm" role="alert"><strong>Alarm</strong>
-    <p>${emergency.reason || `A siren or alarm is heard (${percent(emergency.score)} sure).`} Cancelling is off: you hear the world until ten seconds after it.</p></div>`;
-}
-
 function Spectra({ run }) {
   const places = { before: useRef(), after: useRef() };
   useEffect(() => {
@@ -195,7 +189,10 @@ function Spectra({ run }) {
     };
     run.addEventListener("block", draw);
     run.addEventListener("change", change);
+    const resized = new ResizeObserver(() => Object.values(pictures).forEach((picture) => picture.fit()));
+    resized.observe(places.before.current);
     return () => {
+      resized.disconnect();
       run.removeEventListener("block", draw);
       run.removeEventListener("change", change);
     };

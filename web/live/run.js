@@ -36,7 +36,7 @@ export class Run extends EventTarget {
     this.session = null;
   }
 
-  /** @param {{kind: "scene"|"file"|"microphone", scene?: string, file?: File}} wanted @param {string} algorithm */
+  /** @param {{kind: "scene"|"file"|"microphone", scene?: string, file?: File, channels?: 1|2}} wanted @param {string} algorithm */
   async start(wanted, algorithm) {
     await this.stop();
     this.#forget();
@@ -47,7 +47,7 @@ export class Run extends EventTarget {
         this.context.audioWorklet.addModule(new URL(`${name}.worklet.js`, import.meta.url))));
       const { kind } = wanted;
       this.source = kind === "scene" ? fromScene(this.context, wanted.scene)
-        : kind === "file" ? await fromFile(this.context, wanted.file) : await fromMicrophone(this.context);
+        : kind === "file" ? await fromFile(this.context, wanted.file) : await fromMicrophone(this.context, wanted.channels);
       this.kind = kind;
       await this.#connect(algorithm);
       this.setVolume(kind === "microphone" ? 0 : this.volume || 0.8); // open air from ear to microphone howls

@@ -34,13 +34,16 @@ export async function fromFile(context, file) {
   return { ...looped(context, buffer), channels: Math.min(2, buffer.numberOfChannels), knowsWanted: false };
 }
 
-/** @param {AudioContext} context @returns {Promise<Source>} */
-export async function fromMicrophone(context) {
+/**
+ * One channel, or two that are two microphones: a laptop's pair hears the same, and would cancel the voice before it.
+ * @param {AudioContext} context @param {1|2} channels @returns {Promise<Source>}
+ */
+export async function fromMicrophone(context, channels) {
   if (!navigator.mediaDevices) throw new Error("Browsers give the microphone only to https and to this machine itself.");
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: { ideal: 2 }, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+      audio: { channelCount: { ideal: channels }, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
   } catch (fault) {
     throw new Error(fault.name === "NotAllowedError"
@@ -48,8 +51,11 @@ export async function fromMicrophone(context) {
       : `There is no microphone to be had (${fault.message}).`);
   }
   const [track] = stream.getAudioTracks();
-  const channels = Math.min(2, track.getSettings().channelCount || 1);
   const stop = () => track.stop();
+  if (channels > (track.getSettings().channelCount || channels)) {
+    stop();
+    throw new Error("This microphone has one channel. Choose one, or an input with two.");
+  }
   return { node: context.createMediaStreamSource(stream), channels, knowsWanted: false, stop };
 }
 

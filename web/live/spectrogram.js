@@ -11,14 +11,21 @@ const DENSITY = 2; // pixels of the picture for one of the page
 const TICKS = [100, 300, 1000, 3000];
 
 export class Spectrogram {
-  /** @param {HTMLCanvasElement} canvas in the page, as large as it is going to be */
+  /** @param {HTMLCanvasElement} canvas in the page */
   constructor(canvas) {
     this.canvas = canvas;
-    canvas.width = DENSITY * canvas.clientWidth;
-    canvas.height = DENSITY * canvas.clientHeight;
     this.pen = canvas.getContext("2d", { alpha: false });
     this.window = Float32Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
     this.colours = palette();
+    this.fit();
+  }
+
+  /** Begin anew in the size that the page gives it, if that is another: a phone was turned. */
+  fit() {
+    const { canvas } = this;
+    const [width, height] = [DENSITY * canvas.clientWidth, DENSITY * canvas.clientHeight];
+    if (canvas.width === width && canvas.height === height) return;
+    Object.assign(canvas, { width, height });
     this.clear();
   }
 

@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { decodeTaps, frequencyResponse } from "../lib/filter.js";
 import { Chart } from "../ui/chart.js";
-import { Alert, Choice, Figure, Heading, percent, Slider, useAnswer, when } from "../ui/parts.js";
+import { Alarm, Alert, Choice, Figure, Heading, percent, Slider, useAnswer, when } from "../ui/parts.js";
 import { Online } from "./headsets.js";
 
 const EVERY_MS = 2000;
@@ -13,23 +13,31 @@ const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass"
 export function Headset({ rest, socket, one }) {
   const path = `/api/devices/${encodeURIComponent(one)}`;
   const ask = async () => {
-    const [device, shadow, telemetry, history] = await Promise.all(
-      ["", "/shadow", "/telemetry", `/history?limit=100&since=${Math.floor(Date.now() / 1000) - PAST_S}`].map((rest_) => rest.get(path + rest_)));
-    return { device, shadow, telemetry, reports: history.reports };
+    const since = Math.floor(Date.now() / 1000) - PAST_S;
+    const parts = ["", "/shadow", "/telemetry", `/history?limit=100&since=${since}`].map((part) => rest.get(path + part));
+    const [device, shadow, telemetry, history, { sources }] = await Promise.all([...parts, rest.get("/api/emergency/status")]);
+    return { device, shadow, telemetry, reports: history.reports, alarm: sources.find(({ source }) => source === one) };
   };
   const { answer, fault, again } = useAnswer(ask, [one], EVERY_MS);
   const news = useNews(socket, one, again);
   const course = useCourse(answer);
   const [refused, setRefused] = useState("");
+  const [wishes, setWishes] = useState({}); // what was asked for and is not in the shadow yet
   const change = async (wish) => {
+    setWishes((before) => ({ ...before, ...wish }));
     try {
       await rest.patch(`${path}/shadow`, wish);
       setRefused("");
       again();
     } catch (refusal) {
       setRefused(refusal.message);
+      setWishes({});
     }
   };
+  useEffect(() => {
+    const desired_ = answer?.shadow.state.desired ?? {};
+    setWishes((before) => Object.fromEntries(Object.entries(before).filter(([name, value]) => desired_[name] !== value)));
+  }, [answer]);
   const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
   const device = answer?.device;
   const gained = reported.mode === "cancel" ? reported.attenuation_db : null; // what is said of before is past
@@ -39,7 +47,8 @@ export function Headset({ rest, socket, one }) {
     ${fault && html`<${Alert} kind="fault">${fault}<//>`}
     ${refused && html`<${Alert} kind="fault">${refused}<//>`}
     ${device?.refusal && html`<${Alert}>Refused ${when(device.refusal.at)}, a ${device.refusal.what}: ${device.refusal.message}<//>`}
-    ${reported.mode === "transparency" && html`<${Alert} kind="fault">It is open to the world. ${desired.reason ?? ""}<//>`}
+    ${answer?.alarm && html`<${Alarm} takesOver>It heard: ${answer.alarm.kind}, ${percent(answer.alarm.score)} sure. It is open to the world until ten seconds after it.<//>`}
+    ${!answer?.alarm && reported.mode === "transparency" && html`<${Alert} kind="fault">It is open to the world. ${desired.reason ?? ""}<//>`}
     ${answer && html`<div class="one">
       <section class="card lead">
         <dl class="figures">
@@ -53,15 +62,15 @@ export function Headset({ rest, socket, one }) {
         </dl>
       </section>
       <section class="card wishes" aria-label="Change it">
-        <${Choice} name="Mode" value=${desired.mode ?? "cancel"} options=${MODES} onChange=${(mode) => change({ mode })} />
-        <${Intensity} value=${desired.intensity ?? 1} change=${change} />
+        <${Choice} name="Mode" value=${wishes.mode ?? desired.mode ?? "cancel"} options=${MODES} onChange=${(mode) => change({ mode })} />
+        <${Intensity} value=${wishes.intensity ?? desired.intensity ?? 1} change=${change} />
         ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
           <p class="hint" role="status">Asked for; the headset has not said yet that it does so.</p>`}
       </section>
       <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
       <section class="card"><${News} news=${news} now=${desired} /></section>
-      ${desired.filter && html`<${Filter} filter=${desired.filter} playing=${reported.filter} />`}
+      ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
       <section class="card wide"><details><summary>The shadow, version ${answer.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(answer.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
     </div>`}`;
@@ -123,13 +132,13 @@ function News({ news, now }) {
     </li>`)}</ol>`;
 }
 
-function Filter({ filter, playing }) {
+function Filter({ filter, reported: { filter: playing, mode } }) {
   const [w, response] = useMemo(() => {
     const taps = decodeTaps(filter.data);
     return [taps, frequencyResponse(taps, filter.rate)];
   }, [filter.id]);
   const ms = useMemo(() => Array.from(w, (_, k) => (1000 * k) / filter.rate), [filter.id]);
-  const state = playing === filter.id ? "playing" : playing ? "the headset plays another" : "on its way";
+  const state = mode && mode !== "cancel" ? "at rest" : playing === filter.id ? "playing" : playing ? "the headset plays another" : "on its way";
   const lines = [{ label: "w", colour: "after" }];
   return html`
     <section class="card"><${Chart} key=${filter.id} title=${`Filter ${filter.id.slice(0, 8)}: impulse response (${state})`} x="ms" y="" data=${[ms, Array.from(w)]} lines=${lines} /></section>

@@ -82,7 +82,7 @@ function Users({ rest, me }) {
           onChange=${(event) => attempt(() => rest.patch(`/api/users/${person.user}`, { role: event.target.value }))}>
           ${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select></td><td class="minor">${when(person.created)}</td>
         <td><button class="quiet danger" disabled=${person.user === me.user} aria-label=${`Remove ${person.name}`}
-          onClick=${() => attempt(() => rest.remove(`/api/users/${person.user}`))}>Remove</button></td></tr>`)}</tbody>
+          onClick=${() => confirm(`Remove ${person.name}?`) && attempt(() => rest.remove(`/api/users/${person.user}`))}>Remove</button></td></tr>`)}</tbody>
     </table></div>`}
   </section>`;
 }

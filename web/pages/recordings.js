@@ -5,7 +5,7 @@ import { Chart } from "../ui/chart.js";
 import { Alert, bytes, Choice, Empty, Figure, Heading, percent, useAnswer, when } from "../ui/parts.js";
 
 const EVERY_MS = 3000;
-const TREATMENTS = [["", "As fits"], ["cancel", "Cancel"], ["predict", "Predict"], ["classify", "Name the noise"]];
+const TREATMENTS = [["", "As fits"], ["cancel", "Cancel"], ["predict", "Predict"], ["classify", "Classify"]];
 
 export function Recordings({ rest, socket, one }) {
   const { answer, fault, again } = useAnswer(async () => {
@@ -17,15 +17,20 @@ export function Recordings({ rest, socket, one }) {
     socket.addEventListener("frame", told);
     return () => socket.removeEventListener("frame", told);
   }, [socket]);
+  const [refused, setRefused] = useState("");
+  const remove = ({ job, name }) => {
+    if (!confirm(`Remove ${name || "this recording"}, its report and what was cleaned?`)) return;
+    rest.remove(`/api/audio/jobs/${job}`).then(again, (refusal) => setRefused(refusal.message));
+  };
   if (one) return html`<${Recording} rest=${rest} job=${one} />`;
   return html`
     <${Heading} title="Recordings" words="Two channels: the left the reference, the right the ear. One channel: what can be predicted is removed." />
-    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
+    ${(refused || fault) && html`<${Alert} kind="fault">${refused || fault}<//>`}
     <${Upload} rest=${rest} sent=${again} />
     ${answer?.length === 0 && html`<${Empty} title="Nothing sent yet">wav, flac, ogg or mp3, minutes or hours long.<//>`}
     ${answer?.length > 0 && html`<div class="card table"><table>
       <thead><tr><th>Recording</th><th>State</th><th>Quieter</th><th class="minor">Noise</th><th class="minor">Alarms</th><th class="minor">Sent</th><th><span class="unseen">Remove</span></th></tr></thead>
-      <tbody>${answer.map((job) => html`<${Row} key=${job.job} job=${job} remove=${() => rest.remove(`/api/audio/jobs/${job.job}`).then(again)} />`)}</tbody>
+      <tbody>${answer.map((job) => html`<${Row} key=${job.job} job=${job} remove=${() => remove(job)} />`)}</tbody>
     </table></div>`}`;
 }
 

@@ -6,6 +6,11 @@ export function Alert({ kind = "note", children }) {
   return html`<p class=${`alert ${kind}`} role=${kind === "fault" ? "alert" : "status"}>${children}</p>`;
 }
 
+/** An alarm; one that `takesOver` colours the whole page, so that nobody takes it for a notice. */
+export function Alarm({ word = "Alarm", takesOver = false, children }) {
+  return html`<div class=${`alarm ${takesOver ? "takes-over" : ""}`} role="alert"><strong>${word}</strong><p>${children}</p></div>`;
+}
+
 export function Heading({ title, words, children }) {
   return html`<div class="heading"><div><h1>${title}</h1>${words && html`<p>${words}</p>`}</div>
     <div class="actions">${children}</div></div>`;
