@@ -243,6 +243,10 @@ class Client:
         """Forget a kind of headset; for operators."""
         self._send("DELETE", f"/api/device-models/{model}")
 
+    def expect_headsets(self, model: str, serials: requests.NewSerials) -> answers.Serials:
+        """List headsets of a kind that will come for their certificate themselves; for operators."""
+        return self._ask(answers.Serials, "POST", f"/api/device-models/{model}/serials", serials)
+
     def replace_path(self, thing: str, path: requests.NewPath) -> answers.Paths:
         """Store a secondary path that was measured anew."""
         return self._ask(answers.Paths, "PUT", f"/api/devices/{thing}/paths", path)

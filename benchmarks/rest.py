@@ -165,6 +165,12 @@ def others(scene: Scene) -> list[list[Call]]:
             request("PUT /api/device-models/{id}", scene.root, path, model),
             request("GET /api/device-models", token),
             request("GET /api/device-models/{id}", token, path=model),
+            request(
+                "POST /api/device-models/{id}/serials",
+                scene.root,
+                {"serials": ["quiet-one-1"]},
+                f"{model}/serials",
+            ),
             request("DELETE /api/device-models/{id}", scene.root, path=model),
         ],
         [request("POST /api/audio/classify", token, second)],

@@ -117,6 +117,7 @@ REST = (
     RestRoute("GET", "/api/device-models/{id}", "listener", READS),
     RestRoute("PUT", "/api/device-models/{id}", "operator", WRITES),
     RestRoute("DELETE", "/api/device-models/{id}", "operator", WRITES),
+    RestRoute("POST", "/api/device-models/{id}/serials", "operator", WRITES),
     RestRoute("GET", "/api/models", "admin", READS),
     RestRoute("GET", "/api/stats/summary", "admin", READS),
     RestRoute("GET", "/api/stats/performance", "admin", READS),
@@ -193,4 +194,5 @@ FUNCTIONS = (
     "classifier",
     "rest_api",
     "authorizer",
+    "provisioner",
 )

@@ -22,20 +22,30 @@ from infra.functions import (
     PlatformFunction,
     source_of,
 )
+from infra.identity import Identity
 from infra.layer import DspLayer
+from infra.provisioning import Provisioning
 
 VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
 
 
 class Iot(cdk.Stack):
-    """Rules, the functions behind the queues, and what each of them may do.
+    """Rules, the functions behind the queues and what each of them may do, and how headsets come in.
 
     Attributes
     ----------
     functions : dict of str to PlatformFunction
     """
 
-    def __init__(self, scope: Construct, id: str, environment: Environment, data: Data, api: Api) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        environment: Environment,
+        data: Data,
+        identity: Identity,
+        api: Api,
+    ) -> None:
         super().__init__(scope, id, env=environment.target)
         self._data = data
         layer = DspLayer(self, "layer", environment.layer)
@@ -67,6 +77,11 @@ class Iot(cdk.Stack):
         self._may_update_shadows(sender)
         for rule in RULES:
             self._rule(rule)
+        provisioner = PlatformFunction(self, "provisioner", data=data, layer=layer, environment=environment)
+        provisioner.may_use("devices", READ, WRITE)
+        provisioner.may_use("statuses", READ, WRITE)
+        self.functions["provisioner"] = provisioner
+        Provisioning(self, "factory", provisioner, identity.thing_policy)
 
     def _consumer(self, name: str, layer: DspLayer, environment: Environment) -> PlatformFunction:
         routes = [route for route in QUEUES if route.function == name]

@@ -30,7 +30,7 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     data = Data(app, f"{prefix}-data", environment)
     identity = Identity(app, f"{prefix}-identity", environment)
     api = Api(app, f"{prefix}-api", environment, data, identity)
-    iot = Iot(app, f"{prefix}-iot", environment, data, api)
+    iot = Iot(app, f"{prefix}-iot", environment, data, identity, api)
     monitoring = Monitoring(app, f"{prefix}-monitoring", environment, data, api, iot)
     audit = Audit(app, f"{prefix}-audit", environment, data)
     stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit]

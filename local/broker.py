@@ -12,10 +12,13 @@ from contextlib import suppress
 from aws_lambda_powertools import Logger
 
 from anc.ports import Queue
+from anc.wire.claim import ANSWERED, CLAIMING
 from anc.wire.snapshot import MQTT_PAYLOAD_LIMIT
 from functions.routes import HEADSETS_RULES, RULES
+from local import claims as claiming
 from local import mqtt
 from local.certificates import Authority
+from local.claims import Claims
 from local.link import Broken, Link, TooLarge
 from local.rules import Rules, basic_ingest_topic
 from local.shadows import LocalShadows, shadow_prefix
@@ -31,8 +34,9 @@ WORKERS = 4  # threads that wait for the disk, so that the loop never does
 class Broker:
     """An MQTT 3.1.1 broker that stands in for AWS IoT Core.
 
-    A client is known by its certificate before a packet of it is read: its client id must be the
-    certificate's common name, and it may use topics of that name only. Sessions end with their connection,
+    A client is known by its certificate before a packet of it is read: its client id must be the thing that
+    the certificate belongs to, and it may use topics of that name only. With the factory's claim a client may
+    ask for a certificate of its own, and nothing else (`local.claims`). Sessions end with their connection,
     whatever the client asked for; a headset gets its shadow when it connects.
 
     Parameters
@@ -45,6 +49,8 @@ class Broker:
         Gets this broker as its way to publish.
     queues : mapping of str to Queue
         That the rules of `functions.routes` feed.
+    claims : Claims
+        Answers those that come with the factory's claim.
     count : callable
         `count(name)`: `mqtt_refused_tls`, `mqtt_refused_client`, `mqtt_refused_message`,
         `mqtt_refused_subscription`, `mqtt_not_kept`, `shadow_rejected`, `mqtt_connected`.
@@ -59,6 +65,7 @@ class Broker:
         things: LocalThings,
         shadows: LocalShadows,
         queues: Mapping[str, Queue],
+        claims: Claims,
         count: Callable[[str], None],
         host: str = "127.0.0.1",
     ) -> None:
@@ -68,6 +75,7 @@ class Broker:
         self._things = things
         self._shadows = shadows
         self._rules = Rules(RULES, queues)
+        self._claims = claims
         self._count = count
         self._links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,17 +188,18 @@ class Broker:
         hello = await link.receive()
         if not isinstance(hello, mqtt.Connect):
             raise mqtt.Malformed("the first packet is not CONNECT")
-        code = mqtt.ACCEPTED
+        code, owner = mqtt.ACCEPTED, self._things.owner(link.certificate_id)
         if hello.level != 4:
             code = mqtt.BAD_PROTOCOL
-        elif hello.client_id != link.thing:
-            code = mqtt.BAD_IDENTIFIER
-        elif hello.will or not self._things.owns(link.thing, link.certificate_id):
+        elif hello.will or owner is None:
             code = mqtt.NOT_AUTHORISED
+        elif not (claiming.may_connect(hello.client_id) if owner == CLAIMING else hello.client_id == owner):
+            code = mqtt.BAD_IDENTIFIER
         if code != mqtt.ACCEPTED:
             self._count("mqtt_refused_client")
             await link.say_goodbye(mqtt.connack(code))
             return False
+        link.thing, link.claiming = hello.client_id, owner == CLAIMING
         self._cut(link.thing)  # as in AWS IoT, the newer connection of a thing is the one that counts
         self._links[link.thing] = link
         link.keep_alive(hello.keep_alive_s)
@@ -201,7 +210,7 @@ class Broker:
     async def _converse(self, link: Link) -> None:
         while not isinstance(packet := await link.receive(), mqtt.Disconnect):
             if isinstance(packet, mqtt.Publish):
-                if not await self._take(link.thing, packet):
+                if not await self._take(link, packet):
                     return
                 if packet.packet_id:
                     link.send(mqtt.puback(packet.packet_id))
@@ -223,13 +232,15 @@ class Broker:
             case _:
                 raise mqtt.Malformed("a second CONNECT")
 
-    async def _take(self, thing: str, message: mqtt.Publish) -> bool:
+    async def _take(self, link: Link, message: mqtt.Publish) -> bool:
         """Handle a message; it is acknowledged afterwards. False ends the connection, as AWS IoT does."""
-        if not may_publish(thing, message.topic) or len(message.payload) > MQTT_PAYLOAD_LIMIT:
+        thing = link.thing
+        may = claiming.may_publish(message.topic) if link.claiming else may_publish(thing, message.topic)
+        if not may or len(message.payload) > MQTT_PAYLOAD_LIMIT:
             self._count("mqtt_refused_message")
             return False
         try:
-            await self._loop.run_in_executor(self._workers, self._keep, thing, message)
+            await self._loop.run_in_executor(self._workers, self._keep, link, message)
         except Exception:
             # Not acknowledged, so the headset sends it again once it has reconnected.
             self._count("mqtt_not_kept")
@@ -239,15 +250,20 @@ class Broker:
             self._deliver(message.topic, message.payload)
         return True
 
-    def _keep(self, thing: str, message: mqtt.Publish) -> None:
-        prefix = shadow_prefix(thing)
+    def _keep(self, link: Link, message: mqtt.Publish) -> None:
+        if link.claiming:
+            answer = self._claims.answer(link.thing, link.certificate_id, message.topic, message.payload)
+            self._loop.call_soon_threadsafe(link.deliver, *answer)
+            return
+        thing, prefix = link.thing, shadow_prefix(link.thing)
         if not message.topic.startswith(prefix):
             self._rules.take(message.topic, message.payload)
         elif not self._shadows.request(thing, message.topic.removeprefix(prefix), message.payload):
             self._count("shadow_rejected")
 
     def _subscribe(self, link: Link, wanted: str, qos: int) -> int:
-        if not may_subscribe(link.thing, wanted) or not link.subscribe(wanted, min(qos, 1)):
+        may = wanted in ANSWERED if link.claiming else may_subscribe(link.thing, wanted)
+        if not may or not link.subscribe(wanted, min(qos, 1)):
             self._count("mqtt_refused_subscription")
             return mqtt.SUBSCRIPTION_FAILED
         return min(qos, 1)

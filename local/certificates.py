@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFE = datetime.timedelta(days=3650)
 CLOCK_SKEW = datetime.timedelta(days=1)
+LEAST_CURVE, LEAST_RSA = 256, 2048  # bits, as AWS IoT takes them
+CLIENT = "headset"  # whose it is, the registry knows
 
 
 class Issued(NamedTuple):
@@ -49,13 +52,26 @@ class Authority:
     def issue(self, name: str) -> Issued:
         """Issue a client certificate whose common name is `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
-            _builder(name, self._ca.subject, key)
-            .add_extension(self._signer(), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        return Issued(certificate.fingerprint(hashes.SHA256()).hex(), _pem(certificate), _key_pem(key))
+        certificate = self._signed(name, key.public_key())
+        return Issued(fingerprint(certificate), pem(certificate), _key_pem(key))
+
+    def sign(self, request_pem: str) -> x509.Certificate:
+        """Return a client certificate for the key of a signing request.
+
+        Raises
+        ------
+        ValueError
+            When it is none, its signature is wrong, or its key is weak; the message says which.
+        """
+        request = x509.load_pem_x509_csr(request_pem.encode())
+        if not request.is_signature_valid:
+            raise ValueError("its signature is not that of its key")
+        key = request.public_key()
+        strong = isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= LEAST_CURVE
+        strong |= isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_RSA
+        if not strong:
+            raise ValueError(f"its key is none of {LEAST_CURVE} bits (EC) or {LEAST_RSA} bits (RSA) at least")
+        return self._signed(CLIENT, key)
 
     def server_context(self) -> ssl.SSLContext:
         """Return the TLS context of a server that talks to nobody without a certificate of this authority."""
@@ -65,6 +81,14 @@ class Authority:
         context.load_cert_chain(self._folder / "server.pem", self._folder / "server.key")
         context.load_verify_locations(cadata=self.certificate)
         return context
+
+    def _signed(self, name: str, key: CertificatePublicKeyTypes) -> x509.Certificate:
+        return (
+            _builder(name, self._ca.subject, key)
+            .add_extension(self._signer(), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
 
     def _found(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -81,14 +105,14 @@ class Authority:
             decipher_only=False,
         )
         certificate = (
-            _builder("ANC Platform local authority", subject, key)
+            _builder("ANC Platform local authority", subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
         self._keep("ca.key", _key_pem(key))
-        self._keep("ca.pem", _pem(certificate))
+        self._keep("ca.pem", pem(certificate))
 
     def _issue_server(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -96,14 +120,14 @@ class Authority:
             [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         )
         certificate = (
-            _builder("localhost", self._ca.subject, key)
+            _builder("localhost", self._ca.subject, key.public_key())
             .add_extension(names, critical=False)
             .add_extension(self._signer(), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         self._keep("server.key", _key_pem(key))
-        self._keep("server.pem", _pem(certificate))
+        self._keep("server.pem", pem(certificate))
 
     def _signer(self) -> x509.AuthorityKeyIdentifier:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -123,20 +147,26 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(common: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(common: str, issuer: x509.Name, key: CertificatePublicKeyTypes) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(_name(common))
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + LIFE)
     )
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate: its id."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def pem(certificate: x509.Certificate) -> str:
+    """Return a certificate as text."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 

@@ -185,8 +185,12 @@ def headset(
         Path | None,
         typer.Option(help="Of a headset registered anywhere: the answer to its registration, as JSON."),
     ] = None,
+    claim: Annotated[
+        Path | None,
+        typer.Option(help="Come for its own certificate first, with the factory's claim and --thing."),
+    ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="HOST[:PORT] of its MQTT broker, if not the one in --credentials.")
+        str | None, typer.Option(help="HOST[:PORT] of its MQTT broker, if not the one in the file.")
     ] = None,
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
@@ -194,25 +198,38 @@ def headset(
 ) -> None:
     """Run a simulated headset against the platform on this machine, or with --credentials against any."""
     from iot.enrolment import CannotMeasure
+    from iot.provisioning import ClaimFailed
     from local.demo import demonstrate
-    from local.elsewhere import Unusable, demonstrate_elsewhere, identity
+    from local.elsewhere import Unusable, claimed, demonstrate_elsewhere, identity
 
     scene, name = scene_of(noise, seconds)
     shown = None if json else console
-    if endpoint and not credentials:
-        stop("--endpoint: needs the --credentials of a headset that is registered there")
+    if endpoint and not (credentials or claim):
+        stop("--endpoint: needs the --credentials of a headset that is registered there, or a --claim")
     try:
-        if credentials:
+        who = None
+        if claim:
+            who = claimed(claim, endpoint, thing, data / "headsets")
+        elif credentials:
             who = identity(credentials, endpoint, thing)
+        if who:
             folder = data / "headsets" / who.thing
             result = demonstrate_elsewhere(who, folder, scene, name, seconds, shown, measure)
         else:
             url, thing = f"http://127.0.0.1:{port}", thing or "demo-headset"
             with failing_plainly():
                 result = demonstrate(url, data, settings(), scene, name, seconds, shown, thing, measure)
-    except (CannotMeasure, Unusable) as fault:
+    except (CannotMeasure, ClaimFailed, Unusable) as fault:
         stop(str(fault))
     show_result(result, json)
+
+
+@app.command()
+def claim(port: Port = DEFAULT_PORT, data: Data = DEFAULT_DATA) -> None:
+    """Print the factory's claim, with which headsets that are listed come for their own certificate."""
+    from local.elsewhere import claim_of
+
+    print(claim_of(data, port))
 
 
 @app.command()

@@ -50,6 +50,7 @@ from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local import console
 from local.broker import Broker
 from local.certificates import Authority
+from local.claims import Claims
 from local.context import LocalContext
 from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
@@ -168,7 +169,8 @@ class Edition:
         self._handlers = {name: _handler(name) for name in FUNCTIONS}
         self._queues = queues
         self._workers: list[QueueWorker] = []
-        self._broker = Broker(port + 1, authority, things, shadows, queues, self.world.count, host)
+        claims = Claims(things, authority, partial(self.invoke, "provisioner"))
+        self._broker = Broker(port + 1, authority, things, shadows, queues, claims, self.world.count, host)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
         routes = [
             keys,

@@ -16,8 +16,12 @@ from iot.agent import Status
 from iot.demo import DemoResult, run_headset
 from iot.enrolment import Played
 from iot.head import Head
+from iot.provisioning import provision
 from iot.scenes import Noise
+from local.certificates import Authority
+from local.database import Database
 from local.demo import View, watch
+from local.things import LocalThings
 
 MQTT_TLS_PORT = 8883
 
@@ -88,6 +92,27 @@ def identity(file: Path, endpoint: str | None, thing: str | None) -> Identity:
             kept.certificate_id, kept.certificate, kept.private_key, kept.ca or amazon_root(), host, port
         ),
     )
+
+
+def claimed(file: Path, endpoint: str | None, serial: str | None, folders: Path) -> Identity:
+    """Have a headset come for its own certificate with the factory's claim, if it has none yet.
+
+    Raises
+    ------
+    Unusable, ClaimFailed
+    """
+    if not serial:
+        raise Unusable("--claim: says nothing of whose certificate is wanted; say --thing SERIAL_NUMBER")
+    claim = identity(file, endpoint, serial).credentials
+    return Identity(serial, provision(serial, claim, folders / serial))
+
+
+def claim_of(data: Path, port: int) -> str:
+    """Return a new claim of the platform on this machine, as JSON."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority = Authority(data / "certificates")
+    things = LocalThings(Database(data / "anc.db"), authority, port + 1)
+    return msgspec.json.encode(things.enrol_factory()._asdict()).decode()
 
 
 def demonstrate_elsewhere(

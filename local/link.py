@@ -6,9 +6,6 @@ import ssl
 from contextlib import suppress
 from uuid import uuid4
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from anc.wire.snapshot import MQTT_PAYLOAD_LIMIT
 from local import mqtt
 
@@ -34,7 +31,9 @@ class Link:
     Attributes
     ----------
     thing : str
-        The certificate's common name.
+        Its client id, once it has introduced itself and was let in.
+    claiming : bool
+        Whether it came with the factory's claim, and is no thing yet.
     certificate_id : str
         The certificate's SHA-256 fingerprint.
     session : str
@@ -47,8 +46,8 @@ class Link:
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True)
         assert certificate  # the context accepts no connection without one
-        subject = x509.load_der_x509_certificate(certificate).subject
-        self.thing = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        self.thing = ""
+        self.claiming = False
         self.certificate_id = hashlib.sha256(certificate).hexdigest()
         self.session = uuid4().hex
         self.filters: dict[str, int] = {}

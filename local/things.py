@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from anc.ports import Credentials
+from anc.wire.claim import CLAIMING
 from anc.wire.refusal import refuse
 from local.certificates import Authority
 from local.database import Database
@@ -37,8 +38,21 @@ class LocalThings:
         """See `anc.ports.Things`. Raises Refused for a name that a topic or certificate cannot carry."""
         if not THING_NAME.fullmatch(thing):
             refuse("bad_field", "thing: 1 to 64 letters, digits, `-` and `_`")
-        issued = self._authority.issue(thing)
-        self._database.connection.execute("INSERT INTO certificates VALUES (?, ?)", (issued.id, thing))
+        return self._issue(thing)
+
+    def enrol_factory(self) -> Credentials:
+        """Return a claim certificate, with which headsets fresh from the factory come for their own."""
+        return self._issue(CLAIMING)
+
+    def admit(self, thing: str, certificate_id: str) -> None:
+        """Have a certificate that was signed for a headset be this thing's. Again changes nothing."""
+        self._database.connection.execute(
+            "INSERT OR IGNORE INTO certificates VALUES (?, ?)", (certificate_id, thing)
+        )
+
+    def _issue(self, name: str) -> Credentials:
+        issued = self._authority.issue(name)
+        self._database.connection.execute("INSERT INTO certificates VALUES (?, ?)", (issued.id, name))
         return Credentials(
             certificate_id=issued.id,
             certificate=issued.certificate,
@@ -68,10 +82,15 @@ class LocalThings:
             for tell in self._told:
                 tell(thing)
 
+    def owner(self, certificate_id: str) -> str | None:
+        """Return whose it is: a thing's, or `CLAIMING`; None when it was revoked or never good."""
+        sql = "SELECT thing FROM certificates WHERE id = ?"
+        row = self._database.connection.execute(sql, (certificate_id,)).fetchone()
+        return row and str(row[0])
+
     def owns(self, thing: str, certificate_id: str) -> bool:
         """Return whether this is a certificate of this thing that was not revoked."""
-        sql = "SELECT 1 FROM certificates WHERE id = ? AND thing = ?"
-        return self._database.connection.execute(sql, (certificate_id, thing)).fetchone() is not None
+        return self.owner(certificate_id) == thing
 
     def when_retired(self, cut: Callable[[str], None]) -> None:
         """Have `cut(thing)` called after certificates were retired, in the retiring thread."""

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc import records
-from anc.services import device_models, devices, status, telemetry
+from anc.services import claims, device_models, devices, status, telemetry
 from anc.wire.rest.answers import (
     Credentials,
     Device,
@@ -20,11 +20,19 @@ from anc.wire.rest.answers import (
     Paths,
     Refusal,
     RegisteredDevice,
+    Serials,
     Shadow,
     Telemetry,
     Wanted,
 )
-from anc.wire.rest.requests import NewDevice, NewDeviceModel, NewPath, ShadowChange, TelemetryReport
+from anc.wire.rest.requests import (
+    NewDevice,
+    NewDeviceModel,
+    NewPath,
+    NewSerials,
+    ShadowChange,
+    TelemetryReport,
+)
 from anc.wire.telemetry import Report
 from functions.rest_api.call import After, Limit, Thing, caller, world
 
@@ -157,6 +165,17 @@ def describe_device_model(id: Thing, body: NewDeviceModel) -> DeviceModel:
 def forget_device_model(id: Thing) -> None:
     """Forget a kind of headset; its headsets stay as they are."""
     device_models.forget(id, world())
+
+
+@router.post("/api/device-models/<id>/serials", tags=TAGS)
+def expect_headsets(id: Thing, body: NewSerials) -> Serials:
+    """List headsets of a kind that will come for their certificate themselves, with the factory's claim."""
+    new = set(claims.expect(id, body.serials, caller(), world()))
+    serials = list(dict.fromkeys(body.serials))
+    return Serials(
+        listed=[serial for serial in serials if serial in new],
+        known=[serial for serial in serials if serial not in new],
+    )
 
 
 def _secondary(device: records.Device) -> list[float]:

@@ -20,6 +20,7 @@ from anc.wire.rest.requests import (
     NewKey,
     NewPath,
     NewPerson,
+    NewSerials,
     NewSession,
     SessionChange,
     ShadowChange,
@@ -134,6 +135,9 @@ class Smoke:
         self._leaving.callback(person.forget_model, model)
         _same("the model", person.device_model(model).taps, TAPS)
         _same("listed", model in {each.model for each in person.device_models()}, True)
+        listed = person.expect_headsets(model, NewSerials(serials=[f"{thing}-b"])).listed
+        _same("expected with a claim", listed, [f"{thing}-b"])
+        person.remove_device(f"{thing}-b")
         made = person.register(NewDevice(thing=thing, model=model, secondary=path))
         self._leaving.callback(person.remove_device, thing)
         self._credentials = Credentials(**person.rotate_credentials(thing).model_dump())

@@ -15,6 +15,7 @@ from anc.records import Connection, Watch
 from anc.services import jobs
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, as_int16, encode_pcm
+from tests.claims import claim
 from tests.infra.account import Account, Call, Soon, account
 from tests.recordings import sound_file, two_microphones
 
@@ -148,6 +149,18 @@ def kinds_of_headsets_are_described_and_forgotten(aws: Account) -> None:
     assert aws.rest("GET", one, id="m")[0] == 200
     assert len(aws.rest("GET", "/api/device-models")[1]["models"]) == 1
     assert aws.rest("DELETE", one, id="m", **operator)[0] == 204
+
+
+def a_headset_comes_with_a_claim_and_another_one_does_not(aws: Account) -> None:
+    """The hook looks the serial number up, and says yes to the first key that comes."""
+    operator, one = {"role": "operator"}, "/api/device-models/{id}"
+    aws.rest("PUT", one, {"secondary": [0.0, 0.5]}, id="m", **operator)
+    for listed in (["right"], []):
+        made = aws.rest("POST", f"{one}/serials", {"serials": ["right"]}, id="m", **operator)
+        assert made == (200, {"listed": listed, "known": [] if listed else ["right"]})
+    claims = [aws.invoke("provisioner", claim("right", name)) for name in ("ours", "ours", "theirs")]
+    assert [answer["allowProvisioning"] for answer in claims] == [True, True, False]
+    assert aws.rest("GET", "/api/devices/{id}", id="right", **operator)[1]["refusal"]["what"] == "claim"
 
 
 def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
@@ -343,6 +356,7 @@ STORIES: tuple[Story, ...] = (
     a_session_is_opened_changed_summed_up_and_ended_over_rest,
     a_headset_is_registered_told_asked_renewed_and_forgotten,
     kinds_of_headsets_are_described_and_forgotten,
+    a_headset_comes_with_a_claim_and_another_one_does_not,
     a_live_session_cancels_watches_and_raises_the_alarm,
     the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame,
     a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know,

@@ -24,6 +24,7 @@ MODULES, TIMES = {"rest_api": 950}, {"rest_api": 10.0}
 OTHERS_MODULES, OTHERS_TIMES = 820, 7.0
 DOORS = (
     stories.a_key_opens_the_door_until_it_is_revoked,
+    stories.a_headset_comes_with_a_claim_and_another_one_does_not,
     stories.a_live_session_cancels_watches_and_raises_the_alarm,
     stories.a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
 )

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anc.wire import path, shadow, telemetry, websocket
+from anc.wire import claim, path, shadow, telemetry, websocket
 from local.cli import app
 from tests.running import ANC, Platform
 
@@ -44,6 +44,8 @@ MESSAGES = {
     "reported": shadow.Reported,
     "telemetry": telemetry.Report,
     "path": path.MeasuredPath,
+    "sign": claim.SigningRequest,
+    "provision": claim.Registration,
     "client": websocket.AnyRequest,
     "server": FRAMES,
 }

@@ -19,6 +19,7 @@ from awsiot import mqtt_connection_builder
 from anc.ports import Credentials
 from local.broker import Broker
 from local.certificates import Authority
+from local.claims import Claims
 from local.database import Database
 from local.shadows import LocalShadows
 from local.things import LocalThings
@@ -70,6 +71,7 @@ class Site:
         self.snapshots = Snapshots()
         self.reports = Snapshots()
         self.counts = Counts()
+        self.expecting = True  # headsets that come with a claim
         self.port = 0
         self.start()
 
@@ -82,6 +84,7 @@ class Site:
             self.things,
             self.shadows,
             {"snapshots": self.snapshots, "reports": self.reports},
+            Claims(self.things, self.authority, lambda event: {"allowProvisioning": self.expecting}),
             self.counts.count,
         )
         self.run(self.broker.start())

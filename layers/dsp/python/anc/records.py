@@ -82,7 +82,8 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A registered headset: key is its thing name, group its owner.
 
     `secondary` is its measured secondary path S, float32 little-endian, at `rate` Hz; `max_gain_db` the most
-    that a control filter may boost.
+    that a control filter may boost. `claimable` says that it may come for its certificate itself, with the
+    factory's claim, and `claimed_by` is the SHA-256 of the key that it came with.
     """
 
     model: str
@@ -91,6 +92,8 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     secondary: bytes
     max_gain_db: float = 40.0
     certificate: str = ""
+    claimable: bool = False
+    claimed_by: str = ""
     created: float
 
 

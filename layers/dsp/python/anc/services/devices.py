@@ -55,7 +55,23 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
         `exists` when the name is taken; `bad_field` for a secondary path that cannot be one, or a rate that
         is not the model's; `unknown_model` when there is no path, and no model to take it from.
     """
-    device = _described(request, caller, world)
+    claimed = enlist(request, caller, world)
+    try:
+        credentials = world.things.enrol(request.thing)
+    except BaseException:
+        world.devices.delete(request.thing)
+        raise
+    stored = world.devices.put(claimed.but(certificate=credentials.certificate_id))
+    world.count("devices_registered")
+    return stored, credentials
+
+
+def enlist(request: Registration, caller: Caller, world: World, claimable: bool = False) -> Device:
+    """Put a headset into the registry, without a certificate. Raises Refused, as `register`.
+
+    `claimable`: it will come for one itself (`anc.services.claims`).
+    """
+    device = _described(request, caller, world).but(claimable=claimable)
     if world.devices.get(request.thing):
         refuse("exists", f"thing: {request.thing} is registered already")
     try:
@@ -67,14 +83,7 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     world.controls.delete(request.thing)
     world.telemetry.delete(request.thing)
     world.statuses.delete(request.thing)
-    try:
-        credentials = world.things.enrol(request.thing)
-    except BaseException:
-        world.devices.delete(request.thing)
-        raise
-    stored = world.devices.put(claimed.but(certificate=credentials.certificate_id))
-    world.count("devices_registered")
-    return stored, credentials
+    return claimed
 
 
 def _described(request: Registration, caller: Caller, world: World) -> Device:
@@ -136,7 +145,9 @@ def rotate(thing: str, caller: Caller, world: World) -> Credentials:
     credentials = world.things.enrol(thing)
     for _ in range(ATTEMPTS):
         try:
-            world.devices.put(find(thing, caller, world).but(certificate=credentials.certificate_id))
+            world.devices.put(
+                find(thing, caller, world).but(certificate=credentials.certificate_id, claimable=False)
+            )
         except Conflict:
             continue
         world.things.retire(thing, credentials.certificate_id)

@@ -229,6 +229,13 @@ class DeviceModel(Answer):
     secondary: list[float]
 
 
+class Serials(Answer):
+    """Serial numbers that are expected from now on, and those that were in the registry already."""
+
+    listed: list[str]
+    known: list[str]
+
+
 class DeviceModels(Page):
     """Part of the kinds of headsets."""
 

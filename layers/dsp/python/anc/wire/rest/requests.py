@@ -134,6 +134,12 @@ class NewDeviceModel(Body):
     max_gain_db: Annotated[float, Field(ge=0, le=60, description="What its driver takes.")] = 40.0
 
 
+class NewSerials(Body):
+    """Serial numbers of headsets that will come for their certificate themselves."""
+
+    serials: Annotated[list[Annotated[str, Field(pattern=THING)]], Field(min_length=1, max_length=50)]
+
+
 class ShadowChange(Body):
     """What is wanted of a headset. What is left out stays."""
 

@@ -1,0 +1,99 @@
+"""Headsets that come for their certificate themselves, with the factory's claim: who may, and who may not."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from anc.ports import Conflict, World
+from anc.services import device_models, devices
+from anc.services.identity import Caller
+from anc.wire.claim import SERIAL, Claim
+from anc.wire.refusal import Refused, refuse
+
+MOST_AT_ONCE = 50
+ATTEMPTS = 3
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def expect(model: str, serials: Sequence[str], caller: Caller, world: World) -> Sequence[str]:
+    """List headsets of a kind that will come with a claim; they are the caller's. Again changes nothing.
+
+    Returns
+    -------
+    sequence of str
+        Those that were not in the registry yet.
+
+    Raises
+    ------
+    Refused
+        `unknown_model`: what such a headset is like is known from its model alone.
+    """
+    device_models.find(model, world)
+    new = []
+    for serial in serials:
+        try:
+            devices.enlist(devices.Registration(thing=serial, model=model), caller, world, claimable=True)
+        except Refused as refusal:
+            if refusal.code != "exists":
+                raise
+        else:
+            new.append(serial)
+    return new
+
+
+def serial_of(claim: Claim) -> str:
+    """Return the serial number that a headset names. Raises Refused: `bad_field`."""
+    serial = claim.parameters.get(SERIAL, "")
+    if not _NAME.fullmatch(serial):
+        refuse("bad_field", f"{SERIAL}: 1 to 64 letters, digits, `-` and `_`")
+    return serial
+
+
+def admit(claim: Claim, world: World) -> None:
+    """Let a headset that is expected have the certificate that it came for, and remember its key.
+
+    The first key that comes for a serial number is the headset's; with that key it may come again, as after a
+    power cut in between, and no other key ever gets in.
+
+    Raises
+    ------
+    Refused
+        `unknown_serial`, `not_expected`, `claimed_already`, `bad_field`. Nothing stored has changed.
+    """
+    serial, key = serial_of(claim), _fingerprint(claim.certificate_pem)
+    for _ in range(ATTEMPTS):
+        device = world.devices.get(serial) or refuse(
+            "unknown_serial", f"serial number: {serial} is on no list; its maker lists it with its model"
+        )
+        if not device.claimable:
+            refuse(
+                "not_expected",
+                f"serial number: {serial} is registered with a certificate of its own, and no claim is open",
+            )
+        if device.claimed_by not in ("", key):
+            refuse(
+                "claimed_already",
+                f"serial number: {serial} was claimed with another key; if that was not this headset, "
+                "remove it and list it again",
+            )
+        if device.certificate == claim.certificate_id:
+            return
+        try:
+            world.devices.put(device.but(claimed_by=key, certificate=claim.certificate_id))
+        except Conflict:
+            continue
+        world.count("devices_claimed")
+        return
+    refuse("in_flight", "device: it keeps changing; try again")
+
+
+def _fingerprint(certificate_pem: str) -> str:
+    """Return the SHA-256 of the public key that a certificate is for."""
+    try:
+        key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
+    except (ValueError, TypeError) as fault:
+        raise Refused("bad_field", "certificate: is not an X.509 certificate in PEM") from fault
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

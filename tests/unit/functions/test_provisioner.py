@@ -1,0 +1,175 @@
+"""The hook of fleet provisioning: who comes with the factory's claim gets in once, and only if expected."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from functions.provisioner.handler import handler
+from local.context import LocalContext
+from tests.claims import claim
+from tests.worlds import TestWorld
+
+Call = Callable[..., tuple[int, Any, str]]
+MAKER = {"user": "maker", "role": "operator"}
+YES, NO = {"allowProvisioning": True, "parameterOverrides": {}}, {"allowProvisioning": False}
+
+
+@pytest.fixture
+def ask(platform: TestWorld) -> Callable[[dict[str, Any]], Any]:
+    return lambda event: handler(event, LocalContext("provisioner"), platform.world)
+
+
+@pytest.fixture(autouse=True)
+def expected(call: Call) -> None:
+    """Have the maker list the headset `one`."""
+    call("PUT", "/api/device-models/twin", {"secondary": [0.0, 0.5, 0.2], "taps": 64}, **MAKER)
+    assert call("POST", "/api/device-models/twin/serials", {"serials": ["one"]}, **MAKER)[0] == 200
+
+
+def why(call: Call, serial: str) -> str:
+    """Return why a claim was refused, as the headset's owner reads it."""
+    refusal = call("GET", f"/api/devices/{serial}", **MAKER)[1]["refusal"]
+    assert refusal["what"] == "claim"
+    return str(refusal["code"])
+
+
+def test_a_listed_headset_gets_its_name_and_is_what_its_model_says(
+    call: Call, platform: TestWorld, ask: Any
+) -> None:
+    event = claim("one")
+    assert ask(event) == YES
+    device = call("GET", "/api/devices/one", **MAKER)[1]
+    assert (device["model"], device["taps"], device["secondary_taps"], device["refused"]) == (
+        "twin",
+        64,
+        3,
+        0,
+    )
+    kept = platform.world.devices.get("one")
+    assert kept is not None
+    assert kept.certificate == event["certificateId"]
+
+
+def test_a_claim_may_be_repeated_also_with_a_new_certificate_of_the_same_key(
+    platform: TestWorld, ask: Any, stored: Any
+) -> None:
+    assert ask(claim("one")) == YES
+    before = stored()
+    assert ask(claim("one")) == YES
+    assert stored() == before
+    assert ask(claim("one", number=2)) == YES
+    kept = platform.world.devices.get("one")
+    assert kept is not None
+    assert kept.certificate == claim("one", number=2)["certificateId"]
+
+
+def test_a_serial_number_that_was_claimed_is_nobody_else_s(call: Call, platform: TestWorld, ask: Any) -> None:
+    assert ask(claim("one")) == YES
+    before = platform.world.devices.get("one")
+    assert ask(claim("one", "theirs")) == NO
+    assert platform.world.devices.get("one") == before
+    assert why(call, "one") == "claimed_already"
+
+
+def test_who_is_on_no_list_gets_nothing_and_changes_nothing(ask: Any, stored: Any) -> None:
+    before = stored()
+    assert ask(claim("two")) == NO
+    assert stored() == before
+
+
+def test_a_headset_that_was_registered_by_hand_cannot_be_taken_over_with_a_claim(
+    call: Call, platform: TestWorld, ask: Any
+) -> None:
+    call("POST", "/api/devices", {"thing": "hers", "secondary": [0.5]}, **MAKER)
+    before = platform.world.devices.get("hers")
+    assert ask(claim("hers")) == NO
+    assert platform.world.devices.get("hers") == before
+    assert why(call, "hers") == "not_expected"
+
+
+def test_after_its_certificate_was_renewed_a_headset_s_first_key_claims_nothing_any_more(
+    call: Call, ask: Any
+) -> None:
+    assert ask(claim("one")) == YES
+    assert call("POST", "/api/devices/one/credentials", **MAKER)[0] == 201
+    assert ask(claim("one", number=2)) == NO
+    assert why(call, "one") == "not_expected"
+
+
+def test_a_headset_that_was_removed_and_listed_again_may_come_again(call: Call, ask: Any) -> None:
+    assert ask(claim("one")) == YES
+    assert call("DELETE", "/api/devices/one", **MAKER)[0] == 204
+    assert ask(claim("one", "new")) == NO
+    call("POST", "/api/device-models/twin/serials", {"serials": ["one"]}, **MAKER)
+    assert ask(claim("one", "new")) == YES
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": {}},
+        {"parameters": {"SerialNumber": "a/b"}},
+        {"parameters": {"SerialNumber": "one\n"}},
+        {"parameters": {"SerialNumber": 7}},
+        {"parameters": None},
+        {"certificatePem": "nonsense"},
+        {"certificatePem": "x" * 9000},
+        {"certificateId": "short"},
+        {"certificateId": None},
+    ],
+)
+def test_what_is_no_claim_is_refused_and_the_registry_stays_as_it_is(
+    platform: TestWorld, ask: Any, change: Any
+) -> None:
+    before = platform.world.devices.get("one")
+    assert ask(claim("one") | change) == NO
+    assert platform.world.devices.get("one") == before
+
+
+def test_two_at_the_same_moment_never_both_get_a_serial_number(
+    platform: TestWorld, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, first = platform.world.devices.put, True
+
+    def overtaken(device: Any) -> Any:
+        nonlocal first
+        if first:
+            first = False
+            assert ask(claim("one", "theirs")) == YES
+        return put(device)
+
+    monkeypatch.setattr(platform.world.devices, "put", overtaken)
+    assert ask(claim("one", "ours")) == NO
+
+
+def test_listing_again_changes_nothing_and_says_what_is_known(call: Call, stored: Any) -> None:
+    before = stored()
+    answer = call("POST", "/api/device-models/twin/serials", {"serials": ["one", "one"]}, **MAKER)
+    assert answer[:2] == (200, {"listed": [], "known": ["one"]})
+    assert stored() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("twin", {"serials": []}, 400),
+        ("twin", {"serials": ["x" * 65]}, 400),
+        ("twin", {"serials": ["ok", "not ok"]}, 400),
+        ("twin", {"serials": [f"n{n}" for n in range(51)]}, 400),
+        ("twin", {}, 400),
+        ("never-was", {"serials": ["two"]}, 404),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused_whole(
+    call: Call, stored: Any, path: str, body: Any, status: int
+) -> None:
+    before = stored()
+    assert call("POST", f"/api/device-models/{path}/serials", body, **MAKER)[0] == status
+    assert stored() == before
+
+
+def test_why_a_claim_was_refused_never_holds_the_certificate(ask: Any, capsys: Any) -> None:
+    ask(claim("two"))
+    assert "BEGIN CERTIFICATE" not in json.dumps(capsys.readouterr().out)
