@@ -155,6 +155,8 @@ class Agent:
         self._filter_seq = -1
         self._document: FilterDocument | None = None
         self._given_up: set[str] = set()
+        self._published = (-1, "")  # number of the latest snapshot, and the filter that it was taken with
+        self._bare = False
         self._length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
         self._recent = np.zeros((self._length, 2), np.int16)
         self._lookout = Lookout(rate, self._length, slow_timer_s)
@@ -220,10 +222,18 @@ class Agent:
             self._reported = None  # a shadow that was asked for is told everything
         wished = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
         self._wished = msgspec.structs.replace(self._wished, **wished)
+        if change.without_control is not None:
+            self._bare_if_wanted(change.without_control)
         if self._wished.noise:
             self.status = replace(self.status, noise=self._wished.noise.label)
         self._try_filter()
         self._play()
+
+    def _bare_if_wanted(self, seq: int) -> None:
+        """Fall silent for the next snapshot, if the latest was useless and would be so again."""
+        if self._published == (seq, self._voice.filter_id) and self._voice.filter_id:
+            self._bare = True
+            self._lookout.again()
 
     def _try_filter(self) -> None:
         try:
@@ -247,6 +257,7 @@ class Agent:
         self._given_up.clear()
         if document.id != self._voice.filter_id:
             self._voice = Voice(document.id, w, 1.0)
+            self._bare = False
             self.status = replace(self.status, filters=self.status.filters + 1, refused="")
 
     def _refuse(self, refusal: Refused) -> None:
@@ -258,7 +269,7 @@ class Agent:
         mode: Mode = "transparency" if emergency else self._wished.mode or "cancel"
         intensity = 1.0 if self._wished.intensity is None else self._wished.intensity
         voice = SILENCE
-        if mode == "cancel" and intensity > 0 and self._voice.filter_id:
+        if mode == "cancel" and intensity > 0 and self._voice.filter_id and not self._bare:
             voice = self._voice._replace(gain=intensity)
         if (voice.filter_id, voice.gain) != (self._playing.filter_id, self._playing.gain):
             self._playing = voice
@@ -325,11 +336,18 @@ class Agent:
             self._last_good.keep(self._document)
 
     def _publish_snapshot(self, voice: Voice, samples: int) -> None:
-        if not self._connection.online.is_set():
+        online = self._connection.online.is_set()
+        if self._bare:
+            if online and voice.filter_id:
+                return  # as useless as the one before; silence is on its way
+            self._bare = False  # heard, or in vain: the filter plays on until there is another
+            self._play()
+        if not online:
             return  # an old snapshot is worth nothing; there will be another
         snapshot = self._snapshot(voice, self._recent[-samples:])
         if not self._connection.publish(self._topic, snapshot.encode()):
             return
+        self._published = snapshot.seq, snapshot.filter_id
         self._lookout.sent(samples)
         self._did_db = 0.0
         self.status = replace(self.status, snapshots=self.status.snapshots + 1)

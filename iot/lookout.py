@@ -43,6 +43,11 @@ class Lookout:
         """Take it from elsewhere that the noise has changed by now."""
         self._change.mark()
 
+    def again(self) -> None:
+        """Take it that the latest snapshot was of no use: another glance is due as soon as it can be."""
+        self._change.mark()
+        self._not_before, self._glanced = self.heard, False
+
     def due(self) -> int:
         """Return how many of the last samples the cloud should hear now; 0 for none.
 

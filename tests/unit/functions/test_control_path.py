@@ -107,9 +107,8 @@ def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
         (snapshot(1) + b"\0", "truncated"),
         (snapshot(1, rate=48_000), "bad_field"),
         (bytes(128 * 1024 + 1), "too_large"),
-        (UNKNOWN_FILTER, "unknown_filter"),
     ],
-    ids=["empty", "no header", "other magic", "short", "long", "other rate", "oversized", "unknown filter"],
+    ids=["empty", "no header", "other magic", "short", "long", "other rate", "oversized"],
 )
 def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_its_owner_told(
     headsets: TestWorld, stored: Any, data: bytes, code: str
@@ -122,6 +121,32 @@ def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_its_owner_tol
     assert told is not None
     assert (told.what, told.code, told.at) == ("snapshot", code, headsets.clock.now)
     assert told.message
+
+
+def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_without_control(
+    headsets: TestWorld, stored: Any
+) -> None:
+    assert process(headsets, message("left", UNKNOWN_FILTER)) == []
+    told = status.of("left", headsets.world).refusal
+    assert told is not None
+    assert (told.what, told.code) == ("snapshot", "unknown_filter")
+    send(headsets, "left")
+    shadow = headsets.world.shadows.get("left")
+    assert shadow is not None
+    assert shadow["state"]["desired"] == {
+        "mode": "cancel",
+        "intensity": 1.0,
+        "reason": "",
+        "without_control": 1,
+    }
+    assert headsets.messages() == ['{"thing": "left"}']
+    before = [row for row in stored() if row[0] in ("controls", "shadows")]
+    assert process(headsets, message("left", UNKNOWN_FILTER)) == []  # at least once
+    assert [row for row in stored() if row[0] in ("controls", "shadows")] == before
+    assert process(headsets, message("left", snapshot(2))) == []
+    known = headsets.world.controls.get("left")
+    assert known is not None
+    assert known.filters[0].seq == 2
 
 
 def report(thing: str, data: bytes) -> dict[str, Any]:

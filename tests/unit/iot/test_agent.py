@@ -267,6 +267,53 @@ def test_a_snapshot_names_the_one_filter_that_played_during_all_of_it(headset: H
     assert np.std(snapshot.pcm[:1000, 1] / 32768) < 0.03  # controlled from its first sample on
 
 
+def useless_snapshot(headset: Headset) -> tuple[str, int]:
+    """Have a headset publish with a filter that the cloud does not know; return filter and number."""
+    headset.line.come_online()
+    headset.level = 0.1
+    played = headset.play(GOOD, seq=1)
+    headset.sound(2.0)
+    while not (sent := headset.line.wait_snapshot()).filter_id or sent.samples < RATE:
+        pass
+    assert sent.filter_id == played
+    return played, sent.seq
+
+
+def test_what_the_cloud_could_not_use_is_sent_again_without_control_and_the_filter_plays_on(headset: Headset):
+    played, seq = useless_snapshot(headset)
+    headset.line.desire(without_control=seq)
+    headset.line.wait_report(filter="")
+    headset.sound(0.05 + 0.25 + 0.15)
+    bare = headset.line.wait_snapshot()
+    assert (bare.filter_id, bare.gain, bare.samples, bare.seq) == ("", 0.0, RATE // 4, seq + 1)
+    assert np.std(bare.pcm[:, 1] / 32768) > 0.05
+    assert headset.line.wait_report(filter=played)["seq"] == seq + 1
+    headset.sound(0.1)
+    assert headset.controller.voice.filter_id == played
+    headset.line.desire(without_control=seq)  # as it comes with every delta until there is another
+    headset.line.desire(intensity=0.5)
+    assert headset.line.wait_report(intensity=0.5)["filter"] == played
+
+
+def test_a_headset_that_plays_another_filter_by_now_falls_silent_for_nobody(headset: Headset):
+    _, seq = useless_snapshot(headset)
+    other = headset.play(0.9 * GOOD, seq=2)
+    headset.line.desire(without_control=seq)
+    headset.line.desire(intensity=0.5)
+    assert headset.line.wait_report(intensity=0.5)["filter"] == other
+
+
+def test_a_headset_that_loses_the_cloud_while_silent_for_it_plays_on(headset: Headset):
+    played, seq = useless_snapshot(headset)
+    headset.line.desire(without_control=seq)
+    headset.line.wait_report(filter="")
+    headset.line.online.clear()
+    headset.sound(0.5)
+    headset.agent.stop()
+    headset.sound(0.1)
+    assert headset.controller.voice.filter_id == played
+
+
 def test_a_filter_that_helps_keeps_playing_and_its_attenuation_is_reported(headset: Headset):
     headset.line.come_online()
     headset.level = 0.1

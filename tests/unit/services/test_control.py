@@ -190,7 +190,9 @@ def test_a_filter_of_another_headset_is_unknown(headset: TestWorld) -> None:
     data = snapshot(1, noise(1, seed=1), filter_id="00112233445566ff")
     with pytest.raises(Refused, match="00112233445566ff was not sent"):
         control.process_snapshot(THING, data, headset.world)
-    assert headset.world.controls.get(THING) is None
+    asked = headset.world.controls.get(THING)
+    assert asked is not None
+    assert (asked.seq, asked.filters, asked.without_control) == (-1, (), 1)
 
 
 def test_a_headset_that_is_not_registered_is_refused(headset: TestWorld) -> None:

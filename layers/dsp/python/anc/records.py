@@ -130,7 +130,8 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     `filters` holds the newest first: a snapshot may still have been taken with one of the older ones.
     `shared` tells by noise when the fleet was last told of it. `doubted` is what the noise was taken for
-    before the endpoint called it `noise`.
+    before the endpoint called it `noise`. `without_control` numbers the latest snapshot that was taken with a
+    filter that is not known any more, so that another one is wanted; -1 for none.
     """
 
     seq: int = -1
@@ -144,6 +145,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     emergency_until: float = 0.0
     shared: dict[str, float] = {}
+    without_control: int = -1
 
 
 class Contribution(msgspec.Struct, frozen=True):

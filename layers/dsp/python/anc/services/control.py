@@ -62,7 +62,8 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     ------
     Refused
         Naming the field and what is allowed: `truncated`, `too_large`, `bad_field`, `unknown_device`,
-        `unknown_filter`, `clipped`, `stale_seq`. Nothing stored has changed, unless an alarm was heard.
+        `unknown_filter`, `clipped`, `stale_seq`. Nothing stored has changed, unless an alarm was heard, or
+        the headset is asked for another snapshot, taken without control.
     Conflict
         Another snapshot of this headset was committed meanwhile; try again.
     """
@@ -89,9 +90,11 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     )
     try:
         finding = _study(snapshot, device, known, control.noise, world)
-    except Refused:
+    except Refused as refusal:
         if heard.until:  # whatever else is wrong with the snapshot, there is an alarm in it
-            _commit(control, known, heard, world)
+            known = _commit(control, known, heard, world)
+        if refusal.code == "unknown_filter":
+            _ask_for_another(known, snapshot.seq, world)
         raise
     control = control.but(statistics=finding.statistics.to_bytes())
     if _accepted(finding, device, world):
@@ -140,6 +143,7 @@ def desired(control: Control, world: World) -> Mapping[str, Any]:
         filter=FilterDocument.of(newest.taps, newest.seq, newest.rate) if newest else None,
         reason=control.reason,
         noise=Noise(control.noise, round(control.confidence, 3)) if control.noise else None,
+        without_control=control.without_control if control.without_control >= 0 else None,
     )
     state: dict[str, Any] = msgspec.to_builtins(document)
     return state
@@ -151,14 +155,22 @@ def _repeat(known: Control, world: World) -> None:
         _announce_end_of_hold(known.key, known, world)
 
 
-def _commit(control: Control, known: Control, heard: Heard, world: World) -> None:
-    world.controls.put(control)
+def _ask_for_another(known: Control, seq: int, world: World) -> None:
+    """Have the headset send a snapshot without control. Again changes nothing."""
+    if known.without_control != seq:
+        world.controls.put(known.but(without_control=seq))
+    world.updates.send({"thing": known.key})
+
+
+def _commit(control: Control, known: Control, heard: Heard, world: World) -> Control:
+    stored = world.controls.put(control)
     if heard.kind and known.emergency_until < world.clock():
         emergencies.raised(control.group, control.key, heard.kind, heard.emergency.score, world)
     if heard.until:
         _announce_end_of_hold(control.key, control, world)
     if _news(control) != _news(known):
         world.updates.send({"thing": control.key})
+    return stored
 
 
 def _announce_end_of_hold(thing: str, control: Control, world: World) -> None:

@@ -70,13 +70,18 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the cloud wants of the headset. A field that is absent from a delta has not changed."""
+    """What the cloud wants of the headset. A field that is absent from a delta has not changed.
+
+    `without_control` is the number of a snapshot that the cloud could not use, since it does not know the
+    filter that was playing; it wants another one, taken in silence.
+    """
 
     mode: Mode | None = None
     intensity: Intensity | None = None
     filter: FilterDocument | None = None
     reason: Annotated[str, Meta(max_length=200)] | None = None
     noise: Noise | None = None
+    without_control: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
 
 
 class Reported(msgspec.Struct, frozen=True):
