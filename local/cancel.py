@@ -65,11 +65,10 @@ def cancel_file(
 
 
 def write_report(report: Report, name: str, target: Path) -> None:
-    """Draw a report, as a picture or, when the target ends in .html, as a page with the picture in it."""
+    """Draw a report, as a PNG and, when the target ends in .html, as a page with it inside as well."""
     picture = draw(report)
-    if target.suffix.lower() == ".png":
-        target.write_bytes(picture)
-    else:
+    target.with_suffix(".png").write_bytes(picture)
+    if target.suffix.lower() != ".png":
         write_page(target, f"{name}, before and after", report.summary(), {"report.png": picture})
 
 

@@ -12,8 +12,16 @@ from rich.progress import track
 from anc.noise import Classifier
 
 
-def classify(files: Sequence[Path], model: Path | None = None) -> Iterator[dict[str, Any]]:
+def classify(files: Sequence[Path], console: Console, model: Path | None = None) -> Iterator[dict[str, Any]]:
     """Name the noise of files of any length and rate, in bounded memory, a minute at a time.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    console : rich.console.Console
+        Shows how far it is.
+    model : Path, optional
+        Instead of the one that ships.
 
     Yields
     ------
@@ -21,7 +29,10 @@ def classify(files: Sequence[Path], model: Path | None = None) -> Iterator[dict[
         ``file``, ``start_s``, and what `anc.noise.Hearing` holds; or ``file`` and ``error``.
     """
     classifier = Classifier.load(model)
-    for path in track(files, "classifying", console=Console(stderr=True), transient=True):
+    for path in track(files, "classifying", console=console, transient=True):
+        if not path.is_file():
+            yield {"file": str(path), "error": "there is no such file"}
+            continue
         try:
             with soundfile.SoundFile(path) as file:
                 for start in range(0, file.frames, 60 * file.samplerate):

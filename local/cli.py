@@ -6,7 +6,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from json import dumps
 from math import inf
 from pathlib import Path
@@ -18,13 +18,23 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from anc.services.identity import Role
 from anc.settings import BadSetting
 from anc.wire.refusal import Refused
 from local import measuring
-from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, errors, settings, stop
+from local.terminal import (
+    DEFAULT_DATA,
+    DEFAULT_PORT,
+    Data,
+    Json,
+    Port,
+    console,
+    errors,
+    settings,
+    stop,
+    table,
+)
 
 if TYPE_CHECKING:
     from iot.demo import DemoResult
@@ -38,6 +48,7 @@ Noise = Annotated[
     typer.Option(help="A recording (wav, flac, ogg), or cabin, engine or street; all three when left out."),
 ]
 SCENE_S = 20.0
+RUN, SOUND = "Run it", "Take a sound"
 
 
 def play(
@@ -48,7 +59,9 @@ def play(
     from local.process import platform
 
     scene, name = scene_of(noise, seconds)
-    with failing_plainly(), suppress(KeyboardInterrupt), platform(port, data) as running:
+    with failing_plainly(), suppress(KeyboardInterrupt), ExitStack() as stack:
+        with errors.status("starting the platform") if console else nullcontext():
+            running = stack.enter_context(platform(port, data))
         return demonstrate(running.url, data, settings(), scene, name, seconds, console)
     return None
 
@@ -78,10 +91,10 @@ def show_result(result: "DemoResult | None", json: bool) -> None:
     if json:
         print(dumps(document))
         return
-    table = Table("", "", title="at the ear, since the first filter", show_header=False)
+    shown = table("at the ear, since the first filter", "")
     for name, value in document.items():
-        table.add_row(name, "-" if value is None else str(value))
-    console.print(table)
+        shown.add_row(name, "-" if value is None else str(value))
+    console.print(shown)
 
 
 @contextmanager
@@ -109,8 +122,12 @@ def end_with_input() -> None:
     threading.Thread(target=wait, name="until-input-ends", daemon=True).start()
 
 
-def announce(url: str, port: int, data: Path) -> None:
+def announce(url: str, port: int, data: Path, json: bool) -> None:
     """Say where the platform is; on a terminal, which is no log, with an address that opens the console."""
+    if json:
+        socket = url.replace("http", "ws", 1) + "/ws"
+        print(dumps({"url": url, "socket": socket, "mqtt_port": port + 1}), flush=True)
+        return
     print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
     if console.is_terminal:
         console.print(f"the console:        {invitation(url, data)}", highlight=False, soft_wrap=True)
@@ -125,23 +142,33 @@ def invitation(url: str, data: Path, role: Role = "admin") -> str:
     return console_address(url, Invitations(data, Issuer(data, settings())).make("demo", role))
 
 
+def answers(url: str) -> bool:
+    """Return whether a platform is there."""
+    import httpx
+
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/health").is_success
+    return False
+
+
 @app.callback()
 def main() -> None:
     """Backend for noise-cancelling headsets: the headset cancels, the cloud thinks."""
     load_dotenv(Path(".env"))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def up(
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
     demo: Annotated[bool, typer.Option(help="Add a demo headset in noise, and watch it.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     until_input_ends: Annotated[bool, typer.Option(hidden=True)] = False,
+    json: Json = False,
 ) -> None:
     """Run the platform on this machine."""
     if demo:
-        play(port, data, noise=None, seconds=inf, console=console)
+        show_result(play(port, data, None, inf, None if json else console), json)
         return
     from local.edition import CannotListen, Edition, FolderInUse
 
@@ -149,19 +176,19 @@ def up(
         end_with_input()
     try:
         edition = Edition(data, port, settings(), host)
-        edition.run(lambda: announce(f"http://{host}:{port}", port, data))
+        edition.run(lambda: announce(f"http://{host}:{port}", port, data, json))
     except (BadSetting, CannotListen, FolderInUse) as fault:
         stop(str(fault))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def demo(
     noise: Noise = None,
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of noise.")] = 30.0,
     picture: Annotated[Path | None, typer.Option(help="Draw the levels at the ear into this .svg.")] = None,
     json: Json = False,
 ) -> None:
-    """Put a headset into a noise, on a platform of its own, and show what the listener gains."""
+    """Show what a headset gains in a noise, on a platform of its own."""
     from local.demo import write_picture
     from local.process import free_port
 
@@ -172,7 +199,7 @@ def demo(
     show_result(result, json)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def headset(
     noise: Noise = None,
     seconds: Annotated[float, typer.Option(min=5, help="Of noise; endless when left out.")] = inf,
@@ -196,7 +223,7 @@ def headset(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Run a simulated headset against the platform on this machine, or with --credentials against any."""
+    """Run a simulated headset against a platform here, or anywhere."""
     from iot.enrolment import CannotMeasure
     from iot.provisioning import ClaimFailed
     from local.demo import demonstrate
@@ -224,30 +251,36 @@ def headset(
     show_result(result, json)
 
 
-@app.command()
-def claim(port: Port = DEFAULT_PORT, data: Data = DEFAULT_DATA) -> None:
-    """Print the factory's claim, with which headsets that are listed come for their own certificate."""
+@app.command(rich_help_panel=RUN)
+def claim(
+    port: Port = DEFAULT_PORT,
+    data: Data = DEFAULT_DATA,
+    json: Annotated[bool, typer.Option("--json", help="It is JSON in any case.")] = False,
+) -> None:
+    """Print the claim with which listed headsets come for a certificate."""
     from local.elsewhere import claim_of
 
     print(claim_of(data, port))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def token(
     data: Data = DEFAULT_DATA,
     role: Annotated[Role, typer.Option(help="What it may do.")] = "listener",
     user: Annotated[str, typer.Option(help="Whose token it is.")] = "demo",
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is valid.")] = 12.0,
+    json: Json = False,
 ) -> None:
     """Print a bearer token for the platform on this machine."""
     from local.issuer import Issuer
 
     if not user.strip():
         stop("--user: empty; a token says whose it is")
-    print(Issuer(data, settings()).issue(user, role, hours))
+    made = Issuer(data, settings()).issue(user, role, hours)
+    print(dumps({"token": made, "user": user, "role": role, "hours": hours}) if json else made)
 
 
-@app.command(name="console")
+@app.command(name="console", rich_help_panel=RUN)
 def show_console(
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
@@ -255,8 +288,11 @@ def show_console(
     show: Annotated[bool, typer.Option("--open", help="In the browser, instead of printing it.")] = False,
     json: Json = False,
 ) -> None:
-    """Print an address that opens the console, signed in; it works once, within ten minutes."""
-    address = invitation(f"http://127.0.0.1:{port}", data, role)
+    """Print an address that opens the console, once, signed in."""
+    url = f"http://127.0.0.1:{port}"
+    address = invitation(url, data, role)
+    if not answers(url):
+        errors.print(f"[bold yellow]anc:[/] nothing answers at {url} yet; start it with `anc up`")
     if json:
         print(dumps({"url": address}))
     elif not show:
@@ -265,7 +301,7 @@ def show_console(
         stop("--open: this machine has no browser to open; leave it out and open the address elsewhere")
 
 
-@app.command()
+@app.command(rich_help_panel=SOUND)
 def cancel(
     source: Annotated[Path, typer.Argument(help="Two channels: reference and primary.", exists=True)],
     target: Annotated[Path, typer.Argument(help="Where the cleaned primary goes (wav, flac, ogg).")],
@@ -273,11 +309,12 @@ def cancel(
     taps: Annotated[int, typer.Option(min=1, max=4096)] = 512,
     mu: Annotated[float, typer.Option(min=0.001, max=1.999, help="Step size.")] = 0.5,
     report_to: Annotated[
-        Path | None, typer.Option("--report", help="Draw what happened, as .png or as a .html page.")
+        Path | None,
+        typer.Option("--report", help="Draw what happened: a .png, or a .html page with one beside it."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Clean a recording: remove from its primary channel what the reference explains."""
+    """Clean a recording of what its reference channel explains."""
     from local.cancel import cancel_file, write_report
 
     if report_to and report_to.suffix.lower() not in (".png", ".html"):
@@ -301,31 +338,30 @@ def cancel(
     if json:
         print(dumps(report.document()))
         return
-    table = Table("", "before", "after", "attenuation", title=f"{target}: {report.seconds:.1f} s")
-    table.add_row(
-        "primary, dBFS",
-        f"{report.level_before_dbfs:.1f}",
-        f"{report.level_after_dbfs:.1f}",
-        f"{report.attenuation_db:.1f} dB",
-    )
-    table.add_row("second half", "", "", f"{report.attenuation_last_half_db:.1f} dB")
-    console.print(table)
+    title = f"{target}: {report.seconds:.1f} s"
+    shown = table("", "before, dBFS", "after, dBFS", "quieter, dB", numbers=True, title=title)
+    levels = (report.level_before_dbfs, report.level_after_dbfs, report.attenuation_db)
+    shown.add_row("all of it", *(f"{level:.1f}" for level in levels))
+    shown.add_row("second half", "", "", f"{report.attenuation_last_half_db:.1f}")
+    console.print(shown)
+    if report_to:
+        console.print(f"to look at: {report_to}", highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=SOUND)
 def classify(
     files: Annotated[list[Path], typer.Argument(help="Sound files of any length and rate.")],
     model: Annotated[Path | None, typer.Option(help="Instead of the model that ships.")] = None,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
     """Name the noise in sound files, a minute at a time."""
     from anc.noise import ModelError
     from local.classify import classify as name
 
-    table = Table("file", "from", "noise", "confidence", "alarm")
+    shown = table("file", "from", "noise", "confidence", "alarm")
     failed = False
     try:
-        for heard in name(files, model):
+        for heard in name(files, errors, model):
             failed |= "error" in heard
             if json:
                 print(dumps(heard))
@@ -334,11 +370,11 @@ def classify(
             else:
                 alarm = max(heard["kinds"], key=heard["kinds"].get) if heard["emergency"] else "-"
                 start, sure = f"{heard['start_s']:.0f} s", f"{heard['confidence']:.0%}"
-                table.add_row(escape(heard["file"]), start, heard["label"], sure, alarm)
+                shown.add_row(escape(heard["file"]), start, heard["label"], sure, alarm)
     except ModelError as fault:
         stop(str(fault))
-    if table.row_count:
-        console.print(table)
+    if shown.row_count:
+        console.print(shown)
     if failed:
         raise typer.Exit(1)
 

@@ -25,6 +25,7 @@ from anc.noise import Classifier
 from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
 
+ABSENT = "start it with `anc up`, or is the address wrong?"
 State = Literal["ok", "look", "failing"]
 
 RATE = 16_000
@@ -85,7 +86,12 @@ def examine_deployment(url: str, token: str | None, sockets: str | None = None) 
         try:
             health = client.get("/health")
         except httpx.HTTPError as fault:
-            yield Finding("reachable", "failing", str(fault) or type(fault).__name__, "is the address right?")
+            yield Finding(
+                "reachable",
+                "failing",
+                str(fault) or type(fault).__name__,
+                ABSENT,
+            )
             return
         yield _encrypted(url)
         yield from _health(health)

@@ -27,7 +27,7 @@ from local.process import (
     peak_memory_mb,
     platform,
 )
-from local.terminal import errors
+from local.terminal import errors, table
 
 EACH = 4  # headsets that a person owns
 CONNECT_S = 60.0
@@ -242,11 +242,11 @@ def _machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "load": load, "python": system.python_version(), "cpu": system.machine()}
 
 
-def table(result: dict[str, Any]) -> Table:
+def result_table(result: dict[str, Any]) -> Table:
     """Return a fleet's result for people."""
     snapshots, load, machine = result["snapshots"], result["platform"], result["machine"]
     minutes = f"{result['minutes']:g} min, one snapshot in {result['every_s']:g} s each"
-    shown = Table("", "", title=f"{result['headsets']:,} headsets, {minutes}")
+    shown = table("", "", title=f"{result['headsets']:,} headsets, {minutes}")
     refused = ", ".join(f"{n} {code}" for code, n in snapshots["refused"].items()) or "none"
     rows = {
         "snapshots sent": f"{snapshots['sent']:,}",

@@ -9,11 +9,23 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
-from local.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, errors, settings, stop
+from local.page import pictures_in, write_page
+from local.terminal import (
+    DEFAULT_DATA,
+    DEFAULT_PORT,
+    Data,
+    Json,
+    Port,
+    console,
+    errors,
+    settings,
+    stop,
+    table,
+)
 
 app = typer.Typer()
+MEASURE, CARE = "Learn and measure", "Look after it"
 
 Sounds = Annotated[
     Path,
@@ -22,7 +34,7 @@ Sounds = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder for reports, plots and the cache.")]
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def train(
     data: Sounds,
     out: Out = Path("build/training"),
@@ -30,14 +42,14 @@ def train(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
     json: Json = False,
 ) -> None:
-    """Train the model that names noises and hears alarms, and measure it."""
+    """Train the model that names noises and hears alarms."""
     with training_installed():
         from training import commands
 
         show_report(commands.train(data, out, model, seed), json)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def evaluate(
     what: Annotated[
         Literal["hearing", "control"], typer.Argument(help="The model's hearing, or the control path.")
@@ -57,20 +69,25 @@ def evaluate(
 ) -> None:
     """Measure on sounds and heads that nothing was learned from."""
     if what == "control":
-        evaluate_control(data, quick, write, json)
+        evaluate_control(data, quick, out, write, json)
         return
     if data is None:
-        stop("--data: a folder of recordings is needed to measure hearing")
+        stop("--data: hearing is measured on recordings; give a folder of them, such as ESC-50")
     with training_installed():
         from training import commands
 
-        show_report(commands.evaluate(dataset, data, out, seed), json)
+        report = commands.evaluate(dataset, data, out, seed)
+    names = (f"model-confusion-{dataset}.png", "model-detection.png")
+    write_page(out / f"{dataset}.html", f"Hearing, measured on {dataset}", report, pictures_in(out, *names))
+    show_report(report, json)
+    look_at(out / f"{dataset}.html", json)
 
 
-def evaluate_control(data: Path | None, quick: bool, write: Path | None, json: bool) -> None:
+def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | None, json: bool) -> None:
     """Measure the control path; prints the figures."""
     from local.evaluation.command import measure, tables
-    from local.evaluation.page import write as write_page
+    from local.evaluation.page import files
+    from local.evaluation.page import write as write_docs
 
     with Progress(console=errors, disable=json) as progress:
         task = progress.add_task("listening", total=None)
@@ -79,21 +96,27 @@ def evaluate_control(data: Path | None, quick: bool, write: Path | None, json: b
         except (OSError, ValueError) as fault:
             stop(str(fault))
     if write:
-        write_page(document, write)
+        write_docs(document, write)
+    pictures = {
+        Path(name).name: text.encode() for name, text in files(document).items() if name[-4:] == ".svg"
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_page(out / "control.html", "The control path, measured", document, pictures)
     if json:
         print(dumps(document))
     else:
         console.print(*tables(document))
+    look_at(out / "control.html", json)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def bench(
     out: Annotated[Path, typer.Option(help="Folder for figures and report.")] = Path("build/bench"),
     sounds: Annotated[Path | None, typer.Option(help="Folder of recordings; synthetic without.")] = None,
     quick: Annotated[bool, typer.Option(help="Fewer rounds: to see that it runs.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure the adaptive filters against everyone else's; writes a page to look at."""
+    """Measure the adaptive filters against everyone else's."""
     from local.bench import CannotMeasure, bench
 
     try:
@@ -102,11 +125,10 @@ def bench(
         stop(str(fault))
     if json:
         print(dumps(results))
-    else:
-        console.print(f"to look at: {out / 'report.html'}")
+    look_at(out / "report.html", json)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def fleet(
     headsets: Annotated[int, typer.Option(min=1, max=20_000, help="In the fleet.")] = 1000,
     minutes: Annotated[float, typer.Option(min=0.05, max=1440, help="For which they are worn.")] = 5.0,
@@ -116,8 +138,8 @@ def fleet(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     json: Json = False,
 ) -> None:
-    """Run a fleet against a platform of its own, held to one core, and show how each headset was served."""
-    from local.fleet import FleetProgress, Plan, lost, measure, table
+    """Run a fleet against a platform of its own, held to one core."""
+    from local.fleet import FleetProgress, Plan, lost, measure, result_table
     from local.process import PlatformFailed
 
     try:
@@ -128,12 +150,12 @@ def fleet(
     if json:
         print(dumps(result))
     else:
-        console.print(table(result))
+        console.print(result_table(result))
     if lost(result):
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=CARE)
 def cost(
     headsets: Annotated[int, typer.Option(min=1, help="In the fleet.")] = 1000,
     hours_a_day: Annotated[float, typer.Option(min=0, max=24, help="For which each is worn.")] = 24.0,
@@ -144,7 +166,7 @@ def cost(
     write: Annotated[Path | None, typer.Option(help="Write the page here as well.")] = None,
     json: Json = False,
 ) -> None:
-    """Reckon what a month on AWS costs, by service, for three ways to build it."""
+    """Reckon what a month on AWS costs, for three ways to build it."""
     from local.cost import DESIGNS, SERVICES, Use, monthly, page, read_prices
 
     use = Use(headsets, hours_a_day, snapshots_per_hour, changed, private)
@@ -158,15 +180,16 @@ def cost(
     if json:
         print(dumps({"use": use._asdict(), "region": known.region, "noted": known.noted, "dollars": dollars}))
         return
-    table = Table("dollars a month", *DESIGNS, title=f"{headsets:,} headsets, {known.region}, {known.noted}")
+    title = f"{headsets:,} headsets, {known.region}, prices of {known.noted}"
+    shown = table("dollars a month", *DESIGNS, numbers=True, title=title)
     for service in SERVICES:
-        table.add_row(service, *(f"{dollars[design][service]:,.0f}" for design in DESIGNS))
-    table.add_section()
-    table.add_row("all", *(f"[bold]{sum(dollars[design].values()):,.0f}[/]" for design in DESIGNS))
-    console.print(table)
+        shown.add_row(service, *(f"{dollars[design][service]:,.0f}" for design in DESIGNS))
+    shown.add_section()
+    shown.add_row("all", *(f"[bold]{sum(dollars[design].values()):,.0f}[/]" for design in DESIGNS))
+    console.print(shown)
 
 
-@app.command()
+@app.command(rich_help_panel=CARE)
 def doctor(
     url: Annotated[str | None, typer.Option(help="A platform that runs; this machine when left out.")] = None,
     token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="Looks at more with one.")] = None,
@@ -175,24 +198,24 @@ def doctor(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Look whether this machine can run the platform, or whether one that runs is well."""
+    """Look whether this machine, or a platform that runs, is well."""
     from local.doctor import examine_deployment, examine_machine
 
-    table = Table("", "", "found", "what to do")
+    shown = table("", "", "found", "what to do")
     findings = []
     for found in examine_deployment(url, token, sockets) if url else examine_machine(data, port):
         findings.append(found._asdict())
         colour = {"ok": "green", "look": "yellow", "failing": "red"}[found.state]
-        table.add_row(found.what, f"[{colour}]{found.state}[/]", escape(found.found), escape(found.advice))
+        shown.add_row(found.what, f"[{colour}]{found.state}[/]", escape(found.found), escape(found.advice))
     if json:
         print(dumps(findings))
     else:
-        console.print(table)
+        console.print(shown)
     if any(finding["state"] == "failing" for finding in findings):
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=CARE)
 def smoke(
     url: Annotated[str | None, typer.Option(help="Of its REST API; on this machine when left out.")] = None,
     sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
@@ -205,22 +228,26 @@ def smoke(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Walk once through everything that a platform does, on this machine or on AWS, and tidy up."""
+    """Walk once through all that a platform does, and tidy up."""
+    from httpx import ConnectError
+
     from local.smoke.command import FAULTS, place
     from local.smoke.steps import Smoke
 
-    table = Table("", "seen", "seconds")
+    shown = table("", "seen", "seconds")
     seen, fault = [], ""
     try:
         for step in Smoke(place(url, sockets, token, stacks, https, port, data)).run():
             seen.append(step._asdict())
-            table.add_row(step.what, escape(step.found), f"{step.seconds:.1f}")
+            shown.add_row(step.what, escape(step.found), f"{step.seconds:.1f}")
+    except ConnectError as failed:
+        fault = f"no platform answers ({failed}); start one with `anc up`, or is the address wrong?"
     except FAULTS as failed:
         fault = f"{type(failed).__name__}: {failed}"
     if json:
         print(dumps({"seen": seen, "fault": fault}))
     elif seen:
-        console.print(table)
+        console.print(shown)
     if fault:
         stop(fault)
 
@@ -236,13 +263,19 @@ def training_installed() -> Iterator[None]:
         stop(str(fault))
 
 
+def look_at(page: Path, json: bool) -> None:
+    """Say where a page is, to people."""
+    if not json:
+        console.print(f"to look at: {page}", highlight=False, soft_wrap=True)
+
+
 def show_report(report: dict[str, Any], json: bool) -> None:
     """Print what was measured: everything for machines, the figures at the top for people."""
     if json:
         print(dumps(report))
         return
-    table = Table("", "")
+    shown = table("", "")
     for name, value in report.items():
         if not isinstance(value, dict | list):
-            table.add_row(name, str(value))
-    console.print(table)
+            shown.add_row(name, str(value))
+    console.print(shown)

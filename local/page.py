@@ -24,6 +24,8 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
   img { max-width: 100%; background: white; border-radius: 6px; margin: 1rem 0; }
   td, th { text-align: left; padding: .2rem 1.5rem .2rem 0; font-variant-numeric: tabular-nums; }
+  h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+  .wide { overflow-x: auto; }
   pre { overflow-x: auto; font-size: .8rem; }
 </style>
 </head>
@@ -34,6 +36,15 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
 {% endfor %}
 </table>
+{% for name, columns, rows in tables %}
+<h2>{{ name }}</h2>
+<div class="wide"><table>
+<tr>{% for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr>
+{% for row in rows %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</table></div>
+{% endfor %}
 {% for name, address in pictures %}
 <img alt="{{ name }}" src="{{ address }}">
 {% endfor %}
@@ -52,23 +63,49 @@ def write_page(path: Path, title: str, report: Mapping[str, Any], pictures: Mapp
         Where it goes; replaced when it exists.
     title : str
     report : mapping
-        As `--json` prints it: its single figures become a table, and all of it stands below the pictures.
+        As `--json` prints it: its single figures become a table, each list of alike things one more, and all
+        of it stands below the pictures.
     pictures : mapping of str to bytes
         By file name, whose ending says whether it is a PNG or an SVG.
     """
-    figures = [
-        (name.replace("_", " "), value)
-        for name, value in report.items()
-        if not isinstance(value, dict | list | type(None))
-    ]
+    figures = [(_said(name), _shown(value)) for name, value in report.items() if _single(value)]
+    tables = [(_said(name), *_table(value)) for name, value in report.items() if _table(value)[1]]
     addresses = [
         (Path(name).stem, f"data:{KINDS[Path(name).suffix]};base64,{base64.b64encode(data).decode()}")
         for name, data in pictures.items()
     ]
     text = PAGE.render(
-        title=title, figures=figures, pictures=addresses, everything=json.dumps(report, indent=1)
+        title=title,
+        figures=figures,
+        tables=tables,
+        pictures=addresses,
+        everything=json.dumps(report, indent=1),
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _table(value: Any) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of things that are alike: a list of mappings, or a mapping of them by name."""
+    named = isinstance(value, dict)
+    things = [{"": name, **one} for name, one in value.items() if isinstance(one, dict)] if named else value
+    if not isinstance(things, list) or not all(isinstance(one, dict) for one in things):
+        return [], []
+    columns = list(dict.fromkeys(name for one in things for name in one if _single(one[name])))
+    return [_said(name) for name in columns], [
+        [_shown(one.get(name, "")) for name in columns] for one in things
+    ]
+
+
+def _single(value: Any) -> bool:
+    return not isinstance(value, dict | list | type(None))
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def pictures_in(folder: Path, *names: str) -> dict[str, bytes]:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from anc.settings import BadSetting, Settings
 
@@ -17,6 +19,14 @@ Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
 DEFAULT_DATA = Path("anc-data")
 DEFAULT_PORT = 8080
+
+
+def table(*columns: str, numbers: bool = False, title: str | None = None) -> Table:
+    """Return an empty table in the look that all commands share; of `numbers`, but for its first column."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, name in enumerate(columns):
+        shown.add_column(name, justify="right" if numbers and k else "left")
+    return shown
 
 
 def settings() -> Settings:

@@ -10,6 +10,7 @@ from local.evaluation import material
 from local.evaluation.control import WAYS, evaluate
 from local.evaluation.material import Material
 from local.evaluation.report import report
+from local.terminal import table
 
 PUPILS = 2
 LEARNING = {
@@ -51,13 +52,15 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
 
 def tables(document: dict[str, Any]) -> tuple[Table, Table]:
     """Return decibels by noise, and what was to be reached, for people."""
-    shown = Table("dB off the noise", *WAYS, "best fixed", title=document["sounds"])
+    shown = table("dB off", *WAYS, "best fixed", numbers=True, title=document["sounds"])
+    shown.padding = (0, 0, 0, 0)
     for name, family in document["families"].items():
+        shown.add_row(f"[bold]{name}")
         for noise, group in [*family["noises"].items(), ("all", family["all"])]:
             figures = [f"{group['ways'][way]['settled_db']:.1f}" for way in WAYS]
-            shown.add_row(f"{name}: {noise.lower()}", *figures, f"{group['best_fixed_db']:.1f}")
+            shown.add_row(noise.lower(), *figures, f"{group['best_fixed_db']:.1f}")
         shown.add_section()
-    reach = Table("to reach", "target", "typical", "worst", "met in", "of")
+    reach = table("to reach", "target", "typical", "worst", "met in", "of", numbers=True)
     for name, reached in document["reach"].items():
         reach.add_row(
             name, *(str(reached[column]) for column in ("target", "typical", "worst", "met_in", "of"))

@@ -48,4 +48,4 @@ def test_a_place_where_nobody_answers_fails_the_walk(shared_platform: Platform) 
     ended, seen = smoke(port, "--token", shared_platform.token("ann"))
 
     assert ended == 2
-    assert seen["fault"].startswith("ConnectError")
+    assert seen["fault"].startswith("no platform answers")

@@ -1,21 +1,31 @@
 """The `anc` command: sentences for people, JSON for machines, and exit codes for both."""
 
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import numpy as np
 import pytest
 import soundfile
+import typer
 from typer.testing import CliRunner, Result
 
 from anc.services.identity import ALGORITHM
 from anc.settings import Settings
 from local.cli import app
 from local.issuer import Issuer
+from local.process import free_port
+from tests.running import ANC
+
+COMMANDS = sorted(typer.main.get_command(app).list_commands(None))  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +52,20 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.parametrize("command", ["up", "token", "cancel"])
-def test_every_command_explains_itself(command: str) -> None:
-    answer = anc(command, "--help")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_in_80_columns_and_speaks_to_machines(command: str) -> None:
+    answer = anc(command, "--help", environ={"COLUMNS": "80"})
     assert answer.exit_code == 0
     assert "Usage" in answer.output
+    assert "--json" in answer.output
+    assert max(map(len, answer.output.splitlines())) <= 80
+    assert "…" not in answer.output, "a word was cut off"
+
+
+def test_what_each_command_does_stands_on_a_line_of_its_own() -> None:
+    shown = anc("--help", environ={"COLUMNS": "80"}).output
+    for command in COMMANDS:
+        assert re.search(rf"^│ {command} +[A-Z].*\. +│$", shown, re.MULTILINE), command
 
 
 @pytest.mark.parametrize("role", ["listener", "operator", "admin"])
@@ -159,3 +178,55 @@ def test_a_recording_that_cannot_be_cleaned_is_refused_in_a_sentence(tmp_path: P
     assert answer.exit_code == 2
     assert answer.stdout == ""
     assert "in.wav: not a sound file that can be read" in answer.stderr
+
+
+def test_hearing_that_was_measured_is_also_a_page_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluate(dataset: str, data: Path, out: Path, seed: int) -> dict[str, Any]:
+        (out / "model-confusion-esc10.png").write_bytes(b"\x89PNG")
+        return {"dataset": dataset, "accuracy": 0.95, "recall": {"rain": {"right": 40, "of": 40}}}
+
+    monkeypatch.setitem(sys.modules, "training.commands", SimpleNamespace(evaluate=evaluate))
+    answer = anc("evaluate", "--data", ".", "--out", ".")
+    assert answer.exit_code == 0, answer.output
+    assert "esc10.html" in answer.stdout
+    page = (tmp_path / "esc10.html").read_text()
+    assert "0.95" in page
+    assert "data:image/png;base64," in page
+
+
+def test_a_missing_file_is_named_and_the_others_are_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    answer = anc("classify", "none.wav", "in.wav")
+    assert answer.exit_code == 1
+    assert answer.stderr.strip() == "anc: none.wav: there is no such file"
+    assert "in.wav" in answer.stdout
+
+
+@pytest.mark.parametrize("command", [["smoke"], ["headset", "--seconds", "5"]], ids=" ".join)
+def test_where_no_platform_answers_one_is_told_how_to_start_it(command: list[str]) -> None:
+    answer = anc(*command, "--port", str(free_port()), "--data", "site")
+    assert answer.exit_code == 2
+    assert "start one with `anc up`" in answer.stderr
+    assert "Traceback" not in answer.output
+
+
+def test_an_address_of_a_platform_that_is_not_up_comes_with_a_word_of_warning() -> None:
+    answer = anc("console", "--port", str(free_port()), "--data", "site")
+    assert answer.exit_code == 0
+    assert answer.stdout.startswith("http://127.0.0.1:")
+    assert "nothing answers" in answer.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_is_taught_to_complete_commands(shell: str) -> None:
+    asked = {**os.environ, "_ANC_COMPLETE": f"source_{shell}"}
+    taught = subprocess.run([ANC], env=asked, capture_output=True, text=True, check=True)
+    assert "_ANC_COMPLETE" in taught.stdout
+
+
+def test_a_command_that_was_begun_is_completed() -> None:
+    begun = {"_ANC_COMPLETE": "complete_bash", "COMP_WORDS": "anc can", "COMP_CWORD": "1"}
+    made = subprocess.run([ANC], env={**os.environ, **begun}, capture_output=True, text=True, check=True)
+    assert made.stdout.split() == ["cancel"]

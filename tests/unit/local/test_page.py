@@ -17,6 +17,17 @@ def test_a_page_shows_its_figures_and_carries_its_pictures(tmp_path: Path) -> No
     assert {address[:5] for address in re.findall(r'(?:src|href)="([^"]+)"', page)} == {"data:"}
 
 
+def test_things_that_are_alike_become_a_table(tmp_path: Path) -> None:
+    report = {
+        "speed": [{"name": "ours", "us": 1.25}, {"name": "theirs", "us": 12.5, "note": "C"}],
+        "delay_db": {"1 ms": {"white": 0.0, "curve": [1, 2]}},
+    }
+    write_page(tmp_path / "page.html", "A run", report, {})
+    page = (tmp_path / "page.html").read_text()
+    for cells in (["ours", "1.25", ""], ["theirs", "12.5", "C"], ["1 ms", "0"]):
+        assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" in page
+
+
 def test_what_a_file_is_called_cannot_become_part_of_the_page(tmp_path: Path) -> None:
     name = "<script>alert(1)</script>"
     write_page(tmp_path / "page.html", name, {"name": name}, {})
