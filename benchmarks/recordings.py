@@ -18,7 +18,7 @@ import soundfile
 
 from anc.settings import Settings
 from anc_client import Client
-from benchmarks.running import Server, circumstances, platform_running
+from benchmarks.running import Server, circumstances, platform_running, write_down
 from local.issuer import Issuer
 
 PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
@@ -65,16 +65,37 @@ def treat(server: Server, client: Client, path: Path) -> dict[str, Any]:
     }
 
 
+def table(results: dict[str, Any]) -> str:
+    """Return every figure of both recordings as lines of text, and whether the aim was reached."""
+    short, long = results["short"], results["long"]
+    kind = f"stereo {results['format']} at {results['rate']} Hz"
+    reached = "yes" if long["share_of_real_time"] <= AIM else "NO"
+    return "\n".join(
+        [
+            results["circumstances"],
+            "",
+            f"{kind:28}{'short':>12}{'long':>12}",
+            *(f"{figure:28}{short[figure]:12.4g}{long[figure]:12.4g}" for figure in long),
+            "",
+            f"faster than a tenth of real time: {reached}",
+        ]
+    )
+
+
 def main() -> None:
-    """Run, print, and write JSON if asked to."""
+    """Run, print, and write what was measured down if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recordings", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=int, default=48_000, help="Hz")
     parser.add_argument("--format", default="wav", choices=("wav", "flac", "ogg", "mp3"))
     parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--docs", action="store_true", help="write the figures into docs/performance.md")
     chosen = parser.parse_args()
-    where = circumstances()
-    results: dict[str, Any] = {"circumstances": where, "format": chosen.format, "rate": chosen.rate}
+    results: dict[str, Any] = {
+        "circumstances": circumstances(),
+        "format": chosen.format,
+        "rate": chosen.rate,
+    }
     with platform_running() as server, tempfile.TemporaryDirectory() as folder:
         token = Issuer(server.data, Settings()).issue("benchmark", "listener")
         with Client(f"http://127.0.0.1:{server.port}", token) as client:
@@ -83,11 +104,9 @@ def main() -> None:
                 record(path, minutes, chosen.rate)
                 results[name] = treat(server, client, path)
                 path.unlink()
-    print(f"{where}\n\n{f'stereo {chosen.format} at {chosen.rate} Hz':28}{'short':>12}{'long':>12}")
-    for figure in results["long"]:
-        print(f"{figure:28}{results['short'][figure]:12.4g}{results['long'][figure]:12.4g}")
-    reached = results["long"]["share_of_real_time"] <= AIM
-    print(f"\nfaster than a tenth of real time: {'yes' if reached else 'NO'}")
+    print(table(results))
+    if chosen.docs:
+        write_down("recordings", f"```\n{table(results)}\n```")
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=1) + "\n")
 

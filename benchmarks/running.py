@@ -2,6 +2,7 @@
 
 import os
 import platform as system
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from local.process import cpu_seconds, free_port, peak_memory_mb, platform
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 SETTINGS = {"RATE_LIMIT_SCALE": "1000", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -49,3 +51,12 @@ def circumstances() -> str:
     """Return on what, when, and beside how much else something is measured."""
     machine = f"{os.cpu_count()} x {system.machine()}, Python {system.python_version()}"
     return f"{machine}, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}"
+
+
+def write_down(part: str, text: str) -> None:
+    """Replace what `docs/performance.md` says between ``<!-- part -->`` and ``<!-- end -->``."""
+    place = re.compile(rf"(<!-- {part} -->\n).*?(<!-- end -->)", re.DOTALL)
+    page, found = place.subn(lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", PAGE.read_text("utf-8"))
+    if not found:
+        raise ValueError(f"{PAGE.name}: no place for {part}")
+    PAGE.write_text(page, "utf-8")

@@ -28,6 +28,16 @@ class RestRoute(NamedTuple):
         """Whether anybody may call it, without a token."""
         return self.role == "public"
 
+    @property
+    def family(self) -> str:
+        """What the path begins with below `/api`: the scope that an API key must have, if it has any."""
+        return self.path.removeprefix("/api/").partition("/")[0]
+
+    @property
+    def for_every_key(self) -> bool:
+        """Whether an API key may call it whatever its scopes are: it asks who it is."""
+        return self.public or self.path == "/api/users/me"
+
 
 class Rule(NamedTuple):
     """An IoT rule: what it selects of which topic, and the queue it feeds.

@@ -43,7 +43,13 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
                 }
             ],
         },
-        "context": {"user": caller.user, "role": caller.role, "key": caller.key},
+        # API Gateway takes texts and numbers here, no lists.
+        "context": {
+            "user": caller.user,
+            "role": caller.role,
+            "key": caller.key,
+            "scopes": " ".join(caller.scopes),
+        },
     }
 
 

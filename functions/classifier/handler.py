@@ -1,6 +1,5 @@
 """What a noise is: of a sound file in a request, and of snapshots that were in doubt, from their queue."""
 
-import base64
 from typing import Any
 
 import msgspec
@@ -13,7 +12,8 @@ from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.services import hearing, second_opinion
 from anc.wire.refusal import Refused
-from functions.limits import admit
+from functions import body
+from functions.admission import admit
 
 logger = Logger()
 metrics = Metrics()
@@ -35,11 +35,9 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
 
 
 def _answer(event: dict[str, Any], world: World) -> dict[str, Any]:
-    body = event.get("body") or ""
-    data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     try:
         admit(event, world)
-        answer = hearing.classify_file(data, world)
+        answer = hearing.classify_file(body.sound(event), world)
     except Refused as refusal:
         world.count(f"refused_{refusal.code}")
         return refused(refusal)

@@ -1,6 +1,5 @@
 """The request that is being answered: who calls, on which world, with which sound."""
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,10 +11,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from anc.aws.events import caller_of
 from anc.ports import World
 from anc.services.identity import Caller
-from anc.wire.refusal import Refused, refuse
+from anc.wire.refusal import Refused
 from anc.wire.rest.requests import NAME, THING
-
-BODY_LIMIT = 10 * 1000 * 1000
+from functions import body
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
 After = Annotated[str, Query(max_length=2048, description="`next` of the part before.")]
@@ -63,12 +61,6 @@ def caller() -> Caller:
     return caller_of(_now.get().event)
 
 
-def header(name: str) -> str:
-    """Return a header of the request, or ""."""
-    headers = _now.get().event.get("headers") or {}
-    return next((value for key, value in headers.items() if key.lower() == name), "")
-
-
 def parse_body(text: str) -> Any:
     """Return what a JSON body holds. Raises Refused: `bad_json`."""
     try:
@@ -77,31 +69,6 @@ def parse_body(text: str) -> Any:
         raise Refused("bad_json", f"body: not a JSON document: {fault}") from fault
 
 
-def kind_of_body() -> str:
-    """Return the media type that the request claims, without parameters, or ""."""
-    return header("content-type").partition(";")[0].strip().lower()
-
-
 def sound() -> bytes:
-    """Return the sound file in the body.
-
-    Raises
-    ------
-    Refused
-        `bad_content_type`, since API Gateway would damage bytes that it takes for text; `too_large`.
-    """
-    kind = kind_of_body()
-    if kind and not kind.startswith("audio/") and kind != "application/octet-stream":
-        refuse(
-            "bad_content_type",
-            f"content-type: {kind[:100]}, allowed are audio/* and application/octet-stream",
-        )
-    event = _now.get().event
-    body = event.get("body") or ""
-    try:
-        data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-    except ValueError as fault:
-        raise Refused("bad_field", "body: not base64") from fault
-    if len(data) > BODY_LIMIT:
-        refuse("too_large", f"body: {len(data):,} bytes, at most {BODY_LIMIT:,}; upload longer ones")
-    return data
+    """Return the sound file in the body. Raises Refused: `bad_content_type`, `too_large`."""
+    return body.sound(_now.get().event)

@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBeare
 
 from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
-from functions.rest_api.call import BODY_LIMIT
+from functions import body
 from functions.routes import REST
 
 VERSION = "1.0.0"
@@ -157,7 +157,7 @@ def _add_refusals(responses: dict[str, Any]) -> None:
 
 
 def _sound_body() -> dict[str, Any]:
-    sound = {"schema": {"type": "string", "format": "binary", "maxLength": BODY_LIMIT}}
+    sound = {"schema": {"type": "string", "format": "binary", "maxLength": body.LIMIT}}
     return {
         "required": True,
         "description": "A wav, flac, ogg or mp3 file of a quarter of a second to a minute.",

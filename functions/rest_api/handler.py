@@ -16,7 +16,8 @@ from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused, refuse
-from functions.limits import admit
+from functions import body
+from functions.admission import admit
 from functions.rest_api import (
     audio,
     call,
@@ -30,7 +31,6 @@ from functions.rest_api import (
     sessions,
 )
 from functions.rest_api.resolver import Resolver
-from functions.routes import REST
 
 logger = Logger()
 metrics = Metrics()
@@ -44,7 +44,6 @@ for family in (platform, people, sessions, audio, recordings, emergencies, devic
     app.include_router(family.router)
 description.serve(app)
 
-LEAST = {(route.method, route.path): route.role for route in REST}
 NAMED_FAULTS = 3
 WRITING = ("POST", "PUT", "PATCH")
 
@@ -58,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     with call.answering(event, here):
         try:
             admit(event, here)
-            permit(event)
+            check_kind(event)
             answer = app.resolve(event, context)
         except Refused as refusal:
             here.count(f"refused_{refusal.code}")
@@ -69,22 +68,10 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     return answer
 
 
-def permit(event: dict[str, Any]) -> None:
-    """Let a request pass whose caller's role is enough for the endpoint, by the table of routes.
-
-    Raises
-    ------
-    Refused
-        `forbidden`; `not_found` for what is not in the table; `bad_content_type`.
-    """
-    least = LEAST.get((event["httpMethod"], event["resource"]))
-    # A regular expression's `$` stands before a last line feed too: what follows a name must not be dropped.
-    if least is None or not event["path"].isprintable():
-        refuse("not_found", f"path: there is nothing at {event['path']}")
-    if least != "public" and not call.caller().may(least):
-        refuse("forbidden", f"role: this takes {least}, you are {call.caller().role}")
+def check_kind(event: dict[str, Any]) -> None:
+    """Raise Refused, `bad_content_type`, for a body that claims to be no JSON where one is needed."""
     if event["httpMethod"] in WRITING and event["resource"] not in description.TAKES_SOUND:
-        kind = call.kind_of_body()
+        kind = body.kind(event)
         if kind not in ("", "application/json"):
             refuse("bad_content_type", f"content-type: {kind[:100]}, allowed is application/json")
 

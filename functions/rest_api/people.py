@@ -23,13 +23,14 @@ def sign_in(body: SignIn) -> Grant:
 @router.get("/api/users/me", tags=TAGS)
 def who_am_i() -> Me:
     """Return who is calling."""
-    return Me.model_validate(caller())
+    found = caller()
+    return Me(user=found.user, role=found.role, scopes=list(found.scopes))
 
 
 @router.post("/api/users/me/keys", tags=TAGS, status_code=HTTPStatus.CREATED)
 def make_key(body: NewKey) -> MadeKey:
     """Make an API key, which is in this answer and nowhere else."""
-    key, token = keys.create(body.name, body.role, body.days, caller(), world())
+    key, token = keys.create(body.name, body.role, body.days, caller(), world(), body.scopes)
     return MadeKey(**_key(key).model_dump(), key=token)
 
 
@@ -77,4 +78,11 @@ def remove_person(id: User) -> None:
 
 
 def _key(key: ApiKey) -> Key:
-    return Key(id=key.key, name=key.name, role=key.role, created=key.created, expires=key.expires)
+    return Key(
+        id=key.key,
+        name=key.name,
+        role=key.role,
+        scopes=list(key.scopes),
+        created=key.created,
+        expires=key.expires,
+    )

@@ -14,6 +14,7 @@ from anc.records import Role
 from anc.services import jobs, keys
 from anc.services.identity import ROLES, Caller
 from anc.services.jobs import Announcement
+from anc.wire.rest import requests
 from functions.routes import FUNCTIONS, REST, RestRoute
 from local.context import LocalContext
 from local.gateway import Gateway, LocalSockets
@@ -130,6 +131,41 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(
         assert answer.status_code == 403
         assert answer.json()["code"] == "forbidden"
         assert route.role in answer.json()["detail"]
+
+
+FAMILIES = sorted({route.family for route in REST if not route.public})
+
+
+def test_a_key_can_be_bound_to_every_family_of_endpoints_and_to_nothing_else(
+    call: Callable[..., Any], platform: TestWorld
+) -> None:
+    assert sorted(requests.FAMILIES) == FAMILIES
+    root = platform.issuer.issue("root", "admin")
+    for scope in ("everything", "devices:write", "", "audio audio", "devices:read\n"):
+        answer = call("POST", "/api/users/me/keys", root, {"name": "robot", "scopes": [scope]})
+        assert answer.status_code == 400
+        assert "scopes.0" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("scope", [*FAMILIES, *(f"{family}:read" for family in FAMILIES)])
+def test_a_key_is_refused_outside_its_scopes_where_its_owner_is_not(
+    call: Callable[..., Any], platform: TestWorld, scope: str
+) -> None:
+    root = platform.issuer.issue("bound", "admin")
+    made = call("POST", "/api/users/me/keys", root, {"name": "robot", "role": "admin", "scopes": [scope]})
+    assert made.json()["scopes"] == [scope]
+    family, _, only = scope.partition(":")
+    assert call("GET", "/api/users/me", made.json()["key"]).json()["scopes"] == [scope]
+    for route in REST:
+        answer = call(route.method, route.path.replace("{id}", "never-was"), made.json()["key"])
+        inside = route.family == family and (not only or route.method == "GET")
+        if route.public or route.path == "/api/users/me" or inside:
+            assert answer.status_code != 403 or "an API key makes no API keys" in answer.json()["detail"]
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), route
+            assert route.family in answer.json()["detail"]
+            assert scope in answer.json()["detail"]
+    keys.revoke(made.json()["id"], "bound", platform.world)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ function Keys({ rest, me }) {
     ${answer?.keys.length === 0 && html`<p class="hint">None yet. With a key a program calls in your name until it expires or you revoke it.</p>`}
     ${answer?.keys.length > 0 && html`<div class="table"><table>
       <thead><tr><th>Name</th><th>Role</th><th class="minor">Made</th><th>Expires</th><th><span class="unseen">Revoke</span></th></tr></thead>
-      <tbody>${answer.keys.map((key) => html`<tr key=${key.id}><td>${key.name}</td><td>${key.role}</td><td class="minor">${when(key.created)}</td>
+      <tbody>${answer.keys.map((key) => html`<tr key=${key.id}><td>${key.name}</td><td>${[key.role, ...key.scopes].join(", ")}</td><td class="minor">${when(key.created)}</td>
         <td>${key.expires ? new Date(key.expires * 1000).toLocaleDateString() : "never"}</td>
         <td><button class="quiet danger" aria-label=${`Revoke ${key.name}`} onClick=${() => attempt(() => rest.remove(`/api/users/me/keys/${key.id}`))}>Revoke</button></td></tr>`)}</tbody>
     </table></div>`}

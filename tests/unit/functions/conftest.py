@@ -52,9 +52,15 @@ def platform(tmp_path: Path, clock: Clock) -> TestWorld:
 def say(platform: TestWorld) -> Callable[..., Any]:
     """Give `say(frame, user=...)`: send a frame over a socket of that user, and return what comes back."""
 
-    def send(frame: Any, user: str = "alice", connection: str = "socket-1", route: str = "$default") -> Any:
+    def send(
+        frame: Any,
+        user: str = "alice",
+        connection: str = "socket-1",
+        route: str = "$default",
+        scopes: str = "",
+    ) -> Any:
         body = frame if isinstance(frame, str) or frame is None else json.dumps(frame)
-        who = {"principalId": user, "user": user, "role": "listener"}
+        who = {"principalId": user, "user": user, "role": "listener", "scopes": scopes}
         event = socket_event("MESSAGE", route, connection, platform.clock.now, who, body=body)
         answer = audio_receiver(event, LocalContext("audio_receiver"), platform.world)
         assert answer["statusCode"] == 200

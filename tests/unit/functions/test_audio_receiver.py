@@ -195,6 +195,22 @@ def test_a_foreign_session_is_as_unknown_as_one_that_never_was(say: Say, session
     assert say({"action": "set", "session": session})["enabled"] is True
 
 
+def test_a_key_says_on_a_socket_only_what_its_scopes_let_it(say: Say, session: str) -> None:
+    frames = [
+        {"action": "start"},
+        {"action": "audio", "session": session, "seq": 0, "pcm": ""},
+        {"action": "set", "session": session, "enabled": False},
+        {"action": "watch", "device": "none"},
+        {"action": "stop", "session": session},
+    ]
+    for scopes, allowed in (("audio", 0), ("devices:read sessions:read", 1), ("sessions", 4)):
+        answers = [say(frame, scopes=scopes) for frame in frames]
+        refused = [answer for answer in answers if answer.get("code") == "forbidden"]
+        assert len(refused) == len(frames) - allowed
+        assert all(scopes.replace(" ", ", ") in answer["message"] for answer in refused)
+    assert say({"action": "ping"}, scopes="audio")["type"] == "pong"
+
+
 def test_nobody_holds_sessions_without_end(say: Say) -> None:
     for _ in range(SESSIONS_PER_USER):
         last = say({"action": "start"})

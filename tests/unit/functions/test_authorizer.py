@@ -82,7 +82,7 @@ def test_a_valid_token_is_let_in_under_its_name_and_role(
 ) -> None:
     policy = authorize(bearer(platform.issuer.issue("ann", role)))
     assert policy["principalId"] == "ann"
-    assert policy["context"] == {"user": "ann", "role": role, "key": ""}
+    assert policy["context"] == {"user": "ann", "role": role, "key": "", "scopes": ""}
 
 
 def test_the_policy_covers_the_whole_stage_since_it_is_cached_for_the_next_call_too(

@@ -160,4 +160,5 @@ def test_everybody_learns_who_they_are(call: Call) -> None:
     assert call("GET", "/api/users/me", user="olga", role="operator")[1] == {
         "user": "olga",
         "role": "operator",
+        "scopes": [],
     }

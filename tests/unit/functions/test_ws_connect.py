@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from anc.records import Device
+from anc.services import jobs
 from anc.services.connections import LIFE_S, WATCHES_PER_CONNECTION
 from functions.ws_connect.handler import handler as ws_connect
 from functions.ws_disconnect.handler import handler as ws_disconnect
 from local.context import LocalContext
 from local.events import socket_event
+from tests.recordings import uploaded
 from tests.worlds import TestWorld
 
 Say = Callable[..., dict[str, Any]]
@@ -58,6 +60,18 @@ def test_an_open_socket_is_noted_with_its_user_and_role(platform: TestWorld) -> 
     connect(platform)
     (known,) = platform.world.connections.list("alice")
     assert (known.key, known.group, known.role) == ("socket-1", "alice", "operator")
+
+
+@pytest.mark.parametrize(("scopes", "told"), [("", True), ("audio:read", True), ("sessions", False)])
+def test_a_socket_is_told_of_recordings_that_its_key_may_see(
+    platform: TestWorld, scopes: str, told: bool
+) -> None:
+    event = socket_event("CONNECT", "$connect", "socket-1", 0.0, {**WHO, "scopes": scopes}, {})
+    ws_connect(event, LocalContext("ws_connect"), platform.world)
+    job = uploaded(platform.world, b"no recording")
+    jobs.work(job, platform.world, lambda: 100.0)
+    jobs.tell_owner(job, platform.world)
+    assert bool(platform.sockets.posted) == told
 
 
 def test_a_socket_whose_end_was_missed_is_forgotten_when_no_socket_can_be_that_old(

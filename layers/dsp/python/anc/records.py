@@ -70,6 +70,7 @@ class Connection(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     role: str
     watching: tuple[str, ...] = ()
+    hears_jobs: bool = True
 
 
 class Watch(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -199,13 +200,14 @@ class Status(Record, frozen=True, kw_only=True, omit_defaults=True):
 class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A key with which a machine calls in a person's name: group is the person.
 
-    Only the SHA-256 of its secret is kept.
+    Only the SHA-256 of its secret is kept. Without scopes it may do all that its role may.
     """
 
     name: str
     role: Role
     sha256: bytes
     created: float
+    scopes: tuple[str, ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):

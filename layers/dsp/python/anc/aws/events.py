@@ -10,7 +10,8 @@ from anc.wire.refusal import Refused
 def caller_of(event: dict[str, Any]) -> Caller:
     """Return who the authorizer let in."""
     authorizer = event["requestContext"]["authorizer"]
-    return Caller(authorizer["user"], authorizer["role"], authorizer.get("key", ""))
+    scopes = tuple(authorizer.get("scopes", "").split())
+    return Caller(authorizer["user"], authorizer["role"], authorizer.get("key", ""), scopes)
 
 
 def connection_of(event: dict[str, Any]) -> str:

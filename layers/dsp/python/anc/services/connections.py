@@ -14,7 +14,15 @@ WATCHES_PER_DEVICE = 100
 def connect(connection: str, caller: Caller, world: World) -> None:
     """Note a socket that was opened."""
     expires = world.clock() + LIFE_S
-    world.connections.put(Connection(key=connection, group=caller.user, role=caller.role, expires=expires))
+    world.connections.put(
+        Connection(
+            key=connection,
+            group=caller.user,
+            role=caller.role,
+            expires=expires,
+            hears_jobs=caller.within("audio", looks_only=True),
+        )
+    )
     world.count("sockets_opened")
 
 

@@ -19,15 +19,37 @@ KEY_PREFIX = "anc_"  # an API key reads anc_<id>_<secret>
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A person, or a machine in a person's name (then `key` is its API key's id), that proved who it is."""
+    """A person, or a machine in a person's name, that proved who it is.
+
+    Attributes
+    ----------
+    user : str
+    role : str
+    key : str
+        The id of the API key that calls, or "".
+    scopes : tuple of str
+        The families of endpoints to which the key is bound, as `devices`, or `devices:read` for looking only;
+        none when it may do all that its role may.
+    """
 
     user: str
     role: Role = "listener"
     key: str = ""
+    scopes: tuple[str, ...] = ()
 
     def may(self, role: Role) -> bool:
         """Tell whether the caller may do what takes at least this role."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+    def within(self, family: str, looks_only: bool) -> bool:
+        """Tell whether a family of endpoints is within the scopes of the key that calls."""
+        return not self.scopes or family in self.scopes or (looks_only and f"{family}:read" in self.scopes)
+
+    def check_scope(self, family: str, looks_only: bool = False) -> None:
+        """Raise Refused, `forbidden`, for what is not within the scopes of the key that calls."""
+        if not self.within(family, looks_only):
+            takes = f"{family}:read" if looks_only else family
+            refuse("forbidden", f"scope: this takes {takes}, the key is for {', '.join(self.scopes)}")
 
     def may_see(self, owner: str) -> bool:
         """Tell whether things of this owner are the caller's business."""
@@ -72,7 +94,7 @@ def _of_key(token: str, world: World) -> Caller:
     # Compared in a time that says nothing.
     if key is None or not hmac.compare_digest(key.sha256, hash_of(secret)):
         refuse("unauthorized", "token: no such API key; it may have been revoked or have expired")
-    return Caller(key.group, key.role, key.key)
+    return Caller(key.group, key.role, key.key, key.scopes)
 
 
 def hash_of(secret: str) -> bytes:

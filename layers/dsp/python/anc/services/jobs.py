@@ -203,6 +203,8 @@ def tell_owner(job_id: str, world: World) -> None:
         return
     frame = encode(JobNews(job.key, job.name, job.state, job.summary, job.failure))
     for connection in world.connections.list(job.group, limit=SOCKETS_PER_USER):
+        if not connection.hears_jobs:
+            continue
         try:
             world.sockets.post(connection.key, frame)
         except Gone:

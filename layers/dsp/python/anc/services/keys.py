@@ -1,7 +1,7 @@
 """API keys: with one a machine calls in a person's name, until the key is revoked or expires."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from anc.ports import World
 from anc.records import ApiKey, Role
@@ -11,8 +11,12 @@ from anc.wire.refusal import refuse
 KEYS_PER_PERSON = 20
 
 
-def create(name: str, role: Role, days: float, caller: Caller, world: World) -> tuple[ApiKey, str]:
+def create(
+    name: str, role: Role, days: float, caller: Caller, world: World, scopes: Collection[str] = ()
+) -> tuple[ApiKey, str]:
     """Make a key of the caller's; the second value is the key itself, which is not kept nor shown again.
+
+    Without scopes it may do all that its role may.
 
     Raises
     ------
@@ -38,6 +42,7 @@ def create(name: str, role: Role, days: float, caller: Caller, world: World) -> 
             role=role,
             sha256=hash_of(secret),
             created=now,
+            scopes=tuple(sorted(set(scopes))),
         )
     )
     world.count("keys_created")

@@ -24,6 +24,10 @@ from anc.wire.websocket import (
 def answer(frame: str | None, caller: Caller, connection: str, world: World) -> Answer:
     """Do what one frame asks and return the frame that answers it. Raises Refused."""
     request = parse_request(frame)
+    if isinstance(request, Watch):
+        caller.check_scope("devices", looks_only=True)
+    elif not isinstance(request, Ping):
+        caller.check_scope("sessions")
     match request:
         case Audio():
             try:

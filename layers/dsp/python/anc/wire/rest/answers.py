@@ -52,11 +52,14 @@ class Me(Answer):
 
     user: str
     role: Role
+    scopes: list[str] = []
 
 
-class Person(Me):
+class Person(Answer):
     """Somebody who may sign in."""
 
+    user: str
+    role: Role
     name: str
     created: float
 
@@ -73,6 +76,7 @@ class Key(Answer):
     id: str
     name: str
     role: Role
+    scopes: list[str]
     created: float
     expires: float | None
 

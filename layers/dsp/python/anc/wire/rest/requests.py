@@ -10,6 +10,7 @@ from anc.wire.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 
 NAME = "^[A-Za-z0-9._@+-]{1,128}$"
 THING = "^[A-Za-z0-9_-]{1,64}$"
+FAMILIES = ("users", "sessions", "audio", "emergency", "devices", "device-models", "models", "stats")
 MAX_PATH_TAPS = 1024
 LARGEST = 12 * 1024**3
 
@@ -25,6 +26,7 @@ Secondary = Annotated[
         examples=[[0.0, 0.0, 0.6, 0.3, -0.1]],
     ),
 ]
+Scope = Annotated[str, Field(pattern=f"^({'|'.join(FAMILIES)})(:read)?$")]
 
 
 class Body(BaseModel):
@@ -59,6 +61,15 @@ class NewKey(Body):
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="What it is for.")]
     role: Role = "listener"
+    scopes: Annotated[
+        list[Scope],
+        Field(
+            max_length=20,
+            description="What it may call below `/api`, as `audio`, or `devices:read` for looking only."
+            " Left out, all that its role may.",
+            examples=[["audio", "devices:read"]],
+        ),
+    ] = []
     days: Annotated[float, Field(ge=0.01, le=365, description="Until it expires.")] = 90
 
 

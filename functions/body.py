@@ -1,0 +1,39 @@
+"""The body of a request, as API Gateway passes it on."""
+
+import base64
+from typing import Any
+
+from anc.wire.refusal import Refused, refuse
+
+LIMIT = 10 * 1000 * 1000
+
+
+def kind(event: dict[str, Any]) -> str:
+    """Return the media type that the request claims, without parameters, or ""."""
+    headers = event.get("headers") or {}
+    claimed: str = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    return claimed.partition(";")[0].strip().lower()
+
+
+def sound(event: dict[str, Any]) -> bytes:
+    """Return the sound file in the body.
+
+    Raises
+    ------
+    Refused
+        `bad_content_type`, since API Gateway would damage bytes that it takes for text; `too_large`.
+    """
+    claimed = kind(event)
+    if claimed and not claimed.startswith("audio/") and claimed != "application/octet-stream":
+        refuse(
+            "bad_content_type",
+            f"content-type: {claimed[:100]}, allowed are audio/* and application/octet-stream",
+        )
+    text = event.get("body") or ""
+    try:
+        data = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except ValueError as fault:
+        raise Refused("bad_field", "body: not base64") from fault
+    if len(data) > LIMIT:
+        refuse("too_large", f"body: {len(data):,} bytes, at most {LIMIT:,}; upload longer ones")
+    return data
