@@ -1,6 +1,8 @@
 # Every target builds its own environment first; python3 and make are all a machine needs.
 SHELL := /bin/bash
 PYTHON ?= python3
+ENV ?= dev
+REGION ?= eu-central-1
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
@@ -27,15 +29,17 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/lint-imports
 
 synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked, in cdk.out
-	rm -rf cdk.out
+	rm -rf cdk.out build/cdk.prod
 	$(CDK) synth --quiet
-	$(BIN)/cfn-lint -- cdk.out/*.template.json
+	$(CDK) synth --quiet -c env=prod -c endpoint=instance -o build/cdk.prod
+	$(BIN)/cfn-lint -- cdk.out/*.template.json build/cdk.prod/*.template.json
 
 resources: .venv/dev.stamp  ## write down anew what each stack is made of, for the review of a change
 	WRITE_RESOURCES=1 $(BIN)/python -m pytest tests/infra/test_resources.py
 
-deploy: .venv/dev.stamp build/cli.stamp  ## the stacks to the AWS account of this shell
-	$(CDK) deploy --all
+deploy: .venv/dev.stamp build/cli.stamp  ## the stacks and the console to the AWS account of this shell
+	$(CDK) deploy --all -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
+	$(BIN)/python -m infra.publish anc-$(ENV) --region $(REGION)
 
 deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator here: deploy, smoke test, update, destroy
 	$(BIN)/python -m infra.emulated

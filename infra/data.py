@@ -36,6 +36,7 @@ Table = Literal[
 RECORDINGS_KEPT = cdk.Duration.days(30)
 # Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer.
 MESSAGES_KEPT = cdk.Duration.days(4)
+RESULTS = "results/"
 ANNOUNCERS = ("s3", "cloudwatch", "budgets")
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 import aws_cdk as cdk
 
+REGION = "eu-central-1"
 NO_ACCOUNT = "000000000000"  # synthesis needs no account; the CDK CLI names the real one
 
 
@@ -27,6 +28,8 @@ class Environment(NamedTuple):
         Who is told by e-mail of alarms and of what it costs; "" for nobody.
     budget : int
         Dollars a month from which on the account is said to be expensive.
+    domain, certificate : str
+        The console's own name, and the ARN of its certificate in us-east-1; "" for CloudFront's.
     """
 
     name: str
@@ -37,20 +40,27 @@ class Environment(NamedTuple):
     log_level: str
     mail: str
     budget: int
+    domain: str
+    certificate: str
 
     @classmethod
     def of(cls, app: cdk.App) -> Self:
         """Read the context (`-c env=prod`) and what the CDK CLI says of the account."""
         name = _choice(app, "env", ("dev", "prod"))
+        domain, certificate = _given(app, "domain", ""), _given(app, "certificate", "")
+        if bool(domain) != bool(certificate):
+            raise ValueError(f"domain: {domain!r} with certificate {certificate!r}, name both or neither")
         return cls(
             name=name,
             account=os.environ.get("CDK_DEFAULT_ACCOUNT") or NO_ACCOUNT,
-            region=_given(app, "region", "eu-central-1"),  # a choice, not the shell's default
+            region=_given(app, "region", REGION),  # a choice, not the shell's default
             layer=_choice(app, "layer", ("lambda", "host")),
             endpoint=_choice(app, "endpoint", ("none", "serverless", "instance")),
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_given(app, "mail", ""),
             budget=int(_given(app, "budget", "1000" if name == "prod" else "50")),
+            domain=domain,
+            certificate=certificate,
         )
 
     @property
@@ -61,6 +71,11 @@ class Environment(NamedTuple):
     @property
     def kept(self) -> bool:
         """Whether what people entrusted to us outlives the stack."""
+        return self.name == "prod"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it pays for web ACLs before it, and for what keeps listeners from waiting."""
         return self.name == "prod"
 
     @property

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from anc.wire.problem import KIND, Problem
@@ -13,6 +14,7 @@ from anc.wire.refusal import Refused
 from functions.routes import REST, RestRoute
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
+from infra.firewall import WebAcl
 from infra.functions import LOG_RETENTION
 
 # What a leaked token or a runaway client can cost; a quota per caller comes before it.
@@ -46,6 +48,7 @@ class Rest(Construct):
     Attributes
     ----------
     url : str
+    api : RestApi
     stage : Stage
     """
 
@@ -110,8 +113,18 @@ class Rest(Construct):
             "AmazonAPIGatewayPushToCloudWatchLogs]",
             "What API Gateway may do with logs is AWS's to say: the role is the account's, not ours.",
         )
-        acknowledge(api.deployment_stage, "AwsSolutions-APIG3", "Throttled; a web ACL is prod's to add.")
+        if environment.guarded:
+            acl = WebAcl(self, "acl", environment, "REGIONAL")
+            wafv2.CfnWebACLAssociation(
+                self,
+                "guarded",
+                resource_arn=api.deployment_stage.stage_arn,
+                web_acl_arn=acl.attr_arn,
+            )
+        else:
+            acknowledge(api.deployment_stage, "AwsSolutions-APIG3", "Throttled; prod has a web ACL.")
         self.url = api.url
+        self.api = api
         self.stage = api.deployment_stage
 
 

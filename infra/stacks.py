@@ -4,8 +4,10 @@ import aws_cdk as cdk
 
 from infra.api import Api
 from infra.audit import Audit
+from infra.console import Console
 from infra.data import Data
 from infra.environment import Environment
+from infra.firewall import Edge
 from infra.identity import Identity
 from infra.inference import Inference
 from infra.iot import Iot
@@ -33,11 +35,15 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     iot = Iot(app, f"{prefix}-iot", environment, data, identity, api)
     monitoring = Monitoring(app, f"{prefix}-monitoring", environment, data, api, iot)
     audit = Audit(app, f"{prefix}-audit", environment, data)
-    stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit]
+    edge = Edge(app, f"{prefix}-edge", environment) if environment.guarded else None
+    console = Console(app, f"{prefix}-console", environment, data, api, edge)
+    stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit, console]
     if environment.endpoint != "none":
         stacks.insert(2, Inference(app, f"{prefix}-inference", environment))
         for asking in (api, iot):
             asking.add_dependency(stacks[2])
+    if edge:
+        stacks.insert(0, edge)
     for stack in stacks:
         cdk.Tags.of(stack).add("platform", "anc")
     return stacks

@@ -30,6 +30,7 @@ def main() -> int:
         with running(WORK) as emulator:
             say(f"The emulator listens on {emulator.host}; IAM is enforced")
             deploy(emulator)
+            publish(emulator)
             deployed = Deployment.of(emulator)
             try:
                 smoke(deployed)
@@ -68,6 +69,18 @@ def synthesize(emulator: Emulator, name: str, tell: Callable[[str], None], **con
     for change in fit_for_emulator(assembly, fitted, emulator.host):
         tell(change)
     return fitted
+
+
+def publish(emulator: Emulator) -> None:
+    """Put the console's files into their bucket, as `make deploy` does."""
+    command = [sys.executable, "-m", "infra.publish", STACKS]
+    done = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, env=emulator.environment, check=True, text=True, stdout=subprocess.PIPE
+    )
+    files = [line for line in done.stdout.splitlines() if line.startswith("sent ")]
+    if not files:
+        raise AssertionError(f"no file of the console was sent: {done.stdout}")
+    say(f"Published the console: {len(files)} files")
 
 
 def smoke(deployed: Deployment) -> None:

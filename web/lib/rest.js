@@ -65,11 +65,17 @@ export class Rest {
   }
 }
 
+/** A presigned link by way of this page's own origin, the only one that a page may talk to. */
+export function here(link) {
+  const { pathname, search } = new URL(link, location.href);
+  return pathname + search;
+}
+
 /** Send a part of a file to a presigned link. fetch tells no progress of what is sent; XMLHttpRequest does. */
 export function sendFile(link, part, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PUT", link);
+    request.open("PUT", here(link));
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => request.status < 300
       ? resolve()

@@ -1,6 +1,6 @@
 /** Recordings: sent in parts, cleaned by the platform, fetched by link. */
 import { html, useEffect, useState } from "../lib/html.js";
-import { sendFile } from "../lib/rest.js";
+import { here, sendFile } from "../lib/rest.js";
 import { Chart } from "../ui/chart.js";
 import { Alert, bytes, Choice, Empty, Figure, Heading, percent, useAnswer, when } from "../ui/parts.js";
 
@@ -87,6 +87,7 @@ function Recording({ rest, job: id }) {
   const [settled, setSettled] = useState(false);
   const { answer, fault } = useAnswer(async () => {
     const job = await rest.get(`/api/audio/jobs/${encodeURIComponent(id)}`);
+    for (const [name, link] of Object.entries(job.downloads ?? {})) job.downloads[name] = here(link);
     const link = job.downloads?.["report.json"];
     setSettled(job.state === "done" || job.state === "failed");
     return { job, report: link ? await (await fetch(link)).json() : null };

@@ -1,0 +1,178 @@
+"""The console: static files in a private bucket, and one address for them, both APIs and people's files."""
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from functions.routes import ARRIVALS, REST
+from infra.acknowledgements import acknowledge
+from infra.api import Api
+from infra.data import RESULTS, Data
+from infra.environment import Environment
+from infra.firewall import Edge
+from infra.layer import ROOT
+
+HEADERS: dict[str, str] = json.loads((ROOT / "web" / "headers.json").read_text())
+SOCKET_PATH: str = json.loads((ROOT / "web" / "config.json").read_text())["socket"]
+SECURITY = (
+    "Content-Security-Policy",
+    "Referrer-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+)  # CloudFront has fields of their own for these
+
+
+class Console(cdk.Stack):
+    """Bucket and distribution.
+
+    A page may talk to its own origin alone (`web/headers.json`), so that origin passes on to both APIs, and
+    to the bucket that presigned links lead to. Nothing of theirs is cached.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, environment: Environment, data: Data, api: Api, edge: Edge | None
+    ) -> None:
+        super().__init__(scope, id, env=environment.target, cross_region_references=edge is not None)
+        files = self._files(environment)
+        headers = _headers(self)
+        rest = origins.RestApiOrigin(api.rest.api)
+        sockets = origins.HttpOrigin(cdk.Fn.select(2, cdk.Fn.split("/", api.socket.url)))
+        sound = origins.S3BucketOrigin.with_bucket_defaults(
+            s3.Bucket.from_bucket_attributes(
+                self,
+                "sound",
+                bucket_arn=data.export_value(data.objects.bucket_arn),
+                region=self.region,
+            )
+        )
+        to_stage = cloudfront.Function(
+            self,
+            "to_stage",
+            code=cloudfront.FunctionCode.from_inline(_going_to(f"/{environment.name}")),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            comment="A WebSocket API knows one path, its stage, and refuses every other",
+        )
+        self._distribution = cloudfront.Distribution(
+            self,
+            "distribution",
+            comment=f"Console of anc-{environment.name}",
+            default_root_object="index.html",
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origins.S3BucketOrigin.with_origin_access_control(files),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                response_headers_policy=headers,
+            ),
+            additional_behaviors={
+                **{path: _passed_on(rest) for path in rest_paths()},
+                SOCKET_PATH: _passed_on(sockets, to_stage),
+                **{f"{prefix}*": _passed_on(sound) for prefix in (ARRIVALS.prefix, RESULTS)},
+            },
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            domain_names=[environment.domain] if environment.domain else None,
+            certificate=self._certificate(environment),
+            web_acl_id=edge.acl.attr_arn if edge else None,
+        )
+        self._acknowledge(environment, edge)
+        cdk.CfnOutput(self, "ConsoleUrl", value=f"https://{self._distribution.distribution_domain_name}")
+        cdk.CfnOutput(self, "ConsoleBucket", value=files.bucket_name)
+
+    def _files(self, environment: Environment) -> s3.Bucket:
+        files = s3.Bucket(
+            self,
+            "files",
+            encryption=s3.BucketEncryption.S3_MANAGED,  # everybody may read them
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=environment.kept,
+            lifecycle_rules=[s3.LifecycleRule(noncurrent_version_expiration=cdk.Duration.days(90))],
+            removal_policy=cdk.RemovalPolicy.DESTROY,  # they are made of what is in the repository
+        )
+        acknowledge(files, "AwsSolutions-S1", "Public files: who read them is nobody's business.")
+        return files
+
+    def _certificate(self, environment: Environment) -> acm.ICertificate | None:
+        if not environment.domain:
+            return None
+        return acm.Certificate.from_certificate_arn(self, "certificate", environment.certificate)
+
+    def _acknowledge(self, environment: Environment, edge: Edge | None) -> None:
+        one = self._distribution
+        acknowledge(one, "AwsSolutions-CFR1", "Headsets are worn everywhere.")
+        acknowledge(
+            one, "AwsSolutions-CFR3", "It would keep addresses and signed links; the APIs log routes."
+        )
+        acknowledge(one, "AwsSolutions-CFR7", "The files have one; links to sound are signed by a function.")
+        if edge is None:
+            acknowledge(one, "AwsSolutions-CFR2", "Prod has a web ACL.")
+        if not environment.domain:
+            acknowledge(
+                one, "AwsSolutions-CFR4", "CloudFront sets the TLS of its own name; a domain has 1.2."
+            )
+
+
+def rest_paths() -> list[str]:
+    """Return the paths of the REST API, as patterns."""
+    parts = {tuple(route.path.split("/")[1:]) for route in REST}
+    return sorted({f"/{first}/*" if rest else f"/{first}" for first, *rest in parts})
+
+
+def _passed_on(
+    origin: cloudfront.IOrigin, function: cloudfront.Function | None = None
+) -> cloudfront.BehaviorOptions:
+    """Return a behaviour that keeps nothing and changes nothing but the host, and what the function does."""
+    event = cloudfront.FunctionEventType.VIEWER_REQUEST
+    return cloudfront.BehaviorOptions(
+        origin=origin,
+        viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+        allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+        cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+        origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+        function_associations=[cloudfront.FunctionAssociation(event_type=event, function=function)]
+        if function
+        else None,
+    )
+
+
+def _going_to(path: str) -> str:
+    return f"function handler(event) {{ event.request.uri = '{path}'; return event.request; }}"
+
+
+def _headers(scope: Construct) -> cloudfront.ResponseHeadersPolicy:
+    """Return the headers that the single-machine edition sends with the console too."""
+    age, *rest = HEADERS["Strict-Transport-Security"].removeprefix("max-age=").split("; ")
+    return cloudfront.ResponseHeadersPolicy(
+        scope,
+        "headers",
+        security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+            content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                content_security_policy=HEADERS["Content-Security-Policy"], override=True
+            ),
+            content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+            frame_options=cloudfront.ResponseHeadersFrameOptions(
+                frame_option=cloudfront.HeadersFrameOption[HEADERS["X-Frame-Options"]], override=True
+            ),
+            referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                referrer_policy=cloudfront.HeadersReferrerPolicy.NO_REFERRER, override=True
+            ),
+            strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                access_control_max_age=cdk.Duration.seconds(int(age)),
+                include_subdomains="includeSubDomains" in rest,
+                override=True,
+            ),
+        ),
+        custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
+            custom_headers=[
+                cloudfront.ResponseCustomHeader(header=name, value=value, override=True)
+                for name, value in HEADERS.items()
+                if name not in SECURITY
+            ]
+        ),
+    )

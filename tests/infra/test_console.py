@@ -1,0 +1,158 @@
+"""The console on AWS: who may read its files, under which headers, and where its address leads."""
+
+import json
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.routes import REST, SOCKET
+from infra.publish import console_files, kind_of, publish
+from local.console import FILES, FOLDERS
+from tests.infra.conftest import Stacks, synthesize
+
+WEB = Path("web")
+BUCKET = "anc-console"
+
+
+@pytest.fixture(scope="module")
+def distribution(stacks):
+    (one,) = stacks.of_type("AWS::CloudFront::Distribution").values()
+    return one["DistributionConfig"]
+
+
+@pytest.fixture(scope="module")
+def origins(distribution):
+    return {origin["Id"]: origin for origin in distribution["Origins"]}
+
+
+def behaviours_of(distribution):
+    return {one["PathPattern"]: one for one in distribution["CacheBehaviors"]}
+
+
+def test_cloudfront_sends_the_headers_that_one_machine_sends(stacks, distribution):
+    (policy,) = stacks.of_type("AWS::CloudFront::ResponseHeadersPolicy").values()
+    config = policy["ResponseHeadersPolicyConfig"]
+    security = config["SecurityHeadersConfig"]
+    transport = security["StrictTransportSecurity"]
+    sent = {
+        "Content-Security-Policy": security["ContentSecurityPolicy"]["ContentSecurityPolicy"],
+        "X-Content-Type-Options": "nosniff" if security["ContentTypeOptions"]["Override"] else "",
+        "X-Frame-Options": security["FrameOptions"]["FrameOption"],
+        "Referrer-Policy": security["ReferrerPolicy"]["ReferrerPolicy"],
+        "Strict-Transport-Security": f"max-age={transport['AccessControlMaxAgeSec']}"
+        + ("; includeSubDomains" if transport["IncludeSubdomains"] else ""),
+    } | {item["Header"]: item["Value"] for item in config["CustomHeadersConfig"]["Items"]}
+
+    assert sent == json.loads((WEB / "headers.json").read_text())
+    assert all(part["Override"] for part in security.values())
+    assert distribution["DefaultCacheBehavior"]["ResponseHeadersPolicyId"]["Ref"].startswith("headers")
+
+
+def test_the_files_are_read_through_cloudfront_alone(stacks, distribution, origins):
+    origin = origins[distribution["DefaultCacheBehavior"]["TargetOriginId"]]
+    (control,) = stacks.of_type("AWS::CloudFront::OriginAccessControl").values()
+    (policy,) = [
+        resource["Properties"]
+        for resource in stacks.templates["console"]["Resources"].values()
+        if resource["Type"] == "AWS::S3::BucketPolicy"
+    ]
+    (allowed,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+
+    assert stacks.text(origin["OriginAccessControlId"]) in stacks.of_type(
+        "AWS::CloudFront::OriginAccessControl"
+    )
+    assert control["OriginAccessControlConfig"]["SigningBehavior"] == "always"
+    assert allowed["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert allowed["Action"] == "s3:GetObject"
+    source = stacks.text(allowed["Condition"]["StringEquals"]["AWS:SourceArn"])
+    assert ":distribution/distribution" in source
+
+
+def test_every_rest_path_of_the_console_leads_to_the_stage_and_nothing_of_it_is_cached(distribution, origins):
+    behaviours = behaviours_of(distribution)
+    disabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's CachingDisabled
+    for route in REST:
+        (found,) = [
+            pattern
+            for pattern in behaviours
+            if pattern == route.path or (pattern.endswith("/*") and route.path.startswith(pattern[:-1]))
+        ]
+        path = json.dumps(origins[behaviours[found]["TargetOriginId"]]["OriginPath"])
+        assert "restapi" in path
+        assert behaviours[found]["CachePolicyId"] == disabled
+        assert route.method in behaviours[found]["AllowedMethods"]
+
+
+def test_the_socket_of_the_console_leads_to_the_stage_itself(stacks, distribution, origins):
+    path = json.loads((WEB / "config.json").read_text())["socket"]
+    behaviour = behaviours_of(distribution)[path]
+    (function,) = stacks.of_type("AWS::CloudFront::Function").values()
+    (stage,) = stacks.of_type("AWS::ApiGatewayV2::Stage").values()
+
+    assert f"event.request.uri = '/{stage['StageName']}'" in function["FunctionCode"]
+    (used,) = behaviour["FunctionAssociations"]
+    assert used["EventType"] == "viewer-request"
+    assert "OriginPath" not in origins[behaviour["TargetOriginId"]]
+    assert "$connect" in SOCKET
+
+
+def test_links_to_recordings_lead_to_their_bucket_unsigned_by_cloudfront(distribution, origins):
+    behaviours = behaviours_of(distribution)
+    for prefix in ("uploads/", "results/"):
+        behaviour = behaviours[f"{prefix}*"]
+        origin = origins[behaviour["TargetOriginId"]]
+        assert ".s3.eu-central-1." in json.dumps(origin["DomainName"])
+        assert not origin.get("OriginAccessControlId")
+        # Everything but the host: the link is signed for the bucket's own.
+        assert behaviour["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+
+
+def test_nothing_is_fetched_or_sent_without_tls(distribution, origins):
+    behaviours = [distribution["DefaultCacheBehavior"], *distribution["CacheBehaviors"]]
+    assert {b["ViewerProtocolPolicy"] for b in behaviours} == {"redirect-to-https", "https-only"}
+    for origin in origins.values():
+        if "CustomOriginConfig" in origin:
+            assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+            assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
+
+
+def test_a_name_of_ones_own_comes_with_tls_1_2():
+    arn = "arn:aws:acm:us-east-1:000000000000:certificate/0"
+    stacks = Stacks(synthesize("dev", domain="console.example.com", certificate=arn))
+    (one,) = stacks.of_type("AWS::CloudFront::Distribution").values()
+
+    assert one["DistributionConfig"]["Aliases"] == ["console.example.com"]
+    viewer = one["DistributionConfig"]["ViewerCertificate"]
+    assert viewer["AcmCertificateArn"] == arn
+    assert viewer["MinimumProtocolVersion"].startswith("TLSv1.2")
+
+
+def test_what_is_published_is_what_one_machine_serves():
+    served = {*FILES} | {
+        str(path.relative_to(WEB)) for name in FOLDERS for path in (WEB / name).rglob("*") if path.is_file()
+    }
+
+    assert set(console_files()) == {name for name in served if not name.endswith("README.md")}
+
+
+@mock_aws
+def test_publishing_again_leaves_exactly_the_console_with_kinds_that_a_browser_runs():
+    s3 = boto3.client("s3", region_name="eu-central-1")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(Bucket=BUCKET, Key="lib/gone.js", Body=b"")
+
+    done = [*publish(s3, BUCKET)]
+
+    there = {entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+    assert there == set(console_files())
+    assert done[-2:] == ["sent index.html", "removed lib/gone.js"]
+    for name in there:
+        head = s3.head_object(Bucket=BUCKET, Key=name)
+        assert head["CacheControl"] == "no-cache"
+        assert head["ContentType"] == kind_of(name)
+    assert kind_of("app.js") == "text/javascript"
+    assert kind_of("index.html") == "text/html"
+    assert kind_of("icon.svg") == "image/svg+xml"
+    assert kind_of("config.json") == "application/json"
