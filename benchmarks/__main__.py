@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import textwrap
 from pathlib import Path
 
 # One thread, and the kernels that this processor would choose, before numpy loads its algebra.
@@ -15,6 +16,8 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 import numpy as np  # noqa: E402
 
 from benchmarks import figures, quality, speed, tried  # noqa: E402
+
+COLUMNS = 80
 
 
 def main() -> None:
@@ -47,11 +50,11 @@ def main() -> None:
 
 def report_speed(rows: list[dict]) -> list[dict]:
     """Print the speed table, fastest first."""
-    print(f"\n{'NLMS, 512 taps, blocks of 1024':42}{'us/block':>10}{'x loop':>9}{'deviation':>12}")
+    print(f"\n{'NLMS, 512 taps, blocks of 1024':38}{'us/block':>9}{'x loop':>8}{'deviation':>11}")
     for row in sorted(rows, key=lambda row: row["us_per_block"]):
-        note = "" if row["same_algorithm"] else "  another algorithm"
-        times = f"{row['us_per_block']:10.0f}{row['times_the_numpy_loop']:9.2f}"
-        print(f"{row['name']:42}{times}{row['deviation']:12.1e}{note}")
+        note = "" if row["same_algorithm"] else "  other kind"
+        times = f"{row['us_per_block']:9.0f}{row['times_the_numpy_loop']:8.2f}"
+        print(f"{row['name']:38}{times}{row['deviation']:11.1e}{note}")
     return rows
 
 
@@ -60,7 +63,8 @@ def report(title: str, values: dict) -> dict:
     print(f"\n{title}")
     for name, value in values.items():
         cells = value.items() if isinstance(value, dict) else [("", value)]
-        print(f"  {name!s:42}", "  ".join(f"{key} {shown(cell)}".strip() for key, cell in cells))
+        line = f"  {name!s:34} " + "  ".join(f"{key} {shown(cell)}".strip() for key, cell in cells)
+        print(textwrap.fill(line, COLUMNS, subsequent_indent=37 * " ", drop_whitespace=True))
     return values
 
 

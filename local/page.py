@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+UNITS = {"db": "dB", "dbfs": "dBFS", "dba": "dB(A)", "hz": "Hz", "us": "µs"}  # as their words are written
 KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
 
 PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
@@ -26,6 +27,7 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
   td, th { text-align: left; padding: .2rem 1.5rem .2rem 0; font-variant-numeric: tabular-nums; }
   h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
   .wide { overflow-x: auto; }
+  .wide td:first-child { min-width: 14rem; }
   pre { overflow-x: auto; font-size: .8rem; }
 </style>
 </head>
@@ -36,6 +38,9 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
 {% endfor %}
 </table>
+{% for name, address in pictures %}
+<img alt="{{ name }}" src="{{ address }}">
+{% endfor %}
 {% for name, columns, rows in tables %}
 <h2>{{ name }}</h2>
 <div class="wide"><table>
@@ -44,9 +49,6 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}
 </table></div>
-{% endfor %}
-{% for name, address in pictures %}
-<img alt="{{ name }}" src="{{ address }}">
 {% endfor %}
 <details><summary>Everything, as JSON</summary><pre>{{ everything }}</pre></details>
 </body>
@@ -91,6 +93,14 @@ def _table(value: Any) -> tuple[list[str], list[list[str]]]:
     if not isinstance(things, list) or not all(isinstance(one, dict) for one in things):
         return [], []
     columns = list(dict.fromkeys(name for one in things for name in one if _single(one[name])))
+    if len(columns) < 2:
+        return [], []
+    if sum(name in one for one in things for name in columns) < len(things) * len(columns) / 2:
+        # They have little in common: each says its own.
+        own = [
+            ", ".join(f"{name} {_shown(one[name])}" for name in columns[1:] if name in one) for one in things
+        ]
+        return ["", ""], [[_shown(one[columns[0]]), words] for one, words in zip(things, own, strict=True)]
     return [_said(name) for name in columns], [
         [_shown(one.get(name, "")) for name in columns] for one in things
     ]
@@ -101,7 +111,7 @@ def _single(value: Any) -> bool:
 
 
 def _said(name: str) -> str:
-    return name.replace("_", " ")
+    return " ".join(UNITS.get(word, word) for word in name.split("_"))
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ def test_a_page_shows_its_figures_and_carries_its_pictures(tmp_path: Path) -> No
     report = {"attenuation_db": 21.8, "noise": {"engine": 3}, "nobody": None}
     write_page(tmp_path / "page.html", "A run", report, {"spectrum.png": b"\x89PNG", "speed.svg": b"<svg/>"})
     page = (tmp_path / "page.html").read_text()
-    assert '<th scope="row">attenuation db</th><td>21.8</td>' in page
+    assert '<th scope="row">attenuation dB</th><td>21.8</td>' in page
     assert "nobody</th>" not in page
     assert page.count("<img ") == 2
     assert {address[:5] for address in re.findall(r'(?:src|href)="([^"]+)"', page)} == {"data:"}
