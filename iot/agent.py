@@ -25,7 +25,7 @@ from iot.controller import SILENCE, Block, Controller, Voice
 from iot.diary import Diary
 from iot.fir import Signal
 from iot.judge import Judge, Verdict
-from iot.kept import LastGood
+from iot.kept import KeptPath, LastGood
 from iot.line import Line
 from iot.lookout import Lookout
 from iot.sequence import Sequence
@@ -100,8 +100,8 @@ class Agent:
         Send statistics and a summary in place of sound.
     taps : int
         Of the control filter, as registered; what statistics are made for.
-    measured : bytes
-        A path that was measured just now (`iot.enrolment.message`), for the platform to learn of.
+    path : KeptPath or None
+        Where the path is kept that the headset measured itself, for the platform to learn of.
     firmware : str
         Its version, for the telemetry.
     line_to : callable
@@ -122,7 +122,7 @@ class Agent:
         slow_timer_s: float = SLOW_TIMER_S,
         private: bool = False,
         taps: int = 512,
-        measured: bytes = b"",
+        path: KeptPath | None = None,
         firmware: str = "",
         line_to: Callable[[str, Credentials, Callable[[], None]], Line] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -130,7 +130,7 @@ class Agent:
         self.status = Status()
         self._thing = thing
         self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
-        self._measured = measured
+        self._path = path
         self._firmware = firmware
         self._connection = (line_to or Connection)(thing, credentials, self._online)
         self._clock = clock
@@ -184,8 +184,6 @@ class Agent:
         self._inbox.put(block)
 
     def _online(self) -> None:
-        if self._measured and self._connection.publish(f"anc/{self._thing}/path", self._measured):
-            self._measured = b""
         self._shadow.ask()
 
     def _wish(self, change: Desired, reported_seq: int | None) -> None:
@@ -220,6 +218,7 @@ class Agent:
         if reported_seq is not None:
             self._sequence.at_least(reported_seq)
             self._reported = None  # a shadow that was asked for is told everything
+            self._tell_path()
         wished = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
         self._wished = msgspec.structs.replace(self._wished, **wished)
         if change.without_control is not None:
@@ -228,6 +227,16 @@ class Agent:
             self.status = replace(self.status, noise=self._wished.noise.label)
         self._try_filter()
         self._play()
+
+    def _tell_path(self) -> None:
+        """Tell the platform of the path that was measured last, under a number that it keeps; once a run."""
+        measured = self._path.read() if self._path else None
+        if self._path and measured:
+            if measured.seq is None:
+                measured = msgspec.structs.replace(measured, seq=self._sequence.next())
+                self._path.keep(measured)
+            if self._connection.publish(f"anc/{self._thing}/path", msgspec.json.encode(measured)):
+                self._path = None
 
     def _bare_if_wanted(self, seq: int) -> None:
         """Fall silent for the next snapshot, if the latest was useless and would be so again."""

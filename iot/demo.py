@@ -12,8 +12,9 @@ from anc.ports import Credentials
 from anc.wire.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent, AlarmEars, Deaf, Status
 from iot.controller import Controller
-from iot.enrolment import Played, measure_secondary, message, probe, tune
+from iot.enrolment import Played, measure_secondary, outcome, probe, tune
 from iot.head import Head
+from iot.kept import KeptPath
 from iot.player import Course, Player
 from iot.scenes import Noise
 
@@ -91,7 +92,7 @@ def run_headset(
     credentials : Credentials
         As `Things.enrol` gave them out.
     head : Head
-        Its `measured_secondary` is what the headset was registered with.
+        Its `measured_secondary` is what the headset was registered with, and goes by until it has measured.
     scene : Noise
         Begins to sound after one second of quiet.
     seconds : float
@@ -113,20 +114,21 @@ def run_headset(
     """
     ears = _ears(head.rate) if alarms else None
     controller = Controller(head.rate, MAX_TAPS)
-    secondary, measured = head.measured_secondary(), b""
+    path = KeptPath(folder / "path.json")
     if measure:
-        path = measure_secondary(head, (probe if measure == "probe" else tune)(head.rate))
-        secondary, measured = path.impulse_response, message(path, head.rate, measure)
+        heard = measure_secondary(head, (probe if measure == "probe" else tune)(head.rate))
+        path.keep(outcome(heard, head.rate, measure))
+    kept = path.read()
     agent = Agent(
         thing,
         credentials,
         controller,
-        secondary,
+        kept.secondary if kept else head.measured_secondary(),
         head.rate,
         folder,
         ears,
         slow_timer_s,
-        measured=measured,
+        path=path,
         firmware=FIRMWARE,
     )
     player = Player(head, scene, controller, agent, seconds)

@@ -1,5 +1,6 @@
 """The headset's telemetry: a line a minute, several in a message, kept while nobody can be reached."""
 
+import secrets
 from collections.abc import Callable
 
 import msgspec
@@ -12,7 +13,7 @@ from iot.fir import Signal
 LINE_S = 60.0
 FIRST_S = 2.0
 BATCH = 5  # lines to a message
-MOST_AT_ONCE = 30  # after a time out of reach; 30 of the longest are 13 KB
+MOST_AT_ONCE = 30  # after a time out of reach; 30 of the longest are 14 KB
 MOST_KEPT = 64
 
 
@@ -20,8 +21,9 @@ class Diary:
     """Writes down how the headset is, and publishes it when there is enough.
 
     Time is counted in samples heard, so a headset needs no clock: each line says how old it is when it is
-    sent. A message goes out at most once a line's time. When more wait than are kept, every second of them
-    goes: a long time out of reach is told of in fewer words, but all of it.
+    sent, and carries a number, by which it is known when it comes again. A message goes out at most once a
+    line's time. When more wait than are kept, every second of them goes: a long time out of reach is told of
+    in fewer words, but all of it.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ class Diary:
     def __init__(self, rate: int, publish: Callable[[bytes], bool]) -> None:
         self._rate = rate
         self._publish = publish
+        self._run = secrets.randbelow(2**32)
+        self._written = 0
         self._lines: list[tuple[int, Report]] = []
         self._heard = 0
         self._next = int(FIRST_S * rate)
@@ -49,7 +53,10 @@ class Diary:
         self._next = self._heard + int(LINE_S * self._rate)
         level = level_dbfs(np.sqrt(self._since_line))
         self._since_line.clear()
-        line = msgspec.structs.replace(describe(), level_dbfs=round(max(level, -200.0), 1))
+        line = msgspec.structs.replace(
+            describe(), level_dbfs=round(max(level, -200.0), 1), run=self._run, line=self._written
+        )
+        self._written += 1
         if len(self._lines) >= MOST_KEPT:
             del self._lines[1::2]
         self._lines.append((self._heard, line))

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from anc.dsp.identify import SecondaryPath, identify_secondary
@@ -51,10 +50,10 @@ def measure_secondary(head: Head, sound: Signal, noise: Noise | None = None) -> 
     return path
 
 
-def message(path: SecondaryPath, rate: int, played: Played) -> bytes:
-    """Return the measurement as the platform takes it."""
+def outcome(path: SecondaryPath, rate: int, played: Played) -> MeasuredPath:
+    """Return a measurement as it is kept, and as the platform takes it."""
     secondary = path.impulse_response.astype(float).tolist()
-    return msgspec.json.encode(MeasuredPath(secondary, rate, played, round(path.fit_db, 1)))
+    return MeasuredPath(secondary, rate, played, round(path.fit_db, 1))
 
 
 def probe(rate: int, seed: int = 7919) -> Signal:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from anc.wire.path import MeasuredPath, parse_path
 from anc.wire.refusal import Refused, parse_json
 from anc.wire.shadow import FilterDocument
 
@@ -18,6 +19,29 @@ def replace_file(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(half, path)
+
+
+class KeptPath:
+    """The secondary path that the headset measured last, for the time after its power was off.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> MeasuredPath | None:
+        """Return the path; None when none was measured, or the file is damaged."""
+        try:
+            return parse_path(self._path.read_bytes())
+        except (OSError, Refused):
+            return None
+
+    def keep(self, measured: MeasuredPath) -> None:
+        """Remember a path instead of the one before."""
+        replace_file(self._path, msgspec.json.encode(measured))
 
 
 class _Entry(msgspec.Struct, frozen=True):

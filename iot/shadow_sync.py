@@ -62,6 +62,7 @@ class ShadowSync:
         self._version = 0
         connection.on(self._prefix + "update/delta", self._on_delta)
         connection.on(self._prefix + "get/accepted", self._on_document)
+        connection.on(self._prefix + "get/rejected", self._on_nothing)
 
     def ask(self) -> None:
         """Ask for the whole shadow; after each connecting, since deltas may have been missed."""
@@ -95,3 +96,7 @@ class ShadowSync:
             self._version = document.version
             seq = document.state.reported.get("seq")
             self._desired(change, seq if isinstance(seq, int) else 0)
+
+    def _on_nothing(self, payload: bytes) -> None:
+        """There is no shadow yet: nothing is wanted, and nothing was reported."""
+        self._desired(Desired(), 0)

@@ -181,6 +181,25 @@ def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_t
     assert headsets.counts["paths_replaced"] == 1
 
 
+def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_since(
+    headsets: TestWorld,
+) -> None:
+    def path_after(*messages: dict[str, Any]) -> list[float]:
+        assert process(headsets, *messages) == []
+        device = headsets.world.devices.get("left")
+        assert device is not None
+        return [round(tap, 3) for tap in np.frombuffer(device.secondary, np.float32).tolist()]
+
+    older, newer = measured("left", seq=7), measured("left", seq=9, secondary=[0.0, 0.4])
+    assert path_after(older) == [0.0, 0.5, 0.1]
+    assert path_after(newer, older) == [0.0, 0.4]
+    assert status.of("left", headsets.world).refused == 0
+    devices.replace_path("left", [0.3], None, ALICE, headsets.world)
+    assert path_after(newer, older) == [0.3]
+    assert path_after(measured("left", seq=10, secondary=[0.3])) == [0.3]
+    assert path_after(newer) == [0.3]
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "says"),
     [

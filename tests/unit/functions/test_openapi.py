@@ -71,7 +71,7 @@ def limits(schema: dict[str, typing.Any]) -> typing.Any:
     [
         (requests.NewSession, Start, {"action"}),
         (requests.Treatment, Options, set()),
-        (requests.TelemetryReport, telemetry.Report, set()),
+        (requests.TelemetryReport, telemetry.Report, {"run", "line"}),
         (requests.NewDevice, Registration, set()),
         (requests.NewDeviceModel, ModelDescription, set()),
     ],

@@ -14,11 +14,13 @@ import pytest
 from anc.dsp import Statistics, design_from_statistics
 from anc.noise import Classifier
 from anc.ports import Credentials
+from anc.wire.path import MeasuredPath
 from anc.wire.shadow import FilterDocument, float16
 from anc.wire.snapshot import Snapshot
 from iot import agent as module
 from iot.agent import Agent
 from iot.controller import Block, Controller
+from iot.kept import KeptPath
 
 RATE = 16_000
 BLOCK = 256
@@ -232,17 +234,29 @@ def test_a_start_without_a_network_plays_the_last_filter_that_was_measured_to_he
     after.agent.stop()
 
 
-def test_a_path_that_was_measured_is_told_once_the_platform_can_be_reached(
+def test_a_path_that_was_measured_is_told_under_one_number_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "Connection", Line)
-    agent = Agent("h1", NOWHERE, Controller(RATE, 64), SECONDARY, RATE, tmp_path, None, measured=b"a path")
-    agent.start()
-    line: Line = agent._connection  # type: ignore[assignment]
-    line.come_online()
-    line.come_online()
-    agent.stop()
-    assert [payload for topic, payload in line.sent.queue if topic == "anc/h1/path"] == [b"a path"]
+    path = KeptPath(tmp_path / "path.json")
+
+    def told() -> list[tuple[list[float], int]]:
+        """Switch the headset on and off again; return what it tells of its path."""
+        agent = Agent("h1", NOWHERE, Controller(RATE, 64), SECONDARY, RATE, tmp_path, None, path=path)
+        line: Line = agent._connection  # type: ignore[assignment]
+        agent.start()
+        line.come_online(reported={"seq": 41})  # from before it forgot everything
+        line.come_online()
+        agent.stop()
+        said = [json.loads(payload) for topic, payload in line.sent.queue if topic == "anc/h1/path"]
+        return [(each["secondary"], each["seq"]) for each in said]
+
+    assert told() == []
+    path.keep(MeasuredPath([0.0, 0.5], RATE, "probe", 20.0))
+    assert told() == [([0.0, 0.5], 42)]
+    assert told() == [([0.0, 0.5], 42)]  # it cannot know whether it arrived
+    path.keep(MeasuredPath([0.0, 0.4], RATE, "music", 20.0))
+    assert told() == [([0.0, 0.4], 43)]
 
 
 def test_quiet_is_not_published(headset: Headset):

@@ -40,6 +40,15 @@ def test_the_first_line_goes_out_at_once_and_then_a_message_holds_several() -> N
     assert reader.messages[1][0]["level_dbfs"] == -20.0
 
 
+def test_every_line_carries_a_number_that_tells_it_from_all_others() -> None:
+    reader = Reader()
+    for _ in range(2):  # switched on twice
+        live(Diary(RATE, reader.publish), 1 + BATCH)
+    lines = [line for message in reader.messages for line in message]
+    assert len({(line["run"], line["line"]) for line in lines}) == len(lines) == 2 * (1 + BATCH)
+    assert [line["line"] for line in lines] == 2 * list(range(1 + BATCH))
+
+
 def test_what_was_out_of_reach_is_told_afterwards_the_oldest_first_and_a_message_a_minute() -> None:
     reader = Reader()
     diary = Diary(RATE, reader.publish)

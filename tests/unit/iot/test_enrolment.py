@@ -1,10 +1,11 @@
 """The secondary path as a headset measures it on its listener's head."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from anc.wire.path import parse_path
-from iot.enrolment import CannotMeasure, measure_secondary, message, probe, tune
+from iot.enrolment import CannotMeasure, measure_secondary, outcome, probe, tune
 from iot.head import Head
 from iot.scenes import Scene
 
@@ -43,7 +44,7 @@ def test_some_noise_around_costs_accuracy_but_not_the_path() -> None:
     head = Head(3)
     path = measure_secondary(head, probe(RATE), Further(Scene.built_in("cabin", RATE), by_db=20))
     assert error_db(path.impulse_response, head.true_secondary()) < -12
-    told = parse_path(message(path, RATE, "probe"))
+    told = parse_path(msgspec.json.encode(outcome(path, RATE, "probe")))
     assert (told.rate, told.played, len(told.secondary)) == (RATE, "probe", 256)
 
 

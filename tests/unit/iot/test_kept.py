@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anc.wire.path import MeasuredPath
 from anc.wire.shadow import FilterDocument, float16
-from iot.kept import LastGood
+from iot.kept import KeptPath, LastGood
 
 
 def document(seq: int) -> FilterDocument:
@@ -34,6 +35,20 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, damage: bytes) -> None:
     assert kept.read() is None
     kept.keep(document(1))
     assert LastGood(tmp_path / "filter.json", "certificate").read() == document(1)
+
+
+def test_a_path_that_was_measured_is_there_after_a_power_cycle_and_a_damaged_one_is_as_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "of-mine" / "path.json"
+    assert KeptPath(path).read() is None
+    KeptPath(path).keep(MeasuredPath([0.0, 0.5], 16_000, "music", 20.0))
+    KeptPath(path).keep(MeasuredPath([0.0, 0.4], 16_000, "probe", 21.0, seq=3))
+    assert KeptPath(path).read() == MeasuredPath([0.0, 0.4], 16_000, "probe", 21.0, seq=3)
+    assert path.stat().st_mode & 0o077 == 0
+    for damage in (b"", b"{", path.read_bytes()[:-5]):
+        path.write_bytes(damage)
+        assert KeptPath(path).read() is None
 
 
 def test_a_filter_that_turned_out_bad_is_forgotten_and_another_is_not(tmp_path: Path) -> None:

@@ -112,3 +112,10 @@ def test_a_report_goes_into_the_reported_state(headset: Headset):
     [(topic, document)] = headset.line.sent
     assert topic == PREFIX + "update"
     assert document["state"]["reported"]["seq"] == 3
+
+
+def test_where_there_is_no_shadow_yet_nothing_is_wanted_and_nothing_was_reported(headset: Headset) -> None:
+    headset.shadow.ask()
+    headset.line.arrive("get/rejected", {"code": 404, "message": "No shadow exists with name: 'anc'"})
+    assert headset.wishes == [(Desired(), 0)]
+    assert headset.refusals == []

@@ -3,8 +3,12 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from anc.records import LinesTaken
 from anc.services import devices, telemetry
 from anc.services.devices import Registration
 from anc.wire.refusal import Refused
@@ -65,6 +69,49 @@ def test_a_message_that_comes_again_changes_nothing(headset: TestWorld) -> None:
         say(headset, {"battery": 0.5, "reverted": 3}, {"battery": 0.7, "age_s": 120, "reverted": 1})
     assert batteries(headset) == [0.7, 0.5]
     assert headset.counts["filters_reverted"] == 3
+
+
+def test_a_message_that_comes_again_much_later_leaves_no_copy(headset: TestWorld) -> None:
+    batch = [{"battery": 0.7, "age_s": 60, "run": 9, "line": 0}, {"battery": 0.5, "run": 9, "line": 1}]
+    for _ in range(3):
+        headset.clock.now += 1000
+        say(headset, *batch)
+    assert batteries(headset) == [0.7, 0.5]
+    assert telemetry.last(THING, ALICE, headset.world)[0] == headset.clock.now - 2000
+
+
+def test_a_message_that_was_overtaken_is_kept_and_its_copy_is_not(headset: TestWorld) -> None:
+    headset.clock.now += 1000
+    say(headset, {"battery": 0.5, "run": 9, "line": 5})
+    for later in (0, 100):
+        headset.clock.now += later
+        say(headset, {"battery": 0.7, "age_s": 120, "run": 9, "line": 3})
+    assert batteries(headset) == [0.7, 0.5]
+    assert telemetry.last(THING, ALICE, headset.world)[1].battery == 0.5
+
+
+def test_after_it_was_switched_on_again_a_headset_is_heard_from_its_first_line_on(headset: TestWorld) -> None:
+    for run, battery in ((9, 0.5), (7, 0.9)):
+        headset.clock.now += 60
+        say(headset, {"battery": battery, "run": run, "line": 0})
+    assert batteries(headset) == [0.5, 0.9]
+
+
+@given(
+    order=st.lists(st.integers(0, 60), max_size=40),
+    ahead=st.integers(1, 2**31),
+)
+def test_whatever_the_order_each_line_is_taken_once(order: list[int], ahead: int) -> None:
+    taken, lines = LinesTaken(1, 0), {0}
+    for line in order:
+        assert taken.holds(1, line) == (line in lines)
+        if line not in lines:
+            taken, lines = taken.and_also(1, line), lines | {line}
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(taken), type=LinesTaken) == taken
+    far = taken.and_also(1, taken.newest + ahead)
+    assert far.holds(1, far.newest)
+    assert not far.holds(1, far.newest + 1)
+    assert not far.holds(2, 0)
 
 
 def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: TestWorld) -> None:

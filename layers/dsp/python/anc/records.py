@@ -5,7 +5,7 @@ two writers never both win (optimistic locking).
 """
 
 import hashlib
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 import numpy as np
@@ -84,7 +84,8 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     `secondary` is its measured secondary path S, float32 little-endian, at `rate` Hz; `max_gain_db` the most
     that a control filter may boost. `claimable` says that it may come for its certificate itself, with the
-    factory's claim, and `claimed_by` is the SHA-256 of the key that it came with.
+    factory's claim, and `claimed_by` is the SHA-256 of the key that it came with. `path_seq` numbers the
+    latest path that it measured itself; -1 for none.
     """
 
     model: str
@@ -95,6 +96,7 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     certificate: str = ""
     claimable: bool = False
     claimed_by: str = ""
+    path_seq: int = -1
     created: float
 
 
@@ -165,14 +167,43 @@ class Fleet(Record, frozen=True, kw_only=True, omit_defaults=True):
     contributions: tuple[Contribution, ...] = ()
 
 
+class LinesTaken(msgspec.Struct, frozen=True):
+    """Which lines of a headset's telemetry were taken, of the `run` since it is on; `newest` is the last.
+
+    Bit k of `seen` tells of the line k before the newest. What is older than `SPAN` counts as taken.
+    """
+
+    SPAN: ClassVar[int] = 64
+
+    run: int
+    newest: int
+    seen: int = 1
+
+    def holds(self, run: int, line: int) -> bool:
+        """Return whether this line was taken."""
+        back = self.newest - line
+        return run == self.run and back >= 0 and (back >= self.SPAN or bool(self.seen >> back & 1))
+
+    def and_also(self, run: int, line: int) -> "LinesTaken":
+        """Return what is taken with this line, which was not."""
+        ahead = line - self.newest
+        if run != self.run or ahead >= self.SPAN:
+            return LinesTaken(run, line)
+        if ahead <= 0:
+            return LinesTaken(run, self.newest, self.seen | 1 << -ahead)
+        return LinesTaken(run, line, (self.seen << ahead | 1) & (1 << self.SPAN) - 1)
+
+
 class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What a headset said of itself, and when; `report` is JSON.
 
-    Of the last word, key is the thing name; in the history that is the group, and the key ends with the time.
+    Of the last word, key is the thing name, and `lines` tells what came already; in the history the thing is
+    the group, and the key ends with the time.
     """
 
     at: float
     report: bytes
+    lines: LinesTaken | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -203,7 +203,7 @@ def replace_path(thing: str, taps: Sequence[float], rate: int | None, caller: Ca
 
 
 def measured(thing: str, payload: bytes, world: World) -> Device:
-    """Store the secondary path that a headset measured itself. Again changes nothing.
+    """Store the secondary path that a headset measured itself. Again, or late, changes nothing.
 
     Raises
     ------
@@ -213,25 +213,31 @@ def measured(thing: str, payload: bytes, world: World) -> Device:
     """
     device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
     path = parse_path(payload)
-    return _replace_path(device, path.secondary, path.rate, world)
+    return _replace_path(device, path.secondary, path.rate, world, path.seq)
 
 
-def _replace_path(device: Device, taps: Sequence[float], rate: int | None, world: World) -> Device:
+def _replace_path(
+    device: Device, taps: Sequence[float], rate: int | None, world: World, seq: int | None = None
+) -> Device:
     if rate not in (None, device.rate):
         refuse("bad_field", f"rate: {rate} Hz, the device is registered with {device.rate}")
     model = world.device_models.get(device.model)
     secondary = paths.checked(taps, device_models.nominal(model) if model else None).tobytes()
     for _ in range(ATTEMPTS):
         latest = world.devices.get(device.key) or refuse("unknown_device", "device: it was removed just now")
-        if latest.secondary == secondary:
+        old = seq is not None and seq <= latest.path_seq
+        same = latest.secondary == secondary
+        if old or (same and seq is None):
             return latest
         try:
             known = world.controls.get(device.key)
-            if known:
+            if known and not same:
                 world.controls.put(known.but(statistics=b""))
-            stored = world.devices.put(latest.but(secondary=secondary))
+            path_seq = latest.path_seq if seq is None else seq
+            stored = world.devices.put(latest.but(secondary=secondary, path_seq=path_seq))
         except Conflict:
             continue
-        world.count("paths_replaced")
+        if not same:
+            world.count("paths_replaced")
         return stored
     refuse("in_flight", "device: it keeps changing; try again")

@@ -6,7 +6,7 @@ from contextlib import suppress
 import msgspec
 
 from anc.ports import Conflict, World
-from anc.records import Device, Telemetry
+from anc.records import Device, LinesTaken, Telemetry
 from anc.services.devices import find
 from anc.services.identity import Caller
 from anc.wire.refusal import refuse
@@ -58,25 +58,31 @@ def report_of(record: Telemetry) -> Report:
 
 
 def _keep(device: Device, said: Report, at: float, world: World) -> Telemetry:
-    thing = device.key
-    body = msgspec.json.encode(msgspec.structs.replace(said, age_s=0.0))
-    with suppress(Conflict):  # a report of this moment is kept already
-        world.history.put(
-            Telemetry(key=_entry(device, at), group=_group(device), expires=at + KEPT_S, at=at, report=body)
-        )
+    body = msgspec.json.encode(msgspec.structs.replace(said, age_s=0.0, run=None, line=None))
     for _ in range(ATTEMPTS):
-        known = world.telemetry.get(thing)
-        if known and at < known.at:
-            return known  # overtaken
-        try:
-            stored = world.telemetry.put(
+        known = world.telemetry.get(device.key)
+        lines = known.lines if known else None
+        if said.run is not None and said.line is not None:
+            if lines and lines.holds(said.run, said.line):
+                assert known is not None
+                return known  # it comes again, by now with another age
+            lines = lines.and_also(said.run, said.line) if lines else LinesTaken(said.run, said.line)
+        with suppress(Conflict):  # a report of this moment is kept already
+            world.history.put(
                 Telemetry(
-                    key=thing, group=device.group, version=known.version if known else 0, at=at, report=body
+                    key=_entry(device, at), group=_group(device), expires=at + KEPT_S, at=at, report=body
                 )
             )
+        latest = Telemetry(key=device.key, group=device.group, at=at, report=body)
+        if known and at < known.at:
+            if lines == known.lines:
+                return known
+            latest = known  # overtaken
+        try:
+            stored = world.telemetry.put(latest.but(version=known.version if known else 0, lines=lines))
         except Conflict:
             continue
-        reverted = _reverted(report_of(known) if known else Report(), said)
+        reverted = _reverted(report_of(known) if known else Report(), report_of(stored))
         if reverted:
             world.counters.add("filters_reverted", reverted)
         return stored

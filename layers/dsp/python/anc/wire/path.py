@@ -24,12 +24,15 @@ class MeasuredPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What the driver played: a probe, or the listener's music.
     fit_db : float
         How far S explains the microphone on sound that it was not made from (`anc.dsp.identify`).
+    seq : int
+        Counts with the headset's snapshots; a path with a lower number than one that came is old.
     """
 
     secondary: Annotated[list[float], Meta(min_length=1, max_length=1024)]
     rate: Annotated[int, Meta(ge=8_000, le=96_000)]
     played: Literal["probe", "music"]
     fit_db: Annotated[float, Meta(ge=-200.0, le=200.0)]
+    seq: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
 
 
 def parse_path(payload: bytes) -> MeasuredPath:

@@ -34,6 +34,9 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         What it could not take last, and why.
     age_s : float
         How long ago this was so: a headset that was out of reach sends what it kept, without a clock.
+    run, line : int
+        A number drawn when the headset was switched on, and how many lines it had written since: with both, a
+        line that comes again later is known to be the same.
     """
 
     battery: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
@@ -45,6 +48,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     reverted: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
     refused: Annotated[str, Meta(max_length=200)] | None = None
     age_s: Annotated[float, Meta(ge=0.0, le=30 * 24 * 3600.0)] = 0.0
+    run: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    line: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
 
 
 def parse_reports(payload: bytes) -> Sequence[Report]:
