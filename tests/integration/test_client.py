@@ -185,6 +185,6 @@ def test_who_asks_too_often_is_told_when_to_come_again(start: Callable[..., Plat
 def test_the_examples_in_the_docs_run(root: Client, url: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "api.md"
     examples = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 6
     admin_token = root.make_key(NewKey(name="docs", role="admin")).key
     exec("\n".join(examples), {"url": url, "admin_token": admin_token})
