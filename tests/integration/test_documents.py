@@ -1,7 +1,8 @@
 """What the pages show is run: commands in a shell, Python as it stands, messages through their types.
 
 A fence says what it needs: `sh` alone runs here; `sh training` needs recordings and what training takes,
-`sh account` an account at AWS, and of those only the commands and options that they name are looked for.
+`sh account` an account at AWS. What stands within a sentence or a table runs as well, with a file for FILE.
+`ELSEWHERE` lists what does not run here, and why; of those it is seen that options, targets and files exist.
 """
 
 import os
@@ -25,9 +26,41 @@ from tests.running import ANC, Platform
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```([a-z]+)[ \t]*([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```([a-z]*)[ \t]*([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LASTING = ("anc up", "anc headset")  # these run until they are told to end
-LASTING_S = 8
+LASTING_S = 4
+HERE = ("anc smoke", "anc headset")  # against a platform that runs
+INLINE = re.compile(r"`((?:anc|make|curl|pytest|python -m|\.venv/bin/[^`\s]+) [^`]+)`")
+INDENTED = re.compile(r"^    ((?:anc|make|pytest|\.venv/bin/\S+) .*)$", re.MULTILINE)
+ELSEWHERE = {  # what a page shows and this file does not run, by how it begins, and why
+    "make": "CI's script and tests/browser/test_newcomer.py run the targets",
+    "pytest": "the suite runs the files that it names",
+    "python -m": "needs what is installed for training or benchmarks, or minutes of a quiet machine",
+    "anc train": "needs recordings and what training takes; tests/unit/training trains on synthetic sounds",
+    "anc evaluate": "needs recordings or minutes; tests/unit/local/evaluation runs the quick one",
+    "anc bench": "needs everyone else's filters; tests/unit/dsp holds ours to the reference",
+    "anc fleet": "takes five minutes; tests/integration/test_fleet.py runs a smaller one",
+    "anc headset --": "needs credentials of another platform; tests/unit/local/test_elsewhere.py has them",
+    "anc claim": "writes what the next line takes to another platform; tests/integration/mqtt claims",
+    "aws": "needs an account",
+}
+STANDS_FOR = {  # in a sentence or a table
+    "RECORDING": "noise.wav",
+    "helicopter.ogg": "noise.wav",
+    "demo.svg": "course.svg",
+    "FILE...": "noise.wav",
+    "FILE.svg": "course.svg",
+    "FILE": "noise.wav",
+    "IN.wav": "in.wav",
+    "OUT.wav": "out.wav",
+    "PAGE.html": "page.html",
+    "--seconds N": "--seconds 5",
+    "--seconds 15": "--seconds 5",
+    "--seconds 20": "--seconds 5",
+    "--port N": "--port 8080",
+    "DIR": "data",
+    "URL": "http://127.0.0.1:8080",
+}
 FRAMES = (
     websocket.Started
     | websocket.Cleaned
@@ -59,15 +92,33 @@ def fences(language: str) -> Iterator[tuple[Path, str, str]]:
                 yield page, needs, text
 
 
-def commands(*needs: str) -> list[str]:
-    """Return every command that the pages show, continued lines joined, each once."""
-    lines = (
-        line.split("  #")[0].strip()
-        for _, needed, text in fences("sh")
-        if needed in needs
-        for line in text.replace("\\\n", " ").splitlines()
-    )
-    return sorted({line.removeprefix(".venv/bin/") for line in lines if line and line[0] != "#"})
+def shown() -> Iterator[str]:
+    """Yield every command that the pages show, continued lines joined, as it stands there."""
+    for _, _, text in fences("sh"):
+        yield from text.replace("\\\n", " ").splitlines()
+    for page in PAGES:
+        text = FENCE.sub("", page.read_text())
+        for command in [*INDENTED.findall(text), *INLINE.findall(text)]:
+            told = command if tried_elsewhere(command.removeprefix(".venv/bin/")) else meant(command)
+            yield " ".join(told.split())
+
+
+def meant(command: str) -> str:
+    """Return a command with a file for FILE and a number for N."""
+    for name, stands_for in STANDS_FOR.items():
+        command = command.replace(name, stands_for)
+    return command
+
+
+def commands() -> list[str]:
+    """Return every command that the pages show, each once, without what is said of it."""
+    lines = {line.split("  #")[0].strip().removeprefix(".venv/bin/") for line in shown()}
+    return sorted(line for line in lines if line and line[0] != "#")
+
+
+def tried_elsewhere(command: str) -> bool:
+    """Return whether something else than this file runs a command."""
+    return command.startswith(tuple(ELSEWHERE))
 
 
 @pytest.fixture
@@ -81,14 +132,17 @@ def desk(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [line for line in commands("") if line.startswith(("anc ", "curl "))])
+@pytest.mark.parametrize("command", [line for line in commands() if not tried_elsewhere(line)])
 def test_a_command_that_the_pages_show_runs(command: str, desk: Path, shared_platform: Platform) -> None:
     if command.startswith("curl") and not shutil.which("curl"):
         pytest.skip("no curl on this machine")
-    lasting = command.startswith(LASTING)
-    where = command.replace("127.0.0.1:8080", f"127.0.0.1:{shared_platform.port}")
+    port, lasting = shared_platform.port, command.startswith(LASTING)
+    if command.startswith("anc up"):
+        command = re.sub(r" --port \d+", "", command) + f" --port {port + 20}"
+    elif command.startswith(HERE):
+        command += f" --port {port} --data {shared_platform.data}"
+    where = command.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     if lasting:
-        where = re.sub(r"--port \d+", f"--port {shared_platform.port + 20}", where)
         where = f"timeout --signal=TERM {LASTING_S} {where}"
     made = subprocess.run(
         ["bash", "-c", where],
@@ -97,7 +151,7 @@ def test_a_command_that_the_pages_show_runs(command: str, desk: Path, shared_pla
         | {
             "PATH": f"{Path(ANC).parent}:{os.environ['PATH']}",
             "TOKEN": shared_platform.token("reader"),
-            "ANC_TOKEN": shared_platform.token("reader"),
+            "ANC_TOKEN": shared_platform.token("reader") if command.startswith("anc doctor") else "",
         },
         capture_output=True,
         text=True,
@@ -108,25 +162,27 @@ def test_a_command_that_the_pages_show_runs(command: str, desk: Path, shared_pla
     assert "Traceback" not in made.stderr
 
 
-@pytest.mark.parametrize("command", commands("training", "account"))
-def test_a_command_that_needs_more_than_this_machine_has_options_that_exist(command: str) -> None:
-    if not command.startswith("anc "):
-        pytest.skip("not a command of the platform")
-    words = shlex.split(command)[1:]
-    answer = CliRunner().invoke(app, [words[0], "--help"], env={"COLUMNS": "200"})
-    assert answer.exit_code == 0
-    for option in (word for word in words if word.startswith("--")):
-        assert option in answer.output
+@pytest.mark.parametrize("command", [line for line in commands() if tried_elsewhere(line)])
+def test_a_command_that_is_tried_elsewhere_names_what_exists(command: str) -> None:
+    program, *words = shlex.split(command.partition(" > ")[0])
+    options = [word for word in words if word.startswith("--")]
+    if program == "anc":
+        answer = CliRunner().invoke(app, [words[0], "--help"], env={"COLUMNS": "200"})
+        assert answer.exit_code == 0
+        assert all(option in answer.output for option in options)
+    elif program == "make":
+        made = re.findall(r"^([.\w/%-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert re.sub(r"/\w+\.stamp", "/%.stamp", words[0]) in made
+    elif program == "pytest":
+        assert all((ROOT / word).exists() for word in words if not word.startswith("-"))
+    elif program == "python":
+        module = ROOT / words[1].replace(".", "/")
+        assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
 
 
-def test_every_target_that_the_pages_name_is_in_the_makefile() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {
-        target
-        for page in PAGES
-        for target in re.findall(r"(?:`|^\s*|&& )make ([a-z-]+)", page.read_text(), re.MULTILINE)
-    }
-    assert {"run", "test"} <= named <= targets
+def test_no_command_hides_in_a_block_that_no_test_reads() -> None:
+    for page, _, text in [*fences(""), *fences("text"), *fences("bash"), *fences("console")]:
+        assert not re.search(r"^(\$ |anc |make |curl |aws )", text, re.MULTILINE), page.name
 
 
 def test_every_page_that_a_page_links_to_is_there() -> None:
