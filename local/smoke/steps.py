@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -285,10 +285,11 @@ class Smoke:
     def _until(self, what: str, meant: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return the first frame that is meant; what was pushed in between is passed over."""
         until = time.monotonic() + PATIENCE_S
-        while (left := until - time.monotonic()) > 0:
-            frame: dict[str, Any] = json.loads(self._socket.recv(left))
-            if meant(frame):
-                return frame
+        with suppress(TimeoutError):  # it does not say what was waited for
+            while (left := until - time.monotonic()) > 0:
+                frame: dict[str, Any] = json.loads(self._socket.recv(left))
+                if meant(frame):
+                    return frame
         raise TimeoutError(f"waited {PATIENCE_S:g} s for {what}")
 
 

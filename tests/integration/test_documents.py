@@ -29,7 +29,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```([a-z]*)[ \t]*([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LASTING = ("anc up", "anc headset")  # these run until they are told to end
 LASTING_S = 4
-HERE = ("anc smoke", "anc headset")  # against a platform that runs
 INLINE = re.compile(r"`((?:anc|make|curl|pytest|python -m|\.venv/bin/[^`\s]+) [^`]+)`")
 INDENTED = re.compile(r"^    ((?:anc|make|pytest|\.venv/bin/\S+) .*)$", re.MULTILINE)
 ELSEWHERE = {  # what a page shows and this file does not run, by how it begins, and why
@@ -40,6 +39,7 @@ ELSEWHERE = {  # what a page shows and this file does not run, by how it begins,
     "anc evaluate": "needs recordings or minutes; tests/unit/local/evaluation runs the quick one",
     "anc bench": "needs everyone else's filters; tests/unit/dsp holds ours to the reference",
     "anc fleet": "takes five minutes; tests/integration/test_fleet.py runs a smaller one",
+    "anc smoke": "hears a siren, which the platform here does not; tests/integration/test_smoke.py walks",
     "anc headset --": "needs credentials of another platform; tests/unit/local/test_elsewhere.py has them",
     "anc claim": "writes what the next line takes to another platform; tests/integration/mqtt claims",
     "aws": "needs an account",
@@ -139,7 +139,7 @@ def test_a_command_that_the_pages_show_runs(command: str, desk: Path, shared_pla
     port, lasting = shared_platform.port, command.startswith(LASTING)
     if command.startswith("anc up"):
         command = re.sub(r" --port \d+", "", command) + f" --port {port + 20}"
-    elif command.startswith(HERE):
+    elif command.startswith("anc headset"):
         command += f" --port {port} --data {shared_platform.data}"
     where = command.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     if lasting:
