@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel
 
 from anc.records import Role
-from anc.wire.rest import answers, requests
+from anc.wire.rest import answers, requests, sounds
 
 A = TypeVar("A", bound=BaseModel)
 P = TypeVar("P", bound=answers.Page)
@@ -253,36 +253,36 @@ class Client:
 
     # Sounds
 
-    def classify(self, sound: bytes) -> answers.Classification:
+    def classify(self, sound: bytes) -> sounds.Classification:
         """Name the noise in a sound file."""
-        return self._ask(answers.Classification, "POST", "/api/audio/classify", sound)
+        return self._ask(sounds.Classification, "POST", "/api/audio/classify", sound)
 
-    def process(self, sound: bytes, **options: str | int | float) -> answers.Processed:
+    def process(self, sound: bytes, **options: str | int | float) -> sounds.Processed:
         """Clean a recording of up to a minute; options are `mode`, `algorithm`, `taps`, `mu`, `horizon`."""
-        return self._ask(answers.Processed, "POST", "/api/audio/process", sound, **options)
+        return self._ask(sounds.Processed, "POST", "/api/audio/process", sound, **options)
 
-    def analyze(self, sound: bytes, **options: float) -> answers.Analysis:
+    def analyze(self, sound: bytes, **options: float) -> sounds.Analysis:
         """Measure a sound file; `full_scale_db` calibrates it."""
-        return self._ask(answers.Analysis, "POST", "/api/audio/analyze", sound, **options)
+        return self._ask(sounds.Analysis, "POST", "/api/audio/analyze", sound, **options)
 
-    def detect_emergency(self, sound: bytes) -> answers.Detection:
+    def detect_emergency(self, sound: bytes) -> sounds.Detection:
         """Tell whether a headset in this sound should be open to the world."""
-        return self._ask(answers.Detection, "POST", "/api/emergency/detect", sound)
+        return self._ask(sounds.Detection, "POST", "/api/emergency/detect", sound)
 
-    def emergency_status(self) -> answers.EmergencyStatus:
+    def emergency_status(self) -> sounds.EmergencyStatus:
         """Tell whether anything of the caller's is held open by an alarm now."""
-        return self._ask(answers.EmergencyStatus, "GET", "/api/emergency/status")
+        return self._ask(sounds.EmergencyStatus, "GET", "/api/emergency/status")
 
-    def emergencies(self) -> Iterator[answers.EmergencyEvent]:
+    def emergencies(self) -> Iterator[sounds.EmergencyEvent]:
         """Go through the alarms of the past, the oldest first."""
-        for page in self._pages(answers.EmergencyEvents, "/api/emergency/events"):
+        for page in self._pages(sounds.EmergencyEvents, "/api/emergency/events"):
             yield from page.events
 
     # Recordings
 
-    def announce(self, upload: requests.NewUpload) -> answers.Upload:
+    def announce(self, upload: requests.NewUpload) -> sounds.Upload:
         """Announce a recording, and get the links to send it to."""
-        return self._ask(answers.Upload, "POST", "/api/audio/uploads", upload)
+        return self._ask(sounds.Upload, "POST", "/api/audio/uploads", upload)
 
     def upload(self, sound: bytes | BinaryIO, name: str = "recording", **options: Any) -> str:
         """Announce a recording, in memory or a seekable file, and send it part by part; returns its job.
@@ -302,7 +302,7 @@ class Client:
             self.complete_upload(made.job)
         return made.job
 
-    def follow(self, job: str, every_s: float = 1.0) -> Iterator[answers.Job]:
+    def follow(self, job: str, every_s: float = 1.0) -> Iterator[sounds.Job]:
         """Return how far a recording is, again and again, the last time when it is done or has failed."""
         while (found := self.job(job)).state not in {"done", "failed"}:
             yield found
@@ -320,18 +320,18 @@ class Client:
             for piece in answer.iter_bytes():
                 into.write(piece)
 
-    def complete_upload(self, job: str) -> answers.Job:
+    def complete_upload(self, job: str) -> sounds.Job:
         """Say that every part of a recording was sent."""
-        return self._ask(answers.Job, "POST", f"/api/audio/uploads/{job}")
+        return self._ask(sounds.Job, "POST", f"/api/audio/uploads/{job}")
 
-    def jobs(self) -> Iterator[answers.Job]:
+    def jobs(self) -> Iterator[sounds.Job]:
         """Go through the caller's recordings."""
-        for page in self._pages(answers.Jobs, "/api/audio/jobs"):
+        for page in self._pages(sounds.Jobs, "/api/audio/jobs"):
             yield from page.jobs
 
-    def job(self, job: str) -> answers.Job:
+    def job(self, job: str) -> sounds.Job:
         """Return how far a recording is, and links to the results when it is done."""
-        return self._ask(answers.Job, "GET", f"/api/audio/jobs/{job}")
+        return self._ask(sounds.Job, "GET", f"/api/audio/jobs/{job}")
 
     def remove_job(self, job: str) -> None:
         """Forget a recording and everything that was made of it."""

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from anc.records import Options
 from anc.services import analysis, hearing, recordings
 from anc.wire.refusal import refuse
-from anc.wire.rest.answers import Analysis, Classification, Processed, Report
+from anc.wire.rest.sounds import Analysis, Classification, Processed, Report
 from functions.rest_api.call import sound, world
 
 router = Router()

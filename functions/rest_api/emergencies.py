@@ -4,7 +4,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from anc import records
 from anc.services import emergencies, hearing
-from anc.wire.rest.answers import Detection, EmergencyEvent, EmergencyEvents, EmergencyStatus
+from anc.wire.rest.sounds import Detection, EmergencyEvent, EmergencyEvents, EmergencyStatus
 from functions.rest_api.call import After, Limit, caller, sound, world
 
 router = Router()

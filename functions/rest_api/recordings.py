@@ -9,8 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from anc import records
 from anc.records import Options
 from anc.services import jobs
-from anc.wire.rest.answers import Job, Jobs, Upload
 from anc.wire.rest.requests import NewUpload
+from anc.wire.rest.sounds import Job, Jobs, Upload
 from functions.rest_api.call import After, Limit, caller, world
 
 router = Router()

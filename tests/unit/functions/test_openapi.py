@@ -13,7 +13,7 @@ from anc.services.device_models import ModelDescription
 from anc.services.devices import Registration
 from anc.services.report import Report
 from anc.wire import telemetry
-from anc.wire.rest import answers, requests
+from anc.wire.rest import requests, sounds
 from anc.wire.websocket import Start
 from functions.rest_api.description import document
 from functions.rest_api.handler import app, handler
@@ -87,4 +87,4 @@ def test_rest_takes_the_fields_and_limits_that_the_services_do(
 
 
 def test_rest_answers_every_figure_of_a_report() -> None:
-    assert set(answers.Report.model_fields) == set(Report.__struct_fields__)
+    assert set(sounds.Report.model_fields) == set(Report.__struct_fields__)
