@@ -7,27 +7,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from anc.dsp import Statistics, recover_primary
-from anc.noise import summary
 from anc.ports import Credentials
 from anc.wire.refusal import Refused, refuse
-from anc.wire.shadow import Desired, FilterDocument, Mode, Reported
-from anc.wire.snapshot import HEADER, MQTT_PAYLOAD_LIMIT, Snapshot
+from anc.wire.shadow import Configuration, Desired, FilterDocument, FirmwareState, Mode, Reported
+from anc.wire.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
 from anc.wire.telemetry import Report
 from iot.connection import Connection
 from iot.controller import SILENCE, Block, Controller, Voice
-from iot.diary import Diary
+from iot.diary import LINE_S, Diary
+from iot.ears import AlarmEars, Deaf
 from iot.fir import Signal
+from iot.firmware import Updater
 from iot.judge import Judge, Verdict
-from iot.kept import KeptPath, LastGood
+from iot.kept import KeptConfiguration, KeptPath, LastGood
 from iot.line import Line
 from iot.lookout import Lookout
+from iot.recorder import Recorder
 from iot.sequence import Sequence
 from iot.shadow_sync import ShadowSync
 
@@ -39,6 +39,8 @@ FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the
 WORTH_KEEPING_DB = 3.0  # of attenuation, measured, that makes a filter one to start with the next time
 LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
 DEAF = "no hearing: open to the world"
+
+Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
 
 
 @dataclass(frozen=True)
@@ -55,26 +57,6 @@ class Status:
     attenuation_db: float | None = None
     emergency: bool = False
     snapshots: int = 0
-
-
-class AlarmEars(Protocol):
-    """Hears sirens and alarms; `anc.noise.Listener` does."""
-
-    @property
-    def holding(self) -> bool:
-        """Whether an alarm was heard within the last ten seconds."""
-
-    def hear(self, block: Signal) -> object:
-        """Take a block of the reference microphone, in [-1, 1]."""
-
-
-class Deaf:
-    """Ears that are out of order: nobody knows whether there is an alarm, so it is as if there were."""
-
-    holding = True
-
-    def hear(self, block: Signal) -> None:
-        """Hear nothing."""
 
 
 class Agent:
@@ -134,20 +116,19 @@ class Agent:
         self._firmware = firmware
         self._connection = (line_to or Connection)(thing, credentials, self._online)
         self._clock = clock
-        self._private = private
-        self._taps = taps
-        self._secondary = np.asarray(secondary, np.float64)
+        self._choice = Configuration(slow_timer_s, LINE_S, private)
         self._shadow = ShadowSync(thing, self._connection, self._wish, self._complain)
         self._controller = controller
         self._rate = rate
         self._ears = ears
         self._judge = Judge(secondary, rate)
         self._diary = Diary(rate, self._publish_telemetry)
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._updater = Updater(folder, firmware, self._inbox.put)
+        self._update: FirmwareState | None = None
+        self._kept_config = KeptConfiguration(folder / "config.json")
         self._last_good = LastGood(folder / "filter.json", credentials.certificate_id)
         self._sequence = Sequence(folder / "sequence")
-        self._inbox: queue.SimpleQueue[Block | tuple[Desired, int | None] | Refused | None] = (
-            queue.SimpleQueue()
-        )
         self._thread = threading.Thread(target=self._run, name="headset-agent", daemon=True)
         # Everything below belongs to that thread.
         self._wished = Desired(mode="cancel", intensity=1.0)
@@ -157,13 +138,15 @@ class Agent:
         self._given_up: set[str] = set()
         self._published = (-1, "")  # number of the latest snapshot, and the filter that it was taken with
         self._bare = False
-        self._length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
-        self._recent = np.zeros((self._length, 2), np.int16)
-        self._lookout = Lookout(rate, self._length, slow_timer_s)
+        length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
+        self._recorder = Recorder(length, secondary, taps, rate)
+        self._lookout = Lookout(rate, length, slow_timer_s)
         self._playing = SILENCE
         self._did_db = 0.0
         self._next_report = 0
         self._reported: Reported | None = None
+        self._config = self._kept_config.read()
+        self._configure()
 
     def start(self) -> None:
         """Begin to listen with the filter that was good last, and to connect."""
@@ -177,6 +160,7 @@ class Agent:
         """Disconnect and end; what was heard is still worked through."""
         self._inbox.put(None)
         self._thread.join()
+        self._updater.stop()
         self._connection.stop()
 
     def hear(self, block: Block) -> None:
@@ -203,11 +187,13 @@ class Agent:
         while (message := self._inbox.get()) is not None:
             self._take(message)
 
-    def _take(self, message: Block | tuple[Desired, int | None] | Refused) -> None:
+    def _take(self, message: Message) -> None:
         if isinstance(message, Block):
             self._attend(message)
         elif isinstance(message, Refused):
             self._refuse(message)
+        elif isinstance(message, FirmwareState):
+            self._update = message
         else:
             self._obey(*message)
         self._report()
@@ -225,8 +211,27 @@ class Agent:
             self._bare_if_wanted(change.without_control)
         if self._wished.noise:
             self.status = replace(self.status, noise=self._wished.noise.label)
+        if change.config:
+            self._reconfigure(change.config)
+        if change.firmware:
+            self._update = self._updater.want(change.firmware, reported_seq is not None) or self._update
         self._try_filter()
         self._play()
+
+    def _reconfigure(self, change: Configuration) -> None:
+        wanted = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+        config = msgspec.structs.replace(self._config, **wanted)
+        if config != self._config:
+            self._config = config
+            self._kept_config.keep(config)
+            self._configure()
+
+    def _configure(self) -> None:
+        """Go about it as configured, and where that says nothing, as the maker chose."""
+        config, choice = self._config, self._choice
+        self._private = bool(choice.private if config.private is None else config.private)
+        self._lookout.slow_timer_s = config.snapshot_interval_s or choice.snapshot_interval_s or SLOW_TIMER_S
+        self._diary.line_s = config.telemetry_interval_s or choice.telemetry_interval_s or LINE_S
 
     def _tell_path(self) -> None:
         """Tell the platform of the path that was measured last, under a number that it keeps; once a run."""
@@ -295,7 +300,7 @@ class Agent:
     # What the microphones say
 
     def _attend(self, block: Block) -> None:
-        self._remember(block)
+        self._recorder.hear(block)
         self._lookout.hear(block)
         self._diary.hear(block.e, self._describe)
         verdict = self._judge.hear(block)
@@ -315,10 +320,6 @@ class Agent:
             self._ears = Deaf()
         if self._ears.holding != self.status.emergency:
             self._play()
-
-    def _remember(self, block: Block) -> None:
-        pcm = np.clip(np.rint(np.stack([block.x, block.e], 1) * 32768.0), -32768, 32767).astype(np.int16)
-        self._recent = np.concatenate([self._recent, pcm])[-self._length :]
 
     def _weigh(self, verdict: Verdict, voice: Voice) -> None:
         self.status = replace(
@@ -353,22 +354,13 @@ class Agent:
             self._play()
         if not online:
             return  # an old snapshot is worth nothing; there will be another
-        snapshot = self._snapshot(voice, self._recent[-samples:])
+        snapshot = self._recorder.snapshot(self._sequence.next(), voice, samples, self._private)
         if not self._connection.publish(self._topic, snapshot.encode()):
             return
         self._published = snapshot.seq, snapshot.filter_id
         self._lookout.sent(samples)
         self._did_db = 0.0
         self.status = replace(self.status, snapshots=self.status.snapshots + 1)
-
-    def _snapshot(self, voice: Voice, pcm: NDArray[np.int16]) -> Snapshot:
-        header = (self._sequence.next(), self._rate, len(pcm), voice.filter_id, voice.gain)
-        if not self._private:
-            return Snapshot(*header, pcm=pcm)
-        heard = pcm / np.float64(32768)
-        x, d = recover_primary(heard[:, 0], heard[:, 1], voice.w, self._secondary, voice.gain)
-        statistics = Statistics.measure(x, d, self._secondary, self._taps, self._rate)
-        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(heard[:, 0], self._rate))
 
     # What the cloud is told
 
@@ -396,6 +388,8 @@ class Agent:
             attenuation_db=status.attenuation_db,
             reverted=status.reverted,
             refused=status.refused,
+            config=self._config,
+            firmware=self._update,
         )
         same = (
             self._reported

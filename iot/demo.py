@@ -10,8 +10,9 @@ from anc.dsp import level_dbfs
 from anc.noise import Classifier, Listener, ModelError
 from anc.ports import Credentials
 from anc.wire.shadow import MAX_TAPS
-from iot.agent import SLOW_TIMER_S, Agent, AlarmEars, Deaf, Status
+from iot.agent import SLOW_TIMER_S, Agent, Status
 from iot.controller import Controller
+from iot.ears import AlarmEars, Deaf
 from iot.enrolment import Played, measure_secondary, outcome, probe, tune
 from iot.head import Head
 from iot.kept import KeptPath

@@ -18,7 +18,7 @@ MOST_KEPT = 64
 
 
 class Diary:
-    """Writes down how the headset is, and publishes it when there is enough.
+    """Writes down how the headset is every `line_s` seconds, and publishes it when there is enough.
 
     Time is counted in samples heard, so a headset needs no clock: each line says how old it is when it is
     sent, and carries a number, by which it is known when it comes again. A message goes out at most once a
@@ -34,6 +34,7 @@ class Diary:
     """
 
     def __init__(self, rate: int, publish: Callable[[bytes], bool]) -> None:
+        self.line_s = LINE_S
         self._rate = rate
         self._publish = publish
         self._run = secrets.randbelow(2**32)
@@ -50,7 +51,7 @@ class Diary:
         self._since_line.append(float(np.mean(np.square(e, dtype=float))))
         if self._heard < self._next:
             return
-        self._next = self._heard + int(LINE_S * self._rate)
+        self._next = self._heard + int(self.line_s * self._rate)
         level = level_dbfs(np.sqrt(self._since_line))
         self._since_line.clear()
         line = msgspec.structs.replace(

@@ -7,7 +7,7 @@ import msgspec
 
 from anc.wire.path import MeasuredPath, parse_path
 from anc.wire.refusal import Refused, parse_json
-from anc.wire.shadow import FilterDocument
+from anc.wire.shadow import Configuration, FilterDocument
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -42,6 +42,29 @@ class KeptPath:
     def keep(self, measured: MeasuredPath) -> None:
         """Remember a path instead of the one before."""
         replace_file(self._path, msgspec.json.encode(measured))
+
+
+class KeptConfiguration:
+    """How the headset was told to go about it, so that what its listener chose holds without a network.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Configuration:
+        """Return it; all the maker's choice when there is none, or the file is damaged."""
+        try:
+            return parse_json(self._path.read_bytes(), Configuration)
+        except (OSError, Refused):
+            return Configuration()
+
+    def keep(self, configuration: Configuration) -> None:
+        """Remember it instead of the one before."""
+        replace_file(self._path, msgspec.json.encode(configuration))
 
 
 class _Entry(msgspec.Struct, frozen=True):

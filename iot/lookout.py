@@ -18,7 +18,7 @@ class Lookout:
     look : int
         Samples of a whole snapshot.
     slow_timer_s : float
-        Between snapshots of an unchanging noise.
+        Between snapshots of an unchanging noise; may be changed.
     """
 
     def __init__(self, rate: int, look: int, slow_timer_s: float) -> None:
@@ -26,7 +26,7 @@ class Lookout:
         self._change = NoiseChange(rate)
         self._rate = rate
         self._look, self._glance = look, int(GLANCE_S * rate)
-        self._slow_timer_s = slow_timer_s
+        self.slow_timer_s = slow_timer_s
         self._steady_since = 0
         self._next = 0
         self._not_before = 0
@@ -70,6 +70,6 @@ class Lookout:
             self._glanced = True
             return
         changed = self._change.since is not None
-        self._next = self.heard + int((SECOND_LOOK_S if changed else self._slow_timer_s) * self._rate)
+        self._next = self.heard + int((SECOND_LOOK_S if changed else self.slow_timer_s) * self._rate)
         self._change.learn()
         self._glanced = False

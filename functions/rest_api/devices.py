@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
+import msgspec
 import numpy as np
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -94,8 +95,9 @@ def device_shadow(id: Thing) -> Shadow:
 
 @router.patch("/api/devices/<id>/shadow", tags=TAGS)
 def change_shadow(id: Thing, body: ShadowChange) -> Wanted:
-    """Have a headset work in another mode or at another intensity; its shadow follows within seconds."""
-    return Wanted.model_validate(devices.want(id, body.mode, body.intensity, caller(), world()))
+    """Have a headset work in another way, or on another firmware; its shadow follows within seconds."""
+    wish = msgspec.convert(body.wish(), devices.Wish)
+    return Wanted.model_validate(devices.want(id, wish, caller(), world()))
 
 
 @router.get("/api/devices/<id>/telemetry", tags=TAGS)

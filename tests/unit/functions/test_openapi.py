@@ -12,7 +12,7 @@ from anc.records import Options
 from anc.services.device_models import ModelDescription
 from anc.services.devices import Registration
 from anc.services.report import Report
-from anc.wire import telemetry
+from anc.wire import shadow, telemetry
 from anc.wire.rest import requests, sounds
 from anc.wire.websocket import Start
 from functions.rest_api.description import document
@@ -74,6 +74,8 @@ def limits(schema: dict[str, typing.Any]) -> typing.Any:
         (requests.TelemetryReport, telemetry.Report, {"run", "line"}),
         (requests.NewDevice, Registration, set()),
         (requests.NewDeviceModel, ModelDescription, set()),
+        (requests.HeadsetConfig, shadow.Configuration, set()),
+        (requests.NewFirmware, shadow.Firmware, set()),
     ],
 )
 def test_rest_takes_the_fields_and_limits_that_the_services_do(

@@ -35,9 +35,58 @@ def test_what_is_wanted_of_a_headset_reaches_its_shadow_through_the_queue(
     assert call("PATCH", "/api/devices/left/shadow", {})[1] == {"mode": "bypass", "intensity": 0.5}
 
 
+FIRMWARE = {"version": "1.4.0", "url": "https://x.example/1.4.0", "sha256": "ab" * 32, "size": 9}
+
+
+@pytest.mark.usefixtures("headset")
+def test_configuration_and_firmware_reach_the_shadow_and_what_is_left_out_stays(
+    call: Call, platform: TestWorld
+) -> None:
+    for config in ({"private": True, "snapshot_interval_s": 30}, {"telemetry_interval_s": 600}):
+        assert call("PATCH", "/api/devices/left/shadow", {"config": config})[0] == 200
+    operator = {"user": "olga", "role": "operator"}
+    assert call("PATCH", "/api/devices/left/shadow", {"firmware": FIRMWARE}, **operator)[0] == 200
+    control.deliver("left", platform.world)
+    desired = call("GET", "/api/devices/left/shadow")[1]["state"]["desired"]
+    assert desired["config"] == {"private": True, "snapshot_interval_s": 30, "telemetry_interval_s": 600}
+    assert desired["firmware"] == FIRMWARE
+
+
+@pytest.mark.usefixtures("headset")
+def test_firmware_is_for_operators_and_sound_instead_of_statistics_for_the_owner(
+    call: Call, stored: Any
+) -> None:
+    before = stored()
+    for change, who in (
+        ({"firmware": FIRMWARE}, {}),
+        ({"config": {"private": False}}, {"user": "olga", "role": "operator"}),
+    ):
+        status, problem, _ = call("PATCH", "/api/devices/left/shadow", change, **who)
+        assert (status, problem["code"]) == (403, "forbidden")
+    assert stored() == before
+    assert call("PATCH", "/api/devices/left/shadow", {"config": {"private": False}})[0] == 200
+
+
 @pytest.mark.usefixtures("headset")
 @pytest.mark.parametrize(
-    "change", [{"mode": "loud"}, {"intensity": 1.01}, {"intensity": "1"}, {"filter": {}}]
+    "change",
+    [
+        {"mode": "loud"},
+        {"intensity": 1.01},
+        {"intensity": "1"},
+        {"filter": {}},
+        {"config": {"snapshot_interval_s": 4}},
+        {"config": {"telemetry_interval_s": 86_401}},
+        {"config": {"private": "yes"}},
+        {"config": {"colour": "red"}},
+        {"firmware": {**FIRMWARE, "size": 16 * 1024**2 + 1}},
+        {"firmware": {**FIRMWARE, "size": 0}},
+        {"firmware": {**FIRMWARE, "version": "1.4"}},
+        {"firmware": {**FIRMWARE, "url": "http://x.example/1.4.0"}},
+        {"firmware": {**FIRMWARE, "url": "file:///etc/passwd"}},
+        {"firmware": {**FIRMWARE, "sha256": "ab"}},
+        {"firmware": {"version": "1.4.0"}},
+    ],
 )
 def test_what_cannot_be_wanted_of_a_headset_is_refused(call: Call, stored: Any, change: Any) -> None:
     before = stored()

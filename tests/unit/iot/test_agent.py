@@ -103,11 +103,20 @@ class Ears:
 class Headset:
     """An agent on an ear, whose time passes as the test says."""
 
-    def __init__(self, folder: Path, private: bool = False) -> None:
+    def __init__(self, folder: Path, private: bool = False, firmware: str = "") -> None:
         self.controller = Controller(RATE, 64)
         self.ears = Ears()
         self.agent = Agent(
-            "h1", NOWHERE, self.controller, SECONDARY, RATE, folder, self.ears, private=private, taps=64
+            "h1",
+            NOWHERE,
+            self.controller,
+            SECONDARY,
+            RATE,
+            folder,
+            self.ears,
+            private=private,
+            taps=64,
+            firmware=firmware,
         )
         self.line: Line = self.agent._connection  # type: ignore[assignment]
         self.primary = PRIMARY
@@ -144,6 +153,14 @@ def filter_document(w: np.ndarray, seq: int, rate: int = RATE) -> dict[str, Any]
 def headset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Headset]:
     monkeypatch.setattr(module, "Connection", Line)
     headset = Headset(tmp_path)
+    yield headset
+    headset.agent.stop()
+
+
+@pytest.fixture
+def headset_that_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Headset]:
+    monkeypatch.setattr(module, "Connection", Line)
+    headset = Headset(tmp_path, firmware="1.0.0")
     yield headset
     headset.agent.stop()
 
@@ -257,6 +274,47 @@ def test_a_path_that_was_measured_is_told_under_one_number_for_good(
     assert told() == [([0.0, 0.5], 42)]  # it cannot know whether it arrived
     path.keep(MeasuredPath([0.0, 0.4], RATE, "music", 20.0))
     assert told() == [([0.0, 0.4], 43)]
+
+
+def test_a_headset_goes_about_it_as_configured_also_after_a_power_cycle_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "Connection", Line)
+    before = Headset(tmp_path)
+    before.line.come_online(desired={"config": {"private": True}})
+    before.line.desire(config={"snapshot_interval_s": 5})
+    config = {"private": True, "snapshot_interval_s": 5.0}
+    before.line.wait_report(config=config)
+    before.agent.stop()
+    after = Headset(tmp_path)
+    after.line.come_online()  # before it has heard anything of what is wanted
+    after.level = 0.1
+    after.sound(25)
+    assert after.line.wait_snapshot().pcm is None
+    assert after.line.wait_report(config=config)
+    after.agent.stop()
+    assert after.agent.status.snapshots >= 6  # at about 0.4, 1, 5, 10, 15 and 20 s
+
+
+@pytest.mark.parametrize(
+    "config", [{"snapshot_interval_s": 4}, {"telemetry_interval_s": 59}, {"private": "yes"}]
+)
+def test_a_configuration_out_of_bounds_is_refused_and_changes_nothing(headset: Headset, config: Any):
+    headset.line.come_online()
+    headset.line.desire(config=config, mode="bypass")
+    report = headset.line.wait_report(mode="cancel")
+    while "config" not in report["refused"]:
+        report = headset.line.wait_report(mode="cancel")
+    assert report["config"] == {}
+
+
+def test_what_becomes_of_a_firmware_is_reported(headset_that_updates: Headset):
+    line = headset_that_updates.line
+    line.come_online()
+    firmware = {"version": "0.9.0", "url": "https://x/y", "sha256": "0" * 64, "size": 1}
+    line.desire(firmware=firmware)
+    refused = {"version": "0.9.0", "state": "refused", "reason": "version: older than 1.0.0, which runs"}
+    line.wait_report(firmware=refused)
 
 
 def test_quiet_is_not_published(headset: Headset):

@@ -134,7 +134,8 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     `filters` holds the newest first: a snapshot may still have been taken with one of the older ones.
     `shared` tells by noise when the fleet was last told of it. `doubted` is what the noise was taken for
     before the endpoint called it `noise`. `without_control` numbers the latest snapshot that was taken with a
-    filter that is not known any more, so that another one is wanted; -1 for none.
+    filter that is not known any more, so that another one is wanted; -1 for none. `firmware` and `config` are
+    what is wanted of the headset's own, as its shadow says it.
     """
 
     seq: int = -1
@@ -149,6 +150,8 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     emergency_until: float = 0.0
     shared: dict[str, float] = {}
     without_control: int = -1
+    firmware: dict[str, Any] = {}
+    config: dict[str, Any] = {}
 
 
 class Contribution(msgspec.Struct, frozen=True):

@@ -146,7 +146,8 @@ def desired(control: Control, world: World) -> Mapping[str, Any]:
         without_control=control.without_control if control.without_control >= 0 else None,
     )
     state: dict[str, Any] = msgspec.to_builtins(document)
-    return state
+    own = {"firmware": control.firmware, "config": control.config}
+    return state | {name: wanted for name, wanted in own.items() if wanted}
 
 
 def _repeat(known: Control, world: World) -> None:

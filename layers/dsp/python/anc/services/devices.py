@@ -14,6 +14,7 @@ from anc.services.identity import Caller
 from anc.services.paths import Secondary
 from anc.wire.path import parse_path
 from anc.wire.refusal import refuse
+from anc.wire.shadow import Configuration, Firmware
 from anc.wire.websocket import DeviceName
 
 MAX_CONTROL_TAPS = 1024
@@ -162,21 +163,38 @@ def shadow(thing: str, caller: Caller, world: World) -> dict[str, Any]:
     return world.shadows.get(device.key) or {"state": {}, "version": 0}
 
 
-def want(thing: str, mode: Mode | None, intensity: float | None, caller: Caller, world: World) -> Control:
-    """Have a headset work in another mode or at another intensity; what is None stays.
+class Wish(msgspec.Struct, frozen=True):
+    """What shall be otherwise about a headset; what is None stays, in `config` too."""
+
+    mode: Mode | None = None
+    intensity: float | None = None
+    config: Configuration | None = None
+    firmware: Firmware | None = None
+
+
+def want(thing: str, wish: Wish, caller: Caller, world: World) -> Control:
+    """Have a headset work in another way, or on another firmware.
 
     The wish is stored and the shadow follows by the queue, as with everything that is wanted of a headset.
 
     Raises
     ------
     Refused
-        `unknown_device`, or `in_flight` when its control kept changing meanwhile.
+        `unknown_device`; `forbidden` when a listener wishes for firmware, or somebody but the owner for sound
+        in place of statistics; `in_flight` when its control kept changing meanwhile.
     """
     device = find(thing, caller, world)
+    if wish.firmware and not caller.may("operator"):
+        refuse("forbidden", f"firmware: this takes operator, you are {caller.role}")
+    if wish.config and wish.config.private is False and caller.user != device.group:
+        refuse("forbidden", "config.private: only the headset's owner may have it send sound")
     for _ in range(ATTEMPTS):
         known = world.controls.get(thing) or Control(key=thing, group=device.group)
         wanted = known.but(
-            mode=mode or known.mode, intensity=known.intensity if intensity is None else intensity
+            mode=wish.mode or known.mode,
+            intensity=known.intensity if wish.intensity is None else wish.intensity,
+            config=known.config | (msgspec.to_builtins(wish.config) if wish.config else {}),
+            firmware=msgspec.to_builtins(wish.firmware) if wish.firmware else known.firmware,
         )
         try:
             stored = world.controls.put(wanted)

@@ -15,6 +15,8 @@ DOCUMENT_LIMIT = 8 * 1024
 Mode = Literal["cancel", "transparency", "bypass"]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024
+MOST_FIRMWARE_BYTES = 16 * 1024**2
+Version = Annotated[str, Meta(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
 
 
 class FilterDocument(msgspec.Struct, frozen=True):
@@ -69,6 +71,52 @@ class Noise(msgspec.Struct, frozen=True):
     confidence: float
 
 
+class Firmware(msgspec.Struct, frozen=True):
+    """A firmware that is wanted, and by what the headset knows it when it has fetched it.
+
+    Attributes
+    ----------
+    version : str
+        Three numbers; a headset never goes back to a lower one.
+    url : str
+        HTTPS, or plain HTTP from the very machine.
+    sha256 : str
+    size : int
+        Bytes.
+    """
+
+    version: Version
+    url: Annotated[str, Meta(pattern=r"^(https://|http://127\.0\.0\.1[:/])\S+$", max_length=1024)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Meta(ge=1, le=MOST_FIRMWARE_BYTES)]
+
+
+class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a headset is to go about it; what is left out is its maker's choice.
+
+    Attributes
+    ----------
+    snapshot_interval_s : float
+        Between snapshots of an unchanging noise.
+    telemetry_interval_s : float
+        Between lines of telemetry.
+    private : bool
+        Send statistics and a summary in place of sound.
+    """
+
+    snapshot_interval_s: Annotated[float, Meta(ge=5.0, le=3600.0)] | None = None
+    telemetry_interval_s: Annotated[float, Meta(ge=60.0, le=86_400.0)] | None = None
+    private: bool | None = None
+
+
+class FirmwareState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of the firmware that was wanted last; nothing is said of one that runs already."""
+
+    version: str
+    state: Literal["downloading", "verified", "refused"]
+    reason: str = ""
+
+
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the cloud wants of the headset. A field that is absent from a delta has not changed.
 
@@ -82,10 +130,15 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: Annotated[str, Meta(max_length=200)] | None = None
     noise: Noise | None = None
     without_control: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    firmware: Firmware | None = None
+    config: Configuration | None = None
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """What the headset says it does. `attenuation_db` is measured at its error microphone."""
+    """What the headset says it does. `attenuation_db` is measured at its error microphone.
+
+    `config` is what is in force; `firmware` tells of the one that is wanted, if it is not the one that runs.
+    """
 
     mode: Mode
     intensity: Intensity
@@ -94,6 +147,8 @@ class Reported(msgspec.Struct, frozen=True):
     attenuation_db: float | None = None
     reverted: int = 0
     refused: str = ""
+    config: Configuration = Configuration()
+    firmware: FirmwareState | None = None
 
 
 def float16(w: np.ndarray) -> bytes:

@@ -1,6 +1,6 @@
 """Bodies that the REST API takes. Unknown fields are refused, and values that would need converting."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -151,11 +151,40 @@ class NewSerials(Body):
     serials: Annotated[list[Annotated[str, Field(pattern=THING)]], Field(min_length=1, max_length=50)]
 
 
+class HeadsetConfig(Body):
+    """How a headset is to go about it. What is left out stays."""
+
+    snapshot_interval_s: (
+        Annotated[float, Field(ge=5, le=3600, description="Between snapshots of an unchanging noise.")] | None
+    ) = None
+    telemetry_interval_s: (
+        Annotated[float, Field(ge=60, le=86400, description="Between lines of telemetry.")] | None
+    ) = None
+    private: Annotated[bool | None, Field(description="Send statistics in place of sound.")] = None
+
+
+class NewFirmware(Body):
+    """A firmware that a headset shall fetch, check and keep for its loader."""
+
+    version: Annotated[str, Field(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
+    url: Annotated[
+        str, Field(pattern=r"^(https://|http://127\.0\.0\.1[:/])\S+$", max_length=1024, description="HTTPS.")
+    ]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=1, le=16777216, description="Bytes, exactly.")]
+
+
 class ShadowChange(Body):
     """What is wanted of a headset. What is left out stays."""
 
     mode: Mode | None = None
     intensity: Intensity | None = None
+    config: HeadsetConfig | None = None
+    firmware: Annotated[NewFirmware | None, Field(description="For operators.")] = None
+
+    def wish(self) -> dict[str, Any]:
+        """Return what is wanted, with nothing that was left out."""
+        return self.model_dump(exclude_none=True)
 
 
 class NewPath(Body):

@@ -1,0 +1,25 @@
+"""What hears sirens and alarms on the headset."""
+
+from typing import Protocol
+
+from iot.fir import Signal
+
+
+class AlarmEars(Protocol):
+    """Hears sirens and alarms; `anc.noise.Listener` does."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether an alarm was heard within the last ten seconds."""
+
+    def hear(self, block: Signal) -> object:
+        """Take a block of the reference microphone, in [-1, 1]."""
+
+
+class Deaf:
+    """Ears that are out of order: nobody knows whether there is an alarm, so it is as if there were."""
+
+    holding = True
+
+    def hear(self, block: Signal) -> None:
+        """Hear nothing."""

@@ -1,0 +1,47 @@
+"""The last second of what the microphones heard, and the snapshots that are made of it."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anc.dsp import Statistics, recover_primary
+from anc.noise import summary
+from anc.wire.snapshot import Snapshot
+from iot.controller import Block, Voice
+
+
+class Recorder:
+    """Remembers as much as a snapshot holds.
+
+    Parameters
+    ----------
+    length : int
+        Samples.
+    secondary : (m,) array_like
+        Model S of the secondary path.
+    taps : int
+        Of the control filter, what statistics are made for.
+    rate : int
+        Hz.
+    """
+
+    def __init__(self, length: int, secondary: ArrayLike, taps: int, rate: int) -> None:
+        self._secondary = np.asarray(secondary, np.float64)
+        self._taps = taps
+        self._rate = rate
+        self._recent = np.zeros((length, 2), np.int16)
+
+    def hear(self, block: Block) -> None:
+        """Take a block."""
+        pcm = np.clip(np.rint(np.stack([block.x, block.e], 1) * 32768.0), -32768, 32767).astype(np.int16)
+        self._recent = np.concatenate([self._recent, pcm])[-self._recent.shape[0] :]
+
+    def snapshot(self, seq: int, voice: Voice, samples: int, private: bool) -> Snapshot:
+        """Return the last samples, all with this voice playing; or in private what is told of them."""
+        pcm = self._recent[-samples:]
+        header = (seq, self._rate, len(pcm), voice.filter_id, voice.gain)
+        if not private:
+            return Snapshot(*header, pcm=pcm)
+        heard = pcm / np.float64(32768)
+        x, d = recover_primary(heard[:, 0], heard[:, 1], voice.w, self._secondary, voice.gain)
+        statistics = Statistics.measure(x, d, self._secondary, self._taps, self._rate)
+        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(heard[:, 0], self._rate))
