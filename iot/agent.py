@@ -85,7 +85,7 @@ class Agent:
     path : KeptPath or None
         Where the path is kept that the headset measured itself, for the platform to learn of.
     firmware : str
-        Its version, for the telemetry.
+        The version that runs, three numbers; without one no other is fetched.
     line_to : callable
         `line_to(thing, credentials, when_online)` makes the way to the cloud.
     clock : callable
@@ -212,19 +212,12 @@ class Agent:
         if self._wished.noise:
             self.status = replace(self.status, noise=self._wished.noise.label)
         if change.config:
-            self._reconfigure(change.config)
+            self._config = self._kept_config.change(self._config, change.config)
+            self._configure()
         if change.firmware:
             self._update = self._updater.want(change.firmware, reported_seq is not None) or self._update
         self._try_filter()
         self._play()
-
-    def _reconfigure(self, change: Configuration) -> None:
-        wanted = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-        config = msgspec.structs.replace(self._config, **wanted)
-        if config != self._config:
-            self._config = config
-            self._kept_config.keep(config)
-            self._configure()
 
     def _configure(self) -> None:
         """Go about it as configured, and where that says nothing, as the maker chose."""
@@ -389,7 +382,8 @@ class Agent:
             reverted=status.reverted,
             refused=status.refused,
             config=self._config,
-            firmware=self._update,
+            firmware=self._firmware,
+            update=self._update,
         )
         same = (
             self._reported

@@ -56,15 +56,21 @@ class KeptConfiguration:
         self._path = path
 
     def read(self) -> Configuration:
-        """Return it; all the maker's choice when there is none, or the file is damaged."""
+        """Return it; all the maker's choice when there is none, and private when the file is damaged."""
         try:
             return parse_json(self._path.read_bytes(), Configuration)
-        except (OSError, Refused):
+        except FileNotFoundError:
             return Configuration()
+        except (OSError, Refused):
+            return Configuration(private=True)
 
-    def keep(self, configuration: Configuration) -> None:
-        """Remember it instead of the one before."""
-        replace_file(self._path, msgspec.json.encode(configuration))
+    def change(self, before: Configuration, wanted: Configuration) -> Configuration:
+        """Return `before` with what is wanted of it, and remember that."""
+        changes = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+        after = msgspec.structs.replace(before, **changes)
+        if after != before:
+            replace_file(self._path, msgspec.json.encode(after))
+        return after
 
 
 class _Entry(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ export function Headset({ rest, socket, one }) {
   }, [answer]);
   const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
   const device = answer?.device;
+  const version = reported.firmware || answer?.telemetry.firmware;
   const gained = reported.mode === "cancel" ? reported.attenuation_db : null; // what is said of before is past
   return html`
     <${Heading} title=${one} words=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
@@ -47,6 +48,8 @@ export function Headset({ rest, socket, one }) {
     ${fault && html`<${Alert} kind="fault">${fault}<//>`}
     ${refused && html`<${Alert} kind="fault">${refused}<//>`}
     ${device?.refusal && html`<${Alert}>Refused ${when(device.refusal.at)}, a ${device.refusal.what}: ${device.refusal.message}<//>`}
+    ${reported.refused && html`<${Alert}>It could not take what was sent: ${reported.refused}<//>`}
+    ${reported.update?.state === "refused" && html`<${Alert}>Firmware ${reported.update.version} refused: ${reported.update.reason}<//>`}
     ${answer?.alarm && html`<${Alarm} takesOver>It heard: ${answer.alarm.kind}, ${percent(answer.alarm.score)} sure. It is open to the world until ten seconds after it.<//>`}
     ${!answer?.alarm && reported.mode === "transparency" && html`<${Alert} kind="fault">It is open to the world. ${desired.reason ?? ""}<//>`}
     ${answer && html`<div class="one">
@@ -58,7 +61,7 @@ export function Headset({ rest, socket, one }) {
           <${Figure} id="intensity" name="Intensity" value=${percent(reported.intensity)} />
           <${Figure} name="Reverted" value=${reported.reverted} />
           ${answer.telemetry.battery != null && html`<${Figure} name="Battery" value=${percent(answer.telemetry.battery)} />`}
-          ${answer.telemetry.firmware && html`<${Figure} name="Firmware" value=${answer.telemetry.firmware} />`}
+          ${version && html`<${Figure} id="firmware" name="Firmware" value=${version} unit=${reported.update && `${reported.update.version} ${reported.update.state}`} />`}
         </dl>
       </section>
       <section class="card wishes" aria-label="Change it">
@@ -66,6 +69,7 @@ export function Headset({ rest, socket, one }) {
         <${Intensity} value=${wishes.intensity ?? desired.intensity ?? 1} change=${change} />
         ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
           <p class="hint" role="status">Asked for; the headset has not said yet that it does so.</p>`}
+        ${reported.config?.private && html`<p class="hint">In privacy mode: no sound leaves it.</p>`}
       </section>
       <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>

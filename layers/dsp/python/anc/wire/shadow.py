@@ -137,7 +137,9 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
 class Reported(msgspec.Struct, frozen=True):
     """What the headset says it does. `attenuation_db` is measured at its error microphone.
 
-    `config` is what is in force; `firmware` tells of the one that is wanted, if it is not the one that runs.
+    `config` is what is in force; `firmware` is the version that runs, `update` tells of another, wanted one.
+    What is wanted as an object is reported under its own name only where it has the same fields: a shadow's
+    delta leaves out what is equal on both sides, and half a firmware is none.
     """
 
     mode: Mode
@@ -148,7 +150,8 @@ class Reported(msgspec.Struct, frozen=True):
     reverted: int = 0
     refused: str = ""
     config: Configuration = Configuration()
-    firmware: FirmwareState | None = None
+    firmware: str = ""
+    update: FirmwareState | None = None
 
 
 def float16(w: np.ndarray) -> bytes:

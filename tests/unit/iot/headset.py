@@ -1,0 +1,144 @@
+"""A headset for tests: an agent on an ear whose time passes as the test says, on a line without a network."""
+
+import json
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from anc.ports import Credentials
+from anc.wire.shadow import FilterDocument, float16
+from anc.wire.snapshot import Snapshot
+from iot.agent import Agent
+from iot.controller import Block, Controller
+
+RATE = 16_000
+BLOCK = 256
+PREFIX = "$aws/things/h1/shadow/name/anc/"
+SNAPSHOT = "$aws/rules/anc_snapshot/anc/h1/snapshot"
+PATIENCE_S = 20.0
+SECONDARY = np.array([0.0, 0.0, 0.8, 0.3], np.float32)
+PRIMARY = np.array([0.0, 0.0, 0.0, 0.7, 0.2], np.float32)
+GOOD = np.array([0.0, 0.85, -0.1], np.float32)
+NOWHERE = Credentials("", "", "", "", "127.0.0.1", 1)
+
+
+class Line:
+    """A connection whose other end is the test."""
+
+    def __init__(self, thing: str, credentials: Credentials, when_online: Callable[[], None]) -> None:
+        self.online = threading.Event()
+        self.sent: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self.version = 0
+        self._heard: dict[str, Any] = {}
+        self._when_online = when_online
+
+    def on(self, topic: str, heard: Any) -> None:
+        self._heard[topic] = heard
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.online.clear()
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        if self.online.is_set():
+            self.sent.put((topic, payload))
+        return self.online.is_set()
+
+    def come_online(self, desired: Any = None, reported: Any = None) -> None:
+        self.online.set()
+        self._when_online()
+        self.version += 1
+        state = {"desired": desired or {}, "reported": reported or {}}
+        self._arrive("get/accepted", {"state": state, "version": self.version})
+
+    def desire(self, **desired: Any) -> None:
+        self.version += 1
+        self._arrive("update/delta", {"state": desired, "version": self.version})
+
+    def _arrive(self, stub: str, document: Any) -> None:
+        self._heard[PREFIX + stub](json.dumps(document).encode())
+
+    def wait_report(self, **expected: Any) -> dict[str, Any]:
+        """Return the first report to come that holds all of `expected`."""
+        while True:
+            topic, payload = self.sent.get(timeout=PATIENCE_S)
+            if topic == PREFIX + "update":
+                reported: dict[str, Any] = json.loads(payload)["state"]["reported"]
+                if expected.items() <= reported.items():
+                    return reported
+
+    def wait_snapshot(self) -> Snapshot:
+        """Return the next snapshot to come."""
+        while True:
+            topic, payload = self.sent.get(timeout=PATIENCE_S)
+            if topic == SNAPSHOT:
+                return Snapshot.parse(payload)
+
+
+class Ears:
+    """Hears an alarm when the test says so."""
+
+    def __init__(self) -> None:
+        self.holding = False
+        self.broken = False
+
+    def hear(self, block: np.ndarray) -> None:
+        if self.broken:
+            raise RuntimeError("out of memory")
+
+
+class Headset:
+    """An agent on an ear, whose time passes as the test says."""
+
+    def __init__(self, folder: Path, private: bool = False, firmware: str = "") -> None:
+        self.controller = Controller(RATE, 64)
+        self.ears = Ears()
+        self.agent = Agent(
+            "h1",
+            NOWHERE,
+            self.controller,
+            SECONDARY,
+            RATE,
+            folder,
+            self.ears,
+            private=private,
+            taps=64,
+            firmware=firmware,
+            line_to=Line,
+        )
+        self.line: Line = self.agent._connection  # type: ignore[assignment]
+        self.primary = PRIMARY
+        self.level = 0.0
+        self._rng = np.random.default_rng(0)
+        self._x = np.zeros(64, np.float32)
+        self._y = np.zeros(64, np.float32)
+        self.agent.start()
+
+    def sound(self, seconds: float) -> None:
+        """Let time pass; orders given up to now are obeyed."""
+        for _ in range(int(seconds * RATE / BLOCK)):
+            x = self.level * self._rng.standard_normal(BLOCK).astype(np.float32)
+            y = self.controller.process(x, at=float("inf"))
+            self._x, self._y = np.concatenate([self._x, x])[-320:], np.concatenate([self._y, y])[-320:]
+            d = np.convolve(self._x, self.primary)[self._x.size - BLOCK : self._x.size]
+            e = d - np.convolve(self._y, SECONDARY)[self._y.size - BLOCK : self._y.size]
+            self.agent.hear(Block(x, e, y, self.controller.voice, self.controller.steady))
+
+    def play(self, w: np.ndarray, seq: int) -> str:
+        """Have the cloud send a filter, and the headset report it; returns its id."""
+        document = filter_document(w, seq)
+        self.line.desire(filter=document)
+        self.line.wait_report(filter=document["id"])
+        return str(document["id"])
+
+
+def filter_document(w: np.ndarray, seq: int, rate: int = RATE) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(FilterDocument.of(float16(w), seq, rate))
+    return document
