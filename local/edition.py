@@ -56,6 +56,7 @@ from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
 from local.endpoint import HttpEndpoint
 from local.gateway import Gateway, LocalSockets
+from local.heads import BoundedHttp
 from local.invitations import Invitations
 from local.issuer import Issuer
 from local.limits import MemoryLimits
@@ -203,6 +204,7 @@ class Edition:
         server = uvicorn.Server(
             uvicorn.Config(
                 self._gateway.app,
+                http=BoundedHttp,
                 log_level="warning",
                 access_log=False,
                 ws_max_size=FRAME_ROOM,

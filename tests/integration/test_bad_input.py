@@ -7,6 +7,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -181,17 +182,23 @@ def answer_on(line: socket.socket) -> bytes:
 
 
 def test_a_body_without_end_is_cut_off(unchanged: Client, shared_platform: Platform) -> None:
-    token = shared_platform.token("ann-of-bad-input")
+    bearer = f"Authorization: Bearer {shared_platform.token('ann-of-bad-input')}"
     before = peak_mb(shared_platform)
-    for target in ("/api/audio/process", "/api/sessions"):
-        with connect(shared_platform) as line:
-            line.sendall(head("POST", target, f"Authorization: Bearer {token}", "Transfer-Encoding: chunked"))
-            assert until_cut_off(line) > 0
     link = httpx.URL(unchanged.announce(NewUpload(size=100)).links[0])
     job = link.path.rpartition("/")[2]
-    with connect(shared_platform) as line:
-        line.sendall(head("PUT", link.raw_path.decode(), "Transfer-Encoding: chunked"))
-        assert until_cut_off(line) > 0
+    targets = [
+        ("POST", "/api/audio/process", bearer),
+        ("POST", "/api/sessions", bearer),
+        ("PUT", link.raw_path.decode()),
+    ]
+
+    def sent(target: tuple[str, ...]) -> int:
+        with connect(shared_platform) as line:
+            line.sendall(head(*target, "Transfer-Encoding: chunked"))
+            return until_cut_off(line)
+
+    with ThreadPoolExecutor(len(targets)) as senders:
+        assert all(senders.map(sent, targets))
     assert peak_mb(shared_platform) - before < ROOM_MB
     assert unchanged.job(job).state == "uploading"
     unchanged.remove_job(job)

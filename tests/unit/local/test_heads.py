@@ -1,0 +1,165 @@
+"""Heads of requests: bounded in size and time, and refused in words."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from socket import create_connection
+from threading import Thread
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.sync.client import connect
+
+from local import heads
+from local.heads import HEAD_LIMIT, BoundedHttp
+from tests.running import PATIENCE_S
+
+Exchange = Callable[..., bytes]
+
+
+async def echo(request: Request) -> JSONResponse:
+    """Answer with what came; of a body that broke off, nobody hears."""
+    with suppress(ClientDisconnect):
+        body = await request.body()
+        return JSONResponse({"headers": dict(request.headers), "bytes": len(body)})
+    return JSONResponse({})
+
+
+async def repeat(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text(await socket.receive_text())
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    app = Starlette(
+        routes=[Route("/", echo, methods=["GET", "POST"]), WebSocketRoute("/ws", repeat)],
+    )
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="error"))
+    thread = Thread(target=asyncio.run, args=(server.serve(),))
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(PATIENCE_S)
+
+
+@pytest.fixture
+def exchange(port: int) -> Exchange:
+    """Give `exchange(first, piece)`: send, the piece for ever, and return what is answered until the end."""
+
+    def run(first: bytes, piece: bytes = b"") -> bytes:
+        return asyncio.run(asyncio.wait_for(_exchange(port, first, piece), PATIENCE_S))
+
+    return run
+
+
+async def _exchange(port: int, first: bytes, piece: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
+    try:
+        writer.write(first)
+        while piece and not reader.at_eof():
+            writer.write(piece)
+            await writer.drain()
+        answer = await reader.read()
+    except ConnectionError:
+        pass  # hung up in the middle of what was sent
+    finally:
+        writer.close()
+    return answer
+
+
+def document(answer: bytes) -> dict[str, Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    found: dict[str, Any] = json.loads(body)
+    assert head.startswith(f"HTTP/1.1 {found['status']} ".encode())
+    return found
+
+
+ENDLESS = {
+    "request line": (b"GET /?", b"a" * 4096),
+    "header": (b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ", b"a" * 4096),
+    "headers": (b"GET / HTTP/1.1\r\nHost: x\r\n", b"x-a: aaaaaaaaaaaaaaaa\r\n" * 200),
+    "chunk extension": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 4096),
+    "trailer": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"x-a: a\r\n" * 500,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_what_never_comes_to_a_body_is_cut_off(exchange: Exchange, what: str) -> None:
+    exchange(*ENDLESS[what])  # comes to an end
+
+
+def test_a_head_that_is_too_large_is_refused_by_its_limit(exchange: Exchange) -> None:
+    for head in (
+        b"GET /?" + bytes(b"a" * HEAD_LIMIT) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + bytes(b"a" * HEAD_LIMIT) + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"x: y\r\n" * (HEAD_LIMIT // 6) + b"\r\n",
+    ):
+        refusal = document(exchange(head))
+        assert (refusal["status"], refusal["code"]) == (431, "head_too_large")
+        assert "16,384 bytes" in refusal["detail"]
+
+
+def test_what_is_no_http_is_refused_in_words(exchange: Exchange) -> None:
+    refusal = document(exchange(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"))
+    assert (refusal["status"], refusal["code"]) == (400, "bad_request")
+
+
+def test_a_head_that_does_not_come_to_an_end_in_time_is_refused(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "HEAD_S", 0.05)
+    assert exchange(b"") == b"", "who says nothing hears nothing"
+    assert document(exchange(b"GET / HTTP/1.1\r\nHost: x\r\n"))["code"] == "too_slow"
+
+
+def test_the_next_head_on_a_connection_has_its_own_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "HEAD_S", 0.05)
+    with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert line.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        assert document(line.recv(65_536))["code"] == "too_slow"
+
+
+def test_requests_one_after_the_other_are_answered_however_many_bytes_they_are(exchange: Exchange) -> None:
+    padded = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 10_000 + b"\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert exchange(padded * 5 + last).count(b"HTTP/1.1 200 OK") == 6
+    long = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n" + bytes(
+        10**6
+    )
+    assert exchange(long).endswith(b'"bytes":1000000}')
+
+
+def test_what_comes_behind_a_body_is_no_header(exchange: Exchange) -> None:
+    answer = exchange(
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\na\r\n0\r\nAuthorization: Bearer late\r\n\r\n"
+    )
+    assert answer.endswith(b'"bytes":1}')
+    assert b"authorization" not in answer
+
+
+def test_a_websocket_outlives_the_time_for_a_head(
+    port: int, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "HEAD_S", 0.05)
+    with connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as line:
+        exchange(b"")  # connected later, and by now cut off
+        line.send("still here")
+        assert line.recv(PATIENCE_S) == "still here"
