@@ -39,7 +39,7 @@ class Dashboard(Construct):
                 "Snapshots and filters, a minute",
                 [
                     counted("anc_processor", "snapshots_processed"),
-                    counted("audio_sender", "filters_sent"),
+                    counted("anc_processor", "filters_sent"),
                     counted("anc_processor", "filters_kept"),
                     counted("anc_processor", "filters_reverted"),
                 ],
