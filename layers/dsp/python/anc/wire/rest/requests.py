@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from anc.records import Mode, Role
 from anc.wire.telemetry import Report
@@ -13,6 +14,7 @@ THING = "^[A-Za-z0-9_-]{1,64}$"
 FAMILIES = ("users", "sessions", "audio", "emergency", "devices", "device-models", "models", "stats")
 MAX_PATH_TAPS = 1024
 LARGEST = 12 * 1024**3
+EXAMPLE_PATH = [0.0, 0.0, 0.6, 0.3, -0.1]
 
 
 Intensity = Annotated[float, Field(ge=0, le=1, description="Share of the anti-noise that is played.")]
@@ -23,7 +25,7 @@ Secondary = Annotated[
         max_length=MAX_PATH_TAPS,
         description="The secondary path S, driver to error microphone, as an impulse response; not silent.",
         json_schema_extra={"contains": {"not": {"exclusiveMinimum": -1e-6, "exclusiveMaximum": 1e-6}}},
-        examples=[[0.0, 0.0, 0.6, 0.3, -0.1]],
+        examples=[EXAMPLE_PATH],
     ),
 ]
 Scope = Annotated[str, Field(pattern=f"^({'|'.join(FAMILIES)})(:read)?$")]
@@ -35,28 +37,36 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class SignIn(Body):
+def shown(**body: Any) -> JsonDict:
+    """Return what describes a body by an example that runs as it stands."""
+    return {"examples": [body]}
+
+
+class SignIn(Body, json_schema_extra=shown(username="ada", password="correct horse battery staple")):
     """Who signs in."""
 
     username: Annotated[str, Field(pattern=NAME)]
     password: Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class NewPerson(Body):
+class NewPerson(
+    Body,
+    json_schema_extra=shown(username="ada", password="correct horse battery staple", role="listener"),
+):
     """Somebody who shall be able to sign in."""
 
-    username: Annotated[str, Field(pattern=NAME, examples=["ada"])]
-    password: Annotated[str, Field(min_length=12, max_length=128, examples=["correct horse battery staple"])]
+    username: Annotated[str, Field(pattern=NAME)]
+    password: Annotated[str, Field(min_length=12, max_length=128)]
     role: Role = "listener"
 
 
-class NewRole(Body):
+class NewRole(Body, json_schema_extra=shown(role="operator")):
     """What somebody may do from now on."""
 
     role: Role
 
 
-class NewKey(Body):
+class NewKey(Body, json_schema_extra=shown(name="night run", scopes=["audio", "devices:read"], days=7)):
     """An API key for a machine; it may do no more than whoever makes it."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="What it is for.")]
@@ -67,7 +77,6 @@ class NewKey(Body):
             max_length=20,
             description="What it may call below `/api`, as `audio`, or `devices:read` for looking only."
             " Left out, all that its role may.",
-            examples=[["audio", "devices:read"]],
         ),
     ] = []
     days: Annotated[float, Field(ge=0.01, le=365, description="Until it expires.")] = 90
@@ -78,6 +87,7 @@ class NewSession(Body):
 
     model_config = ConfigDict(
         json_schema_extra={
+            **shown(mode="cancel", rate=16_000, taps=512, mu=0.5),
             "if": {"properties": {"mode": {"const": "predict"}}, "required": ["mode"]},
             "then": {"properties": {"channels": {"enum": [1, None]}}},
             "else": {
@@ -100,7 +110,7 @@ class NewSession(Body):
         return Start(**self.model_dump())
 
 
-class SessionChange(Body):
+class SessionChange(Body, json_schema_extra=shown(enabled=True, intensity=0.8)):
     """What shall be different about a live session. What is left out stays."""
 
     enabled: bool | None = None
@@ -118,7 +128,9 @@ class Treatment(Body):
     horizon: Annotated[int, Field(ge=1, le=4096, description="Samples ahead, for `predict`.")] = 1
 
 
-class NewUpload(Body):
+class NewUpload(
+    Body, json_schema_extra=shown(size=11_520_044, name="flight.wav", options={"mode": "cancel"})
+):
     """A recording that will be uploaded."""
 
     size: Annotated[int, Field(ge=1, le=LARGEST, description="Bytes, exactly.")]
@@ -126,17 +138,19 @@ class NewUpload(Body):
     options: Treatment = Treatment()
 
 
-class NewDevice(Body):
+class NewDevice(Body, json_schema_extra=shown(thing="left-1", secondary=EXAMPLE_PATH, rate=16_000, taps=512)):
     """A headset to be registered. What is left out is as its model was described."""
 
-    thing: Annotated[str, Field(pattern=THING, examples=["left-1"])]
+    thing: Annotated[str, Field(pattern=THING)]
     secondary: Secondary | None = None
     model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
     rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filter.")] | None = None
     taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filter.")] | None = None
 
 
-class NewDeviceModel(Body):
+class NewDeviceModel(
+    Body, json_schema_extra=shown(secondary=EXAMPLE_PATH, rate=16_000, taps=512, max_gain_db=40.0)
+):
     """A kind of headset, as its maker describes it."""
 
     secondary: Secondary
@@ -145,7 +159,7 @@ class NewDeviceModel(Body):
     max_gain_db: Annotated[float, Field(ge=0, le=60, description="What its driver takes.")] = 40.0
 
 
-class NewSerials(Body):
+class NewSerials(Body, json_schema_extra=shown(serials=["QO-000117", "QO-000118"])):
     """Serial numbers of headsets that will come for their certificate themselves."""
 
     serials: Annotated[list[Annotated[str, Field(pattern=THING)]], Field(min_length=1, max_length=50)]
@@ -174,7 +188,7 @@ class NewFirmware(Body):
     size: Annotated[int, Field(ge=1, le=16777216, description="Bytes, exactly.")]
 
 
-class ShadowChange(Body):
+class ShadowChange(Body, json_schema_extra=shown(mode="cancel", intensity=0.8)):
     """What is wanted of a headset. What is left out stays."""
 
     mode: Mode | None = None
@@ -187,14 +201,19 @@ class ShadowChange(Body):
         return self.model_dump(exclude_none=True)
 
 
-class NewPath(Body):
+class NewPath(Body, json_schema_extra=shown(secondary=EXAMPLE_PATH, rate=16_000)):
     """A secondary path that was measured, at the device's rate."""
 
     secondary: Secondary
     rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz; to make sure.")] | None = None
 
 
-class TelemetryReport(Body):
+class TelemetryReport(
+    Body,
+    json_schema_extra=shown(
+        battery=0.8, level_dbfs=-31.5, attenuation_db=17.2, mode="cancel", firmware="1.4.2"
+    ),
+):
     """What a headset says of itself; the same as over MQTT."""
 
     battery: Annotated[float, Field(ge=0, le=1)] | None = None
