@@ -16,7 +16,9 @@ from anc.wire.rest.requests import NAME, THING
 from functions import body
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-After = Annotated[str, Query(max_length=2048, description="`next` of the part before.")]
+After = Annotated[
+    str, Query(max_length=2048, pattern="^[ -~]*$", description="`next` of the part before; ASCII.")
+]
 SessionId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Thing = Annotated[str, Path(pattern=THING)]
 User = Annotated[str, Path(pattern=NAME)]

@@ -1,11 +1,13 @@
 """How often one may call, as the functions themselves see to it."""
 
+import json
 from typing import Any
 
 import pytest
 
 from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
+from functions.routes import REST, RestRoute
 from local.context import LocalContext
 from local.events import rest_event
 from tests.worlds import Clock, TestWorld, make_world
@@ -35,9 +37,16 @@ def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: Te
     assert ask(platform, "GET", "/api/devices", "ann")["statusCode"] == 200
 
 
-def test_naming_noise_is_limited_too(platform: TestWorld) -> None:
-    codes = [ask(platform, "POST", "/api/audio/classify", "ann")["statusCode"] for _ in range(2)]
-    assert codes == [400, 429]
+@pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
+def test_every_endpoint_refuses_who_calls_it_more_often_than_the_table_says(
+    platform: TestWorld, route: RestRoute
+) -> None:
+    user = "" if route.public else "ann"
+    most = max(1, round(route.per_minute * platform.world.settings.rate_limit_scale))
+    answers = [ask(platform, route.method, route.path, user) for _ in range(most + 1)]
+    assert [answer["statusCode"] == 429 for answer in answers] == most * [False] + [True]
+    assert json.loads(answers[-1]["body"])["code"] == "too_many"
+    assert answers[-1]["multiValueHeaders"]["Retry-After"]
 
 
 def test_who_guesses_passwords_is_stopped_by_address(platform: TestWorld) -> None:

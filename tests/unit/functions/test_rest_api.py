@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -88,6 +89,31 @@ def test_a_session_over_its_whole_life(call: Call) -> None:
     assert call("DELETE", path)[:2] == (200, nothing_yet)
     assert_problem(call("GET", path), 404, "unknown_session", "session: there is none of this name")
     assert call("GET", "/api/sessions")[1] == {"sessions": [], "next": None}
+
+
+def test_a_session_is_summed_up_over_all_its_sockets_and_ends_when_nobody_uses_it(
+    call: Call, say: Callable[..., Any], platform: TestWorld
+) -> None:
+    _, opened, _ = call("POST", "/api/sessions", {"rate": 16_000, "taps": 16})
+    session, path = opened["session"], f"/api/sessions/{opened['session']}"
+    x = (2_000 * np.random.default_rng(1).standard_normal(4_000)).astype("<i2")
+    pcm = base64.b64encode(np.stack([x, x // 2], axis=1).tobytes()).decode()
+    for seq, connection in enumerate(["first", "first", "second"]):
+        platform.clock.now += 3_600
+        block = {"action": "audio", "session": session, "seq": seq, "pcm": pcm}
+        assert say(block, connection=connection)["type"] == "audio"
+    summed = call("GET", f"{path}/stats")[1]
+    assert (summed["blocks"], summed["seconds"], summed["gaps"]) == (3, 0.75, 0)
+    assert summed["attenuation_db"] > 10
+    now = call("GET", path)[1]
+    assert now["next_seq"] == 3
+    assert now["expires"] == opened["expires"] + 3 * 3_600, "as long after the last block as after the first"
+
+    platform.clock.now = now["expires"]
+    for method, at in (("GET", path), ("PATCH", path), ("DELETE", path), ("GET", f"{path}/stats")):
+        assert_problem(call(method, at, {}), 404, "unknown_session", "it may have expired")
+    assert call("GET", "/api/sessions")[1] == {"sessions": [], "next": None}
+    assert say({"action": "audio", "session": session, "seq": 3, "pcm": pcm})["code"] == "unknown_session"
 
 
 @pytest.mark.parametrize(
