@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_S = 30
 PING_TIMEOUT_MS = 5_000
 # A fleet that lost its broker must not come back in one wave: each headset draws its own delays.
-FIRST_RETRY_S = (1, 3)
+FIRST_RETRY_S = (1, 10)
 LONGEST_RETRY_S = (60, 120)
 
 

@@ -14,6 +14,7 @@ import pytest
 from anc.dsp import design_control_filter, recover_primary
 from anc.wire.shadow import Desired, FilterDocument, Noise, float16
 from anc.wire.snapshot import Snapshot
+from iot import connection
 from iot.agent import Agent
 from iot.controller import SILENCE, Block, Controller
 from iot.demo import Update, run_headset
@@ -103,7 +104,10 @@ def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(sit
     assert result.attenuation_db > 2
 
 
-def test_a_headset_outlives_its_broker_and_gets_what_it_missed(own_site: Any, tmp_path: Path):
+def test_a_headset_outlives_its_broker_and_gets_what_it_missed(
+    own_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "FIRST_RETRY_S", (1, 1))
     controller = Controller(RATE, 512)
     secondary = np.array([0.0, 0.8], np.float32)
     agent = Agent("h1", own_site.enrol("h1"), controller, secondary, RATE, tmp_path, None)

@@ -198,7 +198,7 @@ def unpack(packed: bytes) -> Picture:
 
 
 def summary(samples: ArrayLike, rate: int) -> bytes:
-    """The last second of a sound as the classifier hears it: enough to name noise, not to understand speech.
+    """The last second of a sound as the classifier hears it: no waveform, but speech may be made out from it.
 
     Parameters
     ----------
