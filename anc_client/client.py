@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from io import SEEK_END, BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -13,6 +15,7 @@ from anc.wire.rest import answers, requests, sounds
 
 A = TypeVar("A", bound=BaseModel)
 P = TypeVar("P", bound=answers.Page)
+Sound = bytes | Path | BinaryIO
 TIMEOUT_S = 30.0
 TRANSFER_S = 300.0  # for a part of a file over a slow line
 PAGE = 50
@@ -58,6 +61,8 @@ class Client:
     ------
     Refusal
         From every method, when the platform refuses.
+    pydantic.ValidationError
+        From the bodies, `NewSession` and the others, for what the platform would refuse.
     httpx.TransportError
         From every method, when it does not answer.
     """
@@ -128,15 +133,15 @@ class Client:
 
     def person(self, user: str) -> answers.Person:
         """Return somebody who may sign in."""
-        return self._ask(answers.Person, "GET", f"/api/users/{user}")
+        return self._ask(answers.Person, "GET", f"/api/users/{named(user)}")
 
     def change_role(self, user: str, role: Role) -> answers.Person:
         """Let somebody do more or less."""
-        return self._ask(answers.Person, "PATCH", f"/api/users/{user}", requests.NewRole(role=role))
+        return self._ask(answers.Person, "PATCH", f"/api/users/{named(user)}", requests.NewRole(role=role))
 
     def remove_person(self, user: str) -> None:
         """Remove somebody with their keys, sessions, recordings and headsets."""
-        self._send("DELETE", f"/api/users/{user}")
+        self._send("DELETE", f"/api/users/{named(user)}")
 
     def make_key(self, key: requests.NewKey) -> answers.MadeKey:
         """Make an API key; it is shown this once."""
@@ -148,7 +153,7 @@ class Client:
 
     def revoke_key(self, key: str) -> None:
         """Make an API key useless at once."""
-        self._send("DELETE", f"/api/users/me/keys/{key}")
+        self._send("DELETE", f"/api/users/me/keys/{named(key)}")
 
     # Live sessions
 
@@ -163,19 +168,19 @@ class Client:
 
     def session(self, session: str) -> answers.Session:
         """Return a session."""
-        return self._ask(answers.Session, "GET", f"/api/sessions/{session}")
+        return self._ask(answers.Session, "GET", f"/api/sessions/{named(session)}")
 
     def change_session(self, session: str, change: requests.SessionChange) -> answers.Session:
         """Switch a session on or off, set its intensity or its algorithm."""
-        return self._ask(answers.Session, "PATCH", f"/api/sessions/{session}", change)
+        return self._ask(answers.Session, "PATCH", f"/api/sessions/{named(session)}", change)
 
     def session_summary(self, session: str) -> answers.SessionSummary:
         """Sum up a session so far."""
-        return self._ask(answers.SessionSummary, "GET", f"/api/sessions/{session}/stats")
+        return self._ask(answers.SessionSummary, "GET", f"/api/sessions/{named(session)}/stats")
 
     def end_session(self, session: str) -> answers.SessionSummary:
         """End a session and sum it up."""
-        return self._ask(answers.SessionSummary, "DELETE", f"/api/sessions/{session}")
+        return self._ask(answers.SessionSummary, "DELETE", f"/api/sessions/{named(session)}")
 
     # Headsets
 
@@ -191,40 +196,40 @@ class Client:
 
     def device(self, thing: str) -> answers.DeviceNow:
         """Return a headset as it is now."""
-        return self._ask(answers.DeviceNow, "GET", f"/api/devices/{thing}")
+        return self._ask(answers.DeviceNow, "GET", f"/api/devices/{named(thing)}")
 
     def remove_device(self, thing: str) -> None:
         """Revoke a headset's certificate and forget it."""
-        self._send("DELETE", f"/api/devices/{thing}")
+        self._send("DELETE", f"/api/devices/{named(thing)}")
 
     def rotate_credentials(self, thing: str) -> answers.Credentials:
         """Give a headset a new certificate; the old one is useless at once."""
-        return self._ask(answers.Credentials, "POST", f"/api/devices/{thing}/credentials")
+        return self._ask(answers.Credentials, "POST", f"/api/devices/{named(thing)}/credentials")
 
     def shadow(self, thing: str) -> answers.Shadow:
         """Return the shadow document of a headset."""
-        return self._ask(answers.Shadow, "GET", f"/api/devices/{thing}/shadow")
+        return self._ask(answers.Shadow, "GET", f"/api/devices/{named(thing)}/shadow")
 
     def change_shadow(self, thing: str, change: requests.ShadowChange) -> answers.Wanted:
         """Have a headset work in another mode or at another intensity."""
-        return self._ask(answers.Wanted, "PATCH", f"/api/devices/{thing}/shadow", change)
+        return self._ask(answers.Wanted, "PATCH", f"/api/devices/{named(thing)}/shadow", change)
 
     def telemetry(self, thing: str) -> answers.Telemetry:
         """Return what a headset said of itself last."""
-        return self._ask(answers.Telemetry, "GET", f"/api/devices/{thing}/telemetry")
+        return self._ask(answers.Telemetry, "GET", f"/api/devices/{named(thing)}/telemetry")
 
     def history(self, thing: str, since: float = 0.0) -> Iterator[answers.Telemetry]:
         """Go through what a headset said of itself within the last month, the oldest first."""
-        for page in self._pages(answers.History, f"/api/devices/{thing}/history", since=since):
+        for page in self._pages(answers.History, f"/api/devices/{named(thing)}/history", since=since):
             yield from page.reports
 
     def report_telemetry(self, thing: str, report: requests.TelemetryReport) -> answers.Telemetry:
         """Say something of a headset in its stead."""
-        return self._ask(answers.Telemetry, "POST", f"/api/devices/{thing}/telemetry", report)
+        return self._ask(answers.Telemetry, "POST", f"/api/devices/{named(thing)}/telemetry", report)
 
     def paths(self, thing: str) -> answers.Paths:
         """Return a headset's secondary path."""
-        return self._ask(answers.Paths, "GET", f"/api/devices/{thing}/paths")
+        return self._ask(answers.Paths, "GET", f"/api/devices/{named(thing)}/paths")
 
     def device_models(self) -> Iterator[answers.DeviceModel]:
         """Go through the kinds of headsets."""
@@ -233,41 +238,41 @@ class Client:
 
     def device_model(self, model: str) -> answers.DeviceModel:
         """Return a kind of headset."""
-        return self._ask(answers.DeviceModel, "GET", f"/api/device-models/{model}")
+        return self._ask(answers.DeviceModel, "GET", f"/api/device-models/{named(model)}")
 
     def describe_model(self, model: str, description: requests.NewDeviceModel) -> answers.DeviceModel:
         """Describe a kind of headset; for operators."""
-        return self._ask(answers.DeviceModel, "PUT", f"/api/device-models/{model}", description)
+        return self._ask(answers.DeviceModel, "PUT", f"/api/device-models/{named(model)}", description)
 
     def forget_model(self, model: str) -> None:
         """Forget a kind of headset; for operators."""
-        self._send("DELETE", f"/api/device-models/{model}")
+        self._send("DELETE", f"/api/device-models/{named(model)}")
 
     def expect_headsets(self, model: str, serials: requests.NewSerials) -> answers.Serials:
         """List headsets of a kind that will come for their certificate themselves; for operators."""
-        return self._ask(answers.Serials, "POST", f"/api/device-models/{model}/serials", serials)
+        return self._ask(answers.Serials, "POST", f"/api/device-models/{named(model)}/serials", serials)
 
     def replace_path(self, thing: str, path: requests.NewPath) -> answers.Paths:
         """Store a secondary path that was measured anew."""
-        return self._ask(answers.Paths, "PUT", f"/api/devices/{thing}/paths", path)
+        return self._ask(answers.Paths, "PUT", f"/api/devices/{named(thing)}/paths", path)
 
-    # Sounds
+    # Sounds: a file's bytes, its path, or the open file
 
-    def classify(self, sound: bytes) -> sounds.Classification:
+    def classify(self, sound: Sound) -> sounds.Classification:
         """Name the noise in a sound file."""
-        return self._ask(sounds.Classification, "POST", "/api/audio/classify", sound)
+        return self._ask(sounds.Classification, "POST", "/api/audio/classify", content(sound))
 
-    def process(self, sound: bytes, **options: str | int | float) -> sounds.Processed:
+    def process(self, sound: Sound, **options: str | int | float) -> sounds.Processed:
         """Clean a recording of up to a minute; options are `mode`, `algorithm`, `taps`, `mu`, `horizon`."""
-        return self._ask(sounds.Processed, "POST", "/api/audio/process", sound, **options)
+        return self._ask(sounds.Processed, "POST", "/api/audio/process", content(sound), **options)
 
-    def analyze(self, sound: bytes, **options: float) -> sounds.Analysis:
+    def analyze(self, sound: Sound, **options: float) -> sounds.Analysis:
         """Measure a sound file; `full_scale_db` calibrates it."""
-        return self._ask(sounds.Analysis, "POST", "/api/audio/analyze", sound, **options)
+        return self._ask(sounds.Analysis, "POST", "/api/audio/analyze", content(sound), **options)
 
-    def detect_emergency(self, sound: bytes) -> sounds.Detection:
+    def detect_emergency(self, sound: Sound) -> sounds.Detection:
         """Tell whether a headset in this sound should be open to the world."""
-        return self._ask(sounds.Detection, "POST", "/api/emergency/detect", sound)
+        return self._ask(sounds.Detection, "POST", "/api/emergency/detect", content(sound))
 
     def emergency_status(self) -> sounds.EmergencyStatus:
         """Tell whether anything of the caller's is held open by an alarm now."""
@@ -284,16 +289,20 @@ class Client:
         """Announce a recording, and get the links to send it to."""
         return self._ask(sounds.Upload, "POST", "/api/audio/uploads", upload)
 
-    def upload(self, sound: bytes | BinaryIO, name: str = "recording", **options: Any) -> str:
-        """Announce a recording, in memory or a seekable file, and send it part by part; returns its job.
+    def upload(self, sound: Sound, name: str = "", **options: Any) -> str:
+        """Announce a recording, of any length, and send it part by part; returns its job.
 
-        Options are `mode`, `algorithm`, `taps`, `mu` and `horizon`, as for `process`.
+        Without a `name` it is called as its file is. Options are `mode`, `algorithm`, `taps`, `mu` and
+        `horizon`, as for `process`. An open file must be seekable.
         """
+        if isinstance(sound, Path):
+            with sound.open("rb") as opened:
+                return self.upload(opened, name or sound.name, **options)
         file = BytesIO(sound) if isinstance(sound, bytes) else sound
         size = file.seek(0, SEEK_END)
         file.seek(0)
         treatment = requests.Treatment(**options)
-        made = self.announce(requests.NewUpload(size=size, name=name, options=treatment))
+        made = self.announce(requests.NewUpload(size=size, name=name or "recording", options=treatment))
         for link in made.links:
             # The link is all the permission that is needed: a token would go to whoever keeps the files.
             part = file.read(made.part_bytes)
@@ -322,7 +331,7 @@ class Client:
 
     def complete_upload(self, job: str) -> sounds.Job:
         """Say that every part of a recording was sent."""
-        return self._ask(sounds.Job, "POST", f"/api/audio/uploads/{job}")
+        return self._ask(sounds.Job, "POST", f"/api/audio/uploads/{named(job)}")
 
     def jobs(self) -> Iterator[sounds.Job]:
         """Go through the caller's recordings."""
@@ -331,11 +340,11 @@ class Client:
 
     def job(self, job: str) -> sounds.Job:
         """Return how far a recording is, and links to the results when it is done."""
-        return self._ask(sounds.Job, "GET", f"/api/audio/jobs/{job}")
+        return self._ask(sounds.Job, "GET", f"/api/audio/jobs/{named(job)}")
 
     def remove_job(self, job: str) -> None:
         """Forget a recording and everything that was made of it."""
-        self._send("DELETE", f"/api/audio/jobs/{job}")
+        self._send("DELETE", f"/api/audio/jobs/{named(job)}")
 
     def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
         after: str | None = ""
@@ -358,9 +367,21 @@ class Client:
         elif body is not None:
             content, headers = body.model_dump_json().encode(), {"Content-Type": "application/json"}
         answer = self._http.request(method, path, content=content, headers=headers, params=query)
-        if answer.is_error:
+        if not answer.is_success:
             raise _refusal(answer)
         return answer
+
+
+def named(name: str) -> str:
+    """Return a name as one part of a path, whatever is in it."""
+    return quote(name, safe="")
+
+
+def content(sound: Sound) -> bytes:
+    """Return what is in a sound file."""
+    if isinstance(sound, bytes):
+        return sound
+    return sound.read_bytes() if isinstance(sound, Path) else sound.read()
 
 
 def _refusal(answer: httpx.Response) -> Refusal:

@@ -78,6 +78,7 @@ class Gateway:
             routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
             exception_handlers={HTTPException: nothing_here},
         )
+        self.app.router.redirect_slashes = False  # API Gateway takes a path as it stands
 
     async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         return await self._in_thread(self._invoke_now, function, event)

@@ -12,7 +12,7 @@ from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.services import hearing, second_opinion
 from anc.wire.refusal import Refused
-from functions import body
+from functions import body, query
 from functions.admission import admit
 
 logger = Logger()
@@ -37,6 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
 def _answer(event: dict[str, Any], world: World) -> dict[str, Any]:
     try:
         admit(event, world)
+        query.check(event, ())
         answer = hearing.classify_file(body.sound(event), world)
     except Refused as refusal:
         world.count(f"refused_{refusal.code}")

@@ -12,13 +12,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
 
 from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
 from functions import body
+from functions.rest_api.resolver import Resolver
 from functions.routes import REST
 
 VERSION = "1.0.0"
@@ -41,7 +42,7 @@ SWAGGER = Path(swagger_ui.__file__).parent
 START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, filter: true})'
 
 
-def serve(app: APIGatewayRestResolver) -> None:
+def serve(app: Resolver) -> None:
     """Add the document and the page that shows it to the API."""
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -77,11 +78,11 @@ def _page() -> tuple[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _text(app: APIGatewayRestResolver, base: str) -> str:
+def _text(app: Resolver, base: str) -> str:
     return json.dumps({**document(app), "servers": [{"url": base}]}, indent=1)
 
 
-def document(app: APIGatewayRestResolver) -> dict[str, Any]:
+def document(app: Resolver) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document.
 
     To what Powertools knows of the endpoints it adds what the table of routes and the handler know: who may
@@ -101,15 +102,13 @@ def document(app: APIGatewayRestResolver) -> dict[str, Any]:
             },
         )
     )
-    functions = {
-        (route.openapi_path, route.method): route.func for route in app._static_routes + app._dynamic_routes
-    }
+    endpoints = app.endpoints()
     paths: dict[str, dict[str, Any]] = {}
     for route in REST:
         operation = described["paths"].get(route.path, {}).get(route.method.lower())
         if operation is None:
             continue  # the document and the page that shows it
-        function = functions[route.path, route.method]
+        function = endpoints[route.method, route.path].func
         operation["operationId"] = function.__name__
         operation["summary"], _, more = (inspect.getdoc(function) or "").partition("\n\n")
         if more:

@@ -2,6 +2,7 @@
 
 import binascii
 import time
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused, refuse
-from functions import body
+from functions import body, query
 from functions.admission import admit
 from functions.rest_api import (
     audio,
@@ -58,6 +59,8 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
         try:
             admit(event, here)
             check_kind(event)
+            if event["resource"].startswith("/api/"):  # who asks for the health may add what no cache knows
+                query.check(event, known_parameters(event["httpMethod"], event["resource"]))
             answer = app.resolve(event, context)
         except Refused as refusal:
             here.count(f"refused_{refusal.code}")
@@ -74,6 +77,12 @@ def check_kind(event: dict[str, Any]) -> None:
         kind = body.kind(event)
         if kind not in ("", "application/json"):
             refuse("bad_content_type", f"content-type: {kind[:100]}, allowed is application/json")
+
+
+@cache
+def known_parameters(method: str, path: str) -> frozenset[str]:
+    """Return what an endpoint takes in its query."""
+    return frozenset(each.alias for each in app.endpoints()[method, path].dependant.query_params)
 
 
 @app.exception_handler(Refused)

@@ -37,6 +37,12 @@ class Resolver(APIGatewayRestResolver):
     def context(self, context: dict[str, Any]) -> None:
         self._mine.context = context
 
+    def endpoints(self) -> dict[tuple[str, str], Route]:
+        """Return every route by its method and its path in API Gateway's notation."""
+        return {
+            (route.method, route.openapi_path): route for route in self._static_routes + self._dynamic_routes
+        }
+
     def _to_proxy_event(self, event: dict[str, Any]) -> APIGatewayProxyEvent:
         self._mine.event = super()._to_proxy_event(event)
         return self._mine.event

@@ -54,10 +54,10 @@ def platform(tmp_path: Path, clock: Clock) -> TestWorld:
     return make_world(tmp_path, clock, rate_limit_scale=1e3, ml_model_path=str(model))
 
 
-def request(world: TestWorld, body: str | None, is_base64: bool) -> tuple[int, Any, str]:
+def request(world: TestWorld, body: str | None, is_base64: bool, **query: str) -> tuple[int, Any, str]:
     path = "/api/audio/classify"
     who = {"user": "alice", "role": "listener"}
-    event = rest_event("POST", path, path, {}, {}, {}, body, is_base64, who, "127.0.0.1")
+    event = rest_event("POST", path, path, {}, query, {}, body, is_base64, who, "127.0.0.1")
     answer = handler(event, LocalContext("classifier"), world.world)
     return answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"]["Content-Type"][0]
 
@@ -202,3 +202,8 @@ def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_f
 
 
 WHOLE = {kind: file(noise(0.5), kind) for kind in ("WAV", "FLAC", "OGG")}
+
+
+def test_a_parameter_is_refused_by_name_since_none_is_known(platform: TestWorld) -> None:
+    status, document, _ = request(platform, base64.b64encode(file(noise())).decode(), True, top="3")
+    assert (status, document["detail"]) == (400, "top: unknown parameter; none is known here")

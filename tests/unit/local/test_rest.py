@@ -77,3 +77,8 @@ def test_a_path_that_takes_other_methods_says_which(client: TestClient, method: 
     answer = client.request(method, "/api/sessions")
     assert answer.status_code == 405
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
+
+
+def test_a_path_is_taken_as_it_stands(client: TestClient) -> None:
+    answer = client.get("/api/sessions/", follow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

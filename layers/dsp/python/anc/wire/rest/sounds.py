@@ -3,6 +3,7 @@
 Times are seconds since the epoch, levels dBFS, attenuation dB.
 """
 
+import base64
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -91,6 +92,11 @@ class Processed(Answer):
 
     report: Report
     audio: str
+
+    @property
+    def wav(self) -> bytes:
+        """The file itself."""
+        return base64.b64decode(self.audio)
 
 
 class Upload(Answer):
