@@ -120,12 +120,12 @@ class Broker:
 
     def _retired(self, thing: str) -> None:
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._cut, thing)
+            self._loop.call_soon_threadsafe(self._cut, thing, "API_INITIATED_DISCONNECT")
 
-    def _cut(self, thing: str) -> None:
+    def _cut(self, thing: str, why: str) -> None:
         link = self._links.get(thing)
         if link:
-            link.cut()
+            link.cut(why)
 
     async def _accept(self) -> None:
         while True:
@@ -161,8 +161,10 @@ class Broker:
         except Broken:
             pass
         except TooLarge:
+            link.ended = "CLIENT_ERROR"
             self._count("mqtt_refused_message")
         except mqtt.Malformed as fault:
+            link.ended = "CLIENT_ERROR"
             self._count("mqtt_refused_message")
             logger.info("%s: %s", link.thing, fault)
         finally:
@@ -181,6 +183,8 @@ class Broker:
             "sessionIdentifier": link.session,
             "principalIdentifier": link.certificate_id,
         }
+        if event == "disconnected":
+            told["disconnectReason"] = link.ended
         topic = f"$aws/events/presence/{event}/{link.thing}"
         self._workers.submit(self._rules.take, topic, json.dumps(told).encode())
 
@@ -200,7 +204,9 @@ class Broker:
             await link.say_goodbye(mqtt.connack(code))
             return False
         link.thing, link.claiming = hello.client_id, owner == CLAIMING
-        self._cut(link.thing)  # as in AWS IoT, the newer connection of a thing is the one that counts
+        self._cut(
+            link.thing, "DUPLICATE_CLIENTID"
+        )  # as in AWS IoT, the newer connection of a thing is the one that counts
         self._links[link.thing] = link
         link.keep_alive(hello.keep_alive_s)
         link.send(mqtt.connack(mqtt.ACCEPTED))
@@ -216,6 +222,7 @@ class Broker:
                     link.send(mqtt.puback(packet.packet_id))
             else:
                 self._attend(link, packet)
+        link.ended = "CLIENT_INITIATED_DISCONNECT"
 
     def _attend(self, link: Link, packet: mqtt.Packet) -> None:
         match packet:
@@ -237,12 +244,14 @@ class Broker:
         thing = link.thing
         may = claiming.may_publish(message.topic) if link.claiming else may_publish(thing, message.topic)
         if not may or len(message.payload) > MQTT_PAYLOAD_LIMIT:
+            link.ended = "CLIENT_ERROR" if may else "AUTH_ERROR"
             self._count("mqtt_refused_message")
             return False
         try:
             await self._loop.run_in_executor(self._workers, self._keep, link, message)
         except Exception:
             # Not acknowledged, so the headset sends it again once it has reconnected.
+            link.ended = "SERVER_ERROR"
             self._count("mqtt_not_kept")
             logger.exception("a message of %s on %s was not kept", thing, message.topic)
             return False

@@ -38,6 +38,8 @@ class Link:
         The certificate's SHA-256 fingerprint.
     session : str
         Tells it from the thing's other connections.
+    ended : str
+        Why the connection ended, as AWS IoT names it.
     filters : dict of str to int
         Topic filters subscribed to, and the QoS granted.
     """
@@ -50,6 +52,7 @@ class Link:
         self.claiming = False
         self.certificate_id = hashlib.sha256(certificate).hexdigest()
         self.session = uuid4().hex
+        self.ended = "CONNECTION_LOST"
         self.filters: dict[str, int] = {}
         self._reader = reader
         self._writer = writer
@@ -112,6 +115,7 @@ class Link:
             self._last_id = self._last_id % 0xFFFF + 1
         self.send(mqtt.publish(topic, payload, self._last_id if max(granted) else 0))
 
-    def cut(self) -> None:
+    def cut(self, why: str = "") -> None:
         """End the connection at once, unsent packets included."""
+        self.ended = why or self.ended
         self._writer.transport.abort()

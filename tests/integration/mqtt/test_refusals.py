@@ -120,6 +120,9 @@ def test_a_snapshot_on_anothers_topic_ends_the_connection_and_is_not_the_others(
     device = until(platform, "victim", lambda device: device["refused"] > 0 or device["online"])
     assert (device["refused"], device["online"]) == (0, True)
     assert platform.request("GET", "/api/devices/victim/shadow", user="ann")[1]["version"] == 0
+    refusal = until(platform, "forger", lambda device: device["refused"] > 0)["refusal"]
+    assert (refusal["what"], refusal["code"]) == ("connection", "auth_error")
+    assert "a topic that is not its own" in refusal["message"]
 
 
 def test_a_shadow_from_the_future_is_refused_with_a_reason(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anc.ports import Conflict
 from anc.records import Watch
-from anc.services import devices, status, telemetry
+from anc.services import devices, statistics, status, telemetry
 from anc.services.devices import Registration
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import as_int16
@@ -151,6 +151,21 @@ def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_wi
 
 def report(thing: str, data: bytes) -> dict[str, Any]:
     return {"thing": thing, "report": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+
+
+def test_what_was_accepted_before_sending_and_given_up_after_is_counted_for_admins_and_prometheus(
+    headsets: TestWorld, call: Any
+) -> None:
+    process(headsets, message("left", snapshot(1)), message("left", snapshot(2)))
+    process(headsets, report("left", b'{"filters": 1, "reverted": 1, "run": 7, "line": 0}'))
+    process(headsets, report("left", b'{"filters": 1, "reverted": 1, "run": 7, "line": 0}'))  # comes again
+    totals = call("GET", "/api/stats/summary", role="admin")[1]["totals"]
+    decided = totals["filters_sent"], totals.get("filters_kept", 0), totals["filters_reverted"]
+    assert sum(decided[:2]) == 2
+    assert decided[2] == 1
+    shown = statistics.exposition(headsets.world.counters.read())
+    assert f"anc_filters_sent_total {decided[0]}.0" in shown
+    assert "anc_filters_reverted_total 1.0" in shown
 
 
 def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(headsets: TestWorld) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anc.wire.path import MeasuredPath
-from iot.agent import Agent
+from iot.agent import REPORT_S, Agent
 from iot.controller import Controller
 from iot.kept import KeptPath
 from local.shadows import difference
@@ -96,6 +96,16 @@ def test_what_becomes_of_a_firmware_is_reported_and_the_delta_that_follows_is_un
     headset.line.desire(**delta)
     assert headset.line.wait_report(mode="bypass")["refused"] == ""
     headset.agent.stop()
+
+
+def test_what_a_late_copy_of_a_report_puts_into_the_shadow_is_put_right_within_fifteen_seconds(
+    headset: Headset,
+):
+    headset.line.come_online()
+    headset.line.desire(mode="bypass")
+    headset.line.wait_report(mode="bypass")
+    headset.sound(REPORT_S + 1.0)  # and nothing has changed
+    assert headset.line.wait_report()["mode"] == "bypass"
 
 
 def test_a_configuration_that_cannot_be_read_any_more_is_taken_for_a_private_one(tmp_path: Path):

@@ -19,13 +19,16 @@ INTERVAL = "$__rate_interval"  # Grafana fills it in before Prometheus sees the 
 
 
 def counted() -> set[str]:
-    """Return what the code counts, by reading every call of `count("...")` and `_count("...")`."""
+    """Return what the code counts: calls of `count("...")`, `_count("...")` and `counters.add("...")`."""
     names = set()
     for source in (path for folder in SOURCES for path in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 first = node.args[0] if node.args else None
-                if node.func.attr in ("count", "_count") and isinstance(first, ast.Constant):
+                counts = node.func.attr in ("count", "_count") or ast.unparse(node.func).endswith(
+                    "counters.add"
+                )
+                if counts and isinstance(first, ast.Constant):
                     names.add(str(first.value))
     return names
 

@@ -1,6 +1,7 @@
 """What is noticed of a headset: coming and going, in any order; and what was refused of it."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def headset(platform: TestWorld) -> TestWorld:
     return platform
 
 
-def event(kind: str, at: float, session: str = "s1", thing: str = THING) -> bytes:
+def event(kind: str, at: float, session: str = "s1", thing: str = THING, **more: Any) -> bytes:
     """Return a lifecycle event as AWS IoT publishes it."""
     told = {
         "clientId": thing,
@@ -28,6 +29,7 @@ def event(kind: str, at: float, session: str = "s1", thing: str = THING) -> byte
         "principalIdentifier": "000000000000/ABCDEFGHIJKLMNOPQRSTU:some-user/ABCDEFGHIJKLMNOPQRSTU:some-user",
         "ipAddress": "192.0.2.0",
         "versionNumber": 0,
+        **more,
     }
     return json.dumps(told).encode()
 
@@ -65,6 +67,38 @@ def test_a_beginning_that_comes_after_its_end_does_not_count(headset: TestWorld)
     status.came_or_went(event("disconnected", 160), headset.world)
     status.came_or_went(event("connected", 100), headset.world)
     assert online(headset) == (False, 160)
+
+
+def test_a_headset_that_was_cut_off_for_what_it_did_is_told_of_once_however_often_the_event_comes(
+    headset: TestWorld,
+) -> None:
+    status.came_or_went(event("connected", 100), headset.world)
+    for _ in range(2):
+        status.came_or_went(event("disconnected", 160, disconnectReason="AUTH_ERROR"), headset.world)
+    known = status.of(THING, headset.world)
+    assert known.refusal is not None
+    assert (known.online, known.refused, known.refusal.what) == (False, 1, "connection")
+    assert (known.refusal.code, known.refusal.at) == ("auth_error", headset.clock.now)
+    assert "a topic that is not its own" in known.refusal.message
+
+
+@pytest.mark.parametrize("reason", ["CONNECTION_LOST", "API_INITIATED_DISCONNECT", "SOMETHING_NEW"])
+def test_a_headset_that_only_went_is_refused_nothing(headset: TestWorld, reason: str) -> None:
+    status.came_or_went(event("connected", 100), headset.world)
+    status.came_or_went(event("disconnected", 160, disconnectReason=reason), headset.world)
+    assert online(headset) == (False, 160)
+    assert status.of(THING, headset.world).refused == 0
+
+
+def test_events_later_than_any_window_change_nothing(headset: TestWorld) -> None:
+    first = event("connected", 100, "s1"), event("disconnected", 110, "s1", disconnectReason="AUTH_ERROR")
+    for told in (*first, event("connected", 120, "s2")):
+        status.came_or_went(told, headset.world)
+    before = status.of(THING, headset.world)
+    headset.clock.now += 30 * 86_400
+    for told in (*first, *reversed(first)):
+        status.came_or_went(told, headset.world)
+    assert status.of(THING, headset.world) == before
 
 
 def test_who_is_not_registered_leaves_no_trace(headset: TestWorld) -> None:

@@ -210,7 +210,7 @@ class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
+    """What of a headset was refused: snapshot, telemetry, shadow, path, claim or connection; why; when."""
 
     what: str
     code: str

@@ -10,6 +10,13 @@ from anc.records import Refusal, Status
 from anc.wire.refusal import Refused, parse_json
 
 ATTEMPTS = 3
+# Why a broker hangs up on a headset that did something wrong; other ends of a connection are no refusal.
+CUT_OFF = {
+    "AUTH_ERROR": "it used a topic that is not its own, or a certificate that is not good any more",
+    "CLIENT_ERROR": "it sent a message that is too large, or none that MQTT knows",
+    "FORBIDDEN_ACCESS": "it may not connect from where it is",
+    "THROTTLED": "it sends more than a headset may",
+}
 
 
 class Presence(msgspec.Struct, frozen=True, rename="camel"):
@@ -24,6 +31,7 @@ class Presence(msgspec.Struct, frozen=True, rename="camel"):
     timestamp: int
     event_type: Literal["connected", "disconnected"]
     session_identifier: str
+    disconnect_reason: str = ""
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -41,7 +49,7 @@ def of(thing: str, world: World) -> Status:
 
 
 def came_or_went(payload: bytes, world: World) -> None:
-    """Note that a headset connected or disconnected. Events may come twice, and in another order.
+    """Note that a headset connected, or disconnected and why. Events may come twice, and in another order.
 
     Raises
     ------
@@ -56,7 +64,8 @@ def came_or_went(payload: bytes, world: World) -> None:
             return known.but(online=True, since=at, session=event.session_identifier)
         # Only the connection that is known to be open can end: an older one gave way to it.
         if event.event_type == "disconnected" and known.session in ("", event.session_identifier):
-            return known.but(online=False, since=max(at, known.since), session=event.session_identifier)
+            gone = known.but(online=False, since=max(at, known.since), session=event.session_identifier)
+            return _cut_off(gone, event, world) if gone != known else known
         return known
 
     _change(event.client_id, note, world)
@@ -64,14 +73,26 @@ def came_or_went(payload: bytes, world: World) -> None:
 
 def refused(thing: str, what: str, refusal: Refused, world: World) -> None:
     """Note why something that a headset sent was refused, for its owner to read."""
-    latest = Refusal(what, refusal.code, refusal.message[:500], world.clock())
-    _change(thing, lambda known: known.but(refused=known.refused + 1, refusal=latest), world)
+    _change(thing, lambda known: _and_refused(known, what, refusal, world), world)
 
 
 def shadow_refused(thing: str, payload: bytes, world: World) -> None:
     """Note that a headset's update of its shadow was rejected, as when it is of another version."""
     rejection: Rejection = parse_json(payload, Rejection)
     refused(thing, "shadow", Refused(f"http_{rejection.code}", rejection.message), world)
+
+
+def _cut_off(gone: Status, event: Presence, world: World) -> Status:
+    why = CUT_OFF.get(event.disconnect_reason)
+    if why is None:
+        return gone
+    refusal = Refused(event.disconnect_reason.lower(), f"connection: closed, since {why}")
+    return _and_refused(gone, "connection", refusal, world)
+
+
+def _and_refused(known: Status, what: str, refusal: Refused, world: World) -> Status:
+    latest = Refusal(what, refusal.code, refusal.message[:500], world.clock())
+    return known.but(refused=known.refused + 1, refusal=latest)
 
 
 def _change(thing: str, change: Callable[[Status], Status], world: World) -> None:
