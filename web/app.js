@@ -28,7 +28,7 @@ const KEPT = "anc-token"; // for this tab only: it is forgotten with it
 /**
  * A token in the fragment signs in, and so does a code, once; a fragment never leaves the browser. Both are taken out of
  * the address at once.
- * @returns {Promise<string>} why a code was not taken
+ * @returns {Promise<any>} why a code was not taken, to be shown
  */
 async function signInByAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -40,7 +40,7 @@ async function signInByAddress() {
     return "";
   } catch (refusal) {
     return refusal.status === 401
-      ? "This address was used already, or is older than ten minutes. On its machine, anc console prints another."
+      ? html`This address was used already, or is older than ten minutes. On its machine, <code>anc console</code> prints another.`
       : refusal.message;
   }
 }

@@ -11,6 +11,7 @@ from anc.dsp import FDAF
 from anc.noise.classifier import LABELS
 from anc.wire.websocket import FDAF_BLOCK
 from tests.browser.conftest import HUM_DBFS, RATE, Visit
+from tests.browser.console import PHONE
 from tests.running import Platform
 
 VOLUME_DB = -1.9  # of the volume of 80 % at the beginning
@@ -37,6 +38,9 @@ def test_what_is_seen_after_is_darker_than_before(visit: Visit) -> None:
     console.play()
     console.until("attenuation", "value > 15")
     console.until("blocks", "value >= 40")
+    console.page.set_viewport_size(PHONE)  # what was drawn stays
+    narrow = f"document.querySelector('canvas').width < {2 * PHONE['width']}"
+    console.page.wait_for_function(narrow)
     before, after = console.page.locator("canvas[aria-label^=Spectrogram]").evaluate_all(
         """canvases => canvases.map((canvas) => {
           const columns = canvas.getContext("2d").getImageData(canvas.width - 20, 0, 20, canvas.height).data;

@@ -12,7 +12,7 @@ from tests.browser.conftest import RATE, Headset, Visit
 from tests.browser.console import Console
 from tests.running import ANC, Platform
 
-HEADSET = "cabin-12"
+HEADSET, KERB = "cabin-12", "at-the-kerb"
 PLACES = {  # and what has to be read there
     "live": "Press play",
     "headsets": "dB quieter",
@@ -38,9 +38,10 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lived_in(browser: Browser, platform: Platform, headset: Headset, recording: Path) -> None:
-    """Give the platform a headset in noise, an alarm, a recording, a person and a key."""
+def lived_in(browser: Browser, platform: Platform, headset: Headset, siren: Path, recording: Path) -> None:
+    """Give the platform headsets in noise and near a siren, a live alarm, a recording, a person and a key."""
     headset(HEADSET)
+    headset(KERB, siren)
     context = browser.new_context()
     console = Console(context.new_page(), platform)
     console.sign_in("demo", "admin")
@@ -65,10 +66,11 @@ def send(console: Console, recording: Path) -> Locator:
     return row
 
 
-def make_key(console: Console, name: str) -> str:
+def make_key(console: Console, name: str, only_for: str = "") -> str:
     """Make an API key; returns what is shown of it, this once."""
     console.show("people")
     console.page.get_by_label("Name", exact=True).first.fill(name)
+    console.page.get_by_label("Only for").fill(only_for)
     console.button("Make a key").click()
     return console.page.get_by_role("status").filter(has_text="shown this once").locator("code").inner_text()
 
@@ -136,16 +138,13 @@ def test_a_headset_obeys_its_page(visit: Visit, lived_in: None) -> None:
     expect(console.page.locator("pre")).to_contain_text('"intensity": 0.5')
 
 
-def test_a_headset_near_a_siren_turns_its_page_to_an_emergency(
-    visit: Visit, headset: Headset, siren: Path
-) -> None:
-    headset("at-the-kerb", siren)
-    console = visit("headsets/at-the-kerb")
+def test_a_headset_near_a_siren_turns_its_page_to_an_emergency(visit: Visit, lived_in: None) -> None:
+    console = visit(f"headsets/{KERB}")
     console.page.get_by_role("alert").filter(has_text="open to the world").first.wait_for()
     expect(console.page.locator("body")).to_have_css("background-color", "rgb(251, 220, 220)")
     console.is_fit_to_be_seen("headset-alarm")
     console.show("emergencies")
-    console.page.get_by_role("link", name="at-the-kerb").first.wait_for()
+    console.page.get_by_role("link", name=KERB).first.wait_for()
 
 
 def test_a_headset_that_meets_a_new_noise_is_seen_to_get_its_filter(visit: Visit, headset: Headset) -> None:
@@ -189,9 +188,12 @@ def test_a_person_signs_in_by_name_and_a_wrong_password_is_refused(visit: Visit,
 
 def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(visit: Visit) -> None:
     console = visit(user="cleo")
-    key = make_key(console, "short")
+    key = make_key(console, "short", only_for="devices:read, stats")
     asked = {"headers": {"Authorization": f"Bearer {key}"}}
     assert console.page.request.get(f"{console.url}/api/users/me", **asked).ok
+    assert console.page.request.get(f"{console.url}/api/devices", **asked).ok
+    assert console.page.request.get(f"{console.url}/api/audio/jobs", **asked).status == 403
+    expect(console.page.get_by_role("row", name="short")).to_contain_text("devices:read")
     console.button("Revoke short").click()
     expect(console.page.get_by_text("None yet.")).to_be_visible()
     assert console.page.request.get(f"{console.url}/api/users/me", **asked).status == 401

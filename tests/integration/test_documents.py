@@ -9,9 +9,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -22,13 +24,14 @@ from typer.testing import CliRunner
 
 from anc.wire import claim, path, shadow, telemetry, websocket
 from local.cli import app
-from tests.running import ANC, Platform
+from tests.running import ANC, UP, Platform, free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```([a-z]*)[ \t]*([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-LASTING = ("anc up", "anc headset")  # these run until they are told to end
-LASTING_S = 4
+RUNS = "test_a_command_that_the_pages_show_runs"
+AT_ONCE = 3
+LONGEST_S = 100
 INLINE = re.compile(r"`((?:anc|make|curl|pytest|python -m|\.venv/bin/[^`\s]+) [^`]+)`")
 INDENTED = re.compile(r"^    ((?:anc|make|pytest|\.venv/bin/\S+) .*)$", re.MULTILINE)
 ELSEWHERE = {  # what a page shows and this file does not run, by how it begins, and why
@@ -121,45 +124,69 @@ def tried_elsewhere(command: str) -> bool:
     return command.startswith(tuple(ELSEWHERE))
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    """Give a folder with the files that the pages speak of."""
+def lay_out(desk: Path) -> None:
+    """Put into a folder the files that the pages speak of."""
+    desk.mkdir()
     rng = np.random.default_rng(7)
     x = 0.1 * rng.standard_normal(8 * 16_000)
     d = np.convolve(x, [0.0, 0.5, 0.3])[: x.size]
-    soundfile.write(tmp_path / "noise.wav", x, 16_000)
-    soundfile.write(tmp_path / "in.wav", np.stack([x, d], axis=1), 16_000)
-    return tmp_path
+    soundfile.write(desk / "noise.wav", x, 16_000)
+    soundfile.write(desk / "in.wav", np.stack([x, d], axis=1), 16_000)
 
 
-@pytest.mark.parametrize("command", [line for line in commands() if not tried_elsewhere(line)])
-def test_a_command_that_the_pages_show_runs(command: str, desk: Path, shared_platform: Platform) -> None:
-    if command.startswith("curl") and not shutil.which("curl"):
-        pytest.skip("no curl on this machine")
-    port, lasting = shared_platform.port, command.startswith(LASTING)
+def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
+    """Run a command as it stands on a page, but for the port; returns how it ended and what it printed."""
+    lay_out(desk)
     if command.startswith("anc up"):
-        command = re.sub(r" --port \d+", "", command) + f" --port {port + 20}"
+        command = f"{re.sub(r' --port [0-9]+', '', command)} --port {free_port()}"
     elif command.startswith("anc headset"):
-        command += f" --port {port} --data {shared_platform.data}"
-    where = command.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-    if lasting:
-        where = f"timeout --signal=TERM {LASTING_S} {where}"
-    made = subprocess.run(
-        ["bash", "-c", where],
+        command += f" --seconds 5 --port {platform.port} --data {platform.data}"
+    token = platform.token("reader")
+    running = subprocess.Popen(
+        ["bash", "-c", f"exec {command.replace('127.0.0.1:8080', f'127.0.0.1:{platform.port}')}"],
         cwd=desk,
         env=os.environ
         | {
             "PATH": f"{Path(ANC).parent}:{os.environ['PATH']}",
-            "TOKEN": shared_platform.token("reader"),
-            "ANC_TOKEN": shared_platform.token("reader") if command.startswith("anc doctor") else "",
+            "TOKEN": token,
+            "ANC_TOKEN": token if command.startswith("anc doctor") else "",
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=100,
     )
-    assert made.returncode in ((0, 124) if lasting else (0,)), made.stderr + made.stdout
-    assert "Traceback" not in made.stderr
+    assert running.stdout is not None
+    if command.startswith("anc up"):
+        assert running.stdout.readline().startswith(UP)
+        running.terminate()
+    try:
+        printed, _ = running.communicate(timeout=LONGEST_S)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        raise
+    return running.returncode, printed
+
+
+@pytest.fixture(scope="module")
+def begun(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_platform: Platform
+) -> Iterator[dict[str, Future[tuple[int, str]]]]:
+    """Begin all commands that are to be tried, some at once: most wait for sound that takes its time."""
+    wanted = {item.name for item in request.session.items}
+    chosen = [line for line in commands() if f"{RUNS}[{line}]" in wanted]
+    shared_platform.token("reader")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        desk = tmp_path_factory.mktemp("desks")
+        yield {line: pool.submit(run, line, desk / str(k), shared_platform) for k, line in enumerate(chosen)}
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if not tried_elsewhere(line)])
+def test_a_command_that_the_pages_show_runs(command: str, begun: dict[str, Future[tuple[int, str]]]) -> None:
+    if command.startswith("curl") and not shutil.which("curl"):
+        pytest.skip("no curl on this machine")
+    ended, printed = begun[command].result()
+    assert ended == (-signal.SIGTERM if command.startswith("anc up") else 0), printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize("command", [line for line in commands() if tried_elsewhere(line)])

@@ -1,7 +1,7 @@
 /** A WebSocket that comes back: after a network's pause, and after API Gateway's two hours. */
 
 const FIRST_WAIT_MS = 400;
-const LONGEST_WAIT_MS = 8000;
+const LONGEST_WAIT_MS = 4000;
 const PING_MS = 4 * 60 * 1000; // API Gateway closes what is idle for ten minutes
 const SILENCE_MS = 6000; // an answer that takes longer will not come on this socket
 const GOING_AWAY = 1001;

@@ -8,6 +8,8 @@ const HIGH_HZ = 8000;
 const FLOOR_DB = -98;
 const CEILING_DB = -24;
 const DENSITY = 2; // pixels of the picture for one of the page
+const LABELS = 34 * DENSITY; // how wide is what stands before the picture
+const NIGHT = "rgb(11 18 24)";
 const TICKS = [100, 300, 1000, 3000];
 
 export class Spectrogram {
@@ -17,24 +19,36 @@ export class Spectrogram {
     this.pen = canvas.getContext("2d", { alpha: false });
     this.window = Float32Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
     this.colours = palette();
+    this.past = new Float32Array(SIZE);
+    this.pending = 0;
     this.fit();
   }
 
-  /** Begin anew in the size that the page gives it, if that is another: a phone was turned. */
+  /** Take the size that the page gives it, if that is another (a phone was turned), and keep what is drawn already. */
   fit() {
-    const { canvas } = this;
+    const { canvas, pen } = this;
     const [width, height] = [DENSITY * canvas.clientWidth, DENSITY * canvas.clientHeight];
     if (canvas.width === width && canvas.height === height) return;
+    const drawn = new OffscreenCanvas(canvas.width, canvas.height);
+    const from = Math.max(LABELS, canvas.width - width);
+    const kept = width > LABELS ? drawn.width - from : 0;
+    if (kept > 0) drawn.getContext("2d").drawImage(canvas, 0, 0);
     Object.assign(canvas, { width, height });
-    this.clear();
+    this.#wipe();
+    if (kept > 0) pen.drawImage(drawn, from, 0, kept, drawn.height, width - kept, 0, kept, height);
+    this.#axis();
   }
 
   clear() {
-    this.past = new Float32Array(SIZE);
+    this.past.fill(0);
     this.pending = 0;
-    this.pen.fillStyle = "rgb(11 18 24)";
-    this.pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    this.#wipe();
     this.#axis();
+  }
+
+  #wipe() {
+    this.pen.fillStyle = NIGHT;
+    this.pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
   }
 
   /** @param {Float32Array} signal @param {number} rate */
@@ -84,8 +98,8 @@ export class Spectrogram {
     for (const hz of TICKS) {
       const y = (Math.log(HIGH_HZ / hz) / Math.log(HIGH_HZ / LOW_HZ)) * canvas.height;
       // The strip that the labels stand on is painted anew, since the picture moves under it.
-      pen.fillStyle = "rgb(11 18 24)";
-      pen.fillRect(0, y - 8 * DENSITY, 34 * DENSITY, 16 * DENSITY);
+      pen.fillStyle = NIGHT;
+      pen.fillRect(0, y - 8 * DENSITY, LABELS, 16 * DENSITY);
       pen.fillStyle = "rgb(196 206 210)";
       pen.fillText(hz < 1000 ? String(hz) : `${hz / 1000} k`, 6 * DENSITY, y);
     }

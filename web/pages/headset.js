@@ -39,6 +39,7 @@ export function Headset({ rest, socket, one }) {
     setWishes((before) => Object.fromEntries(Object.entries(before).filter(([name, value]) => desired_[name] !== value)));
   }, [answer]);
   const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
+  const noise = answer?.alarm ? { label: answer.alarm.kind, confidence: answer.alarm.score } : desired.noise;
   const device = answer?.device;
   const version = reported.firmware || answer?.telemetry.firmware;
   const gained = reported.mode === "cancel" ? reported.attenuation_db : null; // what is said of before is past
@@ -56,7 +57,7 @@ export function Headset({ rest, socket, one }) {
       <section class="card lead">
         <dl class="figures">
           <${Figure} id="gained" kind="large" name="Quieter at the ear" value=${gained?.toFixed(1)} unit="dB" />
-          <${Figure} id="noise" name="Noise" value=${desired.noise?.label.replaceAll("_", " ")} unit=${percent(desired.noise?.confidence)} />
+          <${Figure} id="noise" name="Noise" value=${noise?.label.replaceAll("_", " ")} unit=${percent(noise?.confidence)} />
           <${Figure} id="mode" name="Mode" value=${reported.mode} />
           <${Figure} id="intensity" name="Intensity" value=${percent(reported.intensity)} />
           <${Figure} name="Reverted" value=${reported.reverted} />

@@ -32,8 +32,9 @@ function Keys({ rest, me }) {
   const [made, setMade] = useState(null);
   const create = async (event) => {
     event.preventDefault();
-    const { name, role, days } = Object.fromEntries(new FormData(event.target));
-    const key = await attempt(() => rest.post("/api/users/me/keys", { name, role, days: Number(days) }));
+    const { name, role, scopes, days } = Object.fromEntries(new FormData(event.target));
+    const wanted = { name, role, scopes: scopes.split(/[\s,]+/).filter(Boolean), days: Number(days) };
+    const key = await attempt(() => rest.post("/api/users/me/keys", wanted));
     if (key) {
       setMade(key);
       event.target.reset();
@@ -45,9 +46,11 @@ function Keys({ rest, me }) {
     <form class="row" onSubmit=${create}>
       <label>Name<input name="name" required maxlength="64" placeholder="night run" /></label>
       <label>Role<select name="role">${ROLES.slice(0, ROLES.indexOf(me?.role ?? "listener") + 1).map((role) => html`<option key=${role}>${role}</option>`)}</select></label>
+      <label>Only for<input name="scopes" autocapitalize="none" autocomplete="off" placeholder="audio, devices:read" /></label>
       <label>Days<input name="days" type="number" min="1" max="365" value="30" required /></label>
       <button>Make a key</button>
     </form>
+    <p class="hint">Left empty, it is for all that its role may. <code>audio</code> is what begins with <code>/api/audio</code>; <code>devices:read</code> only looks.</p>
     ${answer?.keys.length === 0 && html`<p class="hint">None yet. With a key a program calls in your name until it expires or you revoke it.</p>`}
     ${answer?.keys.length > 0 && html`<div class="table"><table>
       <thead><tr><th>Name</th><th>Role</th><th class="minor">Made</th><th>Expires</th><th><span class="unseen">Revoke</span></th></tr></thead>

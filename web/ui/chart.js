@@ -55,8 +55,8 @@ function settings({ place, lines, x, y, range, seconds, height, logarithmic }) {
     scales: { x: { time: false, distr: logarithmic ? 3 : 1, range: (_, from, to) => across(from ?? 0, to ?? 0, seconds) }, y: range ? { range: (_, least, most) => [Math.min(range[0], least ?? 0), Math.max(range[1], most ?? 0)] } : {} },
     axes: [
       { ...axis, size: 30, ...(logarithmic && { splits: octaves }),
-        values: (_, splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : `${short(v)} ${x}`)) },
-      { ...axis, size: 68, values: (_, splits) => splits.map((v) => (v == null ? "" : `${short(v)} ${y}`)) },
+        values: (_, splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : withUnit(v, x))) },
+      { ...axis, size: 68, values: (_, splits) => splits.map((v) => (v == null ? "" : withUnit(v, y))) },
     ],
     series: [{}, ...lines.map((line) => ({
       label: line.label, stroke: colour(place, `--${line.colour}`), width: 2, points: { show: (plot) => plot.data[0].length < 3 },
@@ -75,8 +75,9 @@ function across(from, to, seconds) {
   return from < 0 ? [Math.min(from, -seconds), 0] : [from, Math.max(to, from + seconds)];
 }
 
-function short(value) {
-  return Math.abs(value) >= 1000 ? `${value / 1000}k` : String(Number(value.toPrecision(4)));
+function withUnit(value, unit) {
+  const thousands = Math.abs(value) >= 1000;
+  return `${thousands ? value / 1000 : Number(value.toPrecision(4))} ${thousands ? "k" : ""}${unit}`;
 }
 
 /** A custom property as the theme in force resolves it. */

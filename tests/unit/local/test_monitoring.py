@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ def test_a_query_asks_for_metrics_that_exist(query: str) -> None:
 
 def test_a_metric_that_nobody_counts_would_be_found() -> None:
     assert not set(selected("rate(anc_unicorns_total[5m]) > 1")) <= exposed()
+
+
+def test_the_page_operations_says_of_every_alert_what_to_do() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"^\| ([A-Z]\w+) \|", page, re.MULTILINE)) == {rule["alert"] for rule in alerts()}
 
 
 def test_every_alert_says_what_happened_and_how_bad_it_is() -> None:
