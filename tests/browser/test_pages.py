@@ -136,6 +136,9 @@ def test_a_headset_obeys_its_page(visit: Visit, lived_in: None) -> None:
     console.until("intensity", "value === 50")
     console.page.get_by_text("The shadow, version").click()
     expect(console.page.locator("pre")).to_contain_text('"intensity": 0.5')
+    console.choose("Statistics only")
+    expect(console.page.locator("pre")).to_contain_text('"config": {')
+    expect(console.page.get_by_role("radio", name="Statistics only")).to_be_checked()
 
 
 def test_a_headset_near_a_siren_turns_its_page_to_an_emergency(visit: Visit, lived_in: None) -> None:

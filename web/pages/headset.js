@@ -8,6 +8,7 @@ import { Online } from "./headsets.js";
 const EVERY_MS = 2000;
 const KEPT = 50;
 const PAST_S = 600; // of its history
+const SENDS = [[false, "Sound"], [true, "Statistics only"]];
 const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass", "Bypass"]];
 
 export function Headset({ rest, socket, one }) {
@@ -23,8 +24,8 @@ export function Headset({ rest, socket, one }) {
   const course = useCourse(answer);
   const [refused, setRefused] = useState("");
   const [wishes, setWishes] = useState({}); // what was asked for and is not in the shadow yet
-  const change = async (wish) => {
-    setWishes((before) => ({ ...before, ...wish }));
+  const change = async (wish, shown = wish) => {
+    setWishes((before) => ({ ...before, ...shown }));
     try {
       await rest.patch(`${path}/shadow`, wish);
       setRefused("");
@@ -35,7 +36,8 @@ export function Headset({ rest, socket, one }) {
     }
   };
   useEffect(() => {
-    const desired_ = answer?.shadow.state.desired ?? {};
+    const { config, ...plain } = answer?.shadow.state.desired ?? {};
+    const desired_ = { ...plain, ...config };
     setWishes((before) => Object.fromEntries(Object.entries(before).filter(([name, value]) => desired_[name] !== value)));
   }, [answer]);
   const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
@@ -70,7 +72,8 @@ export function Headset({ rest, socket, one }) {
         <${Intensity} value=${wishes.intensity ?? desired.intensity ?? 1} change=${change} />
         ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
           <p class="hint" role="status">Asked for; the headset has not said yet that it does so.</p>`}
-        ${reported.config?.private && html`<p class="hint">In privacy mode: no sound leaves it.</p>`}
+        <${Choice} name="What it sends of a new noise" value=${wishes.private ?? desired.config?.private ?? reported.config?.private ?? false} options=${SENDS}
+          onChange=${(isPrivate) => change({ config: { private: isPrivate } }, { private: isPrivate })} />
       </section>
       <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
