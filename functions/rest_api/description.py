@@ -39,7 +39,10 @@ EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
 SWAGGER = Path(swagger_ui.__file__).parent
 
 
-START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, filter: true})'
+START = (
+    'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, filter: true, '
+    "showExtensions: true})"
+)
 
 
 def serve(app: Resolver) -> None:

@@ -20,10 +20,24 @@ class Answer(BaseModel):
 class Problem(Answer):
     """Why a request was refused (RFC 9457)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Bad Request",
+                    "status": 400,
+                    "code": "bad_field",
+                    "detail": "taps: input should be less than or equal to 4096",
+                }
+            ]
+        }
+    )
+
     type: str
     title: str
     status: int
-    code: Annotated[str, Field(description="Stable, for programs.", examples=["bad_field"])]
+    code: Annotated[str, Field(description="Stable, for programs.")]
     detail: Annotated[str, Field(description="Names the field and what is allowed.")]
 
 
