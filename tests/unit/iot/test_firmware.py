@@ -35,7 +35,7 @@ class Shop(BaseHTTPRequestHandler):
 def shop() -> Iterator[str]:
     Shop.asked = 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/image"
     server.shutdown()
     server.server_close()

@@ -72,6 +72,20 @@ def test_a_loose_fit_takes_the_low_frequencies_of_the_driver_and_lets_noise_in()
     assert np.std(loose.ear(noise, still).d) > np.std(tight.ear(noise, still).d)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.3])
+def test_paths_that_are_astray_differ_by_their_share_each_in_its_own_way(share: float):
+    plain, strayed = Head(2), Head(2, astray=share)
+    differ = {}
+    for name, path in (
+        ("secondary", Head.true_secondary),
+        ("primary", lambda head: head.ear(impulse(), np.zeros(2000, np.float32)).d),
+    ):
+        was, now = np.fft.rfft(path(plain), RATE), np.fft.rfft(path(strayed), RATE)
+        differ[name] = (now[50:5000] - was[50:5000]) / was[50:5000]
+        assert np.sqrt(np.mean(np.abs(differ[name]) ** 2)) == pytest.approx(share, rel=0.35)
+    assert np.abs(differ["primary"] - differ["secondary"]).mean() > share / 3
+
+
 def test_a_head_is_the_same_head_at_another_rate():
     slow, fast = Head(2, rate=16_000).true_secondary(), Head(2, rate=48_000).true_secondary()
     at_16, at_48 = np.fft.rfft(slow, 16_000), np.fft.rfft(fast, 48_000)
