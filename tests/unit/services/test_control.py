@@ -150,6 +150,8 @@ def test_of_two_snapshots_at_the_same_time_one_comes_back(
     latest = headset.world.controls.get(THING)
     assert latest is not None
     assert latest.seq == 3
+    counts = headset.counts
+    assert counts["filters_sent"] + counts["filters_kept"] == counts["snapshots_processed"] == 2
 
 
 def test_the_last_word_in_the_shadow_is_never_an_old_one(

@@ -97,12 +97,13 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
             _ask_for_another(known, snapshot.seq, world)
         raise
     control = control.but(statistics=finding.statistics.to_bytes())
-    if _accepted(finding, device, world):
+    if _accepted(finding):
         control = control.but(filters=(_sent(finding, snapshot), *known.filters)[:KEPT_FILTERS])
     sharing = _worth_sharing(snapshot, heard, control.noise, finding, known, world)
     if sharing:
         control = control.but(shared={**known.shared, control.noise: world.clock()})
     _commit(control, known, heard, world)
+    _count(finding, device, world)
     if sharing:
         fleet.share(device, control.noise, finding.statistics, _sent(finding, snapshot), world)
     second_opinion.seek(thing, snapshot, heard.noise, world)
@@ -254,17 +255,20 @@ def _filter_in_use(snapshot: Snapshot, control: Control) -> np.ndarray:
     )
 
 
-def _accepted(finding: Finding, device: Device, world: World) -> bool:
-    """Tell whether a filter is worth sending, and count why. How loud it may be, its design knows already."""
-    if finding.predicted_gain_db <= finding.gain_in_use_db + MARGIN_DB:
+def _accepted(finding: Finding) -> bool:
+    """Tell whether a filter is worth sending. How loud it may be, its design knows already."""
+    return finding.predicted_gain_db > finding.gain_in_use_db + MARGIN_DB
+
+
+def _count(finding: Finding, device: Device, world: World) -> None:
+    if not _accepted(finding):
         world.count("filters_kept")
-        return False
+        return
     world.count("filters_sent")
     if finding.of_fleet:
         world.count("filters_of_fleet")
     if effort_db(finding.w) > device.max_gain_db - AT_THE_LIMIT_DB:
         world.count("filters_at_drivers_limit")
-    return True
 
 
 def _worth_sharing(
