@@ -129,6 +129,7 @@ class Edition:
             for route in QUEUES
         }
         history = SqliteTable(database, "history", Telemetry)
+        self._statuses = SqliteTable(database, "statuses", Status)
         self._tables = (
             SqliteTable(database, "streams", Stream),
             SqliteTable(database, "connections", Connection),
@@ -161,7 +162,7 @@ class Edition:
             api_keys=SqliteTable(database, "api_keys", ApiKey),
             telemetry=SqliteTable(database, "telemetry", Telemetry),
             history=history,
-            statuses=SqliteTable(database, "statuses", Status),
+            statuses=self._statuses,
             counters=self._counters,
             limits=MemoryLimits(),
             opinions=queues["opinions"],
@@ -197,6 +198,7 @@ class Edition:
     async def _serve(self, ready: Callable[[], None]) -> None:
         try:
             listener = socket.create_server((self._host, self._port))
+            self._forget_who_was_connected()
             await self._broker.start()
         except OSError as fault:
             raise CannotListen(f"--port {self._port}: {fault.strerror}") from fault
@@ -221,6 +223,12 @@ class Edition:
                 await asyncio.to_thread(worker.stop)
             await self._broker.stop()
             self._counters.flush()
+
+    def _forget_who_was_connected(self) -> None:
+        # A power cut ended connections that nobody could tell of.
+        for known in self._statuses.all():
+            if known.online:
+                self._statuses.put(known.but(online=False, since=time.time()))
 
     def _start_workers(self) -> None:
         for route in QUEUES:

@@ -43,6 +43,7 @@ class SqliteTable(Generic[R]):
         alive = "(expires IS NULL OR expires > ?)"
         self._select = f"SELECT body FROM {name} WHERE key = ? AND {alive}"  # noqa: S608
         self._page = f"SELECT body FROM {name} WHERE grp = ? AND key > ? AND {alive} ORDER BY key LIMIT ?"  # noqa: S608
+        self._everything = f"SELECT body FROM {name} ORDER BY key"  # noqa: S608
         self._insert = f"""INSERT INTO {name} (key, grp, version, expires, body) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (key) DO UPDATE SET grp = excluded.grp, version = excluded.version,
                 expires = excluded.expires, body = excluded.body
@@ -81,6 +82,10 @@ class SqliteTable(Generic[R]):
         """See `anc.ports.Table`."""
         rows = self._database.connection.execute(self._page, (group, after, self._clock(), limit))
         return [self._decoder.decode(body) for (body,) in rows]
+
+    def all(self) -> Sequence[R]:
+        """Return every record, whoever owns it."""
+        return [self._decoder.decode(body) for (body,) in self._database.connection.execute(self._everything)]
 
     def sweep(self) -> int:
         """Remove what has expired, as DynamoDB does in its own time; returns how many."""

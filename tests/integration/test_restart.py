@@ -209,7 +209,9 @@ class Headsets:
                 connection.disconnect()
 
     def check(self) -> None:
-        """Every acknowledged snapshot is processed, and its filter reaches the shadow."""
+        """Nobody is online; every acknowledged snapshot is processed, and its filter reaches the shadow."""
+        for thing in THINGS:
+            assert not self.platform.request("GET", f"/api/devices/{thing}", user="ann")[1]["online"]
         controls = SqliteTable(Database(self.platform.data / "anc.db"), "controls", Control)
         with self.platform.connect("ann") as socket:
             for thing, seq in self.acknowledged.items():
