@@ -17,7 +17,6 @@ import typer
 from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 
 from anc.services.identity import Role
 from anc.settings import BadSetting
@@ -28,9 +27,11 @@ from local.terminal import (
     DEFAULT_PORT,
     Data,
     Json,
+    Plainly,
     Port,
     console,
     errors,
+    progress_bar,
     settings,
     stop,
     table,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from iot.demo import DemoResult
     from iot.scenes import Medley, Scene
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(cls=Plainly, no_args_is_help=True, add_completion=True, pretty_exceptions_show_locals=False)
 app.add_typer(measuring.app)
 
 Noise = Annotated[
@@ -75,26 +76,20 @@ def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
         return Medley.built_in(rate, min(seconds / len(SCENES), SCENE_S)), ", ".join(SCENES)
     if noise in SCENES:
         return Scene.built_in(noise, rate), noise
+    if not Path(noise).exists():
+        stop(f"--noise {noise}: there is no such file; built in are {', '.join(SCENES)}")
     try:
         return Scene.recorded(Path(noise), rate), Path(noise).name
     except UnusableRecording as fault:
-        stop(f"noise: {fault}")
+        stop(f"--noise {fault}")
 
 
 def show_result(result: "DemoResult | None", json: bool) -> None:
     """Print how a run went."""
-    from local.demo import result_document
+    from local.demo import result_document, result_table
 
-    if result is None:
-        return
-    document = result_document(result)
-    if json:
-        print(dumps(document))
-        return
-    shown = table("at the ear, since the first filter", "")
-    for name, value in document.items():
-        shown.add_row(name, "-" if value is None else str(value))
-    console.print(shown)
+    if result is not None:
+        print(dumps(result_document(result))) if json else console.print(result_table(result))
 
 
 @contextmanager
@@ -320,7 +315,7 @@ def cancel(
     if report_to and report_to.suffix.lower() not in (".png", ".html"):
         stop(f"--report {report_to}: its name ends in .png or .html")
 
-    with Progress(console=errors, disable=json, transient=True) as progress:
+    with progress_bar(json) as progress:
         task = progress.add_task("cancelling", total=None)
         try:
             report = cancel_file(

@@ -31,9 +31,10 @@ from local.invitations import Invitations, console_address
 from local.issuer import Issuer
 from local.picture import draw_course
 from local.process import START_S, STOP_S, PlatformFailed
+from local.terminal import table
 
 HISTORY = 60
-QUIET_DBFS, LOUD_DBFS = -80.0, -10.0
+SILENCE_DBFS, QUIET_DBFS, LOUD_DBFS = -120.0, -80.0, -10.0
 BAR = 40
 COLUMNS = 80
 USER = "demo"
@@ -189,12 +190,10 @@ class View:
 
     def line(self, update: Update) -> str:
         """Return a second of the run as a line of text."""
-        heard, sent = self._told(update.status)
+        heard, _ = self._told(update.status)
         gained = update.before_dbfs - update.after_dbfs
-        return (
-            f"{update.seconds:6.1f} s  before {update.before_dbfs:6.1f}  after {update.after_dbfs:6.1f} dBFS"
-            f"  attenuation {gained:5.1f} dB  {update.status.mode}  heard: {heard}  sent: {sent}"
-        )
+        levels = f"{_level(update.before_dbfs)} to {_level(update.after_dbfs)}"
+        return f"{update.seconds:6.1f} s  {levels} {gained:5.1f} dB quieter  {update.status.mode}  {heard}"
 
     def draw(self, update: Update) -> Group:
         """Return a second of the run as a picture."""
@@ -207,8 +206,8 @@ class View:
         facts.add_row("the filter it sent", sent)
         facts.add_row("the headset", self._headset(update))
         levels = Table.grid(padding=(0, 1))
-        levels.add_row("before", _bar(update.before_dbfs, "red"), f"{update.before_dbfs:6.1f} dBFS")
-        levels.add_row("after", _bar(update.after_dbfs, "green"), f"{update.after_dbfs:6.1f} dBFS")
+        levels.add_row("before", _bar(update.before_dbfs, "red"), _level(update.before_dbfs))
+        levels.add_row("after", _bar(update.after_dbfs, "green"), _level(update.after_dbfs))
         verdict = Text(f"{gained:5.1f} dB quieter at the ear", "bold green" if gained > 3 else "bold")
         body = Group(facts, "", levels, verdict, Text(_spark(self._history), "green"))
         where = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C ends"
@@ -230,6 +229,25 @@ def result_document(result: DemoResult) -> dict[str, Any]:
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
 
 
+def result_table(result: DemoResult) -> Table:
+    """Return a run's result for people."""
+
+    def told(value: float | None, unit: str) -> str:
+        return "-" if value is None else f"{value:.1f} {unit}"
+
+    shown = table("at the ear, since the first filter", "")
+    shown.add_row("quieter", f"[bold]{told(result.attenuation_db, 'dB')}[/]")
+    shown.add_row("possible, known in hindsight", told(result.hindsight_db, "dB"))
+    shown.add_row("level before", told(result.before_dbfs, "dBFS"))
+    shown.add_row("level after", told(result.after_dbfs, "dBFS"))
+    shown.add_row("the first filter came after", told(result.first_filter_s, "s"))
+    shown.add_row("filters, given up, snapshots", f"{result.filters}, {result.reverted}, {result.snapshots}")
+    shown.add_row("the platform heard", result.noise or "-")
+    if result.refused:
+        shown.add_row("refused", result.refused)
+    return shown
+
+
 def write_picture(result: DemoResult, noise: str, path: Path) -> None:
     """Draw a run's levels at the ear as SVG."""
     events = [(result.onset_s, "")]
@@ -241,6 +259,10 @@ def write_picture(result: DemoResult, noise: str, path: Path) -> None:
     if result.hindsight_db is not None:
         told += f", {result.hindsight_db:.1f} dB were possible in hindsight"
     path.write_text(draw_course(result.course, events, f"Level at the ear, dBFS: {noise}", told))
+
+
+def _level(dbfs: float) -> str:
+    return f"{dbfs:6.1f} dBFS" if dbfs > SILENCE_DBFS else "    silence"
 
 
 def _bar(level_dbfs: float, colour: str) -> Text:

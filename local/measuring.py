@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
-from rich.progress import Progress
 
 from local.page import pictures_in, write_page
 from local.terminal import (
@@ -18,7 +17,7 @@ from local.terminal import (
     Json,
     Port,
     console,
-    errors,
+    progress_bar,
     settings,
     stop,
     table,
@@ -89,7 +88,7 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
     from local.evaluation.page import files
     from local.evaluation.page import write as write_docs
 
-    with Progress(console=errors, disable=json) as progress:
+    with progress_bar(json) as progress:
         task = progress.add_task("listening", total=None)
         try:
             document = measure(data, quick, lambda k, n: progress.update(task, completed=k, total=n))

@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
+from typer.core import TyperGroup
 
 from anc.settings import BadSetting, Settings
 
@@ -29,12 +31,30 @@ def table(*columns: str, numbers: bool = False, title: str | None = None) -> Tab
     return shown
 
 
+def progress_bar(json: bool) -> Progress:
+    """Return a bar that goes when its work is done; for people at a terminal, not for machines and logs."""
+    return Progress(console=errors, disable=json or not errors.is_terminal, transient=True)
+
+
 def settings() -> Settings:
     """Return the settings, or stop with a sentence that names the wrong one."""
     try:
         return Settings.from_env(os.environ)
     except BadSetting as fault:
         stop(str(fault))
+
+
+class Plainly(TyperGroup):
+    """Commands of which each says in a sentence which file or folder it could not use."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what was asked for."""
+        try:
+            return super().invoke(ctx)
+        except OSError as fault:
+            if fault.filename is None:
+                raise
+            stop(f"{fault.filename}: {fault.strerror}; is the name right, and may you read and write there?")
 
 
 def stop(reason: str) -> NoReturn:

@@ -120,7 +120,7 @@ def test_progress_ends_where_the_recording_ends(tmp_path: Path, source: Path) ->
 @pytest.mark.parametrize(
     ("samples", "says"),
     [
-        (np.zeros((100, 1)), "1 channels, 2 are needed"),
+        (np.zeros((100, 1)), "1 channel, 2 are needed"),
         (np.zeros((100, 3)), "3 channels, 2 are needed"),
         (np.zeros((0, 2)), "holds no samples"),
         (np.full((100, 2), np.nan), "finite"),

@@ -212,6 +212,27 @@ def test_where_no_platform_answers_one_is_told_how_to_start_it(command: list[str
     assert "Traceback" not in answer.output
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["up", "--data", "file/x"], ["token", "--data", "file/x"], ["cost", "--write", "no/page.md"]],
+    ids=lambda command: command[0],
+)
+def test_a_place_that_cannot_be_used_is_named_in_a_sentence(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "file").touch()
+    answer = anc(*command)
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith(f"anc: {command[-1]}: ")
+    assert "is the name right, and may you read and write there?" in answer.stderr
+
+
+def test_a_noise_that_is_not_there_is_told_together_with_those_that_are() -> None:
+    answer = anc("demo", "--noise", "helicoptre")
+    assert answer.exit_code == 2
+    assert answer.stderr == (
+        "anc: --noise helicoptre: there is no such file; built in are cabin, engine, street\n"
+    )
+
+
 def test_an_address_of_a_platform_that_is_not_up_comes_with_a_word_of_warning() -> None:
     answer = anc("console", "--port", str(free_port()), "--data", "site")
     assert answer.exit_code == 0

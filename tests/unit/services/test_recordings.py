@@ -104,7 +104,7 @@ def test_a_level_below_the_diagram_is_drawn_at_its_edge(world: World) -> None:
 @pytest.mark.parametrize(
     ("channels", "mode", "says"),
     [
-        (1, "cancel", "1 channels, 2 are needed"),
+        (1, "cancel", "1 channel, 2 are needed"),
         (2, "predict", "2 channels, 1 is needed"),
         (3, None, "3 channels, 2 .* or 1 are needed"),
     ],

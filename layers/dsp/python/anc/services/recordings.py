@@ -224,13 +224,14 @@ def wav_header(data_bytes: int, rate: int) -> bytes:
 
 
 def _mode(options: Options, channels: int) -> Mode:
+    has = f"file: {channels} channel{'' if channels == 1 else 's'}"
     if options.mode is None and channels not in (1, 2):
-        refuse("bad_field", f"file: {channels} channels, 2 (reference, primary) or 1 are needed")
+        refuse("bad_field", f"{has}, 2 (reference, primary) or 1 are needed")
     mode: Mode = options.mode or ("cancel" if channels == 2 else "classify")
     if mode == "cancel" and channels != 2:
-        refuse("bad_field", f"file: {channels} channels, 2 are needed to cancel (reference, primary)")
+        refuse("bad_field", f"{has}, 2 are needed to cancel (reference, primary)")
     if mode == "predict" and channels != 1:
-        refuse("bad_field", f"file: {channels} channels, 1 is needed to predict")
+        refuse("bad_field", f"{has}, 1 is needed to predict")
     return mode
 
 
