@@ -73,8 +73,20 @@ class Data(cdk.Stack):
         self._announce_arrivals()
         self._let_announce_with_key()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
+        self._export_in_order()
         cdk.CfnOutput(self, "ObjectsBucket", value=self.objects.bucket_name)
         cdk.CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
+
+    def _export_in_order(self) -> None:
+        """Export what policies of other stacks name, before they ask.
+
+        They would ask in another order each time: CDK sorts what a policy names by its tokens, and numbers
+        those from a random number on.
+        """
+        for table in self.tables.values():
+            self.export_value(table.table_arn)
+        for queue in self.queues.values():
+            self.export_value(queue.queue_arn)
 
     def _table(self, name: str, environment: Environment) -> dynamodb.TableV2:
         text = dynamodb.AttributeType.STRING

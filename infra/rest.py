@@ -95,7 +95,7 @@ class Rest(Construct):
         )
         integrations = {
             name: apigateway.LambdaIntegration(functions[name], scope_permission_to_method=False)
-            for name in {route.function for route in REST}
+            for name in dict.fromkeys(route.function for route in REST)  # in the same order each time
         }
         for route in REST:
             method = api.root.resource_for_path(route.path).add_method(

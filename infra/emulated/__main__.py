@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "emulated"
 ANC = Path(sys.executable).with_name("anc")
 CDK = ROOT / "build" / "cli" / "node_modules" / ".bin" / "cdk"
+BEGAN = time.monotonic()
 
 
 def main() -> int:
     """Run all steps; returns the exit status."""
-    began = time.monotonic()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     try:
@@ -42,13 +42,13 @@ def main() -> int:
         say(f"FAILED: {fault}")
         say(f"Logs: {WORK.relative_to(ROOT)}/*.log")
         return 1
-    say(f"Deployed, used, updated and destroyed in {time.monotonic() - began:.0f} s")
+    say("Deployed, used, updated and destroyed")
     return 0
 
 
 def say(text: str) -> None:
-    """Print what was done."""
-    print(f"==> {text}", flush=True)
+    """Print what was done, and after how many seconds."""
+    print(f"==> {time.monotonic() - BEGAN:3.0f} s: {text}", flush=True)
 
 
 def deploy(emulator: Emulator) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 # Nothing that answers anybody: the emulator answers a frame with its integration's body anyway.
 LACKING = frozenset({"AWS::ApiGatewayV2::RouteResponse", "AWS::Budgets::Budget", "AWS::CloudTrail::Trail"})
 ALARM_ON_EXPRESSION = "AWS::CloudWatch::Alarm on an expression"
-RETRY_S = 12  # longer than the functions behind these queues may take under load
+RETRY_S = 6  # longer than the functions behind these queues take
 
 
 def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:

@@ -1,6 +1,5 @@
 """The synthesized stacks, as CloudFormation will get them."""
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -91,9 +90,3 @@ def prod() -> Stacks:
 def with_endpoint() -> Stacks:
     """Give the stacks of a dev deployment with an endpoint that scales by itself."""
     return Stacks(synthesize("dev", endpoint="serverless"))
-
-
-@pytest.fixture(scope="session")
-def synthesized_anew() -> Callable[[], dict[str, Template]]:
-    """Give a function that synthesizes once more, from nothing."""
-    return synthesize.__wrapped__
