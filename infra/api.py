@@ -3,6 +3,7 @@
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from anc.wire.shadow import SHADOW
@@ -29,6 +30,7 @@ from infra.rest import Rest
 from infra.websocket import WebSocket
 
 ONE_CORE_MB = 1769
+LIVE_CONCURRENCY = 100  # blocks at a time: 2,000 frames a second at 50 ms each
 PEOPLE_RIGHTS = (
     "cognito-idp:AdminInitiateAuth",
     "cognito-idp:AdminGetUser",
@@ -78,7 +80,9 @@ class Api(cdk.Stack):
             "audio_receiver": self._audio_receiver(),
         }
         self.rest = Rest(self, "rest", self.functions, environment)
-        self.socket = WebSocket(self, "socket", self.functions, environment)
+        self.socket = WebSocket(
+            self, "socket", {**self.functions, "audio_receiver": self._live()}, environment
+        )
         cdk.CfnOutput(self, "RestUrl", value=self.rest.url)
         cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
 
@@ -125,13 +129,27 @@ class Api(cdk.Stack):
         return function
 
     def _audio_receiver(self) -> PlatformFunction:
-        function = self._function("audio_receiver", memory_mb=ONE_CORE_MB)
+        reserved = LIVE_CONCURRENCY if self._environment.guarded else None
+        function = self._function("audio_receiver", memory_mb=ONE_CORE_MB, reserved=reserved)
         function.may_use("streams", READ, LIST, WRITE, DELETE)
         function.may_use("connections", READ, WRITE)
         function.may_use("watches", LIST, WRITE)
         function.may_use("devices", READ)
         function.may_raise_the_alarm()
         return function
+
+    def _live(self) -> lambda_.IFunction:
+        """Return what frames go to: the function, or so much of it that has started already."""
+        function = self.functions["audio_receiver"]
+        if not self._environment.warm:
+            return function
+        return lambda_.Alias(
+            self,
+            "live",
+            alias_name="live",
+            version=function.current_version,
+            provisioned_concurrent_executions=self._environment.warm,
+        )
 
     def _rest_api(self, identity: Identity) -> PlatformFunction:
         function = self._function(

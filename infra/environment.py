@@ -28,6 +28,8 @@ class Environment(NamedTuple):
         Who is told by e-mail of alarms and of what it costs; "" for nobody.
     budget : int
         Dollars a month from which on the account is said to be expensive.
+    warm : int
+        Blocks of live streams at a time that meet a function which has started already; 0 for none.
     domain, certificate : str
         The console's own name, and the ARN of its certificate in us-east-1; "" for CloudFront's.
     """
@@ -40,6 +42,7 @@ class Environment(NamedTuple):
     log_level: str
     mail: str
     budget: int
+    warm: int
     domain: str
     certificate: str
 
@@ -59,6 +62,7 @@ class Environment(NamedTuple):
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_given(app, "mail", ""),
             budget=int(_given(app, "budget", "1000" if name == "prod" else "50")),
+            warm=int(_given(app, "warm", "2" if name == "prod" else "0")),
             domain=domain,
             certificate=certificate,
         )
@@ -75,7 +79,7 @@ class Environment(NamedTuple):
 
     @property
     def guarded(self) -> bool:
-        """Whether it pays for web ACLs before it, and for what keeps listeners from waiting."""
+        """Whether it pays for web ACLs, and reserves concurrency, which a new account has too little of."""
         return self.name == "prod"
 
     @property

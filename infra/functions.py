@@ -36,7 +36,7 @@ USE_OF_KEY = ("kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateData
 class PlatformFunction(lambda_.Function):
     """The function whose handler lies in `functions/{name}`.
 
-    It may write its own log and count what happens, and nothing else, until it is granted more.
+    It may write its own log, leave traces and count what happens, and nothing else, until it is granted more.
 
     Parameters
     ----------
@@ -49,6 +49,8 @@ class PlatformFunction(lambda_.Function):
         A whole core comes with 1,769 MB.
     timeout_s : int
         Longer than the retries of the function's own calls (`anc.aws.clients`), less than its caller waits.
+    reserved : int, optional
+        Calls at a time that are kept for it out of the account's, and that it gets at most.
     variables : mapping
         Environment variables besides those that every function has.
     """
@@ -63,6 +65,7 @@ class PlatformFunction(lambda_.Function):
         environment: Environment,
         memory_mb: int = 512,
         timeout_s: int = 10,
+        reserved: int | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         log = logs.LogGroup(
@@ -82,7 +85,9 @@ class PlatformFunction(lambda_.Function):
             layers=[layer],
             role=role,
             log_group=log,
+            tracing=lambda_.Tracing.ACTIVE,
             memory_size=memory_mb,
+            reserved_concurrent_executions=reserved,
             timeout=cdk.Duration.seconds(timeout_s),
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,
@@ -92,6 +97,7 @@ class PlatformFunction(lambda_.Function):
             },
         )
         acknowledge(self, "AwsSolutions-L1", "The layer's wheels are locked and tested for this Python.")
+        acknowledge_wildcard(role, "*", "A trace is no resource.")
         self._role = role
         self._data = data
         self._environment = environment

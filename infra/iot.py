@@ -26,6 +26,7 @@ from infra.identity import Identity
 from infra.layer import DspLayer
 from infra.provisioning import Provisioning
 
+HOOK_S = 5  # for which AWS IoT waits. Source: AWS IoT Core, Pre-provisioning hooks
 VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
 
 
@@ -77,7 +78,16 @@ class Iot(cdk.Stack):
         self._may_update_shadows(sender)
         for rule in RULES:
             self._rule(rule)
-        provisioner = PlatformFunction(self, "provisioner", data=data, layer=layer, environment=environment)
+        provisioner = PlatformFunction(
+            self,
+            "provisioner",
+            data=data,
+            layer=layer,
+            environment=environment,
+            memory_mb=ONE_CORE_MB,  # for its start: it is asked rarely
+            timeout_s=HOOK_S - 1,
+            variables={"AWS_MAX_ATTEMPTS": "1"},  # the headset tries again
+        )
         provisioner.may_use("devices", READ, WRITE)
         provisioner.may_use("statuses", READ, WRITE)
         self.functions["provisioner"] = provisioner

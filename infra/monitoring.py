@@ -7,6 +7,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_xray as xray
 from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from constructs import Construct
 
@@ -24,11 +25,12 @@ CONTROL_AGE_S = 60  # a filter that comes later is for another noise
 RECORDING_AGE_S = 1800
 EMERGENCIES = 20  # in five minutes: a real one for many, or a detector that is wrong
 FALLBACKS = 10  # in five minutes: doubts that only the layer's own model could answer
+TRACED = 0.01  # of what is asked, and one a second: a trace costs as much as the call that it is of
 SHARES = (80, 100)  # percent of the budget, spent or foreseen
 
 
 class Monitoring(cdk.Stack):
-    """Topic, alarms, dashboard and budget.
+    """Topic, alarms, dashboard, budget, and how much is traced.
 
     Attributes
     ----------
@@ -50,6 +52,7 @@ class Monitoring(cdk.Stack):
         self._watch_hearing(measures)
         Dashboard(self, "dashboard", environment, measures, functions, data)
         self._budget()
+        self._trace()
         cdk.CfnOutput(self, "AlarmsTopic", value=self.topic.topic_arn)
 
     def _topic(self, data: Data) -> sns.Topic:
@@ -158,6 +161,22 @@ class Monitoring(cdk.Stack):
         action = actions.SnsAction(self.topic)
         alarm.add_alarm_action(action)
         alarm.add_ok_action(action)
+
+    def _trace(self) -> None:
+        rule = xray.CfnSamplingRule.SamplingRuleProperty(
+            rule_name=f"anc-{self._environment.name}",
+            service_name=f"anc-{self._environment.name}*",  # so begin the functions' names, and the API's
+            service_type="*",
+            host="*",
+            http_method="*",
+            url_path="*",
+            resource_arn="*",
+            priority=1000,
+            reservoir_size=1,
+            fixed_rate=TRACED,
+            version=1,
+        )
+        xray.CfnSamplingRule(self, "traced", sampling_rule=rule)
 
     def _budget(self) -> None:
         """Have AWS say when the account, with whatever else runs in it, becomes expensive."""

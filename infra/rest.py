@@ -80,6 +80,7 @@ class Rest(Construct):
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,
                 metrics_enabled=True,
+                tracing_enabled=True,
                 method_options={f"{route.path}/{route.method}": _throttle(route) for route in REST},
             ),
         )

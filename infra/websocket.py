@@ -40,7 +40,7 @@ class WebSocket(Construct):
         self,
         scope: Construct,
         id: str,
-        functions: Mapping[str, lambda_.Function],
+        functions: Mapping[str, lambda_.IFunction],
         environment: Environment,
     ) -> None:
         super().__init__(scope, id)

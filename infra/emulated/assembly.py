@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 # Nothing that answers anybody: the emulator answers a frame with its integration's body anyway.
-LACKING = frozenset({"AWS::ApiGatewayV2::RouteResponse", "AWS::Budgets::Budget", "AWS::CloudTrail::Trail"})
+LACKING = frozenset(
+    {
+        "AWS::ApiGatewayV2::RouteResponse",
+        "AWS::Budgets::Budget",
+        "AWS::CloudTrail::Trail",
+        "AWS::XRay::SamplingRule",
+    }
+)
 ALARM_ON_EXPRESSION = "AWS::CloudWatch::Alarm on an expression"
 RETRY_S = 6  # longer than the functions behind these queues take
 

@@ -36,10 +36,11 @@ class Stacks:
         }
 
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Return the properties of every function, by its own name."""
+        """Return the properties of every function of ours, by its own name."""
         return {
             properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: properties
             for properties in self.of_type("AWS::Lambda::Function").values()
+            if "Environment" in properties  # which CDK's own, for references between regions, lacks
         }
 
     def function_of(self, reference: Any) -> str:
@@ -47,7 +48,7 @@ class Stacks:
         named = {
             properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
             for logical, properties in self.of_type("AWS::Lambda::Function").items()
-            if logical in self.text(reference)
+            if logical in self.text(reference) and "Environment" in properties
         }
         assert len(named) == 1, f"{reference} refers to {named or 'no function'}"
         return named.pop()

@@ -12,12 +12,22 @@ from cdk_nag import AwsSolutionsChecks
 
 from anc.aws.clients import CONFIG, IDENTITIES
 from anc.services.identity import Role
+from functions.routes import SOCKET
 from infra.environment import NO_ACCOUNT
 from infra.layer import ROOT
 from infra.stacks import FLAGS, provision
 
 TEMPLATES = "$aws/provisioning-templates"
 ITSELF = "${iot:Connection.Thing.ThingName}"
+TRIES = 3  # of boto3's mode "standard", unless AWS_MAX_ATTEMPTS says another number
+# How long a function's caller waits for it. Sources: API Gateway, quotas; AWS IoT, pre-provisioning hooks
+WAIT_S = {
+    **dict.fromkeys(["rest_api", "audio_receiver", "ws_connect", "ws_disconnect"], 29),
+    "authorizer": 29,
+    "classifier": 29,  # and a queue
+    "provisioner": 5,
+}
+QUEUED = ("anc_processor", "audio_sender")
 KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 
@@ -185,25 +195,50 @@ def test_functions_run_on_arm_with_the_layer(stacks):
         assert len(function["Layers"]) == 1
 
 
+def test_what_is_asked_is_traced_here_and_there_from_the_door_to_the_function(stacks):
+    (stage,) = stacks.of_type("AWS::ApiGateway::Stage").values()
+    (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
+
+    assert stage["TracingEnabled"]
+    for function in stacks.functions().values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
+    assert rule["SamplingRule"]["ServiceName"] == "anc-dev*"
+    assert rule["SamplingRule"]["FixedRate"] <= 0.01
+
+
+def test_a_listener_in_prod_meets_a_function_that_has_started_and_that_nothing_else_can_crowd_out(prod):
+    (live,) = prod.of_type("AWS::Lambda::Alias").items()
+    name, alias = live
+    integrations = prod.of_type("AWS::ApiGatewayV2::Integration").values()
+    to_live = [each for each in integrations if name in prod.text(each["IntegrationUri"])]
+    receiver = prod.functions()["audio_receiver"]
+
+    assert prod.function_of(alias["FunctionName"]) == "audio_receiver"
+    assert alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 2
+    assert len(to_live) == len([name for name in SOCKET.values() if name == "audio_receiver"])
+    assert receiver["ReservedConcurrentExecutions"] == 100
+
+
+def test_dev_reserves_nothing_of_a_small_account_and_pays_for_nothing_that_waits(stacks):
+    assert not stacks.of_type("AWS::Lambda::Alias")
+    assert not any("ReservedConcurrentExecutions" in each for each in stacks.functions().values())
+
+
 def test_a_call_ends_before_its_function_and_a_function_before_its_caller(stacks):
-    longest_call = _longest(CONFIG)
-    consumers = {
-        stacks.function_of(source["FunctionName"]): stacks.text(source["EventSourceArn"])
-        for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values()
-    }
-    queues = stacks.of_type("AWS::SQS::Queue")
+    queues, timeouts = stacks.of_type("AWS::SQS::Queue"), {}
+    for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values():
+        visible_again = queues[stacks.text(source["EventSourceArn"])]["VisibilityTimeout"]
+        timeouts.setdefault(stacks.function_of(source["FunctionName"]), []).append(visible_again)
     for name, function in stacks.functions().items():
-        assert longest_call < function["Timeout"]
-        if name in consumers:
-            assert queues[consumers[name]]["VisibilityTimeout"] >= function["Timeout"]
-        else:
-            assert function["Timeout"] < 29
+        tries = int(function["Environment"]["Variables"].get("AWS_MAX_ATTEMPTS", TRIES))
+        assert _longest(CONFIG, tries) < function["Timeout"], name
+        assert all(function["Timeout"] <= visible_again for visible_again in timeouts.get(name, ())), name
+        assert name in QUEUED or function["Timeout"] < WAIT_S[name], name
     assert _longest(IDENTITIES) < stacks.functions()["rest_api"]["Timeout"]
 
 
-def _longest(config):
+def _longest(config, tries=TRIES):
     """Return the seconds until a call has failed for good: tries, and waits of up to 1, 2, ... s between."""
-    tries = config.retries["total_max_attempts"]
     return tries * (config.connect_timeout + config.read_timeout) + sum(2**i for i in range(tries - 1))
 
 

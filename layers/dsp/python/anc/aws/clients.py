@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-# Three tries, each of at most 2 s, and the waits between them, of at most 1 and 2 s, end before the shortest
-# function's timeout does.
-CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3})
+# Three tries, each of at most 2 s, and the waits between them, of at most 1 and 2 s, end before a function's
+# timeout does. One whose caller waits for less is told in AWS_MAX_ATTEMPTS, which boto3 reads, to try less.
+CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard"})
 # Making a key pair takes AWS a second or more, and a second try would make another.
 IDENTITIES = CONFIG.merge(Config(read_timeout=5))
 # A recording is larger than anything else that travels, and is never on the live path.
