@@ -3,13 +3,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ENV ?= dev
 REGION ?= eu-central-1
+APPROVAL ?= broadening
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
+SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test bench lint synth resources deploy deploy-emulated lock clean
+.PHONY: help run test bench lint synth resources bootstrap diff deploy destroy deploy-emulated lock clean
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -32,14 +34,24 @@ synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked
 	rm -rf cdk.out build/cdk.prod
 	$(CDK) synth --quiet
 	$(CDK) synth --quiet -c env=prod -c endpoint=instance -o build/cdk.prod
-	$(BIN)/cfn-lint -- cdk.out/*.template.json build/cdk.prod/*.template.json
+	$(BIN)/cfn-lint -- cdk.out/*.template.json build/cdk.prod/*.template.json infra/github.yaml
 
 resources: .venv/dev.stamp  ## write down anew what each stack is made of, for the review of a change
 	WRITE_RESOURCES=1 $(BIN)/python -m pytest tests/infra/test_resources.py
 
+bootstrap: .venv/dev.stamp build/cli.stamp  ## what CDK needs in the AWS account of this shell, once
+	$(CDK) bootstrap $(SETTINGS)
+
+diff: .venv/dev.stamp build/cli.stamp  ## what a deployment would change in the AWS account of this shell
+	$(CDK) diff $(SETTINGS)
+
 deploy: .venv/dev.stamp build/cli.stamp  ## the stacks and the console to the AWS account of this shell
-	$(CDK) deploy --all -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
+	$(CDK) deploy --all $(SETTINGS) --require-approval $(APPROVAL) --outputs-file build/anc-$(ENV).json
 	$(BIN)/python -m infra.publish anc-$(ENV) --region $(REGION)
+
+destroy: .venv/dev.stamp build/cli.stamp  ## the stacks of ENV deleted; prod keeps what people entrusted to it
+	$(BIN)/python -m infra.empty anc-$(ENV) --region $(REGION)
+	$(CDK) destroy --all $(SETTINGS) --force
 
 deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator here: deploy, smoke test, update, destroy
 	$(BIN)/python -m infra.emulated

@@ -75,7 +75,9 @@ class Console(cdk.Stack):
             },
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
-            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
+            if environment.domain
+            else None,  # CloudFront sets that of its own name
             domain_names=[environment.domain] if environment.domain else None,
             certificate=self._certificate(environment),
             web_acl_id=edge.acl.attr_arn if edge else None,

@@ -41,7 +41,7 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     if environment.endpoint != "none":
         stacks.insert(2, Inference(app, f"{prefix}-inference", environment))
         for asking in (api, iot):
-            asking.add_dependency(stacks[2])
+            asking.add_stack_dependency(stacks[2])
     if edge:
         stacks.insert(0, edge)
     for stack in stacks:

@@ -73,13 +73,10 @@ def synthesize(emulator: Emulator, name: str, tell: Callable[[str], None], **con
 
 def publish(emulator: Emulator) -> None:
     """Put the console's files into their bucket, as `make deploy` does."""
-    command = [sys.executable, "-m", "infra.publish", STACKS]
-    done = subprocess.run(  # noqa: S603
-        command, cwd=ROOT, env=emulator.environment, check=True, text=True, stdout=subprocess.PIPE
-    )
-    files = [line for line in done.stdout.splitlines() if line.startswith("sent ")]
+    done = run(emulator, "infra.publish", STACKS)
+    files = [line for line in done if line.startswith("sent ")]
     if not files:
-        raise AssertionError(f"no file of the console was sent: {done.stdout}")
+        raise AssertionError(f"no file of the console was sent: {done}")
     say(f"Published the console: {len(files)} files")
 
 
@@ -106,12 +103,25 @@ def update(emulator: Emulator, deployed: Deployment) -> None:
 
 
 def destroy(emulator: Emulator) -> None:
-    """Delete every stack, and see that nothing is left that costs."""
+    """Empty the buckets and delete every stack, as `make destroy` does; nothing may be left that costs."""
+    emptied = [line for line in run(emulator, "infra.empty", STACKS, "--yes") if line.startswith("emptied ")]
+    if "console" not in "".join(emptied):
+        raise AssertionError(f"the console's bucket was not emptied: {emptied}")
+    say(f"Emptied {len(emptied)} buckets")
     cdk(emulator, "destroy", "--all", "--force", "--app", str(WORK / "changed-fitted"))
     left = Deployment.left_behind(emulator)
     if left:
         raise AssertionError(f"left behind: {left}")
     say("Destroyed every stack; nothing was left")
+
+
+def run(emulator: Emulator, module: str, *arguments: str) -> list[str]:
+    """Run a module of `infra`; returns the lines that it printed."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, env=emulator.environment, check=True, text=True, stdout=subprocess.PIPE
+    )
+    return done.stdout.splitlines()
 
 
 def cdk(emulator: Emulator, command: str, *arguments: str) -> None:

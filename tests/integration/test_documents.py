@@ -149,6 +149,7 @@ def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
         env=os.environ
         | {
             "PATH": f"{Path(ANC).parent}:{os.environ['PATH']}",
+            "URL": f"http://127.0.0.1:{port}",
             "TOKEN": token,
             "ANC_TOKEN": token if command.startswith("anc doctor") else "",
         },

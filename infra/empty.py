@@ -1,0 +1,66 @@
+"""Empty the buckets that go with their stacks: `python -m infra.empty anc-dev`, before they are deleted.
+
+CloudFormation deletes no bucket with anything in it, and no function with rights to do so stays behind here.
+Buckets that outlive their stacks are left as they are.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+
+from infra.environment import REGION
+
+OUTLIVE = {"Retain", "RetainExceptOnCreate"}
+
+
+def main() -> None:
+    """Ask, and empty."""
+    parser = argparse.ArgumentParser(prog="python -m infra.empty", description=__doc__)
+    parser.add_argument("stacks", help="what the stacks' names begin with: anc-dev, anc-prod")
+    parser.add_argument("--region", default=REGION)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    asked = parser.parse_args()
+    buckets = list(doomed(boto3.client("cloudformation", region_name=asked.region), asked.stacks))
+    if not buckets:
+        sys.exit(f"there are no buckets that go with stacks whose names begin with {asked.stacks}-")
+    print("Everything in these goes for good:", *buckets, sep="\n  ")
+    if not asked.yes and input(f"Type {asked.stacks} to go on: ") != asked.stacks:
+        sys.exit("nothing was deleted")
+    for bucket in buckets:
+        print(f"emptied {bucket}: {empty(boto3.client('s3', region_name=asked.region), bucket)} files")
+
+
+def doomed(cloudformation: Any, stacks: str) -> Iterator[str]:
+    """Yield the buckets of the stacks that are deleted with them."""
+    for page in cloudformation.get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            if stack["StackName"].startswith(f"{stacks}-"):
+                template = cloudformation.get_template(StackName=stack["StackName"])["TemplateBody"]
+                for logical, resource in template["Resources"].items():
+                    if (
+                        resource["Type"] == "AWS::S3::Bucket"
+                        and resource.get("DeletionPolicy") not in OUTLIVE
+                    ):
+                        found = cloudformation.describe_stack_resource(
+                            StackName=stack["StackName"], LogicalResourceId=logical
+                        )
+                        yield found["StackResourceDetail"]["PhysicalResourceId"]
+
+
+def empty(s3: Any, bucket: str) -> int:
+    """Delete every version of every file; returns how many."""
+    deleted = 0
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        there = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        if there:
+            names = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in there]
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            deleted += len(there)
+    return deleted
+
+
+if __name__ == "__main__":
+    main()
