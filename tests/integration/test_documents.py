@@ -47,6 +47,7 @@ ELSEWHERE = {  # what a page shows and this file does not run, by how it begins,
     "anc claim": "writes what the next line takes to another platform; tests/integration/mqtt claims",
     "anc --install-completion": "changes what the shell reads; tests/unit/local/test_cli.py completes",
     "aws": "needs an account",
+    "export": "asks the account",
 }
 STANDS_FOR = {  # in a sentence or a table
     "RECORDING": "noise.wav",
@@ -149,7 +150,7 @@ def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
         env=os.environ
         | {
             "PATH": f"{Path(ANC).parent}:{os.environ['PATH']}",
-            "URL": f"http://127.0.0.1:{port}",
+            "URL": f"http://127.0.0.1:{platform.port}",
             "TOKEN": token,
             "ANC_TOKEN": token if command.startswith("anc doctor") else "",
         },
@@ -182,7 +183,7 @@ def begun(
         yield {line: pool.submit(run, line, desk / str(k), shared_platform) for k, line in enumerate(chosen)}
 
 
-@pytest.mark.parametrize("command", [line for line in commands() if not tried_elsewhere(line)])
+@pytest.mark.parametrize("command", [line for line in commands() if not tried_elsewhere(line)], ids=str)
 def test_a_command_that_the_pages_show_runs(command: str, begun: dict[str, Future[tuple[int, str]]]) -> None:
     if command.startswith("curl") and not shutil.which("curl"):
         pytest.skip("no curl on this machine")
