@@ -1,5 +1,6 @@
 """The page Live: sound goes to the platform and comes back quieter, and the page says the truth about it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,18 @@ def test_everything_is_reached_by_keyboard(visit: Visit) -> None:
     console.until_heard("level < -60")
     page.keyboard.press("p")
     expect(console.button("Play")).to_be_visible()
+
+
+def test_the_quick_start_for_the_web_runs_in_a_browser(visit: Visit, platform: Platform) -> None:
+    console = visit("people")
+    page = (Path(__file__).parents[2] / "docs" / "quickstart.md").read_text()
+    (example,) = re.findall(r"^```js\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    answer = console.page.evaluate(
+        f"async ({{ url, token }}) => {{ {example} return [answer.attenuation_db, cleaned.length]; }}",
+        {"url": console.url, "token": platform.token("web")},
+    )
+    assert answer[0] > 20
+    assert answer[1] == 1024
 
 
 def test_intensity_and_transparency_are_obeyed(visit: Visit) -> None:

@@ -216,10 +216,18 @@ def test_no_command_hides_in_a_block_that_no_test_reads() -> None:
         assert not re.search(r"^(\$ |anc |make |curl |aws )", text, re.MULTILINE), page.name
 
 
+def anchors(page: Path) -> set[str]:
+    """Return where in a page a link may lead, as GitHub calls it."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_page_that_a_page_links_to_is_there() -> None:
-    for page in PAGES:
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
-            assert (page.parent / link).exists(), f"{page.name}: {link}"
+    for page in [*PAGES, ROOT / "docs" / "decisions" / "README.md"]:
+        for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+            led_to = page.parent / link if link else page
+            assert led_to.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(led_to), f"{page.name}: {link}#{anchor}"
 
 
 @pytest.mark.parametrize(("name", "text"), [(needs, text) for _, needs, text in fences("json") if needs])
@@ -235,6 +243,10 @@ def test_the_quick_start_runs_from_the_first_line_to_the_last(shared_platform: P
     assert len(examples) == 5
     url = f"http://127.0.0.1:{shared_platform.port}"
     exec("\n".join(examples), {"url": url, "token": shared_platform.token("firmware")})
+
+
+def test_javascript_on_a_page_is_run_by_a_browser() -> None:
+    assert [page.name for page, _, _ in fences("js")] == ["quickstart.md"]  # tests/browser/test_live.py
 
 
 def test_python_on_a_page_is_run_by_some_test() -> None:
