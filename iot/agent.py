@@ -117,7 +117,7 @@ class Agent:
         self._connection = (line_to or Connection)(thing, credentials, self._online)
         self._clock = clock
         self._choice = Configuration(slow_timer_s, LINE_S, private)
-        self._shadow = ShadowSync(thing, self._connection, self._wish, self._complain)
+        self._shadow = ShadowSync(thing, self._connection, self._wish, self._complain, clock)
         self._controller = controller
         self._rate = rate
         self._ears = ears
@@ -216,6 +216,8 @@ class Agent:
             self._configure()
         if change.firmware:
             self._update = self._updater.want(change.firmware, reported_seq is not None) or self._update
+        if reported_seq is not None:
+            self._shadow.obeyed()
         self._try_filter()
         self._play()
 
@@ -345,8 +347,8 @@ class Agent:
                 return  # as useless as the one before; silence is on its way
             self._bare = False  # heard, or in vain: the filter plays on until there is another
             self._play()
-        if not online:
-            return  # an old snapshot is worth nothing; there will be another
+        if not (online and self._shadow.in_step()):
+            return  # an old snapshot is worth nothing, and sound may not be wanted any more
         snapshot = self._recorder.snapshot(self._sequence.next(), voice, samples, self._private)
         if not self._connection.publish(self._topic, snapshot.encode()):
             return

@@ -31,11 +31,13 @@ class Connection:
         The headset's name, which is its client id.
     credentials : Credentials
     when_online : callable
-        Called after each connecting, once every subscription stands, in a thread of the client library.
+        Called after each connecting, once every subscription stands and before `online` is set, in a thread
+        of the client library. What it publishes goes out.
     """
 
     def __init__(self, thing: str, credentials: Credentials, when_online: Callable[[], None]) -> None:
         self.online = threading.Event()
+        self._stands = False
         self._when_online = when_online
         self._heard: dict[str, Callable[[bytes], None]] = {}
         self._stopping = threading.Event()
@@ -66,13 +68,14 @@ class Connection:
     def stop(self) -> None:
         """Disconnect; returns at once."""
         self._stopping.set()
+        self._stands = False
         self.online.clear()
         with suppress(RuntimeError):  # it never was connected
             self._client.disconnect()
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Send at least once; False when offline, for what is worth sending only while it is new."""
-        if not self.online.is_set():
+        if not self._stands:
             return False
         with suppress(AwsCrtError, RuntimeError):
             self._client.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
@@ -94,6 +97,7 @@ class Connection:
                 return
 
     def _interrupted(self, error: AwsCrtError, **_: Any) -> None:
+        self._stands = False
         self.online.clear()
         logger.warning("offline: %s", error.name)
 
@@ -109,8 +113,9 @@ class Connection:
                 return
             left.discard(topic)
             if not left and not self._stopping.is_set():
-                self.online.set()
+                self._stands = True
                 self._when_online()
+                self.online.set()
 
         for topic, heard in self._heard.items():
             done, _ = self._client.subscribe(topic, mqtt.QoS.AT_LEAST_ONCE, _handing(heard))

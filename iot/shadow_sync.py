@@ -3,7 +3,9 @@
 Order comes from the shadow's version, never from clocks. Messages may come twice, late and out of order.
 """
 
+import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -11,6 +13,8 @@ import msgspec
 from anc.wire.refusal import Refused, parse_json
 from anc.wire.shadow import SHADOW, Desired, Reported, parse_desired
 from iot.line import Line
+
+ANSWER_S = 5.0
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -34,6 +38,12 @@ class Document(msgspec.Struct, frozen=True):
     version: int
 
 
+class Rejection(msgspec.Struct, frozen=True):
+    """A message on `get/rejected`: an HTTP status."""
+
+    code: int
+
+
 class ShadowSync:
     """Keeps a headset and its shadow `anc` in step.
 
@@ -46,6 +56,8 @@ class ShadowSync:
         the sequence number that the shadow says this headset had reached, or None in a delta.
     refused : callable
         `refused(refusal)`: a message that made no sense; nothing of it is used.
+    clock : callable
+        Seconds.
     """
 
     def __init__(
@@ -54,20 +66,39 @@ class ShadowSync:
         connection: Line,
         desired: Callable[[Desired, int | None], None],
         refused: Callable[[Refused], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prefix = f"$aws/things/{thing}/shadow/name/{SHADOW}/"
         self._connection = connection
         self._desired = desired
         self._refused = refused
+        self._clock = clock
         self._version = 0
+        self._in_step = False
+        self._asked = 0.0
         connection.on(self._prefix + "update/delta", self._on_delta)
         connection.on(self._prefix + "get/accepted", self._on_document)
-        connection.on(self._prefix + "get/rejected", self._on_nothing)
+        connection.on(self._prefix + "get/rejected", self._on_rejection)
 
     def ask(self) -> None:
         """Ask for the whole shadow; after each connecting, since deltas may have been missed."""
         self._version = 0  # the shadow may have been made anew, and counts from 1 again
+        self._in_step = False
+        self._asked = self._clock()
         self._connection.publish(self._prefix + "get", b"{}")
+
+    def in_step(self) -> bool:
+        """Return whether all that is wanted has been obeyed since the last connecting.
+
+        Where nobody answers it is asked for again.
+        """
+        if not self._in_step and self._clock() >= self._asked + ANSWER_S:
+            self.ask()
+        return self._in_step
+
+    def obeyed(self) -> None:
+        """Take it from who obeys that the whole desired state is in force by now."""
+        self._in_step = True
 
     def report(self, state: Reported) -> bool:
         """Publish what the headset does; False when offline."""
@@ -96,7 +127,15 @@ class ShadowSync:
             self._version = document.version
             seq = document.state.reported.get("seq")
             self._desired(change, seq if isinstance(seq, int) else 0)
+        elif not self._in_step:
+            self.ask()  # a delta was quicker, and does not tell all
 
-    def _on_nothing(self, payload: bytes) -> None:
-        """There is no shadow yet: nothing is wanted, and nothing was reported."""
-        self._desired(Desired(), 0)
+    def _on_rejection(self, payload: bytes) -> None:
+        """Take it, if there is no shadow yet, that nothing is wanted and nothing was reported."""
+        try:
+            rejection = parse_json(payload, Rejection)
+        except Refused as refusal:
+            self._refused(refusal)
+            return
+        if rejection.code == HTTPStatus.NOT_FOUND:
+            self._desired(Desired(), 0)

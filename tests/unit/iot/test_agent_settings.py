@@ -108,6 +108,15 @@ def test_what_a_late_copy_of_a_report_puts_into_the_shadow_is_put_right_within_f
     assert headset.line.wait_report()["mode"] == "bypass"
 
 
+def test_no_sound_leaves_a_headset_that_was_off_when_its_owner_chose_privacy(headset: Headset):
+    headset.level = 0.1
+    headset.line.online.set()  # and the shadow is still on its way
+    headset.sound(3.0)
+    headset.line.come_online(desired={"config": {"private": True}})
+    headset.sound(3.0)
+    assert headset.line.wait_snapshot().pcm is None
+
+
 def test_a_configuration_that_cannot_be_read_any_more_is_taken_for_a_private_one(tmp_path: Path):
     (tmp_path / "config.json").write_bytes(b'{"private": fal')
     headset = Headset(tmp_path)

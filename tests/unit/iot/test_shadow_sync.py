@@ -7,7 +7,7 @@ import pytest
 
 from anc.wire.refusal import Refused
 from anc.wire.shadow import Desired, Reported
-from iot.shadow_sync import ShadowSync
+from iot.shadow_sync import ANSWER_S, ShadowSync
 
 PREFIX = "$aws/things/h1/shadow/name/anc/"
 
@@ -39,11 +39,13 @@ class Headset:
         self.line = Line()
         self.wishes: list[tuple[Desired, int | None]] = []
         self.refusals: list[Refused] = []
+        self.now = 0.0
         self.shadow = ShadowSync(
             "h1",
             self.line,  # type: ignore[arg-type]
             lambda change, seq: self.wishes.append((change, seq)),
             self.refusals.append,
+            lambda: self.now,
         )
 
 
@@ -112,6 +114,41 @@ def test_a_report_goes_into_the_reported_state(headset: Headset):
     [(topic, document)] = headset.line.sent
     assert topic == PREFIX + "update"
     assert document["state"]["reported"]["seq"] == 3
+
+
+def test_only_who_has_obeyed_the_whole_shadow_since_the_last_asking_is_in_step(headset: Headset) -> None:
+    for answer in (
+        ("get/accepted", {"version": 5, "state": {"desired": {"mode": "cancel"}}}),
+        ("get/rejected", {"code": 404, "message": "No shadow exists with name: 'anc'"}),
+    ):
+        headset.shadow.ask()
+        headset.line.arrive("update/delta", delta(1, mode="bypass"))
+        assert not headset.shadow.in_step()
+        headset.line.arrive(*answer)
+        assert headset.wishes[-1][1] == 0, "the whole of it"
+        assert not headset.shadow.in_step()
+        headset.shadow.obeyed()
+        assert headset.shadow.in_step()
+
+
+@pytest.mark.parametrize("answer", [b"{", {"code": 429, "message": "Too Many Requests"}])
+def test_who_is_not_answered_asks_again_in_a_while_and_takes_no_refusal_for_nothing(
+    headset: Headset, answer: Any
+) -> None:
+    headset.shadow.ask()
+    headset.line.arrive("get/rejected", answer)
+    assert (headset.shadow.in_step(), len(headset.line.sent)) == (False, 1)
+    headset.now += ANSWER_S
+    assert (headset.shadow.in_step(), headset.shadow.in_step(), len(headset.line.sent)) == (False, False, 2)
+    assert headset.wishes == []
+
+
+def test_an_answer_that_a_delta_has_overtaken_is_asked_for_again(headset: Headset) -> None:
+    headset.shadow.ask()
+    headset.line.arrive("update/delta", delta(8, mode="bypass"))
+    headset.line.arrive("get/accepted", {"version": 7, "state": {"desired": {"config": {"private": True}}}})
+    assert not headset.shadow.in_step()
+    assert headset.line.sent == [(PREFIX + "get", {})] * 2
 
 
 def test_where_there_is_no_shadow_yet_nothing_is_wanted_and_nothing_was_reported(headset: Headset) -> None:
