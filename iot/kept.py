@@ -1,6 +1,8 @@
 """What must outlive the headset's power: small files that are whole at any moment, the old one or the new."""
 
+import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -8,6 +10,8 @@ import msgspec
 from anc.wire.path import MeasuredPath, parse_path
 from anc.wire.refusal import Refused, parse_json
 from anc.wire.shadow import Configuration, FilterDocument
+
+logger = logging.getLogger(__name__)
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -19,6 +23,14 @@ def replace_file(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(half, path)
+
+
+def keep_file(path: Path, data: bytes) -> None:
+    """Write a file as `replace_file` does, if there is room; a headset whose store is full does without it."""
+    try:
+        replace_file(path, data)
+    except OSError as fault:
+        logger.warning("%s was not kept: %s", path.name, fault.strerror)
 
 
 class KeptPath:
@@ -41,7 +53,7 @@ class KeptPath:
 
     def keep(self, measured: MeasuredPath) -> None:
         """Remember a path instead of the one before."""
-        replace_file(self._path, msgspec.json.encode(measured))
+        keep_file(self._path, msgspec.json.encode(measured))
 
 
 class KeptConfiguration:
@@ -69,7 +81,7 @@ class KeptConfiguration:
         changes = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
         after = msgspec.structs.replace(before, **changes)
         if after != before:
-            replace_file(self._path, msgspec.json.encode(after))
+            keep_file(self._path, msgspec.json.encode(after))
         return after
 
 
@@ -106,11 +118,12 @@ class LastGood:
     def keep(self, document: FilterDocument) -> None:
         """Remember a filter; one that is remembered already wears out no memory."""
         if document.id != self._id:
-            replace_file(self._path, msgspec.json.encode(_Entry(self._of, document)))
+            keep_file(self._path, msgspec.json.encode(_Entry(self._of, document)))
             self._id = document.id
 
     def drop(self, filter_id: str) -> None:
         """Forget a filter that turned out bad after all."""
         if filter_id == self._id:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink()
             self._id = ""

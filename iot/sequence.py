@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from iot.kept import replace_file
+from iot.kept import keep_file
 
 
 class Sequence:
@@ -11,7 +11,8 @@ class Sequence:
     Parameters
     ----------
     path : Path
-        Its folder is made if need be. A file that holds no number counts from 0: the shadow tells the rest.
+        Its folder is made if need be. A file that holds no number counts from 0, and one that cannot be
+        written is done without: the shadow tells the rest.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,4 +31,4 @@ class Sequence:
         """Go on above what is known elsewhere to have been used."""
         if number > self.latest:
             self.latest = number
-            replace_file(self._path, str(number).encode())
+            keep_file(self._path, str(number).encode())

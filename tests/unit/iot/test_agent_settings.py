@@ -1,6 +1,8 @@
 """What a headset is told of how to go about it, and what it tells of itself."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from iot.agent import REPORT_S, Agent
 from iot.controller import Controller
 from iot.kept import KeptPath
 from local.shadows import difference
-from tests.unit.iot.headset import NOWHERE, RATE, SECONDARY, Headset, Line
+from tests.unit.iot.headset import GOOD, NOWHERE, RATE, SECONDARY, Headset, Line
 
 
 def telemetry(headset: Headset) -> list[list[dict[str, Any]]]:
@@ -115,6 +117,21 @@ def test_no_sound_leaves_a_headset_that_was_off_when_its_owner_chose_privacy(hea
     headset.line.come_online(desired={"config": {"private": True}})
     headset.sound(3.0)
     assert headset.line.wait_snapshot().pcm is None
+
+
+def test_a_headset_whose_store_is_full_goes_on_and_is_configured_all_the_same(
+    headset: Headset, monkeypatch: pytest.MonkeyPatch
+):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    headset.line.come_online(desired={"config": {"private": True}})
+    headset.level = 0.1
+    played = headset.play(GOOD, seq=1)
+    headset.sound(3.0)
+    first, second = headset.line.wait_snapshot(), headset.line.wait_snapshot()
+    assert (first.seq, second.seq, second.pcm, second.filter_id) == (1, 2, None, played)
 
 
 def test_a_configuration_that_cannot_be_read_any_more_is_taken_for_a_private_one(tmp_path: Path):
