@@ -26,7 +26,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def keep_file(path: Path, data: bytes) -> None:
-    """Write a file as `replace_file` does, if there is room; a headset whose store is full does without it."""
+    """Write a file as `replace_file` does; a headset whose store is full does without it."""
     try:
         replace_file(path, data)
     except OSError as fault:
