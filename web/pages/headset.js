@@ -51,7 +51,7 @@ export function Headset({ rest, socket, one }) {
     ${fault && html`<${Alert} kind="fault">${fault}<//>`}
     ${refused && html`<${Alert} kind="fault">${refused}<//>`}
     ${device?.refusal && html`<${Alert}>Refused ${when(device.refusal.at)}, a ${device.refusal.what}: ${device.refusal.message}<//>`}
-    ${reported.refused && html`<${Alert}>It could not take what was sent: ${reported.refused}<//>`}
+    ${reported.refused && html`<${Alert}>The headset says: ${reported.refused}.<//>`}
     ${reported.update?.state === "refused" && html`<${Alert}>Firmware ${reported.update.version} refused: ${reported.update.reason}<//>`}
     ${answer?.alarm && html`<${Alarm} takesOver>It heard: ${answer.alarm.kind}, ${percent(answer.alarm.score)} sure. It is open to the world until ten seconds after it.<//>`}
     ${!answer?.alarm && reported.mode === "transparency" && html`<${Alert} kind="fault">It is open to the world. ${desired.reason ?? ""}<//>`}
