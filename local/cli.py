@@ -180,7 +180,9 @@ def up(
 def demo(
     noise: Noise = None,
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="Of noise.")] = 30.0,
-    picture: Annotated[Path | None, typer.Option(help="Draw the levels at the ear into this .svg.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the levels at the ear into this .svg or .png.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show what a headset gains in a noise, on a platform of its own."""

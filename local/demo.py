@@ -31,6 +31,7 @@ from local.invitations import Invitations, console_address
 from local.issuer import Issuer
 from local.picture import draw_course
 from local.process import START_S, STOP_S, PlatformFailed
+from local.raster import png
 from local.terminal import table
 
 HISTORY = 60
@@ -249,7 +250,7 @@ def result_table(result: DemoResult) -> Table:
 
 
 def write_picture(result: DemoResult, noise: str, path: Path) -> None:
-    """Draw a run's levels at the ear as SVG."""
+    """Draw a run's levels at the ear, as SVG or PNG."""
     events = [(result.onset_s, "")]
     told = "simulated head; no filter came"
     if result.first_filter_s is not None:
@@ -258,7 +259,8 @@ def write_picture(result: DemoResult, noise: str, path: Path) -> None:
         told = f"simulated head; {result.attenuation_db:.1f} dB quieter since the first filter"
     if result.hindsight_db is not None:
         told += f", {result.hindsight_db:.1f} dB were possible in hindsight"
-    path.write_text(draw_course(result.course, events, f"Level at the ear, dBFS: {noise}", told))
+    svg = draw_course(result.course, events, f"Level at the ear, dBFS: {noise}", told)
+    path.write_bytes(png(svg) if path.suffix.lower() == ".png" else svg.encode())
 
 
 def _level(dbfs: float) -> str:

@@ -87,6 +87,7 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
     from local.evaluation.command import measure, tables
     from local.evaluation.page import files
     from local.evaluation.page import write as write_docs
+    from local.raster import png
 
     with progress_bar(json) as progress:
         task = progress.add_task("listening", total=None)
@@ -100,6 +101,8 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
         Path(name).name: text.encode() for name, text in files(document).items() if name[-4:] == ".svg"
     }
     out.mkdir(parents=True, exist_ok=True)
+    for name, svg in pictures.items():
+        (out / name).with_suffix(".png").write_bytes(png(svg.decode()))
     write_page(out / "control.html", "The control path, measured", document, pictures)
     if json:
         print(dumps(document))

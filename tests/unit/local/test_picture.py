@@ -1,9 +1,15 @@
-"""The picture of a run: well-formed, and lower where it was quieter."""
+"""The picture of a run: well-formed, lower where it was quieter, and the same as PNG."""
 
+import io
 from xml.etree import ElementTree
 
+import numpy as np
+import pytest
+from PIL import Image
+
 from iot.player import Course
-from local.picture import draw_course
+from local.picture import HEIGHT, WIDTH, draw_course
+from local.raster import SCALE, png
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
@@ -32,3 +38,19 @@ def test_silence_before_the_noise_does_not_flatten_the_rest() -> None:
 
 def test_a_name_cannot_become_part_of_the_picture() -> None:
     assert len(lines(Course([0.0, 1.0], [-20.0, -20.0], [-20.0, -21.0]), "</title><script>")) == 2
+
+
+def test_as_png_its_lines_run_where_they_run_as_svg() -> None:
+    course = Course([0.0, 1.0, 2.0], [-20.0] * 3, [-20.0, -40.0, -40.0])
+    _, after = lines(course)
+    picture = Image.open(io.BytesIO(png(draw_course(course, [], "a noise", ""))))
+    assert picture.size == (SCALE * WIDTH, SCALE * HEIGHT)
+    teal = np.all(np.abs(np.asarray(picture).astype(int) - [0x34, 0xD3, 0xB4]) < 8, axis=2)
+    x, y = (round(SCALE * (start + end) / 2) for start, end in zip(after[1], after[2], strict=True))
+    assert teal[y, x]
+    assert not teal[y - 20, x]
+
+
+def test_what_cannot_be_painted_is_not_left_out_in_silence() -> None:
+    with pytest.raises(ValueError, match="circle"):
+        png('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle r="3"/></svg>')

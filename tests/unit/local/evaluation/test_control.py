@@ -27,8 +27,11 @@ DOCS = Path(__file__).parents[4] / "docs"
 
 
 def test_a_quick_evaluation_reports_every_way_and_writes_its_page(tmp_path: Path) -> None:
-    answer = CliRunner().invoke(app, ["evaluate", "control", "--quick", "--json", "--write", str(tmp_path)])
+    answer = CliRunner().invoke(
+        app, ["evaluate", "control", "--quick", "--json", "--write", str(tmp_path), "--out", str(tmp_path)]
+    )
     assert answer.exit_code == 0, answer.output
+    assert {path.name for path in tmp_path.glob("*.png")} == {"control-fits.png", "control-people.png"}
     report = json.loads(answer.stdout)
     for family in report["families"].values():
         decibels = {way: figures["settled_db"] for way, figures in family["all"]["ways"].items()}
