@@ -28,6 +28,7 @@ PRIVATE_BYTES = 6 * KB
 CONTROL_BYTES = 9 * KB  # kept of a headset: statistics of 512 taps and its last four filters
 SHADOW_BYTES = 3 * KB
 LOG_BYTES = 600  # of a call
+TRACED, TRACED_A_SECOND = 0.01, 1  # of the calls, and so many before that share counts
 BATCH = 4  # snapshots that one call takes from its queue, on average
 
 Tiers = list[tuple[float, float]]
@@ -39,6 +40,7 @@ SERVICES = {
     "IoT Core": ("iot_minute", "iot_message", "iot_rule", "iot_action", "shadow_operation"),
     "KMS": ("kms_key", "kms_request"),
     "CloudWatch Logs": ("log_gb",),
+    "X-Ray": ("trace",),
     "Data transfer": ("transfer_gb",),
 }
 DESIGNS = ("every block", "200-ms blocks", "snapshots")
@@ -151,6 +153,7 @@ def streamed(use: Use, block_s: float, samples: int, takes_s: float, memory_gb: 
         "lambda_gb_s": blocks * takes_s * memory_gb,
         "dynamodb_write": blocks * _units(STATE_BYTES, KB),
         "kms_key": 1,
+        "trace": _traces(blocks),
         "transfer_gb": blocks * down / 1e9,
     }
 
@@ -177,8 +180,9 @@ def snapshots(use: Use, work: Work) -> Mapping[str, float]:
         "dynamodb_read": made * (_units(CONTROL_BYTES, 4 * KB) + 1)
         + answered * _units(CONTROL_BYTES, 4 * KB),
         "dynamodb_write": made * _units(CONTROL_BYTES, KB) + told,
-        "kms_key": 1,
+        "kms_key": 2,  # what is kept, and who touched it
         "kms_request": calls,
+        "trace": _traces(calls),
         "log_gb": calls * LOG_BYTES / 1e9,
         "transfer_gb": answered * SHADOW_BYTES / 1e9,
     }
@@ -186,6 +190,11 @@ def snapshots(use: Use, work: Work) -> Mapping[str, float]:
 
 def _worn_s(use: Use) -> float:
     return HOURS * 3600 * use.hours_a_day / 24
+
+
+def _traces(calls: float) -> float:
+    first = min(calls, TRACED_A_SECOND * HOURS * 3600)
+    return first + TRACED * (calls - first)
 
 
 def _text(size: int) -> int:

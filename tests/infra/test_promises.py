@@ -16,6 +16,7 @@ from functions.routes import SOCKET
 from infra.environment import NO_ACCOUNT
 from infra.layer import ROOT
 from infra.stacks import FLAGS, provision
+from local.cost import TRACED, TRACED_A_SECOND, read_prices
 
 TEMPLATES = "$aws/provisioning-templates"
 ITSELF = "${iot:Connection.Thing.ThingName}"
@@ -222,6 +223,17 @@ def test_a_listener_in_prod_meets_a_function_that_has_started_and_that_nothing_e
 def test_dev_reserves_nothing_of_a_small_account_and_pays_for_nothing_that_waits(stacks):
     assert not stacks.of_type("AWS::Lambda::Alias")
     assert not any("ReservedConcurrentExecutions" in each for each in stacks.functions().values())
+
+
+def test_what_is_reckoned_of_the_cost_is_what_is_deployed(stacks):
+    reckoned = read_prices().work.memory_gb
+    for name in ("audio_receiver", "anc_processor", "audio_sender"):
+        assert stacks.functions()[name]["MemorySize"] / 1024 == pytest.approx(reckoned, abs=0.001), name
+    (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
+    assert (rule["SamplingRule"]["FixedRate"], rule["SamplingRule"]["ReservoirSize"]) == (
+        TRACED,
+        TRACED_A_SECOND,
+    )
 
 
 def test_a_call_ends_before_its_function_and_a_function_before_its_caller(stacks):

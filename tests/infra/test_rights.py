@@ -1,12 +1,13 @@
 """Each function may do what it was seen doing, and nothing else: a right that is missing or unused fails."""
 
 from collections import defaultdict
+from itertools import product
 from typing import get_args
 
 import pytest
 
 from anc.aws import world
-from functions.routes import FUNCTIONS, QUEUES
+from functions.routes import FUNCTIONS, QUEUES, RULES
 from infra.data import Table
 from tests.infra.stories import STORIES, WITH_ENDPOINT, lived
 
@@ -15,6 +16,8 @@ TRACE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 CONSUME = {f"sqs:{verb}" for verb in ("ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl")}
 CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
+# Source: Service Authorization Reference; "Resource types" of these is empty.
+NAMELESS = TRACE | {"iot:CreateKeysAndCertificate", "iot:DescribeEndpoint", "ecr:GetAuthorizationToken"}
 WHERE = {
     "thing/*": "any thing",
     "thing/*/anc": "any shadow `anc`",
@@ -74,6 +77,64 @@ def test_a_function_may_do_what_it_does_and_nothing_else(stacks, with_endpoint, 
     assert may["anything"] >= TRACE
     may["anything"] -= TRACE
     assert {what: actions for what, actions in may.items() if actions} == does
+
+
+def statements(stacks):
+    """Yield whose role may do what to what, by the roles' logical ids: one action and one resource each."""
+    for policy in stacks.of_type("AWS::IAM::Policy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions, resources = statement["Action"], statement["Resource"]
+            for role, action, resource in product(policy["Roles"], listed(actions), listed(resources)):
+                yield stacks.text(role), action, stacks.text(resource)
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("deployment", ["stacks", "prod", "with_endpoint"])
+def test_anything_is_allowed_only_where_there_is_no_arn_to_name(deployment, request):
+    anything = {action for _, action, on in statements(request.getfixturevalue(deployment)) if on == "*"}
+
+    assert anything <= NAMELESS
+
+
+@pytest.mark.parametrize("deployment", ["stacks", "prod", "with_endpoint"])
+def test_no_role_may_do_whatever_begins_alike(deployment, request):
+    assert not [action for _, action, _ in statements(request.getfixturevalue(deployment)) if "*" in action]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_may_send_to_its_queue_and_to_that_queue_s_dead_letters(stacks, rule):
+    (made,) = [
+        each["TopicRulePayload"]
+        for each in stacks.of_type("AWS::IoT::TopicRule").values()
+        if each["RuleName"] == rule.name
+    ]
+    to = [made["Actions"][0]["Sqs"], made["ErrorAction"]["Sqs"]]
+    (role,) = {stacks.text(each["RoleArn"]) for each in to}
+    queues = {stacks.text(each["QueueUrl"]) for each in to}
+    may = {(action, on) for whose, action, on in statements(stacks) if whose == role}
+
+    assert {(action, on) for action, on in may if not action.startswith("kms:")} == {
+        ("sqs:SendMessage", queue) for queue in queues
+    }
+    assert {action for action, _ in may if action.startswith("kms:")} == {
+        "kms:GenerateDataKey",
+        "kms:Decrypt",
+    }
+
+
+def test_every_role_is_a_function_s_or_a_rule_s_or_one_that_is_named_here(stacks, prod, with_endpoint):
+    for deployment, others in (
+        (stacks, {"restapiCloudWatchRole", "factoryrole"}),
+        (prod, {"restapiCloudWatchRole", "factoryrole", "CustomCrossRegionExport"}),
+        (with_endpoint, {"restapiCloudWatchRole", "factoryrole", "role"}),
+    ):
+        known = {f"{name.replace('_', '')}role" for name in (*FUNCTIONS, *(rule.name for rule in RULES))}
+        roles = deployment.of_type("AWS::IAM::Role")
+        strangers = {role for role in roles if not role.startswith(tuple(known))}
+        assert all(stranger.startswith(tuple(others)) for stranger in strangers), strangers
 
 
 def test_every_function_has_a_role_of_its_own_and_no_managed_policy(stacks):

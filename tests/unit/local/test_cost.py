@@ -38,6 +38,13 @@ def test_a_snapshot_of_sixty_four_kilobytes_is_thirteen_units_of_the_rules_engin
     assert amount["shadow_operation"] == pytest.approx(2 * 3 * made / 2)
 
 
+def test_one_call_a_second_is_traced_and_one_in_a_hundred_of_the_others() -> None:
+    seconds = HOURS * 3600
+    slow, fast = (streamed(Use(headsets=n), 1.0, 1024, 0.006, 0.5)["trace"] for n in (1, 101))
+    assert slow == pytest.approx(seconds)
+    assert fast == pytest.approx(2 * seconds)
+
+
 def test_privacy_mode_costs_less_and_more_headsets_cost_more() -> None:
     prices = read_prices()
 
