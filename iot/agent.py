@@ -382,7 +382,7 @@ class Agent:
             seq=self._sequence.latest,
             attenuation_db=status.attenuation_db,
             reverted=status.reverted,
-            refused=status.refused,
+            refused=status.refused[:200],
             config=self._config,
             firmware=self._firmware,
             update=self._update,

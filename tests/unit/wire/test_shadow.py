@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from anc.wire.refusal import Refused
-from anc.wire.shadow import FilterDocument, float16, parse_desired
+from anc.wire.shadow import (
+    DOCUMENT_LIMIT,
+    MAX_TAPS,
+    Configuration,
+    Desired,
+    FilterDocument,
+    Firmware,
+    FirmwareState,
+    Noise,
+    Reported,
+    float16,
+    parse_desired,
+)
 
 
 def a_filter(taps: int = 512) -> FilterDocument:
@@ -19,6 +31,35 @@ def test_a_filter_of_512_taps_travels_in_1368_characters() -> None:
     document = a_filter()
     assert len(document.data) == 1368
     assert len(msgspec.json.encode(document)) < 1600
+
+
+def test_the_largest_that_is_wanted_and_reported_fits_into_one_shadow() -> None:
+    desired = Desired(
+        mode="transparency",
+        intensity=0.123456789,
+        filter=FilterDocument.of(float16(np.full(MAX_TAPS, 1e-3)), 2**32 - 1, 96_000),
+        reason="r" * 200,
+        noise=Noise("n" * 64, 0.123456789),
+        without_control=2**32 - 1,
+        firmware=Firmware("99999.99999.99999", "https://x/" + "u" * 1014, "0" * 64, 16_777_216),
+        config=Configuration(3599.123456, 86_399.123456, False),
+    )
+    update = FirmwareState("99999.99999.99999", "downloading", "r" * 200)
+    reported = Reported(
+        "transparency",
+        0.1,
+        "f" * 16,
+        2**32 - 1,
+        -99.9,
+        999,
+        "r" * 200,
+        desired.config,
+        "99999.99999.9",
+        update,
+    )
+    document = msgspec.json.encode({"desired": desired, "reported": reported})
+    parse_desired(msgspec.json.encode(desired))
+    assert len(document) < 0.9 * DOCUMENT_LIMIT
 
 
 def test_a_filter_arrives_as_float16_made_of_it() -> None:
