@@ -23,7 +23,8 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <style>
   :root { color-scheme: light dark; }
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-  img { max-width: 100%; background: white; border-radius: 6px; margin: 1rem 0; }
+  img { max-width: 100%; margin: 1rem 0; }
+  img[src^="data:image/png"] { background: white; border-radius: 6px; }
   td, th { text-align: left; padding: .2rem 1.5rem .2rem 0; font-variant-numeric: tabular-nums; }
   h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
   .wide { overflow-x: auto; }

@@ -96,9 +96,10 @@ class SqliteQueue:
         self._database.connection.execute("DELETE FROM messages WHERE id = ?", (message.id,))
 
     def failed(self, message: Message, retry_s: float) -> None:
-        """Give a message back, to be delivered again in `retry_s` seconds."""
+        """Give a message back: it comes again in `retry_s` seconds, or is put aside after its last try."""
+        wait_s = retry_s if message.receives < self._max_receives else 0.0
         self._database.connection.execute(
-            "UPDATE messages SET due = ? WHERE id = ?", (self._clock() + retry_s, message.id)
+            "UPDATE messages SET due = ? WHERE id = ?", (self._clock() + wait_s, message.id)
         )
 
     def depth(self) -> int:

@@ -10,7 +10,9 @@ from playwright.sync_api import WebSocketRoute, expect
 
 from anc.dsp import FDAF
 from anc.noise.classifier import LABELS
+from anc.settings import Settings
 from anc.wire.websocket import FDAF_BLOCK
+from local.issuer import Issuer
 from tests.browser.conftest import HUM_DBFS, RATE, Visit
 from tests.browser.console import PHONE
 from tests.running import Platform
@@ -210,7 +212,7 @@ def test_the_quick_start_for_the_web_runs_in_a_browser(visit: Visit, platform: P
     (example,) = re.findall(r"^```js\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     answer = console.page.evaluate(
         f"async ({{ url, token }}) => {{ {example} return [answer.attenuation_db, cleaned.length]; }}",
-        {"url": console.url, "token": platform.token("web")},
+        {"url": console.url, "token": Issuer(platform.data, Settings()).issue("web", "listener")},
     )
     assert answer[0] > 20
     assert answer[1] == 1024
