@@ -55,6 +55,8 @@ def lived_in(browser: Browser, platform: Platform, headset: Headset, siren: Path
     console.page.get_by_label("Password").fill(PASSWORD)
     console.button("Add").click()
     console.page.get_by_role("row", name="ann").wait_for()
+    console.show(f"headsets/{HEADSET}")
+    console.until("gained", "value > 8")
     context.close()
 
 

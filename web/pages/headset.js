@@ -75,7 +75,7 @@ export function Headset({ rest, socket, one }) {
         <${Choice} name="What it sends of a new noise" value=${wishes.private ?? desired.config?.private ?? reported.config?.private ?? false} options=${SENDS}
           onChange=${(isPrivate) => change({ config: { private: isPrivate } }, { private: isPrivate })} />
       </section>
-      <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${60}
+      <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${-60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
       <section class="card"><${News} news=${news} now=${desired} /></section>
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}

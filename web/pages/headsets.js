@@ -33,9 +33,10 @@ export function Headsets({ rest, me }) {
 function Card({ device }) {
   const { desired = {}, reported = {} } = device;
   const mode = reported.mode ?? desired.mode;
+  const gained = mode === "cancel" ? reported.attenuation_db : null;
   return html`<a class="card headset" href=${`#/headsets/${encodeURIComponent(device.thing)}`}>
     <span class="top"><strong>${device.thing}</strong><${Online} online=${device.online} /></span>
-    <span class="gain"><b>${mode === "cancel" && reported.attenuation_db != null ? reported.attenuation_db.toFixed(1) : "–"}</b> dB quieter</span>
+    <span class="gain"><b>${gained?.toFixed(1) ?? "–"}</b> ${gained != null ? "dB quieter" : mode && mode !== "cancel" ? "not cancelling" : "not measured yet"}</span>
     <span class="rest">${desired.noise ? `in ${desired.noise.label.replaceAll("_", " ")} noise` : "no noise heard yet"}</span>
     <span class="rest">${mode ?? "no mode yet"}${reported.filter ? ` with filter ${reported.filter.slice(0, 8)}` : ""}</span>
     ${mode === "transparency" && html`<span class="tag bad">open to the world</span>`}

@@ -10,7 +10,7 @@ const DECADES = [10, 100, 1000, 10000];
  * @param {string} props.title  what a person who cannot see it is told
  * @param {string} [props.x] @param {string} [props.y]  units of the axes
  * @param {[number, number]} [props.range]  of the vertical axis, which grows if it is passed
- * @param {number} [props.seconds]  the least that the horizontal axis shows; where it counts back, up to now
+ * @param {number} [props.seconds]  the least that the horizontal axis shows; below zero it counts back from now
  * @param {boolean} [props.logarithmic]  horizontally
  */
 export function Chart({ data, lines, title, x = "s", y = "dB", range, seconds, height = 180, logarithmic = false }) {
@@ -72,7 +72,7 @@ function octaves(_, __, from, to) {
 
 function across(from, to, seconds) {
   if (!seconds) return [from, to];
-  return from < 0 ? [Math.min(from, -seconds), 0] : [from, Math.max(to, from + seconds)];
+  return seconds < 0 ? [Math.min(from, seconds), 0] : [from, Math.max(to, from + seconds)];
 }
 
 function withUnit(value, unit) {
