@@ -15,7 +15,7 @@ from infra.api import Api
 from infra.data import RESULTS, Data
 from infra.environment import Environment
 from infra.firewall import Edge
-from infra.layer import ROOT
+from infra.wheels import ROOT
 
 HEADERS: dict[str, str] = json.loads((ROOT / "web" / "headers.json").read_text())
 SOCKET_PATH: str = json.loads((ROOT / "web" / "config.json").read_text())["socket"]

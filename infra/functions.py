@@ -14,7 +14,8 @@ from infra.acknowledgements import acknowledge, acknowledge_wildcard
 from infra.data import Data, Table
 from infra.environment import Environment
 from infra.inference import endpoint_name
-from infra.layer import ARCHITECTURE, ROOT, RUNTIME
+from infra.layer import ARCHITECTURE, RUNTIME
+from infra.wheels import ROOT
 
 CONCURRENCY = 50  # batches at a time: a burst of snapshots waits in the queue and leaves the live path room
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge_wildcard
 from infra.environment import Environment
-from infra.layer import ROOT
+from infra.wheels import ROOT
 
 ARTIFACT = ROOT / "build" / "endpoint" / "model.tar.gz"
 CONTAINER = "sagemaker-scikit-learn"

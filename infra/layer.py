@@ -1,9 +1,7 @@
 """The layer that every function gets: the locked requirements and `anc`, built without Docker."""
 
 import hashlib
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,15 +10,12 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-ROOT = Path(__file__).parents[1]
-LIBRARY = ROOT / "layers" / "dsp" / "python" / "anc"
-REQUIREMENTS = ROOT / "requirements" / "layer.txt"
-KEPT = ROOT / "build" / "layers"
+from infra.wheels import PYTHON, REQUIREMENTS, ROOT, requirements
 
-RUNTIME = lambda_.Runtime.PYTHON_3_13
+LIBRARY = ROOT / "layers" / "dsp" / "python" / "anc"
+
+RUNTIME = lambda_.Runtime(f"python{PYTHON}", lambda_.RuntimeFamily.PYTHON)
 ARCHITECTURE = lambda_.Architecture.ARM_64
-# Lambda's glibc is 2.34. With manylinux2014 alone pip would silently take years-old wheels.
-PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 UNUSED = shutil.ignore_patterns("__pycache__", "*.pyi", "tests", "*.pyx", "*.pxd", "*.h", "*.a")
 
 
@@ -50,7 +45,7 @@ class DspLayer(lambda_.LayerVersion):
 def layer_key(target: str) -> str:
     """Return what the layer's content follows from: requirements, sources, platform, and this file."""
     digest = hashlib.sha256(f"{target} {sys.version if target == 'host' else RUNTIME.name}".encode())
-    for path in (REQUIREMENTS, Path(__file__), *_sources()):
+    for path in (REQUIREMENTS, Path(__file__), Path(__file__).with_name("wheels.py"), *_sources()):
         digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -58,30 +53,12 @@ def layer_key(target: str) -> str:
 
 def build_layer(target: str, output: Path) -> None:
     """Put the layer's files into a folder: what Lambda unpacks below /opt."""
-    shutil.copytree(_requirements(target), output / "python", ignore=UNUSED, dirs_exist_ok=True)
+    shutil.copytree(requirements(target), output / "python", ignore=UNUSED, dirs_exist_ok=True)
     shutil.copytree(LIBRARY, output / "python" / "anc", ignore=UNUSED)
 
 
 def _sources() -> list[Path]:
     return sorted(path for path in LIBRARY.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-
-
-def _requirements(target: str) -> Path:
-    """Install the requirements once per lock file, and keep them."""
-    lock = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
-    kept = KEPT / f"{target}-{lock}"
-    if kept.exists():
-        return kept
-    part = KEPT / f"{target}-{lock}.{os.getpid()}"
-    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
-    command += ["--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    command += ["--target", str(part), "--requirement", str(REQUIREMENTS)]
-    if target == "lambda":
-        command += ["--implementation", "cp", "--python-version", RUNTIME.name.removeprefix("python")]
-        command += [option for platform in PLATFORMS for option in ("--platform", platform)]
-    subprocess.run(command, check=True)  # noqa: S603
-    part.rename(kept)
-    return kept
 
 
 @jsii.implements(cdk.ILocalBundling)

@@ -1,12 +1,13 @@
-"""The emulator, and the one call of AWS IoT that it lacks: cutting off a client that is not connected."""
+"""The emulator, and two things of AWS IoT that it lacks: see the functions below."""
 
 from typing import Any
 
 from ministack import app
+from ministack.core.iam_evaluator import pin_request_origin
 from ministack.core.responses import error_response_json
-from ministack.services import iot_data
+from ministack.services import iot, iot_data
 
-known = iot_data.handle_request
+known, serve = iot_data.handle_request, iot._mtls_serve_conn
 
 
 async def handle_request(method: str, path: str, *rest: Any) -> Any:
@@ -16,6 +17,13 @@ async def handle_request(method: str, path: str, *rest: Any) -> Any:
     return await known(method, path, *rest)
 
 
+async def serve_over_tls(reader: Any, writer: Any) -> None:
+    """Have queues know that what a rule sends them came by TLS, as all does that a headset publishes."""
+    pin_request_origin(writer.get_extra_info("peername")[0], secure_transport=True)
+    await serve(reader, writer)
+
+
 if __name__ == "__main__":
     iot_data.handle_request = handle_request
+    iot._mtls_serve_conn = serve_over_tls
     app.main()

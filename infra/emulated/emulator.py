@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 ACCOUNT, REGION = "000000000000", "eu-central-1"
 HOST = "127.0.0.1"
+MQTT = f"{HOST}:8883"
 T = TypeVar("T")
 
 
@@ -41,8 +42,11 @@ class Emulator(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Emulator]:
-    """Run an emulator as long as the block does; its state and log lie in the folder."""
+def running(folder: Path, mqtt: bool = False) -> Iterator[Emulator]:
+    """Run an emulator as long as the block does; its state and log lie in the folder.
+
+    Headsets reach it over MQTT only if they are let: its listener is on every interface there is.
+    """
     port = _free_port()
     certificate, key = _certificate(folder)
     emulator = Emulator(f"{HOST}:{port}", certificate, _environment(folder, port, certificate))
@@ -57,7 +61,7 @@ def running(folder: Path) -> Iterator[Emulator]:
         "MINISTACK_SSL_CERT": str(certificate),
         "MINISTACK_SSL_KEY": str(key),
         "AWS_CA_BUNDLE": str(certificate),  # the functions inherit it
-        "IOT_MTLS_ENABLED": "false",  # its MQTT listener would be on every interface
+        "IOT_MTLS_ENABLED": str(mqtt).lower(),
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
     }
@@ -72,7 +76,7 @@ def running(folder: Path) -> Iterator[Emulator]:
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(3)
             except subprocess.TimeoutExpired:
                 process.kill()
 

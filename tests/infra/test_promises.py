@@ -14,8 +14,8 @@ from anc.aws.clients import CONFIG, IDENTITIES
 from anc.services.identity import Role
 from functions.routes import SOCKET
 from infra.environment import NO_ACCOUNT
-from infra.layer import ROOT
 from infra.stacks import FLAGS, provision
+from infra.wheels import ROOT
 from local.cost import TRACED, TRACED_A_SECOND, read_prices
 
 TEMPLATES = "$aws/provisioning-templates"

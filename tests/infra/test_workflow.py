@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from infra.layer import ROOT
+from infra.wheels import ROOT
 
 WORKFLOW = ROOT / ".github" / "workflows" / "platform.yml"
 JOBS = yaml.safe_load(WORKFLOW.read_text())["jobs"]
