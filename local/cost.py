@@ -107,10 +107,12 @@ def read_prices(path: Path = PRICES) -> Prices:
     ------
     ValueError
         When it is no such table; the message names what is wrong.
+    OSError
+        When it cannot be read.
     """
     try:
         prices = msgspec.convert(tomllib.loads(path.read_text()), Prices)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
         raise ValueError(f"{path}: {fault}") from fault
     units = {unit for each in SERVICES.values() for unit in each}
     if missing := sorted(units - prices.prices.keys()):

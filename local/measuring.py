@@ -93,7 +93,7 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
         task = progress.add_task("listening", total=None)
         try:
             document = measure(data, quick, lambda k, n: progress.update(task, completed=k, total=n))
-        except (OSError, ValueError) as fault:
+        except ValueError as fault:
             stop(str(fault))
     if write:
         write_docs(document, write)
@@ -261,7 +261,7 @@ def training_installed() -> Iterator[None]:
         yield
     except ModuleNotFoundError as missing:
         stop(f"training needs {missing.name}; install what it takes with `make .venv/train.stamp`")
-    except (OSError, ValueError) as fault:
+    except ValueError as fault:
         stop(str(fault))
 
 

@@ -214,14 +214,21 @@ def test_where_no_platform_answers_one_is_told_how_to_start_it(command: list[str
 
 @pytest.mark.parametrize(
     "command",
-    [["up", "--data", "file/x"], ["token", "--data", "file/x"], ["cost", "--write", "no/page.md"]],
-    ids=lambda command: command[0],
+    [
+        ["up", "--data", "file/x"],
+        ["token", "--data", "file/x"],
+        ["cost", "--write", "no/page.md"],
+        ["cost", "--prices", "no.toml"],
+        ["evaluate", "control", "--data", "no"],
+    ],
+    ids=" ".join,
 )
 def test_a_place_that_cannot_be_used_is_named_in_a_sentence(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "file").touch()
     answer = anc(*command)
     assert answer.exit_code == 2
-    assert answer.stderr.startswith(f"anc: {command[-1]}: ")
+    assert answer.stderr.startswith(f"anc: {command[-1]}")
+    assert ": No such file or directory; is" in answer.stderr or ": Not a directory; is" in answer.stderr
     assert "is the name right, and may you read and write there?" in answer.stderr
 
 

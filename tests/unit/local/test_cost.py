@@ -72,7 +72,7 @@ def test_a_table_that_is_none_is_refused_by_name(tmp_path: Path, text: str) -> N
     path.write_text(text)
     with pytest.raises(ValueError, match=r"mine\.toml"):
         read_prices(path)
-    with pytest.raises(ValueError, match=r"absent\.toml"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.toml"):
         read_prices(tmp_path / "absent.toml")
 
 
