@@ -17,6 +17,8 @@ from infra.environment import Environment
 from infra.firewall import WebAcl
 from infra.functions import LOG_RETENTION
 
+# 1.2 with forward secrecy, or 1.3; left to itself API Gateway takes 1.0. A WebSocket API leaves no choice.
+TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
 # What a leaked token or a runaway client can cost; a quota per caller comes before it.
 REQUESTS_PER_SECOND = 500
 BURST = 1000
@@ -84,6 +86,10 @@ class Rest(Construct):
                 method_options={f"{route.path}/{route.method}": _throttle(route) for route in REST},
             ),
         )
+        child = api.node.default_child
+        assert isinstance(child, apigateway.CfnRestApi)
+        child.security_policy = TLS
+        child.endpoint_access_mode = "STRICT"  # asked under its own name, by which TLS found it
         _refuse_in_problem_documents(api)
         authorizer = apigateway.RequestAuthorizer(
             self,

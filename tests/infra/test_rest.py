@@ -22,6 +22,13 @@ def test_what_api_gateway_refuses_by_itself_is_a_problem_document_too(stacks):
     assert "gatewayresponse.header.WWW-Authenticate" in answers["UNAUTHORIZED"]["ResponseParameters"]
 
 
+def test_nobody_asks_by_a_tls_older_than_1_2_or_under_another_name(stacks):
+    (api,) = stacks.of_type("AWS::ApiGateway::RestApi").values()
+
+    assert api["SecurityPolicy"].startswith("SecurityPolicy_TLS13_1_2_PFS_")
+    assert api["EndpointAccessMode"] == "STRICT"
+
+
 def test_every_endpoint_has_a_limit_of_its_own_for_all_callers_together(stacks):
     (stage,) = stacks.of_type("AWS::ApiGateway::Stage").values()
     limits = {
