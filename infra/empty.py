@@ -24,13 +24,12 @@ def main() -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     asked = parser.parse_args()
     buckets = list(doomed(boto3.client("cloudformation", region_name=asked.region), asked.stacks))
-    if not buckets:
-        sys.exit(f"there are no buckets that go with stacks whose names begin with {asked.stacks}-")
-    print("Everything in these goes for good:", *buckets, sep="\n  ")
+    print(f"With {asked.stacks} goes for good what is in these buckets:", *buckets, sep="\n  ")
     if not asked.yes and input(f"Type {asked.stacks} to go on: ") != asked.stacks:
         sys.exit("nothing was deleted")
+    s3 = boto3.client("s3", region_name=asked.region)
     for bucket in buckets:
-        print(f"emptied {bucket}: {empty(boto3.client('s3', region_name=asked.region), bucket)} files")
+        print(f"emptied {bucket}: {empty(s3, bucket)} files")
 
 
 def doomed(cloudformation: Any, stacks: str) -> Iterator[str]:
@@ -38,16 +37,16 @@ def doomed(cloudformation: Any, stacks: str) -> Iterator[str]:
     for page in cloudformation.get_paginator("describe_stacks").paginate():
         for stack in page["Stacks"]:
             if stack["StackName"].startswith(f"{stacks}-"):
-                template = cloudformation.get_template(StackName=stack["StackName"])["TemplateBody"]
-                for logical, resource in template["Resources"].items():
-                    if (
-                        resource["Type"] == "AWS::S3::Bucket"
-                        and resource.get("DeletionPolicy") not in OUTLIVE
-                    ):
-                        found = cloudformation.describe_stack_resource(
-                            StackName=stack["StackName"], LogicalResourceId=logical
-                        )
-                        yield found["StackResourceDetail"]["PhysicalResourceId"]
+                yield from doomed_of(cloudformation, stack["StackName"])
+
+
+def doomed_of(cloudformation: Any, stack: str) -> Iterator[str]:
+    """Yield those buckets of one stack; boto3 parses a template that is JSON, as all of ours are."""
+    template = cloudformation.get_template(StackName=stack)["TemplateBody"]
+    for logical, resource in template["Resources"].items() if isinstance(template, dict) else ():
+        if resource["Type"] == "AWS::S3::Bucket" and resource.get("DeletionPolicy") not in OUTLIVE:
+            found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=logical)
+            yield found["StackResourceDetail"]["PhysicalResourceId"]
 
 
 def empty(s3: Any, bucket: str) -> int:
