@@ -9,7 +9,7 @@ from constructs import Construct
 from anc.wire.shadow import SHADOW
 from functions.routes import QUEUES
 from infra.data import Data
-from infra.environment import Environment
+from infra.environment import LIVE_CONCURRENCY, Environment
 from infra.functions import (
     ABANDON_PARTS,
     ADD,
@@ -30,7 +30,6 @@ from infra.rest import Rest
 from infra.websocket import WebSocket
 
 ONE_CORE_MB = 1769
-LIVE_CONCURRENCY = 100  # blocks at a time: 2,000 frames a second at 50 ms each
 PEOPLE_RIGHTS = (
     "cognito-idp:AdminInitiateAuth",
     "cognito-idp:AdminGetUser",

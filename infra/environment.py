@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import aws_cdk as cdk
 
 REGION = "eu-central-1"
+LIVE_CONCURRENCY = 100  # blocks at a time: 2,000 frames a second at 50 ms each
 NO_ACCOUNT = "000000000000"  # synthesis needs no account; the CDK CLI names the real one
 
 
@@ -61,8 +62,8 @@ class Environment(NamedTuple):
             endpoint=_choice(app, "endpoint", ("none", "serverless", "instance")),
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_given(app, "mail", ""),
-            budget=int(_given(app, "budget", "1000" if name == "prod" else "50")),
-            warm=int(_given(app, "warm", "2" if name == "prod" else "0")),
+            budget=_whole(app, "budget", 1000 if name == "prod" else 50, least=1),
+            warm=_whole(app, "warm", 2 if name == "prod" else 0, most=LIVE_CONCURRENCY),
             domain=domain,
             certificate=certificate,
         )
@@ -95,6 +96,14 @@ class Environment(NamedTuple):
 
 def _given(app: cdk.App, what: str, default: str) -> str:
     return str(app.node.try_get_context(what) or default)
+
+
+def _whole(app: cdk.App, what: str, default: int, least: int = 0, most: int = 1_000_000) -> int:
+    """Return the number that was given."""
+    given = _given(app, what, str(default))
+    if not given.isdecimal() or not least <= int(given) <= most:
+        raise ValueError(f"{what}: {given}, a whole number from {least} to {most} is wanted")
+    return int(given)
 
 
 def _choice(app: cdk.App, what: str, known: Sequence[str]) -> str:

@@ -43,8 +43,20 @@ def test_an_instance_is_followed_by_others_when_it_is_busy():
 
 
 @pytest.mark.parametrize(
-    ("what", "chosen"), [("env", "test"), ("layer", "x86"), ("endpoint", "large"), ("budget", "much")]
+    ("what", "chosen"),
+    [
+        ("env", "test"),
+        ("layer", "x86"),
+        ("endpoint", "large"),
+        ("log_level", "TRACE"),
+        ("budget", "much"),
+        ("budget", "0"),
+        ("warm", "-1"),
+        ("warm", "101"),
+        ("domain", "anc.example"),
+        ("certificate", "arn:none"),
+    ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused(what, chosen):
-    with pytest.raises(ValueError, match=chosen):
+def test_a_setting_that_cannot_be_meant_is_refused_by_name(what, chosen):
+    with pytest.raises(ValueError, match=f"{what}.*{chosen}"):
         Environment.of(App(context={what: chosen}))

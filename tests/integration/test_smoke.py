@@ -32,6 +32,15 @@ def test_everything_that_a_platform_does_is_done_once_and_nothing_of_it_stays(
     assert found["endpoints"] == f"all {len(REST)} answered"
     assert "laid aside" in found["dead letters"]
 
+    token = subprocess.check_output(
+        [ANC, "token", "--data", str(platform.data), "--role", "admin"], text=True
+    )
+    url = f"http://127.0.0.1:{platform.port}"
+    ended, seen = smoke(platform.port, "--url", url, "--token", token.strip())
+
+    assert (ended, seen["fault"]) == (0, "")  # from elsewhere, with a token alone
+    assert {step["what"] for step in seen["seen"]} == found.keys() - {"dead letters"}
+
 
 def test_a_platform_whose_token_is_refused_fails_the_walk_and_says_why(shared_platform: Platform) -> None:
     ended, seen = smoke(shared_platform.port, "--token", "not-a-token")
