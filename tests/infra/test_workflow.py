@@ -2,13 +2,16 @@
 
 import re
 
+import boto3
 import pytest
 import yaml
+from cfnlint.decode import decode
 
 from infra.wheels import ROOT
 
 WORKFLOW = ROOT / ".github" / "workflows" / "platform.yml"
 JOBS = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+ROLE = decode(str(ROOT / "infra" / "github.yaml"))[0]["Resources"]["Role"]["Properties"]
 DEPLOYMENTS = [name for name, job in JOBS.items() if "environment" in job]
 
 
@@ -35,3 +38,38 @@ def test_only_a_deployment_may_prove_to_aws_who_it_is_and_nothing_holds_a_key():
 
     assert may == set(DEPLOYMENTS) == {"dev", "prod"}
     assert "secrets." not in WORKFLOW.read_text()
+
+
+def actions_of(code):
+    """Return the actions that the calls in a source take, of the services that it has clients of."""
+    text = (ROOT / code).read_text()
+    named = set(re.findall(r"\.(\w+)\(", text)) | set(re.findall(r'get_paginator\("(\w+)"\)', text))
+    for service in set(re.findall(r'boto3\.client\("([\w-]+)"', text)):
+        operations = boto3.client(service, region_name="eu-central-1").meta.method_to_api_mapping
+        for call in named & operations.keys():
+            yield f"{service}:{operations[call]}".replace("s3:ListObjectsV2", "s3:ListBucket")
+
+
+def test_the_role_may_deploy_publish_and_try_and_nothing_else():
+    statements = [each for policy in ROLE["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    may = {
+        action
+        for each in statements
+        for action in (each["Action"] if isinstance(each["Action"], list) else [each["Action"]])
+    }
+    does = {*actions_of("infra/publish.py"), *actions_of("local/smoke/places.py")}
+
+    under_key = {"kms:GenerateDataKey", "kms:Decrypt"}  # what SQS does in its name with an encrypted queue
+    assert may == does | under_key | {"sts:AssumeRole"}
+
+
+def test_the_role_is_lent_to_one_environment_of_one_repository():
+    (trust,) = ROLE["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trust["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": {"Ref": "Subject"},
+        }
+    }
