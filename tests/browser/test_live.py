@@ -40,7 +40,7 @@ def test_what_is_seen_after_is_darker_than_before(visit: Visit) -> None:
     console = visit()
     console.play()
     console.until("attenuation", "value > 15")
-    console.until("blocks", "value >= 40")
+    console.until("blocks", "value >= 20")
     console.page.set_viewport_size(PHONE)  # what was drawn stays
     narrow = f"document.querySelector('canvas').width < {2 * PHONE['width']}"
     console.page.wait_for_function(narrow)
