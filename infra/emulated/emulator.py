@@ -74,11 +74,8 @@ def running(folder: Path, mqtt: bool = False) -> Iterator[Emulator]:
                 raise OSError(f"the emulator ended with {process.returncode}")
             yield emulator
         finally:
-            process.terminate()
-            try:
-                process.wait(3)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()  # it keeps nothing, and its workers end with their lines to it
+            process.wait()
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float, what: str) -> T:
