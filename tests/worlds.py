@@ -1,9 +1,14 @@
 """A world on one machine for the tests of services and handlers, with a clock of its own."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.breaker import Breaker
@@ -149,7 +154,7 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
     counts = FakeCounters()
     configured = Settings(**settings)
     sockets, things, alerts = FakeSockets(), FakeThings(), FakeAlerts()
-    issuer = Issuer(folder, configured)
+    issuer = _issuer(folder, configured)
     updates = SqliteQueue(database, "updates", clock=clock)
     recordings = SqliteQueue(database, "recordings", clock=clock)
     opinions = SqliteQueue(database, "opinions", clock=clock)
@@ -188,3 +193,16 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
     return TestWorld(
         world, clock, sockets, things, alerts, updates, recordings, counts, issuer, opinions, endpoint
     )
+
+
+@cache
+def signing_key() -> rsa.RSAPrivateKey:
+    """Return the one key of all issuers of all tests: making one takes longer than most of them."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _issuer(folder: Path, settings: Settings) -> Issuer:
+    pem = signing_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with suppress(FileExistsError), (folder / "issuer.pem").open("xb") as file:
+        file.write(pem)
+    return Issuer(folder, settings)

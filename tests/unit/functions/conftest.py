@@ -17,7 +17,7 @@ from functions.rest_api.handler import handler as rest_api
 from functions.routes import REST
 from local.context import LocalContext
 from local.events import rest_event, socket_event
-from tests.worlds import Clock, TestWorld, make_world
+from tests.worlds import Clock, TestWorld, make_world, signing_key
 
 
 def resource_of(method: str, path: str) -> str:
@@ -32,14 +32,13 @@ def resource_of(method: str, path: str) -> str:
 
 @pytest.fixture(scope="session")
 def key() -> rsa.RSAPrivateKey:
-    """Make one key for all issuers of all tests: it takes longer than any of them."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """Give the key that the platform signs tokens with."""
+    return signing_key()
 
 
 @pytest.fixture(autouse=True)
-def quick_secrets(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test pay for a new key, nor for a password hash that is slow on purpose."""
-    monkeypatch.setattr("local.issuer._load_or_make", lambda path: key)
+def quick_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test pay for a password hash that is slow on purpose."""
     monkeypatch.setattr("local.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
 
 
