@@ -63,6 +63,8 @@ def play(
     with failing_plainly(), suppress(KeyboardInterrupt), ExitStack() as stack:
         with errors.status("starting the platform") if console else nullcontext():
             running = stack.enter_context(platform(port, data))
+        if console and not console.is_terminal:
+            announce(running.url, port, data, json=False)
         return demonstrate(running.url, data, settings(), scene, name, seconds, console)
     return None
 
@@ -127,6 +129,8 @@ def announce(url: str, port: int, data: Path, json: bool) -> None:
     if console.is_terminal:
         console.print(f"the console:        {invitation(url, data)}", highlight=False, soft_wrap=True)
         console.print("                    signs in once, within ten minutes; then: anc console", style="dim")
+    else:
+        print("the console:        behind the address that is printed by: anc console", flush=True)
 
 
 def invitation(url: str, data: Path, role: Role = "admin") -> str:
