@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anc.dsp.blockexact import add_up, gram, in_memory, invert_unit_lower, windows
+from anc.dsp.blockexact import add_up, gram, in_memory, invert_unit_lower
 from benchmarks.speed import TAPS, interleaved
 
 RUN = 1024
@@ -15,14 +15,13 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
     w = np.zeros(TAPS, np.float32)
     ways: dict[str, dict] = {}
     for size in (32, 16, 64):
-        blocks = windows(run, TAPS, size)
         M = np.tril(np.multiply(gram(run, run, TAPS, size), 0.5 / TAPS, order="C"), -1).astype(np.float32)
         system, residual = M + np.eye(size, dtype=np.float32), np.ones((RUN // size, size, 1), np.float32)
         rows = np.zeros((size, RUN), np.float32)
         ways |= {
             f"products, blocks of {size}": {
                 "sums": lambda size=size: gram(run, run, TAPS, size),
-                "X X^T": lambda blocks=blocks: [X @ X.T for X in in_memory(blocks)],
+                "X^T X": lambda size=size: [X.T @ X for X in in_memory(run, TAPS, size)],
             },
             f"triangular systems, blocks of {size}": {
                 "inverses": lambda M=M: invert_unit_lower(M),
@@ -30,8 +29,8 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
                 "numpy solve": lambda system=system, residual=residual: np.linalg.solve(system, residual),
             },
             f"filter and update, blocks of {size}": {
-                "copy, two products": lambda blocks=blocks: [
-                    np.dot(np.dot(X, w), X) for X in in_memory(blocks)
+                "copy, two products": lambda size=size: [
+                    np.dot(X, np.dot(w, X)) for X in in_memory(run, TAPS, size)
                 ],
                 "two correlations": lambda size=size: [
                     np.correlate(part, np.correlate(part, w, "valid"), "valid")
@@ -39,7 +38,7 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
                 ],
             },
             f"sums over rows, blocks of {size}": {
-                "row by row": lambda rows=rows: add_up(list(rows)),
+                "row by row": lambda rows=rows: add_up(rows),
                 "numpy cumsum": lambda rows=rows: np.cumsum(rows, axis=0),
             },
         }

@@ -4,16 +4,15 @@ A run is `count` blocks of `size` samples with the `taps` - 1 samples before the
 samples that ends at sample t.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 
 from anc.dsp.checks import Signal
 
-BASE = 8  # triangular systems are inverted row by row up to this size, by halves above it
+BASE = 4  # triangular systems are inverted row by row up to this size, by halves above it
 BLOCK = 32  # samples solved at once: longer costs more products, shorter more calls
-AT_ONCE = 2  # blocks of windows copied at once
 RUN_BYTES = 4096  # of samples prepared at once: beyond, their products leave the cache
 
 
@@ -46,19 +45,20 @@ def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
     """
     count = (x.size - taps + 1) // size
     if count == 1 or taps < size:
-        X, V = (windows(part, taps, size) for part in (x, v))
+        X, V = (view(part, 0, (count, size, taps), (size, 1, 1)) for part in (x, v))
         return X @ V.swapaxes(1, 2)
     # Entry [i, c, k] belongs to sample i of block c and to v delayed by size - 1 - k.
     padded = np.concatenate([np.zeros(size - 1, v.dtype), v])
-    newest, oldest = (np.empty((size, count, size), x.dtype) for _ in range(2))
-    for sums, start, rows in ((newest, taps - 1, size), (oldest, 0, size - 1)):
-        delayed = view(padded, start, (rows, count, size), (1, size, 1))
-        np.multiply(view(x, start, (rows, count, 1), (1, size, 0)), delayed, out=sums[:rows])
-    add_up(list(newest))
-    oldest[-1] = middles(x, padded, taps, newest[-1])
-    add_up(list(oldest)[::-1])
-    newest += oldest
-    return view(newest, size - 1, (count, size, size), (size, count * size - 1, 1))
+    # The sums backward stand upside down beside those forward, so that one pass adds up both.
+    sums = np.empty((size, 2, count, size), x.dtype)
+    sums[0, 1] = 0
+    for start, products in ((taps - 1, sums[:, 0]), (0, sums[:0:-1, 1])):
+        delayed = view(padded, start, products.shape, (1, size, 1))
+        np.multiply(view(x, start, (len(products), count, 1), (1, size, 0)), delayed, out=products)
+    add_up(sums)
+    total = sums[:, 0] + sums[::-1, 1]
+    total += middles(x, padded, taps, sums[-1, 0])
+    return view(total, size - 1, (count, size, size), (size, count * size - 1, 1))
 
 
 def middles(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
@@ -80,10 +80,10 @@ def middles(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
     return total
 
 
-def add_up(rows: Sequence[Signal]) -> None:
+def add_up(rows: Signal) -> None:
     """Cumulative sum over rows, in place; as whole-row additions, ten times as fast as numpy's."""
-    for before, row in pairwise(rows):
-        np.add(before, row, out=row)
+    for before, row in pairwise(list(rows)):
+        row += before
 
 
 def invert_unit_lower(M: Signal) -> Signal:
@@ -133,19 +133,15 @@ def diagonal_blocks(M: Signal, size: int) -> Signal:
     return view(M, 0, (count, n // size, size, size), (n * n, size * (n + 1), n, 1))
 
 
-def windows(stream: Signal, taps: int, size: int) -> Signal:
-    """View (count, size, taps) of the windows of a run, block by block, each with its oldest sample first."""
-    count = (stream.size - taps + 1) // size
-    return view(stream, 0, (count, size, taps), (size, 1, 1))
+def in_memory(stream: Signal, taps: int, size: int) -> Iterator[Signal]:
+    """The windows of each block as a matrix (taps, size) that BLAS takes, a column a window.
 
-
-def in_memory(blocks: Signal) -> Iterator[Signal]:
-    """Each block of windows as a matrix (size, taps) that BLAS takes; one buffer serves them all."""
-    buffer = np.empty((AT_ONCE, *blocks.shape[1:]), blocks.dtype)
-    for start in range(0, len(blocks), AT_ONCE):
-        some = blocks[start : start + AT_ONCE]
-        buffer[: len(some)] = some
-        yield from buffer[: len(some)]
+    Row t of the one copy that is made holds the `size` samples from t on. The windows of a block are `taps`
+    rows of it, and those of the next block begin `size` rows below: they share all rows but these.
+    """
+    rows = np.ascontiguousarray(view(stream, 0, (stream.size - size + 1, size), (1, 1)))
+    for start in range(0, stream.size - taps - size + 2, size):
+        yield rows[start : start + taps]
 
 
 def view(array: Signal, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Signal:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import checks
-from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs, view, windows
+from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs, view
 from anc.dsp.checks import Signal
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
@@ -125,14 +125,14 @@ class FxNLMS:
         CD = np.tril(gram(xs, vs, self.taps, size), -1) * mu_n[:, None]
         H = convolution(self.path, size)
         solved = invert_unit_lower(np.ascontiguousarray(H[:, self.path.size - 1 :]) @ CD)
-        X, V = (in_memory(windows(part, self.taps, size)) for part in (xs, vs))
+        X, V = (in_memory(part, self.taps, size) for part in (xs, vs))
         for c, (X_c, V_c) in enumerate(zip(X, V, strict=True)):
             heard = ys[c * size : (c + 1) * size + self.path.size - 1]
             y = heard[self.path.size - 1 :]
-            y[:] = np.dot(X_c, w)
+            y[:] = np.dot(w, X_c)
             np.dot(solved[c], d[c] - np.dot(H, heard), out=e[c])
             y += np.dot(CD[c], e[c])
-            w += np.dot(mu_n[c] * e[c], V_c)
+            w += np.dot(V_c, mu_n[c] * e[c])
 
     def state(self) -> bytes:
         """Everything the filter knows, the secondary path included: `from_state` continues bit for bit."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import checks
-from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs, windows
+from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs
 from anc.dsp.checks import Signal
 from anc.dsp.state import pack, unpack
 
@@ -122,10 +122,10 @@ class NLMS:
         energy = np.diagonal(G, axis1=1, axis2=2)
         mu_n = self.mu / keep / (self.eps + energy) * (energy >= self.gate * self.taps)
         solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
-        blocks = zip(in_memory(windows(run, self.taps, size)), solved, d / fade[:-1], e, mu_n, strict=True)
+        blocks = zip(in_memory(run, self.taps, size), solved, d / fade[:-1], e, mu_n, strict=True)
         for X, solve, d_c, e_c, mu_c in blocks:
-            np.dot(solve, d_c - np.dot(X, w), out=e_c)
-            w += np.dot(mu_c * e_c, X)
+            np.dot(solve, d_c - np.dot(w, X), out=e_c)
+            w += np.dot(X, mu_c * e_c)
             if self.leak:
                 w *= fade[-1]
         e *= fade[:-1]

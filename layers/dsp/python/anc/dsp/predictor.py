@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import checks
-from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs, windows
+from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs
 from anc.dsp.checks import Signal
 from anc.dsp.mixing import Mixing
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
@@ -111,11 +111,11 @@ class Predictor:
         mu_n = self.mu / (self.eps + np.diagonal(G, axis1=1, axis2=2))
         solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
         reach = np.tril(gram(heard, late, self.taps, size)) * mu_n[:, None]
-        X, H = (in_memory(windows(part, self.taps, size)) for part in (late, heard))
+        X, H = (in_memory(part, self.taps, size) for part in (late, heard))
         for c, (X_c, H_c) in enumerate(zip(X, H, strict=True)):
-            e = np.dot(solved[c], x[c] - np.dot(X_c, w))
-            made[c] = np.dot(H_c, w) + np.dot(reach[c], e)
-            w += np.dot(mu_n[c] * e, X_c)
+            e = np.dot(solved[c], x[c] - np.dot(w, X_c))
+            made[c] = np.dot(w, H_c) + np.dot(reach[c], e)
+            w += np.dot(X_c, mu_n[c] * e)
 
     def state(self) -> bytes:
         """Everything the predictor knows, as bytes: `from_state` continues bit for bit."""
