@@ -83,7 +83,7 @@ def middles(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
 def add_up(rows: Signal) -> None:
     """Cumulative sum over rows, in place; as whole-row additions, ten times as fast as numpy's."""
     for before, row in pairwise(list(rows)):
-        row += before
+        np.add(before, row, row)
 
 
 def invert_unit_lower(M: Signal) -> Signal:
