@@ -38,7 +38,7 @@ REPORT_S = 15.0
 FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the noise is another
 WORTH_KEEPING_DB = 3.0  # of attenuation, measured, that makes a filter one to start with the next time
 LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
-DEAF = "no hearing: open to the world"
+DEAF = "no hearing, {}: open to the world"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
 
@@ -289,7 +289,7 @@ class Agent:
             intensity=intensity,
             filter_id=voice.filter_id,
             emergency=emergency,
-            refused=DEAF if isinstance(self._ears, Deaf) else self.status.refused,
+            refused=DEAF.format(self._ears.why) if isinstance(self._ears, Deaf) else self.status.refused,
         )
 
     # What the microphones say
@@ -312,7 +312,7 @@ class Agent:
             self._ears.hear(np.clip(x, -1.0, 1.0))
         except Exception:  # whatever it was: a headset that cannot hear alarms must not shut the world out
             logger.exception("hearing failed")
-            self._ears = Deaf()
+            self._ears = Deaf("the detector failed")
         if self._ears.holding != self.status.emergency:
             self._play()
 

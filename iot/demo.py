@@ -113,7 +113,7 @@ def run_headset(
     ------
     CannotMeasure
     """
-    ears = _ears(head.rate) if alarms else None
+    ears = ears_for(head.rate) if alarms else None
     controller = Controller(head.rate, MAX_TAPS)
     path = KeptPath(folder / "path.json")
     if measure:
@@ -146,11 +146,12 @@ def run_headset(
     return _result(player, head, agent.status)
 
 
-def _ears(rate: int) -> AlarmEars:
+def ears_for(rate: int) -> AlarmEars:
+    """Return the detector, or what stands for it when there is no model to run it with."""
     try:
         return Listener(Classifier.load(), rate)
     except ModelError:
-        return Deaf()
+        return Deaf("the model cannot be loaded")
 
 
 def _update(player: Player, rate: int, status: Status) -> Update:

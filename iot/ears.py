@@ -17,9 +17,18 @@ class AlarmEars(Protocol):
 
 
 class Deaf:
-    """Ears that are out of order: nobody knows whether there is an alarm, so it is as if there were."""
+    """Ears that are out of order: nobody knows whether there is an alarm, so it is as if there were.
+
+    Parameters
+    ----------
+    why : str
+        They are.
+    """
 
     holding = True
+
+    def __init__(self, why: str) -> None:
+        self.why = why
 
     def hear(self, block: Signal) -> None:
         """Hear nothing."""

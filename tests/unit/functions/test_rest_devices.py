@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anc.records import Control
+from anc.records import Alarm, Control
 from anc.services import control, emergencies
 from tests.worlds import TestWorld
 
@@ -206,7 +206,7 @@ def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(call: Call,
     world, clock = platform.world, platform.clock
     assert call("GET", "/api/emergency/status")[1] == {"active": False, "sources": []}
     world.controls.put(Control(key="left", group="alice", emergency_until=clock.now + 10))
-    emergencies.raised("alice", "left", "siren", 0.97, world)
+    emergencies.tell("alice", "left", Alarm("siren", 0.97, clock.now), world)
     status = call("GET", "/api/emergency/status")[1]
     assert (status["active"], status["sources"][0]["source"], status["sources"][0]["kind"]) == (
         True,
@@ -222,10 +222,10 @@ def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(call: Call,
 def test_the_latest_alarm_counts_however_many_there_were(call: Call, platform: TestWorld) -> None:
     world, clock = platform.world, platform.clock
     for _ in range(150):
-        emergencies.raised("alice", "left", "horn", 0.9, world)
+        emergencies.tell("alice", "left", Alarm("horn", 0.9, clock.now), world)
         clock.now += 1
     world.controls.put(Control(key="right", group="alice", emergency_until=clock.now + 10))
-    emergencies.raised("alice", "right", "siren", 0.9, world)
+    emergencies.tell("alice", "right", Alarm("siren", 0.9, clock.now), world)
     assert [source["source"] for source in call("GET", "/api/emergency/status")[1]["sources"]] == ["right"]
 
 

@@ -169,7 +169,7 @@ def test_a_headset_that_cannot_hear_alarms_stays_open_and_says_why(headset: Head
     headset.level = 0.1
     headset.ears.broken = True
     headset.sound(0.016)
-    assert "no hearing" in headset.line.wait_report(mode="transparency")["refused"]
+    assert "no hearing, the detector failed" in headset.line.wait_report(mode="transparency")["refused"]
     headset.line.desire(filter=filter_document(GOOD, seq=1), mode="cancel")
     headset.sound(0.5)
     headset.agent.stop()

@@ -9,7 +9,7 @@ import pytest
 from anc.dsp import attenuation_db
 from anc.ports import Conflict
 from anc.records import Watch
-from anc.services import control, devices
+from anc.services import control, devices, hearing
 from anc.services.devices import Registration
 from anc.wire.refusal import Refused
 from anc.wire.shadow import parse_desired
@@ -214,7 +214,7 @@ def test_a_snapshot_that_is_too_short_for_the_filter_is_refused(headset: TestWor
     assert headset.world.controls.get(THING) is None
 
 
-def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_the_hold_ends(tmp_path, clock) -> None:
+def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_it_hears_of_it_no_more(tmp_path, clock) -> None:
     deaf = make_world(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
     devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, deaf.world)
     control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), deaf.world)
@@ -227,8 +227,8 @@ def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_the_hold_ends(tmp_pa
 
     assert shown_mode() == "transparency"
     assert len(deaf.messages()) == 1
-    clock.now += deaf.world.settings.emergency_hold_s + 2
-    assert len(deaf.messages()) == 1, "the end of the hold must be announced by itself"
+    clock.now += hearing.DEAF_FOR_S + 2
+    assert len(deaf.messages()) == 2, "the first one, which nobody acknowledged, and the end of the hold"
     assert shown_mode() == "cancel"
 
 

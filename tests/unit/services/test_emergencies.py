@@ -1,6 +1,7 @@
 """An alarm opens the session and the headset, is written down once, told, and held."""
 
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -86,6 +87,99 @@ def test_while_open_the_primary_passes_untouched(platform: TestWorld) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
     answer = send(platform, session, 0, loud=True)
     assert answer.pcm == encode_pcm(block(True)[:, 1])
+
+
+class PowerCut(BaseException):
+    """What no `except Exception` catches."""
+
+
+STEPS = ("commit", "event", "alert", "note")
+
+
+def cut_before(step: str, platform: TestWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the power once, before one of the steps that an alarm takes."""
+    world = platform.world
+    if step == "alert":
+        fail_once(platform.alerts, "publish", 1, PowerCut(), monkeypatch)
+    elif step == "event":
+        fail_once(world.emergencies, "put", 1, PowerCut(), monkeypatch)
+    else:
+        for table in (world.streams, world.controls):
+            fail_once(table, "put", 1 if step == "commit" else 2, PowerCut(), monkeypatch)
+
+
+def fail_once(
+    what: object, name: str, number: int, fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raise instead of the call of that number, counted from now on."""
+    done: Callable = getattr(what, name)
+    calls = iter(range(1, 1000))
+
+    def attempt(*arguments: object) -> object:
+        if next(calls) == number:
+            raise fault
+        return done(*arguments)
+
+    monkeypatch.setattr(what, name, attempt)
+
+
+def assert_told(platform: TestWorld, step: str) -> None:
+    """The event is there once, and people were told; twice only when nobody could note the first time."""
+    (event,) = emergencies.list_own(ALICE, platform.world)
+    assert event.kind == "siren"
+    assert len(platform.alerts.told) == (2 if step == "note" else 1)
+    assert platform.counts["emergencies_raised"] == 1
+
+
+@pytest.mark.parametrize("then", [0, 1], ids=["same", "next"])
+@pytest.mark.parametrize("step", STEPS)
+def test_an_alarm_in_a_live_block_is_told_however_the_power_failed(
+    platform: TestWorld, monkeypatch: pytest.MonkeyPatch, step: str, then: int
+) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    cut_before(step, platform, monkeypatch)
+    with pytest.raises(PowerCut):
+        send(platform, session, 0, loud=True)
+    platform.world.warm.forget(session)
+    platform.clock.now += 3.0
+    assert send(platform, session, then, loud=True).emergency.active
+    for seq in range(then + 1, 4):
+        send(platform, session, seq, loud=True)
+    assert_told(platform, step)
+
+
+@pytest.mark.parametrize("then", [1, 2], ids=["same", "next"])
+@pytest.mark.parametrize("step", STEPS)
+def test_an_alarm_in_a_snapshot_is_told_however_the_power_failed(
+    platform: TestWorld, monkeypatch: pytest.MonkeyPatch, step: str, then: int
+) -> None:
+    world = platform.world
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, world)
+    cut_before(step, platform, monkeypatch)
+    with pytest.raises(PowerCut):
+        control.process_snapshot("headset-1", alarming(1), world)
+    platform.clock.now += 3.0
+    for seq in (then, then, then + 1):
+        control.process_snapshot("headset-1", alarming(seq), world)
+    assert_told(platform, step)
+    assert platform.messages(), "the headset must be told to open"
+
+
+def alarming(seq: int) -> bytes:
+    """A snapshot with an alarm in it."""
+    pcm = np.tile(block(True), (4, 1))
+    return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
+
+
+def test_a_block_is_answered_although_its_alarm_cannot_be_told_and_the_next_one_tells_it(
+    platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    fail_once(platform.world.emergencies, "put", 1, RuntimeError("the table is away"), monkeypatch)
+    assert send(platform, session, 0, loud=True).emergency.active
+    assert not platform.alerts.told
+    send(platform, session, 1, loud=False)
+    assert_told(platform, "event")
 
 
 def test_detection_can_be_switched_off(tmp_path, clock) -> None:

@@ -40,8 +40,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, **changes)
 
 
+class Alarm(msgspec.Struct, frozen=True):
+    """An alarm that was heard: `kind` is siren, horn or alarm; `at` is in seconds since the epoch."""
+
+    kind: str
+    score: float
+    at: float
+
+
 class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """A live session: key is its id, group its owner. `seq` is the last block done, -1 before the first."""
+    """A live session: key is its id, group its owner. `seq` is the last block done, -1 before the first.
+
+    `untold` is an alarm that may not have been written down and told yet.
+    """
 
     mode: Literal["cancel", "predict", "bypass"]
     algorithm: Literal["nlms", "fdaf"] = "nlms"
@@ -58,6 +69,7 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     hearing: bytes = b""
     answer: bytes = b""
     emergency_until: float = 0.0
+    untold: Alarm | None = None
     blocks: int = 0
     samples: int = 0
     gaps: int = 0
@@ -135,7 +147,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     `shared` tells by noise when the fleet was last told of it. `doubted` is what the noise was taken for
     before the endpoint called it `noise`. `without_control` numbers the latest snapshot that was taken with a
     filter that is not known any more, so that another one is wanted; -1 for none. `firmware` and `config` are
-    what is wanted of the headset's own, as its shadow says it.
+    what is wanted of the headset's own, as its shadow says it. `untold` is as a stream's.
     """
 
     seq: int = -1
@@ -148,6 +160,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     doubted: str = ""
     reason: str = ""
     emergency_until: float = 0.0
+    untold: Alarm | None = None
     shared: dict[str, float] = {}
     without_control: int = -1
     firmware: dict[str, Any] = {}

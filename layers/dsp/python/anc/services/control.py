@@ -10,7 +10,7 @@ import numpy as np
 from anc.dsp import Statistics, design_with_each, effort_db, recover_primary
 from anc.dsp.design import total
 from anc.ports import World
-from anc.records import Control, Device, Mode, SentFilter
+from anc.records import Alarm, Control, Device, Mode, SentFilter
 from anc.services import emergencies, fleet, hearing, second_opinion
 from anc.services.connections import tell_watchers
 from anc.services.fleet import Kin
@@ -85,8 +85,9 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
         noise=noise.label if noise else "",
         confidence=noise.confidence if noise else 0.0,
         doubted=known.doubted if noise is not heard.noise else "",
-        reason=heard.emergency.reason,
-        emergency_until=heard.until or known.emergency_until,
+        reason=heard.emergency.reason or known.reason,
+        emergency_until=heard.until or _held_until(known),
+        untold=_alarm(heard, known, world) or known.untold,
     )
     try:
         finding = _study(snapshot, device, known, control.noise, world)
@@ -130,7 +131,7 @@ def deliver(thing: str, world: World) -> None:
         noise=NoiseHeard(control.noise, control.confidence) if control.noise else None,
         filter=newest.id if newest else "",
         predicted_gain_db=round(newest.predicted_gain_db, 2) if newest else None,
-        reason=control.reason,
+        reason=_reason(control, world),
     )
     tell_watchers(thing, news, world)
 
@@ -142,7 +143,7 @@ def desired(control: Control, world: World) -> Mapping[str, Any]:
         mode=_mode(control, world),
         intensity=control.intensity,
         filter=FilterDocument.of(newest.taps, newest.seq, newest.rate) if newest else None,
-        reason=control.reason,
+        reason=_reason(control, world),
         noise=Noise(control.noise, round(control.confidence, 3)) if control.noise else None,
         without_control=control.without_control if control.without_control >= 0 else None,
     )
@@ -155,6 +156,7 @@ def _repeat(known: Control, world: World) -> None:
     world.updates.send({"thing": known.key})
     if known.emergency_until > world.clock():
         _announce_end_of_hold(known.key, known, world)
+    emergencies.settle(known, world.controls, world)
 
 
 def _ask_for_another(known: Control, seq: int, world: World) -> None:
@@ -166,13 +168,23 @@ def _ask_for_another(known: Control, seq: int, world: World) -> None:
 
 def _commit(control: Control, known: Control, heard: Heard, world: World) -> Control:
     stored = world.controls.put(control)
-    if heard.kind and known.emergency_until < world.clock():
-        emergencies.raised(control.group, control.key, heard.kind, heard.emergency.score, world)
-    if heard.until:
-        _announce_end_of_hold(control.key, control, world)
     if _news(control) != _news(known):
         world.updates.send({"thing": control.key})
-    return stored
+    if heard.until:
+        _announce_end_of_hold(control.key, control, world)
+    return emergencies.settle(stored, world.controls, world)
+
+
+def _alarm(heard: Heard, known: Control, world: World) -> Alarm | None:
+    """Return the alarm that a snapshot begins, unless an earlier one still holds the headset open."""
+    if heard.kind and _held_until(known) < world.clock():
+        return Alarm(heard.kind, heard.emergency.score, world.clock())
+    return None
+
+
+def _held_until(known: Control) -> float:
+    """Return until when an alarm holds a headset open; that nobody could hear ends when somebody can."""
+    return 0.0 if known.reason in hearing.FAULTS else known.emergency_until
 
 
 def _announce_end_of_hold(thing: str, control: Control, world: World) -> None:
@@ -290,6 +302,10 @@ def _sent(finding: Finding, snapshot: Snapshot) -> SentFilter:
 
 def _mode(control: Control, world: World) -> Mode:
     return "transparency" if world.clock() < control.emergency_until else control.mode
+
+
+def _reason(control: Control, world: World) -> str:
+    return control.reason if world.clock() < control.emergency_until else ""
 
 
 def _news(control: Control) -> tuple[object, ...]:

@@ -1,31 +1,59 @@
 """Emergencies: written down, told to people, listed."""
 
-import secrets
+import hashlib
 from collections.abc import Sequence
+from typing import TypeVar
 
-from anc.ports import World
-from anc.records import Emergency
+from anc.ports import Conflict, Table, World
+from anc.records import Alarm, Control, Emergency, Stream
 from anc.services.identity import Caller
 
 KEPT_S = 90 * 24 * 3600
 LONGEST_S = 24 * 3600  # an alarm that goes on for longer is not called one any more
 
+Source = TypeVar("Source", Stream, Control)
 
-def raised(owner: str, source: str, kind: str, score: float, world: World) -> None:
+
+def settle(source: Source, table: Table[Source], world: World) -> Source:
+    """Tell of the alarm that a stream or a headset has `untold`, and note that it was done.
+
+    Who is interrupted in between leaves it untold, and whoever goes on with the record does it again: the
+    event is written once; people may be told twice, but not never.
+
+    Returns
+    -------
+    Stream or Control
+        As it is stored.
+    """
+    if source.untold is None:
+        return source
+    tell(source.group, source.key, source.untold, world)
+    try:
+        return table.put(source.but(untold=None))
+    except Conflict:  # somebody went on with it, and will tell again
+        return source
+
+
+def tell(owner: str, source: str, alarm: Alarm, world: World) -> None:
     """Write down that an alarm opened a headset or a session, and tell those who want to know."""
-    now = world.clock()
+    name = hashlib.sha256(source.encode()).hexdigest()[:8]
     event = Emergency(
-        key=f"{int(now * 1000):014d}-{secrets.token_hex(4)}",
+        key=f"{int(alarm.at * 1000):014d}-{name}",
         group=owner,
-        expires=now + KEPT_S,
+        expires=alarm.at + KEPT_S,
         source=source,
-        kind=kind,
-        score=score,
-        at=now,
+        kind=alarm.kind,
+        score=alarm.score,
+        at=alarm.at,
     )
-    world.emergencies.put(event)
-    world.count("emergencies_raised")
-    world.alerts.publish(f"{kind} near a headset", f"{source} heard a {kind} and is open to the world")
+    try:
+        world.emergencies.put(event)
+        world.count("emergencies_raised")
+    except Conflict:  # written before an interruption
+        pass
+    world.alerts.publish(
+        f"{alarm.kind} near a headset", f"{source} heard a {alarm.kind} and is open to the world"
+    )
 
 
 def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") -> Sequence[Emergency]:

@@ -19,6 +19,9 @@ from anc.wire.websocket import EmergencyHeard, NoiseHeard, as_float
 
 LONGEST_FILE_S = 60.0
 DEAF = "hearing is out of order, so the headset is open to the world"
+UNTAUGHT = "the hearing model cannot be loaded, so the headset is open to the world"
+FAULTS = (DEAF, UNTAUGHT)
+DEAF_FOR_S = 60.0  # a headset sends its next snapshot well before: it stays open until somebody hears again
 
 logger = Logger(service="hearing")
 
@@ -58,8 +61,8 @@ def listen(stream: Stream, x: np.ndarray, gap: bool, world: World) -> Heard:
         )
         alarms = [hearing for hearing in listener.hear(x) if hearing.emergency]
     except Exception as fault:  # noqa: BLE001  whatever it was: a deaf platform must not silence the world
-        _deaf(fault, world)
-        return Heard(None, EmergencyHeard(settings.emergency_detection_enabled, 0.0, DEAF), at)
+        why = _deaf(fault, world)
+        return Heard(None, EmergencyHeard(settings.emergency_detection_enabled, 0.0, why), at)
     alarm = alarms[-1] if alarms and settings.emergency_detection_enabled else None
     until = at + settings.emergency_hold_s if alarm else stream.emergency_until
     score = listener.latest.emergency_score if listener.latest else 0.0
@@ -86,9 +89,10 @@ def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
     except Exception as fault:  # noqa: BLE001  as above
-        _deaf(fault, world)
-        open_for = settings.emergency_hold_s if settings.emergency_detection_enabled else 0.0
-        return Heard(None, EmergencyHeard(open_for > 0, 0.0, DEAF), now + open_for)
+        why = _deaf(fault, world)
+        if not settings.emergency_detection_enabled:
+            return Heard(None, EmergencyHeard(False, 0.0), 0.0)
+        return Heard(None, EmergencyHeard(True, 0.0, why), now + max(DEAF_FOR_S, settings.emergency_hold_s))
     kind = _kind(hearing if hearing.emergency and settings.emergency_detection_enabled else None)
     emergency = EmergencyHeard(bool(kind), round(hearing.emergency_score, 3), f"{kind} heard" if kind else "")
     return Heard(_noise(hearing), emergency, now + settings.emergency_hold_s if kind else 0.0, kind)
@@ -104,9 +108,12 @@ def _load(path: str, threshold: float) -> Classifier:
     return Classifier.load(path or None, threshold)
 
 
-def _deaf(fault: Exception, world: World) -> None:
-    logger.error(DEAF, fault=f"{type(fault).__name__}: {fault}")
+def _deaf(fault: Exception, world: World) -> str:
+    """Log and count that hearing failed; returns why, for those who may not know where files lie."""
+    why = UNTAUGHT if isinstance(fault, ModelError) else DEAF
+    logger.error(why, fault=f"{type(fault).__name__}: {fault}")
     world.count("hearing_failed")
+    return why
 
 
 def _kind(alarm: Hearing | None) -> str:
@@ -166,8 +173,7 @@ def emergency_in_file(data: bytes, world: World) -> tuple[EmergencyHeard, dict[s
     except Refused:
         raise
     except Exception as fault:  # noqa: BLE001  as above
-        _deaf(fault, world)
-        return EmergencyHeard(True, 0.0, DEAF), {}
+        return EmergencyHeard(True, 0.0, _deaf(fault, world)), {}
     return EmergencyHeard(hearing.emergency, round(hearing.emergency_score, 4)), _rounded(hearing.kinds)
 
 

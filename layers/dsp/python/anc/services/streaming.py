@@ -4,11 +4,13 @@ import time
 
 import msgspec
 import numpy as np
+from aws_lambda_powertools import Logger
 
 from anc.dsp import FDAF, NLMS, Predictor, attenuation_db, level_dbfs
 from anc.ports import Conflict, World
-from anc.records import Stream
+from anc.records import Alarm, Stream
 from anc.services import emergencies, hearing
+from anc.services.hearing import Heard
 from anc.services.identity import Caller
 from anc.services.sessions import find
 from anc.wire.refusal import Refused, refuse
@@ -21,6 +23,8 @@ from anc.wire.websocket import (
     decode_pcm,
     encode_pcm,
 )
+
+logger = Logger(service="streaming")
 
 Filter = NLMS | FDAF | Predictor
 
@@ -46,6 +50,7 @@ def filter_block(block: Audio, caller: Caller, world: World) -> Cleaned:
             world.warm.forget(block.session)
     stream = find(block.session, caller, world)
     if block.seq == stream.seq:
+        _tell(stream, world)
         world.count("blocks_repeated")
         return msgspec.json.decode(stream.answer, type=Cleaned)
     if block.seq < stream.seq:
@@ -81,6 +86,7 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
             filter=state,
             hearing=heard.state,
             emergency_until=heard.until,
+            untold=_alarm(heard, stream, world) or stream.untold,
             answer=msgspec.json.encode(answer),
             blocks=stream.blocks + 1,
             samples=stream.samples + len(d),
@@ -90,12 +96,25 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
             expires=world.clock() + world.settings.anc_session_hours * 3600,
         )
     )
-    world.warm.keep(stored)
-    if heard.kind and stream.emergency_until * stream.rate <= stream.samples:
-        emergencies.raised(stream.group, stream.key, heard.kind, heard.emergency.score, world)
+    world.warm.keep(_tell(stored, world))
     world.count("blocks_filtered")
     world.counters.time("block", time.perf_counter() - begun)
     return answer
+
+
+def _alarm(heard: Heard, stream: Stream, world: World) -> Alarm | None:
+    """Return the alarm that begins with a block, unless an earlier one still holds the session open."""
+    if heard.kind and stream.emergency_until * stream.rate <= stream.samples:
+        return Alarm(heard.kind, heard.emergency.score, world.clock())
+    return None
+
+
+def _tell(stream: Stream, world: World) -> Stream:
+    try:
+        return emergencies.settle(stream, world.streams, world)
+    except Exception:  # whatever it was: the block is done, and the next one tells of it
+        logger.exception("an alarm was not told")
+        return stream
 
 
 def _filter(stream: Stream, x: np.ndarray, d: np.ndarray, gap: bool) -> tuple[np.ndarray, np.ndarray, bytes]:
