@@ -51,24 +51,32 @@ def train(
 @app.command(rich_help_panel=MEASURE)
 def evaluate(
     what: Annotated[
-        Literal["hearing", "control"], typer.Argument(help="The model's hearing, or the control path.")
+        Literal["hearing", "alarms", "control"],
+        typer.Argument(help="The model's hearing, how soon alarms open a headset, or the control path."),
     ] = "hearing",
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of recordings; for control with clips.csv, built-in scenes without."),
+        typer.Option(help="Folder of recordings; alarms and control play built-in noise without."),
     ] = None,
     dataset: Annotated[
         Literal["esc10", "noise", "alarm"], typer.Option(help="Hearing: what to measure.")
     ] = "esc10",
     out: Out = Path("build/training"),
     seed: Annotated[int, typer.Option(help="Hearing: of everything random.")] = 1,
-    quick: Annotated[bool, typer.Option(help="Control: two noises, to see that it runs.")] = False,
-    write: Annotated[Path | None, typer.Option(help="Control: folder for page, plots and report.")] = None,
+    quick: Annotated[
+        bool, typer.Option(help="Alarms, control: two noises or kinds, to see that it runs.")
+    ] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="Alarms, control: folder for page, plots and report.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure on sounds and heads that nothing was learned from."""
     if what == "control":
         evaluate_control(data, quick, out, write, json)
+        return
+    if what == "alarms":
+        evaluate_alarms(data, quick, out, write, json)
         return
     if data is None:
         stop("--data: hearing is measured on recordings; give a folder of them, such as ESC-50")
@@ -109,6 +117,33 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
     else:
         console.print(*tables(document))
     look_at(out / "control.html", json)
+
+
+def evaluate_alarms(data: Path | None, quick: bool, out: Path, write: Path | None, json: bool) -> None:
+    """Measure how soon alarms open a headset; prints the figures."""
+    from anc.noise import Classifier
+    from local.evaluation import alarms, alarms_report
+
+    with progress_bar(json) as progress:
+        task = progress.add_task("wearing headsets", total=None)
+        try:
+            openings, noises = alarms.measure(
+                data, quick, lambda k, n: progress.update(task, completed=k, total=n)
+            )
+        except (OSError, ValueError) as fault:
+            stop(str(fault))
+    options = (" --data DIR" if data else "") + (" --quick" if quick else "")
+    command = f"anc evaluate alarms{options} --write docs --json"
+    document = alarms_report.report(openings, noises, command, Classifier.load().sha256)
+    if write:
+        alarms_report.write(document, write)
+    out.mkdir(parents=True, exist_ok=True)
+    write_page(out / "alarms.html", "How soon alarms open a headset", document, {})
+    if json:
+        print(dumps(document))
+    else:
+        console.print(alarms_report.shown(document))
+    look_at(out / "alarms.html", json)
 
 
 @app.command(rich_help_panel=MEASURE)

@@ -1,15 +1,14 @@
 """How soon an alarm is heard: every kind of alarm in cabin noise, at five levels."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.random import Generator
 from rich.console import Console
 from rich.progress import track
 
 from anc.noise import Classifier, Listener
 from training.everyday import cabin
-from training.synthesis import ALARMS, HORNS, RATE, SIRENS, Maker, Signal, heard_from_afar
+from training.synthesis import ALARMS, HORNS, RATE, SIRENS, Signal, heard_from_afar
 
 LEVELS_DB = (-5, 0, 5, 10, 20)  # of the alarm over the noise
 BEFORE_S, AFTER_S = 2.0, 6.0
@@ -38,45 +37,64 @@ def delay_table(classifier: Classifier, trials: int = 12) -> Report:
     report: Report = {}
     for i, (name, maker) in enumerate(track(makers.items(), "listening", console=Console(stderr=True))):
         for level in LEVELS_DB:
-            delays = [
-                delay(classifier, maker, level, np.random.default_rng([SEED, i, level + 100, trial]))
-                for trial in range(trials)
-            ]
-            report.setdefault(name, {})[str(level)] = _summary(delays)
-    false = [
-        Listener(classifier, RATE).hear(_noise(20 * RATE, np.random.default_rng([SEED, 999, trial])))
-        for trial in range(trials)
-    ]
+            delays = []
+            for trial in range(trials):
+                rng = np.random.default_rng([SEED, i, level + 100, trial])
+                alarm = heard_from_afar(maker(int(AFTER_S * RATE), rng), rng)
+                noise = cabin(int((BEFORE_S + AFTER_S) * RATE), rng)
+                delays.append(delay(classifier, mixture(alarm, noise, level)))
+            report.setdefault(name, {})[str(level)] = summary(delays)
+    alone = [cabin(20 * RATE, np.random.default_rng([SEED, 999, trial])) for trial in range(trials)]
+    false = [Listener(classifier, RATE).hear(_levelled(noise)) for noise in alone]
     fired = [hearing.emergency for hearings in false for hearing in hearings]
     report["cabin noise alone"] = {"decisions": len(fired), "fired": int(sum(fired))}
     return report
 
 
-def delay(classifier: Classifier, maker: Maker, level_db: float, rng: Generator) -> float:
-    """Seconds from the first sound of an alarm to the emergency; infinite when missed, or fired before."""
-    alarm = heard_from_afar(maker(int(AFTER_S * RATE), rng), rng)
-    audible = np.flatnonzero(np.abs(alarm) > 0.05)
-    onset = int(audible[0])
-    noise = _noise(int((BEFORE_S + AFTER_S) * RATE), rng)
+class Mixture(NamedTuple):
+    """An alarm in noise, at `RATE`: (n,) samples, and `onset`, the first that is audibly alarm."""
+
+    samples: Signal
+    onset: int
+
+
+def mixture(alarm: Signal, noise: Signal, level_db: float) -> Mixture:
+    """Mix an alarm into the end of a longer noise; what is too loud is clipped.
+
+    Parameters
+    ----------
+    alarm : (n,) float64
+        Peak 0.5.
+    noise : (m,) float64, m > n
+        Any level; it is brought to `NOISE_DBFS`.
+    level_db : float
+        Of the alarm over the noise while it sounds, its pauses left out.
+    """
+    onset = int(np.flatnonzero(np.abs(alarm) > 0.05)[0])
+    start = len(noise) - len(alarm)
+    mixed = _levelled(noise)
     envelope = np.sqrt(np.convolve(np.square(alarm), np.ones(800) / 800, mode="same"))
     loudness = np.sqrt(np.mean(np.square(alarm[envelope > 0.1 * envelope.max()])))  # pauses left out
-    alarm *= 10 ** ((NOISE_DBFS + level_db) / 20) / loudness
-    start = int(BEFORE_S * RATE)
-    noise[start:] += alarm
+    mixed[start:] += alarm * 10 ** ((NOISE_DBFS + level_db) / 20) / loudness
+    return Mixture(np.clip(mixed, -1, 1), start + onset)
+
+
+def _levelled(noise: Signal) -> Signal:
+    return noise * 10 ** (NOISE_DBFS / 20) / np.sqrt(np.mean(np.square(noise)))
+
+
+def delay(classifier: Classifier, mixed: Mixture) -> float:
+    """Seconds from the first sound of an alarm to the emergency; infinite when missed, or fired before."""
     listener, step = Listener(classifier, RATE), RATE // 50
-    for i in range(0, len(noise), step):
-        if any(hearing.emergency for hearing in listener.hear(np.clip(noise[i : i + step], -1, 1))):
-            heard = (i + step - start - onset) / RATE
+    for i in range(0, len(mixed.samples), step):
+        if any(hearing.emergency for hearing in listener.hear(mixed.samples[i : i + step])):
+            heard = (i + step - mixed.onset) / RATE
             return heard if heard > 0 else float("inf")
     return float("inf")
 
 
-def _noise(n: int, rng: Generator) -> Signal:
-    noise = cabin(n, rng)
-    return noise * 10 ** (NOISE_DBFS / 20) / np.sqrt(np.mean(np.square(noise)))
-
-
-def _summary(delays: list[float]) -> dict[str, float | None]:
+def summary(delays: list[float]) -> dict[str, float | None]:
+    """Share that is finite, median and 90th percentile; None where that is infinite."""
     median, p90 = np.quantile(delays, [0.5, 0.9], method="higher")
     return {
         "heard": round(float(np.mean(np.isfinite(delays))), 3),

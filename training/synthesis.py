@@ -125,17 +125,17 @@ def _sounder(frequency: Signal, rng: Generator) -> Signal:
     return harmonics(frequency, rng.choice([0.7, 1.0, 2.0, 4.0]), rng, most=15)
 
 
-def alarm_t3(n: int, rng: Generator) -> Signal:
-    """ISO 8201 evacuation: three half-second tones and a pause, 520 Hz or around 3.1 kHz."""
-    tone = rng.choice([520.0, rng.uniform(2700, 3500), rng.uniform(800, 2500)])
+def alarm_t3(n: int, rng: Generator, tone: float | None = None) -> Signal:
+    """ISO 8201 evacuation: three half-second tones and a pause; 520 Hz or around 3.1 kHz, if not told."""
+    tone = tone or rng.choice([520.0, rng.uniform(2700, 3500), rng.uniform(800, 2500)])
     on = rng.uniform(0.4, 0.6)
     gate = _alternate(n, [on, 0.5, on, 0.5, on, rng.uniform(1.2, 1.7)], [1, 0, 1, 0, 1, 0], rng)
     return _sounder(np.full(n, tone), rng) * smooth(gate, 0.004)
 
 
-def alarm_t4(n: int, rng: Generator) -> Signal:
+def alarm_t4(n: int, rng: Generator, tone: float | None = None) -> Signal:
     """Carbon monoxide: four short tones and a long pause, here of up to 2.5 s of the standard's 5."""
-    tone = rng.choice([520.0, rng.uniform(2700, 3500)])
+    tone = tone or rng.choice([520.0, rng.uniform(2700, 3500)])
     on = rng.uniform(0.08, 0.13)
     pause = rng.uniform(0.3, 2.5)
     gate = _alternate(n, [on, 0.1, on, 0.1, on, 0.1, on, pause], [1, 0] * 4, rng)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from anc.wire.refusal import Refused
 from anc.wire.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent, Status
 from iot.controller import Controller
+from iot.ears import AlarmEars
 from iot.fir import Signal
 from iot.head import Head
 from iot.player import BLOCK_S, Sitting
@@ -93,7 +94,7 @@ class Run(NamedTuple):
 class SimulatedPlatform:
     """The single-machine edition's world and the services on it, called in simulated time.
 
-    Alarms are off: what the detector costs and saves stands in the model card.
+    It does not listen for alarms: what the detector costs and saves stands in the model card.
 
     Parameters
     ----------
@@ -141,48 +142,96 @@ class SimulatedPlatform:
         private: bool = False,
         slow_timer_s: float = SLOW_TIMER_S,
     ) -> Run:
-        """Put an enrolled headset into a noise for some seconds of simulated time.
-
-        A block is heard by the agent when its last sample has sounded; a message arrives when its way is
-        over; a filter plays from the first block on that begins after it arrived.
-        """
-        refused: list[str] = []
+        """Put an enrolled headset into a noise for some seconds of simulated time; see `Worn`."""
         counted = Counter(self.world.counters.read())
-
-        def arrived(topic: str, payload: bytes) -> None:
-            self.now = line.now
-            try:
-                self.take(thing, topic, payload)
-            except Refused as refusal:
-                refused.append(refusal.message)
-
-        line = SimulatedLine(arrived, weather)
-        self._shadows.publish = line.answer  # type: ignore[attr-defined]
-
-        def line_to(_: str, __: Credentials, when_online: Any) -> SimulatedLine:
-            line.when_online = when_online
-            return line
-
-        controller = Controller(head.rate, MAX_TAPS)
-        agent = Agent(
-            thing,
-            NOWHERE,
-            controller,
-            head.measured_secondary(),
-            head.rate,
-            self._folder / thing,
-            None,
-            slow_timer_s,
-            private,
-            line_to=line_to,
-            clock=lambda: line.now,
-        )
-        sitting = Sitting(head, noise, controller, agent, around)
-        line.start()
-        for k in range(int(seconds / BLOCK_S)):
-            sitting.sound(k, begun=0.0)
-            line.pass_time((k + 1) * BLOCK_S)
-            agent.catch_up()
+        worn = Worn(self, thing, head, noise, around, weather, private, slow_timer_s)
+        for _ in range(int(seconds / BLOCK_S)):
+            worn.sound()
         counts = Counter(self.world.counters.read())
         counts.subtract(counted)
-        return Run(*sitting.score.signals(), list(sitting.score.played), agent.status, refused, counts)
+        score = worn.sitting.score
+        return Run(*score.signals(), list(score.played), worn.agent.status, worn.refused, counts)
+
+    def connect(self, line: SimulatedLine) -> None:
+        """Have what the shadows say go out on a line."""
+        self._shadows.publish = line.answer  # type: ignore[attr-defined]
+
+    def folder_of(self, thing: str) -> Path:
+        """Return the folder that a headset keeps its own things in."""
+        return self._folder / thing
+
+
+class Worn:
+    """An enrolled headset on a head in a noise, block by block, in simulated time.
+
+    A block is heard by the agent when its last sample has sounded; a message arrives when its way is over; an
+    order is obeyed from the first block on that begins after it was given.
+
+    Parameters
+    ----------
+    platform : SimulatedPlatform
+    thing, head, noise, around, weather, private, slow_timer_s
+        As in `SimulatedPlatform.run`.
+    ears : AlarmEars or None
+        As in `Agent`.
+    thinking_s : float
+        That the agent takes over a block before it gives an order.
+    """
+
+    def __init__(
+        self,
+        platform: SimulatedPlatform,
+        thing: str,
+        head: Head,
+        noise: Noise,
+        around: Surroundings = CALM,
+        weather: Weather = FAIR,
+        private: bool = False,
+        slow_timer_s: float = SLOW_TIMER_S,
+        ears: AlarmEars | None = None,
+        thinking_s: float = 0.0,
+    ) -> None:
+        self.refused: list[str] = []
+        self.controller = Controller(head.rate, MAX_TAPS)
+        self._platform, self._thing = platform, thing
+        self._line = SimulatedLine(self._arrived, weather)
+        platform.connect(self._line)
+        self.agent = Agent(
+            thing,
+            NOWHERE,
+            self.controller,
+            head.measured_secondary(),
+            head.rate,
+            platform.folder_of(thing),
+            ears,
+            slow_timer_s,
+            private,
+            line_to=self._line_to,
+            clock=lambda: self._line.now + thinking_s,
+        )
+        self.sitting = Sitting(head, noise, self.controller, self.agent, around)
+        self._blocks = 0
+        self._line.start()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the noise began."""
+        return self._blocks * BLOCK_S
+
+    def sound(self) -> None:
+        """Let the next block sound, and deliver and do what is due by its end."""
+        self.sitting.sound(self._blocks, begun=0.0)
+        self._blocks += 1
+        self._line.pass_time(self.now)
+        self.agent.catch_up()
+
+    def _arrived(self, topic: str, payload: bytes) -> None:
+        self._platform.now = self._line.now
+        try:
+            self._platform.take(self._thing, topic, payload)
+        except Refused as refusal:
+            self.refused.append(refusal.message)
+
+    def _line_to(self, _: str, __: Credentials, when_online: Callable[[], None]) -> SimulatedLine:
+        self._line.when_online = when_online
+        return self._line
