@@ -1,6 +1,6 @@
 """The OpenAPI document of the REST API, made from its code, and Swagger UI to read it with.
 
-`python -m functions.rest_api.description > docs/openapi.json` writes it down.
+`python -m functions.rest_api > docs/openapi.json` writes it down.
 """
 
 import base64
@@ -165,9 +165,3 @@ def _sound_body() -> dict[str, Any]:
         "description": "A wav, flac, ogg or mp3 file of a quarter of a second to a minute.",
         "content": dict.fromkeys(SOUND_KINDS, sound),
     }
-
-
-if __name__ == "__main__":
-    from functions.rest_api.handler import app
-
-    print(_text(app, "/"))

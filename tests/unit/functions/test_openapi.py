@@ -29,7 +29,7 @@ OF_SOMETHING = {"/api/auth/token"}  # takes what another endpoint makes
 
 def test_the_openapi_document_in_the_docs_is_that_of_the_code() -> None:
     written = json.loads((DOCS / "openapi.json").read_text())
-    assert written == document(app), "python -m functions.rest_api.description > docs/openapi.json"
+    assert written == document(app), "python -m functions.rest_api > docs/openapi.json"
 
 
 def test_every_endpoint_is_described_with_what_it_answers_and_who_may_call() -> None:
