@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from socket import create_connection
+from queue import SimpleQueue
+from socket import create_connection, socket
 from threading import Thread
 from typing import Any
 
@@ -17,12 +18,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
-from local import heads
-from local.heads import HEAD_LIMIT, BoundedHttp
+from local.heads import HEAD_LIMIT, HEAD_S, BoundedHttp
 from tests.running import PATIENCE_S
 
 Exchange = Callable[..., bytes]
-SOON_S = 0.4  # and yet enough for a busy machine to send a head
+HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 async def echo(request: Request) -> JSONResponse:
@@ -38,13 +38,57 @@ async def repeat(socket: WebSocket) -> None:
     await socket.send_text(await socket.receive_text())
 
 
+class Host(asyncio.SelectorEventLoop):
+    """An event loop whose time can be moved on, and that tells what its server has heard from whom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._skipped_s = 0.0
+        self._heard: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
+
+    def time(self) -> float:
+        return super().time() + self._skipped_s
+
+    def skip(self, seconds: float) -> None:
+        def move_on() -> None:
+            self._skipped_s += seconds
+
+        self.call_soon_threadsafe(move_on)
+
+    def note(self, transport: asyncio.BaseTransport, data: bytes) -> None:
+        self._heard.put((transport.get_extra_info("peername")[1], data))
+
+    def wait_until_heard(self, line: socket, data: bytes) -> None:
+        while self._heard.get(timeout=PATIENCE_S) != (line.getsockname()[1], data):
+            pass
+
+
+class Overheard(BoundedHttp):
+    """The same, telling its loop of what comes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.note(transport, b"")  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.loop.note(self.transport, data)  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+def host() -> Iterator[Host]:
+    loop = Host()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def port(host: Host) -> Iterator[int]:
     app = Starlette(
         routes=[Route("/", echo, methods=["GET", "POST"]), WebSocketRoute("/ws", repeat)],
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="error"))
-    thread = Thread(target=asyncio.run, args=(server.serve(),))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=Overheard, lifespan="off", log_level="error"))
+    thread = Thread(target=host.run_until_complete, args=(server.serve(),))
     thread.start()
     while not server.started:
         thread.join(0.01)
@@ -120,24 +164,43 @@ def test_what_is_no_http_is_refused_in_words(exchange: Exchange) -> None:
     assert (refusal["status"], refusal["code"]) == (400, "bad_request")
 
 
-def test_a_head_that_does_not_come_to_an_end_in_time_is_refused(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heads, "HEAD_S", SOON_S)
-    assert exchange(b"") == b"", "who says nothing hears nothing"
-    assert document(exchange(b"GET / HTTP/1.1\r\nHost: x\r\n"))["code"] == "too_slow"
+def rest_of(line: socket) -> bytes:
+    with line.makefile("rb") as answer:
+        return answer.read()
 
 
-def test_the_next_head_on_a_connection_has_its_own_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_that_does_not_come_to_an_end_in_time_is_refused(port: int, host: Host) -> None:
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
-        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = b""
-        while not answer.endswith(b'"bytes":0}'):
-            answer += line.recv(65_536)
-        monkeypatch.setattr(heads, "HEAD_S", SOON_S)
-        line.sendall(b"GET / HTTP/1.1\r\n")
-        with line.makefile("rb") as rest:
-            assert document(rest.read())["code"] == "too_slow"
+        line.sendall(HALF)
+        host.wait_until_heard(line, HALF)
+        host.skip(HEAD_S)
+        assert document(rest_of(line))["code"] == "too_slow"
+
+
+def test_who_says_nothing_hears_nothing_and_is_hung_up_on(port: int, host: Host) -> None:
+    with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        host.wait_until_heard(line, b"")
+        host.skip(HEAD_S)
+        assert rest_of(line) == b""
+
+
+def test_the_next_head_on_a_connection_has_its_own_time(port: int, host: Host) -> None:
+    with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        host.wait_until_heard(line, b"")
+        host.skip(0.9 * HEAD_S)
+        for _ in range(2):  # the second is whole when the time of the first would have been over
+            line.sendall(HALF)
+            host.wait_until_heard(line, HALF)
+            host.skip(0.05 * HEAD_S)
+            line.sendall(b"\r\n")
+            answer = b""
+            while not answer.endswith(b'"bytes":0}'):
+                answer += line.recv(65_536) or pytest.fail("hung up")
+            host.skip(0.05 * HEAD_S)
+        line.sendall(HALF)
+        host.wait_until_heard(line, HALF)
+        host.skip(HEAD_S)
+        assert document(rest_of(line))["code"] == "too_slow"
 
 
 def test_requests_one_after_the_other_are_answered_however_many_bytes_they_are(exchange: Exchange) -> None:
@@ -159,11 +222,13 @@ def test_what_comes_behind_a_body_is_no_header(exchange: Exchange) -> None:
     assert b"authorization" not in answer
 
 
-def test_a_websocket_outlives_the_time_for_a_head(
-    port: int, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heads, "HEAD_S", SOON_S)
-    with connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as line:
-        exchange(b"")  # connected later, and by now cut off
+def test_a_websocket_outlives_the_time_for_a_head(port: int, host: Host) -> None:
+    with (
+        connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as line,
+        create_connection(("127.0.0.1", port), PATIENCE_S) as later,
+    ):
+        host.wait_until_heard(later, b"")
+        host.skip(HEAD_S)
+        assert rest_of(later) == b"", "who connected later is cut off by now"
         line.send("still here")
         assert line.recv(PATIENCE_S) == "still here"
