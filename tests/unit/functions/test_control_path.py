@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from anc.ports import Conflict
 from anc.records import Watch
-from anc.services import devices, statistics, status, telemetry
+from anc.services import device_models, devices, statistics, status, telemetry
+from anc.services.device_models import ModelDescription
 from anc.services.devices import Registration
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import as_int16
@@ -223,6 +224,8 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
         ({"secondary": [0.1] * 1025}, "bad_field", "1024"),
         ({"secondary": [1.05**n for n in range(128)]}, "bad_field", "does not die away"),
         ({"secondary": [0.0] * 8}, "bad_field", "not all zero"),
+        ({"secondary": [0.0, 200.0]}, "bad_field", "200 is a tap, at most 100 may be"),
+        ({"secondary": [0.0, -0.5, -0.1]}, "bad_field", "the wrong way round"),
         ({"rate": 48_000}, "bad_field", "48000 Hz, the device is registered with 16000"),
         ({"played": "silence"}, "bad_field", "silence"),
         ({"thing": "right"}, "bad_field", "thing"),
@@ -232,6 +235,7 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
 def test_a_measured_path_that_is_none_changes_nothing_and_its_owner_reads_why(
     headsets: TestWorld, stored: Any, changes: dict[str, Any], code: str, says: str
 ) -> None:
+    device_models.describe("generic", ModelDescription(SECONDARY, RATE, TAPS), headsets.world)
     before = stored()
     assert process(headsets, measured("left", **changes)) == []
     assert [row for row in stored() if row[0] != "statuses"] == before

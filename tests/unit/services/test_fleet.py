@@ -1,6 +1,10 @@
 """What one headset learned of a noise serves the next, and a broken one harms nobody."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.dsp import Statistics, design_control_filter, effort_db
+from anc.noise import summary
 from anc.ports import Conflict, World
 from anc.records import Contribution, Device, Fleet, SentFilter
 from anc.services import control, devices, fleet
@@ -294,6 +299,91 @@ def test_up_to_three_broken_headsets_of_sixteen_drag_nobody(
         gains.append(ear.gain_db(filter_of("newcomer", world)))
     for without, with_them in (gains, kins_gains):
         assert with_them > without - 0.5
+
+
+def told(ear: Ear, **otherwise: Callable[[Any], Any]) -> bytes:
+    """Return a snapshot in privacy mode whose statistics are other than what was heard."""
+    x, d = ear.hear(1.0, seed=5)
+    heard = Statistics.measure(x, d, ear.secondary, TAPS, RATE)
+    wrong = replace(heard, **{name: change(getattr(heard, name)) for name, change in otherwise.items()})
+    fields = {"statistics": wrong.to_bytes(), "summary": summary(x, RATE)}
+    return Snapshot(1, RATE, RATE, "", **fields).encode()
+
+
+def times(factor: float) -> dict[str, Callable[[Any], Any]]:
+    return dict.fromkeys(("autocorrelation", "crosscorrelation", "energy"), lambda value: factor * value)
+
+
+def signs(r: np.ndarray) -> np.ndarray:
+    """Return what no sound has for its autocorrelation."""
+    return r[0] * np.where(np.arange(r.size) % 3, -1.0, 1.0)
+
+
+EXTREME = {
+    "beyond all numbers": (times(1e33), "is beyond"),
+    "thunder": (times(1e9), "a mean power of"),
+    "loud": (times(1e6), ""),
+    "whisper": (times(1e-25), ""),
+    "inverted": ({"crosscorrelation": np.negative}, ""),
+    "more alike than can be": ({"crosscorrelation": lambda p: 1e6 * p}, "larger than the energies allow"),
+    "of no sound": ({"autocorrelation": signs}, ""),
+    "of no time": ({"samples": lambda _: 0.0}, ""),
+    "of all time": ({"samples": lambda _: 1e30}, "at most 16000 may be"),
+}
+
+
+def test_headsets_that_tell_of_extremes_are_refused_or_drag_nobody(fleet_world: TestWorld) -> None:
+    world, seconds = fleet_world.world, 0.25
+    pupils = {seed: Ear(seed) for seed in range(700, 704)}
+    gains = []
+    for misled in (False, True):
+        key = fleet.name_of(enrol(f"first-{misled}", Ear(1), world), NOISE)
+        world.fleets.delete(key)
+        world.fleets.put(Fleet(key=key, contributions=healthy()[: fleet.MOST - len(EXTREME)]))
+        for i, (kind, (otherwise, why)) in enumerate(EXTREME.items() if misled else ()):
+            name = f"extreme-{i}"
+            enrol(name, Ear(600 + i), world)
+            refused = nullcontext() if not why else pytest.raises(control.Refused, match=why)
+            with refused:
+                control.process_snapshot(name, told(Ear(600 + i), **otherwise), world)
+            assert bool(why) == (world.controls.get(name) is None), kind
+        for seed, ear in pupils.items():
+            name = f"pupil-{seed}-{misled}"
+            enrol(name, ear, world)
+            control.process_snapshot(name, snapshot(ear, seconds, seed=seed), world)
+            gains.append(ear.gain_db(filter_of(name, world)))
+    known = world.fleets.get(key)
+    assert known is not None
+    assert {one.device for one in known.contributions} & {f"extreme-{i}" for i in range(len(EXTREME))}
+    assert np.array(gains[len(pupils) :]) == pytest.approx(np.array(gains[: len(pupils)]), abs=0.5)
+
+
+def test_a_headset_whose_path_was_measured_far_too_loud_is_told_and_teaches_nobody(
+    platform: TestWorld,
+) -> None:
+    world, ear = platform.world, Ear(1)
+    with pytest.raises(control.Refused, match="1e\\+06 is a tap, at most 100 may be"):
+        devices.register(Registration("deafening", [0.0, 1e6, 0.0], "m1", RATE, TAPS), ALICE, world)
+    device = enrol("deafening", ear, world)
+    world.devices.put(device.but(secondary=(1e6 * ear.secondary).astype("<f4").tobytes()))
+    with pytest.raises(control.Refused, match="measure the path anew"):
+        control.process_snapshot("deafening", snapshot(ear, 1.0, seed=1), world)
+    assert platform.counts["fleet_contributions"] == 0
+
+
+def test_a_contribution_that_cannot_be_read_is_passed_over(fleet_world: TestWorld) -> None:
+    world, ear = fleet_world.world, Ear(1)
+    device = enrol("reader", ear, world)
+    endless = np.full(TAPS, np.inf)
+    junk = replace(Statistics.from_bytes(healthy()[0].statistics), autocorrelation=endless).to_bytes()
+    members = (msgspec.structs.replace(healthy()[0], device="junk", statistics=junk), healthy()[1])
+    key = fleet.name_of(device, NOISE)
+    world.fleets.delete(key)
+    world.fleets.put(Fleet(key=key, contributions=members))
+    now = Statistics.measure(*ear.hear(0.25, seed=7), ear.secondary, TAPS, RATE)
+    kin = fleet.nearest(device, NOISE, now, world)
+    assert kin is not None
+    assert kin.w == pytest.approx(np.frombuffer(healthy()[1].taps, "<f2").astype(np.float32))
 
 
 def devices_gone(world: World) -> None:

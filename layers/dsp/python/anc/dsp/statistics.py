@@ -25,6 +25,7 @@ KIND = "stats"
 DOUBLE = np.dtype(np.float64)
 HIGH_PASS_HZ = 60.0  # no headset driver makes sound below
 HIGH_PASS_ORDER = 2
+SLACK = 1e-3  # of what float32 rounds
 
 
 @dataclass(frozen=True)
@@ -170,18 +171,16 @@ class Statistics:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """What `to_bytes` wrote; ValueError if damaged or not finite."""
+        """What `to_bytes` wrote; ValueError if damaged, not finite, or not of any sound (Cauchy-Schwarz)."""
         (energy, samples, rate), (r, p) = unpack(KIND, data)
         sane = r.size == p.size > 0 and r[0] >= 0 and rate > 0
         if not sane or not np.isfinite([energy, samples, rate]).all() or min(energy, samples) < 0:
             raise ValueError("statistics: lengths, energy, sample count or rate contradict each other")
-        return cls(
-            checks.signal("autocorrelation", r, DOUBLE),
-            checks.signal("crosscorrelation", p, DOUBLE),
-            energy,
-            samples,
-            rate,
-        )
+        r, p = checks.signal("autocorrelation", r, DOUBLE), checks.signal("crosscorrelation", p, DOUBLE)
+        power = (1 + SLACK) * (r[0] + np.finfo(np.float32).tiny)
+        if np.abs(r).max() > power or np.abs(p).max() > np.sqrt(power) * np.sqrt(energy):
+            raise ValueError("statistics: the correlations are larger than the energies allow")
+        return cls(r, p, energy, samples, rate)
 
 
 def tukey(n: int) -> Signal:

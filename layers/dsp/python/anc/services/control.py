@@ -26,6 +26,8 @@ SAME_NOISE_DB = 1.0  # memory that costs more than this now is of another noise
 FORGETTING = 0.8  # what is remembered counts this much when the next snapshot of the same noise comes
 FULL_SCALE = 32767
 MOST_CLIPPED = 0.01  # a filter designed on more would cancel the clipping
+LOUDEST = 1e5  # mean power, 50 dB over full scale: no sound, however loud a path, but a fault
+LONGEST_S = 10.0
 KEPT_FILTERS = 4  # a snapshot on its way may still have been taken with one of the last few
 
 
@@ -196,6 +198,7 @@ def _study(snapshot: Snapshot, device: Device, control: Control, noise: str, wor
     try:
         stretches = _stretches(snapshot, device, in_use)
         now = total(stretches, None)
+        _check_power(now)
         memory = Statistics.from_bytes(control.statistics) if control.statistics else None
         met = noise and (noise != control.noise or memory is None)
         kin = fleet.nearest(device, noise, now, world) if met else None
@@ -206,14 +209,7 @@ def _study(snapshot: Snapshot, device: Device, control: Control, noise: str, wor
 
 def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[Statistics]:
     if snapshot.pcm is None:
-        sent = Statistics.from_bytes(snapshot.statistics)
-        if (sent.taps, sent.rate) != (device.taps, device.rate):
-            refuse(
-                "bad_field",
-                f"statistics: of {sent.taps} taps at {sent.rate:g} Hz, "
-                f"the device has {device.taps} at {device.rate}",
-            )
-        return [sent]
+        return [_sent_statistics(snapshot, device)]
     secondary = np.frombuffer(device.secondary, np.float32)
     clipped = np.mean(np.abs(snapshot.pcm.astype(np.int32)) >= FULL_SCALE)
     if clipped > MOST_CLIPPED:
@@ -221,6 +217,31 @@ def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[S
     signals = as_float(snapshot.pcm)
     x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
     return Statistics.of_stretches(x, d, secondary, device.taps, device.rate, count=2)
+
+
+def _sent_statistics(snapshot: Snapshot, device: Device) -> Statistics:
+    sent = Statistics.from_bytes(snapshot.statistics)
+    if (sent.taps, sent.rate) != (device.taps, device.rate):
+        refuse(
+            "bad_field",
+            f"statistics: of {sent.taps} taps at {sent.rate:g} Hz, "
+            f"the device has {device.taps} at {device.rate}",
+        )
+    most = min(snapshot.samples, LONGEST_S * snapshot.rate)
+    if sent.samples > most:
+        refuse("bad_field", f"statistics: of {sent.samples:g} samples, at most {most:g} may be")
+    return sent
+
+
+def _check_power(now: Statistics) -> None:
+    """Refuse what would outgrow all that the headset and its fleet remember."""
+    power = max(now.autocorrelation[0], now.energy) / max(now.samples, 1.0)
+    if power > LOUDEST:
+        refuse(
+            "bad_field",
+            f"snapshot: a mean power of {power:.3g} through the secondary path or at the error microphone, "
+            f"at most {LOUDEST:g} may be; measure the path anew",
+        )
 
 
 def _design(

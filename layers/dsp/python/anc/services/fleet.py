@@ -49,7 +49,7 @@ def nearest(device: Device, noise: str, now: Statistics, world: World) -> Kin | 
     """Return what the fleet offers a headset for a noise that sounds like `now`, or None."""
     known = world.fleets.get(name_of(device, noise))
     kin = [_try(one, now) for one in known.contributions if one.device != device.key] if known else []
-    bearable = [one for one in kin if effort_db(one.w) <= device.max_gain_db]
+    bearable = [one for one in kin if one and effort_db(one.w) <= device.max_gain_db]
     return max(bearable, key=lambda one: one.gain_db, default=None)
 
 
@@ -90,6 +90,9 @@ def _with_room(contributions: Sequence[Contribution], newcomer: str) -> Sequence
     return [one for one in contributions if one is not leaving]
 
 
-def _try(one: Contribution, now: Statistics) -> Kin:
+def _try(one: Contribution, now: Statistics) -> Kin | None:
     w = np.frombuffer(one.taps, "<f2").astype(np.float32)
-    return Kin(Statistics.from_bytes(one.statistics), w, now.residual_db(w))
+    try:
+        return Kin(Statistics.from_bytes(one.statistics), w, now.residual_db(w))
+    except ValueError:  # whatever it is that somebody else left here: it is not this headset's fault
+        return None

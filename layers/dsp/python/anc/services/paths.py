@@ -9,7 +9,7 @@ from msgspec import Meta
 from anc.wire.refusal import refuse
 
 MAX_PATH_TAPS = 1024
-LEAST_TAP = 1e-6  # what a path's largest tap must reach: -120 dB
+LEAST_TAP, MOST_TAP = 1e-6, 100.0  # what a path's largest tap must reach and may be: -120 to 40 dB
 DYING_TAPS = 64  # so many taps are enough to tell whether a path dies away
 LATE, MOST_LATE = 0.25, 0.5  # of the taps, the last; of the energy, what they may hold
 ALIKE = 0.5  # correlation with the nominal path from which its sign can be told
@@ -29,7 +29,8 @@ def checked(taps: Sequence[float], nominal: np.ndarray | None = None) -> np.ndar
     Raises
     ------
     Refused
-        `bad_field`: not finite, silent, not dying away (howling, or cut off), or the wrong way round.
+        `bad_field`: not finite, silent, not dying away (howling, or cut off), too loud, or the wrong way
+        round.
     """
     with np.errstate(over="ignore"):
         path = np.asarray(taps, np.float32)
@@ -45,6 +46,8 @@ def checked(taps: Sequence[float], nominal: np.ndarray | None = None) -> np.ndar
             f"secondary: does not die away: its last quarter holds {late:.0%} of its energy, "
             f"at most {MOST_LATE:.0%}; measure for longer, or look for howling",
         )
+    if np.abs(path).max() > MOST_TAP:
+        refuse("bad_field", f"secondary: {np.abs(path).max():g} is a tap, at most {MOST_TAP:g} may be")
     if nominal is not None:
         alike = correlation(path, nominal)
         if alike < -ALIKE:
