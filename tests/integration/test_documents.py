@@ -230,6 +230,12 @@ def test_every_page_that_a_page_links_to_is_there() -> None:
             assert not anchor or anchor in anchors(led_to), f"{page.name}: {link}#{anchor}"
 
 
+def test_every_file_of_the_project_that_a_page_names_is_there() -> None:
+    for page in [*PAGES, ROOT / "docs" / "decisions" / "README.md"]:
+        for name in re.findall(r"`((?!build/)(?:[\w.-]+/)+[\w-]+\.(?:py|md|toml|json|npz))`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
 @pytest.mark.parametrize(("name", "text"), [(needs, text) for _, needs, text in fences("json") if needs])
 def test_a_message_on_the_pages_is_one_that_the_platform_understands(name: str, text: str) -> None:
     for message in text.splitlines() if name in ("client", "server") else [text]:
