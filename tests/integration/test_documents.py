@@ -33,6 +33,7 @@ RUNS = "test_a_command_that_the_pages_show_runs"
 AT_ONCE = 3
 LONGEST_S = 100
 INLINE = re.compile(r"`((?:anc|make|curl|pytest|python -m|\.venv/bin/[^`\s]+) [^`]+)`")
+FILE = re.compile(r"`((?!build/)(?:[\w.-]+/)+[\w-]+\.(?:py|md|toml|json|npz))`")
 INDENTED = re.compile(r"^    ((?:anc|make|pytest|\.venv/bin/\S+) .*)$", re.MULTILINE)
 ELSEWHERE = {  # what a page shows and this file does not run, by how it begins, and why
     "make": "CI's script and tests/browser/test_newcomer.py run the targets",
@@ -232,7 +233,7 @@ def test_every_page_that_a_page_links_to_is_there() -> None:
 
 def test_every_file_of_the_project_that_a_page_names_is_there() -> None:
     for page in [*PAGES, ROOT / "docs" / "decisions" / "README.md"]:
-        for name in re.findall(r"`((?!build/)(?:[\w.-]+/)+[\w-]+\.(?:py|md|toml|json|npz))`", page.read_text()):
+        for name in FILE.findall(page.read_text()):
             assert (ROOT / name).exists(), f"{page.name}: {name}"
 
 
