@@ -42,6 +42,7 @@ class Dashboard(Construct):
                     counted("anc_processor", "filters_sent"),
                     counted("anc_processor", "filters_kept"),
                     counted("anc_processor", "filters_reverted"),
+                    counted("anc_processor", "filters_at_drivers_limit"),
                 ],
             ),
             _graph(

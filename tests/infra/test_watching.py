@@ -106,6 +106,7 @@ def test_functions_are_asked_for_nothing_that_they_do_not_count(alarms, stacks):
     assert asked
     assert shown > asked
     assert shown <= counted
+    assert {"filters_sent", "filters_kept", "filters_at_drivers_limit", "filters_reverted"} <= shown
     for function in stacks.functions().values():
         assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "ANC/dev"
 

@@ -76,6 +76,12 @@ def test_a_query_asks_for_metrics_that_exist(query: str) -> None:
     assert names <= exposed()
 
 
+def test_the_dashboard_shows_what_became_of_filters_before_they_were_sent_and_after() -> None:
+    shown = " ".join(target["expr"] for panel in panels() for target in panel["targets"])
+    for fate in ("sent", "kept", "at_drivers_limit", "reverted"):
+        assert f"anc_filters_{fate}_total" in shown
+
+
 def test_a_metric_that_nobody_counts_would_be_found() -> None:
     assert not set(selected("rate(anc_unicorns_total[5m]) > 1")) <= exposed()
 
