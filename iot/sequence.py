@@ -4,6 +4,8 @@ from pathlib import Path
 
 from iot.kept import keep_file
 
+LAST = 2**31  # more than a headset needs in a thousand years; a snapshot's header has room for twice as much
+
 
 class Sequence:
     """The sequence number of the latest snapshot, kept in a file of the headset's own.
@@ -11,16 +13,17 @@ class Sequence:
     Parameters
     ----------
     path : Path
-        Its folder is made if need be. A file that holds no number counts from 0, and one that cannot be
-        written is done without: the shadow tells the rest.
+        Its folder is made if need be. A file that holds no number up to `LAST` counts from 0, and one that
+        cannot be written is done without: the shadow tells the rest.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self.latest = int(path.read_text())
+            kept = int(path.read_text())
         except (OSError, ValueError):
-            self.latest = 0
+            kept = 0
+        self.latest = kept if 0 <= kept <= LAST else 0
 
     def next(self) -> int:
         """Return the next number, kept before it is used."""

@@ -13,6 +13,7 @@ import msgspec
 from anc.wire.refusal import Refused, parse_json
 from anc.wire.shadow import SHADOW, Desired, Reported, parse_desired
 from iot.line import Line
+from iot.sequence import LAST
 
 ANSWER_S = 5.0
 
@@ -53,7 +54,8 @@ class ShadowSync:
     connection : Line
     desired : callable
         `desired(change, reported_seq)`: a newer desired state, as much of it as was sent. `reported_seq` is
-        the sequence number that the shadow says this headset had reached, or None in a delta.
+        the sequence number that the shadow says this headset had reached (0 where it says none that can be),
+        or None in a delta.
     refused : callable
         `refused(refusal)`: a message that made no sense; nothing of it is used.
     clock : callable
@@ -125,10 +127,17 @@ class ShadowSync:
             return
         if document.version >= self._version:
             self._version = document.version
-            seq = document.state.reported.get("seq")
-            self._desired(change, seq if isinstance(seq, int) else 0)
+            self._desired(change, self._reached(document.state.reported.get("seq", 0)))
         elif not self._in_step:
             self.ask()  # a delta was quicker, and does not tell all
+
+    def _reached(self, seq: Any) -> int:
+        """Return the number that this headset had reached; one that none can have is not gone on from."""
+        if isinstance(seq, int) and 0 <= seq <= LAST:
+            return int(seq)
+        told = f"{seq:,}" if isinstance(seq, int) else "no number"
+        self._refused(Refused("bad_field", f"shadow: reported.seq: {told}, at most {LAST:,} may be"))
+        return 0
 
     def _on_rejection(self, payload: bytes) -> None:
         """Take it, if there is no shadow yet, that nothing is wanted and nothing was reported."""

@@ -21,7 +21,7 @@ def test_numbers_go_on_above_what_the_shadow_knows(tmp_path: Path):
     assert Sequence(tmp_path / "sequence").next() == 42
 
 
-@pytest.mark.parametrize("content", ["", "x", "\0\0"])
+@pytest.mark.parametrize("content", ["", "x", "\0\0", "-3", "9" * 12, "9" * 5000])
 def test_a_damaged_file_counts_from_the_beginning(tmp_path: Path, content: str):
     (tmp_path / "sequence").write_text(content)
     assert Sequence(tmp_path / "sequence").next() == 1

@@ -76,6 +76,17 @@ def test_the_whole_shadow_says_where_the_numbers_were(headset: Headset):
     assert headset.wishes == [(Desired(mode="cancel"), 17)]
 
 
+@pytest.mark.parametrize("seq", [2**32, 10**30, -1, "17", 1.5, None])
+def test_a_number_that_no_headset_can_have_reached_is_refused_and_all_else_is_obeyed(
+    headset: Headset, seq: Any
+):
+    state = {"desired": {"mode": "bypass"}, "reported": {"seq": seq}}
+    headset.line.arrive("get/accepted", {"version": 5, "state": state})
+    assert headset.wishes == [(Desired(mode="bypass"), 0)]
+    (refusal,) = headset.refusals
+    assert refusal.message.startswith("shadow: reported.seq: ")
+
+
 def test_a_shadow_made_anew_counts_from_one_again(headset: Headset):
     headset.line.arrive("update/delta", delta(90, mode="bypass"))
     headset.shadow.ask()
