@@ -258,11 +258,15 @@ def result_table(result: dict[str, Any]) -> Table:
         "published late by": _shown(result["published_late_ms"]),
         "connections lost": str(result["connections_lost"]),
     }
-    if load["cpu_s"] is not None:
-        rows["platform"] = (
-            f"{load['cpu_s']:.1f} s of processor, {load['cpu_ms_a_snapshot']:.1f} ms a snapshot, "
-            f"{load['cores']:.0%} of a core, {load['peak_memory_mb']} MB at most"
-        )
+    forms = {
+        "cpu_s": "{:.1f} s of processor",
+        "cpu_ms_a_snapshot": "{:.1f} ms a snapshot",
+        "cores": "{:.0%} of a core",
+        "peak_memory_mb": "{} MB at most",
+    }
+    known = [form.format(load[name]) for name, form in forms.items() if load[name] is not None]
+    if known:
+        rows["platform"] = ", ".join(known)
     held = "held to one core" if result["platform_on_one_core"] else "not held to one core"
     rows["machine"] = f"{machine['cores']} x {machine['cpu']}, load {machine['load'][0]}, platform {held}"
     for name, value in rows.items():
