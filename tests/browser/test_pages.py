@@ -8,9 +8,11 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Locator, expect
 
+from anc.ports import Credentials
 from tests.browser.conftest import RATE, Headset, Visit
 from tests.browser.console import Console
-from tests.running import ANC, Platform
+from tests.integration.mqtt.conftest import Client
+from tests.running import ANC, PATIENCE_S, Platform
 
 HEADSET, KERB = "cabin-12", "at-the-kerb"
 PLACES = {  # and what has to be read there
@@ -159,6 +161,19 @@ def test_a_headset_that_meets_a_new_noise_is_seen_to_get_its_filter(visit: Visit
     console.page.get_by_role("listitem").filter(has_text="filter").first.wait_for()
     console.page.get_by_text("impulse response (playing)").wait_for()
     console.until("gained", "value > 8")
+
+
+def test_what_was_refused_of_a_headset_and_why_its_owner_reads_on_its_page(
+    visit: Visit, platform: Platform
+) -> None:
+    asked = {"thing": "garbled", "secondary": [0.0, 0.5, 0.2]}
+    made = platform.request("POST", "/api/devices", asked, "ben")[1]
+    client = Client(Credentials(**made["credentials"]), "garbled").connect()
+    client.publish("$aws/rules/anc_snapshot/anc/garbled/snapshot", b"ANC1").result(PATIENCE_S)
+    client.disconnect()
+    console = visit("headsets/garbled", user="ben")
+    said = console.page.get_by_role("status").filter(has_text="Refused")
+    expect(said).to_contain_text("a snapshot: header: 4 bytes, 32 needed")
 
 
 def test_one_click_on_the_address_leads_to_sound(visit: Visit, platform: Platform) -> None:
