@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,6 @@ from anc.ports import Credentials
 from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import Configuration, Desired, FilterDocument, FirmwareState, Mode, Reported
 from anc.wire.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
-from anc.wire.telemetry import Report
 from iot.connection import Connection
 from iot.controller import SILENCE, Block, Controller, Voice
 from iot.diary import LINE_S, Diary
@@ -30,6 +29,7 @@ from iot.lookout import Lookout
 from iot.recorder import Recorder
 from iot.sequence import Sequence
 from iot.shadow_sync import ShadowSync
+from iot.status import Status
 
 logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
@@ -41,22 +41,6 @@ LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
 DEAF = "no hearing, {}: open to the world"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the headset is doing. `filters` counts those that it played; `mode` is the one in force."""
-
-    mode: Mode = "cancel"
-    intensity: float = 1.0
-    filter_id: str = ""
-    filters: int = 0
-    reverted: int = 0
-    refused: str = ""
-    noise: str = ""
-    attenuation_db: float | None = None
-    emergency: bool = False
-    snapshots: int = 0
 
 
 class Agent:
@@ -297,7 +281,7 @@ class Agent:
     def _attend(self, block: Block) -> None:
         self._recorder.hear(block)
         self._lookout.hear(block)
-        self._diary.hear(block.e, self._describe)
+        self._diary.hear(block.e, lambda: self.status.line(self._firmware))
         verdict = self._judge.hear(block)
         if verdict:
             self._weigh(verdict, block.voice)
@@ -349,7 +333,12 @@ class Agent:
             self._play()
         if not (online and self._shadow.in_step()):
             return  # an old snapshot is worth nothing, and sound may not be wanted any more
-        snapshot = self._recorder.snapshot(self._sequence.next(), voice, samples, self._private)
+        try:
+            snapshot = self._recorder.snapshot(self._sequence.next(), voice, samples, self._private)
+        except Refused as refusal:
+            self._refuse(refusal)
+            self._lookout.sent(samples)
+            return
         if not self._connection.publish(self._topic, snapshot.encode()):
             return
         self._published = snapshot.seq, snapshot.filter_id
@@ -362,31 +351,8 @@ class Agent:
     def _publish_telemetry(self, payload: bytes) -> bool:
         return self._connection.publish(f"anc/{self._thing}/telemetry", payload)
 
-    def _describe(self) -> Report:
-        status = self.status
-        return Report(
-            attenuation_db=status.attenuation_db,
-            mode=status.mode,
-            firmware=self._firmware or None,
-            filters=status.filters,
-            reverted=status.reverted,
-            refused=status.refused[:200] or None,
-        )
-
     def _report(self) -> None:
-        status = self.status
-        told = Reported(
-            mode=status.mode,
-            intensity=status.intensity,
-            filter=status.filter_id,
-            seq=self._sequence.latest,
-            attenuation_db=status.attenuation_db,
-            reverted=status.reverted,
-            refused=status.refused[:200],
-            config=self._config,
-            firmware=self._firmware,
-            update=self._update,
-        )
+        told = self.status.report(self._sequence.latest, self._config, self._firmware, self._update)
         same = (
             self._reported
             and msgspec.structs.replace(self._reported, attenuation_db=told.attenuation_db) == told

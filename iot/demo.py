@@ -10,7 +10,7 @@ from anc.dsp import level_dbfs
 from anc.noise import Classifier, Listener, ModelError
 from anc.ports import Credentials
 from anc.wire.shadow import MAX_TAPS
-from iot.agent import SLOW_TIMER_S, Agent, Status
+from iot.agent import SLOW_TIMER_S, Agent
 from iot.controller import Controller
 from iot.ears import AlarmEars, Deaf
 from iot.enrolment import Played, measure_secondary, outcome, probe, tune
@@ -18,6 +18,7 @@ from iot.head import Head
 from iot.kept import KeptPath
 from iot.player import Course, Player
 from iot.scenes import Noise
+from iot.status import Status
 
 FIRMWARE = "1.0.0"
 UPDATE_S = 1.0

@@ -5,7 +5,8 @@ from numpy.typing import ArrayLike
 
 from anc.dsp import Statistics, recover_primary
 from anc.noise import summary
-from anc.wire.snapshot import Snapshot
+from anc.wire.refusal import Refused
+from anc.wire.snapshot import Snapshot, check_clipping
 from iot.controller import Block, Voice
 
 
@@ -36,12 +37,23 @@ class Recorder:
         self._recent = np.concatenate([self._recent, pcm])[-self._recent.shape[0] :]
 
     def snapshot(self, seq: int, voice: Voice, samples: int, private: bool) -> Snapshot:
-        """Return the last samples, all with this voice playing; or in private what is told of them."""
+        """Return the last samples, all with this voice playing; or in private what is told of them.
+
+        Raises
+        ------
+        Refused
+            `clipped` or `bad_field`, in private: from statistics the platform could not see that they are of
+            clipped sound, and of too little sound there are none.
+        """
         pcm = self._recent[-samples:]
         header = (seq, self._rate, len(pcm), voice.filter_id, voice.gain)
         if not private:
             return Snapshot(*header, pcm=pcm)
+        check_clipping(pcm)
         heard = pcm / np.float64(32768)
-        x, d = recover_primary(heard[:, 0], heard[:, 1], voice.w, self._secondary, voice.gain)
-        statistics = Statistics.measure(x, d, self._secondary, self._taps, self._rate)
+        try:
+            x, d = recover_primary(heard[:, 0], heard[:, 1], voice.w, self._secondary, voice.gain)
+            statistics = Statistics.measure(x, d, self._secondary, self._taps, self._rate)
+        except ValueError as fault:
+            raise Refused("bad_field", f"snapshot: {fault}") from fault
         return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(heard[:, 0], self._rate))

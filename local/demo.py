@@ -22,11 +22,11 @@ from anc.ports import Credentials
 from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
 from anc_client import Client, NewDevice, Refusal
-from iot.agent import Status
 from iot.demo import DemoResult, Update, run_headset
 from iot.enrolment import Played
 from iot.head import Head
 from iot.scenes import Noise
+from iot.status import Status
 from local.invitations import Invitations, console_address
 from local.issuer import Issuer
 from local.picture import draw_course

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from anc.aws.things import amazon_root
 from anc.ports import Credentials
-from iot.agent import Status
 from iot.demo import DemoResult, run_headset
 from iot.enrolment import Played
 from iot.head import Head
 from iot.provisioning import provision
 from iot.scenes import Noise
+from iot.status import Status
 from local.certificates import Authority
 from local.database import Database
 from local.demo import View, watch

@@ -15,7 +15,7 @@ from anc.services.identity import Caller
 from anc.settings import Settings
 from anc.wire.refusal import Refused
 from anc.wire.shadow import MAX_TAPS
-from iot.agent import SLOW_TIMER_S, Agent, Status
+from iot.agent import SLOW_TIMER_S, Agent
 from iot.controller import Controller
 from iot.ears import AlarmEars
 from iot.fir import Signal
@@ -23,6 +23,7 @@ from iot.head import Head
 from iot.player import BLOCK_S, Sitting
 from iot.scenes import Noise
 from iot.simulated_line import FAIR, SimulatedLine, Weather
+from iot.status import Status
 from iot.surroundings import CALM, Surroundings
 from local.edition import Edition
 

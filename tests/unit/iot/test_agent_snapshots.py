@@ -7,6 +7,9 @@ import pytest
 
 from anc.dsp import Statistics, design_from_statistics
 from anc.noise import Classifier
+from anc.wire.refusal import Refused
+from iot.controller import SILENCE
+from iot.recorder import Recorder
 from tests.unit.iot.headset import GOOD, PRIMARY, RATE, SECONDARY, Headset
 
 
@@ -54,6 +57,28 @@ def test_in_privacy_mode_no_sound_leaves_the_headset_and_the_statistics_tell_the
         aloud.residual_db(design_from_statistics([aloud]).taps), abs=0.3
     )
     assert Classifier.load().classify_summary(kept.summary).label
+
+
+def test_in_privacy_mode_nothing_is_told_of_clipped_sound_but_that_it_was_clipped(tmp_path: Path):
+    headset = Headset(tmp_path, private=True)
+    headset.line.come_online()
+    headset.level = 3.0
+    headset.sound(1.5)
+    refused = headset.line.wait_report(filter="", seq=1)["refused"]
+    assert refused.startswith("pcm: ")
+    assert refused.endswith("of the samples are clipped, at most 1% may be")
+    headset.level = 0.1
+    headset.sound(5.0)
+    assert headset.line.wait_snapshot().statistics, "it goes on"
+    headset.play(GOOD, seq=9)
+    headset.agent.stop()
+    assert headset.agent.status.refused == ""
+
+
+def test_of_too_little_sound_for_statistics_a_recorder_says_so():
+    recorder = Recorder(RATE, SECONDARY, 64, RATE)
+    with pytest.raises(Refused, match="snapshot: "):
+        recorder.snapshot(1, SILENCE, 60, private=True)
 
 
 def test_quiet_is_not_published(headset: Headset):

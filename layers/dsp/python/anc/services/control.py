@@ -17,15 +17,13 @@ from anc.services.fleet import Kin
 from anc.services.hearing import Heard
 from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import Desired, FilterDocument, Noise, float16
-from anc.wire.snapshot import Snapshot
+from anc.wire.snapshot import Snapshot, check_clipping
 from anc.wire.websocket import DeviceNews, NoiseHeard, as_float
 
 AT_THE_LIMIT_DB = 0.1
 MARGIN_DB = 0.5  # by which a new filter must be predicted to beat the one in use
 SAME_NOISE_DB = 1.0  # memory that costs more than this now is of another noise
 FORGETTING = 0.8  # what is remembered counts this much when the next snapshot of the same noise comes
-FULL_SCALE = 32767
-MOST_CLIPPED = 0.01  # a filter designed on more would cancel the clipping
 LOUDEST = 1e5  # mean power, 50 dB over full scale: no sound, however loud a path, but a fault
 LONGEST_S = 10.0
 KEPT_FILTERS = 4  # a snapshot on its way may still have been taken with one of the last few
@@ -211,9 +209,7 @@ def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[S
     if snapshot.pcm is None:
         return [_sent_statistics(snapshot, device)]
     secondary = np.frombuffer(device.secondary, np.float32)
-    clipped = np.mean(np.abs(snapshot.pcm.astype(np.int32)) >= FULL_SCALE)
-    if clipped > MOST_CLIPPED:
-        refuse("clipped", f"pcm: {clipped:.1%} of the samples are clipped, at most {MOST_CLIPPED:.0%} may be")
+    check_clipping(snapshot.pcm)
     signals = as_float(snapshot.pcm)
     x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
     return Statistics.of_stretches(x, d, secondary, device.taps, device.rate, count=2)

@@ -31,6 +31,8 @@ VERSION = 1
 PCM, STATISTICS = 1, 2
 MQTT_PAYLOAD_LIMIT = 128 * 1024
 RATES = (8_000, 96_000)
+FULL_SCALE = 32767
+MOST_CLIPPED = 0.01  # a filter designed on more would cancel the clipping
 NO_FILTER = ""
 NO_FILTER_BYTES = bytes(8)
 
@@ -105,6 +107,13 @@ class Snapshot:
             statistics, summary = _statistics(body)
             return cls(seq, rate, samples, named, gain, statistics=statistics, summary=summary)
         refuse("bad_field", f"kind: {kind}, known are 1 (PCM) and 2 (statistics)")
+
+
+def check_clipping(pcm: np.ndarray) -> None:
+    """Refuse sound, int16, that no filter should be designed on: Refused `clipped`."""
+    clipped = np.mean(np.abs(pcm.astype(np.int32)) >= FULL_SCALE)
+    if clipped > MOST_CLIPPED:
+        refuse("clipped", f"pcm: {clipped:.1%} of the samples are clipped, at most {MOST_CLIPPED:.0%} may be")
 
 
 def _check_size(size: int) -> None:
