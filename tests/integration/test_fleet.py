@@ -10,14 +10,14 @@ PATIENCE_S = 100.0
 
 
 def test_of_a_small_fleet_every_snapshot_is_dealt_with_and_every_filter_arrives(tmp_path: Path) -> None:
-    command = [ANC, "fleet", "--headsets", "5", "--minutes", "0.1", "--every", "2", "--json"]
+    command = [ANC, "fleet", "--headsets", "5", "--minutes", "0.05", "--every", "1", "--json"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     snapshots = result["snapshots"]
-    assert snapshots["sent"] + snapshots["unsent"] == 15, "each of five speaks three times in six seconds"
+    assert snapshots["sent"] + snapshots["unsent"] == 15, "each of five speaks three times in three seconds"
     assert (snapshots["lost"], snapshots["filters_missed"]) == (0, 0)
     assert snapshots["processed"] == snapshots["sent"], snapshots["refused"]
     answered = result["snapshot_to_shadow_ms"]
