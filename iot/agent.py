@@ -38,6 +38,7 @@ REPORT_S = 15.0
 FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the noise is another
 WORTH_KEEPING_DB = 3.0  # of attenuation, measured, that makes a filter one to start with the next time
 LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
+NO_SOUND = 1e3  # 60 dB over full scale
 DEAF = "no hearing, {}: open to the world"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
@@ -279,6 +280,11 @@ class Agent:
     # What the microphones say
 
     def _attend(self, block: Block) -> None:
+        if not np.abs([block.x, block.e]).max() < NO_SOUND:  # true of what is no number, too
+            if not isinstance(self._ears, Deaf):
+                self._ears = Deaf("a microphone gives what is no sound")
+                self._play()
+            return
         self._recorder.hear(block)
         self._lookout.hear(block)
         self._diary.hear(block.e, lambda: self.status.line(self._firmware))

@@ -174,3 +174,20 @@ def test_a_headset_that_cannot_hear_alarms_stays_open_and_says_why(headset: Head
     headset.sound(0.5)
     headset.agent.stop()
     assert headset.controller.voice.gain == 0
+
+
+@pytest.mark.parametrize("level", [np.nan, np.inf, 1e30])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_microphone_that_gives_no_sound_opens_the_headset_which_says_why_and_goes_on(
+    headset: Headset, level: float
+):
+    headset.line.come_online()
+    headset.level = level
+    headset.sound(0.1)
+    told = headset.line.wait_report(mode="transparency")["refused"]
+    assert told == "no hearing, a microphone gives what is no sound: open to the world"
+    headset.level = 0.1
+    headset.sound(1.5)
+    headset.line.desire(intensity=0.5)
+    assert headset.line.wait_report(intensity=0.5)["refused"] == told
+    headset.agent.stop()
