@@ -78,7 +78,7 @@ def readdress(template: Mapping[str, Any], host: str) -> None:
     """Point the functions at the emulator where they were told an address of AWS."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
-            variables = resource["Properties"]["Environment"]["Variables"]
+            variables = resource["Properties"].get("Environment", {}).get("Variables", {})
             for name, prefix in (("SOCKETS_ENDPOINT", "/_aws/execute-api/"), ("TOKEN_JWKS_URL", "/")):
                 if name in variables:
                     variables[name] = _moved(variables[name], f"https://{host}{prefix}")
