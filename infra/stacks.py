@@ -46,4 +46,5 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
         stacks.insert(0, edge)
     for stack in stacks:
         cdk.Tags.of(stack).add("platform", "anc")
+        cdk.Tags.of(stack).add("environment", environment.name)
     return stacks

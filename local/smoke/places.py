@@ -19,6 +19,7 @@ from local.issuer import Issuer
 from local.queue import SqliteQueue
 from local.smoke.headset import Headset, OverHttps, OverMqtt
 
+WITH_OUTPUTS = ("data", "identity", "api")  # the stacks that say where everything is
 POISONED = "updates"  # the queue that gets a message which nobody can handle
 
 
@@ -148,14 +149,10 @@ class OnAws:
 
     @cached_property
     def _outputs(self) -> dict[str, str]:
-        pages = boto3.client("cloudformation").get_paginator("describe_stacks").paginate()
-        found = {
+        stacks = boto3.client("cloudformation")
+        described = [stacks.describe_stacks(StackName=f"{self._stacks}-{name}") for name in WITH_OUTPUTS]
+        return {
             output["OutputKey"]: output["OutputValue"]
-            for page in pages
-            for stack in page["Stacks"]
-            if stack["StackName"].startswith(f"{self._stacks}-")
-            for output in stack.get("Outputs", [])
+            for answer in described
+            for output in answer["Stacks"][0]["Outputs"]
         }
-        if not found:
-            raise LookupError(f"there are no stacks whose names begin with {self._stacks}-")
-        return found

@@ -40,6 +40,16 @@ def test_only_a_deployment_may_prove_to_aws_who_it_is_and_nothing_holds_a_key():
     assert "secrets." not in WORKFLOW.read_text()
 
 
+def test_what_others_wrote_is_run_as_it_was_read_and_gets_no_token_of_the_repository():
+    used = [step for job in JOBS.values() for step in job["steps"] if "uses" in step]
+
+    assert used
+    for step in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+        if step["uses"].startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
 def actions_of(code):
     """Return the actions that the calls in a source take, of the services that it has clients of."""
     text = (ROOT / code).read_text()
@@ -61,6 +71,13 @@ def test_the_role_may_deploy_publish_and_try_and_nothing_else():
 
     under_key = {"kms:GenerateDataKey", "kms:Decrypt"}  # what SQS does in its name with an encrypted queue
     assert may == does | under_key | {"sts:AssumeRole"}
+
+
+def test_what_the_role_tries_it_tries_in_its_own_environment():
+    for policy in ROLE["Policies"]:
+        for each in policy["PolicyDocument"]["Statement"]:
+            if each["Action"] != "sts:AssumeRole":  # the roles of CDK, which are the account's
+                assert "Environment" in str([each["Resource"], each.get("Condition")]), each["Sid"]
 
 
 def test_the_role_is_lent_to_one_environment_of_one_repository():
