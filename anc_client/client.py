@@ -16,7 +16,7 @@ from anc.wire.rest import answers, requests, sounds
 A = TypeVar("A", bound=BaseModel)
 P = TypeVar("P", bound=answers.Page)
 Sound = bytes | Path | BinaryIO
-TIMEOUT_S = 30.0
+TIMEOUT_S = 40.0  # the platform itself gives up after 29 s, and before that on who calls after 10
 TRANSFER_S = 300.0  # for a part of a file over a slow line
 PAGE = 50
 

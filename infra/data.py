@@ -12,7 +12,6 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
-from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
 Table = Literal[
@@ -34,8 +33,9 @@ Table = Literal[
 ]
 
 RECORDINGS_KEPT = cdk.Duration.days(30)
-# Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer.
-MESSAGES_KEPT = cdk.Duration.days(4)
+# Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer. SQS
+# counts from when a message came, so one that has waited long before it failed must be left a day.
+WAITING_KEPT, DEAD_KEPT = cdk.Duration.days(3), cdk.Duration.days(4)
 RESULTS = "results/"
 ANNOUNCERS = ("s3", "cloudwatch", "budgets")
 
@@ -122,7 +122,6 @@ class Data(cdk.Stack):
             lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(90))],
             removal_policy=environment.removal,
         )
-        acknowledge(logs, "AwsSolutions-S1", "This is the bucket that access logs go to.")
         return s3.Bucket(
             self,
             "objects",
@@ -184,17 +183,18 @@ class Data(cdk.Stack):
         )
 
     def _queue(self, route: QueueRoute) -> None:
-        dead = self._encrypted_queue(f"{route.name}_dead")
+        dead = self._encrypted_queue(f"{route.name}_dead", DEAD_KEPT)
         self.dead_letters[route.name] = dead
         cdk.CfnOutput(self, f"{route.name}DeadLetters", value=dead.queue_url)
         self.queues[route.name] = queue = self._encrypted_queue(
             route.name,
+            WAITING_KEPT,
             visibility_timeout=cdk.Duration.seconds(route.visibility_s),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=route.max_receives),
         )
         cdk.CfnOutput(self, f"{route.name}Queue", value=queue.queue_url)
 
-    def _encrypted_queue(self, id: str, **options: Any) -> sqs.Queue:
+    def _encrypted_queue(self, id: str, kept: cdk.Duration, **options: Any) -> sqs.Queue:
         return sqs.Queue(
             self,
             id,
@@ -202,6 +202,6 @@ class Data(cdk.Stack):
             encryption_master_key=self.key,
             data_key_reuse=cdk.Duration.hours(1),
             enforce_ssl=True,
-            retention_period=MESSAGES_KEPT,
+            retention_period=kept,
             **options,
         )

@@ -29,7 +29,10 @@ REFUSALS = {
         "not_found",
         "path: there is nothing here, or nothing that takes this method",
     ),
-    apigateway.ResponseType.REQUEST_TOO_LARGE: ("too_large", "body: at most 10,485,760 bytes"),
+    apigateway.ResponseType.REQUEST_TOO_LARGE: (
+        "too_large",
+        "body: more than a function takes, 6 MB with sound as base64, of sound 4.5 MB; upload longer ones",
+    ),
     apigateway.ResponseType.THROTTLED: ("too_many", "requests: too many of all callers; come again in 1 s"),
     apigateway.ResponseType.INTEGRATION_TIMEOUT: ("unavailable", "the function did not answer in time"),
     apigateway.ResponseType.DEFAULT_4_XX: ("bad_request", "request: not one that this API takes"),

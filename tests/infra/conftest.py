@@ -1,12 +1,14 @@
 """The synthesized stacks, as CloudFormation will get them."""
 
+# ruff: noqa: I001  # infra tells CDK where Node is, before CDK is imported
+import infra  # noqa: F401
 from functools import cache
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 
-from infra.stacks import FLAGS, provision  # before CDK: tells it where Node is
+from infra.stacks import FLAGS, provision
 
 Template = dict[str, Any]
 

@@ -2,10 +2,16 @@
 
 import json
 
+import pytest
+
 from infra.emulated.assembly import ALARM_ON_EXPRESSION, LACKING, fit_for_emulator, lacking
 
 
-def test_the_copy_lacks_what_the_emulator_lacks_and_the_assembly_stays_as_it_was(tmp_path, stacks):
+@pytest.mark.parametrize("deployment", ["stacks", "prod"])
+def test_the_copy_lacks_what_the_emulator_lacks_and_the_assembly_stays_as_it_was(
+    tmp_path, deployment, request
+):
+    stacks = request.getfixturevalue(deployment)
     assembly, fitted = tmp_path / "assembly", tmp_path / "fitted"
     assembly.mkdir()
     for name, template in stacks.templates.items():

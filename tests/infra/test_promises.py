@@ -7,19 +7,14 @@ import sys
 from typing import get_args
 
 import pytest
-from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
 
-from anc.aws.clients import CONFIG, IDENTITIES
+from anc.aws.clients import CONFIG, FILES, IDENTITIES
 from anc.services.identity import Role
+from anc_client.client import TIMEOUT_S
 from functions.routes import SOCKET
-from infra.environment import NO_ACCOUNT
-from infra.stacks import FLAGS, provision
 from infra.wheels import ROOT
 from local.cost import TRACED, TRACED_A_SECOND, read_prices
 
-TEMPLATES = "$aws/provisioning-templates"
-ITSELF = "${iot:Connection.Thing.ThingName}"
 TRIES = 3  # of boto3's mode "standard", unless AWS_MAX_ATTEMPTS says another number
 # How long a function's caller waits for it. Sources: API Gateway, quotas; AWS IoT, pre-provisioning hooks
 WAIT_S = {
@@ -30,15 +25,6 @@ WAIT_S = {
 }
 QUEUED = ("anc_processor", "audio_sender")
 KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
-
-
-@pytest.mark.parametrize("context", [{}, {"env": "prod", "endpoint": "instance"}], ids=["dev", "prod"])
-def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason(context):
-    app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    provision(app)
-
-    app.synth()  # raises on a finding
 
 
 def test_synthesis_is_deterministic(tmp_path):
@@ -96,9 +82,14 @@ def test_every_queue_is_encrypted_with_our_key_and_has_a_dead_letter_queue(stack
 
 
 def test_sound_in_a_queue_is_kept_for_days_and_no_longer(stacks):
-    days = [queue["MessageRetentionPeriod"] / 86_400 for queue in stacks.of_type("AWS::SQS::Queue").values()]
+    queues = stacks.of_type("AWS::SQS::Queue")
+    days = {name: queue["MessageRetentionPeriod"] / 86_400 for name, queue in queues.items()}
 
-    assert max(days) <= 4
+    assert max(days.values()) <= 4
+    for name, queue in queues.items():
+        if "RedrivePolicy" in queue:  # a message's age goes with it to the dead letters
+            dead = stacks.text(queue["RedrivePolicy"]["deadLetterTargetArn"])
+            assert days[name] + 1 <= days[dead], name
 
 
 def test_tables_expire_recover_and_are_encrypted_with_our_key(stacks):
@@ -246,121 +237,16 @@ def test_a_call_ends_before_its_function_and_a_function_before_its_caller(stacks
         assert _longest(CONFIG, tries) < function["Timeout"], name
         assert all(function["Timeout"] <= visible_again for visible_again in timeouts.get(name, ())), name
         assert name in QUEUED or function["Timeout"] < WAIT_S[name], name
+        if "OBJECTS_BUCKET" in function["Environment"]["Variables"]:
+            assert _longest(FILES) < function["Timeout"], name
     assert _longest(IDENTITIES) < stacks.functions()["rest_api"]["Timeout"]
+    let_in = stacks.functions()["authorizer"]["Timeout"]
+    assert let_in + WAIT_S["rest_api"] < TIMEOUT_S  # of `anc_client`
 
 
 def _longest(config, tries=TRIES):
     """Return the seconds until a call has failed for good: tries, and waits of up to 1, 2, ... s between."""
     return tries * (config.connect_timeout + config.read_timeout) + sum(2**i for i in range(tries - 1))
-
-
-def rights_in_iot(stacks, policy):
-    """Return what an AWS IoT policy allows: actions, and the resources without account and region."""
-    return {
-        (statement["Action"], resource.partition(f":{NO_ACCOUNT}:")[2])
-        for statement in policy["PolicyDocument"]["Statement"]
-        for resource in map(stacks.text, _listed(statement["Resource"]))
-    }
-
-
-def policy_of(stacks, whose):
-    """Return the AWS IoT policy `headset` or `claim`."""
-    named = stacks.of_type("AWS::IoT::Policy").items()
-    (found,) = [policy for name, policy in named if whose in name]
-    return found
-
-
-def test_a_headset_may_use_its_own_topics_and_shadow_alone(stacks):
-    shadow = f"$aws/things/{ITSELF}/shadow/name/anc"
-
-    assert rights_in_iot(stacks, policy_of(stacks, "headset")) == {
-        ("iot:Connect", f"client/{ITSELF}"),
-        ("iot:Publish", f"topic/$aws/rules/anc_snapshot/anc/{ITSELF}/snapshot"),
-        ("iot:Publish", f"topic/$aws/rules/anc_telemetry/anc/{ITSELF}/telemetry"),
-        ("iot:Publish", f"topic/$aws/rules/anc_path/anc/{ITSELF}/path"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/snapshot"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/path"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/telemetry"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/event"),
-        ("iot:Publish", f"topic/{shadow}/get"),
-        ("iot:Publish", f"topic/{shadow}/update"),
-        ("iot:Subscribe", f"topicfilter/{shadow}/get/*"),
-        ("iot:Subscribe", f"topicfilter/{shadow}/update/*"),
-        ("iot:Receive", f"topic/{shadow}/get/*"),
-        ("iot:Receive", f"topic/{shadow}/update/*"),
-    }
-
-
-def test_a_headset_connects_only_as_the_thing_that_its_certificate_is_attached_to(stacks):
-    statements = policy_of(stacks, "headset")["PolicyDocument"]["Statement"]
-    (connect,) = [statement for statement in statements if statement["Action"] == "iot:Connect"]
-
-    assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
-
-
-def test_a_claim_asks_for_a_certificate_under_no_headset_s_name_and_for_nothing_else(stacks):
-    sign, provision = "$aws/certificates/create-from-csr/json", f"{TEMPLATES}/anc-headset/provision/json"
-    answers = [f"{topic}/{verb}" for topic in (sign, provision) for verb in ("accepted", "rejected")]
-
-    assert rights_in_iot(stacks, policy_of(stacks, "claim")) == {
-        ("iot:Connect", "client/claim.*"),
-        ("iot:Publish", f"topic/{sign}"),
-        ("iot:Publish", f"topic/{provision}"),
-        *(("iot:Subscribe", f"topicfilter/{answer}") for answer in answers),
-        *(("iot:Receive", f"topic/{answer}") for answer in answers),
-    }
-
-
-def test_a_claim_makes_the_thing_of_its_serial_number_with_the_policy_of_all_headsets(stacks):
-    (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
-    made = json.loads(stacks.text(template["TemplateBody"]))["Resources"]
-
-    assert template["TemplateType"] == "FLEET_PROVISIONING"
-    assert template["TemplateName"] == "anc-headset"
-    assert made["thing"]["Properties"]["ThingName"] == {"Ref": "SerialNumber"}
-    assert made["thing"]["Properties"]["ThingTypeName"].startswith("factorytype")
-    assert made["thing"]["Properties"]["ThingGroups"][0].startswith("factorygroup")
-    assert made["policy"]["Properties"]["PolicyName"].startswith("headset")
-    assert made["certificate"]["Properties"]["Status"] == "Active"
-
-
-def test_no_claim_is_granted_unless_the_hook_says_so_and_aws_iot_may_ask_it_for_this_template_alone(stacks):
-    (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
-    (permission,) = [
-        each
-        for each in stacks.of_type("AWS::Lambda::Permission").values()
-        if each["Principal"] == "iot.amazonaws.com"
-    ]
-
-    assert stacks.function_of(template["PreProvisioningHook"]["TargetArn"]) == "provisioner"
-    assert stacks.function_of(permission["FunctionName"]) == "provisioner"
-    assert stacks.text(permission["SourceArn"]).endswith(":provisioningtemplate/anc-headset")
-    assert permission["SourceAccount"] == NO_ACCOUNT
-
-
-def test_what_provisions_a_headset_makes_no_policy_and_takes_no_foreign_certificate(stacks):
-    (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
-    role = stacks.text(template["ProvisioningRoleArn"]).partition(".")[0]
-    (policy,) = [
-        policy
-        for policy in stacks.of_type("AWS::IAM::Policy").values()
-        if role in map(stacks.text, policy["Roles"])
-    ]
-    statements = policy["PolicyDocument"]["Statement"]
-    actions = {action for statement in statements for action in _listed(statement["Action"])}
-
-    assert "*" not in {stacks.text(one) for each in statements for one in _listed(each["Resource"])}
-    assert {
-        "iot:CreateThing",
-        "iot:AttachThingPrincipal",
-        "iot:AttachPolicy",
-        "iot:UpdateCertificate",
-    } <= actions
-    assert not {action for action in actions if "CreatePolicy" in action or "RegisterCertificate" in action}
-
-
-def _listed(value):
-    return value if isinstance(value, list) else [value]
 
 
 def test_nobody_signs_up_by_himself_and_every_role_is_a_group(stacks):

@@ -33,7 +33,8 @@ export function SignIn({ rest, said, enter }) {
         <label>Token or API key<input name="token" type="password" autocomplete="off" required /></label>
         <button>Use it</button>
       </form>
-      <p>On the machine that runs the platform, <code>anc console</code> prints an address that signs you in.</p>
     </details>
+    <p class="aside">No account? An admin adds people. Where the platform runs on one machine, <code>anc console</code> there prints
+      an address that signs you in.</p>
   </main>`;
 }

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard"})
 # Making a key pair takes AWS a second or more, and a second try would make another.
 IDENTITIES = CONFIG.merge(Config(read_timeout=5))
-# A recording is larger than anything else that travels, and is never on the live path.
+# A recording is larger than anything else that travels; the limit is to each piece of it, not to the whole.
 # Links to files under a customer's key need version 4 of the signature; some regions' default is 2. They name
 # the bucket's own host, which is in its region: through the global one S3 redirects, which fails a PUT.
-FILES = CONFIG.merge(Config(read_timeout=20, signature_version="s3v4", s3={"addressing_style": "virtual"}))
+FILES = CONFIG.merge(Config(read_timeout=5, signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 
 def once(timeout_s: float) -> Config:

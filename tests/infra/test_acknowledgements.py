@@ -1,0 +1,56 @@
+"""cdk-nag's findings: each is meant to be so for a written reason, and no reason outlives its finding."""
+
+import json
+
+import pytest
+from aws_cdk import Acknowledgment, App, Stack, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from infra import acknowledgements
+from infra.stacks import FLAGS, provision
+
+
+@pytest.mark.parametrize("context", [{}, {"env": "prod", "endpoint": "instance"}], ids=["dev", "prod"])
+def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason(context):
+    app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    provision(app)
+
+    app.synth()  # raises on a finding
+
+
+class Noting:
+    """CDK, but that an acknowledgement is written down and not heard."""
+
+    Acknowledgment, Stack = Acknowledgment, Stack
+
+    def __init__(self):
+        self.noted = []
+        self.Validations = self
+
+    def of(self, construct):
+        self.construct = construct
+        return self
+
+    def acknowledge(self, said):
+        self.noted.append((self.construct.node.path, said.id))
+
+
+def test_what_is_acknowledged_is_found(monkeypatch, tmp_path):
+    unheard = Noting()
+    monkeypatch.setattr(acknowledgements, "cdk", unheard)
+    app = App(context=FLAGS | {"aws:cdk:bundling-stacks": []}, outdir=str(tmp_path))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    provision(app)
+    with pytest.raises(Exception, match="ValidationFailed"):
+        app.synth()
+
+    (report,) = json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"]
+    found = {
+        (place["constructPath"], violation["ruleName"])
+        for violation in report["violations"]
+        for place in violation["violatingConstructs"]
+    }
+    assert unheard.noted
+    for where, what in unheard.noted:
+        assert any(rule == what and f"{path}/".startswith(f"{where}/") for path, rule in found), (where, what)

@@ -1,0 +1,137 @@
+"""What a headset's certificate, and a factory's claim, may do with AWS IoT."""
+
+import json
+
+from infra.environment import NO_ACCOUNT
+
+TEMPLATES = "$aws/provisioning-templates"
+ITSELF = "${iot:Connection.Thing.ThingName}"
+POLICY_LIMIT = 2048  # characters, spaces left out. Source: AWS IoT API, CreatePolicy
+FARTHEST = "ap-southeast-1"  # no region's name is longer
+
+
+def rights_in_iot(stacks, policy):
+    """Return what an AWS IoT policy allows: actions, and the resources without account and region."""
+    return {
+        (statement["Action"], resource.partition(f":{NO_ACCOUNT}:")[2])
+        for statement in policy["PolicyDocument"]["Statement"]
+        for resource in map(stacks.text, _listed(statement["Resource"]))
+    }
+
+
+def policy_of(stacks, whose):
+    """Return the AWS IoT policy `headset` or `claim`."""
+    named = stacks.of_type("AWS::IoT::Policy").items()
+    (found,) = [policy for name, policy in named if whose in name]
+    return found
+
+
+def test_a_headset_may_use_its_own_topics_and_shadow_alone(stacks):
+    shadow = f"$aws/things/{ITSELF}/shadow/name/anc"
+
+    assert rights_in_iot(stacks, policy_of(stacks, "headset")) == {
+        ("iot:Connect", f"client/{ITSELF}"),
+        ("iot:Publish", f"topic/$aws/rules/anc_snapshot/anc/{ITSELF}/snapshot"),
+        ("iot:Publish", f"topic/$aws/rules/anc_telemetry/anc/{ITSELF}/telemetry"),
+        ("iot:Publish", f"topic/$aws/rules/anc_path/anc/{ITSELF}/path"),
+        ("iot:Publish", f"topic/anc/{ITSELF}/snapshot"),
+        ("iot:Publish", f"topic/anc/{ITSELF}/path"),
+        ("iot:Publish", f"topic/anc/{ITSELF}/telemetry"),
+        ("iot:Publish", f"topic/anc/{ITSELF}/event"),
+        ("iot:Publish", f"topic/{shadow}/get"),
+        ("iot:Publish", f"topic/{shadow}/update"),
+        ("iot:Subscribe", f"topicfilter/{shadow}/get/*"),
+        ("iot:Subscribe", f"topicfilter/{shadow}/update/*"),
+        ("iot:Receive", f"topic/{shadow}/get/*"),
+        ("iot:Receive", f"topic/{shadow}/update/*"),
+    }
+
+
+def test_a_headset_connects_only_as_the_thing_that_its_certificate_is_attached_to(stacks):
+    statements = policy_of(stacks, "headset")["PolicyDocument"]["Statement"]
+    (connect,) = [statement for statement in statements if statement["Action"] == "iot:Connect"]
+
+    assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
+
+
+def test_a_claim_asks_for_a_certificate_under_no_headset_s_name_and_for_nothing_else(stacks):
+    sign, provision = "$aws/certificates/create-from-csr/json", f"{TEMPLATES}/anc-headset/provision/json"
+    answers = [f"{topic}/{verb}" for topic in (sign, provision) for verb in ("accepted", "rejected")]
+
+    assert rights_in_iot(stacks, policy_of(stacks, "claim")) == {
+        ("iot:Connect", "client/claim.*"),
+        ("iot:Publish", f"topic/{sign}"),
+        ("iot:Publish", f"topic/{provision}"),
+        *(("iot:Subscribe", f"topicfilter/{answer}") for answer in answers),
+        *(("iot:Receive", f"topic/{answer}") for answer in answers),
+    }
+
+
+def test_a_claim_makes_the_thing_of_its_serial_number_with_the_policy_of_all_headsets(stacks):
+    (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
+    made = json.loads(stacks.text(template["TemplateBody"]))["Resources"]
+
+    assert template["TemplateType"] == "FLEET_PROVISIONING"
+    assert template["TemplateName"] == "anc-headset"
+    assert made["thing"]["Properties"]["ThingName"] == {"Ref": "SerialNumber"}
+    assert made["thing"]["Properties"]["ThingTypeName"].startswith("factorytype")
+    assert made["thing"]["Properties"]["ThingGroups"][0].startswith("factorygroup")
+    assert made["policy"]["Properties"]["PolicyName"].startswith("headset")
+    assert made["certificate"]["Properties"]["Status"] == "Active"
+
+
+def test_no_claim_is_granted_unless_the_hook_says_so_and_aws_iot_may_ask_it_for_this_template_alone(stacks):
+    (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
+    (permission,) = [
+        each
+        for each in stacks.of_type("AWS::Lambda::Permission").values()
+        if each["Principal"] == "iot.amazonaws.com"
+    ]
+
+    assert stacks.function_of(template["PreProvisioningHook"]["TargetArn"]) == "provisioner"
+    assert stacks.function_of(permission["FunctionName"]) == "provisioner"
+    assert stacks.text(permission["SourceArn"]).endswith(":provisioningtemplate/anc-headset")
+    assert permission["SourceAccount"] == NO_ACCOUNT
+
+
+def test_what_provisions_a_headset_makes_no_policy_and_takes_no_foreign_certificate(stacks):
+    (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
+    role = stacks.text(template["ProvisioningRoleArn"]).partition(".")[0]
+    (policy,) = [
+        policy
+        for policy in stacks.of_type("AWS::IAM::Policy").values()
+        if role in map(stacks.text, policy["Roles"])
+    ]
+    statements = policy["PolicyDocument"]["Statement"]
+    actions = {action for statement in statements for action in _listed(statement["Action"])}
+
+    assert "*" not in {stacks.text(one) for each in statements for one in _listed(each["Resource"])}
+    assert {
+        "iot:CreateThing",
+        "iot:AttachThingPrincipal",
+        "iot:AttachPolicy",
+        "iot:UpdateCertificate",
+    } <= actions
+    assert not {action for action in actions if "CreatePolicy" in action or "RegisterCertificate" in action}
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def test_both_policies_fit_into_what_aws_iot_takes_in_every_region(stacks):
+    for policy in stacks.of_type("AWS::IoT::Policy").values():
+        document = json.dumps(resolved(stacks, policy["PolicyDocument"]), separators=(",", ":"))
+        assert len(document.replace("eu-central-1", FARTHEST)) <= POLICY_LIMIT
+
+
+def resolved(stacks, value):
+    """Return a part of a template as AWS IoT gets it."""
+    match value:
+        case {"Fn::Join": _}:
+            return stacks.text(value).replace("AWS::Partition", "aws")
+        case dict():
+            return {key: resolved(stacks, part) for key, part in value.items()}
+        case list():
+            return [resolved(stacks, part) for part in value]
+    return value
