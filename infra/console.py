@@ -111,7 +111,6 @@ class Console(cdk.Stack):
         acknowledge(
             one, "AwsSolutions-CFR3", "It would keep addresses and signed links; the APIs log routes."
         )
-        acknowledge(one, "AwsSolutions-CFR7", "The files have one; links to sound are signed by a function.")
         if edge is None:
             acknowledge(one, "AwsSolutions-CFR2", "Prod has a web ACL.")
         if not environment.domain:

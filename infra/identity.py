@@ -47,7 +47,6 @@ class Identity(cdk.Stack):
             removal_policy=environment.removal,
         )
         acknowledge(people, "AwsSolutions-COG2", "Listeners choose a second factor; operators are told to.")
-        acknowledge(people, "AwsSolutions-COG3", "Threat protection is priced per user; prod may add it.")
         acknowledge(people, "AwsSolutions-COG8", "The Essentials plan has all that is used here.")
         for role in ROLES:
             cognito.CfnUserPoolGroup(self, role, user_pool_id=people.user_pool_id, group_name=role)
