@@ -1,11 +1,13 @@
-"""When the cloud is to hear the noise, and how much of it: a glance at once, a look soon, then seldom."""
+"""When the cloud is to hear the noise, and how much of it: a glance at once, looks soon, then seldom."""
 
 from iot.controller import Block
 from iot.noise_change import NoiseChange
 
-GLANCE_S = 0.25  # of a new noise: enough for a first filter, which the look then betters
-SECOND_LOOK_S = 4.0  # after a change: one second of a noise is little to know of it
-SHORTEST_S = 2.0  # between two changes, however the noise flickers
+GLANCE_S = 0.25  # of a new noise: enough for a first filter, which the looks then better
+SUDDEN_S = 0.112  # of a noise so loud that what was before in the glance does not count
+LOOKS_S = (0.5, 1.0)
+AGAIN_S = 2.0  # after the last of them: one second of a noise is little to know of it
+BURST = 4  # changes that may follow one upon the other; then there is one every `slow_timer_s`
 
 
 class Lookout:
@@ -15,29 +17,32 @@ class Lookout:
     ----------
     rate : int
         Hz.
-    look : int
+    longest : int
         Samples of a whole snapshot.
     slow_timer_s : float
         Between snapshots of an unchanging noise; may be changed.
     """
 
-    def __init__(self, rate: int, look: int, slow_timer_s: float) -> None:
+    def __init__(self, rate: int, longest: int, slow_timer_s: float) -> None:
         self.heard = 0
         self._change = NoiseChange(rate)
         self._rate = rate
-        self._look, self._glance = look, int(GLANCE_S * rate)
+        self._looks = sorted({min(int(s * rate), longest) for s in (GLANCE_S, *LOOKS_S)} | {longest})
         self.slow_timer_s = slow_timer_s
-        self._steady_since = 0
+        self._steady_since = self._quiet_until = 0
         self._next = 0
-        self._not_before = 0
-        self._glanced = False
+        self._credit = float(BURST)
+        self._seen = 0
 
     def hear(self, block: Block) -> None:
         """Take a block."""
         self.heard += block.x.size
+        self._credit = min(self._credit + block.x.size / (self.slow_timer_s * self._rate), BURST)
         if not block.steady:
             self._steady_since = self.heard
         self._change.hear(block.x)
+        if self._change.quiet:
+            self._quiet_until = self.heard
 
     def mark(self) -> None:
         """Take it from elsewhere that the noise has changed by now."""
@@ -46,30 +51,37 @@ class Lookout:
     def again(self) -> None:
         """Take it that the latest snapshot was of no use: another glance is due as soon as it can be."""
         self._change.mark()
-        self._not_before, self._glanced = self.heard, False
+        self._credit, self._seen = max(self._credit, 1.0), 0
 
     def due(self) -> int:
         """Return how many of the last samples the cloud should hear now; 0 for none.
 
-        One filter played during all of them. Of a new noise first `GLANCE_S`, then all that a snapshot holds.
+        One filter played during all of them. Of a new noise first a glance, then more, then all that a
+        snapshot holds.
         """
-        since = self._change.since
-        if self._change.quiet or (self.heard < self._not_before and not self._glanced):
+        if self._change.quiet:
             return 0
+        steady = self.heard - self._steady_since
+        since = self._change.since
         if since is None:
-            wanted, due = self._look, self.heard >= self._next
-        else:
-            wanted = self._look if self._glanced else self._glance
-            due = self.heard - since >= wanted
-        return wanted if due and self._steady_since <= self.heard - wanted else 0
+            longest = self._looks[-1]
+            heard = min(steady, self.heard - self._quiet_until)
+            return longest if self.heard >= self._next and heard >= longest else 0
+        if not self._seen and self._credit < 1.0:
+            return 0
+        new = self.heard - since
+        if self._change.sudden and not self._seen and new >= SUDDEN_S * self._rate:
+            new = max(new, self._looks[0])
+        return max((n for n in self._looks if self._seen < n <= min(new, steady)), default=0)
 
     def sent(self, samples: int) -> None:
         """Note that the cloud was sent so many samples."""
-        self._not_before = self.heard + int(SHORTEST_S * self._rate)
-        if samples < self._look:
-            self._glanced = True
-            return
         changed = self._change.since is not None
-        self._next = self.heard + int((SECOND_LOOK_S if changed else self.slow_timer_s) * self._rate)
+        if changed and not self._seen:
+            self._credit -= 1.0
+        if samples < self._looks[-1]:
+            self._seen = samples
+            return
+        self._next = self.heard + int((AGAIN_S if changed else self.slow_timer_s) * self._rate)
         self._change.learn()
-        self._glanced = False
+        self._seen = 0

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp import Statistics, recover_primary
+from anc.dsp import Statistics, onset, recover_primary
 from anc.noise import summary
 from anc.wire.refusal import Refused
 from anc.wire.snapshot import Snapshot, check_clipping
@@ -53,7 +53,9 @@ class Recorder:
         heard = pcm / np.float64(32768)
         try:
             x, d = recover_primary(heard[:, 0], heard[:, 1], voice.w, self._secondary, voice.gain)
-            statistics = Statistics.measure(x, d, self._secondary, self._taps, self._rate)
+            begun = onset(x)
+            statistics = Statistics.measure(x[begun:], d[begun:], self._secondary, self._taps, self._rate)
         except ValueError as fault:
             raise Refused("bad_field", f"snapshot: {fault}") from fault
-        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(heard[:, 0], self._rate))
+        sounding = np.resize(heard[onset(heard[:, 0]) :, 0], len(pcm))  # again until it is as long
+        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(sounding, self._rate))

@@ -19,7 +19,7 @@ from iot.agent import Agent
 from iot.controller import SILENCE, Block, Controller
 from iot.demo import Update, run_headset
 from iot.head import Anatomy, Head
-from iot.lookout import GLANCE_S
+from iot.lookout import SUDDEN_S
 from iot.scenes import Scene
 
 RATE = 16_000
@@ -80,7 +80,7 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
         "cabin-1", site.enrol("cabin-1"), head, scene, 3.0, tmp_path, updates.append, alarms=False
     )
     assert result.first_filter_s is not None
-    assert result.first_filter_s > GLANCE_S  # so much of the noise had to be heard first
+    assert result.first_filter_s > SUDDEN_S  # so much of the noise had to be heard first
     assert result.attenuation_db > 3
     assert result.attenuation_db <= result.hindsight_db
     assert result.after_dbfs == pytest.approx(result.before_dbfs - result.attenuation_db)

@@ -9,6 +9,7 @@ from anc.dsp import (
     attenuation_db,
     level_dbfs,
     octave_attenuation_db,
+    onset,
 )
 
 RATE = 48_000
@@ -76,3 +77,30 @@ def test_octaves_beyond_what_the_signal_resolves_or_carries_are_left_out():
     bands = octave_attenuation_db(np.ones(160), np.ones(160), 16_000)
     assert min(bands) >= 100
     assert max(bands) == 4000
+
+
+@pytest.mark.parametrize("quiet", [0.0, 0.2, 0.7])
+def test_a_noise_begins_where_the_quiet_before_it_ends(quiet):
+    noise = np.random.default_rng(0).normal(0, 0.1, 3200)
+    noise[: int(quiet * noise.size)] *= 0.01
+    begun = onset(noise) / noise.size
+    assert quiet - 1 / 32 <= begun <= quiet
+
+
+def test_of_a_noise_that_has_hardly_begun_a_quarter_is_kept():
+    x = np.zeros(3200)
+    x[-400:] = 0.1
+    assert onset(x) == 2400
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros(3200), np.ones(3200), np.ones(31), np.r_[np.ones(1600), np.zeros(1600)]]
+)
+def test_what_has_no_quiet_before_it_begins_at_once(x):
+    assert onset(x) == 0
+
+
+@pytest.mark.parametrize("x", [[], [np.nan] * 64])
+def test_what_is_no_sound_has_no_onset(x):
+    with pytest.raises(ValueError, match="x"):
+        onset(x)

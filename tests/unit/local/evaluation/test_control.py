@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from iot.fir import Signal
 from iot.head import Head
-from iot.lookout import GLANCE_S
+from iot.lookout import SUDDEN_S
 from iot.player import QUIET_S, Onset
 from iot.scenes import Medley, Scene
 from iot.simulated_line import Weather
@@ -84,7 +84,7 @@ def test_a_first_filter_comes_as_late_as_its_messages(tmp_path: Path, one_way_s:
     run = platform.run("headset", head, futures()[0], 3.0, weather=Weather(one_way_s))
     first = first_filter_s(run.played, int(QUIET_S * RATE))
     assert first is not None
-    assert 2 * one_way_s + GLANCE_S < first < 2 * one_way_s + GLANCE_S + 0.35
+    assert 2 * one_way_s + SUDDEN_S < first < 2 * one_way_s + SUDDEN_S + 0.12
 
 
 def test_no_original_is_both_learned_from_and_judged_on(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from anc.dsp.levels import (
     attenuation_db,
     level_dbfs,
     octave_attenuation_db,
+    onset,
 )
 from anc.dsp.multireference import MultiReferenceFilter, design_multireference
 from anc.dsp.nlms import NLMS
@@ -53,5 +54,6 @@ __all__ = [
     "level_dbfs",
     "nlms_reference",
     "octave_attenuation_db",
+    "onset",
     "recover_primary",
 ]

@@ -7,6 +7,8 @@ from anc.dsp.checks import Signal, pair, signal
 
 DOUBLE = np.dtype(np.float64)
 SILENCE_DBFS = -200.0
+ONSET_PARTS = 32
+ONSET_SHARE = 0.1  # of the power at the end, with which a noise has begun
 OCTAVES_HZ = (31.5, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
 
 
@@ -83,3 +85,31 @@ def fall_db(before: float, after: float) -> float:
 def in_db(power: float) -> float:
     """Power in dB; nothing at all is below any silence."""
     return 10 * float(np.log10(power)) if power > 0 else -np.inf
+
+
+def onset(x: ArrayLike) -> int:
+    """The sample at which the noise in a snapshot begins, if there was quiet before it; else 0.
+
+    Parameters
+    ----------
+    x : (n,) array_like
+        Reference microphone.
+
+    Returns
+    -------
+    int
+        0 to 3/4 n: where the first of 32 parts begins that has a tenth of the power of the last quarter.
+
+    Raises
+    ------
+    ValueError
+        If x is empty or not finite.
+    """
+    x = signal("x", x, DOUBLE)
+    part = x.size // ONSET_PARTS
+    if part == 0:
+        return 0
+    power = np.square(x[: part * ONSET_PARTS]).reshape(ONSET_PARTS, part).mean(axis=1)
+    first, last = np.split(power, [ONSET_PARTS * 3 // 4])
+    begun = np.flatnonzero(first >= ONSET_SHARE * last.mean())
+    return part * int(begun[0] if begun.size else first.size)

@@ -1,14 +1,13 @@
 """The control path: a snapshot of a headset's noise in, the control filter that it should use out."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from anc.dsp import Statistics, design_with_each, effort_db, recover_primary
-from anc.dsp.design import total
+from anc.dsp import Statistics, design_with_each, effort_db, onset, recover_primary
 from anc.ports import World
 from anc.records import Alarm, Control, Device, Mode, SentFilter
 from anc.services import emergencies, fleet, hearing, second_opinion
@@ -194,25 +193,25 @@ def _announce_end_of_hold(thing: str, control: Control, world: World) -> None:
 def _study(snapshot: Snapshot, device: Device, control: Control, noise: str, world: World) -> Finding:
     in_use = _filter_in_use(snapshot, control)
     try:
-        stretches = _stretches(snapshot, device, in_use)
-        now = total(stretches, None)
+        now = _statistics(snapshot, device, in_use)
         _check_power(now)
         memory = Statistics.from_bytes(control.statistics) if control.statistics else None
         met = noise and (noise != control.noise or memory is None)
         kin = fleet.nearest(device, noise, now, world) if met else None
-        return _design(stretches, memory, kin, now.residual_db(snapshot.gain * in_use), device.max_gain_db)
+        return _design(now, memory, kin, now.residual_db(snapshot.gain * in_use), device.max_gain_db)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
 
 
-def _stretches(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> list[Statistics]:
+def _statistics(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> Statistics:
     if snapshot.pcm is None:
-        return [_sent_statistics(snapshot, device)]
+        return _sent_statistics(snapshot, device)
     secondary = np.frombuffer(device.secondary, np.float32)
     check_clipping(snapshot.pcm)
     signals = as_float(snapshot.pcm)
     x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
-    return Statistics.of_stretches(x, d, secondary, device.taps, device.rate, count=2)
+    begun = onset(x)  # quiet before it would count as sound that was heard
+    return Statistics.measure(x[begun:], d[begun:], secondary, device.taps, device.rate)
 
 
 def _sent_statistics(snapshot: Snapshot, device: Device) -> Statistics:
@@ -241,7 +240,7 @@ def _check_power(now: Statistics) -> None:
 
 
 def _design(
-    stretches: Sequence[Statistics],
+    now: Statistics,
     memory: Statistics | None,
     kin: Kin | None,
     gain_in_use_db: float,
@@ -249,16 +248,16 @@ def _design(
 ) -> Finding:
     """Design on what is heard now and what is remembered, be it by this headset or by one that is like it.
 
-    All designs are judged on sound of this snapshot that they were not made from. The headset's own memory is
+    What a memory is worth is judged on this snapshot by the filter that the memory alone would make; what the
+    snapshot alone is worth, on itself, less what so many taps learn by heart. The headset's own memory is
     kept as long as it costs little now: noises that come and go are met best by what is good for all of them.
     Where it does not suit, the noise is new to the headset, and the fleet's memory has its turn in the same
     way. As long as it has heard next to nothing, the other one's very filter may be the best.
     """
-    now = total(stretches, None)
     own = memory.forget(FORGETTING) if memory else None
     theirs = kin.statistics.beside(now, fleet.COUNTS_AS_S) if kin else None
     memories = [each for each in (own, theirs) if each]
-    best, *remembering = design_with_each(stretches, [None, *memories], max_gain_db=max_gain_db)
+    best, *remembering = design_with_each([now], [None, *memories], max_gain_db=max_gain_db)
     of_fleet = False
     least_db = best.predicted_gain_db - SAME_NOISE_DB
     for each, design in zip(memories, remembering, strict=True):

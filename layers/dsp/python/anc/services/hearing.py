@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from aws_lambda_powertools import Logger
 
+from anc.dsp import onset
 from anc.noise import Classifier, Hearing, Listener, ModelError
 from anc.noise.classifier import KINDS, LABELS
 from anc.ports import World
@@ -85,7 +86,9 @@ def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
         if snapshot.pcm is None:
             hearing = classifier.classify_summary(snapshot.summary)
         else:
-            hearing = classifier.classify(as_float(snapshot.pcm[:, 0]), snapshot.rate)
+            x = as_float(snapshot.pcm[:, 0])
+            # Noise out of quiet would pass for a bang: what sounded is heard again until it is as long.
+            hearing = classifier.classify(np.resize(x[onset(x) :], x.size), snapshot.rate)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
     except Exception as fault:  # noqa: BLE001  as above
