@@ -204,3 +204,14 @@ def test_an_alarm_in_a_snapshot_opens_the_headset_tells_its_watchers_and_closes_
     assert platform.messages(), "the end of the hold must be announced by itself"
     control.deliver("headset-1", world)
     assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
+
+
+@pytest.mark.parametrize(("seconds", "opens"), [(0.25, False), (0.5, True), (1.0, True)])
+def test_a_glance_is_too_short_to_tell_an_alarm_from_it_and_a_look_is_not(
+    platform: TestWorld, seconds: float, opens: bool
+) -> None:
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, platform.world)
+    pcm = np.resize(block(True), (int(seconds * RATE), 2))
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), platform.world)
+    control.deliver("headset-1", platform.world)
+    assert bool(emergencies.list_own(ALICE, platform.world)) is opens

@@ -22,6 +22,7 @@ LONGEST_FILE_S = 60.0
 DEAF = "hearing is out of order, so the headset is open to the world"
 UNTAUGHT = "the hearing model cannot be loaded, so the headset is open to the world"
 FAULTS = (DEAF, UNTAUGHT)
+ALARM_S = 0.4  # of less, repeated to fill a second, many times as much passes for an alarm
 DEAF_FOR_S = 60.0  # a headset sends its next snapshot well before: it stays open until somebody hears again
 
 logger = Logger(service="hearing")
@@ -96,7 +97,9 @@ def of_snapshot(snapshot: Snapshot, world: World) -> Heard:
         if not settings.emergency_detection_enabled:
             return Heard(None, EmergencyHeard(False, 0.0), 0.0)
         return Heard(None, EmergencyHeard(True, 0.0, why), now + max(DEAF_FOR_S, settings.emergency_hold_s))
-    kind = _kind(hearing if hearing.emergency and settings.emergency_detection_enabled else None)
+    enough = snapshot.samples >= ALARM_S * snapshot.rate
+    judged = hearing.emergency and enough and settings.emergency_detection_enabled
+    kind = _kind(hearing if judged else None)
     emergency = EmergencyHeard(bool(kind), round(hearing.emergency_score, 3), f"{kind} heard" if kind else "")
     return Heard(_noise(hearing), emergency, now + settings.emergency_hold_s if kind else 0.0, kind)
 
