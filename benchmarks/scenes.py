@@ -57,8 +57,9 @@ def recordings(folder: Path | None, rate: int) -> dict[str, NDArray]:
     """Recorded noises (n,) by name, from a folder with `clips.csv`; none without a folder."""
     if folder is None:
         return {}
-    import soundfile  # noqa: PLC0415  only who gives a folder needs to read it
-    import soxr  # noqa: PLC0415
+    import soxr  # noqa: PLC0415  only who gives a folder needs to read it
+
+    from anc.audio.reader import open_path  # noqa: PLC0415
 
     found: dict[str, NDArray] = {}
     with (folder / "clips.csv").open() as table:
@@ -66,8 +67,8 @@ def recordings(folder: Path | None, rate: int) -> dict[str, NDArray]:
             kind = row["esc50_class"] or row["esc10_class"]
             names = [name for name in found if name.startswith(kind)]
             if kind in WANTED and len(names) < CLIPS_OF_A_KIND:
-                sound, recorded_rate = soundfile.read(folder / row["path"])
-                sound = soxr.resample(sound, recorded_rate, rate)
+                with open_path(folder / row["path"]) as source:
+                    sound = soxr.resample(source.read_mono().astype(np.float64), source.rate, rate)
                 steady = np.std(sound) > 1e-4 and np.mean(np.abs(sound) < 1e-6) < 0.05
                 if steady:
                     found[f"{kind} {len(names) + 1}"] = sound

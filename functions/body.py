@@ -3,9 +3,8 @@
 import base64
 from typing import Any
 
+from anc.audio.reader import check_size
 from anc.wire.refusal import Refused, refuse
-
-LIMIT = 10 * 1000 * 1000
 
 
 def kind(event: dict[str, Any]) -> str:
@@ -34,6 +33,5 @@ def sound(event: dict[str, Any]) -> bytes:
         data = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
     except ValueError as fault:
         raise Refused("bad_field", "body: not base64") from fault
-    if len(data) > LIMIT:
-        refuse("too_large", f"body: {len(data):,} bytes, at most {LIMIT:,}; upload longer ones")
+    check_size(len(data))
     return data

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 import soxr
 
+from anc.audio.reader import open_path
 from iot.fir import Signal
 
 LEVEL_DBFS = -22.0
@@ -20,7 +20,7 @@ LONGEST_S = 600.0
 
 
 class UnusableRecording(ValueError):
-    """A file that holds no noise to play; the message says why."""
+    """A recording with too little sound to play; the message says which."""
 
 
 class Noise(Protocol):
@@ -53,26 +53,21 @@ class Scene:
 
     @classmethod
     def recorded(cls, path: Path, rate: int) -> "Scene":
-        """Return a recording as a scene: wav, flac or ogg, any rate, several channels mixed to one.
+        """Return a recording as a scene: any sound file, several channels mixed to one.
 
         Raises
         ------
+        Refused
+            When it cannot be decoded, or is longer than ten minutes.
         UnusableRecording
-            When it cannot be read, or is silent, shorter than half a second or longer than ten minutes.
+            When it holds less than half a second of sound.
         """
-        try:
-            info = soundfile.info(path)
-            if info.duration > LONGEST_S:
-                raise UnusableRecording(f"{path.name}: {info.duration:.0f} s, at most {LONGEST_S:.0f}")
-            samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except (OSError, soundfile.SoundFileError) as fault:
-            raise UnusableRecording(f"{path.name}: {fault}") from fault
-        mono = soxr.resample(samples.mean(axis=1), own_rate, rate)
-        if not np.isfinite(mono).all():
-            raise UnusableRecording(f"{path.name}: holds values that are not numbers")
+        with open_path(path) as source:
+            source.check_length(LONGEST_S, "cut it")
+            mono = soxr.resample(source.read_mono(), source.rate, rate)
         loud = np.flatnonzero(np.abs(mono) > SILENT * np.abs(mono).max(initial=0.0))
         if loud.size == 0 or loud[-1] - loud[0] < rate / 2:
-            raise UnusableRecording(f"{path.name}: less than half a second of sound")
+            raise UnusableRecording(f"{path}: less than half a second of sound")
         return cls(mono[loud[0] : loud[-1] + 1], rate)
 
     @classmethod

@@ -6,11 +6,11 @@ from typing import Literal
 
 import soundfile
 
+from anc.audio.reader import open_path
 from anc.records import Options
 from anc.services.drawing import draw
 from anc.services.recordings import Treatment, classifier, residuals
 from anc.services.report import Report
-from anc.services.sounds import Source
 from anc.settings import Settings
 from anc.wire.refusal import Refused
 from local.page import write_page
@@ -29,7 +29,7 @@ def cancel_file(
     Parameters
     ----------
     source : Path
-        Two channels: the reference, and the primary that shall be cleaned; wav, flac, ogg or mp3.
+        Two channels: the reference, and the primary that shall be cleaned; any of `anc.audio.formats`.
     target : Path
         One channel, 16 bit, in the format of its ending.
     algorithm : {'fdaf', 'nlms'}
@@ -47,18 +47,13 @@ def cancel_file(
     options = Options(mode="cancel", algorithm=algorithm, taps=taps, mu=mu)
     part = target.with_stem(f".{target.stem}.part")  # a target that is there stays until the new one is whole
     try:
-        with source.open("rb") as file, Source(file) as sound:
+        with open_path(source) as sound:
             treatment = Treatment(options, sound.rate, sound.channels, classifier(Settings()))
             with _create(part, target, sound.rate) as cleaned:
                 for residual in residuals(sound, treatment, sound.frames + 1):
                     cleaned.write(residual)
                     progress(treatment.frames, sound.frames)
         part.replace(target)
-    except Refused as refusal:
-        message = refusal.message.removeprefix("file: ")
-        raise Refused(
-            refusal.code, message if str(target) in message else f"{source}: {message}"
-        ) from refusal
     finally:
         part.unlink(missing_ok=True)
     return treatment.report()

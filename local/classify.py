@@ -4,20 +4,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
 from rich.console import Console
 from rich.progress import track
 
+from anc.audio.reader import AudioReader, open_path
 from anc.noise import Classifier
+from anc.services.hearing import SHORTEST_S, check_length
+from anc.wire.refusal import Refused
+
+PART_S = 60
 
 
 def classify(files: Sequence[Path], console: Console, model: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Name the noise of files of any length and rate, in bounded memory, a minute at a time.
+    """Name the noise of files a minute at a time, in bounded memory.
+
+    A file that is refused does not keep the others from being classified.
 
     Parameters
     ----------
     files : sequence of Path
+        Sound files as `anc.audio.reader` takes them, of a quarter of a second or more.
     console : rich.console.Console
         Shows how far it is.
     model : Path, optional
@@ -26,20 +32,27 @@ def classify(files: Sequence[Path], console: Console, model: Path | None = None)
     Yields
     ------
     dict
-        ``file``, ``start_s``, and what `anc.noise.Hearing` holds; or ``file`` and ``error``.
+        For every minute ``file``, ``start_s``, and the fields of `anc.noise.Hearing`. For a file that is
+        refused, wherever the fault lies in it, only ``file``, ``code``, and ``error``, which says what is
+        wrong, what is supported and what to do.
     """
     classifier = Classifier.load(model)
     for path in track(files, "classifying", console=console, transient=True):
-        if not path.is_file():
-            yield {"file": str(path), "error": "there is no such file"}
-            continue
         try:
-            with soundfile.SoundFile(path) as file:
-                for start in range(0, file.frames, 60 * file.samplerate):
-                    block = file.read(60 * file.samplerate, dtype="float32", always_2d=True).mean(axis=1)
-                    if start and len(block) < file.samplerate // 4:
-                        break  # the rest of a long file: too short to name
-                    hearing = classifier.classify(np.clip(block, -1, 1), file.samplerate)
-                    yield {"file": str(path), "start_s": start / file.samplerate, **vars(hearing)}
-        except (soundfile.SoundFileError, OSError, ValueError) as error:
-            yield {"file": str(path), "error": str(error)}
+            with open_path(path) as source:
+                check_length(source.frames, source.rate)
+                parts = list(_by_minute(source, classifier))
+        except Refused as refusal:
+            message = refusal.message.removeprefix(f"{path}: ")
+            yield {"file": str(path), "code": refusal.code, "error": message}
+            continue
+        for start_s, heard in parts:
+            yield {"file": str(path), "start_s": start_s, **heard}
+
+
+def _by_minute(source: AudioReader, classifier: Classifier) -> Iterator[tuple[float, dict[str, Any]]]:
+    part = PART_S * source.rate
+    for start in range(0, source.frames, part):
+        samples = source.read_mono(part)
+        if len(samples) >= SHORTEST_S * source.rate:  # the rest of a long file may be too short to classify
+            yield start / source.rate, vars(classifier.classify(samples, source.rate))

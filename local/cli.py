@@ -18,6 +18,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 
+from anc.audio.formats import SUPPORTED
 from anc.services.identity import Role
 from anc.settings import BadSetting
 from anc.wire.refusal import Refused
@@ -29,6 +30,7 @@ from local.terminal import (
     Json,
     Plainly,
     Port,
+    complain,
     console,
     errors,
     progress_bar,
@@ -46,7 +48,7 @@ app.add_typer(measuring.app)
 
 Noise = Annotated[
     str | None,
-    typer.Option(help="A recording (wav, flac, ogg), or cabin, engine or street; all three when left out."),
+    typer.Option(help=f"A recording ({SUPPORTED}), or cabin, engine or street; all three when left out."),
 ]
 SCENE_S = 20.0
 RUN, SOUND = "Run it", "Take a sound"
@@ -82,7 +84,7 @@ def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
         stop(f"--noise {noise}: there is no such file; built in are {', '.join(SCENES)}")
     try:
         return Scene.recorded(Path(noise), rate), Path(noise).name
-    except UnusableRecording as fault:
+    except (Refused, UnusableRecording) as fault:
         stop(f"--noise {fault}")
 
 
@@ -304,7 +306,9 @@ def show_console(
 
 @app.command(rich_help_panel=SOUND)
 def cancel(
-    source: Annotated[Path, typer.Argument(help="Two channels: reference and primary.", exists=True)],
+    source: Annotated[
+        Path, typer.Argument(help=f"Two channels, reference and primary ({SUPPORTED}).", exists=True)
+    ],
     target: Annotated[Path, typer.Argument(help="Where the cleaned primary goes (wav, flac, ogg).")],
     algorithm: Annotated[Literal["fdaf", "nlms"], typer.Option(help="Filter.")] = "fdaf",
     taps: Annotated[int, typer.Option(min=1, max=4096)] = 512,
@@ -351,11 +355,14 @@ def cancel(
 
 @app.command(rich_help_panel=SOUND)
 def classify(
-    files: Annotated[list[Path], typer.Argument(help="Sound files of any length and rate.")],
+    files: Annotated[list[Path], typer.Argument(help=f"Sound files of up to twelve hours ({SUPPORTED}).")],
     model: Annotated[Path | None, typer.Option(help="Instead of the model that ships.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
-    """Name the noise in sound files, a minute at a time."""
+    """Name the noise in sound files, a minute at a time.
+
+    A file that cannot be read is named on stderr and makes the exit code 1; the others are classified.
+    """
     from anc.noise import ModelError
     from local.classify import classify as name
 
@@ -363,12 +370,12 @@ def classify(
     failed = False
     try:
         for heard in name(files, errors, model):
-            failed |= "error" in heard
+            if "error" in heard:
+                failed = True
+                complain(f"{heard['file']}: {heard['error']}")
             if json:
                 print(dumps(heard))
-            elif "error" in heard:
-                errors.print(f"[bold red]anc:[/] {escape(heard['file'])}: {escape(heard['error'])}")
-            else:
+            elif "error" not in heard:
                 alarm = max(heard["kinds"], key=heard["kinds"].get) if heard["emergency"] else "-"
                 start, sure = f"{heard['start_s']:.0f} s", f"{heard['confidence']:.0%}"
                 shown.add_row(escape(heard["file"]), start, heard["label"], sure, alarm)

@@ -20,6 +20,7 @@ import soundfile
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
+from anc.audio.formats import FORMATS, SUPPORTED
 from anc.dsp import design_control_filter
 from anc.noise import Classifier
 from anc.settings import Settings
@@ -123,13 +124,13 @@ def _settings(environ: Mapping[str, str]) -> str:
 
 def _sounds() -> Finding:
     formats = soundfile.available_formats()
-    missing = [name for name in ("WAV", "FLAC", "OGG", "MP3") if name not in formats]
+    missing = [each.name for each in FORMATS if each.libsndfile[0] not in formats]
     version = soundfile.__libsndfile_version__
     if missing:
         return Finding(
             "sounds", "look", f"libsndfile {version} without {', '.join(missing)}", "install the wheels"
         )
-    return Finding("sounds", "ok", f"libsndfile {version}: wav, flac, ogg, mp3")
+    return Finding("sounds", "ok", f"libsndfile {version}: {SUPPORTED}")
 
 
 def _hearing() -> Finding:

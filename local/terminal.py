@@ -13,6 +13,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from anc.settings import BadSetting, Settings
+from anc.wire.refusal import Refused
 
 console, errors = Console(), Console(stderr=True)
 
@@ -45,7 +46,7 @@ def settings() -> Settings:
 
 
 class Plainly(TyperGroup):
-    """Commands of which each says in a sentence which file or folder it could not use."""
+    """Commands of which each says in a sentence which file or folder it could not use, and why."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run what was asked for."""
@@ -55,9 +56,16 @@ class Plainly(TyperGroup):
             if fault.filename is None:
                 raise
             stop(f"{fault.filename}: {fault.strerror}; is the name right, and may you read and write there?")
+        except Refused as refusal:
+            stop(refusal.message)
+
+
+def complain(reason: str) -> None:
+    """Print what is wrong to stderr, on one line."""
+    errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
 
 
 def stop(reason: str) -> NoReturn:
     """Say why, and end with exit code 2."""
-    errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    complain(reason)
     raise typer.Exit(2)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"}
+from anc.audio.formats import SUFFIXES
+from anc.audio.reader import open_path
+
+LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,16 @@ class Recording:
 
 
 def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Samples as the mean over channels, (n,) float32 in [-1, 1], and their rate in Hz."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return samples.mean(axis=1), rate
+    """Samples as the mean over channels, (n,) float32 in [-1, 1], and their rate in Hz.
+
+    Raises
+    ------
+    Refused
+        Naming the file, what is wrong with it and what to do; it may be an hour long.
+    """
+    with open_path(path) as source:
+        source.check_length(LONGEST_S, "cut it")
+        return source.read_mono(), source.rate
 
 
 def snake_case(name: str) -> str:

@@ -16,16 +16,18 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
 
+from anc.audio.formats import FORMATS, SUPPORTED
+from anc.audio.reader import MAX_CHANNELS, RATES, SHORT_BYTES, SHORT_S
+from anc.services.hearing import SHORTEST_S
 from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
-from functions import body
 from functions.rest_api.resolver import Resolver
 from functions.routes import REST
 
 VERSION = "1.0.0"
 TITLE = "ANC Platform"
 SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
-SOUND_KINDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "application/octet-stream")
+SOUND_KINDS = (*(each.media_types[0] for each in FORMATS), "application/octet-stream")
 TAKES_SOUND = {"/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect"}
 # Where things are made, the field of the answer that names them, and where else they are found.
 MADE = {
@@ -159,9 +161,13 @@ def _add_refusals(responses: dict[str, Any]) -> None:
 
 
 def _sound_body() -> dict[str, Any]:
-    sound = {"schema": {"type": "string", "format": "binary", "maxLength": body.LIMIT}}
+    sound = {"schema": {"type": "string", "format": "binary", "maxLength": SHORT_BYTES}}
     return {
         "required": True,
-        "description": "A wav, flac, ogg or mp3 file of a quarter of a second to a minute.",
+        "description": (
+            f"A sound file of up to {SHORT_S:g} seconds: {SUPPORTED}. {RATES[0]:,} to {RATES[1]:,} Hz, 1 to "
+            f"{MAX_CHANNELS} channels; floating-point samples within -1 to 1. To be classified it lasts at "
+            f"least {SHORTEST_S} seconds."
+        ),
         "content": dict.fromkeys(SOUND_KINDS, sound),
     }

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
 from anc.services.sounds import MOST_SAMPLES, decode
+
 from anc.wire.refusal import Refused
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from anc.audio.reader import BLOCK, open_short
 from anc.dsp.meter import Meter, decibels
-from anc.services.recordings import BLOCK, check_whole, open_short
 from anc.wire.refusal import refuse
 
 LOUDEST_CALIBRATION_DB = 200.0
@@ -42,7 +42,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def analyze(data: bytes, full_scale_db: float | None = None) -> dict[str, Any]:
-    """Measure a wav, flac, ogg or mp3 file of up to 10 MB and a minute.
+    """Measure a sound file of up to 10 MB and a minute.
 
     Parameters
     ----------
@@ -81,7 +81,6 @@ def _measure(data: bytes) -> tuple[list[Meter], int]:
         while len(block := source.read(BLOCK)):
             for meter, channel in zip(meters, block.T, strict=True):
                 meter.add(channel)
-        check_whole(source, meters[0].samples)
     return meters, source.rate
 
 

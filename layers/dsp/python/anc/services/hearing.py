@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from aws_lambda_powertools import Logger
 
+from anc.audio.reader import open_short
 from anc.dsp import onset
 from anc.noise import Classifier, Hearing, Listener, ModelError
 from anc.noise.classifier import KINDS, LABELS
 from anc.ports import World
 from anc.records import Stream
 from anc.services import opinions
-from anc.services.sounds import decode
 from anc.settings import Settings
-from anc.wire.refusal import Refused
+from anc.wire.refusal import Refused, refuse
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import EmergencyHeard, NoiseHeard, as_float
 
-LONGEST_FILE_S = 60.0
+SHORTEST_S = 0.25  # of a sound that can be classified
 DEAF = "hearing is out of order, so the headset is open to the world"
 UNTAUGHT = "the hearing model cannot be loaded, so the headset is open to the world"
 FAULTS = (DEAF, UNTAUGHT)
@@ -141,17 +141,16 @@ def classify_file(data: bytes, world: World) -> dict[str, Any]:
     Refused
         `bad_field` or `too_large`, naming what is wrong with the file; `unavailable` without a classifier.
     """
-    sound = decode(data, LONGEST_FILE_S)
+    mono, rate = _decoded(data)
     try:
         classifier = load(world.settings)
     except ModelError as fault:
         _deaf(fault, world)
         raise Refused("unavailable", "model: it cannot be loaded, so noise cannot be named") from fault
-    mono = sound.samples.mean(axis=1)
-    hearing = _classify(classifier, mono, sound.rate)
+    hearing = classifier.classify(mono, rate)
     opinion = None
     if world.endpoint.present and hearing.label != "quiet":
-        opinion = opinions.ask(opinions.question(mono, sound.rate), world)
+        opinion = opinions.ask(opinions.question(mono, rate), world)
     named = opinion or hearing
     return {
         "label": named.label,
@@ -173,21 +172,24 @@ def emergency_in_file(data: bytes, world: World) -> tuple[EmergencyHeard, dict[s
     Refused
         Naming what is wrong with the file. When hearing itself fails, the answer is that there is an alarm.
     """
-    sound = decode(data, LONGEST_FILE_S)
+    mono, rate = _decoded(data)
     try:
-        hearing = _classify(load(world.settings), sound.samples.mean(axis=1), sound.rate)
-    except Refused:
-        raise
+        hearing = load(world.settings).classify(mono, rate)
     except Exception as fault:  # noqa: BLE001  as above
         return EmergencyHeard(True, 0.0, _deaf(fault, world)), {}
     return EmergencyHeard(hearing.emergency, round(hearing.emergency_score, 4)), _rounded(hearing.kinds)
 
 
-def _classify(classifier: Classifier, mono: np.ndarray, rate: int) -> Hearing:
-    try:
-        return classifier.classify(mono, rate)
-    except ValueError as fault:
-        raise Refused("bad_field", f"file: {fault}") from fault
+def check_length(samples: int, rate: int) -> None:
+    """Refuse a sound that is too short to be classified. Raises Refused."""
+    if samples < int(SHORTEST_S * rate):
+        refuse("bad_field", f"file: {samples / rate:.3f} s long, at least {SHORTEST_S} s; record for longer")
+
+
+def _decoded(data: bytes) -> tuple[np.ndarray, int]:
+    with open_short(data) as source:
+        check_length(source.frames, source.rate)
+        return source.read_mono(), source.rate
 
 
 def _rounded(scores: dict[str, float]) -> dict[str, float]:

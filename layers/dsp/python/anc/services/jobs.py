@@ -15,12 +15,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from anc.audio.reader import AudioReader
 from anc.ports import Changed, Conflict, Gone, World
 from anc.records import Job, Options
 from anc.services.identity import Caller
 from anc.services.recordings import BLOCK, Treatment, classifier, residuals, wav_header
 from anc.services.report import Report
-from anc.services.sounds import Source
 from anc.wire.refusal import Refused, refuse
 from anc.wire.websocket import JobNews, encode
 
@@ -213,7 +213,7 @@ def tell_owner(job_id: str, world: World) -> None:
 
 def _advance(job: Job, world: World, remaining_s: Callable[[], float]) -> None:
     job = _taken(job, world)
-    with world.objects.open(UPLOADS + job.key, job.source) as file, Source(file) as source:
+    with world.objects.open(UPLOADS + job.key, job.source) as file, AudioReader(file) as source:
         treatment = _treatment(job, source, world)
         if treatment.options.mode != "classify" and not job.result:
             job = world.jobs.put(job.but(result=world.objects.begin(_result(job, RESULT))))
@@ -250,7 +250,7 @@ def _taken(job: Job, world: World) -> Job:
     )
 
 
-def _treatment(job: Job, source: Source, world: World) -> Treatment:
+def _treatment(job: Job, source: AudioReader, world: World) -> Treatment:
     hears = classifier(world.settings)
     if not job.blocks:
         return Treatment(job.options, source.rate, source.channels, hears)
@@ -264,7 +264,7 @@ def _treatment(job: Job, source: Source, world: World) -> Treatment:
     return Treatment.from_state(checkpoint, hears)
 
 
-def _block(job: Job, source: Source, treatment: Treatment, world: World) -> Job:
+def _block(job: Job, source: AudioReader, treatment: Treatment, world: World) -> Job:
     number = job.blocks + 1
     pcm = b"".join(residual.tobytes() for residual in residuals(source, treatment, BLOCK_FRAMES))
     if job.result:

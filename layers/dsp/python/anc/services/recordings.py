@@ -1,6 +1,5 @@
 """Recordings: a sound file in, block by block, the cleaned one and a report out, in constant memory."""
 
-import io
 import struct
 from collections.abc import Iterator
 from typing import Literal, Self
@@ -9,6 +8,7 @@ import msgspec
 import numpy as np
 from aws_lambda_powertools import Logger
 
+from anc.audio.reader import AudioReader, open_short
 from anc.dsp import FDAF, NLMS, Predictor
 from anc.dsp.meter import Meter
 from anc.noise import Classifier, ModelError
@@ -16,7 +16,6 @@ from anc.ports import World
 from anc.records import Options
 from anc.services import hearing
 from anc.services.report import Report, compare
-from anc.services.sounds import Source
 from anc.services.timeline import Timeline
 from anc.settings import Settings
 from anc.wire.refusal import refuse
@@ -25,8 +24,6 @@ from anc.wire.websocket import as_float, as_int16
 STEP = {"cancel": 0.5, "predict": 0.1}  # mu unless another is asked for
 BLOCK = 1 << 16  # frames decoded and filtered at a time; a whole number of the FDAF's own blocks
 FDAF_BLOCK = 512
-SHORT_BYTES = 10 * 1000 * 1000
-SHORT_S = 60.0
 
 Mode = Literal["cancel", "predict", "classify"]
 
@@ -155,20 +152,19 @@ class Treatment:
         return mono, mono
 
 
-def residuals(source: Source, treatment: Treatment, frames: int) -> Iterator[np.ndarray]:
+def residuals(source: AudioReader, treatment: Treatment, frames: int) -> Iterator[np.ndarray]:
     """Treat `frames` more of a file, rounded up to whole blocks; yield their residuals, (n,) int16.
 
     Raises
     ------
     Refused
-        When the file is damaged, holds what is no number, or ends where its header does not say so.
+        As `AudioReader.read`.
     """
     for _ in range(0, frames, BLOCK):
         block = source.read(BLOCK)
         if len(block):
             yield treatment.process(block)
         if len(block) < BLOCK:
-            check_whole(source, treatment.frames)
             return
 
 
@@ -188,23 +184,6 @@ def process_short(data: bytes, options: Options, world: World) -> tuple[bytes, R
     pcm = b"".join(parts)
     world.count("recordings_processed")
     return wav_header(len(pcm), source.rate) + pcm if pcm else b"", treatment.report()
-
-
-def open_short(data: bytes) -> Source:
-    """Open a file that is treated while its sender waits. Raises Refused."""
-    if len(data) > SHORT_BYTES:
-        refuse("too_large", f"file: {len(data):,} bytes, at most {SHORT_BYTES:,}; upload it instead")
-    source = Source(io.BytesIO(data))
-    if source.frames > SHORT_S * source.rate:
-        seconds = source.frames / source.rate
-        refuse("too_large", f"file: {seconds:.0f} s, at most {SHORT_S:g}; upload it instead")
-    return source
-
-
-def check_whole(source: Source, frames: int) -> None:
-    """Refuse a file that ended where its header does not say so."""
-    if frames != source.frames:
-        refuse("bad_field", f"file: its header says {source.frames:,} samples, {frames:,} could be read")
 
 
 def classifier(settings: Settings) -> Classifier | None:

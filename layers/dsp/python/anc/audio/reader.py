@@ -1,0 +1,258 @@
+"""The decoder: every sound file that reaches the platform or a command is read here, within bounds."""
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Self, cast
+
+import numpy as np
+import soundfile
+
+from anc.audio.formats import LIBSNDFILE, MAGIC_BYTES, SUPPORTED, recognise
+from anc.wire.refusal import Refused, refuse
+
+RATES = (8_000, 192_000)  # Hz
+MAX_CHANNELS = 8
+MAX_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz: a result, as WAV of int16, holds little more
+MAX_PEAK = 100.0  # 40 dB above full scale; resamplers and codecs overshoot by 6 dB, integers by 80
+SHORT_BYTES = 10 * 1000 * 1000  # of a file in a request
+SHORT_S = 60.0
+BLOCK = 1 << 16  # frames decoded at a time
+
+EMPTY = f"file: empty (0 bytes); supported are {SUPPORTED}"
+NOT_SOUND = f"file: not a sound file in a supported format; supported are {SUPPORTED}"
+UNREADABLE = (
+    "file: its header is damaged or cut short, or its encoding is not supported; save it again, for example "
+    "as 16-bit WAV"
+)
+NO_SAMPLES = "file: holds no samples; record or save it again"
+NO_LENGTH = "file: its header does not say how long it is; save it again, for example as 16-bit WAV"
+NOT_A_FILE = "file: not a regular file; name a file on disk"
+ABSENT = "file: there is no such file"
+
+
+class AudioReader:
+    """A sound file that is decoded block by block, in constant memory.
+
+    Refusals begin with `file: `; `open_path` puts the file's name there. Each says what is wrong, what is
+    supported and what to do, in the same words wherever the file was given.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Seekable; one of `anc.audio.formats.FORMATS`.
+
+    Attributes
+    ----------
+    rate : int
+        Hz, 8,000 to 192,000.
+    channels : int
+        1 to 8.
+    frames : int
+        Samples per channel that the header states, 1 to `MAX_FRAMES`; a file with fewer is refused once its
+        end is read.
+
+    Raises
+    ------
+    Refused
+        `bad_field` or `too_large`.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._bytes = _Bytes(file)
+        self._at = 0
+        start = file.read(MAGIC_BYTES)
+        file.seek(0)
+        # libsndfile reads two dozen more formats, each with a parser that need not meet strangers' bytes.
+        if recognise(start) is None:
+            refuse("bad_field", NOT_SOUND if start else EMPTY)
+        try:
+            self._file = soundfile.SoundFile(cast(BinaryIO, self._bytes))
+        except (soundfile.SoundFileError, TypeError, ValueError) as fault:
+            self._bytes.raise_fault()
+            raise Refused("bad_field", UNREADABLE) from fault
+        self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
+        self._check_header()
+
+    @property
+    def seconds(self) -> float:
+        """Length that the header states."""
+        return self.frames / self.rate
+
+    def check_length(self, longest_s: float, advice: str) -> None:
+        """Refuse a file of more than so many seconds, and say what to do instead. Raises Refused."""
+        if self.seconds > longest_s:
+            refuse("too_large", f"file: {_in_ms(self.seconds)} long, at most {_in_ms(longest_s)}; {advice}")
+
+    def read(self, frames: int) -> np.ndarray:
+        """Decode up to `frames` more samples per channel; fewer only at the end.
+
+        Returns
+        -------
+        (n, channels) float32
+            Full scale is 1; up to `MAX_PEAK`, since floating-point files and lossy codecs may overshoot.
+
+        Raises
+        ------
+        Refused
+            `bad_field` for a file that is damaged here or ends before its header says so, and for samples
+            that are not finite or not scaled to -1..1.
+        """
+        try:
+            samples = self._file.read(frames, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, ValueError) as fault:
+            self._bytes.raise_fault()
+            raise Refused("bad_field", self._damaged("a part")) from fault
+        self._bytes.raise_fault()
+        self._check_samples(samples)
+        self._at += len(samples)
+        if len(samples) < frames and self._at != self.frames:
+            refuse("bad_field", self._damaged(f"{self._at:,}"))
+        return samples
+
+    def read_mono(self, frames: int | None = None) -> np.ndarray:
+        """Decode up to `frames` more samples, all of them if left out, as the mean of the channels.
+
+        Returns
+        -------
+        (n,) float32
+            Clipped to -1..1.
+        """
+        left = self.frames - self._at
+        wanted = left if frames is None else min(frames, left)
+        mono = np.empty(wanted, np.float32)
+        for at in range(0, wanted, BLOCK):
+            block = self.read(min(BLOCK, wanted - at))
+            mono[at : at + len(block)] = block.mean(axis=1)
+        return np.clip(mono, -1.0, 1.0, out=mono)
+
+    def seek(self, frame: int) -> None:
+        """Go on decoding at a frame."""
+        self._file.seek(frame)
+        self._bytes.raise_fault()
+        self._at = frame
+
+    def close(self) -> None:
+        """Free the decoder; the file stays open."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_header(self) -> None:
+        if self._file.format not in LIBSNDFILE:
+            refuse("bad_field", NOT_SOUND)
+        low, high = RATES
+        if not low <= self.rate <= high:
+            refuse(
+                "bad_field",
+                f"file: sample rate {self.rate:,} Hz, supported are {low:,} to {high:,} Hz; resample it",
+            )
+        if self.channels > MAX_CHANNELS:
+            refuse("bad_field", f"file: {self.channels} channels, at most {MAX_CHANNELS}; leave some out")
+        if self.frames < 1:
+            refuse("bad_field", NO_SAMPLES)
+        if self.frames == np.iinfo(np.int64).max:
+            refuse("bad_field", NO_LENGTH)
+        self.check_length(MAX_FRAMES / self.rate, "split it")
+
+    def _check_samples(self, samples: np.ndarray) -> None:
+        peak = float(max(samples.max(), -samples.min())) if samples.size else 0.0
+        if not math.isfinite(peak):
+            frame = self._at + int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
+            refuse(
+                "bad_field",
+                f"file: holds samples that are not finite (NaN or infinity), the first at "
+                f"{_in_ms(frame / self.rate)}; replace them and save the file again",
+            )
+        # Quiet 16-bit values reach less than MAX_PEAK, but no floating-point recording is in whole steps.
+        if peak > MAX_PEAK or (peak > 1.0 and np.array_equal(samples, np.rint(samples))):
+            refuse(
+                "bad_field",
+                f"file: floating-point samples reach {peak:,.0f}, but are expected within -1 to 1; divide "
+                "them by full scale (32,768 for 16-bit values) and save the file again",
+            )
+
+    def _damaged(self, part: str) -> str:
+        return (
+            f"file: damaged or cut short: only {part} of its {self.frames:,} samples can be decoded; send or "
+            "save it again"
+        )
+
+
+@contextmanager
+def open_path(path: Path) -> Iterator[AudioReader]:
+    """Open a sound file on disk, for a `with` statement.
+
+    Raises
+    ------
+    Refused
+        As `AudioReader`, and when there is no file; the messages begin with the path. Refusals from inside
+        the `with` statement that begin with `file: ` get the path as well.
+    """
+    try:
+        if not path.is_file():
+            refuse("not_found", NOT_A_FILE if path.exists() else ABSENT)
+        with _opened(path) as file, AudioReader(file) as reader:
+            yield reader
+    except Refused as refusal:
+        head, colon, message = refusal.message.partition(": ")
+        if head != "file":
+            raise
+        raise Refused(refusal.code, f"{path}{colon}{message}") from refusal
+
+
+def open_short(data: bytes) -> AudioReader:
+    """Open a file that is processed while its sender waits: at most 10 MB and a minute. Raises Refused."""
+    check_size(len(data))
+    reader = AudioReader(io.BytesIO(data))
+    reader.check_length(SHORT_S, "upload it instead")
+    return reader
+
+
+def check_size(size: int) -> None:
+    """Refuse a file in a request that has too many bytes. Raises Refused."""
+    if size > SHORT_BYTES:
+        refuse("too_large", f"file: {size:,} bytes, at most {SHORT_BYTES:,}; upload it instead")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as fault:
+        raise Refused("not_found", f"file: cannot be opened ({fault.strerror}); may you read it?") from fault
+
+
+def _in_ms(seconds: float) -> str:
+    """Return seconds as text, rounded up to a millisecond: above a limit it never reads as the limit."""
+    return f"{math.ceil(1000 * seconds) / 1000:,.10g} s"
+
+
+class _Bytes:
+    """What libsndfile reads through. It takes an exception for the end of the file, so one is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._fault: Exception | None = None
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except Exception as fault:  # noqa: BLE001  raised as soon as libsndfile is left
+            self._fault = fault
+            return b""
+
+    def raise_fault(self) -> None:
+        if self._fault:
+            raise self._fault
