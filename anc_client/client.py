@@ -60,7 +60,7 @@ class Client:
     Raises
     ------
     Refusal
-        From every method, when the platform refuses.
+        From every method, when the platform refuses. Removing what is gone already is fine.
     pydantic.ValidationError
         From the bodies, `NewSession` and the others, for what the platform would refuse.
     httpx.TransportError
@@ -141,7 +141,7 @@ class Client:
 
     def remove_person(self, user: str) -> None:
         """Remove somebody with their keys, sessions, recordings and headsets."""
-        self._send("DELETE", f"/api/users/{named(user)}")
+        self._remove(f"/api/users/{named(user)}")
 
     def make_key(self, key: requests.NewKey) -> answers.MadeKey:
         """Make an API key; it is shown this once."""
@@ -153,7 +153,7 @@ class Client:
 
     def revoke_key(self, key: str) -> None:
         """Make an API key useless at once."""
-        self._send("DELETE", f"/api/users/me/keys/{named(key)}")
+        self._remove(f"/api/users/me/keys/{named(key)}")
 
     # Live sessions
 
@@ -200,7 +200,7 @@ class Client:
 
     def remove_device(self, thing: str) -> None:
         """Revoke a headset's certificate and forget it."""
-        self._send("DELETE", f"/api/devices/{named(thing)}")
+        self._remove(f"/api/devices/{named(thing)}")
 
     def rotate_credentials(self, thing: str) -> answers.Credentials:
         """Give a headset a new certificate; the old one is useless at once."""
@@ -246,7 +246,7 @@ class Client:
 
     def forget_model(self, model: str) -> None:
         """Forget a kind of headset; for operators."""
-        self._send("DELETE", f"/api/device-models/{named(model)}")
+        self._remove(f"/api/device-models/{named(model)}")
 
     def expect_headsets(self, model: str, serials: requests.NewSerials) -> answers.Serials:
         """List headsets of a kind that will come for their certificate themselves; for operators."""
@@ -330,7 +330,7 @@ class Client:
                 into.write(piece)
 
     def complete_upload(self, job: str) -> sounds.Job:
-        """Say that every part of a recording was sent."""
+        """Put a recording together once all its parts were sent. Again is fine, as for one sent whole."""
         return self._ask(sounds.Job, "POST", f"/api/audio/uploads/{named(job)}")
 
     def jobs(self) -> Iterator[sounds.Job]:
@@ -344,7 +344,7 @@ class Client:
 
     def remove_job(self, job: str) -> None:
         """Forget a recording and everything that was made of it."""
-        self._send("DELETE", f"/api/audio/jobs/{named(job)}")
+        self._remove(f"/api/audio/jobs/{named(job)}")
 
     def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
         after: str | None = ""
@@ -357,6 +357,14 @@ class Client:
         self, kind: type[A], method: str, path: str, body: BaseModel | bytes | None = None, **query: Any
     ) -> A:
         return kind.model_validate_json(self._send(method, path, body, **query).content)
+
+    def _remove(self, path: str) -> None:
+        """Remove what is at a path; of what is gone already, or never was, nothing is left to remove."""
+        try:
+            self._send("DELETE", path)
+        except Refusal as refusal:
+            if not refusal.code.startswith("unknown_"):
+                raise
 
     def _send(
         self, method: str, path: str, body: BaseModel | bytes | None = None, **query: Any

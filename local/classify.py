@@ -37,7 +37,7 @@ def classify(files: Sequence[Path], console: Console, model: Path | None = None)
         wrong, what is supported and what to do.
     """
     classifier = Classifier.load(model)
-    for path in track(files, "classifying", console=console, transient=True):
+    for path in track(files, "classifying", console=console, transient=True, disable=not console.is_terminal):
         try:
             with open_path(path) as source:
                 check_length(source.frames, source.rate)

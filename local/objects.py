@@ -4,7 +4,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -41,6 +42,7 @@ class FileObjects:
         self._folder = folder.resolve()
         self._links = links
         self._created = created
+        self._finishing = threading.Lock()
 
     def put(self, key: str, data: bytes) -> None:
         """See `anc.ports.Objects`."""
@@ -86,19 +88,14 @@ class FileObjects:
             file.write(data)
             self.adopt(file, key, parts, number)
 
+    def stored_parts(self, key: str, parts: str) -> Sequence[int]:
+        """See `anc.ports.Objects`."""
+        return [int(path.name) for path in self._stored(parts)]
+
     def finish(self, key: str, parts: str) -> None:
         """See `anc.ports.Objects`."""
-        folder = self._parts(parts)
-        numbered = sorted(folder.iterdir()) if folder.is_dir() else []
-        if numbered:
-            with self.incoming() as file:
-                for path in numbered:
-                    with path.open("rb") as part:
-                        shutil.copyfileobj(part, file)
-                self.adopt(file, key)
-            shutil.rmtree(folder)
-        elif not self._path(key).is_file():
-            raise LookupError(f"{key}: there are no such parts")
+        with self._finishing:  # twice at once, the second would replace the file under whoever reads it
+            self._finish(key, parts)
 
     def abandon(self, key: str, parts: str) -> None:
         """See `anc.ports.Objects`."""
@@ -160,6 +157,22 @@ class FileObjects:
         if not inside or inside[0].startswith("."):  # those are on their way
             raise ValueError(f"key: {key!r} does not name a file of the store")
         return path
+
+    def _finish(self, key: str, parts: str) -> None:
+        numbered = self._stored(parts)
+        if numbered:
+            with self.incoming() as file:
+                for path in numbered:
+                    with path.open("rb") as part:
+                        shutil.copyfileobj(part, file)
+                self.adopt(file, key)
+            shutil.rmtree(self._parts(parts))
+        elif not self._path(key).is_file():
+            raise LookupError(f"{key}: there are no such parts")
+
+    def _stored(self, parts: str) -> list[Path]:
+        folder = self._parts(parts)
+        return sorted(folder.iterdir()) if folder.is_dir() else []
 
     def _parts(self, parts: str) -> Path:
         if not parts.isalnum():

@@ -22,7 +22,7 @@ JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
 def announce_upload(body: NewUpload) -> Upload:
     """Announce a recording, and get the links to send it to.
 
-    A file of up to 64 MB is PUT whole to the one link, and is treated as soon as it is there. A larger one
+    A file of up to 64 MB is PUT whole to the one link, and is processed as soon as it is there. A larger one
     is PUT in parts, one to each link, and completed afterwards.
     """
     options = Options(**body.options.model_dump())
@@ -32,7 +32,11 @@ def announce_upload(body: NewUpload) -> Upload:
 
 @router.post("/api/audio/uploads/<id>", tags=TAGS)
 def complete_upload(id: JobId) -> Job:
-    """Say that every part of a recording was sent."""
+    """Put a recording together once every part of it was sent.
+
+    Idempotent: a recording that was sent whole, or is complete already, is returned as it is. `conflict`
+    names what has not arrived yet.
+    """
     return _job(jobs.complete(id, caller(), world()))
 
 

@@ -29,7 +29,7 @@ from anc.wire.rest.requests import (
 from anc.wire.shadow import FilterDocument, float16
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import SUBPROTOCOL, as_float, as_int16, decode_pcm, encode_pcm
-from anc_client import Client, Refusal
+from anc_client import Client
 from functions.routes import QUEUES, REST, RULES
 from local.smoke.places import POISONED, Place
 from local.smoke.sounds import RATE, SECONDARY, attenuation_db, noise, pcm, siren, wav
@@ -213,11 +213,7 @@ class Smoke:
     def _recording(self) -> str:
         sound = wav(*noise(3 * RATE))
         job = self._person.upload(sound, "smoke")
-        try:
-            self._person.complete_upload(job)
-        except Refusal as refusal:
-            _same("completing what was sent whole", refusal.code, "conflict")
-            self._walked.saw("POST", f"/api/audio/uploads/{job}")
+        _same("completing what was sent whole", self._person.complete_upload(job).job, job)
         done = _answers(lambda: _ended(self._person.job(job)))
         _same("what became of it", (done.state, done.failure), ("done", ""))
         report = httpx.get(done.downloads["report.json"], timeout=PATIENCE_S).raise_for_status().json()

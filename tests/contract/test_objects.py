@@ -141,6 +141,23 @@ def test_a_part_that_is_stored_again_replaces_the_one_before(objects):
     assert objects.get(KEY) == b"right"
 
 
+def test_the_parts_that_are_stored_are_known_until_the_file_is_finished(objects):
+    parts = objects.begin(KEY)
+    assert list(objects.stored_parts(KEY, parts)) == []
+    objects.put_part(KEY, parts, 2, LAST)
+    objects.put_part(KEY, parts, 1, FIRST)
+    assert list(objects.stored_parts(KEY, parts)) == [1, 2]
+    objects.finish(KEY, parts)
+    assert list(objects.stored_parts(KEY, parts)) == []
+
+
+def test_of_an_abandoned_file_no_parts_are_stored(objects):
+    parts = objects.begin(KEY)
+    objects.put_part(KEY, parts, 1, LAST)
+    objects.abandon(KEY, parts)
+    assert list(objects.stored_parts(KEY, parts)) == []
+
+
 def test_finishing_again_changes_nothing(objects):
     parts = objects.begin(KEY)
     objects.put_part(KEY, parts, 1, LAST)

@@ -179,6 +179,33 @@ def test_a_recording_is_uploaded_treated_in_the_background_and_fetched(ada: Clie
     assert list(ada.jobs()) == []
 
 
+def test_completing_an_upload_that_was_sent_whole_is_no_error_at_any_time(ada: Client) -> None:
+    job = ada.upload(recording(1, 2))
+    assert ada.complete_upload(job).job == job
+    *_, ended = ada.follow(job, every_s=0.05)
+    assert ended.state == "done"
+    assert ada.complete_upload(job).state == "done"
+    ada.remove_job(job)
+
+
+def test_removing_what_is_gone_already_is_no_error_and_removes_nothing_of_others(
+    root: Client, ada: Client
+) -> None:
+    job, key = ada.upload(recording(1, 2)), ada.make_key(NewKey(name="robot")).id
+    ada.register(NewDevice(thing="ada-twice", secondary=[0.0, 0.5, 0.2]))
+    root.describe_model("twice", NewDeviceModel(secondary=[0.0, 0.5, 0.2]))
+    root.remove_job(job)
+    assert ada.job(job).job == job, "to others it does not exist, and it stays"
+    for _ in range(2):
+        ada.remove_job(job)
+        ada.revoke_key(key)
+        ada.remove_device("ada-twice")
+        root.forget_model("twice")
+        root.remove_person("never-was")
+    with pytest.raises(Refusal, match="operator"):
+        ada.forget_model("twice")
+
+
 def test_a_refusal_names_the_field(ada: Client) -> None:
     with pytest.raises(Refusal) as refusal:
         ada.process(b"not a sound")

@@ -26,7 +26,16 @@ export class Rest {
   post(path, body) { return this.call("POST", path, body); }
   put(path, body) { return this.call("PUT", path, body); }
   patch(path, body) { return this.call("PATCH", path, body); }
-  remove(path) { return this.call("DELETE", path); }
+
+  /** Removes what is at a path; what somebody removed before, in another tab for example, needs no removing. */
+  async remove(path) {
+    try {
+      return await this.call("DELETE", path);
+    } catch (refusal) {
+      if (refusal.code?.startsWith("unknown_")) return "";
+      throw refusal;
+    }
+  }
 
   /** @returns {Promise<any>} the document, or the text of an answer that is none */
   async call(method, path, body) {

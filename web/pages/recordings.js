@@ -1,5 +1,6 @@
 /** Recordings: sent in parts, cleaned by the platform, fetched by link. */
 import { html, useEffect, useState } from "../lib/html.js";
+import { ACCEPTED, FORMATS } from "../lib/formats.js";
 import { here, sendFile } from "../lib/rest.js";
 import { Chart } from "../ui/chart.js";
 import { Alert, bytes, Choice, Empty, Figure, Heading, percent, useAnswer, when } from "../ui/parts.js";
@@ -20,6 +21,7 @@ export function Recordings({ rest, socket, one }) {
   const [refused, setRefused] = useState("");
   const remove = ({ job, name }) => {
     if (!confirm(`Remove ${name || "this recording"}, its report and what was cleaned?`)) return;
+    setRefused("");
     rest.remove(`/api/audio/jobs/${job}`).then(again, (refusal) => setRefused(refusal.message));
   };
   if (one) return html`<${Recording} rest=${rest} job=${one} />`;
@@ -27,7 +29,7 @@ export function Recordings({ rest, socket, one }) {
     <${Heading} title="Recordings" words="Two channels: the left the reference, the right the ear. One channel: what can be predicted is removed." />
     ${(refused || fault) && html`<${Alert} kind="fault">${refused || fault}<//>`}
     <${Upload} rest=${rest} sent=${again} />
-    ${answer?.length === 0 && html`<${Empty} title="Nothing sent yet">wav, flac, ogg or mp3, minutes or hours long.<//>`}
+    ${answer?.length === 0 && html`<${Empty} title="Nothing sent yet">${FORMATS}, minutes or hours long.<//>`}
     ${answer?.length > 0 && html`<div class="card table"><table>
       <thead><tr><th>Recording</th><th>State</th><th>Quieter</th><th class="minor">Noise</th><th class="minor">Alarms</th><th class="minor">Sent</th><th><span class="unseen">Remove</span></th></tr></thead>
       <tbody>${answer.map((job) => html`<${Row} key=${job.job} job=${job} remove=${() => remove(job)} />`)}</tbody>
@@ -62,7 +64,7 @@ function Upload({ rest, sent }) {
         const part = file.slice(from, from + upload.part_bytes);
         await sendFile(link, part, (loaded) => setSending({ name: file.name, share: (from + loaded) / file.size }));
       }
-      await rest.post(`/api/audio/uploads/${upload.job}`);
+      if (upload.links.length > 1) await rest.post(`/api/audio/uploads/${upload.job}`);
       sent();
     } catch (refusal) {
       setFault(refusal.message);
@@ -75,7 +77,7 @@ function Upload({ rest, sent }) {
   };
   return html`<section class="card drop" onDragOver=${(event) => event.preventDefault()} onDrop=${drop} aria-label="Send a recording">
     <${Choice} name="What to do" value=${mode} options=${TREATMENTS} onChange=${setMode} disabled=${!!sending} />
-    <label class="button">Choose a recording<input class="unseen" type="file" accept="audio/*" disabled=${!!sending}
+    <label class="button">Choose a recording<input class="unseen" type="file" accept=${ACCEPTED} disabled=${!!sending}
       onChange=${(event) => send(event.target.files[0])} /></label>
     <span class="hint">or drop one here</span>
     ${sending && html`<p class="sending" role="status"><progress value=${sending.share} aria-label=${`Sending ${sending.name}`}></progress>${sending.name}: ${percent(sending.share)} sent</p>`}

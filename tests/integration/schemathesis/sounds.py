@@ -7,8 +7,10 @@ import schemathesis
 import soundfile
 from hypothesis import strategies as st
 
+from anc.audio.formats import FORMATS
+
 RATE = 8_000
-KINDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "application/octet-stream")
+KINDS = (*(each.media_types[0] for each in FORMATS), "application/octet-stream")
 
 
 def noise(seconds: float, channels: int, seed: int) -> bytes:

@@ -125,7 +125,7 @@ def test_progress_ends_where_the_recording_ends(tmp_path: Path, source: Path) ->
         (np.zeros((0, 2)), "holds no samples"),
         (np.full((100, 2), np.nan), "finite"),
         (np.full((100, 2), np.inf), "finite"),
-        (None, "not a sound file that can be read"),
+        (None, "not a sound file in a supported format"),
     ],
     ids=["mono", "three", "empty", "not a number", "infinite", "no sound"],
 )

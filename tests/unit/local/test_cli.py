@@ -177,7 +177,7 @@ def test_a_recording_that_cannot_be_cleaned_is_refused_in_a_sentence(tmp_path: P
     answer = anc("cancel", "in.wav", "out.wav", "--json")
     assert answer.exit_code == 2
     assert answer.stdout == ""
-    assert "in.wav: not a sound file that can be read" in answer.stderr
+    assert "in.wav: not a sound file in a supported format" in answer.stderr
 
 
 def test_hearing_that_was_measured_is_also_a_page_to_look_at(

@@ -67,10 +67,10 @@ def test_silence_is_the_floor_and_not_an_error():
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "not a sound file"),
+        (b"", "empty"),
         (b"hello", "not a sound file"),
-        (sound_file(np.zeros((10, 9))), "channels: 9, at most 8"),
-        (sound_file(np.zeros(61 * 8000), 8000, "PCM_U8"), "61 s, at most 60"),
+        (sound_file(np.zeros((10, 9))), "9 channels, at most 8"),
+        (sound_file(np.zeros(61 * 8000), 8000, "PCM_U8"), "61 s long, at most 60 s"),
         (bytes(10_000_001), "10,000,001 bytes, at most 10,000,000"),
         (sound_file(np.array([0.0, np.nan]), subtype="FLOAT"), "not finite"),
     ],

@@ -70,7 +70,7 @@ def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
     upload = jobs.announce(Announcement(len(data)), ALICE, world)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
     assert len(upload.links) == len(pieces) == 5
-    with pytest.raises(Refused, match="none of its parts"):
+    with pytest.raises(Refused, match="part 1 of 5 has not arrived"):
         jobs.complete(upload.job, ALICE, world)
     parts = jobs.find(upload.job, ALICE, world).upload
     for number, piece in enumerate(pieces, 1):
@@ -78,6 +78,80 @@ def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
     jobs.complete(upload.job, ALICE, world)
     jobs.complete(upload.job, ALICE, world)
     assert done(world, upload.job).state == "done"
+
+
+def test_an_upload_with_a_missing_part_is_not_put_together_until_the_part_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 80_000)
+    data = sound_file(two_microphones())
+    upload = jobs.announce(Announcement(len(data)), ALICE, world)
+    pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
+    parts = jobs.find(upload.job, ALICE, world).upload
+    for number in (1, 3):
+        world.objects.put_part(f"uploads/{upload.job}", parts, number, pieces[number - 1])
+    with pytest.raises(Refused, match="upload: part 2 of 3 has not arrived; send it") as refusal:
+        jobs.complete(upload.job, ALICE, world)
+    assert refusal.value.code == "conflict"
+    world.objects.put_part(f"uploads/{upload.job}", parts, 2, pieces[1])
+    jobs.complete(upload.job, ALICE, world)
+    assert done(world, upload.job).state == "done"
+
+
+def test_a_file_that_is_sent_whole_may_be_completed_once_it_has_arrived(world: World) -> None:
+    data = sound_file(two_microphones())
+    job = jobs.announce(Announcement(len(data)), ALICE, world).job
+    with pytest.raises(Refused, match="upload: the file has not arrived; send it") as refusal:
+        jobs.complete(job, ALICE, world)
+    assert refusal.value.code == "conflict"
+    world.objects.put(f"uploads/{job}", data)
+    assert jobs.complete(job, ALICE, world) == jobs.find(job, ALICE, world)
+
+
+@pytest.mark.parametrize("in_parts", [True, False])
+@pytest.mark.parametrize("state", ["uploading", "waiting", "done", "failed"])
+def test_completing_an_upload_again_returns_the_job_as_it_is_and_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, in_parts: bool, state: str
+) -> None:
+    data = sound_file(two_microphones()) if state != "failed" else b"not a sound" * 1000
+    if in_parts:
+        monkeypatch.setattr(jobs, "WHOLE_UP_TO", len(data) - 1000)
+    job = jobs.announce(Announcement(len(data)), ALICE, world).job
+    if in_parts:
+        parts, whole = jobs.find(job, ALICE, world).upload, jobs.WHOLE_UP_TO
+        for number, piece in enumerate((data[:whole], data[whole:]), 1):
+            world.objects.put_part(f"uploads/{job}", parts, number, piece)
+        jobs.complete(job, ALICE, world)
+    else:
+        world.objects.put(f"uploads/{job}", data)
+    if state != "uploading":
+        jobs.work(job, world, lambda: 0.0 if state == "waiting" else LONG)
+    before = jobs.find(job, ALICE, world)
+    assert before.state == state
+    about = world.objects.about(f"uploads/{job}")
+    assert jobs.complete(job, ALICE, world) == before == jobs.find(job, ALICE, world)
+    assert world.objects.about(f"uploads/{job}") == about, "it was not put together again under the worker"
+
+
+def test_an_upload_that_is_completed_twice_at_once_is_put_together_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 80_000)
+    data = sound_file(two_microphones())
+    job = jobs.announce(Announcement(len(data)), ALICE, world).job
+    parts = jobs.find(job, ALICE, world).upload
+    for number in (1, 2, 3):
+        world.objects.put_part(f"uploads/{job}", parts, number, data[80_000 * (number - 1) :][:80_000])
+    finish = world.objects.finish
+
+    def overtaken(key: str, upload: str) -> None:
+        monkeypatch.setattr(world.objects, "finish", finish)
+        jobs.complete(job, ALICE, world)
+        done(world, job)
+        finish(key, upload)
+
+    monkeypatch.setattr(world.objects, "finish", overtaken)
+    assert jobs.complete(job, ALICE, world).state == "done"
 
 
 def test_nobody_finds_another_persons_recording(world: World) -> None:

@@ -118,9 +118,12 @@ def test_a_mode_that_needs_other_channels_is_refused(world, channels, mode, says
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "not a sound file"),
+        (b"", "empty"),
         (bytes(10_000_001), "at most 10,000,000; upload it"),
-        (sound_file(np.zeros((61 * 8000, 2)), subtype="PCM_U8", rate=8000), "61 s, at most 60; upload it"),
+        (
+            sound_file(np.zeros((61 * 8000, 2)), subtype="PCM_U8", rate=8000),
+            "61 s long, at most 60 s; upload it",
+        ),
         (sound_file(np.zeros((0, 2))), "holds no samples"),
         (sound_file(np.full((10, 2), -np.inf), subtype="FLOAT"), "not finite"),
     ],

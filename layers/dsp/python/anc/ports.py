@@ -157,6 +157,9 @@ class Objects(Protocol):
     def put_part(self, key: str, parts: str, number: int, data: bytes) -> None:
         """Store a part, numbered from 1, or replace it. Raises LookupError when the file is finished."""
 
+    def stored_parts(self, key: str, parts: str) -> Sequence[int]:
+        """Return the numbers of the stored parts, ascending; none of a file that is finished or abandoned."""
+
     def finish(self, key: str, parts: str) -> None:
         """Make the parts the file, in order. Again is fine. Raises LookupError when there are none."""
 

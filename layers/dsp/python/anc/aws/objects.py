@@ -1,7 +1,7 @@
 """Files in S3."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
@@ -77,6 +77,15 @@ class S3Objects:
         except ClientError as fault:
             if _code(fault) in ABSENT:
                 raise LookupError(f"{key}: there are no such parts") from fault
+            raise
+
+    def stored_parts(self, key: str, parts: str) -> Sequence[int]:
+        """See `Objects.stored_parts`."""
+        try:
+            return [part["PartNumber"] for part in self._stored_parts(key, parts)]
+        except ClientError as fault:
+            if _code(fault) in ABSENT:
+                return []
             raise
 
     def finish(self, key: str, parts: str) -> None:

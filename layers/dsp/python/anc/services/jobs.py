@@ -7,9 +7,11 @@ same result to the last bit (mp3 below 32 kHz: within one step of the 16-bit sca
 another last bit of a float after a seek).
 """
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -105,21 +107,36 @@ def announce(request: Announcement, caller: Caller, world: World) -> Upload:
 
 
 def complete(job_id: str, caller: Caller, world: World) -> Job:
-    """Put the parts of an upload together; the store then announces the file. Again is fine.
+    """Put the parts of an upload together, if it was sent in parts, and return the job.
+
+    Idempotent: a file that was sent whole, is complete, being processed, or done is returned as it is.
 
     Raises
     ------
     Refused
-        `unknown_job`; `conflict` when no part was sent, or the file was not to be sent in parts.
+        `unknown_job`; `conflict` while the file, or a part of it, has not arrived.
     """
     job = find(job_id, caller, world)
-    if not job.upload:
-        refuse("conflict", "upload: sent whole, it needs no completing")
-    try:
-        world.objects.finish(UPLOADS + job.key, job.upload)
-    except LookupError as fault:
-        raise Refused("conflict", "upload: none of its parts has arrived") from fault
+    source = UPLOADS + job.key
+    missing = _missing(job, world)
+    if job.upload and job.state == "uploading" and not missing:
+        with suppress(LookupError):  # completed by another call just now, and the worker is done with it
+            world.objects.finish(source, job.upload)
+    arrived = world.objects.about(source)
+    job = find(job_id, caller, world)  # after `arrived`: a worker removes the file when it is done
+    if job.state == "uploading" and not arrived:
+        refuse("conflict", f"upload: {missing} has not arrived; send it to its link, then complete it")
     return job
+
+
+def _missing(job: Job, world: World) -> str:
+    """Return what of an upload has not been stored as a part; "" when all parts are."""
+    if not job.upload:
+        return "the file"
+    number = math.ceil(job.size / WHOLE_UP_TO)
+    stored = world.objects.stored_parts(UPLOADS + job.key, job.upload)
+    first = next((part for part in range(1, number + 1) if part not in stored), None)
+    return f"part {first} of {number}" if first else ""
 
 
 def find(job_id: str, caller: Caller, world: World) -> Job:

@@ -1,6 +1,7 @@
 """The people who may sign in, and what becomes of their things when they may no more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from anc.ports import Conflict, Grant, World
 from anc.records import Person, Role
@@ -50,22 +51,40 @@ def set_role(user: str, role: Role, world: World) -> Person:
     may_now = Caller(user, role)
     for key in keys.list_own(user, world):
         if not may_now.may(key.role):
-            keys.revoke(key.key, user, world)
+            with _removed_meanwhile():
+                keys.revoke(key.key, user, world)
     return Person(user=user, name=person.name, role=role, created=person.created)
 
 
 def remove(user: str, world: World) -> None:
-    """Remove a person with all that is theirs. A token that is out stays valid until it expires."""
+    """Remove a person with all that is theirs. A token that is out stays valid until it expires.
+
+    The person goes last: a removal that broke off can be repeated, and removes the rest. What the person
+    removed or ended meanwhile is passed over.
+    """
     find(user, world)
-    world.people.delete(user)
     gone = Caller(user)
     for key in keys.list_own(user, world):
-        keys.revoke(key.key, user, world)
+        with _removed_meanwhile():
+            keys.revoke(key.key, user, world)
     for stream in sessions.list_own(gone, world):
-        sessions.end(stream.key, gone, world)
+        with _removed_meanwhile():
+            sessions.end(stream.key, gone, world)
     for job in jobs.list_own(gone, world, jobs.JOBS_PER_USER):
-        jobs.remove(job.key, gone, world)
+        with _removed_meanwhile():
+            jobs.remove(job.key, gone, world)
     while page := devices.list_own(gone, world):
         for device in page:
-            devices.remove(device.key, gone, world)
+            with _removed_meanwhile():
+                devices.remove(device.key, gone, world)
+    world.people.delete(user)
     world.count("people_removed")
+
+
+@contextmanager
+def _removed_meanwhile() -> Iterator[None]:
+    try:
+        yield
+    except Refused as refusal:
+        if not refusal.code.startswith("unknown_"):
+            raise

@@ -1,0 +1,234 @@
+"""What every entry for sound files promises: the same file gets the same verdict, in the same words."""
+
+import base64
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from anc.wire.refusal import Refused
+from functions.classifier.handler import handler as classifier
+from functions.rest_api.handler import handler as rest_api
+from local.cli import app, scene_of
+from local.context import LocalContext
+from local.events import rest_event
+from tests.recordings import done, uploaded
+from tests.sounds import RATE, cut, encoded, flac_of, floats, noise, wav
+from tests.worlds import Clock, TestWorld, make_world
+from training.recordings import load_sound
+
+Entry = Callable[[Path, TestWorld], str]
+WHO = {"user": "alice", "role": "listener"}
+SUPPORTED = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, CAF"
+NOT_SOUND = f"not a sound file in a supported format; {SUPPORTED}"
+UNREADABLE = (
+    "its header is damaged or cut short, or its encoding is not supported; save it again, for example as "
+    "16-bit WAV"
+)
+NOT_FINITE = "holds samples that are not finite (NaN or infinity), the first at 0.25 s"
+DIVIDE = "divide them by full scale (32,768 for 16-bit values) and save the file again"
+
+
+def spoiled(value: float) -> bytes:
+    samples = noise()
+    samples[RATE // 4, 1] = value
+    return floats(samples)
+
+
+REFUSED = {
+    "nothing": (b"", f"empty (0 bytes); {SUPPORTED}"),
+    "text": (b"not a sound\n" * 100, NOT_SOUND),
+    "a web page": (b"<!DOCTYPE html><html><body>404</body></html>", NOT_SOUND),
+    "a zip archive": (b"PK\x03\x04" + bytes(100), NOT_SOUND),
+    "a film": (b"RIFF\x00\x10\x00\x00AVI LIST" + bytes(4096), NOT_SOUND),
+    "a format of libsndfile that is not supported": (encoded(noise(), "AU"), NOT_SOUND),
+    "the beginning of a header": (b"RIFF\0\0\0\0WAVE", UNREADABLE),
+    "no channels": (wav(bytes(3200), channels=0), UNREADABLE),
+    "no samples, WAV": (wav(b"", 2), "holds no samples; record or save it again"),
+    "no samples, AIFF": (encoded(noise(0.0), "AIFF"), "holds no samples; record or save it again"),
+    "nine channels": (wav(bytes(18 * RATE), 9), "9 channels, at most 8; leave some out"),
+    "a low rate": (
+        wav(bytes(4 * RATE), 2, 7_999),
+        "sample rate 7,999 Hz, supported are 8,000 to 192,000 Hz; resample it",
+    ),
+    "a high rate": (
+        wav(bytes(4 * RATE), 2, 384_000),
+        "sample rate 384,000 Hz, supported are 8,000 to 192,000 Hz; resample it",
+    ),
+    "a length of 400 hours": (
+        flac_of(400 * 3600 * RATE),
+        "1,440,000 s long, at most 129,600 s; split it",
+    ),
+    "an unknown length": (
+        flac_of(0),
+        "its header does not say how long it is; save it again, for example as 16-bit WAV",
+    ),
+    "FLAC cut short": (
+        cut(encoded(noise(), "FLAC")),
+        "damaged or cut short: only a part of its 9,600 samples can be decoded; send or save it again",
+    ),
+    "MP3 cut short": (
+        cut(encoded(noise(2.0), "MP3")),
+        "damaged or cut short: only 14,447 of its 32,000 samples can be decoded; send or save it again",
+    ),
+    "not a number": (spoiled(np.nan), f"{NOT_FINITE}; replace them and save the file again"),
+    "infinity": (spoiled(-np.inf), f"{NOT_FINITE}; replace them and save the file again"),
+    "floats of 16-bit scale": (
+        floats(np.rint(32_768 * noise())),
+        f"floating-point samples reach 13,183, but are expected within -1 to 1; {DIVIDE}",
+    ),
+    "quiet floats of 16-bit scale": (
+        floats(np.rint(100 * noise())),
+        f"floating-point samples reach 40, but are expected within -1 to 1; {DIVIDE}",
+    ),
+}
+ACCEPTED = {
+    "WAV, 8 bit": encoded(noise(), subtype="PCM_U8"),
+    "WAV, 16 bit": encoded(noise()),
+    "WAV, extensible": encoded(noise(), "WAVEX", "PCM_24"),
+    "WAV, float": floats(noise()),
+    "WAV, mu-law": encoded(noise(), subtype="ULAW"),
+    "WAV, 64-bit sizes": encoded(noise(), "RF64", "PCM_16"),
+    "WAV that a pipe ended": wav((32_768 * noise()).astype("<i2").tobytes(), 2, data_size=2**32 - 1),
+    "an overshoot to 1.5": floats(1.5 * noise() / np.abs(noise()).max()),
+    "an overshoot to 3": floats(3.0 * noise() / np.abs(noise()).max()),
+    "FLAC": encoded(noise(), "FLAC"),
+    "Ogg Vorbis": encoded(noise(), "OGG", "VORBIS"),
+    "Ogg Opus": encoded(noise(rate=48_000), "OGG", "OPUS", 48_000),
+    "MP3": encoded(noise(), "MP3"),
+    "AIFF": encoded(noise(), "AIFF"),
+    "AIFC, float": encoded(noise(), "AIFF", "FLOAT"),
+    "CAF": encoded(noise(), "CAF"),
+    "CAF, ALAC": encoded(noise(), "CAF", "ALAC_16"),
+    "silence": encoded(np.zeros((RATE, 2))),
+}
+
+
+def command(*arguments: str) -> str:
+    answer = CliRunner().invoke(app, arguments)
+    if answer.exit_code == 0:
+        assert not answer.stderr
+        return ""
+    (line,) = answer.stderr.splitlines()
+    return line.removeprefix("anc: ")
+
+
+def classify_command(path: Path, platform: TestWorld) -> str:
+    return subject_off(command("classify", str(path)), str(path))
+
+
+def cancel_command(path: Path, platform: TestWorld) -> str:
+    return subject_off(command("cancel", str(path), str(path.with_suffix(".out.wav"))), str(path))
+
+
+def noise_option(path: Path, platform: TestWorld) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed), contextlib.suppress(typer.Exit):
+        scene_of(str(path), 5.0)
+    return subject_off(printed.getvalue().strip(), f"anc: --noise {path}")
+
+
+def training(path: Path, platform: TestWorld) -> str:
+    try:
+        load_sound(path)
+    except Refused as refusal:
+        return subject_off(refusal.message, str(path))
+    return ""
+
+
+def posted(operation: str, path: Path, platform: TestWorld) -> tuple[int, Any]:
+    where = f"/api/{operation}"
+    body = base64.b64encode(path.read_bytes()).decode()
+    event = rest_event("POST", where, where, {}, {}, {}, body, True, WHO, "127.0.0.1")
+    function = classifier if operation == "audio/classify" else rest_api
+    answer = function(event, LocalContext("function"), platform.world)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def rest(operation: str) -> Entry:
+    def answer(path: Path, platform: TestWorld) -> str:
+        status, document = posted(operation, path, platform)
+        assert status in (200, 400, 413)
+        return "" if status == 200 else subject_off(document["detail"], "file")
+
+    return answer
+
+
+def job(path: Path, platform: TestWorld) -> str:
+    key = uploaded(platform.world, path.read_bytes())
+    return subject_off(done(platform.world, key).failure, "file")
+
+
+def subject_off(message: str, subject: str) -> str:
+    assert not message or message.startswith(f"{subject}: ")
+    return message.removeprefix(f"{subject}: ")
+
+
+ENTRIES: dict[str, Entry] = {
+    "anc classify": classify_command,
+    "anc cancel": cancel_command,
+    "anc demo --noise": noise_option,
+    "anc train": training,
+    "POST audio/process": rest("audio/process"),
+    "POST audio/classify": rest("audio/classify"),
+    "POST audio/analyze": rest("audio/analyze"),
+    "POST emergency/detect": rest("emergency/detect"),
+    "an uploaded recording": job,
+}
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> TestWorld:
+    monkeypatch.chdir(tmp_path)  # where there is no `.env`
+    return make_world(tmp_path, clock, rate_limit_scale=1e3)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    return tmp_path / "given.sound"
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_file_that_cannot_be_used_is_refused_by_every_entry_in_the_same_words(
+    kind: str, given: Path, platform: TestWorld
+) -> None:
+    data, words = REFUSED[kind]
+    given.write_bytes(data)
+    found = {name: entry(given, platform) for name, entry in ENTRIES.items()}
+    assert found == dict.fromkeys(ENTRIES, words)
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_a_file_in_a_supported_format_is_accepted_by_every_entry(
+    kind: str, given: Path, platform: TestWorld
+) -> None:
+    given.write_bytes(ACCEPTED[kind])
+    found = {name: entry(given, platform) for name, entry in ENTRIES.items()}
+    nothing_to_play = {"anc demo --noise": "less than half a second of sound"} if kind == "silence" else {}
+    assert found == dict.fromkeys(ENTRIES, "") | nothing_to_play
+
+
+def test_a_file_in_another_format_than_its_name_says_is_read(given: Path, platform: TestWorld) -> None:
+    named = given.with_suffix(".mp3")
+    named.write_bytes(ACCEPTED["CAF"])
+    assert {entry(named, platform) for entry in ENTRIES.values()} == {""}
+
+
+@pytest.mark.parametrize("kind", ["WAV, 16 bit", "an overshoot to 3", "Ogg Opus", "AIFF", "CAF"])
+def test_the_command_and_the_api_classify_a_file_as_the_same(
+    kind: str, given: Path, platform: TestWorld
+) -> None:
+    given.write_bytes(ACCEPTED[kind])
+    (line,) = CliRunner().invoke(app, ["classify", "--json", str(given)]).stdout.splitlines()
+    here = json.loads(line)
+    there = posted("audio/classify", given, platform)[1]
+    assert (here["label"], here["emergency"]) == (there["label"], there["emergency"]["active"])
+    for scores in ("probabilities", "kinds"):
+        assert {name: round(score, 4) for name, score in here[scores].items()} == there[scores]
