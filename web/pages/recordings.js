@@ -26,7 +26,7 @@ export function Recordings({ rest, socket, one }) {
   };
   if (one) return html`<${Recording} rest=${rest} job=${one} />`;
   return html`
-    <${Heading} title="Recordings" words="Two channels: the left the reference, the right the ear. One channel: what can be predicted is removed." />
+    <${Heading} title="Recordings" words="Two channels: the left the reference, the right the ear. One channel: its noise is classified." />
     ${(refused || fault) && html`<${Alert} kind="fault">${refused || fault}<//>`}
     <${Upload} rest=${rest} sent=${again} />
     ${answer?.length === 0 && html`<${Empty} title="Nothing sent yet">${FORMATS}, minutes or hours long.<//>`}
