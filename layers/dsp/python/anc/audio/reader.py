@@ -241,7 +241,10 @@ class _Bytes:
         self._fault: Exception | None = None
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):  # before the beginning, where a damaged header points to
+            return self._file.tell()
 
     def tell(self) -> int:
         return self._file.tell()
