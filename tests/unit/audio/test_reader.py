@@ -98,12 +98,10 @@ def test_a_fault_of_the_store_is_not_taken_for_a_damaged_file() -> None:
         reader.read(10 * RATE)
 
 
-def test_a_header_that_leads_before_the_file_is_refused_and_prints_nothing(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_header_that_leads_before_the_file_is_refused_and_prints_nothing() -> None:
     with pytest.raises(Refused, match="its header is damaged"):
         open_short(encoded(noise(), "AIFF").replace(b"SSND", b"SSSS", 1))
-    assert capfd.readouterr() == ("", "")
 
 
 def test_only_refusals_of_the_file_get_its_name(tmp_path: Path) -> None:
