@@ -24,6 +24,7 @@ from local.cli import app
 from local.issuer import Issuer
 from local.process import free_port
 from tests.running import ANC
+from tests.sounds import encoded, floats, noise
 
 COMMANDS = sorted(typer.main.get_command(app).list_commands(None))  # type: ignore[attr-defined]
 
@@ -194,6 +195,49 @@ def test_hearing_that_was_measured_is_also_a_page_to_look_at(
     page = (tmp_path / "esc10.html").read_text()
     assert "0.95" in page
     assert "data:image/png;base64," in page
+
+
+def test_files_that_are_refused_are_named_the_others_classified_and_the_exit_code_says_so(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty [1].wav").write_bytes(b"")
+    (tmp_path / "scaled.wav").write_bytes(floats(np.rint(32_768 * noise())))
+    (tmp_path / "good.caf").write_bytes(encoded(noise(61.0, 1, 8_000), "CAF", rate=8_000))
+    files = ["empty [1].wav", "good.caf", "scaled.wav"]
+    answer = anc("classify", *files)
+    assert answer.exit_code == 1
+    first, second = answer.stderr.splitlines()
+    assert first.startswith("anc: empty [1].wav: empty (0 bytes); supported are ")
+    assert second.startswith("anc: scaled.wav: floating-point samples reach ")
+    assert "good.caf" in answer.stdout
+    answer = anc("classify", "--json", *files)
+    assert answer.exit_code == 1
+    assert answer.stderr.splitlines() == [first, second]
+    documents = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [document["file"] for document in documents] == [files[0], files[1], files[1], files[2]]
+    assert set(documents[0]) == set(documents[3]) == {"file", "code", "error"}
+    assert f"anc: {files[0]}: {documents[0]['error']}" == first
+    assert [document["start_s"] for document in documents[1:3]] == [0, 60]
+    assert {"label", "confidence", "emergency", "kinds"} <= set(documents[1])
+    assert anc("classify", "--json", "good.caf").exit_code == 0
+
+
+def test_a_recording_that_is_damaged_after_its_first_minute_is_refused_whole(tmp_path: Path) -> None:
+    samples = noise(70.0, 1, 8_000)
+    samples[-1] = np.nan
+    (tmp_path / "late.wav").write_bytes(encoded(samples, "WAV", "FLOAT", 8_000))
+    answer = anc("classify", "--json", "late.wav")
+    assert answer.exit_code == 1
+    (line,) = answer.stdout.splitlines()
+    assert "the first at 70 s" in json.loads(line)["error"]
+
+
+def test_a_damaged_clip_of_a_collection_is_named_and_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("path,esc10_class,esc50_class,source_id\nrain.ogg,,Rain,1")
+    (tmp_path / "rain.ogg").write_bytes(b"hello")
+    answer = anc("evaluate", "control", "--data", ".")
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith("anc: rain.ogg: not a sound file")
 
 
 def test_a_missing_file_is_named_and_the_others_are_heard(tmp_path: Path) -> None:
