@@ -70,6 +70,9 @@ def document() -> dict[str, Any]:
         path.MeasuredPath,
     ]
     _, schemas = msgspec.json.schema_components(structs, ref_template=SCHEMAS)
+    for schema in schemas.values():
+        if "description" in schema:  # a docstring; only Python 3.13 and later store it without indentation
+            schema["description"] = inspect.cleandoc(schema["description"])
     messages = {struct.__name__: _message(struct) for struct in structs}
     messages["Snapshot"] = {
         "contentType": "application/octet-stream",
