@@ -6,7 +6,7 @@ REGION ?= eu-central-1
 APPROVAL ?= broadening
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package anc-client
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
@@ -57,11 +57,11 @@ deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator h
 	$(BIN)/python -m infra.emulated
 
 lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
-	$(COMPILE) --extra local --extra infra --extra dev -o requirements/dev.txt
-	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
-	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/run.txt
-	$(COMPILE) --extra bench -c requirements/dev.txt -o requirements/bench.txt
-	$(COMPILE) --extra local --extra train -c requirements/dev.txt -o requirements/train.txt
+	$(COMPILE) pyproject.toml --group infra --group dev --group build -o requirements/dev.txt
+	$(COMPILE) --group layer -c requirements/dev.txt -o requirements/layer.txt
+	$(COMPILE) pyproject.toml --group build -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) --group layer --group bench -c requirements/dev.txt -o requirements/bench.txt
+	$(COMPILE) pyproject.toml --group build --extra train -c requirements/dev.txt -o requirements/train.txt
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'

@@ -16,13 +16,13 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
 
+from anc import __version__
 from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
 from functions import body
 from functions.rest_api.resolver import Resolver
 from functions.routes import REST
 
-VERSION = "1.0.0"
 TITLE = "ANC Platform"
 SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
 SOUND_KINDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "application/octet-stream")
@@ -94,7 +94,7 @@ def document(app: Resolver) -> dict[str, Any]:
     described: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(
             title=TITLE,
-            version=VERSION,
+            version=__version__,
             summary=SUMMARY,
             openapi_version="3.1.0",
             security_schemes={

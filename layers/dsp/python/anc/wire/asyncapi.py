@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from anc import __version__
 from anc.wire import path, shadow, snapshot, telemetry, websocket
 
 SCHEMAS = "#/components/schemas/{name}"
@@ -84,7 +85,7 @@ def document() -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "ANC Platform",
-            "version": "1.0.0",
+            "version": __version__,
             "description": "Live sessions over WebSocket, headsets over MQTT 3.1.1 with mutual TLS.",
         },
         "defaultContentType": "application/json",
