@@ -1,24 +1,30 @@
 # Every target builds its own environment first; python3 and make are all a machine needs.
 SHELL := /bin/bash
 PYTHON ?= python3
+# .venv is made anew when the Python that made it is not PYTHON, or has been replaced since. Left out, PYTHON is
+# whatever made .venv, so that `make test PYTHON=python3.13` and then `make run` are one environment.
+VERSION = $(shell $(1) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+MADE_BY := $(shell sed -n 's/^version = //p' .venv/pyvenv.cfg 2>/dev/null)
+WANTED := $(call VERSION,$(if $(filter file,$(origin PYTHON)),.venv/bin/python,$(PYTHON)))
+STALE := $(if $(and $(MADE_BY),$(filter $(MADE_BY),$(WANTED))),,stale)
 ENV ?= dev
 REGION ?= eu-central-1
 APPROVAL ?= broadening
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package anc-client
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test bench lint synth resources bootstrap diff deploy destroy deploy-emulated lock clean
+.PHONY: help run test bench lint synth resources bootstrap diff deploy destroy deploy-emulated lock client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=anc-data
 	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
 
-test: .venv/dev.stamp  ## every test
+test: .venv/dev.stamp  ## every test; PYTHON=python3.13 for another version
 	$(BIN)/python -m pytest
 
 bench: .venv/bench.stamp  ## the adaptive filters against everyone else's
@@ -57,20 +63,24 @@ deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator h
 	$(BIN)/python -m infra.emulated
 
 lock: .venv/dev.stamp  ## compile requirements/*.txt anew from pyproject.toml
-	$(COMPILE) --extra local --extra infra --extra dev -o requirements/dev.txt
-	$(COMPILE) -c requirements/dev.txt -o requirements/layer.txt
-	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/run.txt
-	$(COMPILE) --extra bench -c requirements/dev.txt -o requirements/bench.txt
-	$(COMPILE) --extra local --extra train -c requirements/dev.txt -o requirements/train.txt
+	$(COMPILE) pyproject.toml --group infra --group dev --group build -o requirements/dev.txt
+	$(COMPILE) --group layer -c requirements/dev.txt -o requirements/layer.txt
+	$(COMPILE) pyproject.toml --group build -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) --group layer --group bench -c requirements/dev.txt -o requirements/bench.txt
+	$(COMPILE) pyproject.toml --group build --extra train -c requirements/dev.txt -o requirements/train.txt
 
-.venv/bin/python:
+client: .venv/dev.stamp  ## write the client's types anew from docs/openapi.json
+	$(BIN)/python anc_client/generate.py
+
+.venv/bin/python: $(STALE)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
+	rm -rf .venv
 	$(PYTHON) -m venv .venv
 
 # A stamp is older than its lock file when the environment is stale.
-.venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
+.venv/%.stamp: requirements/%.txt pyproject.toml setup.py anc_client/pyproject.toml .venv/bin/python
 	$(INSTALL) -r requirements/$*.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./anc_client
 	@touch $@
 
 # The CDK command line; it and npm run on the Node that is a Python package.

@@ -17,10 +17,11 @@ PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_
 def requirements(target: str) -> Path:
     """Return the folder that they are installed in, for "lambda" or for the "host"."""
     lock = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
-    kept = KEPT / f"{target}-{lock}"
+    python = PYTHON if target == "lambda" else sys.implementation.cache_tag
+    kept = KEPT / f"{target}-{python}-{lock}"
     if kept.exists():
         return kept
-    part = KEPT / f"{target}-{lock}.{os.getpid()}"
+    part = KEPT / f"{kept.name}.{os.getpid()}"
     command = [sys.executable, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
     command += ["--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--target", str(part), "--requirement", str(REQUIREMENTS)]

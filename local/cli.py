@@ -18,6 +18,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 
+from anc import __version__
 from anc.audio.formats import SUPPORTED
 from anc.services.identity import Role
 from anc.settings import BadSetting
@@ -43,7 +44,13 @@ if TYPE_CHECKING:
     from iot.demo import DemoResult
     from iot.scenes import Medley, Scene
 
-app = typer.Typer(cls=Plainly, no_args_is_help=True, add_completion=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(
+    cls=Plainly,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(measuring.app)
 
 Noise = Annotated[
@@ -152,8 +159,20 @@ def answers(url: str) -> bool:
     return False
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        print(f"anc {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
     """Backend for noise-cancelling headsets: the headset cancels, the cloud thinks."""
     load_dotenv(Path(".env"))
 

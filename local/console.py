@@ -10,7 +10,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-WEB = Path(__file__).parents[1] / "web"
+HERE = Path(__file__).parent
+# In the package; in a checkout the folder lies beside that of this module.
+WEB = next(path for path in (HERE / "web", HERE.parent / "web") if path.is_dir())
 HEADERS: dict[str, str] = json.loads((WEB / "headers.json").read_text())
 FOLDERS = ("lib", "live", "pages", "ui", "vendor")
 FILES = ("index.html", "app.js", "style.css", "icon.svg", "config.json", "costs.json")

@@ -55,7 +55,7 @@ def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credent
     device = NewDevice(thing=thing, rate=head.rate, secondary=head.measured_secondary().tolist())
     try:
         with Client(url, token, timeout_s=START_S) as client:
-            credentials = client.register(device).credentials.model_dump()
+            credentials = asdict(client.register(device).credentials)
     except Refusal as refusal:
         raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

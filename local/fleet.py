@@ -4,6 +4,7 @@ import os
 import platform as system
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
@@ -182,7 +183,7 @@ def _enrolled(
                     thing=thing, model="twin", rate=RATE, taps=TAPS, secondary=wearer.measured.tolist()
                 )
                 try:
-                    given = client.register(device).credentials.model_dump()
+                    given = asdict(client.register(device).credentials)
                 except Refusal as refusal:
                     raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
                 fleet.append(Headset(thing, Credentials(**given), wearer, begin_with=number // len(heads)))

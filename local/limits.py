@@ -1,26 +1,37 @@
 """How often each caller called what, in memory."""
 
 import math
+import threading
 import time
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+WINDOW_S = 60.0
 
 
 class MemoryLimits:
     """`anc.ports.Limits`: the minute begins with the first call.
 
-    One number for each minute, and not the time of every call: that would cost more than most calls do.
+    Memory grows with the callers of the last minute: what is older goes at the next call.
     """
 
     def __init__(self) -> None:
-        self._calls = FixedWindowRateLimiter(MemoryStorage())
+        # (what, caller) -> (end of its minute, calls so far), the first to end first.
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
+        self._lock = threading.Lock()
 
     def wait_s(self, what: str, caller: str, per_minute: int) -> int:
         """See `Limits.wait_s`."""
-        allowed = RateLimitItemPerMinute(per_minute)
-        if self._calls.hit(allowed, what, caller):
-            return 0
-        reset = self._calls.get_window_stats(allowed, what, caller).reset_time
-        return max(1, math.ceil(reset - time.time()))
+        now = time.time()
+        with self._lock:
+            self._remove_ended(now)
+            end, calls = self._windows.get((what, caller), (now + WINDOW_S, 0))
+            if calls >= per_minute:
+                return max(1, math.ceil(end - now))
+            self._windows[what, caller] = (end, calls + 1)
+        return 0
+
+    def _remove_ended(self, now: float) -> None:
+        while self._windows:
+            first = next(iter(self._windows))
+            if self._windows[first][0] > now:
+                return
+            del self._windows[first]

@@ -42,7 +42,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train the model that names noises and hears alarms."""
-    with training_installed():
+    with usable_data():
         from training import commands
 
         show_report(commands.train(data, out, model, seed), json)
@@ -80,7 +80,7 @@ def evaluate(
         return
     if data is None:
         stop("--data: hearing is measured on recordings; give a folder of them, such as ESC-50")
-    with training_installed():
+    with usable_data():
         from training import commands
 
         report = commands.evaluate(dataset, data, out, seed)
@@ -290,12 +290,10 @@ def smoke(
 
 
 @contextmanager
-def training_installed() -> Iterator[None]:
-    """Say what to install when it is missing, and what is wrong with the data."""
+def usable_data() -> Iterator[None]:
+    """Stop with a sentence when something is wrong with the data."""
     try:
         yield
-    except ModuleNotFoundError as missing:
-        stop(f"training needs {missing.name}; install what it takes with `make .venv/train.stamp`")
     except ValueError as fault:
         stop(str(fault))
 

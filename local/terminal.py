@@ -46,12 +46,17 @@ def settings() -> Settings:
 
 
 class Plainly(TyperGroup):
-    """Commands of which each says in a sentence which file or folder it could not use, and why."""
+    """Commands of which each says in a sentence which file, folder or package it could not use, and why."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run what was asked for."""
         try:
             return super().invoke(ctx)
+        except ModuleNotFoundError as missing:
+            stop(
+                f"the Python package {missing.name} is not installed; training and measuring hearing need it:"
+                " run `make .venv/train.stamp` in a checkout, or install the extra `train`"
+            )
         except OSError as fault:
             if fault.filename is None:
                 raise

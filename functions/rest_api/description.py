@@ -16,6 +16,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
 
+from anc import __version__
 from anc.audio.formats import FORMATS, SUPPORTED
 from anc.audio.reader import MAX_CHANNELS, RATES, SHORT_BYTES, SHORT_S
 from anc.services.hearing import SHORTEST_S
@@ -24,7 +25,6 @@ from anc.wire.rest.answers import Problem
 from functions.rest_api.resolver import Resolver
 from functions.routes import REST
 
-VERSION = "1.0.0"
 TITLE = "ANC Platform"
 SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
 SOUND_KINDS = (*(each.media_types[0] for each in FORMATS), "application/octet-stream")
@@ -96,7 +96,7 @@ def document(app: Resolver) -> dict[str, Any]:
     described: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(
             title=TITLE,
-            version=VERSION,
+            version=__version__,
             summary=SUMMARY,
             openapi_version="3.1.0",
             security_schemes={

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -14,7 +15,11 @@ from websockets.typing import Subprotocol
 
 from anc.dsp import NLMS, design_control_filter
 from anc.ports import Credentials
-from anc.wire.rest.requests import (
+from anc.wire.shadow import FilterDocument, float16
+from anc.wire.snapshot import Snapshot
+from anc.wire.websocket import SUBPROTOCOL, as_float, as_int16, decode_pcm, encode_pcm
+from anc_client import (
+    Client,
     NewDevice,
     NewDeviceModel,
     NewKey,
@@ -22,14 +27,11 @@ from anc.wire.rest.requests import (
     NewPerson,
     NewSerials,
     NewSession,
+    Refusal,
     SessionChange,
     ShadowChange,
     TelemetryReport,
 )
-from anc.wire.shadow import FilterDocument, float16
-from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import SUBPROTOCOL, as_float, as_int16, decode_pcm, encode_pcm
-from anc_client import Client
 from functions.routes import QUEUES, REST, RULES
 from local.smoke.places import POISONED, Place
 from local.smoke.sounds import RATE, SECONDARY, attenuation_db, noise, pcm, siren, wav
@@ -140,7 +142,7 @@ class Smoke:
         person.remove_device(f"{thing}-b")
         made = person.register(NewDevice(thing=thing, model=model, secondary=path))
         self._leaving.callback(person.remove_device, thing)
-        self._credentials = Credentials(**person.rotate_credentials(thing).model_dump())
+        self._credentials = Credentials(**asdict(person.rotate_credentials(thing)))
         _same("renewed", self._credentials.certificate_id != made.credentials.certificate_id, True)
         _same("headsets", [device.thing for device in person.devices()], [thing])
         _same("the headset", person.device(thing).refused, 0)

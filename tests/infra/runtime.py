@@ -8,11 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import distribution
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
+from tests.distributions import link
 from tests.running import PATIENCE_S
 
 # What AWS's image of Python brings: its client of the Runtime API, and boto3, each with what it needs.
@@ -48,12 +48,7 @@ class Unpacked(NamedTuple):
 def unpack(assembly: Path, templates: Mapping[str, Any], target: Path) -> dict[str, Unpacked]:
     """Unpack every function of a synthesized assembly, and its layer, as Lambda does."""
     runtime = target / "var" / "runtime"
-    runtime.mkdir(parents=True)
-    for name in BROUGHT:
-        for file in distribution(name).files or ():
-            top = file.parts[0]
-            if top not in ("..", "__pycache__") and not (runtime / top).exists():
-                (runtime / top).symlink_to(Path(str(file.locate())).parents[len(file.parts) - 1] / top)
+    link(BROUGHT, runtime)
     found = {}
     for template in templates.values():
         for resource in template["Resources"].values():

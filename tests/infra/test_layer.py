@@ -1,9 +1,12 @@
 """The layer that is deployed: what is in it, for which machine, and how large."""
 
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from infra import wheels
 from infra.layer import LIBRARY, build_layer, layer_key
 
 MEGABYTE = 1_000_000
@@ -69,3 +72,21 @@ def test_what_lambda_brings_itself_is_not_in_it(layer):
 def test_the_layer_for_this_machine_is_another_than_lambdas():
     assert layer_key("host") != layer_key("lambda")
     assert layer_key("lambda") == layer_key("lambda")
+
+
+def test_the_wheels_for_this_machine_are_those_of_its_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(wheels, "KEPT", tmp_path)
+    monkeypatch.setattr("subprocess.run", lambda command, check: Path(folder_of(command)).mkdir())
+    used = wheels.requirements("host")
+    assert wheels.requirements("host") == used
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert wheels.requirements("host") != used
+
+
+def folder_of(command: list[str]) -> str:
+    return command[command.index("--target") + 1]
+
+
+def test_what_the_layer_gets_the_platform_requires_too():
+    stated = tomllib.loads(Path("pyproject.toml").read_text())
+    assert set(stated["dependency-groups"]["layer"]) <= set(stated["project"]["dependencies"])

@@ -50,7 +50,7 @@ def unchanged(ann: Client) -> Iterator[Client]:
 def everything(client: Client) -> list[str]:
     shadow = client.shadow("ann-left")
     found = [client.sessions(), client.devices(), client.api_keys(), client.jobs(), [shadow]]
-    return [each.model_dump_json() for kind in found for each in kind]
+    return [repr(each) for kind in found for each in kind]
 
 
 def send(client: Client, method: str, path: str, content: Any = None, kind: str = "") -> httpx.Response:

@@ -47,6 +47,7 @@ ELSEWHERE = {  # what a page shows and this file does not run, by how it begins,
     "anc headset --": "needs credentials of another platform; tests/unit/local/test_elsewhere.py has them",
     "anc claim": "writes what the next line takes to another platform; tests/integration/mqtt claims",
     "anc --install-completion": "changes what the shell reads; tests/unit/local/test_cli.py completes",
+    "pip": "needs a network; tests/integration/test_package.py builds and installs both packages without",
     "aws": "needs an account",
     "export": "asks the account",
 }
@@ -205,6 +206,9 @@ def test_a_command_that_is_tried_elsewhere_names_what_exists(command: str) -> No
     elif program == "make":
         made = re.findall(r"^([.\w/%-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert re.sub(r"/\w+\.stamp", "/%.stamp", words[0]) in made
+    elif program == "pip":
+        assert words[0] == "install"
+        assert all((ROOT / word / "pyproject.toml").exists() for word in words[1:])
     elif program == "pytest":
         assert all((ROOT / word).exists() for word in words if not word.startswith("-"))
     elif program == "python":

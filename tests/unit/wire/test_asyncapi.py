@@ -1,5 +1,6 @@
 """The AsyncAPI document in `docs` is that of the code, valid, and describes every message."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ def test_the_document_is_valid_asyncapi() -> None:
     wrong = document()
     del wrong["info"]["title"]
     assert not validator.is_valid(wrong), "the schema finds what is missing"
+
+
+def test_the_document_is_the_same_on_every_version_of_python() -> None:
+    """Up to Python 3.12 a docstring keeps the indentation of its source."""
+    described = [schema.get("description", "") for schema in document()["components"]["schemas"].values()]
+    assert any("\n" in text for text in described)
+    assert [text for text in described if text != inspect.cleandoc(text)] == []
 
 
 def references(value: Any) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from anc import __version__
 from anc.wire import path, shadow, snapshot, telemetry, websocket
 
 SCHEMAS = "#/components/schemas/{name}"
@@ -70,6 +71,9 @@ def document() -> dict[str, Any]:
         path.MeasuredPath,
     ]
     _, schemas = msgspec.json.schema_components(structs, ref_template=SCHEMAS)
+    for schema in schemas.values():
+        if "description" in schema:  # a docstring; only Python 3.13 and later store it without indentation
+            schema["description"] = inspect.cleandoc(schema["description"])
     messages = {struct.__name__: _message(struct) for struct in structs}
     messages["Snapshot"] = {
         "contentType": "application/octet-stream",
@@ -81,7 +85,7 @@ def document() -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "ANC Platform",
-            "version": "1.0.0",
+            "version": __version__,
             "description": "Live sessions over WebSocket, headsets over MQTT 3.1.1 with mutual TLS.",
         },
         "defaultContentType": "application/json",

@@ -1,4 +1,4 @@
-"""A client of the REST API: thin, typed, and of the same models that the API validates with.
+"""A typed client of the ANC Platform's REST API.
 
 with Client("http://127.0.0.1:8080", token) as anc:
     made = anc.register(NewDevice(thing="left", secondary=path))
@@ -6,7 +6,9 @@ with Client("http://127.0.0.1:8080", token) as anc:
         print(session.session, anc.session_summary(session.session).attenuation_db)
 """
 
-from anc.wire.rest.requests import (
+from anc_client.client import Client, Processed
+from anc_client.refusal import Refusal
+from anc_client.schemas import (
     NewDevice,
     NewDeviceModel,
     NewKey,
@@ -19,8 +21,8 @@ from anc.wire.rest.requests import (
     ShadowChange,
     TelemetryReport,
     Treatment,
+    __version__,
 )
-from anc_client.client import Client, Refusal
 
 __all__ = [
     "Client",
@@ -32,9 +34,11 @@ __all__ = [
     "NewSerials",
     "NewSession",
     "NewUpload",
+    "Processed",
     "Refusal",
     "SessionChange",
     "ShadowChange",
     "TelemetryReport",
     "Treatment",
+    "__version__",
 ]

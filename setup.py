@@ -1,0 +1,19 @@
+"""The folders of the platform's package; everything else about it is in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+LIBRARY = "layers/dsp/python"
+
+setup(
+    packages=[
+        *find_packages(LIBRARY),
+        *find_packages(include=["functions*", "iot*", "local*", "training*"]),
+        "local.web",
+    ],
+    package_dir={"anc": f"{LIBRARY}/anc", "local.web": "web"},
+    package_data={
+        "anc": ["*/*.npz", "*/*.pem"],
+        "local": ["**/*.md", "*.toml", "monitoring/*"],
+        "local.web": ["**/*"],
+    },
+)

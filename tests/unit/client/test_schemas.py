@@ -1,0 +1,84 @@
+"""The client's types are those of the OpenAPI document, and they cross to JSON and back."""
+
+import importlib.util
+import json
+import math
+from dataclasses import is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from anc.wire.rest import requests
+from anc_client import NewDevice, NewKey, NewUpload, ShadowChange, Treatment, schemas
+from anc_client.codec import decode, encode
+
+CLIENT = Path(__file__).parents[3] / "anc_client"
+SUMMARY = {"blocks": 3, "seconds": 1, "gaps": 0, "attenuation_db": None}
+# Each request of the API that has an example, and the example.
+EXAMPLES = [
+    (model, example)
+    for model in vars(requests).values()
+    if isinstance(model, type) and issubclass(model, requests.Body)
+    for example in model.model_json_schema().get("examples", [])
+]
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", CLIENT / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_types_are_those_of_the_openapi_document(generator: ModuleType) -> None:
+    assert generator.schemas(generator.OPENAPI.read_text()) == generator.SCHEMAS.read_text(), "make client"
+
+
+@pytest.mark.parametrize(("model", "example"), EXAMPLES, ids=lambda each: getattr(each, "__name__", ""))
+def test_the_platform_takes_a_request_as_the_client_encodes_it(
+    model: type[requests.Body], example: dict[str, Any]
+) -> None:
+    kind = vars(schemas)[model.__name__]
+    assert is_dataclass(kind)
+    sent = encode(decode(kind, example))
+    assert model.model_validate_json(sent) == model.model_validate(example)
+
+
+def test_what_a_request_leaves_out_is_not_sent() -> None:
+    assert json.loads(encode(ShadowChange(intensity=0.5))) == {"intensity": 0.5}
+    upload = json.loads(encode(NewUpload(size=1, options=Treatment(mode="cancel"))))
+    assert "mu" not in upload["options"]
+    assert json.loads(encode(NewKey(name="robot")))["scopes"] == [], "empty is not left out"
+
+
+@pytest.mark.parametrize("sample", [math.nan, math.inf])
+def test_a_number_that_json_does_not_have_is_not_sent(sample: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        encode(NewDevice(thing="left", secondary=[0.0, sample]))
+
+
+def test_an_answer_of_a_newer_platform_is_understood() -> None:
+    decoded = decode(schemas.SessionSummary, {**SUMMARY, "loudness": 3})
+    assert decoded == schemas.SessionSummary(blocks=3, seconds=1.0, gaps=0, attenuation_db=None)
+    assert isinstance(decoded.seconds, float)
+
+
+def test_answers_within_answers_are_dataclasses_too() -> None:
+    durations = {"count": 1, "mean_ms": 1.5, "p50_ms": 1, "p90_ms": None, "p99_ms": None}
+    decoded = decode(schemas.Performance, dict.fromkeys(("block", "snapshot", "rest"), durations))
+    assert decoded.block.p50_ms == 1.0
+    models = {"models": [{"name": "m", "sha256": "", "labels": ["rain"], "kinds": [], "threshold": 0.5}]}
+    assert decode(schemas.Models, models).models[0].labels == ["rain"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{"blocks": 3}, [], "no", None, {**SUMMARY, "seconds": {}}, {**SUMMARY, "seconds": "long"}]
+)
+def test_an_answer_that_is_something_else_is_a_value_error(answer: Any) -> None:
+    with pytest.raises(ValueError, match=r"answer|float"):
+        decode(schemas.SessionSummary, answer)

@@ -1,0 +1,93 @@
+"""The environment that `make` builds is that of the Python which was asked for."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+THIS = "{}.{}.{}".format(*sys.version_info)
+ANEW = "rm -rf .venv"
+SOURCES = ("pyproject.toml", "setup.py", "anc_client/pyproject.toml", "requirements/dev.txt")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Give a folder with what `make` reads, and an environment that is up to date."""
+    for name in (
+        "pyproject.toml",
+        "setup.py",
+        "anc_client/pyproject.toml",
+        "requirements/dev.txt",
+        "Makefile",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    made_by(tmp_path, THIS)
+    (tmp_path / ".venv" / "dev.stamp").touch()
+    return tmp_path
+
+
+def made_by(checkout: Path, version: str) -> None:
+    (checkout / ".venv" / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {version}\n")
+
+
+def planned(checkout: Path, *options: str) -> str:
+    """Return the commands that `make lint` would run."""
+    command = ["make", "-n", "lint", *options]
+    return subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("options", [[], [f"PYTHON={sys.executable}"]])
+def test_an_environment_of_the_right_python_is_used_as_it_is(checkout: Path, options: list[str]) -> None:
+    assert "install" not in planned(checkout, *options)
+
+
+def test_an_environment_of_another_python_than_the_one_asked_for_is_made_anew(checkout: Path) -> None:
+    made_by(checkout, "3.11.0")
+    commands = planned(checkout, f"PYTHON={sys.executable}")
+    assert (
+        commands.index(ANEW) < commands.index(f"{sys.executable} -m venv .venv") < commands.index("install")
+    )
+
+
+def test_an_environment_whose_python_was_replaced_since_is_made_anew(checkout: Path) -> None:
+    made_by(checkout, "3.11.0")
+    assert ANEW in planned(checkout)
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(checkout: Path) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to(checkout / "gone")
+    assert ANEW in planned(checkout)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_environment_that_is_older_than_what_it_is_made_of_is_brought_up_to_date(
+    checkout: Path, name: str
+) -> None:
+    changed = (checkout / ".venv" / "dev.stamp").stat().st_mtime + 1
+    os.utime(checkout / name, (changed, changed))
+    commands = planned(checkout)
+    assert "install" in commands
+    assert ANEW not in commands
+
+
+def test_the_supported_versions_of_python_are_those_that_are_tested() -> None:
+    named = []
+    for path in (ROOT / "pyproject.toml", ROOT / "anc_client" / "pyproject.toml"):
+        project = tomllib.loads(path.read_text())["project"]
+        versions = [each.rpartition(" ")[2] for each in project["classifiers"]]
+        named.append([version for version in versions if version.startswith("3.")])
+        assert project["requires-python"] == f">={named[-1][0]}"
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "platform.yml").read_text())
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert named == [matrix, matrix]
