@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ANC = str(Path(sys.executable).with_name("anc"))
 UP = "the platform is up"
-PATIENCE_S = 60.0  # of a machine with other things to do; every wait ends with its event
+PATIENCE_S = 300.0  # of a machine with other things to do; every wait ends with its event
 
 
 def free_port() -> int:
