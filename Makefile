@@ -4,6 +4,7 @@ PYTHON ?= python3
 ENV ?= dev
 REGION ?= eu-central-1
 APPROVAL ?= broadening
+WORKERS ?= auto
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
@@ -18,8 +19,10 @@ help:
 run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=anc-data
 	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
 
-test: .venv/dev.stamp  ## every test
-	$(BIN)/python -m pytest
+# Modules are compiled once, and not by each of some hundred processes.
+test: .venv/dev.stamp  ## every test, in as many workers as there are cores; WORKERS=2
+	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
+		$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: .venv/bench.stamp  ## the adaptive filters against everyone else's
 	$(BIN)/python -m benchmarks

@@ -119,8 +119,8 @@ class Console:
     def wait_for(self, function: str) -> None:
         """Wait until a function in JavaScript returns something that counts as true.
 
-        It has to be a function. An expression is evaluated anew at each look, which the page's own policy refuses
-        from the second look on: only what the browser is told to evaluate from outside is exempt from it.
+        It has to be a function. An expression is evaluated anew at each look, which the page's own policy
+        refuses from the second look on: only what the browser is told from outside is exempt from it.
         """
         assert function.lstrip().startswith("() =>"), function
         self.page.wait_for_function(function)

@@ -43,6 +43,7 @@ from local.queue import SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
 from local.things import LocalThings
+from tests.running import PATIENCE_S
 from tests.strict import REGION, Strict
 
 THING = "headset-1"
@@ -182,12 +183,12 @@ def gateway_with_an_open_socket() -> Iterator[Any]:
         noted.set()
 
     loop.call_soon_threadsafe(note)
-    noted.wait(5)
+    assert noted.wait(PATIENCE_S)
     try:
         yield SimpleNamespace(port=local, sent=lambda connection: socket.sent)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(PATIENCE_S)
         loop.close()
 
 
@@ -349,7 +350,7 @@ class HearerCall(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path == self.server.path
         self.server.asked.append((self.headers["Content-Type"], body))
-        self.server.let_go.wait(20)
+        self.server.let_go.wait(PATIENCE_S)
         self.send_response(self.server.status)
         if self.server.status != 200:
             self.send_header("x-amzn-errortype", self.server.kind_of_refusal)

@@ -21,9 +21,9 @@ from iot.demo import Update, run_headset
 from iot.head import Anatomy, Head
 from iot.lookout import SUDDEN_S
 from iot.scenes import Scene
+from tests.running import PATIENCE_S
 
 RATE = 16_000
-PATIENCE_S = 20.0
 
 
 class SmallCloud(threading.Thread):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.ports import Conflict
@@ -267,7 +267,7 @@ def test_a_message_that_no_rule_has_made_ends_with_the_dead_letters_and_spares_i
     assert headsets.world.controls.get("left") is not None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: snapshot(1)[:6] + tail))
 def test_any_bytes_as_a_snapshot_are_refused_and_never_fail_the_function(
     headsets: TestWorld, data: bytes
@@ -276,7 +276,7 @@ def test_any_bytes_as_a_snapshot_are_refused_and_never_fail_the_function(
     assert headsets.world.controls.get("left") is None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(statistics=st.binary(max_size=200), summary=st.binary(max_size=50), samples=st.integers(0, 2**32 - 1))
 def test_any_bytes_as_statistics_are_refused_and_never_fail_the_function(
     headsets: TestWorld, statistics: bytes, summary: bytes, samples: int
