@@ -363,21 +363,29 @@ class HearerCall(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture
+def limit_s() -> float:
+    """Give how long the endpoint may take."""
+    return PATIENCE_S
+
+
 @pytest.fixture(params=["sagemaker", "http"])
-def endpoint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give `.port`, whose time limit is 1 s; `.absent`; and `.server`, which answers."""
+def endpoint(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, limit_s: float
+) -> Iterator[Any]:
+    """Give `.port`, whose time limit is `limit_s`; `.absent`; and `.server`, which answers."""
     if request.param == "http":
         server = Hearer("/invocations", "")
-        port, absent = HttpEndpoint(server.url, 1.0), HttpEndpoint("", 1.0)
+        port, absent = HttpEndpoint(server.url, limit_s), HttpEndpoint("", limit_s)
     else:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
         server = Hearer("/endpoints/hearing/invocations", "ModelError")
         client = boto3.Session(region_name=REGION).client(
-            "sagemaker-runtime", config=clients.once(1.0), endpoint_url=server.url
+            "sagemaker-runtime", config=clients.once(limit_s), endpoint_url=server.url
         )
-        port = SageMakerEndpoint("hearing", 1.0, lambda timeout_s: client)
-        absent = SageMakerEndpoint("", 1.0)
+        port = SageMakerEndpoint("hearing", limit_s, lambda timeout_s: client)
+        absent = SageMakerEndpoint("", limit_s)
     threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
     try:
         yield SimpleNamespace(port=port, absent=absent, server=server)

@@ -224,6 +224,8 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
         ({"secondary": [0.1] * 1025}, "bad_field", "1024"),
         ({"secondary": [1.05**n for n in range(128)]}, "bad_field", "does not die away"),
         ({"secondary": [0.0] * 8}, "bad_field", "not all zero"),
+        ({"secondary": [-9.999999999999995e-07]}, "bad_field", "one tap at least is 1e-06"),
+        ({"secondary": [100.000001]}, "bad_field", "at most 100 may be"),
         ({"secondary": [0.0, 200.0]}, "bad_field", "200 is a tap, at most 100 may be"),
         ({"secondary": [0.0, -0.5, -0.1]}, "bad_field", "the wrong way round"),
         ({"rate": 48_000}, "bad_field", "48000 Hz, the device is registered with 16000"),
