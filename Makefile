@@ -19,8 +19,9 @@ help:
 run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=anc-data
 	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
 
-# Modules are compiled once, and not by each of some hundred processes.
-test: .venv/dev.stamp  ## every test, in as many workers as there are cores; WORKERS=2
+# Modules are compiled once, and not by each of some hundred processes. A test runs `make run`, beside which no
+# other may find the environment half made: hence its stamp.
+test: .venv/dev.stamp .venv/run.stamp  ## every test, in as many workers as there are cores; WORKERS=2
 	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
 		$(BIN)/python -m pytest -n $(WORKERS)
 
