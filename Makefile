@@ -10,6 +10,7 @@ STALE := $(if $(and $(MADE_BY),$(filter $(MADE_BY),$(WANTED))),,stale)
 ENV ?= dev
 REGION ?= eu-central-1
 APPROVAL ?= broadening
+WORKERS ?= auto
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package anc-client
@@ -24,8 +25,11 @@ help:
 run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=anc-data
 	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
 
-test: .venv/dev.stamp  ## every test; PYTHON=python3.13 for another version
-	$(BIN)/python -m pytest
+# Modules are compiled once, and not by each of some hundred processes. A test runs `make run`, beside which no
+# other may find the environment half made: hence its stamp.
+test: .venv/dev.stamp .venv/run.stamp  ## every test, in as many workers as there are cores; WORKERS=2 PYTHON=python3.13
+	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
+		$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: .venv/bench.stamp  ## the adaptive filters against everyone else's
 	$(BIN)/python -m benchmarks

@@ -16,7 +16,7 @@ from anc.ports import Credentials
 
 logger = logging.getLogger(__name__)
 KEEP_ALIVE_S = 30
-PING_TIMEOUT_MS = 5_000
+PING_TIMEOUT_MS = 15_000
 # A fleet that lost its broker must not come back in one wave: each headset draws its own delays.
 FIRST_RETRY_S = (1, 10)
 LONGEST_RETRY_S = (60, 120)

@@ -34,7 +34,7 @@ MOMENTS = 12  # of noise that each head is recorded in
 SNAPSHOT_S = 1.0
 BEFORE_S = 0.06  # in which the filter in use has filled its memory, and the path its own
 CONNECTING = 24  # headsets that connect at the same time
-ANSWER_S = 60.0
+ANSWER_S = 180.0
 
 
 class Moment(NamedTuple):

@@ -25,7 +25,7 @@ from local.shadows import LocalShadows, shadow_prefix
 from local.things import LocalThings
 
 logger = Logger(service="broker")
-HANDSHAKE_S = 10.0
+HANDSHAKE_S = 30.0
 ACCEPT_AGAIN_S = 0.1
 BACKLOG = 128
 WORKERS = 4  # threads that wait for the disk, so that the loop never does

@@ -58,6 +58,7 @@ Noise = Annotated[
     typer.Option(help=f"A recording ({SUPPORTED}), or cabin, engine or street; all three when left out."),
 ]
 SCENE_S = 20.0
+ANSWER_S = 60.0  # a platform on a busy machine is there all the same
 RUN, SOUND = "Run it", "Take a sound"
 
 
@@ -155,7 +156,7 @@ def answers(url: str) -> bool:
     import httpx
 
     with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/health").is_success
+        return httpx.get(f"{url}/health", timeout=ANSWER_S).is_success
     return False
 
 

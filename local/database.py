@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-BUSY_TIMEOUT_S = 10.0
+BUSY_TIMEOUT_S = 60.0  # of a process that holds the lock and is not let run by a busy machine
 
 
 class Database:

@@ -34,7 +34,7 @@ DESIGN_MS = 60.0  # several times what a common core takes for a control filter
 HEARING_MS = 12.0
 LEAST_FREE_GB = 1.0
 SKEW_S = 30.0
-ANSWER_S = 10.0
+ANSWER_S = 30.0
 CALLS = 5
 
 

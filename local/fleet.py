@@ -31,8 +31,8 @@ from local.process import (
 from local.terminal import errors, table
 
 EACH = 4  # headsets that a person owns
-CONNECT_S = 60.0
-DRAIN_S = 30.0
+CONNECT_S = 180.0
+DRAIN_S = 120.0
 LOOK_S = 0.2
 
 Progress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1

@@ -11,7 +11,7 @@ from local import mqtt
 
 # A packet is a topic, a packet identifier and a payload.
 PACKET_LIMIT = MQTT_PAYLOAD_LIMIT + 2 + 256 + 2
-GREETING_S = 10.0  # in which a client must have introduced itself
+GREETING_S = 30.0  # in which a client must have introduced itself
 UNSENT_LIMIT = 1024 * 1024
 MAX_FILTERS = 50  # per connection, as in AWS IoT
 GRACE = 1.5  # keep-alive intervals without a packet, after which a client is gone (section 3.1.2.10)

@@ -1,11 +1,50 @@
-"""Fixtures that several kinds of tests share."""
+"""Fixtures that several kinds of tests share, and which tests run in one worker."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
+from xdist.scheduler import LoadScopeScheduling
 
 from anc.ports import World
 from tests.worlds import Clock, TestWorld, make_world
+
+# The same examples each time, however long they take: neither chance nor a busy machine fails a test.
+hypothesis.settings.register_profile(
+    "anc",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("anc")
+# Groups of tests: folders of which the files share what is expensive, and files that take long.
+LONGEST_FIRST = ("integration/test_rest_schema.py", "infra", "browser/test_pages.py", "browser/test_live.py")
+
+
+def group_of(nodeid: str) -> str:
+    """Return what runs in one worker as a whole: a file, or a folder whose files share what is expensive."""
+    path = PurePosixPath(nodeid.partition("::")[0].removeprefix("tests/"))
+    return next((group for group in LONGEST_FIRST if path.is_relative_to(group)), path.as_posix())
+
+
+class Groups(LoadScopeScheduling):
+    """Hands whole groups to workers; `--dist loadgroup` of pytest-xdist 3.8 does not under pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """See `Groups`."""
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    places = {group: place for place, group in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
 
 
 @pytest.fixture

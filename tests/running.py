@@ -6,16 +6,29 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from websockets.sync.client import ClientConnection, connect
 
 ANC = str(Path(sys.executable).with_name("anc"))
+T = TypeVar("T")
 UP = "the platform is up"
-PATIENCE_S = 60.0  # of a machine with other things to do; every wait ends with its event
+PATIENCE_S = 300.0  # of a machine with other things to do; every wait ends with its event
+ASK_AGAIN_S = 0.02
+
+
+def until(found: Callable[[], T]) -> T:
+    """Return what `found` finds once that counts as true; for what can only be asked for, and asked again."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not (answer := found()):
+        assert time.monotonic() < give_up, f"not within {PATIENCE_S:g} s"
+        time.sleep(ASK_AGAIN_S)
+    return answer
 
 
 def free_port() -> int:

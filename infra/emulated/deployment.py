@@ -47,7 +47,7 @@ class Deployment(NamedTuple):
     def expect_health(self) -> None:
         """Raise AssertionError unless it is well."""
         trust = ssl.create_default_context(cafile=self.emulator.certificate)
-        with urllib.request.urlopen(f"{self.rest}/health", context=trust, timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.rest}/health", context=trust, timeout=300) as answer:  # noqa: S310
             health = json.loads(answer.read())
         if health["status"] != "ok":
             raise AssertionError(f"health after the update: {health}")

@@ -69,7 +69,7 @@ def running(folder: Path, mqtt: bool = False) -> Iterator[Emulator]:
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(command, env=own | settings, stdout=log, stderr=log, cwd=folder)  # noqa: S603
         try:
-            wait_for(lambda: process.poll() is not None or _answers(port), 30, "the emulator to answer")
+            wait_for(lambda: process.poll() is not None or _answers(port), 300, "the emulator to answer")
             if process.poll() is not None:
                 raise OSError(f"the emulator ended with {process.returncode}")
             yield emulator
@@ -104,6 +104,7 @@ def _environment(folder: Path, port: int, certificate: Path) -> dict[str, str]:
         "NODE_EXTRA_CA_CERTS": str(certificate),
         "SSL_CERT_FILE": str(certificate),
         "OPENBLAS_NUM_THREADS": "1",
+        "AWS_ANSWER_S": "60",  # the functions inherit it: an emulator on a busy machine is slower than AWS
     }
 
 

@@ -14,7 +14,7 @@ from infra.emulated.emulator import MQTT, wait_for
 
 ANC = Path(sys.executable).with_name("anc")
 SECONDS = 10
-PATIENCE_S = 60
+PATIENCE_S = 300
 LEAST_DB = 3.0  # a path, a rule, a queue or a shadow that is broken gives 0
 
 
@@ -99,5 +99,5 @@ def _ask(deployed: Deployment, method: str, path: str, token: str = "", **body: 
 
 def _open(deployed: Deployment, request: urllib.request.Request) -> bytes:
     trust = ssl.create_default_context(cafile=str(deployed.emulator.certificate))
-    with urllib.request.urlopen(request, context=trust, timeout=60) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, context=trust, timeout=PATIENCE_S) as answer:  # noqa: S310
         return bytes(answer.read())

@@ -13,7 +13,7 @@ from anc.wire.shadow import SHADOW, Desired, parse_desired
 from iot.connection import Connection
 from iot.shadow_sync import Delta
 
-CONNECT_S = 60.0
+CONNECT_S = 180.0
 
 
 class Headset(Protocol):

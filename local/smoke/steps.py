@@ -38,7 +38,7 @@ from local.smoke.sounds import RATE, SECONDARY, attenuation_db, noise, pcm, sire
 from local.smoke.walked import Walked
 
 TAPS, BLOCK = 128, 1024
-PATIENCE_S = 60.0  # within which every answer of the platform is there, or it does not work
+PATIENCE_S = 180.0  # within which every answer of the platform is there, or it does not work
 T = TypeVar("T")
 
 

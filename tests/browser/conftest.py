@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from anc.services.identity import Role
-from tests.browser.console import DESKTOP, Console
+from tests.browser.console import DESKTOP, PATIENCE_MS, Console
 from tests.running import ANC, Platform
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 RATE = 48_000
 HUM_DBFS = -20.0
+expect.set_options(timeout=PATIENCE_MS)
 
 Visit = Callable[..., Console]
 Headset = Callable[..., None]

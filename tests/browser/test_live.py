@@ -1,5 +1,6 @@
 """The page Live: sound goes to the platform and comes back quieter, and the page says the truth about it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from tests.browser.conftest import HUM_DBFS, RATE, Visit
 from tests.browser.console import PHONE
 from tests.running import Platform
 
+AGAIN_AND_AGAIN = """() => {
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function () { this.loop = true; start.call(this); };
+}"""
+HELD = """() => {  // the sound opens when `letIn` is called
+  const add = AudioWorklet.prototype.addModule;
+  const gate = new Promise((open) => { window.letIn = open; });
+  AudioWorklet.prototype.addModule = async function (...all) { await gate; return add.apply(this, all); };
+}"""
 VOLUME_DB = -1.9  # of the volume of 80 % at the beginning
 
 
@@ -25,14 +35,17 @@ def test_the_noise_falls_and_one_switch_compares(visit: Visit) -> None:
     console.play()
     console.until("attenuation", "value > 15")
     console.until_levels("before - after > 6")  # the melody stays, and is loud by then
-    assert console.figure("round-trip") > console.figure("server") > 0
+    assert console.figure("round-trip") > 0
+    assert console.figure("server") > 0
     console.until("noise", "words && words !== 'nothing yet'")
     assert console.words("noise").lower() in [label.replace("_", " ") for label in LABELS]
-    after = console.heard()
+    before = console.level("before") + VOLUME_DB
+    quieter = f"level < {before} - 6 && level > -80"
+    console.until_heard(quieter)
     console.choose("Before")
-    console.until_heard(f"level > {after} + 5 && Math.abs(level - {console.level('before') + VOLUME_DB}) < 2")
+    console.until_heard(f"Math.abs(level - {before}) < 2")
     console.choose("After")
-    console.until_heard(f"level < {after} + 3")
+    console.until_heard(quieter)
     console.is_fit_to_be_seen("live-running")
 
 
@@ -42,8 +55,7 @@ def test_what_is_seen_after_is_darker_than_before(visit: Visit) -> None:
     console.until("attenuation", "value > 15")
     console.until("blocks", "value >= 20")
     console.page.set_viewport_size(PHONE)  # what was drawn stays
-    narrow = f"document.querySelector('canvas').width < {2 * PHONE['width']}"
-    console.page.wait_for_function(narrow)
+    console.wait_for(f"() => document.querySelector('canvas').width < {2 * PHONE['width']}")
     before, after = console.page.locator("canvas[aria-label^=Spectrogram]").evaluate_all(
         """canvases => canvases.map((canvas) => {
           const columns = canvas.getContext("2d").getImageData(canvas.width - 20, 0, 20, canvas.height).data;
@@ -57,6 +69,7 @@ def test_a_siren_turns_the_page_to_an_emergency(visit: Visit) -> None:
     console = visit()
     console.play()
     console.until("attenuation", "value > 10")
+    console.page.evaluate(AGAIN_AND_AGAIN)  # however long it takes to look at the page
     console.button("Let a siren pass").click()
     alarm = console.page.get_by_role("alert").filter(has_text="Alarm")
     alarm.wait_for()
@@ -88,10 +101,10 @@ def test_the_cut_after_two_hours_ends_no_session(visit: Visit) -> None:
     console.until("attenuation", "value > 10")
     session, blocks = console.session(), console.figure("blocks")
     sockets[0].close(code=1001, reason="open for 2 hours")
-    console.page.locator(".link.open[data-returns='1']").wait_for()
+    console.wait_for("() => document.querySelector('.link.open')?.dataset.returns >= 1")
     console.until("blocks", f"value > {blocks} + 10")
     assert console.session() == session
-    assert console.figure("attenuation") > 10  # the weights are still there
+    console.until("attenuation", "value > 10")  # the weights are still there
 
 
 def test_a_platform_that_dies_and_comes_back_finds_its_session_again(visit: Visit, tmp_path: Path) -> None:
@@ -116,6 +129,81 @@ def test_a_platform_that_dies_and_comes_back_finds_its_session_again(visit: Visi
         platform.kill()
 
 
+def test_what_is_changed_while_the_sound_opens_holds(visit: Visit) -> None:
+    console = visit()
+    console.page.evaluate(HELD)
+    console.button("Play").click()
+    expect(console.page.get_by_text("Opening the sound")).to_be_visible()
+    console.button("Mute").click()
+    console.button("Sound on").click()
+    expect(console.button("Let a siren pass")).to_have_count(0)  # there is nothing yet that could hear one
+    console.page.get_by_role("slider", name="Intensity", exact=True).fill("0.5")
+    console.page.evaluate("() => letIn()")
+    console.until("attenuation", "value > 4 && value < 8")
+    console.until_heard("level > -60")
+
+
+def test_of_two_starts_the_later_one_is_heard_and_alone(visit: Visit, hum: Path) -> None:
+    console = visit()
+    console.page.evaluate(HELD)
+    console.button("Play").click()
+    expect(console.page.get_by_text("Opening the sound")).to_be_visible()
+    console.drop(".sources", hum)
+    console.page.evaluate("() => letIn()")
+    expect(console.page.get_by_text("only what can be predicted goes")).to_be_visible()
+    console.until("attenuation", "value > 6")
+    assert [frame["mode"] for frame in console.sent("start")] == ["predict"]
+
+
+def test_what_is_stopped_while_it_opens_stays_silent_and_is_no_fault(visit: Visit) -> None:
+    console = visit()
+    console.page.evaluate(HELD)
+    console.button("Play").click()
+    expect(console.page.get_by_text("Opening the sound")).to_be_visible()
+    console.page.locator("main").press("p")
+    expect(console.button("Play")).to_be_visible()
+    console.page.evaluate("() => letIn()")
+    console.play()
+    expect(console.page.get_by_role("alert")).to_have_count(0)
+    assert len(console.sent("start")) == 1
+
+
+def test_a_session_that_is_stopped_before_it_is_answered_is_not_taken_for_the_next(
+    visit: Visit, hum: Path
+) -> None:
+    console = visit(role=None)
+    asked: list[str] = []
+    held: list[str | bytes] = []
+    sockets: list[WebSocketRoute] = []
+
+    def hold_the_first_answer(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+
+        def to_server(frame: str | bytes) -> None:
+            asked.append(json.loads(frame)["action"])
+            server.send(frame)
+
+        def to_page(frame: str | bytes) -> None:
+            if held or json.loads(frame)["type"] != "started":
+                socket.send(frame)
+            else:
+                held.append(frame)
+
+        socket.on_message(to_server)
+        server.on_message(to_page)
+
+    console.page.route_web_socket("**/ws", hold_the_first_answer)
+    console.sign_in("demo", "admin")
+    console.button("Play").click()
+    console.button("Stop").click()
+    console.drop(".sources", hum)
+    expect(console.page.get_by_text("Opening the sound")).to_be_visible()
+    sockets[0].send(held[0])
+    console.until("attenuation", "value > 6")
+    assert [action for action in asked if action != "audio"] == ["start", "stop", "start"]
+
+
 def test_a_file_that_is_dropped_is_played(visit: Visit, hum: Path) -> None:
     console = visit()
     console.drop(".sources", hum)
@@ -129,7 +217,7 @@ def test_the_microphone_is_heard_and_its_hum_predicted_away(visit: Visit) -> Non
     console.is_fit_to_be_seen("live-microphone-closed")
     console.button("Open microphone").click()
     console.until("attenuation", "value > 6")
-    assert console.level("before") == pytest.approx(HUM_DBFS, abs=3)
+    console.until_levels(f"Math.abs(before - {HUM_DBFS}) < 3")
     assert console.heard() < -60  # open air from ear to microphone would howl
     expect(console.page.get_by_text("Put on headphones")).to_be_visible()
     console.is_fit_to_be_seen("live-microphone")

@@ -43,6 +43,7 @@ from local.queue import SqliteQueue
 from local.shadows import LocalShadows
 from local.tables import SqliteTable
 from local.things import LocalThings
+from tests.running import PATIENCE_S
 from tests.strict import REGION, Strict
 
 THING = "headset-1"
@@ -182,12 +183,12 @@ def gateway_with_an_open_socket() -> Iterator[Any]:
         noted.set()
 
     loop.call_soon_threadsafe(note)
-    noted.wait(5)
+    assert noted.wait(PATIENCE_S)
     try:
         yield SimpleNamespace(port=local, sent=lambda connection: socket.sent)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(PATIENCE_S)
         loop.close()
 
 
@@ -349,7 +350,7 @@ class HearerCall(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path == self.server.path
         self.server.asked.append((self.headers["Content-Type"], body))
-        self.server.let_go.wait(20)
+        self.server.let_go.wait(PATIENCE_S)
         self.send_response(self.server.status)
         if self.server.status != 200:
             self.send_header("x-amzn-errortype", self.server.kind_of_refusal)
@@ -362,21 +363,29 @@ class HearerCall(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture
+def limit_s() -> float:
+    """Give how long the endpoint may take."""
+    return PATIENCE_S
+
+
 @pytest.fixture(params=["sagemaker", "http"])
-def endpoint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give `.port`, whose time limit is 1 s; `.absent`; and `.server`, which answers."""
+def endpoint(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, limit_s: float
+) -> Iterator[Any]:
+    """Give `.port`, whose time limit is `limit_s`; `.absent`; and `.server`, which answers."""
     if request.param == "http":
         server = Hearer("/invocations", "")
-        port, absent = HttpEndpoint(server.url, 1.0), HttpEndpoint("", 1.0)
+        port, absent = HttpEndpoint(server.url, limit_s), HttpEndpoint("", limit_s)
     else:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
         server = Hearer("/endpoints/hearing/invocations", "ModelError")
         client = boto3.Session(region_name=REGION).client(
-            "sagemaker-runtime", config=clients.once(1.0), endpoint_url=server.url
+            "sagemaker-runtime", config=clients.once(limit_s), endpoint_url=server.url
         )
-        port = SageMakerEndpoint("hearing", 1.0, lambda timeout_s: client)
-        absent = SageMakerEndpoint("", 1.0)
+        port = SageMakerEndpoint("hearing", limit_s, lambda timeout_s: client)
+        absent = SageMakerEndpoint("", limit_s)
     threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
     try:
         yield SimpleNamespace(port=port, absent=absent, server=server)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from anc.ports import ANSWER_LIMIT, NoAnswer
+from tests.running import until
 
 
 def test_what_is_asked_arrives_and_what_is_answered_comes_back(endpoint: Any) -> None:
@@ -29,10 +30,12 @@ def test_a_refusal_is_no_answer_and_it_is_not_asked_again(endpoint: Any, status:
     assert len(endpoint.server.asked) == 1
 
 
+@pytest.mark.parametrize("limit_s", [0.2])
 def test_a_slow_one_is_given_up_and_it_is_not_asked_again(endpoint: Any) -> None:
     endpoint.server.let_go.clear()
     with pytest.raises(NoAnswer):
         endpoint.port.invoke(b"{}")
+    until(lambda: endpoint.server.asked)
     assert len(endpoint.server.asked) == 1
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -16,6 +16,7 @@ from anc.ports import PART_LEAST, Changed
 from local.links import Links
 from local.objects import FileObjects
 from local.transfers import Transfers
+from tests.running import PATIENCE_S
 
 KEY = "uploads/one.wav"
 FIRST, LAST = bytes(range(256)) * (PART_LEAST // 256), b"the end"
@@ -30,10 +31,10 @@ def linked(request: pytest.FixtureRequest, tmp_path: Any, clock: Any) -> Any:
         client.create_bucket(Bucket="anc-files", CreateBucketConfiguration=where)
 
         def send(url: str, data: bytes) -> int:
-            return requests.put(url, data=data, timeout=5).status_code
+            return requests.put(url, data=data, timeout=PATIENCE_S).status_code
 
         def fetch(url: str) -> tuple[int, bytes, str]:
-            answer = requests.get(url, timeout=5)
+            answer = requests.get(url, timeout=PATIENCE_S)
             return answer.status_code, answer.content, answer.headers.get("Content-Disposition", "")
 
         return SimpleNamespace(port=S3Objects("anc-files", lambda: client), send=send, fetch=fetch)
@@ -50,7 +51,7 @@ def linked(request: pytest.FixtureRequest, tmp_path: Any, clock: Any) -> Any:
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(data=st.binary(max_size=10_000))
 def test_a_file_comes_back_byte_for_byte(objects, data):
     objects.put("recordings/one.wav", data)

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.ports import Conflict
@@ -12,9 +12,7 @@ from anc.records import Stream
 
 serial = itertools.count()
 # A fixture's table serves all examples of a test: every example uses keys of its own.
-properties = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+properties = settings(max_examples=25, deadline=None)
 
 
 def stream(key: str, **fields: Any) -> Stream:

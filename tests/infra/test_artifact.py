@@ -18,10 +18,8 @@ from tests.infra.runtime import Runtime, Unpacked, unpack
 from tests.infra.test_layer import MEGABYTE, QUOTA
 from tests.strict import session_here
 
-# What a cold start pays before it answers: modules, and processor time in times of what numpy alone takes,
-# boto3 included. The REST API validates with pydantic; nothing on the live path does.
-MODULES, TIMES = {"rest_api": 950}, {"rest_api": 10.0}
-OTHERS_MODULES, OTHERS_TIMES = 820, 7.0
+# What a cold start loads before it answers, boto3 included. Only the REST API validates with pydantic.
+MODULES, OTHERS_MODULES = {"rest_api": 950}, 820
 DOORS = (
     stories.a_key_opens_the_door_until_it_is_revoked,
     stories.a_headset_comes_with_a_claim_and_another_one_does_not,
@@ -108,4 +106,3 @@ def test_a_cold_start_imports_within_its_budget(functions: dict[str, Unpacked]) 
         seconds, modules = function.cost_of(f"functions.{name}.handler")
         print(f"{name}: {modules} modules in {1000 * seconds:.0f} ms, {seconds / numpy:.1f} x numpy")
         assert modules <= MODULES.get(name, OTHERS_MODULES), name
-        assert seconds <= TIMES.get(name, OTHERS_TIMES) * numpy, name

@@ -60,7 +60,6 @@ def named(resource):
     return resource
 
 
-@pytest.mark.timeout(600)  # when it runs alone, it lives through every story itself
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("endpoint", [False, True], ids=["", "with an endpoint"])
 def test_a_function_may_do_what_it_does_and_nothing_else(stacks, with_endpoint, function, endpoint):

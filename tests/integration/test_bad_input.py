@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import socket
-import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -362,7 +361,5 @@ def test_a_token_that_is_broken_base64_lets_nobody_in(shared_platform: Platform)
 def test_after_all_this_the_platform_is_well_and_its_log_holds_no_crash(
     shared_platform: Platform, ann: Client
 ) -> None:
-    begun = time.monotonic()
     assert ann.health().ready
-    assert time.monotonic() - begun < 5
     assert "Traceback" not in shared_platform.log.read_text()

@@ -3,7 +3,6 @@
 import io
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from anc_client import (
     TelemetryReport,
 )
 from functions.routes import SECRETS
-from tests.running import ANC, PATIENCE_S, Platform
+from tests.running import ANC, Platform, until
 
 RATE = 16_000
 
@@ -119,9 +118,7 @@ def test_a_headset_is_registered_steered_and_forgotten(ada: Client) -> None:
     assert "PRIVATE KEY" in made.credentials.private_key
     assert [device.thing for device in ada.devices()] == ["ada-left"]
     assert ada.change_shadow("ada-left", ShadowChange(mode="bypass")).mode == "bypass"
-    give_up = time.monotonic() + PATIENCE_S
-    while ada.shadow("ada-left").version == 0 and time.monotonic() < give_up:
-        time.sleep(0.02)
+    until(lambda: ada.shadow("ada-left").version > 0)
     assert ada.shadow("ada-left").state["desired"]["mode"] == "bypass"
     ada.report_telemetry("ada-left", TelemetryReport(battery=0.5))
     assert ada.telemetry("ada-left").battery == 0.5
@@ -168,9 +165,7 @@ def test_a_sound_is_given_as_bytes_as_a_path_or_as_an_open_file(ada: Client, tmp
 
 def test_a_recording_is_uploaded_treated_in_the_background_and_fetched(ada: Client) -> None:
     job = ada.upload(recording(5, 2), "a test")
-    give_up = time.monotonic() + PATIENCE_S
-    while (found := ada.job(job)).state not in {"done", "failed"} and time.monotonic() < give_up:
-        time.sleep(0.05)
+    *_, found = ada.follow(job, every_s=0.05)
     assert (found.state, found.failure, found.progress) == ("done", "", 1.0)
     assert [listed.name for listed in ada.jobs()] == ["a test"]
     cleaned, rate = soundfile.read(io.BytesIO(httpx.get(found.downloads["cleaned.wav"]).content))

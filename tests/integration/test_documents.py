@@ -24,14 +24,13 @@ from typer.testing import CliRunner
 
 from anc.wire import claim, path, shadow, telemetry, websocket
 from local.cli import app
-from tests.running import ANC, UP, Platform, free_port
+from tests.running import ANC, PATIENCE_S, UP, Platform, free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```([a-z]*)[ \t]*([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RUNS = "test_a_command_that_the_pages_show_runs"
 AT_ONCE = 3
-LONGEST_S = 100
 INLINE = re.compile(r"`((?:anc|make|curl|pytest|python -m|\.venv/bin/[^`\s]+) [^`]+)`")
 FILE = re.compile(r"`((?!build/)(?:[\w.-]+/)+[\w-]+\.(?:py|md|toml|json|npz))`")
 INDENTED = re.compile(r"^    ((?:anc|make|pytest|\.venv/bin/\S+) .*)$", re.MULTILINE)
@@ -165,7 +164,7 @@ def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
         assert running.stdout.readline().startswith(UP)
         running.terminate()
     try:
-        printed, _ = running.communicate(timeout=LONGEST_S)
+        printed, _ = running.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         running.kill()
         raise

@@ -4,9 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.running import ANC
-
-PATIENCE_S = 100.0
+from tests.running import ANC, PATIENCE_S
 
 
 def test_of_a_small_fleet_every_snapshot_is_dealt_with_and_every_filter_arrives(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from functions.routes import REST
 from tests.running import ANC, Platform
 
@@ -19,7 +17,6 @@ def smoke(port: int, *more: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-@pytest.mark.timeout(240)
 def test_everything_that_a_platform_does_is_done_once_and_nothing_of_it_stays(
     start: Callable[..., Platform],
 ) -> None:

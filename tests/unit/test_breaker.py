@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from anc.breaker import Breaker, Resting
+from tests.running import PATIENCE_S
 from tests.worlds import Clock
 
 
@@ -88,27 +89,27 @@ def test_of_many_callers_at_the_same_time_one_probes_and_the_others_go_on_restin
 
     def slow() -> str:
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         return "here"
 
     heard: list[str] = []
     probe = threading.Thread(target=lambda: heard.append(breaker.call(slow)))
     probe.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE_S)
     for _ in range(5):
         with pytest.raises(Resting):
             breaker.call(callee)
     go_on.set()
-    probe.join(10)
+    probe.join(PATIENCE_S)
     assert heard == ["here"]
     assert breaker.call(callee) == "here", "the probe's success closed it"
 
 
 def test_calls_that_succeed_do_not_wait_for_each_other(breaker) -> None:
     both = threading.Barrier(2)
-    threads = [threading.Thread(target=breaker.call, args=(lambda: both.wait(10),)) for _ in range(2)]
+    threads = [threading.Thread(target=breaker.call, args=(lambda: both.wait(PATIENCE_S),)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert not both.broken

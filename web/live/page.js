@@ -17,7 +17,7 @@ export function Live({ run, socket }) {
   const busy = run.state === "running" || run.state === "starting";
   const change = (part) => {
     setSettings({ ...settings, ...part });
-    run.live?.set(part);
+    run.set(part);
   };
   const begin = async (next) => {
     setWanted(next);
@@ -37,7 +37,7 @@ export function Live({ run, socket }) {
           <${Choice} big name="Listen to" value=${run.hearing} onChange=${(which) => run.hear(which)}
             options=${[["before", "Before"], ["after", "After"]]} />
           <${Volume} run=${run} />
-          ${busy && run.kind === "scene" && html`<button class="siren" onClick=${() => run.siren()}>Let a siren pass</button>`}
+          ${run.state === "running" && run.kind === "scene" && html`<button class="siren" onClick=${() => run.siren()}>Let a siren pass</button>`}
         </div>
       </section>
       <section class="card facts" aria-label="Figures">

@@ -34,43 +34,55 @@ export class Run extends EventTarget {
     this.blocks = 0;
     this.gaps = 0;
     this.session = null;
+    this.changes = {};
   }
 
-  /** @param {{kind: "scene"|"file"|"microphone", scene?: string, file?: File, channels?: 1|2}} wanted @param {string} algorithm */
+  /**
+   * Whoever starts or stops while another start is under way takes `context` away from it, and it gives up.
+   * @param {{kind: "scene"|"file"|"microphone", scene?: string, file?: File, channels?: 1|2}} wanted @param {string} algorithm
+   */
   async start(wanted, algorithm) {
-    await this.stop();
+    const stopped = this.stop();
     this.#forget();
     this.#become("starting");
+    let context = null;
     try {
-      this.context = new AudioContext({ latencyHint: "interactive" });
+      context = this.context = new AudioContext({ latencyHint: "interactive" });
+      await stopped;
       await Promise.all(["capture", "player"].map((name) =>
-        this.context.audioWorklet.addModule(new URL(`${name}.worklet.js`, import.meta.url))));
-      const { kind } = wanted;
-      this.source = kind === "scene" ? fromScene(this.context, wanted.scene)
-        : kind === "file" ? await fromFile(this.context, wanted.file) : await fromMicrophone(this.context, wanted.channels);
-      this.kind = kind;
-      await this.#connect(algorithm);
-      this.setVolume(kind === "microphone" ? 0 : this.volume || 0.8); // open air from ear to microphone howls
+        context.audioWorklet.addModule(new URL(`${name}.worklet.js`, import.meta.url))));
+      if (this.context !== context) return;
+      const source = await opened(context, wanted);
+      if (this.context !== context) {
+        source.stop();
+        return;
+      }
+      this.kind = wanted.kind;
+      this.#connect(source, algorithm);
+      this.setVolume(this.kind === "microphone" ? 0 : this.volume || 0.8); // open air from ear to microphone howls
       this.#become("running");
     } catch (fault) {
-      await this.stop();
-      this.fault = fault.message;
-      this.#become("failed");
+      if (this.context === context) this.#fail(fault.message);
     }
   }
 
   async stop() {
-    this.live?.end();
-    this.source?.stop();
-    this.capture?.port.postMessage("end");
-    this.player?.port.postMessage("end");
-    this.live = this.source = this.capture = this.player = null;
-    const context = this.context;
-    this.context = null;
-    await context?.close();
+    const { live, source, capture, player, context } = this;
+    this.live = this.source = this.capture = this.player = this.gain = this.context = null;
     this.fault = this.note = "";
     this.emergency = { active: false, score: 0 };
     if (this.state !== "idle") this.#become("idle");
+    source?.stop();
+    capture?.port.postMessage("end");
+    player?.port.postMessage("end");
+    this.stopped = Promise.all([this.stopped, live?.end(), context?.close()]); // and what was stopped before
+    await this.stopped;
+  }
+
+  #fail(why) {
+    this.stop();
+    this.fault = why;
+    this.#become("failed");
   }
 
   hear(which) {
@@ -81,16 +93,23 @@ export class Run extends EventTarget {
 
   setVolume(volume) {
     this.volume = volume;
-    if (this.context) this.gain.gain.setTargetAtTime(volume, this.context.currentTime, 0.02);
+    this.gain?.gain.setTargetAtTime(volume, this.context.currentTime, 0.02);
     this.#changed();
   }
 
-  siren() {
-    passSiren(this.context, this.capture);
+  /** Change `enabled`, `intensity` or `algorithm`; a session that is only starting begins with it. */
+  set(change) {
+    this.changes = { ...this.changes, ...change };
+    this.live?.set(change);
   }
 
-  async #connect(algorithm) {
-    const { context, source } = this;
+  siren() {
+    if (this.capture) passSiren(this.context, this.capture);
+  }
+
+  #connect(source, algorithm) {
+    const { context } = this;
+    this.source = source;
     const channels = source.channels;
     const rate = context.sampleRate;
     const heard = source.knowsWanted ? 3 : channels;
@@ -107,16 +126,15 @@ export class Run extends EventTarget {
     this.hear(this.hearing);
     const mode = channels === 2 ? "cancel" : "predict";
     const wishes = { mode, rate, channels, taps: 512, mu: 0.5, ...(mode === "cancel" ? { algorithm } : {}) };
-    this.live = new LiveSession(this.socket, wishes);
-    this.live.addEventListener("started", ({ detail }) => { this.session = detail; this.#changed(); });
-    this.live.addEventListener("note", ({ detail }) => { this.note = detail; this.#changed(); });
-    this.live.addEventListener("fault", async ({ detail }) => {
-      await this.stop();
-      this.fault = detail;
-      this.#become("failed");
-    });
-    this.live.addEventListener("answer", ({ detail }) => this.#answered(detail, rate));
-    this.capture.port.onmessage = ({ data }) => this.live?.push({
+    const live = new LiveSession(this.socket, wishes);
+    this.live = live;
+    live.set(this.changes);
+    live.addEventListener("started", ({ detail }) => { this.session = detail; this.#changed(); });
+    live.addEventListener("note", ({ detail }) => { this.note = detail; this.#changed(); });
+    live.addEventListener("fault", ({ detail }) => this.#fail(detail));
+    live.addEventListener("answer", ({ detail }) => this.#answered(detail, rate));
+    // `live` and not `this.live`: what an ended capture still posts belongs to the session that ended with it.
+    this.capture.port.onmessage = ({ data }) => live.push({
       pcm: encodePcm(data.slice(0, channels)),
       before: data[channels - 1],
       wanted: source.knowsWanted ? data[2] : null,
@@ -163,6 +181,12 @@ export class Run extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** @returns {import("./sources.js").Source | Promise<import("./sources.js").Source>} */
+function opened(context, { kind, scene, file, channels }) {
+  if (kind === "scene") return fromScene(context, scene);
+  return kind === "file" ? fromFile(context, file) : fromMicrophone(context, channels);
 }
 
 /** The value below which a share of the latest ones lies. */

@@ -17,6 +17,7 @@ export class LiveSession extends EventTarget {
     this.socket = socket;
     this.wishes = wishes;
     this.id = null;
+    this.starting = false; // whether a start is on its way
     this.next = 0; // seq of the next block
     this.skipped = 0; // blocks that never went out: the network was slower than the sound
     this.waiting = [];
@@ -47,16 +48,36 @@ export class LiveSession extends EventTarget {
     if (this.id) this.socket.send({ action: "set", session: this.id, ...change });
   }
 
-  end() {
-    if (this.id) this.socket.send({ action: "stop", session: this.id });
+  /** @returns {Promise<void>} until its start, if that is on its way, is answered: the next session on this socket would take the answer for its own */
+  async end() {
     clearTimeout(this.retry);
     this.socket.removeEventListener("state", this.onState);
     this.socket.removeEventListener("frame", this.onFrame);
+    const id = this.id ?? (this.starting ? await this.#startAnswered() : null);
+    this.id = null; // what is pushed from now on goes nowhere
+    if (id) this.socket.send({ action: "stop", session: id });
+  }
+
+  /** @returns {Promise<string|undefined>} the id of the session, or nothing if the start was refused or the socket lost */
+  #startAnswered() {
+    return new Promise((resolve) => {
+      const frame = ({ detail }) => { if (["started", "error"].includes(detail.type)) done(detail.session); };
+      const state = ({ detail }) => { if (detail !== "open") done(); };
+      const done = (session) => {
+        this.socket.removeEventListener("frame", frame);
+        this.socket.removeEventListener("state", state);
+        resolve(session);
+      };
+      this.socket.addEventListener("frame", frame);
+      this.socket.addEventListener("state", state);
+    });
   }
 
   #resume() {
-    if (!this.id) this.socket.send({ action: "start", ...this.wishes });
-    else if (this.inFlight) this.#send();
+    if (!this.id) {
+      this.asked = this.wishes.algorithm;
+      this.starting = this.socket.send({ action: "start", ...this.wishes });
+    } else if (this.inFlight) this.#send();
     else this.#pump();
   }
 
@@ -82,10 +103,12 @@ export class LiveSession extends EventTarget {
   }
 
   #started(frame) {
+    this.starting = false;
     this.id = frame.session;
     this.next = frame.next_seq;
     this.#tell("started", frame.session);
-    const { algorithm, ...changes } = this.changes ?? {};
+    const { algorithm = this.asked, ...changes } = this.changes ?? {};
+    if (algorithm !== this.asked) changes.algorithm = algorithm; // chosen while the start was on its way
     if (Object.keys(changes).length) this.socket.send({ action: "set", session: this.id, ...changes });
     this.#pump();
   }
@@ -99,6 +122,7 @@ export class LiveSession extends EventTarget {
   }
 
   #refused({ code, message }) {
+    this.starting = false;
     if (code === "unknown_session") {
       this.id = null;
       this.inFlight = null;

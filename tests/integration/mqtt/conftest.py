@@ -23,8 +23,7 @@ from local.claims import Claims
 from local.database import Database
 from local.shadows import LocalShadows
 from local.things import LocalThings
-
-PATIENCE_S = 20.0  # of a machine with other things to do; every wait ends with its event
+from tests.running import PATIENCE_S
 
 
 class Snapshots:

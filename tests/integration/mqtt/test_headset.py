@@ -21,9 +21,23 @@ from iot.demo import Update, run_headset
 from iot.head import Anatomy, Head
 from iot.lookout import SUDDEN_S
 from iot.scenes import Scene
+from tests.running import PATIENCE_S, until
 
 RATE = 16_000
-PATIENCE_S = 20.0
+
+
+class Patient:
+    """A noise that stops, and time with it, until the cloud has sent a filter."""
+
+    def __init__(self, noise: Scene, seconds: float, cloud: "SmallCloud") -> None:
+        self._noise, self._cloud = noise, cloud
+        self._left = int(seconds * RATE)
+
+    def read(self, n: int) -> np.ndarray:
+        self._left -= n
+        if self._left < 0:
+            assert self._cloud.answered.wait(PATIENCE_S)
+        return self._noise.read(n)
 
 
 class SmallCloud(threading.Thread):
@@ -32,9 +46,10 @@ class SmallCloud(threading.Thread):
     def __init__(self, site: Any, secondary: np.ndarray) -> None:
         super().__init__(daemon=True)
         self.snapshots: list[Snapshot] = []
+        self.answered = threading.Event()
         self._site = site
         self._secondary = secondary
-        self._sent: dict[str, np.ndarray] = {"": np.zeros(1, np.float32)}
+        self.sent: dict[str, np.ndarray] = {"": np.zeros(1, np.float32)}
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -46,12 +61,13 @@ class SmallCloud(threading.Thread):
             snapshot = Snapshot.parse(base64.b64decode(body["data"]))
             self.snapshots.append(snapshot)
             x, e = snapshot.pcm.T / 32768.0
-            x, d = recover_primary(x, e, self._sent[snapshot.filter_id], self._secondary, snapshot.gain)
+            x, d = recover_primary(x, e, self.sent[snapshot.filter_id], self._secondary, snapshot.gain)
             w = design_control_filter(x, d, self._secondary, 512, rate=snapshot.rate).taps
             document = FilterDocument.of(float16(w), snapshot.seq, snapshot.rate)
-            self._sent[document.id] = document.decode()
+            self.sent[document.id] = document.decode()
             desired = Desired("cancel", 1.0, document, None, Noise("aircraft", 0.9))
             self._site.shadows.update(body["thing"], msgspec.to_builtins(desired))
+            self.answered.set()
 
     def stop(self) -> None:
         self._ended.set()
@@ -75,9 +91,9 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
     site: Any, head: Head, cloud: SmallCloud, tmp_path: Path
 ):
     updates: list[Update] = []
-    scene = Scene.built_in("cabin", RATE)
+    scene = Patient(Scene.built_in("cabin", RATE), 1.0, cloud)
     result = run_headset(
-        "cabin-1", site.enrol("cabin-1"), head, scene, 3.0, tmp_path, updates.append, alarms=False
+        "cabin-1", site.enrol("cabin-1"), head, scene, 4.0, tmp_path, updates.append, alarms=False
     )
     assert result.first_filter_s is not None
     assert result.first_filter_s > SUDDEN_S  # so much of the noise had to be heard first
@@ -90,16 +106,18 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
     assert len(updates) >= 3
     assert updates[0].before_dbfs == updates[0].after_dbfs  # nothing acts before there is anything to hear
     reported = site.shadows.get("cabin-1")["state"]["reported"]
-    assert reported["filter"] == site.shadows.get("cabin-1")["state"]["desired"]["filter"]["id"]
-    assert reported["seq"] == cloud.snapshots[-1].seq
+    assert (
+        reported["filter"] in cloud.sent
+    )  # another one may have been on its way when the headset was put down
+    assert reported["seq"] in {snapshot.seq for snapshot in cloud.snapshots}
 
 
 def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(site: Any, tmp_path: Path):
     head = Head(0, anatomy=Anatomy(feedback_db=-40.0))
     cloud = SmallCloud(site, head.measured_secondary())
     cloud.start()
-    scene = Scene.built_in("cabin", RATE)
-    result = run_headset("fed-back", site.enrol("fed-back"), head, scene, 2.5, tmp_path, alarms=False)
+    scene = Patient(Scene.built_in("cabin", RATE), 1.0, cloud)
+    result = run_headset("fed-back", site.enrol("fed-back"), head, scene, 4.0, tmp_path, alarms=False)
     cloud.stop()
     assert result.attenuation_db > 2
 
@@ -124,12 +142,11 @@ def test_a_headset_outlives_its_broker_and_gets_what_it_missed(
 
 def wait_for(site: Any, agent: Agent, **expected: Any) -> None:
     """Wait until the headset has reported all of `expected`; its audio goes on meanwhile."""
-    tick = threading.Event()
     silence = np.zeros(320, np.float32)
-    for _ in range(int(PATIENCE_S / 0.02)):
-        reported = (site.shadows.get("h1") or {"state": {}})["state"].get("reported", {})
-        if expected.items() <= reported.items():
-            return
+
+    def has_reported() -> bool:
         agent.hear(Block(silence, silence, silence, SILENCE, True))
-        tick.wait(0.02)
-    pytest.fail(f"never reported {expected}")
+        reported = (site.shadows.get("h1") or {"state": {}})["state"].get("reported", {})
+        return expected.items() <= reported.items()
+
+    until(has_reported)

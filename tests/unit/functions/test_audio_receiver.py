@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.services.sessions import SESSIONS_PER_USER
@@ -18,9 +18,7 @@ Say = Callable[..., dict[str, Any]]
 Stored = Callable[[], list[tuple[Any, ...]]]
 BLOCK = 960
 BLOCK_FRAME: dict[str, Any] = {"action": "audio", "session": "s", "seq": 0, "pcm": ""}
-unharmed = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+unharmed = settings(max_examples=150, deadline=None)
 
 
 def pcm(samples: np.ndarray) -> str:

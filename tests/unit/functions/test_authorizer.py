@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.services.identity import CLOCK_SKEW_S
@@ -163,7 +163,7 @@ def test_an_event_without_any_headers_is_refused(platform: TestWorld) -> None:
         {"exp": None},
         {"exp": "tomorrow"},
         {"iat": None},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": 4_000_000_000},
     ],
     ids=str,
 )
@@ -236,7 +236,7 @@ def test_the_payload_of_one_token_under_the_signature_of_another_is_refused(
     refused(bearer(".".join([listener[0], admin[1], listener[2]])))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_token_with_any_one_character_changed_is_refused(
     refused: Callable[..., None], platform: TestWorld, data: st.DataObject

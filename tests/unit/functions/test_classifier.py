@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.noise import KINDS, LABELS
@@ -164,7 +164,7 @@ def test_a_body_that_is_text_or_missing_is_refused(platform: TestWorld) -> None:
         assert document["detail"].startswith("file: ")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_function(
     classify: Classify, data: st.DataObject

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.ports import Conflict
@@ -224,6 +224,8 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
         ({"secondary": [0.1] * 1025}, "bad_field", "1024"),
         ({"secondary": [1.05**n for n in range(128)]}, "bad_field", "does not die away"),
         ({"secondary": [0.0] * 8}, "bad_field", "not all zero"),
+        ({"secondary": [-9.999999999999995e-07]}, "bad_field", "one tap at least is 1e-06"),
+        ({"secondary": [100.000001]}, "bad_field", "at most 100 may be"),
         ({"secondary": [0.0, 200.0]}, "bad_field", "200 is a tap, at most 100 may be"),
         ({"secondary": [0.0, -0.5, -0.1]}, "bad_field", "the wrong way round"),
         ({"rate": 48_000}, "bad_field", "48000 Hz, the device is registered with 16000"),
@@ -267,7 +269,7 @@ def test_a_message_that_no_rule_has_made_ends_with_the_dead_letters_and_spares_i
     assert headsets.world.controls.get("left") is not None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: snapshot(1)[:6] + tail))
 def test_any_bytes_as_a_snapshot_are_refused_and_never_fail_the_function(
     headsets: TestWorld, data: bytes
@@ -276,7 +278,7 @@ def test_any_bytes_as_a_snapshot_are_refused_and_never_fail_the_function(
     assert headsets.world.controls.get("left") is None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(statistics=st.binary(max_size=200), summary=st.binary(max_size=50), samples=st.integers(0, 2**32 - 1))
 def test_any_bytes_as_statistics_are_refused_and_never_fail_the_function(
     headsets: TestWorld, statistics: bytes, summary: bytes, samples: int

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.noise import ModelError
@@ -290,7 +290,7 @@ def test_where_there_is_nothing_a_problem_document_says_so(call: Call, method: s
     assert_problem(call(method, path), 404, "not_found", f"path: there is nothing at {path}")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None)
 @given(
     route=st.sampled_from(
         [route for route in REST if route.function == "rest_api" and route.path not in PAGES]

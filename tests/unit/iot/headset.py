@@ -15,12 +15,12 @@ from anc.wire.shadow import FilterDocument, float16
 from anc.wire.snapshot import Snapshot
 from iot.agent import Agent
 from iot.controller import Block, Controller
+from tests.running import PATIENCE_S
 
 RATE = 16_000
 BLOCK = 256
 PREFIX = "$aws/things/h1/shadow/name/anc/"
 SNAPSHOT = "$aws/rules/anc_snapshot/anc/h1/snapshot"
-PATIENCE_S = 20.0
 SECONDARY = np.array([0.0, 0.0, 0.8, 0.3], np.float32)
 PRIMARY = np.array([0.0, 0.0, 0.0, 0.7, 0.2], np.float32)
 GOOD = np.array([0.0, 0.85, -0.1], np.float32)

@@ -10,9 +10,8 @@ from awscrt.exceptions import AwsCrtError
 
 from iot import connection as module
 from iot.connection import FIRST_RETRY_S, LONGEST_RETRY_S, Connection
+from tests.running import PATIENCE_S
 from tests.unit.iot.headset import NOWHERE
-
-PATIENCE_S = 20.0
 
 
 def done(fault: Exception | None = None) -> "Future[Any]":

@@ -12,8 +12,8 @@ import pytest
 
 from anc.wire.shadow import Firmware, FirmwareState
 from iot.firmware import Updater
+from tests.running import PATIENCE_S
 
-PATIENCE_S = 20.0
 IMAGE = b"firmware " * 1000
 
 

@@ -17,8 +17,8 @@ from functions.routes import REST, SOCKET
 from local import gateway
 from local.gateway import Gateway, LocalSockets
 from local.rest import BODY_LIMIT
+from tests.running import PATIENCE_S
 
-PATIENCE_S = 20.0
 TOKEN = "ey.good.token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 

@@ -12,6 +12,7 @@ import pytest
 from anc.services.identity import ALGORITHM
 from anc.settings import Settings
 from local.issuer import Issuer
+from tests.running import PATIENCE_S
 
 
 @pytest.fixture
@@ -25,11 +26,12 @@ def key_ids(folder: Path, count: int, found: "multiprocessing.Queue[str]") -> No
 
 
 def test_a_token_says_who_for_whom_by_whom_and_until_when(issuer: Issuer) -> None:
+    begun = int(time.time())
     token = issuer.issue("ann", "operator", hours=2)
     claims = jwt.decode(token, issuer.key_for(token), [ALGORITHM], audience="anc", issuer="anc-local")
     assert (claims["sub"], claims["role"]) == ("ann", "operator")
     assert claims["exp"] - claims["iat"] == 7200
-    assert claims["iat"] == pytest.approx(time.time(), abs=5)
+    assert begun <= claims["iat"] <= time.time()
 
 
 def test_issuer_and_audience_are_what_the_settings_say(tmp_path: Path) -> None:
@@ -64,9 +66,9 @@ def test_processes_that_start_together_on_a_new_folder_agree_on_one_key(tmp_path
     others = [spawn.Process(target=key_ids, args=(tmp_path / "new", 1, found)) for _ in range(2)]
     for other in others:
         other.start()
-    ids = {found.get(timeout=30) for _ in others}
+    ids = {found.get(timeout=PATIENCE_S) for _ in others}
     for other in others:
-        other.join(30)
+        other.join(PATIENCE_S)
     assert ids == {Issuer(tmp_path / "new", Settings()).jwks()["keys"][0]["kid"]}
 
 

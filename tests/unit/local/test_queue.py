@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from local.database import Database
 from local.queue import Message, SqliteQueue
+from tests.running import PATIENCE_S
 from tests.worlds import Clock
 
-PATIENCE_S = 20.0
 MAX_RECEIVES, VISIBILITY_S = 3, 60.0
 
 

@@ -12,8 +12,8 @@ import pytest
 from functions.routes import QueueRoute
 from local.database import Database
 from local.queue import Message, QueueWorker, SqliteQueue, sqs_event
+from tests.running import PATIENCE_S
 
-PATIENCE_S = 20.0
 MAX_RECEIVES, VISIBILITY_S = 3, 60.0
 ROUTE = QueueRoute("updates", "function", 2, MAX_RECEIVES, int(VISIBILITY_S))
 

@@ -13,9 +13,8 @@ from anc.ports import Conflict
 from anc.records import Connection, Stream
 from local.database import Database
 from local.tables import SqliteTable
+from tests.running import PATIENCE_S
 from tests.worlds import Clock
-
-PATIENCE_S = 30.0
 
 
 def stream(key: str, expires: float | None = None) -> Stream:

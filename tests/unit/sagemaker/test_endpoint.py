@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from anc.noise import LABELS, Classifier, summary
+from tests.running import PATIENCE_S
 
 SAGEMAKER = Path(__file__).resolve().parents[3] / "sagemaker"
 SERVE = "import sys; from pathlib import Path; import serve; s = serve.server(Path(sys.argv[1]), 0); "
@@ -44,7 +45,7 @@ def port(artifact: Path) -> Iterator[int]:
 
 
 def invoke(port: int, body: bytes, kind: str, accept: str = "*/*") -> tuple[int, dict]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.request("POST", "/invocations", body, {"Content-Type": kind, "Accept": accept})
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())
@@ -69,7 +70,7 @@ def wav(pcm: np.ndarray, channels: int = 1, width: int = 2) -> bytes:
 
 
 def test_ping_answers_once_the_model_is_loaded(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.request("GET", "/ping")
     assert connection.getresponse().status == 200
 
@@ -129,7 +130,7 @@ def test_only_json_is_given(port: int) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_unread(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.putrequest("POST", "/invocations")
     connection.putheader("Content-Length", str(5 << 20))
     connection.endheaders()

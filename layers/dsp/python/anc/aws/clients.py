@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 # Three tries, each of at most 2 s, and the waits between them, of at most 1 and 2 s, end before a function's
 # timeout does. One whose caller waits for less is told in AWS_MAX_ATTEMPTS, which boto3 reads, to try less.
-CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard"})
+ANSWER_S = float(os.environ.get("AWS_ANSWER_S", "1"))  # an emulator's says that it takes longer
+CONFIG = Config(connect_timeout=ANSWER_S, read_timeout=ANSWER_S, retries={"mode": "standard"})
 # Making a key pair takes AWS a second or more, and a second try would make another.
-IDENTITIES = CONFIG.merge(Config(read_timeout=5))
+IDENTITIES = CONFIG.merge(Config(read_timeout=max(5, ANSWER_S)))
 # A recording is larger than anything else that travels; the limit is to each piece of it, not to the whole.
 # Links to files under a customer's key need version 4 of the signature; some regions' default is 2. They name
 # the bucket's own host, which is in its region: through the global one S3 redirects, which fails a PUT.
-FILES = CONFIG.merge(Config(read_timeout=5, signature_version="s3v4", s3={"addressing_style": "virtual"}))
+FILES = CONFIG.merge(
+    Config(read_timeout=max(5, ANSWER_S), signature_version="s3v4", s3={"addressing_style": "virtual"})
+)
 
 
 def once(timeout_s: float) -> Config:

@@ -32,11 +32,12 @@ def checked(taps: Sequence[float], nominal: np.ndarray | None = None) -> np.ndar
         `bad_field`: not finite, silent, not dying away (howling, or cut off), too loud, or the wrong way
         round.
     """
+    given = np.abs(np.asarray(taps, float))  # a limit means what was given, not what float32 rounds it to
     with np.errstate(over="ignore"):
         path = np.asarray(taps, np.float32)
     if not 1 <= path.size <= MAX_PATH_TAPS:
         refuse("bad_field", f"secondary: {path.size} taps, allowed are 1 to {MAX_PATH_TAPS}")
-    if not np.isfinite(path).all() or np.abs(path).max() < LEAST_TAP:
+    if not np.isfinite(path).all() or given.max() < LEAST_TAP:
         refuse("bad_field", f"secondary: must be finite and not all zero; one tap at least is {LEAST_TAP:g}")
     energy = np.square(path, dtype=float)
     late = energy[int((1 - LATE) * path.size) :].sum() / energy.sum()
@@ -46,8 +47,8 @@ def checked(taps: Sequence[float], nominal: np.ndarray | None = None) -> np.ndar
             f"secondary: does not die away: its last quarter holds {late:.0%} of its energy, "
             f"at most {MOST_LATE:.0%}; measure for longer, or look for howling",
         )
-    if np.abs(path).max() > MOST_TAP:
-        refuse("bad_field", f"secondary: {np.abs(path).max():g} is a tap, at most {MOST_TAP:g} may be")
+    if given.max() > MOST_TAP:
+        refuse("bad_field", f"secondary: {given.max():g} is a tap, at most {MOST_TAP:g} may be")
     if nominal is not None:
         alike = correlation(path, nominal)
         if alike < -ALIKE:
