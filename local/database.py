@@ -1,5 +1,6 @@
 """The one SQLite file of a data folder, in WAL mode: what was committed survives a kill at any moment."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ class Database:
     Parameters
     ----------
     path : Path
-        The file; its folder is made if need be, readable by the owner alone.
+        The file; it and its folder are made if need be, readable by the owner alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,6 +28,8 @@ class Database:
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit mode."""
         if not hasattr(self._threads, "connection"):
+            # SQLite makes its other files with the permissions of this one.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
