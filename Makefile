@@ -15,8 +15,8 @@ INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-comp
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=anc-data
-	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
+run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=DIR
+	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)")
 
 test: .venv/dev.stamp  ## every test
 	$(BIN)/python -m pytest

@@ -76,7 +76,7 @@ def play(
     from local.process import platform
 
     scene, name = scene_of(noise, seconds)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt_once)
     with failing_plainly(), ExitStack() as stack:
         with errors.status("starting the platform") if shown else nullcontext():
             running = stack.enter_context(platform(port, data))
@@ -86,6 +86,12 @@ def play(
         if link or json:
             announce(running.url, port, data, link)
         return demonstrate(running.url, data, issuer, scene, name, seconds, shown, link=link)
+
+
+def interrupt_once(number: int, _: object) -> None:
+    """Handle a signal as Ctrl-C, and ignore it while this process ends: service managers repeat it."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.folder import UnusableFolder
+
 BUSY_TIMEOUT_S = 10.0
 
 
@@ -26,12 +28,16 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection, in autocommit mode."""
+        """This thread's connection, in autocommit mode. Raises UnusableFolder if the file is no database."""
         if not hasattr(self._threads, "connection"):
             # SQLite makes its other files with the permissions of this one.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.DatabaseError as fault:
+                connection.close()
+                raise UnusableFolder(f"{self.path}: {fault}; restore it from a backup") from fault
             connection.execute("PRAGMA synchronous = NORMAL")
             self._threads.connection = connection
         return self._threads.connection

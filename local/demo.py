@@ -58,8 +58,7 @@ def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credent
     try:
         with Client(url, token, timeout_s=START_S) as client:
             if kept.exists() and _is_registered(client, thing):
-                known = Credentials(**json.loads(kept.read_text()))
-                return known._replace(port=mqtt_port(url))  # the platform may have moved since
+                return _read_credentials(kept)._replace(port=mqtt_port(url))  # it may have moved since
             credentials = client.register(device).credentials.model_dump()
     except Refusal as refusal:
         raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
@@ -71,6 +70,13 @@ def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credent
 def mqtt_port(url: str) -> int:
     """Return where MQTT is, on the port after that of REST."""
     return (urlsplit(url).port or 80) + 1
+
+
+def _read_credentials(file: Path) -> Credentials:
+    try:
+        return Credentials(**json.loads(file.read_text()))
+    except (TypeError, ValueError) as fault:
+        raise UnusableFolder(f"{file}: damaged; delete it, and the headset in the console") from fault
 
 
 def _is_registered(client: Client, thing: str) -> bool:

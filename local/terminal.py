@@ -1,9 +1,9 @@
 """What every command shares: where it prints, how it stops, the options that mean the same everywhere."""
 
+import errno
 import os
 import shlex
 import shutil
-import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,9 +84,9 @@ class Plainly(TyperGroup):
             return super().invoke(ctx)
         except UnusableFolder as fault:
             stop(str(fault))
-        except sqlite3.Error as fault:
-            stop(f"the database in the data folder cannot be used: {fault}")
         except OSError as fault:
+            if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+                stop("no space is left on the disk; make some, or choose another folder")
             if fault.filename is None:
                 raise
             stop(f"{fault.filename}: {fault.strerror}; is the name right, and may you read and write there?")
