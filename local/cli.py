@@ -76,12 +76,13 @@ def play(
     from local.process import platform
 
     scene, name = scene_of(noise, seconds)
+    chosen = settings()
     signal.signal(signal.SIGTERM, interrupt_once)
     with failing_plainly(), ExitStack() as stack:
         with errors.status("starting the platform") if shown else nullcontext():
             running = stack.enter_context(platform(port, data))
         print_notices(running.notices, data)
-        issuer = Issuer(data, settings())
+        issuer = Issuer(data, chosen)
         link = ConsoleLink(running.url, Invitations(data, issuer), shown) if shown else None
         if link or json:
             announce(running.url, port, data, link)
