@@ -29,7 +29,7 @@ from iot.enrolment import Played
 from iot.head import Head
 from iot.scenes import Noise
 from iot.status import Status
-from local.folder import UnusableFolder, held
+from local.folder import UnusableFolder, held, make_private
 from local.invitations import ConsoleLink
 from local.issuer import Issuer
 from local.picture import draw_course
@@ -187,7 +187,7 @@ def headset_folder(data: Path, thing: str) -> Iterator[Path]:
     if not THING.fullmatch(thing):
         raise UnusableFolder(f"--thing {thing}: a name has 1 to 128 letters, digits, colons, _ or -")
     folder = data / "headsets" / thing
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     with held(folder, "a headset of this name", "end it, or name this one with --thing"):
         yield folder
 

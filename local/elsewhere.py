@@ -20,7 +20,7 @@ from iot.status import Status
 from local.certificates import Authority
 from local.database import Database
 from local.demo import View, headset_folder, watch
-from local.folder import require_platform
+from local.folder import make_private, require_platform
 from local.things import LocalThings
 
 MQTT_TLS_PORT = 8883
@@ -104,6 +104,7 @@ def claimed(file: Path, endpoint: str | None, serial: str | None, folders: Path)
     if not serial:
         raise Unusable("--claim: says nothing of whose certificate is wanted; say --thing SERIAL_NUMBER")
     claim = identity(file, endpoint, serial).credentials
+    make_private(folders)
     return Identity(serial, provision(serial, claim, folders / serial))
 
 

@@ -50,7 +50,7 @@ def prepare(data: Path) -> list[str]:
     """
     if data.parts[:1] == ("~",):
         raise UnusableFolder(f"{data}: there is no home folder here that ~ stands for; name one with --data")
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(data)
     notices = []
     mode = stat.S_IMODE(data.stat().st_mode)
     if mode & OTHERS:
@@ -71,6 +71,13 @@ def prepare(data: Path) -> list[str]:
             if mode & OTHERS and not stat.S_ISLNK(mode):
                 path.chmod(stat.S_IMODE(mode) & ~OTHERS)
     return notices
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder, and those above it that are missing, accessible to their owner alone."""
+    for missing in [one for one in (*reversed(folder.parents), folder) if not one.exists()]:
+        missing.mkdir(exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True)  # raises when it is a file
 
 
 def require_platform(data: Path) -> None:
