@@ -11,7 +11,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test bench lint synth resources bootstrap diff deploy destroy deploy-emulated lock clean
+.PHONY: help run test bench lint secrets synth resources bootstrap diff deploy destroy deploy-emulated lock clean
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -29,6 +29,9 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+secrets: .venv/dev.stamp  ## no key or token in the tree, nor in any commit after BASE
+	$(BIN)/python .ci/scan_secrets.py $(BASE)
 
 synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked, in cdk.out
 	rm -rf cdk.out build/cdk.prod
