@@ -18,12 +18,12 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test bench lint synth resources bootstrap diff deploy destroy deploy-emulated lock client clean stale
+.PHONY: help run test bench lint secrets synth resources bootstrap diff deploy destroy deploy-emulated lock client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=anc-data
-	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
+run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8080 DATA=DIR
+	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)")
 
 # Modules are compiled once, and not by each of some hundred processes. A test runs `make run`, beside which no
 # other may find the environment half made: hence its stamp.
@@ -39,6 +39,9 @@ lint: .venv/dev.stamp  ## style, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+secrets: .venv/dev.stamp  ## no key or token in the tree, nor in any commit after BASE
+	$(BIN)/python .ci/scan_secrets.py $(BASE)
 
 synth: .venv/dev.stamp build/cli.stamp  ## the stacks as CloudFormation, checked, in cdk.out
 	rm -rf cdk.out build/cdk.prod

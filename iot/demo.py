@@ -1,6 +1,7 @@
 """A headset on a simulated head, in noise, in real time: what a listener gains, measured at the ear."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def run_headset(
     scene : Noise
         Begins to sound after one second of quiet.
     seconds : float
-        Of noise.
+        Of noise. An interrupt ends it early, and the result is of the time until then.
     folder : Path
         The headset's own.
     on_update : callable
@@ -137,10 +138,11 @@ def run_headset(
     agent.start()
     player.thread.start()
     try:
-        while player.thread.is_alive():
-            player.thread.join(UPDATE_S)
-            if player.score.heard:
-                on_update(_update(player, head.rate, agent.status))
+        with suppress(KeyboardInterrupt):
+            while player.thread.is_alive():
+                player.thread.join(UPDATE_S)
+                if player.score.heard:
+                    on_update(_update(player, head.rate, agent.status))
     finally:
         player.stop()
         agent.stop()

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from local.folder import UnusableFolder
+
 LIFE = datetime.timedelta(days=3650)
 CLOCK_SKEW = datetime.timedelta(days=1)
 LEAST_CURVE, LEAST_RSA = 256, 2048  # bits, as AWS IoT takes them
@@ -34,6 +36,11 @@ class Authority:
     ----------
     folder : Path
         Holds `ca.pem`, `ca.key`, `server.pem` and `server.key`; they are made when they are missing.
+
+    Raises
+    ------
+    UnusableFolder
+        A file in it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,9 +49,13 @@ class Authority:
         if not (folder / "ca.pem").exists():
             self._found()
         self.certificate = (folder / "ca.pem").read_text()
-        self._ca = x509.load_pem_x509_certificate(self.certificate.encode())
-        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        try:
+            self._ca = x509.load_pem_x509_certificate(self.certificate.encode())
+            key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+        except ValueError as fault:
+            raise _damaged(folder, "ca.pem or ca.key") from fault
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise _damaged(folder, "ca.key")
         self._key = key
         if not (folder / "server.pem").exists():
             self._issue_server()
@@ -78,7 +89,10 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(self._folder / "server.pem", self._folder / "server.key")
+        try:
+            context.load_cert_chain(self._folder / "server.pem", self._folder / "server.key")
+        except ssl.SSLError as fault:
+            raise _damaged(self._folder, "server.pem or server.key") from fault
         context.load_verify_locations(cadata=self.certificate)
         return context
 
@@ -141,6 +155,10 @@ class Authority:
             file.flush()
             os.fsync(file.fileno())
         half.replace(self._folder / name)
+
+
+def _damaged(folder: Path, files: str) -> UnusableFolder:
+    return UnusableFolder(f"{folder}: {files} is damaged; restore the folder from a backup")
 
 
 def _name(common: str) -> x509.Name:

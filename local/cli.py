@@ -1,12 +1,11 @@
 """The `anc` command."""
 
 import os
+import re
 import signal
-import sys
-import threading
 import webbrowser
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from json import dumps
 from math import inf
 from pathlib import Path
@@ -24,6 +23,7 @@ from anc.services.identity import Role
 from anc.settings import BadSetting
 from anc.wire.refusal import Refused
 from local import measuring
+from local.folder import require_platform
 from local.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -32,8 +32,10 @@ from local.terminal import (
     Plainly,
     Port,
     complain,
+    command_line,
     console,
     errors,
+    print_notices,
     progress_bar,
     settings,
     stop,
@@ -43,6 +45,7 @@ from local.terminal import (
 if TYPE_CHECKING:
     from iot.demo import DemoResult
     from iot.scenes import Medley, Scene
+    from local.invitations import ConsoleLink
 
 app = typer.Typer(
     cls=Plainly,
@@ -58,25 +61,47 @@ Noise = Annotated[
     typer.Option(help=f"A recording ({SUPPORTED}), or cabin, engine or street; all three when left out."),
 ]
 SCENE_S = 20.0
-ANSWER_S = 60.0  # a platform on a busy machine is there all the same
+ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  to listen on, not to connect to
 RUN, SOUND = "Run it", "Take a sound"
 
 
 def play(
-    port: int, data: Path, noise: str | None, seconds: float, console: Console | None
-) -> "DemoResult | None":
-    """Run the platform and a headset in noise; None when it was interrupted."""
+    port: int, data: Path, noise: str | None, seconds: float, shown: Console | None, json: bool = False
+) -> "DemoResult":
+    """Run the platform and a headset in noise, until its end or an interrupt.
+
+    Parameters
+    ----------
+    port, data, noise, seconds
+        As in `demo`.
+    shown : Console or None
+        Where the headset's course goes; None shows nothing.
+    json : bool
+        Whether to print where the platform is as JSON.
+    """
     from local.demo import demonstrate
+    from local.invitations import ConsoleLink, Invitations
+    from local.issuer import Issuer
     from local.process import platform
 
     scene, name = scene_of(noise, seconds)
-    with failing_plainly(), suppress(KeyboardInterrupt), ExitStack() as stack:
-        with errors.status("starting the platform") if console else nullcontext():
+    chosen = settings()
+    signal.signal(signal.SIGTERM, interrupt_once)
+    with failing_plainly(), ExitStack() as stack:
+        with errors.status("starting the platform") if shown else nullcontext():
             running = stack.enter_context(platform(port, data))
-        if console and not console.is_terminal:
-            announce(running.url, port, data, json=False)
-        return demonstrate(running.url, data, settings(), scene, name, seconds, console)
-    return None
+        print_notices(running.notices, data)
+        issuer = Issuer(data, chosen)
+        link = ConsoleLink(running.url, Invitations(data, issuer), shown) if shown else None
+        if link or json:
+            announce(running.url, port, data, link)
+        return demonstrate(running.url, data, issuer, scene, name, seconds, shown, link=link)
+
+
+def interrupt_once(number: int, _: object) -> None:
+    """Handle a signal as Ctrl-C, and ignore it while this process ends: service managers repeat it."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
@@ -96,12 +121,11 @@ def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
         stop(f"--noise {fault}")
 
 
-def show_result(result: "DemoResult | None", json: bool) -> None:
+def show_result(result: "DemoResult", json: bool) -> None:
     """Print how a run went."""
     from local.demo import result_document, result_table
 
-    if result is not None:
-        print(dumps(result_document(result))) if json else console.print(result_table(result))
+    print(dumps(result_document(result)), flush=True) if json else console.print(result_table(result))
 
 
 @contextmanager
@@ -109,55 +133,29 @@ def failing_plainly() -> Iterator[None]:
     """Turn what a person can mend into a sentence."""
     import httpx
 
+    from local.listening import CannotListen, NotServing
     from local.process import PlatformFailed
 
     try:
         yield
-    except PlatformFailed as fault:
+    except (BadSetting, CannotListen, NotServing, PlatformFailed) as fault:
         stop(str(fault))
     except httpx.TransportError as fault:
-        stop(f"no platform answers ({fault}); start one with `anc up`")
+        stop(f"the platform does not answer any more ({fault}); is it still running?")
 
 
-def end_with_input() -> None:
-    """Interrupt this process once its standard input ends, as it does when the process behind it dies."""
-
-    def wait() -> None:
-        sys.stdin.buffer.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="until-input-ends", daemon=True).start()
-
-
-def announce(url: str, port: int, data: Path, json: bool) -> None:
-    """Say where the platform is; on a terminal, which is no log, with an address that opens the console."""
-    if json:
+def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> None:
+    """Print where the platform is, and an address that opens the console; as JSON when there is no link."""
+    if link is None:
         socket = url.replace("http", "ws", 1) + "/ws"
-        print(dumps({"url": url, "socket": socket, "mqtt_port": port + 1}), flush=True)
+        where = {"url": url, "socket": socket, "mqtt_port": port + 1, "data": str(data.absolute())}
+        print(dumps(where), flush=True)
         return
     print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
-    if console.is_terminal:
-        console.print(f"the console:        {invitation(url, data)}", highlight=False, soft_wrap=True)
-        console.print("                    signs in once, within ten minutes; then: anc console", style="dim")
-    else:
-        print("the console:        behind the address that is printed by: anc console", flush=True)
-
-
-def invitation(url: str, data: Path, role: Role = "admin") -> str:
-    """Return an address that opens the console, signed in."""
-    from local.invitations import Invitations, console_address
-    from local.issuer import Issuer
-
-    return console_address(url, Invitations(data, Issuer(data, settings())).make("demo", role))
-
-
-def answers(url: str) -> bool:
-    """Return whether a platform is there."""
-    import httpx
-
-    with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/health", timeout=ANSWER_S).is_success
-    return False
+    print(f"its data folder:    {data.absolute()}", flush=True)
+    link.show()
+    again = command_line("console", port, data)
+    print(f"                    signs in once, within ten minutes; then: {again}", flush=True)
 
 
 def show_version(wanted: bool) -> None:
@@ -184,22 +182,31 @@ def up(
     data: Data = DEFAULT_DATA,
     demo: Annotated[bool, typer.Option(help="Add a demo headset in noise, and watch it.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    until_input_ends: Annotated[bool, typer.Option(hidden=True)] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
     """Run the platform on this machine."""
     if demo:
-        show_result(play(port, data, None, inf, None if json else console), json)
+        show_result(play(port, data, None, inf, None if json else console, json), json)
         return
-    from local.edition import CannotListen, Edition, FolderInUse
+    from local.edition import Edition
+    from local.invitations import ConsoleLink
+    from local.process import Parent
 
-    if until_input_ends:
-        end_with_input()
-    try:
+    os.umask(0o077)  # for every file that the platform makes, its libraries' too
+    started_by = Parent(parent) if parent is not None else None
+    with failing_plainly():
         edition = Edition(data, port, settings(), host)
-        edition.run(lambda: announce(f"http://{host}:{port}", port, data, json))
-    except (BadSetting, CannotListen, FolderInUse) as fault:
-        stop(str(fault))
+        url = f"http://{'127.0.0.1' if host in ANY_ADDRESS else host}:{port}"
+
+        def ready() -> None:
+            if started_by:
+                started_by.tell_ready(url, edition.notices)
+                return
+            print_notices(edition.notices, data)
+            announce(url, port, data, None if json else ConsoleLink(url, edition.invitations, console))
+
+        edition.run(ready)
 
 
 @app.command(rich_help_panel=RUN)
@@ -217,7 +224,7 @@ def demo(
 
     with TemporaryDirectory() as data:
         result = play(free_port(), Path(data), noise, seconds, None if json else console)
-    if result and picture:
+    if picture:
         write_picture(result, scene_of(noise, seconds)[1], picture)
     show_result(result, json)
 
@@ -251,6 +258,8 @@ def headset(
     from iot.provisioning import ClaimFailed
     from local.demo import demonstrate
     from local.elsewhere import Unusable, claimed, demonstrate_elsewhere, identity
+    from local.find_platform import find_platform
+    from local.invitations import ConsoleLink, Invitations
 
     scene, name = scene_of(noise, seconds)
     shown = None if json else console
@@ -263,12 +272,13 @@ def headset(
         elif credentials:
             who = identity(credentials, endpoint, thing)
         if who:
-            folder = data / "headsets" / who.thing
-            result = demonstrate_elsewhere(who, folder, scene, name, seconds, shown, measure)
+            result = demonstrate_elsewhere(who, data, scene, name, seconds, shown, measure)
         else:
-            url, thing = f"http://127.0.0.1:{port}", thing or "demo-headset"
             with failing_plainly():
-                result = demonstrate(url, data, settings(), scene, name, seconds, shown, thing, measure)
+                url, issuer = find_platform(port, data, settings())
+                link = ConsoleLink(url, Invitations(data, issuer), console) if console.is_terminal else None
+                thing = thing or "demo-headset"
+                result = demonstrate(url, data, issuer, scene, name, seconds, shown, thing, measure, link)
     except (CannotMeasure, ClaimFailed, Unusable) as fault:
         stop(str(fault))
     show_result(result, json)
@@ -295,10 +305,12 @@ def token(
     json: Json = False,
 ) -> None:
     """Print a bearer token for the platform on this machine."""
+    from anc.wire.rest.requests import NAME
     from local.issuer import Issuer
 
-    if not user.strip():
-        stop("--user: empty; a token says whose it is")
+    if not re.fullmatch(NAME, user):
+        stop(f"--user {user}: a name has 1 to 128 letters, digits or ._@+-")
+    require_platform(data)
     made = Issuer(data, settings()).issue(user, role, hours)
     print(dumps({"token": made, "user": user, "role": role, "hours": hours}) if json else made)
 
@@ -312,10 +324,12 @@ def show_console(
     json: Json = False,
 ) -> None:
     """Print an address that opens the console, once, signed in."""
-    url = f"http://127.0.0.1:{port}"
-    address = invitation(url, data, role)
-    if not answers(url):
-        errors.print(f"[bold yellow]anc:[/] nothing answers at {url} yet; start it with `anc up`")
+    from local.find_platform import find_platform
+    from local.invitations import Invitations, console_address
+
+    with failing_plainly():
+        url, issuer = find_platform(port, data, settings())
+    address = console_address(url, Invitations(data, issuer).make("demo", role))
     if json:
         print(dumps({"url": address}))
     elif not show:

@@ -1,10 +1,13 @@
 """The one SQLite file of a data folder, in WAL mode: what was committed survives a kill at any moment."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from local.folder import UnusableFolder
 
 BUSY_TIMEOUT_S = 60.0  # of a process that holds the lock and is not let run by a busy machine
 
@@ -15,7 +18,7 @@ class Database:
     Parameters
     ----------
     path : Path
-        The file; its folder is made if need be, readable by the owner alone.
+        The file; it and its folder are made if need be, readable by the owner alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,10 +28,16 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection, in autocommit mode."""
+        """This thread's connection, in autocommit mode. Raises UnusableFolder if the file is no database."""
         if not hasattr(self._threads, "connection"):
+            # SQLite makes its other files with the permissions of this one.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.DatabaseError as fault:
+                connection.close()
+                raise UnusableFolder(f"{self.path}: {fault}; restore it from a backup") from fault
             connection.execute("PRAGMA synchronous = NORMAL")
             self._threads.connection = connection
         return self._threads.connection

@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import re
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,7 +22,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from anc.ports import Credentials
-from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
 from anc_client import Client, NewDevice, Refusal
 from iot.demo import DemoResult, Update, run_headset
@@ -27,7 +29,8 @@ from iot.enrolment import Played
 from iot.head import Head
 from iot.scenes import Noise
 from iot.status import Status
-from local.invitations import Invitations, console_address
+from local.folder import UnusableFolder, held, make_private
+from local.invitations import ConsoleLink
 from local.issuer import Issuer
 from local.picture import draw_course
 from local.process import START_S, STOP_S, PlatformFailed
@@ -39,6 +42,7 @@ SILENCE_DBFS, QUIET_DBFS, LOUD_DBFS = -120.0, -80.0, -10.0
 BAR = 40
 COLUMNS = 80
 USER = "demo"
+THING = re.compile("[A-Za-z0-9:_-]{1,128}")  # as AWS IoT takes them
 
 
 def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credentials:
@@ -50,18 +54,39 @@ def enrol(url: str, token: str, thing: str, head: Head, folder: Path) -> Credent
         When the platform refuses to register it.
     """
     kept = folder / "credentials.json"
-    if kept.exists():
-        return Credentials(**json.loads(kept.read_text()))
     device = NewDevice(thing=thing, rate=head.rate, secondary=head.measured_secondary().tolist())
     try:
         with Client(url, token, timeout_s=START_S) as client:
+            if kept.exists() and _is_registered(client, thing):
+                return _read_credentials(kept)._replace(port=mqtt_port(url))  # it may have moved since
             credentials = asdict(client.register(device).credentials)
     except Refusal as refusal:
         raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(credentials, file)
     return Credentials(**credentials)
+
+
+def mqtt_port(url: str) -> int:
+    """Return where MQTT is, on the port after that of REST."""
+    return (urlsplit(url).port or 80) + 1
+
+
+def _read_credentials(file: Path) -> Credentials:
+    try:
+        return Credentials(**json.loads(file.read_text()))
+    except (TypeError, ValueError) as fault:
+        raise UnusableFolder(f"{file}: damaged; delete it, and the headset in the console") from fault
+
+
+def _is_registered(client: Client, thing: str) -> bool:
+    try:
+        client.device(thing)
+    except Refusal as refusal:
+        if refusal.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 class Watcher:
@@ -70,10 +95,12 @@ class Watcher:
     def __init__(self, url: str, token: str, thing: str) -> None:
         self.news: dict[str, Any] = {}
         socket = url.replace("http", "ws", 1) + "/ws"
+        protocols = [SUBPROTOCOL, token]
         self._socket = connect(
             socket,
-            subprotocols=[SUBPROTOCOL, token],  # type: ignore[list-item]
+            subprotocols=protocols,  # type: ignore[arg-type]
             open_timeout=START_S,
+            proxy=None,
         )
         self._socket.send(json.dumps({"action": "watch", "device": thing}))
         self._thread = threading.Thread(target=self._listen, name="watcher", daemon=True)
@@ -102,13 +129,14 @@ class Watcher:
 def demonstrate(
     url: str,
     data: Path,
-    settings: Settings,
+    issuer: Issuer,
     scene: Noise,
     name: str,
     seconds: float,
     console: Console | None,
     thing: str = "demo-headset",
     measure: Played | None = None,
+    link: ConsoleLink | None = None,
 ) -> DemoResult:
     """Register a headset, put it into a noise, and show what happens.
 
@@ -116,6 +144,8 @@ def demonstrate(
     ----------
     url : str
         Of a platform that runs on this machine's `data`.
+    issuer : Issuer
+        Of that platform.
     scene, name : Scene, str
         The noise and what to call it.
     seconds : float
@@ -124,49 +154,68 @@ def demonstrate(
         None shows nothing.
     measure : str or None
         As in `iot.demo.run_headset`.
+    link : ConsoleLink, optional
+        Shown again on a terminal when it has been used.
+
+    Raises
+    ------
+    FolderInUse
+        The headset of that name runs already.
+    PlatformFailed
     """
     head = Head()
-    token = Issuer(data, settings).issue(USER, "operator")
+    token = issuer.issue(USER, "operator")
+    with headset_folder(data, thing) as folder:
+        credentials = enrol(url, token, thing, head, folder)
+        watcher = Watcher(url, token, thing)
+        try:
+            return watch(
+                View(thing, name, watcher.told),
+                console,
+                lambda show: run_headset(
+                    thing, credentials, head, scene, seconds, folder, show, measure=measure
+                ),
+                link,
+            )
+        finally:
+            watcher.close()
+
+
+@contextlib.contextmanager
+def headset_folder(data: Path, thing: str) -> Iterator[Path]:
+    """Give the folder of a simulated headset, to one process at a time.
+
+    Raises
+    ------
+    UnusableFolder
+    """
+    if not THING.fullmatch(thing):
+        raise UnusableFolder(f"--thing {thing}: a name has 1 to 128 letters, digits, colons, _ or -")
     folder = data / "headsets" / thing
-    credentials = enrol(url, token, thing, head, folder)
-    watcher = Watcher(url, token, thing)
-    door = Door(url, Invitations(data, Issuer(data, settings)))
-    view = View(thing, name, watcher.told, door.line)
-    try:
-        return watch(
-            view,
-            console,
-            lambda show: run_headset(thing, credentials, head, scene, seconds, folder, show, measure=measure),
-        )
-    finally:
-        watcher.close()
-
-
-class Door:
-    """The console of the platform, behind an address that opens it once."""
-
-    def __init__(self, url: str, invitations: Invitations) -> None:
-        self._url = url
-        self._invitations, self._code = invitations, ""
-
-    def line(self) -> Text:
-        """Return an address that opens the console, until it was opened: then another."""
-        if not self._invitations.is_open(self._code):
-            self._code = self._invitations.make(USER, "admin")
-        address = console_address(self._url, self._code)
-        return Text.assemble("  hear it, see it:  ", (address, "bold underline"))
+    make_private(folder)
+    with held(folder, "a headset of this name", "end it, or name this one with --thing"):
+        yield folder
 
 
 def watch(
-    view: "View", console: Console | None, run: Callable[[Callable[[Update], None]], DemoResult]
+    view: "View",
+    console: Console | None,
+    run: Callable[[Callable[[Update], None]], DemoResult],
+    link: ConsoleLink | None = None,
 ) -> DemoResult:
     """Show a headset's run: live on a terminal, else a line a second, or nothing without a console."""
     if console is None:
         return run(lambda update: None)
     if not console.is_terminal:
-        return run(lambda update: console.print(view.line(update)))
+        return run(lambda update: console.print(view.line(update), soft_wrap=True, highlight=False))
     with Live(console=console, auto_refresh=False) as live:
-        return run(lambda update: live.update(view.draw(update), refresh=True))
+
+        def show(update: Update) -> None:
+            if link:
+                link.show()
+            live.update(view.draw(update), refresh=True)
+
+        return run(show)
 
 
 class View:
@@ -178,19 +227,15 @@ class View:
         What to call them.
     told : callable
         `told(status)`: what the platform hears and which filter it sent, in words.
-    below : callable
-        What stands below, asked for with every picture.
+    where : str
+        What stands below, or "".
     """
 
     def __init__(
-        self,
-        thing: str,
-        noise: str,
-        told: Callable[[Status], tuple[str, str]],
-        below: Callable[[], Text],
+        self, thing: str, noise: str, told: Callable[[Status], tuple[str, str]], where: str = ""
     ) -> None:
         self._thing, self._noise = thing, noise
-        self._told, self._below = told, below
+        self._told, self._where = told, where
         self._history: deque[float] = deque(maxlen=HISTORY)
 
     def line(self, update: Update) -> str:
@@ -217,7 +262,7 @@ class View:
         body = Group(facts, "", levels, verdict, Text(_spark(self._history), "green"))
         where = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C ends"
         panel = Panel(body, title="[bold]ANC Platform", subtitle=where, width=COLUMNS)
-        return Group(panel, self._below())
+        return Group(panel, *([f"  {self._where}"] if self._where else []))
 
     @staticmethod
     def _headset(update: Update) -> Text:

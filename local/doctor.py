@@ -25,6 +25,7 @@ from anc.dsp import design_control_filter
 from anc.noise import Classifier
 from anc.settings import Settings
 from anc.wire.websocket import SUBPROTOCOL
+from local.folder import check_private, holds_platform
 
 ABSENT = "start it with `anc up`, or is the address wrong?"
 State = Literal["ok", "look", "failing"]
@@ -165,11 +166,13 @@ def _milliseconds(do: Callable[[], object]) -> float:
 
 
 def _folder(data: Path) -> Finding:
+    check_private(data)
     there = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
     if not os.access(there, os.W_OK):
         raise PermissionError(f"{there} cannot be written")
     free_gb = shutil.disk_usage(there).free / 1e9
-    found = f"{there}: {free_gb:.0f} GB free, SQLite {sqlite3.sqlite_version}"
+    state = "holds a platform" if holds_platform(data) else "for a platform that starts"
+    found = f"{data}: {state}, {free_gb:.0f} GB free, SQLite {sqlite3.sqlite_version}"
     if free_gb < LEAST_FREE_GB:
         return Finding("folder", "look", found, f"{LEAST_FREE_GB:g} GB should be free for recordings")
     return Finding("folder", "ok", found)

@@ -1,12 +1,10 @@
 """The single-machine edition: every port on one data folder, every function called in this process."""
 
 import asyncio
-import fcntl
 import gc
 import importlib
 import logging
 import os
-import socket
 import sys
 import time
 import warnings
@@ -55,12 +53,14 @@ from local.context import LocalContext
 from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
 from local.endpoint import HttpEndpoint
+from local.folder import hold, prepare
 from local.gateway import Gateway, LocalSockets
 from local.heads import BoundedHttp
 from local.invitations import Invitations
-from local.issuer import Issuer
+from local.issuer import Issuer, discard_published_key
 from local.limits import MemoryLimits
 from local.links import Links
+from local.listening import listen, mqtt_taken
 from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
 from local.process import open_as_many_files_as_allowed
@@ -73,15 +73,8 @@ from local.transfers import Transfers
 SWEEP_S = 300.0
 FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
 SHUTDOWN_S = 5
+IN_USE = "stop it, or choose another folder with --data and another --port"
 SWITCH_S = 0.001  # a thread that computes lets the one that answers go on after so long
-
-
-class FolderInUse(RuntimeError):
-    """Another process runs the edition on this data folder."""
-
-
-class CannotListen(RuntimeError):
-    """The address or one of the two ports is not to be had."""
 
 
 class LoggedAlerts:
@@ -105,17 +98,24 @@ class Edition:
     host : str
         To listen on.
 
+    Attributes
+    ----------
+    notices : list of str
+        What the owner of the folder has to know about this start, one sentence each.
+    invitations : Invitations
+
     Raises
     ------
-    FolderInUse
+    UnusableFolder
     BadSetting
         When the model that the settings name cannot be used.
     """
 
     def __init__(self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1") -> None:
         _check_model(settings)
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _lock(data)
+        self.notices = prepare(data)
+        self._lock = hold(data, f"the platform on port {port}", IN_USE)
+        self.notices += filter(None, [discard_published_key(data)])
         self._host, self._port = host, port
         database = Database(data / "anc.db")
         self._counters = SqliteCounters(database)
@@ -173,11 +173,12 @@ class Edition:
         self._workers: list[QueueWorker] = []
         claims = Claims(things, authority, partial(self.invoke, "provisioner"))
         self._broker = Broker(port + 1, authority, things, shadows, queues, claims, self.world.count, host)
+        self.invitations = Invitations(data, issuer)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
         routes = [
             keys,
             *Transfers(self._objects, links).routes(),
-            *Invitations(data, issuer).routes(),
+            *self.invitations.routes(),
             *console.routes(),
         ]
         self._gateway = Gateway(self.invoke, sockets, routes)
@@ -196,12 +197,12 @@ class Edition:
             runner.run(self._serve(ready))
 
     async def _serve(self, ready: Callable[[], None]) -> None:
+        listener = listen(self._host, self._port)
+        self._forget_who_was_connected()
         try:
-            listener = socket.create_server((self._host, self._port))
-            self._forget_who_was_connected()
             await self._broker.start()
         except OSError as fault:
-            raise CannotListen(f"--port {self._port}: {fault.strerror}") from fault
+            raise mqtt_taken(self._port, fault) from fault
         self._start_workers()
         server = uvicorn.Server(
             uvicorn.Config(
@@ -272,16 +273,6 @@ def _check_model(settings: Settings) -> None:
         if settings.ml_model_path:
             raise BadSetting(f"ML_MODEL_PATH: {fault}") from fault
         logging.getLogger(__name__).error("%s", fault)
-
-
-def _lock(data: Path) -> int:
-    lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as taken:
-        os.close(lock)
-        raise FolderInUse(f"{data}: another process runs the platform on this folder") from taken
-    return lock
 
 
 def _answering(document: dict[str, Any]) -> Callable[[Request], JSONResponse]:

@@ -8,7 +8,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 from rich.console import Console
-from rich.text import Text
 
 from anc.aws.things import amazon_root
 from anc.ports import Credentials
@@ -20,7 +19,8 @@ from iot.scenes import Noise
 from iot.status import Status
 from local.certificates import Authority
 from local.database import Database
-from local.demo import View, watch
+from local.demo import View, headset_folder, watch
+from local.folder import make_private, require_platform
 from local.things import LocalThings
 
 MQTT_TLS_PORT = 8883
@@ -104,12 +104,13 @@ def claimed(file: Path, endpoint: str | None, serial: str | None, folders: Path)
     if not serial:
         raise Unusable("--claim: says nothing of whose certificate is wanted; say --thing SERIAL_NUMBER")
     claim = identity(file, endpoint, serial).credentials
+    make_private(folders)
     return Identity(serial, provision(serial, claim, folders / serial))
 
 
 def claim_of(data: Path, port: int) -> str:
-    """Return a new claim of the platform on this machine, as JSON."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Return a new claim of the platform on this machine, as JSON. Raises UnusableFolder."""
+    require_platform(data)
     authority = Authority(data / "certificates")
     things = LocalThings(Database(data / "anc.db"), authority, port + 1)
     return msgspec.json.encode(things.enrol_factory()._asdict()).decode()
@@ -117,7 +118,7 @@ def claim_of(data: Path, port: int) -> str:
 
 def demonstrate_elsewhere(
     who: Identity,
-    folder: Path,
+    data: Path,
     scene: Noise,
     name: str,
     seconds: float,
@@ -129,20 +130,25 @@ def demonstrate_elsewhere(
     Parameters
     ----------
     who : Identity
-    folder : Path
-        The headset's own.
+    data : Path
+        Below it the headset keeps a folder of its own.
     scene, name, seconds, console, measure
         As in `local.demo.demonstrate`.
+
+    Raises
+    ------
+    UnusableFolder
     """
-    where = f"{who.credentials.endpoint}:{who.credentials.port}"
-    view = View(who.thing, name, _seen_from_the_headset, lambda: Text(f"  connected to {where}"))
-    return watch(
-        view,
-        console,
-        lambda show: run_headset(
-            who.thing, who.credentials, Head(), scene, seconds, folder, show, measure=measure
-        ),
-    )
+    where = f"connected to {who.credentials.endpoint}:{who.credentials.port}"
+    view = View(who.thing, name, _seen_from_the_headset, where)
+    with headset_folder(data, who.thing) as folder:
+        return watch(
+            view,
+            console,
+            lambda show: run_headset(
+                who.thing, who.credentials, Head(), scene, seconds, folder, show, measure=measure
+            ),
+        )
 
 
 def _seen_from_the_headset(status: Status) -> tuple[str, str]:

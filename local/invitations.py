@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -109,3 +110,30 @@ def _read(path: Path) -> dict[str, Any]:
 def console_address(url: str, code: str) -> str:
     """Return the console's address that signs in with a code."""
     return f"{url}/#code={code}"
+
+
+class ConsoleLink:
+    """An address that opens the console once, signed in.
+
+    Parameters
+    ----------
+    url : str
+        Of the platform.
+    invitations : Invitations
+    console : Console
+        To print on; the address is never broken into lines there.
+    """
+
+    def __init__(self, url: str, invitations: Invitations, console: Console) -> None:
+        self._url = url
+        self._invitations = invitations
+        self._console = console
+        self._code = ""
+
+    def show(self) -> None:
+        """Print an address, unless the one that was printed last can still be used."""
+        if self._invitations.is_open(self._code):
+            return
+        self._code = self._invitations.make("demo", "admin")
+        shown = f"the console:        {console_address(self._url, self._code)}"
+        self._console.print(shown, soft_wrap=True, markup=False, highlight=False)

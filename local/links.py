@@ -48,6 +48,7 @@ class Links:
         path = folder / "links.key"
         if not path.exists():
             part = path.with_suffix(".part")
+            part.unlink(missing_ok=True)
             part.touch(mode=0o600)
             part.write_bytes(secrets.token_bytes(32))
             part.replace(path)

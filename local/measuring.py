@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
+from local.folder import UnusableFolder
 from local.page import pictures_in, write_page
 from local.terminal import (
     DEFAULT_DATA,
@@ -16,6 +17,7 @@ from local.terminal import (
     Data,
     Json,
     Port,
+    command_line,
     console,
     progress_bar,
     settings,
@@ -268,6 +270,7 @@ def smoke(
     """Walk once through all that a platform does, and tidy up."""
     from httpx import ConnectError
 
+    from local.listening import NotServing
     from local.smoke.command import FAULTS, place
     from local.smoke.steps import Smoke
 
@@ -277,8 +280,11 @@ def smoke(
         for step in Smoke(place(url, sockets, token, stacks, https, port, data)).run():
             seen.append(step._asdict())
             shown.add_row(step.what, escape(step.found), f"{step.seconds:.1f}")
+    except (NotServing, UnusableFolder) as failed:
+        fault = str(failed)
     except ConnectError as failed:
-        fault = f"no platform answers ({failed}); start one with `anc up`, or is the address wrong?"
+        start = command_line("up", port, data)
+        fault = f"no platform answers ({failed}); start one with `{start}`, or is the address wrong?"
     except FAULTS as failed:
         fault = f"{type(failed).__name__}: {failed}"
     if json:

@@ -1,20 +1,23 @@
 """The platform as a process of its own: started, watched, and ended with the one that started it."""
 
 import contextlib
+import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import httpx
+from local.folder import prepare
 
 START_S = 300.0  # on a machine with other things to do; one that cannot start ends by itself
 STOP_S = 60.0
+SAYS = "anc: "  # what stands before the reason for which a command stops
 
 
 class PlatformFailed(RuntimeError):
@@ -22,10 +25,11 @@ class PlatformFailed(RuntimeError):
 
 
 class Running(NamedTuple):
-    """A platform that answers: its address, and its process."""
+    """A platform that answers: its address, its process, and what the owner of its folder has to know."""
 
     url: str
     pid: int
+    notices: Sequence[str] = ()
 
 
 @contextlib.contextmanager
@@ -46,32 +50,59 @@ def platform(
     Raises
     ------
     PlatformFailed
+        It did not start; the message is what it said.
+    UnusableFolder
     """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    notices = prepare(data)
     command = [sys.executable, "-m", "local.cli", "up", "--port", str(port), "--data", str(data)]
     log = data / "platform.log"
-    with log.open("ab") as out:
-        start = log.stat().st_size
-        process = subprocess.Popen(  # noqa: S603  our own command
-            [*command, "--until-input-ends"],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(environ or {})},
-            start_new_session=True,  # an interrupt at the terminal ends the headset first
-        )
-    if core is not None:
-        os.sched_setaffinity(process.pid, {core})  # before it has any thread but its first
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _await(process, url, log, start)
-        yield Running(url, process.pid)
-    finally:
-        process.terminate()
+    ours, theirs = socket.socketpair()
+    with ours, os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
+        with theirs:
+            start = log.stat().st_size
+            process = subprocess.Popen(  # noqa: S603  our own command
+                [*command, "--parent", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                env={**os.environ, **(environ or {})},
+                start_new_session=True,  # an interrupt at the terminal ends the headset first
+            )
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            if core is not None:
+                os.sched_setaffinity(process.pid, {core})  # before it has any thread but its first
+            ready = _await(ours, log, start)
+            yield Running(ready["url"], process.pid, [*notices, *ready["notices"]])
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class Parent:
+    """The process that started this platform with `platform`, at the other end of a socket.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the socket, inherited.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        threading.Thread(target=self._end_with_it, name="parent", daemon=True).start()
+
+    def tell_ready(self, url: str, notices: Sequence[str]) -> None:
+        """Say that the platform answers, where, and what its owner has to know."""
+        self._socket.sendall(json.dumps({"url": url, "notices": list(notices)}).encode() + b"\n")
+
+    def _end_with_it(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.recv(1)  # nothing is ever sent: it returns when the parent has ended
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def free_port() -> int:
@@ -113,13 +144,17 @@ def open_as_many_files_as_allowed() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _await(process: "subprocess.Popen[bytes]", url: str, log: Path, start: int) -> None:
-    give_up = time.monotonic() + START_S
-    while time.monotonic() < give_up:
-        if process.poll() is not None:
-            raise PlatformFailed(log.read_bytes()[start:].decode(errors="replace").strip())
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/health").is_success:
-                return
-        time.sleep(0.1)
-    raise PlatformFailed(f"it does not answer at {url} after {START_S:.0f} s; {log} may say why")
+def _await(child: socket.socket, log: Path, start: int) -> dict[str, Any]:
+    """Return what a platform says once it answers. Raises PlatformFailed when it ends before or is silent."""
+    child.settimeout(START_S)
+    try:
+        with child.makefile("rb") as lines:
+            line = lines.readline()
+    except TimeoutError as fault:
+        raise PlatformFailed(f"it does not answer after {START_S:.0f} s; {log} may say why") from fault
+    if line:
+        ready: dict[str, Any] = json.loads(line)
+        return ready
+    said = log.read_bytes()[start:].decode(errors="replace").splitlines()
+    reasons = [text.removeprefix(SAYS) for text in said if text.startswith(SAYS)]
+    raise PlatformFailed(reasons[-1] if reasons else f"the platform ended at its start; {log} says why")

@@ -1,6 +1,11 @@
 """What every command shares: where it prints, how it stops, the options that mean the same everywhere."""
 
+import errno
 import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,13 +19,21 @@ from typer.core import TyperGroup
 
 from anc.settings import BadSetting, Settings
 from anc.wire.refusal import Refused
+from local.folder import UnusableFolder, default_folder, former_data
 
 console, errors = Console(), Console(stderr=True)
 
-Data = Annotated[Path, typer.Option(help="Folder in which the platform keeps everything.")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        envvar="ANC_DATA",
+        help="Folder in which the platform keeps everything.",
+        show_default="one per user, printed by `anc up`",
+    ),
+]
 Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; MQTT is on the next one.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
-DEFAULT_DATA = Path("anc-data")
+DEFAULT_DATA = default_folder()
 DEFAULT_PORT = 8080
 
 
@@ -45,6 +58,24 @@ def settings() -> Settings:
         stop(str(fault))
 
 
+def command_line(command: str, port: int, data: Path) -> str:
+    """Return the command line, to paste into a shell, that runs a command on a platform's port and folder."""
+    started_as = sys.argv[0]
+    by_path = Path(started_as).name == "anc" and not shutil.which("anc")
+    words = [started_as if by_path else "anc", command]
+    if port != DEFAULT_PORT:
+        words += ["--port", str(port)]
+    if data.absolute() != DEFAULT_DATA:
+        words += ["--data", str(data.absolute())]
+    return shlex.join(words)
+
+
+def print_notices(notices: Sequence[str], data: Path) -> None:
+    """Print what the owner of a platform has to know when it starts, one line each."""
+    for notice in [*notices, *filter(None, [former_data(data)])]:
+        errors.print(f"[bold yellow]anc:[/] {escape(notice)}", highlight=False, soft_wrap=True)
+
+
 class Plainly(TyperGroup):
     """Commands of which each says in a sentence which file, folder or package it could not use, and why."""
 
@@ -57,7 +88,11 @@ class Plainly(TyperGroup):
                 f"the Python package {missing.name} is not installed; training and measuring hearing need it:"
                 " run `make .venv/train.stamp` in a checkout, or install the extra `train`"
             )
+        except UnusableFolder as fault:
+            stop(str(fault))
         except OSError as fault:
+            if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+                stop("no space is left on the disk; make some, or choose another folder")
             if fault.filename is None:
                 raise
             stop(f"{fault.filename}: {fault.strerror}; is the name right, and may you read and write there?")

@@ -1,5 +1,7 @@
 """Fixtures that several kinds of tests share, and which tests run in one worker."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -45,6 +47,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     places = {group: place for place, group in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_data_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests, and the processes that they start, away from the data of who runs them."""
+    before = os.environ.get("ANC_DATA")
+    os.environ["ANC_DATA"] = str(tmp_path_factory.mktemp("user") / "data")
+    yield
+    os.environ.pop("ANC_DATA")
+    if before is not None:
+        os.environ["ANC_DATA"] = before
 
 
 @pytest.fixture

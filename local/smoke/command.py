@@ -8,6 +8,8 @@ from websockets.exceptions import WebSocketException
 
 from anc.wire.refusal import Refused
 from anc_client import Refusal
+from local.find_platform import find_platform
+from local.folder import require_platform
 from local.smoke.places import OnAws, OneMachine, Outside, Place
 from local.terminal import settings
 
@@ -33,11 +35,21 @@ def place(
     port: int,
     data: Path,
 ) -> Place:
-    """Return the platform that is meant."""
+    """Return the platform that is meant.
+
+    Raises
+    ------
+    NotServing, UnusableFolder
+        On this machine: none answers on the port, or not on this folder.
+    """
     if stacks:
         return OnAws(stacks, (url or "").rstrip("/"), sockets or "", https)
     rest = (url or f"http://127.0.0.1:{port}").rstrip("/")
     socket = sockets or rest.replace("http", "ws", 1) + "/ws"
     if token:
         return Outside(rest, socket, token)
+    if url:
+        require_platform(data)
+    else:
+        find_platform(port, data, settings())
     return OneMachine(rest, socket, data, settings())

@@ -19,7 +19,7 @@ def test_every_target_that_it_makes_is_there():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     made = re.findall(r"run: make ([a-z-]+)", WORKFLOW.read_text())
 
-    assert {"lint", "test", "synth", "deploy-emulated", "deploy"} == set(made) <= set(targets)
+    assert {"lint", "secrets", "test", "synth", "deploy-emulated", "deploy"} == set(made) <= set(targets)
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from anc.settings import Settings
 from local.edition import Edition
-from tests.running import ANC, PATIENCE_S, Platform, free_port
+from local.issuer import Issuer
+from tests.running import ANC, PATIENCE_S, Platform
 
 Start = Callable[..., Platform]
 SECRETS = ("eyJ", "PRIVATE KEY", "Bearer")
@@ -62,20 +63,10 @@ def test_its_published_keys_verify_the_tokens_that_anc_token_prints(platform: Pl
 def test_without_a_token_and_with_one_of_another_folder_nothing_is_told(
     platform: Platform, tmp_path: Path
 ) -> None:
-    elsewhere = subprocess.run(
-        [ANC, "token", "--data", str(tmp_path)], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    platform.tokens["stranger"] = elsewhere.stdout.strip()
+    platform.tokens["stranger"] = Issuer(tmp_path, Settings()).issue("stranger", "admin")
     for user in (None, "stranger"):
         status, document = platform.request("GET", "/api/sessions", user=user)
         assert (status, document["status"], document["title"]) == (401, 401, "Unauthorized")
-
-
-def test_a_second_platform_on_the_same_folder_is_refused_with_a_sentence(platform: Platform) -> None:
-    second = up(platform, "--port", str(free_port()), "--data", str(platform.data))
-    assert second.returncode == 2
-    assert second.stderr == f"anc: {platform.data}: another process runs the platform on this folder\n"
-    assert platform.request("GET", "/health")[0] == 200, "the first one is not disturbed"
 
 
 def test_a_wrong_setting_stops_the_start_with_a_sentence_that_names_it(

@@ -23,6 +23,7 @@ def test_without_an_environment_the_settings_are_the_published_defaults() -> Non
 
 def test_the_example_file_holds_every_setting_with_its_default() -> None:
     example = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
+    assert example.pop("ANC_DATA") == "", "of the commands; the platform's settings follow"
     assert list(example) == NAMES
     assert Settings.from_env(example) == Settings()
     assert [name for name in NAMES if not example[name]] == [

