@@ -70,7 +70,8 @@ class Watcher:
     def __init__(self, url: str, token: str, thing: str) -> None:
         self.news: dict[str, Any] = {}
         socket = url.replace("http", "ws", 1) + "/ws"
-        self._socket = connect(socket, subprotocols=[SUBPROTOCOL, token])  # type: ignore[list-item]
+        offered = [SUBPROTOCOL, token]
+        self._socket = connect(socket, subprotocols=offered, compression=None)  # type: ignore[arg-type]
         self._socket.send(json.dumps({"action": "watch", "device": thing}))
         self._thread = threading.Thread(target=self._listen, name="watcher", daemon=True)
         self._thread.start()

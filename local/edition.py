@@ -210,6 +210,7 @@ class Edition:
                 log_level="warning",
                 access_log=False,
                 ws_max_size=FRAME_ROOM,
+                ws_per_message_deflate=False,  # base64 of audio hardly shrinks
                 lifespan="off",
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )

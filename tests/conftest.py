@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import local  # noqa: F401  one BLAS thread, as in the platform; numpy is imported after it
 from anc.ports import World
 from tests.worlds import Clock, TestWorld, make_world
 

@@ -38,7 +38,7 @@ class Platform:
         self.data = folder / "data"
         self.port = free_port()
         self.log = folder / "log"
-        self.environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **environ}
+        self.environ = {**os.environ, **environ}
         self.tokens: dict[str, str] = {}
         self.printed = ""
         self.start()
@@ -102,6 +102,7 @@ class Platform:
             connect(
                 f"ws://127.0.0.1:{self.port}/ws",
                 subprotocols=["anc.v1", self.token(user)],  # type: ignore[list-item]
+                compression=None,
                 open_timeout=PATIENCE_S,
                 proxy=None,
             )
