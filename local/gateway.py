@@ -1,10 +1,12 @@
 """API Gateway on this machine: REST and WebSocket on one port, real events to the real handlers."""
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,16 +17,19 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.ports import Gone
-from anc.wire.websocket import FRAME_LIMIT
+from anc.wire.refusal import Refused
+from anc.wire.websocket import Error, encode
 from functions.routes import SOCKET
 from local.events import method_arn, socket_event
+from local.frames import Frame, Frames
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
 
 IDLE_S = 600.0
 LIFE_S = 7200.0
 HANDLER_THREADS = 8
+LIVE_THREADS = max(2, os.cpu_count() or 1)  # more would only wait for each other
 POST_TIMEOUT_S = 5.0
-UNSUPPORTED, POLICY, TOO_BIG, GOING_AWAY = 1003, 1008, 1009, 1001
+POLICY, GOING_AWAY = 1008, 1001
 
 logger = Logger(service="gateway")
 
@@ -72,6 +77,7 @@ class Gateway:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
+        self._live = ThreadPoolExecutor(LIVE_THREADS, thread_name_prefix="live")
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._threads, self._authorizer)
         self.app = Starlette(
@@ -101,57 +107,40 @@ class Gateway:
         await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
         self._sockets.opened(connection, socket)
         try:
-            await self._frames(socket, connection, since, authorizer)
-        except WebSocketDisconnect:
-            pass
+            reply = partial(self._reply, connection, since, authorizer)
+            if await Frames(socket, reply).serve(IDLE_S, since + LIFE_S):
+                await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
         finally:
             self._sockets.closed(connection)
             gone = socket_event("DISCONNECT", "$disconnect", connection, since, authorizer)
             await self._invoke(SOCKET["$disconnect"], gone)
 
-    async def _frames(
-        self, socket: WebSocket, connection: str, since: float, authorizer: Mapping[str, str]
-    ) -> None:
-        while (left := min(IDLE_S, since + LIFE_S - time.time())) > 0:
-            try:
-                message = await asyncio.wait_for(socket.receive(), left)
-            except TimeoutError:
-                break
-            if message["type"] == "websocket.disconnect":
-                return
-            frame = message.get("text")
-            if frame is None:
-                await socket.close(UNSUPPORTED, "text frames only")
-                return
-            if len(frame.encode()) > FRAME_LIMIT:
-                await socket.close(TOO_BIG, f"a frame is {FRAME_LIMIT} bytes at most")
-                return
-            route = _route(frame)
-            event = socket_event("MESSAGE", route, connection, since, authorizer, body=frame)
-            await socket.send_text(await self._reply(SOCKET[route], event))
-        await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
+    async def _reply(self, connection: str, since: float, authorizer: Mapping[str, str], frame: Frame) -> str:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._live, self._answer, connection, since, authorizer, frame)
 
-    async def _reply(self, function: str, event: dict[str, Any]) -> str:
+    def _answer(self, connection: str, since: float, authorizer: Mapping[str, str], frame: Frame) -> str:
         try:
-            return str((await self._invoke(function, event))["body"])
+            frame.check_wait()
+        except Refused as refusal:
+            return encode(Error(refusal.code, refusal.message, frame.seq))
+        event = socket_event(
+            "MESSAGE",
+            frame.route,
+            connection,
+            since,
+            authorizer,
+            body=frame.text,
+            received=frame.received,
+        )
+        function = SOCKET[frame.route]
+        try:
+            return str(self._invoke_now(function, event)["body"])
         except Exception:
             logger.exception("the function failed", function=function)
-            context = event["requestContext"]
             failure = {
                 "message": "Internal server error",
-                "connectionId": context["connectionId"],
-                "requestId": context["requestId"],
+                "connectionId": connection,
+                "requestId": event["requestContext"]["requestId"],
             }
             return msgspec.json.encode(failure).decode()
-
-
-class _Action(msgspec.Struct):
-    action: str = "$default"
-
-
-def _route(frame: str) -> str:
-    try:
-        action = msgspec.json.decode(frame, type=_Action).action
-    except (msgspec.DecodeError, RecursionError):
-        return "$default"
-    return action if action in SOCKET and not action.startswith("$") else "$default"

@@ -129,9 +129,11 @@ class Socket:
         return answer
 
     def ask(self, **frame: Any) -> dict[str, Any]:
-        """Send a frame and return the next one that comes."""
+        """Send a frame and return the next one that comes; a busy machine is asked again."""
         self.send(**frame)
-        return self.receive()
+        while (answer := self.receive()).get("code") == "overloaded":
+            self.send(**frame)
+        return answer
 
     def cut(self) -> None:
         """Drop the connection without a word, as a train in a tunnel does."""

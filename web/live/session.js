@@ -18,7 +18,7 @@ export class LiveSession extends EventTarget {
     this.wishes = wishes;
     this.id = null;
     this.next = 0; // seq of the next block
-    this.skipped = 0; // blocks that never went out: the network was slower than the sound
+    this.skipped = 0; // blocks without an answer: the network or the platform was slower than the sound
     this.waiting = [];
     this.inFlight = null;
     this.tries = 0;
@@ -32,11 +32,7 @@ export class LiveSession extends EventTarget {
   /** @param {{pcm: string}} block anything else in it comes back with the answer */
   push(block) {
     this.waiting.push(block);
-    while (this.waiting.length > MOST_WAITING) {
-      this.waiting.shift();
-      this.next += 1; // the server hears of the gap by the number
-      this.skipped += 1;
-    }
+    this.#skip(MOST_WAITING);
     this.#pump();
   }
 
@@ -52,6 +48,15 @@ export class LiveSession extends EventTarget {
     clearTimeout(this.retry);
     this.socket.removeEventListener("state", this.onState);
     this.socket.removeEventListener("frame", this.onFrame);
+  }
+
+  /** Leave out the oldest waiting blocks until no more than `most` wait. */
+  #skip(most) {
+    while (this.waiting.length > most) {
+      this.waiting.shift();
+      this.next += 1; // the server hears of the gap by the number
+      this.skipped += 1;
+    }
   }
 
   #resume() {
@@ -98,14 +103,20 @@ export class LiveSession extends EventTarget {
     this.#pump();
   }
 
-  #refused({ code, message }) {
+  #refused({ code, message, seq }) {
     if (code === "unknown_session") {
       this.id = null;
       this.inFlight = null;
       this.#tell("note", "The session had ended; this is a new one.");
       this.#resume();
     } else if (code === "in_flight") this.#again(message);
-    else if (code === "stale_seq") {
+    else if (code === "overloaded" && seq === this.inFlight?.seq) {
+      this.inFlight = null;
+      this.skipped += 1;
+      this.#skip(1);
+      this.#tell("note", "The platform is overloaded: some sound was skipped to catch up.");
+      this.#pump();
+    } else if (code === "stale_seq") {
       this.inFlight = null;
       this.#pump();
     } else this.#tell("fault", message);

@@ -29,6 +29,7 @@ from anc.wire.websocket import (
 )
 
 QUIETEST_DBFS = -120.0
+ATTEMPTS = 2
 LONGEST_WAIT_S = 30.0  # of a frame: API Gateway gives up after 29 s
 
 logger = Logger(service="streaming")
@@ -82,17 +83,19 @@ def filter_block(block: Audio, caller: Caller, world: World, received: float | N
             return _advance(kept, block, begun, received, world)
         except Conflict:  # another instance went on with this session, or its settings changed
             pass
-    stream = find(block.session, caller, world)
-    if block.seq == stream.seq:
-        _tell(stream, world)
-        world.count("blocks_repeated")
-        return msgspec.json.decode(stream.answer, type=Cleaned)
-    if block.seq < stream.seq:
-        refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}")
-    try:
-        return _advance(Kept(stream, pace=kept.pace if kept else Pace()), block, begun, received, world)
-    except Conflict:
-        refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
+    for _ in range(ATTEMPTS):
+        stream = find(block.session, caller, world)
+        if block.seq == stream.seq:
+            _tell(stream, world)
+            world.count("blocks_repeated")
+            return msgspec.json.decode(stream.answer, type=Cleaned)
+        if block.seq < stream.seq:
+            refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}")
+        try:
+            return _advance(Kept(stream, pace=kept.pace if kept else Pace()), block, begun, received, world)
+        except Conflict:  # this very block may have been done meanwhile, sent over another socket
+            continue
+    refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
 
 
 def _kept(block: Audio, caller: Caller, received: float, world: World) -> Kept | None:

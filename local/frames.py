@@ -1,0 +1,158 @@
+"""The frames of one WebSocket: read as they come, answered in turn, refused when too many wait."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from anc.wire.refusal import Refused
+from anc.wire.websocket import FRAME_LIMIT, Error, encode
+from functions.routes import SOCKET
+
+BLOCKS_WAITING = 4  # of a session; its client is to send one at a time
+FRAMES_WAITING = 64  # of a socket, which may carry many sessions
+WAIT_LIMIT_S = 2.0  # a live block that has waited for longer is of no use
+REFUSAL_PAUSE_S = 0.02  # before the next frame is read from a socket that was sent too many
+UNSUPPORTED, TOO_BIG = 1003, 1009
+
+
+class _Head(msgspec.Struct):
+    """What of a frame decides who answers it; everything else in it is skipped, not decoded."""
+
+    action: str = "$default"
+    session: Any = ""
+    seq: Any = None
+
+
+class Frame(NamedTuple):
+    """A frame that was read.
+
+    Attributes
+    ----------
+    route : str
+        Of the WebSocket API.
+    session : str
+        Whose block it is; empty for every other frame.
+    seq : int or None
+        Of the block.
+    received : float
+        When it was read, in seconds since the epoch.
+    """
+
+    text: str
+    route: str
+    session: str
+    seq: int | None
+    received: float
+
+    @classmethod
+    def read(cls, text: str, received: float) -> "Frame":
+        """Tell where a frame belongs. What cannot be read takes the route `$default`, which says so."""
+        try:
+            head = msgspec.json.decode(text, type=_Head)
+        except (msgspec.DecodeError, RecursionError):
+            head = _Head()
+        route = head.action if head.action in SOCKET and not head.action.startswith("$") else "$default"
+        session = head.session if route == "audio" and isinstance(head.session, str) else ""
+        seq = head.seq if session and type(head.seq) is int and 0 <= head.seq < 2**53 else None
+        return cls(text, route, session, seq, received)
+
+    def check_wait(self) -> None:
+        """Refuse a block that has waited for too long. Raises Refused."""
+        waited = time.time() - self.received
+        if self.session and waited > WAIT_LIMIT_S:
+            raise Refused(
+                "overloaded",
+                f"session: this block waited for {waited:.1f} s; go on with the newest block, or send this "
+                "one again if none may be missing",
+            )
+
+
+class Frames:
+    """Reads a socket's frames and answers them in turn.
+
+    While one is answered, up to `BLOCKS_WAITING` blocks of each session and `FRAMES_WAITING` frames in all
+    wait; what comes beyond is refused at once, without being parsed.
+
+    Parameters
+    ----------
+    socket : WebSocket
+    answer : callable
+        `await answer(frame)` returns the text that answers a frame. It is awaited for one frame at a time.
+    """
+
+    def __init__(self, socket: WebSocket, answer: Callable[[Frame], Awaitable[str]]) -> None:
+        self._socket, self._answer = socket, answer
+        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._waiting: Counter[str] = Counter()
+
+    async def serve(self, idle_s: float, end: float) -> bool:
+        """Return whether the socket is to be closed, idle or open for too long; else it is closed already.
+
+        Parameters
+        ----------
+        end : float
+            In seconds since the epoch.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._answer_all())
+            try:
+                return await self._read_all(idle_s, end)
+            finally:
+                self._queue.put_nowait(None)
+
+    async def _read_all(self, idle_s: float, end: float) -> bool:
+        while (left := min(idle_s, end - time.time())) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    message = await self._socket.receive()
+            except TimeoutError:
+                break
+            if message["type"] == "websocket.disconnect" or not await self._take(message.get("text")):
+                return False
+        return True
+
+    async def _take(self, text: str | None) -> bool:
+        """Queue a frame or refuse it; return False for one that closes the socket."""
+        if text is None:
+            await self._socket.close(UNSUPPORTED, "text frames only")
+            return False
+        if len(text.encode()) > FRAME_LIMIT:
+            await self._socket.close(TOO_BIG, f"a frame is {FRAME_LIMIT} bytes at most")
+            return False
+        frame = Frame.read(text, time.time())
+        if fault := self._fault(frame):
+            await self._send(encode(Error("overloaded", fault, frame.seq)))
+            await asyncio.sleep(REFUSAL_PAUSE_S)
+        else:
+            self._waiting[frame.session] += 1
+            self._queue.put_nowait(frame)
+        return True
+
+    def _fault(self, frame: Frame) -> str:
+        """Return why a frame cannot wait, if it cannot."""
+        if frame.session and self._waiting[frame.session] >= BLOCKS_WAITING:
+            return (
+                f"session: {BLOCKS_WAITING} of its blocks are waiting, which is the most; send a block when "
+                "the last one is answered"
+            )
+        if self._waiting.total() >= FRAMES_WAITING:
+            return (
+                f"frame: {FRAMES_WAITING} of this socket are waiting, which is the most; send a frame when "
+                "another one is answered"
+            )
+        return ""
+
+    async def _answer_all(self) -> None:
+        while frame := await self._queue.get():
+            self._waiting[frame.session] -= 1
+            await self._send(await self._answer(frame))
+
+    async def _send(self, text: str) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):  # closed: what was done stays done
+            await self._socket.send_text(text)
