@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client that takes little time itself: requests are bytes, made once and sent many times."""
+"""A small HTTP/1.1 client that takes little time itself: requests are bytes that are made once."""
 
 import asyncio
 import json

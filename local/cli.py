@@ -170,11 +170,12 @@ def up(
         show_result(play(port, data, None, inf, None if json else console), json)
         return
     from local.edition import CannotListen, Edition, FolderInUse
+    from local.process import cores
 
-    if until_input_ends:
-        end_with_input()
     try:
-        edition = Edition(data, port, settings(), host)
+        edition = Edition(data, port, settings(), host, live_workers=len(cores()))
+        if until_input_ends:
+            end_with_input()
         edition.run(lambda: announce(f"http://{host}:{port}", port, data, json))
     except (BadSetting, CannotListen, FolderInUse) as fault:
         stop(str(fault))

@@ -48,6 +48,7 @@ from anc.services import hearing
 from anc.settings import BadSetting, Settings
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local import console
+from local.alerts import LoggedAlerts
 from local.broker import Broker
 from local.certificates import Authority
 from local.claims import Claims
@@ -61,6 +62,7 @@ from local.invitations import Invitations
 from local.issuer import Issuer
 from local.limits import MemoryLimits
 from local.links import Links
+from local.live_workers import LiveWorkers
 from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
 from local.process import open_as_many_files_as_allowed
@@ -84,14 +86,6 @@ class CannotListen(RuntimeError):
     """The address or one of the two ports is not to be had."""
 
 
-class LoggedAlerts:
-    """`anc.ports.Alerts` in the log, at a level that people look at."""
-
-    def publish(self, subject: str, text: str) -> None:
-        """See `anc.ports.Alerts`."""
-        logging.getLogger("anc.alerts").warning("%s: %s", subject, text)
-
-
 class Edition:
     """The platform on one machine.
 
@@ -104,6 +98,8 @@ class Edition:
     settings : Settings
     host : str
         To listen on.
+    live_workers : int
+        Processes that filter live blocks; without any, this one does.
 
     Raises
     ------
@@ -112,8 +108,11 @@ class Edition:
         When the model that the settings name cannot be used.
     """
 
-    def __init__(self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1", live_workers: int = 0
+    ) -> None:
         _check_model(settings)
+        self._live = LiveWorkers.fork(live_workers, data, settings)  # before anything is opened
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(data)
         self._host, self._port = host, port
@@ -180,7 +179,7 @@ class Edition:
             *Invitations(data, issuer).routes(),
             *console.routes(),
         ]
-        self._gateway = Gateway(self.invoke, sockets, routes)
+        self._gateway = Gateway(self.invoke, sockets, routes, self._live)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler as Lambda would."""
@@ -203,6 +202,7 @@ class Edition:
         except OSError as fault:
             raise CannotListen(f"--port {self._port}: {fault.strerror}") from fault
         self._start_workers()
+        await self._live.connect()
         server = uvicorn.Server(
             uvicorn.Config(
                 self._gateway.app,
@@ -223,6 +223,7 @@ class Edition:
             for worker in self._workers:
                 await asyncio.to_thread(worker.stop)
             await self._broker.stop()
+            await self._live.stop()
             self._counters.flush()
 
     def _forget_who_was_connected(self) -> None:

@@ -5,20 +5,24 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+from aws_lambda_powertools import Logger
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from anc.wire.refusal import Refused
 from anc.wire.websocket import FRAME_LIMIT, Error, encode
 from functions.routes import SOCKET
+from local.context import request_id
+from local.events import socket_event
 
 BLOCKS_WAITING = 4  # of a session; its client is to send one at a time
 FRAMES_WAITING = 64  # of a socket, which may carry many sessions
 WAIT_LIMIT_S = 2.0  # a live block that has waited for longer is of no use
 REFUSAL_PAUSE_S = 0.02  # before the next frame is read from a socket that was sent too many
 UNSUPPORTED, TOO_BIG = 1003, 1009
+
+logger = Logger(service="frames")
 
 
 class _Head(msgspec.Struct):
@@ -29,7 +33,7 @@ class _Head(msgspec.Struct):
     seq: Any = None
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, array_like=True):
     """A frame that was read.
 
     Attributes
@@ -62,15 +66,47 @@ class Frame(NamedTuple):
         seq = head.seq if session and type(head.seq) is int and 0 <= head.seq < 2**53 else None
         return cls(text, route, session, seq, received)
 
-    def check_wait(self) -> None:
-        """Refuse a block that has waited for too long. Raises Refused."""
-        waited = time.time() - self.received
-        if self.session and waited > WAIT_LIMIT_S:
-            raise Refused(
-                "overloaded",
-                f"session: this block waited for {waited:.1f} s; go on with the newest block, or send this "
-                "one again if none may be missing",
-            )
+
+class Call(msgspec.Struct, frozen=True, array_like=True):
+    """A frame, the id of its socket, since when that is open, and who the authorizer let in."""
+
+    connection: str
+    since: float
+    authorizer: dict[str, str]
+    frame: Frame
+
+
+def answer_call(call: Call, invoke: Callable[[str, dict[str, Any]], Any]) -> str:
+    """Return the text that answers a frame, as API Gateway does."""
+    frame = call.frame
+    waited_s = time.time() - frame.received
+    if frame.session and waited_s > WAIT_LIMIT_S:
+        fault = f"session: this block waited for {waited_s:.1f} s; go on with the newest block, or send this "
+        return encode(Error("overloaded", f"{fault}one again if none may be missing", frame.seq))
+    event = socket_event(
+        "MESSAGE",
+        frame.route,
+        call.connection,
+        call.since,
+        call.authorizer,
+        body=frame.text,
+        received=frame.received,
+    )
+    try:
+        return str(invoke(SOCKET[frame.route], event)["body"])
+    except Exception:
+        logger.exception("the function failed", function=SOCKET[frame.route])
+        return failure(call)
+
+
+def failure(call: Call) -> str:
+    """Return what API Gateway answers when a function fails."""
+    said = {
+        "message": "Internal server error",
+        "connectionId": call.connection,
+        "requestId": request_id(),
+    }
+    return msgspec.json.encode(said).decode()
 
 
 class Frames:

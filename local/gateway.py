@@ -1,15 +1,13 @@
 """API Gateway on this machine: REST and WebSocket on one port, real events to the real handlers."""
 
 import asyncio
-import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import msgspec
 from aws_lambda_powertools import Logger
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,17 +15,15 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.ports import Gone
-from anc.wire.refusal import Refused
-from anc.wire.websocket import Error, encode
 from functions.routes import SOCKET
 from local.events import method_arn, socket_event
-from local.frames import Frame, Frames
+from local.frames import Call, Frame, Frames, answer_call, failure
+from local.live_workers import Line, LiveWorkers, WorkerGone
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
 
 IDLE_S = 600.0
 LIFE_S = 7200.0
 HANDLER_THREADS = 8
-LIVE_THREADS = max(2, os.cpu_count() or 1)  # more would only wait for each other
 POST_TIMEOUT_S = 5.0
 POLICY, GOING_AWAY = 1008, 1001
 
@@ -71,13 +67,22 @@ class Gateway:
     sockets : LocalSockets
     extra : list of BaseRoute
         Routes that only this edition has: the issuer's keys, the console.
+    live : LiveWorkers, optional
+        Filter live blocks; without any, a thread of this process does.
     """
 
-    def __init__(self, invoke: Invoke, sockets: LocalSockets, extra: list[BaseRoute]) -> None:
+    def __init__(
+        self,
+        invoke: Invoke,
+        sockets: LocalSockets,
+        extra: list[BaseRoute],
+        live: LiveWorkers | None = None,
+    ) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
-        self._live = ThreadPoolExecutor(LIVE_THREADS, thread_name_prefix="live")
+        self._live = live or LiveWorkers()
+        self._blocks = ThreadPoolExecutor(1, thread_name_prefix="blocks")  # without workers; two are slower
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._threads, self._authorizer)
         self.app = Starlette(
@@ -107,40 +112,26 @@ class Gateway:
         await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
         self._sockets.opened(connection, socket)
         try:
-            reply = partial(self._reply, connection, since, authorizer)
-            if await Frames(socket, reply).serve(IDLE_S, since + LIFE_S):
-                await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
+            with self._live.line() as line:
+                frames = Frames(socket, partial(self._answer, connection, since, authorizer, line))
+                if await frames.serve(IDLE_S, since + LIFE_S):
+                    await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
         finally:
             self._sockets.closed(connection)
             gone = socket_event("DISCONNECT", "$disconnect", connection, since, authorizer)
             await self._invoke(SOCKET["$disconnect"], gone)
 
-    async def _reply(self, connection: str, since: float, authorizer: Mapping[str, str], frame: Frame) -> str:
+    async def _answer(
+        self, connection: str, since: float, authorizer: dict[str, str], line: Line, frame: Frame
+    ) -> str:
+        call = Call(connection, since, authorizer, frame)
+        if not frame.session:
+            return str(await self._in_thread(answer_call, call, self._invoke_now))
+        if worker := line.worker():
+            try:
+                return await worker.answer(call)
+            except WorkerGone:
+                logger.error("a live worker ended", pid=worker.pid)
+                return failure(call)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._live, self._answer, connection, since, authorizer, frame)
-
-    def _answer(self, connection: str, since: float, authorizer: Mapping[str, str], frame: Frame) -> str:
-        try:
-            frame.check_wait()
-        except Refused as refusal:
-            return encode(Error(refusal.code, refusal.message, frame.seq))
-        event = socket_event(
-            "MESSAGE",
-            frame.route,
-            connection,
-            since,
-            authorizer,
-            body=frame.text,
-            received=frame.received,
-        )
-        function = SOCKET[frame.route]
-        try:
-            return str(self._invoke_now(function, event)["body"])
-        except Exception:
-            logger.exception("the function failed", function=function)
-            failure = {
-                "message": "Internal server error",
-                "connectionId": connection,
-                "requestId": event["requestContext"]["requestId"],
-            }
-            return msgspec.json.encode(failure).decode()
+        return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now)
