@@ -179,7 +179,7 @@ class Edition:
             *Invitations(data, issuer).routes(),
             *console.routes(),
         ]
-        self._gateway = Gateway(self.invoke, sockets, routes, self._live)
+        self._gateway = Gateway(self.invoke, sockets, routes, self._live, self.world.count)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler as Lambda would."""

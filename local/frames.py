@@ -76,11 +76,14 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     frame: Frame
 
 
-def answer_call(call: Call, invoke: Callable[[str, dict[str, Any]], Any]) -> str:
+def answer_call(
+    call: Call, invoke: Callable[[str, dict[str, Any]], Any], count: Callable[[str], None]
+) -> str:
     """Return the text that answers a frame, as API Gateway does."""
     frame = call.frame
     waited_s = time.time() - frame.received
     if frame.session and waited_s > WAIT_LIMIT_S:
+        count("frames_overloaded")
         fault = f"session: this block waited for {waited_s:.1f} s; go on with the newest block, or send this "
         return encode(Error("overloaded", f"{fault}one again if none may be missing", frame.seq))
     event = socket_event(
@@ -120,10 +123,14 @@ class Frames:
     socket : WebSocket
     answer : callable
         `await answer(frame)` returns the text that answers a frame. It is awaited for one frame at a time.
+    count : callable
+        `count(event)` counts something that happened.
     """
 
-    def __init__(self, socket: WebSocket, answer: Callable[[Frame], Awaitable[str]]) -> None:
-        self._socket, self._answer = socket, answer
+    def __init__(
+        self, socket: WebSocket, answer: Callable[[Frame], Awaitable[str]], count: Callable[[str], None]
+    ) -> None:
+        self._socket, self._answer, self._count = socket, answer, count
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._waiting: Counter[str] = Counter()
 
@@ -163,6 +170,7 @@ class Frames:
             return False
         frame = Frame.read(text, time.time())
         if fault := self._fault(frame):
+            self._count("frames_overloaded")
             await self._send(encode(Error("overloaded", fault, frame.seq)))
             await asyncio.sleep(REFUSAL_PAUSE_S)
         else:

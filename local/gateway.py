@@ -69,6 +69,8 @@ class Gateway:
         Routes that only this edition has: the issuer's keys, the console.
     live : LiveWorkers, optional
         Filter live blocks; without any, a thread of this process does.
+    count : callable
+        `count(event)` counts something that happened.
     """
 
     def __init__(
@@ -77,11 +79,12 @@ class Gateway:
         sockets: LocalSockets,
         extra: list[BaseRoute],
         live: LiveWorkers | None = None,
+        count: Callable[[str], None] = lambda event: None,
     ) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
-        self._live = live or LiveWorkers()
+        self._live, self._count = live or LiveWorkers(), count
         self._blocks = ThreadPoolExecutor(1, thread_name_prefix="blocks")  # without workers; two are slower
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._threads, self._authorizer)
@@ -113,7 +116,8 @@ class Gateway:
         self._sockets.opened(connection, socket)
         try:
             with self._live.line() as line:
-                frames = Frames(socket, partial(self._answer, connection, since, authorizer, line))
+                answer = partial(self._answer, connection, since, authorizer, line)
+                frames = Frames(socket, answer, self._count)
                 if await frames.serve(IDLE_S, since + LIFE_S):
                     await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
         finally:
@@ -126,7 +130,7 @@ class Gateway:
     ) -> str:
         call = Call(connection, since, authorizer, frame)
         if not frame.session:
-            return str(await self._in_thread(answer_call, call, self._invoke_now))
+            return str(await self._in_thread(answer_call, call, self._invoke_now, self._count))
         if worker := line.worker():
             try:
                 return await worker.answer(call)
@@ -134,4 +138,4 @@ class Gateway:
                 logger.error("a live worker ended", pid=worker.pid)
                 return failure(call)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now)
+        return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now, self._count)

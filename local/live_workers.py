@@ -196,7 +196,7 @@ def _answer_all(line: socket.socket, data: Path, settings: Settings) -> None:
         if world is None:  # the folder is the platform's by now, and its database is there
             world = live_world(data, settings)
             threading.Thread(target=_keep_counters, args=(world.counters,), daemon=True).start()
-        body = answer_call(call, invoke).encode()
+        body = answer_call(call, invoke, world.count).encode()
         line.sendall(SIZE.pack(len(body)) + body)
     if world is not None:
         world.counters.flush()  # type: ignore[attr-defined]

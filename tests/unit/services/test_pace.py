@@ -33,9 +33,9 @@ class LiveClient:
 
     def fall_behind(self) -> int:
         """Send blocks that are answered too late, until the lag is over the limit; returns the next one."""
-        for seq in range(2):
+        for seq in range(5):
             self.send(seq, SLOW_S)
-        return 2
+        return 5
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def client(platform: TestWorld) -> LiveClient:
 def test_a_session_that_falls_behind_is_told_so_and_nothing_of_it_changes(client: LiveClient) -> None:
     seq = client.fall_behind()
     before = client.platform.world.streams.get(client.session)
-    with pytest.raises(Refused, match=r"lag 0\.6 s behind its sound; go on with the newest block") as refusal:
+    with pytest.raises(Refused, match=r"lag 1\.5 s behind its sound; go on with the newest block") as refusal:
         client.send(seq, SLOW_S)
     assert refusal.value.code == "overloaded"
     assert client.platform.world.streams.get(client.session) == before
@@ -72,6 +72,13 @@ def test_after_one_hiccup_a_session_catches_up_by_itself(client: LiveClient) -> 
         client.send(seq, 0.01)
 
 
+def test_a_lag_that_does_not_grow_is_one_nevertheless(client: LiveClient) -> None:
+    for seq, taking_s in enumerate([1.0, *[BLOCK_S] * 10]):
+        client.send(seq, taking_s)
+    with pytest.raises(Refused, match=r"lag 0\.9 s behind"):
+        client.send(11, BLOCK_S)
+
+
 def test_a_client_that_pauses_is_not_behind(client: LiveClient) -> None:
     seq = client.fall_behind()
     client.platform.clock.now += 2 * IDLE_S
@@ -85,7 +92,7 @@ def test_a_block_that_is_sent_again_gets_its_answer_however_late_it_is(client: L
 
 
 def test_clocks_that_differ_do_not_count_as_lag(client: LiveClient) -> None:
-    for seq in range(5):
+    for seq in range(9):
         skewed = client.platform.clock.now - 3600
         filter_block(Audio(client.session, seq, PCM), ALICE, client.platform.world, skewed)
 

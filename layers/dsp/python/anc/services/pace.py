@@ -1,9 +1,10 @@
 """Whether the answers of a live session keep up with its sound."""
 
+from math import inf
 from typing import NamedTuple
 
 LAG_LIMIT_S = 0.5
-SLOW_ANSWERS = 2  # in a row: after a single hiccup, sessions catch up by themselves
+TOLERATED_S = 1.0  # over the limit: after a hiccup, sessions catch up by themselves
 SHORTEST_BLOCK_S = 0.02  # what lasts less is no live block, and is not expected to be answered in that time
 IDLE_S = 0.1  # a client that sends nothing for so long after an answer has nothing waiting
 
@@ -20,10 +21,10 @@ class Pace(NamedTuple):
     ----------
     lag_s : float
         Seconds by which the last answer came too late for its successor to be sent on time.
-    slow : int
-        Answers in a row, up to the last one, that took longer than their blocks last.
     answered : float
         When the last answer was ready, in seconds since the epoch.
+    over_since : float
+        Since when the lag has been over the limit; infinite when it is not.
 
     References
     ----------
@@ -31,16 +32,17 @@ class Pace(NamedTuple):
     """
 
     lag_s: float = 0.0
-    slow: int = 0
     answered: float = 0.0
+    over_since: float = inf
 
     def behind(self, received: float) -> bool:
         """Return whether a block that was received at this time should be refused for those behind it."""
         waiting = received - self.answered <= IDLE_S
-        return waiting and self.slow >= SLOW_ANSWERS and self.lag_s > LAG_LIMIT_S
+        return waiting and received - self.over_since >= TOLERATED_S
 
     def after(self, received: float, answered: float, block_s: float) -> "Pace":
         """Return the pace after the answer to a block of this length; times in seconds since the epoch."""
         lag_s = self.lag_s if received - self.answered <= IDLE_S else 0.0
-        late_s = answered - received - max(block_s, SHORTEST_BLOCK_S)
-        return Pace(max(lag_s + late_s, 0.0), self.slow + 1 if late_s > 0 else 0, answered)
+        lag_s = max(lag_s + answered - received - max(block_s, SHORTEST_BLOCK_S), 0.0)
+        over = lag_s > LAG_LIMIT_S
+        return Pace(lag_s, answered, min(self.over_since, answered) if over else inf)

@@ -70,8 +70,8 @@ def filter_block(block: Audio, caller: Caller, world: World, received: float | N
     ------
     Refused
         `unknown_session`, `stale_seq`, `bad_field`, `too_large`; `in_flight` when another block of the
-        session was being filtered at the same time; `overloaded` when the session's answers lag behind its
-        sound by more than half a second and the lag grows. Nothing stored has changed.
+        session was being filtered at the same time; `overloaded` when the session's answers have lagged
+        behind its sound by more than half a second for a second. Nothing stored has changed.
     """
     begun = time.perf_counter()
     now = world.clock()
@@ -108,6 +108,7 @@ def _kept(block: Audio, caller: Caller, received: float, world: World) -> Kept |
         return None
     if kept.pace.behind(received):
         world.warm.keep(block.session, kept._replace(pace=Pace()))
+        world.count("blocks_overloaded")
         refuse(
             "overloaded",
             f"session: its answers lag {kept.pace.lag_s:.1f} s behind its sound; go on with the newest "
