@@ -122,17 +122,22 @@ class Socket:
         self.plain.close()
 
     def send(self, **frame: Any) -> None:
+        self.last = frame
         self.plain.send(json.dumps(frame))
 
     def receive(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
+        """Return the next frame that comes; a block that a busy machine refuses is sent again."""
+        while (answer := self._receive()).get("code") == "overloaded":
+            self.send(**self.last)
         return answer
 
     def ask(self, **frame: Any) -> dict[str, Any]:
-        """Send a frame and return the next one that comes; a busy machine is asked again."""
+        """Send a frame and return the next one that comes."""
         self.send(**frame)
-        while (answer := self.receive()).get("code") == "overloaded":
-            self.send(**frame)
+        return self.receive()
+
+    def _receive(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
         return answer
 
     def cut(self) -> None:
