@@ -2,20 +2,13 @@
 
 import argparse
 import json
-import os
 import platform
 import textwrap
 from pathlib import Path
 
-# One thread, and the kernels that this processor would choose, before numpy loads its algebra.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[name] = "1"
-for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(name, None)
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from benchmarks import figures, quality, speed, tried  # noqa: E402
+from benchmarks import figures, quality, speed, tried
 
 COLUMNS = 80
 

@@ -8,6 +8,8 @@ import matplotlib as mpl
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
+from benchmarks.microphones import Level
+
 mpl.rcParams |= {
     "svg.hashsalt": "anc",
     "font.size": 9,
@@ -64,6 +66,27 @@ def growth(tables: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
     panels[0].set_ylabel("us a sample")
     panels[0].legend()
     save(figure, path)
+
+
+def live(found: dict[str, list[Level]], path: Path) -> None:
+    """Answered over offered blocks a second, and latency over sessions, a line a format of blocks."""
+    figure, (answered, latency) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for name, levels in found.items():
+        offered = [level.offered for level in levels]
+        (drawn,) = answered.plot(offered, [level.answered for level in levels], "o-", label=name)
+        for quantile, style in (("p50_ms", "--"), ("p99_ms", "o-")):
+            latency.plot(
+                [level.sessions for level in levels],
+                [getattr(level, quantile) for level in levels],
+                style,
+                color=drawn.get_color(),
+            )
+    answered.axline((1, 1), slope=1, color="tab:gray", linewidth=0.8)
+    answered.set(xscale="log", yscale="log", xlabel="blocks a second, offered", ylabel="answered")
+    answered.legend(fontsize=7)
+    latency.set(yscale="log", xlabel="sessions", ylabel="latency, ms: p50 dashed, p99")
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
 def save(figure: Any, path: Path) -> None:

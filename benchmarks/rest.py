@@ -4,15 +4,18 @@ Starts `anc up` on a folder of its own and calls it over HTTP/1.1 with kept conn
 call after the other, reads as fast as answers come, and a mixture of reads at a steady rate. There a call's
 time counts from when it was due, so a server that stalls is not excused from the calls that it kept waiting.
 The processor's time that a call takes of the server does not depend on what else the machine is doing.
+
+Callers keep within the limits that everybody has: there are as many of them, and of addresses that they call
+from (of 127.0.0.0/8), as it takes.
 """
 
 import argparse
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,62 +24,17 @@ import soundfile
 import uvloop
 
 from anc.settings import Settings
+from benchmarks.http import Call, Connection, request
 from benchmarks.running import Server, circumstances, platform_running, write_down
 from functions.routes import REST
 from local.issuer import Issuer
 
-CALLERS = 20
+CALLERS = 100
+ADMINS = 10
 SESSIONS_EACH = 10
 CONNECTIONS = 16
 TIMES = 100
-
-
-class Call(NamedTuple):
-    """A request, ready to be sent; `name` is the endpoint's."""
-
-    name: str
-    wire: bytes
-
-
-class Connection:
-    """A kept connection that has one request on its way at a time."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @classmethod
-    async def open(cls, port: int) -> "Connection":
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26))
-
-    async def send(self, call: Call, expect: tuple[int, ...] = (200, 201, 204)) -> bytes:
-        """Return the body of the answer; raises RuntimeError for a status that was not expected."""
-        self._writer.write(call.wire)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        size = 0
-        for line in head.split(b"\r\n"):
-            if line.lower().startswith(b"content-length:"):
-                size = int(line[15:])
-        body = await self._reader.readexactly(size) if size else b""
-        status = int(head[9:12])
-        if status not in expect:
-            raise RuntimeError(f"{call.name}: {status} {body[:300]!r}")
-        return body
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-def request(name: str, token: str = "", body: Any = None, path: str | None = None) -> Call:
-    """Build a request; `name` is method and path, `path` the one with names filled in."""
-    method, _, at = name.partition(" ")
-    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-    lines = [f"{method} {path or at} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}"]
-    if content:
-        lines.append(f"Content-Type: {kind}")
-    if token:
-        lines.append(f"Authorization: Bearer {token}")
-    return Call(name, "\r\n".join([*lines, "", ""]).encode() + content)
+CALLS_FROM_ONE_ADDRESS = 10  # of those that are counted by address and cost much: 20 a minute are allowed
 
 
 def sound(seconds: float, channels: int) -> bytes:
@@ -88,12 +46,14 @@ def sound(seconds: float, channels: int) -> bytes:
 
 
 class Scene(NamedTuple):
-    """A platform with some life in it: callers' tokens, their sessions and headsets."""
+    """A platform with some life in it: tokens of admins and callers, the callers' sessions and headsets."""
 
-    root: str
+    admins: list[str]
     tokens: list[str]
     sessions: list[tuple[str, str]]
     things: list[tuple[str, str]]
+    second: bytes
+    ten_seconds: bytes
 
 
 async def populate(port: int, data: Path) -> Scene:
@@ -110,7 +70,8 @@ async def populate(port: int, data: Path) -> Scene:
         await connection.send(request("POST /api/devices", token, device))
         things.append((token, f"headset-{i}"))
     connection.close()
-    return Scene(issuer.issue("root", "admin"), tokens, sessions, things)
+    admins = [issuer.issue(f"admin-{i}", "admin") for i in range(ADMINS)]
+    return Scene(admins, tokens, sessions, things, sound(1, 1), sound(10, 2))
 
 
 def reads(scene: Scene) -> dict[str, list[Call]]:
@@ -133,11 +94,11 @@ def reads(scene: Scene) -> dict[str, list[Call]]:
     return found
 
 
-def others(scene: Scene) -> list[list[Call]]:
-    """Return everything else that can be called again and again: calls that are made in turn."""
-    token, thing = scene.things[0]
-    _, session = scene.sessions[0]
-    second, ten_seconds = sound(1, 1), sound(10, 2)
+def others(scene: Scene, caller: int) -> list[list[Call]]:
+    """Return everything else that a caller can call again and again: calls that are made in turn."""
+    token, thing = scene.things[caller % CALLERS]
+    _, session = scene.sessions[caller % CALLERS * SESSIONS_EACH]
+    admin = scene.admins[caller % ADMINS]
     headset, model = f"/api/devices/{thing}", "/api/device-models/quiet-one"
     path = {"secondary": [0.5, 0.2]}
 
@@ -148,11 +109,11 @@ def others(scene: Scene) -> list[list[Call]]:
         [request("GET /metrics")],
         [request("GET /openapi.json")],
         [request("GET /docs")],
-        [request("GET /api/users", scene.root)],
+        [request("GET /api/users", admin)],
         [request("GET /api/users/me/keys", token)],
-        [request("GET /api/models", scene.root)],
-        [request("GET /api/stats/summary", scene.root)],
-        [request("GET /api/stats/performance", scene.root)],
+        [request("GET /api/models", admin)],
+        [request("GET /api/stats/summary", admin)],
+        [request("GET /api/stats/performance", admin)],
         [request("GET /api/devices", token)],
         [request("GET /api/audio/jobs", token)],
         [request("GET /api/emergency/events", token)],
@@ -162,21 +123,21 @@ def others(scene: Scene) -> list[list[Call]]:
         [of_headset("PUT", "paths", path), of_headset("GET", "paths"), of_headset("POST", "paths", path)],
         [of_headset("GET", "history")],
         [
-            request("PUT /api/device-models/{id}", scene.root, path, model),
+            request("PUT /api/device-models/{id}", admin, path, model),
             request("GET /api/device-models", token),
             request("GET /api/device-models/{id}", token, path=model),
             request(
                 "POST /api/device-models/{id}/serials",
-                scene.root,
+                admin,
                 {"serials": ["quiet-one-1"]},
                 f"{model}/serials",
             ),
-            request("DELETE /api/device-models/{id}", scene.root, path=model),
+            request("DELETE /api/device-models/{id}", admin, path=model),
         ],
-        [request("POST /api/audio/classify", token, second)],
-        [request("POST /api/audio/analyze", token, second)],
-        [request("POST /api/audio/process", token, ten_seconds)],
-        [request("POST /api/emergency/detect", token, second)],
+        [request("POST /api/audio/classify", token, scene.second)],
+        [request("POST /api/audio/analyze", token, scene.second)],
+        [request("POST /api/audio/process", token, scene.ten_seconds)],
+        [request("POST /api/emergency/detect", token, scene.second)],
     ]
 
 
@@ -191,7 +152,10 @@ async def one_by_one(port: int, calls: Iterable[Call]) -> dict[str, list[float]]
     """Return the seconds of each call by endpoint, one after the other; the first of each does not count."""
     connection = await Connection.open(port)
     taken: dict[str, list[float]] = {}
-    for call in calls:
+    for number, call in enumerate(calls, 1):
+        if number % CALLS_FROM_ONE_ADDRESS == 0:
+            connection.close()
+            connection = await Connection.open(port)
         begun = time.perf_counter()
         await connection.send(call)
         taken.setdefault(call.name, []).append(time.perf_counter() - begun)
@@ -244,8 +208,8 @@ LIVES = (
 )
 
 
-async def live(port: int, token: str, life: Life, times: int) -> dict[str, list[float]]:
-    """Return the seconds of each endpoint when something is made, used and ended so many times."""
+async def live(port: int, tokens: Sequence[str], life: Life, times: int) -> dict[str, list[float]]:
+    """Return the seconds of each endpoint when something is made, used and ended, by one after the other."""
     connection = await Connection.open(port)
     taken: dict[str, list[float]] = {}
 
@@ -255,7 +219,7 @@ async def live(port: int, token: str, life: Life, times: int) -> dict[str, list[
         taken.setdefault(call.name, []).append(time.perf_counter() - begun)
         return body
 
-    for _ in range(times):
+    for _, token in zip(range(times), cycle(tokens), strict=False):
         made = json.loads(await timed(request(f"POST {life.at}", token, life.body)))[life.field]
         place = life.found_at or life.at
         for method, below, body in life.then:
@@ -326,11 +290,12 @@ async def measure(server: Server, seconds: float, rate: float) -> dict[str, Any]
 
     for calls in often.values():
         note(await one_by_one(port, islice(cycle(calls), 3 * TIMES)))
-    for calls in others(scene):
-        note(await one_by_one(port, islice(cycle(calls), TIMES * len(calls))))
+    for turns in zip(*(others(scene, caller) for caller in range(TIMES)), strict=True):
+        note(await one_by_one(port, chain.from_iterable(turns)))
     for life in LIVES:
-        note(await live(port, scene.root, life, TIMES))
-    await send_once(port, request("POST /api/users", scene.root, PERSON))
+        tokens = scene.admins if life.at == "/api/users" else scene.tokens
+        note(await live(port, tokens, life, TIMES))
+    await send_once(port, request("POST /api/users", scene.admins[0], PERSON))
     note(await one_by_one(port, [request("POST /api/auth/token", "", PERSON)] * TIMES))
     if left_out := {f"{route.method} {route.path}" for route in REST} - set(results["endpoints"]):
         raise RuntimeError(f"nobody called {', '.join(sorted(left_out))}")

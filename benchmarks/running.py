@@ -13,7 +13,6 @@ from typing import NamedTuple
 from local.process import cpu_seconds, free_port, peak_memory_mb, platform
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-SETTINGS = {"RATE_LIMIT_SCALE": "1000", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Server(NamedTuple):
@@ -43,7 +42,7 @@ def platform_running() -> Iterator[Server]:
     """Start the platform as people do, and end it."""
     with tempfile.TemporaryDirectory() as folder:
         data, port = Path(folder) / "data", free_port()
-        with platform(port, data, environ=SETTINGS) as running:
+        with platform(port, data) as running:
             yield Server(port, running.pid, data)
 
 

@@ -63,6 +63,7 @@ class Inference(cdk.Stack):
                 environment={
                     "SAGEMAKER_PROGRAM": "inference.py",
                     "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                    "OPENBLAS_NUM_THREADS": "1",  # the container runs one worker process per core
                 },
             ),
         )

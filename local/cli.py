@@ -31,8 +31,8 @@ from local.terminal import (
     Json,
     Plainly,
     Port,
-    complain,
     command_line,
+    complain,
     console,
     errors,
     print_notices,
@@ -191,12 +191,12 @@ def up(
         return
     from local.edition import Edition
     from local.invitations import ConsoleLink
-    from local.process import Parent
+    from local.process import Parent, cores
 
     os.umask(0o077)  # for every file that the platform makes, its libraries' too
-    started_by = Parent(parent) if parent is not None else None
     with failing_plainly():
-        edition = Edition(data, port, settings(), host)
+        edition = Edition(data, port, settings(), host, live_workers=len(cores()))
+        started_by = Parent(parent) if parent is not None else None  # a thread: after processes were forked
         url = f"http://{'127.0.0.1' if host in ANY_ADDRESS else host}:{port}"
 
         def ready() -> None:

@@ -100,6 +100,7 @@ class Watcher:
             socket,
             subprotocols=protocols,  # type: ignore[arg-type]
             open_timeout=START_S,
+            compression=None,
             proxy=None,
         )
         self._socket.send(json.dumps({"action": "watch", "device": thing}))

@@ -46,6 +46,7 @@ from anc.services import hearing
 from anc.settings import BadSetting, Settings
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local import console
+from local.alerts import LoggedAlerts
 from local.broker import Broker
 from local.certificates import Authority
 from local.claims import Claims
@@ -61,6 +62,7 @@ from local.issuer import Issuer, discard_published_key
 from local.limits import MemoryLimits
 from local.links import Links
 from local.listening import listen, mqtt_taken
+from local.live_workers import LiveWorkers
 from local.objects import FileObjects, arrival_event
 from local.people import LocalPeople
 from local.process import open_as_many_files_as_allowed
@@ -77,14 +79,6 @@ IN_USE = "stop it, or choose another folder with --data and another --port"
 SWITCH_S = 0.001  # a thread that computes lets the one that answers go on after so long
 
 
-class LoggedAlerts:
-    """`anc.ports.Alerts` in the log, at a level that people look at."""
-
-    def publish(self, subject: str, text: str) -> None:
-        """See `anc.ports.Alerts`."""
-        logging.getLogger("anc.alerts").warning("%s: %s", subject, text)
-
-
 class Edition:
     """The platform on one machine.
 
@@ -97,6 +91,8 @@ class Edition:
     settings : Settings
     host : str
         To listen on.
+    live_workers : int
+        Processes that filter live blocks; without any, this one does.
 
     Attributes
     ----------
@@ -111,8 +107,11 @@ class Edition:
         When the model that the settings name cannot be used.
     """
 
-    def __init__(self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1", live_workers: int = 0
+    ) -> None:
         _check_model(settings)
+        self._live = LiveWorkers.fork(live_workers, data, settings)  # before anything is opened
         self.notices = prepare(data)
         self._lock = hold(data, f"the platform on port {port}", IN_USE)
         self.notices += filter(None, [discard_published_key(data)])
@@ -181,7 +180,7 @@ class Edition:
             *self.invitations.routes(),
             *console.routes(),
         ]
-        self._gateway = Gateway(self.invoke, sockets, routes)
+        self._gateway = Gateway(self.invoke, sockets, routes, self._live, self.world.count)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler as Lambda would."""
@@ -204,6 +203,7 @@ class Edition:
         except OSError as fault:
             raise mqtt_taken(self._port, fault) from fault
         self._start_workers()
+        await self._live.connect()
         server = uvicorn.Server(
             uvicorn.Config(
                 self._gateway.app,
@@ -211,6 +211,7 @@ class Edition:
                 log_level="warning",
                 access_log=False,
                 ws_max_size=FRAME_ROOM,
+                ws_per_message_deflate=False,  # base64 of audio hardly shrinks
                 lifespan="off",
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
@@ -223,6 +224,7 @@ class Edition:
             for worker in self._workers:
                 await asyncio.to_thread(worker.stop)
             await self._broker.stop()
+            await self._live.stop()
             self._counters.flush()
 
     def _forget_who_was_connected(self) -> None:

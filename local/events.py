@@ -70,8 +70,18 @@ def socket_event(
     authorizer: Mapping[str, str],
     headers: Mapping[str, str] | None = None,
     body: str | None = None,
+    received: float | None = None,
 ) -> dict[str, Any]:
-    """Return the event of a WebSocket API; `kind` is CONNECT, MESSAGE or DISCONNECT."""
+    """Return the event of a WebSocket API.
+
+    Parameters
+    ----------
+    kind : str
+        CONNECT, MESSAGE or DISCONNECT.
+    connected_at, received : float
+        When the socket was opened, and when the frame was received (now if left out); seconds since the
+        epoch.
+    """
     event: dict[str, Any] = {
         "requestContext": {
             "routeKey": route,
@@ -80,7 +90,7 @@ def socket_event(
             "connectionId": connection,
             "connectedAt": int(connected_at * 1000),
             "requestId": request_id(),
-            "requestTimeEpoch": int(time.time() * 1000),
+            "requestTimeEpoch": int(1000 * (received or time.time())),
             "stage": STAGE,
             "apiId": "local",
             "domainName": "localhost",

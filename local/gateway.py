@@ -3,11 +3,11 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-import msgspec
 from aws_lambda_powertools import Logger
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,16 +15,17 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.ports import Gone
-from anc.wire.websocket import FRAME_LIMIT
 from functions.routes import SOCKET
 from local.events import method_arn, socket_event
+from local.frames import Call, Frame, Frames, answer_call, failure
+from local.live_workers import Line, LiveWorkers, WorkerGone
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
 
 IDLE_S = 600.0
 LIFE_S = 7200.0
 HANDLER_THREADS = 8
 POST_TIMEOUT_S = 5.0
-UNSUPPORTED, POLICY, TOO_BIG, GOING_AWAY = 1003, 1008, 1009, 1001
+POLICY, GOING_AWAY = 1008, 1001
 
 logger = Logger(service="gateway")
 
@@ -66,12 +67,25 @@ class Gateway:
     sockets : LocalSockets
     extra : list of BaseRoute
         Routes that only this edition has: the issuer's keys, the console.
+    live : LiveWorkers, optional
+        Filter live blocks; without any, a thread of this process does.
+    count : callable
+        `count(event)` counts something that happened.
     """
 
-    def __init__(self, invoke: Invoke, sockets: LocalSockets, extra: list[BaseRoute]) -> None:
+    def __init__(
+        self,
+        invoke: Invoke,
+        sockets: LocalSockets,
+        extra: list[BaseRoute],
+        live: LiveWorkers | None = None,
+        count: Callable[[str], None] = lambda event: None,
+    ) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
+        self._live, self._count = live or LiveWorkers(), count
+        self._blocks = ThreadPoolExecutor(1, thread_name_prefix="blocks")  # without workers; two are slower
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._threads, self._authorizer)
         self.app = Starlette(
@@ -101,57 +115,27 @@ class Gateway:
         await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
         self._sockets.opened(connection, socket)
         try:
-            await self._frames(socket, connection, since, authorizer)
-        except WebSocketDisconnect:
-            pass
+            with self._live.line() as line:
+                answer = partial(self._answer, connection, since, authorizer, line)
+                frames = Frames(socket, answer, self._count)
+                if await frames.serve(IDLE_S, since + LIFE_S):
+                    await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
         finally:
             self._sockets.closed(connection)
             gone = socket_event("DISCONNECT", "$disconnect", connection, since, authorizer)
             await self._invoke(SOCKET["$disconnect"], gone)
 
-    async def _frames(
-        self, socket: WebSocket, connection: str, since: float, authorizer: Mapping[str, str]
-    ) -> None:
-        while (left := min(IDLE_S, since + LIFE_S - time.time())) > 0:
+    async def _answer(
+        self, connection: str, since: float, authorizer: dict[str, str], line: Line, frame: Frame
+    ) -> str:
+        call = Call(connection, since, authorizer, frame)
+        if not frame.session:
+            return str(await self._in_thread(answer_call, call, self._invoke_now, self._count))
+        if worker := line.worker():
             try:
-                message = await asyncio.wait_for(socket.receive(), left)
-            except TimeoutError:
-                break
-            if message["type"] == "websocket.disconnect":
-                return
-            frame = message.get("text")
-            if frame is None:
-                await socket.close(UNSUPPORTED, "text frames only")
-                return
-            if len(frame.encode()) > FRAME_LIMIT:
-                await socket.close(TOO_BIG, f"a frame is {FRAME_LIMIT} bytes at most")
-                return
-            route = _route(frame)
-            event = socket_event("MESSAGE", route, connection, since, authorizer, body=frame)
-            await socket.send_text(await self._reply(SOCKET[route], event))
-        await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
-
-    async def _reply(self, function: str, event: dict[str, Any]) -> str:
-        try:
-            return str((await self._invoke(function, event))["body"])
-        except Exception:
-            logger.exception("the function failed", function=function)
-            context = event["requestContext"]
-            failure = {
-                "message": "Internal server error",
-                "connectionId": context["connectionId"],
-                "requestId": context["requestId"],
-            }
-            return msgspec.json.encode(failure).decode()
-
-
-class _Action(msgspec.Struct):
-    action: str = "$default"
-
-
-def _route(frame: str) -> str:
-    try:
-        action = msgspec.json.decode(frame, type=_Action).action
-    except (msgspec.DecodeError, RecursionError):
-        return "$default"
-    return action if action in SOCKET and not action.startswith("$") else "$default"
+                return await worker.answer(call)
+            except WorkerGone:
+                logger.error("a live worker ended", pid=worker.pid)
+                return failure(call)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now, self._count)

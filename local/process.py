@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,9 +33,7 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def platform(
-    port: int, data: Path, core: int | None = None, environ: Mapping[str, str] | None = None
-) -> Iterator[Running]:
+def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running]:
     """Run the platform in a process of its own. It ends when this one does, however.
 
     Parameters
@@ -44,8 +42,6 @@ def platform(
     data : Path
     core : int, optional
         The one processor core that it may use, where the system can hold it to one.
-    environ : mapping, optional
-        Settings beside those of this process's own environment.
 
     Raises
     ------
@@ -66,7 +62,6 @@ def platform(
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, **(environ or {})},
                 start_new_session=True,  # an interrupt at the terminal ends the headset first
             )
         try:
@@ -120,12 +115,22 @@ def cores() -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Return the processor's time that a process has taken so far; None where the system does not tell."""
+    """Return the CPU time in seconds that a process and its children have taken; None where it is unknown."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_seconds(child) or 0.0 for child in children_of(pid))
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started and that it has not taken leave of; none if unknown."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            found += map(int, task.read_text().split())
+    return sorted(found)
 
 
 def peak_memory_mb(pid: int) -> float | None:

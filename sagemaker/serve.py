@@ -6,6 +6,7 @@ In AWS the scikit-learn container brings a server of its own, which calls the sa
 import argparse
 import json
 import logging
+import os
 import sys
 from functools import partial
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LAYER = HERE.parent / "layers" / "dsp" / "python"
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the container; numpy reads it when it is imported
 sys.path[:0] = [str(HERE), *([str(LAYER)] if LAYER.is_dir() else [])]  # beside anc.noise, as in the artifact
 
 from inference import LARGEST, Model, input_fn, model_fn, output_fn, predict_fn  # noqa: E402

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
 
+import local  # noqa: F401  one BLAS thread, as in the platform; numpy is imported after it
 from anc.ports import World
 from tests.worlds import Clock, TestWorld, make_world
 

@@ -51,7 +51,7 @@ class Platform:
         self.data = folder / "data"
         self.port = free_port()
         self.log = folder / "log"
-        self.environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **environ}
+        self.environ = {**os.environ, **environ}
         self.tokens: dict[str, str] = {}
         self.printed = ""
         self.start()
@@ -115,6 +115,7 @@ class Platform:
             connect(
                 f"ws://127.0.0.1:{self.port}/ws",
                 subprotocols=["anc.v1", self.token(user)],  # type: ignore[list-item]
+                compression=None,
                 open_timeout=PATIENCE_S,
                 proxy=None,
             )
@@ -134,16 +135,23 @@ class Socket:
         self.plain.close()
 
     def send(self, **frame: Any) -> None:
+        self.last = frame
         self.plain.send(json.dumps(frame))
 
     def receive(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
+        """Return the next frame that comes; a block that a busy machine refuses is sent again."""
+        while (answer := self._receive()).get("code") == "overloaded":
+            self.send(**self.last)
         return answer
 
     def ask(self, **frame: Any) -> dict[str, Any]:
         """Send a frame and return the next one that comes."""
         self.send(**frame)
         return self.receive()
+
+    def _receive(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
+        return answer
 
     def cut(self) -> None:
         """Drop the connection without a word, as a train in a tunnel does."""

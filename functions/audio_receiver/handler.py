@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.events import caller_of, connection_of
+from anc.aws.events import caller_of, connection_of, received_at
 from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.services import live
@@ -22,7 +22,9 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     """Answer a frame; a refusal is an answer too."""
     world = world or aws_world()
     try:
-        answer = live.answer(event.get("body"), caller_of(event), connection_of(event), world)
+        answer = live.answer(
+            event.get("body"), caller_of(event), connection_of(event), world, received_at(event)
+        )
     except Refused as refusal:
         world.count(f"refused_{refusal.code}")
         return {"statusCode": 200, "body": encode(Error.of(refusal))}

@@ -103,7 +103,6 @@ def _environment(folder: Path, port: int, certificate: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NODE_EXTRA_CA_CERTS": str(certificate),
         "SSL_CERT_FILE": str(certificate),
-        "OPENBLAS_NUM_THREADS": "1",
         "AWS_ANSWER_S": "60",  # the functions inherit it: an emulator on a busy machine is slower than AWS
     }
 

@@ -27,7 +27,6 @@ from anc_client import (
     NewPerson,
     NewSerials,
     NewSession,
-    Refusal,
     SessionChange,
     ShadowChange,
     TelemetryReport,
@@ -271,7 +270,13 @@ class Smoke:
 
     def _connect(self) -> ClientConnection:
         offered = [Subprotocol(SUBPROTOCOL), Subprotocol(self._token)]
-        opened = connect(self._place.sockets, subprotocols=offered, open_timeout=PATIENCE_S, proxy=None)
+        opened = connect(
+            self._place.sockets,
+            subprotocols=offered,
+            compression=None,
+            open_timeout=PATIENCE_S,
+            proxy=None,
+        )
         return opened
 
     def _ask(self, **frame: Any) -> dict[str, Any]:

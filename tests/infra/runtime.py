@@ -101,7 +101,6 @@ class Runtime:
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
             "LAMBDA_TASK_ROOT": str(function.task),
             "LAMBDA_RUNTIME_DIR": str(function.runtime),
-            "OPENBLAS_NUM_THREADS": "1",
         }
         command = [*function.command(RUN), function.variables["_HANDLER"]]
         with self.printed.open("wb") as log:

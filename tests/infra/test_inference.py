@@ -32,6 +32,7 @@ def test_a_serverless_endpoint_keeps_within_what_serverless_can(with_endpoint):
     assert "InstanceType" not in variant
     (model,) = with_endpoint.of_type("AWS::SageMaker::Model").values()
     assert model["EnableNetworkIsolation"]
+    assert model["PrimaryContainer"]["Environment"]["OPENBLAS_NUM_THREADS"] == "1"
 
 
 def test_an_instance_is_followed_by_others_when_it_is_busy():

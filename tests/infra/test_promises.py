@@ -179,6 +179,11 @@ def test_both_apis_are_throttled(stacks):
         assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
 
 
+def test_every_function_computes_in_one_thread(stacks):
+    for function in stacks.functions().values():
+        assert function["Environment"]["Variables"]["OPENBLAS_NUM_THREADS"] == "1"
+
+
 def test_functions_run_on_arm_with_the_layer(stacks):
     for name, function in stacks.functions().items():
         assert function["Handler"] == f"functions.{name}.handler.handler"

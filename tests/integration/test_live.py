@@ -114,6 +114,13 @@ def test_the_server_chooses_our_subprotocol_and_does_not_echo_the_token(platform
         assert platform.token("ann") not in str(response.headers)
 
 
+def test_compression_that_a_client_offers_is_declined(platform: Platform) -> None:
+    offer = ["anc.v1", platform.token("ann")]
+    with connect(f"ws://127.0.0.1:{platform.port}/ws", subprotocols=offer, compression="deflate") as socket:
+        assert socket.response is not None
+        assert "Sec-WebSocket-Extensions" not in socket.response.headers
+
+
 @pytest.mark.parametrize(
     "offer", [None, ["anc.v1"], ["anc.v1", "ey.forged.token"]], ids=["none", "name", "forged"]
 )

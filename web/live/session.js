@@ -19,7 +19,7 @@ export class LiveSession extends EventTarget {
     this.id = null;
     this.starting = false; // whether a start is on its way
     this.next = 0; // seq of the next block
-    this.skipped = 0; // blocks that never went out: the network was slower than the sound
+    this.skipped = 0; // blocks without an answer: the network or the platform was slower than the sound
     this.waiting = [];
     this.inFlight = null;
     this.tries = 0;
@@ -33,11 +33,7 @@ export class LiveSession extends EventTarget {
   /** @param {{pcm: string}} block anything else in it comes back with the answer */
   push(block) {
     this.waiting.push(block);
-    while (this.waiting.length > MOST_WAITING) {
-      this.waiting.shift();
-      this.next += 1; // the server hears of the gap by the number
-      this.skipped += 1;
-    }
+    this.#skip(MOST_WAITING);
     this.#pump();
   }
 
@@ -71,6 +67,15 @@ export class LiveSession extends EventTarget {
       this.socket.addEventListener("frame", frame);
       this.socket.addEventListener("state", state);
     });
+  }
+
+  /** Leave out the oldest waiting blocks until no more than `most` wait. */
+  #skip(most) {
+    while (this.waiting.length > most) {
+      this.waiting.shift();
+      this.next += 1; // the server hears of the gap by the number
+      this.skipped += 1;
+    }
   }
 
   #resume() {
@@ -121,7 +126,7 @@ export class LiveSession extends EventTarget {
     this.#pump();
   }
 
-  #refused({ code, message }) {
+  #refused({ code, message, seq }) {
     this.starting = false;
     if (code === "unknown_session") {
       this.id = null;
@@ -129,7 +134,13 @@ export class LiveSession extends EventTarget {
       this.#tell("note", "The session had ended; this is a new one.");
       this.#resume();
     } else if (code === "in_flight") this.#again(message);
-    else if (code === "stale_seq") {
+    else if (code === "overloaded" && seq === this.inFlight?.seq) {
+      this.inFlight = null;
+      this.skipped += 1;
+      this.#skip(1);
+      this.#tell("note", "The platform is overloaded: some sound was skipped to catch up.");
+      this.#pump();
+    } else if (code === "stale_seq") {
       this.inFlight = null;
       this.#pump();
     } else this.#tell("fault", message);

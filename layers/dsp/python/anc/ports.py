@@ -256,26 +256,28 @@ class Warm:
     SESSIONS = 256
 
     def __init__(self) -> None:
-        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._kept: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, session: str) -> Stream | None:
-        """Return the session as this instance last wrote it."""
-        with self._lock:
-            return self._streams.get(session)
+    def take(self, session: str) -> Any:
+        """Remove and return what is kept of a session, or None.
 
-    def keep(self, stream: Stream) -> None:
-        """Remember a session just written, and forget the one not written for longest."""
+        Removed, so that two threads never work with the same filter, and so that one is not used again whose
+        block was interrupted.
+        """
         with self._lock:
-            self._streams[stream.key] = stream
-            self._streams.move_to_end(stream.key)
-            if len(self._streams) > self.SESSIONS:
-                self._streams.popitem(last=False)
+            return self._kept.pop(session, None)
+
+    def keep(self, session: str, what: Any) -> None:
+        """Keep a session just written, and drop the one not written for longest."""
+        with self._lock:
+            self._kept[session] = what
+            if len(self._kept) > self.SESSIONS:
+                self._kept.popitem(last=False)
 
     def forget(self, session: str) -> None:
-        """Drop what is remembered of a session."""
-        with self._lock:
-            self._streams.pop(session, None)
+        """Drop what is kept of a session."""
+        self.take(session)
 
 
 class Alerts(Protocol):

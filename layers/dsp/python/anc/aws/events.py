@@ -19,6 +19,11 @@ def connection_of(event: dict[str, Any]) -> str:
     return str(event["requestContext"]["connectionId"])
 
 
+def received_at(event: dict[str, Any]) -> float:
+    """Return when API Gateway received what the event is about, in seconds since the epoch."""
+    return float(event["requestContext"]["requestTimeEpoch"]) / 1000
+
+
 def refused(refusal: Refused) -> dict[str, Any]:
     """Return a refusal as API Gateway passes it on."""
     problem = Problem.of(refusal)

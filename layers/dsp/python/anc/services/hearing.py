@@ -42,6 +42,8 @@ class Heard(NamedTuple):
         Siren, horn or alarm, when one was heard just now.
     state : bytes
         Of the listener, for the stream's next block.
+    listener : Listener or None
+        As `state` has it.
     """
 
     noise: NoiseHeard | None
@@ -49,18 +51,25 @@ class Heard(NamedTuple):
     until: float
     kind: str = ""
     state: bytes = b""
+    listener: Listener | None = None
 
 
-def listen(stream: Stream, x: np.ndarray, gap: bool, world: World) -> Heard:
-    """Hear one more block of a stream; after a gap the listener starts afresh."""
+def listen(stream: Stream, kept: Listener | None, x: np.ndarray, gap: bool, world: World) -> Heard:
+    """Hear one more block of a stream; after a gap the listener starts afresh.
+
+    Parameters
+    ----------
+    kept : Listener or None
+        The listener as the stream's bytes have it, if it need not be made from them.
+    """
     settings = world.settings
     at = (stream.samples + x.size) / stream.rate
     try:
         classifier = load(settings)
-        afresh = gap or not stream.hearing
-        listener = (
-            Listener(classifier, stream.rate) if afresh else Listener.from_state(classifier, stream.hearing)
-        )
+        if gap or not stream.hearing:
+            listener = Listener(classifier, stream.rate)
+        else:
+            listener = kept or Listener.from_state(classifier, stream.hearing)
         alarms = [hearing for hearing in listener.hear(x) if hearing.emergency]
     except Exception as fault:  # noqa: BLE001  whatever it was: a deaf platform must not silence the world
         why = _deaf(fault, world)
@@ -69,7 +78,7 @@ def listen(stream: Stream, x: np.ndarray, gap: bool, world: World) -> Heard:
     until = at + settings.emergency_hold_s if alarm else stream.emergency_until
     score = listener.latest.emergency_score if listener.latest else 0.0
     emergency = EmergencyHeard(at < until, round(score, 3))
-    return Heard(_noise(listener.latest), emergency, until, _kind(alarm), listener.state())
+    return Heard(_noise(listener.latest), emergency, until, _kind(alarm), listener.state(), listener)
 
 
 def of_snapshot(snapshot: Snapshot, world: World) -> Heard:

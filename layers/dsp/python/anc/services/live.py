@@ -21,8 +21,20 @@ from anc.wire.websocket import (
 )
 
 
-def answer(frame: str | None, caller: Caller, connection: str, world: World) -> Answer:
-    """Do what one frame asks and return the frame that answers it. Raises Refused."""
+def answer(
+    frame: str | None, caller: Caller, connection: str, world: World, received: float | None = None
+) -> Answer:
+    """Do what one frame asks and return the frame that answers it.
+
+    Parameters
+    ----------
+    received : float, optional
+        When the platform received the frame, in seconds since the epoch; now if left out.
+
+    Raises
+    ------
+    Refused
+    """
     request = parse_request(frame)
     if isinstance(request, Watch):
         caller.check_scope("devices", looks_only=True)
@@ -31,7 +43,7 @@ def answer(frame: str | None, caller: Caller, connection: str, world: World) -> 
     match request:
         case Audio():
             try:
-                return streaming.filter_block(request, caller, world)
+                return streaming.filter_block(request, caller, world, received)
             except Refused as refusal:
                 refusal.seq = request.seq  # whatever was wrong, the client learns with which block
                 raise

@@ -1,17 +1,21 @@
 """The live path: one block in, one block out, and the session's state committed in between."""
 
 import time
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from aws_lambda_powertools import Logger
 
-from anc.dsp import FDAF, NLMS, Predictor, attenuation_db, level_dbfs
+from anc.dsp import FDAF, NLMS, Predictor
+from anc.dsp.levels import fall_db, in_db
+from anc.noise import Listener
 from anc.ports import Conflict, World
 from anc.records import Alarm, Stream
 from anc.services import emergencies, hearing
 from anc.services.hearing import Heard
 from anc.services.identity import Caller
+from anc.services.pace import Pace
 from anc.services.sessions import find
 from anc.wire.refusal import Refused, refuse
 from anc.wire.websocket import (
@@ -24,57 +28,112 @@ from anc.wire.websocket import (
     encode_pcm,
 )
 
+QUIETEST_DBFS = -120.0
+ATTEMPTS = 2
+LONGEST_WAIT_S = 30.0  # of a frame: API Gateway gives up after 29 s
+
 logger = Logger(service="streaming")
 
 Filter = NLMS | FDAF | Predictor
 
 
-def filter_block(block: Audio, caller: Caller, world: World) -> Cleaned:
+class Kept(NamedTuple):
+    """A session as it is stored, and what its bytes were made from, which takes time to make again.
+
+    Attributes
+    ----------
+    stream : Stream
+    filter, listener : Filter, Listener or None
+        None when they have to be made from the stream's bytes.
+    pace : Pace
+        How far the answers lag; known to this instance only.
+    """
+
+    stream: Stream
+    filter: Filter | None = None
+    listener: Listener | None = None
+    pace: Pace = Pace()
+
+
+def filter_block(block: Audio, caller: Caller, world: World, received: float | None = None) -> Cleaned:
     """Filter one block of a session and commit its state.
 
     A block that is sent again gets the stored answer; an older one is `stale_seq`. After a gap the filter's
     history is cleared, its weights kept, and the answer says how many blocks are missing.
 
+    Parameters
+    ----------
+    received : float, optional
+        When the platform received the block, in seconds since the epoch; now if left out.
+
     Raises
     ------
     Refused
-        `unknown_session`, `stale_seq`, `bad_field`, `too_large`, or `in_flight` when another block of the
-        session was being filtered at the same time. Nothing stored has changed.
+        `unknown_session`, `stale_seq`, `bad_field`, `too_large`; `in_flight` when another block of the
+        session was being filtered at the same time; `overloaded` when the session's answers have lagged
+        behind its sound by more than half a second for a second. Nothing stored has changed.
     """
     begun = time.perf_counter()
-    warm = world.warm.get(block.session)
-    if warm is not None and warm.group == caller.user and block.seq == warm.seq + 1:
+    now = world.clock()
+    if received is None or not 0 <= now - received <= LONGEST_WAIT_S:  # or by another clock
+        received = now
+    kept = _kept(block, caller, received, world)
+    if kept is not None:
         try:
-            return _advance(warm, block, begun, world)
-        except Conflict:  # another instance went on with this session
-            world.warm.forget(block.session)
-    stream = find(block.session, caller, world)
-    if block.seq == stream.seq:
-        _tell(stream, world)
-        world.count("blocks_repeated")
-        return msgspec.json.decode(stream.answer, type=Cleaned)
-    if block.seq < stream.seq:
-        refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}")
-    try:
-        return _advance(stream, block, begun, world)
-    except Conflict:
-        refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
+            return _advance(kept, block, begun, received, world)
+        except Conflict:  # another instance went on with this session, or its settings changed
+            pass
+    for _ in range(ATTEMPTS):
+        stream = find(block.session, caller, world)
+        if block.seq == stream.seq:
+            _tell(stream, world)
+            world.count("blocks_repeated")
+            return msgspec.json.decode(stream.answer, type=Cleaned)
+        if block.seq < stream.seq:
+            refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}")
+        try:
+            return _advance(Kept(stream, pace=kept.pace if kept else Pace()), block, begun, received, world)
+        except Conflict:  # this very block may have been done meanwhile, sent over another socket
+            continue
+    refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
 
 
-def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleaned:
+def _kept(block: Audio, caller: Caller, received: float, world: World) -> Kept | None:
+    """Return what this instance keeps of the caller's session, if the block goes on from there."""
+    kept: Kept | None = world.warm.take(block.session)
+    if kept is None:
+        return None
+    if kept.stream.group != caller.user or block.seq <= kept.stream.seq:
+        world.warm.keep(block.session, kept)
+        return None
+    if kept.pace.behind(received):
+        world.warm.keep(block.session, kept._replace(pace=Pace()))
+        world.count("blocks_overloaded")
+        refuse(
+            "overloaded",
+            f"session: its answers lag {kept.pace.lag_s:.1f} s behind its sound; go on with the newest "
+            "block, or send this one again if none may be missing",
+        )
+    return kept
+
+
+def _advance(kept: Kept, block: Audio, begun: float, received: float, world: World) -> Cleaned:
+    stream = kept.stream
     pcm = decode_pcm(block.pcm, stream.channels)
     gap = block.seq - stream.seq - 1
     signals = as_float(pcm)
     x, d = signals[:, 0], signals[:, -1]
-    heard = hearing.listen(stream, x, gap > 0, world)
-    residual, y, state = _filter(stream, x, d, gap > 0)
+    heard = hearing.listen(stream, kept.listener, x, gap > 0, world)
+    adaptive = kept.filter or _filter_of(stream)
+    residual, y = _filter(adaptive, x, d, gap > 0)
     open_to_world = heard.emergency.active or not stream.enabled or stream.mode == "bypass"
     cleaned = d if open_to_world else residual if stream.intensity == 1.0 else d - stream.intensity * y
+    before, after = _energy(d), _energy(cleaned)
     answer = Cleaned(
         seq=block.seq,
         pcm=encode_pcm(pcm[:, -1] if open_to_world else as_int16(cleaned)),
-        attenuation_db=round(attenuation_db(d, cleaned), 2) if d.any() else None,
-        level_dbfs=round(max(level_dbfs(d), -120.0), 2),
+        attenuation_db=round(fall_db(before / d.size, after / d.size), 2) if before else None,
+        level_dbfs=round(max(in_db(before / d.size), QUIETEST_DBFS), 2),
         noise=heard.noise,
         emergency=heard.emergency,
         server_ms=round(1e3 * (time.perf_counter() - begun), 3),
@@ -83,7 +142,7 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
     stored = world.streams.put(
         stream.but(
             seq=block.seq,
-            filter=state,
+            filter=adaptive.state() if adaptive else b"",
             hearing=heard.state,
             emergency_until=heard.until,
             untold=_alarm(heard, stream, world) or stream.untold,
@@ -91,15 +150,21 @@ def _advance(stream: Stream, block: Audio, begun: float, world: World) -> Cleane
             blocks=stream.blocks + 1,
             samples=stream.samples + len(d),
             gaps=stream.gaps + (gap > 0),
-            energy_before=stream.energy_before + float(d @ d),
-            energy_after=stream.energy_after + float(cleaned @ cleaned),
+            energy_before=stream.energy_before + before,
+            energy_after=stream.energy_after + after,
             expires=world.clock() + world.settings.anc_session_hours * 3600,
         )
     )
-    world.warm.keep(_tell(stored, world))
+    pace = kept.pace.after(received, world.clock(), d.size / stream.rate)
+    world.warm.keep(stream.key, Kept(_tell(stored, world), adaptive, heard.listener, pace))
     world.count("blocks_filtered")
     world.counters.time("block", time.perf_counter() - begun)
     return answer
+
+
+def _energy(signal: np.ndarray) -> float:
+    double = signal.astype(np.float64)
+    return float(double @ double)
 
 
 def _alarm(heard: Heard, stream: Stream, world: World) -> Alarm | None:
@@ -117,18 +182,26 @@ def _tell(stream: Stream, world: World) -> Stream:
         return stream
 
 
-def _filter(stream: Stream, x: np.ndarray, d: np.ndarray, gap: bool) -> tuple[np.ndarray, np.ndarray, bytes]:
-    """Return the residual e, what was removed y, and the filter's state after the block."""
-    if stream.mode == "bypass":
-        return d, np.zeros_like(d), b""
-    adaptive = _load(stream) if stream.filter else _new(stream)
+def _filter(
+    adaptive: Filter | None, x: np.ndarray, d: np.ndarray, gap: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the residual e and what was removed y; without a filter nothing is removed."""
+    if adaptive is None:
+        return d, np.zeros_like(d)
     if gap:
         adaptive.clear_history()
     try:
         y, e = adaptive.process(d) if isinstance(adaptive, Predictor) else adaptive.process(x, d)
     except ValueError as fault:
         raise Refused("bad_field", f"pcm: {fault}") from fault
-    return e, y, adaptive.state()
+    return e, y
+
+
+def _filter_of(stream: Stream) -> Filter | None:
+    """Return a session's filter: None in `bypass`, a new one before the first block."""
+    if stream.mode == "bypass":
+        return None
+    return _load(stream) if stream.filter else _new(stream)
 
 
 def _new(stream: Stream) -> Filter:

@@ -35,6 +35,7 @@ STATUS = {
     "failed": HTTPStatus.INTERNAL_SERVER_ERROR,
     "bad_gateway": HTTPStatus.BAD_GATEWAY,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "overloaded": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -1,0 +1,182 @@
+"""Clients of live sessions that send as microphones do, and what they were answered."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import time
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+
+from anc.settings import Settings
+from benchmarks.running import Server
+from local.issuer import Issuer
+
+PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
+RECORDED_S = 4.0  # of noise, sent again and again
+WARM_UP_S = 1.5
+USERS = 10
+
+
+class Format(NamedTuple):
+    """Stereo blocks: `samples` of each channel at `rate` Hz."""
+
+    rate: int
+    samples: int
+
+    @property
+    def block_s(self) -> float:
+        """Return how long a block lasts."""
+        return self.samples / self.rate
+
+    def __str__(self) -> str:
+        block = f"{self.samples:,} samples ({1e3 * self.block_s:.0f} ms)"
+        return f"{self.rate / 1000:g} kHz stereo, blocks of {block}"
+
+
+class Level(NamedTuple):
+    """What so many sessions at a time were answered.
+
+    Attributes
+    ----------
+    offered, answered : float
+        Blocks a second.
+    p50_ms, p99_ms : float
+        From when a block was recorded to its answer, of the blocks that were answered.
+    told : int
+        Sessions that were told that they fall behind.
+    skipped : float
+        Share of the blocks that were left out therefore.
+    server_cpu, client_cpu : float
+        Cores that the platform and all clients took.
+    """
+
+    sessions: int
+    offered: float
+    answered: float
+    p50_ms: float
+    p99_ms: float
+    told: int
+    skipped: float
+    server_cpu: float
+    client_cpu: float
+
+    @property
+    def sessions_per_core(self) -> float:
+        """Return how many sessions one core of the server is enough for."""
+        return self.sessions * self.answered / self.offered / self.server_cpu
+
+
+class Microphone:
+    """One session, whose blocks fall due on a schedule and are sent one at a time.
+
+    A block that falls due before the last one is answered waits; that time is part of its latency. After
+    `overloaded` the session goes on with its newest block.
+    """
+
+    def __init__(self, socket: ClientConnection, session: str, blocks: list[str], block_s: float) -> None:
+        self._socket, self._session, self._blocks, self._block_s = socket, session, blocks, block_s
+        self.answers: list[tuple[float, float]] = []  # when, and how long after the block was due
+        self.told = 0
+        self.skipped = 0
+
+    async def stream(self, first: float, since: float, until: float) -> None:
+        """Send blocks from `first` until `until`, and count those from `since` on; of the loop's clock."""
+        loop = asyncio.get_running_loop()
+        seq = 0
+        while (due := first + seq * self._block_s) < until and loop.time() < until:
+            if (wait := due - loop.time()) > 0:
+                await asyncio.sleep(wait)
+            pcm = self._blocks[seq % len(self._blocks)]
+            await self._socket.send(
+                f'{{"action":"audio","session":"{self._session}","seq":{seq},"pcm":"{pcm}"}}'
+            )
+            answer = str(await self._socket.recv())
+            now = loop.time()
+            seq += 1
+            if answer.startswith('{"type":"audio"'):
+                self.answers.append((now, now - due))
+                continue
+            if '"code":"overloaded"' not in answer:
+                raise RuntimeError(f"unexpected answer: {answer[:300]}")
+            newest = max(seq, int((now - first) / self._block_s))
+            counted = max(seq - 1, ceil((since - first) / self._block_s))
+            self.told += now >= since
+            self.skipped += max(newest - counted, 0)
+            seq = newest
+
+    async def stop(self) -> None:
+        """End the session."""
+        await self._socket.send(json.dumps({"action": "stop", "session": self._session}))
+        await self._socket.recv()
+
+
+def blocks_of(form: Format) -> list[str]:
+    """Return blocks of noise at the reference, and through a short path at the primary, as base64."""
+    rng = np.random.default_rng(1)
+    x = 0.1 * rng.standard_normal(int(RECORDED_S * form.rate))
+    d = np.convolve(x, PATH)[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    pcm = np.rint(32768 * np.stack([x, d], axis=1)).astype("<i2")
+    starts = range(0, x.size - form.samples + 1, form.samples)
+    return [base64.b64encode(pcm[i : i + form.samples].tobytes()).decode() for i in starts]
+
+
+async def measure(server: Server, form: Format, sessions: int, seconds: float) -> Level:
+    """Stream so many sessions for so long, after a time that does not count."""
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        microphones = await _open(server, form, sessions, stack)
+        first = loop.time() + 0.2
+        since = first + WARM_UP_S
+        until = since + seconds
+        streams = [
+            asyncio.create_task(microphone.stream(first + i * form.block_s / sessions, since, until))
+            for i, microphone in enumerate(microphones)
+        ]
+        await asyncio.sleep(since - loop.time())
+        begun, server_s, client_s = loop.time(), server.cpu_s(), time.process_time()
+        await asyncio.sleep(until - loop.time())
+        elapsed = loop.time() - begun
+        server_s, client_s = server.cpu_s() - server_s, time.process_time() - client_s
+        await asyncio.gather(*streams)
+        for microphone in microphones:
+            await microphone.stop()
+    taken = [late for m in microphones for when, late in m.answers if since <= when < until]
+    p50, p99 = np.quantile(taken or [np.nan], [0.5, 0.99])
+    offered = sessions / form.block_s
+    return Level(
+        sessions,
+        offered,
+        len(taken) / elapsed,
+        1e3 * float(p50),
+        1e3 * float(p99),
+        sum(bool(m.told) for m in microphones),
+        sum(m.skipped for m in microphones) / (offered * elapsed),
+        server_s / elapsed,
+        client_s / elapsed,
+    )
+
+
+async def _open(
+    server: Server, form: Format, sessions: int, stack: contextlib.AsyncExitStack
+) -> list[Microphone]:
+    issuer = Issuer(server.data, Settings())
+    tokens = [issuer.issue(f"user-{i}", "listener") for i in range(USERS)]
+    blocks, microphones = blocks_of(form), []
+    for i in range(sessions):
+        socket = await stack.enter_async_context(
+            connect(
+                f"ws://127.0.0.1:{server.port}/ws",
+                additional_headers={"Authorization": f"Bearer {tokens[i % USERS]}"},
+                compression=None,
+                proxy=None,
+            )
+        )
+        start = {"action": "start", "mode": "cancel", "rate": form.rate, "channels": 2, "taps": 512}
+        await socket.send(json.dumps(start))
+        opened = json.loads(await socket.recv())
+        microphones.append(Microphone(socket, opened["session"], blocks, form.block_s))
+    return microphones

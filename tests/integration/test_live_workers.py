@@ -1,0 +1,81 @@
+"""The processes that filter live blocks: sessions go on without them, and none outlives the platform."""
+
+import os
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from local.process import children_of, cores
+from tests.integration.test_live import assert_same, begin, blocks_of, residual, stream, two_microphones
+from tests.running import PATIENCE_S, Platform
+
+TAPS = 64
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the platform filters blocks itself")
+pytestmark = LINUX
+
+
+@pytest.fixture
+def platform(start: Callable[..., Platform]) -> Platform:
+    return start(EMERGENCY_DETECTION_ENABLED="false")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def ended(pid: int) -> bool:
+    """Return whether a process has ended, whether or not somebody has taken note of it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_there_is_a_worker_for_each_core(platform: Platform) -> None:
+    assert len(children_of(platform.process.pid)) == len(cores())
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+def test_a_session_goes_on_when_its_worker_was_killed(platform: Platform, survivors: int) -> None:
+    pcm = two_microphones(2)
+    blocks = blocks_of(pcm)
+    with platform.connect("ann") as socket:
+        session = begin(socket, taps=TAPS)
+        heard = stream(socket, session, blocks[:9])
+        workers = children_of(platform.process.pid)
+        killed = workers[: len(workers) - survivors]
+        for worker in killed:
+            os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: all(map(ended, killed)))
+        rest = stream(socket, session, blocks[9:], first=9)
+    assert_same(np.concatenate([heard, rest]), residual(pcm, TAPS))
+    assert platform.request("GET", "/health")[1]["status"] == "ok"
+
+
+def test_what_workers_count_is_in_the_metrics(platform: Platform) -> None:
+    with platform.connect("ann") as socket:
+        stream(socket, begin(socket, taps=TAPS), blocks_of(two_microphones(0.5)))
+
+    def exposed() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{platform.port}/metrics") as answer:
+            return str(answer.read().decode())
+
+    wait_until(lambda: "anc_blocks_filtered_total 5.0" in exposed())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_the_platform(platform: Platform, number: signal.Signals) -> None:
+    with platform.connect("ann") as socket:
+        stream(socket, begin(socket, taps=TAPS), blocks_of(two_microphones(0.5)))
+        workers = children_of(platform.process.pid)
+        platform.process.send_signal(number)
+        wait_until(lambda: all(map(ended, workers)))

@@ -1,0 +1,38 @@
+"""Every process that the platform starts computes in one thread at a time, unless its user says otherwise."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from local import BLAS_THREADS
+
+THREADS = """
+import os
+import {module}
+import numpy as np
+square = np.ones((1000, 1000))
+square @ square
+print(len(os.listdir("/proc/self/task")))
+"""
+LINUX = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads as Linux does")
+
+
+def threads_of(module: str, **environ: str) -> int:
+    """Return how many threads a process has that imports a module and multiplies large matrices."""
+    clean = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
+    command = [sys.executable, "-c", THREADS.format(module=module)]
+    done = subprocess.run(command, env=clean | environ, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@LINUX
+@pytest.mark.parametrize("module", ["local.cli", "local.edition", "local.process", "benchmarks"])
+def test_whatever_the_platform_starts_computes_in_one_thread(module: str) -> None:
+    assert threads_of(module) == 1
+
+
+@LINUX
+def test_a_number_of_threads_that_the_user_sets_is_kept() -> None:
+    assert threads_of("local.cli", OPENBLAS_NUM_THREADS="2") == min(2, os.cpu_count() or 1)

@@ -1,0 +1,111 @@
+"""Live sessions whose answers do not keep up with their sound."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anc.services import sessions
+from anc.services.pace import IDLE_S, LAG_LIMIT_S, SHORTEST_BLOCK_S, Pace
+from anc.services.streaming import filter_block
+from anc.wire.refusal import Refused
+from anc.wire.websocket import Audio, Cleaned, Start, encode_pcm
+from tests.worlds import ALICE, TestWorld
+
+RATE, BLOCK = 16_000, 1600
+BLOCK_S = BLOCK / RATE
+SLOW_S = 0.4
+PCM = encode_pcm(np.random.default_rng(0).integers(-3000, 3000, 2 * BLOCK).astype("<i2"))
+
+
+class LiveClient:
+    """A client that sends each block as soon as the last one is answered, which takes as long as it says."""
+
+    def __init__(self, platform: TestWorld) -> None:
+        self.platform = platform
+        start = Start(rate=RATE, channels=2, taps=16)
+        self.session = sessions.open_session(start, ALICE, platform.world).key
+
+    def send(self, seq: int, taking_s: float) -> Cleaned:
+        received = self.platform.clock.now
+        self.platform.clock.now += taking_s
+        return filter_block(Audio(self.session, seq, PCM), ALICE, self.platform.world, received)
+
+    def fall_behind(self) -> int:
+        """Send blocks that are answered too late, until the lag is over the limit; returns the next one."""
+        for seq in range(5):
+            self.send(seq, SLOW_S)
+        return 5
+
+
+@pytest.fixture
+def client(platform: TestWorld) -> LiveClient:
+    return LiveClient(platform)
+
+
+def test_a_session_that_falls_behind_is_told_so_and_nothing_of_it_changes(client: LiveClient) -> None:
+    seq = client.fall_behind()
+    before = client.platform.world.streams.get(client.session)
+    with pytest.raises(Refused, match=r"lag 1\.5 s behind its sound; go on with the newest block") as refusal:
+        client.send(seq, SLOW_S)
+    assert refusal.value.code == "overloaded"
+    assert client.platform.world.streams.get(client.session) == before
+
+
+def test_a_client_that_goes_on_with_its_newest_block_is_not_behind_any_more(client: LiveClient) -> None:
+    seq = client.fall_behind()
+    with pytest.raises(Refused):
+        client.send(seq, SLOW_S)
+    assert client.send(seq + 10, SLOW_S).gap == 10
+
+
+def test_a_client_that_may_miss_no_block_sends_the_refused_one_again(client: LiveClient) -> None:
+    seq = client.fall_behind()
+    with pytest.raises(Refused):
+        client.send(seq, SLOW_S)
+    assert client.send(seq, SLOW_S).gap == 0
+
+
+def test_after_one_hiccup_a_session_catches_up_by_itself(client: LiveClient) -> None:
+    client.send(0, 5.0)
+    for seq in range(1, 100):
+        client.send(seq, 0.01)
+
+
+def test_a_lag_that_does_not_grow_is_one_nevertheless(client: LiveClient) -> None:
+    for seq, taking_s in enumerate([1.0, *[BLOCK_S] * 10]):
+        client.send(seq, taking_s)
+    with pytest.raises(Refused, match=r"lag 0\.9 s behind"):
+        client.send(11, BLOCK_S)
+
+
+def test_a_client_that_pauses_is_not_behind(client: LiveClient) -> None:
+    seq = client.fall_behind()
+    client.platform.clock.now += 2 * IDLE_S
+    client.send(seq, SLOW_S)
+
+
+def test_a_block_that_is_sent_again_gets_its_answer_however_late_it_is(client: LiveClient) -> None:
+    seq = client.fall_behind()
+    again = client.send(seq - 1, SLOW_S)
+    assert again.seq == seq - 1
+
+
+def test_clocks_that_differ_do_not_count_as_lag(client: LiveClient) -> None:
+    for seq in range(9):
+        skewed = client.platform.clock.now - 3600
+        filter_block(Audio(client.session, seq, PCM), ALICE, client.platform.world, skewed)
+
+
+@given(st.lists(st.floats(0.001, 0.08), min_size=1, max_size=50))
+def test_the_lag_is_how_long_the_next_block_waits_in_the_client(taking_s: list[float]) -> None:
+    block_s = 2 * SHORTEST_BLOCK_S
+    pace, free = Pace(), 1000.0
+    for number, seconds in enumerate(taking_s):
+        recorded = 1000.0 + number * block_s
+        sent = max(recorded, free)
+        free = sent + seconds
+        pace = pace.after(sent, free, block_s)
+        waits = max(free - (recorded + block_s), 0.0)
+        assert pace.lag_s == pytest.approx(waits, abs=1e-6)
+        assert not pace.behind(free) or waits > LAG_LIMIT_S
