@@ -12,7 +12,7 @@ import httpx
 
 from anc_client import schemas
 from anc_client.codec import decode, encode
-from anc_client.refusal import refusal
+from anc_client.refusal import Refusal, refusal
 
 
 class Page(Protocol):
