@@ -12,6 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import local  # noqa: F401  one BLAS thread, as in the platform; numpy is imported after it
 from anc.ports import World
+from local.process import cores
 from tests.worlds import Clock, TestWorld, make_world
 
 # The same examples each time, however long they take: neither chance nor a busy machine fails a test.
@@ -22,6 +23,7 @@ hypothesis.settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("anc")
+MOST_WORKERS = 8  # each loads everything first
 # Groups of tests: folders of which the files share what is expensive, and files that take long.
 LONGEST_FIRST = ("integration/test_rest_schema.py", "infra", "browser/test_pages.py", "browser/test_live.py")
 
@@ -37,6 +39,11 @@ class Groups(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many workers `-n auto` starts: one more than cores, since some wait for sound to play."""
+    return min(len(cores()) or 2, MOST_WORKERS) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:

@@ -74,6 +74,7 @@ def browser(hum: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
+            timeout=PATIENCE_MS,
             args=[
                 "--no-sandbox",
                 "--use-fake-ui-for-media-stream",

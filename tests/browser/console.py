@@ -55,7 +55,7 @@ class Console:
         self.url = f"http://127.0.0.1:{platform.port}"
         self._platform = platform
         self.complaints: list[str] = []
-        page.set_default_timeout(PATIENCE_MS)
+        page.context.set_default_timeout(PATIENCE_MS)
         page.add_init_script(EAR)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._console)
