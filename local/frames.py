@@ -18,7 +18,7 @@ from local.events import socket_event
 
 BLOCKS_WAITING = 4  # of a session; its client is to send one at a time
 FRAMES_WAITING = 64  # of a socket, which may carry many sessions
-WAIT_LIMIT_S = 2.0  # a live block that has waited for longer is of no use
+WAIT_LIMIT_S = 10.0  # a live block that has waited for longer is of no use
 REFUSAL_PAUSE_S = 0.02  # before the next frame is read from a socket that was sent too many
 UNSUPPORTED, TOO_BIG = 1003, 1009
 

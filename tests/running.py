@@ -135,23 +135,16 @@ class Socket:
         self.plain.close()
 
     def send(self, **frame: Any) -> None:
-        self.last = frame
         self.plain.send(json.dumps(frame))
 
     def receive(self) -> dict[str, Any]:
-        """Return the next frame that comes; a block that a busy machine refuses is sent again."""
-        while (answer := self._receive()).get("code") == "overloaded":
-            self.send(**self.last)
+        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
         return answer
 
     def ask(self, **frame: Any) -> dict[str, Any]:
         """Send a frame and return the next one that comes."""
         self.send(**frame)
         return self.receive()
-
-    def _receive(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.plain.recv(PATIENCE_S))
-        return answer
 
     def cut(self) -> None:
         """Drop the connection without a word, as a train in a tunnel does."""

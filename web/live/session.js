@@ -78,6 +78,11 @@ export class LiveSession extends EventTarget {
     }
   }
 
+  #catchUp() {
+    this.#skip(1);
+    this.#tell("note", "The platform is overloaded: some sound was skipped to catch up.");
+  }
+
   #resume() {
     if (!this.id) {
       this.asked = this.wishes.algorithm;
@@ -123,6 +128,7 @@ export class LiveSession extends EventTarget {
     const { block, sentAt } = this.inFlight;
     this.inFlight = null;
     this.#tell("answer", { block, answer, roundTripMs: performance.now() - sentAt });
+    if (answer.lag_s && this.waiting.length > 1) this.#catchUp();
     this.#pump();
   }
 
@@ -137,8 +143,7 @@ export class LiveSession extends EventTarget {
     else if (code === "overloaded" && seq === this.inFlight?.seq) {
       this.inFlight = null;
       this.skipped += 1;
-      this.#skip(1);
-      this.#tell("note", "The platform is overloaded: some sound was skipped to catch up.");
+      this.#catchUp();
       this.#pump();
     } else if (code === "stale_seq") {
       this.inFlight = null;

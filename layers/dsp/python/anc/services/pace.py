@@ -1,10 +1,8 @@
 """Whether the answers of a live session keep up with its sound."""
 
-from math import inf
 from typing import NamedTuple
 
-LAG_LIMIT_S = 0.5
-TOLERATED_S = 1.0  # over the limit: after a hiccup, sessions catch up by themselves
+LAG_LIMIT_S = 0.5  # a client is told of more
 SHORTEST_BLOCK_S = 0.02  # what lasts less is no live block, and is not expected to be answered in that time
 IDLE_S = 0.1  # a client that sends nothing for so long after an answer has nothing waiting
 
@@ -23,8 +21,6 @@ class Pace(NamedTuple):
         Seconds by which the last answer came too late for its successor to be sent on time.
     answered : float
         When the last answer was ready, in seconds since the epoch.
-    over_since : float
-        Since when the lag has been over the limit; infinite when it is not.
 
     References
     ----------
@@ -33,16 +29,12 @@ class Pace(NamedTuple):
 
     lag_s: float = 0.0
     answered: float = 0.0
-    over_since: float = inf
 
-    def behind(self, received: float) -> bool:
-        """Return whether a block that was received at this time should be refused for those behind it."""
-        waiting = received - self.answered <= IDLE_S
-        return waiting and received - self.over_since >= TOLERATED_S
+    def lag_at(self, received: float) -> float:
+        """Return for how many seconds a block that was received at this time has waited in the client."""
+        return self.lag_s if received - self.answered <= IDLE_S else 0.0
 
     def after(self, received: float, answered: float, block_s: float) -> "Pace":
         """Return the pace after the answer to a block of this length; times in seconds since the epoch."""
-        lag_s = self.lag_s if received - self.answered <= IDLE_S else 0.0
-        lag_s = max(lag_s + answered - received - max(block_s, SHORTEST_BLOCK_S), 0.0)
-        over = lag_s > LAG_LIMIT_S
-        return Pace(lag_s, answered, min(self.over_since, answered) if over else inf)
+        taken_s = answered - received - max(block_s, SHORTEST_BLOCK_S)
+        return Pace(max(self.lag_at(received) + taken_s, 0.0), answered)

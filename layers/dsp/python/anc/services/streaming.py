@@ -15,7 +15,7 @@ from anc.records import Alarm, Stream
 from anc.services import emergencies, hearing
 from anc.services.hearing import Heard
 from anc.services.identity import Caller
-from anc.services.pace import Pace
+from anc.services.pace import LAG_LIMIT_S, Pace
 from anc.services.sessions import find
 from anc.wire.refusal import Refused, refuse
 from anc.wire.websocket import (
@@ -59,7 +59,9 @@ def filter_block(block: Audio, caller: Caller, world: World, received: float | N
     """Filter one block of a session and commit its state.
 
     A block that is sent again gets the stored answer; an older one is `stale_seq`. After a gap the filter's
-    history is cleared, its weights kept, and the answer says how many blocks are missing.
+    history is cleared, its weights kept, and the answer says how many blocks are missing. The answer to a
+    block that waited in the client for earlier answers says for how long: a live client then skips to its
+    newest.
 
     Parameters
     ----------
@@ -70,14 +72,13 @@ def filter_block(block: Audio, caller: Caller, world: World, received: float | N
     ------
     Refused
         `unknown_session`, `stale_seq`, `bad_field`, `too_large`; `in_flight` when another block of the
-        session was being filtered at the same time; `overloaded` when the session's answers have lagged
-        behind its sound by more than half a second for a second. Nothing stored has changed.
+        session was being filtered at the same time. Nothing stored has changed.
     """
     begun = time.perf_counter()
     now = world.clock()
     if received is None or not 0 <= now - received <= LONGEST_WAIT_S:  # or by another clock
         received = now
-    kept = _kept(block, caller, received, world)
+    kept = _kept(block, caller, world)
     if kept is not None:
         try:
             return _advance(kept, block, begun, received, world)
@@ -98,7 +99,7 @@ def filter_block(block: Audio, caller: Caller, world: World, received: float | N
     refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
 
 
-def _kept(block: Audio, caller: Caller, received: float, world: World) -> Kept | None:
+def _kept(block: Audio, caller: Caller, world: World) -> Kept | None:
     """Return what this instance keeps of the caller's session, if the block goes on from there."""
     kept: Kept | None = world.warm.take(block.session)
     if kept is None:
@@ -106,14 +107,6 @@ def _kept(block: Audio, caller: Caller, received: float, world: World) -> Kept |
     if kept.stream.group != caller.user or block.seq <= kept.stream.seq:
         world.warm.keep(block.session, kept)
         return None
-    if kept.pace.behind(received):
-        world.warm.keep(block.session, kept._replace(pace=Pace()))
-        world.count("blocks_overloaded")
-        refuse(
-            "overloaded",
-            f"session: its answers lag {kept.pace.lag_s:.1f} s behind its sound; go on with the newest "
-            "block, or send this one again if none may be missing",
-        )
     return kept
 
 
@@ -121,6 +114,10 @@ def _advance(kept: Kept, block: Audio, begun: float, received: float, world: Wor
     stream = kept.stream
     pcm = decode_pcm(block.pcm, stream.channels)
     gap = block.seq - stream.seq - 1
+    before_it = Pace() if gap else kept.pace  # a client that skips blocks is at its newest one
+    lag_s = before_it.lag_at(received)
+    if lag_s > LAG_LIMIT_S:
+        world.count("blocks_late")
     signals = as_float(pcm)
     x, d = signals[:, 0], signals[:, -1]
     heard = hearing.listen(stream, kept.listener, x, gap > 0, world)
@@ -138,6 +135,7 @@ def _advance(kept: Kept, block: Audio, begun: float, received: float, world: Wor
         emergency=heard.emergency,
         server_ms=round(1e3 * (time.perf_counter() - begun), 3),
         gap=gap,
+        lag_s=round(lag_s, 1) if lag_s > LAG_LIMIT_S else 0.0,
     )
     stored = world.streams.put(
         stream.but(
@@ -155,7 +153,7 @@ def _advance(kept: Kept, block: Audio, begun: float, received: float, world: Wor
             expires=world.clock() + world.settings.anc_session_hours * 3600,
         )
     )
-    pace = kept.pace.after(received, world.clock(), d.size / stream.rate)
+    pace = before_it.after(received, world.clock(), d.size / stream.rate)
     world.warm.keep(stream.key, Kept(_tell(stored, world), adaptive, heard.listener, pace))
     world.count("blocks_filtered")
     world.counters.time("block", time.perf_counter() - begun)

@@ -113,7 +113,11 @@ class EmergencyHeard(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Cleaned(Answer, frozen=True, tag="audio", omit_defaults=True):
-    """The answer to a block. `attenuation_db` and `noise` are null while there is nothing to tell."""
+    """The answer to a block. `attenuation_db` and `noise` are null while there is nothing to tell.
+
+    `lag_s`, when there, is for how many seconds the block waited in the client because earlier answers took
+    longer than their blocks last: a live client skips to its newest block.
+    """
 
     seq: int
     pcm: str
@@ -123,6 +127,7 @@ class Cleaned(Answer, frozen=True, tag="audio", omit_defaults=True):
     emergency: EmergencyHeard
     server_ms: float
     gap: int = 0
+    lag_s: float = 0.0
 
 
 class SetDone(Answer, frozen=True, tag="set"):
