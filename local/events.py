@@ -15,9 +15,25 @@ def method_arn(method: str, path: str) -> str:
     return f"arn:aws:execute-api:local:{ACCOUNT}:local/{STAGE}/{method}{path}"
 
 
-def authorizer_event(arn: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the event of a REQUEST authorizer."""
-    return {"type": "REQUEST", "methodArn": arn, "headers": dict(headers)}
+def authorizer_event(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the event of a REQUEST authorizer of the REST API."""
+    return {
+        "type": "REQUEST",
+        "methodArn": method_arn(method, path),
+        "headers": dict(headers),
+        "requestContext": {"httpMethod": method, "path": path, "stage": STAGE, "apiId": "local"},
+    }
+
+
+def handshake_event(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the event of a REQUEST authorizer of the WebSocket API, where `$connect` alone has one."""
+    context = {"routeKey": "$connect", "eventType": "CONNECT", "stage": STAGE, "apiId": "local"}
+    return {
+        "type": "REQUEST",
+        "methodArn": method_arn("", "$connect"),
+        "headers": dict(headers),
+        "requestContext": context,
+    }
 
 
 def rest_event(

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.ports import Gone
 from functions.routes import SOCKET
-from local.events import method_arn, socket_event
+from local.events import handshake_event, socket_event
 from local.frames import Call, Frame, Frames, answer_call, failure
 from local.live_workers import Line, LiveWorkers, WorkerGone
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
@@ -102,7 +102,7 @@ class Gateway:
 
     async def _socket(self, socket: WebSocket) -> None:
         headers = dict(socket.headers)
-        authorizer = await self._in_thread(self._authorizer.ask, method_arn("", "$connect"), headers)
+        authorizer = await self._in_thread(self._authorizer, handshake_event(headers))
         if authorizer is None:
             await socket.close(POLICY)  # before accepting: the client sees HTTP 403
             return

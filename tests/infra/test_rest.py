@@ -43,3 +43,16 @@ def test_every_endpoint_has_a_limit_of_its_own_for_all_callers_together(stacks):
         assert limit["ThrottlingRateLimit"] == min(route.per_minute, whole)
         assert limit["LoggingLevel"] == "ERROR"
         assert limit["MetricsEnabled"]
+
+
+def test_no_answer_of_the_authorizer_is_cached_on_the_way(stacks):
+    """It depends on several headers, of which a cache key would know some; a revoked key ends at once."""
+    (rest,) = stacks.of_type("AWS::ApiGateway::Authorizer").values()
+    (socket,) = stacks.of_type("AWS::ApiGatewayV2::Authorizer").values()
+
+    assert rest["AuthorizerResultTtlInSeconds"] == 0
+    assert not rest.get("IdentitySource")
+    assert not socket.get("AuthorizerResultTtlInSeconds")
+    for stage in stacks.of_type("AWS::ApiGateway::Stage").values():
+        assert not stage.get("CacheClusterEnabled")
+        assert not any(setting.get("CachingEnabled") for setting in stage["MethodSettings"])

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jwt
@@ -18,10 +19,9 @@ from hypothesis import strategies as st
 from anc.services.identity import CLOCK_SKEW_S
 from functions.authorizer.handler import handler, logger
 from local.context import LocalContext
-from local.events import authorizer_event, method_arn
+from local.events import authorizer_event, handshake_event
 from tests.worlds import TestWorld
 
-ARN = method_arn("GET", "/api/sessions")
 BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 Authorize = Callable[[Mapping[str, str]], dict[str, Any]]
 
@@ -54,7 +54,14 @@ def signed(header: Mapping[str, Any], payload: Mapping[str, Any], key: rsa.RSAPr
 
 @pytest.fixture
 def authorize(platform: TestWorld) -> Authorize:
-    return lambda headers: handler(authorizer_event(ARN, headers), LocalContext("authorizer"), platform.world)
+    event = partial(authorizer_event, "GET", "/api/sessions")
+    return lambda headers: handler(event(headers), LocalContext("authorizer"), platform.world)
+
+
+@pytest.fixture
+def shake_hands(platform: TestWorld) -> Authorize:
+    """Give `shake_hands(headers)`: what the authorizer says of a WebSocket handshake."""
+    return lambda headers: handler(handshake_event(headers), LocalContext("authorizer"), platform.world)
 
 
 @pytest.fixture
@@ -85,7 +92,7 @@ def test_a_valid_token_is_let_in_under_its_name_and_role(
     assert policy["context"] == {"user": "ann", "role": role, "key": "", "scopes": ""}
 
 
-def test_the_policy_covers_the_whole_stage_since_it_is_cached_for_the_next_call_too(
+def test_the_policy_covers_the_whole_stage_since_endpoints_decide_by_role_themselves(
     authorize: Authorize, platform: TestWorld
 ) -> None:
     policy = authorize(bearer(platform.issuer.issue("ann", "listener")))
@@ -106,10 +113,46 @@ def test_the_header_and_its_scheme_may_be_written_in_any_case(
 
 @pytest.mark.parametrize("offer", ["anc.v1, {}", "anc.v1,{}", "{}, anc.v1", "{}"])
 def test_a_browser_brings_its_token_as_a_subprotocol(
-    authorize: Authorize, platform: TestWorld, offer: str
+    shake_hands: Authorize, platform: TestWorld, offer: str
 ) -> None:
     token = platform.issuer.issue("ann", "listener")
-    assert authorize({"Sec-WebSocket-Protocol": offer.format(token)})["principalId"] == "ann"
+    assert shake_hands({"Sec-WebSocket-Protocol": offer.format(token)})["principalId"] == "ann"
+
+
+def test_a_rest_request_is_never_authorised_by_a_subprotocol(
+    refused: Callable[..., None], platform: TestWorld
+) -> None:
+    token = platform.issuer.issue("ann", "admin")
+    refused({"Sec-WebSocket-Protocol": f"anc.v1, {token}"})
+    refused({"Sec-WebSocket-Protocol": token, "Authorization": "Bearer "})
+    refused({"Sec-WebSocket-Protocol": token, "X-Api-Key": ""})
+
+
+HEADERS = ("Authorization", "X-Api-Key", "Sec-WebSocket-Protocol")
+
+
+@pytest.mark.parametrize("first", [*HEADERS, ""])
+@pytest.mark.parametrize("second", [*HEADERS, ""])
+def test_who_a_request_is_of_depends_on_its_own_headers_alone(
+    authorize: Authorize, shake_hands: Authorize, platform: TestWorld, first: str, second: str
+) -> None:
+    """Whatever came before, and by whichever of the two APIs."""
+
+    def named(call: Authorize, header: str, user: str) -> str:
+        token = platform.issuer.issue(user, "listener")
+        value = f"Bearer {token}" if header == "Authorization" else token
+        try:
+            return str(call({header: value} if header else {})["principalId"])
+        except Exception as refusal:
+            return str(refusal)
+
+    def expected(call: Authorize, header: str, user: str) -> str:
+        return user if header in (HEADERS if call is shake_hands else HEADERS[:2]) else "Unauthorized"
+
+    for before in (authorize, shake_hands):
+        for after in (authorize, shake_hands):
+            assert named(before, first, "ann") == expected(before, first, "ann")
+            assert named(after, second, "bob") == expected(after, second, "bob")
 
 
 def test_a_role_that_nobody_knows_is_the_least_one(
@@ -138,17 +181,23 @@ def test_of_several_groups_the_mightiest_counts(
         {"Authorization": "Bearer no-token"},
         {"Authorization": "Bearer a.b.c"},
         {"Authorization": "Bearer ä.ö.ü"},
+        {"X-Api-Key": ""},
+        {"X-Api-Key": " "},
         {"Sec-WebSocket-Protocol": "anc.v1"},
         {"Sec-WebSocket-Protocol": "a.b.c"},
     ],
 )
-def test_without_a_token_nobody_is_let_in(refused: Callable[..., None], headers: dict[str, str]) -> None:
+def test_without_a_token_nobody_is_let_in(
+    refused: Callable[..., None], shake_hands: Authorize, headers: dict[str, str]
+) -> None:
     refused(headers)
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        shake_hands(headers)
 
 
 def test_an_event_without_any_headers_is_refused(platform: TestWorld) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$"):
-        handler({"methodArn": ARN, "headers": None}, LocalContext("authorizer"), platform.world)
+        handler({"methodArn": "", "headers": None}, LocalContext("authorizer"), platform.world)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +299,7 @@ def test_a_token_with_any_one_character_changed_is_refused(
 
 def test_what_the_log_says_of_a_refused_token_does_not_hold_it(
     refused: Callable[..., None],
+    shake_hands: Authorize,
     platform: TestWorld,
     key: rsa.RSAPrivateKey,
     kid: str,
@@ -260,7 +310,9 @@ def test_what_the_log_says_of_a_refused_token_does_not_hold_it(
     expired = jwt.encode(claims(exp=1), key, "RS256", {"kid": kid})
     forged = platform.issuer.issue("ann", "listener")[:-9] + "forgerist"
     refused(bearer(expired))
-    refused({"Sec-WebSocket-Protocol": f"anc.v1, {forged}"})
-    assert len(said) == 2
+    refused({"X-Api-Key": forged})
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        shake_hands({"Sec-WebSocket-Protocol": f"anc.v1, {forged}"})
+    assert len(said) == 3
     for part in (*expired.split("."), *forged.split(".")):
         assert part not in "".join(said)

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import get_args
 
 import jwt
@@ -16,6 +16,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 ALGORITHM = "RS256"
 CLOCK_SKEW_S = 30
 KEY_PREFIX = "anc_"  # an API key reads anc_<id>_<secret>
+NO_TOKEN = "token: none was given"
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -102,8 +103,13 @@ def hash_of(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def token_of(headers: dict[str, str]) -> str:
-    """Return a request's token: `Authorization: Bearer`, `X-Api-Key`, or in the subprotocols of a browser.
+def rest_token_of(headers: Mapping[str, str]) -> str:
+    """Return the token of a REST request: `Authorization: Bearer`, or else `X-Api-Key`.
+
+    Parameters
+    ----------
+    headers : mapping
+        By name, in any case.
 
     Raises
     ------
@@ -111,11 +117,28 @@ def token_of(headers: dict[str, str]) -> str:
         `unauthorized` when there is none.
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    scheme, _, token = lower.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    if "x-api-key" in lower:
-        return lower["x-api-key"].strip()
+    return _header_token(lower) or refuse("unauthorized", NO_TOKEN)
+
+
+def socket_token_of(headers: Mapping[str, str]) -> str:
+    """Return the token of a WebSocket handshake: as for REST, or else one of the offered subprotocols.
+
+    A browser sets no header of a handshake but the list of subprotocols. REST requests must never be
+    authorised by it: caches and logs in front of them do not know that header as a credential.
+
+    Raises
+    ------
+    Refused
+        `unauthorized` when there is none.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
     offered = [part.strip() for part in lower.get("sec-websocket-protocol", "").split(",")]
     tokens = [part for part in offered if part.count(".") == 2 or part.startswith(KEY_PREFIX)]
-    return tokens[0] if tokens else refuse("unauthorized", "token: none was given")
+    return _header_token(lower) or next(iter(tokens), "") or refuse("unauthorized", NO_TOKEN)
+
+
+def _header_token(lower: Mapping[str, str]) -> str:
+    scheme, _, token = lower.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return lower.get("x-api-key", "").strip()
