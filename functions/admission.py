@@ -1,10 +1,12 @@
-"""Who may call which endpoint, and how often, by the table of routes."""
+"""Who may call which endpoint, how often, and with how large a body, by the table of routes."""
 
 from typing import Any
 
 from anc.aws.events import caller_of
 from anc.ports import World
+from anc.services.identity import Caller
 from anc.wire.refusal import Refused, refuse
+from functions import body
 from functions.routes import REST, RestRoute
 
 ROUTES = {(route.method, route.path): route for route in REST}
@@ -16,8 +18,8 @@ def admit(event: dict[str, Any], world: World) -> None:
     Raises
     ------
     Refused
-        `too_many`, with the seconds after which the caller may come again; `forbidden`; `not_found` for what
-        is not in the table.
+        `too_many` with the seconds to wait; `forbidden`; `too_large` for a body over the endpoint's limit;
+        `not_found` for what is not in the table.
     """
     route = ROUTES.get((event["httpMethod"], event["resource"]))
     if route:
@@ -25,10 +27,14 @@ def admit(event: dict[str, Any], world: World) -> None:
     # A regular expression's `$` stands before a last line feed too: what follows a name must not be dropped.
     if route is None or not event["path"].isprintable():
         refuse("not_found", f"path: there is nothing at {event['path']}")
-    if route.role == "public":
-        return
-    caller = caller_of(event)
-    if not caller.may(route.role):
+    if not route.public:
+        _check_role(route, caller_of(event))
+    if body.size(event) > route.body_bytes:
+        refuse("too_large", f"body: at most {route.body_bytes:,} bytes")
+
+
+def _check_role(route: RestRoute, caller: Caller) -> None:
+    if route.role != "public" and not caller.may(route.role):
         refuse("forbidden", f"role: this takes {route.role}, you are {caller.role}")
     if not route.for_every_key:
         caller.check_scope(route.family, looks_only=route.method == "GET")

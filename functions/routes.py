@@ -3,6 +3,10 @@
 from typing import Literal, NamedTuple
 
 Least = Literal["public", "listener", "operator", "admin"]
+Work = Literal["quick", "heavy", "secret"]
+JSON_BYTES = 64 * 1024
+SIGN_IN_BYTES = 8 * 1024  # a name and a password, every character escaped
+SOUND_BYTES = 10_000_000
 
 
 class RestRoute(NamedTuple):
@@ -15,6 +19,11 @@ class RestRoute(NamedTuple):
         token. What a caller finds behind a path still depends on whose it is.
     per_minute : int
         Requests of one caller; without a token, of one address.
+    body_bytes : int
+        Largest body accepted; checked before the body is parsed.
+    work : str
+        Cost of an answer: `quick` takes milliseconds, `heavy` up to seconds of a core, `secret` hashes a
+        password. On one machine each kind has its own threads.
     """
 
     method: str
@@ -22,6 +31,8 @@ class RestRoute(NamedTuple):
     role: Least
     per_minute: int
     function: str = "rest_api"
+    body_bytes: int = JSON_BYTES
+    work: Work = "quick"
 
     @property
     def public(self) -> bool:
@@ -83,12 +94,12 @@ REST = (
     RestRoute("GET", "/metrics", "public", READS),
     RestRoute("GET", "/openapi.json", "public", WRITES),
     RestRoute("GET", "/docs", "public", SOUNDS),
-    RestRoute("POST", "/api/auth/token", "public", SECRETS),
+    RestRoute("POST", "/api/auth/token", "public", SECRETS, body_bytes=SIGN_IN_BYTES, work="secret"),
     RestRoute("GET", "/api/users/me", "listener", READS),
     RestRoute("POST", "/api/users/me/keys", "listener", SECRETS),
     RestRoute("GET", "/api/users/me/keys", "listener", READS),
     RestRoute("DELETE", "/api/users/me/keys/{id}", "listener", WRITES),
-    RestRoute("POST", "/api/users", "admin", SOUNDS),
+    RestRoute("POST", "/api/users", "admin", SOUNDS, work="secret"),
     RestRoute("GET", "/api/users", "admin", SOUNDS),
     RestRoute("GET", "/api/users/{id}", "admin", READS),
     RestRoute("PATCH", "/api/users/{id}", "admin", SOUNDS),
@@ -99,15 +110,15 @@ REST = (
     RestRoute("PATCH", "/api/sessions/{id}", "listener", WRITES),
     RestRoute("DELETE", "/api/sessions/{id}", "listener", WRITES),
     RestRoute("GET", "/api/sessions/{id}/stats", "listener", READS),
-    RestRoute("POST", "/api/audio/classify", "listener", SOUNDS, "classifier"),
-    RestRoute("POST", "/api/audio/process", "listener", SOUNDS),
-    RestRoute("POST", "/api/audio/analyze", "listener", SOUNDS),
+    RestRoute("POST", "/api/audio/classify", "listener", SOUNDS, "classifier", SOUND_BYTES, "heavy"),
+    RestRoute("POST", "/api/audio/process", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
+    RestRoute("POST", "/api/audio/analyze", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("POST", "/api/audio/uploads", "listener", SOUNDS),
-    RestRoute("POST", "/api/audio/uploads/{id}", "listener", SOUNDS),
+    RestRoute("POST", "/api/audio/uploads/{id}", "listener", SOUNDS, work="heavy"),  # joins gigabytes
     RestRoute("GET", "/api/audio/jobs", "listener", READS),
     RestRoute("GET", "/api/audio/jobs/{id}", "listener", READS),
     RestRoute("DELETE", "/api/audio/jobs/{id}", "listener", WRITES),
-    RestRoute("POST", "/api/emergency/detect", "listener", SOUNDS),
+    RestRoute("POST", "/api/emergency/detect", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("GET", "/api/emergency/status", "listener", READS),
     RestRoute("GET", "/api/emergency/events", "listener", READS),
     RestRoute("POST", "/api/devices", "listener", WRITES),

@@ -50,6 +50,7 @@ from local.alerts import LoggedAlerts
 from local.broker import Broker
 from local.certificates import Authority
 from local.claims import Claims
+from local.connections import Connections, connections_allowed, proxies_of
 from local.context import LocalContext
 from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
@@ -104,13 +105,14 @@ class Edition:
     ------
     UnusableFolder
     BadSetting
-        When the model that the settings name cannot be used.
+        When the model that the settings name cannot be used, or a trusted proxy is no address.
     """
 
     def __init__(
         self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1", live_workers: int = 0
     ) -> None:
         _check_model(settings)
+        self._is_proxy = proxies_of(settings.trusted_proxies)
         self._live = LiveWorkers.fork(live_workers, data, settings)  # before anything is opened
         self.notices = prepare(data)
         self._lock = hold(data, f"the platform on port {port}", IN_USE)
@@ -204,10 +206,14 @@ class Edition:
             raise mqtt_taken(self._port, fault) from fault
         self._start_workers()
         await self._live.connect()
+        allowed = connections_allowed()
+        connections = Connections(allowed, allowed // 2, self._is_proxy)
         server = uvicorn.Server(
             uvicorn.Config(
                 self._gateway.app,
-                http=BoundedHttp,
+                http=partial(BoundedHttp, connections=connections),  # type: ignore[arg-type]  # a factory is enough
+                proxy_headers=bool(self.world.settings.trusted_proxies),
+                forwarded_allow_ips=self.world.settings.trusted_proxies,
                 log_level="warning",
                 access_log=False,
                 ws_max_size=FRAME_ROOM,

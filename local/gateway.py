@@ -87,7 +87,7 @@ class Gateway:
         self._live, self._count = live or LiveWorkers(), count
         self._blocks = ThreadPoolExecutor(1, thread_name_prefix="blocks")  # without workers; two are slower
         self._authorizer = Authorizer(invoke)
-        rest = RestApi(invoke, self._threads, self._authorizer)
+        rest = RestApi(invoke, self._authorizer)
         self.app = Starlette(
             routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
             exception_handlers={HTTPException: nothing_here},

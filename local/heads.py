@@ -1,4 +1,4 @@
-"""Heads of requests on their way in, bounded in size and in time."""
+"""HTTP/1.1 connections with limits on heads, on idle and stalled clients, and on their number."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,44 +8,91 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused
+from local.bodies import AUTHORISED, time_for
+from local.connections import WAIT_S, Connections
 
 HEAD_LIMIT = 16 * 1024  # of what stands before a body; API Gateway takes 10,240 bytes
 HEAD_S = 20.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1 whose heads, trailers and chunk extensions end, in size and in time.
+    """HTTP/1.1 with limits on the size and time of heads, trailers, chunk extensions and unread answers.
 
-    Of these uvicorn takes as many bytes as come, whoever sends them, and waits for them for ever.
+    Uvicorn itself has none of these with httptools. Its `limit_concurrency` answers 503 but keeps the
+    connection open, so the number of connections is limited here too.
+
+    Parameters
+    ----------
+    connections : Connections
+        All open connections of the server.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._open = connections
         self._fault = Refused("bad_request", "request: not HTTP/1.1")
         self._without_body = 0  # bytes since the last that belonged to a body, or ended a request
         self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._upgraded = False
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it became a WebSocket that is closed: `connection_lost` is not called for those."""
+        return self._upgraded and self.transport.is_closing()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be closed to make room: it waits for a request, or for an unauthorised body."""
+        if self._upgraded:
+            return False
+        cycle = self.cycle
+        return (
+            cycle is None or cycle.response_complete or (cycle.more_body and not cycle.scope.get(AUTHORISED))
+        )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request within `HEAD_S`."""
+        """Expect a request within `HEAD_S`, or refuse the connection when there is no room for it."""
         super().connection_made(transport)
-        self._expect_head()
+        if self._open.opened(self):
+            self._expect_head()
+        else:
+            said = f"connections: all are in use; try again in {WAIT_S} s"
+            self._fault = Refused("busy", said, wait_s=WAIT_S)
+            self.send_400_response("")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
+        self._open.closed(self)
         self._expect_nothing()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        """Close at once, unsent data included."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes, and hang up when too many of them belong to no body."""
         self._without_body += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._upgraded:
             return
         if self._without_body > HEAD_LIMIT:
             self._too_large()
             self.send_400_response("")
-        elif self._without_body and self._late is None:
-            self._expect_head()
+        elif self._late is None and (self.cycle is None or self.cycle.response_complete):
+            self._expect_head()  # or the rest of a body whose request was answered already
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the WebSocket protocol."""
+        self._upgraded = True
+        super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:
         """Let a request in whose head is no larger than may be."""
@@ -70,13 +117,28 @@ class BoundedHttp(HttpToolsProtocol):
         self._without_body = 0
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        """Close the connection unless the client reads what it was sent in the time allowed for it."""
+        super().pause_writing()
+        if self._unread is None:
+            within_s = time_for(self.transport.get_write_buffer_size())
+            self._unread = self.loop.call_later(within_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop the time limit: the client reads."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
     def send_400_response(self, msg: str) -> None:
         """Say no as the rest of the platform does, and hang up."""
         document = Problem.of(self._fault)
         body = document.encode().encode()
+        wait = f"retry-after: {self._fault.wait_s}\r\n" if self._fault.wait_s else ""
         head = (
             f"HTTP/1.1 {document.status} {HTTPStatus(document.status).phrase}\r\n"
-            f"content-type: {KIND}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"content-type: {KIND}\r\ncontent-length: {len(body)}\r\n{wait}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

@@ -10,16 +10,19 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from anc.services.identity import Role
+from anc.wire.refusal import Refused, refuse
+from local.bodies import CLOSE, Body
 from local.issuer import Issuer
 from local.rest import problem
 
@@ -79,21 +82,23 @@ class Invitations:
         return [Route("/sign-in", self._exchange, methods=["POST"])]
 
     async def _exchange(self, request: Request) -> Response:
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > BODY_LIMIT:
-                return problem("too_large", f"body: at most {BODY_LIMIT} bytes")
+        body = Body(request, BODY_LIMIT)
+        try:
+            token = await self._token_for(await body.read())
+        except Refused as refusal:
+            return problem(refusal, {} if await body.discard() else CLOSE)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        return JSONResponse({"token": token}, headers={"Cache-Control": "no-store"})
+
+    async def _token_for(self, body: bytes) -> str:
         try:
             code = json.loads(body)["code"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             code = None
         if not isinstance(code, str):
-            return problem("bad_field", 'body: must be JSON, {"code": "..."}')
-        token = await run_in_threadpool(self.accept, code)
-        if token is None:
-            return problem("unauthorized", USED)
-        return JSONResponse({"token": token}, headers={"Cache-Control": "no-store"})
+            refuse("bad_field", 'body: must be JSON, {"code": "..."}')
+        return await run_in_threadpool(self.accept, code) or refuse("unauthorized", USED)
 
     def _path(self, code: str) -> Path:
         return self._folder / hashlib.sha256(code.encode(errors="replace")).hexdigest()

@@ -1,9 +1,8 @@
 """API Gateway's REST side on this machine: the authorizer, and real events to the real handlers."""
 
-import asyncio
 import base64
+import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Any
 
@@ -14,14 +13,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from anc.wire.problem import KIND, Problem
-from anc.wire.refusal import Refused
-from functions.routes import REST, RestRoute
-from local.bodies import CLOSE, pieces
+from anc.wire.refusal import Refused, refuse
+from functions.routes import REST, RestRoute, Work
+from local.bodies import AUTHORISED, CLOSE, Body, ByteBudget
 from local.events import authorizer_event, rest_event
+from local.pools import FairPool
 
 Invoke = Callable[[str, dict[str, Any]], Any]
-BODY_LIMIT = 10 * 1024 * 1024
-BODY_S = 120.0
+# Threads, and the most calls that wait for one. Calls in `quick` are bounded by the number of connections;
+# `heavy` leaves a core to live blocks.
+POOLS: dict[Work, tuple[int, int]] = {
+    "quick": (8, 4096),
+    "heavy": (max(1, (os.cpu_count() or 1) // 2), 32),
+    "secret": (2, 32),
+}
 
 logger = Logger(service="rest")
 
@@ -53,15 +58,16 @@ class RestApi:
     ----------
     invoke : callable
         `invoke(function, event)` calls a function's handler and returns its answer.
-    threads : Executor
-        In which requests are answered: the event loop only reads and writes.
     authorizer : Authorizer
     """
 
-    def __init__(self, invoke: Invoke, threads: Executor, authorizer: Authorizer) -> None:
+    def __init__(self, invoke: Invoke, authorizer: Authorizer) -> None:
         self._invoke = invoke
-        self._threads = threads
         self._authorizer = authorizer
+        self._budget = ByteBudget()
+        self._pools: dict[Work, FairPool] = {
+            work: FairPool(work, threads, waiting) for work, (threads, waiting) in POOLS.items()
+        }
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -75,60 +81,70 @@ class RestApi:
             entry = entries.get(request.method)
             if entry is None:  # HEAD, which comes with every GET
                 raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(entries)})
+            body = Body(request, entry.body_bytes)
             try:
-                body = b"".join([piece async for piece in pieces(request, BODY_LIMIT, BODY_S)])
+                return await self._serve(entry, request, body)
             except Refused as refusal:
-                return problem(refusal.code, refusal.message, CLOSE)
+                return problem(refusal, {} if await body.discard() else CLOSE)
             except ClientDisconnect:
-                return Response(status_code=HTTPStatus.BAD_REQUEST)  # which nobody hears
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._answer, entry, request, body
-            )
+                return Response(status_code=HTTPStatus.BAD_REQUEST)
 
         return endpoint
 
-    def _answer(self, entry: RestRoute, request: Request, body: bytes) -> Response:
-        headers = dict(request.headers)
-        path = request.scope["path"]  # of a URL, Python drops line feeds
-        address = request.client.host if request.client else ""
-        authorizer: dict[str, str] | None = {}
+    async def _serve(self, entry: RestRoute, request: Request, body: Body) -> Response:
+        caller = request.client.host if request.client else ""
+        authorizer: dict[str, str] = {}
         if not entry.public:
-            authorizer = self._authorizer(authorizer_event(entry.method, path, headers))
-        if authorizer is None:
-            return problem(
-                "unauthorized", "token: missing, expired or not ours", {"WWW-Authenticate": "Bearer"}
-            )
+            authorizer = await self._pools["quick"].run(caller, self._authorise, entry, request)
+            request.scope[AUTHORISED] = True
+            caller = f"user {authorizer['principalId']}"
+        body.check_size()
+        with self._budget.hold(caller, body.room):
+            sent = await body.read()
+            answer = self._pools[entry.work].run(caller, self._answer, entry, request, sent, authorizer)
+            return await answer
+
+    def _authorise(self, entry: RestRoute, request: Request) -> dict[str, str]:
+        event = authorizer_event(entry.method, request.scope["path"], dict(request.headers))
+        return self._authorizer(event) or refuse("unauthorized", "token: missing, expired or not ours")
+
+    def _answer(
+        self, entry: RestRoute, request: Request, body: bytes, authorizer: Mapping[str, str]
+    ) -> Response:
         text, is_base64 = _as_text(body)
         event = rest_event(
             entry.method,
             entry.path,
-            path,
+            request.scope["path"],  # of a URL, Python drops line feeds
             {name: str(value) for name, value in request.path_params.items()},
             dict(request.query_params),
-            headers,
+            dict(request.headers),
             text,
             is_base64,
             authorizer,
-            address,
+            request.client.host if request.client else "",
         )
         try:
             return _response(self._invoke(entry.function, event))
         except Exception:
             logger.exception("the function failed", function=entry.function)
-            return problem("bad_gateway", "the function failed; its log says why")
+            return problem(Refused("bad_gateway", "the function failed; its log says why"))
 
 
 async def nothing_here(request: Request, fault: Exception) -> Response:
     """Say that there is nothing at a path, or nothing that takes this method."""
     assert isinstance(fault, HTTPException)
     code = "method_not_allowed" if fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "not_found"
-    return problem(code, f"path: there is nothing at {request.method} {request.scope['path']}", fault.headers)
+    said = f"path: there is nothing at {request.method} {request.scope['path']}"
+    return problem(Refused(code, said), fault.headers)
 
 
-def problem(code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem document."""
-    document = Problem.of(Refused(code, detail))
-    return Response(document.encode(), document.status, dict(headers or {}), KIND)
+def problem(refusal: Refused, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a refusal as a problem document, with the headers that belong to it."""
+    document = Problem.of(refusal)
+    wait = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
+    ask = {"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else {}
+    return Response(document.encode(), document.status, {**wait, **ask, **(headers or {})}, KIND)
 
 
 def _as_text(body: bytes) -> tuple[str | None, bool]:

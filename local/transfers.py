@@ -7,13 +7,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from anc.services.jobs import WHOLE_UP_TO
 from anc.wire.refusal import Refused, refuse
-from local.bodies import CLOSE, pieces
+from local.bodies import AUTHORISED, CLOSE, Body, ByteBudget
 from local.links import PREFIX, Links, Permit
 from local.objects import FileObjects
 from local.rest import problem
 
-BODY_S = 3600.0  # 64 MB over a slow line
+# Bytes being received at the same time: over all links, and over one link, which a client may try again while
+# its first connection is not known to be dead.
+IN_FLIGHT, OF_A_LINK = 4 * 1024**3, 2 * WHOLE_UP_TO
 
 
 class Transfers:
@@ -29,6 +32,7 @@ class Transfers:
     def __init__(self, objects: FileObjects, links: Links) -> None:
         self._objects = objects
         self._links = links
+        self._budget = ByteBudget(IN_FLIGHT, OF_A_LINK)
 
     def routes(self) -> list[Route]:
         """Return the routes, to be mounted beside the API's."""
@@ -36,22 +40,28 @@ class Transfers:
 
     async def _answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
+        body = Body(request, 0)
         try:
             permit = self._links.check(method, request.path_params["key"], request.query_params)
-            return self._send(permit) if permit.method == "GET" else await self._receive(permit, request)
+            request.scope[AUTHORISED] = True
+            if permit.method == "GET":
+                return self._send(permit)
+            body = Body(request, permit.size)
+            with self._budget.hold(f"{permit.key} {permit.number}", permit.size):
+                return await self._receive(permit, body)
         except Refused as refusal:
-            return problem(refusal.code, refusal.message, CLOSE)
+            return problem(refusal, {} if await body.discard() else CLOSE)
         except ClientDisconnect:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)  # which nobody hears
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
 
     def _send(self, permit: Permit) -> Response:
         path = self._objects.path(permit.key) or refuse("not_found", "file: it is not there any more")
         return FileResponse(path, filename=permit.name)
 
-    async def _receive(self, permit: Permit, request: Request) -> Response:
+    async def _receive(self, permit: Permit, body: Body) -> Response:
         with self._objects.incoming() as file:
             received = 0
-            async for piece in pieces(request, permit.size, BODY_S):
+            async for piece in body.pieces():
                 received += len(piece)
                 await asyncio.to_thread(file.write, piece)
             if received != permit.size:

@@ -18,12 +18,12 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBeare
 
 from anc import __version__
 from anc.audio.formats import FORMATS, SUPPORTED
-from anc.audio.reader import MAX_CHANNELS, RATES, SHORT_BYTES, SHORT_S
+from anc.audio.reader import MAX_CHANNELS, RATES, SHORT_S
 from anc.services.hearing import SHORTEST_S
 from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
 from functions.rest_api.resolver import Resolver
-from functions.routes import REST
+from functions.routes import REST, SOUND_BYTES
 
 TITLE = "ANC Platform"
 SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
@@ -161,7 +161,7 @@ def _add_refusals(responses: dict[str, Any]) -> None:
 
 
 def _sound_body() -> dict[str, Any]:
-    sound = {"schema": {"type": "string", "format": "binary", "maxLength": SHORT_BYTES}}
+    sound = {"schema": {"type": "string", "format": "binary", "maxLength": SOUND_BYTES}}
     return {
         "required": True,
         "description": (

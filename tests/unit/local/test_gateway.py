@@ -13,10 +13,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from anc.ports import Gone
 from anc.wire.websocket import FRAME_LIMIT
-from functions.routes import REST, SOCKET
+from functions.routes import REST, SOCKET, SOUND_BYTES, RestRoute
 from local import gateway
+from local.bodies import Body
 from local.gateway import Gateway, LocalSockets
-from local.rest import BODY_LIMIT
 from tests.running import PATIENCE_S
 
 TOKEN = "ey.good.token"
@@ -159,13 +159,42 @@ def test_a_function_that_crashes_is_a_bad_gateway_and_says_nothing_of_its_inside
     assert "hunter2" not in answer.text
 
 
-def test_a_body_over_the_limit_is_refused_before_the_function_is_called(
-    client: TestClient, functions: Functions
+def in_pieces(size: int) -> Iterator[bytes]:
+    """Give a body whose size is not announced."""
+    for at in range(0, size, 50_000):
+        yield bytes(min(50_000, size - at))
+
+
+def named(route: RestRoute) -> str:
+    return f"{route.method} {route.path}"
+
+
+@pytest.mark.parametrize("route", REST, ids=named)
+def test_a_body_over_the_limit_of_its_endpoint_is_refused_before_the_function_is_called(
+    client: TestClient, functions: Functions, route: RestRoute
 ) -> None:
-    assert client.post("/api/audio/classify", headers=BEARER, content=bytes(BODY_LIMIT)).status_code == 200
-    functions.events.clear()
-    answer = client.post("/api/audio/classify", headers=BEARER, content=bytes(BODY_LIMIT + 1))
-    assert problem(answer)["detail"] == f"body: at most {BODY_LIMIT:,} bytes"
+    path, most = route.path.replace("{id}", "left-1"), route.body_bytes
+    assert most == SOUND_BYTES if route.work == "heavy" and "{" not in route.path else most <= 64 * 1024
+    for whole, over in ((bytes(most), bytes(most + 1)), (in_pieces(most), in_pieces(most + 1))):
+        assert client.request(route.method, path, headers=BEARER, content=whole).status_code == 200
+        functions.events.clear()
+        answer = client.request(route.method, path, headers=BEARER, content=over)
+        assert answer.status_code == 413
+        assert problem(answer)["detail"] == f"body: at most {most:,} bytes"
+        assert functions.events == []
+
+
+@pytest.mark.parametrize("route", [route for route in REST if not route.public], ids=named)
+def test_of_a_request_without_a_token_no_body_is_kept(
+    client: TestClient, functions: Functions, monkeypatch: pytest.MonkeyPatch, route: RestRoute
+) -> None:
+    async def read(body: Body) -> bytes:
+        raise AssertionError("it was read before the token was checked")
+
+    monkeypatch.setattr(Body, "read", read)
+    path = route.path.replace("{id}", "left-1")
+    answer = client.request(route.method, path, content=bytes(8_000_000))
+    assert problem(answer)["code"] == "unauthorized"
     assert functions.events == []
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from socket import create_connection, socket
 from threading import Thread
@@ -18,6 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
+from local.connections import Connections
 from local.heads import HEAD_LIMIT, HEAD_S, BoundedHttp
 from tests.running import PATIENCE_S
 
@@ -87,7 +89,8 @@ def port(host: Host) -> Iterator[int]:
     app = Starlette(
         routes=[Route("/", echo, methods=["GET", "POST"]), WebSocketRoute("/ws", repeat)],
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=Overheard, lifespan="off", log_level="error"))
+    http: Any = partial(Overheard, connections=Connections(total=1000, of_an_address=1000))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=http, lifespan="off", log_level="error"))
     thread = Thread(target=host.run_until_complete, args=(server.serve(),))
     thread.start()
     while not server.started:

@@ -52,6 +52,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
         Region of the AWS clients.
     rate_limit_scale : float
         Multiplies how often a caller may call each REST endpoint of the single-machine edition.
+    trusted_proxies : str
+        Addresses or networks, separated by commas, of the reverse proxies before the single-machine edition:
+        from them alone `X-Forwarded-For` is believed. Empty for none.
     token_issuer, token_audience : str
         What a bearer token must carry as `iss` and `aud`.
     token_jwks_url : str
@@ -72,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     emergency_hold_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     aws_region: str = "eu-central-1"
     rate_limit_scale: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
+    trusted_proxies: str = ""
     token_issuer: str = "anc-local"
     token_audience: str = "anc"
     token_jwks_url: str = ""
