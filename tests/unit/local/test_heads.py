@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
 from socket import create_connection, socket
@@ -14,11 +14,12 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
+from local.bodies import AUTHORISED, time_for
 from local.connections import Connections
 from local.heads import HEAD_LIMIT, HEAD_S, BoundedHttp
 from tests.running import PATIENCE_S
@@ -29,10 +30,21 @@ HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 async def echo(request: Request) -> JSONResponse:
     """Answer with what came; of a body that broke off, nobody hears."""
+    request.scope[AUTHORISED] = "x-authorised" in request.headers
     with suppress(ClientDisconnect):
         body = await request.body()
         return JSONResponse({"headers": dict(request.headers), "bytes": len(body)})
     return JSONResponse({})
+
+
+async def deaf(request: Request) -> Response:
+    """Answer without reading the body."""
+    return Response(b"no")
+
+
+async def large(request: Request) -> Response:
+    """Answer with more than the system holds for a client that does not read."""
+    return Response(bytes(64 * 1024 * 1024))
 
 
 async def repeat(socket: WebSocket) -> None:
@@ -77,27 +89,44 @@ class Overheard(BoundedHttp):
         self.loop.note(self.transport, data)  # type: ignore[attr-defined]
 
 
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    loop = Host()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def port(host: Host) -> Iterator[int]:
+@contextmanager
+def serving(connections: Connections) -> Iterator[tuple[Host, int]]:
+    """Give a server's event loop, and its port."""
+    host = Host()
     app = Starlette(
-        routes=[Route("/", echo, methods=["GET", "POST"]), WebSocketRoute("/ws", repeat)],
+        routes=[
+            Route("/", echo, methods=["GET", "POST"]),
+            Route("/deaf", deaf, methods=["POST"]),
+            Route("/large", large),
+            WebSocketRoute("/ws", repeat),
+        ],
     )
-    http: Any = partial(Overheard, connections=Connections(total=1000, of_an_address=1000))
+    http: Any = partial(Overheard, connections=connections)
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=http, lifespan="off", log_level="error"))
     thread = Thread(target=host.run_until_complete, args=(server.serve(),))
     thread.start()
     while not server.started:
         thread.join(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
+    yield host, server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     thread.join(PATIENCE_S)
+    host.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Host, int]]:
+    with serving(Connections(total=1000, of_an_address=1000)) as served:
+        yield served
+
+
+@pytest.fixture
+def host(served: tuple[Host, int]) -> Host:
+    return served[0]
+
+
+@pytest.fixture
+def port(served: tuple[Host, int]) -> int:
+    return served[1]
 
 
 @pytest.fixture
@@ -204,6 +233,72 @@ def test_the_next_head_on_a_connection_has_its_own_time(port: int, host: Host) -
         host.wait_until_heard(line, HALF)
         host.skip(HEAD_S)
         assert document(rest_of(line))["code"] == "too_slow"
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+
+
+def test_a_body_that_comes_after_its_head_has_its_own_time(port: int, host: Host) -> None:
+    with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        line.sendall(POST)
+        host.wait_until_heard(line, POST)
+        for part in (b"ab", b"cd"):
+            host.skip(2 * HEAD_S)
+            line.sendall(part)
+            host.wait_until_heard(line, part)
+        assert rest_of(line).endswith(b'"bytes":4}')
+
+
+def test_the_rest_of_a_body_that_was_answered_already_is_not_waited_for(port: int, host: Host) -> None:
+    head = b"POST /deaf HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        line.sendall(head)
+        answer = b""
+        while not answer.endswith(b"no"):
+            answer += line.recv(65_536) or pytest.fail("hung up")
+        line.sendall(b"a")
+        host.wait_until_heard(line, b"a")
+        host.skip(0.9 * HEAD_S)
+        line.sendall(b"b")
+        host.wait_until_heard(line, b"b")
+        host.skip(0.1 * HEAD_S)
+        assert rest_of(line) == b""
+
+
+def test_who_does_not_read_an_answer_is_hung_up_on(port: int, host: Host) -> None:
+    with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
+        line.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        line.recv(1)  # it is being answered
+        host.skip(time_for(64 * 1024 * 1024))
+        with suppress(ConnectionError):
+            assert len(rest_of(line)) < 64 * 1024 * 1024
+
+
+def test_who_waits_for_nothing_makes_room_when_connections_are_used_up() -> None:
+    """As does who sends a body without having shown a token; who has shown one is left alone."""
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n%s\r\na"
+    trusted = body % b"X-Authorised: yes\r\n"
+    with ExitStack() as stack:
+        host, port = stack.enter_context(serving(Connections(total=4, of_an_address=4)))
+
+        def connected(sent: bytes) -> socket:
+            line = stack.enter_context(create_connection(("127.0.0.1", port), PATIENCE_S))
+            line.sendall(sent)
+            host.wait_until_heard(line, sent)
+            return line
+
+        in_use, *strangers = [connected(sent) for sent in (trusted, HALF, body % b"", b"")]
+        for stranger in strangers:
+            connected(trusted)
+            assert rest_of(stranger) == b""
+        refused = stack.enter_context(create_connection(("127.0.0.1", port), PATIENCE_S))
+        answer = rest_of(refused)
+        assert document(answer)["code"] == "busy"
+        assert b"retry-after: " in answer
+        in_use.sendall(b"b")
+        answer = b""
+        while not answer.endswith(b'"bytes":2}'):
+            answer += in_use.recv(65_536) or pytest.fail("hung up")
 
 
 def test_requests_one_after_the_other_are_answered_however_many_bytes_they_are(exchange: Exchange) -> None:
