@@ -7,7 +7,7 @@ from anc.ports import World
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused, refuse
 from functions import body
-from functions.routes import REST, RestRoute
+from functions.routes import JSON_BYTES, REST, RestRoute
 
 ROUTES = {(route.method, route.path): route for route in REST}
 
@@ -29,8 +29,22 @@ def admit(event: dict[str, Any], world: World) -> None:
         refuse("not_found", f"path: there is nothing at {event['path']}")
     if not route.public:
         _check_role(route, caller_of(event))
-    if body.size(event) > route.body_bytes:
+    size = body.size(event)
+    if size > route.body_bytes:
         refuse("too_large", f"body: at most {route.body_bytes:,} bytes")
+    if route.body_bytes > JSON_BYTES:
+        _count_bytes(size, caller_of(event), world)
+
+
+def _count_bytes(size: int, caller: Caller, world: World) -> None:
+    settings = world.settings
+    most = round(settings.sound_bytes_per_minute * settings.rate_limit_scale)
+    wait_s = world.limits.wait_s("bytes", f"user {caller.user}", most, max(1, size))
+    if wait_s:
+        said = (
+            f"body: {size:,} bytes more than your {most:,} bytes of sound a minute; try again in {wait_s} s"
+        )
+        raise Refused("too_many", said, wait_s=wait_s)
 
 
 def _check_role(route: RestRoute, caller: Caller) -> None:

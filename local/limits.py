@@ -1,4 +1,4 @@
-"""How often each caller called what, in memory."""
+"""How much each caller asked for in a minute, in memory."""
 
 import math
 import threading
@@ -14,19 +14,19 @@ class MemoryLimits:
     """
 
     def __init__(self) -> None:
-        # (what, caller) -> (end of its minute, calls so far), the first to end first.
+        # (what, caller) -> (end of its minute, amount so far), the first to end first.
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def wait_s(self, what: str, caller: str, per_minute: int) -> int:
+    def wait_s(self, what: str, caller: str, per_minute: int, amount: int = 1) -> int:
         """See `Limits.wait_s`."""
-        now = time.time()
+        now, amount = time.time(), min(amount, per_minute)
         with self._lock:
             self._remove_ended(now)
-            end, calls = self._windows.get((what, caller), (now + WINDOW_S, 0))
-            if calls >= per_minute:
+            end, used = self._windows.get((what, caller), (now + WINDOW_S, 0))
+            if used + amount > per_minute:
                 return max(1, math.ceil(end - now))
-            self._windows[what, caller] = (end, calls + 1)
+            self._windows[what, caller] = (end, used + amount)
         return 0
 
     def _remove_ended(self, now: float) -> None:

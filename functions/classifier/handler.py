@@ -1,5 +1,6 @@
 """What a noise is: of a sound file in a request, and of snapshots that were in doubt, from their queue."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -7,10 +8,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.events import refused
+from anc.aws.events import caller_of, refused
 from anc.aws.world import world as aws_world
 from anc.ports import World
-from anc.services import hearing, second_opinion
+from anc.services import hearing, second_opinion, work
 from anc.wire.refusal import Refused
 from functions import body, query
 from functions.admission import admit
@@ -38,7 +39,8 @@ def _answer(event: dict[str, Any], world: World) -> dict[str, Any]:
     try:
         admit(event, world)
         query.check(event, ())
-        answer = hearing.classify_file(body.sound(event), world)
+        charge = partial(work.charge, caller=caller_of(event), world=world)
+        answer = hearing.classify_file(body.sound(event), world, charge)
     except Refused as refusal:
         world.count(f"refused_{refusal.code}")
         return refused(refusal)

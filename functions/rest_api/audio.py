@@ -8,13 +8,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc.records import Options
 from anc.services import analysis, hearing, recordings
-from anc.wire.refusal import refuse
 from anc.wire.rest.sounds import Analysis, Classification, Processed, Report
-from functions.rest_api.call import sound, world
+from functions.rest_api.call import charge, sound, world
 
 router = Router()
 TAGS = ["audio"]
-RESULT_LIMIT = 4_000_000  # what Lambda lets through is 6 MB, in base64
 
 Mode = Annotated[
     Literal["cancel", "predict", "classify"] | None,
@@ -43,9 +41,7 @@ def process_sound(
 ) -> Processed:
     """Clean a recording of up to a minute, and report on it."""
     options = Options(mode=mode, algorithm=algorithm, taps=taps, mu=mu, horizon=horizon)
-    result, report = recordings.process_short(sound(), options, world())
-    if len(result) > RESULT_LIMIT:
-        refuse("too_large", f"result: {len(result):,} bytes, at most {RESULT_LIMIT:,}; upload it instead")
+    result, report = recordings.process_short(sound(), options, world(), charge)
     return Processed(report=Report.model_validate(report), audio=base64.b64encode(result).decode())
 
 
@@ -53,10 +49,10 @@ def process_sound(
 def classify_sound() -> Classification:
     """Name the noise in a sound file of a quarter of a second to a minute."""
     # Described here; the table has the function `classifier` answer it, with the same service.
-    return Classification.model_validate(hearing.classify_file(sound(), world()))
+    return Classification.model_validate(hearing.classify_file(sound(), world(), charge))
 
 
 @router.post("/api/audio/analyze", tags=TAGS)
 def analyze_sound(full_scale_db: FullScale = None) -> Analysis:
     """Measure a sound file of up to a minute: levels, octaves, clipping, channel by channel."""
-    return Analysis.model_validate(analysis.analyze(sound(), full_scale_db))
+    return Analysis.model_validate(analysis.analyze(sound(), full_scale_db, charge))

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from anc.aws.events import caller_of
 from anc.ports import World
+from anc.services import work
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused
 from anc.wire.rest.requests import NAME, THING
@@ -69,6 +70,11 @@ def parse_body(text: str) -> Any:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as fault:
         raise Refused("bad_json", f"body: not a JSON document: {fault}") from fault
+
+
+def charge(seconds: float) -> None:
+    """Take predicted core-seconds out of the caller's budget. Raises Refused: `too_many`, `too_large`."""
+    work.charge(seconds, caller(), world())
 
 
 def sound() -> bytes:

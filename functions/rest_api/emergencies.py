@@ -5,7 +5,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from anc import records
 from anc.services import emergencies, hearing
 from anc.wire.rest.sounds import Detection, EmergencyEvent, EmergencyEvents, EmergencyStatus
-from functions.rest_api.call import After, Limit, caller, sound, world
+from functions.rest_api.call import After, Limit, caller, charge, sound, world
 
 router = Router()
 TAGS = ["emergencies"]
@@ -14,7 +14,7 @@ TAGS = ["emergencies"]
 @router.post("/api/emergency/detect", tags=TAGS)
 def detect_emergency() -> Detection:
     """Tell whether a headset in this sound should be open to the world; on any doubt it should."""
-    heard, kinds = hearing.emergency_in_file(sound(), world())
+    heard, kinds = hearing.emergency_in_file(sound(), world(), charge)
     return Detection(
         active=heard.active,
         score=heard.score,

@@ -90,7 +90,8 @@ def problem(refusal: Refused) -> Response[str]:
     """Say no as RFC 9457 has it."""
     call.world().count(f"refused_{refusal.code}")
     document = Problem.of(refusal)
-    return Response(document.status, KIND, document.encode())
+    wait = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
+    return Response(document.status, KIND, document.encode(), wait)
 
 
 @app.exception_handler(RequestValidationError)

@@ -1,4 +1,4 @@
-"""How often a caller may call: promises of `anc.ports.Limits`, of DynamoDB as of one machine."""
+"""How much a caller may ask for in a minute: promises of `anc.ports.Limits` by each adapter."""
 
 import threading
 from typing import Any
@@ -29,6 +29,21 @@ def test_who_waited_as_long_as_told_may_call_again(limits: Any, monkeypatch: pyt
     assert wait_s > 0
     now[0] += wait_s
     assert limits.wait_s(READ, "user ann", 1) == 0
+
+
+def test_a_minute_is_shared_by_calls_of_different_weight(limits: Any) -> None:
+    assert limits.wait_s("sound", "user ann", 100, 60) == 0
+    assert limits.wait_s("sound", "user ann", 100, 50) > 0
+    assert limits.wait_s("sound", "user ann", 100, 40) == 0, "what was refused took nothing"
+    assert limits.wait_s("sound", "user ann", 100) > 0
+    assert limits.wait_s("sound", "user bob", 100, 100) == 0
+
+
+def test_one_call_may_take_the_whole_minute_and_no_more_than_that(limits: Any) -> None:
+    assert limits.wait_s("sound", "user ann", 100, 101) == 0
+    assert limits.wait_s("sound", "user ann", 100, 1) > 0
+    assert limits.wait_s("sound", "user bob", 100, 1) == 0
+    assert limits.wait_s("sound", "user bob", 100, 101) > 0
 
 
 def test_calls_at_the_same_time_all_count(limits: Any) -> None:

@@ -1,15 +1,18 @@
-"""How often one may call, as the functions themselves see to it."""
+"""How often one may call, and with how much, as the functions themselves see to it."""
 
+import base64
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
-from functions.routes import REST, RestRoute
+from functions.routes import JSON_BYTES, REST, RestRoute
 from local.context import LocalContext
 from local.events import rest_event
+from tests.recordings import sound_file
 from tests.worlds import Clock, TestWorld, make_world
 
 
@@ -53,3 +56,58 @@ def test_who_guesses_passwords_is_stopped_by_address(platform: TestWorld) -> Non
     codes = [ask(platform, "POST", "/api/auth/token")["statusCode"] for _ in range(3)]
     assert codes == [400, 429, 429]
     assert ask(platform, "POST", "/api/auth/token", address="192.0.2.2")["statusCode"] == 400
+
+
+SOUNDS = [route for route in REST if route.body_bytes > JSON_BYTES]
+
+
+def send(platform: TestWorld, route: RestRoute, body: bytes, user: str = "ann") -> Any:
+    who = {"principalId": user, "user": user, "role": "listener"}
+    text = base64.b64encode(body).decode()
+    event = rest_event(route.method, route.path, route.path, {}, {}, {}, text, True, who, "192.0.2.1")
+    handler = classifier if route.function == "classifier" else rest_api
+    return handler(event, LocalContext("f"), platform.world)
+
+
+@pytest.mark.parametrize("route", SOUNDS, ids=lambda route: route.path)
+def test_what_a_sound_takes_of_a_core_is_charged_to_its_sender_at_every_endpoint(
+    tmp_path: Any, clock: Clock, route: RestRoute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anc.services.work.MEASURING", 1.2e-5)
+    platform = make_world(tmp_path, clock, sound_seconds_per_minute=1.0)
+    silence = sound_file(np.zeros((16_000, 2)), "FLAC")
+    answers = [send(platform, route, silence) for _ in range(4)]
+    assert [answer["statusCode"] for answer in answers] == [200, 200, 429, 429]
+    assert "of a core" in answers[-1]["body"]
+    assert answers[-1]["multiValueHeaders"]["Retry-After"]
+    assert send(platform, route, silence, "bob")["statusCode"] == 200
+
+
+@pytest.mark.parametrize("route", SOUNDS, ids=lambda route: route.path)
+def test_what_is_sent_in_a_minute_is_limited_in_bytes_at_every_endpoint(
+    tmp_path: Any, clock: Clock, route: RestRoute
+) -> None:
+    platform = make_world(tmp_path, clock, sound_bytes_per_minute=1_000_000)
+    assert [send(platform, route, bytes(600_000))["statusCode"] for _ in range(2)] == [400, 429]
+    assert send(platform, route, bytes(600_000), "bob")["statusCode"] == 400
+
+
+@pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
+def test_a_body_over_the_limit_of_its_endpoint_is_refused_before_it_is_parsed(
+    tmp_path: Any, clock: Clock, route: RestRoute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = make_world(tmp_path, clock, rate_limit_scale=1e3)
+    who = {"principalId": "ann", "user": "ann", "role": "admin"}
+    monkeypatch.setattr("functions.rest_api.call.parse_body", lambda text: pytest.fail("it was parsed"))
+    for text, is_base64 in (
+        ("[" * (route.body_bytes + 1), False),
+        ("é" * (route.body_bytes // 2 + 1), False),
+    ):
+        event = rest_event(
+            route.method, route.path, route.path, {}, {}, {}, text, is_base64, who, "192.0.2.1"
+        )
+        handler = classifier if route.function == "classifier" else rest_api
+        answer = handler(event, LocalContext("f"), platform.world)
+        assert answer["statusCode"] == 413
+        assert f"at most {route.body_bytes:,} bytes" in answer["body"]
+    assert send(platform, route, bytes(route.body_bytes + 1))["statusCode"] in (413, 403)

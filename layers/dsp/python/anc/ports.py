@@ -220,10 +220,13 @@ class Counters(Protocol):
 
 
 class Limits(Protocol):
-    """How often a caller may call. All who answer for the platform count together."""
+    """How much a caller may ask for in a minute. All who answer for the platform count together."""
 
-    def wait_s(self, what: str, caller: str, per_minute: int) -> int:
-        """Note a call; return after how many seconds (1-60) it may be tried again, 0 if it may go on."""
+    def wait_s(self, what: str, caller: str, per_minute: int, amount: int = 1) -> int:
+        """Take `amount` out of the caller's minute and return 0, or return the seconds (1-60) to wait.
+
+        What is refused takes nothing. More than the whole minute's is taken as the whole minute's.
+        """
 
 
 class SigningKeys(Protocol):

@@ -51,7 +51,11 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     aws_region : str
         Region of the AWS clients.
     rate_limit_scale : float
-        Multiplies how often a caller may call each REST endpoint of the single-machine edition.
+        Multiplies how often a caller may call each REST endpoint, and the two budgets for sound.
+    sound_seconds_per_minute : float
+        Core-seconds of predicted sound processing that one caller may ask for in a minute, in requests.
+    sound_bytes_per_minute : int
+        Bytes of sound that one caller may send in a minute, in requests.
     trusted_proxies : str
         Addresses or networks, separated by commas, of the reverse proxies before the single-machine edition:
         from them alone `X-Forwarded-For` is believed. Empty for none.
@@ -75,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     emergency_hold_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     aws_region: str = "eu-central-1"
     rate_limit_scale: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
+    sound_seconds_per_minute: Annotated[float, Meta(ge=1, le=1e6)] = 30.0
+    sound_bytes_per_minute: Annotated[int, Meta(ge=1_000_000, le=10**12)] = 120_000_000
     trusted_proxies: str = ""
     token_issuer: str = "anc-local"
     token_audience: str = "anc"

@@ -22,16 +22,24 @@ class DynamoLimits:
         self._table = table
         self._client = client
 
-    def wait_s(self, what: str, caller: str, per_minute: int) -> int:
+    def wait_s(self, what: str, caller: str, per_minute: int, amount: int = 1) -> int:
         """See `Limits.wait_s`."""
-        now = int(time.time())
+        now, cost = int(time.time()), min(amount, per_minute)
         window = now // WINDOW_S
         over = (window + 1) * WINDOW_S
-        answer = self._client().update_item(
-            TableName=self._table,
-            Key={"key": {"S": f"{window}#{what}#{caller}"}},
-            UpdateExpression="ADD calls :one SET sweep = :over",
-            ExpressionAttributeValues={":one": {"N": "1"}, ":over": {"N": str(over)}},
-            ReturnValues="UPDATED_NEW",
-        )
-        return 0 if int(answer["Attributes"]["calls"]["N"]) <= per_minute else over - now
+        client = self._client()
+        try:
+            client.update_item(
+                TableName=self._table,
+                Key={"key": {"S": f"{window}#{what}#{caller}"}},
+                UpdateExpression="ADD calls :cost SET sweep = :over",
+                ConditionExpression="attribute_not_exists(calls) OR calls <= :room",
+                ExpressionAttributeValues={
+                    ":cost": {"N": str(cost)},
+                    ":room": {"N": str(per_minute - cost)},
+                    ":over": {"N": str(over)},
+                },
+            )
+        except client.exceptions.ConditionalCheckFailedException:
+            return over - now
+        return 0

@@ -6,6 +6,7 @@ import msgspec
 
 from anc.audio.reader import BLOCK, open_short
 from anc.dsp.meter import Meter, decibels
+from anc.services.work import Charge, free, predicted_s
 from anc.wire.refusal import refuse
 
 LOUDEST_CALIBRATION_DB = 200.0
@@ -41,7 +42,7 @@ class Measured(msgspec.Struct, frozen=True):
     octaves: dict[str, float]
 
 
-def analyze(data: bytes, full_scale_db: float | None = None) -> dict[str, Any]:
+def analyze(data: bytes, full_scale_db: float | None = None, charge: Charge = free) -> dict[str, Any]:
     """Measure a sound file of up to 10 MB and a minute.
 
     Parameters
@@ -50,6 +51,8 @@ def analyze(data: bytes, full_scale_db: float | None = None) -> dict[str, Any]:
     full_scale_db : float, optional
         Sound pressure level of 0 dBFS, from a calibration of the microphone: 94 when a calibrator of 94 dB
         reads 0 dBFS. Levels are then dB SPL.
+    charge : callable
+        Gets the predicted core-seconds before the work.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def analyze(data: bytes, full_scale_db: float | None = None) -> dict[str, Any]:
     """
     if full_scale_db is not None and not abs(full_scale_db) <= LOUDEST_CALIBRATION_DB:
         refuse("bad_field", f"full_scale_db: {full_scale_db}, allowed are -200 to 200")
-    meters, rate = _measure(data)
+    meters, rate = _measure(data, charge)
     offset = full_scale_db or 0.0
     calibrated = full_scale_db is not None
     return {
@@ -75,8 +78,9 @@ def analyze(data: bytes, full_scale_db: float | None = None) -> dict[str, Any]:
     }
 
 
-def _measure(data: bytes) -> tuple[list[Meter], int]:
+def _measure(data: bytes, charge: Charge) -> tuple[list[Meter], int]:
     with open_short(data) as source:
+        charge(predicted_s(source, detects=False))
         meters = [Meter(source.rate) for _ in range(source.channels)]
         while len(block := source.read(BLOCK)):
             for meter, channel in zip(meters, block.T, strict=True):

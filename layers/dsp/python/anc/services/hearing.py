@@ -13,6 +13,7 @@ from anc.noise.classifier import KINDS, LABELS
 from anc.ports import World
 from anc.records import Stream
 from anc.services import opinions
+from anc.services.work import Charge, free, predicted_s
 from anc.settings import Settings
 from anc.wire.refusal import Refused, refuse
 from anc.wire.snapshot import Snapshot
@@ -139,18 +140,19 @@ def _noise(hearing: Hearing | None) -> NoiseHeard | None:
     return NoiseHeard(hearing.label, round(hearing.confidence, 3)) if hearing else None
 
 
-def classify_file(data: bytes, world: World) -> dict[str, Any]:
+def classify_file(data: bytes, world: World, charge: Charge = free) -> dict[str, Any]:
     """Name the noise in a sound file of a quarter of a second to a minute; of several channels their mean.
 
     The endpoint names it, where there is one that answers; whether there is an alarm in it, the model of the
-    layer alone says, since its thresholds were measured. Silence needs no second model.
+    layer alone says, since its thresholds were measured. Silence needs no second model. `charge` gets the
+    predicted core-seconds first.
 
     Raises
     ------
     Refused
         `bad_field` or `too_large`, naming what is wrong with the file; `unavailable` without a classifier.
     """
-    mono, rate = _decoded(data)
+    mono, rate = _decoded(data, charge)
     try:
         classifier = load(world.settings)
     except ModelError as fault:
@@ -173,15 +175,19 @@ def classify_file(data: bytes, world: World) -> dict[str, Any]:
     }
 
 
-def emergency_in_file(data: bytes, world: World) -> tuple[EmergencyHeard, dict[str, float]]:
+def emergency_in_file(
+    data: bytes, world: World, charge: Charge = free
+) -> tuple[EmergencyHeard, dict[str, float]]:
     """Tell whether an alarm is in a sound file, and the score of each kind of alarm.
+
+    `charge` gets the predicted core-seconds first.
 
     Raises
     ------
     Refused
         Naming what is wrong with the file. When hearing itself fails, the answer is that there is an alarm.
     """
-    mono, rate = _decoded(data)
+    mono, rate = _decoded(data, charge)
     try:
         hearing = load(world.settings).classify(mono, rate)
     except Exception as fault:  # noqa: BLE001  as above
@@ -195,9 +201,10 @@ def check_length(samples: int, rate: int) -> None:
         refuse("bad_field", f"file: {samples / rate:.3f} s long, at least {SHORTEST_S} s; record for longer")
 
 
-def _decoded(data: bytes) -> tuple[np.ndarray, int]:
+def _decoded(data: bytes, charge: Charge) -> tuple[np.ndarray, int]:
     with open_short(data) as source:
         check_length(source.frames, source.rate)
+        charge(predicted_s(source))
         return source.read_mono(), source.rate
 
 

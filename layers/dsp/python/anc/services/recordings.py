@@ -17,6 +17,7 @@ from anc.records import Options
 from anc.services import hearing
 from anc.services.report import Report, compare
 from anc.services.timeline import Timeline
+from anc.services.work import Charge, free, predicted_s
 from anc.settings import Settings
 from anc.wire.refusal import refuse
 from anc.wire.websocket import as_float, as_int16
@@ -24,6 +25,8 @@ from anc.wire.websocket import as_float, as_int16
 STEP = {"cancel": 0.5, "predict": 0.1}  # mu unless another is asked for
 BLOCK = 1 << 16  # frames decoded and filtered at a time; a whole number of the FDAF's own blocks
 FDAF_BLOCK = 512
+SHORT_RESULT_BYTES = 4_000_000  # Lambda answers with up to 6 MB, in base64
+WAV_HEADER_BYTES = 44
 
 Mode = Literal["cancel", "predict", "classify"]
 
@@ -168,18 +171,22 @@ def residuals(source: AudioReader, treatment: Treatment, frames: int) -> Iterato
             return
 
 
-def process_short(data: bytes, options: Options, world: World) -> tuple[bytes, Report]:
+def process_short(data: bytes, options: Options, world: World, charge: Charge = free) -> tuple[bytes, Report]:
     """Treat a file of up to 10 MB and a minute; return the result as a wav file, and the report.
 
-    There is no result, b"", when the noise is only named.
+    There is no result, b"", when the noise is only named. `charge` gets the predicted core-seconds first.
 
     Raises
     ------
     Refused
-        Naming what is wrong with it, and what is allowed.
+        Naming what is wrong with it, and what is allowed; before any work for a result of more than 4 MB.
     """
     with open_short(data) as source:
         treatment = Treatment(options, source.rate, source.channels, classifier(world.settings))
+        size = WAV_HEADER_BYTES + 2 * source.frames
+        if treatment.options.mode != "classify" and size > SHORT_RESULT_BYTES:
+            refuse("too_large", f"result: {size:,} bytes, at most {SHORT_RESULT_BYTES:,}; upload it instead")
+        charge(predicted_s(source, treatment.options))
         parts = [part.tobytes() for part in residuals(source, treatment, source.frames + 1)]
     pcm = b"".join(parts)
     world.count("recordings_processed")
