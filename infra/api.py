@@ -118,12 +118,14 @@ class Api(cdk.Stack):
 
     def _ws_connect(self) -> PlatformFunction:
         function = self._function("ws_connect")
-        function.may_use("connections", WRITE)
+        function.may_use("connections", READ, LIST, WRITE)
+        function.may_use("usages", READ, WRITE)
         return function
 
     def _ws_disconnect(self) -> PlatformFunction:
         function = self._function("ws_disconnect")
         function.may_use("connections", READ, DELETE)
+        function.may_use("usages", READ, WRITE)
         function.may_use("watches", DELETE)
         return function
 
@@ -131,6 +133,7 @@ class Api(cdk.Stack):
         reserved = LIVE_CONCURRENCY if self._environment.guarded else None
         function = self._function("audio_receiver", memory_mb=ONE_CORE_MB, reserved=reserved)
         function.may_use("streams", READ, LIST, WRITE, DELETE)
+        function.may_use("usages", READ, WRITE)
         function.may_use("connections", READ, WRITE)
         function.may_use("watches", LIST, WRITE)
         function.may_use("devices", READ)
@@ -169,6 +172,7 @@ class Api(cdk.Stack):
         function.may_use("history", LIST, WRITE)
         function.may_use("statuses", READ, DELETE)
         function.may_use("api_keys", READ, LIST, WRITE, DELETE)
+        function.may_use("usages", READ, WRITE)
         function.may_use("emergencies", LIST)
         function.may_use("jobs", READ, LIST, WRITE, DELETE)
         # A link permits no more than the role that signed it: sending to `uploads`, fetching from `results`.

@@ -25,6 +25,7 @@ Table = Literal[
     "emergencies",
     "jobs",
     "api_keys",
+    "usages",
     "telemetry",
     "history",
     "statuses",

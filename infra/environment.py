@@ -1,10 +1,12 @@
 """What differs between deployments: dev is thrown away, prod is kept."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 import aws_cdk as cdk
+
+from anc.settings import Settings
 
 REGION = "eu-central-1"
 LIVE_CONCURRENCY = 100  # blocks at a time: 2,000 frames a second at 50 ms each
@@ -33,6 +35,8 @@ class Environment(NamedTuple):
         Blocks of live streams at a time that meet a function which has started already; 0 for none.
     domain, certificate : str
         The console's own name, and the ARN of its certificate in us-east-1; "" for CloudFront's.
+    limits : dict of str to str
+        Quotas and budgets of one person that differ from their defaults, as variables of the functions.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Environment(NamedTuple):
     warm: int
     domain: str
     certificate: str
+    limits: Mapping[str, str]
 
     @classmethod
     def of(cls, app: cdk.App) -> Self:
@@ -66,6 +71,7 @@ class Environment(NamedTuple):
             warm=_whole(app, "warm", 2 if name == "prod" else 0, most=LIVE_CONCURRENCY),
             domain=domain,
             certificate=certificate,
+            limits=_limits(app),
         )
 
     @property
@@ -96,6 +102,14 @@ class Environment(NamedTuple):
 
 def _given(app: cdk.App, what: str, default: str) -> str:
     return str(app.node.try_get_context(what) or default)
+
+
+def _limits(app: cdk.App) -> dict[str, str]:
+    """Return the settings of these kinds that were given, as in `-c quota_sessions=20`. Raises BadSetting."""
+    names = [name for name in Settings.__struct_fields__ if name.startswith(("quota_", "sound_"))]
+    given = {name.upper(): text for name in names if (text := _given(app, name, ""))}
+    Settings.from_env(given)
+    return given
 
 
 def _whole(app: cdk.App, what: str, default: int, least: int = 0, most: int = 1_000_000) -> int:

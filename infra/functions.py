@@ -95,6 +95,7 @@ class PlatformFunction(lambda_.Function):
                 "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
                 "POWERTOOLS_LOG_LEVEL": environment.log_level,
                 "OPENBLAS_NUM_THREADS": "1",  # it counts the host's cores, not the share that memory_mb buys
+                **environment.limits,
                 **(variables or {}),
             },
         )

@@ -40,6 +40,7 @@ from anc.records import (
     Status,
     Stream,
     Telemetry,
+    Usage,
     Watch,
 )
 from anc.services import hearing
@@ -161,6 +162,7 @@ class Edition:
             keys=issuer,
             people=LocalPeople(database, issuer),
             api_keys=SqliteTable(database, "api_keys", ApiKey),
+            usages=SqliteTable(database, "usages", Usage),
             telemetry=SqliteTable(database, "telemetry", Telemetry),
             history=history,
             statuses=self._statuses,

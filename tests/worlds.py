@@ -25,6 +25,7 @@ from anc.records import (
     Status,
     Stream,
     Telemetry,
+    Usage,
     Watch,
 )
 from anc.services import statistics
@@ -180,6 +181,7 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         keys=issuer,
         people=LocalPeople(database, issuer),
         api_keys=SqliteTable(database, "api_keys", ApiKey, clock),
+        usages=SqliteTable(database, "usages", Usage, clock),
         telemetry=SqliteTable(database, "telemetry", Telemetry, clock),
         history=SqliteTable(database, "history", Telemetry, clock),
         statuses=SqliteTable(database, "statuses", Status, clock),

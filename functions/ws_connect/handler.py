@@ -5,10 +5,11 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.events import caller_of, connection_of
+from anc.aws.events import caller_of, connection_of, refused
 from anc.aws.world import world as aws_world
 from anc.ports import World
 from anc.services import connections
+from anc.wire.refusal import Refused
 from anc.wire.websocket import SUBPROTOCOL
 
 logger = Logger()
@@ -19,7 +20,12 @@ metrics = Metrics()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
     """Accept a socket that the authorizer let in; of the subprotocols offered, never echo the token."""
-    connections.connect(connection_of(event), caller_of(event), world or aws_world())
+    here = world or aws_world()
+    try:
+        connections.connect(connection_of(event), caller_of(event), here)
+    except Refused as refusal:
+        here.count(f"refused_{refusal.code}")
+        return refused(refusal)
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     offered = headers.get("sec-websocket-protocol", "")
     if SUBPROTOCOL in (part.strip() for part in offered.split(",")):

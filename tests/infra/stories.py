@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from anc.ports import PART_LEAST
-from anc.records import Connection, Watch
+from anc.records import Connection, Stream, Watch
 from anc.services import jobs
 from anc.wire.snapshot import Snapshot
 from anc.wire.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, as_int16, encode_pcm
@@ -327,6 +327,22 @@ def a_sound_is_named_measured_and_cleaned_while_its_sender_waits(aws: Account) -
     assert aws.rest("POST", "/api/emergency/detect", sound)[1]["active"] is False
 
 
+def a_person_has_no_more_sockets_and_sessions_than_the_settings_say(aws: Account) -> None:
+    """What was there before quotas were counted counts too."""
+    os.environ["QUOTA_SOCKETS"] = os.environ["QUOTA_SESSIONS"] = "2"
+    world = aws.world
+    world.connections.put(Connection(key="socket-0", group="alice", role="listener"))
+    session = Stream(key="s", group="alice", mode="bypass", rate=RATE, channels=1, taps=16, mu=0.5, created=0)
+    world.streams.put(session)
+    assert aws.socket("CONNECT", "socket-1")["statusCode"] == 200
+    assert aws.socket("CONNECT", "socket-2")["code"] == "too_many"
+    frame = {"action": "start", "rate": RATE, "taps": 16}
+    assert aws.socket("MESSAGE", frame=frame)["type"] == "started"
+    assert aws.socket("MESSAGE", frame=frame)["code"] == "too_many"
+    aws.socket("DISCONNECT", "socket-1")
+    assert aws.socket("CONNECT", "socket-2")["statusCode"] == 200
+
+
 def admins_see_totals_and_models_and_everybody_sees_health(aws: Account) -> None:
     """What is known of the platform as a whole."""
     assert aws.rest("GET", "/health")[1]["status"] == "ok"
@@ -371,6 +387,7 @@ STORIES: tuple[Story, ...] = (
     a_recording_that_breaks_off_fails_and_says_why,
     an_upload_that_nobody_announced_is_removed,
     a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
+    a_person_has_no_more_sockets_and_sessions_than_the_settings_say,
     admins_see_totals_and_models_and_everybody_sees_health,
 )
 

@@ -10,10 +10,12 @@ import pytest
 
 from anc.aws.clients import CONFIG, FILES, IDENTITIES
 from anc.services.identity import Role
+from anc.settings import BadSetting
 from anc_client.client import TIMEOUT_S
 from functions.routes import SOCKET
 from infra.wheels import ROOT
 from local.cost import TRACED, TRACED_A_SECOND, read_prices
+from tests.infra.conftest import Stacks, synthesize
 
 TRIES = 3  # of boto3's mode "standard", unless AWS_MAX_ATTEMPTS says another number
 # How long a function's caller waits for it. Sources: API Gateway, quotas; AWS IoT, pre-provisioning hooks
@@ -275,3 +277,16 @@ def test_prod_keeps_what_people_entrusted_to_it(prod):
         assert resource["DeletionPolicy"] == "Retain", name
     for table in prod.of_type("AWS::DynamoDB::GlobalTable").values():
         assert table["Replicas"][0]["DeletionProtectionEnabled"]
+
+
+def test_quotas_and_budgets_of_a_person_are_given_to_every_function_by_the_context():
+    given = Stacks(synthesize("dev", quota_sessions="20", sound_seconds_per_minute="15.5"))
+    for function in given.functions().values():
+        variables = function["Environment"]["Variables"]
+        assert (variables["QUOTA_SESSIONS"], variables["SOUND_SECONDS_PER_MINUTE"]) == ("20", "15.5")
+        assert "QUOTA_SOCKETS" not in variables, "its default is the library's"
+
+
+def test_a_quota_that_cannot_be_meant_stops_the_synthesis():
+    with pytest.raises(BadSetting, match="QUOTA_SESSIONS=0"):
+        synthesize("dev", quota_sessions="0")

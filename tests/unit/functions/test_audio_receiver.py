@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anc.services.sessions import SESSIONS_PER_USER
 from anc.wire.websocket import Audio, Set, Start, Watch
 from tests.worlds import TestWorld
 
@@ -209,8 +208,8 @@ def test_a_key_says_on_a_socket_only_what_its_scopes_let_it(say: Say, session: s
     assert say({"action": "ping"}, scopes="audio")["type"] == "pong"
 
 
-def test_nobody_holds_sessions_without_end(say: Say) -> None:
-    for _ in range(SESSIONS_PER_USER):
+def test_nobody_holds_sessions_without_end(say: Say, platform: TestWorld) -> None:
+    for _ in range(platform.world.settings.quota_sessions):
         last = say({"action": "start"})
     assert say({"action": "start"})["code"] == "too_many"
     assert say({"action": "start"}, user="bob")["type"] == "started"

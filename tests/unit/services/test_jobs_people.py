@@ -207,14 +207,6 @@ def test_a_worker_stops_when_its_job_is_removed(world: World, monkeypatch: pytes
     assert not jobs.list_own(ALICE, world)
 
 
-def test_a_person_keeps_a_hundred_recordings_at_most(world: World) -> None:
-    for _ in range(jobs.JOBS_PER_USER):
-        jobs.announce(Announcement(1), ALICE, world)
-    with pytest.raises(Refused, match="delete one first"):
-        jobs.announce(Announcement(1), ALICE, world)
-    jobs.announce(Announcement(1), BOB, world)
-
-
 def test_a_recording_that_never_arrives_is_forgotten_in_a_day_and_one_that_does_in_thirty(tmp_path, clock):
     world = make_world(tmp_path, clock).world
     never = jobs.announce(Announcement(1), ALICE, world).job

@@ -26,6 +26,7 @@ from anc.records import (
     Status,
     Stream,
     Telemetry,
+    Usage,
     Watch,
 )
 from anc.settings import Settings
@@ -314,6 +315,7 @@ class World:
     keys: SigningKeys
     people: People
     api_keys: Table[ApiKey]
+    usages: Table[Usage]
     telemetry: Table[Telemetry]
     history: Table[Telemetry]
     statuses: Table[Status]

@@ -77,6 +77,19 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     energy_after: float = 0.0
 
 
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that counts against a quota: its bytes, and since when in seconds since the epoch."""
+
+    bytes: int
+    at: float
+
+
+class Usage(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What counts against one quota of a person, by key: the record's key is `quota#user`."""
+
+    held: dict[str, Held] = {}
+
+
 class Connection(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An open WebSocket: key is the connection id, group its user."""
 

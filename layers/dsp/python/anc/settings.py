@@ -9,6 +9,7 @@ from msgspec import Meta
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
 
+Count = Annotated[int, Meta(ge=1, le=1000)]
 EndpointName = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$")]
 Address = Annotated[str, Meta(pattern=r"^(https?://[^/\s]\S*)?$")]
 
@@ -56,6 +57,12 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
         Core-seconds of predicted sound processing that one caller may ask for in a minute, in requests.
     sound_bytes_per_minute : int
         Bytes of sound that one caller may send in a minute, in requests.
+    quota_sessions, quota_sockets, quota_api_keys : int
+        Live sessions, open WebSockets and API keys that one person may have.
+    quota_recordings, quota_unfinished_recordings : int
+        Recordings that are kept of one person, and those of them that are not done yet.
+    quota_recording_bytes : int
+        Bytes of one person's uploads and results.
     trusted_proxies : str
         Addresses or networks, separated by commas, of the reverse proxies before the single-machine edition:
         from them alone `X-Forwarded-For` is believed. Empty for none.
@@ -81,6 +88,12 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     rate_limit_scale: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     sound_seconds_per_minute: Annotated[float, Meta(ge=1, le=1e6)] = 30.0
     sound_bytes_per_minute: Annotated[int, Meta(ge=1_000_000, le=10**12)] = 120_000_000
+    quota_sessions: Count = 100
+    quota_sockets: Count = 100
+    quota_api_keys: Count = 20
+    quota_recordings: Count = 100
+    quota_unfinished_recordings: Count = 20
+    quota_recording_bytes: Annotated[int, Meta(ge=1, le=10**15)] = 24 * 1024**3
     trusted_proxies: str = ""
     token_issuer: str = "anc-local"
     token_audience: str = "anc"

@@ -28,6 +28,7 @@ from anc.records import (
     Status,
     Stream,
     Telemetry,
+    Usage,
     Watch,
 )
 from anc.settings import Settings
@@ -39,9 +40,10 @@ def world() -> World:
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
     `DEVICES_TABLE`, `DEVICE_MODELS_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`,
-    `JOBS_TABLE`, `API_KEYS_TABLE`, `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`,
-    `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`, `OPINIONS_QUEUE_URL`,
-    `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings.
+    `JOBS_TABLE`, `API_KEYS_TABLE`, `USAGES_TABLE`, `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`,
+    `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`,
+    `OPINIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`,
+    `SOCKETS_ENDPOINT`, and the settings.
     A function is given the names of what it may use, and no others.
 
     Raises
@@ -72,6 +74,7 @@ def world() -> World:
         keys=IssuerKeys(settings.token_jwks_url),
         people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
         api_keys=DynamoTable(name("API_KEYS_TABLE", ""), ApiKey),
+        usages=DynamoTable(name("USAGES_TABLE", ""), Usage),
         telemetry=DynamoTable(name("TELEMETRY_TABLE", ""), Telemetry),
         history=DynamoTable(name("HISTORY_TABLE", ""), Telemetry),
         statuses=DynamoTable(name("STATUSES_TABLE", ""), Status),

@@ -3,16 +3,25 @@
 from anc.ports import Conflict, Gone, World
 from anc.records import Connection, Watch
 from anc.services.identity import Caller
+from anc.services.quotas import Quota, release, reserve
 from anc.wire.refusal import refuse
 from anc.wire.websocket import Answer, encode
 
 LIFE_S = 2 * 3600 + 600  # API Gateway cuts every socket at two hours
+SOCKETS = Quota(
+    name="sockets",
+    things="WebSockets",
+    most=lambda settings: settings.quota_sockets,
+    table=lambda world: world.connections,
+    remedy="close one",
+)
 WATCHES_PER_CONNECTION = 50
 WATCHES_PER_DEVICE = 100
 
 
 def connect(connection: str, caller: Caller, world: World) -> None:
-    """Note a socket that was opened."""
+    """Note a socket that was opened. Raises Refused, `too_many`, when the person has as many as may be."""
+    reserve(SOCKETS, connection, caller.user, world)
     expires = world.clock() + LIFE_S
     world.connections.put(
         Connection(
@@ -32,6 +41,8 @@ def disconnect(connection: str, world: World) -> None:
     for device in known.watching if known else ():
         world.watches.delete(_key(device, connection))
     world.connections.delete(connection)
+    if known:
+        release(SOCKETS, connection, known.group, world)
     world.count("sockets_closed")
 
 

@@ -21,12 +21,14 @@ from anc.audio.reader import AudioReader
 from anc.ports import Changed, Conflict, Gone, World
 from anc.records import Job, Options
 from anc.services.identity import Caller
+from anc.services.quotas import Quota, release, reserve
 from anc.services.recordings import BLOCK, Treatment, classifier, residuals, wav_header
 from anc.services.report import Report
 from anc.wire.refusal import Refused, refuse
 from anc.wire.websocket import JobNews, encode
 
 UPLOADS = "uploads/"
+FINISHED = ("done", "failed")
 RESULT, REPORT, PICTURE = "cleaned.wav", "report.json", "report.png"
 BLOCK_FRAMES = 48 * BLOCK  # 6 MiB of result: above what S3 takes for a part, and about a minute
 MARGIN_S = 5.0
@@ -37,8 +39,33 @@ UPLOAD_S = 6 * 3600
 ANNOUNCED_S = 86_400.0  # for which a recording is expected
 LARGEST = 12 * 1024**3
 WHOLE_UP_TO = 64 * 1024**2  # larger files are sent in parts of this size
-JOBS_PER_USER = 100
-SOCKETS_PER_USER = 100
+PAGE = 100
+
+
+def bytes_of(job: Job) -> int:
+    """Return the bytes that are stored of a job, or will be: its upload, and then its result."""
+    if job.state in FINISHED:
+        return 2 * job.frames if job.state == "done" and job.result else 0
+    return job.size
+
+
+RECORDINGS = Quota(
+    name="recordings",
+    things="recordings",
+    most=lambda settings: settings.quota_recordings,
+    table=lambda world: world.jobs,
+    remedy="delete one",
+    bytes_of=bytes_of,
+    most_bytes=lambda settings: settings.quota_recording_bytes,
+)
+UNFINISHED = Quota(
+    name="unfinished_recordings",
+    things="unfinished recordings",
+    most=lambda settings: settings.quota_unfinished_recordings,
+    table=lambda world: world.jobs,
+    remedy="wait until one is done, or delete one",
+    bytes_of=lambda job: None if job.state in FINISHED else 0,
+)
 
 
 class Announcement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,12 +105,17 @@ class Upload(msgspec.Struct, frozen=True):
 
 
 def announce(request: Announcement, caller: Caller, world: World) -> Upload:
-    """Create the job of a recording, and the links to upload it. Raises Refused: `too_many`."""
-    if len(world.jobs.list(caller.user, limit=JOBS_PER_USER)) >= JOBS_PER_USER:
-        refuse("too_many", f"recordings: {JOBS_PER_USER} are kept, which is the most; delete one first")
-    now = world.clock()
+    """Create the job of a recording, and the links to upload it.
+
+    Raises
+    ------
+    Refused
+        `too_many` when the person has as many recordings, or bytes of them, as the settings allow.
+    """
+    key, now = secrets.token_urlsafe(18), world.clock()
+    _reserve(key, request.size, caller, world)
     job = Job(
-        key=secrets.token_urlsafe(18),
+        key=key,
         group=caller.user,
         expires=now + ANNOUNCED_S,
         options=request.options,
@@ -104,6 +136,15 @@ def announce(request: Announcement, caller: Caller, world: World) -> Upload:
     world.jobs.put(job)
     world.count("jobs_announced")
     return Upload(job.key, links, min(request.size, WHOLE_UP_TO), now + UPLOAD_S)
+
+
+def _reserve(key: str, size: int, caller: Caller, world: World) -> None:
+    reserve(UNFINISHED, key, caller.user, world)
+    try:
+        reserve(RECORDINGS, key, caller.user, world, size)
+    except Refused:
+        release(UNFINISHED, key, caller.user, world)
+        raise
 
 
 def complete(job_id: str, caller: Caller, world: World) -> Job:
@@ -171,6 +212,8 @@ def remove(job_id: str, caller: Caller, world: World) -> None:
     """Forget a job and everything that was stored of it. A worker that is at it stops at its next block."""
     job = find(job_id, caller, world)
     world.jobs.delete(job.key)
+    for quota in (UNFINISHED, RECORDINGS):
+        release(quota, job.key, job.group, world)
     if job.upload:
         world.objects.abandon(UPLOADS + job.key, job.upload)
     if job.result:
@@ -201,7 +244,7 @@ def work(job_id: str, world: World, remaining_s: Callable[[], float]) -> None:
         world.objects.delete(UPLOADS + job_id)
         return
     try:
-        if job.state in ("done", "failed"):  # delivered again: the first time may have ended before this
+        if job.state in FINISHED:  # delivered again: the first time may have ended before this
             _close(job, world)
         else:
             _advance(job, world, remaining_s)
@@ -219,7 +262,7 @@ def tell_owner(job_id: str, world: World) -> None:
     if job is None:
         return
     frame = encode(JobNews(job.key, job.name, job.state, job.summary, job.failure))
-    for connection in world.connections.list(job.group, limit=SOCKETS_PER_USER):
+    for connection in world.connections.list(job.group, limit=PAGE):
         if not connection.hears_jobs:
             continue
         try:

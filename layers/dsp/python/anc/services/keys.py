@@ -6,9 +6,17 @@ from collections.abc import Collection, Sequence
 from anc.ports import World
 from anc.records import ApiKey, Role
 from anc.services.identity import KEY_PREFIX, Caller, hash_of
+from anc.services.quotas import Quota, release, reserve
 from anc.wire.refusal import refuse
 
-KEYS_PER_PERSON = 20
+API_KEYS = Quota(
+    name="api_keys",
+    things="API keys",
+    most=lambda settings: settings.quota_api_keys,
+    table=lambda world: world.api_keys,
+    remedy="revoke one",
+)
+PAGE = 100
 
 
 def create(
@@ -29,10 +37,9 @@ def create(
     if not caller.may(role):
         refuse("forbidden", f"role: {role}, but you are no more than {caller.role}")
     user = caller.user
-    if len(world.api_keys.list(user, limit=KEYS_PER_PERSON)) >= KEYS_PER_PERSON:
-        refuse("too_many", f"keys: {KEYS_PER_PERSON} exist, which is the most; revoke one first")
     identifier, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     now = world.clock()
+    reserve(API_KEYS, identifier, user, world)
     key = world.api_keys.put(
         ApiKey(
             key=identifier,
@@ -51,7 +58,10 @@ def create(
 
 def list_own(user: str, world: World) -> Sequence[ApiKey]:
     """Return a person's keys, by id."""
-    return world.api_keys.list(user, limit=KEYS_PER_PERSON)
+    keys: list[ApiKey] = []
+    while page := world.api_keys.list(user, limit=PAGE, after=keys[-1].key if keys else ""):
+        keys += page
+    return keys
 
 
 def revoke(identifier: str, user: str, world: World) -> None:
@@ -60,4 +70,5 @@ def revoke(identifier: str, user: str, world: World) -> None:
     if key is None or key.group != user:
         refuse("unknown_key", f"key: {identifier} is none of yours")
     world.api_keys.delete(identifier)
+    release(API_KEYS, identifier, user, world)
     world.count("keys_revoked")

@@ -67,12 +67,14 @@ def remove(user: str, world: World) -> None:
     for key in keys.list_own(user, world):
         with _removed_meanwhile():
             keys.revoke(key.key, user, world)
-    for stream in sessions.list_own(gone, world):
-        with _removed_meanwhile():
-            sessions.end(stream.key, gone, world)
-    for job in jobs.list_own(gone, world, jobs.JOBS_PER_USER):
-        with _removed_meanwhile():
-            jobs.remove(job.key, gone, world)
+    while streams := sessions.list_own(gone, world):
+        for stream in streams:
+            with _removed_meanwhile():
+                sessions.end(stream.key, gone, world)
+    while recordings := jobs.list_own(gone, world):
+        for job in recordings:
+            with _removed_meanwhile():
+                jobs.remove(job.key, gone, world)
     while page := devices.list_own(gone, world):
         for device in page:
             with _removed_meanwhile():

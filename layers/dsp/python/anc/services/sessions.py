@@ -7,15 +7,28 @@ from collections.abc import Sequence
 from anc.ports import Conflict, World
 from anc.records import Stream
 from anc.services.identity import Caller
+from anc.services.quotas import Quota, release, reserve
 from anc.wire.refusal import refuse
 from anc.wire.websocket import Set, Start, Summary
 
-SESSIONS_PER_USER = 100
 ATTEMPTS = 3
+SESSIONS = Quota(
+    name="sessions",
+    things="live sessions",
+    most=lambda settings: settings.quota_sessions,
+    table=lambda world: world.streams,
+    remedy="stop one, or wait until one expires",
+)
 
 
 def open_session(request: Start, caller: Caller, world: World) -> Stream:
-    """Create a session with what the client asked for and the platform's settings for the rest."""
+    """Create a session with what the client asked for and the platform's settings for the rest.
+
+    Raises
+    ------
+    Refused
+        `bad_field`; `too_many` when the person has as many as the settings allow.
+    """
     settings = world.settings
     channels = request.channels or (1 if request.mode == "predict" else 2)
     taps = request.taps or settings.anc_filter_taps
@@ -23,13 +36,12 @@ def open_session(request: Start, caller: Caller, world: World) -> Stream:
         refuse("bad_field", f"channels: {channels}, `cancel` needs 2 (reference, primary)")
     if request.mode == "predict" and channels != 1:
         refuse("bad_field", f"channels: {channels}, `predict` works on 1")
-    if len(world.streams.list(caller.user, limit=SESSIONS_PER_USER)) >= SESSIONS_PER_USER:
-        refuse("too_many", f"sessions: {SESSIONS_PER_USER} are open, which is the most; stop one first")
-    now = world.clock()
+    key, now = secrets.token_urlsafe(18), world.clock()
+    reserve(SESSIONS, key, caller.user, world)
     world.count("sessions_opened")
     return world.streams.put(
         Stream(
-            key=secrets.token_urlsafe(18),
+            key=key,
             group=caller.user,
             expires=now + settings.anc_session_hours * 3600,
             mode=request.mode,
@@ -76,6 +88,7 @@ def end(session: str, caller: Caller, world: World) -> Summary:
     stream = find(session, caller, world)
     world.streams.delete(stream.key)
     world.warm.forget(stream.key)
+    release(SESSIONS, stream.key, stream.group, world)
     world.count("sessions_ended")
     return summary(stream)
 
