@@ -12,6 +12,7 @@ from constructs import Construct
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused
 from functions.routes import REST, RestRoute
+from functions.security_headers import SECURITY_HEADERS
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 from infra.firewall import WebAcl
@@ -38,6 +39,8 @@ REFUSALS = {
     apigateway.ResponseType.DEFAULT_4_XX: ("bad_request", "request: not one that this API takes"),
     apigateway.ResponseType.DEFAULT_5_XX: ("bad_gateway", "the function failed; its log says why"),
 }
+# Static values stand in quotes themselves, so a policy with quotes in it cannot be sent.
+SECURED = {name: f"'{value}'" for name, value in SECURITY_HEADERS.items() if "'" not in value}
 ADDED_HEADERS = {"unauthorized": {"WWW-Authenticate": "'Bearer'"}, "too_many": {"Retry-After": "'1'"}}
 # Names of routes, never of what is behind them: a path holds session and device ids.
 ACCESS_LOG = apigateway.AccessLogFormat.custom(
@@ -157,6 +160,6 @@ def _refuse_in_problem_documents(api: apigateway.RestApi) -> None:
             f"says_{kind.response_type.lower()}",
             type=kind,
             status_code=str(document.status),
-            response_headers={"Content-Type": f"'{KIND}'", **ADDED_HEADERS.get(code, {})},
+            response_headers={"Content-Type": f"'{KIND}'", **SECURED, **ADDED_HEADERS.get(code, {})},
             templates={"application/json": document.encode()},
         )

@@ -20,6 +20,7 @@ from local.events import handshake_event, socket_event
 from local.frames import Call, Frame, Frames, answer_call, failure
 from local.live_workers import Line, LiveWorkers, WorkerGone
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
+from local.security_headers import SecurityHeaders
 
 IDLE_S = 600.0
 LIFE_S = 7200.0
@@ -88,11 +89,12 @@ class Gateway:
         self._blocks = ThreadPoolExecutor(1, thread_name_prefix="blocks")  # without workers; two are slower
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._authorizer)
-        self.app = Starlette(
+        app = Starlette(
             routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
             exception_handlers={HTTPException: nothing_here},
         )
-        self.app.router.redirect_slashes = False  # API Gateway takes a path as it stands
+        app.router.redirect_slashes = False  # API Gateway takes a path as it stands
+        self.app = SecurityHeaders(app)
 
     async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         return await self._in_thread(self._invoke_now, function, event)

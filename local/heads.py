@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from anc.wire.problem import KIND, Problem
 from anc.wire.refusal import Refused
+from functions.security_headers import SECURITY_HEADERS
 from local.bodies import AUTHORISED, time_for
 from local.connections import WAIT_S, Connections
 
@@ -135,10 +136,13 @@ class BoundedHttp(HttpToolsProtocol):
         """Say no as the rest of the platform does, and hang up."""
         document = Problem.of(self._fault)
         body = document.encode().encode()
-        wait = f"retry-after: {self._fault.wait_s}\r\n" if self._fault.wait_s else ""
+        headers = dict(SECURITY_HEADERS)
+        if self._fault.wait_s:
+            headers["Retry-After"] = str(self._fault.wait_s)
+        more = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
         head = (
             f"HTTP/1.1 {document.status} {HTTPStatus(document.status).phrase}\r\n"
-            f"content-type: {KIND}\r\ncontent-length: {len(body)}\r\n{wait}connection: close\r\n\r\n"
+            f"content-type: {KIND}\r\ncontent-length: {len(body)}\r\n{more}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

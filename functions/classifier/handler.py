@@ -15,6 +15,7 @@ from anc.services import hearing, second_opinion, work
 from anc.wire.refusal import Refused
 from functions import body, query
 from functions.admission import admit
+from functions.security_headers import with_security_headers
 
 logger = Logger()
 metrics = Metrics()
@@ -26,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     """Answer `POST /api/audio/classify`, or work through a batch of doubts."""
     here = world or aws_world()
     if "Records" not in event:
-        return _answer(event, here)
+        return with_security_headers(_answer(event, here))
     return process_partial_response(
         event=event,
         record_handler=lambda record: _reconsider(record.body, here),

@@ -24,6 +24,7 @@ from anc.wire.problem import KIND
 from anc.wire.rest.answers import Problem
 from functions.rest_api.resolver import Resolver
 from functions.routes import REST, SOUND_BYTES
+from functions.security_headers import CONTENT_SECURITY_POLICY
 
 TITLE = "ANC Platform"
 SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
@@ -59,7 +60,7 @@ def serve(app: Resolver) -> None:
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response[str]:
         page, policy = _page()
-        return Response(HTTPStatus.OK, "text/html", page, {"Content-Security-Policy": policy})
+        return Response(HTTPStatus.OK, "text/html", page, {CONTENT_SECURITY_POLICY: policy})
 
 
 @cache

@@ -32,6 +32,7 @@ from functions.rest_api import (
     sessions,
 )
 from functions.rest_api.resolver import Resolver
+from functions.security_headers import with_security_headers
 
 logger = Logger()
 metrics = Metrics()
@@ -68,7 +69,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     if answer["statusCode"] == 204:
         answer |= {"body": "", "multiValueHeaders": {}}
     here.counters.time("rest", time.perf_counter() - begun)
-    return answer
+    return with_security_headers(answer)
 
 
 def check_kind(event: dict[str, Any]) -> None:

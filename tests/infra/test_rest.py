@@ -18,6 +18,8 @@ def test_what_api_gateway_refuses_by_itself_is_a_problem_document_too(stacks):
         assert str(document["status"]) == answer["StatusCode"]
         headers = answer["ResponseParameters"]
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+        assert headers["gatewayresponse.header.X-Content-Type-Options"] == "'nosniff'"
+        assert headers["gatewayresponse.header.X-Frame-Options"] == "'DENY'"
     assert "gatewayresponse.header.Retry-After" in answers["THROTTLED"]["ResponseParameters"]
     assert "gatewayresponse.header.WWW-Authenticate" in answers["UNAUTHORIZED"]["ResponseParameters"]
 

@@ -5,19 +5,27 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from anc.ports import Gone
 from anc.wire.websocket import FRAME_LIMIT
 from functions.routes import REST, SOCKET, SOUND_BYTES, RestRoute
-from local import gateway
+from functions.security_headers import SECURITY_HEADERS
+from local import console, gateway
 from local.bodies import Body
 from local.gateway import Gateway, LocalSockets
 from tests.running import PATIENCE_S
+from local.links import Links
+from local.objects import FileObjects
+from local.transfers import Transfers
 
 TOKEN = "ey.good.token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -365,3 +373,26 @@ def test_a_socket_that_takes_nothing_does_not_hold_up_the_sender(
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE_S)
         loop.close()
+
+
+async def fault(request: Request) -> Response:
+    raise RuntimeError("as a part of the platform may")
+
+
+def test_whatever_answers_sends_the_security_headers(functions: Functions, tmp_path: Path) -> None:
+    links = Links(b"secret", "")
+    objects = FileObjects(tmp_path, links)
+    objects.put("results/a", b"sound")
+    routes = [Route("/fault", fault), *Transfers(objects, links).routes(), *console.routes()]
+    client = TestClient(Gateway(functions, LocalSockets(), routes).app, raise_server_exceptions=False)
+    asked = ("/", "/app.js", "/lib/html.js", "/nowhere", "/fault", "/health", "/api/sessions", "/objects/x")
+    for path in (*asked, links.get("results/a", 60, "a.wav")):
+        headers = client.get(path, follow_redirects=False).headers
+        for name in set(SECURITY_HEADERS) - {
+            "Content-Security-Policy",
+            "Permissions-Policy",
+            "Cache-Control",
+        }:
+            assert headers[name] == SECURITY_HEADERS[name], (path, name)
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert headers["Cache-Control"] in ("no-store", "no-cache")
