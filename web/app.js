@@ -1,5 +1,5 @@
 /** The shell: who is signed in, which page is shown, and in which theme. */
-import { html, render, useEffect, useState } from "./lib/html.js";
+import { html, render, useEffect, useRef, useState } from "./lib/html.js";
 import { PlatformSocket } from "./lib/socket.js";
 import { Refusal, Rest } from "./lib/rest.js";
 import { Icon } from "./ui/icons.js";
@@ -26,15 +26,19 @@ const THEMES = ["auto", "light", "dark"];
 const KEPT = "anc-token"; // for this tab only: it is forgotten with it
 
 /**
- * A token in the fragment signs in, and so does a code, once; a fragment never leaves the browser. Both are taken out of
- * the address at once.
- * @returns {Promise<any>} why a code was not taken, to be shown
+ * Take the token or the one-time code out of the address. A fragment never leaves the browser.
+ * @returns {{token: string | null, code: string | null} | null}
  */
-async function signInByAddress() {
+function takeOffer() {
   const given = new URLSearchParams(location.hash.slice(1));
-  const [token, code] = [given.get("token"), given.get("code")];
-  if (!token && !code) return "";
+  const offer = { token: given.get("token"), code: given.get("code") };
+  if (!offer.token && !offer.code) return null;
   history.replaceState(null, "", `${location.pathname}#/live`);
+  return offer.token && offer.token === sessionStorage.getItem(KEPT) ? null : offer;
+}
+
+/** @returns {Promise<any>} why the offer was not accepted, to be shown; "" when it was */
+async function signInWith({ token, code }) {
   try {
     sessionStorage.setItem(KEPT, token ?? (await new Rest("", "").post("sign-in", { code })).token);
     return "";
@@ -60,14 +64,17 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
-function App({ config, fault }) {
+function App({ config, first }) {
   const [token, setToken] = useState(() => sessionStorage.getItem(KEPT) ?? "");
+  const [offer, setOffer] = useState(first.offer);
   const [place, setPlace] = useState(placeNow);
   const [theme, nextTheme] = useTheme();
-  const [said, setSaid] = useState(fault);
+  const [said, setSaid] = useState(first.fault);
   useEffect(() => {
     const go = async () => {
-      setSaid(await signInByAddress());
+      const arrived = await arrive();
+      if (arrived.offer) setOffer(arrived.offer);
+      setSaid(arrived.fault);
       setToken(sessionStorage.getItem(KEPT) ?? "");
       setPlace(placeNow());
     };
@@ -84,8 +91,41 @@ function App({ config, fault }) {
     setSaid("");
     setToken(granted);
   };
+  const replace = async () => {
+    setOffer(null);
+    const fault = await signInWith(offer);
+    if (fault) sessionStorage.removeItem(KEPT);
+    setSaid(fault);
+    setToken(sessionStorage.getItem(KEPT) ?? "");
+  };
   if (!token) return html`<${SignIn} rest=${new Rest(config.rest, "")} said=${said} enter=${enter} key=${said} />`;
-  return html`<${Signed} key=${token} ...${{ config, token, place, theme, nextTheme, leave }} />`;
+  return html`<${Signed} key=${token} ...${{ config, token, place, theme, nextTheme, leave }} />
+    ${offer && html`<${Replace} replace=${replace} stay=${() => setOffer(null)} />`}`;
+}
+
+/**
+ * Sign in with what the address offers, unless a session is open in this tab: then the person is asked first, since a
+ * link from somebody else would otherwise put them into another account unnoticed.
+ */
+async function arrive() {
+  const offer = takeOffer();
+  if (!offer) return { offer: null, fault: "" };
+  if (sessionStorage.getItem(KEPT)) return { offer, fault: "" };
+  return { offer: null, fault: await signInWith(offer) };
+}
+
+function Replace({ replace, stay }) {
+  const dialog = useRef(null);
+  useEffect(() => dialog.current.showModal(), []);
+  return html`<dialog ref=${dialog} aria-labelledby="replace" onCancel=${stay}>
+    <h2 id="replace">Sign in again?</h2>
+    <p>You are signed in already. The address that you opened ends this session and signs in anew, perhaps as somebody
+      else. Continue only if you asked for this address.</p>
+    <div class="choices">
+      <button class="primary" onClick=${stay} autofocus>Stay signed in</button>
+      <button onClick=${replace}>End this session and sign in</button>
+    </div>
+  </dialog>`;
 }
 
 function Signed({ config, token, place, theme, nextTheme, leave }) {
@@ -183,9 +223,9 @@ async function begin() {
   const root = document.getElementById("app");
   try {
     const config = await (await fetch("config.json")).json();
-    const fault = await signInByAddress();
+    const first = await arrive();
     root.replaceChildren();
-    render(html`<${App} config=${config} fault=${fault} />`, root);
+    render(html`<${App} config=${config} first=${first} />`, root);
   } catch (fault) {
     root.textContent = `The console could not start: ${fault instanceof Refusal ? fault.message : fault}. Reload the page.`;
   }

@@ -9,6 +9,9 @@ import soundfile
 from playwright.sync_api import Browser, Locator, expect
 
 from anc.ports import Credentials
+from anc.settings import Settings
+from local.invitations import Invitations
+from local.issuer import Issuer
 from tests.browser.conftest import RATE, Headset, Visit
 from tests.browser.console import Console
 from tests.integration.mqtt.conftest import Client
@@ -232,3 +235,24 @@ def test_the_api_is_tried_in_the_browser_and_nothing_comes_from_elsewhere(visit:
     expect(page.locator(".live-responses-table tbody .response-col_status")).to_contain_text("200")
     paths = ("/docs", "/openapi.json", "/health")
     assert [url for url in fetched if not url.startswith("data:")] == [f"{console.url}{at}" for at in paths]
+
+
+def test_an_address_that_signs_in_asks_before_it_replaces_a_session(visit: Visit, platform: Platform) -> None:
+    console = visit("recordings", role="listener", user="ann")
+    me = console.page.locator(".me")
+    for answer, who in (("Stay signed in", "ann"), ("End this session and sign in", "root")):
+        code = Invitations(platform.data, Issuer(platform.data, Settings())).make("root", "admin")
+        for opened_anew in (False, True):
+            if opened_anew:
+                console.page.goto("about:blank")
+            console.page.goto(f"{console.url}/#code={code}")
+            dialog = console.page.get_by_role("dialog")
+            dialog.wait_for()
+            assert "code" not in console.page.url
+            if not opened_anew:
+                dialog.press("Escape")
+                dialog.wait_for(state="detached")
+                assert me.inner_text().startswith("ann")
+        console.button(answer).click()
+        dialog.wait_for(state="detached")
+        me.get_by_text(who).wait_for()
