@@ -204,11 +204,14 @@ def test_a_body_without_end_is_cut_off(unchanged: Client, shared_platform: Platf
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(shared_platform: Platform) -> None:
-    with connect(shared_platform) as line:
-        line.sendall(head("POST", "/api/audio/process", "Content-Length: 99999999999") + b"abc")
-        answer = answer_on(line)
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"10,485,760 bytes" in answer
+    token = f"Authorization: Bearer {shared_platform.token('ann-of-bad-input')}"
+    for headers, status, said in (([token], 413, b"10,000,000 bytes"), ([], 401, b"token")):
+        with connect(shared_platform) as line:
+            announced = head("POST", "/api/audio/process", "Content-Length: 99999999999", *headers)
+            line.sendall(announced + b"abc")
+            answer = answer_on(line)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert said in answer
 
 
 def test_who_hangs_up_in_the_middle_leaves_no_trace_in_the_log(shared_platform: Platform) -> None:
@@ -225,12 +228,12 @@ BODIES = [
     ("POST", "/api/sessions", '{"rate": 1e9}', "rate"),
     ("POST", "/api/sessions", '{"mu": NaN}', "JSON"),
     ("POST", "/api/sessions", '{"mu": 1e999}', "mu"),
-    ("POST", "/api/sessions", "[" * 100_000, ""),
+    ("POST", "/api/sessions", "[" * 60_000, ""),
     ("POST", "/api/sessions", b"\xff\xfe\x00", ""),
     ("POST", "/api/devices", '{"thing": "../../etc/passwd", "secondary": [0.5]}', "thing"),
     ("POST", "/api/devices", '{"thing": "x\'; DROP TABLE devices; --", "secondary": [0.5]}', "thing"),
     ("POST", "/api/devices", json.dumps({"thing": "x" * 10_000, "secondary": [0.5]}), "thing"),
-    ("POST", "/api/devices", json.dumps({"thing": "x", "secondary": [0.5] * 100_000}), "secondary"),
+    ("POST", "/api/devices", json.dumps({"thing": "x", "secondary": [0.5] * 10_000}), "secondary"),
     ("PATCH", "/api/devices/ann-left/shadow", '{"intensity": 2}', "intensity"),
     ("POST", "/api/audio/uploads", '{"size": 1e30}', "size"),
     ("POST", "/api/audio/uploads", '{"size": -1}', "size"),
