@@ -35,6 +35,7 @@ from local.database import Database
 from local.frames import Call, answer_call
 from local.tables import SqliteTable
 
+MOST = 8  # more would wait for each other to commit
 SIZE = Struct("<I")
 
 logger = Logger(service="live_workers")
@@ -48,10 +49,10 @@ class LiveWorker:
     """A process that answers calls in the order in which they were made."""
 
     def __init__(self, others: list[socket.socket], data: Path, settings: Settings) -> None:
-        self._socket, theirs = socket.socketpair()
+        self.ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
-            for inherited in (*others, self._socket):
+            for inherited in (*others, self.ours):
                 inherited.close()  # else it would not notice that the platform has ended
             _work(theirs, data, settings)
         theirs.close()
@@ -60,14 +61,9 @@ class LiveWorker:
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
 
-    @property
-    def socket(self) -> socket.socket:
-        """The platform's end of the line to it."""
-        return self._socket
-
     async def connect(self) -> None:
         """Begin to read answers; call in the event loop that makes the calls."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._socket)
+        reader, self._writer = await asyncio.open_unix_connection(sock=self.ours)
         self._reading = asyncio.create_task(self._read(reader))
 
     async def answer(self, call: Call) -> str:
@@ -134,7 +130,7 @@ class LiveWorkers:
 
     @classmethod
     def fork(cls, count: int, data: Path, settings: Settings) -> "LiveWorkers":
-        """Start so many processes; none where forking is not safe, which is anywhere but on Linux.
+        """Start so many processes, at most `MOST`; none where forking is not safe: anywhere but on Linux.
 
         Call it before anything is opened, and after everything is imported.
 
@@ -145,8 +141,8 @@ class LiveWorkers:
         """
         workers: list[LiveWorker] = []
         gc.freeze()  # collecting would copy the pages that the processes share
-        for _ in range(count if sys.platform == "linux" else 0):
-            workers.append(LiveWorker([worker.socket for worker in workers], data, settings))
+        for _ in range(min(count, MOST) if sys.platform == "linux" else 0):
+            workers.append(LiveWorker([worker.ours for worker in workers], data, settings))
         return cls(workers)
 
     @contextmanager
