@@ -72,7 +72,7 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
 
     connection: str
     since: float
-    authorizer: dict[str, str]
+    authorizer: dict[str, Any]
     frame: Frame
 
 

@@ -34,8 +34,10 @@ from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
 from local.frames import Call, answer_call
 from local.tables import SqliteTable
+from local.turns import Turns
 
 MOST = 8  # more would wait for each other to commit
+IN_WORK = 2  # calls that a worker has: one that it works on, and the next
 SIZE = Struct("<I")
 
 logger = Logger(service="live_workers")
@@ -46,7 +48,7 @@ class WorkerGone(Exception):
 
 
 class LiveWorker:
-    """A process that answers calls in the order in which they were made."""
+    """A process that answers calls; callers take turns."""
 
     def __init__(self, others: list[socket.socket], data: Path, settings: Settings) -> None:
         self.ours, theirs = socket.socketpair()
@@ -58,6 +60,7 @@ class LiveWorker:
         theirs.close()
         self.sockets = 0  # WebSockets whose blocks it filters
         self.alive = True
+        self._turns = Turns(IN_WORK)
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
 
@@ -68,13 +71,17 @@ class LiveWorker:
 
     async def answer(self, call: Call) -> str:
         """Return the answer to a call. Raises WorkerGone."""
-        if not self.alive or self._writer is None:
-            raise WorkerGone(self.pid)
-        body = msgspec.msgpack.encode(call)
-        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answered)
-        self._writer.write(SIZE.pack(len(body)) + body)
-        return await answered
+        await self._turns.take(call.authorizer["user"])
+        try:
+            if not self.alive or self._writer is None:
+                raise WorkerGone(self.pid)
+            body = msgspec.msgpack.encode(call)
+            answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            self._waiting.append(answered)
+            self._writer.write(SIZE.pack(len(body)) + body)
+            return await answered
+        finally:
+            self._turns.give()
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
