@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from local.live_workers import MOST
 from local.process import children_of, cores
 from tests.integration.test_live import assert_same, begin, blocks_of, residual, stream, two_microphones
-from tests.running import PATIENCE_S, Platform
+from tests.running import Platform, until
 
 TAPS = 64
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the platform filters blocks itself")
@@ -24,13 +23,6 @@ pytestmark = LINUX
 @pytest.fixture
 def platform(start: Callable[..., Platform]) -> Platform:
     return start(EMERGENCY_DETECTION_ENABLED="false")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 def ended(pid: int) -> bool:
@@ -56,7 +48,7 @@ def test_a_session_goes_on_when_its_worker_was_killed(platform: Platform, surviv
         killed = workers[: len(workers) - survivors]
         for worker in killed:
             os.kill(worker, signal.SIGKILL)
-        wait_until(lambda: all(map(ended, killed)))
+        until(lambda: all(map(ended, killed)))
         rest = stream(socket, session, blocks[9:], first=9)
     assert_same(np.concatenate([heard, rest]), residual(pcm, TAPS))
     assert platform.request("GET", "/health")[1]["status"] == "ok"
@@ -70,7 +62,7 @@ def test_what_workers_count_is_in_the_metrics(platform: Platform) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{platform.port}/metrics") as answer:
             return str(answer.read().decode())
 
-    wait_until(lambda: "anc_blocks_filtered_total 5.0" in exposed())
+    until(lambda: "anc_blocks_filtered_total 5.0" in exposed())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -79,4 +71,4 @@ def test_no_worker_outlives_the_platform(platform: Platform, number: signal.Sign
         stream(socket, begin(socket, taps=TAPS), blocks_of(two_microphones(0.5)))
         workers = children_of(platform.process.pid)
         platform.process.send_signal(number)
-        wait_until(lambda: all(map(ended, workers)))
+        until(lambda: all(map(ended, workers)))
