@@ -21,6 +21,7 @@ from local.frames import Call, Frame, Frames, answer_call, failure
 from local.live_workers import Line, LiveWorkers, WorkerGone
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
 from local.security_headers import SecurityHeaders
+from local.turns import Turns
 
 IDLE_S = 600.0
 LIFE_S = 7200.0
@@ -86,7 +87,8 @@ class Gateway:
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
         self._live, self._count = live or LiveWorkers(), count
-        self._blocks = ThreadPoolExecutor(1, thread_name_prefix="blocks")  # without workers; two are slower
+        # Without workers. Two threads would be slower than one.
+        self._blocks, self._turns = ThreadPoolExecutor(1, thread_name_prefix="blocks"), Turns(1)
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._authorizer)
         app = Starlette(
@@ -139,5 +141,9 @@ class Gateway:
             except WorkerGone:
                 logger.error("a live worker ended", pid=worker.pid)
                 return failure(call)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now, self._count)
+        await self._turns.take(authorizer["user"])
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now, self._count)
+        finally:
+            self._turns.give()
