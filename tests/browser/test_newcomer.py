@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.browser.conftest import Visit
 from tests.running import free_port
 
 ROOT = Path(__file__).parents[2]
-ADDRESS = re.compile(rb"hear it, see it:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")
+ADDRESS = re.compile(rb"the console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")
 COLOURS = re.compile(rb"\x1b\[[\d;?]*\w")
 
 
@@ -48,6 +49,9 @@ def printed(tmp_path: Path) -> Iterator[str]:
         shown += part
     yield found[1].decode()
     os.killpg(running.pid, signal.SIGINT)
+    with suppress(OSError):  # a terminal that was closed, on Linux
+        while os.read(ours, 65536):  # it prints its result before it ends
+            pass
     running.wait()
     os.close(ours)
 

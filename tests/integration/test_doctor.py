@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from anc.settings import Settings
 from local.doctor import examine_deployment, examine_machine
+from local.issuer import Issuer
 from tests.running import ANC, Platform
 
 
@@ -67,6 +69,16 @@ def test_this_machine_is_examined_without_leaving_anything(tmp_path: Path) -> No
     assert (found["settings"], found["sounds"], found["folder"]) == ("ok", "ok", "ok")
     assert found["hearing"] in ("ok", "look")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_platform_s_folder_that_others_can_access_is_found_with_what_closes_it(tmp_path: Path) -> None:
+    Issuer(tmp_path / "data", Settings())
+    findings = {one.what: one for one in examine_machine(tmp_path / "data", 8080, {})}
+    assert findings["folder"].state == "ok"
+    (tmp_path / "data").chmod(0o755)
+    findings = {one.what: one for one in examine_machine(tmp_path / "data", 8080, {})}
+    assert findings["folder"].state == "failing"
+    assert f"chmod -R go= {tmp_path / 'data'}" in findings["folder"].found
 
 
 @pytest.mark.parametrize(("name", "value"), [("EMERGENCY_HOLD_S", "-1"), ("ANC_FILTER_TAPS", "many")])

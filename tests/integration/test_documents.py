@@ -140,10 +140,15 @@ def lay_out(desk: Path) -> None:
 def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
     """Run a command as it stands on a page, but for the port; returns how it ended and what it printed."""
     lay_out(desk)
+    where = f"--port {platform.port} --data {platform.data}"
     if command.startswith("anc up"):
-        command = f"{re.sub(r' --port [0-9]+', '', command)} --port {free_port()}"
+        command = f"{re.sub(r' --(port|data) [^ ]+', '', command)} --port {free_port()} --data data"
     elif command.startswith("anc headset"):
-        command += f" --seconds 5 --port {platform.port} --data {platform.data}"
+        command += f" --seconds 5 {where}"
+    elif command.startswith("anc console"):
+        command += f" {where}"
+    elif command.startswith("anc token"):
+        command += f" --data {platform.data}"
     token = platform.token("reader")
     running = subprocess.Popen(
         ["bash", "-c", f"exec {command.replace('127.0.0.1:8080', f'127.0.0.1:{platform.port}')}"],

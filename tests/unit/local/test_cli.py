@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from anc.services.identity import ALGORITHM
 from anc.settings import Settings
+from local.certificates import Authority
 from local.cli import app
 from local.issuer import Issuer
 from local.process import free_port
@@ -153,6 +154,28 @@ def test_a_model_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:
         answer = anc("up", "--data", "site", environ={"ML_MODEL_PATH": path})
         assert answer.exit_code == 2
         assert answer.stderr.startswith(f"anc: ML_MODEL_PATH: {path}: ")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["anc.db", "issuer.pem", "certificates/ca.pem", "certificates/ca.key", "certificates/server.pem"],
+)
+def test_a_damaged_file_stops_the_start_with_a_sentence_that_names_it(site: Path, file: str) -> None:
+    Authority(site / "certificates")
+    (site / file).write_text("damaged " * 100)
+    answer = anc("up", "--data", "site", "--port", str(free_port()))
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("anc: site")
+    assert Path(file).name in answer.stderr
+    assert "restore" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_an_address_that_is_not_this_machine_s_stops_the_start_with_a_sentence(host: str) -> None:
+    answer = anc("up", "--data", "site", "--port", str(free_port()), "--host", host)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"anc: --host {host}: not an address of this machine")
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["REST", "MQTT"])
