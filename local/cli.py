@@ -31,7 +31,7 @@ from local.terminal import (
     Json,
     Plainly,
     Port,
-    command_line,
+    announce,
     complain,
     console,
     errors,
@@ -45,7 +45,6 @@ from local.terminal import (
 if TYPE_CHECKING:
     from iot.demo import DemoResult
     from iot.scenes import Medley, Scene
-    from local.invitations import ConsoleLink
 
 app = typer.Typer(
     cls=Plainly,
@@ -142,20 +141,6 @@ def failing_plainly() -> Iterator[None]:
         stop(str(fault))
     except httpx.TransportError as fault:
         stop(f"the platform does not answer any more ({fault}); is it still running?")
-
-
-def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> None:
-    """Print where the platform is, and an address that opens the console; as JSON when there is no link."""
-    if link is None:
-        socket = url.replace("http", "ws", 1) + "/ws"
-        where = {"url": url, "socket": socket, "mqtt_port": port + 1, "data": str(data.absolute())}
-        print(dumps(where), flush=True)
-        return
-    print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
-    print(f"its data folder:    {data.absolute()}", flush=True)
-    link.show()
-    again = command_line("console", port, data)
-    print(f"                    signs in once, within ten minutes; then: {again}", flush=True)
 
 
 def show_version(wanted: bool) -> None:

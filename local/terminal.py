@@ -1,13 +1,14 @@
 """What every command shares: where it prints, how it stops, the options that mean the same everywhere."""
 
 import errno
+import json
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich import box
@@ -20,6 +21,9 @@ from typer.core import TyperGroup
 from anc.settings import BadSetting, Settings
 from anc.wire.refusal import Refused
 from local.folder import UnusableFolder, default_folder, former_data
+
+if TYPE_CHECKING:
+    from local.invitations import ConsoleLink
 
 console, errors = Console(), Console(stderr=True)
 
@@ -74,6 +78,20 @@ def print_notices(notices: Sequence[str], data: Path) -> None:
     """Print what the owner of a platform has to know when it starts, one line each."""
     for notice in [*notices, *filter(None, [former_data(data)])]:
         errors.print(f"[bold yellow]anc:[/] {escape(notice)}", highlight=False, soft_wrap=True)
+
+
+def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> None:
+    """Print where the platform is, and an address that opens the console; as JSON when there is no link."""
+    if link is None:
+        socket = url.replace("http", "ws", 1) + "/ws"
+        where = {"url": url, "socket": socket, "mqtt_port": port + 1, "data": str(data.absolute())}
+        print(json.dumps(where), flush=True)
+        return
+    print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
+    print(f"its data folder:    {data.absolute()}", flush=True)
+    link.show()
+    again = command_line("console", port, data)
+    print(f"                    signs in once, within ten minutes; then: {again}", flush=True)
 
 
 class Plainly(TyperGroup):
