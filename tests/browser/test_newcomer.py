@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from fcntl import ioctl
@@ -16,11 +17,49 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Visit
-from tests.running import free_port
+from tests.running import PATIENCE_S, free_port
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(rb"the console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")
 COLOURS = re.compile(rb"\x1b\[[\d;?]*\w")
+
+
+class Terminal:
+    """Reads all that is printed: who prints on a terminal that nobody reads waits for ever, Ctrl-C or not."""
+
+    def __init__(self, ours: int) -> None:
+        self._ours = ours
+        self._shown = b""
+        self._changed = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the other end is closed
+            while part := os.read(self._ours, 65536):
+                with self._changed:
+                    self._shown += part
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def address(self) -> str:
+        """Return the address that opens the console, once it is printed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._found(), PATIENCE_S)
+        found = self._found()
+        assert found, self._shown.decode(errors="replace")
+        return found[1].decode()
+
+    def _found(self) -> re.Match[bytes] | None:
+        return ADDRESS.search(COLOURS.sub(b"", self._shown))
+
+    def close(self) -> None:
+        """Close it once all that printed on it has ended."""
+        self._reader.join(PATIENCE_S)
+        os.close(self._ours)
 
 
 @pytest.fixture
@@ -42,18 +81,14 @@ def printed(tmp_path: Path) -> Iterator[str]:
         start_new_session=True,
     )
     os.close(theirs)
-    shown = b""
-    while not (found := ADDRESS.search(COLOURS.sub(b"", shown))):
-        part = os.read(ours, 65536)
-        assert part, shown.decode(errors="replace")
-        shown += part
-    yield found[1].decode()
+    terminal = Terminal(ours)
+    yield terminal.address()
     os.killpg(running.pid, signal.SIGINT)
     with suppress(OSError):  # a terminal that was closed, on Linux
         while os.read(ours, 65536):  # it prints its result before it ends
             pass
     running.wait()
-    os.close(ours)
+    terminal.close()
 
 
 def test_a_newcomer_reaches_sound_in_one_click_from_what_make_run_prints(printed: str, visit: Visit) -> None:
