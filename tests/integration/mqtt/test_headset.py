@@ -100,7 +100,7 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
     assert result.attenuation_db > 3
     assert result.attenuation_db <= result.hindsight_db
     assert result.after_dbfs == pytest.approx(result.before_dbfs - result.attenuation_db)
-    assert result.filters in (1, 2, 3)  # the glance's, and the looks' when the machine was quick enough
+    assert result.filters >= 1
     assert (result.reverted, result.noise, result.refused) == (0, "aircraft", "")
     assert cloud.snapshots[0].filter_id == ""
     assert len(updates) >= 3
