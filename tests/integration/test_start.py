@@ -12,8 +12,6 @@ import struct
 import subprocess
 import sys
 import termios
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -27,6 +25,7 @@ from iot.head import Head
 from local.demo import enrol, headset_folder
 from local.issuer import Issuer
 from tests.running import ANC, PATIENCE_S, Platform, free_port
+from tests.running import until as until_found
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"the console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")
@@ -62,11 +61,8 @@ def begin(tmp_path: Path) -> Iterator[Start]:
 
 def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     """Return once something is so, while a process runs."""
-    deadline, again = time.monotonic() + PATIENCE_S, threading.Event()
-    while not condition():
-        assert process.poll() is None, "it ended"
-        assert time.monotonic() < deadline, "it never came"
-        again.wait(0.2)
+    until_found(lambda: condition() or process.poll() is not None)
+    assert process.poll() is None, "it ended"
 
 
 def is_online(thing: str, client: Client) -> bool:
