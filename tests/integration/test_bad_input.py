@@ -323,9 +323,9 @@ def test_a_link_opens_nothing_but_what_it_was_made_for(unchanged: Client, shared
             line.sendall(head("GET", f"/objects/{key}?{good.query.decode()}", "Connection: close"))
             assert answer_on(line).split(b" ")[1] in {b"400", b"403", b"404"}, key
     for changed in ({"size": 10**9}, {"expires": 4_000_000_000}, {"signature": "0" * 64}, {"parts": "x"}):
-        refused(httpx.put(good.copy_merge_params(changed), content=bytes(100)), 403)
-    refused(httpx.put(good, content=bytes(99)), 400)
-    refused(httpx.put(good, content=bytes(101)), 413)
+        refused(httpx.put(good.copy_merge_params(changed), content=bytes(100), timeout=PATIENCE_S), 403)
+    refused(httpx.put(good, content=bytes(99), timeout=PATIENCE_S), 400)
+    refused(httpx.put(good, content=bytes(101), timeout=PATIENCE_S), 413)
     unchanged.remove_job(made.job)
 
 
@@ -358,7 +358,7 @@ def test_a_token_that_is_broken_base64_lets_nobody_in(shared_platform: Platform)
     good = shared_platform.token("ann-of-bad-input")
     url = f"http://127.0.0.1:{shared_platform.port}/api/users/me"
     for token in (good[:-2] + "!!", "a.b.c", "..", "=" * 50, good.replace(".", "=.")):
-        assert refused(httpx.get(url, headers={"Authorization": f"Bearer {token}"}), 401)
+        assert refused(httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S), 401)
 
 
 def test_after_all_this_the_platform_is_well_and_its_log_holds_no_crash(

@@ -26,7 +26,7 @@ from anc_client import (
     TelemetryReport,
 )
 from functions.routes import SECRETS
-from tests.running import ANC, Platform, until
+from tests.running import ANC, PATIENCE_S, Platform, until
 
 RATE = 16_000
 
@@ -168,7 +168,9 @@ def test_a_recording_is_uploaded_treated_in_the_background_and_fetched(ada: Clie
     *_, found = ada.follow(job, every_s=0.05)
     assert (found.state, found.failure, found.progress) == ("done", "", 1.0)
     assert [listed.name for listed in ada.jobs()] == ["a test"]
-    cleaned, rate = soundfile.read(io.BytesIO(httpx.get(found.downloads["cleaned.wav"]).content))
+    cleaned, rate = soundfile.read(
+        io.BytesIO(httpx.get(found.downloads["cleaned.wav"], timeout=PATIENCE_S).content)
+    )
     assert (len(cleaned), rate) == (5 * RATE, RATE)
     ada.remove_job(job)
     assert list(ada.jobs()) == []

@@ -116,7 +116,8 @@ def test_the_server_chooses_our_subprotocol_and_does_not_echo_the_token(platform
 
 def test_compression_that_a_client_offers_is_declined(platform: Platform) -> None:
     offer = ["anc.v1", platform.token("ann")]
-    with connect(f"ws://127.0.0.1:{platform.port}/ws", subprotocols=offer, compression="deflate") as socket:
+    url = f"ws://127.0.0.1:{platform.port}/ws"
+    with connect(url, subprotocols=offer, compression="deflate", open_timeout=PATIENCE_S) as socket:
         assert socket.response is not None
         assert "Sec-WebSocket-Extensions" not in socket.response.headers
 

@@ -13,7 +13,7 @@ import pytest
 from local.live_workers import MOST
 from local.process import children_of, cores
 from tests.integration.test_live import assert_same, begin, blocks_of, residual, stream, two_microphones
-from tests.running import Platform, until
+from tests.running import PATIENCE_S, Platform, until
 
 TAPS = 64
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the platform filters blocks itself")
@@ -59,7 +59,9 @@ def test_what_workers_count_is_in_the_metrics(platform: Platform) -> None:
         stream(socket, begin(socket, taps=TAPS), blocks_of(two_microphones(0.5)))
 
     def exposed() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{platform.port}/metrics") as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{platform.port}/metrics", timeout=PATIENCE_S
+        ) as answer:
             return str(answer.read().decode())
 
     until(lambda: "anc_blocks_filtered_total 5.0" in exposed())

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from anc import __version__
 from tests.distributions import closure, link
-from tests.running import Platform
+from tests.running import PATIENCE_S, Platform
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
@@ -213,7 +213,7 @@ def running(platform: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_an_installed_platform_serves_the_api_and_the_console(running: Platform) -> None:
     url = f"http://127.0.0.1:{running.port}"
-    assert httpx.get(f"{url}/health").json()["ready"]
-    assert httpx.get(f"{url}/openapi.json").json()["info"]["version"] == __version__
-    assert "ui/parts.js" in httpx.get(f"{url}/app.js").text
-    assert httpx.get(f"{url}/ui/parts.js").is_success
+    assert httpx.get(f"{url}/health", timeout=PATIENCE_S).json()["ready"]
+    assert httpx.get(f"{url}/openapi.json", timeout=PATIENCE_S).json()["info"]["version"] == __version__
+    assert "ui/parts.js" in httpx.get(f"{url}/app.js", timeout=PATIENCE_S).text
+    assert httpx.get(f"{url}/ui/parts.js", timeout=PATIENCE_S).is_success

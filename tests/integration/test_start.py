@@ -153,7 +153,7 @@ def test_a_demo_for_machines_says_where_it_is_and_in_the_end_how_it_went(
         "mqtt_port": port + 1,
         "data": str(tmp_path / "data"),
     }
-    assert httpx.get(f"{url}/health", trust_env=False).is_success
+    assert httpx.get(f"{url}/health", trust_env=False, timeout=PATIENCE_S).is_success
     with Client(url, Issuer(tmp_path / "data", Settings()).issue("ann", "admin")) as client:
         until(lambda: is_online("demo-headset", client), demo)
     demo.send_signal(signal.SIGTERM)
@@ -217,7 +217,7 @@ def test_what_a_platform_and_its_headset_write_is_their_owner_s_alone_whatever_t
     url = json.loads(demo.stdout.readline())["url"]
     with Client(url, Issuer(data, Settings()).issue("ann", "admin")) as client:
         (link,) = client.announce(NewUpload(size=4, name="a.wav")).links
-        assert httpx.put(link, content=b"RIFF", trust_env=False).is_success
+        assert httpx.put(link, content=b"RIFF", trust_env=False, timeout=PATIENCE_S).is_success
     until((data / "headsets" / "demo-headset" / "credentials.json").exists, demo)
     assert {"anc.db", "anc.db-wal", "anc.db-shm", "platform.log"} <= {path.name for path in data.iterdir()}
     open_to_others = {
