@@ -4,6 +4,7 @@ from typing import Any
 
 from anc.aws.events import caller_of
 from anc.ports import World
+from anc.services import identity
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused, refuse
 from functions import body
@@ -18,8 +19,9 @@ def admit(event: dict[str, Any], world: World) -> None:
     Raises
     ------
     Refused
-        `too_many` with the seconds to wait; `forbidden`; `too_large` for a body over the endpoint's limit;
-        `not_found` for what is not in the table.
+        `too_many` with the seconds to wait; `unauthorized` when the caller's rights have ended since the
+        authorizer looked; `forbidden`; `too_large` for a body over the endpoint's limit; `not_found` for what
+        is not in the table.
     """
     route = ROUTES.get((event["httpMethod"], event["resource"]))
     if route:
@@ -28,7 +30,7 @@ def admit(event: dict[str, Any], world: World) -> None:
     if route is None or not event["path"].isprintable():
         refuse("not_found", f"path: there is nothing at {event['path']}")
     if not route.public:
-        _check_role(route, caller_of(event))
+        _check_rights(route, identity.current(caller_of(event), world))
     size = body.size(event)
     if size > route.body_bytes:
         refuse("too_large", f"body: at most {route.body_bytes:,} bytes")
@@ -47,7 +49,9 @@ def _count_bytes(size: int, caller: Caller, world: World) -> None:
         raise Refused("too_many", said, wait_s=wait_s)
 
 
-def _check_role(route: RestRoute, caller: Caller) -> None:
+def _check_rights(route: RestRoute, caller: Caller) -> None:
+    if route.for_people_only and caller.key:
+        refuse("forbidden", "token: an API key manages neither people nor keys; sign in")
     if route.role != "public" and not caller.may(route.role):
         refuse("forbidden", f"role: this takes {route.role}, you are {caller.role}")
     if not route.for_every_key:

@@ -49,6 +49,11 @@ class RestRoute(NamedTuple):
         """Whether an API key may call it whatever its scopes are: it asks who it is."""
         return self.public or self.path == "/api/users/me"
 
+    @property
+    def for_people_only(self) -> bool:
+        """Whether it takes somebody who signed in: a leaked API key makes neither people nor keys."""
+        return self.family == "users" and not self.for_every_key
+
 
 class Rule(NamedTuple):
     """An IoT rule: what it selects of which topic, and the queue it feeds.
@@ -139,6 +144,7 @@ REST = (
     RestRoute("PUT", "/api/device-models/{id}", "operator", WRITES),
     RestRoute("DELETE", "/api/device-models/{id}", "operator", WRITES),
     RestRoute("POST", "/api/device-models/{id}/serials", "operator", WRITES),
+    RestRoute("GET", "/api/audit", "admin", READS),
     RestRoute("GET", "/api/models", "admin", READS),
     RestRoute("GET", "/api/stats/summary", "admin", READS),
     RestRoute("GET", "/api/stats/performance", "admin", READS),

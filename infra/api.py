@@ -82,6 +82,7 @@ class Api(cdk.Stack):
         self.socket = WebSocket(
             self, "socket", {**self.functions, "audio_receiver": self._live()}, environment
         )
+        self.socket.may_close(self.functions["rest_api"])
         cdk.CfnOutput(self, "RestUrl", value=self.rest.url)
         cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
 
@@ -99,11 +100,12 @@ class Api(cdk.Stack):
                 "TOKEN_JWKS_URL": identity.jwks_url,
             },
         )
-        function.may_use("api_keys", READ)
+        _may_check_rights(function)
         return function
 
     def _classifier(self) -> PlatformFunction:
         function = self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25)
+        _may_check_rights(function)
         function.may_use("limits", ADD)
         if function.knows_endpoint():
             name = endpoint_name(self._environment)
@@ -137,6 +139,7 @@ class Api(cdk.Stack):
         function.may_use("connections", READ, WRITE)
         function.may_use("watches", LIST, WRITE)
         function.may_use("devices", READ)
+        _may_check_rights(function)
         function.may_raise_the_alarm()
         return function
 
@@ -173,6 +176,10 @@ class Api(cdk.Stack):
         function.may_use("statuses", READ, DELETE)
         function.may_use("api_keys", READ, LIST, WRITE, DELETE)
         function.may_use("usages", READ, WRITE)
+        function.may_use("accounts", READ, WRITE)
+        function.may_use("audit", LIST, WRITE)
+        function.may_use("connections", LIST, DELETE)
+        function.may_use("watches", LIST, DELETE)
         function.may_use("emergencies", LIST)
         function.may_use("jobs", READ, LIST, WRITE, DELETE)
         # A link permits no more than the role that signed it: sending to `uploads`, fetching from `results`.
@@ -198,3 +205,9 @@ class Api(cdk.Stack):
         function.may(
             ["iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"], "*", "These have no resource to name."
         )
+
+
+def _may_check_rights(function: PlatformFunction) -> None:
+    """Let a function look up what a token or key may do now."""
+    function.may_use("accounts", READ)
+    function.may_use("api_keys", READ)

@@ -26,6 +26,8 @@ Table = Literal[
     "jobs",
     "api_keys",
     "usages",
+    "accounts",
+    "audit",
     "telemetry",
     "history",
     "statuses",

@@ -72,6 +72,7 @@ class Iot(cdk.Stack):
         processor.may_raise_the_alarm()
         sender.may_use("controls", READ)
         sender.may_use("watches", LIST, DELETE)
+        sender.may_use("devices", READ)
         sender.may_use("jobs", READ)
         sender.may_use("connections", LIST, DELETE)
         api.socket.may_post(sender)
@@ -90,6 +91,7 @@ class Iot(cdk.Stack):
         )
         provisioner.may_use("devices", READ, WRITE)
         provisioner.may_use("statuses", READ, WRITE)
+        provisioner.may_use("audit", WRITE)
         self.functions["provisioner"] = provisioner
         Provisioning(self, "factory", provisioner, identity.thing_policy)
 

@@ -82,10 +82,16 @@ class WebSocket(Construct):
 
     def may_post(self, function: PlatformFunction) -> None:
         """Let a function of another stack send frames to open sockets, and nothing else; tell it where."""
-        stack = cdk.Stack.of(self)
-        api = stack.export_value(self._api.api_id)
-        arn = stack.format_arn(
-            service="execute-api", resource=api, resource_name=f"{self._stage_name}/POST/@connections/*"
+        api = cdk.Stack.of(self).export_value(self._api.api_id)
+        self._may_manage(function, api, "POST", "Sockets come and go; it may post to any.")
+
+    def may_close(self, function: PlatformFunction) -> None:
+        """Let a function of this stack close sockets, and nothing else; tell it where."""
+        self._may_manage(function, self._api.api_id, "DELETE", "Sockets come and go; it may close any.")
+
+    def _may_manage(self, function: PlatformFunction, api: str, method: str, why_any: str) -> None:
+        arn = cdk.Stack.of(self).format_arn(
+            service="execute-api", resource=api, resource_name=f"{self._stage_name}/{method}/@connections/*"
         )
-        function.may(["execute-api:ManageConnections"], arn, "Sockets come and go; it may post to any.")
+        function.may(["execute-api:ManageConnections"], arn, why_any)
         function.add_environment("SOCKETS_ENDPOINT", self.endpoint)

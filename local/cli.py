@@ -19,10 +19,11 @@ from rich.markup import escape
 
 from anc import __version__
 from anc.audio.formats import SUPPORTED
+from anc.lifetimes import TOKEN_HOURS
 from anc.services.identity import Role
 from anc.settings import BadSetting
 from anc.wire.refusal import Refused
-from local import measuring
+from local import measuring, signing_keys
 from local.folder import require_platform
 from local.terminal import (
     DEFAULT_DATA,
@@ -54,6 +55,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(measuring.app)
+app.add_typer(signing_keys.app, name="keys", rich_help_panel="Run it")
 
 Noise = Annotated[
     str | None,
@@ -286,7 +288,10 @@ def token(
     data: Data = DEFAULT_DATA,
     role: Annotated[Role, typer.Option(help="What it may do.")] = "listener",
     user: Annotated[str, typer.Option(help="Whose token it is.")] = "demo",
-    hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is valid.")] = 12.0,
+    hours: Annotated[
+        float,
+        typer.Option(min=0.01, max=TOKEN_HOURS, help="How long it is valid."),
+    ] = TOKEN_HOURS,
     json: Json = False,
 ) -> None:
     """Print a bearer token for the platform on this machine."""

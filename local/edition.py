@@ -43,7 +43,8 @@ from anc.records import (
     Usage,
     Watch,
 )
-from anc.services import hearing
+from anc.rights import Account, AuditEntry
+from anc.services import hearing, jobs
 from anc.settings import BadSetting, Settings
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local import console
@@ -136,9 +137,11 @@ class Edition:
             SqliteTable(database, "streams", Stream),
             SqliteTable(database, "connections", Connection),
             SqliteTable(database, "watches", Watch),
+            SqliteTable(database, "accounts", Account),
+            SqliteTable(database, "audit", AuditEntry),
             history,
         )
-        streams, connections, watches, _ = self._tables
+        streams, connections, watches, accounts, audit, _ = self._tables
         links = Links.of(data, f"http://{host}:{port}")
         self._objects = FileObjects(data / "objects", links, self._arrived)
         self.world = World(
@@ -163,6 +166,8 @@ class Edition:
             people=LocalPeople(database, issuer),
             api_keys=SqliteTable(database, "api_keys", ApiKey),
             usages=SqliteTable(database, "usages", Usage),
+            accounts=accounts,
+            audit=audit,
             telemetry=SqliteTable(database, "telemetry", Telemetry),
             history=history,
             statuses=self._statuses,
@@ -177,10 +182,10 @@ class Edition:
         claims = Claims(things, authority, partial(self.invoke, "provisioner"))
         self._broker = Broker(port + 1, authority, things, shadows, queues, claims, self.world.count, host)
         self.invitations = Invitations(data, issuer)
-        keys = Route("/.well-known/jwks.json", _answering(issuer.jwks()), methods=["GET"])
+        keys = Route("/.well-known/jwks.json", _answering(issuer.jwks), methods=["GET"])
         routes = [
             keys,
-            *Transfers(self._objects, links).routes(),
+            *Transfers(self._objects, links, partial(jobs.permits, world=self.world)).routes(),
             *self.invitations.routes(),
             *console.routes(),
         ]
@@ -285,8 +290,8 @@ def _check_model(settings: Settings) -> None:
         logging.getLogger(__name__).error("%s", fault)
 
 
-def _answering(document: dict[str, Any]) -> Callable[[Request], JSONResponse]:
-    return lambda request: JSONResponse(document)
+def _answering(document: Callable[[], dict[str, Any]]) -> Callable[[Request], JSONResponse]:
+    return lambda request: JSONResponse(document())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -28,6 +28,7 @@ LIFE_S = 7200.0
 HANDLER_THREADS = 8
 POST_TIMEOUT_S = 5.0
 POLICY, GOING_AWAY = 1008, 1001
+SIGNED_OUT = "your rights have ended or changed; sign in again"
 
 logger = Logger(service="gateway")
 
@@ -46,11 +47,17 @@ class LocalSockets:
         """Forget a socket."""
         self._open.pop(connection, None)
 
+    def close(self, connection: str) -> None:
+        """See `anc.ports.Sockets`. Does not wait for a slow client."""
+        loop, socket = self._open.pop(connection, (None, None))
+        if loop and socket:
+            asyncio.run_coroutine_threadsafe(socket.close(POLICY, SIGNED_OUT), loop)
+
     def post(self, connection: str, text: str) -> None:
         """See `anc.ports.Sockets`."""
-        if connection not in self._open:
+        loop, socket = self._open.get(connection, (None, None))
+        if loop is None or socket is None:
             raise Gone(connection)
-        loop, socket = self._open[connection]
         sending = asyncio.run_coroutine_threadsafe(socket.send_text(text), loop)
         try:
             sending.result(POST_TIMEOUT_S)

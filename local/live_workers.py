@@ -25,7 +25,8 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from anc.ports import World
-from anc.records import Emergency, Stream
+from anc.records import ApiKey, Emergency, Stream
+from anc.rights import Account
 from anc.settings import Settings
 from functions.audio_receiver.handler import handler
 from local.alerts import LoggedAlerts
@@ -224,6 +225,8 @@ def live_world(data: Path, settings: Settings) -> World:
     ports: dict[str, Any] = {
         "settings": settings,
         "streams": SqliteTable(database, "streams", Stream),
+        "accounts": SqliteTable(database, "accounts", Account),
+        "api_keys": SqliteTable(database, "api_keys", ApiKey),
         "emergencies": SqliteTable(database, "emergencies", Emergency),
         "counters": SqliteCounters(database),
         "alerts": LoggedAlerts(),

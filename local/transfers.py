@@ -1,6 +1,7 @@
 """What answers the links to files: `GET` and `PUT /objects/{key}`, as S3 answers presigned URLs."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -27,12 +28,15 @@ class Transfers:
     objects : FileObjects
     links : Links
         The ones that the store signs with.
+    permits : callable
+        Whether the file of a key may still be sent or fetched, whatever its link says.
     """
 
-    def __init__(self, objects: FileObjects, links: Links) -> None:
+    def __init__(self, objects: FileObjects, links: Links, permits: Callable[[str], bool]) -> None:
         self._objects = objects
         self._links = links
         self._budget = ByteBudget(IN_FLIGHT, OF_A_LINK)
+        self._permits = permits
 
     def routes(self) -> list[Route]:
         """Return the routes, to be mounted beside the API's."""
@@ -43,6 +47,8 @@ class Transfers:
         body = Body(request, 0)
         try:
             permit = self._links.check(method, request.path_params["key"], request.query_params)
+            if not await asyncio.to_thread(self._permits, permit.key):
+                refuse("not_found", "file: its recording was removed")
             request.scope[AUTHORISED] = True
             if permit.method == "GET":
                 return self._send(permit)

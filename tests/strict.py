@@ -30,6 +30,8 @@ class Strict:
         Whether a socket is closed, by its connection.
     sent : dict of lists of str
         What each socket was sent.
+    closed : list of str
+        Sockets that were closed from this side.
     cut : list of str
         MQTT clients that were thrown out.
     opinion : dict
@@ -41,6 +43,7 @@ class Strict:
     def __init__(self) -> None:
         self.gone: Callable[[str], bool] = lambda connection: False
         self.sent: dict[str, list[str]] = defaultdict(list)
+        self.closed: list[str] = []
         self.cut: list[str] = []
         self.opinion: dict[str, Any] = {}
         self.asked: list[bytes] = []
@@ -50,6 +53,7 @@ class Strict:
         session = session_here()
         on = session.events.register
         on("before-call.apigatewaymanagementapi.PostToConnection", self._post)
+        on("before-call.apigatewaymanagementapi.DeleteConnection", self._close)
         on("before-call.iot-data.UpdateThingShadow", _keep_small)
         on("before-call.iot-data.DeleteConnection", self._delete_connection)
         on("before-call.sagemaker-runtime.InvokeEndpoint", self._answer)
@@ -57,11 +61,18 @@ class Strict:
 
     def _post(self, params: dict[str, Any], **_: Any) -> Any:
         connection = params["url_path"].rpartition("/")[2]
-        if self.gone(connection):
+        if self.gone(connection) or connection in self.closed:
             return _refusal(410, "GoneException")
         if len(params["body"]) > MESSAGE_LIMIT:
             return _refusal(413, "PayloadTooLargeException")
         self.sent[connection].append(params["body"].decode())
+        return _done()
+
+    def _close(self, params: dict[str, Any], **_: Any) -> Any:
+        connection = params["url_path"].rpartition("/")[2]
+        if self.gone(connection) or connection in self.closed:
+            return _refusal(410, "GoneException")
+        self.closed.append(connection)
         return _done()
 
     def _delete_connection(self, params: dict[str, Any], **_: Any) -> Any:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.breaker import Breaker
 from anc.ports import Credentials, Gone, NoAnswer, World
+from anc.recent import Recent
 from anc.records import (
     ApiKey,
     Connection,
@@ -28,6 +29,7 @@ from anc.records import (
     Usage,
     Watch,
 )
+from anc.rights import Account, AuditEntry
 from anc.services import statistics
 from anc.services.identity import Caller
 from anc.settings import Settings
@@ -60,6 +62,10 @@ class FakeSockets:
 
     posted: list[tuple[str, str]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    closed: list[str] = field(default_factory=list)
+
+    def close(self, connection: str) -> None:
+        self.closed.append(connection)
 
     def post(self, connection: str, text: str) -> None:
         if connection in self.gone:
@@ -182,6 +188,8 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         people=LocalPeople(database, issuer),
         api_keys=SqliteTable(database, "api_keys", ApiKey, clock),
         usages=SqliteTable(database, "usages", Usage, clock),
+        accounts=SqliteTable(database, "accounts", Account, clock),
+        audit=SqliteTable(database, "audit", AuditEntry, clock),
         telemetry=SqliteTable(database, "telemetry", Telemetry, clock),
         history=SqliteTable(database, "history", Telemetry, clock),
         statuses=SqliteTable(database, "statuses", Status, clock),
@@ -190,6 +198,7 @@ def make_world(folder: Path, clock: Clock, **settings: Any) -> TestWorld:
         opinions=opinions,
         endpoint=endpoint,
         breaker=Breaker(clock=clock),
+        recent=Recent(clock),
         clock=clock,
     )
     return TestWorld(

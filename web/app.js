@@ -173,7 +173,7 @@ function Signed({ config, token, place, theme, nextTheme, leave }) {
         <button class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change it`}>
           <${Icon} name="theme" /><span>Theme: ${theme}</span>
         </button>
-        ${me && html`<span class="me" title=${me.user}>${me.user}<small>${me.role}</small></span>`}
+        ${me && html`<span class="me" title=${me.user}>${me.name}<small>${me.role}</small></span>`}
         <button class="quiet" onClick=${() => leave("")} aria-label="Sign out"><${Icon} name="out" /><span>Sign out</span></button>
       </div>
     </header>

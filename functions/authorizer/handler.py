@@ -51,6 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
             "role": caller.role,
             "key": caller.key,
             "scopes": " ".join(caller.scopes),
+            "since": str(caller.since),
         },
     }
 

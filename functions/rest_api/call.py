@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from anc.aws.events import caller_of
 from anc.ports import World
-from anc.services import work
+from anc.services import identity, work
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused
 from anc.wire.rest.requests import NAME, THING
@@ -60,8 +60,9 @@ def world() -> World:
 
 
 def caller() -> Caller:
-    """Return who calls, as the authorizer has it."""
-    return caller_of(_now.get().event)
+    """Return who calls, with what they may do now. Raises Refused: `unauthorized`."""
+    event, world = _now.get()
+    return identity.current(caller_of(event), world)
 
 
 def parse_body(text: str) -> Any:

@@ -21,6 +21,7 @@ from functions import body, query
 from functions.admission import admit
 from functions.rest_api import (
     audio,
+    audit,
     call,
     description,
     devices,
@@ -42,7 +43,7 @@ app = Resolver(
     serializer=lambda answer: msgspec.json.encode(answer).decode(),
     json_body_deserializer=call.parse_body,
 )
-for family in (platform, people, sessions, audio, recordings, emergencies, devices, insight):
+for family in (platform, people, sessions, audio, recordings, emergencies, devices, audit, insight):
     app.include_router(family.router)
 description.serve(app)
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from anc.records import ApiKey
-from anc.services import keys, people
+from anc.services import accounts, keys, people
 from anc.wire.rest.answers import Grant, Key, Keys, MadeKey, Me, People, Person
 from anc.wire.rest.requests import NewKey, NewPerson, NewRole, SignIn
 from functions.rest_api.call import After, KeyId, Limit, User, caller, world
@@ -24,7 +24,8 @@ def sign_in(body: SignIn) -> Grant:
 def who_am_i() -> Me:
     """Return who is calling."""
     found = caller()
-    return Me(user=found.user, role=found.role, scopes=list(found.scopes))
+    name = accounts.name_of(found.user, world())
+    return Me(user=found.user, name=name, role=found.role, scopes=list(found.scopes))
 
 
 @router.post("/api/users/me/keys", tags=TAGS, status_code=HTTPStatus.CREATED)
@@ -42,14 +43,14 @@ def list_keys() -> Keys:
 
 @router.delete("/api/users/me/keys/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def revoke_key(id: KeyId) -> None:
-    """Make an API key useless at once."""
-    keys.revoke(id, caller().user, world())
+    """Make an API key useless at once, and close its sockets."""
+    keys.revoke(id, caller(), world())
 
 
 @router.post("/api/users", tags=TAGS, status_code=HTTPStatus.CREATED)
 def add_person(body: NewPerson) -> Person:
     """Add somebody who may sign in."""
-    return Person.model_validate(people.create(body.username, body.password, body.role, world()))
+    return Person.model_validate(people.create(body.username, body.password, body.role, caller(), world()))
 
 
 @router.get("/api/users", tags=TAGS)
@@ -67,14 +68,14 @@ def get_person(id: User) -> Person:
 
 @router.patch("/api/users/<id>", tags=TAGS)
 def change_role(id: User, body: NewRole) -> Person:
-    """Let somebody do more or less from their next token on; keys that may do more are revoked."""
-    return Person.model_validate(people.set_role(id, body.role, world()))
+    """Let somebody do more from their next token on, or less at once; keys that may do more are revoked."""
+    return Person.model_validate(people.set_role(id, body.role, caller(), world()))
 
 
 @router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_person(id: User) -> None:
-    """Remove somebody with their keys, sessions, recordings and headsets."""
-    people.remove(id, world())
+    """Remove somebody with their keys, sockets, sessions, recordings and headsets. Repeat it if it fails."""
+    people.remove(id, caller(), world())
 
 
 def _key(key: ApiKey) -> Key:

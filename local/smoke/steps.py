@@ -127,6 +127,8 @@ class Smoke:
         _same("who a key is", self._client(key.key).me().user, added.user)
         self._person.revoke_key(key.id)
         _same("keys left", self._person.api_keys(), [])
+        noted = {entry.action for entry in self._admin.audit() if added.user in (entry.subject, entry.user)}
+        _same("audited", noted >= {"person.role", "key.create", "key.revoke"}, True)
         return "signed up by an admin, signed in, promoted; an API key made, used and revoked"
 
     def _headsets(self) -> str:

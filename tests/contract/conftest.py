@@ -165,9 +165,13 @@ class Socket:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.closed = threading.Event()
 
     async def send_text(self, text: str) -> None:
         self.sent.append(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed.set()
 
 
 @contextmanager
@@ -185,7 +189,9 @@ def gateway_with_an_open_socket() -> Iterator[Any]:
     loop.call_soon_threadsafe(note)
     assert noted.wait(PATIENCE_S)
     try:
-        yield SimpleNamespace(port=local, sent=lambda connection: socket.sent)
+        yield SimpleNamespace(
+            port=local, sent=lambda connection: socket.sent, closed=lambda: socket.closed.wait(20)
+        )
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE_S)
@@ -194,7 +200,10 @@ def gateway_with_an_open_socket() -> Iterator[Any]:
 
 @pytest.fixture(params=["apigateway", "gateway"])
 def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Give `.port`, where the socket `open` is open and every other closed, and `.sent(connection)`."""
+    """Give `.port`, where the socket `open` is open and every other closed.
+
+    Beside it `.sent(connection)`, and `.closed()`: whether `open` is closed by now.
+    """
     if request.param == "gateway":
         with gateway_with_an_open_socket() as local:
             yield local
@@ -203,7 +212,8 @@ def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
     strict.gone = "open".__ne__
     client = request.getfixturevalue("aws")("apigatewaymanagementapi", endpoint_url="https://api/prod")
     port = GatewaySockets("https://api/prod", lambda endpoint: client)
-    yield SimpleNamespace(port=port, sent=strict.sent.__getitem__)
+    closed = lambda: strict.closed == ["open"]  # noqa: E731
+    yield SimpleNamespace(port=port, sent=strict.sent.__getitem__, closed=closed)
 
 
 @pytest.fixture(params=["iot", "sqlite"])

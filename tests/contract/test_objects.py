@@ -40,7 +40,7 @@ def linked(request: pytest.FixtureRequest, tmp_path: Any, clock: Any) -> Any:
         return SimpleNamespace(port=S3Objects("anc-files", lambda: client), send=send, fetch=fetch)
     links = Links(b"secret", "http://testserver", clock)
     port = FileObjects(tmp_path / "linked", links)
-    site = TestClient(Starlette(routes=Transfers(port, links).routes()))
+    site = TestClient(Starlette(routes=Transfers(port, links, lambda key: True).routes()))
 
     def answer_to(url: str) -> tuple[int, bytes, str]:
         answer = site.get(url)
@@ -225,7 +225,7 @@ def site(tmp_path: Any, clock: Any) -> Any:
     links = Links(b"secret", "http://testserver", clock)
     created: list[tuple[str, int]] = []
     port = FileObjects(tmp_path / "site", links, lambda key, size: created.append((key, size)))
-    client = TestClient(Starlette(routes=Transfers(port, links).routes()))
+    client = TestClient(Starlette(routes=Transfers(port, links, lambda key: True).routes()))
     return SimpleNamespace(port=port, client=client, created=created)
 
 

@@ -66,3 +66,12 @@ def test_who_is_removed_is_gone_and_signs_in_no_more(people: Any) -> None:
     assert people.sign_in("ada@example.org", PASSWORD) is None
     with pytest.raises(LookupError):
         people.set_role(user, "admin")
+
+
+def test_somebody_new_of_the_same_name_is_somebody_else(people: Any) -> None:
+    user = people.create("ada@example.org", PASSWORD, "listener").user
+    people.delete(user)
+    again = people.create("ada@example.org", PASSWORD, "listener")
+    assert again.user != user
+    assert people.sign_in("ada@example.org", PASSWORD).user == again.user
+    assert people.get(user) is None

@@ -14,3 +14,16 @@ def test_a_posted_text_reaches_its_socket_unchanged(sockets):
 def test_a_closed_socket_is_gone(sockets):
     with pytest.raises(Gone):
         sockets.port.post("closed", "{}")
+
+
+def test_a_socket_that_was_closed_from_this_side_is_gone(sockets):
+    sockets.port.close("open")
+
+    assert sockets.closed()
+    with pytest.raises(Gone):
+        sockets.port.post("open", "{}")
+
+
+def test_closing_a_closed_socket_is_fine(sockets):
+    for connection in ("open", "open", "closed"):
+        sockets.port.close(connection)

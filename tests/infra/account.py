@@ -78,11 +78,11 @@ class Account:
         answer = self.invoke(route.function, event)
         return answer["statusCode"], json.loads(answer["body"] or "null")
 
-    def socket(self, kind: str, connection: str = "socket-1", frame: Any = None) -> Any:
-        """Open or close a socket of Alice's, or send a frame over it."""
+    def socket(self, kind: str, connection: str = "socket-1", frame: Any = None, **who: str) -> Any:
+        """Open or close a socket of Alice's, or of somebody else's, or send a frame over it."""
         body = None if frame is None else json.dumps(frame)
         route = {"CONNECT": "$connect", "DISCONNECT": "$disconnect", "MESSAGE": "$default"}[kind]
-        event = socket_event(kind, route, connection, 0.0, ALICE, headers={}, body=body)
+        event = socket_event(kind, route, connection, 0.0, ALICE | who, headers={}, body=body)
         function = {"CONNECT": "ws_connect", "DISCONNECT": "ws_disconnect"}.get(kind, "audio_receiver")
         answer = self.invoke(function, event)
         return json.loads(answer["body"]) if "body" in answer else answer
@@ -148,7 +148,8 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
         case "sagemaker-runtime":
             yield Call(f"sagemaker:{operation}", params["EndpointName"])
         case "apigatewaymanagementapi":
-            yield Call("execute-api:ManageConnections", "any socket")
+            what = "any socket's end" if operation == "DeleteConnection" else "any socket"
+            yield Call("execute-api:ManageConnections", what)
         case _:
             yield Call(f"{service}:{operation}", "unknown")
 

@@ -81,10 +81,46 @@ def an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything(
     aws.rest("POST", "/api/devices", HEADSET, **herself)
     promoted = aws.rest("PATCH", "/api/users/{id}", {"role": "operator"}, id=user, **admin)[1]
     assert promoted["role"] == "operator"
+    aws.socket("CONNECT", "hers", **herself)
+    assert (
+        aws.socket("MESSAGE", "hers", {"action": "watch", "device": "left"}, **herself)["type"] == "watching"
+    )
     assert aws.rest("DELETE", "/api/users/{id}", id=user, **admin)[0] == 204
     assert aws.rest("GET", "/api/users/{id}", id=user, **admin)[0] == 404
-    assert aws.world.devices.get("left") is None
-    assert aws.world.api_keys.list(user) == aws.world.streams.list(user) == []
+    assert aws.strict.closed == ["hers"]
+    world = aws.world
+    assert world.devices.get("left") is None
+    assert world.api_keys.list(user) == world.streams.list(user) == world.watches.list("left") == []
+    actions = [entry["action"] for entry in aws.rest("GET", "/api/audit", **admin)[1]["entries"]]
+    people, devices = ("create", "role", "remove"), ("register", "remove")
+    expected = {f"person.{act}" for act in people} | {f"device.{act}" for act in devices} | {"key.create"}
+    assert set(actions) == expected
+
+
+def who_has_lost_rights_is_refused_at_every_door(aws: Account) -> None:
+    """By the account, whatever their token or key says."""
+    admin = {"role": "admin", "user": "root", "principalId": "root"}
+    body = {"username": "ann@example.com", "password": PASSWORD, "role": "admin"}
+    user = aws.rest("POST", "/api/users", body, **admin)[1]["user"]
+    key = aws.rest("POST", "/api/users/me/keys", {"name": "k"}, user=user)[1]
+    long = {"user": user, "role": "admin", "since": "1.5"}
+    robot = {"user": user, "key": key["id"]}
+    aws.socket("CONNECT", "robot", **robot)
+    assert aws.socket("MESSAGE", "robot", {"action": "ping"}, **robot)["type"] == "pong"
+    assert aws.rest("GET", "/api/users", **long)[0] == 200
+    assert aws.rest("POST", "/api/users", body, role="admin", **robot)[0] == 403
+    assert aws.rest("PATCH", "/api/users/{id}", {"role": "listener"}, id=user, **admin)[0] == 200
+    for method, path in (("GET", "/api/users"), ("GET", "/api/sessions"), ("POST", "/api/users/me/keys")):
+        assert aws.rest(method, path, {"name": "heir"}, **long)[0] == 401
+    assert aws.rest("POST", "/api/audio/classify", b"sound", **long)[0] == 401
+    assert aws.socket("MESSAGE", "hers", {"action": "ping"}, **long)["code"] == "unauthorized"
+    newer = long | {"since": "4e9"}
+    assert aws.rest("GET", "/api/users", **newer)[0] == 403
+    assert aws.rest("POST", "/api/audio/classify", b"nonsense", **robot)[0] == 400
+    assert aws.rest("DELETE", "/api/users/me/keys/{id}", id=key["id"], **newer)[0] == 204
+    assert aws.strict.closed == ["robot"]
+    assert aws.socket("MESSAGE", "robot", {"action": "ping"}, **robot)["code"] == "unauthorized"
+    assert aws.rest("POST", "/api/audio/classify", b"sound", **robot)[0] == 401
 
 
 def a_password_that_the_pool_refuses_leaves_nobody_behind(aws: Account) -> None:
@@ -139,7 +175,10 @@ def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> No
     renewed = aws.rest("POST", "/api/devices/{id}/credentials", id="left")[1]
     assert renewed["certificate"] != made["credentials"]["certificate"]
     assert aws.strict.cut == ["left"]
+    aws.socket("CONNECT")
+    assert aws.socket("MESSAGE", frame={"action": "watch", "device": "left"})["type"] == "watching"
     assert aws.rest("DELETE", "/api/devices/{id}", id="left")[0] == 204
+    assert aws.world.watches.list("left") == []
     assert aws.rest("GET", "/api/devices/{id}", id="left")[0] == 404
 
 
@@ -372,6 +411,7 @@ WITH_ENDPOINT: tuple[Story, ...] = (a_snapshot_in_doubt_is_named_again_by_the_en
 STORIES: tuple[Story, ...] = (
     an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything,
     a_password_that_the_pool_refuses_leaves_nobody_behind,
+    who_has_lost_rights_is_refused_at_every_door,
     a_key_opens_the_door_until_it_is_revoked,
     a_session_is_opened_changed_summed_up_and_ended_over_rest,
     a_headset_is_registered_told_asked_renewed_and_forgotten,

@@ -46,7 +46,8 @@ def rights_of(stacks, function):
 def named(resource):
     """Return a resource of the stacks in the words of RIGHTS."""
     if "execute-api" in resource:
-        return "any socket" if resource.endswith("/POST/@connections/*") else resource
+        sockets = {"POST": "any socket", "DELETE": "any socket's end"}
+        return sockets.get(resource.removesuffix("/@connections/*").rpartition("/")[2], resource)
     for pattern, word in WHERE.items():
         if resource == pattern or (pattern != "*" and resource.endswith(f":{pattern}")):
             return word

@@ -46,11 +46,16 @@ def url(shared_platform: Platform) -> str:
 
 
 @pytest.fixture(scope="module")
-def root(shared_platform: Platform, url: str) -> Iterator[Client]:
-    """Give the client of an admin."""
+def admin_token(shared_platform: Platform) -> str:
     command = [ANC, "token", "--data", str(shared_platform.data), "--role", "admin", "--user", "root"]
     made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=shared_platform.folder)
-    with Client(url, made.stdout.strip()) as client:
+    return made.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def root(admin_token: str, url: str) -> Iterator[Client]:
+    """Give the client of an admin."""
+    with Client(url, admin_token) as client:
         yield client
 
 
@@ -74,13 +79,15 @@ def test_the_platform_says_how_it_is(root: Client) -> None:
 
 
 def test_people_are_added_changed_listed_and_removed(root: Client) -> None:
-    root.add_person(NewPerson(username="bob", password="correct horse battery"))
-    assert root.change_role("bob", "operator").role == "operator"
-    assert root.person("bob").role == "operator"
-    assert "bob" in {person.user for person in root.people()}
-    root.remove_person("bob")
+    bob = root.add_person(NewPerson(username="bob", password="correct horse battery"))
+    assert root.change_role(bob.user, "operator").role == "operator"
+    assert root.person(bob.user).role == "operator"
+    assert (bob.user, "bob") in {(person.user, person.name) for person in root.people()}
+    root.remove_person(bob.user)
+    acts = [entry.action for entry in root.audit() if bob.user == entry.subject]
+    assert acts == ["person.remove", "person.role"], "the newest first"
     with pytest.raises(Refusal) as refusal:
-        root.person("bob")
+        root.person(bob.user)
     assert (refusal.value.status, refusal.value.code) == (404, "unknown_user")
 
 
@@ -226,9 +233,8 @@ def test_who_asks_too_often_is_told_when_to_come_again(start: Callable[..., Plat
     assert 1 <= (refusals[-1].retry_after_s or 0) <= 60
 
 
-def test_the_examples_in_the_docs_run(root: Client, url: str) -> None:
+def test_the_examples_in_the_docs_run(admin_token: str, url: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "api.md"
     examples = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(examples) == 6
-    admin_token = root.make_key(NewKey(name="docs", role="admin")).key
+    assert len(examples) == 7
     exec("\n".join(examples), {"url": url, "admin_token": admin_token})

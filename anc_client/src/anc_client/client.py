@@ -106,6 +106,11 @@ class Client:
         """Return how long blocks, snapshots and requests took on the server."""
         return self._ask(schemas.Performance, "GET", "/api/stats/performance")
 
+    def audit(self) -> Iterator[schemas.AuditEntry]:
+        """Go through the audit log, the newest entry first."""
+        for page in self._pages(schemas.AuditEntries, "/api/audit"):
+            yield from page.entries
+
     # People and keys
 
     def sign_in(self, username: str, password: str) -> schemas.Grant:

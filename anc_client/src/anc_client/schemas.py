@@ -17,6 +17,29 @@ class AlarmSpan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """An administrative act."""
+
+    at: float
+    user: str
+    """Who acted."""
+
+    name: str
+    """What they signed in with then."""
+
+    api_key: str
+    """Id of the API key that was used; empty for none."""
+
+    action: str
+    """As `person.remove`."""
+
+    subject: str
+    """The person, key or headset concerned."""
+
+    detail: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Channel:
     """One channel of a sound: levels in the analysis's unit, `dc` of full scale, octaves by centre in Hz."""
 
@@ -240,6 +263,11 @@ class Me:
     """Who is calling."""
 
     user: str
+    """The id; never given to anybody else."""
+
+    name: str
+    """What they sign in with; the id of who has no name here."""
+
     role: Literal["listener", "operator", "admin"]
     scopes: list[str] = field(default_factory=list)
 
@@ -398,6 +426,8 @@ class Person:
     """Somebody who may sign in."""
 
     user: str
+    """The id; never given to anybody else."""
+
     role: Literal["listener", "operator", "admin"]
     name: str
     created: float
@@ -621,6 +651,14 @@ class Analysis:
     unit: Literal["dBFS", "dB SPL"]
     a_weighted_unit: Literal["dBFS(A)", "dB(A)"]
     channels: list[Channel]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntries:
+    """Part of the audit log."""
+
+    next: str | None
+    entries: list[AuditEntry]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,7 @@ def say(platform: TestWorld) -> Callable[..., Any]:
     ) -> Any:
         body = frame if isinstance(frame, str) or frame is None else json.dumps(frame)
         who = {"principalId": user, "user": user, "role": "listener", "scopes": scopes}
+        who["since"] = str(platform.clock.now)
         event = socket_event("MESSAGE", route, connection, platform.clock.now, who, body=body)
         answer = audio_receiver(event, LocalContext("audio_receiver"), platform.world)
         assert answer["statusCode"] == 200
@@ -83,7 +84,8 @@ def call(platform: TestWorld) -> Callable[..., Any]:
         **query: str,
     ) -> tuple[int, Any, str]:
         text = body if isinstance(body, str) or body is None else json.dumps(body)
-        who = {"principalId": user, "user": user, "role": role, "key": key}
+        # As with a token that was issued just now, on the platform's own clock.
+        who = {"principalId": user, "user": user, "role": role, "key": key, "since": str(platform.clock.now)}
         event = rest_event(
             method, resource_of(method, path), path, {}, query, {}, text, is_base64, who, "127.0.0.1"
         )

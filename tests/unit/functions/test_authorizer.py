@@ -87,9 +87,11 @@ def refused(authorize: Authorize, platform: TestWorld) -> Callable[[Mapping[str,
 def test_a_valid_token_is_let_in_under_its_name_and_role(
     authorize: Authorize, platform: TestWorld, role: Any
 ) -> None:
-    policy = authorize(bearer(platform.issuer.issue("ann", role)))
+    token = platform.issuer.issue("ann", role)
+    policy = authorize(bearer(token))
+    issued = jwt.decode(token, options={"verify_signature": False})["iat"]
     assert policy["principalId"] == "ann"
-    assert policy["context"] == {"user": "ann", "role": role, "key": "", "scopes": ""}
+    assert policy["context"] == {"user": "ann", "role": role, "key": "", "scopes": "", "since": str(issued)}
 
 
 def test_the_policy_covers_the_whole_stage_since_endpoints_decide_by_role_themselves(
@@ -285,12 +287,16 @@ def test_the_payload_of_one_token_under_the_signature_of_another_is_refused(
     refused(bearer(".".join([listener[0], admin[1], listener[2]])))
 
 
+@pytest.fixture
+def token(platform: TestWorld) -> str:
+    return platform.issuer.issue("ann", "listener")
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_token_with_any_one_character_changed_is_refused(
-    refused: Callable[..., None], platform: TestWorld, data: st.DataObject
+    refused: Callable[..., None], token: str, data: st.DataObject
 ) -> None:
-    token = platform.issuer.issue("ann", "listener")
     # Of the very last character some bits are padding and mean nothing.
     at = data.draw(st.integers(0, len(token) - 2).filter(lambda i: token[i] != "."), label="position")
     other = data.draw(st.sampled_from(BASE64URL.replace(token[at], "")), label="character")

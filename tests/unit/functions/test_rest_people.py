@@ -28,10 +28,11 @@ def test_somebody_who_was_added_signs_in_and_gets_a_token_that_the_authorizer_ta
     call: Call, root: Call, world: World
 ) -> None:
     status, person, _ = root("POST", "/api/users", ADA)
-    assert (status, person["user"], person["role"]) == (201, "ada", "operator")
+    assert (status, person["name"], person["role"]) == (201, "ada", "operator")
     status, grant, _ = sign_in(call)
     assert (status, grant["role"], grant["expires_in"]) == (200, "operator", 3600)
-    assert identity.verify(grant["token"], world) == identity.Caller("ada", "operator")
+    caller = identity.verify(grant["token"], world)
+    assert (caller.user, caller.role) == (person["user"], "operator")
 
 
 @pytest.mark.parametrize("name", ["ada", "nobody"])
@@ -79,7 +80,7 @@ def test_people_are_listed_page_by_page(root: Call) -> None:
         root("POST", "/api/users", ADA | {"username": f"p{i}"})
     first = root("GET", "/api/users", limit="3")[1]
     rest = root("GET", "/api/users", limit="3", after=first["next"])[1]
-    assert [person["user"] for person in first["users"] + rest["users"]] == ["p0", "p1", "p2", "p3", "p4"]
+    assert [person["name"] for person in first["users"] + rest["users"]] == ["p0", "p1", "p2", "p3", "p4"]
     assert rest["next"] is None
 
 
@@ -123,37 +124,38 @@ def test_a_key_may_do_no_more_than_who_makes_it(call: Call, role: str) -> None:
 
 
 def test_a_key_makes_no_keys(call: Call) -> None:
-    status, problem, _ = call("POST", "/api/users/me/keys", {"name": "heir"}, key="0123456789abcdef")
+    key = call("POST", "/api/users/me/keys", {"name": "robot"})[1]["id"]
+    status, problem, _ = call("POST", "/api/users/me/keys", {"name": "heir"}, key=key)
     assert (status, problem["code"]) == (403, "forbidden")
 
 
 def test_who_may_do_less_loses_the_keys_that_may_do_more(call: Call, root: Call) -> None:
-    root("POST", "/api/users", ADA)
+    ada = root("POST", "/api/users", ADA)[1]["user"]
     for name, role in (("strong", "operator"), ("weak", "listener")):
-        call("POST", "/api/users/me/keys", {"name": name, "role": role}, "ada", "operator")
-    assert root("PATCH", "/api/users/ada", {"role": "listener"})[1]["role"] == "listener"
-    assert [key["name"] for key in call("GET", "/api/users/me/keys", None, "ada")[1]["keys"]] == ["weak"]
+        call("POST", "/api/users/me/keys", {"name": name, "role": role}, ada, "operator")
+    assert root("PATCH", f"/api/users/{ada}", {"role": "listener"})[1]["role"] == "listener"
+    assert [key["name"] for key in call("GET", "/api/users/me/keys", None, ada)[1]["keys"]] == ["weak"]
     assert sign_in(call)[1]["role"] == "listener"
 
 
 def test_with_somebody_go_their_keys_sessions_recordings_and_headsets(
     call: Call, root: Call, platform: TestWorld
 ) -> None:
-    root("POST", "/api/users", ADA)
-    call("POST", "/api/users/me/keys", {"name": "robot"}, "ada")
-    call("POST", "/api/sessions", {}, "ada")
-    job = call("POST", "/api/audio/uploads", {"size": 5}, "ada")[1]["job"]
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    call("POST", "/api/users/me/keys", {"name": "robot"}, ada)
+    call("POST", "/api/sessions", {}, ada)
+    job = call("POST", "/api/audio/uploads", {"size": 5}, ada)[1]["job"]
     platform.world.objects.put(f"uploads/{job}", b"sound")
-    call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, "ada")
-    assert root("DELETE", "/api/users/ada")[0] == 204
+    call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, ada)
+    assert root("DELETE", f"/api/users/{ada}")[0] == 204
     assert sign_in(call)[0] == 401
     world = platform.world
     for table in (world.api_keys, world.streams, world.jobs, world.devices):
-        assert not table.list("ada")
+        assert not table.list(ada)
     assert world.objects.get(f"uploads/{job}") is None
     assert platform.things.revoked == ["cert-left-1"]
-    assert root("GET", "/api/users/ada")[0] == 404
-    assert root("DELETE", "/api/users/ada")[0] == 404
+    assert root("GET", f"/api/users/{ada}")[0] == 404
+    assert root("DELETE", f"/api/users/{ada}")[0] == 404
 
 
 def test_a_removal_that_broke_off_can_be_repeated_and_removes_the_rest(
@@ -189,6 +191,7 @@ def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_remov
 def test_everybody_learns_who_they_are(call: Call) -> None:
     assert call("GET", "/api/users/me", user="olga", role="operator")[1] == {
         "user": "olga",
+        "name": "olga",
         "role": "operator",
         "scopes": [],
     }

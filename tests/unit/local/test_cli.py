@@ -27,7 +27,17 @@ from local.process import free_port
 from tests.running import ANC
 from tests.sounds import encoded, floats, noise
 
-COMMANDS = sorted(typer.main.get_command(app).list_commands(None))  # type: ignore[attr-defined]
+TOP: Any = typer.main.get_command(app)
+COMMANDS = sorted(TOP.list_commands(None))
+
+
+def spelled(group: Any = TOP, *before: str) -> Iterator[list[str]]:
+    """Yield every command as it is typed, those of groups with the group before them."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from spelled(command, *before, name)
+        else:
+            yield [*before, name]
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +79,9 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_in_80_columns_and_speaks_to_machines(command: str) -> None:
-    answer = anc(command, "--help", environ={"COLUMNS": "80"})
+@pytest.mark.parametrize("command", sorted(spelled()), ids=" ".join)
+def test_every_command_explains_itself_in_80_columns_and_speaks_to_machines(command: list[str]) -> None:
+    answer = anc(*command, "--help", environ={"COLUMNS": "80"})
     assert answer.exit_code == 0
     assert anc(command, "-h", environ={"COLUMNS": "80"}).output == answer.output
     assert "Usage" in answer.output
@@ -107,6 +117,7 @@ def test_a_token_is_printed_alone_on_its_line_and_opens_the_folder_it_was_made_f
         ["--user", "a" * 129],
         ["--role", "emperor"],
         ["--hours", "0"],
+        ["--hours", "12.1"],
         ["--hours", "nan"],
         ["--hours", "10000"],
     ],

@@ -22,10 +22,10 @@ from functions.security_headers import SECURITY_HEADERS
 from local import console, gateway
 from local.bodies import Body
 from local.gateway import Gateway, LocalSockets
-from tests.running import PATIENCE_S
 from local.links import Links
 from local.objects import FileObjects
 from local.transfers import Transfers
+from tests.running import PATIENCE_S
 
 TOKEN = "ey.good.token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -12,11 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from anc.lifetimes import TOKEN_HOURS
 from anc.services.identity import ALGORITHM
 from anc.settings import Settings
 from local.folder import UnusableFolder
 from local.issuer import Issuer, discard_published_key
 from tests.running import PATIENCE_S
+from tests.worlds import Clock
 
 
 @pytest.fixture
@@ -126,3 +128,109 @@ def test_a_key_that_is_missing_from_the_folder_of_a_platform_is_made_and_the_own
     assert discard_published_key(tmp_path) == "", "a new folder"
     (tmp_path / "anc.db").touch()
     assert "because there was none; tokens made before are void" in discard_published_key(tmp_path)
+
+
+def test_no_token_is_valid_for_longer_than_the_longest(issuer: Issuer) -> None:
+    for hours in (TOKEN_HOURS + 0.1, 0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="at most 12"):
+            issuer.issue("ann", "listener", hours)
+
+
+def test_a_token_says_to_the_fraction_of_a_second_when_it_was_issued(tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path, Settings(), lambda: 1_790_000_000.7)
+    claims = jwt.decode(issuer.issue("ann", "listener"), options={"verify_signature": False})
+    assert claims["iat"] == pytest.approx(1_790_000_000.7, abs=0.001)
+    assert claims["iat"] >= 1_790_000_000.7
+
+
+def of(token: str, issuer: Issuer) -> str:
+    """Return whose token it is, if it verifies; the clock on the wall does not matter here."""
+    options = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(token, issuer.key_for(token), [ALGORITHM], audience="anc", options=options)
+    return str(claims["sub"])
+
+
+def test_after_a_rotation_old_tokens_verify_until_the_longest_of_them_has_expired(
+    tmp_path: Path, clock: Clock
+) -> None:
+    issuer = Issuer(tmp_path, Settings(), clock)
+    old = issuer.issue("ann", "listener")
+    kid, until = issuer.rotate()
+    new = issuer.issue("bob", "listener")
+    assert jwt.get_unverified_header(new)["kid"] == kid != jwt.get_unverified_header(old)["kid"]
+    assert (of(old, issuer), of(new, issuer)) == ("ann", "bob")
+    clock.now += TOKEN_HOURS * 3600
+    assert clock.now < until < clock.now + 60
+    assert of(old, issuer) == "ann"
+    clock.now += 60
+    with pytest.raises(LookupError, match="does not have"):
+        issuer.key_for(old)
+    assert of(new, issuer) == "bob"
+
+
+def test_the_key_set_lists_every_key_that_verifies(tmp_path: Path, clock: Clock) -> None:
+    issuer = Issuer(tmp_path, Settings(), clock)
+    tokens = [issuer.issue("ann", "listener")]
+    for _ in range(2):
+        issuer.rotate()
+        tokens.append(issuer.issue("ann", "listener"))
+        clock.now += 3600
+    published = json.loads(json.dumps(issuer.jwks()))
+    kids = [jwt.get_unverified_header(token)["kid"] for token in tokens]
+    assert published["keys"][0]["kid"] == kids[-1], "the one that signs comes first"
+    assert {key["kid"] for key in published["keys"]} == set(kids)
+    assert all(set(key) == {"kty", "n", "e", "key_ops", "kid", "use", "alg"} for key in published["keys"])
+    keys = jwt.PyJWKSet.from_dict(published)
+    for kid, token in zip(kids, tokens, strict=True):
+        jwt.decode(
+            token, keys[kid], [ALGORITHM], audience="anc", options={"verify_exp": False, "verify_iat": False}
+        )
+    clock.now += (TOKEN_HOURS + 1) * 3600
+    assert [key["kid"] for key in issuer.jwks()["keys"]] == kids[-1:]
+
+
+def test_after_a_leak_a_rotation_ends_every_earlier_token_at_once(tmp_path: Path, clock: Clock) -> None:
+    issuer = Issuer(tmp_path, Settings(), clock)
+    oldest = issuer.issue("ann", "listener")
+    issuer.rotate()
+    old = issuer.issue("ann", "listener")
+    issuer.rotate(at_once=True)
+    for token in (oldest, old):
+        with pytest.raises(LookupError):
+            issuer.key_for(token)
+    assert len(issuer.jwks()["keys"]) == 1
+    assert of(issuer.issue("ann", "listener"), issuer) == "ann"
+
+
+def test_a_rotation_by_another_process_is_noticed_at_the_next_token(tmp_path: Path) -> None:
+    running, command = Issuer(tmp_path, Settings()), Issuer(tmp_path, Settings())
+    old = running.issue("ann", "listener")
+    kid, _ = command.rotate()
+    new = command.issue("bob", "listener")
+    assert (of(new, running), of(old, running)) == ("bob", "ann")
+    assert jwt.get_unverified_header(running.issue("ann", "listener"))["kid"] == kid
+    command.rotate(at_once=True)
+    with pytest.raises(LookupError):
+        running.key_for(new)
+
+
+def test_a_rotation_cut_short_loses_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: Issuer
+) -> None:
+    token = issuer.issue("ann", "listener")
+    with monkeypatch.context() as patch:
+        patch.setattr("local.issuer._store_new", lambda *arguments, **options: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            issuer.rotate()
+    assert of(token, issuer) == of(token, Issuer(tmp_path, Settings())) == "ann"
+    assert len(issuer.jwks()["keys"]) == 1, "the key that signs is listed once"
+    issuer.rotate()
+    assert of(token, issuer) == "ann"
+
+
+def test_the_old_private_key_is_not_kept(tmp_path: Path, issuer: Issuer) -> None:
+    before = (tmp_path / "issuer.pem").read_text()
+    issuer.rotate()
+    for path in tmp_path.iterdir():
+        assert before.splitlines()[5] not in path.read_text()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600

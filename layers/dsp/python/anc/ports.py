@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 from anc.breaker import Breaker
+from anc.recent import Recent
 from anc.records import (
     ApiKey,
     Connection,
@@ -29,6 +30,7 @@ from anc.records import (
     Usage,
     Watch,
 )
+from anc.rights import Account, AuditEntry
 from anc.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -119,6 +121,9 @@ class Sockets(Protocol):
     def post(self, connection: str, text: str) -> None:
         """Send one text frame. Raises Gone when the socket is closed."""
 
+    def close(self, connection: str) -> None:
+        """Close the socket; nothing is sent over it any more. Closing a closed one is fine."""
+
 
 class About(NamedTuple):
     """A stored file: its bytes, and a text that is another one as soon as its content is."""
@@ -178,15 +183,20 @@ class Objects(Protocol):
 
 
 class Grant(NamedTuple):
-    """A bearer token, for how many seconds it is valid, and what it lets its bearer do."""
+    """A bearer token, for how many seconds it is valid, what it lets its bearer do, and its subject."""
 
     token: str
     expires_in: int
     role: Role
+    user: str
 
 
 class People(Protocol):
-    """The people who may sign in. Each is known by `user`, what a token names as its subject."""
+    """The people who may sign in.
+
+    Each is known by `user`, what a token names as its subject: never given to anybody else, not even to
+    a later person of the same name.
+    """
 
     def sign_in(self, name: str, password: str) -> Grant | None:
         """Return a token, or None: nobody learns whether the name or the password was wrong."""
@@ -316,6 +326,8 @@ class World:
     people: People
     api_keys: Table[ApiKey]
     usages: Table[Usage]
+    accounts: Table[Account]
+    audit: Table[AuditEntry]
     telemetry: Table[Telemetry]
     history: Table[Telemetry]
     statuses: Table[Status]
@@ -326,6 +338,7 @@ class World:
     breaker: Breaker = field(default_factory=Breaker)
     clock: Callable[[], float] = time.time
     warm: Warm = field(default_factory=Warm)
+    recent: Recent = field(default_factory=Recent)
 
     def count(self, event: str) -> None:
         """Count something that happened."""

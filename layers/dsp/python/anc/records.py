@@ -91,17 +91,26 @@ class Usage(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Connection(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """An open WebSocket: key is the connection id, group its user."""
+    """An open WebSocket: key is the connection id, group its user.
 
-    role: str
+    `api_key` is the id of the API key that opened it, "" for somebody who signed in.
+    """
+
+    role: Role
+    api_key: str = ""
     watching: tuple[str, ...] = ()
     hears_jobs: bool = True
 
 
 class Watch(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """A socket that is told what happens to a device: group is the device."""
+    """A socket that is told what happens to a device: group is the device.
+
+    `registered` is when the device was, so that a watch ends with the registration; None of a watch that was
+    stored by an earlier version.
+    """
 
     connection: str
+    registered: float | None = None
 
 
 class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -260,7 +269,8 @@ class Status(Record, frozen=True, kw_only=True, omit_defaults=True):
 class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A key with which a machine calls in a person's name: group is the person.
 
-    Only the SHA-256 of its secret is kept. Without scopes it may do all that its role may.
+    Only the SHA-256 of its secret is kept. Without scopes it may do all that its role may. One that is
+    `revoked` opens nothing; it is deleted as soon as its sockets are closed.
     """
 
     name: str
@@ -268,6 +278,7 @@ class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):
     sha256: bytes
     created: float
     scopes: tuple[str, ...] = ()
+    revoked: bool = False
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from anc.wire.refusal import Refused
 
 
 def caller_of(event: dict[str, Any]) -> Caller:
-    """Return who the authorizer let in."""
+    """Return who the authorizer let in, with what they might do then; see `identity.current`."""
     authorizer = event["requestContext"]["authorizer"]
     scopes = tuple(authorizer.get("scopes", "").split())
-    return Caller(authorizer["user"], authorizer["role"], authorizer.get("key", ""), scopes)
+    since = float(authorizer.get("since") or 0.0)
+    return Caller(authorizer["user"], authorizer["role"], authorizer.get("key", ""), scopes, since)
 
 
 def connection_of(event: dict[str, Any]) -> str:
@@ -27,10 +28,12 @@ def received_at(event: dict[str, Any]) -> float:
 def refused(refusal: Refused) -> dict[str, Any]:
     """Return a refusal as API Gateway passes it on."""
     problem = Problem.of(refusal)
-    wait = {"Retry-After": [str(refusal.wait_s)]} if refusal.wait_s else {}
+    added = {"Retry-After": [str(refusal.wait_s)]} if refusal.wait_s else {}
+    if refusal.code == "unauthorized":
+        added["WWW-Authenticate"] = ["Bearer"]
     return {
         "statusCode": problem.status,
-        "multiValueHeaders": {"Content-Type": [KIND], **wait},
+        "multiValueHeaders": {"Content-Type": [KIND], **added},
         "body": problem.encode(),
         "isBase64Encoded": False,
     }

@@ -48,7 +48,7 @@ class CognitoPeople:
             user = cognito.admin_get_user(UserPoolId=self._pool, Username=name)["Username"]
         except (no.NotAuthorizedException, no.UserNotFoundException, no.UserNotConfirmedException):
             return None
-        return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user))
+        return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user), user)
 
     def create(self, name: str, password: str, role: Role) -> Person:
         """See `People.create`."""

@@ -1,6 +1,7 @@
 """Open WebSockets behind API Gateway."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from anc.aws import clients
@@ -26,3 +27,9 @@ class GatewaySockets:
             client.post_to_connection(ConnectionId=connection, Data=text.encode())
         except client.exceptions.GoneException as fault:
             raise Gone(connection) from fault
+
+    def close(self, connection: str) -> None:
+        """See `Sockets.close`."""
+        client = self._client(self._endpoint)
+        with suppress(client.exceptions.GoneException):
+            client.delete_connection(ConnectionId=connection)

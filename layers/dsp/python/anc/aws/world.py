@@ -31,6 +31,7 @@ from anc.records import (
     Usage,
     Watch,
 )
+from anc.rights import Account, AuditEntry
 from anc.settings import Settings
 
 
@@ -40,10 +41,10 @@ def world() -> World:
 
     The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
     `DEVICES_TABLE`, `DEVICE_MODELS_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`,
-    `JOBS_TABLE`, `API_KEYS_TABLE`, `USAGES_TABLE`, `TELEMETRY_TABLE`, `HISTORY_TABLE`, `STATUSES_TABLE`,
-    `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`, `RECORDINGS_QUEUE_URL`,
-    `OPINIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`,
-    `SOCKETS_ENDPOINT`, and the settings.
+    `JOBS_TABLE`, `API_KEYS_TABLE`, `USAGES_TABLE`, `ACCOUNTS_TABLE`, `AUDIT_TABLE`, `TELEMETRY_TABLE`,
+    `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
+    `RECORDINGS_QUEUE_URL`, `OPINIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
+    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings.
     A function is given the names of what it may use, and no others.
 
     Raises
@@ -75,6 +76,8 @@ def world() -> World:
         people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
         api_keys=DynamoTable(name("API_KEYS_TABLE", ""), ApiKey),
         usages=DynamoTable(name("USAGES_TABLE", ""), Usage),
+        accounts=DynamoTable(name("ACCOUNTS_TABLE", ""), Account),
+        audit=DynamoTable(name("AUDIT_TABLE", ""), AuditEntry),
         telemetry=DynamoTable(name("TELEMETRY_TABLE", ""), Telemetry),
         history=DynamoTable(name("HISTORY_TABLE", ""), Telemetry),
         statuses=DynamoTable(name("STATUSES_TABLE", ""), Status),

@@ -8,13 +8,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anc.ports import Conflict, World
-from anc.services import device_models, devices
+from anc.services import audit, device_models, devices
 from anc.services.identity import Caller
 from anc.wire.claim import SERIAL, Claim
 from anc.wire.refusal import Refused, refuse
 
 MOST_AT_ONCE = 50
 ATTEMPTS = 3
+HEADSET = Caller("headset")  # who acts, in the audit log, when one comes with the factory's claim
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -81,6 +82,8 @@ def admit(claim: Claim, world: World) -> None:
             )
         if device.certificate == claim.certificate_id:
             return
+        detail = {"owner": device.group, "key": key[:16]}
+        audit.write(world.audit, "device.claim", serial, HEADSET, HEADSET.user, world.clock(), detail)
         try:
             world.devices.put(device.but(claimed_by=key, certificate=claim.certificate_id))
         except Conflict:

@@ -9,7 +9,7 @@ from msgspec import Meta
 from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, World
 from anc.records import Control, Device, Mode
-from anc.services import device_models, paths
+from anc.services import audit, connections, device_models, paths
 from anc.services.identity import Caller
 from anc.services.paths import Secondary
 from anc.wire.path import parse_path
@@ -75,6 +75,8 @@ def enlist(request: Registration, caller: Caller, world: World, claimable: bool 
     device = _described(request, caller, world).but(claimable=claimable)
     if world.devices.get(request.thing):
         refuse("exists", f"thing: {request.thing} is registered already")
+    action: audit.Action = "device.expect" if claimable else "device.register"
+    audit.record(action, request.thing, caller, world, model=request.model)
     try:
         # The name first: who comes second must not touch the first's thing.
         claimed = world.devices.put(device)
@@ -129,11 +131,13 @@ def list_of(owner: str, caller: Caller, world: World, limit: int = 100, after: s
 def remove(thing: str, caller: Caller, world: World) -> None:
     """Revoke a headset's certificate and forget it."""
     device = find(thing, caller, world)
+    audit.record("device.remove", thing, caller, world, owner=device.group)
     world.things.revoke(device.key, device.certificate)
     world.controls.delete(device.key)
     world.telemetry.delete(device.key)
     world.statuses.delete(device.key)
     world.devices.delete(device.key)
+    connections.end_watches(device.key, world)
     world.count("devices_removed")
 
 
@@ -142,7 +146,8 @@ def rotate(thing: str, caller: Caller, world: World) -> Credentials:
 
     Cut short at any point, one certificate works that the registry knows, and it may be done again.
     """
-    find(thing, caller, world)
+    device = find(thing, caller, world)
+    audit.record("device.credentials", thing, caller, world, owner=device.group)
     credentials = world.things.enrol(thing)
     for _ in range(ATTEMPTS):
         try:
@@ -188,6 +193,7 @@ def want(thing: str, wish: Wish, caller: Caller, world: World) -> Control:
         refuse("forbidden", f"firmware: this takes operator, you are {caller.role}")
     if wish.config and wish.config.private is False and caller.user != device.group:
         refuse("forbidden", "config.private: only the headset's owner may have it send sound")
+    _note(thing, wish, caller, world)
     for _ in range(ATTEMPTS):
         known = world.controls.get(thing) or Control(key=thing, group=device.group)
         wanted = known.but(
@@ -203,6 +209,14 @@ def want(thing: str, wish: Wish, caller: Caller, world: World) -> Control:
         world.updates.send({"thing": thing})
         return stored
     refuse("in_flight", "device: its snapshots keep coming in between; try again")
+
+
+def _note(thing: str, wish: Wish, caller: Caller, world: World) -> None:
+    if wish.config and wish.config.private is not None:
+        audit.record("device.privacy", thing, caller, world, private=str(wish.config.private).lower())
+    if wish.firmware:  # without its URL, which may carry a permission
+        version, sha256 = wish.firmware.version, wish.firmware.sha256
+        audit.record("device.firmware", thing, caller, world, version=version, sha256=sha256)
 
 
 def replace_path(thing: str, taps: Sequence[float], rate: int | None, caller: Caller, world: World) -> Device:

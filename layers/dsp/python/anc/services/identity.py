@@ -8,8 +8,10 @@ from typing import get_args
 import jwt
 import msgspec
 
+from anc.lifetimes import HOUR_S, TOKEN_HOURS
 from anc.ports import World
-from anc.records import Role
+from anc.records import ApiKey, Role
+from anc.services import accounts
 from anc.wire.refusal import Refused, refuse
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -17,6 +19,7 @@ ALGORITHM = "RS256"
 CLOCK_SKEW_S = 30
 KEY_PREFIX = "anc_"  # an API key reads anc_<id>_<secret>
 NO_TOKEN = "token: none was given"
+NO_KEY = "token: no such API key; it may have been revoked or have expired"
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -31,12 +34,15 @@ class Caller(msgspec.Struct, frozen=True):
     scopes : tuple of str
         The families of endpoints to which the key is bound, as `devices`, or `devices:read` for looking only;
         none when it may do all that its role may.
+    since : float
+        Seconds since the epoch, when the token was issued; 0 of an API key.
     """
 
     user: str
     role: Role = "listener"
     key: str = ""
     scopes: tuple[str, ...] = ()
+    since: float = 0.0
 
     def may(self, role: Role) -> bool:
         """Tell whether the caller may do what takes at least this role."""
@@ -58,16 +64,46 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def verify(token: str, world: World) -> Caller:
-    """Return who the bearer of a token is, be it a JWT or an API key.
+    """Return who the bearer of a token is and what they may do now, be it a JWT or an API key.
 
     Raises
     ------
     Refused
-        `unauthorized`: signature, algorithm, issuer, audience, expiry or subject is not as it must be; or the
-        key is unknown, revoked or expired.
+        `unauthorized`: signature, algorithm, issuer, audience, lifetime or subject is not as it must be; the
+        key is unknown, revoked or expired; or as `current`.
     """
-    if token.startswith(KEY_PREFIX):
-        return _of_key(token, world)
+    caller = _of_key(token, world) if token.startswith(KEY_PREFIX) else _of_jwt(token, world)
+    return _limited(caller, world)
+
+
+def current(caller: Caller, world: World) -> Caller:
+    """Return somebody who was verified earlier, with what they may do now.
+
+    A change is seen within `Recent.SECONDS`, one by this process at once.
+
+    Raises
+    ------
+    Refused
+        `unauthorized`: the person was removed, or has lost rights since the token was issued; or the key was
+        revoked.
+    """
+    if caller.key:
+        _usable(world.recent.read("api_keys", caller.key, world.api_keys.get))
+    return _limited(caller, world)
+
+
+def _limited(caller: Caller, world: World) -> Caller:
+    account = accounts.recent(caller.user, world)
+    if account is None:
+        return caller
+    if account.removed:
+        refuse("unauthorized", "token: its owner was removed")
+    if not caller.key and caller.since < account.valid_from:
+        refuse("unauthorized", "token: your rights have changed since it was issued; sign in again")
+    return msgspec.structs.replace(caller, role=min(caller.role, account.role, key=ROLES.index))
+
+
+def _of_jwt(token: str, world: World) -> Caller:
     try:
         claims = jwt.decode(
             token,
@@ -80,8 +116,15 @@ def verify(token: str, world: World) -> Caller:
         )
     except (jwt.PyJWTError, LookupError) as fault:
         raise Refused("unauthorized", f"token: {fault}") from fault
+    issued = claims["iat"]
+    if float(claims["exp"]) - float(issued) > TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S:
+        refuse("unauthorized", f"token: valid for more than {TOKEN_HOURS:g} h, the longest; get a new one")
+    # An issuer that counts whole seconds means some moment of that second: the last, so that somebody who
+    # signs in again right after a change of rights gets in. The account limits what that token may do.
+    since = float(issued) + 1 if isinstance(issued, int) else float(issued)
     groups = claims.get("cognito:groups")
-    return Caller(claims["sub"], role_of([claims.get("role"), *(groups if isinstance(groups, list) else [])]))
+    role = role_of([claims.get("role"), *(groups if isinstance(groups, list) else [])])
+    return Caller(claims["sub"], role, since=since)
 
 
 def role_of(named: Collection[object]) -> Role:
@@ -91,11 +134,17 @@ def role_of(named: Collection[object]) -> Role:
 
 def _of_key(token: str, world: World) -> Caller:
     identifier, _, secret = token.removeprefix(KEY_PREFIX).partition("_")
-    key = world.api_keys.get(identifier) if identifier else None
+    key = _usable(world.api_keys.get(identifier) if identifier else None)
     # Compared in a time that says nothing.
-    if key is None or not hmac.compare_digest(key.sha256, hash_of(secret)):
-        refuse("unauthorized", "token: no such API key; it may have been revoked or have expired")
+    if not hmac.compare_digest(key.sha256, hash_of(secret)):
+        refuse("unauthorized", NO_KEY)
     return Caller(key.group, key.role, key.key, key.scopes)
+
+
+def _usable(key: ApiKey | None) -> ApiKey:
+    if key is None or key.revoked:
+        refuse("unauthorized", NO_KEY)
+    return key
 
 
 def hash_of(secret: str) -> bytes:

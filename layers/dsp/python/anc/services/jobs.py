@@ -20,6 +20,7 @@ from msgspec import Meta
 from anc.audio.reader import AudioReader
 from anc.ports import Changed, Conflict, Gone, World
 from anc.records import Job, Options
+from anc.services import accounts
 from anc.services.identity import Caller
 from anc.services.quotas import Quota, release, reserve
 from anc.services.recordings import BLOCK, Treatment, classifier, residuals, wav_header
@@ -211,9 +212,22 @@ def downloads(job_id: str, caller: Caller, world: World) -> dict[str, str]:
 def remove(job_id: str, caller: Caller, world: World) -> None:
     """Forget a job and everything that was stored of it. A worker that is at it stops at its next block."""
     job = find(job_id, caller, world)
+    _delete_files(job, world)  # before the record, so that whoever is cut short finds the job again
     world.jobs.delete(job.key)
     for quota in (UNFINISHED, RECORDINGS):
         release(quota, job.key, job.group, world)
+    _delete_files(job, world)  # what a worker stored in between
+    world.count("jobs_removed")
+
+
+def permits(key: str, world: World) -> bool:
+    """Return whether a file may still be sent or fetched: its job exists, and its owner was not removed."""
+    job = world.jobs.get(key.partition("/")[2].partition("/")[0])
+    account = accounts.recent(job.group, world) if job else None
+    return job is not None and not (account and account.removed)
+
+
+def _delete_files(job: Job, world: World) -> None:
     if job.upload:
         world.objects.abandon(UPLOADS + job.key, job.upload)
     if job.result:
@@ -221,7 +235,6 @@ def remove(job_id: str, caller: Caller, world: World) -> None:
     for name in (RESULT, REPORT, PICTURE):
         world.objects.delete(_result(job, name))
     _forget_work(job, world)
-    world.count("jobs_removed")
 
 
 def job_of(key: str) -> str:

@@ -1,7 +1,7 @@
 """What a client may say on its socket, and who answers."""
 
 from anc.ports import World
-from anc.services import connections, sessions, streaming
+from anc.services import connections, identity, sessions, streaming
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused
 from anc.wire.websocket import (
@@ -34,7 +34,10 @@ def answer(
     Raises
     ------
     Refused
+        `unauthorized` when the caller's rights have ended since the socket was opened; whatever the frame's
+        own service refuses.
     """
+    caller = identity.current(caller, world)
     request = parse_request(frame)
     if isinstance(request, Watch):
         caller.check_scope("devices", looks_only=True)

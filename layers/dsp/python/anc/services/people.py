@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from anc.ports import Conflict, Grant, World
 from anc.records import Person, Role
-from anc.services import devices, jobs, keys, sessions
+from anc.services import accounts, audit, connections, devices, jobs, keys, sessions
 from anc.services.identity import Caller
 from anc.wire.refusal import Refused, refuse
 
@@ -15,21 +15,24 @@ ME = "me"  # in a path, whoever calls
 def sign_in(name: str, password: str, world: World) -> Grant:
     """Return a bearer token. Raises Refused, `unauthorized`, which does not say what was wrong."""
     grant = world.people.sign_in(name, password)
-    if grant is None:
+    account = world.accounts.get(grant.user) if grant else None
+    if grant is None or (account and account.removed):
         world.count("sign_ins_refused")
         refuse("unauthorized", "username or password: wrong, or more is needed to sign in")
     world.count("sign_ins")
     return grant
 
 
-def create(name: str, password: str, role: Role, world: World) -> Person:
+def create(name: str, password: str, role: Role, caller: Caller, world: World) -> Person:
     """Add a person. Raises Refused: `exists`, or `bad_field` for a password that is too simple."""
     if name == ME:
         refuse("exists", "username: `me` is whoever asks")
+    audit.record("person.create", name, caller, world, role=role)
     try:
         person = world.people.create(name, password, role)
     except Conflict as taken:
         raise Refused("exists", "username: taken") from taken
+    accounts.open_account(person, world)
     world.count("people_created")
     return person
 
@@ -44,29 +47,53 @@ def list_all(limit: int, after: str, world: World) -> tuple[Sequence[Person], st
     return world.people.list(limit, after)
 
 
-def set_role(user: str, role: Role, world: World) -> Person:
-    """Let a person do more or less, from their next token on; keys that may do more are revoked at once."""
+def set_role(user: str, role: Role, caller: Caller, world: World) -> Person:
+    """Let a person do more or less.
+
+    More, from their next token on. Less, at once: tokens issued before are refused, and sockets and keys
+    that may do more are closed and revoked. Cut short anywhere, nobody may do more than before, and the same
+    call finishes it.
+
+    Raises
+    ------
+    Refused
+        `unknown_user`; `conflict` when the person is being removed; `in_flight`.
+    """
     person = find(user, world)
-    world.people.set_role(user, role)
-    may_now = Caller(user, role)
-    for key in keys.list_own(user, world):
-        if not may_now.may(key.role):
-            with _removed_meanwhile():
-                keys.revoke(key.key, user, world)
+    audit.record("person.role", user, caller, world, name=person.name, before=person.role, role=role)
+    demoted = not Caller(user, role).may(person.role)
+    if demoted:
+        accounts.limit(person, role, world, sign_out=True)
+    try:
+        world.people.set_role(user, role)
+    except LookupError as gone:
+        raise Refused("unknown_user", f"user: {user} was removed just now") from gone
+    if not demoted:
+        accounts.limit(person, role, world)
+    # In any case: it may be a demotion repeated, of which only this was left to do.
+    keys.revoke_all(user, world, above=role)
+    connections.close_all(user, world, above=role)
     return Person(user=user, name=person.name, role=role, created=person.created)
 
 
-def remove(user: str, world: World) -> None:
-    """Remove a person with all that is theirs. A token that is out stays valid until it expires.
+def remove(user: str, caller: Caller, world: World) -> None:
+    """Remove a person with their keys, sockets, sessions, recordings and headsets.
 
-    The person goes last: a removal that broke off can be repeated, and removes the rest. What the person
-    removed or ended meanwhile is passed over.
+    The account is closed first, so that no token, key, socket or link of theirs works from then on, and the
+    person deleted last. Cut short anywhere, as by the time limit of a function, the same call finishes it.
+    Headsets are removed, not handed on. Emergencies stay until they expire, visible to nobody.
+
+    Raises
+    ------
+    Refused
+        `unknown_user`, `in_flight`.
     """
-    find(user, world)
+    person = find(user, world)
+    audit.record("person.remove", user, caller, world, name=person.name, role=person.role)
+    accounts.close_account(person, world)
+    keys.revoke_all(user, world)
+    connections.close_all(user, world)
     gone = Caller(user)
-    for key in keys.list_own(user, world):
-        with _removed_meanwhile():
-            keys.revoke(key.key, user, world)
     while streams := sessions.list_own(gone, world):
         for stream in streams:
             with _removed_meanwhile():
@@ -78,7 +105,8 @@ def remove(user: str, world: World) -> None:
     while page := devices.list_own(gone, world):
         for device in page:
             with _removed_meanwhile():
-                devices.remove(device.key, gone, world)
+                devices.remove(device.key, caller, world)
+    accounts.bury(person, world)
     world.people.delete(user)
     world.count("people_removed")
 

@@ -67,7 +67,8 @@ class Grant(Answer):
 class Me(Answer):
     """Who is calling."""
 
-    user: str
+    user: Annotated[str, Field(description="The id; never given to anybody else.")]
+    name: Annotated[str, Field(description="What they sign in with; the id of who has no name here.")]
     role: Role
     scopes: list[str] = []
 
@@ -75,7 +76,7 @@ class Me(Answer):
 class Person(Answer):
     """Somebody who may sign in."""
 
-    user: str
+    user: Annotated[str, Field(description="The id; never given to anybody else.")]
     role: Role
     name: str
     created: float
@@ -108,6 +109,24 @@ class Keys(Answer):
     """The caller's API keys."""
 
     keys: list[Key]
+
+
+class AuditEntry(Answer):
+    """An administrative act."""
+
+    at: float
+    user: Annotated[str, Field(description="Who acted.")]
+    name: Annotated[str, Field(description="What they signed in with then.")]
+    api_key: Annotated[str, Field(description="Id of the API key that was used; empty for none.")]
+    action: Annotated[str, Field(description="As `person.remove`.")]
+    subject: Annotated[str, Field(description="The person, key or headset concerned.")]
+    detail: dict[str, str]
+
+
+class AuditEntries(Page):
+    """Part of the audit log."""
+
+    entries: list[AuditEntry]
 
 
 class Session(Answer):

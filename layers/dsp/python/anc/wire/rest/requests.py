@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from anc.lifetimes import KEY_DAYS
 from anc.records import Mode, Role
 from anc.wire.telemetry import Report
 from anc.wire.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 
 NAME = "^[A-Za-z0-9._@+-]{1,128}$"
 THING = "^[A-Za-z0-9_-]{1,64}$"
-FAMILIES = ("users", "sessions", "audio", "emergency", "devices", "device-models", "models", "stats")
+FAMILIES = ("sessions", "audio", "emergency", "devices", "device-models", "audit", "models", "stats")
 MAX_PATH_TAPS = 1024
 LARGEST = 12 * 1024**3
 EXAMPLE_PATH = [0.0, 0.0, 0.6, 0.3, -0.1]
@@ -79,7 +80,7 @@ class NewKey(Body, json_schema_extra=shown(name="night run", scopes=["audio", "d
             " Left out, all that its role may.",
         ),
     ] = []
-    days: Annotated[float, Field(ge=0.01, le=365, description="Until it expires.")] = 90
+    days: Annotated[float, Field(ge=0.01, le=KEY_DAYS, description="Until it expires.")] = 90
 
 
 class NewSession(Body):

@@ -1,0 +1,22 @@
+"""The audit log, for admins."""
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from anc.services import audit
+from anc.wire.rest.answers import AuditEntries, AuditEntry
+from functions.rest_api.call import After, Limit, world
+
+router = Router()
+
+
+@router.get("/api/audit", tags=["audit"])
+def list_audit_entries(limit: Limit = 100, after: After = "") -> AuditEntries:
+    """List who changed people, keys, certificates, privacy and firmware, the newest first, a page at a time.
+
+    An entry is written before the act, so it may stand for one that was refused or broken off afterwards.
+    """
+    page = audit.list_all(limit, after, world())
+    return AuditEntries(
+        entries=[AuditEntry.model_validate(entry) for entry in page],
+        next=page[-1].key if len(page) == limit else None,
+    )
