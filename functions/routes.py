@@ -179,20 +179,20 @@ RULES = (
     ),
     Rule(
         name="anc_path",
-        sql="SELECT encode(*, 'base64') AS path, topic(2) AS thing FROM 'anc/+/path'",
+        sql="SELECT encode(*, 'base64') AS path, topic(2) AS thing, timestamp() AS at FROM 'anc/+/path'",
         topic="anc/+/path",
         queue="reports",
     ),
     Rule(
         name="anc_presence",
-        sql="SELECT encode(*, 'base64') AS presence FROM '$aws/events/presence/+/+'",
+        sql="SELECT encode(*, 'base64') AS presence, topic(5) AS thing FROM '$aws/events/presence/+/+'",
         topic="$aws/events/presence/+/+",
         queue="reports",
         of_headsets=False,
     ),
     Rule(
         name="anc_shadow_refused",
-        sql="SELECT encode(*, 'base64') AS rejected, topic(3) AS thing"
+        sql="SELECT encode(*, 'base64') AS rejected, topic(3) AS thing, timestamp() AS at"
         " FROM '$aws/things/+/shadow/name/anc/update/rejected'",
         topic="$aws/things/+/shadow/name/anc/update/rejected",
         queue="reports",

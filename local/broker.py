@@ -90,7 +90,7 @@ class Broker:
         self._listener = listener
         self._shadows.publish = self.publish
         self._things.when_revoked(self._revoked)
-        self._things.when_retired(self._retired)
+        self._things.when_removed(self._shadows.forget)
         self._accepting = self._loop.create_task(self._accept())
 
     async def stop(self) -> None:
@@ -115,10 +115,6 @@ class Broker:
             link.deliver(topic, payload)
 
     def _revoked(self, thing: str) -> None:
-        self._shadows.forget(thing)
-        self._retired(thing)
-
-    def _retired(self, thing: str) -> None:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._cut, thing, "API_INITIATED_DISCONNECT")
 

@@ -121,7 +121,7 @@ class Claims:
         )
         if not answer["allowProvisioning"]:
             raise Refused("AccessDenied", "Access Denied")
-        self._things.admit(serial, waiting.certificate_id)
+        self._things.activate(serial, waiting.certificate_id)
         return Provisioned(serial)
 
 

@@ -53,6 +53,7 @@ class SqliteTable(Generic[R]):
             " WHERE key = ? AND version = ? AND (expires IS NULL OR expires > ?)"
         )
         self._delete = f"DELETE FROM {name} WHERE key = ?"  # noqa: S608
+        self._delete_version = f"DELETE FROM {name} WHERE key = ? AND version = ?"  # noqa: S608
         self._sweep = f"DELETE FROM {name} WHERE expires <= ?"  # noqa: S608
 
     def get(self, key: str) -> R | None:
@@ -62,7 +63,7 @@ class SqliteTable(Generic[R]):
 
     def put(self, record: R) -> R:
         """See `anc.ports.Table`."""
-        stored = record.but(version=record.version + 1)
+        stored = record.next_version()
         body = self._encoder.encode(stored)
         fields = (stored.group, stored.version, stored.expires, body)
         if record.version == 0:
@@ -74,9 +75,14 @@ class SqliteTable(Generic[R]):
             raise Conflict(record.key)
         return stored
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: int | None = None) -> None:
         """See `anc.ports.Table`."""
-        self._database.connection.execute(self._delete, (key,))
+        if version is None:
+            self._database.connection.execute(self._delete, (key,))
+            return
+        with self._database.writing() as connection:
+            if connection.execute(self._delete_version, (key, version)).rowcount == 0 and self.get(key):
+                raise Conflict(key)
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
         """See `anc.ports.Table`."""

@@ -1,6 +1,7 @@
 """A world on one machine for the tests of services and handlers, with a clock of its own."""
 
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -75,20 +76,37 @@ class FakeSockets:
 
 @dataclass
 class FakeThings:
-    """Certificates that open nothing."""
+    """Certificates that open nothing: whose each is, and which of them are active."""
 
     revoked: list[str] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    active: set[str] = field(default_factory=set)
     enrolled: int = 0
 
     def enrol(self, thing: str) -> Credentials:
         self.enrolled += 1
-        return Credentials(f"cert-{thing}-{self.enrolled}", "", "", "", "127.0.0.1", 8883)
+        certificate = f"cert-{thing}-{self.enrolled}"
+        self.adopt(thing, certificate)
+        return Credentials(certificate, "", "", "", "127.0.0.1", 8883)
 
-    def retire(self, thing: str, kept: str) -> None:
-        self.revoked.append(f"all of {thing} but {kept}")
+    def adopt(self, thing: str, certificate_id: str) -> None:
+        self.owners[certificate_id] = thing
 
-    def revoke(self, thing: str, certificate_id: str) -> None:
-        self.revoked.append(certificate_id)
+    def activate(self, thing: str, certificate_id: str) -> None:
+        if self.owners.get(certificate_id) == thing:
+            self.active.add(certificate_id)
+
+    def certificates(self, thing: str) -> list[str]:
+        return [certificate for certificate, owner in self.owners.items() if owner == thing]
+
+    def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
+        self.revoked += sorted(certificate_ids)
+        for certificate in certificate_ids:
+            self.owners.pop(certificate, None)
+            self.active.discard(certificate)
+
+    def remove(self, thing: str) -> None:
+        pass
 
 
 @dataclass

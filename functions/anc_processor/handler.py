@@ -45,7 +45,7 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
     elif "presence" in message:
         _presence(message, world)
     elif "rejected" in message:
-        status.shadow_refused(message["thing"], base64.b64decode(message["rejected"]), world)
+        status.shadow_refused(message["thing"], base64.b64decode(message["rejected"]), world, _at(message))
     elif "report" in message:
         _report(message, world)
     elif "path" in message:
@@ -54,13 +54,19 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
         _snapshot(message, world)
 
 
+def _at(message: dict[str, Any]) -> float | None:
+    """Return when a message was published; of messages that an older rule made nobody knows."""
+    return message["at"] / 1000 if "at" in message else None
+
+
 def _snapshot(message: dict[str, Any], world: World) -> None:
+    thing, at = message["thing"], _at(message)
     try:
-        control.process_snapshot(message["thing"], base64.b64decode(message["data"]), world)
+        control.process_snapshot(thing, base64.b64decode(message["data"]), world, at)
     except Refused as refusal:  # it would be refused again: do not retry
         world.count(f"snapshots_refused_{refusal.code}")
-        status.refused(message["thing"], "snapshot", refusal, world)
-        logger.warning("snapshot refused", thing=message["thing"], code=refusal.code, reason=refusal.message)
+        status.refused(thing, "snapshot", refusal, world, at)
+        logger.warning("snapshot refused", thing=thing, code=refusal.code, reason=refusal.message)
 
 
 def _presence(message: dict[str, Any], world: World) -> None:
@@ -77,14 +83,14 @@ def _report(message: dict[str, Any], world: World) -> None:
         if refusal.code == "in_flight":
             raise
         world.count(f"telemetry_refused_{refusal.code}")
-        status.refused(message["thing"], "telemetry", refusal, world)
+        status.refused(message["thing"], "telemetry", refusal, world, _at(message))
 
 
 def _path(message: dict[str, Any], world: World) -> None:
     try:
-        devices.measured(message["thing"], base64.b64decode(message["path"]), world)
+        devices.measured(message["thing"], base64.b64decode(message["path"]), world, _at(message))
     except Refused as refusal:
         if refusal.code == "in_flight":
             raise
         world.count(f"paths_refused_{refusal.code}")
-        status.refused(message["thing"], "path", refusal, world)
+        status.refused(message["thing"], "path", refusal, world, _at(message))

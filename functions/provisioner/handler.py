@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
             raise
         world.count(f"claims_refused_{refusal.code}")
         if serial:
-            status.refused(serial, "claim", refusal, world)
+            status.claim_refused(serial, refusal, world)
         logger.warning("claim refused", thing=serial, code=refusal.code, reason=refusal.message)
         return {"allowProvisioning": False}
     return {"allowProvisioning": True, "parameterOverrides": {}}

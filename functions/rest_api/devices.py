@@ -71,7 +71,8 @@ def get_device(id: Thing) -> DeviceNow:
         online=noticed.online,
         since=noticed.since or None,
         refused=noticed.refused,
-        refusal=Refusal.model_validate(noticed.refusal) if noticed.refusal else None,
+        refusal=_refusal(noticed.refusal or noticed.claim),
+        claim_refusal=_refusal(noticed.claim),
     )
 
 
@@ -183,6 +184,10 @@ def expect_headsets(id: Thing, body: NewSerials) -> Serials:
 def _secondary(device: records.Device) -> list[float]:
     path: list[float] = np.frombuffer(device.secondary, "<f4").tolist()
     return path
+
+
+def _refusal(noticed: records.Refusal | None) -> Refusal | None:
+    return Refusal.model_validate(noticed) if noticed else None
 
 
 def _device(device: records.Device) -> Device:

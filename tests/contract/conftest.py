@@ -1,10 +1,11 @@
 """Every adapter of every port, in a world of its own, with what a test needs to look behind it."""
 
 import asyncio
+import itertools
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
@@ -218,13 +219,24 @@ def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture(params=["iot", "sqlite"])
 def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Give `.port`, `.active(thing, certificate_id)` and `.cut`, the clients thrown out so far."""
+    """Give the registry of headsets, and what there is to see behind it.
+
+    `.port`; `.active(thing, certificate_id)`; `.cut`, the clients thrown out so far; `.sign()`, which returns the
+    id of a certificate that was signed for a claim; `.provision(thing, certificate_id)`, what is done with such a
+    one once the hook has allowed it, as a list of steps.
+    """
     if request.param == "sqlite":
         cut: list[str] = []
         kept = LocalThings(request.getfixturevalue("database"), Authority(tmp_path / "ca"), port=8883)
         kept.when_revoked(cut.append)
-        kept.when_retired(cut.append)
-        return SimpleNamespace(port=kept, active=kept.owns, cut=cut)
+        serial = itertools.count()
+        return SimpleNamespace(
+            port=kept,
+            active=kept.owns,
+            cut=cut,
+            sign=lambda: f"{next(serial):064x}",
+            provision=lambda thing, certificate: [partial(kept.activate, thing, certificate)],
+        )
     client = request.getfixturevalue("aws")
     iot, data = client("iot"), client("iot-data")
     iot.create_policy(policyName="headset", policyDocument="{}")
@@ -239,8 +251,23 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
             and iot.list_principal_things(**attached)["things"] == [thing]
         )
 
-    port = IotThings("headset", lambda: iot, lambda: data)
-    return SimpleNamespace(port=port, active=active, cut=request.getfixturevalue("strict").cut)
+    def provision(thing: str, certificate_id: str) -> list[Callable[[], object]]:
+        described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        return [
+            partial(iot.create_thing, thingName=thing),
+            partial(
+                iot.attach_thing_principal, thingName=thing, principal=described["certificateArn"]
+            ),
+            partial(iot.update_certificate, certificateId=certificate_id, newStatus="ACTIVE"),
+        ]
+
+    return SimpleNamespace(
+        port=IotThings("headset", lambda: iot, lambda: data),
+        active=active,
+        cut=request.getfixturevalue("strict").cut,
+        sign=lambda: iot.create_keys_and_certificate(setAsActive=False)["certificateId"],
+        provision=provision,
+    )
 
 
 @contextmanager

@@ -30,7 +30,9 @@ def test_what_was_never_stored_is_absent(streams):
 def test_a_stored_record_comes_back_one_version_higher(streams):
     stored = streams.put(stream("s1", filter=b"\x00\xff", seq=7))
 
-    assert stored == stream("s1", filter=b"\x00\xff", seq=7, version=1)
+    assert stored == stream("s1", filter=b"\x00\xff", seq=7, version=stored.version)
+    assert streams.put(stored).version == stored.version + 1
+    stored = stored.but(version=stored.version + 1)
     assert streams.get("s1") == stored
 
 
@@ -45,7 +47,8 @@ def test_a_stored_record_comes_back_one_version_higher(streams):
 def test_bytes_unicode_and_floats_survive_exactly(streams, key, group, filter, mu, created):
     record = stream(f"{key}-{next(serial)}", group=group, filter=filter, mu=mu, created=created)
 
-    assert streams.get(streams.put(record).key) == record.but(version=1)
+    stored = streams.put(record)
+    assert streams.get(stored.key) == stored == record.but(version=stored.version)
 
 
 def test_a_record_of_300_kilobytes_survives(streams):
@@ -54,13 +57,13 @@ def test_a_record_of_300_kilobytes_survives(streams):
     assert streams.get("big").filter == bytes(range(256)) * 1200
 
 
-@pytest.mark.parametrize("known_version", [0, 1, 3])
-def test_a_write_from_any_but_the_stored_version_conflicts_and_changes_nothing(streams, known_version):
+@pytest.mark.parametrize("behind", [-1, 1, None])
+def test_a_write_from_any_but_the_stored_version_conflicts_and_changes_nothing(streams, behind):
     stored = streams.put(streams.put(stream("s1")).but(seq=4))
-    assert stored.version == 2
+    known = 0 if behind is None else stored.version - behind
 
     with pytest.raises(Conflict):
-        streams.put(stored.but(version=known_version, seq=99))
+        streams.put(stored.but(version=known, seq=99))
 
     assert streams.get("s1") == stored
 
@@ -92,7 +95,31 @@ def test_two_writers_never_both_win(streams, writers):
         except Conflict:
             assert streams.get(start.key).version > was.version
 
-    assert won == [(version, version + 1) for version in range(1, len(won) + 1)]
+    assert won == [(version, version + 1) for version in range(start.version, start.version + len(won))]
+
+
+def test_a_writer_never_wins_over_a_record_that_was_deleted_and_created_anew(streams):
+    read = streams.put(streams.put(stream("s1")).but(seq=1))
+    streams.delete("s1")
+    anew = streams.put(stream("s1", group="bob"))
+    for seq in range(3):
+        anew = streams.put(anew.but(seq=seq))
+        with pytest.raises(Conflict):
+            streams.put(read.but(seq=99))
+
+    assert streams.get("s1") == anew
+
+
+def test_a_record_is_deleted_at_the_version_that_was_read_and_at_no_other(streams):
+    read = streams.put(stream("s1"))
+    now = streams.put(read.but(seq=1))
+    with pytest.raises(Conflict):
+        streams.delete("s1", read.version)
+    assert streams.get("s1") == now
+
+    for _ in range(2):  # again is fine
+        streams.delete("s1", now.version)
+    assert streams.get("s1") is None
 
 
 def test_deleting_what_is_absent_is_fine(streams):
@@ -115,7 +142,7 @@ def test_a_new_record_takes_the_place_of_an_expired_one(streams, clock):
     streams.put(stream("s1", expires=clock.now + 0.5, seq=9))
     clock.now += 0.5
 
-    assert streams.put(stream("s1")).version == 1
+    assert streams.put(stream("s1")).seq == -1
     assert streams.get("s1").seq == -1
 
 

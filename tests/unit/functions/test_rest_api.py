@@ -216,7 +216,7 @@ def test_a_registered_headset_gets_its_credentials_once(call: Call) -> None:
     credentials = registered.pop("credentials")
     assert set(credentials) == {"certificate_id", "certificate", "private_key", "ca", "endpoint", "port"}
     assert (registered["thing"], registered["secondary_taps"], registered["taps"]) == ("left", 3, 256)
-    now = {"online": None, "since": None, "refused": 0, "refusal": None}
+    now = {"online": None, "since": None, "refused": 0, "refusal": None, "claim_refusal": None}
     assert call("GET", "/api/devices/left")[:2] == (200, registered | now)
     assert call("GET", "/api/devices")[1] == {"devices": [registered], "next": None}
 

@@ -6,7 +6,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
@@ -64,11 +64,15 @@ class Table(Protocol[R]):
     def put(self, record: R) -> R:
         """Store the record if the stored version is still `record.version` (0: none is stored).
 
-        Returns the record as stored, its version one higher. Raises Conflict, and then changes nothing.
+        Returns the record as stored, its version one higher, or random if it is new. Raises Conflict, and then
+        changes nothing.
         """
 
-    def delete(self, key: str) -> None:
-        """Remove the record; removing what is absent is fine."""
+    def delete(self, key: str, version: int | None = None) -> None:
+        """Remove the record; removing what is absent is fine.
+
+        With `version` it is removed only if that is the stored one. Raises Conflict when another is.
+        """
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
         """Return up to `limit` records of the group, by key, from the first key > `after` on."""
@@ -103,16 +107,30 @@ class Credentials(NamedTuple):
 
 
 class Things(Protocol):
-    """The registry of headsets' identities."""
+    """The registry of headsets' identities. Every call may be repeated.
+
+    A certificate opens nothing before it is activated, and never again after it was revoked, in whatever order
+    the two arrive. So a caller that stores a certificate's id between enrolling and activating it can be
+    overtaken by a removal at any point, and no certificate is left that works.
+    """
 
     def enrol(self, thing: str) -> Credentials:
-        """Create the thing with a new certificate whose policy is bound to the thing's name."""
+        """Create the thing, if it is new, and a certificate bound to its name. It is not active yet."""
 
-    def retire(self, thing: str, kept: str) -> None:
-        """Make all its certificates but one useless at once, and cut its connection."""
+    def adopt(self, thing: str, certificate_id: str) -> None:
+        """Bind a certificate that was signed for a claim to a thing's name. It is not active yet."""
 
-    def revoke(self, thing: str, certificate_id: str) -> None:
-        """Make the certificate useless at once and remove the thing."""
+    def activate(self, thing: str, certificate_id: str) -> None:
+        """Make a thing's certificate work, unless it was revoked."""
+
+    def certificates(self, thing: str) -> Sequence[str]:
+        """Return the ids of all certificates of a thing, active or not."""
+
+    def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
+        """Make certificates of a thing useless at once and for good, and cut its connection."""
+
+    def remove(self, thing: str) -> None:
+        """Remove a thing that has no certificate any more, with its shadow."""
 
 
 class Sockets(Protocol):

@@ -5,6 +5,7 @@ two writers never both win (optimistic locking).
 """
 
 import hashlib
+import secrets
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
@@ -12,6 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 Mode = Literal["cancel", "transparency", "bypass"]
+FIRST_VERSION_BITS = 48
 Role = Literal["listener", "operator", "admin"]  # each may do what those before it may
 
 
@@ -25,7 +27,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group : str
         What the record is listed under: its owner, or the device it belongs to.
     version : int
-        How often it was written; 0 for one that was never stored.
+        One higher with every write, from a random number on; 0 for one that was never stored. A writer that
+        read a record which was deleted and created anew since then therefore never writes over the new one.
     expires : float or None
         Seconds since the epoch from which on it is as good as gone.
     """
@@ -38,6 +41,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def but(self, **changes: object) -> Self:
         """Return a copy with some fields changed."""
         return msgspec.structs.replace(self, **changes)
+
+    def next_version(self) -> Self:
+        """Return the record as a table stores it."""
+        return self.but(version=self.version + 1 if self.version else secrets.randbits(FIRST_VERSION_BITS) + 1)
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -120,6 +127,11 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     that a control filter may boost. `claimable` says that it may come for its certificate itself, with the
     factory's claim, and `claimed_by` is the SHA-256 of the key that it came with. `path_seq` numbers the
     latest path that it measured itself; -1 for none.
+
+    `certificate` is the one that works or is about to, `replaced` those before it that may not be revoked yet.
+    What was published before `credentials_at` was published with a certificate that was revoked since, or by an
+    earlier owner of the name. A device that is `removed` only waits for its certificates to be revoked: nobody
+    may use it, and nobody may have its name.
     """
 
     model: str
@@ -128,6 +140,9 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     secondary: bytes
     max_gain_db: float = 40.0
     certificate: str = ""
+    replaced: tuple[str, ...] = ()
+    credentials_at: float = 0.0
+    removed: bool = False
     claimable: bool = False
     claimed_by: str = ""
     path_seq: int = -1
@@ -257,6 +272,7 @@ class Status(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the platform noticed of a headset: key is the thing name.
 
     `online` is None before it ever connected; `session` names the connection, as long as the broker does.
+    `claim` is the last refused claim to its name, which is not the headset's own doing.
     """
 
     online: bool | None = None
@@ -264,6 +280,7 @@ class Status(Record, frozen=True, kw_only=True, omit_defaults=True):
     session: str = ""
     refused: int = 0
     refusal: Refusal | None = None
+    claim: Refusal | None = None
 
 
 class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -61,7 +61,7 @@ class DynamoTable(Generic[R]):
 
     def put(self, record: R) -> R:
         """See `Table.put`. At most 400 KB."""
-        stored = record.but(version=record.version + 1)
+        stored = record.next_version()
         item: dict[str, Any] = {
             "key": {"S": stored.key},
             "version": {"N": str(stored.version)},
@@ -94,9 +94,20 @@ class DynamoTable(Generic[R]):
             raise Conflict(f"{record.key}: no longer at version {record.version}") from fault
         return stored
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: int | None = None) -> None:
         """See `Table.delete`."""
-        self._client().delete_item(TableName=self._name, Key={"key": {"S": key}})
+        condition: dict[str, Any] = {}
+        if version is not None:
+            condition = {
+                "ConditionExpression": "attribute_not_exists(#key) OR #version = :version",
+                "ExpressionAttributeNames": {"#key": "key", "#version": "version"},
+                "ExpressionAttributeValues": {":version": {"N": str(version)}},
+            }
+        client = self._client()
+        try:
+            client.delete_item(TableName=self._name, Key={"key": {"S": key}}, **condition)
+        except client.exceptions.ConditionalCheckFailedException as fault:
+            raise Conflict(f"{key}: no longer at version {version}") from fault
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
         """See `Table.list`. Records of the empty group are not listed."""

@@ -1,7 +1,7 @@
 """Identities of headsets in AWS IoT's registry."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib import resources
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from anc.aws import clients
 from anc.ports import Credentials
+from anc.wire.refusal import refuse
 from anc.wire.shadow import SHADOW
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class IotThings:
         self._data = data
 
     def enrol(self, thing: str) -> Credentials:
-        """See `Things.enrol`. The certificate works from the last step on: one half done opens nothing."""
+        """See `Things.enrol`. The certificate stays inactive while it is bound to thing and policy."""
         iot = self._client()
         with suppress(iot.exceptions.ResourceAlreadyExistsException):  # made by a claim, with a thing type
             iot.create_thing(thingName=thing)
@@ -47,7 +48,6 @@ class IotThings:
         certificate = made["certificateArn"]
         iot.attach_thing_principal(thingName=thing, principal=certificate)
         iot.attach_policy(policyName=self._policy, target=certificate)
-        iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
         return Credentials(
             certificate_id=made["certificateId"],
             certificate=made["certificatePem"],
@@ -57,44 +57,67 @@ class IotThings:
             port=MQTT_TLS_PORT,
         )
 
-    def retire(self, thing: str, kept: str) -> None:
-        """See `Things.retire`. The headset comes back with the certificate that is kept."""
-        old = [certificate for certificate in self._certificates(thing) if _id_of(certificate) != kept]
-        self._cut_off(thing, old)
+    def adopt(self, thing: str, certificate_id: str) -> None:
+        """See `Things.adopt`. Binds the certificate to the policy.
 
-    def revoke(self, thing: str, certificate_id: str) -> None:
-        """See `Things.revoke`. With the thing go all its certificates, and its live connection.
-
-        Every step may be repeated, so a revocation cut short is finished by the next. Deactivating alone
-        leaves a connection open for minutes, so it is cut. The certificates stay in the registry, inactive:
-        what they signed can still be looked up.
+        AWS IoT itself makes the thing, attaches the certificate and activates it, after the hook has allowed
+        the claim and whatever has happened since. Without the policy such a certificate opens nothing.
         """
+        certificate = self._arn(certificate_id)
+        if not certificate:
+            refuse("bad_field", f"certificate: {certificate_id} is not in the registry")
+        self._client().attach_policy(policyName=self._policy, target=certificate)
+
+    def activate(self, thing: str, certificate_id: str) -> None:
+        """See `Things.activate`. A certificate that was revoked has neither thing nor policy any more."""
+        self._client().update_certificate(certificateId=certificate_id, newStatus="ACTIVE")
+
+    def certificates(self, thing: str) -> Sequence[str]:
+        """See `Things.certificates`."""
+        iot = self._client()
+        found: list[str] = []
+        try:
+            for page in iot.get_paginator("list_thing_principals").paginate(thingName=thing):
+                found += [_id_of(principal) for principal in page["principals"]]
+        except iot.exceptions.ResourceNotFoundException:
+            return []
+        return found
+
+    def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
+        """See `Things.revoke`.
+
+        A certificate loses its policy before the connection is cut, so that AWS IoT, which may still activate
+        it for a claim, opens nothing by that. Deactivating alone leaves a connection open for minutes. The
+        certificates stay in the registry: what they signed can still be looked up.
+        """
+        iot, data = self._client(), self._data()
+        certificates = [arn for arn in map(self._arn, certificate_ids) if arn]
+        for certificate in certificates:
+            iot.update_certificate(certificateId=_id_of(certificate), newStatus="INACTIVE")
+            with suppress(iot.exceptions.ResourceNotFoundException):  # it has none any more
+                iot.detach_policy(policyName=self._policy, target=certificate)
+        if certificates:
+            with suppress(data.exceptions.ResourceNotFoundException):
+                data.delete_connection(clientId=thing, cleanSession=True)
+        for certificate in certificates:
+            with suppress(iot.exceptions.ResourceNotFoundException):  # it was never attached, or is not now
+                iot.detach_thing_principal(thingName=thing, principal=certificate)
+
+    def remove(self, thing: str) -> None:
+        """See `Things.remove`."""
         data = self._data()
-        certificates = self._certificates(thing)
-        if certificates and certificate_id not in map(_id_of, certificates):
-            return  # the thing has been enrolled again since
-        self._cut_off(thing, certificates)
         with suppress(data.exceptions.ResourceNotFoundException):
             data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
         self._remove(thing)
 
-    def _cut_off(self, thing: str, certificates: Sequence[str]) -> None:
-        iot, data = self._client(), self._data()
-        for certificate in certificates:
-            iot.update_certificate(certificateId=_id_of(certificate), newStatus="INACTIVE")
-        with suppress(data.exceptions.ResourceNotFoundException):
-            data.delete_connection(clientId=thing, cleanSession=True)
-        for certificate in certificates:
-            iot.detach_policy(policyName=self._policy, target=certificate)
-            iot.detach_thing_principal(thingName=thing, principal=certificate)
-
-    def _certificates(self, thing: str) -> list[str]:
+    def _arn(self, certificate_id: str) -> str:
+        """Return a certificate's name among all of AWS; "" when there is none of that id."""
         iot = self._client()
         try:
-            principals: list[str] = iot.list_thing_principals(thingName=thing)["principals"]
+            described = iot.describe_certificate(certificateId=certificate_id)
         except iot.exceptions.ResourceNotFoundException:
-            return []
-        return principals
+            return ""
+        return str(described["certificateDescription"]["certificateArn"])
 
     def _remove(self, thing: str) -> None:
         iot = self._client()

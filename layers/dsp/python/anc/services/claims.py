@@ -8,9 +8,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anc.ports import Conflict, World
-from anc.services import audit, device_models, devices
+from anc.records import Device
+from anc.services import audit, device_models, devices, registrations
 from anc.services.identity import Caller
-from anc.wire.claim import SERIAL, Claim
+from anc.wire.claim import CLAIMING, SERIAL, Claim, serial_of_client
 from anc.wire.refusal import Refused, refuse
 
 MOST_AT_ONCE = 50
@@ -46,10 +47,18 @@ def expect(model: str, serials: Sequence[str], caller: Caller, world: World) -> 
 
 
 def serial_of(claim: Claim) -> str:
-    """Return the serial number that a headset names. Raises Refused: `bad_field`."""
+    """Return the serial number that a headset names, which is the one that it connected for.
+
+    Raises
+    ------
+    Refused
+        `bad_field`.
+    """
     serial = claim.parameters.get(SERIAL, "")
     if not _NAME.fullmatch(serial):
         refuse("bad_field", f"{SERIAL}: 1 to 64 letters, digits, `-` and `_`")
+    if serial_of_client(claim.client_id) != serial:
+        refuse("bad_field", f"{SERIAL}: not the one in the client id, which must be `{CLAIMING}{{serial number}}`")
     return serial
 
 
@@ -57,40 +66,55 @@ def admit(claim: Claim, world: World) -> None:
     """Let a headset that is expected have the certificate that it came for, and remember its key.
 
     The first key that comes for a serial number is the headset's; with that key it may come again, as after a
-    power cut in between, and no other key ever gets in.
+    power cut in between, and no other key ever gets in. The certificate is bound to the device before it is
+    written down, and activated by the caller: a removal in between leaves one that opens nothing.
 
     Raises
     ------
     Refused
-        `unknown_serial`, `not_expected`, `claimed_already`, `bad_field`. Nothing stored has changed.
+        `unknown_serial`, `not_expected`, `claimed_already`, `bad_field`. No record has changed.
     """
     serial, key = serial_of(claim), _fingerprint(claim.certificate_pem)
     for _ in range(ATTEMPTS):
-        device = world.devices.get(serial) or refuse(
-            "unknown_serial", f"serial number: {serial} is on no list; its maker lists it with its model"
-        )
-        if not device.claimable:
-            refuse(
-                "not_expected",
-                f"serial number: {serial} is registered with a certificate of its own, and no claim is open",
-            )
-        if device.claimed_by not in ("", key):
-            refuse(
-                "claimed_already",
-                f"serial number: {serial} was claimed with another key; if that was not this headset, "
-                "remove it and list it again",
-            )
+        device = _expected(serial, key, world)
         if device.certificate == claim.certificate_id:
             return
         detail = {"owner": device.group, "key": key[:16]}
         audit.write(world.audit, "device.claim", serial, HEADSET, HEADSET.user, world.clock(), detail)
+        world.things.adopt(serial, claim.certificate_id)
+        claimed = device.but(
+            claimed_by=key,
+            certificate=claim.certificate_id,
+            replaced=(*device.replaced, device.certificate) if device.certificate else device.replaced,
+            credentials_at=world.clock(),
+        )
         try:
-            world.devices.put(device.but(claimed_by=key, certificate=claim.certificate_id))
+            stored = world.devices.put(claimed)
         except Conflict:
             continue
+        if stored.replaced:
+            registrations.revoke_replaced(stored, world)
         world.count("devices_claimed")
         return
     refuse("in_flight", "device: it keeps changing; try again")
+
+
+def _expected(serial: str, key: str, world: World) -> Device:
+    device = registrations.registered(serial, world) or refuse(
+        "unknown_serial", f"serial number: {serial} is on no list; its maker lists it with its model"
+    )
+    if not device.claimable:
+        refuse(
+            "not_expected",
+            f"serial number: {serial} is registered with a certificate of its own, and no claim is open",
+        )
+    if device.claimed_by not in ("", key):
+        refuse(
+            "claimed_already",
+            f"serial number: {serial} was claimed with another key; if that was not this headset, "
+            "remove it and list it again",
+        )
+    return device
 
 
 def _fingerprint(certificate_pem: str) -> str:

@@ -2,6 +2,7 @@
 
 from anc.ports import Conflict, Gone, World
 from anc.records import Connection, Role, Watch
+from anc.services import registrations
 from anc.services.identity import Caller
 from anc.services.quotas import Quota, release, reserve
 from anc.wire.refusal import refuse
@@ -75,7 +76,7 @@ def watch(device: str, connection: str, caller: Caller, world: World) -> None:
     Refused
         `unknown_device` when it does not exist or is not the caller's business; `too_many`.
     """
-    owned = world.devices.get(device)
+    owned = registrations.registered(device, world)
     if owned is None or not caller.may_see(owned.group):
         refuse("unknown_device", f"device: {device} is not registered")
     known = world.connections.get(connection) or refuse("unknown_connection", "connection: not open any more")

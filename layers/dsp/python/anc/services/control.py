@@ -14,6 +14,7 @@ from anc.services import emergencies, fleet, hearing, second_opinion
 from anc.services.connections import tell_watchers
 from anc.services.fleet import Kin
 from anc.services.hearing import Heard
+from anc.services.registrations import registered
 from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import Desired, FilterDocument, Noise, float16
 from anc.wire.snapshot import Snapshot, check_clipping
@@ -50,8 +51,8 @@ class Finding(NamedTuple):
     of_fleet: bool
 
 
-def process_snapshot(thing: str, payload: bytes, world: World) -> None:
-    """Hear a snapshot, design the headset's filter, and queue the news if there are any.
+def process_snapshot(thing: str, payload: bytes, world: World, at: float | None = None) -> None:
+    """Hear a snapshot that was published at `at`, design the headset's filter, and queue the news if there are any.
 
     The write is conditional and the latest sequence wins: of two snapshots processed at the same time one
     raises Conflict and comes back from the queue. A snapshot delivered again queues its news again, since
@@ -68,7 +69,7 @@ def process_snapshot(thing: str, payload: bytes, world: World) -> None:
     """
     begun = time.perf_counter()
     snapshot = Snapshot.parse(payload)
-    device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
+    device = registered(thing, world, at) or refuse("unknown_device", f"thing: {thing} is not registered")
     known = world.controls.get(thing) or Control(key=thing, group=device.group)
     if snapshot.seq == known.seq:
         _repeat(known, world)

@@ -9,9 +9,10 @@ from msgspec import Meta
 from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, World
 from anc.records import Control, Device, Mode
-from anc.services import audit, connections, device_models, paths
+from anc.services import audit, connections, device_models, paths, registrations
 from anc.services.identity import Caller
 from anc.services.paths import Secondary
+from anc.services.registrations import registered
 from anc.wire.path import parse_path
 from anc.wire.refusal import refuse
 from anc.wire.shadow import Configuration, Firmware
@@ -54,15 +55,16 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     ------
     Refused
         `exists` when the name is taken; `bad_field` for a secondary path that cannot be one, or a rate that
-        is not the model's; `unknown_model` when there is no path, and no model to take it from.
+        is not the model's; `unknown_model` when there is no path, and no model to take it from;
+        `unknown_device` when it was removed meanwhile.
     """
-    claimed = enlist(request, caller, world)
+    device = enlist(request, caller, world)
     try:
         credentials = world.things.enrol(request.thing)
+        stored = registrations.issue(device, credentials.certificate_id, world)
     except BaseException:
-        world.devices.delete(request.thing)
+        registrations.unregister(device, world)
         raise
-    stored = world.devices.put(claimed.but(certificate=credentials.certificate_id))
     world.count("devices_registered")
     return stored, credentials
 
@@ -73,7 +75,10 @@ def enlist(request: Registration, caller: Caller, world: World, claimable: bool 
     `claimable`: it will come for one itself (`anc.services.claims`).
     """
     device = _described(request, caller, world).but(claimable=claimable)
-    if world.devices.get(request.thing):
+    known = world.devices.get(request.thing)
+    if known and known.removed:
+        registrations.finish_removal(known, world)  # which was cut short
+    elif known:
         refuse("exists", f"thing: {request.thing} is registered already")
     action: audit.Action = "device.expect" if claimable else "device.register"
     audit.record(action, request.thing, caller, world, model=request.model)
@@ -82,10 +87,7 @@ def enlist(request: Registration, caller: Caller, world: World, claimable: bool 
         claimed = world.devices.put(device)
     except Conflict:
         refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
-    # Of an earlier headset of this name, whose last words came late.
-    world.controls.delete(request.thing)
-    world.telemetry.delete(request.thing)
-    world.statuses.delete(request.thing)
+    registrations.clear(claimed, world)  # of an earlier headset of this name, whose last words came late
     return claimed
 
 
@@ -112,14 +114,14 @@ def _described(request: Registration, caller: Caller, world: World) -> Device:
 
 def find(thing: str, caller: Caller, world: World) -> Device:
     """Return a device that is the caller's business. To others it does not exist."""
-    device = world.devices.get(thing)
+    device = registered(thing, world)
     if device is None or not caller.may_see(device.group):
         refuse("unknown_device", f"device: {thing} is not registered")
     return device
 
 
 def list_own(caller: Caller, world: World, limit: int = 100, after: str = "") -> Sequence[Device]:
-    """Return the caller's devices by name."""
+    """Return the caller's devices by name, with those whose removal was cut short."""
     return world.devices.list(caller.user, limit, after)
 
 
@@ -129,14 +131,17 @@ def list_of(owner: str, caller: Caller, world: World, limit: int = 100, after: s
 
 
 def remove(thing: str, caller: Caller, world: World) -> None:
-    """Revoke a headset's certificate and forget it."""
-    device = find(thing, caller, world)
+    """Revoke a headset's certificates and forget it.
+
+    The record is marked first: from then on nobody may use the device, no certificate is issued for it, and
+    nobody else may have its name. It is deleted last. Cut short at any point, the same request finishes it, and
+    so does whoever registers the name.
+    """
+    device = world.devices.get(thing)
+    if device is None or not caller.may_see(device.group):
+        refuse("unknown_device", f"device: {thing} is not registered")
     audit.record("device.remove", thing, caller, world, owner=device.group)
-    world.things.revoke(device.key, device.certificate)
-    world.controls.delete(device.key)
-    world.telemetry.delete(device.key)
-    world.statuses.delete(device.key)
-    world.devices.delete(device.key)
+    registrations.unregister(device, world)
     connections.end_watches(device.key, world)
     world.count("devices_removed")
 
@@ -144,22 +149,21 @@ def remove(thing: str, caller: Caller, world: World) -> None:
 def rotate(thing: str, caller: Caller, world: World) -> Credentials:
     """Give a headset a new certificate; from then on the old one is useless, and its connection is cut.
 
-    Cut short at any point, one certificate works that the registry knows, and it may be done again.
+    Snapshots, paths and telemetry may be numbered from any number on again. Cut short at any point, one
+    certificate works that the registry knows, and it may be done again.
     """
     device = find(thing, caller, world)
     audit.record("device.credentials", thing, caller, world, owner=device.group)
     credentials = world.things.enrol(thing)
-    for _ in range(ATTEMPTS):
-        try:
-            world.devices.put(
-                find(thing, caller, world).but(certificate=credentials.certificate_id, claimable=False)
-            )
-        except Conflict:
-            continue
-        world.things.retire(thing, credentials.certificate_id)
-        world.count("certificates_rotated")
-        return credentials
-    refuse("in_flight", "device: it keeps changing; try again")
+    try:
+        issued = registrations.issue(device, credentials.certificate_id, world, claimable=False)
+    except BaseException:
+        world.things.revoke(thing, [credentials.certificate_id])
+        raise
+    registrations.revoke_replaced(issued, world)
+    registrations.restart_numbers(thing, world)
+    world.count("certificates_rotated")
+    return credentials
 
 
 def shadow(thing: str, caller: Caller, world: World) -> dict[str, Any]:
@@ -234,8 +238,8 @@ def replace_path(thing: str, taps: Sequence[float], rate: int | None, caller: Ca
     return _replace_path(find(thing, caller, world), taps, rate, world)
 
 
-def measured(thing: str, payload: bytes, world: World) -> Device:
-    """Store the secondary path that a headset measured itself. Again, or late, changes nothing.
+def measured(thing: str, payload: bytes, world: World, at: float | None = None) -> Device:
+    """Store the secondary path that a headset measured itself, and published at `at`. Again changes nothing.
 
     Raises
     ------
@@ -243,7 +247,7 @@ def measured(thing: str, payload: bytes, world: World) -> Device:
         `unknown_device`, `poor_fit` when too little of what was heard was the driver's doing, and as
         `replace_path`.
     """
-    device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
+    device = registered(thing, world, at) or refuse("unknown_device", f"thing: {thing} is not registered")
     path = parse_path(payload)
     return _replace_path(device, path.secondary, path.rate, world, path.seq)
 
@@ -256,7 +260,7 @@ def _replace_path(
     model = world.device_models.get(device.model)
     secondary = paths.checked(taps, device_models.nominal(model) if model else None).tobytes()
     for _ in range(ATTEMPTS):
-        latest = world.devices.get(device.key) or refuse("unknown_device", "device: it was removed just now")
+        latest = registrations.latest(device, world)
         old = seq is not None and seq <= latest.path_seq
         same = latest.secondary == secondary
         if old or (same and seq is None):

@@ -7,9 +7,11 @@ import msgspec
 
 from anc.ports import Conflict, World
 from anc.records import Refusal, Status
+from anc.services.registrations import registered
 from anc.wire.refusal import Refused, parse_json
 
 ATTEMPTS = 3
+CLAIMS_APART_S = 60.0
 # Why a broker hangs up on a headset that did something wrong; other ends of a connection are no refusal.
 CUT_OFF = {
     "AUTH_ERROR": "it used a topic that is not its own, or a certificate that is not good any more",
@@ -43,7 +45,7 @@ class Rejection(msgspec.Struct, frozen=True):
 
 def of(thing: str, world: World) -> Status:
     """Return what was noticed of a headset; nothing at all when it is not registered."""
-    device = world.devices.get(thing)
+    device = registered(thing, world)
     known = world.statuses.get(thing) if device else None
     return known or Status(key=thing, group=device.group if device else "")
 
@@ -71,15 +73,30 @@ def came_or_went(payload: bytes, world: World) -> None:
     _change(event.client_id, note, world)
 
 
-def refused(thing: str, what: str, refusal: Refused, world: World) -> None:
-    """Note why something that a headset sent was refused, for its owner to read."""
-    _change(thing, lambda known: _and_refused(known, what, refusal, world), world)
+def refused(thing: str, what: str, refusal: Refused, world: World, at: float | None = None) -> None:
+    """Note why something that a headset published at `at` was refused, for its owner to read."""
+    _change(thing, lambda known: _and_refused(known, what, refusal, world), world, at)
 
 
-def shadow_refused(thing: str, payload: bytes, world: World) -> None:
+def shadow_refused(thing: str, payload: bytes, world: World, at: float | None = None) -> None:
     """Note that a headset's update of its shadow was rejected, as when it is of another version."""
     rejection: Rejection = parse_json(payload, Rejection)
-    refused(thing, "shadow", Refused(f"http_{rejection.code}", rejection.message), world)
+    refused(thing, "shadow", Refused(f"http_{rejection.code}", rejection.message), world, at)
+
+
+def claim_refused(serial: str, refusal: Refused, world: World) -> None:
+    """Note why a claim to a headset's name was refused, beside what was refused of the headset itself.
+
+    Anybody who holds the factory's claim can have this done, so it is written once a minute at most.
+    """
+
+    def note(known: Status) -> Status:
+        last = known.claim
+        if last and last.code == refusal.code and world.clock() < last.at + CLAIMS_APART_S:
+            return known
+        return known.but(claim=_refusal("claim", refusal, world))
+
+    _change(serial, note, world)
 
 
 def _cut_off(gone: Status, event: Presence, world: World) -> Status:
@@ -91,12 +108,17 @@ def _cut_off(gone: Status, event: Presence, world: World) -> Status:
 
 
 def _and_refused(known: Status, what: str, refusal: Refused, world: World) -> Status:
-    latest = Refusal(what, refusal.code, refusal.message[:500], world.clock())
-    return known.but(refused=known.refused + 1, refusal=latest)
+    return known.but(refused=known.refused + 1, refusal=_refusal(what, refusal, world))
 
 
-def _change(thing: str, change: Callable[[Status], Status], world: World) -> None:
-    if world.devices.get(thing) is None:
+def _refusal(what: str, refusal: Refused, world: World) -> Refusal:
+    return Refusal(what, refusal.code, refusal.message[:500], world.clock())
+
+
+def _change(
+    thing: str, change: Callable[[Status], Status], world: World, at: float | None = None
+) -> None:
+    if registered(thing, world, at) is None:
         return  # nobody's: there is no owner to read it
     for _ in range(ATTEMPTS):
         known = of(thing, world)

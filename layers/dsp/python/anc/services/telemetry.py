@@ -9,6 +9,7 @@ from anc.ports import Conflict, World
 from anc.records import Device, LinesTaken, Telemetry
 from anc.services.devices import find
 from anc.services.identity import Caller
+from anc.services.registrations import registered
 from anc.wire.refusal import refuse
 from anc.wire.telemetry import Report, parse_reports
 
@@ -25,7 +26,7 @@ def take(thing: str, payload: bytes, at: float, world: World) -> None:
     Refused
         `unknown_device`, `too_large`, `bad_json` or `bad_field`.
     """
-    device = world.devices.get(thing) or refuse("unknown_device", f"thing: {thing} is not registered")
+    device = registered(thing, world, at) or refuse("unknown_device", f"thing: {thing} is not registered")
     for report in sorted(parse_reports(payload), key=lambda report: -report.age_s):
         _keep(device, report, at - report.age_s, world)
 

@@ -8,6 +8,8 @@ References
 AWS IoT Core Developer Guide, "Device provisioning MQTT API" and "Pre-provisioning hooks".
 """
 
+import re
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -18,13 +20,29 @@ from anc.wire.refusal import Refused
 
 TEMPLATE = "anc-headset"
 SERIAL = "SerialNumber"
-CLAIMING = (
-    "claim."  # how the client id of a claim begins: no thing's name does, so nobody is thrown out by it
-)
+CLAIMING = "claim."  # how the client id of a claim begins: no thing's name does
+CLIENT_ID = re.compile(r"claim\.(?P<serial>[A-Za-z0-9_-]{1,64})(\.[0-9a-f]{16,32})?")
 SIGN_TOPIC = "$aws/certificates/create-from-csr/json"
 PROVISION_TOPIC = f"$aws/provisioning-templates/{TEMPLATE}/provision/json"
 ASKED = (SIGN_TOPIC, PROVISION_TOPIC)
 ANSWERED = tuple(f"{topic}/{verb}" for topic in ASKED for verb in ("accepted", "rejected"))
+
+
+
+def client_id(serial: str) -> str:
+    """Return a client id under which a headset connects with the claim.
+
+    A broker closes a connection when another one comes under its client id. Nobody who does not know the random
+    part can have that done to a headset that claims.
+    """
+    return f"{CLAIMING}{serial}.{secrets.token_hex(8)}"
+
+
+def serial_of_client(client_id: str) -> str:
+    """Return the serial number that a claim's connection is for; "" when it is for none."""
+    found = CLIENT_ID.fullmatch(client_id)
+    return found["serial"] if found else ""
+
 
 Pem = Annotated[str, Meta(max_length=8 * 1024)]
 
@@ -70,6 +88,7 @@ class Claim(msgspec.Struct, frozen=True, rename="camel"):
 
     certificate_id: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     certificate_pem: Pem
+    client_id: Annotated[str, Meta(max_length=128)]
     parameters: dict[str, Annotated[str, Meta(max_length=1024)]]
 
     @classmethod

@@ -186,13 +186,16 @@ class Refusal(Answer):
 class DeviceNow(Device):
     """A headset as it is now.
 
-    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it.
+    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it, `refusal`
+    is the last of that. `claim_refusal` is the last refused claim to its name, which may be somebody else's
+    doing; `refusal` shows it too as long as there is nothing else.
     """
 
     online: bool | None
     since: float | None
     refused: int
     refusal: Refusal | None
+    claim_refusal: Refusal | None = None
 
 
 class Devices(Page):
