@@ -223,7 +223,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
     `.port`; `.active(thing, certificate_id)`; `.cut`, the clients thrown out so far; `.sign()`, which returns the
     id of a certificate that was signed for a claim; `.provision(thing, certificate_id)`, what is done with such a
-    one once the hook has allowed it, as a list of steps.
+    one once the hook has allowed it, as a list of steps; `.on_call`, which is called before each call of AWS.
     """
     if request.param == "sqlite":
         cut: list[str] = []
@@ -234,6 +234,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
             port=kept,
             active=kept.owns,
             cut=cut,
+            on_call=lambda: None,
             sign=lambda: f"{next(serial):064x}",
             provision=lambda thing, certificate: [partial(kept.activate, thing, certificate)],
         )
@@ -261,13 +262,17 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
             partial(iot.update_certificate, certificateId=certificate_id, newStatus="ACTIVE"),
         ]
 
-    return SimpleNamespace(
+    given = SimpleNamespace(
+        on_call=lambda: None,
         port=IotThings("headset", lambda: iot, lambda: data),
         active=active,
         cut=request.getfixturevalue("strict").cut,
         sign=lambda: iot.create_keys_and_certificate(setAsActive=False)["certificateId"],
         provision=provision,
     )
+    for each in (iot, data):
+        each.meta.events.register("before-call", lambda **_: given.on_call())
+    return given
 
 
 @contextmanager

@@ -83,14 +83,21 @@ class Site:
             self.things,
             self.shadows,
             {"snapshots": self.snapshots, "reports": self.reports},
-            Claims(self.things, self.authority, lambda event: {"allowProvisioning": self.expecting}),
+            Claims(self.things, self.authority, self.admit),
             self.counts.count,
         )
         self.run(self.broker.start())
         self.port = self.broker.port
 
+    def admit(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.expecting:
+            self.things.adopt(event["parameters"]["SerialNumber"], event["certificateId"])
+        return {"allowProvisioning": self.expecting}
+
     def enrol(self, thing: str) -> Credentials:
-        return self.things.enrol(thing)._replace(port=self.port)
+        credentials = self.things.enrol(thing)
+        self.things.activate(thing, credentials.certificate_id)
+        return credentials._replace(port=self.port)
 
     def stop(self) -> None:
         self.run(self.broker.stop())

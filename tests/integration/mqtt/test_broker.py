@@ -93,7 +93,7 @@ def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, he
     credentials = site.enrol("gone")
     client = headset("gone", credentials=credentials)
     site.shadows.update("gone", {"mode": "cancel"})
-    site.things.revoke("gone", credentials.certificate_id)
+    site.things.revoke("gone", [credentials.certificate_id])
     assert client.lost.wait(PATIENCE_S)
     with pytest.raises(AwsCrtError):
         headset("gone", credentials=credentials)

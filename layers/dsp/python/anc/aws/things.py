@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from anc.aws import clients
 from anc.ports import Credentials
-from anc.wire.refusal import refuse
+from anc.wire.refusal import Refused, refuse
 from anc.wire.shadow import SHADOW
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class IotThings:
                 iot.detach_thing_principal(thingName=thing, principal=certificate)
 
     def remove(self, thing: str) -> None:
-        """See `Things.remove`."""
+        """See `Things.remove`. Raises Refused, `in_flight`, while a certificate is still attached."""
         data = self._data()
         with suppress(data.exceptions.ResourceNotFoundException):
             data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
@@ -126,9 +126,11 @@ class IotThings:
                 iot.delete_thing(thingName=thing)
             except iot.exceptions.ResourceNotFoundException:
                 return
-            except iot.exceptions.InvalidRequestException:
+            except iot.exceptions.InvalidRequestException as fault:
                 if wait_s is None:
-                    raise
+                    raise Refused(
+                        "in_flight", f"thing: {thing} still has a certificate attached; try again"
+                    ) from fault
                 time.sleep(wait_s)
             else:
                 return

@@ -60,8 +60,7 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     """
     device = enlist(request, caller, world)
     try:
-        credentials = world.things.enrol(request.thing)
-        stored = registrations.issue(device, credentials.certificate_id, world)
+        credentials, stored = _certified(device, world)
     except BaseException:
         registrations.unregister(device, world)
         raise
@@ -154,16 +153,20 @@ def rotate(thing: str, caller: Caller, world: World) -> Credentials:
     """
     device = find(thing, caller, world)
     audit.record("device.credentials", thing, caller, world, owner=device.group)
-    credentials = world.things.enrol(thing)
-    try:
-        issued = registrations.issue(device, credentials.certificate_id, world, claimable=False)
-    except BaseException:
-        world.things.revoke(thing, [credentials.certificate_id])
-        raise
+    credentials, issued = _certified(device, world, claimable=False)
     registrations.revoke_replaced(issued, world)
     registrations.restart_numbers(thing, world)
     world.count("certificates_rotated")
     return credentials
+
+
+def _certified(device: Device, world: World, **changes: object) -> tuple[Credentials, Device]:
+    credentials = world.things.enrol(device.key)
+    try:
+        return credentials, registrations.issue(device, credentials.certificate_id, world, **changes)
+    except BaseException:
+        world.things.revoke(device.key, [credentials.certificate_id])
+        raise
 
 
 def shadow(thing: str, caller: Caller, world: World) -> dict[str, Any]:

@@ -1,0 +1,280 @@
+"""No certificate of a device's earlier registration works for the next owner of its name, whatever interleaves.
+
+The services run step by step, on every registry of headsets: a step ends at each call of the registry, of AWS
+behind it, or of the table of devices. One test lets another owner come in before any step, one cuts any step
+short, and one has three of them take turns in any order.
+"""
+
+import dataclasses
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anc.ports import Conflict, World
+from anc.services import claims, device_models, devices
+from anc.services.identity import Caller
+from anc.wire.claim import Claim
+from anc.wire.refusal import Refused
+from tests.claims import claim
+from tests.worlds import Clock, make_world, signing_key
+
+THING = "left"
+PATH = [0.0, 0.5, 0.2]
+ALICE, BOB, MAKER = Caller("alice"), Caller("bob"), Caller("maker", "operator")
+MOST_STEPS = 60
+serial = itertools.count()
+WATCHED = {
+    "things": ("enrol", "adopt", "activate", "certificates", "revoke", "remove"),
+    "devices": ("get", "put", "delete"),
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no certificate to be detached, and make one key for all of them."""
+    monkeypatch.setattr("anc.aws.things.DETACHING_S", ())
+    monkeypatch.setattr(
+        "moto.iot.models.rsa", SimpleNamespace(generate_private_key=lambda **_: signing_key())
+    )
+
+
+def ignore() -> None:
+    """Do nothing before a step."""
+
+
+class CutShort(BaseException):
+    """The process died."""
+
+
+class Watched:
+    """A port that calls `before()` before each call that it passes on."""
+
+    def __init__(self, port: Any, names: Sequence[str], before: Callable[[], None]) -> None:
+        self._port, self._names, self._before = port, names, before
+
+    def __getattr__(self, name: str) -> Any:
+        done = getattr(self._port, name)
+        if name not in self._names:
+            return done
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._before()
+            return done(*arguments, **named)
+
+        return call
+
+
+class Site:
+    """A platform and its registry of headsets, and every certificate that was ever made in it."""
+
+    def __init__(self, folder: Path, things: Any) -> None:
+        folder.mkdir(parents=True)
+        self.things = things
+        self.world = dataclasses.replace(make_world(folder, Clock()).world, things=things.port)
+        self.made: set[str] = set()
+        self._thread = threading.local()
+        things.on_call = lambda: getattr(self._thread, "before", ignore)()
+        self.bobs = ""
+        device_models.describe("twin", device_models.ModelDescription(secondary=PATH), self.world)
+
+    def stepwise(self, before: Callable[[], None]) -> World:
+        """Return the world, with `before()` called before each step."""
+
+        def note() -> None:
+            self._thread.before = ignore
+            self.made |= set(self.things.port.certificates(THING))
+            before()
+            self._thread.before = before
+
+        ports = {name: Watched(getattr(self.world, name), calls, note) for name, calls in WATCHED.items()}
+        return dataclasses.replace(self.world, **ports)  # type: ignore[arg-type]
+
+    def register(self, who: Caller, before: Callable[[], None] = ignore) -> None:
+        request = devices.Registration(thing=THING, secondary=PATH)
+        _, credentials = devices.register(request, who, self.stepwise(before))
+        if who is BOB:
+            self.bobs = credentials.certificate_id
+
+    def renew(self, who: Caller, before: Callable[[], None] = ignore) -> None:
+        devices.rotate(THING, who, self.stepwise(before))
+
+    def remove(self, who: Caller, before: Callable[[], None] = ignore) -> None:
+        devices.remove(THING, who, self.stepwise(before))
+
+    def claim(self, who: Caller, before: Callable[[], None] = ignore) -> None:
+        """Come with the factory's claim; the steps behind the hook are the broker's own."""
+        certificate = self.things.sign()
+        self.made.add(certificate)
+        self._thread.before = ignore
+        event = claim(THING, who.user) | {"certificateId": certificate}
+        claims.admit(Claim.of(event), self.stepwise(before))
+        for step in self.things.provision(THING, certificate):
+            before()
+            with suppress(Exception):  # the thing is there already
+                step()
+
+    def check(self) -> None:
+        """Check that no certificate works but those of the registration there is, and Bob's does if it is his."""
+        self._thread.before = ignore
+        device = self.world.devices.get(THING)
+        may = {device.certificate, *device.replaced} if device else set()
+        self.made |= set(self.things.port.certificates(THING))
+        assert {each for each in self.made if self.things.active(THING, each)} <= may
+        if self.bobs:
+            assert device is not None
+            assert (device.group, device.certificate) == ("bob", self.bobs)
+            assert self.things.active(THING, self.bobs)
+
+    def bob_comes(self) -> None:
+        """Remove the device that there is, register Bob's, and check what works."""
+        with suppress(Refused):
+            self.remove(MAKER)
+        with suppress(Refused):
+            self.register(BOB)
+        self.check()
+
+    def end(self) -> None:
+        """Check that Bob can have the name in the end and his certificate alone works; then remove it."""
+        if not self.bobs:
+            self.bob_comes()
+        assert self.bobs
+        self.check()
+        self.remove(MAKER)
+        self.bobs = ""
+        self.check()
+        assert self.world.devices.get(THING) is None
+
+
+def at_step(number: int, do: Callable[[], None]) -> Callable[[], None]:
+    """Return what does something before the step of that number, once."""
+    left = [number]
+
+    def before() -> None:
+        left[0] -= 1
+        if left[0] == -1:
+            do()
+
+    return before
+
+
+def begin_with(what: str, site: Site) -> None:
+    """Bring a device into the state in which an action of Alice's begins."""
+    if what == "claim":
+        claims.expect("twin", [THING], ALICE, site.world)
+    elif what != "register":
+        site.register(ALICE)
+
+
+ACTIONS = ["register", "renew", "remove", "claim"]
+
+
+@pytest.mark.parametrize("what", ACTIONS)
+def test_another_owner_who_comes_before_any_step_is_impersonated_by_nobody(
+    things: Any, tmp_path: Path, what: str
+) -> None:
+    for step in range(MOST_STEPS):
+        site, came = Site(tmp_path / str(step), things), []
+        begin_with(what, site)
+
+        def another_owner(site: Site = site, came: list[bool] = came) -> None:
+            came.append(True)
+            site.bob_comes()
+
+        with suppress(Refused, Conflict):
+            getattr(site, what)(ALICE, at_step(step, another_owner))
+        site.check()
+        site.end()
+        if not came:
+            break
+    assert 2 < step < MOST_STEPS - 1
+
+
+@pytest.mark.parametrize("what", ACTIONS)
+def test_what_is_cut_short_at_any_step_is_finished_by_doing_it_again_and_leaves_nothing_that_works(
+    things: Any, tmp_path: Path, what: str
+) -> None:
+    for step in range(MOST_STEPS):
+        site, died = Site(tmp_path / str(step), things), []
+        begin_with(what, site)
+
+        def die(died: list[bool] = died) -> None:
+            died.append(True)
+            raise CutShort
+
+        with suppress(CutShort):
+            getattr(site, what)(ALICE, at_step(step, die))
+        site.check()
+        if what == "remove":
+            with suppress(Refused):  # all was done already
+                site.remove(ALICE)
+            assert site.world.devices.get(THING) is None
+        site.end()
+        if not died:
+            break
+    assert 2 < step < MOST_STEPS - 1
+
+
+class Turns:
+    """Actors in threads of their own, of which one at a time takes a step."""
+
+    def __init__(self) -> None:
+        self._may: dict[int, threading.Semaphore] = {}
+        self._stopped = threading.Semaphore(0)
+
+    def start(self, number: int, act: Callable[[Callable[[], None]], None]) -> None:
+        """Have an actor wait for its first turn; `act(before)` calls `before()` before each step."""
+        self._may[number] = may = threading.Semaphore(0)
+
+        def before() -> None:
+            self._stopped.release()
+            may.acquire()
+
+        def run() -> None:
+            may.acquire()
+            with suppress(Refused, Conflict):
+                act(before)
+            del self._may[number]
+            self._stopped.release()
+
+        threading.Thread(target=run, daemon=True).start()
+
+    def take(self, number: int) -> None:
+        """Let an actor go on to its next step, or to its end."""
+        if number in self._may:
+            self._may[number].release()
+            assert self._stopped.acquire(timeout=60)
+
+    def finish(self) -> None:
+        """Let all go on to their ends."""
+        while self._may:
+            self.take(next(iter(self._may)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    what=st.lists(st.sampled_from(["renew", "remove", "claim"]), min_size=2, max_size=2),
+    schedule=st.lists(st.integers(0, 2), max_size=60),
+)
+def test_three_who_take_turns_in_any_order_leave_nobody_a_certificate_of_an_earlier_registration(
+    things: Any, tmp_path: Path, what: list[str], schedule: list[int]
+) -> None:
+    site, turns = Site(tmp_path / str(next(serial)), things), Turns()
+    begin_with("claim" if "claim" in what else "renew", site)
+    actions = [partial(getattr(site, each), ALICE) for each in what] + [partial(site.register, BOB)]
+    for number, action in enumerate(actions):
+        turns.start(number, action)
+    for number in schedule:
+        turns.take(number)
+        site.check()
+    turns.finish()
+    site.check()
+    site.end()
