@@ -21,7 +21,6 @@ from cryptography.x509.oid import NameOID
 from anc.ports import Credentials
 from anc.wire.claim import (
     ANSWERED,
-    CLAIMING,
     PROVISION_TOPIC,
     SERIAL,
     SIGN_TOPIC,
@@ -30,6 +29,7 @@ from anc.wire.claim import (
     Rejected,
     Signed,
     SigningRequest,
+    client_id,
 )
 from anc.wire.refusal import Refused, parse_json
 from iot.connection import Connection
@@ -103,7 +103,7 @@ def _claimed(
     line_to: Callable[[str, Credentials, Callable[[], None]], Line],
 ) -> _Identity:
     answers: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    line = line_to(CLAIMING + serial, claim, lambda: None)
+    line = line_to(client_id(serial), claim, lambda: None)
     for topic in ANSWERED:
         line.on(topic, partial(_put, answers, topic))
 

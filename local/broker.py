@@ -238,7 +238,11 @@ class Broker:
     async def _take(self, link: Link, message: mqtt.Publish) -> bool:
         """Handle a message; it is acknowledged afterwards. False ends the connection, as AWS IoT does."""
         thing = link.thing
-        may = claiming.may_publish(message.topic) if link.claiming else may_publish(thing, message.topic)
+        link.requests += 1
+        if link.claiming:
+            may = claiming.may_publish(message.topic) and link.requests <= claiming.MOST_REQUESTS
+        else:
+            may = may_publish(thing, message.topic)
         if not may or len(message.payload) > MQTT_PAYLOAD_LIMIT:
             link.ended = "CLIENT_ERROR" if may else "AUTH_ERROR"
             self._count("mqtt_refused_message")

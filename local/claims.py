@@ -5,18 +5,19 @@ References
 AWS IoT Core Developer Guide, "Device provisioning MQTT API" and "Pre-provisioning hooks".
 """
 
+import base64
 import secrets
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+import jwt
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from anc.wire.claim import (
     ASKED,
-    CLAIMING,
     SERIAL,
     SIGN_TOPIC,
     TEMPLATE,
@@ -25,23 +26,20 @@ from anc.wire.claim import (
     Rejected,
     Signed,
     SigningRequest,
+    serial_of_client,
 )
-from anc.wire.refusal import Refused, parse_json
+from anc.wire.refusal import Refused, parse_json, refuse
 from local.certificates import Authority, fingerprint, pem
-from local.things import THING_NAME, LocalThings
+from local.things import LocalThings
 
 TOKEN_S = 3600.0
-MOST_WAITING = 1000  # certificates that were signed and not yet made good
+ALGORITHM = "HS256"
+INVALID_TOKEN = "InvalidCertificateOwnershipToken"
+MOST_REQUESTS = 8  # of one connection: a headset takes two, and some again after a lost answer
 TEMPLATE_ARN = f"arn:aws:iot:local:000000000000:provisioningtemplate/{TEMPLATE}"
 UNREADABLE = ("bad_json", "bad_field")
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
-
-
-class _Waiting(NamedTuple):
-    certificate_id: str
-    certificate_pem: str
-    until: float
 
 
 class Claims:
@@ -54,7 +52,7 @@ class Claims:
     hook : callable
         The function that AWS IoT would invoke: its event to its answer.
     clock : callable
-        Seconds.
+        Seconds since the epoch.
     """
 
     def __init__(
@@ -62,14 +60,14 @@ class Claims:
         things: LocalThings,
         authority: Authority,
         hook: Hook,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._things = things
         self._authority = authority
         self._hook = hook
         self._clock = clock
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
-        self._lock = threading.Lock()
+        # Nothing is kept of a certificate that waits, so nobody's requests push out another's.
+        self._secret = secrets.token_bytes(32)
 
     def answer(self, client_id: str, claim_id: str, topic: str, payload: bytes) -> tuple[str, bytes]:
         """Return the answer to a request, topic and payload. A refused one changes nothing."""
@@ -91,29 +89,33 @@ class Claims:
             raise Refused(
                 "InvalidCertificateSigningRequest", f"certificateSigningRequest: {fault}"
             ) from fault
-        token = secrets.token_urlsafe(32)
-        waiting = _Waiting(fingerprint(certificate), pem(certificate), self._clock() + TOKEN_S)
-        with self._lock:
-            self._waiting[token] = waiting
-            if len(self._waiting) > MOST_WAITING:
-                self._waiting.popitem(last=False)
-        return Signed(waiting.certificate_id, waiting.certificate_pem, token)
+        return Signed(fingerprint(certificate), pem(certificate), self._token(certificate))
+
+    def _token(self, certificate: x509.Certificate) -> str:
+        der = base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+        return jwt.encode({"certificate": der, "until": self._clock() + TOKEN_S}, self._secret, ALGORITHM)
+
+    def _certificate(self, token: str, serial: str) -> x509.Certificate:
+        """Return the certificate that a token was given out with. Raises Refused."""
+        try:
+            given = jwt.decode(token, self._secret, [ALGORITHM])
+        except jwt.PyJWTError as fault:
+            raise Refused(INVALID_TOKEN, "Certificate ownership token is invalid.") from fault
+        certificate = x509.load_der_x509_certificate(base64.b64decode(given["certificate"]))
+        elsewhere = self._things.owner(fingerprint(certificate)) not in (None, serial)
+        if given["until"] < self._clock() or elsewhere:
+            refuse(INVALID_TOKEN, "Certificate ownership token is invalid.")
+        return certificate
 
     def _provision(self, client_id: str, claim_id: str, request: Registration) -> Provisioned:
-        with self._lock:
-            waiting = self._waiting.get(request.certificate_ownership_token)
         serial = request.parameters.get(SERIAL, "")
-        if (
-            waiting is None
-            or waiting.until < self._clock()
-            or self._things.owner(waiting.certificate_id) not in (None, serial)
-        ):
-            raise Refused("InvalidCertificateOwnershipToken", "Certificate ownership token is invalid.")
+        certificate = self._certificate(request.certificate_ownership_token, serial)
+        certificate_id = fingerprint(certificate)
         answer = self._hook(
             {
                 "claimCertificateId": claim_id,
-                "certificateId": waiting.certificate_id,
-                "certificatePem": waiting.certificate_pem,
+                "certificateId": certificate_id,
+                "certificatePem": pem(certificate),
                 "templateArn": TEMPLATE_ARN,
                 "clientId": client_id,
                 "parameters": request.parameters,
@@ -121,14 +123,13 @@ class Claims:
         )
         if not answer["allowProvisioning"]:
             raise Refused("AccessDenied", "Access Denied")
-        self._things.activate(serial, waiting.certificate_id)
+        self._things.activate(serial, certificate_id)
         return Provisioned(serial)
 
 
 def may_connect(client_id: str) -> bool:
-    """Return whether a claim may connect so: under a serial number's name that is no thing's."""
-    serial = client_id.removeprefix(CLAIMING)
-    return client_id.startswith(CLAIMING) and THING_NAME.fullmatch(serial) is not None
+    """Return whether a claim may connect so: under a name that holds a serial number and is no thing's."""
+    return bool(serial_of_client(client_id))
 
 
 def may_publish(topic: str) -> bool:

@@ -40,6 +40,8 @@ class Link:
         Tells it from the thing's other connections.
     ended : str
         Why the connection ended, as AWS IoT names it.
+    requests : int
+        Messages that it published so far.
     filters : dict of str to int
         Topic filters subscribed to, and the QoS granted.
     """
@@ -53,6 +55,7 @@ class Link:
         self.certificate_id = hashlib.sha256(certificate).hexdigest()
         self.session = uuid4().hex
         self.ended = "CONNECTION_LOST"
+        self.requests = 0
         self.filters: dict[str, int] = {}
         self._reader = reader
         self._writer = writer

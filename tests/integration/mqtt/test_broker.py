@@ -97,6 +97,7 @@ def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, he
     assert client.lost.wait(PATIENCE_S)
     with pytest.raises(AwsCrtError):
         headset("gone", credentials=credentials)
+    site.things.remove("gone")
     assert site.shadows.get("gone") is None
 
 

@@ -12,8 +12,10 @@ from cryptography import x509
 
 from anc.ports import Credentials
 from anc.settings import Settings
-from anc.wire.claim import PROVISION_TOPIC, SIGN_TOPIC
+from anc.wire.claim import PROVISION_TOPIC, SIGN_TOPIC, client_id
+from iot.connection import Connection
 from iot.provisioning import ClaimFailed, _key_pem, _request, provision
+from local.claims import MOST_REQUESTS
 from local.elsewhere import claim_of
 from local.issuer import Issuer
 from tests.claims import key
@@ -28,6 +30,7 @@ OTHERS = [
     "$aws/certificates/create/json",
     "$aws/provisioning-templates/other/provision/json",
 ]
+ANSWERS = [(SIGN_TOPIC, "accepted"), (PROVISION_TOPIC, "rejected")]
 WIDER = [
     "#",
     "$aws/#",
@@ -165,6 +168,51 @@ def test_a_claim_hears_nothing_but_its_own_answers(claiming: Callable[[str], Cli
     done, _ = claiming("claim.one").connection.subscribe(wanted, mqtt.QoS.AT_LEAST_ONCE)
     with pytest.raises(mqtt.SubscribeError):
         done.result(PATIENCE_S)
+
+
+def test_a_headset_that_claims_is_thrown_out_by_nobody_who_does_not_know_its_client_id(
+    maker: Any, claim: Credentials, claiming: Callable[[str], Client], tmp_path: Path
+) -> None:
+    expect(maker, "sought")
+    ids: list[str] = []
+
+    class Watched(Connection):
+        def __init__(self, client_id: str, *rest: Any) -> None:
+            ids.append(client_id)
+            super().__init__(client_id, *rest)
+
+    provision("sought", claim, tmp_path, line_to=Watched)
+    again = claiming(ids[0])
+    for name in ("claim.sought", client_id("sought"), client_id("sought")):
+        assert name != ids[0]
+        answers = claiming(name).subscribe(f"{SIGN_TOPIC}/rejected")
+        assert answers.empty()
+    again.subscribe(f"{SIGN_TOPIC}/rejected")
+    assert not again.lost.is_set()
+
+
+def test_a_claim_asks_for_the_serial_number_alone_that_its_connection_is_for(
+    maker: Any, claim: Credentials, claiming: Callable[[str], Client]
+) -> None:
+    expect(maker, "wanted")
+    client = claiming("claim.other")
+    signed, refused = (client.subscribe(f"{topic}/{verb}") for topic, verb in ANSWERS)
+    request = {"certificateSigningRequest": _request("wanted", key("mine"))}
+    client.publish(SIGN_TOPIC, json.dumps(request).encode()).result(PATIENCE_S)
+    token = json.loads(signed.get(timeout=PATIENCE_S))["certificateOwnershipToken"]
+    asked = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "wanted"}}
+    client.publish(PROVISION_TOPIC, json.dumps(asked).encode()).result(PATIENCE_S)
+    assert json.loads(refused.get(timeout=PATIENCE_S))["errorCode"] == "AccessDenied"
+    assert maker("GET", "/api/devices/wanted")[1]["claim_refusal"] is None, "the other is none of its business"
+
+
+def test_a_connection_with_a_claim_that_asks_and_asks_is_cut_off(claiming: Callable[[str], Client]) -> None:
+    client = claiming("claim.greedy")
+    for _ in range(MOST_REQUESTS):
+        client.publish(SIGN_TOPIC, b"{}").result(PATIENCE_S)
+    assert not client.lost.is_set()
+    client.publish(SIGN_TOPIC, b"{}")
+    assert client.lost.wait(PATIENCE_S)
 
 
 def test_an_answer_goes_to_who_asked_and_to_nobody_else(claiming: Callable[[str], Client]) -> None:

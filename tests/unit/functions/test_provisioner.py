@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from anc.services import status
+from anc.wire.refusal import Refused
 from functions.provisioner.handler import handler
 from local.context import LocalContext
 from tests.claims import claim
@@ -106,6 +108,51 @@ def test_a_headset_that_was_removed_and_listed_again_may_come_again(call: Call, 
     assert ask(claim("one", "new")) == YES
 
 
+def test_a_refused_claim_hides_nothing_of_what_was_refused_of_the_headset_itself(
+    call: Call, platform: TestWorld, ask: Any
+) -> None:
+    assert ask(claim("one")) == YES
+    status.refused("one", "snapshot", Refused("clipped", "pcm: too loud"), platform.world)
+    assert ask(claim("one", "theirs")) == NO
+    device = call("GET", "/api/devices/one", **MAKER)[1]
+    assert (device["refused"], device["refusal"]["code"]) == (1, "clipped")
+    assert (device["claim_refusal"]["what"], device["claim_refusal"]["code"]) == ("claim", "claimed_already")
+
+
+def test_claims_that_are_refused_one_after_the_other_are_written_down_once_a_minute(
+    platform: TestWorld, ask: Any, stored: Any
+) -> None:
+    assert ask(claim("one")) == YES
+    ask(claim("one", "theirs"))
+    before = stored()
+    for _ in range(5):
+        assert ask(claim("one", "theirs")) == NO
+    assert stored() == before
+    platform.clock.now += 61
+    ask(claim("one", "theirs"))
+    assert stored() != before
+
+
+@pytest.mark.parametrize("client_id", ["claim.two", "one", "claim.one.x", "claim.", "claim.one.0123"])
+def test_a_claim_is_for_the_serial_number_in_its_client_id_alone(
+    call: Call, ask: Any, stored: Any, client_id: str
+) -> None:
+    before = stored()
+    assert ask(claim("one") | {"clientId": client_id}) == NO
+    assert stored() == before
+    assert ask(claim("one") | {"clientId": "claim.one.0123456789abcdef"}) == YES
+
+
+def test_a_certificate_that_was_claimed_anew_with_the_same_key_replaces_the_first(
+    platform: TestWorld, ask: Any
+) -> None:
+    for number in (1, 2):
+        assert ask(claim("one", number=number)) == YES
+    first, second = (claim("one", number=number)["certificateId"] for number in (1, 2))
+    assert platform.things.revoked == [first]
+    assert platform.things.certificates("one") == [second]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -118,6 +165,8 @@ def test_a_headset_that_was_removed_and_listed_again_may_come_again(call: Call, 
         {"certificatePem": "x" * 9000},
         {"certificateId": "short"},
         {"certificateId": None},
+        {"clientId": None},
+        {"clientId": "claim." + "x" * 200},
     ],
 )
 def test_what_is_no_claim_is_refused_and_the_registry_stays_as_it_is(
