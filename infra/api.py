@@ -6,7 +6,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from anc.wire.shadow import SHADOW
 from functions.routes import QUEUES
 from infra.data import Data
 from infra.environment import LIVE_CONCURRENCY, Environment
@@ -26,6 +25,7 @@ from infra.functions import (
 from infra.identity import Identity
 from infra.inference import endpoint_name
 from infra.layer import DspLayer
+from infra.registry import may_register
 from infra.rest import Rest
 from infra.websocket import WebSocket
 
@@ -41,14 +41,6 @@ PEOPLE_RIGHTS = (
     "cognito-idp:AdminRemoveUserFromGroup",
     "cognito-idp:ListUsers",
     "cognito-idp:ListUsersInGroup",
-)
-THING_RIGHTS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals")
-CERTIFICATE_RIGHTS = (
-    "iot:UpdateCertificate",
-    "iot:AttachPolicy",
-    "iot:DetachPolicy",
-    "iot:AttachThingPrincipal",
-    "iot:DetachThingPrincipal",
 )
 
 
@@ -190,21 +182,8 @@ class Api(cdk.Stack):
         function.may_use("limits", ADD)
         function.may_send("updates")
         function.may(PEOPLE_RIGHTS, identity.people.user_pool_arn)
-        self._may_enrol(function)
+        may_register(function)
         return function
-
-    def _may_enrol(self, function: PlatformFunction) -> None:
-        def arn(kind: str, name: str) -> str:
-            return self.format_arn(service="iot", resource=kind, resource_name=name)
-
-        nameless = "A headset's name is not known before it is registered."
-        function.may(THING_RIGHTS, arn("thing", "*"), nameless)
-        function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], arn("thing", f"*/{SHADOW}"), nameless)
-        function.may(["iot:DeleteConnection"], arn("client", "*"), nameless)
-        function.may(CERTIFICATE_RIGHTS, arn("cert", "*"), "A certificate's name is its fingerprint.")
-        function.may(
-            ["iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"], "*", "These have no resource to name."
-        )
 
 
 def _may_check_rights(function: PlatformFunction) -> None:

@@ -25,6 +25,7 @@ from infra.functions import (
 from infra.identity import Identity
 from infra.layer import DspLayer
 from infra.provisioning import Provisioning
+from infra.registry import A_FINGERPRINT, certificates, may_revoke
 
 HOOK_S = 5  # for which AWS IoT waits. Source: AWS IoT Core, Pre-provisioning hooks
 VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
@@ -87,13 +88,16 @@ class Iot(cdk.Stack):
             environment=environment,
             memory_mb=ONE_CORE_MB,  # for its start: it is asked rarely
             timeout_s=HOOK_S - 1,
-            variables={"AWS_MAX_ATTEMPTS": "1"},  # the headset tries again
+            # AWS is asked once: the headset tries again.
+            variables={"AWS_MAX_ATTEMPTS": "1", "THING_POLICY": identity.thing_policy},
         )
         provisioner.may_use("devices", READ, WRITE)
         provisioner.may_use("statuses", READ, WRITE)
         provisioner.may_use("audit", WRITE)
+        may_revoke(provisioner)
+        provisioner.may(["iot:AttachPolicy"], certificates(self), A_FINGERPRINT)
         self.functions["provisioner"] = provisioner
-        Provisioning(self, "factory", provisioner, identity.thing_policy)
+        Provisioning(self, "factory", provisioner)
 
     def _consumer(self, name: str, layer: DspLayer, environment: Environment) -> PlatformFunction:
         routes = [route for route in QUEUES if route.function == name]

@@ -11,7 +11,7 @@ from infra.acknowledgements import acknowledge_wildcard
 
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
 # What AWS's managed policy for this, AWSIoTThingsRegistration, allows on everything: here without all that
-# makes policies or takes foreign certificates, and on what the template names.
+# makes or attaches policies or takes foreign certificates, and on what the template names.
 OF_THINGS = (
     "AttachThingPrincipal",
     "CreateThing",
@@ -21,7 +21,6 @@ OF_THINGS = (
     "UpdateThing",
 )
 OF_CERTIFICATES = (
-    "AttachPolicy",
     "AttachThingPrincipal",
     "DescribeCertificate",
     "ListAttachedPolicies",
@@ -33,19 +32,19 @@ OF_CERTIFICATES = (
 class Provisioning(Construct):
     """The fleet provisioning template with its hook, and the policy of the claim certificate.
 
-    The template makes a thing of the headset's type and group under its serial number, gives its certificate
-    the one policy of all headsets, and turns it on; the hook has its say before. Who holds the claim can ask
-    for that and for nothing else: not even connect under a name that could be a headset's.
+    The template makes a thing of the headset's type and group under its serial number, attaches its
+    certificate and turns it on; the hook has its say before, and gives the certificate the one policy of all
+    headsets. The template does not: AWS IoT carries it out whatever has happened since the hook said yes, and
+    a certificate that was revoked meanwhile must open nothing. Who holds the claim can ask for that and for
+    nothing else: not even connect under a name that could be a headset's.
 
     Parameters
     ----------
     hook : Function
         `functions/provisioner`.
-    policy : str
-        Name of the policy of every headset's certificate.
     """
 
-    def __init__(self, scope: Construct, id: str, hook: lambda_.Function, policy: str) -> None:
+    def __init__(self, scope: Construct, id: str, hook: lambda_.Function) -> None:
         super().__init__(scope, id)
         self._stack = cdk.Stack.of(self)
         kind = iot.CfnThingType(self, "type")
@@ -59,7 +58,7 @@ class Provisioning(Construct):
             source_account=self._stack.account,
             source_arn=self._arn("provisioningtemplate", TEMPLATE),
         )
-        role = self._role(policy, kind.ref, group.ref)
+        role = self._role(kind.ref, group.ref)
         template = iot.CfnProvisioningTemplate(
             self,
             "template",
@@ -68,7 +67,7 @@ class Provisioning(Construct):
             enabled=True,
             description="A headset that comes with the factory's claim",
             provisioning_role_arn=role.role_arn,
-            template_body=self._stack.to_json_string(_body(policy, kind.ref, group.ref)),
+            template_body=self._stack.to_json_string(_body(kind.ref, group.ref)),
             pre_provisioning_hook=iot.CfnProvisioningTemplate.ProvisioningHookProperty(
                 target_arn=hook.function_arn, payload_version="2020-04-01"
             ),
@@ -77,13 +76,12 @@ class Provisioning(Construct):
         claim = iot.CfnPolicy(self, "claim", policy_document=self._claim_policy())
         cdk.CfnOutput(self._stack, "ClaimPolicy", value=claim.ref)
 
-    def _role(self, policy: str, kind: str, group: str) -> iam.Role:
+    def _role(self, kind: str, group: str) -> iam.Role:
         role = iam.Role(self, "role", assumed_by=iam.ServicePrincipal("iot.amazonaws.com"))
         things, certificates = self._arn("thing", "*"), self._arn("cert", "*")
         rights = {
             things: (*OF_THINGS, "AddThingToThingGroup"),
             certificates: OF_CERTIFICATES,
-            self._arn("policy", policy): ("GetPolicy",),
             self._arn("thingtype", kind): ("DescribeThingType",),
             self._arn("thinggroup", group): ("AddThingToThingGroup", "DescribeThingGroup"),
         }
@@ -109,7 +107,7 @@ class Provisioning(Construct):
         return self._stack.format_arn(service="iot", resource=kind, resource_name=name)
 
 
-def _body(policy: str, kind: str, group: str) -> dict[str, object]:
+def _body(kind: str, group: str) -> dict[str, object]:
     """Return the template, in AWS IoT's own words."""
     thing = {"ThingName": {"Ref": SERIAL}, "ThingTypeName": kind, "ThingGroups": [group]}
     certificate = {"CertificateId": {"Ref": CERTIFICATE_ID}, "Status": "Active"}
@@ -122,6 +120,5 @@ def _body(policy: str, kind: str, group: str) -> dict[str, object]:
                 "OverrideSettings": dict.fromkeys(("ThingTypeName", "ThingGroups"), "DO_NOTHING"),
             },
             "certificate": {"Type": "AWS::IoT::Certificate", "Properties": certificate},
-            "policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": policy}},
         },
     }

@@ -209,6 +209,7 @@ def _model(model: records.DeviceModel) -> DeviceModel:
         taps=model.taps,
         max_gain_db=model.max_gain_db,
         secondary=device_models.nominal(model).tolist(),
+        serial_prefix=model.serial_prefix,
     )
 
 

@@ -58,7 +58,7 @@ class Remembered:
         """See `anc.ports.Table`; nothing is stored."""
         return record
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: int | None = None) -> None:
         """See `anc.ports.Table`; nothing is removed."""
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[Fleet]:

@@ -221,9 +221,10 @@ def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
 def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Give the registry of headsets, and what there is to see behind it.
 
-    `.port`; `.active(thing, certificate_id)`; `.cut`, the clients thrown out so far; `.sign()`, which returns the
-    id of a certificate that was signed for a claim; `.provision(thing, certificate_id)`, what is done with such a
-    one once the hook has allowed it, as a list of steps; `.on_call`, which is called before each call of AWS.
+    `.port`; `.active(thing, certificate_id)`; `.cut`, the clients thrown out so far; `.sign()`, which returns
+    the id of a certificate that was signed for a claim; `.provision(thing, certificate_id)`, what is done
+    with such a one once the hook has allowed it, as a list of steps; `.on_call`, which is called before each
+    call of AWS.
     """
     if request.param == "sqlite":
         cut: list[str] = []
@@ -256,9 +257,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
         return [
             partial(iot.create_thing, thingName=thing),
-            partial(
-                iot.attach_thing_principal, thingName=thing, principal=described["certificateArn"]
-            ),
+            partial(iot.attach_thing_principal, thingName=thing, principal=described["certificateArn"]),
             partial(iot.update_certificate, certificateId=certificate_id, newStatus="ACTIVE"),
         ]
 

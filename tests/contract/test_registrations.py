@@ -1,4 +1,4 @@
-"""No certificate of a device's earlier registration works for the next owner of its name, whatever interleaves.
+"""No certificate of an earlier registration works for the next owner of its name, whatever interleaves.
 
 The services run step by step, on every registry of headsets: a step ends at each call of the registry, of AWS
 behind it, or of the table of devices. One test lets another owner come in before any step, one cuts any step
@@ -82,9 +82,12 @@ class Site:
         self.world = dataclasses.replace(make_world(folder, Clock()).world, things=things.port)
         self.made: set[str] = set()
         self._thread = threading.local()
-        things.on_call = lambda: getattr(self._thread, "before", ignore)()
+        things.on_call = self._on_call
         self.bobs = ""
         device_models.describe("twin", device_models.ModelDescription(secondary=PATH), self.world)
+
+    def _on_call(self) -> None:
+        getattr(self._thread, "before", ignore)()
 
     def stepwise(self, before: Callable[[], None]) -> World:
         """Return the world, with `before()` called before each step."""
@@ -123,7 +126,7 @@ class Site:
                 step()
 
     def check(self) -> None:
-        """Check that no certificate works but those of the registration there is, and Bob's does if it is his."""
+        """Check that no certificate works but those of the present registration; and Bob's, if it is his."""
         self._thread.before = ignore
         device = self.world.devices.get(THING)
         may = {device.certificate, *device.replaced} if device else set()

@@ -49,6 +49,7 @@ class Account:
     calls: dict[str, set[Call]] = field(default_factory=dict)
     strict: Strict = field(default_factory=Strict)
     running: str = ""
+    signed_for: dict[str, str] = field(default_factory=dict)
 
     def with_endpoint(self, **opinion: Any) -> None:
         """Have an endpoint that says this of everything it is asked."""
@@ -86,6 +87,18 @@ class Account:
         function = {"CONNECT": "ws_connect", "DISCONNECT": "ws_disconnect"}.get(kind, "audio_receiver")
         answer = self.invoke(function, event)
         return json.loads(answer["body"]) if "body" in answer else answer
+
+    def signed(self, claim: dict[str, Any]) -> dict[str, Any]:
+        """Have AWS IoT know the certificate that a claim is for; returns the hook's event."""
+        pem = claim["certificatePem"]
+        if pem not in self.signed_for:
+            made = (
+                session_here()
+                .client("iot")
+                .register_certificate_without_ca(certificatePem=pem, status="INACTIVE")
+            )
+            self.signed_for[pem] = made["certificateId"]
+        return claim | {"certificateId": self.signed_for[pem]}
 
     def consume(self, function: str, *messages: Any, context: Any = None) -> list[str]:
         """Hand messages of a queue to its function; returns those that failed."""
@@ -164,6 +177,7 @@ S3 = {
 IOT = {
     **dict.fromkeys(["CreateThing", "DeleteThing", "ListThingPrincipals"], "any thing"),
     **dict.fromkeys(["UpdateCertificate", "AttachPolicy", "DetachPolicy"], "any certificate"),
+    "DescribeCertificate": "any certificate",
     **dict.fromkeys(["AttachThingPrincipal", "DetachThingPrincipal"], "any certificate"),
     **dict.fromkeys(["GetThingShadow", "UpdateThingShadow", "DeleteThingShadow"], "any shadow `anc`"),
     "DeleteConnection": "any client",

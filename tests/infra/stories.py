@@ -198,9 +198,11 @@ def a_headset_comes_with_a_claim_and_another_one_does_not(aws: Account) -> None:
     for listed in (["right"], []):
         made = aws.rest("POST", f"{one}/serials", {"serials": ["right"]}, id="m", **operator)
         assert made == (200, {"listed": listed, "known": [] if listed else ["right"]})
-    claims = [aws.invoke("provisioner", claim("right", name)) for name in ("ours", "ours", "theirs")]
-    assert [answer["allowProvisioning"] for answer in claims] == [True, True, False]
-    assert aws.rest("GET", "/api/devices/{id}", id="right", **operator)[1]["refusal"]["what"] == "claim"
+    keys = [("ours", 1), ("ours", 1), ("ours", 2), ("theirs", 1)]
+    claims = [aws.invoke("provisioner", aws.signed(claim("right", *key))) for key in keys]
+    assert [answer["allowProvisioning"] for answer in claims] == [True, True, True, False]
+    assert aws.strict.cut == ["right"], "with the second certificate the first is revoked"
+    assert aws.rest("GET", "/api/devices/{id}", id="right", **operator)[1]["claim_refusal"]["what"] == "claim"
 
 
 def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:

@@ -203,7 +203,9 @@ def test_a_claim_asks_for_the_serial_number_alone_that_its_connection_is_for(
     asked = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "wanted"}}
     client.publish(PROVISION_TOPIC, json.dumps(asked).encode()).result(PATIENCE_S)
     assert json.loads(refused.get(timeout=PATIENCE_S))["errorCode"] == "AccessDenied"
-    assert maker("GET", "/api/devices/wanted")[1]["claim_refusal"] is None, "the other is none of its business"
+    assert maker("GET", "/api/devices/wanted")[1]["claim_refusal"] is None, (
+        "the other is none of its business"
+    )
 
 
 def test_a_connection_with_a_claim_that_asks_and_asks_is_cut_off(claiming: Callable[[str], Client]) -> None:

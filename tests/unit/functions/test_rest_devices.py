@@ -135,6 +135,51 @@ def test_a_secondary_path_that_cannot_be_is_refused_and_the_old_one_stays(call: 
     assert len(call("GET", "/api/devices/left/paths")[1]["secondary"]) == 3
 
 
+def test_a_listener_has_so_many_headsets_and_no_more_while_an_operator_lists_a_whole_lot(
+    call: Call, platform: TestWorld, stored: Any
+) -> None:
+    most = platform.world.settings.quota_devices
+    for number in range(most):
+        assert call("POST", "/api/devices", HEADSET | {"thing": f"n{number}"})[0] == 201
+    before = stored()
+    status, problem, _ = call("POST", "/api/devices", HEADSET)
+    assert (status, problem["code"]) == (429, "too_many")
+    assert f"you have {most}, which is the most" in problem["detail"]
+    assert stored() == before
+    assert call("POST", "/api/devices", HEADSET, user="bob")[0] == 201
+    for number in range(most + 1):
+        made = call("POST", "/api/devices", HEADSET | {"thing": f"o{number}"}, user="olga", role="operator")
+        assert made[0] == 201
+    assert call("DELETE", "/api/devices/n0")[0] == 204
+    assert call("POST", "/api/devices", HEADSET | {"thing": "again"})[0] == 201
+
+
+def test_a_serial_number_of_a_model_is_registered_by_no_listener_before_its_headset_comes(
+    call: Call, stored: Any
+) -> None:
+    maker = {"user": "maker", "role": "operator"}
+    assert call("PUT", "/api/device-models/quiet", MODEL | {"serial_prefix": "QO-"}, **maker)[0] == 200
+    assert call("GET", "/api/device-models/quiet")[1]["serial_prefix"] == "QO-"
+    before = stored()
+    status, problem, _ = call("POST", "/api/devices", HEADSET | {"thing": "QO-000117"})
+    assert (status, problem["code"]) == (403, "forbidden")
+    assert "names with QO- in front are serial numbers of the model quiet" in problem["detail"]
+    assert stored() == before
+    listed = call("POST", "/api/device-models/quiet/serials", {"serials": ["QO-000117"]}, **maker)[1]
+    assert listed["listed"] == ["QO-000117"]
+    assert call("POST", "/api/devices", HEADSET | {"thing": "qo-1"})[0] == 201
+    assert call("POST", "/api/devices", HEADSET | {"thing": "QO-by-hand"}, **maker)[0] == 201
+
+
+@pytest.mark.parametrize("prefix", ["Q", "QO", "x" * 33, "Q O-", "QO-\n", "Q/-"])
+def test_a_prefix_of_serial_numbers_that_would_reserve_nearly_all_or_cannot_be_is_refused(
+    call: Call, prefix: str
+) -> None:
+    change = MODEL | {"serial_prefix": prefix}
+    status, problem, _ = call("PUT", "/api/device-models/quiet", change, role="operator")
+    assert (status, problem["code"]) == (400, "bad_field")
+
+
 MODEL = {"secondary": [0.0, 0.0, 0.6, 0.3, -0.1], "rate": 48_000, "taps": 256, "max_gain_db": 12.0}
 
 

@@ -63,7 +63,9 @@ def test_a_certificate_works_from_when_its_claim_was_allowed(claims: Claims, thi
     assert things.owner(signed["certificateId"]) == "one"
 
 
-def test_however_many_certificates_others_have_signed_one_that_waits_can_still_be_claimed(claims: Claims) -> None:
+def test_however_many_certificates_others_have_signed_one_that_waits_can_still_be_claimed(
+    claims: Claims,
+) -> None:
     mine = sign(claims)
     for _ in range(1200):
         sign(claims)

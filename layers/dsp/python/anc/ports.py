@@ -64,8 +64,8 @@ class Table(Protocol[R]):
     def put(self, record: R) -> R:
         """Store the record if the stored version is still `record.version` (0: none is stored).
 
-        Returns the record as stored, its version one higher, or random if it is new. Raises Conflict, and then
-        changes nothing.
+        Returns the record as stored, its version one higher, or random if it is new. Raises Conflict, and
+        then changes nothing.
         """
 
     def delete(self, key: str, version: int | None = None) -> None:
@@ -109,9 +109,9 @@ class Credentials(NamedTuple):
 class Things(Protocol):
     """The registry of headsets' identities. Every call may be repeated.
 
-    A certificate opens nothing before it is activated, and never again after it was revoked, in whatever order
-    the two arrive. So a caller that stores a certificate's id between enrolling and activating it can be
-    overtaken by a removal at any point, and no certificate is left that works.
+    A certificate opens nothing before it is activated, and never again after it was revoked, in whatever
+    order the two arrive. So a caller that stores a certificate's id between enrolling and activating it can
+    be overtaken by a removal at any point, and no certificate is left that works.
     """
 
     def enrol(self, thing: str) -> Credentials:

@@ -44,7 +44,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def next_version(self) -> Self:
         """Return the record as a table stores it."""
-        return self.but(version=self.version + 1 if self.version else secrets.randbits(FIRST_VERSION_BITS) + 1)
+        return self.but(
+            version=self.version + 1 if self.version else secrets.randbits(FIRST_VERSION_BITS) + 1
+        )
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -128,10 +130,10 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     factory's claim, and `claimed_by` is the SHA-256 of the key that it came with. `path_seq` numbers the
     latest path that it measured itself; -1 for none.
 
-    `certificate` is the one that works or is about to, `replaced` those before it that may not be revoked yet.
-    What was published before `credentials_at` was published with a certificate that was revoked since, or by an
-    earlier owner of the name. A device that is `removed` only waits for its certificates to be revoked: nobody
-    may use it, and nobody may have its name.
+    `certificate` is the one that works or is about to, `replaced` those before it that may not be revoked
+    yet. What was published before `credentials_at` was published with a certificate that was revoked since,
+    or by an earlier owner of the name. A device that is `removed` only waits for its certificates to be
+    revoked: nobody may use it, and nobody may have its name.
     """
 
     model: str
@@ -150,12 +152,16 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeviceModel(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """A kind of headset: key is its name; `secondary` its nominal path, as a headset's."""
+    """A kind of headset: key is its name; `secondary` its nominal path, as a headset's.
+
+    `serial_prefix` is how the serial numbers of its headsets begin, "" when that is not known.
+    """
 
     rate: int
     taps: int
     secondary: bytes
     max_gain_db: float
+    serial_prefix: str = ""
 
 
 class SentFilter(msgspec.Struct, frozen=True):

@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
         Bytes of sound that one caller may send in a minute, in requests.
     quota_sessions, quota_sockets, quota_api_keys : int
         Live sessions, open WebSockets and API keys that one person may have.
+    quota_devices : int
+        Headsets that a listener may have. Operators, who list whole production lots, may have any number.
     quota_recordings, quota_unfinished_recordings : int
         Recordings that are kept of one person, and those of them that are not done yet.
     quota_recording_bytes : int
@@ -91,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     quota_sessions: Count = 100
     quota_sockets: Count = 100
     quota_api_keys: Count = 20
+    quota_devices: Count = 100
     quota_recordings: Count = 100
     quota_unfinished_recordings: Count = 20
     quota_recording_bytes: Annotated[int, Meta(ge=1, le=10**15)] = 24 * 1024**3

@@ -58,7 +58,10 @@ def serial_of(claim: Claim) -> str:
     if not _NAME.fullmatch(serial):
         refuse("bad_field", f"{SERIAL}: 1 to 64 letters, digits, `-` and `_`")
     if serial_of_client(claim.client_id) != serial:
-        refuse("bad_field", f"{SERIAL}: not the one in the client id, which must be `{CLAIMING}{{serial number}}`")
+        refuse(
+            "bad_field",
+            f"{SERIAL}: not the one in the client id, which must be `{CLAIMING}{{serial number}}`",
+        )
     return serial
 
 

@@ -52,7 +52,7 @@ class Finding(NamedTuple):
 
 
 def process_snapshot(thing: str, payload: bytes, world: World, at: float | None = None) -> None:
-    """Hear a snapshot that was published at `at`, design the headset's filter, and queue the news if there are any.
+    """Hear a snapshot published at `at`, design the headset's filter, and queue the news if there are any.
 
     The write is conditional and the latest sequence wins: of two snapshots processed at the same time one
     raises Conflict and comes back from the queue. A snapshot delivered again queues its news again, since

@@ -30,12 +30,16 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Of its control filters.
     max_gain_db : float
         The most that a control filter may boost any frequency: what the driver takes.
+    serial_prefix : str
+        How the serial numbers of its headsets begin, or "". Listeners cannot register such a name by hand, so
+        none is taken before its headset comes.
     """
 
     secondary: Secondary
     rate: Annotated[int, Meta(ge=8_000, le=96_000)] = 16_000
     taps: Annotated[int, Meta(ge=16, le=1024)] = 512
     max_gain_db: Annotated[float, Meta(ge=0.0, le=60.0)] = MAX_GAIN_DB
+    serial_prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{3,32})?\Z", max_length=32)] = ""
 
 
 def describe(name: str, description: ModelDescription, world: World) -> DeviceModel:
@@ -56,6 +60,7 @@ def describe(name: str, description: ModelDescription, world: World) -> DeviceMo
         rate=description.rate,
         taps=description.taps,
         max_gain_db=description.max_gain_db,
+        serial_prefix=description.serial_prefix,
     )
     try:
         return world.device_models.put(model)
@@ -71,6 +76,17 @@ def find(name: str, world: World) -> DeviceModel:
 def list_all(world: World, limit: int = 100, after: str = "") -> Sequence[DeviceModel]:
     """Return kinds of headsets by name."""
     return world.device_models.list(EVERYBODYS, limit, after)
+
+
+def reserving(thing: str, world: World) -> DeviceModel | None:
+    """Return the model whose serial numbers begin as a name does, if there is one."""
+    after = ""
+    while page := list_all(world, after=after):
+        for model in page:
+            if model.serial_prefix and thing.startswith(model.serial_prefix):
+                return model
+        after = page[-1].key
+    return None
 
 
 def forget(name: str, world: World) -> None:

@@ -54,8 +54,9 @@ def register(request: Registration, caller: Caller, world: World) -> tuple[Devic
     Raises
     ------
     Refused
-        `exists` when the name is taken; `bad_field` for a secondary path that cannot be one, or a rate that
-        is not the model's; `unknown_model` when there is no path, and no model to take it from;
+        `exists` when the name is taken; `forbidden` when it could be a serial number of a model; `too_many`
+        when the caller has as many as one may have; `bad_field` for a secondary path that cannot be one, or a
+        rate that is not the model's; `unknown_model` when there is no path, and no model to take it from;
         `unknown_device` when it was removed meanwhile.
     """
     device = enlist(request, caller, world)
@@ -80,6 +81,8 @@ def enlist(request: Registration, caller: Caller, world: World, claimable: bool 
     elif known:
         refuse("exists", f"thing: {request.thing} is registered already")
     action: audit.Action = "device.expect" if claimable else "device.register"
+    if not caller.may("operator"):
+        _check_listener(request.thing, caller, world)
     audit.record(action, request.thing, caller, world, model=request.model)
     try:
         # The name first: who comes second must not touch the first's thing.
@@ -88,6 +91,20 @@ def enlist(request: Registration, caller: Caller, world: World, claimable: bool 
         refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
     registrations.clear(claimed, world)  # of an earlier headset of this name, whose last words came late
     return claimed
+
+
+def _check_listener(thing: str, caller: Caller, world: World) -> None:
+    model = device_models.reserving(thing, world)
+    if model:
+        refuse(
+            "forbidden",
+            f"thing: names with {model.serial_prefix} in front are serial numbers of the model {model.key}, "
+            "which operators list; choose another name",
+        )
+    most = world.settings.quota_devices
+    # Two that come at the same moment may both be the last one: a quota need not be exact.
+    if len(world.devices.list(caller.user, most)) >= most:
+        refuse("too_many", f"devices: you have {most}, which is the most; remove one first")
 
 
 def _described(request: Registration, caller: Caller, world: World) -> Device:
@@ -133,8 +150,8 @@ def remove(thing: str, caller: Caller, world: World) -> None:
     """Revoke a headset's certificates and forget it.
 
     The record is marked first: from then on nobody may use the device, no certificate is issued for it, and
-    nobody else may have its name. It is deleted last. Cut short at any point, the same request finishes it, and
-    so does whoever registers the name.
+    nobody else may have its name. It is deleted last. Cut short at any point, the same request finishes it,
+    and so does whoever registers the name.
     """
     device = world.devices.get(thing)
     if device is None or not caller.may_see(device.group):

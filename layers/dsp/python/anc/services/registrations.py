@@ -1,8 +1,8 @@
 """A headset's registration, from its first certificate to the last: which certificates work, and for whom.
 
 A registration is a name together with when and by whom it was created. A certificate belongs to one
-registration: whatever order registering, renewing, claiming and removing a device come in, and wherever one of
-them is cut short, no certificate of an earlier registration works for a later one of the same name.
+registration: whatever order registering, renewing, claiming and removing a device come in, and wherever one
+of them is cut short, no certificate of an earlier registration works for a later one of the same name.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,8 @@ def registered(thing: str, world: World, at: float | None = None) -> Device | No
     thing : str
     at : float, optional
         When something was published in its name, in seconds since the epoch. What was published before its
-        credentials were issued came from an earlier owner of the name, or with a certificate that was revoked.
+        credentials were issued came from an earlier owner of the name, or with a certificate that was
+        revoked.
     """
     device = world.devices.get(thing)
     if device is None or device.removed:

@@ -115,9 +115,7 @@ def _refusal(what: str, refusal: Refused, world: World) -> Refusal:
     return Refusal(what, refusal.code, refusal.message[:500], world.clock())
 
 
-def _change(
-    thing: str, change: Callable[[Status], Status], world: World, at: float | None = None
-) -> None:
+def _change(thing: str, change: Callable[[Status], Status], world: World, at: float | None = None) -> None:
     if registered(thing, world, at) is None:
         return  # nobody's: there is no owner to read it
     for _ in range(ATTEMPTS):

@@ -28,12 +28,11 @@ ASKED = (SIGN_TOPIC, PROVISION_TOPIC)
 ANSWERED = tuple(f"{topic}/{verb}" for topic in ASKED for verb in ("accepted", "rejected"))
 
 
-
 def client_id(serial: str) -> str:
     """Return a client id under which a headset connects with the claim.
 
-    A broker closes a connection when another one comes under its client id. Nobody who does not know the random
-    part can have that done to a headset that claims.
+    A broker closes a connection when another one comes under its client id. Nobody who does not know the
+    random part can have that done to a headset that claims.
     """
     return f"{CLAIMING}{serial}.{secrets.token_hex(8)}"
 

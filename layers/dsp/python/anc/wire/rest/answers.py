@@ -186,9 +186,9 @@ class Refusal(Answer):
 class DeviceNow(Device):
     """A headset as it is now.
 
-    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it, `refusal`
-    is the last of that. `claim_refusal` is the last refused claim to its name, which may be somebody else's
-    doing; `refusal` shows it too as long as there is nothing else.
+    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it,
+    `refusal` is the last of that. `claim_refusal` is the last refused claim to its name, which may be
+    somebody else's doing; `refusal` shows it too as long as there is nothing else.
     """
 
     online: bool | None
@@ -270,6 +270,7 @@ class DeviceModel(Answer):
     taps: int
     max_gain_db: float
     secondary: list[float]
+    serial_prefix: str
 
 
 class Serials(Answer):

@@ -158,6 +158,14 @@ class NewDeviceModel(
     rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filters.")] = 16_000
     taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filters.")] = 512
     max_gain_db: Annotated[float, Field(ge=0, le=60, description="What its driver takes.")] = 40.0
+    serial_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^([A-Za-z0-9_-]{3,32})?$",
+            max_length=32,
+            description="How serial numbers of the model begin: listeners cannot register such names.",
+        ),
+    ] = ""
 
 
 class NewSerials(Body, json_schema_extra=shown(serials=["QO-000117", "QO-000118"])):
