@@ -97,6 +97,7 @@ class DeviceModel:
     taps: int
     max_gain_db: float
     secondary: list[float]
+    serial_prefix: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +317,9 @@ class NewDeviceModel:
 
     max_gain_db: float = 40.0
     """What its driver takes."""
+
+    serial_prefix: str = ""
+    """How serial numbers of the model begin: listeners cannot register such names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -685,7 +689,9 @@ class DeviceNow:
     """
     A headset as it is now.
 
-    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it.
+    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it,
+    `refusal` is the last of that. `claim_refusal` is the last refused claim to its name, which may be
+    somebody else's doing; `refusal` shows it too as long as there is nothing else.
     """
 
     thing: str
@@ -699,6 +705,7 @@ class DeviceNow:
     since: float | None
     refused: int
     refusal: Refusal | None
+    claim_refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
