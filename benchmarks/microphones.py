@@ -86,8 +86,9 @@ class Microphone:
     async def stream(self, first: float, since: float, until: float) -> None:
         """Send blocks from `first` until `until`, and count those from `since` on; of the loop's clock."""
         loop = asyncio.get_running_loop()
-        seq = 0
-        while (due := first + seq * self._block_s) < until and loop.time() < until:
+        seq, blocks = 0, ceil((until - first) / self._block_s)
+        while seq < blocks and loop.time() < until:
+            due = first + seq * self._block_s
             if (wait := due - loop.time()) > 0:
                 await asyncio.sleep(wait)
             pcm = self._blocks[seq % len(self._blocks)]
@@ -103,7 +104,7 @@ class Microphone:
             elif not refused:
                 raise RuntimeError(f"unexpected answer: {answer[:300]}")
             if refused or '"lag_s":' in answer:
-                newest = max(seq, int((now - first) / self._block_s))
+                newest = max(seq, min(int((now - first) / self._block_s), blocks))
                 counted = max(seq - refused, ceil((since - first) / self._block_s))
                 self.told += now >= since
                 self.skipped += max(newest - counted, 0)

@@ -96,6 +96,18 @@ def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
     assert np.abs(heard(answer).astype(int) - as_int16(e)).max() <= 1
 
 
+def test_an_alarm_opens_a_session_that_skips_every_other_block(world: World) -> None:
+    rate, block, seconds = 16_000, 1600, 8
+    t = np.arange(seconds * rate) / rate
+    phase = 2 * np.pi * np.cumsum(900 + 400 * np.sin(np.pi * t)) / rate
+    x = 0.2 * np.sin(phase) + 0.02 * np.random.default_rng(0).standard_normal(t.size)
+    pcm = as_int16(np.stack([x, x], axis=1)).reshape(-1, block, 2)
+    session = sessions.open_session(Start(rate=rate, channels=2, taps=16), ALICE, world).key
+    answers = [send(world, session, seq, pcm[seq]) for seq in range(0, len(pcm), 2)]
+    assert all(answer.gap == 1 for answer in answers[1:])
+    assert any(answer.emergency.active for answer in answers)
+
+
 def test_another_users_session_does_not_exist(world: World, session: str) -> None:
     with pytest.raises(Refused) as foreign:
         send(world, session, 0, two_microphones(1)[0], caller=BOB)

@@ -55,8 +55,11 @@ class Heard(NamedTuple):
     listener: Listener | None = None
 
 
-def listen(stream: Stream, kept: Listener | None, x: np.ndarray, gap: bool, world: World) -> Heard:
-    """Hear one more block of a stream; after a gap the listener starts afresh.
+def listen(stream: Stream, kept: Listener | None, x: np.ndarray, world: World) -> Heard:
+    """Hear one more block of a stream.
+
+    After a gap it goes on with what was heard before: it needs a second of sound, which a session that skips
+    blocks again and again would never have, and then no alarm would open it.
 
     Parameters
     ----------
@@ -67,10 +70,10 @@ def listen(stream: Stream, kept: Listener | None, x: np.ndarray, gap: bool, worl
     at = (stream.samples + x.size) / stream.rate
     try:
         classifier = load(settings)
-        if gap or not stream.hearing:
-            listener = Listener(classifier, stream.rate)
-        else:
+        if stream.hearing:
             listener = kept or Listener.from_state(classifier, stream.hearing)
+        else:
+            listener = Listener(classifier, stream.rate)
         alarms = [hearing for hearing in listener.hear(x) if hearing.emergency]
     except Exception as fault:  # noqa: BLE001  whatever it was: a deaf platform must not silence the world
         why = _deaf(fault, world)

@@ -120,7 +120,7 @@ def _advance(kept: Kept, block: Audio, begun: float, received: float, world: Wor
         world.count("blocks_late")
     signals = as_float(pcm)
     x, d = signals[:, 0], signals[:, -1]
-    heard = hearing.listen(stream, kept.listener, x, gap > 0, world)
+    heard = hearing.listen(stream, kept.listener, x, world)
     adaptive = kept.filter or _filter_of(stream)
     residual, y = _filter(adaptive, x, d, gap > 0)
     open_to_world = heard.emergency.active or not stream.enabled or stream.mode == "bypass"
