@@ -158,11 +158,16 @@ class Console:
     def carried(self, blocks: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the samples of the first blocks: as sent, channels interleaved, and as they came back."""
 
-        def samples(frames: list[dict[str, Any]]) -> np.ndarray:
-            pcm = [base64.b64decode(frame["pcm"]) for frame in frames if "pcm" in frame]
-            return np.frombuffer(b"".join(pcm[:blocks]), "<i2") / 32768
+        def by_number(frames: list[dict[str, Any]]) -> dict[int, bytes]:
+            return {frame["seq"]: base64.b64decode(frame["pcm"]) for frame in frames if "pcm" in frame}
 
-        return samples(self._sent), samples(self._received)
+        sent, received = by_number(self._sent), by_number(self._received)  # each once, however often it went
+        first = sorted(received)[:blocks]
+
+        def samples(pcm: dict[int, bytes]) -> np.ndarray:
+            return np.frombuffer(b"".join(pcm[seq] for seq in first), "<i2") / 32768
+
+        return samples(sent), samples(received)
 
     def sent(self, action: str) -> list[dict[str, Any]]:
         """Return the frames of a kind that the page has sent."""
