@@ -125,7 +125,7 @@ class ByteBudget:
         Raises
         ------
         Refused
-            `too_many` when the caller's share is used up, `busy` when the total is.
+            `too_many` when the caller's share is used up, `overloaded` when the total is.
         """
         if self._held[caller] + size > self._share:
             used = f"{self._held[caller]:,} of {self._share:,} bytes"
@@ -133,7 +133,7 @@ class ByteBudget:
             raise Refused("too_many", said, wait_s=WAIT_S)
         if self._held.total() + size > self._total:
             said = f"body: all {self._total:,} bytes for request bodies are in use; try again in {WAIT_S} s"
-            raise Refused("busy", said, wait_s=WAIT_S)
+            raise Refused("overloaded", said, wait_s=WAIT_S)
         self._held[caller] += size
         try:
             yield

@@ -64,7 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect_head()
         else:
             said = f"connections: all are in use; try again in {WAIT_S} s"
-            self._fault = Refused("busy", said, wait_s=WAIT_S)
+            self._fault = Refused("overloaded", said, wait_s=WAIT_S)
             self.send_400_response("")
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -36,7 +36,7 @@ class FairPool:
         Raises
         ------
         Refused
-            `too_many` when the caller has too many calls waiting, `busy` when the queue is full.
+            `too_many` when the caller has too many calls waiting, `overloaded` when the queue is full.
         """
         await self._turn(caller)
         try:
@@ -55,7 +55,9 @@ class FairPool:
             )
         waiting = sum(map(len, self._queues.values()))
         if waiting >= self._most:
-            raise Refused("busy", f"requests: {waiting} are waiting; try again in {WAIT_S} s", wait_s=WAIT_S)
+            raise Refused(
+                "overloaded", f"requests: {waiting} are waiting; try again in {WAIT_S} s", wait_s=WAIT_S
+            )
         turn = asyncio.get_running_loop().create_future()
         self._queues.setdefault(caller, deque()).append(turn)
         try:

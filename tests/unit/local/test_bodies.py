@@ -113,7 +113,7 @@ def test_one_caller_holds_no_more_bytes_than_a_share_and_all_no_more_than_there_
         pass
     with pytest.raises(Refused) as all_of_them, budget.hold("cid", 31):
         pass
-    assert (own.value.code, all_of_them.value.code) == ("too_many", "busy")
+    assert (own.value.code, all_of_them.value.code) == ("too_many", "overloaded")
     assert "30 of 40 bytes" in own.value.message
     assert own.value.wait_s
     assert all_of_them.value.wait_s

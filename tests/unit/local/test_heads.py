@@ -293,7 +293,7 @@ def test_who_waits_for_nothing_makes_room_when_connections_are_used_up() -> None
             assert rest_of(stranger) == b""
         refused = stack.enter_context(create_connection(("127.0.0.1", port), PATIENCE_S))
         answer = rest_of(refused)
-        assert document(answer)["code"] == "busy"
+        assert document(answer)["code"] == "overloaded"
         assert b"retry-after: " in answer
         in_use.sendall(b"b")
         answer = b""

@@ -85,7 +85,7 @@ def test_who_has_enough_calls_waiting_is_refused_and_nobody_else(work: Work) -> 
         return own.value, full.value
 
     own, full = asyncio.run(run())
-    assert (own.code, full.code) == ("too_many", "busy")
+    assert (own.code, full.code) == ("too_many", "overloaded")
     assert own.wait_s
     assert full.wait_s
 

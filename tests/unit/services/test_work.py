@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from anc.audio.reader import SHORT_BYTES, SHORT_S
 from anc.records import Options
-from anc.services import hearing, recordings, work
+from anc.services import hearing, work
 from anc.services.analysis import analyze
 from anc.services.recordings import SHORT_RESULT_BYTES, process_short
 from anc.services.work import REQUEST_S, predicted_s
 from anc.wire.refusal import Refused
+from functions.routes import SOUND_BYTES
 from tests.recordings import sound_file
 from tests.worlds import ALICE, BOB, TestWorld
 
@@ -27,7 +29,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: object) -> None:
         raise AssertionError("it was decoded before it was refused")
 
-    monkeypatch.setattr("anc.services.sounds.Source.read", read)
+    monkeypatch.setattr("anc.audio.reader.AudioReader.read", read)
 
 
 def test_a_prediction_grows_with_all_that_work_grows_with() -> None:
@@ -98,4 +100,8 @@ def test_the_longest_file_that_is_answered_at_once_costs_less_than_one_request_m
     longest = Header(SHORT_RESULT_BYTES / 2 / 48_000)
     for options in (Options(mode="cancel", algorithm="nlms", taps=4096), Options(mode="cancel")):
         assert predicted_s(longest, options) < REQUEST_S
-    assert predicted_s(Header(recordings.SHORT_S), Options(mode="classify")) < REQUEST_S
+    assert predicted_s(Header(SHORT_S), Options(mode="classify")) < REQUEST_S
+
+
+def test_the_table_of_routes_lets_in_as_many_bytes_as_the_decoder_takes() -> None:
+    assert SOUND_BYTES == SHORT_BYTES
