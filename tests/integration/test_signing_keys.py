@@ -56,10 +56,10 @@ def wait_for(happens: Callable[[], Any]) -> bool:
     return False
 
 
-def test_a_folder_without_a_key_says_so(start: Callable[..., Platform]) -> None:
+def test_a_folder_without_a_platform_is_refused_and_left_alone(start: Callable[..., Platform]) -> None:
     platform = start()
     command = [ANC, "keys", "rotate", "--data", "nowhere"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=platform.folder)
     assert refused.returncode == 2
-    assert "no signing key there yet" in refused.stderr
+    assert "there is no such folder" in refused.stderr
     assert not (platform.folder / "nowhere").exists()

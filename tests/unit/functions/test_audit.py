@@ -84,14 +84,16 @@ def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: TestWorl
     assert (found[6]["user"], found[6]["detail"]["owner"]) == ("headset", "root")
 
 
-def test_it_names_the_key_that_was_used(root: Call, call: Call, entries: Any) -> None:
+def test_it_names_the_key_that_was_used(root: Call, call: Call, entries: Any, platform: TestWorld) -> None:
     key = root("POST", "/api/users/me/keys", {"name": "robot", "role": "admin"})["id"]
+    platform.clock.now += 1
     assert call("POST", "/api/devices", HEADSET, "root", "admin", key=key)[0] == 201
     assert entries()[-1]["api_key"] == key
 
 
-def test_it_names_people_as_they_signed_in(root: Call, call: Call, entries: Any) -> None:
+def test_it_names_people_as_they_signed_in(root: Call, call: Call, entries: Any, platform: TestWorld) -> None:
     ada = root("POST", "/api/users", {"username": "ada", "password": PASSWORD})["user"]
+    platform.clock.now += 1
     assert call("POST", "/api/devices", HEADSET, ada)[0] == 201
     assert (entries()[-1]["user"], entries()[-1]["name"]) == (ada, "ada")
 

@@ -161,21 +161,21 @@ def test_with_somebody_go_their_keys_sessions_recordings_and_headsets(
 def test_a_removal_that_broke_off_can_be_repeated_and_removes_the_rest(
     call: Call, root: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root("POST", "/api/users", ADA)
-    call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, "ada")
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, ada)
     with monkeypatch.context() as broken:
         broken.setattr(platform.things, "revoke", lambda *_: 1 / 0)
-        assert root("DELETE", "/api/users/ada")[0] == 500
-    assert root("DELETE", "/api/users/ada")[0] == 204
-    assert not platform.world.devices.list("ada")
+        assert root("DELETE", f"/api/users/{ada}")[0] == 500
+    assert root("DELETE", f"/api/users/{ada}")[0] == 204
+    assert not platform.world.devices.list(ada)
     assert sign_in(call)[0] == 401
 
 
 def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_removal(
     call: Call, root: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root("POST", "/api/users", ADA)
-    opened = [call("POST", "/api/sessions", {}, "ada")[1]["session"] for _ in range(2)]
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    opened = [call("POST", "/api/sessions", {}, ada)[1]["session"] for _ in range(2)]
     end = sessions.end
 
     def overtaken(*given: Any) -> Any:
@@ -184,8 +184,8 @@ def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_remov
         return end(*given)
 
     monkeypatch.setattr(sessions, "end", overtaken)
-    assert root("DELETE", "/api/users/ada")[0] == 204
-    assert root("GET", "/api/users/ada")[0] == 404
+    assert root("DELETE", f"/api/users/{ada}")[0] == 204
+    assert root("GET", f"/api/users/{ada}")[0] == 404
 
 
 def test_everybody_learns_who_they_are(call: Call) -> None:

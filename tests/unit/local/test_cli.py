@@ -83,7 +83,7 @@ def taken_port() -> Iterator[int]:
 def test_every_command_explains_itself_in_80_columns_and_speaks_to_machines(command: list[str]) -> None:
     answer = anc(*command, "--help", environ={"COLUMNS": "80"})
     assert answer.exit_code == 0
-    assert anc(command, "-h", environ={"COLUMNS": "80"}).output == answer.output
+    assert anc(*command, "-h", environ={"COLUMNS": "80"}).output == answer.output
     assert "Usage" in answer.output
     assert "--json" in answer.output
     assert max(map(len, answer.output.splitlines())) <= 80
