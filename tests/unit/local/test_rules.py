@@ -50,14 +50,15 @@ def test_telemetry_reaches_its_queue_with_the_name_of_the_topic(topic: str):
 def test_who_comes_and_goes_is_told_to_the_same_queue():
     queue = Kept()
     Rules(RULES, {"snapshots": Kept(), "reports": queue}).take("$aws/events/presence/connected/h1", b"{}")
-    assert queue == [{"presence": base64.b64encode(b"{}").decode()}]
+    assert queue == [{"presence": base64.b64encode(b"{}").decode(), "thing": "h1"}]
 
 
 def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
     queue = Kept()
     topic = "$aws/things/h1/shadow/name/anc/update/rejected"
     Rules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
-    assert queue == [{"rejected": base64.b64encode(b"{}").decode(), "thing": "h1"}]
+    [body] = queue
+    assert (body["thing"], base64.b64decode(body["rejected"])) == ("h1", b"{}")
 
 
 @pytest.mark.parametrize(

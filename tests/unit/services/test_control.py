@@ -251,5 +251,8 @@ class BlindOnce:
     def get(self, key: str) -> None:
         return None
 
+    def list(self, group: str, limit: int = 100, after: str = "") -> tuple[()]:
+        return ()
+
     def put(self, record):
         return self._table.put(record)

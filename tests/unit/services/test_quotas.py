@@ -75,7 +75,7 @@ KINDS = {
     "API keys": Kind(
         keys.API_KEYS,
         lambda caller, world: keys.create("k", "listener", DAYS, caller, world)[0].key,
-        lambda key, caller, world: keys.revoke(key, caller.user, world),
+        lambda key, caller, world: keys.revoke(key, caller, world),
         DAYS * 86_400,
     ),
     "recordings": Kind(jobs.RECORDINGS, announce, jobs.remove, jobs.ANNOUNCED_S),
@@ -202,6 +202,6 @@ def test_removing_a_person_removes_all_that_they_had(tmp_path: Path, clock: Cloc
     for _ in range(120):
         sessions.open_session(Start(), ann, world)
         announce(ann, world)
-    people.remove(person.user, world)
+    people.remove(person.user, Caller("root", "admin"), world)
     assert not sessions.list_own(ann, world)
     assert not jobs.list_own(ann, world)
