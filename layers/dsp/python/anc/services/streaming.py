@@ -135,7 +135,7 @@ def _advance(kept: Kept, block: Audio, begun: float, received: float, world: Wor
         emergency=heard.emergency,
         server_ms=round(1e3 * (time.perf_counter() - begun), 3),
         gap=gap,
-        lag_s=round(lag_s, 1) if lag_s > LAG_LIMIT_S else 0.0,
+        lag_s=round(lag_s, 1) if lag_s > LAG_LIMIT_S else None,
     )
     stored = world.streams.put(
         stream.but(

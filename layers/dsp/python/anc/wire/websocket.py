@@ -127,7 +127,7 @@ class Cleaned(Answer, frozen=True, tag="audio", omit_defaults=True):
     emergency: EmergencyHeard
     server_ms: float
     gap: int = 0
-    lag_s: float = 0.0
+    lag_s: float | None = None
 
 
 class SetDone(Answer, frozen=True, tag="set"):
