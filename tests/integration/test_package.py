@@ -44,7 +44,7 @@ def use(anc: Client) -> tuple[float | None, str]:
 
 def misuse(anc: Client) -> str:
     anc.open_session(NewSession(mode="cancle"))  # wrong
-    return anc.me().name  # wrong
+    return anc.me().email  # wrong
 """
 
 
