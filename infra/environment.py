@@ -115,7 +115,7 @@ def _limits(app: cdk.App) -> dict[str, str]:
 def _whole(app: cdk.App, what: str, default: int, least: int = 0, most: int = 1_000_000) -> int:
     """Return the number that was given."""
     given = _given(app, what, str(default))
-    if not given.isdecimal() or not least <= int(given) <= most:
+    if not (given.isascii() and given.isdecimal()) or not least <= int(given) <= most:
         raise ValueError(f"{what}: {given}, a whole number from {least} to {most} is wanted")
     return int(given)
 

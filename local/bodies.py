@@ -36,7 +36,7 @@ class Body:
         self._receive = request.receive
         self._most = most
         announced = request.headers.get("content-length", "")
-        self._announced = int(announced) if announced.isdecimal() else None
+        self._announced = int(announced) if announced.isascii() and announced.isdecimal() else None
         self._more = self._announced is not None or "transfer-encoding" in request.headers
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -17,7 +18,9 @@ from local.folder import UnusableFolder
 
 LIFE = datetime.timedelta(days=3650)
 CLOCK_SKEW = datetime.timedelta(days=1)
-LEAST_CURVE, LEAST_RSA = 256, 2048  # bits, as AWS IoT takes them
+CURVES = ("secp256r1", "secp384r1", "secp521r1")  # as AWS IoT takes them
+RSA_BITS = (2048, 4096)
+LARGEST_REQUEST = 8 * 1024
 CLIENT = "headset"  # whose it is, the registry knows
 
 
@@ -72,16 +75,20 @@ class Authority:
         Raises
         ------
         ValueError
-            When it is none, its signature is wrong, or its key is weak; the message says which.
+            When it is none, its signature is wrong, or its key is of another kind than AWS IoT takes; the
+            message says which. Nothing but the key is taken over, so whatever else it asks for is left out.
         """
-        request = x509.load_pem_x509_csr(request_pem.encode())
-        if not request.is_signature_valid:
+        if len(request_pem) > LARGEST_REQUEST:
+            raise ValueError(f"it has {len(request_pem):,} characters, at most {LARGEST_REQUEST:,}")
+        try:
+            request = x509.load_pem_x509_csr(request_pem.encode())
+            key = request.public_key()
+            _check_key(key)  # before the signature: checking that of a huge key takes long
+            signed = request.is_signature_valid
+        except (x509.InvalidVersion, UnsupportedAlgorithm, TypeError, OverflowError) as fault:
+            raise ValueError(f"it cannot be read: {fault}") from fault
+        if not signed:
             raise ValueError("its signature is not that of its key")
-        key = request.public_key()
-        strong = isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= LEAST_CURVE
-        strong |= isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_RSA
-        if not strong:
-            raise ValueError(f"its key is none of {LEAST_CURVE} bits (EC) or {LEAST_RSA} bits (RSA) at least")
         return self._signed(CLIENT, key)
 
     def server_context(self) -> ssl.SSLContext:
@@ -159,6 +166,18 @@ class Authority:
 
 def _damaged(folder: Path, files: str) -> UnusableFolder:
     return UnusableFolder(f"{folder}: {files} is damaged; restore the folder from a backup")
+
+
+def _check_key(key: object) -> None:
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES:
+        return
+    low, high = RSA_BITS
+    if isinstance(key, rsa.RSAPublicKey) and low <= key.key_size <= high and key.public_numbers().e == 65_537:
+        return
+    raise ValueError(
+        f"its key must be an elliptic curve's ({', '.join(CURVES)}) or RSA of {low} to {high} bits with the "
+        "exponent 65537"
+    )
 
 
 def _name(common: str) -> x509.Name:

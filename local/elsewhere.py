@@ -170,6 +170,6 @@ def _checked(file: Path, kept: _Kept) -> str:
 
 def _where(endpoint: str) -> tuple[str, int]:
     host, _, port = endpoint.partition(":")
-    if not host or (port and not (port.isdecimal() and 0 < int(port) < 65_536)):
+    if not host or (port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536)):
         raise Unusable(f"--endpoint {endpoint}: HOST or HOST:PORT is wanted, the port from 1 to 65535")
     return host, int(port or MQTT_TLS_PORT)

@@ -12,7 +12,7 @@ from local.mqtt import matches
 BASIC_INGEST = "$aws/rules/"
 _SELECT = re.compile(r"SELECT (?P<what>.+) FROM '(?P<topic>[^']+)'")
 _COLUMN = re.compile(
-    r"(?P<value>encode\(\*, 'base64'\)|topic\((?P<level>\d+)\)|timestamp\(\)) AS (?P<name>\w+)"
+    r"(?P<value>encode\(\*, 'base64'\)|topic\((?P<level>[0-9]+)\)|timestamp\(\)) AS (?P<name>\w+)"
 )
 
 Column = Callable[[str, bytes, int], str | int]

@@ -87,7 +87,7 @@ def _wave(raw: bytes) -> Sound:
 def _json(raw: bytes) -> Sound:
     try:
         message = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"body: no JSON: {error}") from None
     if not isinstance(message, dict) or not {"pcm", "summary"} & message.keys():
         raise ValueError('body: an object with "pcm" and "rate", or with "summary", is needed')

@@ -7,6 +7,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 from functools import partial
 from http import HTTPStatus
@@ -42,9 +43,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Hear one sound."""
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > LARGEST:
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > LARGEST:
             self.close_connection = True  # what was announced is not read
-            problem = f"Content-Length: {length or 'missing'}, at most {LARGEST}"
+            problem = f"Content-Length: {length[:20] or 'missing'}, at most {LARGEST}"
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, json.dumps({"error": problem}))
             return
         body = self.rfile.read(int(length))

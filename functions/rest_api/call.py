@@ -12,7 +12,7 @@ from anc.aws.events import caller_of
 from anc.ports import World
 from anc.services import identity, work
 from anc.services.identity import Caller
-from anc.wire.refusal import Refused
+from anc.wire.refusal import Refused, check_depth
 from anc.wire.rest.requests import NAME, THING
 from functions import body
 
@@ -67,6 +67,7 @@ def caller() -> Caller:
 
 def parse_body(text: str) -> Any:
     """Return what a JSON body holds. Raises Refused: `bad_json`."""
+    check_depth(text)
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as fault:

@@ -10,8 +10,8 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
 
 Count = Annotated[int, Meta(ge=1, le=1000)]
-EndpointName = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$")]
-Address = Annotated[str, Meta(pattern=r"^(https?://[^/\s]\S*)?$")]
+EndpointName = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$(?!\n)")]
+Address = Annotated[str, Meta(pattern=r"^(https?://[^/?#@\\\s]+([/?]\S*)?)?$(?!\n)")]
 
 
 class BadSetting(ValueError):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anc.noise import model_file
-from anc.noise.features import Picture, level_dbfs, network_input, picture_of, unpack, windows
+from anc.noise.features import BANDS, WINDOW, Picture, level_dbfs, network_input, picture_of, unpack, windows
 from anc.noise.hand import hand_features
 from anc.noise.model_file import ModelError, ModelFile
 from anc.noise.network import Ensemble, evidence, sigmoid, softmax
@@ -105,11 +105,22 @@ class Classifier:
         where = Path(path) if path else SHIPPED
         model = model_file.load(where)
         try:
-            return cls(model, threshold)
-        except (KeyError, TypeError, ValueError) as error:
+            made = cls(model, threshold)
+            made._try()
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError) as error:
             if isinstance(error, ValueError) and "threshold" in str(error):
                 raise
             raise ModelError(f"{where}: does not fit this code: {error}") from error
+        return made
+
+    def _try(self) -> None:
+        """Check that the parts of the model fit each other. Raises ValueError, as whatever is wrong does."""
+        with np.errstate(all="ignore"):
+            probabilities, scores = self.hear_windows(np.zeros((1, WINDOW, BANDS), np.uint8))
+        if probabilities.shape != (1, len(LABELS)) or scores.shape != (1, len(KINDS)):
+            raise ValueError(f"its answers have the shapes {probabilities.shape} and {scores.shape}")
+        if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
+            raise ValueError("it answers with what is no number")
 
     def classify(self, samples: ArrayLike, rate: int) -> Hearing:
         """Hear one sound.

@@ -1,7 +1,12 @@
 """The model as a file: one .npz of arrays that says what it is, and proves that it is whole."""
 
 import hashlib
+import io
 import json
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +21,25 @@ from anc.noise.features import FEATURE_HASH
 
 VERSION = 1
 LARGEST = 64 << 20  # bytes unpacked: room for a far larger model, none for a bomb
+MOST_ARRAYS = 1000
+NUMBERS = (np.dtype("<f2"), np.dtype("<f4"))
+# What zipfile, zlib, numpy and json raise for bytes that are no model: of passwords, methods they do not know, ...
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    RuntimeError,  # RecursionError and NotImplementedError too
+    OverflowError,
+    MemoryError,
+)
 
 
 class ModelError(Exception):
@@ -60,29 +84,55 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.floating]], about: Mapping[
     return load(path)
 
 
+def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    if len(members) > MOST_ARRAYS:
+        raise ModelError(f"{path}: holds {len(members):,} arrays, at most {MOST_ARRAYS:,}")
+    if sum(member.file_size for member in members) > LARGEST:
+        raise ModelError(f"{path}: unpacks to over {LARGEST >> 20} MB")
+    return members
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Read one array. Its header may promise more than there is: nothing is allocated by its word."""
+    with archive.open(f"{name}.npy") as file:
+        data = file.read(LARGEST + 1)
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ModelError(f"{path}: no model file: {name}: version {version} of the .npy format is not read here")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, columns_first, dtype = read(stream)
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or size != len(data) - stream.tell():
+        raise ModelError(f"{path}: no model file: {name}: its header does not fit its {len(data):,} bytes")
+    flat = np.frombuffer(data, dtype, math.prod(shape), stream.tell())
+    return flat.reshape(shape, order="F" if columns_first else "C")
+
+
 def load(path: Path) -> ModelFile:
     """Read a model and refuse all that is not whole, not ours or not of today's features.
 
     Raises
     ------
     ModelError
-        The file cannot be read, is no .npz, unpacks to over 64 MB, holds objects, is of another version, was
-        trained on other features, or does not hash to what it claims.
+        The file cannot be read, is no .npz, has over 1,000 arrays, unpacks to over 64 MB, holds anything but
+        finite float16 or float32 numbers, is of another version, was trained on other features, or does not
+        hash to what it claims.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > LARGEST:
-                raise ModelError(f"{path}: unpacks to over {LARGEST >> 20} MB")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            names = [member.filename.removesuffix(".npy") for member in _members(path, archive)]
+            arrays = {name: _array(path, archive, name) for name in names}
         about = json.loads(arrays.pop("about").tobytes())
         claimed = about.pop("sha256")
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, AttributeError, TypeError, EOFError) as error:
+    except UNREADABLE as error:
         raise ModelError(f"{path}: no model file: {error}") from error
-    except zlib.error as error:
-        raise ModelError(f"{path}: damaged: {error}") from error
+    for name, array in arrays.items():
+        if array.dtype not in NUMBERS or not np.isfinite(array).all():
+            raise ModelError(f"{path}: {name}: finite float16 or float32 numbers are needed")
     if about.get("version") != VERSION:
         raise ModelError(f"{path}: version {about.get('version')}, this code reads {VERSION}")
     if about.get("features") != FEATURE_HASH:

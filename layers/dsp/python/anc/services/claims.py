@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anc.ports import Conflict, World
@@ -124,6 +125,6 @@ def _fingerprint(certificate_pem: str) -> str:
     """Return the SHA-256 of the public key that a certificate is for."""
     try:
         key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
-    except (ValueError, TypeError) as fault:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as fault:
         raise Refused("bad_field", "certificate: is not an X.509 certificate in PEM") from fault
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

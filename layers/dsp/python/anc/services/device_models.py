@@ -39,7 +39,7 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[int, Meta(ge=8_000, le=96_000)] = 16_000
     taps: Annotated[int, Meta(ge=16, le=1024)] = 512
     max_gain_db: Annotated[float, Meta(ge=0.0, le=60.0)] = MAX_GAIN_DB
-    serial_prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{3,32})?\Z", max_length=32)] = ""
+    serial_prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{3,32})?$(?!\n)", max_length=32)] = ""
 
 
 def describe(name: str, description: ModelDescription, world: World) -> DeviceModel:

@@ -52,7 +52,7 @@ class Opinion(msgspec.Struct, frozen=True):
     confidence: Share
     probabilities: dict[str, Share]
     model: Annotated[str, Meta(min_length=1, max_length=100)]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
 def ask(about: Question, world: World) -> Opinion | None:

@@ -85,7 +85,7 @@ class Rejected(msgspec.Struct, frozen=True, rename="camel"):
 class Claim(msgspec.Struct, frozen=True, rename="camel"):
     """What AWS IoT asks its pre-provisioning hook; here is what matters of it."""
 
-    certificate_id: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    certificate_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
     certificate_pem: Pem
     client_id: Annotated[str, Meta(max_length=128)]
     parameters: dict[str, Annotated[str, Meta(max_length=1024)]]

@@ -1,10 +1,13 @@
 """One way to say no: a code for machines, and a sentence that names the field, the fault and the limit."""
 
+import re
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+MAX_DEPTH = 32
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 class Refused(Exception):
@@ -35,8 +38,33 @@ def refuse(code: str, message: str) -> NoReturn:
     raise Refused(code, message)
 
 
+def check_depth(text: str | bytes, most: int = MAX_DEPTH) -> None:
+    """Refuse JSON that nests deeper than any document of this platform, before it is decoded.
+
+    A decoder written in C takes deeper documents than the code that walks through what it returns.
+
+    Raises
+    ------
+    Refused
+        `bad_json`.
+    """
+    text = text.encode(errors="replace") if isinstance(text, str) else text
+    if text.count(b"[") + text.count(b"{") <= most:
+        return
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        match token[0][:1]:
+            case b"[" | b"{":
+                depth += 1
+                if depth > most:
+                    refuse("bad_json", f"JSON: nested deeper than {most} levels")
+            case b"]" | b"}":
+                depth -= 1
+
+
 def parse_json(text: str | bytes, kind: Any) -> Any:
     """Decode JSON into the given msgspec type, or refuse with the field's name and its limit."""
+    check_depth(text)
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as fault:

@@ -16,7 +16,14 @@ Mode = Literal["cancel", "transparency", "bypass"]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024
 MOST_FIRMWARE_BYTES = 16 * 1024**2
-Version = Annotated[str, Meta(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
+# Patterns of Python's `re` find `$` before a last line break too, and `\d` in digits of every script.
+ONE_LINE = r"(?!\n)"
+VERSION = r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$"
+# No user or password in front of the host: `127.0.0.1` as a user name is not this machine.
+FIRMWARE_URL = (
+    r"^(https://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])|http://127\.0\.0\.1)(:[0-9]{1,5})?(/[!-~]*)?$"
+)
+Version = Annotated[str, Meta(pattern=VERSION + ONE_LINE)]
 
 
 class FilterDocument(msgspec.Struct, frozen=True):
@@ -34,13 +41,13 @@ class FilterDocument(msgspec.Struct, frozen=True):
         Of the float16 bytes; a headset plays nothing whose hash it has not checked.
     """
 
-    id: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
     seq: Annotated[int, Meta(ge=0, lt=2**32)]
     rate: Annotated[int, Meta(ge=8_000, le=96_000)]
     taps: Annotated[int, Meta(ge=1, le=MAX_TAPS)]
     dtype: Literal["f16"]
     data: Annotated[str, Meta(max_length=4 * MAX_TAPS)]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
     @classmethod
     def of(cls, data: bytes, seq: int, rate: int) -> Self:
@@ -86,8 +93,8 @@ class Firmware(msgspec.Struct, frozen=True):
     """
 
     version: Version
-    url: Annotated[str, Meta(pattern=r"^(https://|http://127\.0\.0\.1[:/])\S+$", max_length=1024)]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    url: Annotated[str, Meta(pattern=FIRMWARE_URL + ONE_LINE, max_length=1024)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
     size: Annotated[int, Meta(ge=1, le=MOST_FIRMWARE_BYTES)]
 
 

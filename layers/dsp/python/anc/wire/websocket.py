@@ -19,7 +19,7 @@ MAX_TAPS = 4096
 FDAF_BLOCK = 128
 
 SessionId = Annotated[str, Meta(min_length=1, max_length=64)]
-DeviceName = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+DeviceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 Seq = Annotated[int, Meta(ge=0, lt=2**53)]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 Rate = Annotated[int, Meta(ge=8_000, le=192_000)]

@@ -7,6 +7,7 @@ from pydantic.config import JsonDict
 
 from anc.lifetimes import KEY_DAYS
 from anc.records import Mode, Role
+from anc.wire.shadow import FIRMWARE_URL, VERSION
 from anc.wire.telemetry import Report
 from anc.wire.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 
@@ -189,10 +190,8 @@ class HeadsetConfig(Body):
 class NewFirmware(Body):
     """A firmware that a headset shall fetch, check and keep for its loader."""
 
-    version: Annotated[str, Field(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
-    url: Annotated[
-        str, Field(pattern=r"^(https://|http://127\.0\.0\.1[:/])\S+$", max_length=1024, description="HTTPS.")
-    ]
+    version: Annotated[str, Field(pattern=VERSION)]
+    url: Annotated[str, Field(pattern=FIRMWARE_URL, max_length=1024, description="HTTPS.")]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=1, le=16777216, description="Bytes, exactly.")]
 
