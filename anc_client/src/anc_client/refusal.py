@@ -36,4 +36,9 @@ def refusal(answer: httpx.Response) -> Refusal:
         problem = decode(schemas.Problem, answer.json())
     except ValueError:  # not ours: a proxy's page
         return Refusal(answer.status_code, "bad_gateway", answer.reason_phrase)
-    return Refusal(answer.status_code, problem.code, problem.detail, int(wait) if wait.isascii() and wait.isdigit() else None)
+    return Refusal(
+        answer.status_code,
+        problem.code,
+        problem.detail,
+        int(wait) if wait.isascii() and wait.isdigit() else None,
+    )

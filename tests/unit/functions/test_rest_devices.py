@@ -6,10 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
-from anc.records import Alarm, Control
-from anc.services import control, emergencies
+from anc.records import Alarm, Control, SentFilter
+from anc.services import control, devices, emergencies, telemetry
+from anc.wire.refusal import Refused
+from anc.wire.snapshot import Snapshot
 from tests.worlds import TestWorld
 
 Call = Callable[..., tuple[int, Any, str]]
@@ -84,6 +87,17 @@ def test_firmware_is_for_operators_and_sound_instead_of_statistics_for_the_owner
         {"firmware": {**FIRMWARE, "version": "1.4"}},
         {"firmware": {**FIRMWARE, "url": "http://x.example/1.4.0"}},
         {"firmware": {**FIRMWARE, "url": "file:///etc/passwd"}},
+        {"firmware": {**FIRMWARE, "url": "https://user@x.example/1.4.0"}},
+        {"firmware": {**FIRMWARE, "url": "https://user:" + "pass@x.example/1.4.0"}},
+        {"firmware": {**FIRMWARE, "url": "http://127.0.0.1:" + "80@x.example/1.4.0"}},
+        {"firmware": {**FIRMWARE, "url": "http://127.0.0.1:" + "x@x.example/"}},
+        {"firmware": {**FIRMWARE, "url": "https://x.example\\@y.example/"}},
+        {"firmware": {**FIRMWARE, "url": "https://x.example/1.4.0\n"}},
+        {"firmware": {**FIRMWARE, "url": "https://x.example:\u0664\u0664\u0663/"}},
+        {"firmware": {**FIRMWARE, "url": "https://\u0445.example/"}},
+        {"firmware": {**FIRMWARE, "version": "1.4.\u0660"}},
+        {"firmware": {**FIRMWARE, "version": "1.4.0\n"}},
+        {"firmware": {**FIRMWARE, "sha256": "ab" * 32 + "\n"}},
         {"firmware": {**FIRMWARE, "sha256": "ab"}},
         {"firmware": {"version": "1.4.0"}},
     ],
@@ -178,6 +192,61 @@ def test_a_prefix_of_serial_numbers_that_would_reserve_nearly_all_or_cannot_be_i
     change = MODEL | {"serial_prefix": prefix}
     status, problem, _ = call("PUT", "/api/device-models/quiet", change, role="operator")
     assert (status, problem["code"]) == (400, "bad_field")
+
+
+@pytest.mark.usefixtures("headset")
+@pytest.mark.parametrize("levels", [32, 900])
+def test_a_change_that_nests_without_end_is_refused(call: Call, stored: Any, levels: int) -> None:
+    deep: Any = 1
+    for _ in range(levels):
+        deep = {"a": deep}
+    before = stored()
+    status, problem, _ = call("PATCH", "/api/devices/left/shadow", {"config": deep})
+    assert (status, problem["code"]) == (400, "bad_json")
+    assert "nested deeper than 32 levels" in problem["detail"]
+    assert stored() == before
+
+
+LAST_NUMBER = 2**32 - 1
+
+
+@pytest.mark.usefixtures("headset")
+def test_a_renewed_certificate_lets_a_headset_number_anew_whose_highest_number_was_used_up(
+    call: Call, platform: TestWorld
+) -> None:
+    world = platform.world
+    sent = SentFilter.of(b"\0\0", LAST_NUMBER, 16_000, 12.0)
+    world.controls.put(Control(key="left", group="alice", seq=LAST_NUMBER, filters=(sent,), noise="road"))
+    said = telemetry.take(
+        "left", b'{"battery": 0.5, "run": 1, "line": 4294967295}', platform.clock.now, world
+    )
+    assert said is None
+    path = {"rate": 16_000, "played": "probe", "fit_db": 21.0}
+    devices.measured("left", json.dumps(path | {"secondary": [0.1], "seq": LAST_NUMBER}).encode(), world)
+    for number in (1, 2):
+        with pytest.raises(Refused) as refusal:
+            control.process_snapshot("left", snapshot(number), world)
+        assert refusal.value.code == "stale_seq"
+    platform.clock.now += 1
+    assert call("POST", "/api/devices/left/credentials")[0] == 201
+    with pytest.raises(Refused) as refusal:  # it was published before
+        control.process_snapshot("left", snapshot(LAST_NUMBER - 1), world, platform.clock.now - 0.5)
+    assert refusal.value.code == "unknown_device"
+    control.process_snapshot("left", snapshot(1), world, platform.clock.now + 1)
+    known = world.controls.get("left")
+    assert known is not None
+    assert (known.seq, {each.seq for each in known.filters}) == (1, {0, 1})
+    devices.measured("left", json.dumps(path | {"secondary": [0.2], "seq": 1}).encode(), world)
+    assert call("GET", "/api/devices/left/paths")[1]["secondary"] == pytest.approx([0.2])
+    platform.clock.now += 60
+    telemetry.take("left", b'{"battery": 0.4, "run": 1, "line": 3}', platform.clock.now, world)
+    assert call("GET", "/api/devices/left/telemetry")[1]["battery"] == 0.4
+
+
+def snapshot(seq: int) -> bytes:
+    noise = np.random.default_rng(seq).standard_normal(8_000) * 0.05
+    pcm = np.stack([noise, 0.6 * np.roll(noise, 3)], axis=1)
+    return Snapshot(seq, 16_000, 8_000, "", pcm=(32768 * pcm).astype(np.int16)).encode()
 
 
 MODEL = {"secondary": [0.0, 0.0, 0.6, 0.3, -0.1], "rate": 48_000, "taps": 256, "max_gain_db": 12.0}

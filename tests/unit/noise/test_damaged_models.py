@@ -159,14 +159,20 @@ ARRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_weights_of_another_kind_or_shape_are_refused(path: Path, name: str, damage: str) -> None:
     arrays, about = shipped()
     changed = ARRAYS[damage](arrays[name])
-    if changed.shape == arrays[name].shape and changed.dtype == arrays[name].dtype and np.isfinite(changed).all():
+    if (
+        changed.shape == arrays[name].shape
+        and changed.dtype == arrays[name].dtype
+        and np.isfinite(changed).all()
+    ):
         pytest.skip("it is as it was")
     write(path, arrays | {name: changed}, about)
     refused(path)
 
 
 @pytest.mark.parametrize("field", ["name", "classes", "labels", "temperature", "witnesses"])
-@pytest.mark.parametrize("value", [None, [], {}, "x", 0, -1, 1e400, float("nan"), 10**400, [0], ["x"], {"x": "y"}])
+@pytest.mark.parametrize(
+    "value", [None, [], {}, "x", 0, -1, 1e400, float("nan"), 10**400, [0], ["x"], {"x": "y"}]
+)
 def test_a_description_that_makes_no_sense_is_refused_or_answers_with_numbers(
     path: Path, field: str, value: Any
 ) -> None:

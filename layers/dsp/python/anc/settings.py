@@ -90,10 +90,10 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     rate_limit_scale: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     sound_seconds_per_minute: Annotated[float, Meta(ge=1, le=1e6)] = 30.0
     sound_bytes_per_minute: Annotated[int, Meta(ge=1_000_000, le=10**12)] = 120_000_000
+    quota_devices: Count = 100
     quota_sessions: Count = 100
     quota_sockets: Count = 100
     quota_api_keys: Count = 20
-    quota_devices: Count = 100
     quota_recordings: Count = 100
     quota_unfinished_recordings: Count = 20
     quota_recording_bytes: Annotated[int, Meta(ge=1, le=10**15)] = 24 * 1024**3

@@ -100,7 +100,9 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
-        raise ModelError(f"{path}: no model file: {name}: version {version} of the .npy format is not read here")
+        raise ModelError(
+            f"{path}: no model file: {name}: version {version} of the .npy format is not read here"
+        )
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, columns_first, dtype = read(stream)
     size = math.prod(shape) * dtype.itemsize

@@ -39,7 +39,7 @@ def refuse(code: str, message: str) -> NoReturn:
 
 
 def check_depth(text: str | bytes, most: int = MAX_DEPTH) -> None:
-    """Refuse JSON that nests deeper than any document of this platform, before it is decoded.
+    """Refuse JSON that nests deeper than any document of this platform.
 
     A decoder written in C takes deeper documents than the code that walks through what it returns.
 
@@ -64,13 +64,15 @@ def check_depth(text: str | bytes, most: int = MAX_DEPTH) -> None:
 
 def parse_json(text: str | bytes, kind: Any) -> Any:
     """Decode JSON into the given msgspec type, or refuse with the field's name and its limit."""
-    check_depth(text)
     try:
-        return msgspec.json.decode(text, type=kind)
+        value = msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as fault:
         raise Refused("bad_field", _sentence(str(fault))) from fault
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        check_depth(text)
         raise Refused("bad_json", f"not a JSON document: {fault}") from fault
+    check_depth(text)
+    return value
 
 
 def _sentence(fault: str) -> str:
