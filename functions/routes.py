@@ -79,13 +79,23 @@ class Arrivals(NamedTuple):
 
 
 class QueueRoute(NamedTuple):
-    """A queue, its consumer, and how it is read."""
+    """A queue, its consumer, and how it is read.
+
+    Attributes
+    ----------
+    most_at_once : int
+        On AWS, batches that are worked on at the same time, so that no queue takes the room of another.
+    most_per_thing : int
+        On one machine, messages of one headset that wait; more push out its oldest. 0 for any number.
+    """
 
     name: str
     function: str
     batch: int
     max_receives: int
     visibility_s: int
+    most_at_once: int = 50
+    most_per_thing: int = 0
 
 
 # What one caller may ask for in a minute.
@@ -206,8 +216,10 @@ ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
 
 QUEUES = (
     QueueRoute("recordings", "anc_processor", batch=1, max_receives=5, visibility_s=360),
-    QueueRoute("snapshots", "anc_processor", batch=10, max_receives=5, visibility_s=60),
-    QueueRoute("reports", "anc_processor", batch=10, max_receives=5, visibility_s=60),
+    QueueRoute("snapshots", "anc_processor", 10, max_receives=5, visibility_s=60, most_per_thing=8),
+    QueueRoute(
+        "reports", "anc_processor", 10, max_receives=5, visibility_s=60, most_at_once=10, most_per_thing=300
+    ),
     QueueRoute("opinions", "classifier", batch=5, max_receives=3, visibility_s=150),
     QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),
 )

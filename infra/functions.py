@@ -17,7 +17,6 @@ from infra.inference import endpoint_name
 from infra.layer import ARCHITECTURE, RUNTIME
 from infra.wheels import ROOT
 
-CONCURRENCY = 50  # batches at a time: a burst of snapshots waits in the queue and leaves the live path room
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 READ = ("dynamodb:GetItem",)
@@ -170,7 +169,7 @@ def source_of(route: QueueRoute, data: Data) -> SqsEventSource:
         data.queues[route.name],
         batch_size=route.batch,
         report_batch_item_failures=True,
-        max_concurrency=CONCURRENCY,
+        max_concurrency=route.most_at_once,
     )
 
 

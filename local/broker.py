@@ -12,6 +12,7 @@ from contextlib import suppress
 from aws_lambda_powertools import Logger
 
 from anc.ports import Queue
+from anc.settings import Settings
 from anc.wire.claim import ANSWERED, CLAIMING
 from anc.wire.snapshot import MQTT_PAYLOAD_LIMIT
 from functions.routes import HEADSETS_RULES, RULES
@@ -20,6 +21,7 @@ from local import mqtt
 from local.certificates import Authority
 from local.claims import Claims
 from local.link import Broken, Link, TooLarge
+from local.pace import Pace
 from local.rules import Rules, basic_ingest_topic
 from local.shadows import LocalShadows, shadow_prefix
 from local.things import LocalThings
@@ -28,6 +30,8 @@ logger = Logger(service="broker")
 HANDSHAKE_S = 30.0
 ACCEPT_AGAIN_S = 0.1
 BACKLOG = 128
+CONNECTING_COSTS = 5  # messages: a handshake is more work than one
+DEFAULTS = Settings()
 WORKERS = 4  # threads that wait for the disk, so that the loop never does
 
 
@@ -53,9 +57,11 @@ class Broker:
         Answers those that come with the factory's claim.
     count : callable
         `count(name)`: `mqtt_refused_tls`, `mqtt_refused_client`, `mqtt_refused_message`,
-        `mqtt_refused_subscription`, `mqtt_not_kept`, `shadow_rejected`, `mqtt_connected`.
+        `mqtt_refused_subscription`, `mqtt_not_kept`, `mqtt_throttled`, `shadow_rejected`, `mqtt_connected`.
     host : str
         To listen on.
+    pace : Pace, optional
+        How fast a headset may publish.
     """
 
     def __init__(
@@ -68,9 +74,11 @@ class Broker:
         claims: Claims,
         count: Callable[[str], None],
         host: str = "127.0.0.1",
+        pace: Pace | None = None,
     ) -> None:
         self.port = port
         self._host = host
+        self._pace = pace or Pace(DEFAULTS.headset_messages_per_s, DEFAULTS.headset_bytes_per_s)
         self._context = authority.server_context()
         self._things = things
         self._shadows = shadows
@@ -199,6 +207,11 @@ class Broker:
             self._count("mqtt_refused_client")
             await link.say_goodbye(mqtt.connack(code))
             return False
+        if not await self._pace.admit(hello.client_id, CONNECTING_COSTS):
+            self._count("mqtt_throttled")
+            return False
+        if self._things.owner(link.certificate_id) != owner:
+            raise Broken  # it was revoked meanwhile
         link.thing, link.claiming = hello.client_id, owner == CLAIMING
         self._cut(
             link.thing, "DUPLICATE_CLIENTID"
@@ -211,6 +224,12 @@ class Broker:
 
     async def _converse(self, link: Link) -> None:
         while not isinstance(packet := await link.receive(), mqtt.Disconnect):
+            size = len(packet.payload) if isinstance(packet, mqtt.Publish) else 0
+            costs = 0 if isinstance(packet, mqtt.Puback) else 1
+            if not await self._pace.admit(link.thing, costs, size):
+                link.ended = "THROTTLED"
+                self._count("mqtt_throttled")
+                return
             if isinstance(packet, mqtt.Publish):
                 if not await self._take(link, packet):
                     return

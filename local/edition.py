@@ -67,6 +67,7 @@ from local.links import Links
 from local.listening import listen, mqtt_taken
 from local.live_workers import LiveWorkers
 from local.objects import FileObjects, arrival_event
+from local.pace import Pace
 from local.people import LocalPeople
 from local.process import open_as_many_files_as_allowed
 from local.queue import QueueWorker, SqliteQueue
@@ -128,7 +129,14 @@ class Edition:
         sockets = LocalSockets()
         issuer = Issuer(data, settings)
         queues = {
-            route.name: SqliteQueue(database, route.name, route.max_receives, route.visibility_s)
+            route.name: SqliteQueue(
+                database,
+                route.name,
+                route.max_receives,
+                route.visibility_s,
+                most_per_thing=route.most_per_thing,
+                dropped=lambda name: self._counters.add(f"messages_dropped_{name}"),
+            )
             for route in QUEUES
         }
         history = SqliteTable(database, "history", Telemetry)
@@ -180,7 +188,17 @@ class Edition:
         self._queues = queues
         self._workers: list[QueueWorker] = []
         claims = Claims(things, authority, partial(self.invoke, "provisioner"))
-        self._broker = Broker(port + 1, authority, things, shadows, queues, claims, self.world.count, host)
+        self._broker = Broker(
+            port + 1,
+            authority,
+            things,
+            shadows,
+            queues,
+            claims,
+            self.world.count,
+            host,
+            Pace(settings.headset_messages_per_s, settings.headset_bytes_per_s),
+        )
         self.invitations = Invitations(data, issuer)
         keys = Route("/.well-known/jwks.json", _answering(issuer.jwks), methods=["GET"])
         routes = [

@@ -16,6 +16,18 @@ from local.database import Database
 
 logger = Logger(service="queue")
 IDLE_S = 0.5
+# The next turn of its headset, or the present one of the queue if nothing of the headset waits.
+SEND = """
+    INSERT INTO messages (queue, body, due, thing, turn) SELECT ?1, ?2, ?3, ?4, max(
+        coalesce((SELECT min(turn) FROM messages WHERE queue = ?1), 0),
+        coalesce((SELECT max(turn) + 1 FROM messages WHERE queue = ?1 AND thing = ?4), 0))
+"""
+# What is being worked on is left alone, as is what waits for its retry.
+DROP = """
+    DELETE FROM messages WHERE id IN (
+        SELECT id FROM messages WHERE queue = ?1 AND thing = ?2 AND receives = 0
+        ORDER BY turn DESC, id DESC LIMIT -1 OFFSET ?3)
+"""
 
 
 class Message(NamedTuple):
@@ -29,6 +41,10 @@ class Message(NamedTuple):
 class SqliteQueue:
     """A queue with visibility timeout, delay and a dead-letter table. Delivery is at least once.
 
+    Headsets take turns: a message of one waits for at most one message of each other headset, however many of
+    theirs are in front of it (start-time fair queueing). Messages of the same headset, and those that are of
+    none, keep their order.
+
     Parameters
     ----------
     database : Database
@@ -37,6 +53,10 @@ class SqliteQueue:
         Deliveries after which a message that still fails is laid aside.
     visibility_s : float
         Seconds for which a delivered message is hidden from the next receive.
+    most_per_thing : int
+        Messages of one headset that wait at the same time; 0 for any number. One more pushes out its oldest.
+    dropped : callable
+        `dropped(name)`, with the queue's name, for each message that was pushed out.
     """
 
     def __init__(
@@ -46,6 +66,8 @@ class SqliteQueue:
         max_receives: int = 5,
         visibility_s: float = 60.0,
         clock: Callable[[], float] = time.time,
+        most_per_thing: int = 0,
+        dropped: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.name = name
         self.arrived = threading.Event()
@@ -53,6 +75,8 @@ class SqliteQueue:
         self._max_receives = max_receives
         self._visibility_s = visibility_s
         self._clock = clock
+        self._most_per_thing = most_per_thing
+        self._dropped = dropped
         database.connection.executescript("""
             CREATE TABLE IF NOT EXISTS messages (
                 id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
@@ -61,14 +85,26 @@ class SqliteQueue:
             CREATE TABLE IF NOT EXISTS dead_letters (
                 id INTEGER PRIMARY KEY, queue TEXT NOT NULL, body TEXT NOT NULL, died REAL NOT NULL);
         """)
+        columns = {row[1] for row in database.connection.execute("PRAGMA table_info(messages)")}
+        for column in ("thing TEXT NOT NULL DEFAULT ''", "turn INTEGER NOT NULL DEFAULT 0"):
+            if column.partition(" ")[0] not in columns:  # a folder of an older version
+                database.connection.execute(f"ALTER TABLE messages ADD COLUMN {column}")
+        database.connection.executescript("""
+            CREATE INDEX IF NOT EXISTS messages_by_turn ON messages (queue, turn);
+            CREATE INDEX IF NOT EXISTS messages_by_thing ON messages (queue, thing, turn);
+        """)
 
     def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
         """See `anc.ports.Queue`."""
-        self._database.connection.execute(
-            "INSERT INTO messages (queue, body, due) VALUES (?, ?, ?)",
-            (self.name, json.dumps(body), self._clock() + delay_s),
-        )
+        thing = str(body.get("thing", ""))
+        dropped = 0
+        with self._database.writing() as connection:
+            connection.execute(SEND, (self.name, json.dumps(body), self._clock() + delay_s, thing))
+            if thing and self._most_per_thing:
+                dropped = connection.execute(DROP, (self.name, thing, self._most_per_thing)).rowcount
         self.arrived.set()
+        for _ in range(dropped):
+            self._dropped(self.name)
 
     def receive(self, limit: int) -> list[Message]:
         """Take up to `limit` due messages; those that failed too often go to the dead letters instead."""
@@ -85,7 +121,8 @@ class SqliteQueue:
             )
             rows = connection.execute(
                 "UPDATE messages SET due = ?, receives = receives + 1 WHERE id IN"
-                " (SELECT id FROM messages WHERE queue = ? AND due <= ? ORDER BY due, id LIMIT ?)"
+                " (SELECT id FROM messages INDEXED BY messages_by_turn WHERE queue = ? AND due <= ?"
+                " ORDER BY turn, id LIMIT ?)"
                 " RETURNING id, body, receives",
                 (now + self._visibility_s, self.name, now, limit),
             ).fetchall()

@@ -37,6 +37,8 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    if _is_flood(message, world):
+        return
     if "job" in message:
         jobs.work(message["job"], world, remaining_s)
     elif "Records" in message:
@@ -52,6 +54,21 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
         _path(message, world)
     elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
         _snapshot(message, world)
+
+
+def _is_flood(message: dict[str, Any], world: World) -> bool:
+    """Drop what a headset publishes beyond its share, before it costs anything."""
+    thing = message.get("thing")
+    if thing is None:
+        return False
+    kind = "snapshot" if "data" in message else "report"
+    settings = world.settings
+    share = {"snapshot": settings.headset_snapshots_per_minute, "report": settings.headset_reports_per_minute}
+    if world.floods.allow(kind, thing, share[kind]):
+        return False
+    world.count(f"{kind}s_refused_{status.FLOOD}")
+    status.flooded(thing, kind, world)
+    return True
 
 
 def _at(message: dict[str, Any]) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
+from anc.allowance import Allowance
 from anc.breaker import Breaker
 from anc.recent import Recent
 from anc.records import (
@@ -319,6 +320,18 @@ class Alerts(Protocol):
         """Tell them. What cannot be delivered is not retried: the headset is open already."""
 
 
+class Floods:
+    """What each headset has had this instance work on lately, so that none takes the time of the others."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, Allowance] = {}
+
+    def allow(self, kind: str, thing: str, per_minute: int) -> bool:
+        """Note a message of a headset; return whether it may be worked on. A minute's worth may come at once."""
+        known = self._kinds.get(kind) or self._kinds.setdefault(kind, Allowance(per_minute / 60, per_minute))
+        return known.take(thing)
+
+
 @dataclass(frozen=True)
 class World:
     """Everything outside the services, handed to each of them."""
@@ -356,6 +369,7 @@ class World:
     breaker: Breaker = field(default_factory=Breaker)
     clock: Callable[[], float] = time.time
     warm: Warm = field(default_factory=Warm)
+    floods: Floods = field(default_factory=Floods)
     recent: Recent = field(default_factory=Recent)
 
     def count(self, event: str) -> None:

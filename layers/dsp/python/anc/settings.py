@@ -59,6 +59,13 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
         Bytes of sound that one caller may send in a minute, in requests.
     quota_sessions, quota_sockets, quota_api_keys : int
         Live sessions, open WebSockets and API keys that one person may have.
+    headset_messages_per_s : float
+        Messages that a headset may publish in the long run, on one machine; ten seconds' worth may come at
+        once. AWS IoT Core takes 100 a second on a connection.
+    headset_bytes_per_s : int
+        Bytes that it may publish, in the same way. AWS IoT Core takes 512 KB a second on a connection.
+    headset_snapshots_per_minute, headset_reports_per_minute : int
+        Snapshots, and messages of other kinds, of one headset that are worked on; more are dropped.
     quota_devices : int
         Headsets that a listener may have. Operators, who list whole production lots, may have any number.
     quota_recordings, quota_unfinished_recordings : int
@@ -90,6 +97,10 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     rate_limit_scale: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     sound_seconds_per_minute: Annotated[float, Meta(ge=1, le=1e6)] = 30.0
     sound_bytes_per_minute: Annotated[int, Meta(ge=1_000_000, le=10**12)] = 120_000_000
+    headset_messages_per_s: Annotated[float, Meta(ge=1, le=100)] = 10.0
+    headset_bytes_per_s: Annotated[int, Meta(ge=131_072, le=10**9)] = 524_288
+    headset_snapshots_per_minute: Annotated[int, Meta(ge=1, le=6000)] = 60
+    headset_reports_per_minute: Annotated[int, Meta(ge=1, le=6000)] = 120
     quota_devices: Count = 100
     quota_sessions: Count = 100
     quota_sockets: Count = 100

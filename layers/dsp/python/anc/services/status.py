@@ -11,7 +11,8 @@ from anc.services.registrations import registered
 from anc.wire.refusal import Refused, parse_json
 
 ATTEMPTS = 3
-CLAIMS_APART_S = 60.0
+NOTES_APART_S = 60.0
+FLOOD = "too_many"
 # Why a broker hangs up on a headset that did something wrong; other ends of a connection are no refusal.
 CUT_OFF = {
     "AUTH_ERROR": "it used a topic that is not its own, or a certificate that is not good any more",
@@ -84,6 +85,18 @@ def shadow_refused(thing: str, payload: bytes, world: World, at: float | None = 
     refused(thing, "shadow", Refused(f"http_{rejection.code}", rejection.message), world, at)
 
 
+def flooded(thing: str, what: str, world: World) -> None:
+    """Note that a headset publishes more than is worked on; once a minute, or noting it would cost as much."""
+
+    def note(known: Status) -> Status:
+        last = known.refusal
+        if last and last.code == FLOOD and world.clock() < last.at + NOTES_APART_S:
+            return known
+        return _and_refused(known, what, Refused(FLOOD, f"{what}: more than are worked on; dropped"), world)
+
+    _change(thing, note, world)
+
+
 def claim_refused(serial: str, refusal: Refused, world: World) -> None:
     """Note why a claim to a headset's name was refused, beside what was refused of the headset itself.
 
@@ -92,7 +105,7 @@ def claim_refused(serial: str, refusal: Refused, world: World) -> None:
 
     def note(known: Status) -> Status:
         last = known.claim
-        if last and last.code == refusal.code and world.clock() < last.at + CLAIMS_APART_S:
+        if last and last.code == refusal.code and world.clock() < last.at + NOTES_APART_S:
             return known
         return known.but(claim=_refusal("claim", refusal, world))
 
