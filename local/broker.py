@@ -230,6 +230,8 @@ class Broker:
                 link.ended = "THROTTLED"
                 self._count("mqtt_throttled")
                 return
+            if link.closed:
+                raise Broken  # what came before its certificate was revoked may still wait to be read
             if isinstance(packet, mqtt.Publish):
                 if not await self._take(link, packet):
                     return
@@ -279,6 +281,8 @@ class Broker:
         return True
 
     def _keep(self, link: Link, message: mqtt.Publish) -> None:
+        if self._things.owner(link.certificate_id) is None:
+            return  # it was revoked just now, and the name may be another's by now
         if link.claiming:
             answer = self._claims.answer(link.thing, link.certificate_id, message.topic, message.payload)
             self._loop.call_soon_threadsafe(link.deliver, *answer)

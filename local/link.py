@@ -62,6 +62,11 @@ class Link:
         self._patience_s: float | None = GREETING_S
         self._last_id = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether the connection was cut, though packets that came before may be left to read."""
+        return self._writer.is_closing()
+
     def keep_alive(self, interval_s: int) -> None:
         """Expect a packet every `interval_s` seconds; 0: whenever it comes."""
         self._patience_s = GRACE * interval_s or None

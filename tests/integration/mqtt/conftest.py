@@ -21,6 +21,7 @@ from local.broker import Broker
 from local.certificates import Authority
 from local.claims import Claims
 from local.database import Database
+from local.pace import Pace
 from local.shadows import LocalShadows
 from local.things import LocalThings
 from tests.running import PATIENCE_S
@@ -72,6 +73,7 @@ class Site:
         self.counts = Counts()
         self.expecting = True  # headsets that come with a claim
         self.port = 0
+        self.pace: Pace | None = None
         self.start()
 
     def start(self) -> None:
@@ -85,6 +87,7 @@ class Site:
             {"snapshots": self.snapshots, "reports": self.reports},
             Claims(self.things, self.authority, self.admit),
             self.counts.count,
+            pace=self.pace,
         )
         self.run(self.broker.start())
         self.port = self.broker.port

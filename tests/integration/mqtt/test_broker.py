@@ -13,7 +13,10 @@ import pytest
 from awscrt.exceptions import AwsCrtError
 from awscrt.mqtt import SubscribeError
 
+from local.broker import CONNECTING_COSTS
 from local.certificates import Authority
+from local.pace import BURST_S, LONGEST_DELAY_S, Pace
+from tests.integration.mqtt.conftest import Client
 from tests.running import PATIENCE_S
 
 SNAPSHOT = "$aws/rules/anc_snapshot/anc/{}/snapshot"
@@ -114,6 +117,38 @@ def test_a_second_connection_of_a_thing_replaces_the_first(site: Any, headset: C
     assert first.lost.wait(PATIENCE_S)
     second.publish(SNAPSHOT.format("twice"), b"x").result(PATIENCE_S)
     assert site.snapshots.kept.get(timeout=PATIENCE_S)["thing"] == "twice"
+
+
+def test_a_headset_that_floods_is_slowed_down_and_then_cut_off_while_another_is_served(
+    own_site: Any,
+) -> None:
+    paused = []
+
+    async def pause(wait_s: float) -> None:
+        paused.append(wait_s)
+
+    own_site.stop()
+    own_site.pace = Pace(10.0, 1e6, lambda: 0.0, pause)  # a time that does not pass
+    own_site.start()
+    rogue, other = (Client(own_site.enrol(name), name).connect() for name in ("rogue", "other"))
+    burst = int(10.0 * BURST_S) - CONNECTING_COSTS
+    for _ in range(burst):
+        rogue.publish("anc/rogue/telemetry", b"{}").result(PATIENCE_S)
+    assert paused == [], "a burst is no flood"
+    for _ in range(150):
+        rogue.publish("anc/rogue/telemetry", b"{}")
+    own_site.counts.wait_for("mqtt_throttled")
+    assert rogue.lost.wait(PATIENCE_S)
+    assert paused == sorted(paused)
+    assert paused[-1] <= LONGEST_DELAY_S
+    other.publish(SNAPSHOT.format("other"), b"x").result(PATIENCE_S)
+    told = {}
+    while told.get("eventType") != "disconnected":
+        report = own_site.reports.kept.get(timeout=PATIENCE_S)
+        told = json.loads(base64.b64decode(report.get("presence", "e30=")))
+    assert (told["clientId"], told["disconnectReason"]) == ("rogue", "THROTTLED")
+    for client in (rogue, other):
+        client.disconnect()
 
 
 # What they may say

@@ -95,6 +95,64 @@ def test_a_message_that_failed_as_often_as_allowed_is_laid_aside_with_all_that_i
     assert queue.depth() == 0
 
 
+def things(messages: list[Message]) -> list[Any]:
+    return [json.loads(message.body)["thing"] for message in messages]
+
+
+def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) -> None:
+    for n in range(500):
+        queue.send({"thing": "rogue", "n": n})
+    assert things(queue.receive(10)) == ["rogue"] * 10
+    for n in range(2):
+        for thing in ("a", "b"):
+            queue.send({"thing": thing, "n": n})
+    taken = [message for _ in range(3) for message in queue.receive(3)]
+    assert sorted(things(taken)) == ["a", "a", "b", "b", *["rogue"] * 5][:9]
+    for thing in ("a", "b", "rogue"):
+        mine = [json.loads(message.body)["n"] for message in taken if f'"{thing}"' in message.body]
+        assert mine == sorted(mine), "each keeps its order"
+
+
+def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path: Path, clock: Clock) -> None:
+    dropped: list[str] = []
+    queue = SqliteQueue(
+        Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=3, dropped=dropped.append
+    )
+    queue.send({"thing": "other", "n": 0})
+    for n in range(10):
+        queue.send({"thing": "rogue", "n": n})
+    for n in range(5):
+        queue.send({"n": n})
+    assert dropped == ["snapshots"] * 7
+    left = [json.loads(message.body) for _ in range(3) for message in queue.receive(10)]
+    assert [each["n"] for each in left if each.get("thing") == "rogue"] == [7, 8, 9]
+    assert [each["n"] for each in left if each.get("thing") == "other"] == [0]
+    assert [each["n"] for each in left if "thing" not in each] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_being_worked_on_is_pushed_out_by_nothing(tmp_path: Path, clock: Clock) -> None:
+    queue = SqliteQueue(Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=1)
+    queue.send({"thing": "h", "n": 0})
+    (message,) = queue.receive(1)
+    for n in (1, 2):
+        queue.send({"thing": "h", "n": n})
+    queue.failed(message, 0.0)
+    assert bodies(queue.receive(10)) == [0, 2]
+
+
+def test_messages_of_a_folder_of_an_older_version_come_first(tmp_path: Path, clock: Clock) -> None:
+    database = Database(tmp_path / "anc.db")
+    database.connection.executescript("""
+        CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
+            due REAL NOT NULL, receives INTEGER NOT NULL DEFAULT 0);
+        INSERT INTO messages (queue, body, due) VALUES ('updates', '{"thing": "h", "n": 1}', 0);
+    """)
+    for _ in range(2):
+        queue = SqliteQueue(database, "updates", clock=clock)
+    queue.send({"thing": "h", "n": 2})
+    assert bodies(queue.receive(10)) == [1, 2]
+
+
 def test_a_poisonous_message_does_not_hold_up_the_others(queue: SqliteQueue, clock: Clock) -> None:
     queue.send({"n": "poison"})
     for n in range(5):

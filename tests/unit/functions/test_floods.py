@@ -1,0 +1,105 @@
+"""A headset that floods costs itself its messages, and no other headset its turn."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anc.services import devices, status
+from anc.services.devices import Registration
+from functions.anc_processor.handler import handler
+from functions.routes import QUEUES
+from local.context import LocalContext
+from local.queue import Message, SqliteQueue, sqs_event
+from tests.unit.functions.test_control_path import SECONDARY, message, snapshot
+from tests.worlds import ALICE, TestWorld
+
+ROUTES = {route.name: route for route in QUEUES}
+
+
+@pytest.fixture
+def headsets(platform: TestWorld) -> TestWorld:
+    for thing in ("rogue", "other"):
+        devices.register(Registration(thing, SECONDARY, rate=16_000, taps=32), ALICE, platform.world)
+    return platform
+
+
+def queue_of(platform: TestWorld, folder: Path, name: str) -> SqliteQueue:
+    def dropped(name: str) -> None:
+        platform.world.count(f"dropped_{name}")
+
+    database = platform.updates._database
+    route = ROUTES[name]
+    return SqliteQueue(
+        database, name, clock=platform.clock, most_per_thing=route.most_per_thing, dropped=dropped
+    )
+
+
+def work(platform: TestWorld, queue: SqliteQueue) -> list[str]:
+    """Work through the next batch, as the queue's worker does; returns whose messages it had."""
+    messages = queue.receive(ROUTES[queue.name].batch)
+    assert process(platform, messages) == []
+    for each in messages:
+        queue.done(each)
+    return [json.loads(each.body)["thing"] for each in messages]
+
+
+def process(platform: TestWorld, messages: list[Message]) -> list[Any]:
+    answer = handler(sqs_event("queue", messages), LocalContext("anc_processor"), platform.world)
+    return list(answer["batchItemFailures"])
+
+
+def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
+    headsets: TestWorld, tmp_path: Path
+) -> None:
+    queue = queue_of(headsets, tmp_path, "snapshots")
+    for seq in range(1, 200):
+        queue.send(message("rogue", snapshot(seq)))
+    assert headsets.counts["dropped_snapshots"] == 199 - ROUTES["snapshots"].most_per_thing
+    queue.send(message("other", snapshot(1)))
+    for seq in range(200, 300):
+        queue.send(message("rogue", snapshot(seq)))
+    assert "other" in work(headsets, queue)
+    known = {thing: headsets.world.controls.get(thing) for thing in ("other", "rogue")}
+    assert known["other"] is not None
+    assert known["rogue"] is not None
+    assert known["other"].seq == 1
+    assert known["rogue"].seq == 299, "of a flood the newest count"
+    assert queue.depth() == 0
+
+
+def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything_and_its_owner_is_told(
+    headsets: TestWorld,
+) -> None:
+    share = headsets.world.settings.headset_snapshots_per_minute
+    damaged = [Message(n, json.dumps(message("rogue", b"x")), 1) for n in range(share)]
+    assert process(headsets, damaged) == []
+    assert headsets.counts["snapshots_refused_truncated"] == share
+    more = [Message(n, json.dumps(message("rogue", snapshot(n))), 1) for n in range(1, 40)]
+    assert process(headsets, more) == []
+    assert headsets.counts["snapshots_refused_too_many"] == 39
+    assert headsets.counts["snapshots_processed"] == 0
+    noticed = status.of("rogue", headsets.world)
+    assert noticed.refused == share + 1, "it is noted once a minute"
+    assert noticed.refusal is not None
+    assert noticed.refusal.message == "snapshot: more than are worked on; dropped"
+    assert process(headsets, [Message(1, json.dumps(message("other", snapshot(1))), 1)]) == []
+    assert headsets.counts["snapshots_processed"] == 1
+
+
+def test_a_flood_of_telemetry_takes_none_of_a_headsets_share_of_snapshots(headsets: TestWorld) -> None:
+    share = headsets.world.settings.headset_reports_per_minute
+    lines = [Message(n, json.dumps(line), 1) for n, line in enumerate(telemetry("rogue", share + 30))]
+    assert process(headsets, lines) == []
+    assert headsets.counts["reports_refused_too_many"] == 30
+    assert process(headsets, [Message(1, json.dumps(message("rogue", snapshot(1))), 1)]) == []
+    assert headsets.counts["snapshots_processed"] == 1
+
+
+def telemetry(thing: str, count: int) -> list[dict[str, Any]]:
+    made = []
+    for line in range(count):
+        told = message(thing, json.dumps({"battery": 0.5, "run": 1, "line": line}).encode())
+        made.append({"thing": thing, "report": told["data"], "at": told["at"] + 1000 * line})
+    return made
