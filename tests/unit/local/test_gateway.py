@@ -383,7 +383,11 @@ def test_whatever_answers_sends_the_security_headers(functions: Functions, tmp_p
     links = Links(b"secret", "")
     objects = FileObjects(tmp_path, links)
     objects.put("results/a", b"sound")
-    routes = [Route("/fault", fault), *Transfers(objects, links, lambda key: True).routes(), *console.routes()]
+    routes = [
+        Route("/fault", fault),
+        *Transfers(objects, links, lambda key: True).routes(),
+        *console.routes(),
+    ]
     client = TestClient(Gateway(functions, LocalSockets(), routes).app, raise_server_exceptions=False)
     asked = ("/", "/app.js", "/lib/html.js", "/nowhere", "/fault", "/health", "/api/sessions", "/objects/x")
     for path in (*asked, links.get("results/a", 60, "a.wav")):

@@ -101,10 +101,10 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     headset_bytes_per_s: Annotated[int, Meta(ge=131_072, le=10**9)] = 524_288
     headset_snapshots_per_minute: Annotated[int, Meta(ge=1, le=6000)] = 60
     headset_reports_per_minute: Annotated[int, Meta(ge=1, le=6000)] = 120
-    quota_devices: Count = 100
     quota_sessions: Count = 100
     quota_sockets: Count = 100
     quota_api_keys: Count = 20
+    quota_devices: Count = 100
     quota_recordings: Count = 100
     quota_unfinished_recordings: Count = 20
     quota_recording_bytes: Annotated[int, Meta(ge=1, le=10**15)] = 24 * 1024**3
