@@ -25,7 +25,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("anc")
 MOST_WORKERS = 8  # each loads everything first
 # Groups of tests: folders of which the files share what is expensive, and files that take long.
-LONGEST_FIRST = ("integration/test_rest_schema.py", "infra", "browser/test_pages.py", "browser/test_live.py")
+LONGEST_FIRST = (
+    "integration/test_rest_schema.py",
+    "infra",
+    "browser/test_pages.py",
+    "browser/test_live.py",
+    "attacks",
+)
 
 
 def group_of(nodeid: str) -> str:

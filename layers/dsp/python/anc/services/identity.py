@@ -116,6 +116,8 @@ def _of_jwt(token: str, world: World) -> Caller:
         )
     except (jwt.PyJWTError, LookupError) as fault:
         raise Refused("unauthorized", f"token: {fault}") from fault
+    if not claims["sub"]:
+        refuse("unauthorized", "token: its subject is empty; it must name somebody")
     issued = claims["iat"]
     if float(claims["exp"]) - float(issued) > TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S:
         refuse("unauthorized", f"token: valid for more than {TOKEN_HOURS:g} h, the longest; get a new one")

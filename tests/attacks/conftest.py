@@ -1,0 +1,36 @@
+"""One platform for the whole suite, with small quotas and the rate limits that it ships with."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.attacks.slow import SlowRequests
+from tests.attacks.target import Target
+from tests.models import untaught_model
+
+QUOTA = 4  # sessions, devices, keys, unfinished recordings and sockets of one person
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    folder = tmp_path_factory.mktemp("target")
+    quotas = ("SESSIONS", "SOCKETS", "API_KEYS", "DEVICES", "UNFINISHED_RECORDINGS")
+    settings = {f"QUOTA_{name}": str(QUOTA) for name in quotas}
+    made = Target(folder, ML_MODEL_PATH=str(untaught_model(folder / "calm.npz", alarm=False)), **settings)
+    yield made
+    made.platform.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_requests(target: Target) -> Iterator[SlowRequests]:
+    """Hold unfinished requests open while everything else is tested: each waits for its time limit."""
+    with SlowRequests(target) as held:
+        yield held
+
+
+@pytest.fixture(autouse=True)
+def platform_stays_up(target: Target) -> Iterator[None]:
+    """Check after every attack that the platform is up and answers others."""
+    yield
+    assert target.platform.process.poll() is None
+    assert target.call("GET", "/health").status == 200

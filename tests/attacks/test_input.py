@@ -1,0 +1,213 @@
+"""Paths, headers and documents that no honest client sends."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from functions.routes import REST, SECRETS, SOCKET, RestRoute
+from tests.attacks.target import JSON, JSON_ROUTES, NAMED, WITH_BODY, Target, assert_refused, label
+
+TRAVERSALS = (
+    "..",
+    "../issuer.pem",
+    "../../../../etc/passwd",
+    "..\\..\\issuer.pem",
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "%2e%2e%2fissuer.pem",
+    "issuer.pem\0.png",
+    "....//issuer.pem",
+    "~/issuer.pem",
+)
+FOLDERS = (
+    "/",
+    "/objects/",
+    "/objects/uploads/",
+    "/lib/",
+    "/pages/",
+    "/ui/",
+    "/live/",
+    "/vendor/",
+    "/docs/",
+    "/.well-known/",
+)
+LEAKS = (b"PRIVATE KEY", b"root:", b"SQLite format")
+AUTHOR = "attacker"
+
+
+@pytest.fixture(scope="module")
+def admin(target: Target) -> str:
+    return target.token(AUTHOR, "admin")
+
+
+@pytest.mark.parametrize("route", NAMED, ids=label)
+def test_no_path_parameter_leads_out_of_its_table(target: Target, route: RestRoute, admin: str) -> None:
+    for name in TRAVERSALS:
+        path = route.path.replace("{id}", quote(name, safe=""))
+        answer = target.call(route.method, path, admin, {} if route.method in WITH_BODY else None)
+        assert_refused(answer, 400, 403, 404, 405)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_served_folder_leads_out_of_itself(target: Target, admin: str, folder: str) -> None:
+    for name in TRAVERSALS:
+        for written in (quote(name), quote(name, safe=""), quote(name).replace(".", "%2e")):
+            answer = target.call("GET", folder + written, admin)
+            assert not any(secret in answer.body for secret in LEAKS), (folder, written)
+            assert answer.status in {400, 401, 403, 404, 405} or folder + written == "/..", answer
+
+
+def documents(limit: int) -> dict[str, bytes]:
+    """Return bodies of JSON that exhaust, by what they exhaust; all within `limit` but the first."""
+    depth = min(limit, 60_000) // 8
+    return {
+        "one byte too large": b" " * limit + b"1",
+        "deep arrays": b"[" * depth,
+        "closed deep arrays": b"[" * depth + b"]" * depth,
+        "deep objects": b'{"a":' * depth,
+        "closed deep objects": b'{"a":' * depth + b"1" + b"}" * depth,
+        "a number of many digits": b'{"size":' + b"9" * (limit - 100) + b"}",
+        "an exponent": b'{"size":1e999999999}',
+        "no UTF-8": b'{"name":"\xff\xfe"}',
+        "half a surrogate": b'{"name":"\\ud800"}',
+        "many names": b"{" + b",".join(b'"k%d":0' % k for k in range(limit // 20)) + b"}",
+        "cut short": b'{"name":"',
+        "no object": b'"text"',
+        "not a number": b'{"size":NaN}',
+        "a null byte": b"\0",
+        "a prototype": b'{"__proto__":{"role":"admin"},"constructor":1}',
+    }
+
+
+@pytest.mark.parametrize("route", JSON_ROUTES, ids=label)
+def test_no_json_endpoint_accepts_a_document_that_exhausts(
+    target: Target, route: RestRoute, admin: str
+) -> None:
+    path = route.path.replace("{id}", "somebody")
+    for what, document in documents(route.body_bytes).items():
+        answer = target.call(route.method, path, admin, document, JSON)
+        refused = assert_refused(answer, 400, 404, 413, 422, 429)
+        if what == "one byte too large":
+            assert refused["code"] == "too_large"
+
+
+@pytest.mark.parametrize("route", [route for route in REST if route.method in WITH_BODY], ids=label)
+def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(
+    target: Target, route: RestRoute, admin: str
+) -> None:
+    path = route.path.replace("{id}", "somebody")
+    for token, status in ((admin, 413), ("", 413 if route.public else 401)):
+        bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+        size = route.body_bytes + 1
+        with target.open_line() as line:
+            head = f"{route.method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: {size}\r\n\r\n"
+            line.sendall(head.encode())
+            assert line.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+FRAMES = (
+    "{",
+    "[]",
+    '"ping"',
+    "null",
+    "",
+    "\0",
+    "[" * 16_000,
+    '{"action":' * 3_000,
+    '{"action":"' + "x" * 30_000 + '"}',
+)
+
+
+@pytest.mark.parametrize("action", [action for action in SOCKET if not action.startswith("$")])
+def test_no_socket_action_accepts_a_frame_that_exhausts(target: Target, action: str) -> None:
+    target.platform.tokens["framer"] = target.token("framer")
+    deep = [b'{"action":"%s","session":' % action.encode() + opening * 2_000 for opening in (b"[", b'{"a":')]
+    wrong = [
+        json.dumps(
+            {"action": action, "session": value, "device": value, "seq": value, "rate": value, "pcm": value}
+        )
+        for value in (None, -1, 2**64, [], {}, "x" * 5_000, "../..", "\0")
+    ]
+    with target.platform.connect("framer") as socket:
+        for frame in [*FRAMES, *(text.decode() for text in deep), *wrong]:
+            socket.plain.send(frame)
+            answer = socket.receive()
+            assert answer["type"] in {"error", "pong"}, frame[:80]
+        assert socket.ask(action="ping") == {"type": "pong"}
+
+
+def test_a_client_chooses_no_address_to_be_counted_under(target: Target) -> None:
+    def guess(n: int) -> int:
+        address = f"198.51.100.{n}"
+        forwarded = {
+            "X-Forwarded-For": address,
+            "Forwarded": f"for={address}",
+            "X-Real-IP": address,
+            "CF-Connecting-IP": address,
+        }
+        document = {"username": "nobody-here", "password": "guess"}
+        return target.call("POST", "/api/auth/token", body=document, headers=forwarded).status
+
+    assert any(guess(n) == 429 for n in range(10 * SECRETS))
+
+
+INJECTIONS = (
+    "%0d%0aX-Injected:%20yes",
+    "%0aX-Injected:%20yes",
+    "\u560d\u560aX-Injected: yes",
+    "%E5%98%8A%E5%98%8DX-Injected",
+)
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+def test_what_stands_in_an_address_becomes_no_header(target: Target, admin: str, injection: str) -> None:
+    written = quote(injection, safe="%:")
+    for path in (
+        f"/{written}",
+        f"/api/sessions/{written}",
+        f"/api/sessions?after={written}",
+        f"/docs?x={written}",
+    ):
+        answer = target.call("GET", path, admin)
+        assert "x-injected" not in answer.headers
+        assert answer.status < 500
+
+
+def test_the_name_of_a_recording_becomes_no_header(target: Target) -> None:
+    token = target.token("namer")
+    for name in (
+        "a\r\nX-Injected: yes",
+        'a"; filename="b',
+        "a\0b",
+        "../../etc/passwd",
+        "\N{RIGHT-TO-LEFT OVERRIDE}gpj",
+    ):
+        made = target.call("POST", "/api/audio/uploads", token, {"size": 4, "name": name})
+        assert "x-injected" not in made.headers
+        if made.status != 400:
+            assert made.status == 202 or made.status == 201, made
+            target.call("DELETE", f"/api/audio/jobs/{made.document()['job']}", token)
+
+
+AMBIGUOUS = {
+    "two lengths": b"Content-Length: 4\r\nContent-Length: 40\r\n",
+    "a length and chunks": b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+    "chunks under another name": b"Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n",
+    "a length below nought": b"Content-Length: -4\r\n",
+    "a length with a sign": b"Content-Length: +4\r\n",
+    "a space before the colon": b"Content-Length : 4\r\n",
+    "a folded line": b"X-Folded: a\r\n b\r\n\tContent-Length: 4\r\n",
+    "a bare line feed": b"X-Bare: a\nContent-Length: 4\r\n",
+    "a null byte": b"X-Null: a\0b\r\n",
+}
+
+
+@pytest.mark.parametrize("what", AMBIGUOUS)
+def test_a_request_whose_end_is_ambiguous_hides_no_other_request(target: Target, what: str) -> None:
+    hidden = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    head = b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + AMBIGUOUS[what] + b"\r\n"
+    answer = target.send_raw(head + b"0\r\n\r\n" + hidden)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 401 ")), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b'"openapi"' not in answer
