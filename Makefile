@@ -18,7 +18,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test bench lint secrets synth resources bootstrap diff deploy destroy deploy-emulated lock client clean stale
+.PHONY: help run test attacks bench lint secrets synth resources bootstrap diff deploy destroy deploy-emulated lock client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -30,6 +30,9 @@ run: .venv/run.stamp  ## the platform here, with a demo headset in noise; PORT=8
 test: .venv/dev.stamp .venv/run.stamp  ## every test, in as many workers as there are cores; WORKERS=2 PYTHON=python3.13
 	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
 		$(BIN)/python -m pytest -n $(WORKERS)
+
+attacks: .venv/dev.stamp  ## fuzz every parser of outside bytes; MINUTES=10 SEED=1
+	$(BIN)/python -m tests.attacks --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/bench.stamp  ## the adaptive filters against everyone else's
 	$(BIN)/python -m benchmarks

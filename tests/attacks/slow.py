@@ -6,13 +6,14 @@ from typing import Self
 
 from tests.attacks.target import Target
 
+SIGN_IN = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\n"
 HALVES = {
     "nothing at all": b"",
     "a request line": b"GET /health HTTP/1.1\r\n",
     "a head without its end": b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: y",
-    "a sign-in without its body": b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{",
+    "a sign-in without its body": SIGN_IN + b"Content-Length: 20\r\n\r\n{",
     "a login code without its body": b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n",
-    "a chunk without its end": b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+    "a chunk without its end": SIGN_IN + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
 }
 
 

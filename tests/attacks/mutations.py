@@ -1,0 +1,73 @@
+"""Random changes to valid inputs, from a seed."""
+
+import random
+from collections.abc import Sequence
+
+MOST_BYTES = 200_000
+TOKENS = (
+    b"[",
+    b'{"a":',
+    b"}",
+    b"]",
+    b"null",
+    b"NaN",
+    b"1e999",
+    b"-1",
+    b"9" * 400,
+    b"\\ud800",
+    b"\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"../",
+    b"\r\n",
+    b"%00",
+)
+
+
+def mutated(samples: Sequence[bytes], chance: random.Random) -> bytes:
+    """Return one of the samples with one to eight random changes, at most `MOST_BYTES` long."""
+    data = bytearray(chance.choice(samples))
+    for _ in range(chance.randint(1, 8)):
+        chance.choice(CHANGES)(data, samples, chance)
+    return bytes(data[:MOST_BYTES])
+
+
+def _place(data: bytearray, chance: random.Random) -> int:
+    # Headers, where lengths and kinds are, are changed as often as all that follows.
+    most = min(len(data), 64) if chance.random() < 0.5 else len(data)
+    return chance.randint(0, most)
+
+
+def _flip_bit(data: bytearray, samples: Sequence[bytes], chance: random.Random) -> None:
+    at = _place(data, chance)
+    if at < len(data):
+        data[at] ^= 1 << chance.randrange(8)
+
+
+def _set_byte(data: bytearray, samples: Sequence[bytes], chance: random.Random) -> None:
+    at = _place(data, chance)
+    if at < len(data):
+        data[at] = chance.choice((0, 1, 0x7F, 0x80, 0xFE, 0xFF, chance.randrange(256)))
+
+
+def _cut(data: bytearray, samples: Sequence[bytes], chance: random.Random) -> None:
+    at = _place(data, chance)
+    del data[at : at + chance.choice((1, 2, 4, 16, len(data)))]
+
+
+def _repeat(data: bytearray, samples: Sequence[bytes], chance: random.Random) -> None:
+    at = _place(data, chance)
+    data[at:at] = data[at : at + chance.randint(1, 32)] * chance.choice((1, 2, 50, 1_000))
+
+
+def _insert(data: bytearray, samples: Sequence[bytes], chance: random.Random) -> None:
+    at = _place(data, chance)
+    data[at:at] = chance.choice(TOKENS) * chance.choice((1, 1, 3, 2_000))
+
+
+def _splice(data: bytearray, samples: Sequence[bytes], chance: random.Random) -> None:
+    other = chance.choice(samples)
+    data[_place(data, chance) :] = other[_place(bytearray(other), chance) :]
+
+
+CHANGES = (_flip_bit, _set_byte, _cut, _repeat, _insert, _splice)

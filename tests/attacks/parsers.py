@@ -1,0 +1,142 @@
+"""Every parser that takes bytes from outside, with valid samples and the exception that is its refusal."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
+from anc.audio.reader import AudioReader
+from anc.noise import model_file
+from anc.services import identity
+from anc.wire import claim, path, shadow, telemetry, websocket
+from anc.wire.refusal import Refused, parse_json
+from anc.wire.snapshot import Snapshot
+from local import mqtt
+from local.shadows import UpdateRequest
+from tests.attacks.mqtt_client import connect_packet, text
+from tests.worlds import Clock, make_world
+
+FRAMES_READ = 20_000  # of a sound file, more are as the first ones
+
+
+class Parser(NamedTuple):
+    """A parser; what it raises but `refusal` is a fault."""
+
+    name: str
+    parse: Callable[[bytes], object]
+    samples: Sequence[bytes]
+    refusal: type[Exception]
+
+
+def parsers(folder: Path) -> list[Parser]:
+    """Return all parsers. What needs files has them in `folder`."""
+    platform = make_world(folder, Clock())
+    platform.clock.now = 0.0
+    good = platform.issuer.issue("alice", "listener").encode()
+
+    def verify(data: bytes) -> object:
+        return identity.verify(data.decode(errors="replace"), platform.world)
+
+    def frame(data: bytes) -> object:
+        return websocket.parse_request(data.decode(errors="replace"))
+
+    def model(data: bytes) -> object:
+        file = folder / "model.npz"
+        file.write_bytes(data)
+        return model_file.load(file)
+
+    small = folder / "small.npz"
+    model_file.save(small, {"w": np.ones((2, 2), np.float32)}, {"name": "small", "classes": ["quiet"]})
+    return [
+        Parser("snapshot", Snapshot.parse, _snapshots(), Refused),
+        Parser("telemetry", telemetry.parse_reports, _TELEMETRY, Refused),
+        Parser("path", path.parse_path, _PATHS, Refused),
+        Parser("signing request", lambda data: parse_json(data, claim.SigningRequest), _CLAIMS, Refused),
+        Parser("registration", lambda data: parse_json(data, claim.Registration), _CLAIMS, Refused),
+        Parser("shadow update", lambda data: parse_json(data, UpdateRequest), _SHADOWS, Refused),
+        Parser("desired state", shadow.parse_desired, _DESIRED, Refused),
+        Parser("websocket frame", frame, _FRAMES, Refused),
+        Parser(
+            "mqtt packet",
+            lambda data: mqtt.parse(data[0] if data else 0, data[1:]),
+            _packets(),
+            mqtt.Malformed,
+        ),
+        Parser("token", verify, [good, b"anc_0123456789abcdef_secret", b"a.b.c"], Refused),
+        Parser("sound file", _sound, _sounds(), Refused),
+        Parser("model file", model, [small.read_bytes()], model_file.ModelError),
+    ]
+
+
+def _sound(data: bytes) -> object:
+    with AudioReader(io.BytesIO(data)) as reader:
+        return reader.read(min(reader.frames, FRAMES_READ))
+
+
+def _sounds() -> list[bytes]:
+    noise = 0.1 * np.random.default_rng(1).standard_normal((2_000, 2))
+    written = []
+    for kind, subtype in (
+        ("WAV", "PCM_16"),
+        ("WAV", "FLOAT"),
+        ("FLAC", "PCM_16"),
+        ("OGG", "VORBIS"),
+        ("MP3", None),
+    ):
+        file = io.BytesIO()
+        soundfile.write(file, noise, 16_000, format=kind, subtype=subtype)
+        written.append(file.getvalue())
+    return written
+
+
+def _snapshots() -> list[bytes]:
+    pcm = np.arange(400, dtype=np.int16).reshape(200, 2)
+    sound = Snapshot(1, 16_000, len(pcm), "", 1.0, pcm=pcm)
+    figures = Snapshot(2, 16_000, 16_000, "", 1.0, statistics=bytes(range(200)), summary=bytes(100))
+    return [sound.encode(), figures.encode()]
+
+
+def _packets() -> list[bytes]:
+    """Return packets without their length: `local.link` reads it."""
+    greeting = connect_packet("left")
+    filters = b"\x00\x01" + text("anc/left/#") + b"\x01"
+    message = text("anc/left/telemetry") + b"{}"
+    return [
+        greeting[:1] + greeting[2:],
+        b"\x82" + filters,
+        b"\xa2" + filters[:-1],
+        b"\x30" + message,
+        b"\x32" + text("anc/left/path") + b"\x00\x07{}",
+        b"\x40\x00\x01",
+        b"\xc0",
+        b"\xe0",
+    ]
+
+
+def _json(*documents: object) -> list[bytes]:
+    return [json.dumps(document).encode() for document in documents]
+
+
+_TELEMETRY = _json({"level_dbfs": -30.0, "gain": 1.0}, [{"level_dbfs": -30.0}] * 3, {})
+_PATHS = _json({"rate": 16_000, "path": [0.0, 0.5, 0.2], "fit_db": 30.0})
+_CLAIMS = _json(
+    {"certificateSigningRequest": "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n"},
+    {"certificateOwnershipToken": "token", "parameters": {"SerialNumber": "left-1"}},
+)
+_SHADOWS = _json(
+    {"state": {"reported": {"enabled": True, "gain": 1.0}}, "clientToken": "a", "version": 3},
+    {"state": {"reported": None}},
+)
+_DESIRED = _json({"enabled": True, "filter": None}, {"intensity": 0.5, "bypass": False})
+_FRAMES = _json(
+    {"action": "start", "rate": 16_000, "channels": 2, "taps": 64, "mu": 0.5},
+    {"action": "audio", "session": "s", "seq": 1, "pcm": "AAAA"},
+    {"action": "set", "session": "s", "intensity": 0.5},
+    {"action": "watch", "device": "left"},
+    {"action": "ping"},
+)

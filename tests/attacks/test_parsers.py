@@ -1,0 +1,61 @@
+"""A short run of `python -m tests.attacks`, always with the same seed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.fuzz import fuzz
+from tests.attacks.parsers import Parser, parsers
+
+ROUNDS = 200
+NAMES = (
+    "snapshot",
+    "telemetry",
+    "path",
+    "signing request",
+    "registration",
+    "shadow update",
+    "desired state",
+    "websocket frame",
+    "mqtt packet",
+    "token",
+    "sound file",
+    "model file",
+)
+
+
+@pytest.fixture(scope="module")
+def every_parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Parser]]:
+    yield {each.name: each for each in parsers(tmp_path_factory.mktemp("parsers"))}
+
+
+def test_every_parser_is_listed(every_parser: dict[str, Parser]) -> None:
+    assert tuple(every_parser) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parser_accepts_an_undamaged_input(every_parser: dict[str, Parser], name: str) -> None:
+    parser = every_parser[name]
+    parser.parse(parser.samples[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parser_accepts_or_refuses_whatever_it_is_given(every_parser: dict[str, Parser], name: str) -> None:
+    outcome = fuzz([every_parser[name]], seed=1, rounds=ROUNDS)
+    assert outcome.faults == []
+    assert outcome.accepted[name] + outcome.refused[name] == ROUNDS
+
+
+def test_a_fault_is_reported_with_the_input_that_repeats_it(tmp_path: Path) -> None:
+    def parse(data: bytes) -> None:
+        if data != b"sample":
+            raise LookupError("a bug")
+
+    faulty = Parser("faulty", parse, [b"sample"], ValueError)
+    first, again = fuzz([faulty], seed=7, rounds=5), fuzz([faulty], seed=7, rounds=5)
+    assert first.faults == again.faults
+    assert first.faults
+    for fault in first.faults:
+        with pytest.raises(LookupError):
+            parse(fault.data)
