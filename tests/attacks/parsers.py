@@ -56,7 +56,7 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("snapshot", Snapshot.parse, _snapshots(), Refused),
         Parser("telemetry", telemetry.parse_reports, _TELEMETRY, Refused),
         Parser("path", path.parse_path, _PATHS, Refused),
-        Parser("signing request", lambda data: parse_json(data, claim.SigningRequest), _CLAIMS, Refused),
+        Parser("signing request", lambda data: parse_json(data, claim.SigningRequest), _SIGNING, Refused),
         Parser("registration", lambda data: parse_json(data, claim.Registration), _CLAIMS, Refused),
         Parser("shadow update", lambda data: parse_json(data, UpdateRequest), _SHADOWS, Refused),
         Parser("desired state", shadow.parse_desired, _DESIRED, Refused),
@@ -122,12 +122,10 @@ def _json(*documents: object) -> list[bytes]:
     return [json.dumps(document).encode() for document in documents]
 
 
-_TELEMETRY = _json({"level_dbfs": -30.0, "gain": 1.0}, [{"level_dbfs": -30.0}] * 3, {})
-_PATHS = _json({"rate": 16_000, "path": [0.0, 0.5, 0.2], "fit_db": 30.0})
-_CLAIMS = _json(
-    {"certificateSigningRequest": "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n"},
-    {"certificateOwnershipToken": "token", "parameters": {"SerialNumber": "left-1"}},
-)
+_TELEMETRY = _json({"level_dbfs": -30.0, "battery": 0.5}, [{"level_dbfs": -30.0}] * 3, {})
+_PATHS = _json({"secondary": [0.0, 0.5, 0.2], "rate": 16_000, "played": "probe", "fit_db": 30.0})
+_SIGNING = _json({"certificateSigningRequest": "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n"})
+_CLAIMS = _json({"certificateOwnershipToken": "token", "parameters": {"SerialNumber": "left-1"}})
 _SHADOWS = _json(
     {"state": {"reported": {"enabled": True, "gain": 1.0}}, "clientToken": "a", "version": 3},
     {"state": {"reported": None}},

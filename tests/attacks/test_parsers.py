@@ -1,6 +1,5 @@
 """A short run of `python -m tests.attacks`, always with the same seed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +25,8 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def every_parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Parser]]:
-    yield {each.name: each for each in parsers(tmp_path_factory.mktemp("parsers"))}
+def every_parser(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Parser]:
+    return {each.name: each for each in parsers(tmp_path_factory.mktemp("parsers"))}
 
 
 def test_every_parser_is_listed(every_parser: dict[str, Parser]) -> None:
