@@ -24,6 +24,9 @@ UNSUPPORTED, TOO_BIG = 1003, 1009
 
 logger = Logger(service="frames")
 
+# What sending to a socket raises when its client has vanished: before it was accepted, after it, once closed.
+GONE = (OSError, WebSocketDisconnect, RuntimeError)
+
 
 class _Head(msgspec.Struct):
     """What of a frame decides who answers it; everything else in it is skipped, not decoded."""
@@ -31,6 +34,12 @@ class _Head(msgspec.Struct):
     action: str = "$default"
     session: Any = ""
     seq: Any = None
+
+
+async def close(socket: WebSocket, code: int, reason: str = "") -> None:
+    """Close a socket. Its client may have vanished before, which is no fault."""
+    with suppress(*GONE):
+        await socket.close(code, reason)
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -163,10 +172,10 @@ class Frames:
     async def _take(self, text: str | None) -> bool:
         """Queue a frame or refuse it; return False for one that closes the socket."""
         if text is None:
-            await self._socket.close(UNSUPPORTED, "text frames only")
+            await close(self._socket, UNSUPPORTED, "text frames only")
             return False
         if len(text.encode()) > FRAME_LIMIT:
-            await self._socket.close(TOO_BIG, f"a frame is {FRAME_LIMIT} bytes at most")
+            await close(self._socket, TOO_BIG, f"a frame is {FRAME_LIMIT} bytes at most")
             return False
         frame = Frame.read(text, time.time())
         if fault := self._fault(frame):
@@ -198,5 +207,5 @@ class Frames:
             await self._send(await self._answer(frame))
 
     async def _send(self, text: str) -> None:
-        with suppress(WebSocketDisconnect, RuntimeError):  # closed: what was done stays done
+        with suppress(*GONE):  # closed: what was done stays done
             await self._socket.send_text(text)

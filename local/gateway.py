@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from anc.ports import Gone
 from functions.routes import SOCKET
 from local.events import handshake_event, socket_event
-from local.frames import Call, Frame, Frames, answer_call, failure
+from local.frames import GONE, Call, Frame, Frames, answer_call, close, failure
 from local.live_workers import Line, LiveWorkers, WorkerGone
 from local.rest import Authorizer, Invoke, RestApi, nothing_here
 from local.security_headers import SecurityHeaders
@@ -51,7 +52,7 @@ class LocalSockets:
         """See `anc.ports.Sockets`. Does not wait for a slow client."""
         loop, socket = self._open.pop(connection, (None, None))
         if loop and socket:
-            asyncio.run_coroutine_threadsafe(socket.close(POLICY, SIGNED_OUT), loop)
+            asyncio.run_coroutine_threadsafe(close(socket, POLICY, SIGNED_OUT), loop)
 
     def post(self, connection: str, text: str) -> None:
         """See `anc.ports.Sockets`."""
@@ -115,22 +116,23 @@ class Gateway:
         headers = dict(socket.headers)
         authorizer = await self._in_thread(self._authorizer, handshake_event(headers))
         if authorizer is None:
-            await socket.close(POLICY)  # before accepting: the client sees HTTP 403
+            await close(socket, POLICY)  # before accepting: the client sees HTTP 403
             return
         connection, since = secrets.token_urlsafe(12), time.time()
         event = socket_event("CONNECT", "$connect", connection, since, authorizer, headers)
         answer = await self._invoke(SOCKET["$connect"], event)
         if answer["statusCode"] != 200:
-            await socket.close(POLICY)
+            await close(socket, POLICY)
             return
-        await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
-        self._sockets.opened(connection, socket)
         try:
+            with suppress(*GONE):  # a client that vanished meanwhile: the first read says so
+                await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
+                self._sockets.opened(connection, socket)
             with self._live.line() as line:
                 answer = partial(self._answer, connection, since, authorizer, line)
                 frames = Frames(socket, answer, self._count)
                 if await frames.serve(IDLE_S, since + LIFE_S):
-                    await socket.close(GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
+                    await close(socket, GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
         finally:
             self._sockets.closed(connection)
             gone = socket_event("DISCONNECT", "$disconnect", connection, since, authorizer)
