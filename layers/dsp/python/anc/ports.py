@@ -327,7 +327,7 @@ class Floods:
         self._kinds: dict[str, Allowance] = {}
 
     def allow(self, kind: str, thing: str, per_minute: int) -> bool:
-        """Note a message of a headset; return whether it may be worked on. A minute's worth may come at once."""
+        """Note a message of a headset; return whether it may be worked on. A minute's worth comes at once."""
         known = self._kinds.get(kind) or self._kinds.setdefault(kind, Allowance(per_minute / 60, per_minute))
         return known.take(thing)
 

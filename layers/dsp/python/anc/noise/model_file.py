@@ -23,7 +23,7 @@ VERSION = 1
 LARGEST = 64 << 20  # bytes unpacked: room for a far larger model, none for a bomb
 MOST_ARRAYS = 1000
 NUMBERS = (np.dtype("<f2"), np.dtype("<f4"))
-# What zipfile, zlib, numpy and json raise for bytes that are no model: of passwords, methods they do not know, ...
+# What zipfile, zlib, numpy and json raise for bytes that are no model: of passwords, unknown methods, ...
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,

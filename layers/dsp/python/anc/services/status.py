@@ -86,7 +86,7 @@ def shadow_refused(thing: str, payload: bytes, world: World, at: float | None = 
 
 
 def flooded(thing: str, what: str, world: World) -> None:
-    """Note that a headset publishes more than is worked on; once a minute, or noting it would cost as much."""
+    """Note that a headset publishes more than is worked on: once a minute, since noting it costs as much."""
 
     def note(known: Status) -> Status:
         last = known.refusal
