@@ -75,7 +75,7 @@ KINDS = {
     "API keys": Kind(
         keys.API_KEYS,
         lambda caller, world: keys.create("k", "listener", DAYS, caller, world)[0].key,
-        lambda key, caller, world: keys.revoke(key, caller, world),
+        keys.revoke,
         DAYS * 86_400,
     ),
     "recordings": Kind(jobs.RECORDINGS, announce, jobs.remove, jobs.ANNOUNCED_S),
