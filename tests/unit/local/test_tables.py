@@ -3,6 +3,8 @@
 import multiprocessing
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -169,3 +171,19 @@ def test_a_record_of_an_older_release_gets_the_defaults_of_what_it_lacks(path: P
 def test_the_folder_is_readable_by_its_owner_alone(path: Path) -> None:
     Database(path)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_further_connection_leaves_the_locks_of_the_process_in_place(path: Path) -> None:
+    database = Database(path)
+    assert SqliteTable(database, "streams", Stream).get("s1") is None
+    other = threading.Thread(target=lambda: database.connection)
+    other.start()
+    other.join(PATIENCE_S)
+    take_for_itself = (
+        "import sqlite3, sys; database = sqlite3.connect(sys.argv[1], timeout=0);"
+        "print(database.execute('PRAGMA journal_mode = DELETE').fetchone())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", take_for_itself, str(path)], capture_output=True, text=True, check=False
+    )
+    assert "database is locked" in ended.stderr, ended.stdout
