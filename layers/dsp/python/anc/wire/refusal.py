@@ -57,7 +57,7 @@ def check_depth(text: str | bytes, most: int = MAX_DEPTH) -> None:
             case b"[" | b"{":
                 depth += 1
                 if depth > most:
-                    refuse("bad_json", f"JSON: nested deeper than {most} levels")
+                    refuse("bad_json", f"not a JSON document: nested deeper than {most} levels")
             case b"]" | b"}":
                 depth -= 1
 
