@@ -30,7 +30,7 @@ PAYLOADS = {
     "a desired state of its own": b'{"state":{"desired":{"enabled":false}}}',
 }
 BROKEN = {
-    "no MQTT": b"GET / HTTP/1.1\r\n\r\n",
+    "no MQTT": b"GET / HTTP/1.1\r\n" + b"X" * 200,
     "another's name": connect_packet("victim"),
     "a path for a name": connect_packet("../victim"),
     "an empty name": connect_packet(""),

@@ -1,6 +1,10 @@
 """Paths, headers and documents that no honest client sends."""
 
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import product
 from urllib.parse import quote
 
 import pytest
@@ -92,18 +96,34 @@ def test_no_json_endpoint_accepts_a_document_that_exhausts(
             assert refused["code"] == "too_large"
 
 
-@pytest.mark.parametrize("route", [route for route in REST if route.method in WITH_BODY], ids=label)
+SENDING = [route for route in REST if route.method in WITH_BODY]
+
+
+@pytest.fixture(scope="module")
+def announced(target: Target, admin: str) -> Iterator[dict[tuple[str, bool], socket.socket]]:
+    """Give connections on which each endpoint was announced a byte too much, signed in or not.
+
+    All at once: a refusal waits for some seconds whether the body comes nevertheless.
+    """
+    with ExitStack() as stack:
+        lines = {}
+        for route, signed_in in product(SENDING, (True, False)):
+            line = lines[label(route), signed_in] = stack.enter_context(target.open_line())
+            bearer = f"Authorization: Bearer {admin}\r\n" if signed_in else ""
+            path = route.path.replace("{id}", "somebody")
+            head = f"{route.method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}"
+            line.sendall(f"{head}Content-Length: {route.body_bytes + 1}\r\n\r\n".encode())
+        yield lines
+
+
+@pytest.mark.parametrize("route", SENDING, ids=label)
 def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(
-    target: Target, route: RestRoute, admin: str
+    announced: dict[tuple[str, bool], socket.socket], route: RestRoute
 ) -> None:
-    path = route.path.replace("{id}", "somebody")
-    for token, status in ((admin, 413), ("", 413 if route.public else 401)):
-        bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-        size = route.body_bytes + 1
-        with target.open_line() as line:
-            head = f"{route.method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: {size}\r\n\r\n"
-            line.sendall(head.encode())
-            assert line.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
+    for signed_in in (True, False):
+        status = 413 if signed_in or route.public else 401
+        answer = announced[label(route), signed_in].recv(4096)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
 
 
 FRAMES = (
@@ -129,12 +149,12 @@ def test_no_socket_action_accepts_a_frame_that_exhausts(target: Target, action: 
         )
         for value in (None, -1, 2**64, [], {}, "x" * 5_000, "../..", "\0")
     ]
-    with target.platform.connect("framer") as socket:
+    with target.platform.connect("framer") as line:
         for frame in [*FRAMES, *(text.decode() for text in deep), *wrong]:
-            socket.plain.send(frame)
-            answer = socket.receive()
+            line.plain.send(frame)
+            answer = line.receive()
             assert answer["type"] in {"error", "pong"}, frame[:80]
-        assert socket.ask(action="ping") == {"type": "pong"}
+        assert line.ask(action="ping") == {"type": "pong"}
 
 
 def test_a_client_chooses_no_address_to_be_counted_under(target: Target) -> None:
