@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ REFUSED = {
     ),
     "MP3 cut short": (
         cut(encoded(noise(2.0), "MP3")),
-        "damaged or cut short: only 14,447 of its 32,000 samples can be decoded; send or save it again",
+        "damaged or cut short: only some of its 32,000 samples can be decoded; send or save it again",
     ),
     "not a number": (spoiled(np.nan), f"{NOT_FINITE}; replace them and save the file again"),
     "infinity": (spoiled(-np.inf), f"{NOT_FINITE}; replace them and save the file again"),
@@ -202,7 +203,9 @@ def test_a_file_that_cannot_be_used_is_refused_by_every_entry_in_the_same_words(
     data, words = REFUSED[kind]
     given.write_bytes(data)
     found = {name: entry(given, platform) for name, entry in ENTRIES.items()}
-    assert found == dict.fromkeys(ENTRIES, words)
+    assert len({*found.values()}) == 1, found
+    for message in found.values():  # how many can be decoded depends on the version of libmpg123
+        assert re.sub(r"only \d[\d,]* of", "only some of", message) == words
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
