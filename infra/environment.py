@@ -106,7 +106,7 @@ def _given(app: cdk.App, what: str, default: str) -> str:
 
 def _limits(app: cdk.App) -> dict[str, str]:
     """Return the settings of these kinds that were given, as in `-c quota_sessions=20`. Raises BadSetting."""
-    names = [name for name in Settings.__struct_fields__ if name.startswith(("quota_", "sound_"))]
+    names = [name for name in Settings.__struct_fields__ if name.startswith(("quota_", "sound_", "headset_"))]
     given = {name.upper(): text for name in names if (text := _given(app, name, ""))}
     Settings.from_env(given)
     return given

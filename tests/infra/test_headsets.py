@@ -2,6 +2,7 @@
 
 import json
 
+from functions.routes import QUEUES
 from infra.environment import NO_ACCOUNT
 
 TEMPLATES = "$aws/provisioning-templates"
@@ -135,3 +136,15 @@ def resolved(stacks, value):
         case list():
             return [resolved(stacks, part) for part in value]
     return value
+
+
+def test_a_flood_of_telemetry_leaves_snapshots_their_room(stacks):
+    """Each queue has batches of its own, and telemetry the fewest of the two."""
+    at_once = {}
+    for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values():
+        queue = stacks.text(source["EventSourceArn"])
+        name = next(route.name for route in QUEUES if queue.startswith(route.name))
+        at_once[name] = source["ScalingConfig"]["MaximumConcurrency"]
+
+    assert at_once == {route.name: route.most_at_once for route in QUEUES}
+    assert at_once["reports"] < at_once["snapshots"]
