@@ -78,3 +78,11 @@ def test_another_process_s_change_of_rights_is_seen_within_five_seconds(platform
     platform.world.accounts.put(Account(key="ada", name="ada", role="listener"))  # by another process
     platform.clock.now += 5.1
     assert identity.verify(admin, platform.world).role == "listener"
+
+
+def test_a_promotion_by_another_process_counts_from_the_next_token_on(platform: TestWorld) -> None:
+    listener = Account(key="ada", name="ada", role="listener")
+    stored = platform.world.accounts.put(listener)
+    assert identity.verify(platform.issuer.issue("ada", "listener"), platform.world).role == "listener"
+    platform.world.accounts.put(stored.but(role="operator"))  # by another process
+    assert identity.verify(platform.issuer.issue("ada", "operator"), platform.world).role == "operator"

@@ -24,6 +24,12 @@ def recent(user: str, world: World) -> Account | None:
     return world.recent.read("accounts", user, world.accounts.get)
 
 
+def latest(user: str, world: World) -> Account | None:
+    """Return an account as it is now, or None."""
+    world.recent.forget("accounts", user)
+    return recent(user, world)
+
+
 def name_of(user: str, world: World) -> str:
     """Return the sign-in name of somebody, or the user id where none is known."""
     account = recent(user, world)
