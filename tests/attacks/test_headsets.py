@@ -24,6 +24,8 @@ PAYLOADS = {
     "no UTF-8": b'{"state":"\xff"}',
     "not a number": b'{"state":{"reported":{"gain":NaN}}}',
     "a number of many digits": b'{"state":{"reported":{"seq":' + b"9" * 5_000 + b"}}}",
+    "deep arrays": b"[" * 8_000,
+    "a deep state": b'{"state":{"reported":' + b'{"a":' * 1_300 + b"1" + b"}" * 1_302,
     "no object": b"[1, 2, 3]",
     "many names": json.dumps({f"k{n}": n for n in range(8_000)}).encode(),
     "the largest allowed": b"x" * MQTT_PAYLOAD_LIMIT,
