@@ -3,6 +3,7 @@
 import socket
 import ssl
 import tempfile
+from contextlib import suppress
 from typing import Any, Self
 
 from local.mqtt import PINGRESP
@@ -59,7 +60,9 @@ class Headset:
         return self
 
     def publish(self, topic: str | bytes, payload: bytes) -> None:
-        self.line.sendall(packet(0x30, text(topic) + payload))
+        """Send a message; the broker may close the connection before it has all of it."""
+        with suppress(ConnectionError, ssl.SSLError):
+            self.line.sendall(packet(0x30, text(topic) + payload))
 
     def is_answered(self) -> bool:
         """Whether the broker still answers a ping on this connection, after whatever else it sends."""
