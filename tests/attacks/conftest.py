@@ -16,6 +16,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("target")
     quotas = ("SESSIONS", "SOCKETS", "API_KEYS", "DEVICES", "UNFINISHED_RECORDINGS")
     settings = {f"QUOTA_{name}": str(QUOTA) for name in quotas}
+    settings["HEADSET_MESSAGES_PER_S"] = "100"  # or the attacks of one headset wait for their share
     made = Target(folder, ML_MODEL_PATH=str(untaught_model(folder / "calm.npz", alarm=False)), **settings)
     yield made
     made.platform.kill()
