@@ -11,7 +11,7 @@ from tests.worlds import TestWorld
 Call = Callable[..., tuple[int, Any, str]]
 PASSWORD = "correct horse battery"
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
-FIRMWARE = {"version": "1.2.3", "url": "https://u:" + "pw@example.org/f", "sha256": "0" * 64, "size": 5}
+FIRMWARE = {"version": "1.2.3", "url": "https://example.org/f?signature=s3cr3t", "sha256": "0" * 64, "size": 5}
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_no_entry_holds_a_secret(root: Call, entries: Any) -> None:
     made = root("POST", "/api/devices", HEADSET)
     root("PATCH", "/api/devices/left/shadow", {"firmware": FIRMWARE})
     text = str(entries())
-    for secret in (PASSWORD, key.split("_", 2)[2], made["credentials"]["private_key"], "u:pw"):
+    for secret in (PASSWORD, key.split("_", 2)[2], made["credentials"]["private_key"], "s3cr3t"):
         assert not secret or secret not in text
 
 
