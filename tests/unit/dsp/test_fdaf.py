@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from anc.dsp import FDAF, NLMS, attenuation_db
+
+RATE = 16_000
+KINDS = ("tone", "harmonics", "chirp", "offset", "clipped", "modulated")
 
 
 def dft_reference(x, d, taps, mu, block, eps=1e-6, memory=0.9):
@@ -15,6 +21,7 @@ def dft_reference(x, d, taps, mu, block, eps=1e-6, memory=0.9):
         np.zeros((partitions, block)),
         np.zeros(size),
     )
+    lag = np.minimum(np.arange(size), size - np.arange(size))
     residual = []
     for start in range(0, len(x), block):
         X = [F @ past[start + (partitions - 1 - p) * block :][:size] for p in range(partitions)]
@@ -24,11 +31,14 @@ def dft_reference(x, d, taps, mu, block, eps=1e-6, memory=0.9):
         e = d[start : start + block] - y
         now = sum(np.abs(X_p) ** 2 for X_p in X)
         power = np.maximum(memory * power + (1 - memory) * now, now)
+        leaking = np.real(F @ (np.real(F.conj() @ power) / size * (1 - lag / block)))
+        scale = np.maximum(power, leaking) + eps * size / taps
         E = F @ np.concatenate([np.zeros(block), e])
         for p in range(partitions):
-            w[p] += mu * np.real(F.conj() @ (X[p].conj() * E / (power + eps * size / taps)) / size)[:block]
+            w[p] += mu * np.real(F.conj() @ (X[p].conj() * E / scale) / size)[:block]
         w.ravel()[taps:] = 0
-        residual.append(e)
+        here = d[start : start + block]
+        residual.append(e if e @ e <= here @ here else here)
     return np.concatenate(residual)
 
 
@@ -54,7 +64,8 @@ def test_weights_may_be_given_and_are_the_impulse_response():
     f = FDAF(20, 0.0, block=8, dtype=np.float64)
     f.w = np.arange(20.0)
     x = np.random.default_rng(2).standard_normal(80)
-    assert np.allclose(f.process(x, np.zeros(80))[0], np.convolve(x, np.arange(20.0))[:80])
+    heard = np.convolve(x, np.arange(20.0))[:80]
+    assert np.allclose(f.process(x, heard)[0], heard)
     assert np.array_equal(f.w, np.arange(20.0))
 
 
@@ -80,3 +91,55 @@ def test_fdaf_removes_at_least_8_db_more_than_nlms_under_speech_20_db_below(bloc
         return attenuation_db(at_ear[n // 2 :], (e - speech)[n // 2 :])
 
     assert attenuation(FDAF(512, 0.5, block=block)) >= attenuation(NLMS(512, 0.5)) + 8
+
+
+def tonal_pair(kind, hz, floor_db, seed):
+    """Two seconds of a narrow-band reference, and what reaches the ear of it."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(2 * RATE) / RATE
+    x = {
+        "tone": lambda: 0.3 * np.sin(2 * np.pi * hz * t),
+        "harmonics": lambda: sum(np.sin(2 * np.pi * k * hz * t) / k for k in range(1, 12) if k * hz < RATE / 2),
+        "chirp": lambda: 0.3 * np.sin(2 * np.pi * (hz * t + 40 * t * t)),
+        "offset": lambda: np.full(t.size, 0.3),
+        "clipped": lambda: np.clip(3 * np.sin(2 * np.pi * hz * t), -0.9, 0.9),
+        "modulated": lambda: 0.3 * np.sin(2 * np.pi * hz * t) * (1 + 0.8 * np.sin(2 * np.pi * 3 * t)),
+    }[kind]()
+    path = rng.standard_normal(40) * np.exp(-np.arange(40) / 10)
+    noise = 10 ** (floor_db / 20) * rng.standard_normal((2, t.size))
+    return x + noise[0], np.convolve(x, path)[: t.size] + noise[1]
+
+
+@settings(max_examples=60)
+@given(
+    kind=st.sampled_from(KINDS),
+    hz=st.floats(30, 4000),
+    floor_db=st.floats(-120, -40),
+    mu=st.sampled_from([0.1, 0.5, 1.0]),
+    block=st.sampled_from([64, 128, 512]),
+    seed=st.integers(0, 2**16),
+)
+def test_no_block_of_a_narrow_band_signal_leaves_louder_than_it_came(kind, hz, floor_db, mu, block, seed):
+    x, d = tonal_pair(kind, hz, floor_db, seed)
+    n = d.size // block * block
+    e = FDAF(512, mu, block=block).process(x[:n], d[:n])[1].reshape(-1, block)
+    assert (np.square(e).sum(1) <= np.square(d[:n].astype(np.float32)).reshape(-1, block).sum(1) * 1.001).all()
+
+
+@pytest.mark.parametrize("hz", [50, 100, 200, 440, 1000, 3000])
+@pytest.mark.parametrize("kind", ["tone", "harmonics"])
+def test_steady_tones_and_hum_are_removed_by_20_db(kind, hz):
+    x, d = tonal_pair(kind, hz, -80, 1)
+    n = d.size // 512 * 512
+    e = FDAF(512, 0.5).process(x[:n], d[:n])[1]
+    assert attenuation_db(d[n // 2 : n], e[n // 2 :]) >= 20
+
+
+def test_weights_that_diverged_are_set_to_zero_and_counted():
+    f = FDAF(16, 0.5, block=16)
+    f.w = np.full(16, 1e6)
+    x, d = np.random.default_rng(0).standard_normal((2, 160))
+    e = f.process(x, d)[1]
+    assert f.resets == 1
+    assert np.abs(e).max() <= np.abs(d).max() + 1e-6
+    assert FDAF.from_state(f.state()).resets == 1

@@ -4,8 +4,14 @@ One update a block instead of one a sample, with a step of its own for every fre
 which NLMS crawls along its weak frequencies, converges evenly, and the cost per sample falls with the
 logarithm of the block. The output of a block needs no sample after it.
 
+The error of a block is transformed behind a block of zeros, so a line in its spectrum leaks into every bin as the
+transform of that rectangle. A step normalised by the power of its own bin alone is unstable where the reference
+has next to nothing and the error has leakage: on tones, hum, engines and DC. Here each bin is normalised by the
+power that leaks into it too, the spectrum smoothed by the squared transform of the rectangle (a Fejer kernel).
+
 References: Shynk, "Frequency-domain and multirate adaptive filtering", IEEE Signal Processing Magazine 9(1),
-1992; Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990.
+1992; Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990; Harris, "On
+the use of windows for harmonic analysis with the discrete Fourier transform", Proc. IEEE 66(1), 1978 (leakage).
 """
 
 from typing import Self, TypeAlias
@@ -22,10 +28,13 @@ from anc.dsp.state import pack, unpack
 KIND = "fdaf"
 ComplexSpectra: TypeAlias = NDArray[np.complexfloating]
 MEMORY = 0.9  # of the power estimate, per block
+DIVERGED = 100.0  # times the energy of the input: weights that leave this much are dropped
 
 
 class FDAF:
     """Frequency-domain adaptive filter over a stream of blocks.
+
+    No block leaves louder than it came: one that would is passed through (y = 0) while the weights go on adapting.
 
     Parameters
     ----------
@@ -46,6 +55,8 @@ class FDAF:
         Weights, as an impulse response.
     mu : float
         May be changed between blocks.
+    resets : int
+        How often the weights were set to zero because they had diverged.
     """
 
     def __init__(
@@ -65,6 +76,9 @@ class FDAF:
         # One row a partition, and as many zeros after it as overlap-save discards.
         self._w: Signal = np.zeros((self.partitions, 2 * self.block), self.dtype)
         self._power: Signal = np.zeros(self.block + 1, self.dtype)
+        lag = np.abs(np.fft.fftfreq(2 * self.block, 1 / (2 * self.block)))
+        self._leakage: Signal = (1 - lag / self.block).astype(self.dtype)
+        self.resets = 0
         self.clear_history()
 
     @property
@@ -98,8 +112,6 @@ class FDAF:
         ------
         ValueError
             If a block is empty, of another length or shape, or not finite; the filter is then as it was.
-        ArithmeticError
-            If the filter diverges; it is then as it was, too.
         """
         x, d = checks.pair(x, d, self.dtype)
         if x.size % self.block:
@@ -116,10 +128,16 @@ class FDAF:
             recent = X[k : k + P][::-1]
             y[k] = np.fft.irfft((recent * np.fft.rfft(w)).sum(0))[B:]
             late[B:] = e[k] = d_k - y[k]
+            energy, limit = np.vdot(e[k], e[k]), np.vdot(d_k, d_k)
+            if not energy <= limit:  # nor is NaN
+                y[k], e[k] = 0, d_k
+                if not energy <= DIVERGED * limit + np.finfo(self.dtype).tiny:
+                    w[:] = 0
+                    self.resets += 1
+                    continue
             gradient = np.fft.irfft(steps[k] * recent.conj() * np.fft.rfft(late))
             w[:, :B] += gradient[:, :B]
             w[-1, unused] = 0
-        checks.settled(e)
         self._w, self._past, self._power = w, stream[x.size :], power
         return y.ravel(), e.ravel()
 
@@ -134,17 +152,21 @@ class FDAF:
         for k in range(len(estimates)):
             now = loudness[k : k + self.partitions].sum(0)
             estimates[k] = power = np.maximum(MEMORY * power + (1 - MEMORY) * now, now)
+        smoothed = np.fft.rfft(np.fft.irfft(estimates) * self._leakage).real
         # A spectrum holds 2 * block times the power per sample; eps speaks of taps times that power.
-        return power, self.mu / (estimates + self.eps * 2 * self.block / self.taps)
+        regularisation = self.eps * 2 * self.block / self.taps
+        return power, self.mu / (np.maximum(estimates, smoothed) + regularisation)
 
     def state(self) -> bytes:
         """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
-        return pack(KIND, (self.taps, self.mu, self.eps, self.block), (self.w, self._past, self._power))
+        numbers = (self.taps, self.mu, self.eps, self.block, self.resets)
+        return pack(KIND, numbers, (self.w, self._past, self._power))
 
     @classmethod
     def from_state(cls, state: bytes) -> Self:
         """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an FDAF."""
-        (taps, mu, eps, block), (w, past, power) = unpack(KIND, state)
+        (taps, mu, eps, block, *resets), (w, past, power) = unpack(KIND, state)
         f = cls(int(taps), mu, eps, w.dtype, int(block))
         f.w, f._past, f._power = w, past, power
+        f.resets = int(resets[0]) if resets else 0  # states written before the count was kept have none
         return f
