@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,19 +156,24 @@ class Console:
         """Wait until the level that goes to the loudspeakers fulfils a condition in JavaScript."""
         self.wait_for(f"() => {{ const level = window.heard(); return {condition}; }}")
 
-    def carried(self, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the samples of the first blocks: as sent, channels interleaved, and as they came back."""
+    def carried(self, blocks: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the samples of the first blocks: as sent, channels interleaved, and as they came back.
+
+        One pair between gaps: the page skips blocks when a busy machine is late with its answers.
+        """
 
         def by_number(frames: list[dict[str, Any]]) -> dict[int, bytes]:
             return {frame["seq"]: base64.b64decode(frame["pcm"]) for frame in frames if "pcm" in frame}
 
         sent, received = by_number(self._sent), by_number(self._received)  # each once, however often it went
         first = sorted(received)[:blocks]
+        starts = [at for at, seq in enumerate(first) if at == 0 or seq != first[at - 1] + 1]
+        runs = [first[start:stop] for start, stop in pairwise([*starts, len(first)])]
 
-        def samples(pcm: dict[int, bytes]) -> np.ndarray:
-            return np.frombuffer(b"".join(pcm[seq] for seq in first), "<i2") / 32768
+        def samples(pcm: dict[int, bytes], run: list[int]) -> np.ndarray:
+            return np.frombuffer(b"".join(pcm[seq] for seq in run), "<i2") / 32768
 
-        return samples(sent), samples(received)
+        return [(samples(sent, run), samples(received, run)) for run in runs]
 
     def sent(self, action: str) -> list[dict[str, Any]]:
         """Return the frames of a kind that the page has sent."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,7 +98,9 @@ def tonal_pair(kind, hz, floor_db, seed):
     t = np.arange(2 * RATE) / RATE
     x = {
         "tone": lambda: 0.3 * np.sin(2 * np.pi * hz * t),
-        "harmonics": lambda: sum(np.sin(2 * np.pi * k * hz * t) / k for k in range(1, 12) if k * hz < RATE / 2),
+        "harmonics": lambda: sum(
+            np.sin(2 * np.pi * k * hz * t) / k for k in range(1, 12) if k * hz < RATE / 2
+        ),
         "chirp": lambda: 0.3 * np.sin(2 * np.pi * (hz * t + 40 * t * t)),
         "offset": lambda: np.full(t.size, 0.3),
         "clipped": lambda: np.clip(3 * np.sin(2 * np.pi * hz * t), -0.9, 0.9),
@@ -123,7 +124,9 @@ def test_no_block_of_a_narrow_band_signal_leaves_louder_than_it_came(kind, hz, f
     x, d = tonal_pair(kind, hz, floor_db, seed)
     n = d.size // block * block
     e = FDAF(512, mu, block=block).process(x[:n], d[:n])[1].reshape(-1, block)
-    assert (np.square(e).sum(1) <= np.square(d[:n].astype(np.float32)).reshape(-1, block).sum(1) * 1.001).all()
+    assert (
+        np.square(e).sum(1) <= np.square(d[:n].astype(np.float32)).reshape(-1, block).sum(1) * 1.001
+    ).all()
 
 
 @pytest.mark.parametrize("hz", [50, 100, 200, 440, 1000, 3000])

@@ -11,7 +11,12 @@ from tests.worlds import TestWorld
 Call = Callable[..., tuple[int, Any, str]]
 PASSWORD = "correct horse battery"
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
-FIRMWARE = {"version": "1.2.3", "url": "https://example.org/f?signature=s3cr3t", "sha256": "0" * 64, "size": 5}
+FIRMWARE = {
+    "version": "1.2.3",
+    "url": "https://example.org/f?signature=s3cr3t",
+    "sha256": "0" * 64,
+    "size": 5,
+}
 
 
 @pytest.fixture

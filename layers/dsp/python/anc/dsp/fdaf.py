@@ -4,14 +4,15 @@ One update a block instead of one a sample, with a step of its own for every fre
 which NLMS crawls along its weak frequencies, converges evenly, and the cost per sample falls with the
 logarithm of the block. The output of a block needs no sample after it.
 
-The error of a block is transformed behind a block of zeros, so a line in its spectrum leaks into every bin as the
-transform of that rectangle. A step normalised by the power of its own bin alone is unstable where the reference
-has next to nothing and the error has leakage: on tones, hum, engines and DC. Here each bin is normalised by the
-power that leaks into it too, the spectrum smoothed by the squared transform of the rectangle (a Fejer kernel).
+The error of a block is transformed behind a block of zeros, so a line in its spectrum leaks into every bin
+as the transform of that rectangle does. A step normalised by the power of its own bin alone is unstable
+where the reference has next to nothing and the error has leakage: on tones, hum, engines and offsets. Here
+each bin is normalised by the power that leaks into it too: the spectrum smoothed by the squared transform
+of the rectangle (a Fejer kernel).
 
 References: Shynk, "Frequency-domain and multirate adaptive filtering", IEEE Signal Processing Magazine 9(1),
-1992; Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990; Harris, "On
-the use of windows for harmonic analysis with the discrete Fourier transform", Proc. IEEE 66(1), 1978 (leakage).
+1992; Soo & Pang, "Multidelay block frequency domain adaptive filter", IEEE Trans. ASSP 38(2), 1990; Harris,
+"On the use of windows for harmonic analysis with the discrete Fourier transform", Proc. IEEE 66(1), 1978.
 """
 
 from typing import Self, TypeAlias
@@ -34,7 +35,7 @@ DIVERGED = 100.0  # times the energy of the input: weights that leave this much 
 class FDAF:
     """Frequency-domain adaptive filter over a stream of blocks.
 
-    No block leaves louder than it came: one that would is passed through (y = 0) while the weights go on adapting.
+    No block leaves louder than it came: one that would is passed through (y = 0) while the weights adapt on.
 
     Parameters
     ----------
