@@ -88,7 +88,7 @@ client: .venv/dev.stamp  ## write the client's types anew from docs/openapi.json
 	$(PYTHON) -m venv .venv
 
 # A stamp is older than its lock file when the environment is stale.
-.venv/%.stamp: requirements/%.txt pyproject.toml setup.py anc_client/pyproject.toml .venv/bin/python
+.venv/%.stamp: requirements/%.txt pyproject.toml setup.py anc_client/pyproject.toml $(STALE) | .venv/bin/python
 	$(INSTALL) -r requirements/$*.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./anc_client
 	@touch $@
