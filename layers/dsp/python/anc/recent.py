@@ -18,8 +18,8 @@ class Recent:
     SECONDS = 5.0
     MOST = 10_000
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock  # of the wall: a monotonic one may stand still while a Lambda container is frozen
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], tuple[Any, float]] = {}
         self._writes = 0
