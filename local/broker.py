@@ -20,6 +20,7 @@ from local import claims as claiming
 from local import mqtt
 from local.certificates import Authority
 from local.claims import Claims
+from local.connections import mqtt_connections_allowed
 from local.link import Broken, Link, TooLarge
 from local.pace import Pace
 from local.rules import Rules, basic_ingest_topic
@@ -56,8 +57,9 @@ class Broker:
     claims : Claims
         Answers those that come with the factory's claim.
     count : callable
-        `count(name)`: `mqtt_refused_tls`, `mqtt_refused_client`, `mqtt_refused_message`,
-        `mqtt_refused_subscription`, `mqtt_not_kept`, `mqtt_throttled`, `shadow_rejected`, `mqtt_connected`.
+        `count(name)`: `mqtt_refused_connection`, `mqtt_refused_tls`, `mqtt_refused_client`,
+        `mqtt_refused_message`, `mqtt_refused_subscription`, `mqtt_not_kept`, `mqtt_throttled`,
+        `shadow_rejected`, `mqtt_connected`.
     host : str
         To listen on.
     pace : Pace, optional
@@ -92,6 +94,7 @@ class Broker:
     async def start(self) -> None:
         """Listen. Returns when clients can connect; raises OSError when the port is taken."""
         self._loop = asyncio.get_running_loop()
+        self._most = mqtt_connections_allowed()
         listener = socket.create_server((self._host, self.port), backlog=BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
@@ -137,6 +140,10 @@ class Broker:
                 connection, _ = await self._loop.sock_accept(self._listener)
             except OSError:  # out of file descriptors, or a client that left while it was accepted
                 await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            if len(self._tasks) >= self._most:
+                self._count("mqtt_refused_connection")
+                connection.close()
                 continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._serve(connection))

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from anc.settings import BadSetting
 
-MOST = 4096
+MOST_HTTP = 4096
+UNLIMITED = 2**20  # descriptors assumed where the system sets no limit
 WAIT_S = 5
 
 
@@ -97,13 +98,19 @@ class Connections:
             yield from (one for one, its in self._open.items() if its == candidate and one.idle)
 
 
-def connections_allowed() -> int:
-    """Return the connection limit: half of the process's file descriptors, at most `MOST`.
+def http_connections_allowed() -> int:
+    """Return the limit of HTTP connections: half of the process's file descriptors, at most `MOST_HTTP`."""
+    return max(16, min(MOST_HTTP, _descriptors() // 2))
 
-    The other half is for the MQTT broker, databases and files.
-    """
+
+def mqtt_connections_allowed() -> int:
+    """Return the limit of MQTT connections: a quarter of the process's file descriptors."""
+    return max(16, _descriptors() // 4)
+
+
+def _descriptors() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else max(16, min(MOST, soft // 2))
+    return UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
 def proxies_of(setting: str) -> Callable[[str], bool]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import ssl
 import struct
 import threading
@@ -27,6 +28,9 @@ def connect_packet(client_id: str, level: int = 4, keep_alive_s: int = 60) -> by
     name = client_id.encode()
     body = b"\x00\x04MQTT" + struct.pack(">BBHH", level, 2, keep_alive_s, len(name)) + name
     return bytes([0x10, len(body)]) + body
+
+
+PING, PONG = b"\xc0\x00", b"\xd0\x00"
 
 
 async def this_thread() -> int:
@@ -55,6 +59,24 @@ def test_a_client_without_a_certificate_is_refused_in_the_handshake(site: Any, r
         pass
     site.counts.wait_for("mqtt_refused_tls")
     assert site.counts["mqtt_connected"] == 0
+
+
+def test_connections_over_the_limit_are_closed_and_those_that_are_open_stay(
+    site: Any, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(site.broker, "_most", 2)
+    first = raw(site.enrol("h1"))
+    first.sendall(connect_packet("h1"))
+    site.counts.wait_for("mqtt_connected")
+    with socket.create_connection(("127.0.0.1", site.port), PATIENCE_S) as half:
+        with socket.create_connection(("127.0.0.1", site.port), PATIENCE_S) as refused:
+            assert refused.recv(1) == b""
+        site.counts.wait_for("mqtt_refused_connection")
+        assert half.send(b"\x16")
+    first.sendall(PING)
+    heard = b""
+    while not heard.endswith(PONG):
+        heard += first.recv(4096) or pytest.fail("hung up")
 
 
 def test_a_certificate_of_a_foreign_authority_is_refused_in_the_handshake(

@@ -1,11 +1,18 @@
 """How many connections may be open, and which of them makes room for another."""
 
+import resource
 from dataclasses import dataclass
 
 import pytest
 
 from anc.settings import BadSetting
-from local.connections import Connections, proxies_of
+from local.connections import (
+    MOST_HTTP,
+    Connections,
+    http_connections_allowed,
+    mqtt_connections_allowed,
+    proxies_of,
+)
 
 
 @dataclass(eq=False)
@@ -72,6 +79,14 @@ def test_a_trusted_proxy_stands_for_many_clients() -> None:
 def test_what_is_no_address_is_no_proxy(wrong: str) -> None:
     with pytest.raises(BadSetting, match="TRUSTED_PROXIES="):
         proxies_of(wrong)
+
+
+def test_connections_leave_descriptors_for_databases_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    for soft in (256, 1024, 65_536, resource.RLIM_INFINITY):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
+        http, mqtt = http_connections_allowed(), mqtt_connections_allowed()
+        assert 16 <= http <= MOST_HTTP
+        assert soft == resource.RLIM_INFINITY or http + mqtt <= 0.75 * soft
 
 
 def test_without_the_setting_nobody_is_a_proxy() -> None:
