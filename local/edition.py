@@ -52,7 +52,7 @@ from local.alerts import LoggedAlerts
 from local.broker import Broker
 from local.certificates import Authority
 from local.claims import Claims
-from local.connections import Connections, connections_allowed, proxies_of
+from local.connections import Connections, http_connections_allowed, proxies_of
 from local.context import LocalContext
 from local.counters import FLUSH_S, SqliteCounters
 from local.database import Database
@@ -231,7 +231,7 @@ class Edition:
             raise mqtt_taken(self._port, fault) from fault
         self._start_workers()
         await self._live.connect()
-        allowed = connections_allowed()
+        allowed = http_connections_allowed()
         connections = Connections(allowed, allowed // 2, self._is_proxy)
         server = uvicorn.Server(
             uvicorn.Config(
@@ -289,7 +289,9 @@ class Edition:
 
     def _arrived(self, key: str, size: int) -> None:
         if key.startswith(ARRIVALS.prefix):
-            self._queues[ARRIVALS.queue].send(arrival_event(key, size))
+            job = self.world.jobs.get(jobs.job_of(key))
+            owner = {"owner": job.group} if job else {}
+            self._queues[ARRIVALS.queue].send({**arrival_event(key, size), **owner})
 
 
 def _handler(function: str) -> Callable[..., Any]:

@@ -41,9 +41,9 @@ class Message(NamedTuple):
 class SqliteQueue:
     """A queue with visibility timeout, delay and a dead-letter table. Delivery is at least once.
 
-    Headsets take turns: a message of one waits for at most one message of each other headset, however many of
-    theirs are in front of it (start-time fair queueing). Messages of the same headset, and those that are of
-    none, keep their order.
+    Headsets take turns, and so do owners of recordings: a message of one waits for at most one message of
+    each other, however many of theirs are in front of it (start-time fair queueing). `thing` or `owner` of a
+    message tells whose it is. Messages of the same one, and those that are of none, keep their order.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class SqliteQueue:
 
     def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
         """See `anc.ports.Queue`."""
-        thing = str(body.get("thing", ""))
+        thing = str(body.get("thing") or body.get("owner") or "")
         dropped = 0
         with self._database.writing() as connection:
             connection.execute(SEND, (self.name, json.dumps(body), self._clock() + delay_s, thing))

@@ -333,7 +333,7 @@ def a_long_recording_goes_on_where_the_last_worker_stopped(aws: Account) -> None
     job = announced(aws, sound_file(quiet, rate=192_000), mode="classify")
     soon = Soon("anc_processor")
     assert aws.consume("anc_processor", arrival(job), context=soon) == []
-    assert aws.waiting("recordings") == [{"job": job}]
+    assert aws.waiting("recordings") == [{"job": job, "owner": "alice"}]
     waiting = aws.world.jobs.get(job)
     assert waiting is not None
     assert (waiting.state, waiting.blocks) == ("waiting", 1)

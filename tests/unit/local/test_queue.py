@@ -113,6 +113,14 @@ def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) 
         assert mine == sorted(mine), "each keeps its order"
 
 
+def test_owners_of_recordings_take_turns_however_many_one_of_them_uploads(queue: SqliteQueue) -> None:
+    for n in range(20):
+        queue.send({"Records": [n], "owner": "ann"})
+    queue.send({"job": "b", "owner": "bob"})
+    taken = [json.loads(message.body)["owner"] for _ in range(2) for message in queue.receive(1)]
+    assert taken == ["ann", "bob"]
+
+
 def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path: Path, clock: Clock) -> None:
     dropped: list[str] = []
     queue = SqliteQueue(

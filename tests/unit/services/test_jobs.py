@@ -149,7 +149,7 @@ def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: TestWorld) 
     progress = []
     jobs.work(job, world, lambda: 0.0)
     while messages := platform.recordings.receive(10):
-        assert [json.loads(message.body) for message in messages] == [{"job": job}]
+        assert [json.loads(message.body) for message in messages] == [{"job": job, "owner": ALICE.user}]
         now = jobs.find(job, ALICE, world)
         assert now.state == "waiting"
         progress.append(now.progress)

@@ -294,7 +294,7 @@ def _advance(job: Job, world: World, remaining_s: Callable[[], float]) -> None:
         while treatment.frames < source.frames:
             if slowest_s and remaining_s() < 2 * slowest_s + MARGIN_S:
                 world.jobs.put(job.but(state="waiting"))
-                world.recordings.send({"job": job.key})
+                world.recordings.send({"job": job.key, "owner": job.group})
                 return
             begun = time.monotonic()
             job = _block(job, source, treatment, world)
