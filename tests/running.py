@@ -31,6 +31,17 @@ def until(found: Callable[[], T]) -> T:
     return answer
 
 
+def read_to_end(line: socket.socket) -> bytes:
+    """Return what the other side sends before it closes the connection."""
+    parts = []
+    try:
+        while part := line.recv(65536):
+            parts.append(part)
+    except ConnectionError:
+        pass
+    return b"".join(parts)
+
+
 def free_port() -> int:
     """Return a port that is free, as is the next one."""
     while True:

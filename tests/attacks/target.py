@@ -13,7 +13,7 @@ from anc.settings import Settings
 from functions.routes import REST, SOUND_BYTES
 from local.invitations import Invitations
 from local.issuer import Issuer
-from tests.running import PATIENCE_S, Platform
+from tests.running import PATIENCE_S, Platform, read_to_end
 
 JSON = {"Content-Type": "application/json"}
 WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -90,17 +90,6 @@ class Target:
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.platform.port, timeout=PATIENCE_S)
-
-
-def read_to_end(line: socket.socket) -> bytes:
-    """Return what the other side sends before it closes the connection."""
-    parts = []
-    try:
-        while part := line.recv(65536):
-            parts.append(part)
-    except ConnectionError:
-        pass
-    return b"".join(parts)
 
 
 def assert_refused(answer: Answer, *statuses: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import soundfile
 
 from anc_client import Client, NewDevice, NewKey, NewSession, NewUpload
 from functions.routes import REST
-from tests.running import PATIENCE_S, Platform
+from tests.running import PATIENCE_S, Platform, read_to_end
 
 SOUNDS = ("/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect")
 ROOM_MB = 150  # what refusing may cost at most, whatever was sent
@@ -169,17 +169,6 @@ def until_cut_off(line: socket.socket) -> int:
         return taken
 
 
-def answer_on(line: socket.socket) -> bytes:
-    """Read an answer up to the end of the connection."""
-    parts = []
-    try:
-        while part := line.recv(65536):
-            parts.append(part)
-    except ConnectionError:
-        pass
-    return b"".join(parts)
-
-
 def test_a_body_without_end_is_cut_off(unchanged: Client, shared_platform: Platform) -> None:
     bearer = f"Authorization: Bearer {shared_platform.token('ann-of-bad-input')}"
     before = peak_mb(shared_platform)
@@ -209,7 +198,7 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(shared_pl
         with connect(shared_platform) as line:
             announced = head("POST", "/api/audio/process", "Content-Length: 99999999999", *headers)
             line.sendall(announced + b"abc")
-            answer = answer_on(line)
+            answer = read_to_end(line)
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
         assert said in answer
 
@@ -321,7 +310,7 @@ def test_a_link_opens_nothing_but_what_it_was_made_for(unchanged: Client, shared
     ):
         with connect(shared_platform) as line:
             line.sendall(head("GET", f"/objects/{key}?{good.query.decode()}", "Connection: close"))
-            assert answer_on(line).split(b" ")[1] in {b"400", b"403", b"404"}, key
+            assert read_to_end(line).split(b" ")[1] in {b"400", b"403", b"404"}, key
     for changed in ({"size": 10**9}, {"expires": 4_000_000_000}, {"signature": "0" * 64}, {"parts": "x"}):
         refused(httpx.put(good.copy_merge_params(changed), content=bytes(100), timeout=PATIENCE_S), 403)
     refused(httpx.put(good, content=bytes(99), timeout=PATIENCE_S), 400)

@@ -2,12 +2,10 @@
 
 import json
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 
-from tests.running import ANC, PATIENCE_S, Platform
+from tests.running import ANC, Platform, until
 
 
 def anc(platform: Platform, *words: str) -> str:
@@ -44,16 +42,7 @@ def test_a_running_platform_takes_tokens_of_the_old_and_the_new_key_until_told_o
 
     assert first not in kids(platform)
     for user in ("early", "late"):
-        assert wait_for(lambda user=user: platform.request("GET", "/api/users/me", user=user)[0] == 401)
-
-
-def wait_for(happens: Callable[[], Any]) -> bool:
-    give_up = time.monotonic() + PATIENCE_S
-    while time.monotonic() < give_up:
-        if happens():
-            return True
-        time.sleep(0.05)
-    return False
+        until(lambda user=user: platform.request("GET", "/api/users/me", user=user)[0] == 401)
 
 
 def test_a_folder_without_a_platform_is_refused_and_left_alone(start: Callable[..., Platform]) -> None:

@@ -337,7 +337,7 @@ class NewFirmware:
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """An API key for a machine; it may do no more than whoever makes it."""
+    """An API key for a machine; it has at most the rights of its owner."""
 
     name: str
     """What it is for."""

@@ -158,7 +158,7 @@ def test_a_listener_has_so_many_headsets_and_no_more_while_an_operator_lists_a_w
     before = stored()
     status, problem, _ = call("POST", "/api/devices", HEADSET)
     assert (status, problem["code"]) == (429, "too_many")
-    assert f"you have {most}, which is the most" in problem["detail"]
+    assert problem["detail"] == f"headsets: {most} of {most} in use; remove one"
     assert stored() == before
     assert call("POST", "/api/devices", HEADSET, user="bob")[0] == 201
     for number in range(most + 1):

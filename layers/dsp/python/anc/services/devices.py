@@ -9,7 +9,7 @@ from msgspec import Meta
 from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, World
 from anc.records import Control, Device, Mode
-from anc.services import audit, connections, device_models, paths, registrations
+from anc.services import audit, connections, device_models, paths, quotas, registrations
 from anc.services.identity import Caller
 from anc.services.paths import Secondary
 from anc.services.registrations import registered
@@ -82,18 +82,20 @@ def enlist(request: Registration, caller: Caller, world: World, claimable: bool 
         refuse("exists", f"thing: {request.thing} is registered already")
     action: audit.Action = "device.expect" if claimable else "device.register"
     if not caller.may("operator"):
-        _check_listener(request.thing, caller, world)
+        _check_not_reserved(request.thing, world)
+        quotas.reserve(registrations.DEVICES, request.thing, caller.user, world)
     audit.record(action, request.thing, caller, world, model=request.model)
     try:
         # The name first: who comes second must not touch the first's thing.
         claimed = world.devices.put(device)
     except Conflict:
+        quotas.release(registrations.DEVICES, request.thing, caller.user, world)
         refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
     registrations.clear(claimed, world)  # of an earlier headset of this name, whose last words came late
     return claimed
 
 
-def _check_listener(thing: str, caller: Caller, world: World) -> None:
+def _check_not_reserved(thing: str, world: World) -> None:
     model = device_models.reserving(thing, world)
     if model:
         refuse(
@@ -101,10 +103,6 @@ def _check_listener(thing: str, caller: Caller, world: World) -> None:
             f"thing: names with {model.serial_prefix} in front are serial numbers of the model {model.key}, "
             "which operators list; choose another name",
         )
-    most = world.settings.quota_devices
-    # Two that come at the same moment may both be the last one: a quota need not be exact.
-    if len(world.devices.list(caller.user, most)) >= most:
-        refuse("too_many", f"devices: you have {most}, which is the most; remove one first")
 
 
 def _described(request: Registration, caller: Caller, world: World) -> Device:

@@ -12,10 +12,18 @@ import msgspec
 
 from anc.ports import Conflict, R, Table, World
 from anc.records import Control, Device
+from anc.services.quotas import Quota, release
 from anc.wire.refusal import Refused, refuse
 
 ATTEMPTS = 3
 REMOVAL_ATTEMPTS = 20  # more than a headset that keeps changing its record can have fail
+DEVICES = Quota(
+    name="devices",
+    things="headsets",
+    most=lambda settings: settings.quota_devices,
+    table=lambda world: world.devices,
+    remedy="remove one",
+)
 CLOCK_STEP_S = 0.001  # rules tell the time in milliseconds
 
 
@@ -141,6 +149,7 @@ def finish_removal(device: Device, world: World) -> None:
     if clear(device, world):
         with suppress(Conflict):  # somebody else finished it, and the name is another's
             world.devices.delete(device.key, device.version)
+            release(DEVICES, device.key, device.group, world)
 
 
 def clear(device: Device, world: World) -> bool:

@@ -69,7 +69,7 @@ class NewRole(Body, json_schema_extra=shown(role="operator")):
 
 
 class NewKey(Body, json_schema_extra=shown(name="night run", scopes=["audio", "devices:read"], days=7)):
-    """An API key for a machine; it may do no more than whoever makes it."""
+    """An API key for a machine; it has at most the rights of its owner."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="What it is for.")]
     role: Role = "listener"
