@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,11 @@ def test_sockets_whose_clients_vanish_amid_their_frames_leave_no_trace(platform:
         plain = sent(platform, handshake(token))
         while b"\r\n\r\n" not in plain.recv(4096, socket.MSG_PEEK):
             pass
-        for frame in FRAMES[number % 4 :]:
-            plain.sendall(20 * masked(frame) + masked(frame)[:3] * (number % 2))
-            if number % 3 == 0:
-                break
+        with suppress(ConnectionError):  # the platform hangs up on a frame that is too large
+            for frame in FRAMES[number % 4 :]:
+                plain.sendall(20 * masked(frame) + masked(frame)[:3] * (number % 2))
+                if number % 3 == 0:
+                    break
         reset(plain)
     until(lambda: all_sockets_are_closed(platform))
 
