@@ -66,7 +66,7 @@ deploy: .venv/dev.stamp build/cli.stamp  ## the stacks and the console to the AW
 	$(BIN)/python -m infra.publish anc-$(ENV) --region $(REGION)
 
 destroy: .venv/dev.stamp build/cli.stamp  ## the stacks of ENV deleted; prod keeps what people entrusted to it
-	$(BIN)/python -m infra.empty anc-$(ENV) --region $(REGION)
+	$(BIN)/python -m infra.empty_buckets anc-$(ENV) --region $(REGION)
 	$(CDK) destroy --all $(SETTINGS) --force
 
 deploy-emulated: .venv/dev.stamp build/cli.stamp  ## the stacks to an emulator here: deploy, smoke test, update, destroy

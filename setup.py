@@ -7,13 +7,14 @@ LIBRARY = "layers/dsp/python"
 setup(
     packages=[
         *find_packages(LIBRARY),
-        *find_packages(include=["functions*", "iot*", "local*", "training*"]),
+        *find_packages(include=["functions*", "iot*", "local*", "simulation*", "tools*", "training*"]),
         "local.web",
     ],
     package_dir={"anc": f"{LIBRARY}/anc", "local.web": "web"},
     package_data={
         "anc": ["*/*.npz", "*/*.pem"],
-        "local": ["**/*.md", "*.toml", "monitoring/*"],
+        "local": ["monitoring/*"],
+        "tools": ["**/*.md", "*.toml"],
         "local.web": ["**/*"],
     },
 )

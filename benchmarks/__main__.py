@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import figures, quality, speed, tried
+from benchmarks import alternatives, figures, quality, speed
 
 COLUMNS = 80
 
@@ -26,7 +26,7 @@ def main() -> None:
     results = {"machine": f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"}
     results["speed"] = report_speed(speed.table(rounds))
     results["fxnlms"] = report("FxNLMS against its loop", speed.fxnlms(rounds))
-    results["steps"] = report("block-exact NLMS, us a run of 1024 by step and way", tried.steps())
+    results["steps"] = report("block-exact NLMS, us a run of 1024 by step and way", alternatives.steps())
     if not chosen.quick:
         results["growth"] = report("microseconds a sample as it grows", speed.growth())
     results["speech"] = report("noise removed under speech 20 dB below, dB", quality.fdaf_and_nlms())

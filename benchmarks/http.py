@@ -16,14 +16,14 @@ class Call(NamedTuple):
     wire: bytes
 
 
-class Connection:
+class HttpClient:
     """A kept connection that has one request on its way at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, port: int) -> "Connection":
+    async def open(cls, port: int) -> "HttpClient":
         """Connect from an address that no other connection has."""
         own = str(IPv4Address("127.0.0.0") + next(ADDRESSES))
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26, local_addr=(own, 0)))

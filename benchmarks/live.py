@@ -21,7 +21,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.microphones import Format, Level, measure
-from benchmarks.running import PAGE, circumstances, platform_running, write_down
+from benchmarks.processes import PAGE, circumstances, platform_running, write_down
 
 LARGE, SMALL = Format(16_000, 1600), Format(48_000, 1024)
 SESSIONS = {LARGE: (1, 8, 16, 24, 32, 48, 60, 80, 100), SMALL: (1, 2, 4, 8, 12, 16, 24, 48, 100)}

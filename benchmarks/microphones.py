@@ -12,8 +12,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 from anc.settings import Settings
-from benchmarks.running import Server
-from local.issuer import Issuer
+from benchmarks.processes import Server
+from local.auth.issuer import Issuer
 
 PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
 RECORDED_S = 4.0  # of noise, sent again and again

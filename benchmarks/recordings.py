@@ -18,8 +18,8 @@ import soundfile
 
 from anc.settings import Settings
 from anc_client import Client
-from benchmarks.running import Server, circumstances, platform_running, write_down
-from local.issuer import Issuer
+from benchmarks.processes import Server, circumstances, platform_running, write_down
+from local.auth.issuer import Issuer
 
 PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
 AIM = 0.1  # of the recording's own time

@@ -24,10 +24,10 @@ import soundfile
 import uvloop
 
 from anc.settings import Settings
-from benchmarks.http import Call, Connection, request
-from benchmarks.running import Server, circumstances, platform_running, write_down
+from benchmarks.http import Call, HttpClient, request
+from benchmarks.processes import Server, circumstances, platform_running, write_down
 from functions.routes import REST
-from local.issuer import Issuer
+from local.auth.issuer import Issuer
 
 CALLERS = 100
 ADMINS = 10
@@ -60,7 +60,7 @@ async def populate(port: int, data: Path) -> Scene:
     """Let callers open sessions and register a headset each."""
     issuer = Issuer(data, Settings())
     tokens = [issuer.issue(f"caller-{i}", "listener") for i in range(CALLERS)]
-    connection = await Connection.open(port)
+    connection = await HttpClient.open(port)
     sessions, things = [], []
     for i, token in enumerate(tokens):
         for _ in range(SESSIONS_EACH):
@@ -143,19 +143,19 @@ def others(scene: Scene, caller: int) -> list[list[Call]]:
 
 async def send_once(port: int, call: Call) -> None:
     """Send a call that is not measured."""
-    connection = await Connection.open(port)
+    connection = await HttpClient.open(port)
     await connection.send(call)
     connection.close()
 
 
 async def one_by_one(port: int, calls: Iterable[Call]) -> dict[str, list[float]]:
     """Return the seconds of each call by endpoint, one after the other; the first of each does not count."""
-    connection = await Connection.open(port)
+    connection = await HttpClient.open(port)
     taken: dict[str, list[float]] = {}
     for number, call in enumerate(calls, 1):
         if number % CALLS_FROM_ONE_ADDRESS == 0:
             connection.close()
-            connection = await Connection.open(port)
+            connection = await HttpClient.open(port)
         begun = time.perf_counter()
         await connection.send(call)
         taken.setdefault(call.name, []).append(time.perf_counter() - begun)
@@ -210,7 +210,7 @@ LIVES = (
 
 async def live(port: int, tokens: Sequence[str], life: Life, times: int) -> dict[str, list[float]]:
     """Return the seconds of each endpoint when something is made, used and ended, by one after the other."""
-    connection = await Connection.open(port)
+    connection = await HttpClient.open(port)
     taken: dict[str, list[float]] = {}
 
     async def timed(call: Call) -> bytes:
@@ -238,7 +238,7 @@ async def flat_out(server: Server, calls: list[Call], seconds: float) -> FlatOut
 
     async def work() -> None:
         nonlocal done
-        connection = await Connection.open(server.port)
+        connection = await HttpClient.open(server.port)
         while time.perf_counter() < end:
             await connection.send(next(endless))
             done += 1
@@ -251,9 +251,9 @@ async def flat_out(server: Server, calls: list[Call], seconds: float) -> FlatOut
 
 async def steady(port: int, calls: list[Call], rate: float, seconds: float) -> list[float]:
     """Return the seconds from when each call was due until it was answered."""
-    idle: asyncio.Queue[Connection] = asyncio.Queue()
+    idle: asyncio.Queue[HttpClient] = asyncio.Queue()
     for _ in range(4 * CONNECTIONS):
-        idle.put_nowait(await Connection.open(port))
+        idle.put_nowait(await HttpClient.open(port))
     taken: list[float] = []
 
     async def one(call: Call, due: float) -> None:

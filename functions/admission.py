@@ -3,17 +3,17 @@
 from typing import Any
 
 from anc.aws.events import caller_of
-from anc.ports import World
-from anc.services import identity
-from anc.services.identity import Caller
-from anc.wire.refusal import Refused, refuse
-from functions import body
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused, refuse
+from anc.services.access import identity
+from anc.services.access.identity import Caller
+from functions import request_body
 from functions.routes import JSON_BYTES, REST, RestRoute
 
 ROUTES = {(route.method, route.path): route for route in REST}
 
 
-def admit(event: dict[str, Any], world: World) -> None:
+def admit(event: dict[str, Any], deps: Dependencies) -> None:
     """Let a request pass that comes not too often, and from somebody who may call this.
 
     Raises
@@ -25,23 +25,23 @@ def admit(event: dict[str, Any], world: World) -> None:
     """
     route = ROUTES.get((event["httpMethod"], event["resource"]))
     if route:
-        _count(route, event["requestContext"], world)
+        _count(route, event["requestContext"], deps)
     # A regular expression's `$` stands before a last line feed too: what follows a name must not be dropped.
     if route is None or not event["path"].isprintable():
         refuse("not_found", f"path: there is nothing at {event['path']}")
     if not route.public:
-        _check_rights(route, identity.current(caller_of(event), world))
-    size = body.size(event)
+        _check_rights(route, identity.refresh(caller_of(event), deps))
+    size = request_body.size(event)
     if size > route.body_bytes:
         refuse("too_large", f"body: at most {route.body_bytes:,} bytes")
     if route.body_bytes > JSON_BYTES:
-        _count_bytes(size, caller_of(event), world)
+        _count_bytes(size, caller_of(event), deps)
 
 
-def _count_bytes(size: int, caller: Caller, world: World) -> None:
-    settings = world.settings
+def _count_bytes(size: int, caller: Caller, deps: Dependencies) -> None:
+    settings = deps.settings
     most = round(settings.sound_bytes_per_minute * settings.rate_limit_scale)
-    wait_s = world.limits.wait_s("bytes", f"user {caller.user}", most, max(1, size))
+    wait_s = deps.limits.wait_s("bytes", f"user {caller.user}", most, max(1, size))
     if wait_s:
         said = (
             f"body: {size:,} bytes more than your {most:,} bytes of sound a minute; try again in {wait_s} s"
@@ -58,12 +58,12 @@ def _check_rights(route: RestRoute, caller: Caller) -> None:
         caller.check_scope(route.family, looks_only=route.method == "GET")
 
 
-def _count(route: RestRoute, context: dict[str, Any], world: World) -> None:
+def _count(route: RestRoute, context: dict[str, Any], deps: Dependencies) -> None:
     # Without a token, a request is counted with the others from the same address.
     user = (context.get("authorizer") or {}).get("principalId")
     caller = f"user {user}" if user else f"address {context['identity']['sourceIp']}"
-    most = max(1, round(route.per_minute * world.settings.rate_limit_scale))
-    wait_s = world.limits.wait_s(f"{route.method} {route.path}", caller, most)
+    most = max(1, round(route.per_minute * deps.settings.rate_limit_scale))
+    wait_s = deps.limits.wait_s(f"{route.method} {route.path}", caller, most)
     if wait_s:
         said = f"requests: at most {most} a minute; come again in {wait_s} s"
         raise Refused("too_many", said, wait_s=wait_s)

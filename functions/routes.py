@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-Least = Literal["public", "listener", "operator", "admin"]
-Work = Literal["quick", "heavy", "secret"]
+RequiredRole = Literal["public", "listener", "operator", "admin"]
+WorkKind = Literal["quick", "heavy", "secret"]
 JSON_BYTES = 64 * 1024
 SIGN_IN_BYTES = 8 * 1024  # a name and a password, every character escaped
 SOUND_BYTES = 10_000_000
@@ -28,11 +28,11 @@ class RestRoute(NamedTuple):
 
     method: str
     path: str
-    role: Least
+    role: RequiredRole
     per_minute: int
     function: str = "rest_api"
     body_bytes: int = JSON_BYTES
-    work: Work = "quick"
+    work: WorkKind = "quick"
 
     @property
     def public(self) -> bool:

@@ -138,14 +138,14 @@ class Api(cdk.Stack):
     def _live(self) -> lambda_.IFunction:
         """Return what frames go to: the function, or so much of it that has started already."""
         function = self.functions["audio_receiver"]
-        if not self._environment.warm:
+        if not self._environment.session_cache:
             return function
         return lambda_.Alias(
             self,
             "live",
             alias_name="live",
             version=function.current_version,
-            provisioned_concurrent_executions=self._environment.warm,
+            provisioned_concurrent_executions=self._environment.session_cache,
         )
 
     def _rest_api(self, identity: Identity) -> PlatformFunction:

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra.data import Data
 from infra.environment import Environment
-from infra.measures import ENDPOINT, HEARING, MINUTE, Measures
+from infra.metrics import ENDPOINT, HEARING, MINUTE, Metrics
 
 WIDTH, HEIGHT = 8, 6  # three graphs a row
 
@@ -22,7 +22,7 @@ class Dashboard(Construct):
         scope: Construct,
         id: str,
         environment: Environment,
-        measures: Measures,
+        measures: Metrics,
         functions: Mapping[str, lambda_.Function],
         data: Data,
     ) -> None:

@@ -47,7 +47,7 @@ class Environment(NamedTuple):
     log_level: str
     mail: str
     budget: int
-    warm: int
+    session_cache: int
     domain: str
     certificate: str
     limits: Mapping[str, str]
@@ -68,7 +68,7 @@ class Environment(NamedTuple):
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_given(app, "mail", ""),
             budget=_whole(app, "budget", 1000 if name == "prod" else 50, least=1),
-            warm=_whole(app, "warm", 2 if name == "prod" else 0, most=LIVE_CONCURRENCY),
+            session_cache=_whole(app, "warm", 2 if name == "prod" else 0, most=LIVE_CONCURRENCY),
             domain=domain,
             certificate=certificate,
             limits=_limits(app),

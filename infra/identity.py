@@ -6,7 +6,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from anc.lifetimes import SIGN_IN_HOURS
-from anc.wire.shadow import SHADOW
+from anc.schemas.shadow import SHADOW
 from functions.routes import HEADSETS_RULES
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment

@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
-from anc.wire.shadow import SHADOW
+from anc.schemas.shadow import SHADOW
 from functions.routes import QUEUES, RULES, Rule
 from infra.api import ONE_CORE_MB, Api
 from infra.data import Data

@@ -16,7 +16,7 @@ from infra.dashboard import Dashboard
 from infra.data import Data
 from infra.environment import Environment
 from infra.iot import Iot
-from infra.measures import HEARING, Measures
+from infra.metrics import HEARING, Metrics
 
 REST_P99_MS = 3000  # sounds in a request take seconds by nature, everything else a tenth of one
 LIVE_P99_MS = 500  # of a block's way through API Gateway and back, the wait for a new container included
@@ -44,7 +44,7 @@ class Monitoring(cdk.Stack):
         super().__init__(scope, id, env=environment.target)
         self._environment = environment
         self.topic = self._topic(data)
-        measures = Measures(environment, api.rest.stage, api.socket)
+        measures = Metrics(environment, api.rest.stage, api.socket)
         functions = api.functions | iot.functions
         self._watch_what_clients_wait_for(measures)
         self._watch_functions(functions)
@@ -71,7 +71,7 @@ class Monitoring(cdk.Stack):
             topic.add_subscription(EmailSubscription(self._environment.mail))
         return topic
 
-    def _watch_what_clients_wait_for(self, measures: Measures) -> None:
+    def _watch_what_clients_wait_for(self, measures: Metrics) -> None:
         self._alarm("rest-slow", measures.rest_p99, REST_P99_MS, "One REST call in a hundred takes over 3 s.")
         self._alarm("rest-errors", measures.rest_errors, 5, "REST calls end with a fault of ours.")
         self._alarm("live-slow", measures.live_p99, LIVE_P99_MS, "Live streams fall behind.")
@@ -128,7 +128,7 @@ class Monitoring(cdk.Stack):
                 minutes=1,
             )
 
-    def _watch_hearing(self, measures: Measures) -> None:
+    def _watch_hearing(self, measures: Metrics) -> None:
         deaf = measures.over(HEARING, "hearing_failed")
         self._alarm("cannot-hear", deaf, 0, "Classification failed; headsets are open meanwhile.")
         many = measures.over(HEARING, "emergencies_raised", minutes=5)

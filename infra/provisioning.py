@@ -6,7 +6,7 @@ from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from anc.wire.claim import ANSWERED, ASKED, CLAIMING, SERIAL, TEMPLATE
+from anc.schemas.claim import CLAIMING, REQUEST_TOPICS, RESPONSE_TOPICS, SERIAL, TEMPLATE
 from infra.acknowledgements import acknowledge_wildcard
 
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
@@ -96,9 +96,9 @@ class Provisioning(Construct):
     def _claim_policy(self) -> dict[str, object]:
         rights = {
             "iot:Connect": [self._arn("client", f"{CLAIMING}*")],
-            "iot:Publish": [self._arn("topic", topic) for topic in ASKED],
-            "iot:Subscribe": [self._arn("topicfilter", topic) for topic in ANSWERED],
-            "iot:Receive": [self._arn("topic", topic) for topic in ANSWERED],
+            "iot:Publish": [self._arn("topic", topic) for topic in REQUEST_TOPICS],
+            "iot:Subscribe": [self._arn("topicfilter", topic) for topic in RESPONSE_TOPICS],
+            "iot:Receive": [self._arn("topic", topic) for topic in RESPONSE_TOPICS],
         }
         statements = [{"Effect": "Allow", "Action": what, "Resource": on} for what, on in rights.items()]
         return {"Version": "2012-10-17", "Statement": statements}

@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from anc.wire.shadow import SHADOW
+from anc.schemas.shadow import SHADOW
 from infra.functions import PlatformFunction
 
 NAMELESS = "A headset's name is not known before it is registered."

@@ -9,8 +9,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from anc.wire.problem import KIND, Problem
-from anc.wire.refusal import Refused
+from anc.schemas.problem import KIND, Problem
+from anc.schemas.refusal import Refused
 from functions.routes import REST, RestRoute
 from functions.security_headers import SECURITY_HEADERS
 from infra.acknowledgements import acknowledge

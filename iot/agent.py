@@ -13,23 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anc.ports import Credentials
-from anc.wire.refusal import Refused, refuse
-from anc.wire.shadow import Configuration, Desired, FilterDocument, FirmwareState, Mode, Reported
-from anc.wire.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
-from iot.connection import Connection
-from iot.controller import SILENCE, Block, Controller, Voice
-from iot.diary import LINE_S, Diary
-from iot.ears import AlarmEars, Deaf
+from anc.schemas.refusal import Refused, refuse
+from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, HeadsetMode, Reported
+from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
+from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
+from iot.emergency_detector import EmergencyDetector, FailOpenDetector
+from iot.filter_monitor import Evaluation, FilterMonitor
 from iot.fir import Signal
 from iot.firmware import Updater
-from iot.judge import Judge, Verdict
-from iot.kept import KeptConfiguration, KeptPath, LastGood
-from iot.line import Line
-from iot.lookout import Lookout
-from iot.recorder import Recorder
-from iot.sequence import Sequence
-from iot.shadow_sync import ShadowSync
+from iot.mqtt_transport import MqttTransport
+from iot.shadow import ShadowClient
+from iot.snapshot_recorder import SnapshotRecorder
+from iot.snapshot_scheduler import SnapshotScheduler
+from iot.snapshot_sequence import SnapshotSequence
 from iot.status import Status
+from iot.store import ConfigurationStore, FilterStore, PathStore
+from iot.telemetry_buffer import REPORT_INTERVAL_S, TelemetryBuffer
+from iot.transport import Transport
 
 logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
@@ -85,13 +85,13 @@ class Agent:
         secondary: ArrayLike,
         rate: int,
         folder: Path,
-        ears: AlarmEars | None,
+        emergency_detector: EmergencyDetector | None,
         slow_timer_s: float = SLOW_TIMER_S,
         private: bool = False,
         taps: int = 512,
-        path: KeptPath | None = None,
+        path: PathStore | None = None,
         firmware: str = "",
-        line_to: Callable[[str, Credentials, Callable[[], None]], Line] | None = None,
+        make_transport: Callable[[str, Credentials, Callable[[], None]], Transport] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.status = Status()
@@ -99,66 +99,66 @@ class Agent:
         self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
         self._path = path
         self._firmware = firmware
-        self._connection = (line_to or Connection)(thing, credentials, self._online)
+        self._transport = (make_transport or MqttTransport)(thing, credentials, self._online)
         self._clock = clock
-        self._choice = Configuration(slow_timer_s, LINE_S, private)
-        self._shadow = ShadowSync(thing, self._connection, self._wish, self._complain, clock)
+        self._default_config = Configuration(slow_timer_s, REPORT_INTERVAL_S, private)
+        self._shadow = ShadowClient(thing, self._transport, self._on_desired, self._on_refusal, clock)
         self._controller = controller
         self._rate = rate
-        self._ears = ears
-        self._judge = Judge(secondary, rate)
-        self._diary = Diary(rate, self._publish_telemetry)
+        self._emergency_detector = emergency_detector
+        self._monitor = FilterMonitor(secondary, rate)
+        self._telemetry = TelemetryBuffer(rate, self._publish_telemetry)
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._updater = Updater(folder, firmware, self._inbox.put)
         self._update: FirmwareState | None = None
-        self._kept_config = KeptConfiguration(folder / "config.json")
-        self._last_good = LastGood(folder / "filter.json", credentials.certificate_id)
-        self._sequence = Sequence(folder / "sequence")
+        self._config_store = ConfigurationStore(folder / "config.json")
+        self._filter_store = FilterStore(folder / "filter.json", credentials.certificate_id)
+        self._sequence = SnapshotSequence(folder / "sequence")
         self._thread = threading.Thread(target=self._run, name="headset-agent", daemon=True)
         # Everything below belongs to that thread.
-        self._wished = Desired(mode="cancel", intensity=1.0)
-        self._voice = SILENCE
+        self._desired = Desired(mode="cancel", intensity=1.0)
+        self._active = NO_FILTER
         self._filter_seq = -1
         self._document: FilterDocument | None = None
         self._given_up: set[str] = set()
         self._published = (-1, "")  # number of the latest snapshot, and the filter that it was taken with
-        self._bare = False
+        self._uncontrolled = False
         length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
-        self._recorder = Recorder(length, secondary, taps, rate)
-        self._lookout = Lookout(rate, length, slow_timer_s)
-        self._playing = SILENCE
-        self._did_db = 0.0
+        self._recorder = SnapshotRecorder(length, secondary, taps, rate)
+        self._scheduler = SnapshotScheduler(rate, length, slow_timer_s)
+        self._playing = NO_FILTER
+        self._attenuation_db = 0.0
         self._next_report = 0
         self._reported: Reported | None = None
-        self._config = self._kept_config.read()
+        self._config = self._config_store.read()
         self._configure()
 
     def start(self) -> None:
         """Begin to listen with the filter that was good last, and to connect."""
-        self._wished = msgspec.structs.replace(self._wished, filter=self._last_good.read())
+        self._desired = msgspec.structs.replace(self._desired, filter=self._filter_store.read())
         self._try_filter()
         self._play()
         self._thread.start()
-        self._connection.start()
+        self._transport.start()
 
     def stop(self) -> None:
         """Disconnect and end; what was heard is still worked through."""
         self._inbox.put(None)
         self._thread.join()
         self._updater.stop()
-        self._connection.stop()
+        self._transport.stop()
 
-    def hear(self, block: Block) -> None:
+    def process(self, block: Block) -> None:
         """Take a block of audio; returns at once."""
         self._inbox.put(block)
 
     def _online(self) -> None:
         self._shadow.ask()
 
-    def _wish(self, change: Desired, reported_seq: int | None) -> None:
+    def _on_desired(self, change: Desired, reported_seq: int | None) -> None:
         self._inbox.put((change, reported_seq))
 
-    def _complain(self, refusal: Refused) -> None:
+    def _on_refusal(self, refusal: Refused) -> None:
         self._inbox.put(refusal)
 
     def catch_up(self) -> None:
@@ -174,30 +174,30 @@ class Agent:
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Block):
-            self._attend(message)
+            self._process_block(message)
         elif isinstance(message, Refused):
             self._refuse(message)
         elif isinstance(message, FirmwareState):
             self._update = message
         else:
-            self._obey(*message)
+            self._apply_desired(*message)
         self._report()
 
     # What the cloud wants
 
-    def _obey(self, change: Desired, reported_seq: int | None) -> None:
+    def _apply_desired(self, change: Desired, reported_seq: int | None) -> None:
         if reported_seq is not None:
             self._sequence.at_least(reported_seq)
             self._reported = None  # a shadow that was asked for is told everything
-            self._tell_path()
+            self._publish_path()
         wished = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-        self._wished = msgspec.structs.replace(self._wished, **wished)
+        self._desired = msgspec.structs.replace(self._desired, **wished)
         if change.without_control is not None:
-            self._bare_if_wanted(change.without_control)
-        if self._wished.noise:
-            self.status = replace(self.status, noise=self._wished.noise.label)
+            self._measure_uncontrolled(change.without_control)
+        if self._desired.noise:
+            self.status = replace(self.status, noise=self._desired.noise.label)
         if change.config:
-            self._config = self._kept_config.change(self._config, change.config)
+            self._config = self._config_store.change(self._config, change.config)
             self._configure()
         if change.firmware:
             self._update = self._updater.want(change.firmware, reported_seq is not None) or self._update
@@ -208,26 +208,30 @@ class Agent:
 
     def _configure(self) -> None:
         """Go about it as configured, and where that says nothing, as the maker chose."""
-        config, choice = self._config, self._choice
+        config, choice = self._config, self._default_config
         self._private = bool(choice.private if config.private is None else config.private)
-        self._lookout.slow_timer_s = config.snapshot_interval_s or choice.snapshot_interval_s or SLOW_TIMER_S
-        self._diary.line_s = config.telemetry_interval_s or choice.telemetry_interval_s or LINE_S
+        self._scheduler.slow_timer_s = (
+            config.snapshot_interval_s or choice.snapshot_interval_s or SLOW_TIMER_S
+        )
+        self._telemetry.line_s = (
+            config.telemetry_interval_s or choice.telemetry_interval_s or REPORT_INTERVAL_S
+        )
 
-    def _tell_path(self) -> None:
+    def _publish_path(self) -> None:
         """Tell the platform of the path that was measured last, under a number that it keeps; once a run."""
         measured = self._path.read() if self._path else None
         if self._path and measured:
             if measured.seq is None:
                 measured = msgspec.structs.replace(measured, seq=self._sequence.next())
                 self._path.keep(measured)
-            if self._connection.publish(f"anc/{self._thing}/path", msgspec.json.encode(measured)):
+            if self._transport.publish(f"anc/{self._thing}/path", msgspec.json.encode(measured)):
                 self._path = None
 
-    def _bare_if_wanted(self, seq: int) -> None:
+    def _measure_uncontrolled(self, seq: int) -> None:
         """Fall silent for the next snapshot, if the latest was useless and would be so again."""
-        if self._published == (seq, self._voice.filter_id) and self._voice.filter_id:
-            self._bare = True
-            self._lookout.again()
+        if self._published == (seq, self._active.filter_id) and self._active.filter_id:
+            self._uncontrolled = True
+            self._scheduler.again()
 
     def _try_filter(self) -> None:
         try:
@@ -236,7 +240,7 @@ class Agent:
             self._refuse(refusal)
 
     def _take_filter(self) -> None:
-        document = self._wished.filter
+        document = self._desired.filter
         if document is None or document.seq <= self._filter_seq or document.id in self._given_up:
             return
         if document.rate != self._rate:
@@ -249,9 +253,9 @@ class Agent:
         self._filter_seq = document.seq
         self._document = document
         self._given_up.clear()
-        if document.id != self._voice.filter_id:
-            self._voice = Voice(document.id, w, 1.0)
-            self._bare = False
+        if document.id != self._active.filter_id:
+            self._active = ActiveFilter(document.id, w, 1.0)
+            self._uncontrolled = False
             self.status = replace(self.status, filters=self.status.filters + 1, refused="")
 
     def _refuse(self, refusal: Refused) -> None:
@@ -259,103 +263,105 @@ class Agent:
         self.status = replace(self.status, refused=refusal.message)
 
     def _play(self) -> None:
-        emergency = self._ears is not None and self._ears.holding
-        mode: Mode = "transparency" if emergency else self._wished.mode or "cancel"
-        intensity = 1.0 if self._wished.intensity is None else self._wished.intensity
-        voice = SILENCE
-        if mode == "cancel" and intensity > 0 and self._voice.filter_id and not self._bare:
-            voice = self._voice._replace(gain=intensity)
-        if (voice.filter_id, voice.gain) != (self._playing.filter_id, self._playing.gain):
-            self._playing = voice
-            self._controller.play(voice, self._clock())
+        emergency = self._emergency_detector is not None and self._emergency_detector.holding
+        mode: HeadsetMode = "transparency" if emergency else self._desired.mode or "cancel"
+        intensity = 1.0 if self._desired.intensity is None else self._desired.intensity
+        active = NO_FILTER
+        if mode == "cancel" and intensity > 0 and self._active.filter_id and not self._uncontrolled:
+            active = self._active._replace(gain=intensity)
+        if (active.filter_id, active.gain) != (self._playing.filter_id, self._playing.gain):
+            self._playing = active
+            self._controller.play(active, self._clock())
         self.status = replace(
             self.status,
             mode=mode,
             intensity=intensity,
-            filter_id=voice.filter_id,
+            filter_id=active.filter_id,
             emergency=emergency,
-            refused=DEAF.format(self._ears.why) if isinstance(self._ears, Deaf) else self.status.refused,
+            refused=DEAF.format(self._emergency_detector.why)
+            if isinstance(self._emergency_detector, FailOpenDetector)
+            else self.status.refused,
         )
 
     # What the microphones say
 
-    def _attend(self, block: Block) -> None:
+    def _process_block(self, block: Block) -> None:
         if not np.abs([block.x, block.e]).max() < NO_SOUND:  # true of what is no number, too
-            if not isinstance(self._ears, Deaf):
-                self._ears = Deaf("a microphone gives what is no sound")
+            if not isinstance(self._emergency_detector, FailOpenDetector):
+                self._emergency_detector = FailOpenDetector("a microphone gives what is no sound")
                 self._play()
             return
-        self._recorder.hear(block)
-        self._lookout.hear(block)
-        self._diary.hear(block.e, lambda: self.status.line(self._firmware))
-        verdict = self._judge.hear(block)
-        if verdict:
-            self._weigh(verdict, block.voice)
-        self._listen(block.x)
-        if samples := self._lookout.due():
-            self._publish_snapshot(block.voice, samples)
+        self._recorder.process(block)
+        self._scheduler.process(block)
+        self._telemetry.process(block.e, lambda: self.status.line(self._firmware))
+        evaluation = self._monitor.process(block)
+        if evaluation:
+            self._evaluate(evaluation, block.active)
+        self._detect(block.x)
+        if samples := self._scheduler.due():
+            self._publish_snapshot(block.active, samples)
 
-    def _listen(self, x: Signal) -> None:
-        if self._ears is None:
+    def _detect(self, x: Signal) -> None:
+        if self._emergency_detector is None:
             return
         try:
-            self._ears.hear(np.clip(x, -1.0, 1.0))
+            self._emergency_detector.process(np.clip(x, -1.0, 1.0))
         except Exception:  # whatever it was: a headset that cannot hear alarms must not shut the world out
             logger.exception("hearing failed")
-            self._ears = Deaf("the detector failed")
-        if self._ears.holding != self.status.emergency:
+            self._emergency_detector = FailOpenDetector("the detector failed")
+        if self._emergency_detector.holding != self.status.emergency:
             self._play()
 
-    def _weigh(self, verdict: Verdict, voice: Voice) -> None:
+    def _evaluate(self, evaluation: Evaluation, active: ActiveFilter) -> None:
         self.status = replace(
-            self.status, attenuation_db=round(verdict.attenuation_db, 1) if voice.gain else None
+            self.status, attenuation_db=round(evaluation.attenuation_db, 1) if active.gain else None
         )
-        self._did_db = max(self._did_db - LATELY_DB, verdict.attenuation_db)
-        if verdict.attenuation_db < self._did_db - FAILING_DB:
-            self._lookout.mark()
-        if voice.filter_id != self._voice.filter_id:
+        self._attenuation_db = max(self._attenuation_db - LATELY_DB, evaluation.attenuation_db)
+        if evaluation.attenuation_db < self._attenuation_db - FAILING_DB:
+            self._scheduler.mark()
+        if active.filter_id != self._active.filter_id:
             return
-        if verdict.better is None:
-            self._keep(verdict, voice)
+        if evaluation.better is None:
+            self._store_filter(evaluation, active)
             return
         logger.info("a filter made things worse")
-        self._given_up.add(voice.filter_id)
-        self._last_good.drop(voice.filter_id)
-        self._voice = verdict.better
+        self._given_up.add(active.filter_id)
+        self._filter_store.drop(active.filter_id)
+        self._active = evaluation.better
         self.status = replace(self.status, reverted=self.status.reverted + 1)
         self._play()
 
-    def _keep(self, verdict: Verdict, voice: Voice) -> None:
-        helped = voice.gain == 1.0 and verdict.attenuation_db >= WORTH_KEEPING_DB
-        if helped and self._document and self._document.id == voice.filter_id:
-            self._last_good.keep(self._document)
+    def _store_filter(self, evaluation: Evaluation, active: ActiveFilter) -> None:
+        helped = active.gain == 1.0 and evaluation.attenuation_db >= WORTH_KEEPING_DB
+        if helped and self._document and self._document.id == active.filter_id:
+            self._filter_store.keep(self._document)
 
-    def _publish_snapshot(self, voice: Voice, samples: int) -> None:
-        online = self._connection.online.is_set()
-        if self._bare:
-            if online and voice.filter_id:
+    def _publish_snapshot(self, active: ActiveFilter, samples: int) -> None:
+        online = self._transport.online.is_set()
+        if self._uncontrolled:
+            if online and active.filter_id:
                 return  # as useless as the one before; silence is on its way
-            self._bare = False  # heard, or in vain: the filter plays on until there is another
+            self._uncontrolled = False  # heard, or in vain: the filter plays on until there is another
             self._play()
         if not (online and self._shadow.in_step()):
             return  # an old snapshot is worth nothing, and sound may not be wanted any more
         try:
-            snapshot = self._recorder.snapshot(self._sequence.next(), voice, samples, self._private)
+            snapshot = self._recorder.snapshot(self._sequence.next(), active, samples, self._private)
         except Refused as refusal:
             self._refuse(refusal)
-            self._lookout.sent(samples)
+            self._scheduler.sent(samples)
             return
-        if not self._connection.publish(self._topic, snapshot.encode()):
+        if not self._transport.publish(self._topic, snapshot.encode()):
             return
         self._published = snapshot.seq, snapshot.filter_id
-        self._lookout.sent(samples)
-        self._did_db = 0.0
+        self._scheduler.sent(samples)
+        self._attenuation_db = 0.0
         self.status = replace(self.status, snapshots=self.status.snapshots + 1)
 
     # What the cloud is told
 
     def _publish_telemetry(self, payload: bytes) -> bool:
-        return self._connection.publish(f"anc/{self._thing}/telemetry", payload)
+        return self._transport.publish(f"anc/{self._thing}/telemetry", payload)
 
     def _report(self) -> None:
         told = self.status.report(self._sequence.latest, self._config, self._firmware, self._update)
@@ -363,8 +369,8 @@ class Agent:
             self._reported
             and msgspec.structs.replace(self._reported, attenuation_db=told.attenuation_db) == told
         )
-        if same and self._lookout.heard < self._next_report:
+        if same and self._scheduler.heard < self._next_report:
             return
         if self._shadow.report(told):
             self._reported = told
-            self._next_report = self._lookout.heard + int(REPORT_S * self._rate)
+            self._next_report = self._scheduler.heard + int(REPORT_S * self._rate)

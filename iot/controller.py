@@ -11,7 +11,7 @@ from iot.fir import Signal
 FADE_S = 0.05
 
 
-class Voice(NamedTuple):
+class ActiveFilter(NamedTuple):
     """What the driver plays: a control filter w, (taps,), at a gain of 0 to 1. Without an id it is silent."""
 
     filter_id: str
@@ -19,7 +19,7 @@ class Voice(NamedTuple):
     gain: float
 
 
-SILENCE = Voice("", np.zeros(1, np.float32), 0.0)
+NO_FILTER = ActiveFilter("", np.zeros(1, np.float32), 0.0)
 
 
 class Block(NamedTuple):
@@ -31,7 +31,7 @@ class Block(NamedTuple):
     x: Signal
     e: Signal
     y: Signal
-    voice: Voice
+    active: ActiveFilter
     steady: bool
 
 
@@ -48,21 +48,21 @@ class Controller:
 
     def __init__(self, rate: int, max_taps: int) -> None:
         self.max_taps = max_taps
-        self.voice = SILENCE
+        self.active = NO_FILTER
         self.steady = True
-        self._before = SILENCE
+        self._before = NO_FILTER
         self._past = np.zeros(max_taps - 1, np.float32)
         self._fade = int(FADE_S * rate)
         self._faded = self._fade
-        self._orders: deque[tuple[float, Voice]] = deque()
+        self._orders: deque[tuple[float, ActiveFilter]] = deque()
         self._ordering = threading.Lock()
 
-    def play(self, voice: Voice, at: float) -> None:
+    def play(self, active: ActiveFilter, at: float) -> None:
         """Change to another voice, from any thread. `at` is when the order was given, time.monotonic()."""
-        if voice.w.size > self.max_taps:
-            raise ValueError(f"filter of {voice.w.size} taps, this headset takes {self.max_taps}")
+        if active.w.size > self.max_taps:
+            raise ValueError(f"filter of {active.w.size} taps, this headset takes {self.max_taps}")
         with self._ordering:
-            self._orders.append((at, voice))
+            self._orders.append((at, active))
 
     def process(self, x: Signal, at: float) -> Signal:
         """Return y for a block of x whose first sample sounded `at` that time; later orders must wait."""
@@ -70,7 +70,7 @@ class Controller:
             self._obey(at)
         heard = np.concatenate([self._past, x])
         self._past = heard[x.size :]
-        y = self._sound(self.voice, heard, x.size)
+        y = self._sound(self.active, heard, x.size)
         self.steady = self._faded == self._fade
         if not self.steady:
             rise = np.minimum(np.arange(self._faded + 1, self._faded + x.size + 1) / self._fade, 1.0)
@@ -81,13 +81,13 @@ class Controller:
 
     def _obey(self, at: float) -> None:
         with self._ordering:
-            due = [voice for given, voice in self._orders if given <= at]
+            due = [active for given, active in self._orders if given <= at]
             for _ in due:
                 self._orders.popleft()
-        if due and (due[-1].filter_id, due[-1].gain) != (self.voice.filter_id, self.voice.gain):
-            self._before, self.voice, self._faded = self.voice, due[-1], 0
+        if due and (due[-1].filter_id, due[-1].gain) != (self.active.filter_id, self.active.gain):
+            self._before, self.active, self._faded = self.active, due[-1], 0
 
-    def _sound(self, voice: Voice, heard: Signal, n: int) -> Signal:
-        if voice.gain == 0.0:
+    def _sound(self, active: ActiveFilter, heard: Signal, n: int) -> Signal:
+        if active.gain == 0.0:
             return np.zeros(n, np.float32)
-        return voice.gain * np.convolve(heard[heard.size - n - voice.w.size + 1 :], voice.w, "valid")
+        return active.gain * np.convolve(heard[heard.size - n - active.w.size + 1 :], active.w, "valid")

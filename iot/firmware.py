@@ -10,14 +10,14 @@ from pathlib import Path
 
 import httpx
 
-from anc.wire.shadow import Firmware, FirmwareState
+from anc.schemas.shadow import Firmware, FirmwareState
 
 logger = logging.getLogger(__name__)
 SILENT_S = 30.0  # without a byte, after which a server is given up
 LONGEST_S = 1800.0
 
 
-class Unfit(Exception):
+class InvalidFirmware(Exception):
     """What was fetched is not what was wanted; the message says why."""
 
 
@@ -77,9 +77,9 @@ class Updater:
             self._download(wanted, half)
             os.replace(half, self._kept)
             state = FirmwareState(wanted.version, "verified")
-        except (Unfit, httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
+        except (InvalidFirmware, httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
             half.unlink(missing_ok=True)
-            reason = str(fault) if isinstance(fault, Unfit) else f"cannot be fetched: {fault}"
+            reason = str(fault) if isinstance(fault, InvalidFirmware) else f"cannot be fetched: {fault}"
             logger.warning("firmware %s: %s", wanted.version, reason)
             state = FirmwareState(wanted.version, "refused", reason[:200])
         self._changed(state)
@@ -89,21 +89,23 @@ class Updater:
         half.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with httpx.stream("GET", wanted.url, timeout=SILENT_S) as answer, half.open("wb") as file:
             if answer.status_code != httpx.codes.OK:
-                raise Unfit(f"cannot be fetched: HTTP {answer.status_code}")
+                raise InvalidFirmware(f"cannot be fetched: HTTP {answer.status_code}")
             for part in answer.iter_raw():
                 size += len(part)
                 if size > wanted.size:
-                    raise Unfit(f"size: more than the {wanted.size:,} bytes that were announced")
+                    raise InvalidFirmware(f"size: more than the {wanted.size:,} bytes that were announced")
                 if self._stopping.is_set() or time.monotonic() > begun + LONGEST_S:
-                    raise Unfit(f"cannot be fetched: given up after {size:,} of {wanted.size:,} bytes")
+                    raise InvalidFirmware(
+                        f"cannot be fetched: given up after {size:,} of {wanted.size:,} bytes"
+                    )
                 digest.update(part)
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
         if size < wanted.size:
-            raise Unfit(f"size: {size:,} bytes, announced were {wanted.size:,}")
+            raise InvalidFirmware(f"size: {size:,} bytes, announced were {wanted.size:,}")
         if digest.hexdigest() != wanted.sha256:
-            raise Unfit("sha256: not that of what was fetched")
+            raise InvalidFirmware("sha256: not that of what was fetched")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

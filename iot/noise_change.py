@@ -48,7 +48,7 @@ class NoiseChange:
         self._wavers = np.full(len(BANDS_HZ) - 1, STEADIEST_DB)
         self._power = 0.0
 
-    def hear(self, x: Signal) -> None:
+    def process(self, x: Signal) -> None:
         """Take a block of the reference microphone."""
         self._blocks = (self._blocks[1], float(np.mean(np.square(x))))
         self._heard += x.size

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from anc.ports import Credentials
-from anc.wire.claim import (
-    ANSWERED,
+from anc.schemas.claim import (
     PROVISION_TOPIC,
+    RESPONSE_TOPICS,
     SERIAL,
     SIGN_TOPIC,
     Provisioned,
@@ -31,10 +31,10 @@ from anc.wire.claim import (
     SigningRequest,
     client_id,
 )
-from anc.wire.refusal import Refused, parse_json
-from iot.connection import Connection
-from iot.kept import replace_file
-from iot.line import Line
+from anc.schemas.refusal import Refused, parse_json
+from iot.mqtt_transport import MqttTransport
+from iot.store import replace_file
+from iot.transport import Transport
 
 PATIENCE_S = 60.0
 
@@ -58,7 +58,7 @@ def provision(
     claim: Credentials,
     folder: Path,
     patience_s: float = PATIENCE_S,
-    line_to: Callable[[str, Credentials, Callable[[], None]], Line] = Connection,
+    make_transport: Callable[[str, Credentials, Callable[[], None]], Transport] = MqttTransport,
 ) -> Credentials:
     """Return the headset's own credentials: those that it keeps, or at first those that its claim gets it.
 
@@ -86,7 +86,7 @@ def provision(
     try:
         own = parse_json((folder / "identity.json").read_bytes(), _Identity)
     except (OSError, Refused):
-        own = _claimed(serial, claim, key, patience_s, line_to)
+        own = _claimed(serial, claim, key, patience_s, make_transport)
         replace_file(folder / "identity.json", msgspec.json.encode(own))
     if own.thing != serial:
         raise ClaimFailed(f"{folder}: holds the certificate of {own.thing}, not of {serial}")
@@ -100,11 +100,11 @@ def _claimed(
     claim: Credentials,
     key: ec.EllipticCurvePrivateKey,
     patience_s: float,
-    line_to: Callable[[str, Credentials, Callable[[], None]], Line],
+    make_transport: Callable[[str, Credentials, Callable[[], None]], Transport],
 ) -> _Identity:
     answers: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    line = line_to(client_id(serial), claim, lambda: None)
-    for topic in ANSWERED:
+    line = make_transport(client_id(serial), claim, lambda: None)
+    for topic in RESPONSE_TOPICS:
         line.on(topic, partial(_put, answers, topic))
 
     def ask(topic: str, request: msgspec.Struct, kind: type[T]) -> T:

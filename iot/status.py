@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from anc.wire.shadow import Configuration, FirmwareState, Mode, Reported
-from anc.wire.telemetry import Report
+from anc.schemas.shadow import Configuration, FirmwareState, HeadsetMode, Reported
+from anc.schemas.telemetry import TelemetryReport
 
 LONGEST_REFUSAL = 200
 
@@ -12,7 +12,7 @@ LONGEST_REFUSAL = 200
 class Status:
     """What the headset is doing. `filters` counts those that it played; `mode` is the one in force."""
 
-    mode: Mode = "cancel"
+    mode: HeadsetMode = "cancel"
     intensity: float = 1.0
     filter_id: str = ""
     filters: int = 0
@@ -23,9 +23,9 @@ class Status:
     emergency: bool = False
     snapshots: int = 0
 
-    def line(self, firmware: str) -> Report:
+    def line(self, firmware: str) -> TelemetryReport:
         """Return what telemetry says of it."""
-        return Report(
+        return TelemetryReport(
             attenuation_db=self.attenuation_db,
             mode=self.mode,
             firmware=firmware or None,

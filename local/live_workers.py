@@ -24,18 +24,18 @@ from typing import Any, NoReturn
 import msgspec
 from aws_lambda_powertools import Logger
 
-from anc.ports import World
+from anc.access_records import Account
+from anc.ports import Dependencies
 from anc.records import ApiKey, Emergency, Stream
-from anc.rights import Account
 from anc.settings import Settings
 from functions.audio_receiver.handler import handler
 from local.alerts import LoggedAlerts
-from local.context import LocalContext
-from local.counters import FLUSH_S, SqliteCounters
-from local.database import Database
-from local.frames import Call, answer_call
-from local.tables import SqliteTable
-from local.turns import Turns
+from local.http.frames import Call, answer_call
+from local.http.turns import FairSemaphore
+from local.lambda_context import LocalContext
+from local.storage.counters import FLUSH_S, SqliteCounters
+from local.storage.database import Database
+from local.storage.tables import SqliteTable
 
 MOST = 8  # more would wait for each other to commit
 IN_WORK = 2  # calls that a worker has: one that it works on, and the next
@@ -61,7 +61,7 @@ class LiveWorker:
         theirs.close()
         self.sockets = 0  # WebSockets whose blocks it filters
         self.alive = True
-        self._turns = Turns(IN_WORK)
+        self._turns = FairSemaphore(IN_WORK)
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
 
@@ -107,7 +107,7 @@ class LiveWorker:
         await asyncio.to_thread(os.waitpid, self.pid, 0)
 
 
-class Line:
+class WorkerConnection:
     """The way of a socket's blocks to one worker, whose filters for them stay warm."""
 
     def __init__(self, workers: Sequence[LiveWorker]) -> None:
@@ -154,9 +154,9 @@ class LiveWorkers:
         return cls(workers)
 
     @contextmanager
-    def line(self) -> Iterator["Line"]:
+    def line(self) -> Iterator["WorkerConnection"]:
         """Give a socket its way to a worker."""
-        line = Line(self._workers)
+        line = WorkerConnection(self._workers)
         try:
             yield line
         finally:
@@ -188,22 +188,22 @@ def _work(line: socket.socket, data: Path, settings: Settings) -> NoReturn:
 
 
 def _answer_all(line: socket.socket, data: Path, settings: Settings) -> None:
-    world: World | None = None
+    deps: Dependencies | None = None
 
     def invoke(function: str, event: dict[str, Any]) -> Any:
-        return handler(event, LocalContext(function), world)
+        return handler(event, LocalContext(function), deps)
 
     decoder = msgspec.msgpack.Decoder(Call)
     calls = line.makefile("rb")
     while len(head := calls.read(SIZE.size)) == SIZE.size:
         call = decoder.decode(calls.read(*SIZE.unpack(head)))
-        if world is None:  # the folder is the platform's by now, and its database is there
-            world = live_world(data, settings)
-            threading.Thread(target=_keep_counters, args=(world.counters,), daemon=True).start()
-        body = answer_call(call, invoke, world.count).encode()
+        if deps is None:  # the folder is the platform's by now, and its database is there
+            deps = live_dependencies(data, settings)
+            threading.Thread(target=_keep_counters, args=(deps.counters,), daemon=True).start()
+        body = answer_call(call, invoke, deps.count).encode()
         line.sendall(SIZE.pack(len(body)) + body)
-    if world is not None:
-        world.counters.flush()  # type: ignore[attr-defined]
+    if deps is not None:
+        deps.counters.flush()  # type: ignore[attr-defined]
 
 
 def _keep_counters(counters: SqliteCounters) -> None:
@@ -219,7 +219,7 @@ class _Absent:
         raise NotImplementedError(f"live workers have no port with {name}")
 
 
-def live_world(data: Path, settings: Settings) -> World:
+def live_dependencies(data: Path, settings: Settings) -> Dependencies:
     """Return the ports that filtering a block needs, on the platform's folder."""
     database = Database(data / "anc.db")
     ports: dict[str, Any] = {
@@ -231,7 +231,7 @@ def live_world(data: Path, settings: Settings) -> World:
         "counters": SqliteCounters(database),
         "alerts": LoggedAlerts(),
     }
-    for field in fields(World):
+    for field in fields(Dependencies):
         if field.default is MISSING and field.default_factory is MISSING:
             ports.setdefault(field.name, _Absent())
-    return World(**ports)
+    return Dependencies(**ports)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local.folder import prepare
+from local.data_folder import prepare
 
 START_S = 300.0  # on a machine with other things to do; one that cannot start ends by itself
 STOP_S = 60.0
@@ -50,7 +50,7 @@ def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running
     UnusableFolder
     """
     notices = prepare(data)
-    command = [sys.executable, "-m", "local.cli", "up", "--port", str(port), "--data", str(data)]
+    command = [sys.executable, "-m", "tools.cli.main", "up", "--port", str(port), "--data", str(data)]
     log = data / "platform.log"
     ours, theirs = socket.socketpair()
     with ours, os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:

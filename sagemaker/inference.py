@@ -17,7 +17,7 @@ import numpy as np
 from backbone import Backbone
 from numpy.typing import NDArray
 
-from anc.noise import Classifier, Hearing
+from anc.noise import Classifier, Prediction
 
 LARGEST = 4 << 20  # bytes: what a serverless endpoint takes
 LONGEST_S = 60
@@ -120,7 +120,7 @@ def predict_fn(sound: Sound, model: Model) -> dict[str, Any]:
     thresholds were measured. A summary is no sound, so the backbone cannot hear it.
     """
     if sound.summary:
-        hearing: Hearing = model.classifier.classify_summary(sound.summary)
+        hearing: Prediction = model.classifier.classify_summary(sound.summary)
     else:
         hearing = model.classifier.classify(sound.samples, sound.rate)
     answer = asdict(hearing) | {"model": model.classifier.name, "sha256": model.classifier.sha256}

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
 
 import local  # noqa: F401  one BLAS thread, as in the platform; numpy is imported after it
-from anc.ports import World
+from anc.ports import Dependencies
 from local.process import cores
-from tests.worlds import Clock, TestWorld, make_world
+from tests.fakes import Clock, FakePlatform, make_dependencies
 
 # The same examples each time, however long they take: neither chance nor a busy machine fails a test.
 hypothesis.settings.register_profile(
@@ -80,10 +80,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock) -> TestWorld:
-    return make_world(tmp_path, clock)
+def platform(tmp_path: Path, clock: Clock) -> FakePlatform:
+    return make_dependencies(tmp_path, clock)
 
 
 @pytest.fixture
-def world(platform: TestWorld) -> World:
-    return platform.world
+def deps(platform: FakePlatform) -> Dependencies:
+    return platform.deps

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from anc.ports import World
+from anc.ports import Dependencies
 from anc.records import Job, Options
-from anc.services import jobs
-from anc.services.jobs import Announcement
-from anc.wire.websocket import as_int16
-from tests.worlds import ALICE
+from anc.schemas.websocket import as_int16
+from anc.services.sound import jobs
+from anc.services.sound.jobs import Announcement
+from tests.fakes import ALICE
 
 RATE = 16_000
 LONG = 100.0  # seconds without a deadline in sight
@@ -32,28 +32,28 @@ def sound_file(samples: np.ndarray, format: str = "WAV", subtype: str = "PCM_16"
     return file.getvalue()
 
 
-def uploaded(world: World, data: bytes, **options: Any) -> str:
+def uploaded(deps: Dependencies, data: bytes, **options: Any) -> str:
     """Announce and upload a file of Alice's; returns its job."""
-    upload = jobs.announce(Announcement(len(data), options=Options(**options)), ALICE, world)
-    world.objects.put(f"uploads/{upload.job}", data)
+    upload = jobs.announce(Announcement(len(data), options=Options(**options)), ALICE, deps)
+    deps.objects.put(f"uploads/{upload.job}", data)
     return upload.job
 
 
-def done(world: World, job: str) -> Job:
+def done(deps: Dependencies, job: str) -> Job:
     """Work on a job without a deadline."""
-    jobs.work(job, world, lambda: LONG)
-    return jobs.find(job, ALICE, world)
+    jobs.work(job, deps, lambda: LONG)
+    return jobs.find(job, ALICE, deps)
 
 
-def result(world: World, job: str, name: str = "cleaned.wav") -> bytes:
+def result(deps: Dependencies, job: str, name: str = "cleaned.wav") -> bytes:
     """Return one of the files that a job made."""
-    data = world.objects.get(f"results/{job}/{name}")
+    data = deps.objects.get(f"results/{job}/{name}")
     assert data is not None
     return data
 
 
-def left(world: World, job: str) -> list[str]:
+def left(deps: Dependencies, job: str) -> list[str]:
     """Return the keys of what is stored of a job, finished or not."""
-    folder = world.objects._folder  # type: ignore[attr-defined]
+    folder = deps.objects._folder  # type: ignore[attr-defined]
     paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     return sorted(path for path in paths if job in path or path.startswith("."))

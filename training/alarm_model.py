@@ -10,13 +10,13 @@ from rich.progress import Progress, track
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import WINDOW, network_input
-from anc.noise.hand import hand_features
+from anc.noise.handcrafted import handcrafted_features
 from anc.noise.network import Ensemble, evidence, sigmoid
 from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.evaluation import Outputs
 from training.everyday import EVERYDAY
 from training.fit import OUTPUTS, Arrays, Batch, Draw, Recipe, fit
-from training.pictures import Sound, Windows, synthesise
+from training.spectrograms import Sound, Windows, synthesise
 from training.synthesis import ALARMS, HORNS, SIRENS, Maker
 from training.taxonomy import KIND_OF, UNDECIDED, label_of
 
@@ -39,7 +39,7 @@ TONAL = (
 
 
 @dataclass
-class Material:
+class AlarmDataset:
     """Sounds by what they are, each with its targets: `KINDS` and then `DECOYS`, 0 or 1."""
 
     alarms: list[tuple[Sound, NDArray[np.float32]]] = field(default_factory=list)
@@ -75,9 +75,9 @@ def collect(
     sounds: Sequence[Sound],
     names: Sequence[str],
     synthetic: Sequence[tuple[Sound, str, tuple[str, ...], float]],
-) -> Material:
+) -> AlarmDataset:
     """Put recordings and synthetic sounds together: of the alarms 3 in 10 are real, of the rest 3 in 4."""
-    material = Material()
+    material = AlarmDataset()
     for row in synthetic:
         material.add(*row)
     real = {kind: sum(KIND_OF.get(name) == kind for name in names) for kind in KINDS}
@@ -95,7 +95,7 @@ def collect(
     return material
 
 
-def draw_from(material: Material) -> Draw:
+def draw_from(material: AlarmDataset) -> Draw:
     """Batches of which half hold an alarm, mixed into other sounds at -5 to 30 dB."""
     alarm_chance = np.array(material.alarm_chance) / sum(material.alarm_chance)
     other_chance = np.array(material.other_chance) / sum(material.other_chance)
@@ -125,7 +125,7 @@ def draw_from(material: Material) -> Draw:
     return draw
 
 
-def fit_alarm(material: Material, seed: int, progress: Progress, recipe: Recipe = RECIPE) -> Arrays:
+def fit_alarm(material: AlarmDataset, seed: int, progress: Progress, recipe: Recipe = RECIPE) -> Arrays:
     """Fit the network and leave the decoys' outputs out of it."""
     arrays = fit(recipe, draw_from(material), "alarm", seed, progress)
     return {
@@ -136,7 +136,7 @@ def fit_alarm(material: Material, seed: int, progress: Progress, recipe: Recipe 
 def alarm_logits(arrays: Arrays, views: Windows) -> NDArray[np.floating]:
     """Logit of each of `KINDS` in each window, (n, 3), before the noise model has spoken for or against."""
     x = network_input(views)
-    return Ensemble(arrays, "alarm")(x, hand_features(x))
+    return Ensemble(arrays, "alarm")(x, handcrafted_features(x))
 
 
 def alarm_scores(alarm: Outputs, noise: Outputs, classes: Sequence[str]) -> Outputs:

@@ -51,12 +51,12 @@ def response(n: int, rng: Generator, spread: float = 4.0) -> NDArray[np.float32]
 
 def hide(x: NDArray[np.float32], rng: Generator) -> None:
     """Hide up to eight columns and eight bands of each picture behind its mean, in place."""
-    for picture in x:
+    for spectrogram in x:
         width, height = rng.integers(0, 9, 2)
         column, band = rng.integers(0, WINDOW - width), rng.integers(0, BANDS - height)
-        mean = picture.mean()
-        picture[column : column + width] = mean
-        picture[:, band : band + height] = mean
+        mean = spectrogram.mean()
+        spectrogram[column : column + width] = mean
+        spectrogram[:, band : band + height] = mean
 
 
 def disturb(x: Powers, rng: Generator) -> NDArray[np.uint8]:

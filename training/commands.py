@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from anc.noise import Classifier
-from anc.noise.classifier import LABELS, SHIPPED
+from anc.noise.classifier import DEFAULT_MODEL, LABELS
 from anc.noise.network import softmax
 from training import alarm_model, noise_model, plots
 from training.calibration import temperature_of, thresholds_of
 from training.delays import delay_table
 from training.evaluation import Outputs, alarm_report, noise_report, out_of_fold
-from training.pictures import Sound, read_sounds
+from training.export import groups_of, write_model
 from training.recordings import Recording, assign_folds, read_recordings
-from training.ship import groups_of, write_model
+from training.spectrograms import Sound, read_sounds
 from training.taxonomy import KIND_OF, UNDECIDED, label_of
 
 Synthetic = Sequence[tuple[Sound, str, tuple[str, ...], float]]
@@ -86,7 +86,7 @@ def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | No
 
 
 def train(
-    data: Path, out: Path, model: Path = SHIPPED, seed: int = 1, steps: int | None = None
+    data: Path, out: Path, model: Path = DEFAULT_MODEL, seed: int = 1, steps: int | None = None
 ) -> dict[str, Any]:
     """Fit the model that ships: cross-validate for calibration and thresholds, then fit on everything.
 
@@ -145,7 +145,7 @@ def train(
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write a report as JSON, for `training.card` and for machines."""
+    """Write a report as JSON, for `training.model_card` and for machines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n")
 

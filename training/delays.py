@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from anc.noise import Classifier, Listener
+from anc.noise import Classifier, StreamingClassifier
 from training.everyday import cabin
 from training.synthesis import ALARMS, HORNS, RATE, SIRENS, Signal, heard_from_afar
 
@@ -45,8 +45,8 @@ def delay_table(classifier: Classifier, trials: int = 12) -> Report:
                 delays.append(delay(classifier, mixture(alarm, noise, level)))
             report.setdefault(name, {})[str(level)] = summary(delays)
     alone = [cabin(20 * RATE, np.random.default_rng([SEED, 999, trial])) for trial in range(trials)]
-    false = [Listener(classifier, RATE).hear(_levelled(noise)) for noise in alone]
-    fired = [hearing.emergency for hearings in false for hearing in hearings]
+    false = [StreamingClassifier(classifier, RATE).process(_levelled(noise)) for noise in alone]
+    fired = [prediction.emergency for predictions in false for prediction in predictions]
     report["cabin noise alone"] = {"decisions": len(fired), "fired": int(sum(fired))}
     return report
 
@@ -85,9 +85,9 @@ def _levelled(noise: Signal) -> Signal:
 
 def delay(classifier: Classifier, mixed: Mixture) -> float:
     """Seconds from the first sound of an alarm to the emergency; infinite when missed, or fired before."""
-    listener, step = Listener(classifier, RATE), RATE // 50
+    classifier_stream, step = StreamingClassifier(classifier, RATE), RATE // 50
     for i in range(0, len(mixed.samples), step):
-        if any(hearing.emergency for hearing in listener.hear(mixed.samples[i : i + step])):
+        if any(prediction.emergency for prediction in classifier_stream.process(mixed.samples[i : i + step])):
             heard = (i + step - mixed.onset) / RATE
             return heard if heard > 0 else float("inf")
     return float("inf")

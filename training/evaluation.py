@@ -10,7 +10,7 @@ from anc.noise.classifier import KINDS
 from anc.noise.network import softmax
 from training.calibration import thresholds_of, voted
 from training.fit import Arrays
-from training.pictures import Sound, Windows, heard_windows
+from training.spectrograms import Sound, Windows, audible_windows
 from training.taxonomy import KIND_OF, UNDECIDED
 
 Outputs = list[NDArray[np.float64]]  # per recording, (windows, classes)
@@ -37,7 +37,7 @@ def out_of_fold(
     for fold in np.unique(folds):
         arrays = fit(np.flatnonzero(folds != fold), int(fold))
         for i in map(int, np.flatnonzero(folds == fold)):
-            outputs[i] = predict(arrays, heard_windows(sounds[i].pictures[0])).astype(np.float64)
+            outputs[i] = predict(arrays, audible_windows(sounds[i].spectrograms[0])).astype(np.float64)
     return outputs
 
 

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from anc.noise.hand import hand_features
+from anc.noise.handcrafted import handcrafted_features
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]  # inputs (n, BANDS, WINDOW, 2), targets (n, classes)
 Draw = Callable[[Generator], Batch]
@@ -77,7 +77,7 @@ def _fit_one(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progres
     rng = np.random.default_rng(seed)
     x, targets = draw(rng)
     nothing = np.zeros((len(x), 0), np.float32)
-    samples = np.concatenate([hand_features(draw(rng)[0]) for _ in range(20)]) if hand else nothing
+    samples = np.concatenate([handcrafted_features(draw(rng)[0]) for _ in range(20)]) if hand else nothing
     centre, scale = samples.mean(axis=0), samples.std(axis=0) + 1e-3
     parameters = _initial(recipe, targets.shape[1], len(scale), rng)
     schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 50, recipe.steps)
@@ -99,7 +99,7 @@ def _fit_one(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progres
     task = progress.add_task(f"fitting {name}", total=recipe.steps)
     for n in range(recipe.steps):
         x, targets = draw(rng)
-        features = (hand_features(x) - centre) / scale if hand else nothing
+        features = (handcrafted_features(x) - centre) / scale if hand else nothing
         key, now = jax.random.split(key)
         parameters, memory, average = step(parameters, memory, average, n, x, features, targets, now)
         progress.advance(task)

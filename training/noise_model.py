@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from anc.noise.features import network_input
-from anc.noise.hand import hand_features
+from anc.noise.handcrafted import handcrafted_features
 from anc.noise.network import Ensemble
 from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.fit import Arrays, Batch, Draw, Recipe, fit
-from training.pictures import Sound, Windows
+from training.spectrograms import Sound, Windows
 
 RECIPE = Recipe(channels=(16, 32, 64, 96, 128), steps=2000, exclusive=True, members=2)
 BATCH = 32
@@ -65,4 +65,4 @@ def fit_noise(
 def noise_logits(arrays: Arrays, views: Windows) -> NDArray[np.floating]:
     """Mean of the logits of all members, (n, classes): the geometric mean of their probabilities."""
     x = network_input(views)
-    return Ensemble(arrays, "noise")(x, hand_features(x))
+    return Ensemble(arrays, "noise")(x, handcrafted_features(x))

@@ -9,10 +9,11 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.world import world as aws_world
-from anc.ports import World
-from anc.services import control, devices, jobs, status, telemetry
-from anc.wire.refusal import Refused
+from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.services.headsets import control, device_status, devices, telemetry
+from anc.services.sound import jobs
 
 logger = Logger()
 metrics = Metrics()
@@ -21,10 +22,10 @@ metrics = Metrics()
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(
-    event: dict[str, Any], context: LambdaContext, world: World | None = None
+    event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> PartialItemFailureResponse:
     """Process a batch; only messages that failed come back."""
-    here = world or aws_world()
+    here = deps or aws_world()
     return process_partial_response(
         event=event,
         record_handler=lambda record: _process(record.json_body, here, context),
@@ -33,47 +34,49 @@ def handler(
     )
 
 
-def _process(message: dict[str, Any], world: World, context: LambdaContext) -> None:
+def _process(message: dict[str, Any], deps: Dependencies, context: LambdaContext) -> None:
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
     if "job" in message:
-        jobs.work(message["job"], world, remaining_s)
+        jobs.work(message["job"], deps, remaining_s)
     elif "Records" in message:
         for arrived in message["Records"]:
-            jobs.work(jobs.job_of(unquote_plus(arrived["s3"]["object"]["key"])), world, remaining_s)
+            jobs.work(jobs.job_of(unquote_plus(arrived["s3"]["object"]["key"])), deps, remaining_s)
     elif message.get("Event") != "s3:TestEvent":  # with which S3 tries the queue that it is told of
-        _published(message, world)
+        _published(message, deps)
 
 
-def _published(message: dict[str, Any], world: World) -> None:
+def _published(message: dict[str, Any], deps: Dependencies) -> None:
     """Work on what a headset published, or what AWS IoT did of it."""
-    if _is_flood(message, world):
+    if _is_flood(message, deps):
         return
     if "presence" in message:
-        _presence(message, world)
+        _presence(message, deps)
     elif "rejected" in message:
-        status.shadow_refused(message["thing"], base64.b64decode(message["rejected"]), world, _at(message))
+        device_status.record_shadow_refusal(
+            message["thing"], base64.b64decode(message["rejected"]), deps, _at(message)
+        )
     elif "report" in message:
-        _report(message, world)
+        _report(message, deps)
     elif "path" in message:
-        _path(message, world)
+        _path(message, deps)
     else:
-        _snapshot(message, world)
+        _snapshot(message, deps)
 
 
-def _is_flood(message: dict[str, Any], world: World) -> bool:
+def _is_flood(message: dict[str, Any], deps: Dependencies) -> bool:
     """Drop what a headset publishes beyond its share, before it costs anything."""
     thing = message.get("thing")
     if thing is None:
         return False
     kind = "snapshot" if "data" in message else "report"
-    settings = world.settings
+    settings = deps.settings
     share = {"snapshot": settings.headset_snapshots_per_minute, "report": settings.headset_reports_per_minute}
-    if world.floods.allow(kind, thing, share[kind]):
+    if deps.flood_limiter.allow(kind, thing, share[kind]):
         return False
-    world.count(f"{kind}s_refused_{status.FLOOD}")
-    status.flooded(thing, kind, world)
+    deps.count(f"{kind}s_refused_{device_status.FLOOD}")
+    device_status.record_flood(thing, kind, deps)
     return True
 
 
@@ -82,38 +85,38 @@ def _at(message: dict[str, Any]) -> float | None:
     return message["at"] / 1000 if "at" in message else None
 
 
-def _snapshot(message: dict[str, Any], world: World) -> None:
+def _snapshot(message: dict[str, Any], deps: Dependencies) -> None:
     thing, at = message["thing"], _at(message)
     try:
-        control.process_snapshot(thing, base64.b64decode(message["data"]), world, at)
+        control.process_snapshot(thing, base64.b64decode(message["data"]), deps, at)
     except Refused as refusal:  # it would be refused again: do not retry
-        world.count(f"snapshots_refused_{refusal.code}")
-        status.refused(thing, "snapshot", refusal, world, at)
+        deps.count(f"snapshots_refused_{refusal.code}")
+        device_status.record_refusal(thing, "snapshot", refusal, deps, at)
         logger.warning("snapshot refused", thing=thing, code=refusal.code, reason=refusal.message)
 
 
-def _presence(message: dict[str, Any], world: World) -> None:
+def _presence(message: dict[str, Any], deps: Dependencies) -> None:
     try:
-        status.came_or_went(base64.b64decode(message["presence"]), world)
+        device_status.record_presence(base64.b64decode(message["presence"]), deps)
     except Refused as refusal:
         logger.error("not a lifecycle event", reason=refusal.message)
 
 
-def _report(message: dict[str, Any], world: World) -> None:
+def _report(message: dict[str, Any], deps: Dependencies) -> None:
     try:
-        telemetry.take(message["thing"], base64.b64decode(message["report"]), message["at"] / 1000, world)
+        telemetry.store(message["thing"], base64.b64decode(message["report"]), message["at"] / 1000, deps)
     except Refused as refusal:
         if refusal.code == "in_flight":
             raise
-        world.count(f"telemetry_refused_{refusal.code}")
-        status.refused(message["thing"], "telemetry", refusal, world, _at(message))
+        deps.count(f"telemetry_refused_{refusal.code}")
+        device_status.record_refusal(message["thing"], "telemetry", refusal, deps, _at(message))
 
 
-def _path(message: dict[str, Any], world: World) -> None:
+def _path(message: dict[str, Any], deps: Dependencies) -> None:
     try:
-        devices.measured(message["thing"], base64.b64decode(message["path"]), world, _at(message))
+        devices.store_measured_path(message["thing"], base64.b64decode(message["path"]), deps, _at(message))
     except Refused as refusal:
         if refusal.code == "in_flight":
             raise
-        world.count(f"paths_refused_{refusal.code}")
-        status.refused(message["thing"], "path", refusal, world, _at(message))
+        deps.count(f"paths_refused_{refusal.code}")
+        device_status.record_refusal(message["thing"], "path", refusal, deps, _at(message))

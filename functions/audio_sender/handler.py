@@ -8,9 +8,10 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.world import world as aws_world
-from anc.ports import World
-from anc.services import control, jobs
+from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.ports import Dependencies
+from anc.services.headsets import control
+from anc.services.sound import jobs
 
 logger = Logger()
 metrics = Metrics()
@@ -19,10 +20,10 @@ metrics = Metrics()
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(
-    event: dict[str, Any], context: LambdaContext, world: World | None = None
+    event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> PartialItemFailureResponse:
     """Deliver a batch; only messages that failed come back."""
-    here = world or aws_world()
+    here = deps or aws_world()
     return process_partial_response(
         event=event,
         record_handler=lambda record: _deliver(record, here),
@@ -31,9 +32,9 @@ def handler(
     )
 
 
-def _deliver(record: SQSRecord, world: World) -> None:
+def _deliver(record: SQSRecord, deps: Dependencies) -> None:
     message = record.json_body
     if "job" in message:
-        jobs.tell_owner(message["job"], world)
+        jobs.notify_owner(message["job"], deps)
     else:
-        control.deliver(message["thing"], world)
+        control.deliver(message["thing"], deps)

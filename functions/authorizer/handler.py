@@ -5,10 +5,10 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.world import world as aws_world
-from anc.ports import World
-from anc.services import identity
-from anc.wire.refusal import Refused
+from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.services.access import identity
 
 logger = Logger()
 metrics = Metrics()
@@ -16,7 +16,9 @@ metrics = Metrics()
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
+) -> dict[str, Any]:
     """Let a valid token in.
 
     Its answers may not be cached: a token ends at its expiry, a key when it is revoked.
@@ -26,11 +28,11 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     Exception
         With the very text `Unauthorized`, from which API Gateway makes a 401.
     """
-    world = world or aws_world()
+    deps = deps or aws_world()
     try:
-        caller = identity.verify(_token_of(event), world)
+        caller = identity.verify(_token_of(event), deps)
     except Refused as refusal:
-        world.count("refused_unauthorized")
+        deps.count("refused_unauthorized")
         logger.info("refused", reason=refusal.message)
         raise Exception("Unauthorized") from refusal
     return {

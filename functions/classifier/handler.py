@@ -8,12 +8,13 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from anc.aws.dependencies import aws_dependencies as aws_world
 from anc.aws.events import caller_of, refused
-from anc.aws.world import world as aws_world
-from anc.ports import World
-from anc.services import hearing, second_opinion, work
-from anc.wire.refusal import Refused
-from functions import body, query
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.services.headsets import reclassification
+from anc.services.sound import cpu_budget, detection
+from functions import query_parameters, request_body
 from functions.admission import admit
 from functions.security_headers import with_security_headers
 
@@ -23,9 +24,9 @@ metrics = Metrics()
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None) -> Any:
     """Answer `POST /api/audio/classify`, or work through a batch of doubts."""
-    here = world or aws_world()
+    here = deps or aws_world()
     if "Records" not in event:
         return with_security_headers(_answer(event, here))
     return process_partial_response(
@@ -36,14 +37,14 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
     )
 
 
-def _answer(event: dict[str, Any], world: World) -> dict[str, Any]:
+def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
     try:
-        admit(event, world)
-        query.check(event, ())
-        charge = partial(work.charge, caller=caller_of(event), world=world)
-        answer = hearing.classify_file(body.sound(event), world, charge)
+        admit(event, deps)
+        query_parameters.check(event, ())
+        charge = partial(cpu_budget.charge, caller=caller_of(event), deps=deps)
+        answer = detection.classify_file(request_body.sound(event), deps, charge)
     except Refused as refusal:
-        world.count(f"refused_{refusal.code}")
+        deps.count(f"refused_{refusal.code}")
         return refused(refusal)
     return {
         "statusCode": 200,
@@ -53,8 +54,8 @@ def _answer(event: dict[str, Any], world: World) -> dict[str, Any]:
     }
 
 
-def _reconsider(message: str, world: World) -> None:
+def _reconsider(message: str, deps: Dependencies) -> None:
     try:
-        second_opinion.give(message, world)
+        reclassification.reclassify(message, deps)
     except Refused as refusal:  # it would be refused again: do not retry
         logger.error("no doubt", reason=refusal.message)

@@ -2,7 +2,7 @@
 
 import json
 
-from functions.rest_api.description import document
 from functions.rest_api.handler import app
+from functions.rest_api.openapi import document
 
 print(json.dumps(document(app), indent=1))

@@ -7,9 +7,9 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc.records import Options
-from anc.services import analysis, hearing, recordings
-from anc.wire.rest.sounds import Analysis, Classification, Processed, Report
-from functions.rest_api.call import charge, sound, world
+from anc.schemas.rest.audio_responses import Analysis, Classification, ProcessedSound, RecordingReport
+from anc.services.sound import analysis, detection, recordings
+from functions.rest_api.request_context import charge, dependencies, sound
 
 router = Router()
 TAGS = ["audio"]
@@ -38,18 +38,20 @@ def process_sound(
     taps: Taps = 512,
     mu: Mu = None,
     horizon: Horizon = 1,
-) -> Processed:
+) -> ProcessedSound:
     """Clean a recording of up to a minute, and report on it."""
     options = Options(mode=mode, algorithm=algorithm, taps=taps, mu=mu, horizon=horizon)
-    result, report = recordings.process_short(sound(), options, world(), charge)
-    return Processed(report=Report.model_validate(report), audio=base64.b64encode(result).decode())
+    result, report = recordings.process_short(sound(), options, dependencies(), charge)
+    return ProcessedSound(
+        report=RecordingReport.model_validate(report), audio=base64.b64encode(result).decode()
+    )
 
 
 @router.post("/api/audio/classify", tags=TAGS)
 def classify_sound() -> Classification:
     """Name the noise in a sound file of a quarter of a second to a minute."""
     # Described here; the table has the function `classifier` answer it, with the same service.
-    return Classification.model_validate(hearing.classify_file(sound(), world(), charge))
+    return Classification.model_validate(detection.classify_file(sound(), dependencies(), charge))
 
 
 @router.post("/api/audio/analyze", tags=TAGS)

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from anc.services import audit
-from anc.wire.rest.answers import AuditEntries, AuditEntry
-from functions.rest_api.call import After, Limit, world
+from anc.schemas.rest.responses import AuditEntries, AuditEntry
+from anc.services.access import audit
+from functions.rest_api.request_context import After, Limit, dependencies
 
 router = Router()
 
@@ -15,7 +15,7 @@ def list_audit_entries(limit: Limit = 100, after: After = "") -> AuditEntries:
 
     An entry is written before the act, so it may stand for one that was refused or broken off afterwards.
     """
-    page = audit.list_all(limit, after, world())
+    page = audit.list_all(limit, after, dependencies())
     return AuditEntries(
         entries=[AuditEntry.model_validate(entry) for entry in page],
         next=page[-1].key if len(page) == limit else None,

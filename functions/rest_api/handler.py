@@ -12,25 +12,25 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from anc.aws.dependencies import aws_dependencies as aws_world
 from anc.aws.events import refused
-from anc.aws.world import world as aws_world
-from anc.ports import World
-from anc.wire.problem import KIND, Problem
-from anc.wire.refusal import Refused, refuse
-from functions import body, query
+from anc.ports import Dependencies
+from anc.schemas.problem import KIND, Problem
+from anc.schemas.refusal import Refused, refuse
+from functions import query_parameters, request_body
 from functions.admission import admit
 from functions.rest_api import (
     audio,
     audit,
-    call,
-    description,
     devices,
     emergencies,
-    insight,
+    openapi,
     people,
     platform,
     recordings,
+    request_context,
     sessions,
+    stats,
 )
 from functions.rest_api.resolver import Resolver
 from functions.security_headers import with_security_headers
@@ -41,11 +41,11 @@ app = Resolver(
     enable_validation=True,
     debug=False,
     serializer=lambda answer: msgspec.json.encode(answer).decode(),
-    json_body_deserializer=call.parse_body,
+    json_body_deserializer=request_context.parse_body,
 )
-for family in (platform, people, sessions, audio, recordings, emergencies, devices, audit, insight):
+for family in (platform, people, sessions, audio, recordings, emergencies, devices, audit, stats):
     app.include_router(family.router)
-description.serve(app)
+openapi.serve(app)
 
 NAMED_FAULTS = 3
 WRITING = ("POST", "PUT", "PATCH")
@@ -53,16 +53,18 @@ WRITING = ("POST", "PUT", "PATCH")
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
+) -> dict[str, Any]:
     """Answer a request that API Gateway let through."""
-    here = world or aws_world()
+    here = deps or aws_world()
     begun = time.perf_counter()
-    with call.answering(event, here):
+    with request_context.answering(event, here):
         try:
             admit(event, here)
             check_kind(event)
             if event["resource"].startswith("/api/"):  # who asks for the health may add what no cache knows
-                query.check(event, known_parameters(event["httpMethod"], event["resource"]))
+                query_parameters.check(event, known_parameters(event["httpMethod"], event["resource"]))
             answer = app.resolve(event, context)
         except Refused as refusal:
             here.count(f"refused_{refusal.code}")
@@ -75,8 +77,8 @@ def handler(event: dict[str, Any], context: LambdaContext, world: World | None =
 
 def check_kind(event: dict[str, Any]) -> None:
     """Raise Refused, `bad_content_type`, for a body that claims to be no JSON where one is needed."""
-    if event["httpMethod"] in WRITING and event["resource"] not in description.TAKES_SOUND:
-        kind = body.kind(event)
+    if event["httpMethod"] in WRITING and event["resource"] not in openapi.TAKES_SOUND:
+        kind = request_body.kind(event)
         if kind not in ("", "application/json"):
             refuse("bad_content_type", f"content-type: {kind[:100]}, allowed is application/json")
 
@@ -90,7 +92,7 @@ def known_parameters(method: str, path: str) -> frozenset[str]:
 @app.exception_handler(Refused)
 def problem(refusal: Refused) -> Response[str]:
     """Say no as RFC 9457 has it."""
-    call.world().count(f"refused_{refusal.code}")
+    request_context.dependencies().count(f"refused_{refusal.code}")
     document = Problem.of(refusal)
     wait = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
     return Response(document.status, KIND, document.encode(), wait)

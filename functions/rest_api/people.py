@@ -5,10 +5,10 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from anc.records import ApiKey
-from anc.services import accounts, keys, people
-from anc.wire.rest.answers import Grant, Key, Keys, MadeKey, Me, People, Person
-from anc.wire.rest.requests import NewKey, NewPerson, NewRole, SignIn
-from functions.rest_api.call import After, KeyId, Limit, User, caller, world
+from anc.schemas.rest.requests import NewKey, NewPerson, NewRole, SignIn
+from anc.schemas.rest.responses import CreatedKey, Grant, Key, Keys, Me, People, Person
+from anc.services.access import accounts, api_keys, people
+from functions.rest_api.request_context import After, KeyId, Limit, User, caller, dependencies
 
 router = Router()
 TAGS = ["people"]
@@ -17,65 +17,67 @@ TAGS = ["people"]
 @router.post("/api/auth/token", tags=TAGS)
 def sign_in(body: SignIn) -> Grant:
     """Return a bearer token for a username and a password."""
-    return Grant.model_validate(people.sign_in(body.username, body.password, world()))
+    return Grant.model_validate(people.sign_in(body.username, body.password, dependencies()))
 
 
 @router.get("/api/users/me", tags=TAGS)
 def who_am_i() -> Me:
     """Return who is calling."""
     found = caller()
-    name = accounts.name_of(found.user, world())
+    name = accounts.name_of(found.user, dependencies())
     return Me(user=found.user, name=name, role=found.role, scopes=list(found.scopes))
 
 
 @router.post("/api/users/me/keys", tags=TAGS, status_code=HTTPStatus.CREATED)
-def make_key(body: NewKey) -> MadeKey:
+def make_key(body: NewKey) -> CreatedKey:
     """Make an API key, which is in this answer and nowhere else."""
-    key, token = keys.create(body.name, body.role, body.days, caller(), world(), body.scopes)
-    return MadeKey(**_key(key).model_dump(), key=token)
+    key, token = api_keys.create(body.name, body.role, body.days, caller(), dependencies(), body.scopes)
+    return CreatedKey(**_key(key).model_dump(), key=token)
 
 
 @router.get("/api/users/me/keys", tags=TAGS)
 def list_keys() -> Keys:
     """List the caller's API keys."""
-    return Keys(keys=[_key(key) for key in keys.list_own(caller().user, world())])
+    return Keys(keys=[_key(key) for key in api_keys.list_own(caller().user, dependencies())])
 
 
 @router.delete("/api/users/me/keys/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def revoke_key(id: KeyId) -> None:
     """Make an API key useless at once, and close its sockets."""
-    keys.revoke(id, caller(), world())
+    api_keys.revoke(id, caller(), dependencies())
 
 
 @router.post("/api/users", tags=TAGS, status_code=HTTPStatus.CREATED)
 def add_person(body: NewPerson) -> Person:
     """Add somebody who may sign in."""
-    return Person.model_validate(people.create(body.username, body.password, body.role, caller(), world()))
+    return Person.model_validate(
+        people.create(body.username, body.password, body.role, caller(), dependencies())
+    )
 
 
 @router.get("/api/users", tags=TAGS)
 def list_people(limit: Limit = 50, after: After = "") -> People:
     """List the people who may sign in, a page at a time."""
-    page, following = people.list_all(limit, after, world())
+    page, following = people.list_all(limit, after, dependencies())
     return People(users=[Person.model_validate(person) for person in page], next=following or None)
 
 
 @router.get("/api/users/<id>", tags=TAGS)
 def get_person(id: User) -> Person:
     """Return somebody who may sign in."""
-    return Person.model_validate(people.find(id, world()))
+    return Person.model_validate(people.find(id, dependencies()))
 
 
 @router.patch("/api/users/<id>", tags=TAGS)
 def change_role(id: User, body: NewRole) -> Person:
     """Let somebody do more from their next token on, or less at once; keys that may do more are revoked."""
-    return Person.model_validate(people.set_role(id, body.role, caller(), world()))
+    return Person.model_validate(people.set_role(id, body.role, caller(), dependencies()))
 
 
 @router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_person(id: User) -> None:
     """Remove somebody with their keys, sockets, sessions, recordings and headsets. Repeat it if it fails."""
-    people.remove(id, caller(), world())
+    people.remove(id, caller(), dependencies())
 
 
 def _key(key: ApiKey) -> Key:

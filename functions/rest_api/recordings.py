@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from anc import records
 from anc.records import Options
-from anc.services import jobs
-from anc.wire.rest.requests import NewUpload
-from anc.wire.rest.sounds import Job, Jobs, Upload
-from functions.rest_api.call import After, Limit, caller, world
+from anc.schemas.rest.audio_responses import Job, Jobs, Upload
+from anc.schemas.rest.requests import NewUpload
+from anc.services.sound import jobs
+from functions.rest_api.request_context import After, Limit, caller, dependencies
 
 router = Router()
 TAGS = ["recordings"]
@@ -27,7 +27,7 @@ def announce_upload(body: NewUpload) -> Upload:
     """
     options = Options(**body.options.model_dump())
     announced = jobs.Announcement(size=body.size, name=body.name, options=options)
-    return Upload.model_validate(jobs.announce(announced, caller(), world()))
+    return Upload.model_validate(jobs.announce(announced, caller(), dependencies()))
 
 
 @router.post("/api/audio/uploads/<id>", tags=TAGS)
@@ -37,28 +37,28 @@ def complete_upload(id: JobId) -> Job:
     Idempotent: a recording that was sent whole, or is complete already, is returned as it is. `conflict`
     names what has not arrived yet.
     """
-    return _job(jobs.complete(id, caller(), world()))
+    return _job(jobs.complete(id, caller(), dependencies()))
 
 
 @router.get("/api/audio/jobs", tags=TAGS)
 def list_jobs(limit: Limit = 100, after: After = "") -> Jobs:
     """List the caller's recordings, a page at a time."""
-    page = jobs.list_own(caller(), world(), limit, after)
+    page = jobs.list_own(caller(), dependencies(), limit, after)
     return Jobs(jobs=[_job(job) for job in page], next=page[-1].key if len(page) == limit else None)
 
 
 @router.get("/api/audio/jobs/<id>", tags=TAGS)
 def get_job(id: JobId) -> Job:
     """Return how far a recording is, and links to the results when it is done."""
-    job = jobs.find(id, caller(), world())
+    job = jobs.find(id, caller(), dependencies())
     done = job.state == "done"
-    return _job(job, jobs.downloads(id, caller(), world()) if done else None)
+    return _job(job, jobs.downloads(id, caller(), dependencies()) if done else None)
 
 
 @router.delete("/api/audio/jobs/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_job(id: JobId) -> None:
     """Forget a recording and everything that was made of it."""
-    jobs.remove(id, caller(), world())
+    jobs.remove(id, caller(), dependencies())
 
 
 def _job(job: records.Job, downloads: dict[str, str] | None = None) -> Job:

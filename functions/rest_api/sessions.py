@@ -5,11 +5,11 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from anc.records import Stream
-from anc.services import sessions
-from anc.wire.rest.answers import Session, Sessions, SessionSummary
-from anc.wire.rest.requests import NewSession, SessionChange
-from anc.wire.websocket import Set
-from functions.rest_api.call import After, Limit, SessionId, caller, world
+from anc.schemas.rest.requests import NewSession, SessionChange
+from anc.schemas.rest.responses import Session, Sessions, SessionSummary
+from anc.schemas.websocket import Set
+from anc.services.sound import sessions
+from functions.rest_api.request_context import After, Limit, SessionId, caller, dependencies
 
 router = Router()
 TAGS = ["sessions"]
@@ -18,13 +18,13 @@ TAGS = ["sessions"]
 @router.post("/api/sessions", tags=TAGS, status_code=HTTPStatus.CREATED)
 def open_session(body: NewSession) -> Session:
     """Open a live session; its blocks go over the WebSocket."""
-    return _session(sessions.open_session(body.start(), caller(), world()))
+    return _session(sessions.open_session(body.start(), caller(), dependencies()))
 
 
 @router.get("/api/sessions", tags=TAGS)
 def list_sessions(limit: Limit = 100, after: After = "") -> Sessions:
     """List the caller's sessions, a page at a time."""
-    page = sessions.list_own(caller(), world(), limit, after)
+    page = sessions.list_own(caller(), dependencies(), limit, after)
     return Sessions(
         sessions=[_session(stream) for stream in page], next=page[-1].key if len(page) == limit else None
     )
@@ -33,26 +33,26 @@ def list_sessions(limit: Limit = 100, after: After = "") -> Sessions:
 @router.get("/api/sessions/<id>", tags=TAGS)
 def get_session(id: SessionId) -> Session:
     """Return a session."""
-    return _session(sessions.find(id, caller(), world()))
+    return _session(sessions.find(id, caller(), dependencies()))
 
 
 @router.patch("/api/sessions/<id>", tags=TAGS)
 def change_session(id: SessionId, body: SessionChange) -> Session:
     """Switch a session on or off, set its intensity, or start over with another algorithm."""
     wanted = Set(id, enabled=body.enabled, intensity=body.intensity, algorithm=body.algorithm)
-    return _session(sessions.change(wanted, caller(), world()))
+    return _session(sessions.change(wanted, caller(), dependencies()))
 
 
 @router.delete("/api/sessions/<id>", tags=TAGS)
 def end_session(id: SessionId) -> SessionSummary:
     """End a session and sum it up."""
-    return SessionSummary.model_validate(sessions.end(id, caller(), world()))
+    return SessionSummary.model_validate(sessions.end(id, caller(), dependencies()))
 
 
 @router.get("/api/sessions/<id>/stats", tags=TAGS)
 def session_stats(id: SessionId) -> SessionSummary:
     """Sum up a session so far."""
-    return SessionSummary.model_validate(sessions.summary(sessions.find(id, caller(), world())))
+    return SessionSummary.model_validate(sessions.summary(sessions.find(id, caller(), dependencies())))
 
 
 def _session(stream: Stream) -> Session:

@@ -5,12 +5,12 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from anc.aws.dependencies import aws_dependencies as aws_world
 from anc.aws.events import caller_of, connection_of, refused
-from anc.aws.world import world as aws_world
-from anc.ports import World
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.schemas.websocket import SUBPROTOCOL
 from anc.services import connections
-from anc.wire.refusal import Refused
-from anc.wire.websocket import SUBPROTOCOL
 
 logger = Logger()
 metrics = Metrics()
@@ -18,9 +18,11 @@ metrics = Metrics()
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
+) -> dict[str, Any]:
     """Accept a socket that the authorizer let in; of the subprotocols offered, never echo the token."""
-    here = world or aws_world()
+    here = deps or aws_world()
     try:
         connections.connect(connection_of(event), caller_of(event), here)
     except Refused as refusal:

@@ -5,9 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from anc.aws.dependencies import aws_dependencies as aws_world
 from anc.aws.events import connection_of
-from anc.aws.world import world as aws_world
-from anc.ports import World
+from anc.ports import Dependencies
 from anc.services import connections
 
 logger = Logger()
@@ -16,7 +16,9 @@ metrics = Metrics()
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext, world: World | None = None) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
+) -> dict[str, Any]:
     """Forget a socket and what it watched."""
-    connections.disconnect(connection_of(event), world or aws_world())
+    connections.disconnect(connection_of(event), deps or aws_world())
     return {"statusCode": 200}

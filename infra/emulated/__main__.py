@@ -125,7 +125,9 @@ def update(emulator: Emulator, deployed: Deployment) -> None:
 
 def destroy(emulator: Emulator) -> None:
     """Empty the buckets and delete every stack, as `make destroy` does; nothing may be left that costs."""
-    emptied = [line for line in run(emulator, "infra.empty", STACKS, "--yes") if line.startswith("emptied ")]
+    emptied = [
+        line for line in run(emulator, "infra.empty_buckets", STACKS, "--yes") if line.startswith("emptied ")
+    ]
     if "console" not in "".join(emptied):
         raise AssertionError(f"the console's bucket was not emptied: {emptied}")
     say(f"Emptied {len(emptied)} buckets")

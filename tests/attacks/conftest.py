@@ -6,7 +6,7 @@ import pytest
 
 from tests.attacks.slow import SlowRequests
 from tests.attacks.target import Target
-from tests.models import untaught_model
+from tests.untrained_models import untrained_model
 
 QUOTA = 4  # sessions, devices, keys, unfinished recordings and sockets of one person
 
@@ -17,7 +17,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     quotas = ("SESSIONS", "SOCKETS", "API_KEYS", "DEVICES", "UNFINISHED_RECORDINGS")
     settings = {f"QUOTA_{name}": str(QUOTA) for name in quotas}
     settings["HEADSET_MESSAGES_PER_S"] = "100"  # or the attacks of one headset wait for their share
-    made = Target(folder, ML_MODEL_PATH=str(untaught_model(folder / "calm.npz", alarm=False)), **settings)
+    made = Target(folder, ML_MODEL_PATH=str(untrained_model(folder / "calm.npz", alarm=False)), **settings)
     yield made
     made.platform.kill()
 

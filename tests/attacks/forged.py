@@ -11,7 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anc.settings import Settings
-from local.issuer import Issuer
+from local.auth.issuer import Issuer
 from tests.attacks.target import Target, now
 
 KIDS = ("", "../issuer.pem", "../../../../dev/null", "0", "' OR 1=1 --", "http://127.0.0.1/jwks.json", "\0")

@@ -6,8 +6,8 @@ import tempfile
 from contextlib import suppress
 from typing import Any, Self
 
-from local.mqtt import PINGRESP
-from tests.running import PATIENCE_S
+from local.mqtt.packets import PINGRESP
+from tests.processes import PATIENCE_S
 
 
 def packet(first: int, body: bytes) -> bytes:

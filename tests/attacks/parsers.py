@@ -9,17 +9,17 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-import local.edition  # noqa: F401  first: it switches the handlers' cloud tools off
+import local.server  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.audio.reader import AudioReader
 from anc.noise import model_file
-from anc.services import identity
-from anc.wire import claim, path, shadow, telemetry, websocket
-from anc.wire.refusal import Refused, parse_json
-from anc.wire.snapshot import Snapshot
-from local import mqtt
-from local.shadows import UpdateRequest
+from anc.schemas import claim, path, shadow, telemetry, websocket
+from anc.schemas.refusal import Refused, parse_json
+from anc.schemas.snapshot import Snapshot
+from anc.services.access import identity
+from local.mqtt import packets
+from local.mqtt.shadows import UpdateRequest
 from tests.attacks.mqtt_client import connect_packet, text
-from tests.worlds import Clock, make_world
+from tests.fakes import Clock, make_dependencies
 
 FRAMES_READ = 20_000  # of a sound file, more are as the first ones
 
@@ -35,12 +35,12 @@ class Parser(NamedTuple):
 
 def parsers(folder: Path) -> list[Parser]:
     """Return all parsers. What needs files has them in `folder`."""
-    platform = make_world(folder, Clock())
+    platform = make_dependencies(folder, Clock())
     platform.clock.now = 0.0
     good = platform.issuer.issue("alice", "listener").encode()
 
     def verify(data: bytes) -> object:
-        return identity.verify(data.decode(errors="replace"), platform.world)
+        return identity.verify(data.decode(errors="replace"), platform.deps)
 
     def frame(data: bytes) -> object:
         return websocket.parse_request(data.decode(errors="replace"))
@@ -63,9 +63,9 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("websocket frame", frame, _FRAMES, Refused),
         Parser(
             "mqtt packet",
-            lambda data: mqtt.parse(data[0] if data else 0, data[1:]),
+            lambda data: packets.parse(data[0] if data else 0, data[1:]),
             _packets(),
-            mqtt.Malformed,
+            packets.Malformed,
         ),
         Parser("token", verify, [good, b"anc_0123456789abcdef_secret", b"a.b.c"], Refused),
         Parser("sound file", _sound, _sounds(), Refused),
@@ -102,7 +102,7 @@ def _snapshots() -> list[bytes]:
 
 
 def _packets() -> list[bytes]:
-    """Return packets without their length: `local.link` reads it."""
+    """Return packets without their length: `local.mqtt.mqtt_connection` reads it."""
     greeting = connect_packet("left")
     filters = b"\x00\x01" + text("anc/left/#") + b"\x01"
     message = text("anc/left/telemetry") + b"{}"

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anc.services.identity import Role
+from anc.services.access.identity import Role
 from anc.settings import Settings
 from functions.routes import REST, SOUND_BYTES
-from local.invitations import Invitations
-from local.issuer import Issuer
-from tests.running import PATIENCE_S, Platform, read_to_end
+from local.auth.issuer import Issuer
+from local.auth.login_links import LoginLinks
+from tests.processes import PATIENCE_S, Platform, read_to_end
 
 JSON = {"Content-Type": "application/json"}
 WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -43,7 +43,7 @@ class Target:
     def __init__(self, folder: Path, **environ: str) -> None:
         self.platform = Platform(folder, **environ)
         self.issuer = Issuer(self.platform.data, Settings())
-        self.links = Invitations(self.platform.data, self.issuer)
+        self.links = LoginLinks(self.platform.data, self.issuer)
         self._line = self._connection()
 
     def token(self, user: str, role: Role = "listener") -> str:

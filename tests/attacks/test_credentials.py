@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from functions.routes import REST, RestRoute
 from tests.attacks import forged
 from tests.attacks.target import WITH_BODY, Target, assert_refused, label
-from tests.running import PATIENCE_S
+from tests.processes import PATIENCE_S
 
 PROTECTED = [route for route in REST if not route.public]
 

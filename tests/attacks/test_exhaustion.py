@@ -12,7 +12,7 @@ from functions.routes import REST, SOUND_BYTES
 from tests.attacks.conftest import QUOTA
 from tests.attacks.slow import HALVES, SlowRequests
 from tests.attacks.target import Target, assert_refused, label
-from tests.running import read_to_end
+from tests.processes import read_to_end
 
 SOUNDS = [route for route in REST if route.body_bytes == SOUND_BYTES]
 PATH = [0.0, 0.5, 0.2]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anc.wire.snapshot import MQTT_PAYLOAD_LIMIT
+from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from tests.attacks.mqtt_client import Headset, connect_packet, packet, text
 from tests.attacks.target import Target
 

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from anc.services.identity import Role
+from anc.services.access.identity import Role
 from tests.browser.console import DESKTOP, PATIENCE_MS, Console
-from tests.running import ANC, Platform
+from tests.processes import ANC, Platform
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 RATE = 48_000

@@ -11,10 +11,10 @@ import numpy as np
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, WebSocket
 
-from anc.services.identity import Role
+from anc.services.access.identity import Role
 from anc.settings import Settings
-from local.issuer import Issuer
-from tests.running import PATIENCE_S, Platform
+from local.auth.issuer import Issuer
+from tests.processes import PATIENCE_S, Platform
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}

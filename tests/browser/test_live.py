@@ -11,12 +11,12 @@ from playwright.sync_api import WebSocketRoute, expect
 
 from anc.dsp import FDAF
 from anc.noise.classifier import LABELS
+from anc.schemas.websocket import FDAF_BLOCK
 from anc.settings import Settings
-from anc.wire.websocket import FDAF_BLOCK
-from local.issuer import Issuer
+from local.auth.issuer import Issuer
 from tests.browser.conftest import HUM_DBFS, RATE, Visit
 from tests.browser.console import PHONE
-from tests.running import Platform
+from tests.processes import Platform
 
 AGAIN_AND_AGAIN = """() => {
   const start = AudioBufferSourceNode.prototype.start;

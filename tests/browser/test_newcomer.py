@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Visit
-from tests.running import PATIENCE_S, free_port
+from tests.processes import PATIENCE_S, free_port
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(rb"the console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")

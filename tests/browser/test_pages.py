@@ -10,12 +10,12 @@ from playwright.sync_api import Browser, Locator, expect
 
 from anc.ports import Credentials
 from anc.settings import Settings
-from local.invitations import Invitations
-from local.issuer import Issuer
+from local.auth.issuer import Issuer
+from local.auth.login_links import LoginLinks
 from tests.browser.conftest import RATE, Headset, Visit
 from tests.browser.console import Console
 from tests.integration.mqtt.conftest import Client
-from tests.running import ANC, PATIENCE_S, Platform
+from tests.processes import ANC, PATIENCE_S, Platform
 
 HEADSET, KERB = "cabin-12", "at-the-kerb"
 PLACES = {  # and what has to be read there
@@ -241,7 +241,7 @@ def test_an_address_that_signs_in_asks_before_it_replaces_a_session(visit: Visit
     console = visit("recordings", role="listener", user="ann")
     me = console.page.locator(".me")
     for answer, who in (("Stay signed in", "ann"), ("End this session and sign in", "root")):
-        code = Invitations(platform.data, Issuer(platform.data, Settings())).make("root", "admin")
+        code = LoginLinks(platform.data, Issuer(platform.data, Settings())).make("root", "admin")
         for opened_anew in (False, True):
             if opened_anew:
                 console.page.goto("about:blank")

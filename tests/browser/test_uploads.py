@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from anc.services.jobs import WHOLE_UP_TO
+from anc.services.sound.jobs import WHOLE_UP_TO
 from tests.browser.conftest import Visit
-from tests.running import Platform
+from tests.processes import Platform
 from tests.sounds import encoded, noise
 
 TREATING_MS = 60_000

@@ -20,32 +20,32 @@ from moto import mock_aws
 from anc.aws import clients
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
-from anc.aws.keys import IssuerKeys
-from anc.aws.limits import DynamoLimits
 from anc.aws.objects import S3Objects
 from anc.aws.people import CognitoPeople
 from anc.aws.queues import SqsQueue
+from anc.aws.rate_limits import DynamoLimits
 from anc.aws.shadows import IotShadows
+from anc.aws.signing_keys import JwksSigningKeys
 from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.records import Role, Stream
 from anc.settings import Settings
-from local.certificates import Authority
-from local.counters import SqliteCounters
-from local.database import Database
-from local.endpoint import HttpEndpoint
-from local.gateway import LocalSockets
-from local.issuer import Issuer
-from local.limits import MemoryLimits
-from local.objects import FileObjects
-from local.people import LocalPeople
-from local.queue import SqliteQueue
-from local.shadows import LocalShadows
-from local.tables import SqliteTable
-from local.things import LocalThings
-from tests.running import PATIENCE_S
-from tests.strict import REGION, Strict
+from local.auth.certificates import Authority
+from local.auth.issuer import Issuer
+from local.auth.people import LocalPeople
+from local.http.gateway import LocalSockets
+from local.ml_endpoint import HttpEndpoint
+from local.mqtt.shadows import LocalShadows
+from local.mqtt.things import LocalThings
+from local.storage.counters import SqliteCounters
+from local.storage.database import Database
+from local.storage.objects import FileObjects
+from local.storage.queues import SqliteQueue
+from local.storage.rate_limits import MemoryLimits
+from local.storage.tables import SqliteTable
+from tests.aws_limits import REGION, StrictAws
+from tests.processes import PATIENCE_S
 
 THING = "headset-1"
 
@@ -66,13 +66,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def strict() -> Strict:
+def strict() -> StrictAws:
     """Give what moto does not refuse or do."""
-    return Strict()
+    return StrictAws()
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, strict: Strict) -> Iterator[Any]:
+def aws(monkeypatch: pytest.MonkeyPatch, strict: StrictAws) -> Iterator[Any]:
     """Give `aws("sqs")`: clients of an account on moto. Real credentials, if any, are out of reach."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -307,7 +307,7 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         yield given
     else:
         with published(issuer.jwks()) as url:
-            given.port = IssuerKeys(url)
+            given.port = JwksSigningKeys(url)
             yield given
 
 

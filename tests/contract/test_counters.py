@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anc.services import statistics
+from anc.services import platform_metrics
 
 
 def test_what_was_added_is_read_whole_and_by_everybody(counters: Any) -> None:
@@ -37,7 +37,7 @@ def test_durations_make_a_histogram_with_their_sum(counters: Any) -> None:
     totals = counters()
     for seconds in (0.0004, 0.003, 0.004, 60.0):
         totals.time("block", seconds)
-    found = statistics.histogram("block", totals.read())
+    found = platform_metrics.histogram("block", totals.read())
     assert (found.number, found.sizes[0], found.sizes[2], found.sizes[-1]) == (4, 1, 2, 1)
     assert found.total_s == pytest.approx(60.0074)
     assert found.quantile_s(0.5) == 0.005

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from anc.ports import ANSWER_LIMIT, NoAnswer
-from tests.running import until
+from anc.ports import MAX_RESPONSE_BYTES, EndpointUnavailable
+from tests.processes import until
 
 
 def test_what_is_asked_arrives_and_what_is_answered_comes_back(endpoint: Any) -> None:
@@ -17,14 +17,14 @@ def test_what_is_asked_arrives_and_what_is_answered_comes_back(endpoint: Any) ->
 
 def test_an_absent_endpoint_is_not_present_and_has_no_answer(endpoint: Any) -> None:
     assert not endpoint.absent.present
-    with pytest.raises(NoAnswer):
+    with pytest.raises(EndpointUnavailable):
         endpoint.absent.invoke(b"{}")
 
 
 @pytest.mark.parametrize("status", [400, 424, 500, 503])
 def test_a_refusal_is_no_answer_and_it_is_not_asked_again(endpoint: Any, status: int) -> None:
     endpoint.server.status, endpoint.server.body = status, b'{"Message": "what was said: secret"}'
-    with pytest.raises(NoAnswer) as fault:
+    with pytest.raises(EndpointUnavailable) as fault:
         endpoint.port.invoke(b"{}")
     assert "secret" not in str(fault.value)
     assert len(endpoint.server.asked) == 1
@@ -33,7 +33,7 @@ def test_a_refusal_is_no_answer_and_it_is_not_asked_again(endpoint: Any, status:
 @pytest.mark.parametrize("limit_s", [0.2])
 def test_a_slow_one_is_given_up_and_it_is_not_asked_again(endpoint: Any) -> None:
     endpoint.server.let_go.clear()
-    with pytest.raises(NoAnswer):
+    with pytest.raises(EndpointUnavailable):
         endpoint.port.invoke(b"{}")
     until(lambda: endpoint.server.asked)
     assert len(endpoint.server.asked) == 1
@@ -41,17 +41,17 @@ def test_a_slow_one_is_given_up_and_it_is_not_asked_again(endpoint: Any) -> None
 
 def test_one_that_nobody_serves_has_no_answer(endpoint: Any) -> None:
     endpoint.server.server_close()
-    with pytest.raises(NoAnswer):
+    with pytest.raises(EndpointUnavailable):
         endpoint.port.invoke(b"{}")
 
 
-@pytest.mark.parametrize(("size", "fits"), [(ANSWER_LIMIT, True), (ANSWER_LIMIT + 1, False)])
+@pytest.mark.parametrize(("size", "fits"), [(MAX_RESPONSE_BYTES, True), (MAX_RESPONSE_BYTES + 1, False)])
 def test_an_answer_has_a_limit(endpoint: Any, size: int, fits: bool) -> None:
     endpoint.server.body = b" " * size
     if fits:
         assert len(endpoint.port.invoke(b"{}")) == size
     else:
-        with pytest.raises(NoAnswer, match="over 65,536 bytes"):
+        with pytest.raises(EndpointUnavailable, match="over 65,536 bytes"):
             endpoint.port.invoke(b"{}")
 
 

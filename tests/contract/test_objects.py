@@ -12,14 +12,14 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from anc.aws.objects import S3Objects
-from anc.ports import PART_LEAST, Changed
-from local.links import Links
-from local.objects import FileObjects
-from local.transfers import Transfers
-from tests.running import PATIENCE_S
+from anc.ports import MIN_PART_BYTES, ObjectChanged
+from local.http.signed_urls import SignedUrls
+from local.http.transfers import Transfers
+from local.storage.objects import FileObjects
+from tests.processes import PATIENCE_S
 
 KEY = "uploads/one.wav"
-FIRST, LAST = bytes(range(256)) * (PART_LEAST // 256), b"the end"
+FIRST, LAST = bytes(range(256)) * (MIN_PART_BYTES // 256), b"the end"
 
 
 @pytest.fixture(params=["s3", "files"])
@@ -38,7 +38,7 @@ def linked(request: pytest.FixtureRequest, tmp_path: Any, clock: Any) -> Any:
             return answer.status_code, answer.content, answer.headers.get("Content-Disposition", "")
 
         return SimpleNamespace(port=S3Objects("anc-files", lambda: client), send=send, fetch=fetch)
-    links = Links(b"secret", "http://testserver", clock)
+    links = SignedUrls(b"secret", "http://testserver", clock)
     port = FileObjects(tmp_path / "linked", links)
     site = TestClient(Starlette(routes=Transfers(port, links, lambda key: True).routes()))
 
@@ -61,7 +61,7 @@ def test_a_file_comes_back_byte_for_byte(objects, data):
 
 def test_a_file_that_was_never_stored_is_absent(objects):
     assert objects.get("recordings/none.wav") is None
-    assert objects.about("recordings/none.wav") is None
+    assert objects.info("recordings/none.wav") is None
 
 
 def test_a_key_may_hold_spaces_and_other_alphabets(objects):
@@ -86,12 +86,12 @@ def test_a_deleted_file_is_absent_and_may_be_deleted_again(objects):
 
 
 def opened(objects: Any, key: str = KEY) -> Any:
-    return objects.open(key, objects.about(key).etag)
+    return objects.open(key, objects.info(key).etag)
 
 
 def test_an_opened_file_is_read_from_anywhere(objects):
     objects.put(KEY, FIRST + LAST)
-    assert objects.about(KEY).size == len(FIRST + LAST)
+    assert objects.info(KEY).size == len(FIRST + LAST)
     with opened(objects) as file:
         assert file.read(4) == FIRST[:4]
         file.seek(-3, 2)
@@ -103,12 +103,12 @@ def test_an_opened_file_is_read_from_anywhere(objects):
 
 def test_a_file_that_was_replaced_is_not_opened_as_the_old_one(objects):
     objects.put(KEY, b"the old content")
-    etag = objects.about(KEY).etag
+    etag = objects.info(KEY).etag
     objects.put(KEY, b"the new content")
-    with pytest.raises(Changed):
+    with pytest.raises(ObjectChanged):
         objects.open(KEY, etag)
     objects.delete(KEY)
-    with pytest.raises(Changed):
+    with pytest.raises(ObjectChanged):
         objects.open(KEY, etag)
 
 
@@ -120,7 +120,7 @@ def test_reading_never_mixes_the_old_content_with_the_new(objects):
         objects.put(KEY, new)
         try:
             rest = file.read()
-        except Changed:
+        except ObjectChanged:
             return
         assert rest == old[1:]
 
@@ -222,7 +222,7 @@ def test_a_client_fetches_a_file_under_a_name_of_its_own(linked):
 @pytest.fixture
 def site(tmp_path: Any, clock: Any) -> Any:
     """Give the local edition's own side: what moto does not refuse, S3 and this do."""
-    links = Links(b"secret", "http://testserver", clock)
+    links = SignedUrls(b"secret", "http://testserver", clock)
     created: list[tuple[str, int]] = []
     port = FileObjects(tmp_path / "site", links, lambda key, size: created.append((key, size)))
     client = TestClient(Starlette(routes=Transfers(port, links, lambda key: True).routes()))

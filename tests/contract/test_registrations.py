@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anc.ports import Conflict, World
-from anc.services import claims, device_models, devices
-from anc.services.identity import Caller
-from anc.wire.claim import Claim
-from anc.wire.refusal import Refused
-from tests.claims import claim
-from tests.worlds import Clock, make_world, signing_key
+from anc.ports import Conflict, Dependencies
+from anc.schemas.claim import Claim
+from anc.schemas.refusal import Refused
+from anc.services.access.identity import Caller
+from anc.services.headsets import claims, device_models, devices
+from tests.factory_claims import claim
+from tests.fakes import Clock, make_dependencies, signing_key
 
 THING = "left"
 PATH = [0.0, 0.5, 0.2]
@@ -79,17 +79,17 @@ class Site:
     def __init__(self, folder: Path, things: Any) -> None:
         folder.mkdir(parents=True)
         self.things = things
-        self.world = dataclasses.replace(make_world(folder, Clock()).world, things=things.port)
+        self.deps = dataclasses.replace(make_dependencies(folder, Clock()).deps, things=things.port)
         self.made: set[str] = set()
         self._thread = threading.local()
         things.on_call = self._on_call
         self.bobs = ""
-        device_models.describe("twin", device_models.ModelDescription(secondary=PATH), self.world)
+        device_models.describe("twin", device_models.ModelDescription(secondary=PATH), self.deps)
 
     def _on_call(self) -> None:
         getattr(self._thread, "before", ignore)()
 
-    def stepwise(self, before: Callable[[], None]) -> World:
+    def stepwise(self, before: Callable[[], None]) -> Dependencies:
         """Return the world, with `before()` called before each step."""
 
         def note() -> None:
@@ -98,8 +98,8 @@ class Site:
             before()
             self._thread.before = before
 
-        ports = {name: Watched(getattr(self.world, name), calls, note) for name, calls in WATCHED.items()}
-        return dataclasses.replace(self.world, **ports)  # type: ignore[arg-type]
+        ports = {name: Watched(getattr(self.deps, name), calls, note) for name, calls in WATCHED.items()}
+        return dataclasses.replace(self.deps, **ports)  # type: ignore[arg-type]
 
     def register(self, who: Caller, before: Callable[[], None] = ignore) -> None:
         request = devices.Registration(thing=THING, secondary=PATH)
@@ -108,7 +108,7 @@ class Site:
             self.bobs = credentials.certificate_id
 
     def renew(self, who: Caller, before: Callable[[], None] = ignore) -> None:
-        devices.rotate(THING, who, self.stepwise(before))
+        devices.rotate_credentials(THING, who, self.stepwise(before))
 
     def remove(self, who: Caller, before: Callable[[], None] = ignore) -> None:
         devices.remove(THING, who, self.stepwise(before))
@@ -119,7 +119,7 @@ class Site:
         self.made.add(certificate)
         self._thread.before = ignore
         event = claim(THING, who.user) | {"certificateId": certificate}
-        claims.admit(Claim.of(event), self.stepwise(before))
+        claims.authorize_claim(Claim.of(event), self.stepwise(before))
         for step in self.things.provision(THING, certificate):
             before()
             with suppress(Exception):  # the thing is there already
@@ -128,7 +128,7 @@ class Site:
     def check(self) -> None:
         """Check that no certificate works but those of the present registration; and Bob's, if it is his."""
         self._thread.before = ignore
-        device = self.world.devices.get(THING)
+        device = self.deps.devices.get(THING)
         may = {device.certificate, *device.replaced} if device else set()
         self.made |= set(self.things.port.certificates(THING))
         assert {each for each in self.made if self.things.active(THING, each)} <= may
@@ -154,7 +154,7 @@ class Site:
         self.remove(MAKER)
         self.bobs = ""
         self.check()
-        assert self.world.devices.get(THING) is None
+        assert self.deps.devices.get(THING) is None
 
 
 def at_step(number: int, do: Callable[[], None]) -> Callable[[], None]:
@@ -172,7 +172,7 @@ def at_step(number: int, do: Callable[[], None]) -> Callable[[], None]:
 def begin_with(what: str, site: Site) -> None:
     """Bring a device into the state in which an action of Alice's begins."""
     if what == "claim":
-        claims.expect("twin", [THING], ALICE, site.world)
+        claims.preregister("twin", [THING], ALICE, site.deps)
     elif what != "register":
         site.register(ALICE)
 
@@ -219,7 +219,7 @@ def test_what_is_cut_short_at_any_step_is_finished_by_doing_it_again_and_leaves_
         if what == "remove":
             with suppress(Refused):  # all was done already
                 site.remove(ALICE)
-            assert site.world.devices.get(THING) is None
+            assert site.deps.devices.get(THING) is None
         site.end()
         if not died:
             break

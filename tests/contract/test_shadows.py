@@ -2,7 +2,7 @@
 
 import pytest
 
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
 
 THING = "headset-1"
 

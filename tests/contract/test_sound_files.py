@@ -14,18 +14,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
 from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
-from local.cli import app, scene_of
-from local.context import LocalContext
-from local.events import rest_event
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import Clock, FakePlatform, make_dependencies
 from tests.recordings import done, uploaded
 from tests.sounds import RATE, cut, encoded, flac_of, floats, noise, wav
-from tests.worlds import Clock, TestWorld, make_world
+from tools.cli.main import app, scene_of
 from training.recordings import load_sound
 
-Entry = Callable[[Path, TestWorld], str]
+Entry = Callable[[Path, FakePlatform], str]
 WHO = {"user": "alice", "role": "listener"}
 SUPPORTED = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, CAF"
 NOT_SOUND = f"not a sound file in a supported format; {SUPPORTED}"
@@ -121,22 +121,22 @@ def command(*arguments: str) -> str:
     return line.removeprefix("anc: ")
 
 
-def classify_command(path: Path, platform: TestWorld) -> str:
+def classify_command(path: Path, platform: FakePlatform) -> str:
     return subject_off(command("classify", str(path)), str(path))
 
 
-def cancel_command(path: Path, platform: TestWorld) -> str:
+def cancel_command(path: Path, platform: FakePlatform) -> str:
     return subject_off(command("cancel", str(path), str(path.with_suffix(".out.wav"))), str(path))
 
 
-def noise_option(path: Path, platform: TestWorld) -> str:
+def noise_option(path: Path, platform: FakePlatform) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stderr(printed), contextlib.suppress(typer.Exit):
         scene_of(str(path), 5.0)
     return subject_off(printed.getvalue().strip(), f"anc: --noise {path}")
 
 
-def training(path: Path, platform: TestWorld) -> str:
+def training(path: Path, platform: FakePlatform) -> str:
     try:
         load_sound(path)
     except Refused as refusal:
@@ -144,17 +144,17 @@ def training(path: Path, platform: TestWorld) -> str:
     return ""
 
 
-def posted(operation: str, path: Path, platform: TestWorld) -> tuple[int, Any]:
+def posted(operation: str, path: Path, platform: FakePlatform) -> tuple[int, Any]:
     where = f"/api/{operation}"
     body = base64.b64encode(path.read_bytes()).decode()
     event = rest_event("POST", where, where, {}, {}, {}, body, True, WHO, "127.0.0.1")
     function = classifier if operation == "audio/classify" else rest_api
-    answer = function(event, LocalContext("function"), platform.world)
+    answer = function(event, LocalContext("function"), platform.deps)
     return answer["statusCode"], json.loads(answer["body"])
 
 
 def rest(operation: str) -> Entry:
-    def answer(path: Path, platform: TestWorld) -> str:
+    def answer(path: Path, platform: FakePlatform) -> str:
         status, document = posted(operation, path, platform)
         assert status in (200, 400, 413)
         return "" if status == 200 else subject_off(document["detail"], "file")
@@ -162,9 +162,9 @@ def rest(operation: str) -> Entry:
     return answer
 
 
-def job(path: Path, platform: TestWorld) -> str:
-    key = uploaded(platform.world, path.read_bytes())
-    return subject_off(done(platform.world, key).failure, "file")
+def job(path: Path, platform: FakePlatform) -> str:
+    key = uploaded(platform.deps, path.read_bytes())
+    return subject_off(done(platform.deps, key).failure, "file")
 
 
 def subject_off(message: str, subject: str) -> str:
@@ -186,9 +186,9 @@ ENTRIES: dict[str, Entry] = {
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> TestWorld:
+def platform(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
     monkeypatch.chdir(tmp_path)  # where there is no `.env`
-    return make_world(tmp_path, clock, rate_limit_scale=1e3)
+    return make_dependencies(tmp_path, clock, rate_limit_scale=1e3)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def given(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_file_that_cannot_be_used_is_refused_by_every_entry_in_the_same_words(
-    kind: str, given: Path, platform: TestWorld
+    kind: str, given: Path, platform: FakePlatform
 ) -> None:
     data, words = REFUSED[kind]
     given.write_bytes(data)
@@ -210,7 +210,7 @@ def test_a_file_that_cannot_be_used_is_refused_by_every_entry_in_the_same_words(
 
 @pytest.mark.parametrize("kind", ACCEPTED)
 def test_a_file_in_a_supported_format_is_accepted_by_every_entry(
-    kind: str, given: Path, platform: TestWorld
+    kind: str, given: Path, platform: FakePlatform
 ) -> None:
     given.write_bytes(ACCEPTED[kind])
     found = {name: entry(given, platform) for name, entry in ENTRIES.items()}
@@ -218,7 +218,7 @@ def test_a_file_in_a_supported_format_is_accepted_by_every_entry(
     assert found == dict.fromkeys(ENTRIES, "") | nothing_to_play
 
 
-def test_a_file_in_another_format_than_its_name_says_is_read(given: Path, platform: TestWorld) -> None:
+def test_a_file_in_another_format_than_its_name_says_is_read(given: Path, platform: FakePlatform) -> None:
     named = given.with_suffix(".mp3")
     named.write_bytes(ACCEPTED["CAF"])
     assert {entry(named, platform) for entry in ENTRIES.values()} == {""}
@@ -226,7 +226,7 @@ def test_a_file_in_another_format_than_its_name_says_is_read(given: Path, platfo
 
 @pytest.mark.parametrize("kind", ["WAV, 16 bit", "an overshoot to 3", "Ogg Opus", "AIFF", "CAF"])
 def test_the_command_and_the_api_classify_a_file_as_the_same(
-    kind: str, given: Path, platform: TestWorld
+    kind: str, given: Path, platform: FakePlatform
 ) -> None:
     given.write_bytes(ACCEPTED[kind])
     (line,) = CliRunner().invoke(app, ["classify", "--json", str(given)]).stdout.splitlines()

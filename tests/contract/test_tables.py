@@ -32,7 +32,7 @@ def test_a_stored_record_comes_back_one_version_higher(streams):
 
     assert stored == stream("s1", filter=b"\x00\xff", seq=7, version=stored.version)
     assert streams.put(stored).version == stored.version + 1
-    stored = stored.but(version=stored.version + 1)
+    stored = stored.replace(version=stored.version + 1)
     assert streams.get("s1") == stored
 
 
@@ -48,7 +48,7 @@ def test_bytes_unicode_and_floats_survive_exactly(streams, key, group, filter, m
     record = stream(f"{key}-{next(serial)}", group=group, filter=filter, mu=mu, created=created)
 
     stored = streams.put(record)
-    assert streams.get(stored.key) == stored == record.but(version=stored.version)
+    assert streams.get(stored.key) == stored == record.replace(version=stored.version)
 
 
 def test_a_record_of_300_kilobytes_survives(streams):
@@ -59,11 +59,11 @@ def test_a_record_of_300_kilobytes_survives(streams):
 
 @pytest.mark.parametrize("behind", [-1, 1, None])
 def test_a_write_from_any_but_the_stored_version_conflicts_and_changes_nothing(streams, behind):
-    stored = streams.put(streams.put(stream("s1")).but(seq=4))
+    stored = streams.put(streams.put(stream("s1")).replace(seq=4))
     known = 0 if behind is None else stored.version - behind
 
     with pytest.raises(Conflict):
-        streams.put(stored.but(version=known, seq=99))
+        streams.put(stored.replace(version=known, seq=99))
 
     assert streams.get("s1") == stored
 
@@ -91,7 +91,7 @@ def test_two_writers_never_both_win(streams, writers):
             continue
         was = read.pop(writer)
         try:
-            won.append((was.version, streams.put(was.but(seq=writer)).version))
+            won.append((was.version, streams.put(was.replace(seq=writer)).version))
         except Conflict:
             assert streams.get(start.key).version > was.version
 
@@ -99,20 +99,20 @@ def test_two_writers_never_both_win(streams, writers):
 
 
 def test_a_writer_never_wins_over_a_record_that_was_deleted_and_created_anew(streams):
-    read = streams.put(streams.put(stream("s1")).but(seq=1))
+    read = streams.put(streams.put(stream("s1")).replace(seq=1))
     streams.delete("s1")
     anew = streams.put(stream("s1", group="bob"))
     for seq in range(3):
-        anew = streams.put(anew.but(seq=seq))
+        anew = streams.put(anew.replace(seq=seq))
         with pytest.raises(Conflict):
-            streams.put(read.but(seq=99))
+            streams.put(read.replace(seq=99))
 
     assert streams.get("s1") == anew
 
 
 def test_a_record_is_deleted_at_the_version_that_was_read_and_at_no_other(streams):
     read = streams.put(stream("s1"))
-    now = streams.put(read.but(seq=1))
+    now = streams.put(read.replace(seq=1))
     with pytest.raises(Conflict):
         streams.delete("s1", read.version)
     assert streams.get("s1") == now
@@ -151,12 +151,12 @@ def test_an_expired_record_cannot_be_gone_on_with(streams, clock):
     clock.now += 0.5
 
     with pytest.raises(Conflict):
-        streams.put(stored.but(expires=clock.now + 60))
+        streams.put(stored.replace(expires=clock.now + 60))
 
 
 def test_a_record_can_be_given_longer_to_live_or_for_ever(streams, clock):
     stored = streams.put(stream("s1", expires=clock.now + 1))
-    streams.put(stored.but(expires=None))
+    streams.put(stored.replace(expires=None))
     clock.now += 1e6
 
     assert streams.get("s1") is not None
@@ -173,8 +173,8 @@ def test_a_listing_holds_the_group_alone_in_the_order_of_keys(streams):
 
 def test_a_listing_shows_records_as_last_written(streams):
     stored = streams.put(stream("s1"))
-    moved = streams.put(streams.put(stream("s2")).but(group="bob"))
-    changed = streams.put(stored.but(seq=3))
+    moved = streams.put(streams.put(stream("s2")).replace(group="bob"))
+    changed = streams.put(stored.replace(seq=3))
 
     assert streams.list("ann") == [changed]
     assert streams.list("bob") == [moved]

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 def working(things, thing="headset-1"):
     """Enrol a headset and activate its certificate."""
-    given = things.port.enrol(thing)
+    given = things.port.create(thing)
     things.port.activate(thing, given.certificate_id)
     assert things.active(thing, given.certificate_id)
     return given
@@ -23,7 +23,7 @@ def test_an_enrolled_headset_gets_a_certificate_and_where_to_connect(things):
 
 
 def test_a_certificate_opens_nothing_before_it_is_activated(things):
-    given = things.port.enrol("headset-1")
+    given = things.port.create("headset-1")
 
     assert not things.active("headset-1", given.certificate_id)
     assert list(things.port.certificates("headset-1")) == [given.certificate_id]
@@ -45,7 +45,7 @@ def test_a_revoked_headset_is_thrown_out_and_cannot_come_back(things):
 
 
 def test_a_certificate_that_was_revoked_cannot_be_activated_any_more(things):
-    given = things.port.enrol("headset-1")
+    given = things.port.create("headset-1")
     things.port.revoke("headset-1", [given.certificate_id])
     things.port.activate("headset-1", given.certificate_id)
 
@@ -102,7 +102,7 @@ def test_revoking_an_old_certificate_again_leaves_the_new_one_alone(things):
 
 def test_a_certificate_signed_for_a_claim_works_once_it_was_adopted_and_provisioned(things):
     certificate = things.sign()
-    things.port.adopt("headset-1", certificate)
+    things.port.attach_certificate("headset-1", certificate)
     assert not things.active("headset-1", certificate)
     for step in things.provision("headset-1", certificate):
         step()
@@ -113,7 +113,7 @@ def test_a_certificate_signed_for_a_claim_works_once_it_was_adopted_and_provisio
 
 def test_a_claimed_certificate_that_was_revoked_opens_nothing_though_it_is_provisioned_later(things):
     certificate = things.sign()
-    things.port.adopt("headset-1", certificate)
+    things.port.attach_certificate("headset-1", certificate)
     things.port.revoke("headset-1", [certificate])
     for step in things.provision("headset-1", certificate):
         step()

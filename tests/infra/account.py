@@ -14,15 +14,15 @@ import boto3
 from moto import mock_aws
 
 from anc.aws import clients
-from anc.aws.world import world
-from anc.ports import World
+from anc.aws.dependencies import aws_dependencies
+from anc.ports import Dependencies
 from anc.records import Role
 from functions.routes import QUEUES, REST
 from infra.data import Data, Table
-from local.context import LocalContext
-from local.events import rest_event, socket_event
-from local.queue import Message, sqs_event
-from tests.strict import REGION, Strict, session_here
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event, socket_event
+from local.storage.queues import Message, sqs_event
+from tests.aws_limits import REGION, StrictAws, session_here
 
 CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway", "sagemaker")
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
@@ -47,7 +47,7 @@ class Account:
     """Calls the functions as AWS does, each with a world of its own, as after a cold start."""
 
     calls: dict[str, set[Call]] = field(default_factory=dict)
-    strict: Strict = field(default_factory=Strict)
+    strict: StrictAws = field(default_factory=StrictAws)
     running: str = ""
     signed_for: dict[str, str] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Account:
         self.running = function
         self.calls.setdefault(function, set())
         try:
-            return handler(event, context or LocalContext(function), world.__wrapped__())
+            return handler(event, context or LocalContext(function), aws_dependencies.__wrapped__())
         finally:
             self.running = ""
 
@@ -117,9 +117,9 @@ class Account:
         return [json.loads(message["Body"]) for message in found]
 
     @property
-    def world(self) -> World:
+    def deps(self) -> Dependencies:
         """A world to look behind the functions, with nothing noted."""
-        return world.__wrapped__()
+        return aws_dependencies.__wrapped__()
 
     def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         """Write down what a call or a signed link takes."""

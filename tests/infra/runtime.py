@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from tests.distributions import link
-from tests.running import PATIENCE_S
+from tests.processes import PATIENCE_S
 
 # What AWS's image of Python brings: its client of the Runtime API, and boto3, each with what it needs.
 BROUGHT = ("awslambdaric", "simplejson", "snapshot-restore-py", "boto3", "botocore", "jmespath", "s3transfer")

@@ -12,19 +12,19 @@ import pytest
 from functions.routes import FUNCTIONS
 from infra.emulated.emulator import running
 from infra.stacks import FLAGS, provision
-from tests.infra import account, stories
+from tests.aws_limits import session_here
+from tests.infra import account, scenarios
 from tests.infra.account import Account, fresh_clients
 from tests.infra.runtime import Runtime, Unpacked, unpack
 from tests.infra.test_layer import MEGABYTE, QUOTA
-from tests.strict import session_here
 
 # What a cold start loads before it answers, boto3 included. Only the REST API validates with pydantic.
 MODULES, OTHERS_MODULES = {"rest_api": 950}, 820
 DOORS = (
-    stories.a_key_opens_the_door_until_it_is_revoked,
-    stories.a_headset_comes_with_a_claim_and_another_one_does_not,
-    stories.a_live_session_cancels_watches_and_raises_the_alarm,
-    stories.a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
+    scenarios.a_key_opens_the_door_until_it_is_revoked,
+    scenarios.a_headset_comes_with_a_claim_and_another_one_does_not,
+    scenarios.a_live_session_cancels_watches_and_raises_the_alarm,
+    scenarios.a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
 )
 
 
@@ -78,7 +78,7 @@ def deployed(functions: dict[str, Unpacked], tmp_path_factory: pytest.TempPathFa
 def test_every_function_answers_as_it_is_deployed(deployed: Deployed) -> None:
     for story in DOORS:
         story(deployed)
-    assert deployed.consume("anc_processor", stories.snapshot(1, stories.noise(1))) == []
+    assert deployed.consume("anc_processor", scenarios.snapshot(1, scenarios.noise(1))) == []
     assert deployed.consume("audio_sender", {"thing": "left"}) == []
     shadow = deployed.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
     assert shadow["state"]["desired"]["filter"]["seq"] == 1

@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from functions.routes import REST, SOCKET
 from infra.publish import console_files, kind_of, publish
-from local.console import FILES, FOLDERS
+from local.http.console import FILES, FOLDERS
 from tests.infra.conftest import Stacks, synthesize
 
 WEB = Path("web")

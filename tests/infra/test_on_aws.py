@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.infra.stories import STORIES, WITH_ENDPOINT, lived
+from tests.infra.scenarios import STORIES, WITH_ENDPOINT, lived
 
 
 @pytest.mark.parametrize("story", STORIES + WITH_ENDPOINT, ids=lambda story: story.__name__)

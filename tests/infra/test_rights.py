@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from anc.aws import world
+from anc.aws import dependencies
 from functions.routes import FUNCTIONS, QUEUES, RULES
 from infra.data import Table
-from tests.infra.stories import STORIES, WITH_ENDPOINT, lived
+from tests.infra.scenarios import STORIES, WITH_ENDPOINT, lived
 
 KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 TRACE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -165,8 +165,8 @@ def test_every_name_that_a_function_is_told_is_one_that_its_world_asks_for(stack
             asked.add(name)
             return default
 
-    monkeypatch.setattr(world.os, "environ", Environment())
-    world.world.__wrapped__()
+    monkeypatch.setattr(dependencies.os, "environ", Environment())
+    dependencies.aws_dependencies.__wrapped__()
 
     for name, function in stacks.functions().items():
         variables = function["Environment"]["Variables"]

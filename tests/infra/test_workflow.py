@@ -67,7 +67,7 @@ def test_the_role_may_deploy_publish_and_try_and_nothing_else():
         for each in statements
         for action in (each["Action"] if isinstance(each["Action"], list) else [each["Action"]])
     }
-    does = {*actions_of("infra/publish.py"), *actions_of("local/smoke/places.py")}
+    does = {*actions_of("infra/publish.py"), *actions_of("tools/smoke/targets.py")}
 
     under_key = {"kms:GenerateDataKey", "kms:Decrypt"}  # what SQS does in its name with an encrypted queue
     assert may == does | under_key | {"sts:AssumeRole"}

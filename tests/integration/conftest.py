@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import untaught_model
-from tests.running import Platform
+from tests.processes import Platform
+from tests.untrained_models import untrained_model
 
 
 @pytest.fixture(scope="session")
 def shared_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Give one platform for all tests that leave it running; it hears no alarm in anything."""
     folder = tmp_path_factory.mktemp("platform")
-    model = untaught_model(folder / "calm.npz", alarm=False)
+    model = untrained_model(folder / "calm.npz", alarm=False)
     platform = Platform(folder, ML_MODEL_PATH=str(model))
     yield platform
     platform.kill()

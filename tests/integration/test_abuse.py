@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from functions.routes import SECRETS
-from tests.running import PATIENCE_S, Platform
+from tests.processes import PATIENCE_S, Platform
 
 Start = Callable[..., Platform]
 

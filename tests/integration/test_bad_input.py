@@ -18,7 +18,7 @@ import soundfile
 
 from anc_client import Client, NewDevice, NewKey, NewSession, NewUpload
 from functions.routes import REST
-from tests.running import PATIENCE_S, Platform, read_to_end
+from tests.processes import PATIENCE_S, Platform, read_to_end
 
 SOUNDS = ("/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect")
 ROOM_MB = 150  # what refusing may cost at most, whatever was sent

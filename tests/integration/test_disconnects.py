@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from anc.settings import Settings
-from local.issuer import Issuer
-from tests.running import PATIENCE_S, Platform, until
+from local.auth.issuer import Issuer
+from tests.processes import PATIENCE_S, Platform, until
 
 VANISHING = 120  # more than the sockets that one person may have
 FRAMES = [b'{"action":"ping"}', b'{"action":"start","rate":16000,"taps":512}', b"x" * 40_000, b"{"]

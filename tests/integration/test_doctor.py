@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from anc.settings import Settings
-from local.doctor import examine_deployment, examine_machine
-from local.issuer import Issuer
-from tests.running import ANC, Platform
+from local.auth.issuer import Issuer
+from tests.processes import ANC, Platform
+from tools.doctor import examine_deployment, examine_machine
 
 
 def states(findings: Any) -> dict[str, str]:
@@ -38,7 +38,7 @@ def test_a_platform_that_cannot_hear_is_found(monkeypatch: pytest.MonkeyPatch) -
     deaf = {"status": "degraded", "checks": {"tables": "ok", "hearing": "ModelError"}}
     answers = httpx.MockTransport(lambda request: httpx.Response(200, json=deaf))
     client = functools.partial(httpx.Client, transport=answers)
-    monkeypatch.setattr("local.doctor.httpx.Client", client)
+    monkeypatch.setattr("tools.doctor.httpx.Client", client)
     found = states(examine_deployment("http://127.0.0.1:1", None))
     assert (found["tables"], found["hearing"]) == ("ok", "failing")
 

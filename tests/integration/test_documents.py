@@ -23,9 +23,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anc.wire import claim, path, shadow, telemetry, websocket
-from local.cli import app
-from tests.running import ANC, PATIENCE_S, UP, Platform, free_port
+from anc.schemas import claim, path, shadow, telemetry, websocket
+from tests.processes import ANC, PATIENCE_S, UP, Platform, free_port
+from tools.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,12 +42,12 @@ ELSEWHERE = {  # what a page shows and this file does not run, by how it begins,
     "anc train": "needs recordings and what training takes; tests/unit/training trains on synthetic sounds",
     "anc evaluate": "needs recordings or minutes; tests/unit/local/evaluation runs the quick one",
     "anc bench": "needs everyone else's filters; tests/unit/dsp holds ours to the reference",
-    "anc fleet": "takes five minutes; tests/integration/test_fleet.py runs a smaller one",
+    "anc fleet": "takes five minutes; tests/integration/test_fleet_load.py runs a smaller one",
     "anc smoke": "hears a siren, which the platform here does not; tests/integration/test_smoke.py walks",
-    "anc headset --": "needs credentials of another platform; tests/unit/local/test_elsewhere.py has them",
+    "anc headset --": "tests/unit/tools/test_remote_headset.py has them",
     "anc claim": "writes what the next line takes to another platform; tests/integration/mqtt claims",
     "anc keys rotate": "ends other tests' tokens; tests/integration/test_signing_keys.py rotates",
-    "anc --install-completion": "changes what the shell reads; tests/unit/local/test_cli.py completes",
+    "anc --install-completion": "changes what the shell reads; tests/unit/tools/test_cli.py completes",
     "pip": "needs a network; tests/integration/test_package.py builds and installs both packages without",
     "aws": "needs an account",
     "export": "asks the account",
@@ -71,19 +71,19 @@ STANDS_FOR = {  # in a sentence or a table
 }
 FRAMES = (
     websocket.Started
-    | websocket.Cleaned
+    | websocket.FilteredBlock
     | websocket.SetDone
     | websocket.Stopped
     | websocket.Watching
-    | websocket.DeviceNews
-    | websocket.JobNews
+    | websocket.DeviceUpdate
+    | websocket.JobUpdate
     | websocket.Pong
     | websocket.Error
 )
 MESSAGES = {
     "desired": shadow.Desired,
     "reported": shadow.Reported,
-    "telemetry": telemetry.Report,
+    "telemetry": telemetry.TelemetryReport,
     "path": path.MeasuredPath,
     "sign": claim.SigningRequest,
     "provision": claim.Registration,

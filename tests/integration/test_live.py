@@ -11,9 +11,9 @@ from websockets.sync.client import connect
 
 from anc.dsp import NLMS
 from anc.records import Device
-from local.database import Database
-from local.tables import SqliteTable
-from tests.running import PATIENCE_S, Platform, Socket
+from local.storage.database import Database
+from local.storage.tables import SqliteTable
+from tests.processes import PATIENCE_S, Platform, Socket
 
 RATE, BLOCK = 48_000, 4_800  # a tenth of a second
 TAPS = 512

@@ -13,7 +13,7 @@ import pytest
 from local.live_workers import MOST
 from local.process import children_of, cores
 from tests.integration.test_live import assert_same, begin, blocks_of, residual, stream, two_microphones
-from tests.running import PATIENCE_S, Platform, until
+from tests.processes import PATIENCE_S, Platform, until
 
 TAPS = 64
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the platform filters blocks itself")

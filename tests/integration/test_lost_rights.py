@@ -13,14 +13,14 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from anc.rights import Account
-from anc.services import jobs
+from anc.access_records import Account
+from anc.services.sound import jobs
 from functions.routes import FUNCTIONS, REST
-from local.context import LocalContext
-from local.gateway import Gateway, LocalSockets
-from local.invitations import Invitations
-from local.transfers import Transfers
-from tests.worlds import Clock, TestWorld, make_world
+from local.auth.login_links import LoginLinks
+from local.http.gateway import Gateway, LocalSockets
+from local.http.transfers import Transfers
+from local.lambda_context import LocalContext
+from tests.fakes import Clock, FakePlatform, make_dependencies
 
 PASSWORD = "correct horse battery"
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
@@ -30,22 +30,22 @@ class Platform:
     """The platform behind its gateway, and a client of it."""
 
     def __init__(self, folder: Path) -> None:
-        made = make_world(folder, Clock(time.time()), rate_limit_scale=1e6)
-        self.parts: TestWorld = made
+        made = make_dependencies(folder, Clock(time.time()), rate_limit_scale=1e6)
+        self.parts: FakePlatform = made
         # Clocks of tokens and of the platform must agree: here time passes by itself.
-        self.world = replace(made.world, sockets=LocalSockets(), clock=time.time)
+        self.deps = replace(made.deps, sockets=LocalSockets(), clock=time.time)
         handlers = {name: importlib.import_module(f"functions.{name}.handler").handler for name in FUNCTIONS}
 
         def invoke(function: str, event: dict[str, Any]) -> Any:
-            return handlers[function](event, LocalContext(function), self.world)
+            return handlers[function](event, LocalContext(function), self.deps)
 
-        self.invitations = Invitations(folder, made.issuer)
-        objects = self.world.objects
+        self.login_links = LoginLinks(folder, made.issuer)
+        objects = self.deps.objects
         extra = [
-            *Transfers(objects, objects._links, partial(jobs.permits, world=self.world)).routes(),  # type: ignore[attr-defined]
-            *self.invitations.routes(),
+            *Transfers(objects, objects._links, partial(jobs.may_transfer, deps=self.deps)).routes(),  # type: ignore[attr-defined]
+            *self.login_links.routes(),
         ]
-        self.client = TestClient(Gateway(invoke, self.world.sockets, extra).app)  # type: ignore[arg-type]
+        self.client = TestClient(Gateway(invoke, self.deps.sockets, extra).app)  # type: ignore[arg-type]
         self.root = made.issuer.issue("root", "admin")
 
     def call(self, method: str, path: str, token: str, body: Any = None) -> Any:
@@ -142,10 +142,10 @@ def test_a_key_that_may_do_no_more_than_its_demoted_owner_goes_on(platform: Plat
 def test_a_key_never_does_more_than_its_owner_may_now(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     key = platform.key(platform.sign_in("ada"), "admin")["key"]
-    account = platform.world.accounts.get(user)
+    account = platform.deps.accounts.get(user)
     assert account
-    platform.world.accounts.put(account.but(role="listener"))  # as if keys had not been revoked yet
-    platform.world.recent.forget("accounts", user)
+    platform.deps.accounts.put(account.replace(role="listener"))  # as if keys had not been revoked yet
+    platform.deps.read_cache.forget("accounts", user)
     assert platform.call("GET", "/api/models", key).status_code == 403
     assert platform.call("GET", "/api/users/me", key).json()["role"] == "listener"
 
@@ -167,16 +167,16 @@ def test_who_has_lost_rights_makes_no_keys_with_what_was_issued_before(
     for role in ("listener", "admin"):
         answer = platform.call("POST", "/api/users/me/keys", token, {"name": "heir", "role": role})
         assert answer.status_code == 401
-    assert platform.world.api_keys.list(user) == []
+    assert platform.deps.api_keys.list(user) == []
 
 
 def test_a_new_person_of_the_same_name_inherits_nothing(platform: Platform) -> None:
     first = platform.add("ada", "listener")
     token = platform.sign_in("ada")
     assert platform.call("POST", "/api/devices", token, HEADSET).status_code == 201
-    platform.parts.world.emergencies.put(_emergency(first))
+    platform.parts.deps.emergencies.put(_emergency(first))
     platform.remove(first)
-    assert platform.world.devices.get("left") is None, "headsets are removed, not handed on"
+    assert platform.deps.devices.get("left") is None, "headsets are removed, not handed on"
 
     assert platform.add("ada", "listener") != first
     new = platform.sign_in("ada")
@@ -232,7 +232,7 @@ def test_sockets_of_who_has_lost_rights_are_closed(platform: Platform, lose: Los
         with pytest.raises(WebSocketDisconnect) as cut:
             socket.receive_json()
     assert cut.value.code == 1008
-    assert platform.world.connections.list(user) == []
+    assert platform.deps.connections.list(user) == []
 
 
 def test_the_sockets_of_a_revoked_key_are_closed_and_no_others(platform: Platform) -> None:
@@ -256,10 +256,10 @@ def test_the_next_frame_of_a_socket_that_was_not_closed_is_refused(platform: Pla
         for socket in (own, robot):
             socket.send_json({"action": "start", "rate": 16_000})
             assert socket.receive_json()["type"] == "started"
-        known = platform.world.accounts.get(user)
+        known = platform.deps.accounts.get(user)
         assert known
-        platform.world.accounts.put(known.but(removed=True))  # as if cut short right after the first step
-        platform.world.recent.forget("accounts", user)
+        platform.deps.accounts.put(known.replace(removed=True))  # as if cut short right after the first step
+        platform.deps.read_cache.forget("accounts", user)
         for socket in (own, robot):
             for frame in ({"action": "ping"}, {"action": "start"}, {"action": "watch", "device": "left"}):
                 socket.send_json(frame)
@@ -276,7 +276,7 @@ def test_watches_end_with_the_registration_of_the_headset(platform: Platform) ->
         assert platform.call("DELETE", "/api/devices/left", token).status_code == 204
         bob = platform.parts.issuer.issue("bob", "listener")
         assert platform.call("POST", "/api/devices", bob, HEADSET).status_code == 201
-        assert platform.world.watches.list("left") == [], "nobody watches the next owner's headset"
+        assert platform.deps.watches.list("left") == [], "nobody watches the next owner's headset"
         socket.send_json({"action": "watch", "device": "left"})
         assert socket.receive_json()["code"] == "unknown_device"
 
@@ -288,7 +288,7 @@ def test_a_headset_that_is_registered_again_can_be_watched_again(platform: Platf
             platform.call("POST", "/api/devices", token, HEADSET)
             socket.send_json({"action": "watch", "device": "left"})
             assert socket.receive_json()["type"] == "watching"
-            assert len(platform.world.watches.list("left")) == 1
+            assert len(platform.deps.watches.list("left")) == 1
             platform.call("DELETE", "/api/devices/left", token)
 
 
@@ -306,14 +306,14 @@ def test_links_to_files_end_with_their_owner(platform: Platform) -> None:
     token = platform.sign_in("ada")
     _, upload = announced(platform, token)
     job, _ = announced(platform, token)
-    objects = platform.world.objects
+    objects = platform.deps.objects
     objects.put(f"results/{job}/report.json", b"{}")
     download = objects.download_link(f"results/{job}/report.json", 3600, "report.json")
     download = download.removeprefix("http://testserver")
     assert platform.client.get(download).status_code == 200
     # As if cut short right after the first step, with every file still there.
-    platform.world.accounts.put(_closed(platform, user))
-    platform.world.recent.forget("accounts", user)
+    platform.deps.accounts.put(_closed(platform, user))
+    platform.deps.read_cache.forget("accounts", user)
 
     assert platform.client.get(download).status_code == 404
     assert platform.client.put(upload, content=b"sound").status_code == 404
@@ -325,9 +325,9 @@ def test_links_to_files_end_with_their_owner(platform: Platform) -> None:
 
 
 def _closed(platform: Platform, user: str) -> Account:
-    known = platform.world.accounts.get(user)
+    known = platform.deps.accounts.get(user)
     assert known
-    return known.but(removed=True)
+    return known.replace(removed=True)
 
 
 def test_a_link_ends_with_its_recording(platform: Platform) -> None:
@@ -339,7 +339,7 @@ def test_a_link_ends_with_its_recording(platform: Platform) -> None:
 
 def test_an_address_of_the_console_opens_nothing_for_who_was_removed(platform: Platform) -> None:
     user = platform.add("ada", "admin")
-    code = platform.invitations.make(user, "admin")
+    code = platform.login_links.make(user, "admin")
     platform.remove(user)
     token = platform.client.post("/sign-in", json={"code": code}).json()["token"]
     assert platform.call("GET", "/api/users/me", token).status_code == 401
@@ -347,7 +347,7 @@ def test_an_address_of_the_console_opens_nothing_for_who_was_removed(platform: P
 
 def test_an_address_of_the_console_gives_no_more_than_the_person_may_now(platform: Platform) -> None:
     user = platform.add("ada", "admin")
-    code = platform.invitations.make(user, "admin")
+    code = platform.login_links.make(user, "admin")
     platform.lower(user)
     token = platform.client.post("/sign-in", json={"code": code}).json()["token"]
     assert platform.call("GET", "/api/models", token).status_code == 403

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from anc import __version__
 from tests.distributions import closure, link
-from tests.running import PATIENCE_S, Platform
+from tests.processes import PATIENCE_S, Platform
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
@@ -200,7 +200,7 @@ def test_an_installed_platform_names_noise(platform: Installed, tmp_path: Path) 
 
 @pytest.fixture
 def running(platform: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    monkeypatch.setattr("tests.running.ANC", str(platform.bin / "anc"))
+    monkeypatch.setattr("tests.processes.ANC", str(platform.bin / "anc"))
     started = Platform(tmp_path)
     yield started
     started.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from functions.routes import REST
-from tests.running import ANC, Platform
+from tests.processes import ANC, Platform
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 HERE = Path(__file__).with_name("schemathesis")

@@ -20,14 +20,14 @@ from websockets.exceptions import WebSocketException
 
 from anc.dsp import FDAF, NLMS
 from anc.records import Control, Job
-from anc.services.jobs import BLOCK_FRAMES
-from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import as_int16
+from anc.schemas.snapshot import Snapshot
+from anc.schemas.websocket import as_int16
+from anc.services.sound.jobs import BLOCK_FRAMES
 from anc_client import Client
-from local.database import Database
-from local.tables import SqliteTable
-from tests.models import untaught_model
-from tests.running import PATIENCE_S, Platform
+from local.storage.database import Database
+from local.storage.tables import SqliteTable
+from tests.processes import PATIENCE_S, Platform
+from tests.untrained_models import untrained_model
 
 KILL_AFTER = (20, 120)  # confirmations: what else is on its way then, nobody knows
 RATE, BLOCK, TAPS = 16_000, 1_024, 128
@@ -231,7 +231,7 @@ class Headsets:
 
 @pytest.fixture
 def platform(start: Callable[..., Platform], tmp_path: Path) -> Platform:
-    model = untaught_model(tmp_path / "calm.npz", alarm=False)
+    model = untrained_model(tmp_path / "calm.npz", alarm=False)
     return start(ML_MODEL_PATH=str(model), EMERGENCY_DETECTION_ENABLED="false")
 
 

@@ -11,31 +11,32 @@ import pytest
 from starlette.testclient import TestClient
 
 from anc.records import Role
-from anc.services import jobs, keys
-from anc.services.identity import ROLES, Caller
-from anc.services.jobs import Announcement
-from anc.wire.rest import requests
+from anc.schemas.rest import requests
+from anc.services.access import api_keys
+from anc.services.access.identity import ROLES, Caller
+from anc.services.sound import jobs
+from anc.services.sound.jobs import Announcement
 from functions.routes import FUNCTIONS, REST, RestRoute
-from local.context import LocalContext
-from local.gateway import Gateway, LocalSockets
-from local.issuer import Issuer
-from tests.worlds import Clock, TestWorld, make_world
+from local.auth.issuer import Issuer
+from local.http.gateway import Gateway, LocalSockets
+from local.lambda_context import LocalContext
+from tests.fakes import Clock, FakePlatform, make_dependencies
 
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
 OTHER_NAMES = {"sessions": "never-was", "devices": "never-was", "jobs": "never-was", "keys": "0" * 16}
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> TestWorld:
-    return make_world(tmp_path_factory.mktemp("roles"), Clock(time.time()), rate_limit_scale=1e6)
+def platform(tmp_path_factory: pytest.TempPathFactory) -> FakePlatform:
+    return make_dependencies(tmp_path_factory.mktemp("roles"), Clock(time.time()), rate_limit_scale=1e6)
 
 
 @pytest.fixture(scope="module")
-def client(platform: TestWorld) -> Iterator[TestClient]:
+def client(platform: FakePlatform) -> Iterator[TestClient]:
     handlers = {name: importlib.import_module(f"functions.{name}.handler").handler for name in FUNCTIONS}
 
     def invoke(function: str, event: dict[str, Any]) -> Any:
-        return handlers[function](event, LocalContext(function), platform.world)
+        return handlers[function](event, LocalContext(function), platform.deps)
 
     with TestClient(Gateway(invoke, LocalSockets(), []).app) as client:
         yield client
@@ -68,16 +69,16 @@ def signed(issuer: Issuer, **claims: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def useless(platform: TestWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def useless(platform: FakePlatform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Give tokens that are worth nothing, by what is wrong with them."""
     issuer = platform.issuer
-    stranger = Issuer(tmp_path_factory.mktemp("stranger"), platform.world.settings)
+    stranger = Issuer(tmp_path_factory.mktemp("stranger"), platform.deps.settings)
     good = issuer.issue("alice", "admin")
     head, payload, signature = good.split(".")
     alice = Caller("alice", "admin")
-    revoked, token = keys.create("old", "admin", 1, alice, platform.world)
-    keys.revoke(revoked.key, alice, platform.world)
-    kept, other = keys.create("new", "admin", 1, alice, platform.world)
+    revoked, token = api_keys.create("old", "admin", 1, alice, platform.deps)
+    api_keys.revoke(revoked.key, alice, platform.deps)
+    kept, other = api_keys.create("new", "admin", 1, alice, platform.deps)
     now = int(time.time())
     return {
         "none": "",
@@ -114,15 +115,15 @@ def test_without_a_valid_token_only_public_endpoints_answer(
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
 def test_a_role_may_do_what_the_table_says_and_nothing_else(
-    call: Callable[..., Any], platform: TestWorld, route: RestRoute, role: Role, kind: str
+    call: Callable[..., Any], platform: FakePlatform, route: RestRoute, role: Role, kind: str
 ) -> None:
     if kind == "token":
         token, header = platform.issuer.issue("walker", role), ""
     else:
-        found = {key.name: key for key in keys.list_own("walker", platform.world)}
+        found = {key.name: key for key in api_keys.list_own("walker", platform.deps)}
         for old in found.values():
-            keys.revoke(old.key, Caller("walker"), platform.world)
-        _, token = keys.create("robot", role, 1, Caller("walker", "admin"), platform.world)
+            api_keys.revoke(old.key, Caller("walker"), platform.deps)
+        _, token = api_keys.create("robot", role, 1, Caller("walker", "admin"), platform.deps)
         header = "X-Api-Key" if kind != "key" else ""
     answer = call(route.method, route.path.replace("{id}", "never-was"), token, header=header)
     enough = route.public or ROLES.index(role) >= ROLES.index(route.role)  # type: ignore[arg-type]
@@ -142,7 +143,7 @@ FAMILIES = sorted({route.family for route in REST if not route.public} - {"users
 
 
 def test_a_key_can_be_bound_to_every_family_of_endpoints_and_to_nothing_else(
-    call: Callable[..., Any], platform: TestWorld
+    call: Callable[..., Any], platform: FakePlatform
 ) -> None:
     assert sorted(requests.FAMILIES) == FAMILIES
     root = platform.issuer.issue("root", "admin")
@@ -154,7 +155,7 @@ def test_a_key_can_be_bound_to_every_family_of_endpoints_and_to_nothing_else(
 
 @pytest.mark.parametrize("scope", [*FAMILIES, *(f"{family}:read" for family in FAMILIES)])
 def test_a_key_is_refused_outside_its_scopes_where_its_owner_is_not(
-    call: Callable[..., Any], platform: TestWorld, scope: str
+    call: Callable[..., Any], platform: FakePlatform, scope: str
 ) -> None:
     root = platform.issuer.issue("bound", "admin")
     made = call("POST", "/api/users/me/keys", root, {"name": "robot", "role": "admin", "scopes": [scope]})
@@ -171,11 +172,11 @@ def test_a_key_is_refused_outside_its_scopes_where_its_owner_is_not(
         if not route.for_people_only:
             assert route.family in answer.json()["detail"]
             assert scope in answer.json()["detail"]
-    keys.revoke(made.json()["id"], Caller("bound"), platform.world)
+    api_keys.revoke(made.json()["id"], Caller("bound"), platform.deps)
 
 
 @pytest.fixture(scope="module")
-def belongings(call: Callable[..., Any], platform: TestWorld) -> dict[str, str]:
+def belongings(call: Callable[..., Any], platform: FakePlatform) -> dict[str, str]:
     """Give what Alice has, by the family of endpoints where it is found."""
     alice = platform.issuer.issue("alice", "listener")
     assert call("POST", "/api/devices", alice, HEADSET).status_code == 201
@@ -183,8 +184,8 @@ def belongings(call: Callable[..., Any], platform: TestWorld) -> dict[str, str]:
         "sessions": call("POST", "/api/sessions", alice).json()["session"],
         "devices": "left",
         "keys": call("POST", "/api/users/me/keys", alice, {"name": "robot"}).json()["id"],
-        "jobs": jobs.announce(Announcement(100), Caller("alice"), platform.world).job,
-        "uploads": jobs.announce(Announcement(100), Caller("alice"), platform.world).job,
+        "jobs": jobs.announce(Announcement(100), Caller("alice"), platform.deps).job,
+        "uploads": jobs.announce(Announcement(100), Caller("alice"), platform.deps).job,
     }
 
 
@@ -197,7 +198,7 @@ BODIES = {
 
 @pytest.mark.parametrize("route", OWNED, ids=lambda route: f"{route.method} {route.path}")
 def test_nobody_can_tell_another_s_things_from_things_that_never_were(
-    call: Callable[..., Any], platform: TestWorld, belongings: dict[str, str], route: RestRoute
+    call: Callable[..., Any], platform: FakePlatform, belongings: dict[str, str], route: RestRoute
 ) -> None:
     family = route.path.split("/{id}")[0].rsplit("/", 1)[1]
     hers, nothing = belongings[family], OTHER_NAMES.get(family, "never-was")
@@ -215,13 +216,13 @@ def test_nobody_can_tell_another_s_things_from_things_that_never_were(
     assert belongings_rows(platform) == before, "nothing changed"
 
 
-def belongings_rows(platform: TestWorld) -> list[Any]:
-    world = platform.world
-    return [table.list("alice") for table in (world.streams, world.devices, world.api_keys, world.jobs)]
+def belongings_rows(platform: FakePlatform) -> list[Any]:
+    deps = platform.deps
+    return [table.list("alice") for table in (deps.streams, deps.devices, deps.api_keys, deps.jobs)]
 
 
 def test_an_operator_may_see_the_fleet_s_devices_and_nobody_s_sessions(
-    call: Callable[..., Any], platform: TestWorld, belongings: dict[str, str]
+    call: Callable[..., Any], platform: FakePlatform, belongings: dict[str, str]
 ) -> None:
     olga = platform.issuer.issue("olga", "operator")
     assert call("GET", "/api/devices/left", olga).status_code == 200

@@ -5,7 +5,7 @@ import subprocess
 import urllib.request
 from collections.abc import Callable
 
-from tests.running import ANC, Platform, until
+from tests.processes import ANC, Platform, until
 
 
 def anc(platform: Platform, *words: str) -> str:

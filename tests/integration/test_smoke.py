@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.routes import REST
-from tests.running import ANC, Platform
+from tests.processes import ANC, Platform
 
 
 def smoke(port: int, *more: str) -> tuple[int, dict[str, Any]]:

@@ -20,12 +20,12 @@ import httpx
 import pytest
 
 from anc.settings import Settings
-from anc_client import Client, NewUpload, Refusal
-from iot.head import Head
-from local.demo import enrol, headset_folder
-from local.issuer import Issuer
-from tests.running import ANC, PATIENCE_S, Platform, free_port
-from tests.running import until as until_found
+from anc_client import ApiError, Client, NewUpload
+from local.auth.issuer import Issuer
+from simulation.acoustic_plant import AcousticPlant
+from tests.processes import ANC, PATIENCE_S, Platform, free_port
+from tests.processes import until as until_found
+from tools.cli.demo import enrol, headset_folder
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"the console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")
@@ -68,7 +68,7 @@ def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> No
 def is_online(thing: str, client: Client) -> bool:
     try:
         return client.device(thing).online is True
-    except Refusal:  # not registered yet
+    except ApiError:  # not registered yet
         return False
 
 
@@ -233,13 +233,13 @@ def test_a_headset_follows_a_platform_that_moved_and_registers_anew_when_it_was_
 ) -> None:
     url = f"http://127.0.0.1:{shared_platform.port}"
     token = Issuer(shared_platform.data, Settings()).issue("ann", "operator")
-    first = enrol(url, token, "moves", Head(), tmp_path)
+    first = enrol(url, token, "moves", AcousticPlant(), tmp_path)
     kept = tmp_path / "credentials.json"
     kept.write_text(json.dumps({**first._asdict(), "port": 1}))
-    assert enrol(url, token, "moves", Head(), tmp_path) == first
+    assert enrol(url, token, "moves", AcousticPlant(), tmp_path) == first
     with Client(url, token) as client:
         client.remove_device("moves")
-    assert enrol(url, token, "moves", Head(), tmp_path).certificate != first.certificate
+    assert enrol(url, token, "moves", AcousticPlant(), tmp_path).certificate != first.certificate
 
 
 def test_a_platform_ends_with_the_process_that_started_it_however_that_ends(tmp_path: Path) -> None:

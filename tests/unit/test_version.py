@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 import anc_client
 from anc import __version__
-from anc.wire.asyncapi import document as asyncapi
-from functions.rest_api.description import document as openapi
+from anc.schemas.asyncapi import document as asyncapi
 from functions.rest_api.handler import app
-from local.cli import app as command
+from functions.rest_api.openapi import document as openapi
+from tools.cli.main import app as command
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -7,7 +7,7 @@ with Client("http://127.0.0.1:8080", token) as anc:
 """
 
 from anc_client.client import Client, Processed
-from anc_client.refusal import Refusal
+from anc_client.refusal import ApiError
 from anc_client.schemas import (
     NewDevice,
     NewDeviceModel,
@@ -16,15 +16,16 @@ from anc_client.schemas import (
     NewPerson,
     NewSerials,
     NewSession,
+    NewTelemetryReport,
     NewUpload,
+    ProcessingOptions,
     SessionChange,
     ShadowChange,
-    TelemetryReport,
-    Treatment,
     __version__,
 )
 
 __all__ = [
+    "ApiError",
     "Client",
     "NewDevice",
     "NewDeviceModel",
@@ -33,12 +34,11 @@ __all__ = [
     "NewPerson",
     "NewSerials",
     "NewSession",
+    "NewTelemetryReport",
     "NewUpload",
     "Processed",
-    "Refusal",
+    "ProcessingOptions",
     "SessionChange",
     "ShadowChange",
-    "TelemetryReport",
-    "Treatment",
     "__version__",
 ]

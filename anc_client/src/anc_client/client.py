@@ -12,7 +12,7 @@ import httpx
 
 from anc_client import schemas
 from anc_client.codec import decode, encode
-from anc_client.refusal import Refusal, refusal
+from anc_client.refusal import ApiError, api_error
 
 
 class Page(Protocol):
@@ -23,7 +23,7 @@ class Page(Protocol):
         """What to ask `after` for the following part; None at the end."""
 
 
-class Processed(schemas.Processed):
+class Processed(schemas.ProcessedSound):
     """A processed recording and its report."""
 
     @property
@@ -145,9 +145,9 @@ class Client:
         """Remove somebody with their keys, sessions, recordings and headsets."""
         self._remove(f"/api/users/{named(user)}")
 
-    def make_key(self, key: schemas.NewKey) -> schemas.MadeKey:
+    def make_key(self, key: schemas.NewKey) -> schemas.CreatedKey:
         """Make an API key; it is shown this once."""
-        return self._ask(schemas.MadeKey, "POST", "/api/users/me/keys", key)
+        return self._ask(schemas.CreatedKey, "POST", "/api/users/me/keys", key)
 
     def api_keys(self) -> list[schemas.Key]:
         """Return the caller's API keys."""
@@ -196,9 +196,9 @@ class Client:
         for page in self._pages(schemas.Devices, "/api/devices", **named):
             yield from page.devices
 
-    def device(self, thing: str) -> schemas.DeviceNow:
+    def device(self, thing: str) -> schemas.DeviceDetails:
         """Return a headset as it is now."""
-        return self._ask(schemas.DeviceNow, "GET", f"/api/devices/{named(thing)}")
+        return self._ask(schemas.DeviceDetails, "GET", f"/api/devices/{named(thing)}")
 
     def remove_device(self, thing: str) -> None:
         """Revoke a headset's certificate and forget it."""
@@ -212,9 +212,9 @@ class Client:
         """Return the shadow document of a headset."""
         return self._ask(schemas.Shadow, "GET", f"/api/devices/{named(thing)}/shadow")
 
-    def change_shadow(self, thing: str, change: schemas.ShadowChange) -> schemas.Wanted:
+    def change_shadow(self, thing: str, change: schemas.ShadowChange) -> schemas.DesiredState:
         """Have a headset work in another mode or at another intensity."""
-        return self._ask(schemas.Wanted, "PATCH", f"/api/devices/{named(thing)}/shadow", change)
+        return self._ask(schemas.DesiredState, "PATCH", f"/api/devices/{named(thing)}/shadow", change)
 
     def telemetry(self, thing: str) -> schemas.Telemetry:
         """Return what a headset said of itself last."""
@@ -222,10 +222,12 @@ class Client:
 
     def history(self, thing: str, since: float = 0.0) -> Iterator[schemas.Telemetry]:
         """Go through what a headset said of itself within the last month, the oldest first."""
-        for page in self._pages(schemas.History, f"/api/devices/{named(thing)}/history", since=since):
+        for page in self._pages(
+            schemas.TelemetryHistory, f"/api/devices/{named(thing)}/history", since=since
+        ):
             yield from page.reports
 
-    def report_telemetry(self, thing: str, report: schemas.TelemetryReport) -> schemas.Telemetry:
+    def report_telemetry(self, thing: str, report: schemas.NewTelemetryReport) -> schemas.Telemetry:
         """Say something of a headset in its stead."""
         return self._ask(schemas.Telemetry, "POST", f"/api/devices/{named(thing)}/telemetry", report)
 
@@ -272,9 +274,9 @@ class Client:
         """Measure a sound file; `full_scale_db` calibrates it."""
         return self._ask(schemas.Analysis, "POST", "/api/audio/analyze", content(sound), **options)
 
-    def detect_emergency(self, sound: Sound) -> schemas.Detection:
+    def detect_emergency(self, sound: Sound) -> schemas.EmergencyDetection:
         """Tell whether a headset in this sound should be open to the world."""
-        return self._ask(schemas.Detection, "POST", "/api/emergency/detect", content(sound))
+        return self._ask(schemas.EmergencyDetection, "POST", "/api/emergency/detect", content(sound))
 
     def emergency_status(self) -> schemas.EmergencyStatus:
         """Tell whether anything of the caller's is held open by an alarm now."""
@@ -303,7 +305,7 @@ class Client:
         file = BytesIO(sound) if isinstance(sound, bytes) else sound
         size = file.seek(0, SEEK_END)
         file.seek(0)
-        treatment = schemas.Treatment(**options)
+        treatment = schemas.ProcessingOptions(**options)
         made = self.announce(schemas.NewUpload(size=size, name=name or "recording", options=treatment))
         for link in made.links:
             # The link is all the permission that is needed: a token would go to whoever keeps the files.
@@ -362,7 +364,7 @@ class Client:
         """Remove what is at a path; of what is gone already, or never was, nothing is left to remove."""
         try:
             self._send("DELETE", path)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if not refusal.code.startswith("unknown_"):
                 raise
 
@@ -374,7 +376,7 @@ class Client:
             content, headers = encode(body), {"Content-Type": "application/json"}
         answer = self._http.request(method, path, content=content, headers=headers, params=query)
         if not answer.is_success:
-            raise refusal(answer)
+            raise api_error(answer)
         return answer
 
 

@@ -6,7 +6,7 @@ from anc_client import schemas
 from anc_client.codec import decode
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """The platform said no.
 
     Attributes
@@ -29,14 +29,14 @@ class Refusal(Exception):
         self.retry_after_s = retry_after_s
 
 
-def refusal(answer: httpx.Response) -> Refusal:
+def api_error(answer: httpx.Response) -> ApiError:
     """Return the exception for an HTTP error response."""
     wait = answer.headers.get("Retry-After", "")
     try:
         problem = decode(schemas.Problem, answer.json())
     except ValueError:  # not ours: a proxy's page
-        return Refusal(answer.status_code, "bad_gateway", answer.reason_phrase)
-    return Refusal(
+        return ApiError(answer.status_code, "bad_gateway", answer.reason_phrase)
+    return ApiError(
         answer.status_code,
         problem.code,
         problem.detail,

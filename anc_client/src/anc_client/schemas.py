@@ -40,7 +40,7 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Channel:
+class ChannelLevels:
     """One channel of a sound: levels in the analysis's unit, `dc` of full scale, octaves by centre in Hz."""
 
     rms: float
@@ -50,6 +50,19 @@ class Channel:
     dc: float
     clipped_samples: int
     octaves: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatedKey:
+    """An API key that was just made. `key` is shown this once."""
+
+    id: str
+    name: str
+    role: Literal["listener", "operator", "admin"]
+    scopes: list[str]
+    created: float
+    expires: float | None
+    key: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +78,11 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detection:
-    """Whether a headset in this sound should be open to the world; on any doubt it should."""
+class DesiredState:
+    """What is wanted of a headset; its shadow follows within seconds."""
 
-    active: bool
-    score: float
-    mode: Literal["cancel", "transparency"]
-    kinds: dict[str, float]
-    reason: str = ""
+    mode: Literal["cancel", "transparency", "bypass"]
+    intensity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +119,16 @@ class DeviceModels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceRefusal:
+    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
+
+    what: str
+    code: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Devices:
     """Part of somebody's headsets."""
 
@@ -133,6 +153,17 @@ class Emergency:
 
     active: bool
     score: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyDetection:
+    """Whether a headset in this sound should be open to the world; on any doubt it should."""
+
+    active: bool
+    score: float
+    mode: Literal["cancel", "transparency"]
+    kinds: dict[str, float]
     reason: str = ""
 
 
@@ -244,19 +275,6 @@ class Levels:
     clipped_samples: int
     by_second_dbfs: list[float]
     thirds_dbfs: dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeKey:
-    """An API key that was just made. `key` is shown this once."""
-
-    id: str
-    name: str
-    role: Literal["listener", "operator", "admin"]
-    scopes: list[str]
-    created: float
-    expires: float | None
-    key: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,6 +417,22 @@ class NewSession:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewTelemetryReport:
+    """What a headset says of itself; the same as over MQTT."""
+
+    battery: float | None = None
+    level_dbfs: float | None = None
+    attenuation_db: float | None = None
+    mode: Literal["cancel", "transparency", "bypass"] | None = None
+    firmware: str | None = None
+    filters: int | None = None
+    reverted: int | None = None
+    refused: str | None = None
+    age_s: float = 0.0
+    """How long ago this was so."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NoiseSpan:
     """A stretch of one kind of noise."""
 
@@ -438,31 +472,19 @@ class Person:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
+class ProcessingOptions:
+    """What shall be done with a recording; what is left out goes by its channels."""
 
-    what: str
-    code: str
-    message: str
-    at: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredDevice:
-    """A headset that was just registered. Its private key is shown this once."""
-
-    thing: str
-    model: str
-    rate: int
-    taps: int
-    max_gain_db: float
-    secondary_taps: int
-    created: float
-    credentials: Credentials
+    mode: Literal["cancel", "predict", "classify"] | None = None
+    algorithm: Literal["fdaf", "nlms"] = "fdaf"
+    taps: int = 512
+    mu: float | None = None
+    horizon: int = 1
+    """Samples ahead, for `predict`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class RecordingReport:
     """What was done with a recording and what came of it; nulls when the noise was only named."""
 
     mode: str
@@ -480,6 +502,20 @@ class Report:
     attenuation_by_second_db: list[float] | None
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredDevice:
+    """A headset that was just registered. Its private key is shown this once."""
+
+    thing: str
+    model: str
+    rate: int
+    taps: int
+    max_gain_db: float
+    secondary_taps: int
+    created: float
+    credentials: Credentials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -580,19 +616,11 @@ class Telemetry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelemetryReport:
-    """What a headset says of itself; the same as over MQTT."""
+class TelemetryHistory:
+    """Part of what a headset said of itself."""
 
-    battery: float | None = None
-    level_dbfs: float | None = None
-    attenuation_db: float | None = None
-    mode: Literal["cancel", "transparency", "bypass"] | None = None
-    firmware: str | None = None
-    filters: int | None = None
-    reverted: int | None = None
-    refused: str | None = None
-    age_s: float = 0.0
-    """How long ago this was so."""
+    next: str | None
+    reports: list[Telemetry]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -603,18 +631,6 @@ class Totals:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Treatment:
-    """What shall be done with a recording; what is left out goes by its channels."""
-
-    mode: Literal["cancel", "predict", "classify"] | None = None
-    algorithm: Literal["fdaf", "nlms"] = "fdaf"
-    taps: int = 512
-    mu: float | None = None
-    horizon: int = 1
-    """Samples ahead, for `predict`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Upload:
     """How to send a recording: PUT it whole to the one link, or a part to each and then complete it."""
 
@@ -622,14 +638,6 @@ class Upload:
     links: list[str]
     part_bytes: int
     expires: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is wanted of a headset; its shadow follows within seconds."""
-
-    mode: Literal["cancel", "transparency", "bypass"]
-    intensity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -654,7 +662,7 @@ class Analysis:
     rate: int
     unit: Literal["dBFS", "dB SPL"]
     a_weighted_unit: Literal["dBFS(A)", "dB(A)"]
-    channels: list[Channel]
+    channels: list[ChannelLevels]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -685,7 +693,7 @@ class Classification:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceNow:
+class DeviceDetails:
     """
     A headset as it is now.
 
@@ -704,16 +712,8 @@ class DeviceNow:
     online: bool | None
     since: float | None
     refused: int
-    refusal: Refusal | None
-    claim_refusal: Refusal | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """Part of what a headset said of itself."""
-
-    next: str | None
-    reports: list[Telemetry]
+    refusal: DeviceRefusal | None
+    claim_refusal: DeviceRefusal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -724,8 +724,8 @@ class NewUpload:
     """Bytes, exactly."""
 
     name: str = "recording"
-    options: Treatment = field(
-        default_factory=lambda: Treatment(mode=None, algorithm="fdaf", taps=512, mu=None, horizon=1)
+    options: ProcessingOptions = field(
+        default_factory=lambda: ProcessingOptions(mode=None, algorithm="fdaf", taps=512, mu=None, horizon=1)
     )
 
 
@@ -738,10 +738,10 @@ class People:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Processed:
+class ProcessedSound:
     """A recording that was treated: `audio` is a wav file in base64, empty when the noise was only named."""
 
-    report: Report
+    report: RecordingReport
     audio: str
 
 

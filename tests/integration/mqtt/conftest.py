@@ -17,14 +17,14 @@ from awscrt import mqtt
 from awsiot import mqtt_connection_builder
 
 from anc.ports import Credentials
-from local.broker import Broker
-from local.certificates import Authority
-from local.claims import Claims
-from local.database import Database
-from local.pace import Pace
-from local.shadows import LocalShadows
-from local.things import LocalThings
-from tests.running import PATIENCE_S
+from local.auth.certificates import Authority
+from local.mqtt.broker import Broker
+from local.mqtt.claims import ClaimProvisioning
+from local.mqtt.message_rates import MessageRates
+from local.mqtt.shadows import LocalShadows
+from local.mqtt.things import LocalThings
+from local.storage.database import Database
+from tests.processes import PATIENCE_S
 
 
 class Snapshots:
@@ -73,7 +73,7 @@ class Site:
         self.counts = Counts()
         self.expecting = True  # headsets that come with a claim
         self.port = 0
-        self.pace: Pace | None = None
+        self.pace: MessageRates | None = None
         self.start()
 
     def start(self) -> None:
@@ -85,7 +85,7 @@ class Site:
             self.things,
             self.shadows,
             {"snapshots": self.snapshots, "reports": self.reports},
-            Claims(self.things, self.authority, self.admit),
+            ClaimProvisioning(self.things, self.authority, self.admit),
             self.counts.count,
             pace=self.pace,
         )
@@ -94,11 +94,11 @@ class Site:
 
     def admit(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.expecting:
-            self.things.adopt(event["parameters"]["SerialNumber"], event["certificateId"])
+            self.things.attach_certificate(event["parameters"]["SerialNumber"], event["certificateId"])
         return {"allowProvisioning": self.expecting}
 
-    def enrol(self, thing: str) -> Credentials:
-        credentials = self.things.enrol(thing)
+    def create(self, thing: str) -> Credentials:
+        credentials = self.things.create(thing)
         self.things.activate(thing, credentials.certificate_id)
         return credentials._replace(port=self.port)
 
@@ -183,7 +183,7 @@ def headset(site: Site) -> Iterator[Callable[..., Client]]:
     clients = []
 
     def connect(name: str, client_id: str = "", credentials: Credentials | None = None) -> Client:
-        client = Client(credentials or site.enrol(name), client_id or name)
+        client = Client(credentials or site.create(name), client_id or name)
         clients.append(client)
         return client.connect()
 

@@ -14,11 +14,11 @@ import pytest
 from awscrt.exceptions import AwsCrtError
 from awscrt.mqtt import SubscribeError
 
-from local.broker import CONNECTING_COSTS
-from local.certificates import Authority
-from local.pace import BURST_S, LONGEST_DELAY_S, Pace
+from local.auth.certificates import Authority
+from local.mqtt.broker import CONNECTING_COSTS
+from local.mqtt.message_rates import BURST_S, LONGEST_DELAY_S, MessageRates
 from tests.integration.mqtt.conftest import Client
-from tests.running import PATIENCE_S
+from tests.processes import PATIENCE_S
 
 SNAPSHOT = "$aws/rules/anc_snapshot/anc/{}/snapshot"
 SHADOW = "$aws/things/{}/shadow/name/anc/{}"
@@ -65,7 +65,7 @@ def test_connections_over_the_limit_are_closed_and_those_that_are_open_stay(
     site: Any, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(site.broker, "_most", 2)
-    first = raw(site.enrol("h1"))
+    first = raw(site.create("h1"))
     first.sendall(connect_packet("h1"))
     site.counts.wait_for("mqtt_connected")
     with socket.create_connection(("127.0.0.1", site.port), PATIENCE_S) as half:
@@ -83,7 +83,7 @@ def test_a_certificate_of_a_foreign_authority_is_refused_in_the_handshake(
     site: Any, raw: Callable[..., Any], tmp_path: Path
 ):
     foreign = Authority(tmp_path / "foreign").issue("h1")
-    ours = site.enrol("h1")
+    ours = site.create("h1")
     try:
         tls = raw(ours._replace(certificate=foreign.certificate, private_key=foreign.private_key))
         tls.sendall(connect_packet("h1"))
@@ -107,7 +107,7 @@ def test_a_thing_cannot_use_anothers_name(site: Any, headset: Callable[..., Any]
 
 def test_a_certificate_that_was_never_registered_is_refused(site: Any, raw: Callable[..., Any]):
     made_up = site.authority.issue("h1")
-    credentials = site.enrol("h1")._replace(certificate=made_up.certificate, private_key=made_up.private_key)
+    credentials = site.create("h1")._replace(certificate=made_up.certificate, private_key=made_up.private_key)
     tls = raw(credentials)
     tls.sendall(connect_packet("h1"))
     assert tls.recv(4) == b"\x20\x02\x00\x05"
@@ -115,7 +115,7 @@ def test_a_certificate_that_was_never_registered_is_refused(site: Any, raw: Call
 
 
 def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, headset: Callable[..., Any]):
-    credentials = site.enrol("gone")
+    credentials = site.create("gone")
     client = headset("gone", credentials=credentials)
     site.shadows.update("gone", {"mode": "cancel"})
     site.things.revoke("gone", [credentials.certificate_id])
@@ -127,13 +127,13 @@ def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, he
 
 
 def test_mqtt_5_is_answered_with_the_protocol_level_that_is_spoken(site: Any, raw: Callable[..., Any]):
-    tls = raw(site.enrol("h5"))
+    tls = raw(site.create("h5"))
     tls.sendall(connect_packet("h5", level=5))
     assert tls.recv(4) == b"\x20\x02\x00\x01"
 
 
 def test_a_second_connection_of_a_thing_replaces_the_first(site: Any, headset: Callable[..., Any]):
-    credentials = site.enrol("twice")
+    credentials = site.create("twice")
     first = headset("twice", credentials=credentials)
     second = headset("twice", credentials=credentials)
     assert first.lost.wait(PATIENCE_S)
@@ -150,9 +150,9 @@ def test_a_headset_that_floods_is_slowed_down_and_then_cut_off_while_another_is_
         paused.append(wait_s)
 
     own_site.stop()
-    own_site.pace = Pace(10.0, 1e6, lambda: 0.0, pause)  # a time that does not pass
+    own_site.pace = MessageRates(10.0, 1e6, lambda: 0.0, pause)  # a time that does not pass
     own_site.start()
-    rogue, other = (Client(own_site.enrol(name), name).connect() for name in ("rogue", "other"))
+    rogue, other = (Client(own_site.create(name), name).connect() for name in ("rogue", "other"))
     burst = int(10.0 * BURST_S) - CONNECTING_COSTS
     for _ in range(burst):
         rogue.publish("anc/rogue/telemetry", b"{}").result(PATIENCE_S)
@@ -260,7 +260,7 @@ def test_the_largest_payload_is_128_kilobytes(site: Any, headset: Callable[..., 
 
 
 def test_a_packet_that_announces_256_megabytes_is_refused_before_it_comes(site: Any, raw: Callable[..., Any]):
-    tls = raw(site.enrol("huge"))
+    tls = raw(site.create("huge"))
     tls.sendall(connect_packet("huge"))
     assert tls.recv(4) == b"\x20\x02\x00\x00"
     tls.sendall(b"\x30\xff\xff\xff\x7f")
@@ -272,7 +272,7 @@ def test_a_packet_that_announces_256_megabytes_is_refused_before_it_comes(site: 
     "junk", [b"GET / HTTP/1.1\r\n" * 9, b"\x30\x00", b"\x10\xff\xff\xff\xff", b"\xe0\x00"]
 )
 def test_a_client_that_does_not_speak_mqtt_is_hung_up_on(site: Any, raw: Callable[..., Any], junk: bytes):
-    tls = raw(site.enrol("junk"))
+    tls = raw(site.create("junk"))
     tls.sendall(junk)
     assert is_closed(tls)
     assert site.counts["mqtt_connected"] == 0
@@ -302,7 +302,7 @@ def test_a_message_on_a_topic_of_its_own_reaches_the_headset_that_listens(headse
 def test_a_client_that_falls_silent_is_let_go_after_one_and_a_half_keep_alives(
     site: Any, raw: Callable[..., Any]
 ):
-    tls = raw(site.enrol("asleep"))
+    tls = raw(site.create("asleep"))
     tls.sendall(connect_packet("asleep", keep_alive_s=1))
     assert tls.recv(4) == b"\x20\x02\x00\x00"
     assert is_closed(tls)

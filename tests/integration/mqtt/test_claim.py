@@ -11,16 +11,16 @@ from awscrt.exceptions import AwsCrtError
 from cryptography import x509
 
 from anc.ports import Credentials
+from anc.schemas.claim import PROVISION_TOPIC, SIGN_TOPIC, client_id
 from anc.settings import Settings
-from anc.wire.claim import PROVISION_TOPIC, SIGN_TOPIC, client_id
-from iot.connection import Connection
+from iot.mqtt_transport import MqttTransport
 from iot.provisioning import ClaimFailed, _key_pem, _request, provision
-from local.claims import MOST_REQUESTS
-from local.elsewhere import claim_of
-from local.issuer import Issuer
-from tests.claims import key
+from local.auth.issuer import Issuer
+from local.mqtt.claims import MOST_REQUESTS
+from tests.factory_claims import key
 from tests.integration.mqtt.conftest import PATIENCE_S, Client
-from tests.running import Platform
+from tests.processes import Platform
+from tools.cli.remote_headset import claim_of
 
 MODEL = {"secondary": [0.0, 0.5, 0.2], "taps": 32}
 OTHERS = [
@@ -176,12 +176,12 @@ def test_a_headset_that_claims_is_thrown_out_by_nobody_who_does_not_know_its_cli
     expect(maker, "sought")
     ids: list[str] = []
 
-    class Watched(Connection):
+    class Watched(MqttTransport):
         def __init__(self, client_id: str, *rest: Any) -> None:
             ids.append(client_id)
             super().__init__(client_id, *rest)
 
-    provision("sought", claim, tmp_path, line_to=Watched)
+    provision("sought", claim, tmp_path, make_transport=Watched)
     again = claiming(ids[0])
     for name in ("claim.sought", client_id("sought"), client_id("sought")):
         assert name != ids[0]

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from anc.dsp import design_control_filter, recover_primary
-from anc.wire.shadow import Desired, FilterDocument, Noise, float16
-from anc.wire.snapshot import Snapshot
-from iot import connection
+from anc.schemas.shadow import Desired, FilterDocument, Noise, float16
+from anc.schemas.snapshot import Snapshot
+from iot import mqtt_transport
 from iot.agent import Agent
-from iot.controller import SILENCE, Block, Controller
-from iot.demo import Update, run_headset
-from iot.head import Anatomy, Head
-from iot.lookout import SUDDEN_S
-from iot.scenes import Scene
-from tests.running import PATIENCE_S, until
+from iot.controller import NO_FILTER, Block, Controller
+from iot.snapshot_scheduler import SUDDEN_CHANGE_S
+from simulation.acoustic_plant import AcousticPlant, PlantParameters
+from simulation.headset import StatusUpdate, run_headset
+from simulation.scenes import Scene
+from tests.processes import PATIENCE_S, until
 
 RATE = 16_000
 
@@ -75,12 +75,12 @@ class SmallCloud(threading.Thread):
 
 
 @pytest.fixture
-def head() -> Head:
-    return Head(0)
+def head() -> AcousticPlant:
+    return AcousticPlant(0)
 
 
 @pytest.fixture
-def cloud(site: Any, head: Head) -> Iterator[SmallCloud]:
+def cloud(site: Any, head: AcousticPlant) -> Iterator[SmallCloud]:
     cloud = SmallCloud(site, head.measured_secondary())
     cloud.start()
     yield cloud
@@ -88,15 +88,15 @@ def cloud(site: Any, head: Head) -> Iterator[SmallCloud]:
 
 
 def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
-    site: Any, head: Head, cloud: SmallCloud, tmp_path: Path
+    site: Any, head: AcousticPlant, cloud: SmallCloud, tmp_path: Path
 ):
-    updates: list[Update] = []
+    updates: list[StatusUpdate] = []
     scene = Patient(Scene.built_in("cabin", RATE), 1.0, cloud)
     result = run_headset(
-        "cabin-1", site.enrol("cabin-1"), head, scene, 4.0, tmp_path, updates.append, alarms=False
+        "cabin-1", site.create("cabin-1"), head, scene, 4.0, tmp_path, updates.append, alarms=False
     )
     assert result.first_filter_s is not None
-    assert result.first_filter_s > SUDDEN_S  # so much of the noise had to be heard first
+    assert result.first_filter_s > SUDDEN_CHANGE_S  # so much of the noise had to be heard first
     assert result.attenuation_db > 3
     assert result.attenuation_db <= result.hindsight_db
     assert result.after_dbfs == pytest.approx(result.before_dbfs - result.attenuation_db)
@@ -113,11 +113,11 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
 
 
 def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(site: Any, tmp_path: Path):
-    head = Head(0, anatomy=Anatomy(feedback_db=-40.0))
+    head = AcousticPlant(0, anatomy=PlantParameters(feedback_db=-40.0))
     cloud = SmallCloud(site, head.measured_secondary())
     cloud.start()
     scene = Patient(Scene.built_in("cabin", RATE), 1.0, cloud)
-    result = run_headset("fed-back", site.enrol("fed-back"), head, scene, 4.0, tmp_path, alarms=False)
+    result = run_headset("fed-back", site.create("fed-back"), head, scene, 4.0, tmp_path, alarms=False)
     cloud.stop()
     assert result.attenuation_db > 2
 
@@ -125,10 +125,10 @@ def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(sit
 def test_a_headset_outlives_its_broker_and_gets_what_it_missed(
     own_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(connection, "FIRST_RETRY_S", (1, 1))
+    monkeypatch.setattr(mqtt_transport, "FIRST_RETRY_S", (1, 1))
     controller = Controller(RATE, 512)
     secondary = np.array([0.0, 0.8], np.float32)
-    agent = Agent("h1", own_site.enrol("h1"), controller, secondary, RATE, tmp_path, None)
+    agent = Agent("h1", own_site.create("h1"), controller, secondary, RATE, tmp_path, None)
     agent.start()
     own_site.counts.wait_for("mqtt_connected")
     wait_for(own_site, agent, mode="cancel")
@@ -145,7 +145,7 @@ def wait_for(site: Any, agent: Agent, **expected: Any) -> None:
     silence = np.zeros(320, np.float32)
 
     def has_reported() -> bool:
-        agent.hear(Block(silence, silence, silence, SILENCE, True))
+        agent.process(Block(silence, silence, silence, NO_FILTER, True))
         reported = (site.shadows.get("h1") or {"state": {}})["state"].get("reported", {})
         return expected.items() <= reported.items()
 

@@ -12,10 +12,10 @@ import pytest
 from anc.dsp import Statistics
 from anc.noise.features import summary
 from anc.ports import Credentials
-from anc.wire.snapshot import Snapshot
+from anc.schemas.snapshot import Snapshot
 from tests.integration.mqtt.conftest import Client
-from tests.running import PATIENCE_S, Platform
-from tests.running import until as until_found
+from tests.processes import PATIENCE_S, Platform
+from tests.processes import until as until_found
 
 RATE, TAPS = 16_000, 32
 SNAPSHOT = "$aws/rules/anc_snapshot/anc/{}/snapshot"

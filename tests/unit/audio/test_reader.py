@@ -10,7 +10,7 @@ import soundfile
 
 from anc.audio.formats import FORMATS, SUPPORTED, recognise
 from anc.audio.reader import BLOCK, AudioReader, open_path, open_short
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
 from tests.sounds import RATE, encoded, flac_of, floats, noise
 
 ROOT = Path(__file__).parents[3]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from anc.wire.rest import requests
-from anc_client import NewDevice, NewKey, NewUpload, ShadowChange, Treatment, schemas
+from anc.schemas.rest import requests
+from anc_client import NewDevice, NewKey, NewUpload, ProcessingOptions, ShadowChange, schemas
 from anc_client.codec import decode, encode
 
 CLIENT = Path(__file__).parents[3] / "anc_client"
@@ -51,7 +51,7 @@ def test_the_platform_takes_a_request_as_the_client_encodes_it(
 
 def test_what_a_request_leaves_out_is_not_sent() -> None:
     assert json.loads(encode(ShadowChange(intensity=0.5))) == {"intensity": 0.5}
-    upload = json.loads(encode(NewUpload(size=1, options=Treatment(mode="cancel"))))
+    upload = json.loads(encode(NewUpload(size=1, options=ProcessingOptions(mode="cancel"))))
     assert "mu" not in upload["options"]
     assert json.loads(encode(NewKey(name="robot")))["scopes"] == [], "empty is not left out"
 

@@ -104,13 +104,13 @@ def test_statistics_judge_any_filter_as_the_sound_would():
     statistics = Statistics.measure(*head.second(1), head.S)
     good = design_control_filter(*head.second(0), head.S).taps
     for w in (good, 0.5 * good, good[:100], np.zeros(512), -good):
-        assert statistics.residual_db(w) == pytest.approx(head.attenuation(w, 1), abs=0.7)
+        assert statistics.attenuation_db(w) == pytest.approx(head.attenuation(w, 1), abs=0.7)
 
 
 def test_statistics_of_several_snapshots_add_up_and_fade():
     head = Head(5)
     one, two = (Statistics.measure(*head.second(k), head.S, taps=64) for k in (0, 1))
-    both = one.forget(0.5) + two
+    both = one.decayed(0.5) + two
     w = design_control_filter(*head.second(0), head.S, taps=64).taps
     assert both.residual(w) == pytest.approx(0.5 * one.residual(w) + two.residual(w))
     assert both.samples == pytest.approx(1.5 * two.samples)

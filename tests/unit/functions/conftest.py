@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from functions.audio_receiver.handler import handler as audio_receiver
 from functions.rest_api.handler import handler as rest_api
 from functions.routes import REST
-from local.context import LocalContext
-from local.events import rest_event, socket_event
-from tests.worlds import Clock, TestWorld, make_world, signing_key
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event, socket_event
+from tests.fakes import Clock, FakePlatform, make_dependencies, signing_key
 
 
 def resource_of(method: str, path: str) -> str:
@@ -39,16 +39,16 @@ def key() -> rsa.RSAPrivateKey:
 @pytest.fixture(autouse=True)
 def quick_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test pay for a password hash that is slow on purpose."""
-    monkeypatch.setattr("local.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock) -> TestWorld:
-    return make_world(tmp_path, clock, emergency_detection_enabled=False, rate_limit_scale=1e3)
+def platform(tmp_path: Path, clock: Clock) -> FakePlatform:
+    return make_dependencies(tmp_path, clock, emergency_detection_enabled=False, rate_limit_scale=1e3)
 
 
 @pytest.fixture
-def say(platform: TestWorld) -> Callable[..., Any]:
+def say(platform: FakePlatform) -> Callable[..., Any]:
     """Give `say(frame, user=...)`: send a frame over a socket of that user, and return what comes back."""
 
     def send(
@@ -62,7 +62,7 @@ def say(platform: TestWorld) -> Callable[..., Any]:
         who = {"principalId": user, "user": user, "role": "listener", "scopes": scopes}
         who["since"] = str(platform.clock.now)
         event = socket_event("MESSAGE", route, connection, platform.clock.now, who, body=body)
-        answer = audio_receiver(event, LocalContext("audio_receiver"), platform.world)
+        answer = audio_receiver(event, LocalContext("audio_receiver"), platform.deps)
         assert answer["statusCode"] == 200
         return json.loads(answer["body"])
 
@@ -70,7 +70,7 @@ def say(platform: TestWorld) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def call(platform: TestWorld) -> Callable[..., Any]:
+def call(platform: FakePlatform) -> Callable[..., Any]:
     """Give `call(method, path, ...)`: call the REST API, and return status, body and content type."""
 
     def request(
@@ -89,7 +89,7 @@ def call(platform: TestWorld) -> Callable[..., Any]:
         event = rest_event(
             method, resource_of(method, path), path, {}, query, {}, text, is_base64, who, "127.0.0.1"
         )
-        answer = rest_api(event, LocalContext("rest_api"), platform.world)
+        answer = rest_api(event, LocalContext("rest_api"), platform.deps)
         if answer["statusCode"] == 204:
             return 204, None, ""
         (kind,) = answer["multiValueHeaders"]["Content-Type"]
@@ -99,7 +99,7 @@ def call(platform: TestWorld) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def stored(platform: TestWorld, tmp_path: Path) -> Callable[[], list[tuple[Any, ...]]]:
+def stored(platform: FakePlatform, tmp_path: Path) -> Callable[[], list[tuple[Any, ...]]]:
     """Give `stored()`: every row of every table, to see whether anything changed."""
 
     def rows() -> list[tuple[Any, ...]]:

@@ -10,27 +10,27 @@ import pytest
 from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
 from functions.routes import JSON_BYTES, REST, RestRoute
-from local.context import LocalContext
-from local.events import rest_event
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import Clock, FakePlatform, make_dependencies
 from tests.recordings import sound_file
-from tests.worlds import Clock, TestWorld, make_world
 
 
 @pytest.fixture
-def platform(tmp_path: Any, clock: Clock) -> TestWorld:
+def platform(tmp_path: Any, clock: Clock) -> FakePlatform:
     """Give a platform on which reading is allowed twice a minute, and everything else once."""
-    return make_world(tmp_path, clock, rate_limit_scale=2 / 1200)
+    return make_dependencies(tmp_path, clock, rate_limit_scale=2 / 1200)
 
 
-def ask(platform: TestWorld, method: str, path: str, user: str = "", address: str = "192.0.2.1") -> Any:
+def ask(platform: FakePlatform, method: str, path: str, user: str = "", address: str = "192.0.2.1") -> Any:
     who = {"principalId": user, "user": user, "role": "listener"} if user else {}
     body = "{}" if method == "POST" else None
     event = rest_event(method, path, path, {}, {}, {}, body, False, who, address)
     handler = classifier if path.endswith("classify") else rest_api
-    return handler(event, LocalContext("f"), platform.world)
+    return handler(event, LocalContext("f"), platform.deps)
 
 
-def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: TestWorld) -> None:
+def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: FakePlatform) -> None:
     answers = [ask(platform, "GET", "/api/sessions", "ann") for _ in range(3)]
     assert [answer["statusCode"] for answer in answers] == [200, 200, 429]
     assert "at most 2 a minute" in answers[-1]["body"]
@@ -42,17 +42,17 @@ def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: Te
 
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
 def test_every_endpoint_refuses_who_calls_it_more_often_than_the_table_says(
-    platform: TestWorld, route: RestRoute
+    platform: FakePlatform, route: RestRoute
 ) -> None:
     user = "" if route.public else "ann"
-    most = max(1, round(route.per_minute * platform.world.settings.rate_limit_scale))
+    most = max(1, round(route.per_minute * platform.deps.settings.rate_limit_scale))
     answers = [ask(platform, route.method, route.path, user) for _ in range(most + 1)]
     assert [answer["statusCode"] == 429 for answer in answers] == most * [False] + [True]
     assert json.loads(answers[-1]["body"])["code"] == "too_many"
     assert answers[-1]["multiValueHeaders"]["Retry-After"]
 
 
-def test_who_guesses_passwords_is_stopped_by_address(platform: TestWorld) -> None:
+def test_who_guesses_passwords_is_stopped_by_address(platform: FakePlatform) -> None:
     codes = [ask(platform, "POST", "/api/auth/token")["statusCode"] for _ in range(3)]
     assert codes == [400, 429, 429]
     assert ask(platform, "POST", "/api/auth/token", address="192.0.2.2")["statusCode"] == 400
@@ -61,20 +61,20 @@ def test_who_guesses_passwords_is_stopped_by_address(platform: TestWorld) -> Non
 SOUNDS = [route for route in REST if route.body_bytes > JSON_BYTES]
 
 
-def send(platform: TestWorld, route: RestRoute, body: bytes, user: str = "ann") -> Any:
+def send(platform: FakePlatform, route: RestRoute, body: bytes, user: str = "ann") -> Any:
     who = {"principalId": user, "user": user, "role": "listener"}
     text = base64.b64encode(body).decode()
     event = rest_event(route.method, route.path, route.path, {}, {}, {}, text, True, who, "192.0.2.1")
     handler = classifier if route.function == "classifier" else rest_api
-    return handler(event, LocalContext("f"), platform.world)
+    return handler(event, LocalContext("f"), platform.deps)
 
 
 @pytest.mark.parametrize("route", SOUNDS, ids=lambda route: route.path)
 def test_what_a_sound_takes_of_a_core_is_charged_to_its_sender_at_every_endpoint(
     tmp_path: Any, clock: Clock, route: RestRoute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anc.services.work.MEASURING", 1.2e-5)
-    platform = make_world(tmp_path, clock, sound_seconds_per_minute=1.0)
+    monkeypatch.setattr("anc.services.sound.cpu_budget.MEASURING", 1.2e-5)
+    platform = make_dependencies(tmp_path, clock, sound_seconds_per_minute=1.0)
     silence = sound_file(np.zeros((16_000, 2)), "FLAC")
     answers = [send(platform, route, silence) for _ in range(4)]
     assert [answer["statusCode"] for answer in answers] == [200, 200, 429, 429]
@@ -87,7 +87,7 @@ def test_what_a_sound_takes_of_a_core_is_charged_to_its_sender_at_every_endpoint
 def test_what_is_sent_in_a_minute_is_limited_in_bytes_at_every_endpoint(
     tmp_path: Any, clock: Clock, route: RestRoute
 ) -> None:
-    platform = make_world(tmp_path, clock, sound_bytes_per_minute=1_000_000)
+    platform = make_dependencies(tmp_path, clock, sound_bytes_per_minute=1_000_000)
     assert [send(platform, route, bytes(600_000))["statusCode"] for _ in range(2)] == [400, 429]
     assert send(platform, route, bytes(600_000), "bob")["statusCode"] == 400
 
@@ -96,9 +96,11 @@ def test_what_is_sent_in_a_minute_is_limited_in_bytes_at_every_endpoint(
 def test_a_body_over_the_limit_of_its_endpoint_is_refused_before_it_is_parsed(
     tmp_path: Any, clock: Clock, route: RestRoute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform = make_world(tmp_path, clock, rate_limit_scale=1e3)
+    platform = make_dependencies(tmp_path, clock, rate_limit_scale=1e3)
     who = {"principalId": "ann", "user": "ann", "role": "admin"}
-    monkeypatch.setattr("functions.rest_api.call.parse_body", lambda text: pytest.fail("it was parsed"))
+    monkeypatch.setattr(
+        "functions.rest_api.request_context.parse_body", lambda text: pytest.fail("it was parsed")
+    )
     for text, is_base64 in (
         ("[" * (route.body_bytes + 1), False),
         ("é" * (route.body_bytes // 2 + 1), False),
@@ -107,7 +109,7 @@ def test_a_body_over_the_limit_of_its_endpoint_is_refused_before_it_is_parsed(
             route.method, route.path, route.path, {}, {}, {}, text, is_base64, who, "192.0.2.1"
         )
         handler = classifier if route.function == "classifier" else rest_api
-        answer = handler(event, LocalContext("f"), platform.world)
+        answer = handler(event, LocalContext("f"), platform.deps)
         assert answer["statusCode"] == 413
         assert f"at most {route.body_bytes:,} bytes" in answer["body"]
     assert send(platform, route, bytes(route.body_bytes + 1))["statusCode"] in (413, 403)

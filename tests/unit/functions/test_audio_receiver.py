@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anc.wire.websocket import Audio, Set, Start, Watch
-from tests.worlds import TestWorld
+from anc.schemas.websocket import Audio, Set, Start, Watch
+from tests.fakes import FakePlatform
 
 Say = Callable[..., dict[str, Any]]
 Stored = Callable[[], list[tuple[Any, ...]]]
@@ -39,7 +39,7 @@ def session(say: Say) -> str:
     return str(say({"action": "start", "rate": 48_000, "channels": 2, "taps": 64})["session"])
 
 
-def test_a_session_from_start_to_stop(say: Say, platform: TestWorld) -> None:
+def test_a_session_from_start_to_stop(say: Say, platform: FakePlatform) -> None:
     begun = say({"action": "start", "mode": "cancel", "rate": 48_000, "channels": 2, "taps": 64, "mu": 0.5})
     assert (begun["type"], begun["next_seq"]) == ("started", 0)
     name = begun["session"]
@@ -62,16 +62,16 @@ def test_a_session_from_start_to_stop(say: Say, platform: TestWorld) -> None:
     assert (ended["summary"]["blocks"], ended["summary"]["gaps"]) == (3, 0)
     assert ended["summary"]["seconds"] == pytest.approx(3 * BLOCK / 48_000)
     assert say({"action": "stop", "session": name})["code"] == "unknown_session"
-    assert platform.world.streams.list("alice") == []
+    assert platform.deps.streams.list("alice") == []
 
 
 def test_a_ping_is_answered(say: Say) -> None:
     assert say({"action": "ping"}) == {"type": "pong"}
 
 
-def test_what_a_client_leaves_open_the_settings_decide(say: Say, platform: TestWorld) -> None:
+def test_what_a_client_leaves_open_the_settings_decide(say: Say, platform: FakePlatform) -> None:
     say({"action": "start"})
-    (stream,) = platform.world.streams.list("alice")
+    (stream,) = platform.deps.streams.list("alice")
     assert (stream.mode, stream.algorithm, stream.channels) == ("cancel", "nlms", 2)
     assert (stream.taps, stream.rate, stream.mu) == (512, 48_000, 0.5)
 
@@ -136,7 +136,7 @@ def test_what_a_client_leaves_open_the_settings_decide(say: Say, platform: TestW
     ids=lambda value: str(value)[:60],
 )
 def test_a_refusal_names_the_field_and_the_limit_is_counted_and_changes_nothing(
-    say: Say, platform: TestWorld, session: str, stored: Stored, frame: Any, code: str, says: str
+    say: Say, platform: FakePlatform, session: str, stored: Stored, frame: Any, code: str, says: str
 ) -> None:
     before = stored()
     answer = say(frame)
@@ -208,8 +208,8 @@ def test_a_key_says_on_a_socket_only_what_its_scopes_let_it(say: Say, session: s
     assert say({"action": "ping"}, scopes="audio")["type"] == "pong"
 
 
-def test_nobody_holds_sessions_without_end(say: Say, platform: TestWorld) -> None:
-    for _ in range(platform.world.settings.quota_sessions):
+def test_nobody_holds_sessions_without_end(say: Say, platform: FakePlatform) -> None:
+    for _ in range(platform.deps.settings.quota_sessions):
         last = say({"action": "start"})
     assert say({"action": "start"})["code"] == "too_many"
     assert say({"action": "start"}, user="bob")["type"] == "started"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.claims import claim
-from tests.worlds import TestWorld
+from tests.factory_claims import claim
+from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
 PASSWORD = "correct horse battery"
@@ -32,7 +32,7 @@ def entries(call: Call) -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def root(call: Call, platform: TestWorld) -> Call:
+def root(call: Call, platform: FakePlatform) -> Call:
     """Give `root(method, path, body)`: the call of an admin, each a second after the other."""
 
     def request(method: str, path: str, body: Any = None) -> Any:
@@ -60,9 +60,9 @@ def test_acts_on_people_and_keys_are_in_it(root: Call, entries: Any) -> None:
     assert {(each["user"], each["api_key"]) for each in entries()} == {("root", "")}
 
 
-def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: TestWorld) -> None:
+def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: FakePlatform) -> None:
     from functions.provisioner.handler import handler  # noqa: PLC0415
-    from local.context import LocalContext  # noqa: PLC0415
+    from local.lambda_context import LocalContext  # noqa: PLC0415
 
     root("POST", "/api/devices", HEADSET)
     root("POST", "/api/devices/left/credentials")
@@ -73,7 +73,7 @@ def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: TestWorl
     root("PUT", "/api/device-models/m", {"secondary": [0.0, 0.5]})
     root("POST", "/api/device-models/m/serials", {"serials": ["right"]})
     platform.clock.now += 1
-    assert handler(claim("right", "ours"), LocalContext("provisioner"), platform.world)["allowProvisioning"]
+    assert handler(claim("right", "ours"), LocalContext("provisioner"), platform.deps)["allowProvisioning"]
     found = entries()
     assert [(each["action"], each["subject"]) for each in found] == [
         ("device.register", "left"),
@@ -89,14 +89,16 @@ def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: TestWorl
     assert (found[6]["user"], found[6]["detail"]["owner"]) == ("headset", "root")
 
 
-def test_it_names_the_key_that_was_used(root: Call, call: Call, entries: Any, platform: TestWorld) -> None:
+def test_it_names_the_key_that_was_used(root: Call, call: Call, entries: Any, platform: FakePlatform) -> None:
     key = root("POST", "/api/users/me/keys", {"name": "robot", "role": "admin"})["id"]
     platform.clock.now += 1
     assert call("POST", "/api/devices", HEADSET, "root", "admin", key=key)[0] == 201
     assert entries()[-1]["api_key"] == key
 
 
-def test_it_names_people_as_they_signed_in(root: Call, call: Call, entries: Any, platform: TestWorld) -> None:
+def test_it_names_people_as_they_signed_in(
+    root: Call, call: Call, entries: Any, platform: FakePlatform
+) -> None:
     ada = root("POST", "/api/users", {"username": "ada", "password": PASSWORD})["user"]
     platform.clock.now += 1
     assert call("POST", "/api/devices", HEADSET, ada)[0] == 201
@@ -119,7 +121,7 @@ def test_only_admins_read_it(call: Call, role: str) -> None:
     assert call("GET", "/api/audit", user="olga", role=role)[0] == 403
 
 
-def test_entries_leave_after_a_year(root: Call, entries: Any, platform: TestWorld) -> None:
+def test_entries_leave_after_a_year(root: Call, entries: Any, platform: FakePlatform) -> None:
     root("POST", "/api/users/me/keys", {"name": "robot"})
     platform.clock.now += 364 * 86_400
     assert len(entries()) == 1

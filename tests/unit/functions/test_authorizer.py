@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anc.services.identity import CLOCK_SKEW_S
+from anc.services.access.identity import CLOCK_SKEW_S
 from functions.authorizer.handler import handler, logger
-from local.context import LocalContext
-from local.events import authorizer_event, handshake_event
-from tests.worlds import TestWorld
+from local.lambda_context import LocalContext
+from local.lambda_events import authorizer_event, handshake_event
+from tests.fakes import FakePlatform
 
 BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 Authorize = Callable[[Mapping[str, str]], dict[str, Any]]
@@ -53,24 +53,24 @@ def signed(header: Mapping[str, Any], payload: Mapping[str, Any], key: rsa.RSAPr
 
 
 @pytest.fixture
-def authorize(platform: TestWorld) -> Authorize:
+def authorize(platform: FakePlatform) -> Authorize:
     event = partial(authorizer_event, "GET", "/api/sessions")
-    return lambda headers: handler(event(headers), LocalContext("authorizer"), platform.world)
+    return lambda headers: handler(event(headers), LocalContext("authorizer"), platform.deps)
 
 
 @pytest.fixture
-def shake_hands(platform: TestWorld) -> Authorize:
+def shake_hands(platform: FakePlatform) -> Authorize:
     """Give `shake_hands(headers)`: what the authorizer says of a WebSocket handshake."""
-    return lambda headers: handler(handshake_event(headers), LocalContext("authorizer"), platform.world)
+    return lambda headers: handler(handshake_event(headers), LocalContext("authorizer"), platform.deps)
 
 
 @pytest.fixture
-def kid(platform: TestWorld) -> str:
+def kid(platform: FakePlatform) -> str:
     return str(platform.issuer.jwks()["keys"][0]["kid"])
 
 
 @pytest.fixture
-def refused(authorize: Authorize, platform: TestWorld) -> Callable[[Mapping[str, str]], None]:
+def refused(authorize: Authorize, platform: FakePlatform) -> Callable[[Mapping[str, str]], None]:
     """Give `refused(headers)`: assert that API Gateway gets the text from which it makes a 401."""
 
     def check(headers: Mapping[str, str]) -> None:
@@ -85,7 +85,7 @@ def refused(authorize: Authorize, platform: TestWorld) -> Callable[[Mapping[str,
 
 @pytest.mark.parametrize("role", ["listener", "operator", "admin"])
 def test_a_valid_token_is_let_in_under_its_name_and_role(
-    authorize: Authorize, platform: TestWorld, role: Any
+    authorize: Authorize, platform: FakePlatform, role: Any
 ) -> None:
     token = platform.issuer.issue("ann", role)
     policy = authorize(bearer(token))
@@ -95,7 +95,7 @@ def test_a_valid_token_is_let_in_under_its_name_and_role(
 
 
 def test_the_policy_covers_the_whole_stage_since_endpoints_decide_by_role_themselves(
-    authorize: Authorize, platform: TestWorld
+    authorize: Authorize, platform: FakePlatform
 ) -> None:
     policy = authorize(bearer(platform.issuer.issue("ann", "listener")))
     (statement,) = policy["policyDocument"]["Statement"]
@@ -107,7 +107,7 @@ def test_the_policy_covers_the_whole_stage_since_endpoints_decide_by_role_themse
 @pytest.mark.parametrize("header", ["Authorization", "authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 def test_the_header_and_its_scheme_may_be_written_in_any_case(
-    authorize: Authorize, platform: TestWorld, header: str, scheme: str
+    authorize: Authorize, platform: FakePlatform, header: str, scheme: str
 ) -> None:
     policy = authorize({header: f"{scheme} {platform.issuer.issue('ann', 'listener')}"})
     assert policy["principalId"] == "ann"
@@ -115,14 +115,14 @@ def test_the_header_and_its_scheme_may_be_written_in_any_case(
 
 @pytest.mark.parametrize("offer", ["anc.v1, {}", "anc.v1,{}", "{}, anc.v1", "{}"])
 def test_a_browser_brings_its_token_as_a_subprotocol(
-    shake_hands: Authorize, platform: TestWorld, offer: str
+    shake_hands: Authorize, platform: FakePlatform, offer: str
 ) -> None:
     token = platform.issuer.issue("ann", "listener")
     assert shake_hands({"Sec-WebSocket-Protocol": offer.format(token)})["principalId"] == "ann"
 
 
 def test_a_rest_request_is_never_authorised_by_a_subprotocol(
-    refused: Callable[..., None], platform: TestWorld
+    refused: Callable[..., None], platform: FakePlatform
 ) -> None:
     token = platform.issuer.issue("ann", "admin")
     refused({"Sec-WebSocket-Protocol": f"anc.v1, {token}"})
@@ -136,7 +136,7 @@ HEADERS = ("Authorization", "X-Api-Key", "Sec-WebSocket-Protocol")
 @pytest.mark.parametrize("first", [*HEADERS, ""])
 @pytest.mark.parametrize("second", [*HEADERS, ""])
 def test_who_a_request_is_of_depends_on_its_own_headers_alone(
-    authorize: Authorize, shake_hands: Authorize, platform: TestWorld, first: str, second: str
+    authorize: Authorize, shake_hands: Authorize, platform: FakePlatform, first: str, second: str
 ) -> None:
     """Whatever came before, and by whichever of the two APIs."""
 
@@ -197,9 +197,9 @@ def test_without_a_token_nobody_is_let_in(
         shake_hands(headers)
 
 
-def test_an_event_without_any_headers_is_refused(platform: TestWorld) -> None:
+def test_an_event_without_any_headers_is_refused(platform: FakePlatform) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$"):
-        handler({"methodArn": "", "headers": None}, LocalContext("authorizer"), platform.world)
+        handler({"methodArn": "", "headers": None}, LocalContext("authorizer"), platform.deps)
 
 
 @pytest.mark.parametrize(
@@ -280,15 +280,15 @@ def test_a_key_that_the_token_brings_along_is_not_believed(refused: Callable[...
 
 
 def test_the_payload_of_one_token_under_the_signature_of_another_is_refused(
-    refused: Callable[..., None], platform: TestWorld
+    refused: Callable[..., None], platform: FakePlatform
 ) -> None:
-    listener = platform.issuer.issue("ann", "listener").split(".")
+    classifier_stream = platform.issuer.issue("ann", "listener").split(".")
     admin = platform.issuer.issue("ann", "admin").split(".")
-    refused(bearer(".".join([listener[0], admin[1], listener[2]])))
+    refused(bearer(".".join([classifier_stream[0], admin[1], classifier_stream[2]])))
 
 
 @pytest.fixture
-def token(platform: TestWorld) -> str:
+def token(platform: FakePlatform) -> str:
     return platform.issuer.issue("ann", "listener")
 
 
@@ -306,7 +306,7 @@ def test_a_token_with_any_one_character_changed_is_refused(
 def test_what_the_log_says_of_a_refused_token_does_not_hold_it(
     refused: Callable[..., None],
     shake_hands: Authorize,
-    platform: TestWorld,
+    platform: FakePlatform,
     key: rsa.RSAPrivateKey,
     kid: str,
     monkeypatch: pytest.MonkeyPatch,

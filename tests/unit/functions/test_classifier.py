@@ -13,36 +13,36 @@ from hypothesis import strategies as st
 
 from anc.noise import KINDS, LABELS
 from functions.classifier.handler import handler
-from local.context import LocalContext
-from local.events import rest_event
-from tests.models import untaught_model
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import Clock, FakePlatform, make_dependencies
 from tests.sounds import RATE, encoded, floats, noise, wav
-from tests.worlds import Clock, TestWorld, make_world
+from tests.untrained_models import untrained_model
 
 Classify = Callable[[bytes], tuple[int, Any, str]]
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock) -> TestWorld:
-    model = untaught_model(tmp_path / "machine.npz", alarm=False, label="machine")
-    return make_world(tmp_path, clock, rate_limit_scale=1e3, ml_model_path=str(model))
+def platform(tmp_path: Path, clock: Clock) -> FakePlatform:
+    model = untrained_model(tmp_path / "machine.npz", alarm=False, label="machine")
+    return make_dependencies(tmp_path, clock, rate_limit_scale=1e3, ml_model_path=str(model))
 
 
-def request(world: TestWorld, body: str | None, is_base64: bool, **query: str) -> tuple[int, Any, str]:
+def request(deps: FakePlatform, body: str | None, is_base64: bool, **query: str) -> tuple[int, Any, str]:
     path = "/api/audio/classify"
     who = {"user": "alice", "role": "listener"}
     event = rest_event("POST", path, path, {}, query, {}, body, is_base64, who, "127.0.0.1")
-    answer = handler(event, LocalContext("classifier"), world.world)
+    answer = handler(event, LocalContext("classifier"), deps.deps)
     return answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"]["Content-Type"][0]
 
 
 @pytest.fixture
-def classify(platform: TestWorld) -> Classify:
+def classify(platform: FakePlatform) -> Classify:
     return lambda data: request(platform, base64.b64encode(data).decode(), True)
 
 
 @pytest.fixture
-def refused(classify: Classify, platform: TestWorld) -> Callable[..., None]:
+def refused(classify: Classify, platform: FakePlatform) -> Callable[..., None]:
     def check(data: bytes, code: str, says: str) -> None:
         status, document, kind = classify(data)
         assert (status, kind) == (413 if code == "too_large" else 400, "application/problem+json")
@@ -67,7 +67,7 @@ def test_a_noise_is_named_with_all_that_led_to_it(classify: Classify) -> None:
 
 
 def test_the_model_that_ships_names_what_it_hears(tmp_path: Path, clock: Clock) -> None:
-    shipped = make_world(tmp_path, clock)
+    shipped = make_dependencies(tmp_path, clock)
     status, heard, _ = request(shipped, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
     assert status == 200
     assert heard["label"] in LABELS
@@ -78,9 +78,9 @@ def test_silence_is_quiet_whatever_the_model_has_learnt(classify: Classify) -> N
     assert classify(encoded(np.zeros((RATE, 1))))[1]["label"] == "quiet"
 
 
-def test_an_alarm_is_an_emergency(tmp_path: Path, clock: Clock, platform: TestWorld) -> None:
-    model = untaught_model(tmp_path / "alarm.npz", alarm=True)
-    alarmed = make_world(tmp_path, clock, ml_model_path=str(model))
+def test_an_alarm_is_an_emergency(tmp_path: Path, clock: Clock, platform: FakePlatform) -> None:
+    model = untrained_model(tmp_path / "alarm.npz", alarm=True)
+    alarmed = make_dependencies(tmp_path, clock, ml_model_path=str(model))
     _, heard, _ = request(alarmed, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
     assert heard["emergency"]["active"]
 
@@ -157,7 +157,7 @@ def test_a_header_that_hides_half_of_the_file_is_believed(classify: Classify) ->
     assert classify(wav(silence_then_noise, data_size=2 * RATE))[1]["label"] == "quiet"
 
 
-def test_a_body_that_is_text_or_missing_is_refused(platform: TestWorld) -> None:
+def test_a_body_that_is_text_or_missing_is_refused(platform: FakePlatform) -> None:
     for body in (None, "", "hello", "ümläut"):
         status, document, kind = request(platform, body, False)
         assert (status, kind) == (400, "application/problem+json")
@@ -180,6 +180,6 @@ def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_f
 WHOLE = {kind: encoded(noise(0.5, 1), kind) for kind in ("WAV", "FLAC", "OGG", "AIFF", "CAF")}
 
 
-def test_a_parameter_is_refused_by_name_since_none_is_known(platform: TestWorld) -> None:
+def test_a_parameter_is_refused_by_name_since_none_is_known(platform: FakePlatform) -> None:
     status, document, _ = request(platform, base64.b64encode(encoded(noise(1.0, 1))).decode(), True, top="3")
     assert (status, document["detail"]) == (400, "top: unknown parameter; none is known here")

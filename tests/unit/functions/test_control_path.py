@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from anc.ports import Conflict
 from anc.records import Watch
-from anc.services import device_models, devices, statistics, status, telemetry
-from anc.services.device_models import ModelDescription
-from anc.services.devices import Registration
-from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import as_int16
+from anc.schemas.snapshot import Snapshot
+from anc.schemas.websocket import as_int16
+from anc.services import platform_metrics
+from anc.services.headsets import device_models, device_status, devices, telemetry
+from anc.services.headsets.device_models import ModelDescription
+from anc.services.headsets.devices import Registration
 from functions.anc_processor.handler import handler as anc_processor
 from functions.audio_sender.handler import handler as audio_sender
-from local.context import LocalContext
-from local.queue import Message, sqs_event
-from tests.worlds import ALICE, TestWorld
+from local.lambda_context import LocalContext
+from local.storage.queues import Message, sqs_event
+from tests.fakes import ALICE, FakePlatform
 
 RATE, TAPS = 16_000, 32
 SECONDARY = [0.0, 0.5, 0.2]
@@ -50,46 +51,46 @@ def failures(answer: dict[str, Any]) -> list[str]:
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
-def process(platform: TestWorld, *bodies: Any) -> list[str]:
-    return failures(anc_processor(batch(*bodies), LocalContext("anc_processor"), platform.world))
+def process(platform: FakePlatform, *bodies: Any) -> list[str]:
+    return failures(anc_processor(batch(*bodies), LocalContext("anc_processor"), platform.deps))
 
 
-def send(platform: TestWorld, *things: str) -> list[str]:
+def send(platform: FakePlatform, *things: str) -> list[str]:
     event = batch(*({"thing": thing} for thing in things))
-    return failures(audio_sender(event, LocalContext("audio_sender"), platform.world))
+    return failures(audio_sender(event, LocalContext("audio_sender"), platform.deps))
 
 
 @pytest.fixture
-def headsets(platform: TestWorld) -> TestWorld:
+def headsets(platform: FakePlatform) -> FakePlatform:
     for thing in ("left", "right"):
-        devices.register(Registration(thing, SECONDARY, rate=RATE, taps=TAPS), ALICE, platform.world)
+        devices.register(Registration(thing, SECONDARY, rate=RATE, taps=TAPS), ALICE, platform.deps)
     return platform
 
 
-def test_each_snapshot_of_a_batch_gets_its_headset_a_filter(headsets: TestWorld) -> None:
+def test_each_snapshot_of_a_batch_gets_its_headset_a_filter(headsets: FakePlatform) -> None:
     assert process(headsets, message("left", snapshot(1)), message("right", snapshot(2))) == []
     for thing, seq in (("left", 1), ("right", 2)):
-        known = headsets.world.controls.get(thing)
+        known = headsets.deps.controls.get(thing)
         assert known is not None
         assert (known.seq, known.filters[0].seq) == (seq, seq)
     assert set(headsets.messages()) == {'{"thing": "left"}', '{"thing": "right"}'}
 
 
 def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
-    headsets: TestWorld, monkeypatch: pytest.MonkeyPatch
+    headsets: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = headsets.world.controls.put
+    put = headsets.deps.controls.put
 
     def overtaken(record: Any) -> Any:
         if record.key == "right":
             raise Conflict(record.key)
         return put(record)
 
-    monkeypatch.setattr(headsets.world.controls, "put", overtaken)
+    monkeypatch.setattr(headsets.deps.controls, "put", overtaken)
     good, refused, failing = message("left", snapshot(1)), message("left", b"nonsense"), snapshot(1)
 
     assert process(headsets, refused, good, message("right", failing)) == ["2"]
-    known = headsets.world.controls.get("left")
+    known = headsets.deps.controls.get("left")
     assert known is not None
     assert known.seq == 1
     assert headsets.counts["snapshots_refused_truncated"] == 1
@@ -112,27 +113,27 @@ def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
     ids=["empty", "no header", "other magic", "short", "long", "other rate", "oversized"],
 )
 def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_its_owner_told(
-    headsets: TestWorld, stored: Any, data: bytes, code: str
+    headsets: FakePlatform, stored: Any, data: bytes, code: str
 ) -> None:
     before = stored()
     assert process(headsets, message("left", data)) == []
     assert headsets.counts[f"snapshots_refused_{code}"] == 1
     assert [row for row in stored() if row[0] != "statuses"] == before
-    told = status.of("left", headsets.world).refusal
+    told = device_status.find("left", headsets.deps).refusal
     assert told is not None
     assert (told.what, told.code, told.at) == ("snapshot", code, headsets.clock.now)
     assert told.message
 
 
 def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_without_control(
-    headsets: TestWorld, stored: Any
+    headsets: FakePlatform, stored: Any
 ) -> None:
     assert process(headsets, message("left", UNKNOWN_FILTER)) == []
-    told = status.of("left", headsets.world).refusal
+    told = device_status.find("left", headsets.deps).refusal
     assert told is not None
     assert (told.what, told.code) == ("snapshot", "unknown_filter")
     send(headsets, "left")
-    shadow = headsets.world.shadows.get("left")
+    shadow = headsets.deps.shadows.get("left")
     assert shadow is not None
     assert shadow["state"]["desired"] == {
         "mode": "cancel",
@@ -145,7 +146,7 @@ def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_wi
     assert process(headsets, message("left", UNKNOWN_FILTER)) == []  # at least once
     assert [row for row in stored() if row[0] in ("controls", "shadows")] == before
     assert process(headsets, message("left", snapshot(2))) == []
-    known = headsets.world.controls.get("left")
+    known = headsets.deps.controls.get("left")
     assert known is not None
     assert known.filters[0].seq == 2
 
@@ -155,7 +156,7 @@ def report(thing: str, data: bytes) -> dict[str, Any]:
 
 
 def test_what_was_accepted_before_sending_and_given_up_after_is_counted_for_admins_and_prometheus(
-    headsets: TestWorld, call: Any
+    headsets: FakePlatform, call: Any
 ) -> None:
     process(headsets, message("left", snapshot(1)), message("left", snapshot(2)))
     process(headsets, report("left", b'{"filters": 1, "reverted": 1, "run": 7, "line": 0}'))
@@ -164,15 +165,17 @@ def test_what_was_accepted_before_sending_and_given_up_after_is_counted_for_admi
     decided = totals["filters_sent"], totals.get("filters_kept", 0), totals["filters_reverted"]
     assert sum(decided[:2]) == 2
     assert decided[2] == 1
-    shown = statistics.exposition(headsets.world.counters.read())
+    shown = platform_metrics.exposition(headsets.deps.counters.read())
     assert f"anc_filters_sent_total {decided[0]}.0" in shown
     assert "anc_filters_reverted_total 1.0" in shown
 
 
-def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(headsets: TestWorld) -> None:
+def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(
+    headsets: FakePlatform,
+) -> None:
     assert process(headsets, report("left", b'{"battery": 0.5}'), report("right", b'{"battery": 5}')) == []
-    assert telemetry.last("left", ALICE, headsets.world)[1].battery == 0.5
-    told = status.of("right", headsets.world).refusal
+    assert telemetry.latest("left", ALICE, headsets.deps)[1].battery == 0.5
+    told = device_status.find("right", headsets.deps).refusal
     assert told is not None
     assert (told.what, told.code) == ("telemetry", "bad_field")
     assert "battery" in told.message
@@ -184,12 +187,12 @@ def measured(to: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_the_old_one_forgotten(
-    headsets: TestWorld,
+    headsets: FakePlatform,
 ) -> None:
     process(headsets, message("left", snapshot(1)))
     for _ in range(2):  # at least once
         assert process(headsets, measured("left")) == []
-    device, control = headsets.world.devices.get("left"), headsets.world.controls.get("left")
+    device, control = headsets.deps.devices.get("left"), headsets.deps.controls.get("left")
     assert device is not None
     assert control is not None
     assert np.frombuffer(device.secondary, np.float32) == pytest.approx([0.0, 0.5, 0.1])
@@ -198,19 +201,19 @@ def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_t
 
 
 def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_since(
-    headsets: TestWorld,
+    headsets: FakePlatform,
 ) -> None:
     def path_after(*messages: dict[str, Any]) -> list[float]:
         assert process(headsets, *messages) == []
-        device = headsets.world.devices.get("left")
+        device = headsets.deps.devices.get("left")
         assert device is not None
         return [round(tap, 3) for tap in np.frombuffer(device.secondary, np.float32).tolist()]
 
     older, newer = measured("left", seq=7), measured("left", seq=9, secondary=[0.0, 0.4])
     assert path_after(older) == [0.0, 0.5, 0.1]
     assert path_after(newer, older) == [0.0, 0.4]
-    assert status.of("left", headsets.world).refused == 0
-    devices.replace_path("left", [0.3], None, ALICE, headsets.world)
+    assert device_status.find("left", headsets.deps).refused == 0
+    devices.replace_path("left", [0.3], None, ALICE, headsets.deps)
     assert path_after(newer, older) == [0.3]
     assert path_after(measured("left", seq=10, secondary=[0.3])) == [0.3]
     assert path_after(newer) == [0.3]
@@ -235,26 +238,28 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
     ],
 )
 def test_a_measured_path_that_is_none_changes_nothing_and_its_owner_reads_why(
-    headsets: TestWorld, stored: Any, changes: dict[str, Any], code: str, says: str
+    headsets: FakePlatform, stored: Any, changes: dict[str, Any], code: str, says: str
 ) -> None:
-    device_models.describe("generic", ModelDescription(SECONDARY, RATE, TAPS), headsets.world)
+    device_models.describe("generic", ModelDescription(SECONDARY, RATE, TAPS), headsets.deps)
     before = stored()
     assert process(headsets, measured("left", **changes)) == []
     assert [row for row in stored() if row[0] != "statuses"] == before
-    told = status.of("left", headsets.world).refusal
+    told = device_status.find("left", headsets.deps).refusal
     assert told is not None
     assert (told.what, told.code) == ("path", code)
     assert says in told.message
 
 
-def test_a_lifecycle_event_shows_whether_a_headset_is_connected(headsets: TestWorld) -> None:
+def test_a_lifecycle_event_shows_whether_a_headset_is_connected(headsets: FakePlatform) -> None:
     said = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
     event = {"presence": base64.b64encode(json.dumps(said).encode()).decode()}
     assert process(headsets, event, {"presence": "AA=="}) == []
-    assert status.of("left", headsets.world).online
+    assert device_status.find("left", headsets.deps).online
 
 
-def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(headsets: TestWorld, stored: Any) -> None:
+def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(
+    headsets: FakePlatform, stored: Any
+) -> None:
     before = stored()
     assert process(headsets, message("stranger", snapshot(1))) == []
     assert headsets.counts["snapshots_refused_unknown_device"] == 1
@@ -263,37 +268,39 @@ def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(headsets: Tes
 
 @pytest.mark.parametrize("body", ["no json", "{}", "[]", '{"thing": "left"}', '{"thing": "left", "data": 7}'])
 def test_a_message_that_no_rule_has_made_ends_with_the_dead_letters_and_spares_its_neighbours(
-    headsets: TestWorld, body: str
+    headsets: FakePlatform, body: str
 ) -> None:
     assert process(headsets, body, message("left", snapshot(1))) == ["0"]
-    assert headsets.world.controls.get("left") is not None
+    assert headsets.deps.controls.get("left") is not None
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: snapshot(1)[:6] + tail))
 def test_any_bytes_as_a_snapshot_are_refused_and_never_fail_the_function(
-    headsets: TestWorld, data: bytes
+    headsets: FakePlatform, data: bytes
 ) -> None:
     assert process(headsets, message("left", data)) == []
-    assert headsets.world.controls.get("left") is None
+    assert headsets.deps.controls.get("left") is None
 
 
 @settings(max_examples=60, deadline=None)
 @given(statistics=st.binary(max_size=200), summary=st.binary(max_size=50), samples=st.integers(0, 2**32 - 1))
 def test_any_bytes_as_statistics_are_refused_and_never_fail_the_function(
-    headsets: TestWorld, statistics: bytes, summary: bytes, samples: int
+    headsets: FakePlatform, statistics: bytes, summary: bytes, samples: int
 ) -> None:
     data = Snapshot(1, RATE, samples, "", statistics=statistics, summary=summary).encode()
     assert process(headsets, message("left", data)) == []
-    assert headsets.world.controls.get("left") is None
+    assert headsets.deps.controls.get("left") is None
 
 
-def test_an_update_brings_the_filter_into_the_shadow_and_tells_those_who_watch(headsets: TestWorld) -> None:
-    headsets.world.watches.put(Watch(key="left#socket", group="left", connection="socket"))
+def test_an_update_brings_the_filter_into_the_shadow_and_tells_those_who_watch(
+    headsets: FakePlatform,
+) -> None:
+    headsets.deps.watches.put(Watch(key="left#socket", group="left", connection="socket"))
     process(headsets, message("left", snapshot(1)))
     assert send(headsets, "left") == []
-    document = headsets.world.shadows.get("left")
-    known = headsets.world.controls.get("left")
+    document = headsets.deps.shadows.get("left")
+    known = headsets.deps.controls.get("left")
     assert document is not None
     assert known is not None
     assert document["state"]["desired"]["filter"]["id"] == known.filters[0].id
@@ -302,54 +309,54 @@ def test_an_update_brings_the_filter_into_the_shadow_and_tells_those_who_watch(h
     assert json.loads(frame)["filter"] == known.filters[0].id
 
 
-def test_an_update_of_a_headset_that_was_removed_meanwhile_does_nothing(headsets: TestWorld) -> None:
+def test_an_update_of_a_headset_that_was_removed_meanwhile_does_nothing(headsets: FakePlatform) -> None:
     process(headsets, message("left", snapshot(1)))
-    devices.remove("left", ALICE, headsets.world)
+    devices.remove("left", ALICE, headsets.deps)
     assert send(headsets, "left") == []
     assert headsets.sockets.posted == []
 
 
 def test_an_update_that_fails_is_tried_again_and_the_others_are_delivered(
-    headsets: TestWorld, monkeypatch: pytest.MonkeyPatch
+    headsets: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process(headsets, message("left", snapshot(1)), message("right", snapshot(1)))
-    update = headsets.world.shadows.update
+    update = headsets.deps.shadows.update
 
     def unreachable(thing: str, desired: Any) -> None:
         if thing == "left":
             raise TimeoutError("no answer from the shadow service")
         update(thing, desired)
 
-    monkeypatch.setattr(headsets.world.shadows, "update", unreachable)
+    monkeypatch.setattr(headsets.deps.shadows, "update", unreachable)
     assert send(headsets, "left", "right") == ["0"]
-    assert headsets.world.shadows.get("left") is None
-    assert headsets.world.shadows.get("right") is not None
+    assert headsets.deps.shadows.get("left") is None
+    assert headsets.deps.shadows.get("right") is not None
 
 
 def test_a_headset_that_takes_the_name_of_a_removed_one_starts_from_its_own_first_snapshot(
-    headsets: TestWorld,
+    headsets: FakePlatform,
 ) -> None:
     process(headsets, message("left", snapshot(1000)))
-    late = headsets.world.controls.get("left")
+    late = headsets.deps.controls.get("left")
     assert late is not None
-    devices.remove("left", ALICE, headsets.world)
-    headsets.world.controls.put(late.but(version=0))  # a snapshot that was being processed meanwhile
-    devices.register(Registration("left", SECONDARY, rate=RATE, taps=TAPS), ALICE, headsets.world)
+    devices.remove("left", ALICE, headsets.deps)
+    headsets.deps.controls.put(late.replace(version=0))  # a snapshot that was being processed meanwhile
+    devices.register(Registration("left", SECONDARY, rate=RATE, taps=TAPS), ALICE, headsets.deps)
     assert process(headsets, message("left", snapshot(1))) == []
-    known = headsets.world.controls.get("left")
+    known = headsets.deps.controls.get("left")
     assert known is not None
     assert known.seq == 1
 
 
 def test_the_end_of_an_emergency_is_announced_though_the_first_processing_was_killed(
-    headsets: TestWorld,
+    headsets: FakePlatform,
 ) -> None:
     """Killed after the commit and before the messages: the snapshot comes again from the queue."""
     process(headsets, message("left", snapshot(1)))
-    known = headsets.world.controls.get("left")
+    known = headsets.deps.controls.get("left")
     assert known is not None
-    hold = headsets.world.settings.emergency_hold_s
-    headsets.world.controls.put(known.but(emergency_until=headsets.clock.now + hold))
+    hold = headsets.deps.settings.emergency_hold_s
+    headsets.deps.controls.put(known.replace(emergency_until=headsets.clock.now + hold))
     headsets.clock.now += 2
     for earlier in headsets.updates.receive(100):
         headsets.updates.done(earlier)

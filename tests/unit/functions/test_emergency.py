@@ -8,41 +8,41 @@ from typing import Any
 import numpy as np
 
 from functions.audio_receiver.handler import handler
-from local.context import LocalContext
-from local.events import socket_event
-from tests.models import untaught_model
-from tests.worlds import Clock, TestWorld, make_world
+from local.lambda_context import LocalContext
+from local.lambda_events import socket_event
+from tests.fakes import Clock, FakePlatform, make_dependencies
+from tests.untrained_models import untrained_model
 
 RATE, BLOCK = 16_000, 1_600
 HOLD_S = 2.0
 
 
-def begin(world: TestWorld) -> str:
-    return str(say(world, {"action": "start", "rate": RATE, "taps": 16})["session"])
+def begin(deps: FakePlatform) -> str:
+    return str(say(deps, {"action": "start", "rate": RATE, "taps": 16})["session"])
 
 
-def say(world: TestWorld, frame: dict[str, Any]) -> dict[str, Any]:
+def say(deps: FakePlatform, frame: dict[str, Any]) -> dict[str, Any]:
     who = {"user": "alice", "role": "listener"}
     event = socket_event("MESSAGE", "audio", "socket-1", 0.0, who, body=json.dumps(frame))
-    answer: dict[str, Any] = json.loads(handler(event, LocalContext("audio_receiver"), world.world)["body"])
+    answer: dict[str, Any] = json.loads(handler(event, LocalContext("audio_receiver"), deps.deps)["body"])
     return answer
 
 
-def hear(world: TestWorld, session: str, blocks: range) -> list[tuple[str, dict[str, Any]]]:
+def hear(deps: FakePlatform, session: str, blocks: range) -> list[tuple[str, dict[str, Any]]]:
     """Stream noise; returns of each block the primary as it was sent, and the answer."""
     heard = []
     for seq in blocks:
         x = np.random.default_rng(seq).integers(-3000, 3000, BLOCK).astype("<i2")
         pcm = base64.b64encode(np.stack([x, x // 2], axis=1).tobytes()).decode()
-        answer = say(world, {"action": "audio", "session": session, "seq": seq, "pcm": pcm})
+        answer = say(deps, {"action": "audio", "session": session, "seq": seq, "pcm": pcm})
         heard.append((base64.b64encode((x // 2).tobytes()).decode(), answer))
     return heard
 
 
 def test_an_alarm_lets_the_world_in_untouched_and_says_so(tmp_path: Path, clock: Clock) -> None:
-    model = untaught_model(tmp_path / "alarm.npz", alarm=True)
-    world = make_world(tmp_path, clock, ml_model_path=str(model))
-    for primary, answer in hear(world, begin(world), range(20))[15:]:
+    model = untrained_model(tmp_path / "alarm.npz", alarm=True)
+    deps = make_dependencies(tmp_path, clock, ml_model_path=str(model))
+    for primary, answer in hear(deps, begin(deps), range(20))[15:]:
         assert answer["emergency"]["active"]
         assert answer["emergency"]["score"] > 0.9
         assert answer["pcm"] == primary
@@ -50,17 +50,17 @@ def test_an_alarm_lets_the_world_in_untouched_and_says_so(tmp_path: Path, clock:
 
 
 def test_with_detection_switched_off_an_alarm_is_noise_like_any_other(tmp_path: Path, clock: Clock) -> None:
-    model = untaught_model(tmp_path / "alarm.npz", alarm=True)
-    world = make_world(tmp_path, clock, ml_model_path=str(model), emergency_detection_enabled=False)
-    for primary, answer in hear(world, begin(world), range(20)):
+    model = untrained_model(tmp_path / "alarm.npz", alarm=True)
+    deps = make_dependencies(tmp_path, clock, ml_model_path=str(model), emergency_detection_enabled=False)
+    for primary, answer in hear(deps, begin(deps), range(20)):
         assert not answer["emergency"]["active"]
         assert answer["pcm"] != primary
 
 
 def test_without_an_alarm_the_session_stays_closed(tmp_path: Path, clock: Clock) -> None:
-    model = untaught_model(tmp_path / "calm.npz", alarm=False)
-    world = make_world(tmp_path, clock, ml_model_path=str(model))
-    for primary, answer in hear(world, begin(world), range(20)):
+    model = untrained_model(tmp_path / "calm.npz", alarm=False)
+    deps = make_dependencies(tmp_path, clock, ml_model_path=str(model))
+    for primary, answer in hear(deps, begin(deps), range(20)):
         assert not answer["emergency"]["active"]
         assert answer["pcm"] != primary
 
@@ -69,10 +69,10 @@ def test_the_hold_ends_in_the_time_of_the_audio_and_the_filter_has_gone_on_learn
     tmp_path: Path, clock: Clock
 ) -> None:
     alarmed, calm = (
-        make_world(
+        make_dependencies(
             tmp_path,
             clock,
-            ml_model_path=str(untaught_model(tmp_path / f"{alarm}.npz", alarm=alarm)),
+            ml_model_path=str(untrained_model(tmp_path / f"{alarm}.npz", alarm=alarm)),
             emergency_hold_s=HOLD_S,
         )
         for alarm in (True, False)

@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from anc.services import devices, status
-from anc.services.devices import Registration
+from anc.services.headsets import device_status, devices
+from anc.services.headsets.devices import Registration
 from functions.anc_processor.handler import handler
 from functions.routes import QUEUES
-from local.context import LocalContext
-from local.queue import Message, SqliteQueue, sqs_event
+from local.lambda_context import LocalContext
+from local.storage.queues import Message, SqliteQueue, sqs_event
+from tests.fakes import ALICE, FakePlatform
 from tests.unit.functions.test_control_path import SECONDARY, message, snapshot
-from tests.worlds import ALICE, TestWorld
 
 ROUTES = {route.name: route for route in QUEUES}
 
 
 @pytest.fixture
-def headsets(platform: TestWorld) -> TestWorld:
+def headsets(platform: FakePlatform) -> FakePlatform:
     for thing in ("rogue", "other"):
-        devices.register(Registration(thing, SECONDARY, rate=16_000, taps=32), ALICE, platform.world)
+        devices.register(Registration(thing, SECONDARY, rate=16_000, taps=32), ALICE, platform.deps)
     return platform
 
 
-def queue_of(platform: TestWorld, folder: Path, name: str) -> SqliteQueue:
+def queue_of(platform: FakePlatform, folder: Path, name: str) -> SqliteQueue:
     def dropped(name: str) -> None:
-        platform.world.count(f"dropped_{name}")
+        platform.deps.count(f"dropped_{name}")
 
     database = platform.updates._database
     route = ROUTES[name]
@@ -36,7 +36,7 @@ def queue_of(platform: TestWorld, folder: Path, name: str) -> SqliteQueue:
     )
 
 
-def work(platform: TestWorld, queue: SqliteQueue) -> list[str]:
+def work(platform: FakePlatform, queue: SqliteQueue) -> list[str]:
     """Work through the next batch, as the queue's worker does; returns whose messages it had."""
     messages = queue.receive(ROUTES[queue.name].batch)
     assert process(platform, messages) == []
@@ -45,13 +45,13 @@ def work(platform: TestWorld, queue: SqliteQueue) -> list[str]:
     return [json.loads(each.body)["thing"] for each in messages]
 
 
-def process(platform: TestWorld, messages: list[Message]) -> list[Any]:
-    answer = handler(sqs_event("queue", messages), LocalContext("anc_processor"), platform.world)
+def process(platform: FakePlatform, messages: list[Message]) -> list[Any]:
+    answer = handler(sqs_event("queue", messages), LocalContext("anc_processor"), platform.deps)
     return list(answer["batchItemFailures"])
 
 
 def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
-    headsets: TestWorld, tmp_path: Path
+    headsets: FakePlatform, tmp_path: Path
 ) -> None:
     queue = queue_of(headsets, tmp_path, "snapshots")
     for seq in range(1, 200):
@@ -61,7 +61,7 @@ def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
     for seq in range(200, 300):
         queue.send(message("rogue", snapshot(seq)))
     assert "other" in work(headsets, queue)
-    known = {thing: headsets.world.controls.get(thing) for thing in ("other", "rogue")}
+    known = {thing: headsets.deps.controls.get(thing) for thing in ("other", "rogue")}
     assert known["other"] is not None
     assert known["rogue"] is not None
     assert known["other"].seq == 1
@@ -70,9 +70,9 @@ def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
 
 
 def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything_and_its_owner_is_told(
-    headsets: TestWorld,
+    headsets: FakePlatform,
 ) -> None:
-    share = headsets.world.settings.headset_snapshots_per_minute
+    share = headsets.deps.settings.headset_snapshots_per_minute
     damaged = [Message(n, json.dumps(message("rogue", b"x")), 1) for n in range(share)]
     assert process(headsets, damaged) == []
     assert headsets.counts["snapshots_refused_truncated"] == share
@@ -80,7 +80,7 @@ def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything
     assert process(headsets, more) == []
     assert headsets.counts["snapshots_refused_too_many"] == 39
     assert headsets.counts["snapshots_processed"] == 0
-    noticed = status.of("rogue", headsets.world)
+    noticed = device_status.find("rogue", headsets.deps)
     assert noticed.refused == share + 1, "it is noted once a minute"
     assert noticed.refusal is not None
     assert noticed.refusal.message == "snapshot: more than are worked on; dropped"
@@ -88,8 +88,8 @@ def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything
     assert headsets.counts["snapshots_processed"] == 1
 
 
-def test_a_flood_of_telemetry_takes_none_of_a_headsets_share_of_snapshots(headsets: TestWorld) -> None:
-    share = headsets.world.settings.headset_reports_per_minute
+def test_a_flood_of_telemetry_takes_none_of_a_headsets_share_of_snapshots(headsets: FakePlatform) -> None:
+    share = headsets.deps.settings.headset_reports_per_minute
     lines = [Message(n, json.dumps(line), 1) for n, line in enumerate(telemetry("rogue", share + 30))]
     assert process(headsets, lines) == []
     assert headsets.counts["reports_refused_too_many"] == 30

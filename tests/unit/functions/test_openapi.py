@@ -9,18 +9,18 @@ import pytest
 from pydantic import BaseModel
 
 from anc.records import Options
-from anc.services.device_models import ModelDescription
-from anc.services.devices import Registration
-from anc.services.report import Report
-from anc.wire import shadow, telemetry
-from anc.wire.rest import requests, sounds
-from anc.wire.websocket import Start
-from functions.rest_api.description import MADE, document
+from anc.schemas import shadow, telemetry
+from anc.schemas.rest import audio_responses, requests
+from anc.schemas.websocket import Start
+from anc.services.headsets.device_models import ModelDescription
+from anc.services.headsets.devices import Registration
+from anc.services.sound.report import RecordingReport
 from functions.rest_api.handler import app, handler
+from functions.rest_api.openapi import MADE, document
 from functions.routes import REST
-from local.context import LocalContext
-from local.events import rest_event
-from tests.worlds import TestWorld
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import FakePlatform
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = {"/openapi.json", "/docs"}
@@ -51,11 +51,11 @@ def test_every_endpoint_is_described_with_what_it_answers_and_who_may_call() -> 
         assert {"4XX", "429", "5XX"} < set(operation["responses"])
 
 
-def test_the_document_is_served_with_the_stage_before_which_its_paths_lie(platform: TestWorld) -> None:
+def test_the_document_is_served_with_the_stage_before_which_its_paths_lie(platform: FakePlatform) -> None:
     event = rest_event("GET", "/openapi.json", "/openapi.json", {}, {}, {}, None, False, {}, "127.0.0.1")
     for path, base in (("/dev/openapi.json", "/dev"), ("/openapi.json", "/")):
         event["requestContext"]["path"] = path
-        answer = handler(event, LocalContext("rest_api"), platform.world)
+        answer = handler(event, LocalContext("rest_api"), platform.deps)
         assert json.loads(answer["body"])["servers"] == [{"url": base}]
 
 
@@ -90,8 +90,8 @@ def limits(schema: dict[str, typing.Any]) -> typing.Any:
     ("model", "struct", "apart"),
     [
         (requests.NewSession, Start, {"action"}),
-        (requests.Treatment, Options, set()),
-        (requests.TelemetryReport, telemetry.Report, {"run", "line"}),
+        (requests.ProcessingOptions, Options, set()),
+        (requests.NewTelemetryReport, telemetry.TelemetryReport, {"run", "line"}),
         (requests.NewDevice, Registration, set()),
         (requests.NewDeviceModel, ModelDescription, set()),
         (requests.HeadsetConfig, shadow.Configuration, set()),
@@ -109,4 +109,4 @@ def test_rest_takes_the_fields_and_limits_that_the_services_do(
 
 
 def test_rest_answers_every_figure_of_a_report() -> None:
-    assert set(sounds.Report.model_fields) == set(Report.__struct_fields__)
+    assert set(audio_responses.RecordingReport.model_fields) == set(RecordingReport.__struct_fields__)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from anc.services import status
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
+from anc.services.headsets import device_status
 from functions.provisioner.handler import handler
-from local.context import LocalContext
-from tests.claims import claim
-from tests.worlds import TestWorld
+from local.lambda_context import LocalContext
+from tests.factory_claims import claim
+from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
 MAKER = {"user": "maker", "role": "operator"}
@@ -19,8 +19,8 @@ YES, NO = {"allowProvisioning": True, "parameterOverrides": {}}, {"allowProvisio
 
 
 @pytest.fixture
-def ask(platform: TestWorld) -> Callable[[dict[str, Any]], Any]:
-    return lambda event: handler(event, LocalContext("provisioner"), platform.world)
+def ask(platform: FakePlatform) -> Callable[[dict[str, Any]], Any]:
+    return lambda event: handler(event, LocalContext("provisioner"), platform.deps)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def why(call: Call, serial: str) -> str:
 
 
 def test_a_listed_headset_gets_its_name_and_is_what_its_model_says(
-    call: Call, platform: TestWorld, ask: Any
+    call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     event = claim("one")
     assert ask(event) == YES
@@ -49,29 +49,31 @@ def test_a_listed_headset_gets_its_name_and_is_what_its_model_says(
         3,
         0,
     )
-    kept = platform.world.devices.get("one")
+    kept = platform.deps.devices.get("one")
     assert kept is not None
     assert kept.certificate == event["certificateId"]
 
 
 def test_a_claim_may_be_repeated_also_with_a_new_certificate_of_the_same_key(
-    platform: TestWorld, ask: Any, stored: Any
+    platform: FakePlatform, ask: Any, stored: Any
 ) -> None:
     assert ask(claim("one")) == YES
     before = stored()
     assert ask(claim("one")) == YES
     assert stored() == before
     assert ask(claim("one", number=2)) == YES
-    kept = platform.world.devices.get("one")
+    kept = platform.deps.devices.get("one")
     assert kept is not None
     assert kept.certificate == claim("one", number=2)["certificateId"]
 
 
-def test_a_serial_number_that_was_claimed_is_nobody_else_s(call: Call, platform: TestWorld, ask: Any) -> None:
+def test_a_serial_number_that_was_claimed_is_nobody_else_s(
+    call: Call, platform: FakePlatform, ask: Any
+) -> None:
     assert ask(claim("one")) == YES
-    before = platform.world.devices.get("one")
+    before = platform.deps.devices.get("one")
     assert ask(claim("one", "theirs")) == NO
-    assert platform.world.devices.get("one") == before
+    assert platform.deps.devices.get("one") == before
     assert why(call, "one") == "claimed_already"
 
 
@@ -82,12 +84,12 @@ def test_who_is_on_no_list_gets_nothing_and_changes_nothing(ask: Any, stored: An
 
 
 def test_a_headset_that_was_registered_by_hand_cannot_be_taken_over_with_a_claim(
-    call: Call, platform: TestWorld, ask: Any
+    call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     call("POST", "/api/devices", {"thing": "hers", "secondary": [0.5]}, **MAKER)
-    before = platform.world.devices.get("hers")
+    before = platform.deps.devices.get("hers")
     assert ask(claim("hers")) == NO
-    assert platform.world.devices.get("hers") == before
+    assert platform.deps.devices.get("hers") == before
     assert why(call, "hers") == "not_expected"
 
 
@@ -109,10 +111,10 @@ def test_a_headset_that_was_removed_and_listed_again_may_come_again(call: Call, 
 
 
 def test_a_refused_claim_hides_nothing_of_what_was_refused_of_the_headset_itself(
-    call: Call, platform: TestWorld, ask: Any
+    call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     assert ask(claim("one")) == YES
-    status.refused("one", "snapshot", Refused("clipped", "pcm: too loud"), platform.world)
+    device_status.record_refusal("one", "snapshot", Refused("clipped", "pcm: too loud"), platform.deps)
     assert ask(claim("one", "theirs")) == NO
     device = call("GET", "/api/devices/one", **MAKER)[1]
     assert (device["refused"], device["refusal"]["code"]) == (1, "clipped")
@@ -120,7 +122,7 @@ def test_a_refused_claim_hides_nothing_of_what_was_refused_of_the_headset_itself
 
 
 def test_claims_that_are_refused_one_after_the_other_are_written_down_once_a_minute(
-    platform: TestWorld, ask: Any, stored: Any
+    platform: FakePlatform, ask: Any, stored: Any
 ) -> None:
     assert ask(claim("one")) == YES
     ask(claim("one", "theirs"))
@@ -144,7 +146,7 @@ def test_a_claim_is_for_the_serial_number_in_its_client_id_alone(
 
 
 def test_a_certificate_that_was_claimed_anew_with_the_same_key_replaces_the_first(
-    platform: TestWorld, ask: Any
+    platform: FakePlatform, ask: Any
 ) -> None:
     for number in (1, 2):
         assert ask(claim("one", number=number)) == YES
@@ -170,17 +172,17 @@ def test_a_certificate_that_was_claimed_anew_with_the_same_key_replaces_the_firs
     ],
 )
 def test_what_is_no_claim_is_refused_and_the_registry_stays_as_it_is(
-    platform: TestWorld, ask: Any, change: Any
+    platform: FakePlatform, ask: Any, change: Any
 ) -> None:
-    before = platform.world.devices.get("one")
+    before = platform.deps.devices.get("one")
     assert ask(claim("one") | change) == NO
-    assert platform.world.devices.get("one") == before
+    assert platform.deps.devices.get("one") == before
 
 
 def test_two_at_the_same_moment_never_both_get_a_serial_number(
-    platform: TestWorld, ask: Any, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, first = platform.world.devices.put, True
+    put, first = platform.deps.devices.put, True
 
     def overtaken(device: Any) -> Any:
         nonlocal first
@@ -189,7 +191,7 @@ def test_two_at_the_same_moment_never_both_get_a_serial_number(
             assert ask(claim("one", "theirs")) == YES
         return put(device)
 
-    monkeypatch.setattr(platform.world.devices, "put", overtaken)
+    monkeypatch.setattr(platform.deps.devices, "put", overtaken)
     assert ask(claim("one", "ours")) == NO
 
 

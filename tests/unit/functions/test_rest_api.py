@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anc.noise import ModelError
 from functions.rest_api.handler import known_parameters
 from functions.routes import REST, RestRoute
-from tests.worlds import TestWorld
+from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
 PROBLEM = "application/problem+json"
@@ -36,24 +36,24 @@ def test_the_health_check_tells_that_the_platform_answers(call: Call) -> None:
 
 
 def test_a_platform_that_cannot_reach_its_tables_lives_but_is_not_ready(
-    call: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+    call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(key: str) -> None:
         raise TimeoutError("no answer from the table")
 
-    monkeypatch.setattr(platform.world.streams, "get", unreachable)
+    monkeypatch.setattr(platform.deps.streams, "get", unreachable)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["live"], health["ready"]) == (503, "failing", True, False)
     assert health["checks"]["tables"] == "TimeoutError"
 
 
 def test_a_platform_that_cannot_reach_its_files_says_so_and_is_ready(
-    call: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+    call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(key: str) -> None:
         raise ConnectionError("no answer from the bucket")
 
-    monkeypatch.setattr(platform.world.objects, "about", unreachable)
+    monkeypatch.setattr(platform.deps.objects, "info", unreachable)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
     assert health["checks"] == {"tables": "ok", "files": "ConnectionError", "hearing": "ok"}
@@ -65,7 +65,7 @@ def test_a_platform_that_cannot_hear_says_so_and_is_ready(
     def deaf(settings: Any) -> None:
         raise ModelError("model.npz: damaged")
 
-    monkeypatch.setattr("anc.services.hearing.load", deaf)
+    monkeypatch.setattr("anc.services.sound.detection.load_classifier", deaf)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
     assert health["checks"]["hearing"] == "ModelError"
@@ -93,7 +93,7 @@ def test_a_session_over_its_whole_life(call: Call) -> None:
 
 
 def test_a_session_is_summed_up_over_all_its_sockets_and_ends_when_nobody_uses_it(
-    call: Call, say: Callable[..., Any], platform: TestWorld
+    call: Call, say: Callable[..., Any], platform: FakePlatform
 ) -> None:
     _, opened, _ = call("POST", "/api/sessions", {"rate": 16_000, "taps": 16})
     session, path = opened["session"], f"/api/sessions/{opened['session']}"
@@ -133,7 +133,7 @@ def test_a_session_is_summed_up_over_all_its_sockets_and_ends_when_nobody_uses_i
     ids=str,
 )
 def test_a_session_that_cannot_be_is_refused_by_field_and_limit_counted_and_changes_nothing(
-    call: Call, platform: TestWorld, stored: Any, body: Any, code: str, says: str
+    call: Call, platform: FakePlatform, stored: Any, body: Any, code: str, says: str
 ) -> None:
     before = stored()
     assert_problem(call("POST", "/api/sessions", body), 400, code, says)
@@ -257,7 +257,7 @@ def test_a_headset_that_cannot_be_is_refused_by_field_and_limit_and_changes_noth
     assert stored() == before
 
 
-def test_a_removed_headset_is_revoked_and_gone(call: Call, platform: TestWorld) -> None:
+def test_a_removed_headset_is_revoked_and_gone(call: Call, platform: FakePlatform) -> None:
     call("POST", "/api/devices", HEADSET)
     assert call("DELETE", "/api/devices/left")[0] == 204
     assert platform.things.revoked == ["cert-left-1"]
@@ -275,10 +275,10 @@ def test_an_operator_sees_every_headset_and_a_listener_only_his_own(call: Call) 
     assert call("GET", "/api/devices/left")[0] == 200
 
 
-def test_the_shadow_of_a_headset_is_what_the_cloud_wants_of_it(call: Call, platform: TestWorld) -> None:
+def test_the_shadow_of_a_headset_is_what_the_cloud_wants_of_it(call: Call, platform: FakePlatform) -> None:
     call("POST", "/api/devices", HEADSET)
     assert call("GET", "/api/devices/left/shadow")[1] == {"state": {}, "version": 0}
-    platform.world.shadows.update("left", {"mode": "bypass"})
+    platform.deps.shadows.update("left", {"mode": "bypass"})
     _, shadow, _ = call("GET", "/api/devices/left/shadow")
     assert (shadow["state"]["desired"], shadow["version"]) == ({"mode": "bypass"}, 1)
 

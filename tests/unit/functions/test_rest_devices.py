@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from anc.records import Alarm, Control, SentFilter
-from anc.services import control, devices, emergencies, telemetry
-from anc.wire.refusal import Refused
-from anc.wire.snapshot import Snapshot
-from tests.worlds import TestWorld
+from anc.schemas.refusal import Refused
+from anc.schemas.snapshot import Snapshot
+from anc.services import emergencies
+from anc.services.headsets import control, devices, telemetry
+from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
@@ -27,12 +28,12 @@ def headset(call: Call) -> None:
 
 @pytest.mark.usefixtures("headset")
 def test_what_is_wanted_of_a_headset_reaches_its_shadow_through_the_queue(
-    call: Call, platform: TestWorld
+    call: Call, platform: FakePlatform
 ) -> None:
     wanted = call("PATCH", "/api/devices/left/shadow", {"mode": "bypass", "intensity": 0.5})
     assert wanted[:2] == (200, {"mode": "bypass", "intensity": 0.5})
     assert [json.loads(message) for message in platform.messages()] == [{"thing": "left"}]
-    control.deliver("left", platform.world)
+    control.deliver("left", platform.deps)
     desired = call("GET", "/api/devices/left/shadow")[1]["state"]["desired"]
     assert (desired["mode"], desired["intensity"]) == ("bypass", 0.5)
     assert call("PATCH", "/api/devices/left/shadow", {})[1] == {"mode": "bypass", "intensity": 0.5}
@@ -43,13 +44,13 @@ FIRMWARE = {"version": "1.4.0", "url": "https://x.example/1.4.0", "sha256": "ab"
 
 @pytest.mark.usefixtures("headset")
 def test_configuration_and_firmware_reach_the_shadow_and_what_is_left_out_stays(
-    call: Call, platform: TestWorld
+    call: Call, platform: FakePlatform
 ) -> None:
     for config in ({"private": True, "snapshot_interval_s": 30}, {"telemetry_interval_s": 600}):
         assert call("PATCH", "/api/devices/left/shadow", {"config": config})[0] == 200
     operator = {"user": "olga", "role": "operator"}
     assert call("PATCH", "/api/devices/left/shadow", {"firmware": FIRMWARE}, **operator)[0] == 200
-    control.deliver("left", platform.world)
+    control.deliver("left", platform.deps)
     desired = call("GET", "/api/devices/left/shadow")[1]["state"]["desired"]
     assert desired["config"] == {"private": True, "snapshot_interval_s": 30, "telemetry_interval_s": 600}
     assert desired["firmware"] == FIRMWARE
@@ -109,7 +110,7 @@ def test_what_cannot_be_wanted_of_a_headset_is_refused(call: Call, stored: Any, 
 
 
 @pytest.mark.usefixtures("headset")
-def test_the_last_that_a_headset_said_is_kept(call: Call, platform: TestWorld) -> None:
+def test_the_last_that_a_headset_said_is_kept(call: Call, platform: FakePlatform) -> None:
     silence = call("GET", "/api/devices/left/telemetry")[1]
     assert set(silence.values()) == {None}
     call("POST", "/api/devices/left/telemetry", {"battery": 0.9, "firmware": "1.0"})
@@ -130,9 +131,9 @@ def test_a_headset_says_nothing_impossible(call: Call, report: Any) -> None:
 
 @pytest.mark.usefixtures("headset")
 def test_a_new_secondary_path_replaces_the_old_one_and_what_was_learned_through_it(
-    call: Call, platform: TestWorld
+    call: Call, platform: FakePlatform
 ) -> None:
-    controls = platform.world.controls
+    controls = platform.deps.controls
     controls.put(Control(key="left", group="alice", seq=7, statistics=b"learned"))
     status, paths, _ = call("PUT", "/api/devices/left/paths", {"secondary": [0.25, -0.5]})
     assert (status, paths) == (200, {"rate": 16_000, "secondary": [0.25, -0.5]})
@@ -150,9 +151,9 @@ def test_a_secondary_path_that_cannot_be_is_refused_and_the_old_one_stays(call: 
 
 
 def test_a_listener_has_so_many_headsets_and_no_more_while_an_operator_lists_a_whole_lot(
-    call: Call, platform: TestWorld, stored: Any
+    call: Call, platform: FakePlatform, stored: Any
 ) -> None:
-    most = platform.world.settings.quota_devices
+    most = platform.deps.settings.quota_devices
     for number in range(most):
         assert call("POST", "/api/devices", HEADSET | {"thing": f"n{number}"})[0] == 201
     before = stored()
@@ -212,34 +213,36 @@ LAST_NUMBER = 2**32 - 1
 
 @pytest.mark.usefixtures("headset")
 def test_a_renewed_certificate_lets_a_headset_number_anew_whose_highest_number_was_used_up(
-    call: Call, platform: TestWorld
+    call: Call, platform: FakePlatform
 ) -> None:
-    world = platform.world
+    deps = platform.deps
     sent = SentFilter.of(b"\0\0", LAST_NUMBER, 16_000, 12.0)
-    world.controls.put(Control(key="left", group="alice", seq=LAST_NUMBER, filters=(sent,), noise="road"))
-    said = telemetry.take(
-        "left", b'{"battery": 0.5, "run": 1, "line": 4294967295}', platform.clock.now, world
+    deps.controls.put(Control(key="left", group="alice", seq=LAST_NUMBER, filters=(sent,), noise="road"))
+    said = telemetry.store(
+        "left", b'{"battery": 0.5, "run": 1, "line": 4294967295}', platform.clock.now, deps
     )
     assert said is None
     path = {"rate": 16_000, "played": "probe", "fit_db": 21.0}
-    devices.measured("left", json.dumps(path | {"secondary": [0.1], "seq": LAST_NUMBER}).encode(), world)
+    devices.store_measured_path(
+        "left", json.dumps(path | {"secondary": [0.1], "seq": LAST_NUMBER}).encode(), deps
+    )
     for number in (1, 2):
         with pytest.raises(Refused) as refusal:
-            control.process_snapshot("left", snapshot(number), world)
+            control.process_snapshot("left", snapshot(number), deps)
         assert refusal.value.code == "stale_seq"
     platform.clock.now += 1
     assert call("POST", "/api/devices/left/credentials")[0] == 201
     with pytest.raises(Refused) as refusal:  # it was published before
-        control.process_snapshot("left", snapshot(LAST_NUMBER - 1), world, platform.clock.now - 0.5)
+        control.process_snapshot("left", snapshot(LAST_NUMBER - 1), deps, platform.clock.now - 0.5)
     assert refusal.value.code == "unknown_device"
-    control.process_snapshot("left", snapshot(1), world, platform.clock.now + 1)
-    known = world.controls.get("left")
+    control.process_snapshot("left", snapshot(1), deps, platform.clock.now + 1)
+    known = deps.controls.get("left")
     assert known is not None
     assert (known.seq, {each.seq for each in known.filters}) == (1, {0, 1})
-    devices.measured("left", json.dumps(path | {"secondary": [0.2], "seq": 1}).encode(), world)
+    devices.store_measured_path("left", json.dumps(path | {"secondary": [0.2], "seq": 1}).encode(), deps)
     assert call("GET", "/api/devices/left/paths")[1]["secondary"] == pytest.approx([0.2])
     platform.clock.now += 60
-    telemetry.take("left", b'{"battery": 0.4, "run": 1, "line": 3}', platform.clock.now, world)
+    telemetry.store("left", b'{"battery": 0.4, "run": 1, "line": 3}', platform.clock.now, deps)
     assert call("GET", "/api/devices/left/telemetry")[1]["battery"] == 0.4
 
 
@@ -316,11 +319,13 @@ def test_a_measured_path_that_cannot_be_the_headset_s_is_refused(call: Call, pat
 
 
 @pytest.mark.usefixtures("headset")
-def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(call: Call, platform: TestWorld) -> None:
-    world, clock = platform.world, platform.clock
+def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(
+    call: Call, platform: FakePlatform
+) -> None:
+    deps, clock = platform.deps, platform.clock
     assert call("GET", "/api/emergency/status")[1] == {"active": False, "sources": []}
-    world.controls.put(Control(key="left", group="alice", emergency_until=clock.now + 10))
-    emergencies.tell("alice", "left", Alarm("siren", 0.97, clock.now), world)
+    deps.controls.put(Control(key="left", group="alice", emergency_until=clock.now + 10))
+    emergencies.publish("alice", "left", Alarm("siren", 0.97, clock.now), deps)
     status = call("GET", "/api/emergency/status")[1]
     assert (status["active"], status["sources"][0]["source"], status["sources"][0]["kind"]) == (
         True,
@@ -333,13 +338,13 @@ def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(call: Call,
     assert [event["kind"] for event in call("GET", "/api/emergency/events")[1]["events"]] == ["siren"]
 
 
-def test_the_latest_alarm_counts_however_many_there_were(call: Call, platform: TestWorld) -> None:
-    world, clock = platform.world, platform.clock
+def test_the_latest_alarm_counts_however_many_there_were(call: Call, platform: FakePlatform) -> None:
+    deps, clock = platform.deps, platform.clock
     for _ in range(150):
-        emergencies.tell("alice", "left", Alarm("horn", 0.9, clock.now), world)
+        emergencies.publish("alice", "left", Alarm("horn", 0.9, clock.now), deps)
         clock.now += 1
-    world.controls.put(Control(key="right", group="alice", emergency_until=clock.now + 10))
-    emergencies.tell("alice", "right", Alarm("siren", 0.9, clock.now), world)
+    deps.controls.put(Control(key="right", group="alice", emergency_until=clock.now + 10))
+    emergencies.publish("alice", "right", Alarm("siren", 0.9, clock.now), deps)
     assert [source["source"] for source in call("GET", "/api/emergency/status")[1]["sources"]] == ["right"]
 
 

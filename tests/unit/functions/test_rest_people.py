@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from anc.ports import World
-from anc.services import identity, sessions
-from anc.wire.refusal import Refused
-from tests.worlds import TestWorld
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.services.access import identity
+from anc.services.sound import sessions
+from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
 ADA = {"username": "ada", "password": "correct horse battery", "role": "operator"}
@@ -25,13 +26,13 @@ def sign_in(call: Call, password: str = ADA["password"]) -> tuple[int, Any, str]
 
 
 def test_somebody_who_was_added_signs_in_and_gets_a_token_that_the_authorizer_takes(
-    call: Call, root: Call, world: World
+    call: Call, root: Call, deps: Dependencies
 ) -> None:
     status, person, _ = root("POST", "/api/users", ADA)
     assert (status, person["name"], person["role"]) == (201, "ada", "operator")
     status, grant, _ = sign_in(call)
     assert (status, grant["role"], grant["expires_in"]) == (200, "operator", 3600)
-    caller = identity.verify(grant["token"], world)
+    caller = identity.verify(grant["token"], deps)
     assert (caller.user, caller.role) == (person["user"], "operator")
 
 
@@ -84,10 +85,10 @@ def test_people_are_listed_page_by_page(root: Call) -> None:
     assert rest["next"] is None
 
 
-def test_a_key_is_shown_once_and_lets_its_bearer_in_with_its_role(call: Call, world: World) -> None:
+def test_a_key_is_shown_once_and_lets_its_bearer_in_with_its_role(call: Call, deps: Dependencies) -> None:
     status, made, _ = call("POST", "/api/users/me/keys", {"name": "robot"}, role="operator")
     assert status == 201
-    assert identity.verify(made["key"], world) == identity.Caller("alice", "listener", made["id"])
+    assert identity.verify(made["key"], deps) == identity.Caller("alice", "listener", made["id"])
     listed = call("GET", "/api/users/me/keys")[1]["keys"]
     assert listed == [{name: value for name, value in made.items() if name != "key"}]
 
@@ -98,23 +99,23 @@ def test_the_secret_of_a_key_is_nowhere_in_the_data(call: Call, stored: Any) -> 
     assert secret not in str(stored())
 
 
-def test_a_revoked_key_is_useless_at_once(call: Call, world: World) -> None:
+def test_a_revoked_key_is_useless_at_once(call: Call, deps: Dependencies) -> None:
     made = call("POST", "/api/users/me/keys", {"name": "robot"})[1]
     path = f"/api/users/me/keys/{made['id']}"
     assert call("DELETE", path, user="mallory")[0] == 404
-    assert identity.verify(made["key"], world).user == "alice"
+    assert identity.verify(made["key"], deps).user == "alice"
     assert call("DELETE", path)[0] == 204
     with pytest.raises(Refused, match="no such API key"):
-        identity.verify(made["key"], world)
+        identity.verify(made["key"], deps)
 
 
-def test_a_key_ends_when_its_days_are_over(call: Call, platform: TestWorld) -> None:
+def test_a_key_ends_when_its_days_are_over(call: Call, platform: FakePlatform) -> None:
     made = call("POST", "/api/users/me/keys", {"name": "robot", "days": 1})[1]
     platform.clock.now += 86_399
-    assert identity.verify(made["key"], platform.world).user == "alice"
+    assert identity.verify(made["key"], platform.deps).user == "alice"
     platform.clock.now += 2
     with pytest.raises(Refused):
-        identity.verify(made["key"], platform.world)
+        identity.verify(made["key"], platform.deps)
 
 
 @pytest.mark.parametrize("role", ["operator", "admin"])
@@ -139,27 +140,27 @@ def test_who_may_do_less_loses_the_keys_that_may_do_more(call: Call, root: Call)
 
 
 def test_with_somebody_go_their_keys_sessions_recordings_and_headsets(
-    call: Call, root: Call, platform: TestWorld
+    call: Call, root: Call, platform: FakePlatform
 ) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
     call("POST", "/api/users/me/keys", {"name": "robot"}, ada)
     call("POST", "/api/sessions", {}, ada)
     job = call("POST", "/api/audio/uploads", {"size": 5}, ada)[1]["job"]
-    platform.world.objects.put(f"uploads/{job}", b"sound")
+    platform.deps.objects.put(f"uploads/{job}", b"sound")
     call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, ada)
     assert root("DELETE", f"/api/users/{ada}")[0] == 204
     assert sign_in(call)[0] == 401
-    world = platform.world
-    for table in (world.api_keys, world.streams, world.jobs, world.devices):
+    deps = platform.deps
+    for table in (deps.api_keys, deps.streams, deps.jobs, deps.devices):
         assert not table.list(ada)
-    assert world.objects.get(f"uploads/{job}") is None
+    assert deps.objects.get(f"uploads/{job}") is None
     assert platform.things.revoked == ["cert-left-1"]
     assert root("GET", f"/api/users/{ada}")[0] == 404
     assert root("DELETE", f"/api/users/{ada}")[0] == 404
 
 
 def test_a_removal_that_broke_off_can_be_repeated_and_removes_the_rest(
-    call: Call, root: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+    call: Call, root: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
     call("POST", "/api/devices", {"thing": "left", "secondary": [0.5]}, ada)
@@ -167,12 +168,12 @@ def test_a_removal_that_broke_off_can_be_repeated_and_removes_the_rest(
         broken.setattr(platform.things, "revoke", lambda *_: 1 / 0)
         assert root("DELETE", f"/api/users/{ada}")[0] == 500
     assert root("DELETE", f"/api/users/{ada}")[0] == 204
-    assert not platform.world.devices.list(ada)
+    assert not platform.deps.devices.list(ada)
     assert sign_in(call)[0] == 401
 
 
 def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_removal(
-    call: Call, root: Call, platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+    call: Call, root: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
     opened = [call("POST", "/api/sessions", {}, ada)[1]["session"] for _ in range(2)]
@@ -180,7 +181,7 @@ def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_remov
 
     def overtaken(*given: Any) -> Any:
         for session in opened:
-            platform.world.streams.delete(session)
+            platform.deps.streams.delete(session)
         return end(*given)
 
     monkeypatch.setattr(sessions, "end", overtaken)

@@ -10,20 +10,20 @@ from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
 from functions.routes import REST, RestRoute
 from functions.security_headers import SECURITY_HEADERS
-from local.context import LocalContext
-from local.events import rest_event
-from tests.worlds import TestWorld
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import FakePlatform
 
 CONSOLE = json.loads((Path(__file__).parents[3] / "web" / "headers.json").read_text())
 OWN = {"Content-Security-Policy", "Permissions-Policy"}  # the console runs scripts, and listens
 
 
-def answer(platform: TestWorld, route: RestRoute, body: str | None = None) -> dict[str, Any]:
+def answer(platform: FakePlatform, route: RestRoute, body: str | None = None) -> dict[str, Any]:
     who = {"principalId": "ann", "user": "ann", "role": "admin"}
     path = route.path.replace("{id}", "left")
     event = rest_event(route.method, route.path, path, {}, {}, {}, body, False, who, "192.0.2.1")
     handler = classifier if route.function == "classifier" else rest_api
-    answered: dict[str, Any] = handler(event, LocalContext("f"), platform.world)
+    answered: dict[str, Any] = handler(event, LocalContext("f"), platform.deps)
     return answered
 
 
@@ -34,7 +34,7 @@ def test_the_api_sends_the_headers_that_the_console_sends() -> None:
 
 
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
-def test_every_answer_has_them_once(platform: TestWorld, route: RestRoute) -> None:
+def test_every_answer_has_them_once(platform: FakePlatform, route: RestRoute) -> None:
     for body in (None, "{", "[]"):
         headers = answer(platform, route, body)["multiValueHeaders"]
         lower = [name.lower() for name in headers]
@@ -44,7 +44,9 @@ def test_every_answer_has_them_once(platform: TestWorld, route: RestRoute) -> No
                 assert headers[name] == [value]
 
 
-def test_the_page_of_the_documents_runs_its_own_scripts_and_is_framed_by_nobody(platform: TestWorld) -> None:
+def test_the_page_of_the_documents_runs_its_own_scripts_and_is_framed_by_nobody(
+    platform: FakePlatform,
+) -> None:
     docs = next(route for route in REST if route.path == "/docs")
     headers = answer(platform, docs)["multiValueHeaders"]
     (policy,) = headers["Content-Security-Policy"]
@@ -53,7 +55,7 @@ def test_the_page_of_the_documents_runs_its_own_scripts_and_is_framed_by_nobody(
     assert headers["X-Frame-Options"] == ["DENY"]
 
 
-def test_an_answer_without_a_body_has_them_too(platform: TestWorld) -> None:
+def test_an_answer_without_a_body_has_them_too(platform: FakePlatform) -> None:
     made = answer(
         platform, next(route for route in REST if route.path == "/api/users/me/keys"), '{"name": "k"}'
     )
@@ -62,6 +64,6 @@ def test_an_answer_without_a_body_has_them_too(platform: TestWorld) -> None:
     key = json.loads(made["body"])["id"]
     path = route.path.replace("{id}", key)
     event = rest_event("DELETE", route.path, path, {"id": key}, {}, {}, None, False, who, "192.0.2.1")
-    answered = rest_api(event, LocalContext("f"), platform.world)
+    answered = rest_api(event, LocalContext("f"), platform.deps)
     assert answered["statusCode"] == 204
     assert set(SECURITY_HEADERS) <= set(answered["multiValueHeaders"])

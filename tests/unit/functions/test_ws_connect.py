@@ -7,33 +7,35 @@ from typing import Any
 import pytest
 
 from anc.records import Device
-from anc.services import jobs
 from anc.services.connections import LIFE_S, WATCHES_PER_CONNECTION
+from anc.services.sound import jobs
 from functions.ws_connect.handler import handler as ws_connect
 from functions.ws_disconnect.handler import handler as ws_disconnect
-from local.context import LocalContext
-from local.events import socket_event
+from local.lambda_context import LocalContext
+from local.lambda_events import socket_event
+from tests.fakes import FakePlatform
 from tests.recordings import uploaded
-from tests.worlds import TestWorld
 
 Say = Callable[..., dict[str, Any]]
 TOKEN = ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJzdWIiOiJhbGljZSJ9", "c2lnbmF0dXJl"))  # as a JWT looks
 WHO = {"principalId": "alice", "user": "alice", "role": "operator"}
 
 
-def connect(platform: TestWorld, headers: dict[str, str] | None = None, connection: str = "socket-1") -> Any:
+def connect(
+    platform: FakePlatform, headers: dict[str, str] | None = None, connection: str = "socket-1"
+) -> Any:
     event = socket_event("CONNECT", "$connect", connection, platform.clock.now, WHO, headers or {})
-    return ws_connect(event, LocalContext("ws_connect"), platform.world)
+    return ws_connect(event, LocalContext("ws_connect"), platform.deps)
 
 
-def disconnect(platform: TestWorld, connection: str = "socket-1") -> Any:
+def disconnect(platform: FakePlatform, connection: str = "socket-1") -> Any:
     event = socket_event("DISCONNECT", "$disconnect", connection, platform.clock.now, WHO)
-    return ws_disconnect(event, LocalContext("ws_disconnect"), platform.world)
+    return ws_disconnect(event, LocalContext("ws_disconnect"), platform.deps)
 
 
-def own(platform: TestWorld, *names: str) -> None:
+def own(platform: FakePlatform, *names: str) -> None:
     for name in names:
-        platform.world.devices.put(
+        platform.deps.devices.put(
             Device(key=name, group="alice", model="m", rate=16_000, taps=64, secondary=b"", created=0.0)
         )
 
@@ -41,50 +43,50 @@ def own(platform: TestWorld, *names: str) -> None:
 @pytest.mark.parametrize("offer", [f"anc.v1, {TOKEN}", f"{TOKEN}, anc.v1", f"anc.v1,{TOKEN}", "anc.v1"])
 @pytest.mark.parametrize("header", ["Sec-WebSocket-Protocol", "sec-websocket-protocol"])
 def test_of_the_subprotocols_offered_only_ours_is_echoed_and_never_the_token(
-    platform: TestWorld, header: str, offer: str
+    platform: FakePlatform, header: str, offer: str
 ) -> None:
     answer = connect(platform, {header: offer})
     assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "anc.v1"}}
 
 
 @pytest.mark.parametrize("offer", [TOKEN, "anc.v2", f"anc.v10, {TOKEN}", ""])
-def test_a_client_that_does_not_offer_our_subprotocol_gets_none(platform: TestWorld, offer: str) -> None:
+def test_a_client_that_does_not_offer_our_subprotocol_gets_none(platform: FakePlatform, offer: str) -> None:
     assert connect(platform, {"Sec-WebSocket-Protocol": offer}) == {"statusCode": 200}
 
 
-def test_a_client_without_subprotocols_is_let_in(platform: TestWorld) -> None:
+def test_a_client_without_subprotocols_is_let_in(platform: FakePlatform) -> None:
     assert connect(platform) == {"statusCode": 200}
 
 
-def test_an_open_socket_is_noted_with_its_user_and_role(platform: TestWorld) -> None:
+def test_an_open_socket_is_noted_with_its_user_and_role(platform: FakePlatform) -> None:
     connect(platform)
-    (known,) = platform.world.connections.list("alice")
+    (known,) = platform.deps.connections.list("alice")
     assert (known.key, known.group, known.role) == ("socket-1", "alice", "operator")
 
 
 @pytest.mark.parametrize(("scopes", "told"), [("", True), ("audio:read", True), ("sessions", False)])
 def test_a_socket_is_told_of_recordings_that_its_key_may_see(
-    platform: TestWorld, scopes: str, told: bool
+    platform: FakePlatform, scopes: str, told: bool
 ) -> None:
     event = socket_event("CONNECT", "$connect", "socket-1", 0.0, {**WHO, "scopes": scopes}, {})
-    ws_connect(event, LocalContext("ws_connect"), platform.world)
-    job = uploaded(platform.world, b"no recording")
-    jobs.work(job, platform.world, lambda: 100.0)
-    jobs.tell_owner(job, platform.world)
+    ws_connect(event, LocalContext("ws_connect"), platform.deps)
+    job = uploaded(platform.deps, b"no recording")
+    jobs.work(job, platform.deps, lambda: 100.0)
+    jobs.notify_owner(job, platform.deps)
     assert bool(platform.sockets.posted) == told
 
 
 def test_a_socket_whose_end_was_missed_is_forgotten_when_no_socket_can_be_that_old(
-    platform: TestWorld,
+    platform: FakePlatform,
 ) -> None:
     connect(platform)
     platform.clock.now += 2 * 3600
-    assert platform.world.connections.get("socket-1"), "API Gateway holds a socket for two hours"
+    assert platform.deps.connections.get("socket-1"), "API Gateway holds a socket for two hours"
     platform.clock.now += LIFE_S - 2 * 3600
-    assert platform.world.connections.get("socket-1") is None
+    assert platform.deps.connections.get("socket-1") is None
 
 
-def test_a_closed_socket_is_forgotten_with_all_that_it_watched(platform: TestWorld, say: Say) -> None:
+def test_a_closed_socket_is_forgotten_with_all_that_it_watched(platform: FakePlatform, say: Say) -> None:
     own(platform, "left", "right")
     for connection in ("socket-1", "socket-2"):
         connect(platform, connection=connection)
@@ -93,27 +95,27 @@ def test_a_closed_socket_is_forgotten_with_all_that_it_watched(platform: TestWor
 
     assert disconnect(platform, "socket-1") == {"statusCode": 200}
 
-    assert platform.world.connections.get("socket-1") is None
+    assert platform.deps.connections.get("socket-1") is None
     for device in ("left", "right"):
-        assert [watch.connection for watch in platform.world.watches.list(device)] == ["socket-2"]
+        assert [watch.connection for watch in platform.deps.watches.list(device)] == ["socket-2"]
 
 
-def test_closing_a_socket_twice_or_one_that_nobody_knows_is_fine(platform: TestWorld) -> None:
+def test_closing_a_socket_twice_or_one_that_nobody_knows_is_fine(platform: FakePlatform) -> None:
     connect(platform)
     for _ in range(2):
         assert disconnect(platform) == {"statusCode": 200}
 
 
-def test_watching_a_device_twice_is_watching_it_once(platform: TestWorld, say: Say) -> None:
+def test_watching_a_device_twice_is_watching_it_once(platform: FakePlatform, say: Say) -> None:
     own(platform, "left")
     connect(platform)
     for _ in range(2):
         assert say({"action": "watch", "device": "left"}) == {"type": "watching", "device": "left"}
-    assert len(platform.world.watches.list("left")) == 1
+    assert len(platform.deps.watches.list("left")) == 1
 
 
 def test_a_device_of_somebody_else_cannot_be_watched_and_does_not_seem_to_exist(
-    platform: TestWorld, say: Say
+    platform: FakePlatform, say: Say
 ) -> None:
     own(platform, "left")
     connect(platform)
@@ -121,10 +123,10 @@ def test_a_device_of_somebody_else_cannot_be_watched_and_does_not_seem_to_exist(
     absent = say({"action": "watch", "device": "none"}, user="bob")
     assert foreign["code"] == absent["code"] == "unknown_device"
     assert json.dumps(foreign).replace("left", "none") == json.dumps(absent)
-    assert platform.world.watches.list("left") == []
+    assert platform.deps.watches.list("left") == []
 
 
-def test_a_socket_watches_so_many_devices_and_no_more(platform: TestWorld, say: Say) -> None:
+def test_a_socket_watches_so_many_devices_and_no_more(platform: FakePlatform, say: Say) -> None:
     names = [f"device-{n}" for n in range(WATCHES_PER_CONNECTION + 1)]
     own(platform, *names)
     connect(platform)
@@ -132,12 +134,12 @@ def test_a_socket_watches_so_many_devices_and_no_more(platform: TestWorld, say: 
     assert {answer["type"] for answer in answers[:-1]} == {"watching"}
     assert answers[-1]["code"] == "too_many"
     assert str(WATCHES_PER_CONNECTION) in answers[-1]["message"]
-    assert platform.world.watches.list(names[-1]) == []
+    assert platform.deps.watches.list(names[-1]) == []
 
 
-def test_a_socket_that_has_just_been_closed_cannot_begin_to_watch(platform: TestWorld, say: Say) -> None:
+def test_a_socket_that_has_just_been_closed_cannot_begin_to_watch(platform: FakePlatform, say: Say) -> None:
     own(platform, "left")
     connect(platform)
     disconnect(platform)
     assert say({"action": "watch", "device": "left"})["code"] == "unknown_connection"
-    assert platform.world.watches.list("left") == []
+    assert platform.deps.watches.list("left") == []

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 
 from anc.ports import Credentials
-from anc.wire.shadow import FilterDocument, float16
-from anc.wire.snapshot import Snapshot
+from anc.schemas.shadow import FilterDocument, float16
+from anc.schemas.snapshot import Snapshot
 from iot.agent import Agent
 from iot.controller import Block, Controller
-from tests.running import PATIENCE_S
+from tests.processes import PATIENCE_S
 
 RATE = 16_000
 BLOCK = 256
@@ -89,7 +89,7 @@ class Ears:
         self.holding = False
         self.broken = False
 
-    def hear(self, block: np.ndarray) -> None:
+    def process(self, block: np.ndarray) -> None:
         if self.broken:
             raise RuntimeError("out of memory")
 
@@ -99,7 +99,7 @@ class Headset:
 
     def __init__(self, folder: Path, private: bool = False, firmware: str = "") -> None:
         self.controller = Controller(RATE, 64)
-        self.ears = Ears()
+        self.emergency_detector = Ears()
         self.agent = Agent(
             "h1",
             NOWHERE,
@@ -107,13 +107,13 @@ class Headset:
             SECONDARY,
             RATE,
             folder,
-            self.ears,
+            self.emergency_detector,
             private=private,
             taps=64,
             firmware=firmware,
-            line_to=Line,
+            make_transport=Line,
         )
-        self.line: Line = self.agent._connection  # type: ignore[assignment]
+        self.line: Line = self.agent._transport  # type: ignore[assignment]
         self.primary = PRIMARY
         self.level = 0.0
         self._rng = np.random.default_rng(0)
@@ -129,7 +129,7 @@ class Headset:
             self._x, self._y = np.concatenate([self._x, x])[-320:], np.concatenate([self._y, y])[-320:]
             d = np.convolve(self._x, self.primary)[self._x.size - BLOCK : self._x.size]
             e = d - np.convolve(self._y, SECONDARY)[self._y.size - BLOCK : self._y.size]
-            self.agent.hear(Block(x, e, y, self.controller.voice, self.controller.steady))
+            self.agent.process(Block(x, e, y, self.controller.active, self.controller.steady))
 
     def play(self, w: np.ndarray, seq: int) -> str:
         """Have the cloud send a filter, and the headset report it; returns its id."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from anc.wire.shadow import FilterDocument
+from anc.schemas.shadow import FilterDocument
 from tests.unit.iot.headset import GOOD, PREFIX, RATE, Headset, filter_document
 
 
@@ -39,7 +39,7 @@ def test_a_filter_that_makes_things_worse_is_reverted_within_half_a_second(heads
     headset.line.desire(filter=filter_document(-GOOD, seq=2))
     headset.sound(1.0)
     headset.agent.stop()
-    assert headset.controller.voice.filter_id != bad
+    assert headset.controller.active.filter_id != bad
     assert headset.agent.status.filter_id == ""
 
 
@@ -70,7 +70,7 @@ def test_a_filter_that_is_not_what_it_says_is_refused_with_the_reason(
     while reason not in headset.line.wait_report()["refused"]:
         pass
     headset.sound(0.2)
-    assert headset.controller.voice.filter_id == ""
+    assert headset.controller.active.filter_id == ""
 
 
 def test_a_filter_with_a_value_that_is_no_number_is_refused(headset: Headset):
@@ -141,7 +141,7 @@ def test_no_anti_noise_is_played_in_another_mode(headset: Headset, mode: str):
     headset.line.desire(mode=mode)
     headset.line.wait_report(mode=mode)
     headset.sound(0.2)
-    assert headset.controller.voice.gain == 0
+    assert headset.controller.active.gain == 0
     headset.line.desire(mode="cancel")
     assert headset.line.wait_report(mode="cancel")["filter"] == played
 
@@ -152,14 +152,14 @@ def test_an_alarm_opens_the_headset_without_asking_anybody(headset: Headset):
     played = headset.play(GOOD, seq=1)
     headset.sound(0.5)
     headset.line.online.clear()  # nobody could be asked
-    headset.ears.holding = True
+    headset.emergency_detector.holding = True
     headset.sound(0.016)
     headset.line.online.set()
     headset.sound(0.016)
     headset.line.wait_report(mode="transparency")
     headset.sound(0.2)
-    assert headset.controller.voice.gain == 0
-    headset.ears.holding = False
+    assert headset.controller.active.gain == 0
+    headset.emergency_detector.holding = False
     headset.sound(0.016)
     assert headset.line.wait_report(mode="cancel")["filter"] == played
 
@@ -167,13 +167,13 @@ def test_an_alarm_opens_the_headset_without_asking_anybody(headset: Headset):
 def test_a_headset_that_cannot_hear_alarms_stays_open_and_says_why(headset: Headset):
     headset.line.come_online()
     headset.level = 0.1
-    headset.ears.broken = True
+    headset.emergency_detector.broken = True
     headset.sound(0.016)
     assert "no hearing, the detector failed" in headset.line.wait_report(mode="transparency")["refused"]
     headset.line.desire(filter=filter_document(GOOD, seq=1), mode="cancel")
     headset.sound(0.5)
     headset.agent.stop()
-    assert headset.controller.voice.gain == 0
+    assert headset.controller.active.gain == 0
 
 
 @pytest.mark.parametrize("level", [np.nan, np.inf, 1e30])

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from anc.wire.path import MeasuredPath
+from anc.schemas.path import MeasuredPath
 from iot.agent import REPORT_S, Agent
 from iot.controller import Controller
-from iot.kept import KeptPath
-from local.shadows import difference
+from iot.store import PathStore
+from local.mqtt.shadows import difference
 from tests.unit.iot.headset import GOOD, NOWHERE, RATE, SECONDARY, Headset, Line
 
 
@@ -33,14 +33,22 @@ def test_telemetry_says_how_the_headset_is_soon_after_it_was_switched_on_and_the
 
 
 def test_a_path_that_was_measured_is_told_under_one_number_for_good(tmp_path: Path):
-    path = KeptPath(tmp_path / "path.json")
+    path = PathStore(tmp_path / "path.json")
 
     def told() -> list[tuple[list[float], int]]:
         """Switch the headset on and off again; return what it tells of its path."""
         agent = Agent(
-            "h1", NOWHERE, Controller(RATE, 64), SECONDARY, RATE, tmp_path, None, path=path, line_to=Line
+            "h1",
+            NOWHERE,
+            Controller(RATE, 64),
+            SECONDARY,
+            RATE,
+            tmp_path,
+            None,
+            path=path,
+            make_transport=Line,
         )
-        line: Line = agent._connection  # type: ignore[assignment]
+        line: Line = agent._transport  # type: ignore[assignment]
         agent.start()
         line.come_online(reported={"seq": 41})  # from before it forgot everything
         line.come_online()

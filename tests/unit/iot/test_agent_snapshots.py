@@ -7,9 +7,9 @@ import pytest
 
 from anc.dsp import Statistics, design_from_statistics
 from anc.noise import Classifier
-from anc.wire.refusal import Refused
-from iot.controller import SILENCE
-from iot.recorder import Recorder
+from anc.schemas.refusal import Refused
+from iot.controller import NO_FILTER
+from iot.snapshot_recorder import SnapshotRecorder
 from tests.unit.iot.headset import GOOD, PRIMARY, RATE, SECONDARY, Headset
 
 
@@ -60,8 +60,8 @@ def test_in_privacy_mode_no_sound_leaves_the_headset_and_the_statistics_tell_the
     x, d = heard.pcm.T / 32768
     aloud = Statistics.measure(x, d, SECONDARY, 64, RATE)
     w = design_from_statistics([Statistics.from_bytes(kept.statistics)]).taps
-    assert aloud.residual_db(w) == pytest.approx(
-        aloud.residual_db(design_from_statistics([aloud]).taps), abs=0.3
+    assert aloud.attenuation_db(w) == pytest.approx(
+        aloud.attenuation_db(design_from_statistics([aloud]).taps), abs=0.3
     )
     assert Classifier.load().classify_summary(kept.summary).label
 
@@ -83,9 +83,9 @@ def test_in_privacy_mode_nothing_is_told_of_clipped_sound_but_that_it_was_clippe
 
 
 def test_of_too_little_sound_for_statistics_a_recorder_says_so():
-    recorder = Recorder(RATE, SECONDARY, 64, RATE)
+    recorder = SnapshotRecorder(RATE, SECONDARY, 64, RATE)
     with pytest.raises(Refused, match="snapshot: "):
-        recorder.snapshot(1, SILENCE, 60, private=True)
+        recorder.snapshot(1, NO_FILTER, 60, private=True)
 
 
 def test_quiet_is_not_published(headset: Headset):
@@ -126,7 +126,7 @@ def test_offline_the_filter_keeps_playing_and_no_stale_snapshot_is_sent_later(he
     headset.play(GOOD, seq=1)
     headset.line.online.clear()
     headset.sound(30)
-    assert headset.controller.voice.gain == 1.0
+    assert headset.controller.active.gain == 1.0
     headset.line.come_online()
     headset.sound(0.1)
     assert headset.line.wait_snapshot().seq == 1
@@ -161,7 +161,7 @@ def test_what_the_cloud_could_not_use_is_sent_again_without_control_and_the_filt
     assert np.std(bare.pcm[:, 1] / 32768) > 0.05
     assert headset.line.wait_report(filter=played)["seq"] == seq + 1
     headset.sound(0.1)
-    assert headset.controller.voice.filter_id == played
+    assert headset.controller.active.filter_id == played
     headset.line.desire(without_control=seq)  # as it comes with every delta until there is another
     headset.line.desire(intensity=0.5)
     assert headset.line.wait_report(intensity=0.5)["filter"] == played
@@ -183,4 +183,4 @@ def test_a_headset_that_loses_the_cloud_while_silent_for_it_plays_on(headset: He
     headset.sound(0.5)
     headset.agent.stop()
     headset.sound(0.1)
-    assert headset.controller.voice.filter_id == played
+    assert headset.controller.active.filter_id == played

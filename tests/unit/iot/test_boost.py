@@ -5,15 +5,15 @@ import pytest
 
 from anc.dsp import attenuation_db, design_control_filter, level_dbfs
 from anc.dsp.design import MAX_GAIN_DB
-from iot.head import Head
-from iot.scenes import SCENES, Scene
+from simulation.acoustic_plant import AcousticPlant
+from simulation.scenes import SCENES, Scene
 
 RATE = 16_000
 
 
 def taken_off(head_seed: int, scene: str, max_gain_db: float) -> tuple[float, float]:
     """Attenuation of the seconds after the first two, by the filter of the first; and the driver's level."""
-    head = Head(head_seed)
+    head = AcousticPlant(head_seed)
     noise = Scene.built_in(scene, RATE).read(6 * RATE)
     x, d = head.reference(noise), head.ear(noise, np.zeros_like(noise)).d
     first = slice(RATE)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot.controller import FADE_S, SILENCE, Controller, Voice
+from iot.controller import FADE_S, NO_FILTER, ActiveFilter, Controller
 
 RATE = 16_000
 FADE = int(FADE_S * RATE)
@@ -16,38 +16,38 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(n).astype(np.float32)
 
 
-def playing(voice: Voice) -> Controller:
+def playing(active: ActiveFilter) -> Controller:
     controller = Controller(RATE, 512)
-    controller.play(voice, at=0.0)
+    controller.play(active, at=0.0)
     controller.process(np.zeros(2 * FADE, np.float32), at=0.0)
     return controller
 
 
 def test_it_plays_the_filter_of_what_it_hears_at_its_gain():
     x = noise(1000)
-    y = playing(Voice("a", W, 0.5)).process(x, at=1.0)
+    y = playing(ActiveFilter("a", W, 0.5)).process(x, at=1.0)
     np.testing.assert_allclose(y, 0.5 * np.convolve(x, W)[:1000], atol=1e-6)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8))
 def test_how_the_sound_is_cut_into_blocks_changes_nothing(sizes: list[int]):
     x = noise(sum(sizes))
-    whole = playing(Voice("a", W, 1.0)).process(x, at=1.0)
-    controller = playing(Voice("a", W, 1.0))
+    whole = playing(ActiveFilter("a", W, 1.0)).process(x, at=1.0)
+    controller = playing(ActiveFilter("a", W, 1.0))
     parts = [controller.process(part, at=1.0) for part in np.split(x, np.cumsum(sizes)[:-1])]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
 
 
 def test_no_order_reaches_sound_from_before_it_was_given():
     controller = Controller(RATE, 512)
-    controller.play(Voice("a", W, 1.0), at=1.0)
+    controller.play(ActiveFilter("a", W, 1.0), at=1.0)
     assert not controller.process(noise(256), at=0.999).any()
     assert controller.process(noise(256), at=1.0).any()
 
 
 def test_a_filter_is_faded_in_over_50_ms_without_a_jump():
-    controller = playing(Voice("a", np.ones(1, np.float32), 1.0))
-    controller.play(Voice("b", -np.ones(1, np.float32), 1.0), at=2.0)
+    controller = playing(ActiveFilter("a", np.ones(1, np.float32), 1.0))
+    controller.play(ActiveFilter("b", -np.ones(1, np.float32), 1.0), at=2.0)
     y = controller.process(np.ones(FADE, np.float32), at=2.0)
     assert not controller.steady
     assert np.abs(np.diff(y)).max() < 3 / FADE
@@ -58,24 +58,24 @@ def test_a_filter_is_faded_in_over_50_ms_without_a_jump():
 
 def test_orders_during_a_fade_wait_and_the_last_one_counts():
     controller = Controller(RATE, 512)
-    controller.play(Voice("a", W, 1.0), at=0.0)
+    controller.play(ActiveFilter("a", W, 1.0), at=0.0)
     controller.process(noise(FADE // 2), at=0.0)
-    controller.play(Voice("b", W, 1.0), at=0.01)
-    controller.play(SILENCE, at=0.02)
+    controller.play(ActiveFilter("b", W, 1.0), at=0.01)
+    controller.play(NO_FILTER, at=0.02)
     controller.process(noise(FADE), at=0.05)
-    assert controller.voice.filter_id == "a"
+    assert controller.active.filter_id == "a"
     controller.process(noise(2 * FADE), at=0.1)
-    assert controller.voice is SILENCE
+    assert controller.active is NO_FILTER
     assert not controller.process(noise(100), at=0.2).any()
 
 
 def test_the_same_order_again_fades_nothing():
-    controller = playing(Voice("a", W, 1.0))
-    controller.play(Voice("a", W, 1.0), at=1.0)
+    controller = playing(ActiveFilter("a", W, 1.0))
+    controller.play(ActiveFilter("a", W, 1.0), at=1.0)
     controller.process(noise(100), at=1.0)
     assert controller.steady
 
 
 def test_a_filter_longer_than_the_headset_takes_is_refused_by_name():
     with pytest.raises(ValueError, match="513 taps, this headset takes 512"):
-        Controller(RATE, 512).play(Voice("a", np.zeros(513, np.float32), 1.0), at=0.0)
+        Controller(RATE, 512).play(ActiveFilter("a", np.zeros(513, np.float32), 1.0), at=0.0)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from anc.wire.shadow import Firmware, FirmwareState
+from anc.schemas.shadow import Firmware, FirmwareState
 from iot.firmware import Updater
-from tests.running import PATIENCE_S
+from tests.processes import PATIENCE_S
 
 IMAGE = b"firmware " * 1000
 

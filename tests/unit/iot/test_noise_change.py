@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from iot.noise_change import NoiseChange
-from iot.scenes import Scene, shaped
+from simulation.scenes import Scene, shaped
 
 RATE = 16_000
 
 
 def feed(change: NoiseChange, samples: np.ndarray) -> None:
     for part in np.split(samples.astype(np.float32), range(256, samples.size, 256)):
-        change.hear(part)
+        change.process(part)
 
 
 def noise(seconds: float, curve: list[tuple[float, float]], level: float = 0.05) -> np.ndarray:

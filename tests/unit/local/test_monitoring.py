@@ -11,7 +11,7 @@ import promql_parser
 import pytest
 import yaml
 
-from anc.services.statistics import TIMED
+from anc.services.platform_metrics import TIMED
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "local" / "monitoring"

@@ -28,11 +28,11 @@ def threads_of(module: str, **environ: str) -> int:
 
 
 @LINUX
-@pytest.mark.parametrize("module", ["local.cli", "local.edition", "local.process", "benchmarks"])
+@pytest.mark.parametrize("module", ["tools.cli.main", "local.server", "local.process", "benchmarks"])
 def test_whatever_the_platform_starts_computes_in_one_thread(module: str) -> None:
     assert threads_of(module) == 1
 
 
 @LINUX
 def test_a_number_of_threads_that_the_user_sets_is_kept() -> None:
-    assert threads_of("local.cli", OPENBLAS_NUM_THREADS="2") == min(2, os.cpu_count() or 1)
+    assert threads_of("tools.cli.main", OPENBLAS_NUM_THREADS="2") == min(2, os.cpu_count() or 1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from anc.noise import KINDS, LABELS, Classifier, ModelError, model_file, summary
-from anc.noise.classifier import SHIPPED, vote
+from anc.noise.classifier import DEFAULT_MODEL, vote
 
 RATE = 16_000
 
@@ -37,20 +37,24 @@ def wail(seconds: float = 3.0, rate: int = RATE) -> np.ndarray:
 def test_every_label_gets_a_probability_and_they_add_up_at_any_rate(
     classifier: Classifier, rate: int
 ) -> None:
-    hearing = classifier.classify(noise(rate=rate), rate)
-    assert tuple(hearing.probabilities) == LABELS
-    assert sum(hearing.probabilities.values()) == pytest.approx(1, abs=1e-6)
-    assert hearing.confidence == max(hearing.probabilities.values()) == hearing.probabilities[hearing.label]
-    assert tuple(hearing.kinds) == KINDS
-    assert hearing.emergency_score == max(hearing.kinds.values())
+    prediction = classifier.classify(noise(rate=rate), rate)
+    assert tuple(prediction.probabilities) == LABELS
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert (
+        prediction.confidence
+        == max(prediction.probabilities.values())
+        == prediction.probabilities[prediction.label]
+    )
+    assert tuple(prediction.kinds) == KINDS
+    assert prediction.emergency_score == max(prediction.kinds.values())
 
 
 @pytest.mark.parametrize("sound", [np.zeros(RATE), np.full(RATE, 0.5), np.full(RATE, 1e-6)])
 def test_silence_and_a_constant_are_quiet_and_no_emergency(classifier: Classifier, sound: np.ndarray) -> None:
-    hearing = classifier.classify(sound, RATE)
-    assert hearing.label == "quiet"
-    assert hearing.confidence > 0.99
-    assert not hearing.emergency
+    prediction = classifier.classify(sound, RATE)
+    assert prediction.label == "quiet"
+    assert prediction.confidence > 0.99
+    assert not prediction.emergency
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
@@ -58,9 +62,9 @@ def test_silence_and_a_constant_are_quiet_and_no_emergency(classifier: Classifie
 def test_a_wailing_siren_is_an_emergency_soft_loud_or_clipped(
     classifier: Classifier, rate: int, gain: float
 ) -> None:
-    hearing = classifier.classify(np.clip(gain * wail(rate=rate), -1, 1), rate)
-    assert hearing.emergency
-    assert max(hearing.kinds, key=hearing.kinds.__getitem__) in ("siren", "alarm")
+    prediction = classifier.classify(np.clip(gain * wail(rate=rate), -1, 1), rate)
+    assert prediction.emergency
+    assert max(prediction.kinds, key=prediction.kinds.__getitem__) in ("siren", "alarm")
 
 
 def test_white_noise_is_no_emergency(classifier: Classifier) -> None:
@@ -94,8 +98,8 @@ def test_two_windows_of_three_make_an_emergency_and_one_does_not() -> None:
 
 
 def test_the_model_that_ships_is_small_and_says_what_it_is() -> None:
-    assert SHIPPED.stat().st_size < 2_000_000
-    model = model_file.load(SHIPPED)
+    assert DEFAULT_MODEL.stat().st_size < 2_000_000
+    model = model_file.load(DEFAULT_MODEL)
     assert set(model.about["labels"].values()) <= set(LABELS)
     assert len(model.sha256) == 64
 
@@ -116,7 +120,7 @@ def test_importing_hearing_costs_little_over_numpy() -> None:
     code = (
         "import sys, numpy; n = set(sys.modules); import anc.noise; print('\\n'.join(set(sys.modules) - n))"
     )
-    layer = str(SHIPPED.parents[2])
+    layer = str(DEFAULT_MODEL.parents[2])
     out = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": layer}, capture_output=True, check=True
     )
@@ -158,14 +162,14 @@ class TestForeignModelFiles:
 
     @pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
     def test_a_flipped_bit(self, path: Path, at: float) -> None:
-        content = bytearray(SHIPPED.read_bytes())
+        content = bytearray(DEFAULT_MODEL.read_bytes())
         content[int(len(content) * at)] ^= 0x10
         path.write_bytes(content)
         with pytest.raises(ModelError):
             Classifier.load(path)
 
     def test_weights_changed_behind_an_intact_archive(self, path: Path) -> None:
-        with np.load(SHIPPED, allow_pickle=False) as file:
+        with np.load(DEFAULT_MODEL, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         arrays["alarm.0.dense.bias"] = arrays["alarm.0.dense.bias"] - 100
         np.savez(path, **arrays)
@@ -174,7 +178,7 @@ class TestForeignModelFiles:
 
     @pytest.mark.parametrize(("field", "says"), [("version", "version 99"), ("features", "other features")])
     def test_a_model_of_another_time(self, path: Path, field: str, says: str) -> None:
-        with np.load(SHIPPED, allow_pickle=False) as file:
+        with np.load(DEFAULT_MODEL, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays["about"].tobytes())
         about[field] = 99
@@ -184,7 +188,7 @@ class TestForeignModelFiles:
             Classifier.load(path)
 
     def test_a_whole_model_of_another_shape(self, path: Path) -> None:
-        model = model_file.load(SHIPPED)
+        model = model_file.load(DEFAULT_MODEL)
         arrays = {**model.arrays, "noise.0.dense.weight": np.zeros((7, 3), np.float16)}
         model_file.save(
             path, arrays, {k: v for k, v in model.about.items() if k not in ("version", "features")}

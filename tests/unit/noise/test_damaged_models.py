@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anc.noise import Classifier, ModelError
-from anc.noise.classifier import SHIPPED
+from anc.noise.classifier import DEFAULT_MODEL
 from anc.noise.model_file import digest
 
-CONTENT = SHIPPED.read_bytes()
+CONTENT = DEFAULT_MODEL.read_bytes()
 properties = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def shipped() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    with np.load(SHIPPED, allow_pickle=False) as file:
+    with np.load(DEFAULT_MODEL, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     about = json.loads(arrays.pop("about").tobytes())
     del about["sha256"]

@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.noise import features, summary
-from anc.noise.features import BANDS, WINDOW, band_edges, log_mel, pack, picture_of, to_pcm, unpack, windows
+from anc.noise.features import (
+    BANDS,
+    WINDOW,
+    band_edges,
+    log_mel,
+    log_mel_spectrogram,
+    pack,
+    to_pcm,
+    unpack,
+    windows,
+)
 
 
 def noise(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
@@ -21,25 +31,25 @@ def tone(frequency: float, rate: int, seconds: float = 1.1) -> np.ndarray:
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])
 def test_a_tone_rises_in_the_band_that_holds_it_at_every_rate(rate: int) -> None:
     for frequency in (100, 440, 1000, 3000):
-        picture = picture_of(tone(frequency, rate), rate)
-        loudest = int(np.argmax(picture.mean(axis=0)))
+        spectrogram = log_mel_spectrogram(tone(frequency, rate), rate)
+        loudest = int(np.argmax(spectrogram.mean(axis=0)))
         assert band_edges()[loudest] < frequency < band_edges()[loudest + 2]
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 96000])
 def test_the_same_sound_gives_the_same_picture_at_another_rate(rate: int) -> None:
     sound = np.cumsum(noise(2, 48000)) % 0.3
-    here = picture_of(soxr.resample(sound, 48000, rate, quality="VHQ"), rate).astype(int)
-    there = picture_of(sound, 48000).astype(int)
+    here = log_mel_spectrogram(soxr.resample(sound, 48000, rate, quality="VHQ"), rate).astype(int)
+    there = log_mel_spectrogram(sound, 48000).astype(int)
     reached = band_edges()[2:] < rate * 0.45
     n = min(len(here), len(there))
     assert np.median(np.abs(here[1:n, reached] - there[1:n, reached])) <= 1
 
 
 def test_bands_beyond_the_rate_are_empty() -> None:
-    picture = picture_of(noise(1, 8000), 8000)
-    assert not picture[:, band_edges()[2:] > 4001].any()
-    assert picture[:, band_edges()[2:] < 4000].min() > 0
+    spectrogram = log_mel_spectrogram(noise(1, 8000), 8000)
+    assert not spectrogram[:, band_edges()[2:] > 4001].any()
+    assert spectrogram[:, band_edges()[2:] < 4000].min() > 0
 
 
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
@@ -48,33 +58,33 @@ def test_a_second_has_forty_eight_columns_and_no_time_is_lost(rate: int) -> None
 
 
 def test_a_constant_is_silence() -> None:
-    assert picture_of(np.full(16000, 0.7), 16000).max() < 60
-    assert features.level_dbfs(picture_of(np.full(16000, 0.7), 16000)) < features.level_dbfs(
-        picture_of(noise(1, 16000) * 1e-3, 16000)
+    assert log_mel_spectrogram(np.full(16000, 0.7), 16000).max() < 60
+    assert features.level_dbfs(log_mel_spectrogram(np.full(16000, 0.7), 16000)) < features.level_dbfs(
+        log_mel_spectrogram(noise(1, 16000) * 1e-3, 16000)
     )
 
 
 def test_the_level_of_noise_in_the_heard_range_is_its_power() -> None:
-    level = features.level_dbfs(picture_of(noise(4, 16000), 16000))
+    level = features.level_dbfs(log_mel_spectrogram(noise(4, 16000), 16000))
     assert level == pytest.approx(20 * np.log10(0.1), abs=0.6)
 
 
 @given(columns=st.integers(1, 300))
 @settings(max_examples=40, deadline=None)
 def test_windows_are_a_quarter_second_apart_and_the_last_ends_with_the_sound(columns: int) -> None:
-    picture = np.random.default_rng(columns).integers(0, 120, (columns, BANDS)).astype(np.uint8)
-    views = windows(picture)
+    spectrogram = np.random.default_rng(columns).integers(0, 120, (columns, BANDS)).astype(np.uint8)
+    views = windows(spectrogram)
     assert views.shape[1:] == (WINDOW, BANDS)
     if columns >= WINDOW:
         assert len(views) == (columns - WINDOW) // 12 + 1
-        assert np.array_equal(views[-1], picture[-WINDOW:])
+        assert np.array_equal(views[-1], spectrogram[-WINDOW:])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, WINDOW))
 @settings(max_examples=30, deadline=None)
 def test_a_packed_picture_comes_back_as_it_was(seed: int, columns: int) -> None:
-    picture = np.random.default_rng(seed).integers(0, 256, (columns, BANDS)).astype(np.uint8)
-    assert np.array_equal(unpack(pack(picture)), picture)
+    spectrogram = np.random.default_rng(seed).integers(0, 256, (columns, BANDS)).astype(np.uint8)
+    assert np.array_equal(unpack(pack(spectrogram)), spectrogram)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
@@ -113,4 +123,4 @@ def test_a_summary_that_would_unpack_to_gigabytes_is_refused_unopened() -> None:
 )
 def test_unusable_sound_is_refused_with_the_reason(samples: np.ndarray, rate: int, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        picture_of(samples, rate)
+        log_mel_spectrogram(samples, rate)

@@ -29,10 +29,10 @@ def statistics(x: Signal) -> Statistics:
 
 def from_summary(sent: bytes, rng: np.random.Generator) -> Signal:
     """Return a sound with such a summary, (RATE,): Griffin and Lim, IEEE Trans. ASSP 32(2), 1984."""
-    picture, length = unpack(sent), column_length(RATE)
-    starts = np.arange(len(picture)) * RATE // 48
+    spectrogram, length = unpack(sent), column_length(RATE)
+    starts = np.arange(len(spectrogram)) * RATE // 48
     window, hz = np.hanning(length + 1)[:-1], np.fft.rfftfreq(length, 1 / RATE)
-    decibels = [np.interp(hz, band_edges()[1:-1], column - ZERO) for column in picture.astype(float)]
+    decibels = [np.interp(hz, band_edges()[1:-1], column - ZERO) for column in spectrogram.astype(float)]
     magnitude = np.sqrt(10 ** (np.array(decibels) / 10) * RATE * (window @ window) / 2)
     spectra = np.exp(2j * np.pi * rng.random(magnitude.shape))
     for _ in range(ROUNDS):

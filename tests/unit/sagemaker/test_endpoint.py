@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from anc.noise import LABELS, Classifier, summary
-from tests.running import PATIENCE_S
+from tests.processes import PATIENCE_S
 
 SAGEMAKER = Path(__file__).resolve().parents[3] / "sagemaker"
 SERVE = "import sys; from pathlib import Path; import serve; s = serve.server(Path(sys.argv[1]), 0); "

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from anc.services.analysis import analyze
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
+from anc.services.sound.analysis import analyze
 
 RATE = 48_000
 

@@ -9,13 +9,14 @@ import pytest
 from anc.dsp import attenuation_db
 from anc.ports import Conflict
 from anc.records import Watch
-from anc.services import control, devices, hearing
-from anc.services.devices import Registration
-from anc.wire.refusal import Refused
-from anc.wire.shadow import parse_desired
-from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import as_int16
-from tests.worlds import ALICE, TestWorld, make_world
+from anc.schemas.refusal import Refused
+from anc.schemas.shadow import parse_desired
+from anc.schemas.snapshot import Snapshot
+from anc.schemas.websocket import as_int16
+from anc.services.headsets import control, devices
+from anc.services.headsets.devices import Registration
+from anc.services.sound import detection
+from tests.fakes import ALICE, FakePlatform, make_dependencies
 
 RATE, SECOND, TAPS = 16_000, 16_000, 256
 THING = "headset-1"
@@ -46,35 +47,35 @@ def snapshot(
 
 
 @pytest.fixture
-def headset(platform: TestWorld) -> TestWorld:
+def headset(platform: FakePlatform) -> FakePlatform:
     request = Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS)
-    devices.register(request, ALICE, platform.world)
+    devices.register(request, ALICE, platform.deps)
     return platform
 
 
-def stored_filter(headset: TestWorld) -> np.ndarray:
-    known = headset.world.controls.get(THING)
+def stored_filter(headset: FakePlatform) -> np.ndarray:
+    known = headset.deps.controls.get(THING)
     assert known is not None
     return known.filters[0].decode()
 
 
 def test_a_snapshot_gives_the_headset_a_filter_that_cancels_the_seconds_that_follow(
-    headset: TestWorld,
+    headset: FakePlatform,
 ) -> None:
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
     later = noise(5, seed=2)
     gained = attenuation_db(at_the_ear(later), at_the_ear(later, stored_filter(headset)))
-    known = headset.world.controls.get(THING)
+    known = headset.deps.controls.get(THING)
     assert known is not None
     assert gained > 15
     assert gained > known.filters[0].predicted_gain_db - 1.5, "promised more than it keeps"
 
 
-def test_the_filter_reaches_the_shadow_with_its_hash(headset: TestWorld) -> None:
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
+def test_the_filter_reaches_the_shadow_with_its_hash(headset: FakePlatform) -> None:
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
     assert headset.messages() == [json.dumps({"thing": THING})]
-    control.deliver(THING, headset.world)
-    document = headset.world.shadows.get(THING)
+    control.deliver(THING, headset.deps)
+    document = headset.deps.shadows.get(THING)
     assert document is not None
     wanted = parse_desired(json.dumps(document["state"]["desired"]))
     assert wanted.filter is not None
@@ -83,71 +84,71 @@ def test_the_filter_reaches_the_shadow_with_its_hash(headset: TestWorld) -> None
     assert len(json.dumps(document["state"]["desired"])) < 2048
 
 
-def test_the_noise_is_recovered_while_a_filter_plays(headset: TestWorld) -> None:
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
+def test_the_noise_is_recovered_while_a_filter_plays(headset: FakePlatform) -> None:
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
     w = stored_filter(headset)
-    known = headset.world.controls.get(THING)
+    known = headset.deps.controls.get(THING)
     assert known is not None
     playing = snapshot(2, noise(1, seed=3), w, known.filters[0].id, gain=0.8)
-    control.process_snapshot(THING, playing, headset.world)
+    control.process_snapshot(THING, playing, headset.deps)
     later = noise(5, seed=4)
     again = attenuation_db(at_the_ear(later), at_the_ear(later, stored_filter(headset)))
     first = attenuation_db(at_the_ear(later), at_the_ear(later, w))
     assert again > 30, f"the first filter gave {first:.1f} dB"
 
 
-def test_a_filter_that_is_no_better_than_the_one_in_use_is_not_sent(headset: TestWorld) -> None:
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
-    known = headset.world.controls.get(THING)
+def test_a_filter_that_is_no_better_than_the_one_in_use_is_not_sent(headset: FakePlatform) -> None:
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
+    known = headset.deps.controls.get(THING)
     assert known is not None
     w, name = stored_filter(headset), known.filters[0].id
     for seq in range(2, 6):
-        control.process_snapshot(THING, snapshot(seq, noise(1, seed=seq), w, name), headset.world)
+        control.process_snapshot(THING, snapshot(seq, noise(1, seed=seq), w, name), headset.deps)
     assert headset.counts["filters_kept"] >= 3
 
 
-def test_white_noise_of_the_microphones_alone_gets_no_filter(headset: TestWorld) -> None:
+def test_white_noise_of_the_microphones_alone_gets_no_filter(headset: FakePlatform) -> None:
     hiss = 1e-3 * np.random.default_rng(5).standard_normal((SECOND, 2))
     quiet = Snapshot(1, RATE, SECOND, "", pcm=as_int16(hiss)).encode()
-    control.process_snapshot(THING, quiet, headset.world)
-    known = headset.world.controls.get(THING)
+    control.process_snapshot(THING, quiet, headset.deps)
+    known = headset.deps.controls.get(THING)
     assert known is not None
     assert known.filters == ()
 
 
-def test_a_snapshot_delivered_again_only_repeats_its_news(headset: TestWorld) -> None:
+def test_a_snapshot_delivered_again_only_repeats_its_news(headset: FakePlatform) -> None:
     data = snapshot(1, noise(1, seed=1))
-    control.process_snapshot(THING, data, headset.world)
-    before = headset.world.controls.get(THING)
-    control.process_snapshot(THING, data, headset.world)
-    assert headset.world.controls.get(THING) == before
+    control.process_snapshot(THING, data, headset.deps)
+    before = headset.deps.controls.get(THING)
+    control.process_snapshot(THING, data, headset.deps)
+    assert headset.deps.controls.get(THING) == before
     assert len(headset.messages()) == 2
 
 
-def test_an_older_snapshot_is_stale(headset: TestWorld) -> None:
-    control.process_snapshot(THING, snapshot(5, noise(1, seed=1)), headset.world)
-    before = headset.world.controls.get(THING)
+def test_an_older_snapshot_is_stale(headset: FakePlatform) -> None:
+    control.process_snapshot(THING, snapshot(5, noise(1, seed=1)), headset.deps)
+    before = headset.deps.controls.get(THING)
     with pytest.raises(Refused, match="sequence: 4, the latest is 5"):
-        control.process_snapshot(THING, snapshot(4, noise(1, seed=2)), headset.world)
-    assert headset.world.controls.get(THING) == before
+        control.process_snapshot(THING, snapshot(4, noise(1, seed=2)), headset.deps)
+    assert headset.deps.controls.get(THING) == before
 
 
 def test_of_two_snapshots_at_the_same_time_one_comes_back(
-    headset: TestWorld, monkeypatch: pytest.MonkeyPatch
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
-    read = headset.world.controls.get
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
+    read = headset.deps.controls.get
 
     def read_and_be_overtaken(key: str):
         monkeypatch.undo()
         old = read(key)
-        control.process_snapshot(THING, snapshot(3, noise(1, seed=3)), headset.world)
+        control.process_snapshot(THING, snapshot(3, noise(1, seed=3)), headset.deps)
         return old
 
-    monkeypatch.setattr(headset.world.controls, "get", read_and_be_overtaken)
+    monkeypatch.setattr(headset.deps.controls, "get", read_and_be_overtaken)
     with pytest.raises(Conflict):
-        control.process_snapshot(THING, snapshot(2, noise(1, seed=2)), headset.world)
-    latest = headset.world.controls.get(THING)
+        control.process_snapshot(THING, snapshot(2, noise(1, seed=2)), headset.deps)
+    latest = headset.deps.controls.get(THING)
     assert latest is not None
     assert latest.seq == 3
     counts = headset.counts
@@ -155,90 +156,90 @@ def test_of_two_snapshots_at_the_same_time_one_comes_back(
 
 
 def test_the_last_word_in_the_shadow_is_never_an_old_one(
-    headset: TestWorld, monkeypatch: pytest.MonkeyPatch
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
-    send = headset.world.shadows.update
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
+    send = headset.deps.shadows.update
 
     def send_late(thing: str, desired: dict) -> None:
         monkeypatch.undo()
-        control.process_snapshot(THING, snapshot(2, noise(1, seed=8, cutoff=0.4)), headset.world)
-        control.deliver(THING, headset.world)  # the newer one overtakes
+        control.process_snapshot(THING, snapshot(2, noise(1, seed=8, cutoff=0.4)), headset.deps)
+        control.deliver(THING, headset.deps)  # the newer one overtakes
         send(thing, desired)
 
-    monkeypatch.setattr(headset.world.shadows, "update", send_late)
-    control.deliver(THING, headset.world)
-    document = headset.world.shadows.get(THING)
+    monkeypatch.setattr(headset.deps.shadows, "update", send_late)
+    control.deliver(THING, headset.deps)
+    document = headset.deps.shadows.get(THING)
     assert document is not None
     wanted = parse_desired(json.dumps(document["state"]["desired"]))
     assert wanted.filter is not None
     assert np.array_equal(wanted.filter.decode(), stored_filter(headset))
 
 
-def test_watchers_are_told_and_those_that_are_gone_are_forgotten(headset: TestWorld) -> None:
+def test_watchers_are_told_and_those_that_are_gone_are_forgotten(headset: FakePlatform) -> None:
     for name in ("here", "gone"):
-        headset.world.watches.put(Watch(key=f"{THING}#{name}", group=THING, connection=name))
+        headset.deps.watches.put(Watch(key=f"{THING}#{name}", group=THING, connection=name))
     headset.sockets.gone.add("gone")
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.world)
-    control.deliver(THING, headset.world)
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
+    control.deliver(THING, headset.deps)
     ((connection, frame),) = headset.sockets.posted
     news = json.loads(frame)
     assert connection == "here"
     assert (news["type"], news["device"], news["mode"]) == ("device", THING, "cancel")
-    assert [watch.connection for watch in headset.world.watches.list(THING)] == ["here"]
+    assert [watch.connection for watch in headset.deps.watches.list(THING)] == ["here"]
 
 
-def test_a_filter_of_another_headset_is_unknown(headset: TestWorld) -> None:
+def test_a_filter_of_another_headset_is_unknown(headset: FakePlatform) -> None:
     data = snapshot(1, noise(1, seed=1), filter_id="00112233445566ff")
     with pytest.raises(Refused, match="00112233445566ff was not sent"):
-        control.process_snapshot(THING, data, headset.world)
-    asked = headset.world.controls.get(THING)
+        control.process_snapshot(THING, data, headset.deps)
+    asked = headset.deps.controls.get(THING)
     assert asked is not None
     assert (asked.seq, asked.filters, asked.without_control) == (-1, (), 1)
 
 
-def test_a_headset_that_is_not_registered_is_refused(headset: TestWorld) -> None:
+def test_a_headset_that_is_not_registered_is_refused(headset: FakePlatform) -> None:
     with pytest.raises(Refused, match="stranger is not registered"):
-        control.process_snapshot("stranger", snapshot(1, noise(1, seed=1)), headset.world)
+        control.process_snapshot("stranger", snapshot(1, noise(1, seed=1)), headset.deps)
 
 
-def test_a_snapshot_at_another_rate_is_refused(headset: TestWorld) -> None:
+def test_a_snapshot_at_another_rate_is_refused(headset: FakePlatform) -> None:
     parsed = Snapshot.parse(snapshot(1, noise(1, seed=1)))
     with pytest.raises(Refused, match="rate: 48000 Hz, the device is registered with 16000"):
-        control.process_snapshot(THING, dataclasses.replace(parsed, rate=48_000).encode(), headset.world)
+        control.process_snapshot(THING, dataclasses.replace(parsed, rate=48_000).encode(), headset.deps)
 
 
-def test_a_snapshot_that_is_too_short_for_the_filter_is_refused(headset: TestWorld) -> None:
+def test_a_snapshot_that_is_too_short_for_the_filter_is_refused(headset: FakePlatform) -> None:
     with pytest.raises(Refused, match="snapshot"):
-        control.process_snapshot(THING, snapshot(1, noise(0.01, seed=1)), headset.world)
-    assert headset.world.controls.get(THING) is None
+        control.process_snapshot(THING, snapshot(1, noise(0.01, seed=1)), headset.deps)
+    assert headset.deps.controls.get(THING) is None
 
 
 def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_it_hears_of_it_no_more(tmp_path, clock) -> None:
-    deaf = make_world(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
-    devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, deaf.world)
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), deaf.world)
+    deaf = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
+    devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, deaf.deps)
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), deaf.deps)
 
     def shown_mode() -> str:
-        control.deliver(THING, deaf.world)
-        document = deaf.world.shadows.get(THING)
+        control.deliver(THING, deaf.deps)
+        document = deaf.deps.shadows.get(THING)
         assert document is not None
         return document["state"]["desired"]["mode"]
 
     assert shown_mode() == "transparency"
     assert len(deaf.messages()) == 1
-    clock.now += hearing.DEAF_FOR_S + 2
+    clock.now += detection.FAIL_OPEN_HOLD_S + 2
     assert len(deaf.messages()) == 2, "the first one, which nobody acknowledged, and the end of the hold"
     assert shown_mode() == "cancel"
 
 
-def test_who_registers_second_takes_nothing_from_the_first(headset: TestWorld) -> None:
-    first = headset.world.devices.get(THING)
+def test_who_registers_second_takes_nothing_from_the_first(headset: FakePlatform) -> None:
+    first = headset.deps.devices.get(THING)
     request = Registration(THING, [0.0, 1.0], rate=RATE, taps=TAPS)
-    stale = dataclasses.replace(headset.world, devices=BlindOnce(headset.world.devices))
+    stale = dataclasses.replace(headset.deps, devices=BlindOnce(headset.deps.devices))
     with pytest.raises(Refused, match="by somebody else just now"):
         devices.register(request, ALICE, stale)
-    assert headset.world.devices.get(THING) == first
+    assert headset.deps.devices.get(THING) == first
     assert headset.things.revoked == []
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from anc.records import Watch
-from anc.services import control, devices, emergencies, hearing, sessions
-from anc.services.devices import Registration
-from anc.services.streaming import filter_block
-from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import Audio, Cleaned, Start, encode_pcm
-from tests.worlds import ALICE, TestWorld, make_world
+from anc.schemas.snapshot import Snapshot
+from anc.schemas.websocket import Audio, FilteredBlock, Start, encode_pcm
+from anc.services import emergencies
+from anc.services.headsets import control, devices
+from anc.services.headsets.devices import Registration
+from anc.services.sound import detection, sessions
+from anc.services.sound.streaming import filter_block
+from tests.fakes import ALICE, FakePlatform, make_dependencies
 
 RATE = 16_000
 
@@ -39,7 +41,7 @@ class Ears:
     def from_state(cls, *_: object) -> "Ears":
         return cls()
 
-    def hear(self, x: np.ndarray) -> list:
+    def process(self, x: np.ndarray) -> list:
         self.latest = hears(bool(np.abs(x).max() > 0.5))
         return [self.latest]
 
@@ -52,20 +54,22 @@ class Ears:
 
 @pytest.fixture(autouse=True)
 def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hearing, "Listener", Ears)
-    monkeypatch.setattr(hearing, "load", lambda settings: Ears())
+    monkeypatch.setattr(detection, "StreamingClassifier", Ears)
+    monkeypatch.setattr(detection, "load_classifier", lambda settings: Ears())
 
 
 def block(loud: bool) -> np.ndarray:
     return np.full((4000, 2), 20_000 if loud else 100, np.int16)
 
 
-def send(platform: TestWorld, session: str, seq: int, loud: bool) -> Cleaned:
-    return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(block(loud))), ALICE, platform.world)
+def send(platform: FakePlatform, session: str, seq: int, loud: bool) -> FilteredBlock:
+    return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(block(loud))), ALICE, platform.deps)
 
 
-def test_an_alarm_in_a_live_block_opens_the_session_for_ten_seconds_of_its_sound(platform: TestWorld) -> None:
-    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+def test_an_alarm_in_a_live_block_opens_the_session_for_ten_seconds_of_its_sound(
+    platform: FakePlatform,
+) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     loud = [False, True] + [False] * 45
     active = [send(platform, session, seq, alarm).emergency.active for seq, alarm in enumerate(loud)]
     quarter_seconds = active.count(True)
@@ -74,17 +78,17 @@ def test_an_alarm_in_a_live_block_opens_the_session_for_ten_seconds_of_its_sound
     assert quarter_seconds / 4 == pytest.approx(10, abs=0.3)
 
 
-def test_an_alarm_that_goes_on_is_one_emergency(platform: TestWorld) -> None:
-    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+def test_an_alarm_that_goes_on_is_one_emergency(platform: FakePlatform) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     for seq in range(6):
         send(platform, session, seq, loud=True)
-    (event,) = emergencies.list_own(ALICE, platform.world)
+    (event,) = emergencies.list_own(ALICE, platform.deps)
     assert (event.source, event.kind, event.score) == (session, "siren", 0.97)
     assert len(platform.alerts.told) == 1
 
 
-def test_while_open_the_primary_passes_untouched(platform: TestWorld) -> None:
-    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+def test_while_open_the_primary_passes_untouched(platform: FakePlatform) -> None:
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     answer = send(platform, session, 0, loud=True)
     assert answer.pcm == encode_pcm(block(True)[:, 1])
 
@@ -96,15 +100,15 @@ class PowerCut(BaseException):
 STEPS = ("commit", "event", "alert", "note")
 
 
-def cut_before(step: str, platform: TestWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def cut_before(step: str, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the power once, before one of the steps that an alarm takes."""
-    world = platform.world
+    deps = platform.deps
     if step == "alert":
         fail_once(platform.alerts, "publish", 1, PowerCut(), monkeypatch)
     elif step == "event":
-        fail_once(world.emergencies, "put", 1, PowerCut(), monkeypatch)
+        fail_once(deps.emergencies, "put", 1, PowerCut(), monkeypatch)
     else:
-        for table in (world.streams, world.controls):
+        for table in (deps.streams, deps.controls):
             fail_once(table, "put", 1 if step == "commit" else 2, PowerCut(), monkeypatch)
 
 
@@ -123,9 +127,9 @@ def fail_once(
     monkeypatch.setattr(what, name, attempt)
 
 
-def assert_told(platform: TestWorld, step: str) -> None:
+def assert_told(platform: FakePlatform, step: str) -> None:
     """The event is there once, and people were told; twice only when nobody could note the first time."""
-    (event,) = emergencies.list_own(ALICE, platform.world)
+    (event,) = emergencies.list_own(ALICE, platform.deps)
     assert event.kind == "siren"
     assert len(platform.alerts.told) == (2 if step == "note" else 1)
     assert platform.counts["emergencies_raised"] == 1
@@ -134,13 +138,13 @@ def assert_told(platform: TestWorld, step: str) -> None:
 @pytest.mark.parametrize("then", [0, 1], ids=["same", "next"])
 @pytest.mark.parametrize("step", STEPS)
 def test_an_alarm_in_a_live_block_is_told_however_the_power_failed(
-    platform: TestWorld, monkeypatch: pytest.MonkeyPatch, step: str, then: int
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, step: str, then: int
 ) -> None:
-    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     cut_before(step, platform, monkeypatch)
     with pytest.raises(PowerCut):
         send(platform, session, 0, loud=True)
-    platform.world.warm.forget(session)
+    platform.deps.session_cache.forget(session)
     platform.clock.now += 3.0
     assert send(platform, session, then, loud=True).emergency.active
     for seq in range(then + 1, 4):
@@ -151,16 +155,16 @@ def test_an_alarm_in_a_live_block_is_told_however_the_power_failed(
 @pytest.mark.parametrize("then", [1, 2], ids=["same", "next"])
 @pytest.mark.parametrize("step", STEPS)
 def test_an_alarm_in_a_snapshot_is_told_however_the_power_failed(
-    platform: TestWorld, monkeypatch: pytest.MonkeyPatch, step: str, then: int
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, step: str, then: int
 ) -> None:
-    world = platform.world
-    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, world)
+    deps = platform.deps
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, deps)
     cut_before(step, platform, monkeypatch)
     with pytest.raises(PowerCut):
-        control.process_snapshot("headset-1", alarming(1), world)
+        control.process_snapshot("headset-1", alarming(1), deps)
     platform.clock.now += 3.0
     for seq in (then, then, then + 1):
-        control.process_snapshot("headset-1", alarming(seq), world)
+        control.process_snapshot("headset-1", alarming(seq), deps)
     assert_told(platform, step)
     assert platform.messages(), "the headset must be told to open"
 
@@ -172,10 +176,10 @@ def alarming(seq: int) -> bytes:
 
 
 def test_a_block_is_answered_although_its_alarm_cannot_be_told_and_the_next_one_tells_it(
-    platform: TestWorld, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
-    fail_once(platform.world.emergencies, "put", 1, RuntimeError("the table is away"), monkeypatch)
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
+    fail_once(platform.deps.emergencies, "put", 1, RuntimeError("the table is away"), monkeypatch)
     assert send(platform, session, 0, loud=True).emergency.active
     assert not platform.alerts.told
     send(platform, session, 1, loud=False)
@@ -183,35 +187,35 @@ def test_a_block_is_answered_although_its_alarm_cannot_be_told_and_the_next_one_
 
 
 def test_detection_can_be_switched_off(tmp_path, clock) -> None:
-    platform = make_world(tmp_path, clock, emergency_detection_enabled=False)
-    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.world).key
+    platform = make_dependencies(tmp_path, clock, emergency_detection_enabled=False)
+    session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     assert not send(platform, session, 0, loud=True).emergency.active
 
 
 def test_an_alarm_in_a_snapshot_opens_the_headset_tells_its_watchers_and_closes_it_again(
-    platform: TestWorld,
+    platform: FakePlatform,
 ) -> None:
-    world = platform.world
-    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, world)
-    world.watches.put(Watch(key="headset-1#c", group="headset-1", connection="c"))
+    deps = platform.deps
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, deps)
+    deps.watches.put(Watch(key="headset-1#c", group="headset-1", connection="c"))
     pcm = np.tile(block(True), (4, 1))
-    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), world)
-    control.deliver("headset-1", world)
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), deps)
+    control.deliver("headset-1", deps)
     news = json.loads(platform.sockets.posted[-1][1])
     assert (news["mode"], news["reason"]) == ("transparency", "siren heard")
-    assert [event.source for event in emergencies.list_own(ALICE, world)] == ["headset-1"]
-    platform.clock.now += world.settings.emergency_hold_s + 1.5
+    assert [event.source for event in emergencies.list_own(ALICE, deps)] == ["headset-1"]
+    platform.clock.now += deps.settings.emergency_hold_s + 1.5
     assert platform.messages(), "the end of the hold must be announced by itself"
-    control.deliver("headset-1", world)
+    control.deliver("headset-1", deps)
     assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
 
 
 @pytest.mark.parametrize(("seconds", "opens"), [(0.25, False), (0.5, True), (1.0, True)])
 def test_a_glance_is_too_short_to_tell_an_alarm_from_it_and_a_look_is_not(
-    platform: TestWorld, seconds: float, opens: bool
+    platform: FakePlatform, seconds: float, opens: bool
 ) -> None:
-    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, platform.world)
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, platform.deps)
     pcm = np.resize(block(True), (int(seconds * RATE), 2))
-    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), platform.world)
-    control.deliver("headset-1", platform.world)
-    assert bool(emergencies.list_own(ALICE, platform.world)) is opens
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), platform.deps)
+    control.deliver("headset-1", platform.deps)
+    assert bool(emergencies.list_own(ALICE, platform.deps)) is opens

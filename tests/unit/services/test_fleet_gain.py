@@ -12,22 +12,24 @@ import numpy as np
 import pytest
 
 from anc.dsp import attenuation_db
-from anc.ports import World
-from anc.services import control, devices, fleet
-from anc.services.devices import Registration
-from anc.wire.snapshot import Snapshot
-from anc.wire.websocket import as_int16
-from iot.head import Ear, Head
-from iot.lookout import GLANCE_S, SUDDEN_S
-from iot.scenes import SCENES, Scene
-from tests.models import untaught_model
-from tests.worlds import ALICE, Clock, make_world
+from anc.ports import Dependencies
+from anc.schemas.snapshot import Snapshot
+from anc.schemas.websocket import as_int16
+from anc.services.headsets import control, devices, fleet_statistics
+from anc.services.headsets.devices import Registration
+from iot.snapshot_scheduler import FIRST_SNAPSHOT_S, SUDDEN_CHANGE_S
+from simulation.acoustic_plant import AcousticPlant, Ear
+from simulation.scenes import SCENES, Scene
+from tests.fakes import ALICE, Clock, make_dependencies
+from tests.untrained_models import untrained_model
 
 SETTLED_S = 0.5
 RATE, TAPS = 16_000, 512
 TEACHERS, PUPILS = range(8), range(100, 104)
 LONG_S = 1.0
-QUIET_S = SETTLED_S + GLANCE_S - SUDDEN_S  # so much of a glance is noise, and all before it is quiet
+QUIET_S = (
+    SETTLED_S + FIRST_SNAPSHOT_S - SUDDEN_CHANGE_S
+)  # so much of a glance is noise, and all before it is quiet
 NOISE = "aircraft"
 
 
@@ -35,12 +37,12 @@ class Sitting:
     """A head in a noise, or in quiet at first: the same seed is the same head in the very same noise."""
 
     def __init__(self, scene: str, seed: int, quiet_s: float = 0.0) -> None:
-        self.head = Head(seed)
+        self.head = AcousticPlant(seed)
         self._noise = Scene.built_in(scene, RATE, seed)
         self._quiet = int(quiet_s * RATE)
-        self.hear(SETTLED_S)
+        self.process(SETTLED_S)
 
-    def hear(self, seconds: float, w: np.ndarray | None = None) -> tuple[np.ndarray, Ear]:
+    def process(self, seconds: float, w: np.ndarray | None = None) -> tuple[np.ndarray, Ear]:
         noise = self._noise.read(int(seconds * RATE)).copy()
         noise[: self._quiet] = 0.0
         self._quiet = max(self._quiet - noise.size, 0)
@@ -49,7 +51,7 @@ class Sitting:
         return x, self.head.ear(noise, y)
 
     def snapshot(self, seconds: float) -> bytes:
-        x, ear = self.hear(seconds)
+        x, ear = self.process(seconds)
         pcm = as_int16(np.stack([x, ear.e], axis=1))
         return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
 
@@ -61,21 +63,21 @@ class Start(NamedTuple):
     true_db: float
 
 
-def enrol(name: str, head: Head, world: World) -> None:
+def enrol(name: str, head: AcousticPlant, deps: Dependencies) -> None:
     secondary = head.measured_secondary().tolist()
-    devices.register(Registration(name, secondary, "twin", RATE, TAPS), ALICE, world)
+    devices.register(Registration(name, secondary, "twin", RATE, TAPS), ALICE, deps)
 
 
-def begin(scene: str, seed: int, seconds: float, world: World, quiet_s: float = 0.0) -> Start:
+def begin(scene: str, seed: int, seconds: float, deps: Dependencies, quiet_s: float = 0.0) -> Start:
     sitting = Sitting(scene, seed, quiet_s)
     name = f"pupil-{scene}-{seed}-{int(100 * seconds)}"
-    enrol(name, sitting.head, world)
-    control.process_snapshot(name, sitting.snapshot(seconds), world)
-    known = world.controls.get(name)
+    enrol(name, sitting.head, deps)
+    control.process_snapshot(name, sitting.snapshot(seconds), deps)
+    known = deps.controls.get(name)
     assert known is not None
     w = known.filters[0].decode()
-    sitting.hear(0.1, w)  # what rings on of the time without a filter
-    _, ear = sitting.hear(2.0, w)
+    sitting.process(0.1, w)  # what rings on of the time without a filter
+    _, ear = sitting.process(2.0, w)
     return Start(known.filters[0].predicted_gain_db, attenuation_db(ear.d, ear.residual))
 
 
@@ -83,27 +85,29 @@ def begin(scene: str, seed: int, seconds: float, world: World, quiet_s: float = 
 def starts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Start]]:
     """Give how every pupil began in every scene: `glance`, `glance, fleet` and `long`."""
     folder = tmp_path_factory.mktemp("fleet")
-    model = str(untaught_model(folder / "model.npz", alarm=False, label=NOISE))
+    model = str(untrained_model(folder / "model.npz", alarm=False, label=NOISE))
     found: dict[str, list[Start]] = {"glance": [], "glance, fleet": [], "long": []}
     for scene in SCENES:
         knowing = taught(scene, folder / scene, model)
-        alone = make_world(folder / f"{scene}-alone", Clock(), ml_model_path=model).world
+        alone = make_dependencies(folder / f"{scene}-alone", Clock(), ml_model_path=model).deps
         for seed in PUPILS:
-            found["glance"].append(begin(scene, seed, GLANCE_S, alone, QUIET_S))
+            found["glance"].append(begin(scene, seed, FIRST_SNAPSHOT_S, alone, QUIET_S))
             found["long"].append(begin(scene, seed, LONG_S, alone))
-            found["glance, fleet"].append(begin(scene, seed, GLANCE_S, knowing, QUIET_S))
-            alone.fleets.delete(fleet.name_of(devices.find(f"pupil-{scene}-{seed}-100", ALICE, alone), NOISE))
+            found["glance, fleet"].append(begin(scene, seed, FIRST_SNAPSHOT_S, knowing, QUIET_S))
+            alone.fleets.delete(
+                fleet_statistics.fleet_key(devices.find(f"pupil-{scene}-{seed}-100", ALICE, alone), NOISE)
+            )
     return found
 
 
-def taught(scene: str, folder: Path, model: str) -> World:
-    platform = make_world(folder, Clock(), ml_model_path=model)
+def taught(scene: str, folder: Path, model: str) -> Dependencies:
+    platform = make_dependencies(folder, Clock(), ml_model_path=model)
     for seed in TEACHERS:
         sitting = Sitting(scene, seed)
-        enrol(f"teacher-{seed}", sitting.head, platform.world)
-        control.process_snapshot(f"teacher-{seed}", sitting.snapshot(LONG_S), platform.world)
+        enrol(f"teacher-{seed}", sitting.head, platform.deps)
+        control.process_snapshot(f"teacher-{seed}", sitting.snapshot(LONG_S), platform.deps)
     assert platform.counts["fleet_contributions"] == len(TEACHERS)
-    return platform.world
+    return platform.deps
 
 
 def mean(starts: list[Start]) -> float:
@@ -115,7 +119,7 @@ def test_a_glance_and_the_fleet_do_nearly_what_a_second_does(
 ) -> None:
     for name, each in starts.items():
         print(
-            f"{name:13} {LONG_S if name == 'long' else SUDDEN_S:.2f} s of sound:"
+            f"{name:13} {LONG_S if name == 'long' else SUDDEN_CHANGE_S:.2f} s of sound:"
             f" {mean(each):5.1f} dB, worst {min(start.true_db for start in each):5.1f} dB"
         )
     assert mean(starts["glance, fleet"]) > mean(starts["long"]) - 2.0

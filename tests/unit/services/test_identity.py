@@ -7,21 +7,21 @@ from typing import Any
 import jwt
 import pytest
 
-from anc.rights import Account
-from anc.services import identity
-from anc.services.identity import Caller
-from anc.wire.refusal import Refused
-from tests.worlds import Clock, TestWorld, make_world, signing_key
+from anc.access_records import Account
+from anc.schemas.refusal import Refused
+from anc.services.access import identity
+from anc.services.access.identity import Caller
+from tests.fakes import Clock, FakePlatform, make_dependencies, signing_key
 
 NOW = 1_790_000_000
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> TestWorld:
-    return make_world(tmp_path, Clock(time.time()))
+def platform(tmp_path: Path) -> FakePlatform:
+    return make_dependencies(tmp_path, Clock(time.time()))
 
 
-def token(platform: TestWorld, **changes: Any) -> str:
+def token(platform: FakePlatform, **changes: Any) -> str:
     """Sign a token of Ada's that may have been issued by another issuer, such as a user pool."""
     now = int(time.time())
     claims = {"sub": "ada", "iss": "anc-local", "aud": "anc", "iat": now, "exp": now + 600} | changes
@@ -29,60 +29,60 @@ def token(platform: TestWorld, **changes: Any) -> str:
     return jwt.encode(claims, signing_key(), "RS256", {"kid": kid})
 
 
-def test_a_token_that_is_valid_for_longer_than_any_may_be_is_refused(platform: TestWorld) -> None:
+def test_a_token_that_is_valid_for_longer_than_any_may_be_is_refused(platform: FakePlatform) -> None:
     now = int(time.time())
-    identity.verify(token(platform, iat=now, exp=now + 12 * 3600), platform.world)
+    identity.verify(token(platform, iat=now, exp=now + 12 * 3600), platform.deps)
     with pytest.raises(Refused, match="valid for more than 12 h"):
-        identity.verify(token(platform, iat=now, exp=now + 24 * 3600), platform.world)
+        identity.verify(token(platform, iat=now, exp=now + 24 * 3600), platform.deps)
 
 
-def test_a_pool_s_token_does_no_more_than_the_account_whatever_its_groups_say(platform: TestWorld) -> None:
+def test_a_pool_s_token_does_no_more_than_the_account_whatever_its_groups_say(platform: FakePlatform) -> None:
     admin = token(platform, **{"cognito:groups": ["admin", "listener"]})
-    assert identity.verify(admin, platform.world).role == "admin"
-    platform.world.accounts.put(Account(key="ada", name="ada", role="operator"))
-    platform.world.recent.forget("accounts", "ada")
-    assert identity.verify(admin, platform.world).role == "operator"
+    assert identity.verify(admin, platform.deps).role == "admin"
+    platform.deps.accounts.put(Account(key="ada", name="ada", role="operator"))
+    platform.deps.read_cache.forget("accounts", "ada")
+    assert identity.verify(admin, platform.deps).role == "operator"
 
 
 def test_of_an_issuer_that_counts_whole_seconds_a_token_of_the_same_second_is_taken(
-    platform: TestWorld,
+    platform: FakePlatform,
 ) -> None:
     now = int(time.time())
-    platform.world.accounts.put(Account(key="ada", name="ada", role="operator", valid_from=now + 0.7))
-    assert identity.verify(token(platform, iat=now), platform.world).user == "ada"
+    platform.deps.accounts.put(Account(key="ada", name="ada", role="operator", valid_from=now + 0.7))
+    assert identity.verify(token(platform, iat=now), platform.deps).user == "ada"
     with pytest.raises(Refused, match="sign in again"):
-        identity.verify(token(platform, iat=now - 1), platform.world)
+        identity.verify(token(platform, iat=now - 1), platform.deps)
 
 
-def test_tokens_of_the_platform_s_own_issuer_are_told_apart_within_a_second(platform: TestWorld) -> None:
+def test_tokens_of_the_platform_s_own_issuer_are_told_apart_within_a_second(platform: FakePlatform) -> None:
     now = int(time.time())
-    platform.world.accounts.put(Account(key="ada", name="ada", role="operator", valid_from=now + 0.7))
+    platform.deps.accounts.put(Account(key="ada", name="ada", role="operator", valid_from=now + 0.7))
     with pytest.raises(Refused, match="sign in again"):
-        identity.verify(token(platform, iat=now + 0.699), platform.world)
-    assert identity.verify(token(platform, iat=now + 0.701), platform.world).user == "ada"
+        identity.verify(token(platform, iat=now + 0.699), platform.deps)
+    assert identity.verify(token(platform, iat=now + 0.701), platform.deps).user == "ada"
 
 
-def test_who_was_let_in_earlier_is_looked_at_again(platform: TestWorld) -> None:
+def test_who_was_let_in_earlier_is_looked_at_again(platform: FakePlatform) -> None:
     caller = Caller("ada", "admin", since=NOW)
-    assert identity.current(caller, platform.world) == caller
-    platform.world.accounts.put(Account(key="ada", name="ada", role="listener", valid_from=NOW))
-    platform.world.recent.forget("accounts", "ada")
-    assert identity.current(caller, platform.world) == Caller("ada", "listener", since=NOW)
+    assert identity.refresh(caller, platform.deps) == caller
+    platform.deps.accounts.put(Account(key="ada", name="ada", role="listener", valid_from=NOW))
+    platform.deps.read_cache.forget("accounts", "ada")
+    assert identity.refresh(caller, platform.deps) == Caller("ada", "listener", since=NOW)
     with pytest.raises(Refused, match="sign in again"):
-        identity.current(Caller("ada", "admin", since=NOW - 1), platform.world)
+        identity.refresh(Caller("ada", "admin", since=NOW - 1), platform.deps)
 
 
-def test_another_process_s_change_of_rights_is_seen_within_five_seconds(platform: TestWorld) -> None:
+def test_another_process_s_change_of_rights_is_seen_within_five_seconds(platform: FakePlatform) -> None:
     admin = platform.issuer.issue("ada", "admin")
-    assert identity.verify(admin, platform.world).role == "admin"
-    platform.world.accounts.put(Account(key="ada", name="ada", role="listener"))  # by another process
+    assert identity.verify(admin, platform.deps).role == "admin"
+    platform.deps.accounts.put(Account(key="ada", name="ada", role="listener"))  # by another process
     platform.clock.now += 5.1
-    assert identity.verify(admin, platform.world).role == "listener"
+    assert identity.verify(admin, platform.deps).role == "listener"
 
 
-def test_a_promotion_by_another_process_counts_from_the_next_token_on(platform: TestWorld) -> None:
-    listener = Account(key="ada", name="ada", role="listener")
-    stored = platform.world.accounts.put(listener)
-    assert identity.verify(platform.issuer.issue("ada", "listener"), platform.world).role == "listener"
-    platform.world.accounts.put(stored.but(role="operator"))  # by another process
-    assert identity.verify(platform.issuer.issue("ada", "operator"), platform.world).role == "operator"
+def test_a_promotion_by_another_process_counts_from_the_next_token_on(platform: FakePlatform) -> None:
+    classifier_stream = Account(key="ada", name="ada", role="listener")
+    stored = platform.deps.accounts.put(classifier_stream)
+    assert identity.verify(platform.issuer.issue("ada", "listener"), platform.deps).role == "listener"
+    platform.deps.accounts.put(stored.replace(role="operator"))  # by another process
+    assert identity.verify(platform.issuer.issue("ada", "operator"), platform.deps).role == "operator"

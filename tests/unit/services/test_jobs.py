@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anc.ports import World
+from anc.ports import Dependencies
 from anc.records import Job, Options
-from anc.services import jobs, recordings
+from anc.services.sound import jobs, recordings
+from tests.fakes import ALICE, FakePlatform, make_dependencies
 from tests.recordings import LONG, RATE, done, left, result, sound_file, two_microphones, uploaded
-from tests.worlds import ALICE, TestWorld, make_world
 
 
 class Killed(BaseException):
@@ -30,14 +30,14 @@ def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "classifier", lambda settings: None)
 
 
-def test_the_result_is_what_one_filter_makes_of_the_whole_recording(world: World) -> None:
+def test_the_result_is_what_one_filter_makes_of_the_whole_recording(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
-    job = uploaded(world, data)
-    assert done(world, job).state == "done"
-    whole, report = recordings.process_short(data, Options(), world)
-    assert result(world, job) == whole
-    assert json.loads(result(world, job, "report.json")) == json.loads(json.dumps(report.document()))
-    assert jobs.find(job, ALICE, world).summary["attenuation_db"] == report.attenuation_db > 10
+    job = uploaded(deps, data)
+    assert done(deps, job).state == "done"
+    whole, report = recordings.process_short(data, Options(), deps)
+    assert result(deps, job) == whole
+    assert json.loads(result(deps, job, "report.json")) == json.loads(json.dumps(report.document()))
+    assert jobs.find(job, ALICE, deps).summary["attenuation_db"] == report.attenuation_db > 10
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_the_result_is_what_one_filter_makes_of_the_whole_recording(world: World
 )
 @pytest.mark.parametrize("algorithm", ["fdaf", "nlms"])
 def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
-    world: World, format: str, rate: int, algorithm: str, monkeypatch: pytest.MonkeyPatch
+    deps: Dependencies, format: str, rate: int, algorithm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(format, "PCM_16")
     samples = two_microphones()
     data = sound_file(samples, format, subtype, rate)
-    at_once = uploaded(world, data, algorithm=algorithm)
-    done(world, at_once)
-    job = uploaded(world, data, algorithm=algorithm)
+    at_once = uploaded(deps, data, algorithm=algorithm)
+    done(deps, at_once)
+    job = uploaded(deps, data, algorithm=algorithm)
     treated: list[int] = []
-    process = recordings.Treatment.process
+    process = recordings.RecordingProcessor.process
 
-    def counting(treatment: recordings.Treatment, block: np.ndarray) -> np.ndarray:
+    def counting(treatment: recordings.RecordingProcessor, block: np.ndarray) -> np.ndarray:
         treated.append(treatment.frames)
         return process(treatment, block)
 
@@ -65,30 +65,30 @@ def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
         stored = put(job, *rest)
         raise Killed(stored.blocks)
 
-    monkeypatch.setattr(recordings.Treatment, "process", counting)
+    monkeypatch.setattr(recordings.RecordingProcessor, "process", counting)
     commit = jobs._block
     monkeypatch.setattr(jobs, "_block", partial(dying, put=commit))
     kills = 0
-    while jobs.find(job, ALICE, world).progress < 1:
+    while jobs.find(job, ALICE, deps).progress < 1:
         with pytest.raises(Killed):
-            jobs.work(job, world, lambda: LONG)
+            jobs.work(job, deps, lambda: LONG)
         kills += 1
     monkeypatch.setattr(jobs, "_block", commit)
-    assert done(world, job).state == "done"
+    assert done(deps, job).state == "done"
     assert kills == -(-len(samples) // (2 * 4096))
     assert len(treated) == len(set(treated)), "no block was treated twice"
-    assert result(world, job) == result(world, at_once)
-    assert result(world, job, "report.json") == result(world, at_once, "report.json")
+    assert result(deps, job) == result(deps, at_once)
+    assert result(deps, job, "report.json") == result(deps, at_once, "report.json")
 
 
-def test_an_mp3_of_a_low_rate_is_resumed_within_one_step_of_the_scale(world: World) -> None:
+def test_an_mp3_of_a_low_rate_is_resumed_within_one_step_of_the_scale(deps: Dependencies) -> None:
     # Below 32 kHz libmpg123 decodes to another last bit of a float after a seek than without.
     data = sound_file(two_microphones(), "MP3", "MPEG_LAYER_III")
-    at_once, job = uploaded(world, data), uploaded(world, data)
-    done(world, at_once)
-    while jobs.find(job, ALICE, world).state != "done":
-        jobs.work(job, world, lambda: 0.0)
-    first, second = (np.frombuffer(result(world, key)[44:], "<i2").astype(int) for key in (at_once, job))
+    at_once, job = uploaded(deps, data), uploaded(deps, data)
+    done(deps, at_once)
+    while jobs.find(job, ALICE, deps).state != "done":
+        jobs.work(job, deps, lambda: 0.0)
+    first, second = (np.frombuffer(result(deps, key)[44:], "<i2").astype(int) for key in (at_once, job))
     assert np.abs(first - second).max() <= 1
 
 
@@ -106,15 +106,15 @@ def test_an_mp3_of_a_low_rate_is_resumed_within_one_step_of_the_scale(world: Wor
     ],
 )
 def test_a_job_that_is_killed_around_any_write_makes_the_same_result_and_leaves_nothing_else(
-    world: World, port: str, write: str, before: bool, monkeypatch: pytest.MonkeyPatch
+    deps: Dependencies, port: str, write: str, before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = sound_file(two_microphones(1.3))
-    at_once = uploaded(world, data)
-    done(world, at_once)
-    adapter = getattr(world, port)
+    at_once = uploaded(deps, data)
+    done(deps, at_once)
+    adapter = getattr(deps, port)
     real = getattr(adapter, write)
     for kills in itertools.count():
-        job = uploaded(world, data)
+        job = uploaded(deps, data)
         calls = itertools.count()
 
         def dying(*args: Any, calls: Any = calls, nth: int = kills) -> Any:
@@ -128,44 +128,46 @@ def test_a_job_that_is_killed_around_any_write_makes_the_same_result_and_leaves_
 
         monkeypatch.setattr(adapter, write, dying)
         try:
-            jobs.work(job, world, lambda: LONG)
+            jobs.work(job, deps, lambda: LONG)
             break
         except Killed:
             monkeypatch.setattr(adapter, write, real)
-        assert done(world, job).state == "done"
-        assert result(world, job) == result(world, at_once)
-        assert [key for key in left(world, job) if not key.startswith(".parts")] == [
+        assert done(deps, job).state == "done"
+        assert result(deps, job) == result(deps, at_once)
+        assert [key for key in left(deps, job) if not key.startswith(".parts")] == [
             f"results/{job}/{name}" for name in ("cleaned.wav", "report.json", "report.png")
         ]
     assert kills >= 1
 
 
-def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: TestWorld) -> None:
-    world = platform.world
+def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: FakePlatform) -> None:
+    deps = platform.deps
     data = sound_file(two_microphones())
-    at_once = uploaded(world, data)
-    done(world, at_once)
-    job = uploaded(world, data)
+    at_once = uploaded(deps, data)
+    done(deps, at_once)
+    job = uploaded(deps, data)
     progress = []
-    jobs.work(job, world, lambda: 0.0)
+    jobs.work(job, deps, lambda: 0.0)
     while messages := platform.recordings.receive(10):
         assert [json.loads(message.body) for message in messages] == [{"job": job, "owner": ALICE.user}]
-        now = jobs.find(job, ALICE, world)
+        now = jobs.find(job, ALICE, deps)
         assert now.state == "waiting"
         progress.append(now.progress)
-        jobs.work(job, world, lambda: 0.0)
+        jobs.work(job, deps, lambda: 0.0)
         platform.recordings.done(messages[0])
     assert len(progress) == 5
     assert progress == sorted(set(progress))
-    assert jobs.find(job, ALICE, world).state == "done"
-    assert result(world, job) == result(world, at_once)
+    assert jobs.find(job, ALICE, deps).state == "done"
+    assert result(deps, job) == result(deps, at_once)
 
 
-def test_of_two_workers_on_one_job_only_one_gets_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_workers_on_one_job_only_one_gets_on(
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = sound_file(two_microphones())
-    at_once = uploaded(world, data)
-    done(world, at_once)
-    job = uploaded(world, data)
+    at_once = uploaded(deps, data)
+    done(deps, at_once)
+    job = uploaded(deps, data)
     commit = jobs._block
     others = 0
 
@@ -173,19 +175,19 @@ def test_of_two_workers_on_one_job_only_one_gets_on(world: World, monkeypatch: p
         nonlocal others
         if not others:
             others = 1
-            jobs.work(job, world, lambda: LONG)  # the message came twice: somebody else does it all meanwhile
+            jobs.work(job, deps, lambda: LONG)  # the message came twice: somebody else does it all meanwhile
         return commit(mine, *rest)
 
     monkeypatch.setattr(jobs, "_block", overtaken)
-    jobs.work(job, world, lambda: LONG)
-    assert jobs.find(job, ALICE, world).state == "done"
-    assert result(world, job) == result(world, at_once)
+    jobs.work(job, deps, lambda: LONG)
+    assert jobs.find(job, ALICE, deps).state == "done"
+    assert result(deps, job) == result(deps, at_once)
 
 
 def test_a_file_that_breaks_every_worker_at_the_same_place_is_given_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
+    job = uploaded(deps, sound_file(two_microphones()))
 
     def dying(*_: Any) -> Job:
         raise Killed
@@ -193,20 +195,20 @@ def test_a_file_that_breaks_every_worker_at_the_same_place_is_given_up(
     monkeypatch.setattr(jobs, "_block", dying)
     for _ in range(jobs.ATTEMPTS):
         with pytest.raises(Killed):
-            jobs.work(job, world, lambda: LONG)
-    assert done(world, job).state == "failed"
-    assert "3 workers broke off" in jobs.find(job, ALICE, world).failure
-    assert not left(world, job)
+            jobs.work(job, deps, lambda: LONG)
+    assert done(deps, job).state == "failed"
+    assert "3 workers broke off" in jobs.find(job, ALICE, deps).failure
+    assert not left(deps, job)
 
 
-def test_an_upload_that_is_replaced_on_the_way_fails_the_job(world: World) -> None:
+def test_an_upload_that_is_replaced_on_the_way_fails_the_job(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
-    job = uploaded(world, data)
-    jobs.work(job, world, lambda: 0.0)
-    world.objects.put(f"uploads/{job}", bytes(len(data)))
-    failed = done(world, job)
+    job = uploaded(deps, data)
+    jobs.work(job, deps, lambda: 0.0)
+    deps.objects.put(f"uploads/{job}", bytes(len(data)))
+    failed = done(deps, job)
     assert (failed.state, failed.failure) == ("failed", "file: it was replaced while it was being processed")
-    assert not left(world, job)
+    assert not left(deps, job)
 
 
 def bomb() -> bytes:
@@ -241,49 +243,49 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_file_that_cannot_be_processed_fails_with_a_sentence_and_leaves_nothing(
-    platform: TestWorld, kind: str
+    platform: FakePlatform, kind: str
 ) -> None:
     data, says = HOSTILE[kind]
-    job = uploaded(platform.world, data)
-    failed = done(platform.world, job)
+    job = uploaded(platform.deps, data)
+    failed = done(platform.deps, job)
     assert failed.state == "failed"
     assert says in failed.failure
-    assert not left(platform.world, job)
+    assert not left(platform.deps, job)
     assert json.loads(platform.messages()[0]) == {"job": job}
 
 
-def test_a_wav_header_that_lies_about_its_size_is_read_as_far_as_the_file_goes(world: World) -> None:
+def test_a_wav_header_that_lies_about_its_size_is_read_as_far_as_the_file_goes(deps: Dependencies) -> None:
     data = bytearray(sound_file(two_microphones(1.0)))
     data[40:44] = (2**31 - 4).to_bytes(4, "little")
-    assert done(world, uploaded(world, bytes(data))).summary["seconds"] == 1.0
+    assert done(deps, uploaded(deps, bytes(data))).summary["seconds"] == 1.0
 
 
-def test_a_file_of_another_size_than_announced_is_not_processed(world: World) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
-    world.objects.put(f"uploads/{job}", sound_file(two_microphones(1.0)))
-    assert "were announced" in done(world, job).failure
+def test_a_file_of_another_size_than_announced_is_not_processed(deps: Dependencies) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
+    deps.objects.put(f"uploads/{job}", sound_file(two_microphones(1.0)))
+    assert "were announced" in done(deps, job).failure
 
 
-def test_noise_is_named_without_a_result(world: World) -> None:
-    job = uploaded(world, sound_file(two_microphones()[:, :1]))
-    assert done(world, job).state == "done"
-    assert set(jobs.downloads(job, ALICE, world)) == {"report.json", "report.png"}
-    assert json.loads(result(world, job, "report.json"))["mode"] == "classify"
+def test_noise_is_named_without_a_result(deps: Dependencies) -> None:
+    job = uploaded(deps, sound_file(two_microphones()[:, :1]))
+    assert done(deps, job).state == "done"
+    assert set(jobs.downloads(job, ALICE, deps)) == {"report.json", "report.png"}
+    assert json.loads(result(deps, job, "report.json"))["mode"] == "classify"
 
 
-def test_the_report_is_a_picture_too(world: World) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
-    done(world, job)
-    picture = Image.open(io.BytesIO(result(world, job, "report.png")))
-    assert (picture.format, picture.size) == ("PNG", (1200, 900))
+def test_the_report_is_a_picture_too(deps: Dependencies) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
+    done(deps, job)
+    spectrogram = Image.open(io.BytesIO(result(deps, job, "report.png")))
+    assert (spectrogram.format, spectrogram.size) == ("PNG", (1200, 900))
 
 
 def test_a_job_goes_on_after_a_restart_of_the_platform(tmp_path, clock) -> None:
-    world = make_world(tmp_path, clock).world
+    deps = make_dependencies(tmp_path, clock).deps
     data = sound_file(two_microphones())
-    job = uploaded(world, data)
-    jobs.work(job, world, lambda: 0.0)
-    restarted = make_world(tmp_path, clock).world
+    job = uploaded(deps, data)
+    jobs.work(job, deps, lambda: 0.0)
+    restarted = make_dependencies(tmp_path, clock).deps
     assert jobs.find(job, ALICE, restarted).progress == pytest.approx(2 * 4096 / (3 * RATE))
     assert done(restarted, job).state == "done"
     assert result(restarted, job) == recordings.process_short(data, Options(), restarted)[0]

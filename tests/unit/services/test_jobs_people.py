@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from anc.ports import World
-from anc.records import Connection, Job
-from anc.services import jobs, recordings
-from anc.services.jobs import Announcement
-from anc.wire.refusal import Refused
+from anc.ports import Dependencies
+from anc.records import Job, SocketConnection
+from anc.schemas.refusal import Refused
+from anc.services.sound import jobs, recordings
+from anc.services.sound.jobs import Announcement
 from functions.anc_processor.handler import handler as processor
 from functions.audio_sender.handler import handler as sender
-from local.context import LocalContext
-from local.objects import arrival_event
-from local.queue import sqs_event
+from local.lambda_context import LocalContext
+from local.storage.objects import arrival_event
+from local.storage.queues import sqs_event
+from tests.fakes import ALICE, BOB, FakePlatform, make_dependencies
 from tests.recordings import LONG, done, left, sound_file, two_microphones, uploaded
-from tests.worlds import ALICE, BOB, TestWorld, make_world
 
 
 @pytest.fixture(autouse=True)
@@ -28,191 +28,191 @@ def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "classifier", lambda settings: None)
 
 
-def test_from_upload_to_the_owners_socket_through_both_functions(platform: TestWorld) -> None:
-    world = platform.world
-    world.connections.put(Connection(key="alices", group="alice", role="listener"))
-    world.connections.put(Connection(key="closed", group="alice", role="listener"))
-    world.connections.put(Connection(key="bobs", group="bob", role="listener"))
+def test_from_upload_to_the_owners_socket_through_both_functions(platform: FakePlatform) -> None:
+    deps = platform.deps
+    deps.connections.put(SocketConnection(key="alices", group="alice", role="listener"))
+    deps.connections.put(SocketConnection(key="closed", group="alice", role="listener"))
+    deps.connections.put(SocketConnection(key="bobs", group="bob", role="listener"))
     platform.sockets.gone.add("closed")
     data = sound_file(two_microphones())
-    job = uploaded(world, data)
+    job = uploaded(deps, data)
     platform.recordings.send(arrival_event(f"uploads/{job}", len(data)))
     for queue, function in ((platform.recordings, processor), (platform.updates, sender)):
         event = sqs_event(queue.name, queue.receive(1))
-        assert function(event, LocalContext("function"), world) == {"batchItemFailures": []}
+        assert function(event, LocalContext("function"), deps) == {"batchItemFailures": []}
     ((connection, text),) = platform.sockets.posted
     news = json.loads(text)
     assert (connection, news["type"], news["job"], news["state"]) == ("alices", "job", job, "done")
     assert news["summary"]["attenuation_db"] > 10
-    assert world.connections.get("closed") is None
+    assert deps.connections.get("closed") is None
 
 
-def test_the_event_with_which_s3_tries_a_queue_is_taken_and_does_nothing(platform: TestWorld) -> None:
+def test_the_event_with_which_s3_tries_a_queue_is_taken_and_does_nothing(platform: FakePlatform) -> None:
     platform.recordings.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "anc"})
     event = sqs_event("recordings", platform.recordings.receive(1))
-    assert processor(event, LocalContext("function"), platform.world) == {"batchItemFailures": []}
+    assert processor(event, LocalContext("function"), platform.deps) == {"batchItemFailures": []}
 
 
 def test_a_message_that_is_delivered_again_when_all_is_done_tells_the_owner_again_and_no_more(
-    platform: TestWorld,
+    platform: FakePlatform,
 ) -> None:
-    job = uploaded(platform.world, sound_file(two_microphones()))
-    first = done(platform.world, job)
-    assert done(platform.world, job) == first
+    job = uploaded(platform.deps, sound_file(two_microphones()))
+    first = done(platform.deps, job)
+    assert done(platform.deps, job) == first
     assert [json.loads(body) for body in platform.messages()] == [{"job": job}] * 2
 
 
 def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "WHOLE_UP_TO", 40_000)
     data = sound_file(two_microphones())
-    upload = jobs.announce(Announcement(len(data)), ALICE, world)
+    upload = jobs.announce(Announcement(len(data)), ALICE, deps)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
     assert len(upload.links) == len(pieces) == 5
     with pytest.raises(Refused, match="part 1 of 5 has not arrived"):
-        jobs.complete(upload.job, ALICE, world)
-    parts = jobs.find(upload.job, ALICE, world).upload
+        jobs.complete(upload.job, ALICE, deps)
+    parts = jobs.find(upload.job, ALICE, deps).upload
     for number, piece in enumerate(pieces, 1):
-        world.objects.put_part(f"uploads/{upload.job}", parts, number, piece)
-    jobs.complete(upload.job, ALICE, world)
-    jobs.complete(upload.job, ALICE, world)
-    assert done(world, upload.job).state == "done"
+        deps.objects.put_part(f"uploads/{upload.job}", parts, number, piece)
+    jobs.complete(upload.job, ALICE, deps)
+    jobs.complete(upload.job, ALICE, deps)
+    assert done(deps, upload.job).state == "done"
 
 
 def test_an_upload_with_a_missing_part_is_not_put_together_until_the_part_is_sent(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "WHOLE_UP_TO", 80_000)
     data = sound_file(two_microphones())
-    upload = jobs.announce(Announcement(len(data)), ALICE, world)
+    upload = jobs.announce(Announcement(len(data)), ALICE, deps)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
-    parts = jobs.find(upload.job, ALICE, world).upload
+    parts = jobs.find(upload.job, ALICE, deps).upload
     for number in (1, 3):
-        world.objects.put_part(f"uploads/{upload.job}", parts, number, pieces[number - 1])
+        deps.objects.put_part(f"uploads/{upload.job}", parts, number, pieces[number - 1])
     with pytest.raises(Refused, match="upload: part 2 of 3 has not arrived; send it") as refusal:
-        jobs.complete(upload.job, ALICE, world)
+        jobs.complete(upload.job, ALICE, deps)
     assert refusal.value.code == "conflict"
-    world.objects.put_part(f"uploads/{upload.job}", parts, 2, pieces[1])
-    jobs.complete(upload.job, ALICE, world)
-    assert done(world, upload.job).state == "done"
+    deps.objects.put_part(f"uploads/{upload.job}", parts, 2, pieces[1])
+    jobs.complete(upload.job, ALICE, deps)
+    assert done(deps, upload.job).state == "done"
 
 
-def test_a_file_that_is_sent_whole_may_be_completed_once_it_has_arrived(world: World) -> None:
+def test_a_file_that_is_sent_whole_may_be_completed_once_it_has_arrived(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
-    job = jobs.announce(Announcement(len(data)), ALICE, world).job
+    job = jobs.announce(Announcement(len(data)), ALICE, deps).job
     with pytest.raises(Refused, match="upload: the file has not arrived; send it") as refusal:
-        jobs.complete(job, ALICE, world)
+        jobs.complete(job, ALICE, deps)
     assert refusal.value.code == "conflict"
-    world.objects.put(f"uploads/{job}", data)
-    assert jobs.complete(job, ALICE, world) == jobs.find(job, ALICE, world)
+    deps.objects.put(f"uploads/{job}", data)
+    assert jobs.complete(job, ALICE, deps) == jobs.find(job, ALICE, deps)
 
 
 @pytest.mark.parametrize("in_parts", [True, False])
 @pytest.mark.parametrize("state", ["uploading", "waiting", "done", "failed"])
 def test_completing_an_upload_again_returns_the_job_as_it_is_and_changes_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch, in_parts: bool, state: str
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch, in_parts: bool, state: str
 ) -> None:
     data = sound_file(two_microphones()) if state != "failed" else b"not a sound" * 1000
     if in_parts:
         monkeypatch.setattr(jobs, "WHOLE_UP_TO", len(data) - 1000)
-    job = jobs.announce(Announcement(len(data)), ALICE, world).job
+    job = jobs.announce(Announcement(len(data)), ALICE, deps).job
     if in_parts:
-        parts, whole = jobs.find(job, ALICE, world).upload, jobs.WHOLE_UP_TO
+        parts, whole = jobs.find(job, ALICE, deps).upload, jobs.WHOLE_UP_TO
         for number, piece in enumerate((data[:whole], data[whole:]), 1):
-            world.objects.put_part(f"uploads/{job}", parts, number, piece)
-        jobs.complete(job, ALICE, world)
+            deps.objects.put_part(f"uploads/{job}", parts, number, piece)
+        jobs.complete(job, ALICE, deps)
     else:
-        world.objects.put(f"uploads/{job}", data)
+        deps.objects.put(f"uploads/{job}", data)
     if state != "uploading":
-        jobs.work(job, world, lambda: 0.0 if state == "waiting" else LONG)
-    before = jobs.find(job, ALICE, world)
+        jobs.work(job, deps, lambda: 0.0 if state == "waiting" else LONG)
+    before = jobs.find(job, ALICE, deps)
     assert before.state == state
-    about = world.objects.about(f"uploads/{job}")
-    assert jobs.complete(job, ALICE, world) == before == jobs.find(job, ALICE, world)
-    assert world.objects.about(f"uploads/{job}") == about, "it was not put together again under the worker"
+    about = deps.objects.info(f"uploads/{job}")
+    assert jobs.complete(job, ALICE, deps) == before == jobs.find(job, ALICE, deps)
+    assert deps.objects.info(f"uploads/{job}") == about, "it was not put together again under the worker"
 
 
 def test_an_upload_that_is_completed_twice_at_once_is_put_together_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "WHOLE_UP_TO", 80_000)
     data = sound_file(two_microphones())
-    job = jobs.announce(Announcement(len(data)), ALICE, world).job
-    parts = jobs.find(job, ALICE, world).upload
+    job = jobs.announce(Announcement(len(data)), ALICE, deps).job
+    parts = jobs.find(job, ALICE, deps).upload
     for number in (1, 2, 3):
-        world.objects.put_part(f"uploads/{job}", parts, number, data[80_000 * (number - 1) :][:80_000])
-    finish = world.objects.finish
+        deps.objects.put_part(f"uploads/{job}", parts, number, data[80_000 * (number - 1) :][:80_000])
+    finish = deps.objects.finish
 
     def overtaken(key: str, upload: str) -> None:
-        monkeypatch.setattr(world.objects, "finish", finish)
-        jobs.complete(job, ALICE, world)
-        done(world, job)
+        monkeypatch.setattr(deps.objects, "finish", finish)
+        jobs.complete(job, ALICE, deps)
+        done(deps, job)
         finish(key, upload)
 
-    monkeypatch.setattr(world.objects, "finish", overtaken)
-    assert jobs.complete(job, ALICE, world).state == "done"
+    monkeypatch.setattr(deps.objects, "finish", overtaken)
+    assert jobs.complete(job, ALICE, deps).state == "done"
 
 
-def test_nobody_finds_another_persons_recording(world: World) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
-    done(world, job)
+def test_nobody_finds_another_persons_recording(deps: Dependencies) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
+    done(deps, job)
     for use in (jobs.find, jobs.complete, jobs.downloads, jobs.remove):
         with pytest.raises(Refused) as unknown:
-            use(job, BOB, world)
+            use(job, BOB, deps)
         with pytest.raises(Refused) as absent:
-            use("none", BOB, world)
+            use("none", BOB, deps)
         assert unknown.value.message == absent.value.message
-    assert not jobs.list_own(BOB, world)
-    assert [mine.key for mine in jobs.list_own(ALICE, world)] == [job]
+    assert not jobs.list_own(BOB, deps)
+    assert [mine.key for mine in jobs.list_own(ALICE, deps)] == [job]
 
 
-def test_there_are_no_results_before_it_is_done(world: World) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
+def test_there_are_no_results_before_it_is_done(deps: Dependencies) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
     with pytest.raises(Refused, match="when it is done"):
-        jobs.downloads(job, ALICE, world)
+        jobs.downloads(job, ALICE, deps)
 
 
 @pytest.mark.parametrize("when", ["uploading", "waiting", "done"])
-def test_a_removed_recording_leaves_nothing(world: World, when: str) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
+def test_a_removed_recording_leaves_nothing(deps: Dependencies, when: str) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
     if when != "uploading":
-        jobs.work(job, world, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
-    assert jobs.find(job, ALICE, world).state == when
-    jobs.remove(job, ALICE, world)
-    assert not left(world, job)
-    assert not jobs.list_own(ALICE, world)
+        jobs.work(job, deps, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
+    assert jobs.find(job, ALICE, deps).state == when
+    jobs.remove(job, ALICE, deps)
+    assert not left(deps, job)
+    assert not jobs.list_own(ALICE, deps)
 
 
-def test_what_is_uploaded_to_a_removed_recording_is_dropped(world: World) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
-    jobs.remove(job, ALICE, world)
-    world.objects.put(f"uploads/{job}", b"late")
-    jobs.work(job, world, lambda: LONG)
-    assert not left(world, job)
+def test_what_is_uploaded_to_a_removed_recording_is_dropped(deps: Dependencies) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
+    jobs.remove(job, ALICE, deps)
+    deps.objects.put(f"uploads/{job}", b"late")
+    jobs.work(job, deps, lambda: LONG)
+    assert not left(deps, job)
 
 
-def test_a_worker_stops_when_its_job_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = uploaded(world, sound_file(two_microphones()))
+def test_a_worker_stops_when_its_job_is_removed(deps: Dependencies, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
     commit, blocks = jobs._block, []
 
     def removed_meanwhile(mine: Job, *rest: Any) -> Job:
         blocks.append(mine.blocks)
-        jobs.remove(job, ALICE, world)
+        jobs.remove(job, ALICE, deps)
         return commit(mine, *rest)
 
     monkeypatch.setattr(jobs, "_block", removed_meanwhile)
-    jobs.work(job, world, lambda: LONG)
+    jobs.work(job, deps, lambda: LONG)
     assert blocks == [0]
-    assert not jobs.list_own(ALICE, world)
+    assert not jobs.list_own(ALICE, deps)
 
 
 def test_a_recording_that_never_arrives_is_forgotten_in_a_day_and_one_that_does_in_thirty(tmp_path, clock):
-    world = make_world(tmp_path, clock).world
-    never = jobs.announce(Announcement(1), ALICE, world).job
-    job = uploaded(world, sound_file(two_microphones()))
-    done(world, job)
+    deps = make_dependencies(tmp_path, clock).deps
+    never = jobs.announce(Announcement(1), ALICE, deps).job
+    job = uploaded(deps, sound_file(two_microphones()))
+    done(deps, job)
     clock.now += 86_401
-    assert [kept.key for kept in jobs.list_own(ALICE, world)] == [job] != [never]
+    assert [kept.key for kept in jobs.list_own(ALICE, deps)] == [job] != [never]
     clock.now += 29 * 86_400
-    assert not jobs.list_own(ALICE, world)
+    assert not jobs.list_own(ALICE, deps)

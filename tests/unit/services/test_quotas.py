@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from anc.ports import World
-from anc.services import connections, jobs, keys, people, quotas, sessions
-from anc.services.identity import Caller
-from anc.services.jobs import LARGEST, Announcement
-from anc.services.quotas import Quota
-from anc.wire.refusal import Refused
-from anc.wire.websocket import Start
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.schemas.websocket import Start
+from anc.services import connections
+from anc.services.access import api_keys, people, quotas
+from anc.services.access.identity import Caller
+from anc.services.access.quotas import Quota
+from anc.services.sound import jobs, sessions
+from anc.services.sound.jobs import LARGEST, Announcement
+from tests.fakes import ALICE, BOB, Clock, FakePlatform, make_dependencies
 from tests.recordings import done, sound_file, two_microphones, uploaded
-from tests.worlds import ALICE, BOB, Clock, TestWorld, make_world
 
 SMALL = {
     "quota_sessions": 2,
@@ -28,9 +30,9 @@ DAYS = 2.0
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock) -> TestWorld:
+def platform(tmp_path: Path, clock: Clock) -> FakePlatform:
     """Give a platform on which a person may have two of each."""
-    return make_world(tmp_path, clock, **SMALL)
+    return make_dependencies(tmp_path, clock, **SMALL)
 
 
 class Kind:
@@ -39,8 +41,8 @@ class Kind:
     def __init__(
         self,
         quota: Quota,
-        make: Callable[[Caller, World], str],
-        end: Callable[[str, Caller, World], Any],
+        make: Callable[[Caller, Dependencies], str],
+        end: Callable[[str, Caller, Dependencies], Any],
         lasts_s: float,
     ) -> None:
         self.quota, self.make, self.end, self.lasts_s = quota, make, end, lasts_s
@@ -49,33 +51,33 @@ class Kind:
 made = iter(range(10**6))
 
 
-def open_socket(caller: Caller, world: World) -> str:
+def open_socket(caller: Caller, deps: Dependencies) -> str:
     socket = f"socket-{next(made)}"
-    connections.connect(socket, caller, world)
+    connections.connect(socket, caller, deps)
     return socket
 
 
-def announce(caller: Caller, world: World) -> str:
-    return jobs.announce(Announcement(1), caller, world).job
+def announce(caller: Caller, deps: Dependencies) -> str:
+    return jobs.announce(Announcement(1), caller, deps).job
 
 
 KINDS = {
     "sessions": Kind(
         sessions.SESSIONS,
-        lambda caller, world: sessions.open_session(Start(), caller, world).key,
+        lambda caller, deps: sessions.open_session(Start(), caller, deps).key,
         sessions.end,
         3 * 3600,
     ),
     "sockets": Kind(
         connections.SOCKETS,
         open_socket,
-        lambda key, _, world: connections.disconnect(key, world),
+        lambda key, _, deps: connections.disconnect(key, deps),
         connections.LIFE_S,
     ),
     "API keys": Kind(
-        keys.API_KEYS,
-        lambda caller, world: keys.create("k", "listener", DAYS, caller, world)[0].key,
-        keys.revoke,
+        api_keys.API_KEYS,
+        lambda caller, deps: api_keys.create("k", "listener", DAYS, caller, deps)[0].key,
+        api_keys.revoke,
         DAYS * 86_400,
     ),
     "recordings": Kind(jobs.RECORDINGS, announce, jobs.remove, jobs.ANNOUNCED_S),
@@ -94,62 +96,64 @@ def refused(make: Callable[[], object]) -> str:
     return refusal.value.message
 
 
-def test_a_refusal_names_the_quota_its_use_and_what_to_do(platform: TestWorld, kind: Kind) -> None:
-    world = platform.world
+def test_a_refusal_names_the_quota_its_use_and_what_to_do(platform: FakePlatform, kind: Kind) -> None:
+    deps = platform.deps
     for _ in range(2):
-        kind.make(ALICE, world)
-    said = refused(lambda: kind.make(ALICE, world))
+        kind.make(ALICE, deps)
+    said = refused(lambda: kind.make(ALICE, deps))
     assert "2 of 2 in use" in said
     assert said.endswith(("stop one, or wait until one expires", "close one", "revoke one", "or delete one"))
-    kind.make(BOB, world)
+    kind.make(BOB, deps)
 
 
-def test_what_was_ended_makes_room(platform: TestWorld, kind: Kind) -> None:
-    world = platform.world
-    one, _ = kind.make(ALICE, world), kind.make(ALICE, world)
+def test_what_was_ended_makes_room(platform: FakePlatform, kind: Kind) -> None:
+    deps = platform.deps
+    one, _ = kind.make(ALICE, deps), kind.make(ALICE, deps)
     for _ in range(5):
-        kind.end(one, ALICE, world)
-        one = kind.make(ALICE, world)
-    refused(lambda: kind.make(ALICE, world))
+        kind.end(one, ALICE, deps)
+        one = kind.make(ALICE, deps)
+    refused(lambda: kind.make(ALICE, deps))
 
 
-def test_what_expired_makes_room(platform: TestWorld, kind: Kind) -> None:
-    world = platform.world
+def test_what_expired_makes_room(platform: FakePlatform, kind: Kind) -> None:
+    deps = platform.deps
     for _ in range(2):
-        kind.make(ALICE, world)
+        kind.make(ALICE, deps)
     platform.clock.now += kind.lasts_s + 1
     for _ in range(2):
-        kind.make(ALICE, world)
-    refused(lambda: kind.make(ALICE, world))
+        kind.make(ALICE, deps)
+    refused(lambda: kind.make(ALICE, deps))
 
 
-def test_what_was_counted_and_never_made_makes_room_after_a_minute(platform: TestWorld, kind: Kind) -> None:
-    world = platform.world
+def test_what_was_counted_and_never_made_makes_room_after_a_minute(
+    platform: FakePlatform, kind: Kind
+) -> None:
+    deps = platform.deps
     for lost in range(2):
-        quotas.reserve(kind.quota, f"lost-{lost}", ALICE.user, world)
-    refused(lambda: kind.make(ALICE, world))
+        quotas.reserve(kind.quota, f"lost-{lost}", ALICE.user, deps)
+    refused(lambda: kind.make(ALICE, deps))
     platform.clock.now += quotas.NEW_S
-    kind.make(ALICE, world)
+    kind.make(ALICE, deps)
 
 
-def test_what_was_there_before_quotas_were_counted_counts(platform: TestWorld, kind: Kind) -> None:
-    world = platform.world
+def test_what_was_there_before_quotas_were_counted_counts(platform: FakePlatform, kind: Kind) -> None:
+    deps = platform.deps
     for _ in range(2):
-        kind.make(ALICE, world)
+        kind.make(ALICE, deps)
     for each in KINDS.values():
-        world.usages.delete(f"{each.quota.name}#{ALICE.user}")
-    world.usages.delete(f"{jobs.UNFINISHED.name}#{ALICE.user}")
-    refused(lambda: kind.make(ALICE, world))
+        deps.usages.delete(f"{each.quota.name}#{ALICE.user}")
+    deps.usages.delete(f"{jobs.UNFINISHED.name}#{ALICE.user}")
+    refused(lambda: kind.make(ALICE, deps))
 
 
-def test_many_at_the_same_time_do_not_exceed_a_quota_together(platform: TestWorld, kind: Kind) -> None:
-    world, begin = platform.world, threading.Barrier(6)
+def test_many_at_the_same_time_do_not_exceed_a_quota_together(platform: FakePlatform, kind: Kind) -> None:
+    deps, begin = platform.deps, threading.Barrier(6)
     outcomes: list[str] = []
 
     def make() -> None:
         begin.wait()
         try:
-            kind.make(ALICE, world)
+            kind.make(ALICE, deps)
             outcomes.append("made")
         except Refused as refusal:
             outcomes.append(refusal.code)
@@ -163,19 +167,19 @@ def test_many_at_the_same_time_do_not_exceed_a_quota_together(platform: TestWorl
 
 
 def test_nobody_announces_more_bytes_than_may_be_stored_of_a_person(tmp_path: Path, clock: Clock) -> None:
-    world = make_world(tmp_path, clock).world
-    announced = [jobs.announce(Announcement(LARGEST), ALICE, world).job for _ in range(2)]
-    said = refused(lambda: jobs.announce(Announcement(1), ALICE, world))
+    deps = make_dependencies(tmp_path, clock).deps
+    announced = [jobs.announce(Announcement(LARGEST), ALICE, deps).job for _ in range(2)]
+    said = refused(lambda: jobs.announce(Announcement(1), ALICE, deps))
     assert "25,769,803,776 of 25,769,803,776 bytes in use, 1 more asked for" in said
-    jobs.announce(Announcement(LARGEST), BOB, world)
-    jobs.remove(announced[0], ALICE, world)
-    jobs.announce(Announcement(LARGEST), ALICE, world)
+    jobs.announce(Announcement(LARGEST), BOB, deps)
+    jobs.remove(announced[0], ALICE, deps)
+    jobs.announce(Announcement(LARGEST), ALICE, deps)
 
 
 def test_a_refused_announcement_counts_nowhere(tmp_path: Path, clock: Clock) -> None:
-    world = make_world(tmp_path, clock, quota_recording_bytes=10, quota_unfinished_recordings=1).world
-    refused(lambda: jobs.announce(Announcement(11), ALICE, world))
-    jobs.announce(Announcement(10), ALICE, world)
+    deps = make_dependencies(tmp_path, clock, quota_recording_bytes=10, quota_unfinished_recordings=1).deps
+    refused(lambda: jobs.announce(Announcement(11), ALICE, deps))
+    jobs.announce(Announcement(10), ALICE, deps)
 
 
 def test_a_recording_that_is_done_counts_with_its_result_and_no_more_as_unfinished(
@@ -184,24 +188,24 @@ def test_a_recording_that_is_done_counts_with_its_result_and_no_more_as_unfinish
     data = sound_file(two_microphones(1.0))
     result = len(data) // 2
     room = len(data) + result
-    world = make_world(tmp_path, clock, quota_recording_bytes=room, quota_unfinished_recordings=1).world
-    first = uploaded(world, data)
-    assert "unfinished" in refused(lambda: jobs.announce(Announcement(1), ALICE, world))
-    assert done(world, first).state == "done"
-    second = uploaded(world, data)
-    assert done(world, second).state == "done"
-    refused(lambda: jobs.announce(Announcement(len(data) + 100), ALICE, world))
-    jobs.announce(Announcement(len(data) // 4), ALICE, world)
+    deps = make_dependencies(tmp_path, clock, quota_recording_bytes=room, quota_unfinished_recordings=1).deps
+    first = uploaded(deps, data)
+    assert "unfinished" in refused(lambda: jobs.announce(Announcement(1), ALICE, deps))
+    assert done(deps, first).state == "done"
+    second = uploaded(deps, data)
+    assert done(deps, second).state == "done"
+    refused(lambda: jobs.announce(Announcement(len(data) + 100), ALICE, deps))
+    jobs.announce(Announcement(len(data) // 4), ALICE, deps)
 
 
 def test_removing_a_person_removes_all_that_they_had(tmp_path: Path, clock: Clock) -> None:
     most = dict.fromkeys(["quota_sessions", "quota_unfinished_recordings", "quota_recordings"], 150)
-    world = make_world(tmp_path, clock, **most).world
-    person = world.people.create("ann", "correct horse battery", "listener")
+    deps = make_dependencies(tmp_path, clock, **most).deps
+    person = deps.people.create("ann", "correct horse battery", "listener")
     ann = Caller(person.user)
     for _ in range(120):
-        sessions.open_session(Start(), ann, world)
-        announce(ann, world)
-    people.remove(person.user, Caller("root", "admin"), world)
-    assert not sessions.list_own(ann, world)
-    assert not jobs.list_own(ann, world)
+        sessions.open_session(Start(), ann, deps)
+        announce(ann, deps)
+    people.remove(person.user, Caller("root", "admin"), deps)
+    assert not sessions.list_own(ann, deps)
+    assert not jobs.list_own(ann, deps)

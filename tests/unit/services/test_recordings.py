@@ -9,13 +9,13 @@ import soundfile
 from PIL import Image, ImageColor
 
 from anc.dsp import FDAF, NLMS, Predictor
-from anc.ports import World
+from anc.ports import Dependencies
 from anc.records import Options
-from anc.services import recordings, timeline
-from anc.services.drawing import AFTER, BEFORE, draw
-from anc.services.recordings import Treatment, process_short
-from anc.services.timeline import Timeline
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
+from anc.services.sound import recordings, timeline
+from anc.services.sound.recordings import RecordingProcessor, process_short
+from anc.services.sound.report_plot import AFTER, BEFORE, plot_report
+from anc.services.sound.timeline import Timeline
 from tests.recordings import RATE, sound_file, two_microphones
 
 
@@ -31,9 +31,9 @@ def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_two_channels_are_cancelled_with_the_frequency_domain_filter(world: World) -> None:
+def test_two_channels_are_cancelled_with_the_frequency_domain_filter(deps: Dependencies) -> None:
     samples = two_microphones()
-    result, report = process_short(sound_file(samples), Options(taps=64), world)
+    result, report = process_short(sound_file(samples), Options(taps=64), deps)
     x, d = np.pad(samples, ((0, -len(samples) % 512), (0, 0))).astype(np.float32).T
     _, e = FDAF(64, 0.5, block=512).process(x, d)
     assert np.abs(heard(result) - e[: len(samples)]).max() <= 1 / 32768
@@ -41,30 +41,30 @@ def test_two_channels_are_cancelled_with_the_frequency_domain_filter(world: Worl
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_or_with_nlms_when_that_is_asked_for(world: World) -> None:
+def test_or_with_nlms_when_that_is_asked_for(deps: Dependencies) -> None:
     samples = two_microphones()
-    result, _ = process_short(sound_file(samples), Options(algorithm="nlms", taps=64, mu=0.3), world)
+    result, _ = process_short(sound_file(samples), Options(algorithm="nlms", taps=64, mu=0.3), deps)
     _, e = NLMS(64, 0.3).process(*samples.T)
     assert np.abs(heard(result) - e).max() <= 1 / 32768
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_one_channel_is_predicted_when_asked_and_white_noise_cannot_be(world: World) -> None:
+def test_one_channel_is_predicted_when_asked_and_white_noise_cannot_be(deps: Dependencies) -> None:
     tone = 0.3 * np.sin(0.2 * np.arange(3 * RATE))
-    result, report = process_short(sound_file(tone), Options(mode="predict", taps=64, horizon=80), world)
+    result, report = process_short(sound_file(tone), Options(mode="predict", taps=64, horizon=80), deps)
     _, e = Predictor(64, 80, 0.1).process(heard(sound_file(tone)))
     assert np.abs(heard(result) - e).max() <= 1 / 32768
     assert report.attenuation_last_half_db is not None
     assert report.attenuation_last_half_db > 20
     white = two_microphones()[:, 0]
-    _, report = process_short(sound_file(white), Options(mode="predict", taps=64, horizon=80), world)
+    _, report = process_short(sound_file(white), Options(mode="predict", taps=64, horizon=80), deps)
     assert report.attenuation_db == pytest.approx(0, abs=0.2)
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_the_report_is_what_can_be_measured_on_the_files(world: World) -> None:
+def test_the_report_is_what_can_be_measured_on_the_files(deps: Dependencies) -> None:
     samples = two_microphones(3.5)
-    result, report = process_short(sound_file(samples), Options(taps=64), world)
+    result, report = process_short(sound_file(samples), Options(taps=64), deps)
     d, e = samples[:, 1], heard(result)
     assert report.attenuation_db == pytest.approx(10 * np.log10((d @ d) / (e @ e)), abs=0.01)
     assert report.before.level_dbfs == pytest.approx(10 * np.log10(np.mean(d**2)), abs=0.01)
@@ -83,20 +83,20 @@ def test_the_report_is_what_can_be_measured_on_the_files(world: World) -> None:
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_without_a_classifier_the_report_says_nothing_of_noise(world: World) -> None:
-    _, report = process_short(sound_file(two_microphones()), Options(), world)
+def test_without_a_classifier_the_report_says_nothing_of_noise(deps: Dependencies) -> None:
+    _, report = process_short(sound_file(two_microphones()), Options(), deps)
     assert report.noise is None
     assert report.emergencies is None
     assert report.summary()["emergencies"] is None
-    assert draw(report).startswith(b"\x89PNG")
+    assert plot_report(report).startswith(b"\x89PNG")
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_a_level_below_the_diagram_is_drawn_at_its_edge(world: World) -> None:
+def test_a_level_below_the_diagram_is_drawn_at_its_edge(deps: Dependencies) -> None:
     sound = np.zeros((4 * RATE, 2))
     sound[:RATE] = 0.9 * np.random.default_rng(5).uniform(-1, 1, (RATE, 2))
-    picture = Image.open(io.BytesIO(draw(process_short(sound_file(sound), Options(), world)[1])))
-    colours = {colour for _, colour in picture.convert("RGB").crop((60, 364, 1160, 400)).getcolors()}
+    spectrogram = Image.open(io.BytesIO(plot_report(process_short(sound_file(sound), Options(), deps)[1])))
+    colours = {colour for _, colour in spectrogram.convert("RGB").crop((60, 364, 1160, 400)).getcolors()}
     assert not colours & {ImageColor.getrgb(BEFORE), ImageColor.getrgb(AFTER)}
 
 
@@ -109,9 +109,9 @@ def test_a_level_below_the_diagram_is_drawn_at_its_edge(world: World) -> None:
         (3, None, "3 channels, 2 .* or 1 are needed"),
     ],
 )
-def test_a_mode_that_needs_other_channels_is_refused(world, channels, mode, says) -> None:
+def test_a_mode_that_needs_other_channels_is_refused(deps, channels, mode, says) -> None:
     with pytest.raises(Refused, match=says):
-        process_short(sound_file(np.zeros((RATE, channels))), Options(mode=mode), world)
+        process_short(sound_file(np.zeros((RATE, channels))), Options(mode=mode), deps)
 
 
 @pytest.mark.usefixtures("_deaf")
@@ -129,9 +129,9 @@ def test_a_mode_that_needs_other_channels_is_refused(world, channels, mode, says
     ],
     ids=["empty", "too large", "too long", "no samples", "infinite"],
 )
-def test_a_file_that_cannot_be_treated_is_refused(world: World, data: bytes, says: str) -> None:
+def test_a_file_that_cannot_be_treated_is_refused(deps: Dependencies, data: bytes, says: str) -> None:
     with pytest.raises(Refused, match=says):
-        process_short(data, Options(), world)
+        process_short(data, Options(), deps)
 
 
 class Ears:
@@ -142,7 +142,7 @@ class Ears:
         self.pcm = np.zeros(0, np.float32)
         self.first = True
 
-    def hear(self, block: np.ndarray) -> list[SimpleNamespace]:
+    def process(self, block: np.ndarray) -> list[SimpleNamespace]:
         assert np.abs(block).max() <= 1
         self.pcm = np.concatenate([self.pcm, block])
         heard = []
@@ -174,7 +174,7 @@ class Ears:
 
 @pytest.fixture
 def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "Listener", Ears)
+    monkeypatch.setattr(timeline, "StreamingClassifier", Ears)
     monkeypatch.setattr(recordings, "classifier", lambda settings: "a classifier")
 
 
@@ -185,8 +185,8 @@ def siren_from_3_to_5_seconds() -> np.ndarray:
 
 
 @pytest.mark.usefixtures("_ears")
-def test_noise_and_alarms_are_reported_with_their_times(world: World) -> None:
-    _, report = process_short(sound_file(siren_from_3_to_5_seconds()), Options(), world)
+def test_noise_and_alarms_are_reported_with_their_times(deps: Dependencies) -> None:
+    _, report = process_short(sound_file(siren_from_3_to_5_seconds()), Options(), deps)
     assert report.noise is not None
     assert [(span.from_s, span.to_s, span.label) for span in report.noise] == [
         (0.0, 3.0, "quiet"),
@@ -202,13 +202,13 @@ def test_noise_and_alarms_are_reported_with_their_times(world: World) -> None:
 
 
 @pytest.mark.usefixtures("_ears")
-def test_the_timeline_goes_on_from_its_state(world: World) -> None:
+def test_the_timeline_goes_on_from_its_state(deps: Dependencies) -> None:
     x = siren_from_3_to_5_seconds()[:, 0].astype(np.float32)
     whole = Timeline("a classifier", RATE)  # type: ignore[arg-type]
-    whole.hear(x)
+    whole.process(x)
     parts = Timeline("a classifier", RATE)  # type: ignore[arg-type]
     for part in np.split(x, [5_000, 51_111, 70_000]):
-        parts.hear(part)
+        parts.process(part)
         parts = Timeline.from_state("a classifier", RATE, parts.state())  # type: ignore[arg-type]
     assert parts.state() == whole.state()
 
@@ -219,10 +219,10 @@ def test_the_timeline_goes_on_from_its_state(world: World) -> None:
 def test_a_treatment_goes_on_from_its_state_bit_for_bit(mode: str, algorithm: str) -> None:
     samples = two_microphones().astype(np.float32)[:, : 2 if mode == "cancel" else 1]
     options = Options(mode=mode, algorithm=algorithm, taps=96, horizon=7)  # type: ignore[arg-type]
-    treatment = Treatment(options, RATE, samples.shape[1], None)
+    treatment = RecordingProcessor(options, RATE, samples.shape[1], None)
     residual = [treatment.process(part) for part in np.split(samples, [8192, 16_384])]
-    again = Treatment(options, RATE, samples.shape[1], None)
+    again = RecordingProcessor(options, RATE, samples.shape[1], None)
     for part, expected in zip(np.split(samples, [8192, 16_384]), residual, strict=True):
         assert np.array_equal(again.process(part), expected)
-        again = Treatment.from_state(again.state(), None)
+        again = RecordingProcessor.from_state(again.state(), None)
     assert again.report() == treatment.report()

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from anc.dsp import FDAF, NLMS, attenuation_db
-from anc.ports import World
-from anc.services import sessions
-from anc.services.streaming import filter_block
-from anc.wire.refusal import Refused
-from anc.wire.websocket import FDAF_BLOCK, Audio, Cleaned, Set, Start, as_float, as_int16, encode_pcm
-from tests.worlds import ALICE, BOB, TestWorld, make_world
+from anc.ports import Dependencies
+from anc.schemas.refusal import Refused
+from anc.schemas.websocket import FDAF_BLOCK, Audio, FilteredBlock, Set, Start, as_float, as_int16, encode_pcm
+from anc.services.sound import sessions
+from anc.services.sound.streaming import filter_block
+from tests.fakes import ALICE, BOB, FakePlatform, make_dependencies
 
 RATE, BLOCK = 48_000, 1024
 
@@ -24,28 +24,30 @@ def two_microphones(blocks: int, seed: int = 0) -> np.ndarray:
     return as_int16(np.stack([x, d], axis=1)).reshape(blocks, BLOCK, 2)
 
 
-def send(world: World, session: str, seq: int, pcm: np.ndarray, caller=ALICE) -> Cleaned:
-    return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(pcm)), caller, world)
+def send(deps: Dependencies, session: str, seq: int, pcm: np.ndarray, caller=ALICE) -> FilteredBlock:
+    return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(pcm)), caller, deps)
 
 
-def heard(answer: Cleaned) -> np.ndarray:
+def heard(answer: FilteredBlock) -> np.ndarray:
     return np.frombuffer(base64.b64decode(answer.pcm), "<i2")
 
 
 @pytest.fixture
-def deaf_ears(tmp_path, clock) -> World:
+def deaf_ears(tmp_path, clock) -> Dependencies:
     """A world in which no alarm opens a session: these tests are about filters."""
-    return make_world(tmp_path / "deaf", clock, emergency_detection_enabled=False).world
+    return make_dependencies(tmp_path / "deaf", clock, emergency_detection_enabled=False).deps
 
 
 @pytest.fixture
-def session(world: World) -> str:
-    return sessions.open_session(Start(rate=RATE), ALICE, world).key
+def session(deps: Dependencies) -> str:
+    return sessions.open_session(Start(rate=RATE), ALICE, deps).key
 
 
-def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(world: World, session: str) -> None:
+def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(
+    deps: Dependencies, session: str
+) -> None:
     pcm = two_microphones(20)
-    answers = [heard(send(world, session, seq, block)) for seq, block in enumerate(pcm)]
+    answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
     x, d = as_float(pcm.reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
     difference = np.concatenate(answers).astype(int) - as_int16(e)
@@ -53,41 +55,43 @@ def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(world:
     assert np.count_nonzero(difference) < 1e-2 * difference.size
 
 
-def test_the_frequency_domain_filter_is_used_when_asked_for(world: World) -> None:
-    session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, world).key
+def test_the_frequency_domain_filter_is_used_when_asked_for(deps: Dependencies) -> None:
+    session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
     pcm = two_microphones(5)
-    answers = [heard(send(world, session, seq, block)) for seq, block in enumerate(pcm)]
+    answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
     x, d = as_float(pcm.reshape(-1, 2)).T
     _, e = FDAF(512, 0.5, block=FDAF_BLOCK).process(x, d)
     assert np.abs(np.concatenate(answers).astype(int) - as_int16(e)).max() <= 1
 
 
-def test_a_repeated_block_gets_the_stored_answer_and_changes_nothing(world: World, session: str) -> None:
+def test_a_repeated_block_gets_the_stored_answer_and_changes_nothing(
+    deps: Dependencies, session: str
+) -> None:
     first, second, third = two_microphones(3)
-    send(world, session, 0, first)
-    answer = send(world, session, 1, second)
-    before = world.streams.get(session)
-    assert send(world, session, 1, third) == answer
-    assert world.streams.get(session) == before
+    send(deps, session, 0, first)
+    answer = send(deps, session, 1, second)
+    before = deps.streams.get(session)
+    assert send(deps, session, 1, third) == answer
+    assert deps.streams.get(session) == before
 
 
-def test_an_older_block_is_stale(world: World, session: str) -> None:
+def test_an_older_block_is_stale(deps: Dependencies, session: str) -> None:
     for seq, block in enumerate(two_microphones(3)):
-        send(world, session, seq, block)
-    before = world.streams.get(session)
+        send(deps, session, seq, block)
+    before = deps.streams.get(session)
     with pytest.raises(Refused, match="the session is at 2") as refusal:
-        send(world, session, 1, two_microphones(1)[0])
+        send(deps, session, 1, two_microphones(1)[0])
     assert refusal.value.code == "stale_seq"
-    assert world.streams.get(session) == before
+    assert deps.streams.get(session) == before
 
 
 def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
-    world: World, session: str
+    deps: Dependencies, session: str
 ) -> None:
     pcm = two_microphones(10)
     for seq in range(5):
-        assert send(world, session, seq, pcm[seq]).gap == 0
-    answer = send(world, session, 8, pcm[8])
+        assert send(deps, session, seq, pcm[seq]).gap == 0
+    answer = send(deps, session, 8, pcm[8])
     assert answer.gap == 3
     f = NLMS(512, 0.5)
     f.process(*as_float(pcm[:5].reshape(-1, 2)).T)
@@ -96,48 +100,48 @@ def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
     assert np.abs(heard(answer).astype(int) - as_int16(e)).max() <= 1
 
 
-def test_an_alarm_opens_a_session_that_skips_every_other_block(world: World) -> None:
+def test_an_alarm_opens_a_session_that_skips_every_other_block(deps: Dependencies) -> None:
     rate, block, seconds = 16_000, 1600, 8
     t = np.arange(seconds * rate) / rate
     phase = 2 * np.pi * np.cumsum(900 + 400 * np.sin(np.pi * t)) / rate
     x = 0.2 * np.sin(phase) + 0.02 * np.random.default_rng(0).standard_normal(t.size)
     pcm = as_int16(np.stack([x, x], axis=1)).reshape(-1, block, 2)
-    session = sessions.open_session(Start(rate=rate, channels=2, taps=16), ALICE, world).key
-    answers = [send(world, session, seq, pcm[seq]) for seq in range(0, len(pcm), 2)]
+    session = sessions.open_session(Start(rate=rate, channels=2, taps=16), ALICE, deps).key
+    answers = [send(deps, session, seq, pcm[seq]) for seq in range(0, len(pcm), 2)]
     assert all(answer.gap == 1 for answer in answers[1:])
     assert any(answer.emergency.active for answer in answers)
 
 
-def test_another_users_session_does_not_exist(world: World, session: str) -> None:
+def test_another_users_session_does_not_exist(deps: Dependencies, session: str) -> None:
     with pytest.raises(Refused) as foreign:
-        send(world, session, 0, two_microphones(1)[0], caller=BOB)
+        send(deps, session, 0, two_microphones(1)[0], caller=BOB)
     with pytest.raises(Refused) as absent:
-        send(world, "no-such-session", 0, two_microphones(1)[0], caller=BOB)
+        send(deps, "no-such-session", 0, two_microphones(1)[0], caller=BOB)
     assert (foreign.value.code, foreign.value.message) == (absent.value.code, absent.value.message)
 
 
-def test_a_warm_session_is_no_way_around_its_owner(world: World, session: str) -> None:
-    send(world, session, 0, two_microphones(1)[0])
+def test_a_warm_session_is_no_way_around_its_owner(deps: Dependencies, session: str) -> None:
+    send(deps, session, 0, two_microphones(1)[0])
     with pytest.raises(Refused, match="there is none"):
-        send(world, session, 1, two_microphones(1)[0], caller=BOB)
+        send(deps, session, 1, two_microphones(1)[0], caller=BOB)
 
 
 def test_a_session_goes_on_after_a_restart_as_if_nothing_had_happened(
-    platform: TestWorld, session: str, tmp_path
+    platform: FakePlatform, session: str, tmp_path
 ) -> None:
     pcm = two_microphones(6)
     for seq in range(3):
-        send(platform.world, session, seq, pcm[seq])
-    restarted = make_world(tmp_path, platform.clock).world
+        send(platform.deps, session, seq, pcm[seq])
+    restarted = make_dependencies(tmp_path, platform.clock).deps
     answer = heard(send(restarted, session, 3, pcm[3]))
     x, d = as_float(pcm[:4].reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
     assert np.abs(answer.astype(int) - as_int16(e)[-BLOCK:]).max() <= 1
 
 
-def test_two_instances_with_warm_state_never_both_win(platform: TestWorld, session: str, tmp_path) -> None:
+def test_two_instances_with_warm_state_never_both_win(platform: FakePlatform, session: str, tmp_path) -> None:
     pcm = two_microphones(4)
-    here, there = platform.world, make_world(tmp_path, platform.clock).world
+    here, there = platform.deps, make_dependencies(tmp_path, platform.clock).deps
     send(here, session, 0, pcm[0])
     send(there, session, 1, pcm[1])
     assert send(here, session, 1, pcm[1]) == send(there, session, 1, pcm[1])  # `here` was warm at 0
@@ -147,35 +151,35 @@ def test_two_instances_with_warm_state_never_both_win(platform: TestWorld, sessi
     assert (stored.seq, stored.blocks) == (2, 3)
 
 
-def test_intensity_leaves_that_share_of_the_noise(world: World, session: str) -> None:
+def test_intensity_leaves_that_share_of_the_noise(deps: Dependencies, session: str) -> None:
     pcm = two_microphones(3)
     for seq in range(2):
-        send(world, session, seq, pcm[seq])
-    sessions.change(Set(session=session, intensity=0.5), ALICE, world)
-    answer = heard(send(world, session, 2, pcm[2])).astype(int)
+        send(deps, session, seq, pcm[seq])
+    sessions.change(Set(session=session, intensity=0.5), ALICE, deps)
+    answer = heard(send(deps, session, 2, pcm[2])).astype(int)
     x, d = as_float(pcm.reshape(-1, 2)).T
     y, _ = NLMS(512, 0.5).process(x, d)
     assert np.abs(answer - as_int16(d - 0.5 * y)[-BLOCK:]).max() <= 1
 
 
 def test_a_disabled_session_passes_the_primary_untouched_and_keeps_learning(
-    world: World, session: str
+    deps: Dependencies, session: str
 ) -> None:
     pcm = two_microphones(3)
-    send(world, session, 0, pcm[0])
-    sessions.change(Set(session=session, enabled=False), ALICE, world)
-    assert np.array_equal(heard(send(world, session, 1, pcm[1])), pcm[1][:, 1])
-    sessions.change(Set(session=session, enabled=True), ALICE, world)
-    answer = heard(send(world, session, 2, pcm[2])).astype(int)
+    send(deps, session, 0, pcm[0])
+    sessions.change(Set(session=session, enabled=False), ALICE, deps)
+    assert np.array_equal(heard(send(deps, session, 1, pcm[1])), pcm[1][:, 1])
+    sessions.change(Set(session=session, enabled=True), ALICE, deps)
+    answer = heard(send(deps, session, 2, pcm[2])).astype(int)
     x, d = as_float(pcm.reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
     assert np.abs(answer - as_int16(e)[-BLOCK:]).max() <= 1
 
 
-def test_bypass_passes_the_primary_untouched(world: World) -> None:
-    session = sessions.open_session(Start(mode="bypass", rate=RATE), ALICE, world).key
+def test_bypass_passes_the_primary_untouched(deps: Dependencies) -> None:
+    session = sessions.open_session(Start(mode="bypass", rate=RATE), ALICE, deps).key
     block = two_microphones(1)[0]
-    assert np.array_equal(heard(send(world, session, 0, block)), block[:, 1])
+    assert np.array_equal(heard(send(deps, session, 0, block)), block[:, 1])
 
 
 @pytest.mark.parametrize(
@@ -189,64 +193,64 @@ def test_bypass_passes_the_primary_untouched(world: World) -> None:
     ],
 )
 def test_a_broken_block_is_refused_and_changes_nothing(
-    world: World, session: str, pcm: str, says: str
+    deps: Dependencies, session: str, pcm: str, says: str
 ) -> None:
-    before = world.streams.get(session)
+    before = deps.streams.get(session)
     with pytest.raises(Refused, match=says):
-        filter_block(Audio(session=session, seq=0, pcm=pcm), ALICE, world)
-    assert world.streams.get(session) == before
+        filter_block(Audio(session=session, seq=0, pcm=pcm), ALICE, deps)
+    assert deps.streams.get(session) == before
 
 
-def test_a_block_that_the_frequency_domain_filter_cannot_take_is_refused(world: World) -> None:
-    session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, world).key
+def test_a_block_that_the_frequency_domain_filter_cannot_take_is_refused(deps: Dependencies) -> None:
+    session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
     with pytest.raises(Refused, match="multiples of its block"):
-        send(world, session, 0, two_microphones(1)[0][:1000])
+        send(deps, session, 0, two_microphones(1)[0][:1000])
 
 
-def test_an_expired_session_is_unknown(platform: TestWorld, session: str) -> None:
-    platform.clock.now += platform.world.settings.anc_session_hours * 3600 + 1
+def test_an_expired_session_is_unknown(platform: FakePlatform, session: str) -> None:
+    platform.clock.now += platform.deps.settings.anc_session_hours * 3600 + 1
     with pytest.raises(Refused, match="there is none"):
-        send(platform.world, session, 0, two_microphones(1)[0])
+        send(platform.deps, session, 0, two_microphones(1)[0])
 
 
 def test_a_deaf_platform_lets_the_world_in_and_says_why(tmp_path, clock) -> None:
-    deaf = make_world(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
-    session = sessions.open_session(Start(rate=RATE), ALICE, deaf.world).key
+    deaf = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
+    session = sessions.open_session(Start(rate=RATE), ALICE, deaf.deps).key
     block = two_microphones(1)[0]
-    answer = send(deaf.world, session, 0, block)
+    answer = send(deaf.deps, session, 0, block)
     assert answer.emergency.active
     assert "cannot be loaded" in answer.emergency.reason
     assert np.array_equal(heard(answer), block[:, 1])
     assert deaf.counts["hearing_failed"] == 1
 
 
-def test_the_summary_counts_what_was_sent(world: World, session: str) -> None:
+def test_the_summary_counts_what_was_sent(deps: Dependencies, session: str) -> None:
     for seq, block in enumerate(two_microphones(10)):
-        send(world, session, seq, block)
-    summary = sessions.end(session, ALICE, world)
+        send(deps, session, seq, block)
+    summary = sessions.end(session, ALICE, deps)
     assert (summary.blocks, summary.gaps) == (10, 0)
     assert summary.seconds == pytest.approx(10 * BLOCK / RATE)
     assert summary.attenuation_db is not None
     assert summary.attenuation_db > 10
-    assert world.streams.get(session) is None
+    assert deps.streams.get(session) is None
 
 
-def predicted_db(world: World, noise: np.ndarray, horizon: int) -> float:
+def predicted_db(deps: Dependencies, noise: np.ndarray, horizon: int) -> float:
     """Attenuation over the second half of a signal that a `predict` session gets block by block."""
     session = sessions.open_session(
-        Start(mode="predict", rate=RATE, horizon=horizon, taps=128, mu=0.1), ALICE, world
+        Start(mode="predict", rate=RATE, horizon=horizon, taps=128, mu=0.1), ALICE, deps
     ).key
     blocks = as_int16(noise).reshape(-1, BLOCK, 1)
-    left = np.concatenate([heard(send(world, session, seq, pcm)) for seq, pcm in enumerate(blocks)])
+    left = np.concatenate([heard(send(deps, session, seq, pcm)) for seq, pcm in enumerate(blocks)])
     half = noise.size // 2
     return attenuation_db(noise[half:], as_float(left)[half:])
 
 
-def test_white_noise_cannot_be_predicted_over_five_milliseconds(deaf_ears: World) -> None:
+def test_white_noise_cannot_be_predicted_over_five_milliseconds(deaf_ears: Dependencies) -> None:
     noise = 0.1 * np.random.default_rng(3).standard_normal(60 * BLOCK)
     assert predicted_db(deaf_ears, noise, horizon=RATE * 5 // 1000) == pytest.approx(0.0, abs=0.2)
 
 
-def test_a_tone_is_predicted_over_five_milliseconds(deaf_ears: World) -> None:
+def test_a_tone_is_predicted_over_five_milliseconds(deaf_ears: Dependencies) -> None:
     tone = 0.3 * np.sin(2 * np.pi * 440 / RATE * np.arange(60 * BLOCK))
     assert predicted_db(deaf_ears, tone, horizon=RATE * 5 // 1000) > 20

@@ -8,62 +8,62 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anc.records import LinesTaken
-from anc.services import devices, telemetry
-from anc.services.devices import Registration
-from anc.wire.refusal import Refused
-from tests.worlds import ALICE, BOB, TestWorld
+from anc.records import ReceivedReports
+from anc.schemas.refusal import Refused
+from anc.services.headsets import devices, telemetry
+from anc.services.headsets.devices import Registration
+from tests.fakes import ALICE, BOB, FakePlatform
 
 THING = "left"
 
 
 @pytest.fixture
-def headset(platform: TestWorld) -> TestWorld:
-    devices.register(Registration(THING, [0.0, 0.5]), ALICE, platform.world)
+def headset(platform: FakePlatform) -> FakePlatform:
+    devices.register(Registration(THING, [0.0, 0.5]), ALICE, platform.deps)
     return platform
 
 
-def say(platform: TestWorld, *reports: dict[str, Any]) -> None:
-    telemetry.take(
+def say(platform: FakePlatform, *reports: dict[str, Any]) -> None:
+    telemetry.store(
         THING,
         json.dumps(reports[0] if len(reports) == 1 else reports).encode(),
         platform.clock.now,
-        platform.world,
+        platform.deps,
     )
 
 
-def batteries(platform: TestWorld, **page: Any) -> list[float | None]:
-    told = telemetry.history(THING, ALICE, platform.world, **page)
+def batteries(platform: FakePlatform, **page: Any) -> list[float | None]:
+    told = telemetry.history(THING, ALICE, platform.deps, **page)
     return [telemetry.report_of(each).battery for each in told]
 
 
-def test_what_a_headset_says_over_mqtt_is_its_last_word_and_its_history(headset: TestWorld) -> None:
+def test_what_a_headset_says_over_mqtt_is_its_last_word_and_its_history(headset: FakePlatform) -> None:
     for battery in (0.9, 0.8, 0.7):
         headset.clock.now += 60
         say(headset, {"battery": battery})
-    at, last = telemetry.last(THING, ALICE, headset.world)
+    at, last = telemetry.latest(THING, ALICE, headset.deps)
     assert (at, last.battery) == (headset.clock.now, 0.7)
     assert batteries(headset) == [0.9, 0.8, 0.7]
 
 
-def test_history_comes_in_pages_and_from_a_time_on(headset: TestWorld) -> None:
+def test_history_comes_in_pages_and_from_a_time_on(headset: FakePlatform) -> None:
     start = headset.clock.now
     for step in range(6):
         headset.clock.now = start + 60 * step
         say(headset, {"battery": step / 10})
-    first = telemetry.history(THING, ALICE, headset.world, limit=2)
+    first = telemetry.history(THING, ALICE, headset.deps, limit=2)
     assert batteries(headset, limit=2, after=first[-1].key) == [0.2, 0.3]
     assert batteries(headset, since=start + 240) == [0.4, 0.5]
 
 
-def test_a_batch_is_sorted_in_by_its_ages(headset: TestWorld) -> None:
+def test_a_batch_is_sorted_in_by_its_ages(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     say(headset, {"battery": 0.5}, {"battery": 0.7, "age_s": 120}, {"battery": 0.6, "age_s": 60})
     assert batteries(headset) == [0.7, 0.6, 0.5]
-    assert telemetry.last(THING, ALICE, headset.world)[1].battery == 0.5
+    assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.5
 
 
-def test_a_message_that_comes_again_changes_nothing(headset: TestWorld) -> None:
+def test_a_message_that_comes_again_changes_nothing(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     for _ in range(2):
         say(headset, {"battery": 0.5, "reverted": 3}, {"battery": 0.7, "age_s": 120, "reverted": 1})
@@ -71,26 +71,28 @@ def test_a_message_that_comes_again_changes_nothing(headset: TestWorld) -> None:
     assert headset.counts["filters_reverted"] == 3
 
 
-def test_a_message_that_comes_again_much_later_leaves_no_copy(headset: TestWorld) -> None:
+def test_a_message_that_comes_again_much_later_leaves_no_copy(headset: FakePlatform) -> None:
     batch = [{"battery": 0.7, "age_s": 60, "run": 9, "line": 0}, {"battery": 0.5, "run": 9, "line": 1}]
     for _ in range(3):
         headset.clock.now += 1000
         say(headset, *batch)
     assert batteries(headset) == [0.7, 0.5]
-    assert telemetry.last(THING, ALICE, headset.world)[0] == headset.clock.now - 2000
+    assert telemetry.latest(THING, ALICE, headset.deps)[0] == headset.clock.now - 2000
 
 
-def test_a_message_that_was_overtaken_is_kept_and_its_copy_is_not(headset: TestWorld) -> None:
+def test_a_message_that_was_overtaken_is_kept_and_its_copy_is_not(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     say(headset, {"battery": 0.5, "run": 9, "line": 5})
     for later in (0, 100):
         headset.clock.now += later
         say(headset, {"battery": 0.7, "age_s": 120, "run": 9, "line": 3})
     assert batteries(headset) == [0.7, 0.5]
-    assert telemetry.last(THING, ALICE, headset.world)[1].battery == 0.5
+    assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.5
 
 
-def test_after_it_was_switched_on_again_a_headset_is_heard_from_its_first_line_on(headset: TestWorld) -> None:
+def test_after_it_was_switched_on_again_a_headset_is_heard_from_its_first_line_on(
+    headset: FakePlatform,
+) -> None:
     for run, battery in ((9, 0.5), (7, 0.9)):
         headset.clock.now += 60
         say(headset, {"battery": battery, "run": run, "line": 0})
@@ -102,53 +104,53 @@ def test_after_it_was_switched_on_again_a_headset_is_heard_from_its_first_line_o
     ahead=st.integers(1, 2**31),
 )
 def test_whatever_the_order_each_line_is_taken_once(order: list[int], ahead: int) -> None:
-    taken, lines = LinesTaken(1, 0), {0}
+    taken, lines = ReceivedReports(1, 0), {0}
     for line in order:
         assert taken.holds(1, line) == (line in lines)
         if line not in lines:
-            taken, lines = taken.and_also(1, line), lines | {line}
-        assert msgspec.msgpack.decode(msgspec.msgpack.encode(taken), type=LinesTaken) == taken
-    far = taken.and_also(1, taken.newest + ahead)
+            taken, lines = taken.adding(1, line), lines | {line}
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(taken), type=ReceivedReports) == taken
+    far = taken.adding(1, taken.newest + ahead)
     assert far.holds(1, far.newest)
     assert not far.holds(1, far.newest + 1)
     assert not far.holds(2, 0)
 
 
-def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: TestWorld) -> None:
+def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: FakePlatform) -> None:
     for tenth in range(200):
         headset.clock.now += 0.1
         say(headset, {"battery": tenth / 1000})
     assert len(batteries(headset)) <= 5
-    assert telemetry.last(THING, ALICE, headset.world)[1].battery == 0.199
+    assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.199
 
 
-def test_after_a_month_it_is_forgotten(headset: TestWorld) -> None:
+def test_after_a_month_it_is_forgotten(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
     headset.clock.now += telemetry.KEPT_S + 1
     assert batteries(headset) == []
 
 
-def test_filters_that_headsets_gave_up_are_counted_over_their_restarts(headset: TestWorld) -> None:
+def test_filters_that_headsets_gave_up_are_counted_over_their_restarts(headset: FakePlatform) -> None:
     for reverted in (0, 2, 2, 3, 0, 1):
         headset.clock.now += 60
         say(headset, {"reverted": reverted})
     assert headset.counts["filters_reverted"] == 4
 
 
-def test_others_read_nothing_of_it(headset: TestWorld) -> None:
+def test_others_read_nothing_of_it(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
-    for read in (telemetry.last, telemetry.history):
+    for read in (telemetry.latest, telemetry.history):
         with pytest.raises(Refused, match="not registered"):
-            read(THING, BOB, headset.world)
+            read(THING, BOB, headset.deps)
 
 
-def test_the_next_owner_of_a_name_reads_nothing_of_the_last_ones(headset: TestWorld) -> None:
+def test_the_next_owner_of_a_name_reads_nothing_of_the_last_ones(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
-    devices.remove(THING, ALICE, headset.world)
+    devices.remove(THING, ALICE, headset.deps)
     headset.clock.now += 1
-    devices.register(Registration(THING, [0.0, 0.5]), BOB, headset.world)
-    assert telemetry.history(THING, BOB, headset.world) == []
-    assert telemetry.last(THING, BOB, headset.world)[0] is None
+    devices.register(Registration(THING, [0.0, 0.5]), BOB, headset.deps)
+    assert telemetry.history(THING, BOB, headset.deps) == []
+    assert telemetry.latest(THING, BOB, headset.deps)[0] is None
 
 
 @pytest.mark.parametrize(
@@ -164,13 +166,13 @@ def test_the_next_owner_of_a_name_reads_nothing_of_the_last_ones(headset: TestWo
     ],
 )
 def test_what_cannot_be_is_refused_and_the_reason_named(
-    headset: TestWorld, payload: bytes, reason: str
+    headset: FakePlatform, payload: bytes, reason: str
 ) -> None:
     with pytest.raises(Refused, match=reason):
-        telemetry.take(THING, payload, headset.clock.now, headset.world)
+        telemetry.store(THING, payload, headset.clock.now, headset.deps)
     assert batteries(headset) == []
 
 
-def test_a_stranger_is_refused(headset: TestWorld) -> None:
+def test_a_stranger_is_refused(headset: FakePlatform) -> None:
     with pytest.raises(Refused, match="stranger is not registered"):
-        telemetry.take("stranger", b"{}", headset.clock.now, headset.world)
+        telemetry.store("stranger", b"{}", headset.clock.now, headset.deps)

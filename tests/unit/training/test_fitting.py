@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from rich.progress import Progress
 
 from anc.noise.features import BANDS, WINDOW, network_input
-from anc.noise.hand import hand_features
+from anc.noise.handcrafted import handcrafted_features
 from anc.noise.network import ConvNet, Ensemble, Perceptron
 from training import fit as fitting
 from training.evaluation import calibration_error, interval, noise_report, out_of_fold
 from training.fit import Recipe, fit
-from training.pictures import Sound
+from training.spectrograms import Sound
 
 TINY = Recipe(channels=(4, 6, 8), steps=60, exclusive=True, members=2)
 
@@ -23,10 +23,10 @@ TINY = Recipe(channels=(4, 6, 8), steps=60, exclusive=True, members=2)
 def two_classes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Low noises and high ones."""
     truth = rng.integers(0, 2, 16)
-    pictures = rng.integers(40, 60, (16, WINDOW, BANDS))
-    pictures[:, :, :40] += 30 * (truth == 0)[:, None, None]
-    pictures[:, :, 40:] += 30 * (truth == 1)[:, None, None]
-    return network_input(pictures.astype(np.uint8)), np.eye(2, dtype=np.float32)[truth]
+    spectrograms = rng.integers(40, 60, (16, WINDOW, BANDS))
+    spectrograms[:, :, :40] += 30 * (truth == 0)[:, None, None]
+    spectrograms[:, :, 40:] += 30 * (truth == 1)[:, None, None]
+    return network_input(spectrograms.astype(np.uint8)), np.eye(2, dtype=np.float32)[truth]
 
 
 def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
@@ -34,10 +34,10 @@ def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
         arrays = fit(TINY, two_classes, "noise", 0, progress)
     x, targets = two_classes(np.random.default_rng(99))
     members = [ConvNet(arrays, f"noise.{i}")(x) for i in (0, 1)]
-    members.append(Perceptron(arrays, "noise.hand")(hand_features(x)))
+    members.append(Perceptron(arrays, "noise.hand")(handcrafted_features(x)))
     for logits in members:
         assert np.array_equal(logits.argmax(axis=1), targets.argmax(axis=1))
-    assert Ensemble(arrays, "noise")(x, hand_features(x)) == pytest.approx(np.mean(members, axis=0))
+    assert Ensemble(arrays, "noise")(x, handcrafted_features(x)) == pytest.approx(np.mean(members, axis=0))
 
 
 def test_numpy_runs_what_jax_fitted() -> None:

@@ -12,7 +12,7 @@ from training.augmentation import POWER_OF_BYTE, coloured, disturb, mix
 from training.calibration import BUDGET, shift_for, temperature_of, thresholds_of, voted
 
 
-def picture(seed: int, slope: int = 1) -> np.ndarray:
+def spectrogram(seed: int, slope: int = 1) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = np.convolve(rng.normal(0, 0.1, 18000), np.ones(slope) / slope, mode="same")
     return log_mel(to_pcm(noise, 16000), 16000)[:WINDOW]
@@ -22,16 +22,16 @@ def test_mixing_pictures_is_mixing_sounds() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 0.1, 18000), np.convolve(rng.normal(0, 0.1, 18000), np.ones(8) / 8, mode="same")
     b *= np.sqrt(np.mean(a**2) / np.mean(b**2)) / 10 ** (6 / 20)
-    pictures = [POWER_OF_BYTE[log_mel(to_pcm(x, 16000), 16000)[None, :WINDOW]] for x in (a, b, a + b)]
-    mixed = mix(pictures[0], pictures[1], [6.0])
-    true, made = (10 * np.log10(x[0].mean(axis=0)) for x in (pictures[2], mixed))
+    spectrograms = [POWER_OF_BYTE[log_mel(to_pcm(x, 16000), 16000)[None, :WINDOW]] for x in (a, b, a + b)]
+    mixed = mix(spectrograms[0], spectrograms[1], [6.0])
+    true, made = (10 * np.log10(x[0].mean(axis=0)) for x in (spectrograms[2], mixed))
     assert np.median(np.abs(true - made)) < 0.7
 
 
 @given(ratio=st.floats(-20, 40))
 @settings(max_examples=20, deadline=None)
 def test_the_ratio_of_a_mixture_is_the_one_asked_for(ratio: float) -> None:
-    a, b = POWER_OF_BYTE[picture(1)[None]], POWER_OF_BYTE[picture(2, slope=6)[None]]
+    a, b = POWER_OF_BYTE[spectrogram(1)[None]], POWER_OF_BYTE[spectrogram(2, slope=6)[None]]
     added = mix(a, b, [ratio]) - a
     again = mix(added, a, [0.0]) - added
     # What was added is `ratio` below a: scaling a onto it takes just that.
@@ -40,7 +40,7 @@ def test_the_ratio_of_a_mixture_is_the_one_asked_for(ratio: float) -> None:
 
 
 def test_disturbed_pictures_are_pictures_and_differ() -> None:
-    x = POWER_OF_BYTE[np.stack([picture(seed) for seed in range(6)])]
+    x = POWER_OF_BYTE[np.stack([spectrogram(seed) for seed in range(6)])]
     one, two = (disturb(x, np.random.default_rng(seed)) for seed in (1, 2))
     assert one.shape == (6, WINDOW, BANDS)
     assert one.dtype == np.uint8

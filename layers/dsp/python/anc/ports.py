@@ -10,12 +10,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
-from anc.allowance import Allowance
-from anc.breaker import Breaker
-from anc.recent import Recent
+from anc.access_records import Account, AuditEntry
+from anc.circuit_breaker import CircuitBreaker
+from anc.read_cache import ReadCache
 from anc.records import (
     ApiKey,
-    Connection,
     Control,
     Device,
     DeviceModel,
@@ -25,19 +24,20 @@ from anc.records import (
     Person,
     Record,
     Role,
+    SocketConnection,
     Status,
     Stream,
     Telemetry,
     Usage,
     Watch,
 )
-from anc.rights import Account, AuditEntry
 from anc.settings import Settings
+from anc.token_bucket import TokenBucket
 
 R = TypeVar("R", bound=Record)
 
-PART_LEAST = 5 * 1024 * 1024
-ANSWER_LIMIT = 64 * 1024
+MIN_PART_BYTES = 5 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 
 
 class Conflict(Exception):
@@ -48,11 +48,11 @@ class Gone(Exception):
     """The socket is closed: forget it."""
 
 
-class Changed(Exception):
+class ObjectChanged(Exception):
     """The file's content is not the one that was asked for any more."""
 
 
-class NoAnswer(Exception):
+class EndpointUnavailable(Exception):
     """The endpoint did not answer; the message says why, and holds nothing of what it was asked."""
 
 
@@ -115,10 +115,10 @@ class Things(Protocol):
     be overtaken by a removal at any point, and no certificate is left that works.
     """
 
-    def enrol(self, thing: str) -> Credentials:
+    def create(self, thing: str) -> Credentials:
         """Create the thing, if it is new, and a certificate bound to its name. It is not active yet."""
 
-    def adopt(self, thing: str, certificate_id: str) -> None:
+    def attach_certificate(self, thing: str, certificate_id: str) -> None:
         """Bind a certificate that was signed for a claim to a thing's name. It is not active yet."""
 
     def activate(self, thing: str, certificate_id: str) -> None:
@@ -144,7 +144,7 @@ class Sockets(Protocol):
         """Close the socket; nothing is sent over it any more. Closing a closed one is fine."""
 
 
-class About(NamedTuple):
+class ObjectInfo(NamedTuple):
     """A stored file: its bytes, and a text that is another one as soon as its content is."""
 
     size: int
@@ -167,7 +167,7 @@ class Objects(Protocol):
     def delete(self, key: str) -> None:
         """Remove the file; removing what is absent is fine."""
 
-    def about(self, key: str) -> About | None:
+    def info(self, key: str) -> ObjectInfo | None:
         """Return what is known of a file without reading it, or None."""
 
     def open(self, key: str, etag: str) -> BinaryIO:
@@ -243,7 +243,7 @@ class Counters(Protocol):
         """Add to a total. Cheap: what was added in the last seconds may be lost when the power fails."""
 
     def time(self, name: str, seconds: float) -> None:
-        """Add a duration to the totals of its histogram (`anc.services.statistics`)."""
+        """Add a duration to the totals of its histogram (`anc.services.platform_metrics`)."""
 
     def read(self) -> Mapping[str, float]:
         """Return all totals."""
@@ -280,7 +280,7 @@ class Endpoint(Protocol):
         """
 
 
-class Warm:
+class SessionCache:
     """The sessions that this instance committed last, so that the next block need not read its session.
 
     Only a shortcut: the conditional write still protects a session that another instance went on with.
@@ -320,25 +320,27 @@ class Alerts(Protocol):
         """Tell them. What cannot be delivered is not retried: the headset is open already."""
 
 
-class Floods:
+class FloodLimiter:
     """What each headset has had this instance work on lately, so that none takes the time of the others."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, Allowance] = {}
+        self._kinds: dict[str, TokenBucket] = {}
 
     def allow(self, kind: str, thing: str, per_minute: int) -> bool:
         """Note a message of a headset; return whether it may be worked on. A minute's worth comes at once."""
-        known = self._kinds.get(kind) or self._kinds.setdefault(kind, Allowance(per_minute / 60, per_minute))
+        known = self._kinds.get(kind) or self._kinds.setdefault(
+            kind, TokenBucket(per_minute / 60, per_minute)
+        )
         return known.take(thing)
 
 
 @dataclass(frozen=True)
-class World:
+class Dependencies:
     """Everything outside the services, handed to each of them."""
 
     settings: Settings
     streams: Table[Stream]
-    connections: Table[Connection]
+    connections: Table[SocketConnection]
     watches: Table[Watch]
     devices: Table[Device]
     device_models: Table[DeviceModel]
@@ -364,13 +366,13 @@ class World:
     statuses: Table[Status]
     counters: Counters
     limits: Limits
-    opinions: Queue
+    reclassifications: Queue
     endpoint: Endpoint
-    breaker: Breaker = field(default_factory=Breaker)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     clock: Callable[[], float] = time.time
-    warm: Warm = field(default_factory=Warm)
-    floods: Floods = field(default_factory=Floods)
-    recent: Recent = field(default_factory=Recent)
+    session_cache: SessionCache = field(default_factory=SessionCache)
+    flood_limiter: FloodLimiter = field(default_factory=FloodLimiter)
+    read_cache: ReadCache = field(default_factory=ReadCache)
 
     def count(self, event: str) -> None:
         """Count something that happened."""

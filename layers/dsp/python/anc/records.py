@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-Mode = Literal["cancel", "transparency", "bypass"]
+HeadsetMode = Literal["cancel", "transparency", "bypass"]
 FIRST_VERSION_BITS = 48
 Role = Literal["listener", "operator", "admin"]  # each may do what those before it may
 
@@ -38,13 +38,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     expires: float | None = None
 
-    def but(self, **changes: object) -> Self:
+    def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed."""
         return msgspec.structs.replace(self, **changes)
 
     def next_version(self) -> Self:
         """Return the record as a table stores it."""
-        return self.but(
+        return self.replace(
             version=self.version + 1 if self.version else secrets.randbits(FIRST_VERSION_BITS) + 1
         )
 
@@ -60,7 +60,7 @@ class Alarm(msgspec.Struct, frozen=True):
 class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A live session: key is its id, group its owner. `seq` is the last block done, -1 before the first.
 
-    `untold` is an alarm that may not have been written down and told yet.
+    `pending_emergency` is an alarm that may not have been written down and told yet.
     """
 
     mode: Literal["cancel", "predict", "bypass"]
@@ -75,10 +75,10 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     created: float
     seq: int = -1
     filter: bytes = b""
-    hearing: bytes = b""
+    classifier_state: bytes = msgspec.field(default=b"", name="hearing")
     answer: bytes = b""
     emergency_until: float = 0.0
-    untold: Alarm | None = None
+    pending_emergency: Alarm | None = msgspec.field(default=None, name="untold")
     blocks: int = 0
     samples: int = 0
     gaps: int = 0
@@ -86,7 +86,7 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     energy_after: float = 0.0
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True):
+class QuotaItem(msgspec.Struct, frozen=True, array_like=True):
     """One thing that counts against a quota: its bytes, and since when in seconds since the epoch."""
 
     bytes: int
@@ -96,10 +96,10 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
 class Usage(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What counts against one quota of a person, by key: the record's key is `quota#user`."""
 
-    held: dict[str, Held] = {}
+    items: dict[str, QuotaItem] = msgspec.field(default_factory=dict, name="held")
 
 
-class Connection(Record, frozen=True, kw_only=True, omit_defaults=True):
+class SocketConnection(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An open WebSocket: key is the connection id, group its user.
 
     `api_key` is the id of the API key that opened it, "" for somebody who signed in.
@@ -108,7 +108,7 @@ class Connection(Record, frozen=True, kw_only=True, omit_defaults=True):
     role: Role
     api_key: str = ""
     watching: tuple[str, ...] = ()
-    hears_jobs: bool = True
+    notify_jobs: bool = msgspec.field(default=True, name="hears_jobs")
 
 
 class Watch(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -187,23 +187,23 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the cloud knows of one headset's noise and wants of it: key is the thing name.
 
     `filters` holds the newest first: a snapshot may still have been taken with one of the older ones.
-    `shared` tells by noise when the fleet was last told of it. `doubted` is what the noise was taken for
+    `shared` tells by noise when the fleet was last told of it. `reclassified_from` is what it was taken for
     before the endpoint called it `noise`. `without_control` numbers the latest snapshot that was taken with a
     filter that is not known any more, so that another one is wanted; -1 for none. `firmware` and `config` are
-    what is wanted of the headset's own, as its shadow says it. `untold` is as a stream's.
+    what is wanted of the headset's own, as its shadow says it. `pending_emergency` is as a stream's.
     """
 
     seq: int = -1
-    mode: Mode = "cancel"
+    mode: HeadsetMode = "cancel"
     intensity: float = 1.0
     filters: tuple[SentFilter, ...] = ()
     statistics: bytes = b""
     noise: str = ""
     confidence: float = 0.0
-    doubted: str = ""
+    reclassified_from: str = msgspec.field(default="", name="doubted")
     reason: str = ""
     emergency_until: float = 0.0
-    untold: Alarm | None = None
+    pending_emergency: Alarm | None = msgspec.field(default=None, name="untold")
     shared: dict[str, float] = {}
     without_control: int = -1
     firmware: dict[str, Any] = {}
@@ -226,7 +226,7 @@ class Fleet(Record, frozen=True, kw_only=True, omit_defaults=True):
     contributions: tuple[Contribution, ...] = ()
 
 
-class LinesTaken(msgspec.Struct, frozen=True):
+class ReceivedReports(msgspec.Struct, frozen=True):
     """Which lines of a headset's telemetry were taken, of the `run` since it is on; `newest` is the last.
 
     Bit k of `seen` tells of the line k before the newest. What is older than `SPAN` counts as taken.
@@ -243,29 +243,29 @@ class LinesTaken(msgspec.Struct, frozen=True):
         back = self.newest - line
         return run == self.run and back >= 0 and (back >= self.SPAN or bool(self.seen >> back & 1))
 
-    def and_also(self, run: int, line: int) -> "LinesTaken":
+    def adding(self, run: int, line: int) -> "ReceivedReports":
         """Return what is taken with this line, which was not."""
         ahead = line - self.newest
         if run != self.run or ahead >= self.SPAN:
-            return LinesTaken(run, line)
+            return ReceivedReports(run, line)
         if ahead <= 0:
-            return LinesTaken(run, self.newest, self.seen | 1 << -ahead)
-        return LinesTaken(run, line, (self.seen << ahead | 1) & (1 << self.SPAN) - 1)
+            return ReceivedReports(run, self.newest, self.seen | 1 << -ahead)
+        return ReceivedReports(run, line, (self.seen << ahead | 1) & (1 << self.SPAN) - 1)
 
 
 class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What a headset said of itself, and when; `report` is JSON.
 
-    Of the last word, key is the thing name, and `lines` tells what came already; in the history the thing is
+    Of the last word, key is the thing name, and `received` tells what came already; in the history, it is
     the group, and the key ends with the time.
     """
 
     at: float
     report: bytes
-    lines: LinesTaken | None = None
+    received: ReceivedReports | None = msgspec.field(default=None, name="lines")
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class RecordedRefusal(msgspec.Struct, frozen=True):
     """What of a headset was refused: snapshot, telemetry, shadow, path, claim or connection; why; when."""
 
     what: str
@@ -285,8 +285,8 @@ class Status(Record, frozen=True, kw_only=True, omit_defaults=True):
     since: float = 0.0
     session: str = ""
     refused: int = 0
-    refusal: Refusal | None = None
-    claim: Refusal | None = None
+    refusal: RecordedRefusal | None = None
+    claim: RecordedRefusal | None = None
 
 
 class ApiKey(Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from anc.audio.formats import LIBSNDFILE, MAGIC_BYTES, SUPPORTED, recognise
-from anc.wire.refusal import Refused, refuse
+from anc.schemas.refusal import Refused, refuse
 
 RATES = (8_000, 192_000)  # Hz
 MAX_CHANNELS = 8

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from anc.aws import clients
-from anc.services.statistics import parts_of
+from anc.services.platform_metrics import parts_of
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

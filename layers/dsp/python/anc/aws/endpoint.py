@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from anc.aws import clients
-from anc.ports import ANSWER_LIMIT, NoAnswer
+from anc.ports import MAX_RESPONSE_BYTES, EndpointUnavailable
 
 
 class SageMakerEndpoint:
@@ -37,18 +37,18 @@ class SageMakerEndpoint:
     def invoke(self, request: bytes) -> bytes:
         """See `Endpoint.invoke`."""
         if not self._name:
-            raise NoAnswer("there is no endpoint")
+            raise EndpointUnavailable("there is no endpoint")
         kind = "application/json"
         try:
             answer = self._client(self._timeout_s).invoke_endpoint(
                 EndpointName=self._name, Body=request, ContentType=kind, Accept=kind
             )
             with answer["Body"] as body:
-                said: bytes = body.read(ANSWER_LIMIT + 1)
+                said: bytes = body.read(MAX_RESPONSE_BYTES + 1)
         except (BotoCoreError, ClientError, HTTPError) as fault:
-            raise NoAnswer(_reason(fault)) from fault
-        if len(said) > ANSWER_LIMIT:
-            raise NoAnswer(f"its answer has over {ANSWER_LIMIT:,} bytes")
+            raise EndpointUnavailable(_reason(fault)) from fault
+        if len(said) > MAX_RESPONSE_BYTES:
+            raise EndpointUnavailable(f"its answer has over {MAX_RESPONSE_BYTES:,} bytes")
         return said
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from anc.services.identity import Caller
-from anc.wire.problem import KIND, Problem
-from anc.wire.refusal import Refused
+from anc.schemas.problem import KIND, Problem
+from anc.schemas.refusal import Refused
+from anc.services.access.identity import Caller
 
 
 def caller_of(event: dict[str, Any]) -> Caller:

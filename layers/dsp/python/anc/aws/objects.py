@@ -8,7 +8,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from anc.aws import clients
-from anc.ports import About, Changed
+from anc.ports import ObjectChanged, ObjectInfo
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -46,7 +46,7 @@ class S3Objects:
         """See `Objects.delete`."""
         self._client().delete_object(Bucket=self._bucket, Key=key)
 
-    def about(self, key: str) -> About | None:
+    def info(self, key: str) -> ObjectInfo | None:
         """See `Objects.about`."""
         try:
             head = self._client().head_object(Bucket=self._bucket, Key=key)
@@ -54,13 +54,13 @@ class S3Objects:
             if _code(fault) in ABSENT:
                 return None
             raise
-        return About(head["ContentLength"], head["ETag"])
+        return ObjectInfo(head["ContentLength"], head["ETag"])
 
     def open(self, key: str, etag: str) -> BinaryIO:
         """See `Objects.open`."""
-        known = self.about(key)
+        known = self.info(key)
         if known is None or known.etag != etag:
-            raise Changed(f"{key} was replaced or is not there any more")
+            raise ObjectChanged(f"{key} was replaced or is not there any more")
         return cast(
             BinaryIO, io.BufferedReader(_Ranges(self._client(), self._bucket, key, known), READ_AHEAD)
         )
@@ -100,7 +100,7 @@ class S3Objects:
         except ClientError as fault:
             if _code(fault) not in ABSENT:
                 raise
-            if self.about(key) is None:
+            if self.info(key) is None:
                 raise LookupError(f"{key}: there are no such parts") from fault
 
     def abandon(self, key: str, parts: str) -> None:
@@ -142,7 +142,7 @@ class S3Objects:
 class _Ranges(io.RawIOBase):
     """A file in S3, read by ranges, and only as long as it is the one that it was."""
 
-    def __init__(self, client: "S3Client", bucket: str, key: str, about: About) -> None:
+    def __init__(self, client: "S3Client", bucket: str, key: str, about: ObjectInfo) -> None:
         self._client = client
         self._bucket, self._key = bucket, key
         self._size, self._etag = about
@@ -169,7 +169,7 @@ class _Ranges(io.RawIOBase):
             )
         except ClientError as fault:
             if _code(fault) in REPLACED:
-                raise Changed("the file was replaced while it was read") from fault
+                raise ObjectChanged("the file was replaced while it was read") from fault
             raise
         data = answer["Body"].read()
         buffer[: len(data)] = data

@@ -6,8 +6,8 @@ from typing import Any, get_args
 from anc.aws import clients
 from anc.ports import Conflict, Grant
 from anc.records import Person, Role
-from anc.services.identity import role_of
-from anc.wire.refusal import Refused
+from anc.schemas.refusal import Refused
+from anc.services.access.identity import role_of
 
 PAGE = 60  # of Cognito's listings
 

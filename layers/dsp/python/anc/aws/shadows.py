@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from anc.aws import clients
-from anc.wire.refusal import Refused
-from anc.wire.shadow import DOCUMENT_LIMIT, SHADOW
+from anc.schemas.refusal import Refused
+from anc.schemas.shadow import DOCUMENT_LIMIT, SHADOW
 
 if TYPE_CHECKING:
     from types_boto3_iot_data import IoTDataPlaneClient

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from anc.aws import clients
 from anc.ports import Credentials
-from anc.wire.refusal import Refused, refuse
-from anc.wire.shadow import SHADOW
+from anc.schemas.refusal import Refused, refuse
+from anc.schemas.shadow import SHADOW
 
 if TYPE_CHECKING:
     from types_boto3_iot_data import IoTDataPlaneClient
@@ -39,7 +39,7 @@ class IotThings:
         self._client = client
         self._data = data
 
-    def enrol(self, thing: str) -> Credentials:
+    def create(self, thing: str) -> Credentials:
         """See `Things.enrol`. The certificate stays inactive while it is bound to thing and policy."""
         iot = self._client()
         with suppress(iot.exceptions.ResourceAlreadyExistsException):  # made by a claim, with a thing type
@@ -57,7 +57,7 @@ class IotThings:
             port=MQTT_TLS_PORT,
         )
 
-    def adopt(self, thing: str, certificate_id: str) -> None:
+    def attach_certificate(self, thing: str, certificate_id: str) -> None:
         """See `Things.adopt`. Binds the certificate to the policy.
 
         AWS IoT itself makes the thing, attaches the certificate and activates it, after the hook has allowed

@@ -13,10 +13,10 @@ from anc.dsp.design import (
     effort_db,
     recover_primary,
 )
-from anc.dsp.doubletalk import DoubleTalkNLMS
+from anc.dsp.double_talk import DoubleTalkNLMS
 from anc.dsp.fdaf import FDAF
 from anc.dsp.fxnlms import FxNLMS
-from anc.dsp.identify import SecondaryPath, identify_secondary
+from anc.dsp.identification import SecondaryPath, identify_secondary
 from anc.dsp.levels import (
     a_weighted_attenuation_db,
     a_weighting_db,

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp import checks
-from anc.dsp.checks import Signal
+from anc.dsp import validation
 from anc.dsp.statistics import DOUBLE, Statistics
 from anc.dsp.toeplitz import toeplitz_solve
+from anc.dsp.validation import Signal
 
 # Candidates for lambda, as shares of the power of the filtered reference.
 REGULARISATION = np.array([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 10.0])
@@ -110,16 +110,16 @@ def design_with_each(
 ) -> list[ControlFilter]:
     """One design as of `design_from_statistics` for each prior, in less time than one by one."""
     trials = [_Trial.of(stretches, prior) for prior in priors]
-    designs = iter(solve([lesson for trial in trials for lesson in trial.lessons], max_gain_db))
-    return [trial.conclude([next(designs) for _ in trial.lessons]) for trial in trials]
+    designs = iter(solve([lesson for trial in trials for lesson in trial.training], max_gain_db))
+    return [trial.select([next(designs) for _ in trial.training]) for trial in trials]
 
 
 @dataclass(frozen=True)
 class _Trial:
     """What filters are designed on, and the stretches that test them; the last design is on everything."""
 
-    lessons: Sequence[Statistics]
-    tests: Sequence[Statistics]
+    training: Sequence[Statistics]
+    validation: Sequence[Statistics]
 
     @classmethod
     def of(cls, stretches: Sequence[Statistics], prior: Statistics | None) -> "_Trial":
@@ -129,18 +129,18 @@ class _Trial:
         others = [[one for one in stretches if one is not test] for test in stretches]
         return cls([*(total(some, prior) for some in others), everything], stretches)
 
-    def conclude(self, designs: Sequence[Signal]) -> ControlFilter:
+    def select(self, designs: Sequence[Signal]) -> ControlFilter:
         left = np.zeros(REGULARISATION.size)
-        for filters, lesson, test in zip(designs, self.lessons, self.tests, strict=False):
+        for filters, lesson, test in zip(designs, self.training, self.validation, strict=False):
             left += [
-                test.residual(w) * (optimism(lesson, share) if test is lesson else 1.0)
+                test.residual(w) * (fpe_factor(lesson, share) if test is lesson else 1.0)
                 for w, share in zip(filters, REGULARISATION, strict=True)
             ]
         best = int(np.argmin(left))
-        energy = sum(test.energy for test in self.tests)
+        energy = sum(test.energy for test in self.validation)
         gain = -10 * np.log10(max(left[best] / energy, 1e-12)) if energy > 0 else 0.0
         w = designs[-1][best].astype(np.float32)
-        return ControlFilter(w, float(gain), self.lessons[-1], float(REGULARISATION[best]))
+        return ControlFilter(w, float(gain), self.training[-1], float(REGULARISATION[best]))
 
 
 def total(stretches: Sequence[Statistics], prior: Statistics | None) -> Statistics:
@@ -151,7 +151,7 @@ def total(stretches: Sequence[Statistics], prior: Statistics | None) -> Statisti
     return first
 
 
-def optimism(statistics: Statistics, share: float) -> float:
+def fpe_factor(statistics: Statistics, share: float) -> float:
     """How much more a filter leaves of new sound than of the sound it was designed on, as a factor of energy.
 
     Of n samples, a filter with the effective number of parameters f = trace(R (R + lambda I)^-1) learns by
@@ -166,10 +166,10 @@ def optimism(statistics: Statistics, share: float) -> float:
     return (statistics.samples + parameters) / max(statistics.samples - parameters, 1.0)
 
 
-def solve(lessons: Sequence[Statistics], max_gain_db: float) -> Signal:
+def solve(training: Sequence[Statistics], max_gain_db: float) -> Signal:
     """Filters, (lessons, candidates, taps), for every regularisation, no louder than the limit."""
-    r = np.array([one.autocorrelation for one in lessons])
-    p = np.array([one.crosscorrelation for one in lessons])
+    r = np.array([one.autocorrelation for one in training])
+    p = np.array([one.crosscorrelation for one in training])
     taps = r.shape[1]
     R = np.repeat(r[:, None], REGULARISATION.size, axis=1)
     # In silence any filter is right, and the one of zeros is chosen: power 1 instead of 0 makes it the
@@ -182,7 +182,7 @@ def solve(lessons: Sequence[Statistics], max_gain_db: float) -> Signal:
 
 def effort_db(w: ArrayLike) -> float:
     """The most that filter `w` boosts any frequency, in dB, as `max_gain_db` bounds it."""
-    w = checks.signal("w", w, DOUBLE)
+    w = validation.signal("w", w, DOUBLE)
     return float(20 * np.log10(max(np.abs(np.fft.rfft(w, 4 * w.size)).max(), 1e-30)))
 
 
@@ -214,9 +214,9 @@ def recover_primary(
     ValueError
         If the signals are unequal, not finite, or no longer than the transient.
     """
-    x, e = checks.pair(x, e, DOUBLE)
-    played = checks.number("gain", gain, -np.inf, np.inf) * np.convolve(
-        checks.signal("w", w, DOUBLE), checks.signal("secondary", secondary, DOUBLE)
+    x, e = validation.pair(x, e, DOUBLE)
+    played = validation.check_float("gain", gain, -np.inf, np.inf) * np.convolve(
+        validation.signal("w", w, DOUBLE), validation.signal("secondary", secondary, DOUBLE)
     )
     if x.size < played.size:
         raise ValueError(

@@ -20,11 +20,11 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from anc.dsp import checks
-from anc.dsp.blockexact import view
-from anc.dsp.checks import Signal
+from anc.dsp import validation
+from anc.dsp.block_exact import view
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
+from anc.dsp.validation import Signal
 
 KIND = "fdaf"
 ComplexSpectra: TypeAlias = NDArray[np.complexfloating]
@@ -68,11 +68,11 @@ class FDAF:
         dtype: DTypeLike = np.float32,
         block: int = 512,
     ) -> None:
-        self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
-        self.mu = checks.number("mu", mu, 0.0, 2.0)
-        self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = checks.precision(dtype)
-        self.block = checks.whole("block", block, 1, LONGEST_FILTER)
+        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.mu = validation.check_float("mu", mu, 0.0, 2.0)
+        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
+        self.dtype = validation.precision(dtype)
+        self.block = validation.check_int("block", block, 1, LONGEST_FILTER)
         self.partitions = -(-self.taps // self.block)
         # One row a partition, and as many zeros after it as overlap-save discards.
         self._w: Signal = np.zeros((self.partitions, 2 * self.block), self.dtype)
@@ -114,7 +114,7 @@ class FDAF:
         ValueError
             If a block is empty, of another length or shape, or not finite; the filter is then as it was.
         """
-        x, d = checks.pair(x, d, self.dtype)
+        x, d = validation.pair(x, d, self.dtype)
         if x.size % self.block:
             raise ValueError(f"x has {x.size} samples; an FDAF takes multiples of its block, {self.block}")
         B, P = self.block, self.partitions

@@ -15,11 +15,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from anc.dsp import checks
-from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs, view
-from anc.dsp.checks import Signal
+from anc.dsp import validation
+from anc.dsp.block_exact import gram, in_memory, invert_unit_lower, runs, view
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
+from anc.dsp.validation import Signal
 
 KIND = "fxnlms"
 
@@ -64,12 +64,12 @@ class FxNLMS:
         dtype: DTypeLike = np.float32,
         path: ArrayLike | None = None,
     ) -> None:
-        self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
-        self.mu = checks.number("mu", mu, 0.0, 2.0)
-        self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = checks.precision(dtype)
-        self.secondary = checks.signal("secondary", secondary, self.dtype)
-        self.path = self.secondary if path is None else checks.signal("path", path, self.dtype)
+        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.mu = validation.check_float("mu", mu, 0.0, 2.0)
+        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
+        self.dtype = validation.precision(dtype)
+        self.secondary = validation.signal("secondary", secondary, self.dtype)
+        self.path = self.secondary if path is None else validation.signal("path", path, self.dtype)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
 
@@ -99,7 +99,7 @@ class FxNLMS:
         ArithmeticError
             If the filter diverges; it is then as it was, too.
         """
-        x, d = checks.pair(x, d, self.dtype)
+        x, d = validation.pair(x, d, self.dtype)
         xs = np.concatenate([self._past_x, x])
         v = np.convolve(xs[xs.size - x.size - self.secondary.size + 1 :], self.secondary, "valid")
         vs = np.concatenate([self._past_v, v])
@@ -112,7 +112,7 @@ class FxNLMS:
                 now, later = slice(start, stop), slice(start, stop + self.taps - 1)
                 blocks = d[now].reshape(-1, size), e[now].reshape(-1, size)
                 self._adapt(w, xw[later], vs[later], ys[start:], *blocks)
-        checks.settled(e)
+        validation.check_converged(e)
         self.w, self._past_x, self._past_v = w[::-1].copy(), xs[x.size :], vs[x.size :]
         self._past_y = ys[x.size :]
         return ys[self.path.size - 1 :], e

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from anc.dsp import checks
-from anc.dsp.checks import Signal
+from anc.dsp import validation
 from anc.dsp.levels import DOUBLE, a_weighting_db
 from anc.dsp.state import pack, unpack
+from anc.dsp.validation import Signal
 
 KIND = "meter"
 FLOOR_DBFS = -120.0  # what silence is reported as: below the noise of any converter
@@ -44,7 +44,7 @@ class Meter:
     """
 
     def __init__(self, rate: int) -> None:
-        self.rate = checks.whole("rate", rate, 1, 1_000_000)
+        self.rate = validation.check_int("rate", rate, 1, 1_000_000)
         self.samples = 0
         self.peak = 0.0
         self.clipped = 0
@@ -56,7 +56,7 @@ class Meter:
 
     def add(self, samples: ArrayLike) -> None:
         """Measure the next samples, (n,), full scale 1. Raises ValueError for none, or no numbers."""
-        block = checks.signal("samples", samples, np.dtype(np.float32))
+        block = validation.signal("samples", samples, np.dtype(np.float32))
         magnitude = np.abs(block)
         self.peak = max(self.peak, float(magnitude.max()))
         self.clipped += int(np.count_nonzero(magnitude >= FULL_SCALE))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp import checks
-from anc.dsp.blockexact import view
-from anc.dsp.checks import Signal
+from anc.dsp import validation
+from anc.dsp.block_exact import view
 from anc.dsp.statistics import DOUBLE, filtered, high_pass_power, tukey
+from anc.dsp.validation import Signal
 
 REGULARISATION = (1e-5, 1e-3, 1e-1, 10.0)  # candidates, as shares of the filtered references' power
 
@@ -59,10 +59,10 @@ def design_multireference(
     ----------
     Elliott, Signal Processing for Active Control, 2001, section 5.2.
     """
-    S = checks.signal("secondary", secondary, DOUBLE)
-    channels = [checks.pair(channel, d, DOUBLE)[0] for channel in np.atleast_2d(np.asarray(x))]
-    d = checks.signal("d", d, DOUBLE)
-    taps = checks.whole("taps", taps, 1, (d.size - 1) // 2)
+    S = validation.signal("secondary", secondary, DOUBLE)
+    channels = [validation.pair(channel, d, DOUBLE)[0] for channel in np.atleast_2d(np.asarray(x))]
+    d = validation.signal("d", d, DOUBLE)
+    taps = validation.check_int("taps", taps, 1, (d.size - 1) // 2)
     v = np.array([filtered(channel, S) for channel in channels])
     half = d.size // 2
     parts = [normal_equations(v[:, at : at + half], d[at : at + half], taps, rate) for at in (0, half)]

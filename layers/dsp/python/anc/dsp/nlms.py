@@ -14,10 +14,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from anc.dsp import checks
-from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs
-from anc.dsp.checks import Signal
+from anc.dsp import validation
+from anc.dsp.block_exact import gram, in_memory, invert_unit_lower, runs
 from anc.dsp.state import pack, unpack
+from anc.dsp.validation import Signal
 
 KIND = "nlms"
 LONGEST_FILTER = 1 << 16
@@ -67,12 +67,12 @@ class NLMS:
         leak: float = 0.0,
         gate: float = 0.0,
     ) -> None:
-        self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
-        self.mu = checks.number("mu", mu, 0.0, 2.0)
-        self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = checks.precision(dtype)
-        self.leak = checks.number("leak", leak, 0.0, MOST_LEAK)
-        self.gate = checks.number("gate", gate, 0.0, np.inf)
+        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.mu = validation.check_float("mu", mu, 0.0, 2.0)
+        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
+        self.dtype = validation.precision(dtype)
+        self.leak = validation.check_float("leak", leak, 0.0, MOST_LEAK)
+        self.gate = validation.check_float("gate", gate, 0.0, np.inf)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
 
@@ -100,14 +100,14 @@ class NLMS:
         ArithmeticError
             If the filter diverges; it is then as it was, too.
         """
-        x, d = checks.pair(x, d, self.dtype)
+        x, d = validation.pair(x, d, self.dtype)
         stream = np.concatenate([self._past, x])
         # The windows hold their oldest sample first, and so do the weights while they meet them.
         w, e = self.w[::-1].copy(), np.empty_like(d)
         for start, stop, size in runs(d.size, self.dtype):
             run = stream[start : stop + self.taps - 1]
             self._adapt(w, run, d[start:stop].reshape(-1, size), e[start:stop].reshape(-1, size))
-        checks.settled(e)
+        validation.check_converged(e)
         self.w, self._past = w[::-1].copy(), stream[d.size :]
         return d - e, e
 

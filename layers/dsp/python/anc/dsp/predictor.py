@@ -10,12 +10,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from anc.dsp import checks
-from anc.dsp.blockexact import gram, in_memory, invert_unit_lower, runs
-from anc.dsp.checks import Signal
+from anc.dsp import validation
+from anc.dsp.block_exact import gram, in_memory, invert_unit_lower, runs
 from anc.dsp.mixing import Mixing
 from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
 from anc.dsp.state import pack, unpack
+from anc.dsp.validation import Signal
 
 KIND = "predict"
 MEMORY = 4096  # samples over which prediction is compared with no prediction
@@ -51,11 +51,11 @@ class Predictor:
         eps: float = 1e-6,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.taps = checks.whole("taps", taps, 1, LONGEST_FILTER)
-        self.horizon = checks.whole("horizon", horizon, 1, LONGEST_FILTER)
-        self.mu = checks.number("mu", mu, 0.0, 2.0)
-        self.eps = checks.number("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = checks.precision(dtype)
+        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.horizon = validation.check_int("horizon", horizon, 1, LONGEST_FILTER)
+        self.mu = validation.check_float("mu", mu, 0.0, 2.0)
+        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
+        self.dtype = validation.precision(dtype)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
 
@@ -84,7 +84,7 @@ class Predictor:
         ValueError
             If the block is empty, of the wrong shape, or not finite; the predictor is then as it was.
         """
-        x = checks.signal("x", x, self.dtype)
+        x = validation.signal("x", x, self.dtype)
         n = x.size
         stream = np.concatenate([self._past, x])
         w, made = self.w[::-1].copy(), np.empty_like(x)

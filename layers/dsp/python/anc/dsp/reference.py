@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp.checks import Signal, pair, signal
+from anc.dsp.validation import Signal, pair, signal
 
 DOUBLE = np.dtype(np.float64)
 

@@ -16,10 +16,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp import checks
-from anc.dsp.checks import Signal
+from anc.dsp import validation
 from anc.dsp.state import pack, unpack
 from anc.dsp.toeplitz import toeplitz_times
+from anc.dsp.validation import Signal
 
 KIND = "stats"
 DOUBLE = np.dtype(np.float64)
@@ -82,11 +82,11 @@ class Statistics:
         cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int, rate: float, *, count: int
     ) -> list[Self]:
         """As `measure`, for `count` equal stretches one by one: what one teaches, another can test."""
-        x, d = checks.pair(x, d, DOUBLE)
-        taps = checks.whole("taps", taps, 1, x.size // count - 1)
-        rate = checks.number("rate", rate, 2 * HIGH_PASS_HZ, 1e6)
+        x, d = validation.pair(x, d, DOUBLE)
+        taps = validation.check_int("taps", taps, 1, x.size // count - 1)
+        rate = validation.check_float("rate", rate, 2 * HIGH_PASS_HZ, 1e6)
         paths = np.atleast_2d(np.asarray(secondary, DOUBLE))
-        v = np.array([filtered(x, checks.signal("secondary", S, DOUBLE)) for S in paths])
+        v = np.array([filtered(x, validation.signal("secondary", S, DOUBLE)) for S in paths])
         length = x.size // count
         # Zero padding by as much again and more: neither correlation nor high-pass may wrap around.
         size = 1 << (2 * length - 1).bit_length()
@@ -124,9 +124,9 @@ class Statistics:
             self.rate,
         )
 
-    def forget(self, factor: float) -> "Statistics":
+    def decayed(self, factor: float) -> "Statistics":
         """Statistics that count only `factor` (0 to 1) of what they did: old noise fades."""
-        factor = checks.number("factor", factor, 0.0, 1.0)
+        factor = validation.check_float("factor", factor, 0.0, 1.0)
         return Statistics(
             factor * self.autocorrelation,
             factor * self.crosscorrelation,
@@ -135,7 +135,7 @@ class Statistics:
             self.rate,
         )
 
-    def beside(self, other: "Statistics", seconds: float) -> "Statistics":
+    def rescaled(self, other: "Statistics", seconds: float) -> "Statistics":
         """These as if measured at the level of `other`, counting as much as `seconds` of its sound do."""
         share = other.energy * seconds * other.rate / max(other.samples, 1.0)
         factor = share / self.energy if self.energy > 0 else 0.0
@@ -147,7 +147,7 @@ class Statistics:
             self.rate,
         )
 
-    def residual_db(self, w: ArrayLike) -> float:
+    def attenuation_db(self, w: ArrayLike) -> float:
         """Attenuation in dB that control filter `w`, (m,) with m <= taps, gives on these statistics.
 
         Positive when noise falls; below 0 a filter makes things worse; silence is 0. For a filter designed on
@@ -159,8 +159,8 @@ class Statistics:
 
     def residual(self, w: ArrayLike) -> float:
         """Energy of e = d - w * v, in the units of `energy`, for control filter `w`, (m,) with m <= taps."""
-        w = checks.signal("w", w, DOUBLE)
-        checks.whole("taps of w", w.size, 1, self.taps)
+        w = validation.signal("w", w, DOUBLE)
+        validation.check_int("taps of w", w.size, 1, self.taps)
         explained = 2 * w @ self.crosscorrelation[: w.size]
         return float(self.energy - explained + w @ toeplitz_times(self.autocorrelation[: w.size], w))
 
@@ -176,7 +176,10 @@ class Statistics:
         sane = r.size == p.size > 0 and r[0] >= 0 and rate > 0
         if not sane or not np.isfinite([energy, samples, rate]).all() or min(energy, samples) < 0:
             raise ValueError("statistics: lengths, energy, sample count or rate contradict each other")
-        r, p = checks.signal("autocorrelation", r, DOUBLE), checks.signal("crosscorrelation", p, DOUBLE)
+        r, p = (
+            validation.signal("autocorrelation", r, DOUBLE),
+            validation.signal("crosscorrelation", p, DOUBLE),
+        )
         power = (1 + SLACK) * (r[0] + np.finfo(np.float32).tiny)
         if np.abs(r).max() > power or np.abs(p).max() > np.sqrt(power) * np.sqrt(energy):
             raise ValueError("statistics: the correlations are larger than the energies allow")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anc.dsp.checks import Signal
+from anc.dsp.validation import Signal
 
 
 def toeplitz_solve(r: Signal, p: Signal) -> Signal:

@@ -8,8 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anc.noise import model_file
-from anc.noise.features import BANDS, WINDOW, Picture, level_dbfs, network_input, picture_of, unpack, windows
-from anc.noise.hand import hand_features
+from anc.noise.features import (
+    BANDS,
+    WINDOW,
+    LogMelSpectrogram,
+    level_dbfs,
+    log_mel_spectrogram,
+    network_input,
+    unpack,
+    windows,
+)
+from anc.noise.handcrafted import handcrafted_features
 from anc.noise.model_file import ModelError, ModelFile
 from anc.noise.network import Ensemble, evidence, sigmoid, softmax
 
@@ -31,12 +40,12 @@ QUIET_DBFS = (
     -70.0
 )  # a window below this level is called quiet: some 50 dB SPL with a usual headset microphone
 OPERATING_POINT = 0.85  # emergency scores are scaled so that each kind's own threshold lies here
-WINDOW_LEAST = 10  # columns in a quarter of a second
-SHIPPED = Path(__file__).with_name("model.npz")
+MIN_WINDOW_PROBABILITY = 10  # columns in a quarter of a second
+DEFAULT_MODEL = Path(__file__).with_name("model.npz")
 
 
 @dataclass(frozen=True)
-class Hearing:
+class Prediction:
     """What was heard.
 
     Attributes
@@ -102,7 +111,7 @@ class Classifier:
         ModelError
             Naming the file and what is wrong with it.
         """
-        where = Path(path) if path else SHIPPED
+        where = Path(path) if path else DEFAULT_MODEL
         model = model_file.load(where)
         try:
             made = cls(model, threshold)
@@ -116,13 +125,13 @@ class Classifier:
     def _try(self) -> None:
         """Check that the parts of the model fit each other. Raises ValueError, as whatever is wrong does."""
         with np.errstate(all="ignore"):
-            probabilities, scores = self.hear_windows(np.zeros((1, WINDOW, BANDS), np.uint8))
+            probabilities, scores = self.predict(np.zeros((1, WINDOW, BANDS), np.uint8))
         if probabilities.shape != (1, len(LABELS)) or scores.shape != (1, len(KINDS)):
             raise ValueError(f"its answers have the shapes {probabilities.shape} and {scores.shape}")
         if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
             raise ValueError("it answers with what is no number")
 
-    def classify(self, samples: ArrayLike, rate: int) -> Hearing:
+    def classify(self, samples: ArrayLike, rate: int) -> Prediction:
         """Hear one sound.
 
         Parameters
@@ -138,26 +147,30 @@ class Classifier:
         ValueError
             For a shorter sound, another shape, values that are not finite or out of range, another rate.
         """
-        return self.classify_picture(picture_of(samples, rate))
+        return self.classify_spectrogram(log_mel_spectrogram(samples, rate))
 
-    def classify_summary(self, packed: bytes) -> Hearing:
+    def classify_summary(self, packed: bytes) -> Prediction:
         """Hear what `anc.noise.summary` made of a sound; ValueError when the bytes are something else."""
-        picture = unpack(packed)
-        if len(picture) < WINDOW_LEAST:
-            raise ValueError(f"summary: {len(picture)} columns, at least {WINDOW_LEAST} are needed")
-        return self.classify_picture(picture)
+        spectrogram = unpack(packed)
+        if len(spectrogram) < MIN_WINDOW_PROBABILITY:
+            raise ValueError(
+                f"summary: {len(spectrogram)} columns, at least {MIN_WINDOW_PROBABILITY} are needed"
+            )
+        return self.classify_spectrogram(spectrogram)
 
-    def classify_picture(self, picture: Picture) -> Hearing:
+    def classify_spectrogram(self, spectrogram: LogMelSpectrogram) -> Prediction:
         """Hear a picture, (columns, BANDS) uint8 with at least one column."""
-        views = windows(picture)
-        parts = [self.hear_windows(views[i : i + 64]) for i in range(0, len(views), 64)]
+        views = windows(spectrogram)
+        parts = [self.predict(views[i : i + 64]) for i in range(0, len(views), 64)]
         probabilities = np.concatenate([part[0] for part in parts])
         loud = probabilities[:, -1] < 0.5
         heard = probabilities[loud] if loud.any() else probabilities
         mean = np.exp(np.log(heard + 1e-6).mean(axis=0))
-        return self.hearing(mean / mean.sum(), vote(np.concatenate([part[1] for part in parts])), picture)
+        return self.prediction(
+            mean / mean.sum(), vote(np.concatenate([part[1] for part in parts])), spectrogram
+        )
 
-    def hear_windows(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predict(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Probabilities of the labels, (n, len(LABELS)), and scores of the kinds, (n, 3), of windows.
 
         Parameters
@@ -165,7 +178,7 @@ class Classifier:
         views : (n, WINDOW, BANDS) uint8
         """
         x = network_input(views)
-        features = hand_features(x)
+        features = handcrafted_features(x)
         logits = self._noise(x, features)
         quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
         probabilities = softmax(logits / self._temperature) @ self._labels * (1 - quiet)
@@ -173,20 +186,20 @@ class Classifier:
         scores = sigmoid(self._alarm(x, features) + evidence(logits, self._witnesses)) * (1 - quiet)
         return probabilities, scores
 
-    def hearing(
-        self, probabilities: NDArray[np.float64], scores: NDArray[np.float64], picture: Picture
-    ) -> Hearing:
+    def prediction(
+        self, probabilities: NDArray[np.float64], scores: NDArray[np.float64], spectrogram: LogMelSpectrogram
+    ) -> Prediction:
         """Put one distribution over `LABELS` and one score for each of `KINDS` into words."""
         best = int(np.argmax(probabilities))
         score = float(scores.max())
-        return Hearing(
+        return Prediction(
             label=LABELS[best],
             confidence=float(probabilities[best]),
             probabilities=dict(zip(LABELS, probabilities.tolist(), strict=True)),
             emergency=score >= self.threshold,
             emergency_score=score,
             kinds=dict(zip(KINDS, scores.tolist(), strict=True)),
-            level_dbfs=level_dbfs(picture),
+            level_dbfs=level_dbfs(spectrogram),
         )
 
 

@@ -25,7 +25,7 @@ FEATURE_HASH = hashlib.sha256(
     f"anc-log-mel 1: {BANDS} {LOWEST} {HIGHEST} {COLUMNS_PER_SECOND} {WINDOW} {ZERO} {RANGE}".encode()
 ).hexdigest()
 
-Picture = NDArray[np.uint8]  # (columns, BANDS)
+LogMelSpectrogram = NDArray[np.uint8]  # (columns, BANDS)
 
 
 def to_pcm(samples: ArrayLike, rate: int) -> NDArray[np.int16]:
@@ -61,7 +61,7 @@ def column_length(rate: int) -> int:
     return 2 * rate // COLUMNS_PER_SECOND
 
 
-def log_mel(pcm: NDArray[np.int16], rate: int, phase: int = 0) -> Picture:
+def log_mel(pcm: NDArray[np.int16], rate: int, phase: int = 0) -> LogMelSpectrogram:
     """Every whole column of a signal.
 
     Column k starts at sample ``(phase + k) * rate // 48 - phase * rate // 48``: no time is lost at 44.1 kHz.
@@ -83,17 +83,17 @@ def log_mel(pcm: NDArray[np.int16], rate: int, phase: int = 0) -> Picture:
     most = len(pcm) * COLUMNS_PER_SECOND // rate + 1
     starts = (phase + np.arange(most)) * rate // COLUMNS_PER_SECOND - phase * rate // COLUMNS_PER_SECOND
     starts = starts[starts + length <= len(pcm)]
-    picture = np.empty((len(starts), BANDS), np.uint8)
+    spectrogram = np.empty((len(starts), BANDS), np.uint8)
     if not len(starts):
-        return picture
+        return spectrogram
     window, bank = _window_and_bank(rate)
     columns = np.lib.stride_tricks.sliding_window_view(pcm, length)
     for i in range(0, len(starts), 512):  # bounds memory, however long the signal
         spectrum = np.fft.rfft(columns[starts[i : i + 512]] * window)
         spectrum = spectrum[:, : len(bank)]
         power = (spectrum.real**2 + spectrum.imag**2) @ bank
-        picture[i : i + 512] = np.rint(np.clip(10 * np.log10(power + 1e-14) + ZERO, 0, 255))
-    return picture
+        spectrogram[i : i + 512] = np.rint(np.clip(10 * np.log10(power + 1e-14) + ZERO, 0, 255))
+    return spectrogram
 
 
 @lru_cache(maxsize=8)
@@ -119,14 +119,14 @@ def band_edges() -> NDArray[np.float64]:
     return 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
 
 
-def level_dbfs(picture: Picture) -> float:
+def level_dbfs(spectrogram: LogMelSpectrogram) -> float:
     """Mean level between 50 Hz and 8 kHz in dB, 0 for a full-scale square wave."""
     widths = (band_edges()[2:] - band_edges()[:-2]) / 2
-    density = 10 ** ((picture.astype(np.float64) - ZERO) / 10)
+    density = 10 ** ((spectrogram.astype(np.float64) - ZERO) / 10)
     return float(10 * np.log10(np.mean(density @ widths)))
 
 
-def windows(picture: Picture) -> NDArray[np.uint8]:
+def windows(spectrogram: LogMelSpectrogram) -> NDArray[np.uint8]:
     """Cut a picture into windows of a second every quarter second; a shorter one is repeated to fill one.
 
     Parameters
@@ -139,14 +139,14 @@ def windows(picture: Picture) -> NDArray[np.uint8]:
     (n, WINDOW, BANDS) uint8
         The last one ends where the picture ends.
     """
-    if len(picture) < WINDOW:
-        picture = picture[np.arange(WINDOW) % len(picture)]
-    first = (len(picture) - WINDOW) % HOP
-    view = np.lib.stride_tricks.sliding_window_view(picture, WINDOW, axis=0)[first::HOP]
+    if len(spectrogram) < WINDOW:
+        spectrogram = spectrogram[np.arange(WINDOW) % len(spectrogram)]
+    first = (len(spectrogram) - WINDOW) % HOP
+    view = np.lib.stride_tricks.sliding_window_view(spectrogram, WINDOW, axis=0)[first::HOP]
     return view.transpose(0, 2, 1)
 
 
-def network_input(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def network_input(spectrograms: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the networks see of pictures: levels without loudness, and what rises above its neighbourhood.
 
     Parameters
@@ -159,7 +159,7 @@ def network_input(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         Channel 0: level over the picture's mean. Channel 1: level over the mean of the 13 bands around, which
         keeps tones and sweeps and forgets the spectrum they stand in. Both in units of 15 dB.
     """
-    x = np.ascontiguousarray(pictures.transpose(0, 2, 1), dtype=np.float32)
+    x = np.ascontiguousarray(spectrograms.transpose(0, 2, 1), dtype=np.float32)
     x = np.maximum(x, x.max(axis=(1, 2), keepdims=True) - RANGE)
     around = _neighbourhood() @ x
     both = np.stack([x - x.mean(axis=(1, 2), keepdims=True), x - around], axis=-1)
@@ -173,12 +173,12 @@ def _neighbourhood() -> NDArray[np.float32]:
     return near / near.sum(axis=1, keepdims=True)
 
 
-def pack(picture: Picture) -> bytes:
+def pack(spectrogram: LogMelSpectrogram) -> bytes:
     """Compress a picture without loss; about half its size for noise, never over 5/8 of it within `RANGE`."""
-    return zlib.compress(np.ascontiguousarray(picture).tobytes(), 6)
+    return zlib.compress(np.ascontiguousarray(spectrogram).tobytes(), 6)
 
 
-def unpack(packed: bytes) -> Picture:
+def unpack(packed: bytes) -> LogMelSpectrogram:
     """Undo `pack` for a picture of at most one window.
 
     Raises
@@ -212,11 +212,11 @@ def summary(samples: ArrayLike, rate: int) -> bytes:
     bytes
         About 2 kB for `Classifier.classify_summary`; what lies over 70 dB below the loudest cell is left out.
     """
-    picture = picture_of(samples, rate)[-WINDOW:]
-    return pack(np.where(picture + np.int16(RANGE) < picture.max(), np.uint8(0), picture))
+    spectrogram = log_mel_spectrogram(samples, rate)[-WINDOW:]
+    return pack(np.where(spectrogram + np.int16(RANGE) < spectrogram.max(), np.uint8(0), spectrogram))
 
 
-def picture_of(samples: ArrayLike, rate: int) -> Picture:
+def log_mel_spectrogram(samples: ArrayLike, rate: int) -> LogMelSpectrogram:
     """`log_mel` of a checked signal of at least a quarter of a second."""
     pcm = to_pcm(samples, rate)
     if len(pcm) < rate // 4:

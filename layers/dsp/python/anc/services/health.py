@@ -5,9 +5,9 @@ from typing import Any, Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
 
-from anc.ports import World
-from anc.services import hearing
-from anc.services.jobs import UPLOADS
+from anc.ports import Dependencies
+from anc.services.sound import detection
+from anc.services.sound.jobs import UPLOADS
 
 NOBODY = "health"  # a key under which nothing is stored
 
@@ -34,12 +34,12 @@ class State(NamedTuple):
     checks: dict[str, str]
 
 
-def check(world: World) -> State:
+def check(deps: Dependencies) -> State:
     """Try everything that the platform depends on."""
     checks = {
-        "tables": _try(lambda: world.streams.get(NOBODY)),
-        "files": _try(lambda: world.objects.about(UPLOADS + NOBODY)),
-        "hearing": _try(lambda: hearing.load(world.settings)),
+        "tables": _try(lambda: deps.streams.get(NOBODY)),
+        "files": _try(lambda: deps.objects.info(UPLOADS + NOBODY)),
+        "hearing": _try(lambda: detection.load_classifier(deps.settings)),
     }
     ready = checks["tables"] == "ok"
     status: Literal["ok", "degraded", "failing"] = "degraded" if ready else "failing"

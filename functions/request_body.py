@@ -1,0 +1,42 @@
+"""The body of a request, as API Gateway passes it on."""
+
+import base64
+from typing import Any
+
+from anc.schemas.refusal import Refused, refuse
+
+
+def size(event: dict[str, Any]) -> int:
+    """Return how many bytes the body has."""
+    text = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        return len(text) * 3 // 4 - text[-2:].count("=")
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+def kind(event: dict[str, Any]) -> str:
+    """Return the media type that the request claims, without parameters, or ""."""
+    headers = event.get("headers") or {}
+    claimed: str = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    return claimed.partition(";")[0].strip().lower()
+
+
+def sound(event: dict[str, Any]) -> bytes:
+    """Return the sound file in the body.
+
+    Raises
+    ------
+    Refused
+        `bad_content_type`, since API Gateway would damage bytes that it takes for text.
+    """
+    claimed = kind(event)
+    if claimed and not claimed.startswith("audio/") and claimed != "application/octet-stream":
+        refuse(
+            "bad_content_type",
+            f"content-type: {claimed[:100]}, allowed are audio/* and application/octet-stream",
+        )
+    text = event.get("body") or ""
+    try:
+        return base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except ValueError as fault:
+        raise Refused("bad_field", "body: not base64") from fault

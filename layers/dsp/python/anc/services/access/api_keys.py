@@ -1,0 +1,100 @@
+"""API keys: with one a machine calls in a person's name, until the key is revoked or expires."""
+
+import secrets
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+from anc.ports import Conflict, Dependencies
+from anc.records import ApiKey, Role
+from anc.schemas.refusal import refuse
+from anc.services import connections
+from anc.services.access import audit
+from anc.services.access.identity import KEY_PREFIX, Caller, hash_of
+from anc.services.access.quotas import Quota, release, reserve
+
+API_KEYS = Quota(
+    name="api_keys",
+    things="API keys",
+    most=lambda settings: settings.quota_api_keys,
+    table=lambda deps: deps.api_keys,
+    remedy="revoke one",
+)
+PAGE = 100
+
+
+def create(
+    name: str, role: Role, days: float, caller: Caller, deps: Dependencies, scopes: Collection[str] = ()
+) -> tuple[ApiKey, str]:
+    """Make a key of the caller's; the second value is the key itself, which is not kept nor shown again.
+
+    Without scopes it may do all that its role may.
+
+    Raises
+    ------
+    Refused
+        `forbidden` for a key that may do more than the caller, or when a key calls: one that leaks must not
+        outlive its revocation through others. `too_many` when there are as many as may be.
+    """
+    if caller.key:
+        refuse("forbidden", "token: an API key makes no API keys; sign in")
+    if not caller.may(role):
+        refuse("forbidden", f"role: {role}, but you are no more than {caller.role}")
+    user = caller.user
+    identifier, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    audit.record("key.create", identifier, caller, deps, name=name, role=role, scopes=" ".join(scopes))
+    now = deps.clock()
+    reserve(API_KEYS, identifier, user, deps)
+    key = deps.api_keys.put(
+        ApiKey(
+            key=identifier,
+            group=user,
+            expires=now + 86_400 * days,
+            name=name,
+            role=role,
+            sha256=hash_of(secret),
+            created=now,
+            scopes=tuple(sorted(set(scopes))),
+        )
+    )
+    deps.count("keys_created")
+    return key, f"{KEY_PREFIX}{identifier}_{secret}"
+
+
+def list_own(user: str, deps: Dependencies) -> Sequence[ApiKey]:
+    """Return a person's keys, by id."""
+    keys: list[ApiKey] = []
+    while page := deps.api_keys.list(user, limit=PAGE, after=keys[-1].key if keys else ""):
+        keys += page
+    return keys
+
+
+def revoke(identifier: str, caller: Caller, deps: Dependencies) -> None:
+    """Make a key of the caller's useless at once, and close its sockets. Raises Refused: `unknown_key`."""
+    key = deps.api_keys.get(identifier)
+    if key is None or key.group != caller.user:
+        refuse("unknown_key", f"key: {identifier} is none of yours")
+    audit.record("key.revoke", identifier, caller, deps, name=key.name, role=key.role)
+    _revoke(key, deps)
+
+
+def revoke_all(user: str, deps: Dependencies, above: Role | None = None) -> None:
+    """Revoke a person's keys, or those that may do more than the role `above`."""
+    may = Caller(user, above).may if above else None
+    after = ""
+    while page := deps.api_keys.list(user, limit=PAGE, after=after):
+        after = page[-1].key
+        for key in page:
+            if may is None or not may(key.role):
+                _revoke(key, deps)
+
+
+def _revoke(key: ApiKey, deps: Dependencies) -> None:
+    # Revoked first and deleted last: cut short in between, it opens nothing and the next try finds it.
+    with suppress(Conflict):  # somebody else revokes it
+        if not key.revoked:
+            deps.api_keys.put(key.replace(revoked=True))
+    deps.read_cache.forget("api_keys", key.key)
+    connections.close_all(key.group, deps, api_key=key.key)
+    deps.api_keys.delete(key.key)
+    release(API_KEYS, key.key, key.group, deps)
+    deps.count("keys_revoked")

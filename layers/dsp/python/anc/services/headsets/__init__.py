@@ -1,0 +1,1 @@
+"""Headsets: registration, control filters, telemetry and status."""

@@ -1,0 +1,171 @@
+"""A headset's registration, from its first certificate to the last: which certificates work, and for whom.
+
+A registration is a name together with when and by whom it was created. A certificate belongs to one
+registration: whatever order registering, renewing, claiming and removing a device come in, and wherever one
+of them is cut short, no certificate of an earlier registration works for a later one of the same name.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from anc.ports import Conflict, Dependencies, R, Table
+from anc.records import Control, Device
+from anc.schemas.refusal import Refused, refuse
+from anc.services.access.quotas import Quota, release
+
+ATTEMPTS = 3
+REMOVAL_ATTEMPTS = 20  # more than a headset that keeps changing its record can have fail
+DEVICES = Quota(
+    name="devices",
+    things="headsets",
+    most=lambda settings: settings.quota_devices,
+    table=lambda deps: deps.devices,
+    remedy="remove one",
+)
+CLOCK_STEP_S = 0.001  # rules tell the time in milliseconds
+
+
+def registered(thing: str, deps: Dependencies, at: float | None = None) -> Device | None:
+    """Return a device, or None when there is none of this name.
+
+    Parameters
+    ----------
+    thing : str
+    at : float, optional
+        When something was published in its name, in seconds since the epoch. What was published before its
+        credentials were issued came from an earlier owner of the name, or with a certificate that was
+        revoked.
+    """
+    device = deps.devices.get(thing)
+    if device is None or device.removed:
+        return None
+    if at is not None and at + CLOCK_STEP_S <= device.credentials_at:
+        return None
+    return device
+
+
+def issue(device: Device, certificate_id: str, deps: Dependencies, **changes: object) -> Device:
+    """Make an enrolled certificate the device's own, and activate it.
+
+    It is written down before it works. So a removal that comes first has this refused, and one that comes
+    later finds the certificate and revokes it for good.
+
+    Raises
+    ------
+    Refused
+        `unknown_device` when this registration ended meanwhile; `in_flight` when it keeps changing.
+    """
+    for _ in range(ATTEMPTS):
+        known = latest(device, deps)
+        old = (known.certificate,) if known.certificate not in ("", certificate_id) else ()
+        issued = known.replace(
+            certificate=certificate_id,
+            replaced=(*known.replaced, *old),
+            credentials_at=deps.clock(),
+            **changes,
+        )
+        try:
+            stored = deps.devices.put(issued)
+        except Conflict:
+            continue
+        deps.things.activate(device.key, certificate_id)
+        return stored
+    refuse("in_flight", "device: it keeps changing; try again")
+
+
+def latest(device: Device, deps: Dependencies) -> Device:
+    """Return a device as it is stored now. Raises Refused, `unknown_device`, when it is another's by now."""
+    known = registered(device.key, deps)
+    if known is None or not _same(known, device):
+        refuse("unknown_device", f"device: {device.key} was removed just now")
+    return known
+
+
+def revoke_replaced(device: Device, deps: Dependencies) -> None:
+    """Revoke the certificates that a device had before its present one.
+
+    What was published before that is not taken any more, and its next path whatever its number is.
+    """
+    deps.things.revoke(device.key, device.replaced)
+    with suppress(Refused):  # removed meanwhile
+        for _ in range(ATTEMPTS):
+            known = latest(device, deps)
+            left = tuple(each for each in known.replaced if each not in device.replaced)
+            with suppress(Conflict):
+                deps.devices.put(known.replace(replaced=left, credentials_at=deps.clock(), path_seq=-1))
+                return
+
+
+def restart_numbers(thing: str, deps: Dependencies) -> None:
+    """Take the next snapshot and telemetry whatever their numbers are.
+
+    Who held a certificate that was revoked may have used the highest numbers up.
+    """
+
+    def restarted(known: Control) -> Control:
+        filters = tuple(msgspec.structs.replace(each, seq=0) for each in known.filters)
+        return known.replace(seq=-1, without_control=-1, filters=filters)
+
+    _change(thing, deps.controls, restarted)
+    _change(thing, deps.telemetry, lambda known: known.replace(received=None))
+    deps.updates.send({"thing": thing})
+
+
+def _change(key: str, table: Table[R], change: Callable[[R], R]) -> None:
+    for _ in range(ATTEMPTS):
+        known = table.get(key)
+        if known is None:
+            return
+        with suppress(Conflict):
+            table.put(change(known))
+            return
+
+
+def unregister(device: Device, deps: Dependencies) -> None:
+    """Mark a registration as removed, and finish its removal. Again, or cut short, it goes on.
+
+    Raises
+    ------
+    Refused
+        `in_flight` when its record keeps changing.
+    """
+    for _ in range(REMOVAL_ATTEMPTS):
+        known = deps.devices.get(device.key)
+        if known is None or not _same(known, device):
+            return  # somebody else removed it
+        try:
+            marked = known if known.removed else deps.devices.put(known.replace(removed=True))
+        except Conflict:
+            continue
+        finish_removal(marked, deps)
+        return
+    refuse("in_flight", "device: it keeps changing; try again")
+
+
+def finish_removal(device: Device, deps: Dependencies) -> None:
+    """Revoke what a removed device has, forget what is known of it, and free its name last."""
+    if clear(device, deps):
+        with suppress(Conflict):  # somebody else finished it, and the name is another's
+            deps.devices.delete(device.key, device.version)
+            release(DEVICES, device.key, device.group, deps)
+
+
+def clear(device: Device, deps: Dependencies) -> bool:
+    """Revoke every certificate of a name and forget all that is known of it; False if it is another's."""
+    thing = device.key
+    certificates = deps.things.certificates(thing)
+    now = deps.devices.get(thing)
+    if now is None or now.version != device.version:
+        return False  # what was listed may be the next owner's
+    deps.things.revoke(thing, {*certificates, *device.replaced, device.certificate} - {""})
+    deps.things.remove(thing)
+    deps.controls.delete(thing)
+    deps.telemetry.delete(thing)
+    deps.statuses.delete(thing)
+    return True
+
+
+def _same(one: Device, other: Device) -> bool:
+    return (one.group, one.created) == (other.group, other.created)

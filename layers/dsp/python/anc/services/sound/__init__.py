@@ -1,0 +1,1 @@
+"""Sound: live sessions, files and recordings; detection of noise and emergencies."""

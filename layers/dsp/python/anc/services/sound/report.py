@@ -1,0 +1,154 @@
+"""What a recording was before and is after, as a document for machines; `drawing` makes a picture of it."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from anc.dsp.meter import Meter, decibels
+from anc.records import Options
+from anc.services.sound.timeline import AlarmSpan, NoiseSpan
+
+MAIN_FIGURES = (
+    "mode",
+    "seconds",
+    "rate",
+    "level_before_dbfs",
+    "level_after_dbfs",
+    "attenuation_db",
+    "attenuation_dba",
+    "attenuation_last_half_db",
+)
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """One channel. Levels in dBFS and dBFS(A), of seconds and third octaves as well.
+
+    Full scale is a constant 1; a full-scale sine is at -3 dB, silence at -120. Without a calibration nobody
+    knows what sound pressure that was.
+    """
+
+    level_dbfs: float
+    level_dbfs_a: float
+    peak_dbfs: float
+    clipped_samples: int
+    by_second_dbfs: list[float]
+    thirds_dbfs: dict[str, float]
+
+    @classmethod
+    def of(cls, meter: Meter) -> "Levels":
+        """Read a meter off."""
+        return cls(
+            level_dbfs=_round(decibels(meter.mean_square)),
+            level_dbfs_a=_round(decibels(meter.a_weighted_power())),
+            peak_dbfs=_round(decibels(meter.peak**2)),
+            clipped_samples=meter.clipped,
+            by_second_dbfs=np.round(meter.dbfs_by_second, 2).tolist(),
+            thirds_dbfs={f"{hz:g}": _round(decibels(power)) for hz, power in meter.thirds().items()},
+        )
+
+
+class RecordingReport(msgspec.Struct, frozen=True):
+    """What was done with a recording and what came of it.
+
+    Attenuation is of energies, in dB, positive when noise fell; `attenuation_dba` as ears weigh it. `after`
+    and the attenuations are None when the noise was only named; `noise` and `emergencies` are None when no
+    classifier was to be had. An alarm in a recording opens no headset: it is reported, no more.
+    """
+
+    mode: str
+    algorithm: str
+    taps: int
+    mu: float
+    seconds: float
+    rate: int
+    channels: int
+    before: Levels
+    after: Levels | None
+    attenuation_db: float | None
+    attenuation_dba: float | None
+    attenuation_last_half_db: float | None
+    attenuation_by_second_db: list[float] | None
+    noise: list[NoiseSpan] | None
+    emergencies: list[AlarmSpan] | None
+
+    @property
+    def level_before_dbfs(self) -> float:
+        """RMS level of the recording; of its primary channel when it has two."""
+        return self.before.level_dbfs
+
+    @property
+    def level_after_dbfs(self) -> float | None:
+        """RMS level of the result."""
+        return self.after.level_dbfs if self.after else None
+
+    @property
+    def clipped_samples(self) -> int:
+        """How many samples of the result are clipped; of the recording, when there is no result."""
+        return (self.after or self.before).clipped_samples
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON has it."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
+
+    def summary(self) -> dict[str, Any]:
+        """Return the main figures: what a list of recordings shows."""
+        shown: dict[str, Any] = {name: getattr(self, name) for name in MAIN_FIGURES}
+        shown["emergencies"] = None if self.emergencies is None else len(self.emergencies)
+        shown["noise"] = main_noise(self.noise)
+        return shown
+
+
+def compare(
+    options: Options,
+    channels: int,
+    before: Meter,
+    after: Meter | None,
+    noise: list[NoiseSpan] | None,
+    emergencies: list[AlarmSpan] | None,
+) -> RecordingReport:
+    """Put what the meters measured and the ears heard into a report."""
+    total, weighed, last_half, by_second = _falls(before, after) if after else (None, None, None, None)
+    return RecordingReport(
+        mode=options.mode or "",
+        algorithm=options.algorithm,
+        taps=options.taps,
+        mu=options.mu or 0.0,
+        seconds=round(before.samples / before.rate, 3),
+        rate=before.rate,
+        channels=channels,
+        before=Levels.of(before),
+        after=Levels.of(after) if after else None,
+        attenuation_db=total,
+        attenuation_dba=weighed,
+        attenuation_last_half_db=last_half,
+        attenuation_by_second_db=by_second,
+        noise=noise,
+        emergencies=emergencies,
+    )
+
+
+def main_noise(noise: list[NoiseSpan] | None) -> str | None:
+    """Return the label that was heard for longest."""
+    heard_s: dict[str, float] = {}
+    for span in noise or ():
+        heard_s[span.label] = heard_s.get(span.label, 0.0) + span.to_s - span.from_s
+    return max(heard_s, key=heard_s.__getitem__) if heard_s else None
+
+
+def _falls(before: Meter, after: Meter) -> tuple[float, float, float, list[float]]:
+    d, e = before.energy_by_second, after.energy_by_second
+    half = len(d) // 2
+    n = (before.samples - half * before.rate) or 1
+    by_second = before.dbfs_by_second - after.dbfs_by_second
+    return (
+        _round(decibels(before.mean_square) - decibels(after.mean_square)),
+        _round(decibels(before.a_weighted_power()) - decibels(after.a_weighted_power())),
+        _round(decibels(d[half:].sum() / n) - decibels(e[half:].sum() / n)),
+        np.round(by_second, 2).tolist(),
+    )
+
+
+def _round(value: Any) -> float:
+    return round(float(value), 3)

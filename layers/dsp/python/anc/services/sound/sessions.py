@@ -1,0 +1,100 @@
+"""Live sessions: opened, listed, changed, summed up and ended. Their blocks are `streaming`'s business."""
+
+import math
+import secrets
+from collections.abc import Sequence
+
+from anc.ports import Conflict, Dependencies
+from anc.records import Stream
+from anc.schemas.refusal import refuse
+from anc.schemas.websocket import Set, Start, Summary
+from anc.services.access.identity import Caller
+from anc.services.access.quotas import Quota, release, reserve
+
+ATTEMPTS = 3
+SESSIONS = Quota(
+    name="sessions",
+    things="live sessions",
+    most=lambda settings: settings.quota_sessions,
+    table=lambda deps: deps.streams,
+    remedy="stop one, or wait until one expires",
+)
+
+
+def open_session(request: Start, caller: Caller, deps: Dependencies) -> Stream:
+    """Create a session with what the client asked for and the platform's settings for the rest.
+
+    Raises
+    ------
+    Refused
+        `bad_field`; `too_many` when the person has as many as the settings allow.
+    """
+    settings = deps.settings
+    channels = request.channels or (1 if request.mode == "predict" else 2)
+    taps = request.taps or settings.anc_filter_taps
+    if request.mode == "cancel" and channels != 2:
+        refuse("bad_field", f"channels: {channels}, `cancel` needs 2 (reference, primary)")
+    if request.mode == "predict" and channels != 1:
+        refuse("bad_field", f"channels: {channels}, `predict` works on 1")
+    key, now = secrets.token_urlsafe(18), deps.clock()
+    reserve(SESSIONS, key, caller.user, deps)
+    deps.count("sessions_opened")
+    return deps.streams.put(
+        Stream(
+            key=key,
+            group=caller.user,
+            expires=now + settings.anc_session_hours * 3600,
+            mode=request.mode,
+            algorithm=request.algorithm,
+            rate=request.rate or settings.anc_sample_rate,
+            channels=channels,
+            taps=taps,
+            mu=request.mu,
+            horizon=request.horizon or settings.anc_block_size if request.mode == "predict" else 0,
+            created=now,
+        )
+    )
+
+
+def find(session: str, caller: Caller, deps: Dependencies) -> Stream:
+    """Return a session of the caller. To others it does not exist."""
+    stream = deps.streams.get(session)
+    if stream is None or stream.group != caller.user:
+        refuse("unknown_session", "session: there is none of this name; it may have expired")
+    return stream
+
+
+def list_own(caller: Caller, deps: Dependencies, limit: int = 100, after: str = "") -> Sequence[Stream]:
+    """Return the caller's sessions by id."""
+    return deps.streams.list(caller.user, limit, after)
+
+
+def change(request: Set, caller: Caller, deps: Dependencies) -> Stream:
+    """Switch a session on or off, set its intensity or its algorithm; what is not named stays."""
+    names = ("enabled", "intensity", "algorithm")
+    named = {name: value for name in names if (value := getattr(request, name)) is not None}
+    for _ in range(ATTEMPTS):
+        stream = find(request.session, caller, deps)
+        another = request.algorithm not in (None, stream.algorithm)
+        try:
+            return deps.streams.put(stream.replace(**named, filter=b"" if another else stream.filter))
+        except Conflict:
+            continue  # a block was committed in between
+    refuse("in_flight", "session: its blocks keep coming in between; try again")
+
+
+def end(session: str, caller: Caller, deps: Dependencies) -> Summary:
+    """Forget a session and say how it went."""
+    stream = find(session, caller, deps)
+    deps.streams.delete(stream.key)
+    deps.session_cache.forget(stream.key)
+    release(SESSIONS, stream.key, stream.group, deps)
+    deps.count("sessions_ended")
+    return summary(stream)
+
+
+def summary(stream: Stream) -> Summary:
+    """Sum up a session so far."""
+    before, after = stream.energy_before, stream.energy_after
+    attenuation = 10 * math.log10(before / after) if before > 0 and after > 0 else None
+    return Summary(stream.blocks, stream.samples / stream.rate, stream.gaps, attenuation)

@@ -1,0 +1,1 @@
+"""Tokens, certificates, users and sign-in links of the local platform."""

@@ -1,0 +1,213 @@
+"""The edition's own certificate authority: made at first start, kept in the data folder, never given away."""
+
+import datetime
+import ipaddress
+import os
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from local.data_folder import UnusableFolder
+
+LIFE = datetime.timedelta(days=3650)
+CLOCK_SKEW = datetime.timedelta(days=1)
+CURVES = ("secp256r1", "secp384r1", "secp521r1")  # as AWS IoT takes them
+RSA_BITS = (2048, 4096)
+LARGEST_REQUEST = 8 * 1024
+CLIENT = "headset"  # whose it is, the registry knows
+
+
+class Issued(NamedTuple):
+    """A certificate with its key, PEM; `id` is the SHA-256 fingerprint, as in AWS IoT."""
+
+    id: str
+    certificate: str
+    private_key: str
+
+
+class Authority:
+    """Signs the broker's and the headsets' certificates.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `ca.pem`, `ca.key`, `server.pem` and `server.key`; they are made when they are missing.
+
+    Raises
+    ------
+    UnusableFolder
+        A file in it is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        if not (folder / "ca.pem").exists():
+            self._found()
+        self.certificate = (folder / "ca.pem").read_text()
+        try:
+            self._ca = x509.load_pem_x509_certificate(self.certificate.encode())
+            key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+        except ValueError as fault:
+            raise _damaged(folder, "ca.pem or ca.key") from fault
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise _damaged(folder, "ca.key")
+        self._key = key
+        if not (folder / "server.pem").exists():
+            self._issue_server()
+
+    def issue(self, name: str) -> Issued:
+        """Issue a client certificate whose common name is `name`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._signed(name, key.public_key())
+        return Issued(fingerprint(certificate), pem(certificate), _key_pem(key))
+
+    def sign(self, request_pem: str) -> x509.Certificate:
+        """Return a client certificate for the key of a signing request.
+
+        Raises
+        ------
+        ValueError
+            When it is none, its signature is wrong, or its key is of another kind than AWS IoT takes; the
+            message says which. Nothing but the key is taken over, so whatever else it asks for is left out.
+        """
+        if len(request_pem) > LARGEST_REQUEST:
+            raise ValueError(f"it has {len(request_pem):,} characters, at most {LARGEST_REQUEST:,}")
+        try:
+            request = x509.load_pem_x509_csr(request_pem.encode())
+            key = request.public_key()
+            _check_key(key)  # before the signature: checking that of a huge key takes long
+            signed = request.is_signature_valid
+        except (x509.InvalidVersion, UnsupportedAlgorithm, TypeError, OverflowError) as fault:
+            raise ValueError(f"it cannot be read: {fault}") from fault
+        if not signed:
+            raise ValueError("its signature is not that of its key")
+        return self._signed(CLIENT, key)
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return the TLS context of a server that talks to nobody without a certificate of this authority."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_cert_chain(self._folder / "server.pem", self._folder / "server.key")
+        except ssl.SSLError as fault:
+            raise _damaged(self._folder, "server.pem or server.key") from fault
+        context.load_verify_locations(cadata=self.certificate)
+        return context
+
+    def _signed(self, name: str, key: CertificatePublicKeyTypes) -> x509.Certificate:
+        return (
+            _builder(name, self._ca.subject, key)
+            .add_extension(self._signer(), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def _found(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name("ANC Platform local authority")
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        certificate = (
+            _builder("ANC Platform local authority", subject, key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        self._keep("ca.key", _key_pem(key))
+        self._keep("ca.pem", pem(certificate))
+
+    def _issue_server(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName(
+            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        )
+        certificate = (
+            _builder("localhost", self._ca.subject, key.public_key())
+            .add_extension(names, critical=False)
+            .add_extension(self._signer(), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self._keep("server.key", _key_pem(key))
+        self._keep("server.pem", pem(certificate))
+
+    def _signer(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+
+    def _keep(self, name: str, pem: str) -> None:
+        """Write a file in one step; the certificate follows its key, so that its presence means both."""
+        half = self._folder / f"{name}.new"
+        half.unlink(missing_ok=True)
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(self._folder / name)
+
+
+def _damaged(folder: Path, files: str) -> UnusableFolder:
+    return UnusableFolder(f"{folder}: {files} is damaged; restore the folder from a backup")
+
+
+def _check_key(key: object) -> None:
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES:
+        return
+    low, high = RSA_BITS
+    if isinstance(key, rsa.RSAPublicKey) and low <= key.key_size <= high and key.public_numbers().e == 65_537:
+        return
+    raise ValueError(
+        f"its key must be an elliptic curve's ({', '.join(CURVES)}) or RSA of {low} to {high} bits with the "
+        "exponent 65537"
+    )
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _builder(common: str, issuer: x509.Name, key: CertificatePublicKeyTypes) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(common))
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + LIFE)
+    )
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate: its id."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def pem(certificate: x509.Certificate) -> str:
+    """Return a certificate as text."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()

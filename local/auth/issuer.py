@@ -1,0 +1,291 @@
+"""The platform's own token issuer: signs tokens that `anc.services.access.identity` verifies.
+
+Files in the data folder, both readable by the owner alone:
+
+- `issuer.pem`: the private key that signs; made at the first start.
+- `retired.json`: public keys that signed before a rotation, each with the time until which it verifies.
+"""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jwt
+from aws_lambda_powertools import Logger
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from anc.lifetimes import HOUR_S, TOKEN_HOURS
+from anc.services.access.identity import ALGORITHM, CLOCK_SKEW_S, Role
+from anc.settings import Settings
+from local.data_folder import PLATFORM_FILES, SIGNING_KEY, UnusableFolder
+
+KEY_BITS = 2048
+# SHA-256 of the public half (DER) of a key that was once in this repository, in the default data folder.
+# Whoever has a copy of the repository can sign with it.
+PUBLISHED_KEY = "6aaa934582ee33d2d9e58342e25538042fc6e4e9795fb3ed149e11eca5674262"
+TICKS = 1024  # a second, in which times are given: a power of two, so that they are exact in JSON
+
+logger = Logger(service="issuer")
+
+
+class _Retired(NamedTuple):
+    public: rsa.RSAPublicKey
+    until: float
+
+
+class _Keys(NamedTuple):
+    """What the two files hold, and by what to tell that they have changed."""
+
+    private: rsa.RSAPrivateKey
+    kid: str
+    retired: Mapping[str, _Retired]
+    seen: tuple[Any, ...]
+
+
+class Issuer:
+    """Signs tokens with the data folder's key, and gives out the public half.
+
+    A rotation by another process is noticed at the next token.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    settings : Settings
+    clock : callable
+        Seconds since the epoch.
+
+    Raises
+    ------
+    UnusableFolder
+        A key file is damaged, or its key was published.
+    """
+
+    def __init__(self, data: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._path = data / SIGNING_KEY
+        self._retired_path = data / "retired.json"
+        if not self._path.exists():
+            _store_new(self._path)
+        self._loaded = self._load()
+
+    def issue(self, user: str, role: Role, hours: float = TOKEN_HOURS) -> str:
+        """Return a bearer token for a user in a role, for at most `TOKEN_HOURS`."""
+        if not 0 < hours <= TOKEN_HOURS:
+            raise ValueError(f"hours: {hours:g}, must be above 0 and at most {TOKEN_HOURS:g}")
+        keys, now = self._keys(), math.ceil(self._clock() * TICKS) / TICKS
+        claims = {
+            "sub": user,
+            "role": role,
+            "iss": self._settings.token_issuer,
+            "aud": self._settings.token_audience,
+            # Fractions of a second tell tokens of before and after a change of rights apart (RFC 7519,
+            # section 2), rounded up so that none of after counts as before.
+            "iat": now,
+            "exp": now + hours * HOUR_S,
+        }
+        return jwt.encode(claims, keys.private, ALGORITHM, headers={"kid": keys.kid})
+
+    def key_for(self, token: str) -> Any:
+        """See `anc.ports.SigningKeys`."""
+        kid, keys = jwt.get_unverified_header(token).get("kid"), self._keys()
+        if kid == keys.kid:
+            return keys.private.public_key()
+        retired = keys.retired.get(str(kid))
+        if retired is None or retired.until < self._clock():
+            raise LookupError("signed with a key that this issuer does not have")
+        return retired.public
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the public keys that verify now as a JSON Web Key Set, the one that signs first."""
+        keys, now = self._keys(), self._clock()
+        valid = {keys.kid: keys.private.public_key()}
+        valid |= {kid: retired.public for kid, retired in keys.retired.items() if retired.until >= now}
+        return {
+            "keys": [
+                {**_jwk(public), "kid": kid, "use": "sig", "alg": ALGORITHM} for kid, public in valid.items()
+            ]
+        }
+
+    def rotate(self, at_once: bool = False) -> tuple[str, float]:
+        """Sign with a new key from now on.
+
+        The old private key is destroyed. Its public half verifies for as long as its longest token is valid.
+
+        Parameters
+        ----------
+        at_once : bool
+            Refuse everything that earlier keys have signed, as after a leak: everybody signs in again.
+
+        Returns
+        -------
+        tuple of str and float
+            The new key's id, and until when earlier keys verify, in seconds since the epoch.
+        """
+        with _alone(self._path):
+            old, now = self._keys(), self._clock()
+            until = now if at_once else now + TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S
+            public = old.private.public_key()
+            kept = {kid: each for kid, each in old.retired.items() if each.until > now}
+            kept = {} if at_once else kept | {old.kid: _Retired(public, until)}
+            listed = [{"kid": kid, "until": each.until, **_jwk(each.public)} for kid, each in kept.items()]
+            # First: whoever is cut short has a key that both signs and is retired, and loses no token.
+            _replace(self._retired_path, json.dumps(listed).encode())
+            _store_new(self._path, replace=True)
+            return self._keys().kid, until
+
+    def _keys(self) -> _Keys:
+        seen = self._seen()
+        if seen != self._loaded.seen:
+            try:
+                self._loaded = self._load()
+            except (OSError, UnusableFolder):  # somebody moves files about: go on with the keys known
+                logger.exception("the signing keys cannot be read")
+                self._loaded = self._loaded._replace(seen=seen)
+        return self._loaded
+
+    def _seen(self) -> tuple[Any, ...]:
+        return tuple(_identity(path) for path in (self._path, self._retired_path))
+
+    def _load(self) -> _Keys:
+        seen = self._seen()  # before reading: a change in between is read again next time
+        private = _read(self._path)
+        if is_published(private.public_key()):
+            raise UnusableFolder(
+                f"{self._path}: this key was published with the source code, and anybody can sign tokens with"
+                " it; start the platform again: that makes a new one"
+            )
+        retired = _read_retired(self._retired_path)
+        return _Keys(private, _thumbprint(private.public_key()), retired, seen)
+
+
+def discard_published_key(data: Path) -> str:
+    """Remove the key of a data folder if it was published, so that the next `Issuer` makes a new one.
+
+    Call it at the start of a platform, before anybody else reads the key.
+
+    Returns
+    -------
+    str
+        What the owner has to know about the folder's signing key, or "".
+    """
+    path = data / SIGNING_KEY
+    if path.exists() and is_published(_read(path).public_key()):
+        path.unlink()
+        return (
+            f"{data}: made a new signing key, because the old one was published with the source code and"
+            " anybody could sign tokens with it; tokens made before are void: sign in again, make new ones,"
+            " and look through the people and API keys for any that you did not create"
+        )
+    if not path.exists() and any((data / name).exists() for name in PLATFORM_FILES):
+        return (
+            f"{data}: made a new signing key, because there was none; tokens made before are void:"
+            " sign in again and make new ones"
+        )
+    return ""
+
+
+def is_published(public: rsa.RSAPublicKey) -> bool:
+    """Return whether the private half of a key has been in the repository."""
+    return hashlib.sha256(_der(public)).hexdigest() == PUBLISHED_KEY
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time rotate."""
+    with open(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _store_new(path: Path, replace: bool = False) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if replace:
+        _replace(path, pem)
+        return
+    part = _part(path, pem)
+    try:
+        os.link(part, path)  # fails if another process was first: then its key is the one
+    except FileExistsError:
+        pass
+    finally:
+        part.unlink()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    _part(path, content).replace(path)
+
+
+def _part(path: Path, content: bytes) -> Path:
+    """Write what is to become a file beside it, readable by the owner alone."""
+    part = path.with_suffix(f".{os.getpid()}")
+    part.unlink(missing_ok=True)  # of a process that was killed
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return part
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return ()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+def _jwk(public: rsa.RSAPublicKey) -> dict[str, Any]:
+    jwk: dict[str, Any] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(public))
+    return jwk
+
+
+def _public(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
+    public = jwt.algorithms.RSAAlgorithm.from_jwk(dict(jwk))
+    assert isinstance(public, rsa.RSAPublicKey)
+    return public
+
+
+def _thumbprint(public: rsa.RSAPublicKey) -> str:
+    return hashlib.sha256(_der(public)).hexdigest()[:16]
+
+
+def _der(public: rsa.RSAPublicKey) -> bytes:
+    return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _read(path: Path) -> rsa.RSAPrivateKey:
+    try:
+        stored = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError) as fault:
+        raise UnusableFolder(f"{path}: not a private key in PEM; restore it from a backup") from fault
+    if not isinstance(stored, rsa.RSAPrivateKey):
+        raise UnusableFolder(f"{path}: not an RSA key; restore it from a backup")
+    return stored
+
+
+def _read_retired(path: Path) -> Mapping[str, _Retired]:
+    try:
+        listed = json.loads(path.read_text())
+        return {each["kid"]: _Retired(_public(each), float(each["until"])) for each in listed}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, jwt.InvalidKeyError) as fault:
+        raise UnusableFolder(
+            f"{path}: not a list of keys; restore it, or remove it, which ends tokens of earlier keys"
+        ) from fault

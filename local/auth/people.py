@@ -1,0 +1,96 @@
+"""`anc.ports.People` on SQLite: passwords hashed with argon2id, tokens from the platform's own issuer."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from functools import cached_property
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from anc.lifetimes import HOUR_S, SIGN_IN_HOURS
+from anc.ports import Conflict, Grant
+from anc.records import Person, Role
+from local.auth.issuer import Issuer
+from local.storage.database import Database
+
+COLUMNS = "user, name, role, created"
+
+
+class LocalPeople:
+    """The people of one machine. `anc token --role admin` is how the first of them is let in.
+
+    `user` is a random id. People who were added before there were ids keep their name as theirs.
+    """
+
+    def __init__(self, database: Database, issuer: Issuer) -> None:
+        self._database = database
+        self._issuer = issuer
+        self._hasher = PasswordHasher()
+        with database.writing() as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS people (name TEXT PRIMARY KEY, role TEXT NOT NULL,"
+                " hash TEXT NOT NULL, created REAL NOT NULL, user TEXT) WITHOUT ROWID"
+            )
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(people)")]
+            if "user" not in columns:
+                connection.execute("ALTER TABLE people ADD COLUMN user TEXT")
+                connection.execute("UPDATE people SET user = name")
+            connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS people_by_user ON people (user)")
+
+    def sign_in(self, name: str, password: str) -> Grant | None:
+        """See `anc.ports.People`. Takes as long for a name that nobody has."""
+        nobody = self._nobody  # the first time it takes as long again, whoever it is
+        sql = "SELECT hash, role, user FROM people WHERE name = ?"
+        row = self._database.connection.execute(sql, (name,)).fetchone()
+        stored, role, user = row or (nobody, None, "")
+        try:
+            self._hasher.verify(stored, password)
+        except VerifyMismatchError:
+            return None
+        if role is None:
+            return None
+        token = self._issuer.issue(user, role, SIGN_IN_HOURS)
+        return Grant(token, int(HOUR_S * SIGN_IN_HOURS), role, user)
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash("nobody signs in with this")
+
+    def create(self, name: str, password: str, role: Role) -> Person:
+        """See `anc.ports.People`."""
+        person = Person(user=str(uuid.uuid4()), name=name, role=role, created=time.time())
+        done = self._database.connection.execute(
+            f"INSERT INTO people ({COLUMNS}, hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
+            (person.user, name, role, person.created, self._hasher.hash(password)),
+        )
+        if done.rowcount == 0:
+            raise Conflict(name)
+        return person
+
+    def get(self, user: str) -> Person | None:
+        """See `anc.ports.People`."""
+        sql = f"SELECT {COLUMNS} FROM people WHERE user = ?"  # noqa: S608
+        row = self._database.connection.execute(sql, (user,)).fetchone()
+        return _person(*row) if row else None
+
+    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[Person], str]:
+        """See `anc.ports.People`."""
+        sql = f"SELECT {COLUMNS} FROM people WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
+        people = [_person(*row) for row in self._database.connection.execute(sql, (after, limit + 1))]
+        page = people[:limit]
+        return page, page[-1].name if len(people) > limit else ""
+
+    def set_role(self, user: str, role: Role) -> None:
+        """See `anc.ports.People`."""
+        sql = "UPDATE people SET role = ? WHERE user = ?"
+        if self._database.connection.execute(sql, (role, user)).rowcount == 0:
+            raise LookupError(user)
+
+    def delete(self, user: str) -> None:
+        """See `anc.ports.People`."""
+        self._database.connection.execute("DELETE FROM people WHERE user = ?", (user,))
+
+
+def _person(user: str, name: str, role: Role, created: float) -> Person:
+    return Person(user=user, name=name, role=role, created=created)

@@ -1,0 +1,158 @@
+"""API Gateway on this machine: REST and WebSocket on one port, real events to the real handlers."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from anc.ports import Gone
+from functions.routes import SOCKET
+from local.http.frames import GONE, Call, Frame, Frames, answer_call, close, failure
+from local.http.rest import Authorizer, Invoke, RestApi, nothing_here
+from local.http.security_headers import SecurityHeaders
+from local.http.turns import FairSemaphore
+from local.lambda_events import handshake_event, socket_event
+from local.live_workers import LiveWorkers, WorkerConnection, WorkerGone
+
+IDLE_S = 600.0
+LIFE_S = 7200.0
+HANDLER_THREADS = 8
+POST_TIMEOUT_S = 5.0
+POLICY, GOING_AWAY = 1008, 1001
+SIGNED_OUT = "your rights have ended or changed; sign in again"
+
+logger = Logger(service="gateway")
+
+
+class LocalSockets:
+    """`anc.ports.Sockets` on the sockets that this process holds."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[asyncio.AbstractEventLoop, WebSocket]] = {}
+
+    def opened(self, connection: str, socket: WebSocket) -> None:
+        """Note a socket; call in its event loop."""
+        self._open[connection] = (asyncio.get_running_loop(), socket)
+
+    def closed(self, connection: str) -> None:
+        """Forget a socket."""
+        self._open.pop(connection, None)
+
+    def close(self, connection: str) -> None:
+        """See `anc.ports.Sockets`. Does not wait for a slow client."""
+        loop, socket = self._open.pop(connection, (None, None))
+        if loop and socket:
+            asyncio.run_coroutine_threadsafe(close(socket, POLICY, SIGNED_OUT), loop)
+
+    def post(self, connection: str, text: str) -> None:
+        """See `anc.ports.Sockets`."""
+        loop, socket = self._open.get(connection, (None, None))
+        if loop is None or socket is None:
+            raise Gone(connection)
+        sending = asyncio.run_coroutine_threadsafe(socket.send_text(text), loop)
+        try:
+            sending.result(POST_TIMEOUT_S)
+        except (RuntimeError, WebSocketDisconnect, TimeoutError) as fault:
+            sending.cancel()
+            raise Gone(connection) from fault
+
+
+class Gateway:
+    """The ASGI application.
+
+    Parameters
+    ----------
+    invoke : callable
+        `invoke(function, event)` calls a function's handler and returns its answer.
+    sockets : LocalSockets
+    extra : list of BaseRoute
+        Routes that only this edition has: the issuer's keys, the console.
+    live : LiveWorkers, optional
+        Filter live blocks; without any, a thread of this process does.
+    count : callable
+        `count(event)` counts something that happened.
+    """
+
+    def __init__(
+        self,
+        invoke: Invoke,
+        sockets: LocalSockets,
+        extra: list[BaseRoute],
+        live: LiveWorkers | None = None,
+        count: Callable[[str], None] = lambda event: None,
+    ) -> None:
+        self._invoke_now = invoke
+        self._sockets = sockets
+        self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
+        self._live, self._count = live or LiveWorkers(), count
+        # Without workers. Two threads would be slower than one.
+        self._blocks, self._turns = ThreadPoolExecutor(1, thread_name_prefix="blocks"), FairSemaphore(1)
+        self._authorizer = Authorizer(invoke)
+        rest = RestApi(invoke, self._authorizer)
+        app = Starlette(
+            routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
+            exception_handlers={HTTPException: nothing_here},
+        )
+        app.router.redirect_slashes = False  # API Gateway takes a path as it stands
+        self.app = SecurityHeaders(app)
+
+    async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
+        return await self._in_thread(self._invoke_now, function, event)
+
+    async def _in_thread(self, do: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, do, *arguments)
+
+    async def _socket(self, socket: WebSocket) -> None:
+        headers = dict(socket.headers)
+        authorizer = await self._in_thread(self._authorizer, handshake_event(headers))
+        if authorizer is None:
+            await close(socket, POLICY)  # before accepting: the client sees HTTP 403
+            return
+        connection, since = secrets.token_urlsafe(12), time.time()
+        event = socket_event("CONNECT", "$connect", connection, since, authorizer, headers)
+        answer = await self._invoke(SOCKET["$connect"], event)
+        if answer["statusCode"] != 200:
+            await close(socket, POLICY)
+            return
+        try:
+            with suppress(*GONE):  # a client that vanished meanwhile: the first read says so
+                await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
+                self._sockets.opened(connection, socket)
+            with self._live.line() as line:
+                answer = partial(self._answer, connection, since, authorizer, line)
+                frames = Frames(socket, answer, self._count)
+                if await frames.serve(IDLE_S, since + LIFE_S):
+                    await close(socket, GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
+        finally:
+            self._sockets.closed(connection)
+            gone = socket_event("DISCONNECT", "$disconnect", connection, since, authorizer)
+            await self._invoke(SOCKET["$disconnect"], gone)
+
+    async def _answer(
+        self, connection: str, since: float, authorizer: dict[str, str], line: WorkerConnection, frame: Frame
+    ) -> str:
+        call = Call(connection, since, authorizer, frame)
+        if not frame.session:
+            return str(await self._in_thread(answer_call, call, self._invoke_now, self._count))
+        if worker := line.worker():
+            try:
+                return await worker.answer(call)
+            except WorkerGone:
+                logger.error("a live worker ended", pid=worker.pid)
+                return failure(call)
+        await self._turns.take(authorizer["user"])
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._blocks, answer_call, call, self._invoke_now, self._count)
+        finally:
+            self._turns.give()

@@ -1,0 +1,74 @@
+"""Ports of this machine: listen on one, or say who else does."""
+
+import errno
+import json
+import socket
+
+import httpx
+
+ANSWER_S = 5.0
+ANSWER_BYTES = 64 * 1024
+KEYS = "/.well-known/jwks.json"
+
+
+class PortUnavailable(RuntimeError):
+    """The address or one of the two ports cannot be listened on; the message says why and what to do."""
+
+
+class NotServing(RuntimeError):
+    """No platform answers at an address; the message says what does, if anything."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens for REST and WebSocket. Raises CannotListen."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as fault:
+        if fault.errno == errno.EADDRINUSE:
+            reason = f"{_occupant(port)} uses it already"
+            raise PortUnavailable(f"--port {port}: {reason}; stop it or choose another port") from fault
+        if fault.errno in (errno.EACCES, errno.EPERM):
+            reason = "this user may not listen on it; choose one from 1024 on"
+            raise PortUnavailable(f"--port {port}: {reason}") from fault
+        reason = f"not an address of this machine that can be listened on ({fault.strerror})"
+        raise PortUnavailable(f"--host {host}: {reason}") from fault
+
+
+def mqtt_taken(port: int, fault: OSError) -> PortUnavailable:
+    """Return what to say when MQTT cannot listen on the port after the one of REST."""
+    reason = (
+        "which another program uses already" if fault.errno == errno.EADDRINUSE else f"and {fault.strerror}"
+    )
+    return PortUnavailable(
+        f"--port {port}: MQTT needs the next port, {port + 1}, {reason}; choose another port"
+    )
+
+
+def published_keys(url: str) -> set[str]:
+    """Return the ids of the signing keys that a platform publishes.
+
+    Raises
+    ------
+    NotServing
+        Nothing answers there, or another program.
+    """
+    try:
+        # No proxy: a platform of this machine is asked.
+        with (
+            httpx.Client(timeout=ANSWER_S, trust_env=False) as client,
+            client.stream("GET", url + KEYS) as answer,
+        ):
+            document = next(answer.raise_for_status().iter_bytes(ANSWER_BYTES), b"")
+        return {key["kid"] for key in json.loads(document)["keys"]}
+    except httpx.ConnectError as fault:
+        raise NotServing(f"nothing answers at {url}") from fault
+    except (httpx.HTTPError, ValueError, LookupError, TypeError, RecursionError) as fault:
+        raise NotServing(f"what answers at {url} is no ANC platform") from fault
+
+
+def _occupant(port: int) -> str:
+    try:
+        published_keys(f"http://127.0.0.1:{port}")
+    except NotServing:
+        return "another program"
+    return "another ANC platform"

@@ -1,0 +1,137 @@
+"""Fleet provisioning by claim on one machine: the MQTT topics as AWS IoT plays them, and the same hook.
+
+References
+----------
+AWS IoT Core Developer Guide, "Device provisioning MQTT API" and "Pre-provisioning hooks".
+"""
+
+import base64
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jwt
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from anc.schemas.claim import (
+    REQUEST_TOPICS,
+    SERIAL,
+    SIGN_TOPIC,
+    TEMPLATE,
+    Provisioned,
+    Registration,
+    Rejected,
+    Signed,
+    SigningRequest,
+    serial_of_client,
+)
+from anc.schemas.refusal import Refused, parse_json, refuse
+from local.auth.certificates import Authority, fingerprint, pem
+from local.mqtt.things import LocalThings
+
+TOKEN_S = 3600.0
+ALGORITHM = "HS256"
+INVALID_TOKEN = "InvalidCertificateOwnershipToken"
+MOST_REQUESTS = 8  # of one connection: a headset takes two, and some again after a lost answer
+TEMPLATE_ARN = f"arn:aws:iot:local:000000000000:provisioningtemplate/{TEMPLATE}"
+UNREADABLE = ("bad_json", "bad_field")
+
+Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+
+class ClaimProvisioning:
+    """Signs certificates for headsets that come with a claim, and makes those good that the hook allows.
+
+    Parameters
+    ----------
+    things : LocalThings
+    authority : Authority
+    hook : callable
+        The function that AWS IoT would invoke: its event to its answer.
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        things: LocalThings,
+        authority: Authority,
+        hook: Hook,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._things = things
+        self._authority = authority
+        self._hook = hook
+        self._clock = clock
+        # Nothing is kept of a certificate that waits, so nobody's requests push out another's.
+        self._secret = secrets.token_bytes(32)
+
+    def answer(self, client_id: str, claim_id: str, topic: str, payload: bytes) -> tuple[str, bytes]:
+        """Return the answer to a request, topic and payload. A refused one changes nothing."""
+        try:
+            if topic == SIGN_TOPIC:
+                said: Signed | Provisioned = self._sign(parse_json(payload, SigningRequest))
+            else:
+                said = self._provision(client_id, claim_id, parse_json(payload, Registration))
+        except Refused as refusal:
+            code = "InvalidPayload" if refusal.code in UNREADABLE else refusal.code
+            no = Rejected(403 if code == "AccessDenied" else 400, code, refusal.message)
+            return f"{topic}/rejected", msgspec.json.encode(no)
+        return f"{topic}/accepted", msgspec.json.encode(said)
+
+    def _sign(self, request: SigningRequest) -> Signed:
+        try:
+            certificate = self._authority.sign(request.certificate_signing_request)
+        except ValueError as fault:
+            raise Refused(
+                "InvalidCertificateSigningRequest", f"certificateSigningRequest: {fault}"
+            ) from fault
+        return Signed(fingerprint(certificate), pem(certificate), self._token(certificate))
+
+    def _token(self, certificate: x509.Certificate) -> str:
+        der = base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+        return jwt.encode({"certificate": der, "until": self._clock() + TOKEN_S}, self._secret, ALGORITHM)
+
+    def _certificate(self, token: str, serial: str) -> x509.Certificate:
+        """Return the certificate that a token was given out with. Raises Refused."""
+        try:
+            given = jwt.decode(token, self._secret, [ALGORITHM])
+        except jwt.PyJWTError as fault:
+            raise Refused(INVALID_TOKEN, "Certificate ownership token is invalid.") from fault
+        certificate = x509.load_der_x509_certificate(base64.b64decode(given["certificate"]))
+        elsewhere = self._things.owner(fingerprint(certificate)) not in (None, serial)
+        if given["until"] < self._clock() or elsewhere:
+            refuse(INVALID_TOKEN, "Certificate ownership token is invalid.")
+        return certificate
+
+    def _provision(self, client_id: str, claim_id: str, request: Registration) -> Provisioned:
+        serial = request.parameters.get(SERIAL, "")
+        certificate = self._certificate(request.certificate_ownership_token, serial)
+        certificate_id = fingerprint(certificate)
+        answer = self._hook(
+            {
+                "claimCertificateId": claim_id,
+                "certificateId": certificate_id,
+                "certificatePem": pem(certificate),
+                "templateArn": TEMPLATE_ARN,
+                "clientId": client_id,
+                "parameters": request.parameters,
+            }
+        )
+        if not answer["allowProvisioning"]:
+            raise Refused("AccessDenied", "Access Denied")
+        self._things.activate(serial, certificate_id)
+        return Provisioned(serial)
+
+
+def may_connect(client_id: str) -> bool:
+    """Return whether a claim may connect so: under a name that holds a serial number and is no thing's."""
+    return bool(serial_of_client(client_id))
+
+
+def may_publish(topic: str) -> bool:
+    """Return whether a claim may publish there."""
+    return topic in REQUEST_TOPICS

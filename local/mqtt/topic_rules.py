@@ -1,0 +1,72 @@
+"""IoT rules on one machine: what a rule's SQL selects of a message becomes the body of a queue's message."""
+
+import base64
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from anc.ports import Queue
+from functions.routes import Rule
+from local.mqtt.packets import matches
+
+BASIC_INGEST = "$aws/rules/"
+_SELECT = re.compile(r"SELECT (?P<what>.+) FROM '(?P<topic>[^']+)'")
+_COLUMN = re.compile(
+    r"(?P<value>encode\(\*, 'base64'\)|topic\((?P<level>[0-9]+)\)|timestamp\(\)) AS (?P<name>\w+)"
+)
+
+Column = Callable[[str, bytes, int], str | int]
+
+
+class TopicRules:
+    """Takes messages to the queues of the rules they match.
+
+    Parameters
+    ----------
+    rules : iterable of Rule
+    queues : mapping of str to Queue
+        By name; one for each rule.
+
+    Raises
+    ------
+    ValueError
+        When a rule selects anything but `encode(*, 'base64')`, `topic(n)` and `timestamp()`.
+    """
+
+    def __init__(self, rules: Iterable[Rule], queues: Mapping[str, Queue]) -> None:
+        self._rules = [(rule, _columns(rule), queues[rule.queue]) for rule in rules]
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """Return when each rule's queue has kept the message. Blocks for as long as that takes."""
+        named, _, plain = topic.removeprefix(BASIC_INGEST).partition("/")
+        ingested = topic.startswith(BASIC_INGEST)
+        now_ms = int(time.time() * 1000)
+        for rule, columns, queue in self._rules:
+            # A Basic Ingest message is for one rule, and its functions see the topic without the prefix.
+            if rule.name == named if ingested else matches(rule.topic, topic):
+                seen = plain if ingested else topic
+                queue.send({name: column(seen, payload, now_ms) for name, column in columns.items()})
+
+
+def _columns(rule: Rule) -> dict[str, Column]:
+    select = _SELECT.fullmatch(rule.sql)
+    if not select or select["topic"] != rule.topic:
+        raise ValueError(f"rule {rule.name}: cannot evaluate {rule.sql}")
+    found = list(_COLUMN.finditer(select["what"]))
+    if ", ".join(match[0] for match in found) != select["what"]:
+        raise ValueError(f"rule {rule.name}: cannot evaluate {select['what']}")
+    return {match["name"]: _column(match) for match in found}
+
+
+def _column(match: re.Match[str]) -> Column:
+    if match["level"]:
+        level = int(match["level"]) - 1
+        return lambda topic, payload, now_ms: topic.split("/")[level]
+    if match["value"] == "timestamp()":
+        return lambda topic, payload, now_ms: now_ms
+    return lambda topic, payload, now_ms: base64.b64encode(payload).decode()
+
+
+def basic_ingest_topic(rule: Rule, thing: str) -> str:
+    """Return where a thing publishes to reach this rule directly."""
+    return f"{BASIC_INGEST}{rule.name}/{rule.topic.replace('+', thing, 1)}"

@@ -1,0 +1,323 @@
+"""The single-machine edition: every port on one data folder, every function called in this process."""
+
+import asyncio
+import gc
+import importlib
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+# The handlers' tools would speak to CloudWatch and X-Ray; here nobody listens.
+os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "ANC")
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "anc")
+os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+warnings.filterwarnings("ignore", "No application metrics", UserWarning)
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from anc.access_records import Account, AuditEntry
+from anc.noise import ModelError
+from anc.ports import Dependencies
+from anc.records import (
+    ApiKey,
+    Control,
+    Device,
+    DeviceModel,
+    Emergency,
+    Fleet,
+    Job,
+    SocketConnection,
+    Status,
+    Stream,
+    Telemetry,
+    Usage,
+    Watch,
+)
+from anc.services.sound import detection, jobs
+from anc.settings import BadSetting, Settings
+from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
+from local.alerts import LoggedAlerts
+from local.auth.certificates import Authority
+from local.auth.issuer import Issuer, discard_published_key
+from local.auth.login_links import LoginLinks
+from local.auth.people import LocalPeople
+from local.data_folder import lock_folder, prepare
+from local.http import console
+from local.http.connection_limits import ConnectionLimiter, http_connections_allowed, proxies_of
+from local.http.gateway import Gateway, LocalSockets
+from local.http.http_limits import BoundedHttp
+from local.http.signed_urls import SignedUrls
+from local.http.transfers import Transfers
+from local.lambda_context import LocalContext
+from local.listen_ports import listen, mqtt_taken
+from local.live_workers import LiveWorkers
+from local.ml_endpoint import HttpEndpoint
+from local.mqtt.broker import Broker
+from local.mqtt.claims import ClaimProvisioning
+from local.mqtt.message_rates import MessageRates
+from local.mqtt.shadows import LocalShadows
+from local.mqtt.things import LocalThings
+from local.process import open_as_many_files_as_allowed
+from local.storage.counters import FLUSH_S, SqliteCounters
+from local.storage.database import Database
+from local.storage.objects import FileObjects, arrival_event
+from local.storage.queues import QueueWorker, SqliteQueue
+from local.storage.rate_limits import MemoryLimits
+from local.storage.tables import SqliteTable
+
+SWEEP_S = 300.0
+FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
+SHUTDOWN_S = 5
+IN_USE = "stop it, or choose another folder with --data and another --port"
+SWITCH_S = 0.001  # a thread that computes lets the one that answers go on after so long
+
+
+class LocalPlatform:
+    """The platform on one machine.
+
+    Parameters
+    ----------
+    data : Path
+        Everything that it keeps lies in this folder, and survives a kill at any moment.
+    port : int
+        Of REST and WebSocket; MQTT listens on the next one.
+    settings : Settings
+    host : str
+        To listen on.
+    live_workers : int
+        Processes that filter live blocks; without any, this one does.
+
+    Attributes
+    ----------
+    notices : list of str
+        What the owner of the folder has to know about this start, one sentence each.
+    invitations : Invitations
+
+    Raises
+    ------
+    UnusableFolder
+    BadSetting
+        When the model that the settings name cannot be used, or a trusted proxy is no address.
+    """
+
+    def __init__(
+        self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1", live_workers: int = 0
+    ) -> None:
+        _check_model(settings)
+        self._is_proxy = proxies_of(settings.trusted_proxies)
+        self._live = LiveWorkers.fork(live_workers, data, settings)  # before anything is opened
+        self.notices = prepare(data)
+        self._lock = lock_folder(data, f"the platform on port {port}", IN_USE)
+        self.notices += filter(None, [discard_published_key(data)])
+        self._host, self._port = host, port
+        database = Database(data / "anc.db")
+        self._counters = SqliteCounters(database)
+        authority = Authority(data / "certificates")
+        things = LocalThings(database, authority, port + 1)
+        shadows = LocalShadows(database)
+        sockets = LocalSockets()
+        issuer = Issuer(data, settings)
+        queues = {
+            route.name: SqliteQueue(
+                database,
+                route.name,
+                route.max_receives,
+                route.visibility_s,
+                most_per_thing=route.most_per_thing,
+                dropped=lambda name: self._counters.add(f"messages_dropped_{name}"),
+            )
+            for route in QUEUES
+        }
+        history = SqliteTable(database, "history", Telemetry)
+        self._statuses = SqliteTable(database, "statuses", Status)
+        self._tables = (
+            SqliteTable(database, "streams", Stream),
+            SqliteTable(database, "connections", SocketConnection),
+            SqliteTable(database, "watches", Watch),
+            SqliteTable(database, "accounts", Account),
+            SqliteTable(database, "audit", AuditEntry),
+            history,
+        )
+        streams, connections, watches, accounts, audit, _ = self._tables
+        links = SignedUrls.of(data, f"http://{host}:{port}")
+        self._objects = FileObjects(data / "objects", links, self._arrived)
+        self.deps = Dependencies(
+            settings=settings,
+            streams=streams,
+            connections=connections,
+            watches=watches,
+            devices=SqliteTable(database, "devices", Device),
+            device_models=SqliteTable(database, "device_models", DeviceModel),
+            controls=SqliteTable(database, "controls", Control),
+            fleets=SqliteTable(database, "fleets", Fleet),
+            emergencies=SqliteTable(database, "emergencies", Emergency),
+            jobs=SqliteTable(database, "jobs", Job),
+            updates=queues["updates"],
+            recordings=queues["recordings"],
+            shadows=shadows,
+            things=things,
+            sockets=sockets,
+            alerts=LoggedAlerts(),
+            objects=self._objects,
+            keys=issuer,
+            people=LocalPeople(database, issuer),
+            api_keys=SqliteTable(database, "api_keys", ApiKey),
+            usages=SqliteTable(database, "usages", Usage),
+            accounts=accounts,
+            audit=audit,
+            telemetry=SqliteTable(database, "telemetry", Telemetry),
+            history=history,
+            statuses=self._statuses,
+            counters=self._counters,
+            limits=MemoryLimits(),
+            reclassifications=queues["opinions"],
+            endpoint=HttpEndpoint(settings.ml_endpoint_url, settings.ml_endpoint_timeout_s),
+        )
+        self._handlers = {name: _handler(name) for name in FUNCTIONS}
+        self._queues = queues
+        self._workers: list[QueueWorker] = []
+        claims = ClaimProvisioning(things, authority, partial(self.invoke, "provisioner"))
+        self._broker = Broker(
+            port + 1,
+            authority,
+            things,
+            shadows,
+            queues,
+            claims,
+            self.deps.count,
+            host,
+            MessageRates(settings.headset_messages_per_s, settings.headset_bytes_per_s),
+        )
+        self.login_links = LoginLinks(data, issuer)
+        keys = Route("/.well-known/jwks.json", _responding(issuer.jwks), methods=["GET"])
+        routes = [
+            keys,
+            *Transfers(self._objects, links, partial(jobs.may_transfer, deps=self.deps)).routes(),
+            *self.login_links.routes(),
+            *console.routes(),
+        ]
+        self._gateway = Gateway(self.invoke, sockets, routes, self._live, self.deps.count)
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        """Call a function's handler as Lambda would."""
+        return self._handlers[function](event, LocalContext(function), self.deps)
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until interrupted; `ready` is called once everything answers. Raises CannotListen."""
+        gc.collect()
+        gc.freeze()  # what was imported never becomes garbage: looking for it would make requests wait
+        sys.setswitchinterval(SWITCH_S)
+        open_as_many_files_as_allowed()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._serve(ready))
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        listener = listen(self._host, self._port)
+        self._forget_who_was_connected()
+        try:
+            await self._broker.start()
+        except OSError as fault:
+            raise mqtt_taken(self._port, fault) from fault
+        self._start_workers()
+        await self._live.connect()
+        allowed = http_connections_allowed()
+        connections = ConnectionLimiter(allowed, allowed // 2, self._is_proxy)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self._gateway.app,
+                http=partial(BoundedHttp, connections=connections),  # type: ignore[arg-type]  # a factory is enough
+                proxy_headers=bool(self.deps.settings.trusted_proxies),
+                forwarded_allow_ips=self.deps.settings.trusted_proxies,
+                log_level="warning",
+                access_log=False,
+                ws_max_size=FRAME_ROOM,
+                ws_per_message_deflate=False,  # base64 of audio hardly shrinks
+                lifespan="off",
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+        background = asyncio.gather(self._attend(server, ready), self._keep_counters())
+        try:
+            await server.serve([listener])
+        finally:
+            background.cancel()
+            for worker in self._workers:
+                await asyncio.to_thread(worker.stop)
+            await self._broker.stop()
+            await self._live.stop()
+            self._counters.flush()
+
+    def _forget_who_was_connected(self) -> None:
+        # A power cut ended connections that nobody could tell of.
+        for known in self._statuses.all():
+            if known.online:
+                self._statuses.put(known.replace(online=False, since=time.time()))
+
+    def _start_workers(self) -> None:
+        for route in QUEUES:
+            queue = self._queues[route.name]
+            queue.release()
+            worker = QueueWorker(queue, route, partial(self.invoke, route.function))
+            worker.start()
+            self._workers.append(worker)
+
+    async def _attend(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        ready()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for table in self._tables:
+                await asyncio.to_thread(table.sweep)
+            await asyncio.to_thread(self._objects.sweep, time.time())
+
+    async def _keep_counters(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await asyncio.to_thread(self._counters.flush)
+
+    def _arrived(self, key: str, size: int) -> None:
+        if key.startswith(ARRIVALS.prefix):
+            job = self.deps.jobs.get(jobs.job_of(key))
+            owner = {"owner": job.group} if job else {}
+            self._queues[ARRIVALS.queue].send({**arrival_event(key, size), **owner})
+
+
+def _handler(function: str) -> Callable[..., Any]:
+    handler: Callable[..., Any] = importlib.import_module(f"functions.{function}.handler").handler
+    return handler
+
+
+def _check_model(settings: Settings) -> None:
+    # Loaded now, not when the first headset waits. A platform without hearing opens every headset: better not
+    # to start than to start with a wrong path.
+    try:
+        detection.load_classifier(settings)
+    except ModelError as fault:
+        if settings.ml_model_path:
+            raise BadSetting(f"ML_MODEL_PATH: {fault}") from fault
+        logging.getLogger(__name__).error("%s", fault)
+
+
+def _responding(document: Callable[[], dict[str, Any]]) -> Callable[[Request], JSONResponse]:
+    return lambda request: JSONResponse(document())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  not on every system
+    except ImportError:
+        logging.getLogger(__name__).info("without uvloop")
+        return None
+    return uvloop.new_event_loop

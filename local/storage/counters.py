@@ -1,0 +1,61 @@
+"""`anc.ports.Counters` in memory, written to SQLite from time to time."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from anc.services.platform_metrics import parts_of
+from local.storage.database import Database
+
+FLUSH_S = 1.0
+
+
+class SqliteCounters:
+    """Totals since the data folder was made.
+
+    An addition costs a dictionary's time; what was added goes to the file at most once a second, and at
+    `flush`. A kill loses the additions since then, and nothing else.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._added: Counter[str] = Counter()
+        self._flushed = time.monotonic()
+        database.connection.execute(
+            "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, total REAL NOT NULL) WITHOUT ROWID"
+        )
+
+    def add(self, name: str, amount: float = 1) -> None:
+        """See `anc.ports.Counters`."""
+        self._add({name: amount})
+
+    def time(self, name: str, seconds: float) -> None:
+        """See `anc.ports.Counters`."""
+        self._add(dict(parts_of(name, seconds)))
+
+    def _add(self, amounts: Mapping[str, float]) -> None:
+        with self._lock:
+            self._added.update(amounts)
+            due = time.monotonic() - self._flushed >= FLUSH_S
+        if due:
+            self.flush()
+
+    def read(self) -> Mapping[str, float]:
+        """See `anc.ports.Counters`."""
+        self.flush()
+        return dict(self._database.connection.execute("SELECT name, total FROM counters ORDER BY name"))
+
+    def flush(self) -> None:
+        """Write what was added since the last time."""
+        with self._lock:
+            added, self._added = self._added, Counter()
+            self._flushed = time.monotonic()
+        if added:
+            with self._database.writing() as connection:
+                connection.executemany(
+                    "INSERT INTO counters VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET total = total + excluded.total",
+                    list(added.items()),
+                )

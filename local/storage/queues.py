@@ -1,0 +1,228 @@
+"""`anc.ports.Queue` on SQLite, and the worker that feeds a queue's function with SQS events."""
+
+import hashlib
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from aws_lambda_powertools import Logger
+
+from functions.routes import QueueRoute
+from local.storage.database import Database
+
+logger = Logger(service="queue")
+IDLE_S = 0.5
+# The next turn of its headset, or the present one of the queue if nothing of the headset waits.
+SEND = """
+    INSERT INTO messages (queue, body, due, thing, turn) SELECT ?1, ?2, ?3, ?4, max(
+        coalesce((SELECT min(turn) FROM messages WHERE queue = ?1), 0),
+        coalesce((SELECT max(turn) + 1 FROM messages WHERE queue = ?1 AND thing = ?4), 0))
+"""
+# What is being worked on is left alone, as is what waits for its retry.
+DROP = """
+    DELETE FROM messages WHERE id IN (
+        SELECT id FROM messages WHERE queue = ?1 AND thing = ?2 AND receives = 0
+        ORDER BY turn DESC, id DESC LIMIT -1 OFFSET ?3)
+"""
+
+
+class Message(NamedTuple):
+    """A message in flight: `receives` counts deliveries, this one included."""
+
+    id: int
+    body: str
+    receives: int
+
+
+class SqliteQueue:
+    """A queue with visibility timeout, delay and a dead-letter table. Delivery is at least once.
+
+    Headsets take turns, and so do owners of recordings: a message of one waits for at most one message of
+    each other, however many of theirs are in front of it (start-time fair queueing). `thing` or `owner` of a
+    message tells whose it is. Messages of the same one, and those that are of none, keep their order.
+
+    Parameters
+    ----------
+    database : Database
+    name : str
+    max_receives : int
+        Deliveries after which a message that still fails is laid aside.
+    visibility_s : float
+        Seconds for which a delivered message is hidden from the next receive.
+    most_per_thing : int
+        Messages of one headset that wait at the same time; 0 for any number. One more pushes out its oldest.
+    dropped : callable
+        `dropped(name)`, with the queue's name, for each message that was pushed out.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        max_receives: int = 5,
+        visibility_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
+        most_per_thing: int = 0,
+        dropped: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self.name = name
+        self.arrived = threading.Event()
+        self._database = database
+        self._max_receives = max_receives
+        self._visibility_s = visibility_s
+        self._clock = clock
+        self._most_per_thing = most_per_thing
+        self._dropped = dropped
+        database.connection.executescript("""
+            CREATE TABLE IF NOT EXISTS messages (
+                id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
+                due REAL NOT NULL, receives INTEGER NOT NULL DEFAULT 0);
+            CREATE INDEX IF NOT EXISTS messages_by_due ON messages (queue, due);
+            CREATE TABLE IF NOT EXISTS dead_letters (
+                id INTEGER PRIMARY KEY, queue TEXT NOT NULL, body TEXT NOT NULL, died REAL NOT NULL);
+        """)
+        columns = {row[1] for row in database.connection.execute("PRAGMA table_info(messages)")}
+        for column in ("thing TEXT NOT NULL DEFAULT ''", "turn INTEGER NOT NULL DEFAULT 0"):
+            if column.partition(" ")[0] not in columns:  # a folder of an older version
+                database.connection.execute(f"ALTER TABLE messages ADD COLUMN {column}")
+        database.connection.executescript("""
+            CREATE INDEX IF NOT EXISTS messages_by_turn ON messages (queue, turn);
+            CREATE INDEX IF NOT EXISTS messages_by_thing ON messages (queue, thing, turn);
+        """)
+
+    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+        """See `anc.ports.Queue`."""
+        thing = str(body.get("thing") or body.get("owner") or "")
+        dropped = 0
+        with self._database.writing() as connection:
+            connection.execute(SEND, (self.name, json.dumps(body), self._clock() + delay_s, thing))
+            if thing and self._most_per_thing:
+                dropped = connection.execute(DROP, (self.name, thing, self._most_per_thing)).rowcount
+        self.arrived.set()
+        for _ in range(dropped):
+            self._dropped(self.name)
+
+    def receive(self, limit: int) -> list[Message]:
+        """Take up to `limit` due messages; those that failed too often go to the dead letters instead."""
+        now = self._clock()
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO dead_letters SELECT id, queue, body, ? FROM messages"
+                " WHERE queue = ? AND due <= ? AND receives >= ?",
+                (now, self.name, now, self._max_receives),
+            )
+            connection.execute(
+                "DELETE FROM messages WHERE queue = ? AND due <= ? AND receives >= ?",
+                (self.name, now, self._max_receives),
+            )
+            rows = connection.execute(
+                "UPDATE messages SET due = ?, receives = receives + 1 WHERE id IN"
+                " (SELECT id FROM messages INDEXED BY messages_by_turn WHERE queue = ? AND due <= ?"
+                " ORDER BY turn, id LIMIT ?)"
+                " RETURNING id, body, receives",
+                (now + self._visibility_s, self.name, now, limit),
+            ).fetchall()
+        return sorted(Message(*row) for row in rows)
+
+    def done(self, message: Message) -> None:
+        """Remove a message that was handled."""
+        self._database.connection.execute("DELETE FROM messages WHERE id = ?", (message.id,))
+
+    def failed(self, message: Message, retry_s: float) -> None:
+        """Give a message back: it comes again in `retry_s` seconds, or is put aside after its last try."""
+        wait_s = retry_s if message.receives < self._max_receives else 0.0
+        self._database.connection.execute(
+            "UPDATE messages SET due = ? WHERE id = ?", (self._clock() + wait_s, message.id)
+        )
+
+    def depth(self) -> int:
+        """Return how many messages wait or are in flight."""
+        sql = "SELECT count(*) FROM messages WHERE queue = ?"
+        return int(self._database.connection.execute(sql, (self.name,)).fetchone()[0])
+
+    def dead(self) -> list[str]:
+        """Return the bodies of the dead letters."""
+        sql = "SELECT body FROM dead_letters WHERE queue = ? ORDER BY id"
+        return [body for (body,) in self._database.connection.execute(sql, (self.name,))]
+
+    def release(self) -> None:
+        """Make messages that were in flight when the process died due again; call before workers start."""
+        self._database.connection.execute(
+            "UPDATE messages SET due = ? WHERE queue = ? AND receives > 0", (self._clock(), self.name)
+        )
+
+
+class QueueWorker(threading.Thread):
+    """Polls a queue and calls its function with SQS batches, as a Lambda event source mapping does."""
+
+    def __init__(
+        self, queue: SqliteQueue, route: QueueRoute, invoke: Callable[[dict[str, Any]], Any]
+    ) -> None:
+        super().__init__(name=f"queue-{queue.name}", daemon=True)
+        self._queue = queue
+        self._route = route
+        self._invoke = invoke
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopping.is_set():
+            self._queue.arrived.clear()
+            try:
+                messages = self._queue.receive(self._route.batch)
+                self._deliver(messages)
+            except sqlite3.Error:  # locked for too long, disk full: what was received is due again in time
+                logger.exception("the queue's table failed", queue=self._queue.name)
+                messages = []
+            if not messages:
+                self._queue.arrived.wait(IDLE_S)
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then end."""
+        self._stopping.set()
+        self._queue.arrived.set()
+        self.join(timeout=10)
+
+    def _deliver(self, messages: list[Message]) -> None:
+        if not messages:
+            return
+        try:
+            answer = self._invoke(sqs_event(self._queue.name, messages)) or {}
+            failures = {item["itemIdentifier"] for item in answer.get("batchItemFailures", [])}
+        except Exception:
+            logger.exception("the function failed the whole batch")
+            failures = {str(message.id) for message in messages}
+        for message in messages:
+            if str(message.id) in failures:
+                self._queue.failed(message, retry_s=min(0.2 * 2**message.receives, self._route.visibility_s))
+            else:
+                self._queue.done(message)
+
+
+def sqs_event(queue: str, messages: list[Message]) -> dict[str, Any]:
+    """Return the event that Lambda gets for a batch of SQS messages."""
+    return {
+        "Records": [
+            {
+                "messageId": str(message.id),
+                "receiptHandle": uuid.uuid4().hex,
+                "body": message.body,
+                "attributes": {
+                    "ApproximateReceiveCount": str(message.receives),
+                    "SentTimestamp": str(int(time.time() * 1000)),
+                    "SenderId": "local",
+                    "ApproximateFirstReceiveTimestamp": str(int(time.time() * 1000)),
+                },
+                "messageAttributes": {},
+                "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:local:000000000000:{queue}",
+                "awsRegion": "local",
+            }
+            for message in messages
+        ]
+    }

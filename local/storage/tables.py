@@ -1,0 +1,98 @@
+"""`anc.ports.Table` on SQLite."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from anc.ports import Conflict
+from anc.records import Record
+from local.storage.database import Database
+
+R = TypeVar("R", bound=Record)
+
+
+class SqliteTable(Generic[R]):
+    """Records of one kind in a SQLite table of their own.
+
+    Parameters
+    ----------
+    database : Database
+    name : str
+        Of the SQL table; a name of our own, never input.
+    kind : type
+        The record's class.
+    clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self, database: Database, name: str, kind: type[R], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._encoder = msgspec.msgpack.Encoder()
+        database.connection.executescript(f"""
+            CREATE TABLE IF NOT EXISTS {name} (
+                key TEXT PRIMARY KEY, grp TEXT NOT NULL, version INTEGER NOT NULL,
+                expires REAL, body BLOB NOT NULL) WITHOUT ROWID;
+            CREATE INDEX IF NOT EXISTS {name}_by_group ON {name} (grp, key);
+        """)
+        alive = "(expires IS NULL OR expires > ?)"
+        self._select = f"SELECT body FROM {name} WHERE key = ? AND {alive}"  # noqa: S608
+        self._page = f"SELECT body FROM {name} WHERE grp = ? AND key > ? AND {alive} ORDER BY key LIMIT ?"  # noqa: S608
+        self._everything = f"SELECT body FROM {name} ORDER BY key"  # noqa: S608
+        self._insert = f"""INSERT INTO {name} (key, grp, version, expires, body) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (key) DO UPDATE SET grp = excluded.grp, version = excluded.version,
+                expires = excluded.expires, body = excluded.body
+            WHERE {name}.expires <= ?"""  # noqa: S608
+        self._update = (
+            f"UPDATE {name} SET grp = ?, version = ?, expires = ?, body = ?"  # noqa: S608
+            " WHERE key = ? AND version = ? AND (expires IS NULL OR expires > ?)"
+        )
+        self._delete = f"DELETE FROM {name} WHERE key = ?"  # noqa: S608
+        self._delete_version = f"DELETE FROM {name} WHERE key = ? AND version = ?"  # noqa: S608
+        self._sweep = f"DELETE FROM {name} WHERE expires <= ?"  # noqa: S608
+
+    def get(self, key: str) -> R | None:
+        """See `anc.ports.Table`."""
+        row = self._database.connection.execute(self._select, (key, self._clock())).fetchone()
+        return None if row is None else self._decoder.decode(row[0])
+
+    def put(self, record: R) -> R:
+        """See `anc.ports.Table`."""
+        stored = record.next_version()
+        body = self._encoder.encode(stored)
+        fields = (stored.group, stored.version, stored.expires, body)
+        if record.version == 0:
+            done = self._database.connection.execute(self._insert, (stored.key, *fields, self._clock()))
+        else:
+            values = (*fields, stored.key, record.version, self._clock())
+            done = self._database.connection.execute(self._update, values)
+        if done.rowcount == 0:
+            raise Conflict(record.key)
+        return stored
+
+    def delete(self, key: str, version: int | None = None) -> None:
+        """See `anc.ports.Table`."""
+        if version is None:
+            self._database.connection.execute(self._delete, (key,))
+            return
+        with self._database.writing() as connection:
+            if connection.execute(self._delete_version, (key, version)).rowcount == 0 and self.get(key):
+                raise Conflict(key)
+
+    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
+        """See `anc.ports.Table`."""
+        rows = self._database.connection.execute(self._page, (group, after, self._clock(), limit))
+        return [self._decoder.decode(body) for (body,) in rows]
+
+    def all(self) -> Sequence[R]:
+        """Return every record, whoever owns it."""
+        return [self._decoder.decode(body) for (body,) in self._database.connection.execute(self._everything)]
+
+    def sweep(self) -> int:
+        """Remove what has expired, as DynamoDB does in its own time; returns how many."""
+        return self._database.connection.execute(self._sweep, (self._clock(),)).rowcount

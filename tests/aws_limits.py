@@ -1,0 +1,126 @@
+"""AWS on moto, strict where moto takes what AWS refuses, and whole where moto lacks a call."""
+
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import boto3
+import botocore.session
+from botocore.loaders import create_loader
+from botocore.response import StreamingBody
+
+from anc.schemas.refusal import parse_json
+
+REGION = "eu-central-1"
+LOADER = create_loader()
+# Source: AWS service quotas; an item of DynamoDB (400 KB) and a message of SQS (1 MB) moto limits itself.
+SHADOW_LIMIT = 8 * 1024
+MESSAGE_LIMIT = 128 * 1024  # over a WebSocket
+QUESTION_LIMIT = 4 * 1024**2  # to a serverless endpoint
+
+
+class StrictAws:
+    """What is refused, and what became of what moto does not do.
+
+    Attributes
+    ----------
+    gone : callable
+        Whether a socket is closed, by its connection.
+    sent : dict of lists of str
+        What each socket was sent.
+    closed : list of str
+        Sockets that were closed from this side.
+    cut : list of str
+        MQTT clients that were thrown out.
+    opinion : dict
+        What the endpoint says of everything.
+    asked : list of bytes
+        What it was asked: moto takes no bytes but UTF-8.
+    """
+
+    def __init__(self) -> None:
+        self.gone: Callable[[str], bool] = lambda connection: False
+        self.sent: dict[str, list[str]] = defaultdict(list)
+        self.closed: list[str] = []
+        self.cut: list[str] = []
+        self.opinion: dict[str, Any] = {}
+        self.asked: list[bytes] = []
+
+    def session(self) -> boto3.Session:
+        """Return a session whose clients meet AWS's limits."""
+        session = session_here()
+        on = session.events.register
+        on("before-call.apigatewaymanagementapi.PostToConnection", self._post)
+        on("before-call.apigatewaymanagementapi.DeleteConnection", self._close)
+        on("before-call.iot-data.UpdateThingShadow", _keep_small)
+        on("before-call.iot-data.DeleteConnection", self._delete_connection)
+        on("before-call.sagemaker-runtime.InvokeEndpoint", self._answer)
+        return session
+
+    def _post(self, params: dict[str, Any], **_: Any) -> Any:
+        connection = params["url_path"].rpartition("/")[2]
+        if self.gone(connection) or connection in self.closed:
+            return _refusal(410, "GoneException")
+        if len(params["body"]) > MESSAGE_LIMIT:
+            return _refusal(413, "PayloadTooLargeException")
+        self.sent[connection].append(params["body"].decode())
+        return _done()
+
+    def _close(self, params: dict[str, Any], **_: Any) -> Any:
+        connection = params["url_path"].rpartition("/")[2]
+        if self.gone(connection) or connection in self.closed:
+            return _refusal(410, "GoneException")
+        self.closed.append(connection)
+        return _done()
+
+    def _delete_connection(self, params: dict[str, Any], **_: Any) -> Any:
+        self.cut.append(params["url_path"].rpartition("/")[2])
+        return _done()
+
+    def _answer(self, params: dict[str, Any], **_: Any) -> Any:
+        if len(params["body"]) > QUESTION_LIMIT:
+            return _refusal(413, "ValidationError")
+        self.asked.append(params["body"])
+        return _done(Body=StreamingBody(io.BytesIO(json.dumps(self.opinion).encode()), None))
+
+
+def session_here() -> boto3.Session:
+    """Return a session that need not read anew what AWS's services look like: that takes most of the time."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", LOADER)
+    return boto3.Session(botocore_session=session, region_name=REGION)
+
+
+def _keep_small(params: dict[str, Any], **_: Any) -> Any:
+    """Refuse what would make a shadow larger than it may be with what it holds already."""
+    thing = params["url_path"].split("/")[2]
+    client = session_here().client("iot-data")
+    try:
+        answer = client.get_thing_shadow(thingName=thing, shadowName=params["query_string"]["name"])
+        before = json.loads(answer["payload"].read())["state"]
+    except client.exceptions.ResourceNotFoundException:
+        before = {}
+    change = parse_json(params["body"], dict[str, Any])["state"]
+    after = {key: _merged(before.get(key, {}), change.get(key, {})) for key in ("desired", "reported")}
+    if len(json.dumps(after, separators=(",", ":")).encode()) > SHADOW_LIMIT:
+        return _refusal(413, "RequestEntityTooLargeException")
+    return None
+
+
+def _merged(before: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = before | change
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+class _Status(NamedTuple):
+    status_code: int
+
+
+def _refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
+    return _Status(status), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {}}
+
+
+def _done(**answer: Any) -> tuple[_Status, dict[str, Any]]:
+    return _Status(200), {"ResponseMetadata": {}, **answer}

@@ -1,0 +1,237 @@
+"""A world on one machine for the tests of services and handlers, with a clock of its own."""
+
+from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+import local.server  # noqa: F401  first: it switches the handlers' cloud tools off
+from anc.access_records import Account, AuditEntry
+from anc.circuit_breaker import CircuitBreaker
+from anc.ports import Credentials, Dependencies, EndpointUnavailable, Gone
+from anc.read_cache import ReadCache
+from anc.records import (
+    ApiKey,
+    Control,
+    Device,
+    DeviceModel,
+    Emergency,
+    Fleet,
+    Job,
+    SocketConnection,
+    Status,
+    Stream,
+    Telemetry,
+    Usage,
+    Watch,
+)
+from anc.services import platform_metrics
+from anc.services.access.identity import Caller
+from anc.settings import Settings
+from local.auth.issuer import Issuer
+from local.auth.people import LocalPeople
+from local.http.signed_urls import SignedUrls
+from local.mqtt.shadows import LocalShadows
+from local.storage.database import Database
+from local.storage.objects import FileObjects
+from local.storage.queues import SqliteQueue
+from local.storage.rate_limits import MemoryLimits
+from local.storage.tables import SqliteTable
+
+ALICE, BOB = Caller("alice"), Caller("bob")
+
+
+@dataclass
+class Clock:
+    """Time that passes when a test says so."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeSockets:
+    """Sockets that keep what was posted; those named in `gone` are closed."""
+
+    posted: list[tuple[str, str]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    closed: list[str] = field(default_factory=list)
+
+    def close(self, connection: str) -> None:
+        self.closed.append(connection)
+
+    def post(self, connection: str, text: str) -> None:
+        if connection in self.gone:
+            raise Gone(connection)
+        self.posted.append((connection, text))
+
+
+@dataclass
+class FakeThings:
+    """Certificates that open nothing: whose each is, and which of them are active."""
+
+    revoked: list[str] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    active: set[str] = field(default_factory=set)
+    enrolled: int = 0
+
+    def create(self, thing: str) -> Credentials:
+        self.enrolled += 1
+        certificate = f"cert-{thing}-{self.enrolled}"
+        self.attach_certificate(thing, certificate)
+        return Credentials(certificate, "", "", "", "127.0.0.1", 8883)
+
+    def attach_certificate(self, thing: str, certificate_id: str) -> None:
+        self.owners[certificate_id] = thing
+
+    def activate(self, thing: str, certificate_id: str) -> None:
+        if self.owners.get(certificate_id) == thing:
+            self.active.add(certificate_id)
+
+    def certificates(self, thing: str) -> list[str]:
+        return [certificate for certificate, owner in self.owners.items() if owner == thing]
+
+    def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
+        self.revoked += sorted(certificate_ids)
+        for certificate in certificate_ids:
+            self.owners.pop(certificate, None)
+            self.active.discard(certificate)
+
+    def remove(self, thing: str) -> None:
+        pass
+
+
+@dataclass
+class FakeAlerts:
+    """People who remember what they were told."""
+
+    told: list[str] = field(default_factory=list)
+
+    def publish(self, subject: str, text: str) -> None:
+        self.told.append(text)
+
+
+@dataclass
+class FakeEndpoint:
+    """A larger model that says what the test put into `says`; an exception there is raised."""
+
+    says: bytes | Exception | None = None
+    asked: list[bytes] = field(default_factory=list)
+
+    @property
+    def present(self) -> bool:
+        return self.says is not None
+
+    def invoke(self, request: bytes) -> bytes:
+        self.asked.append(request)
+        if not isinstance(self.says, bytes):
+            raise self.says or EndpointUnavailable("absent")
+        return self.says
+
+
+class FakeCounters(Counter[str]):
+    """Totals that a test looks into."""
+
+    def add(self, name: str, amount: float = 1) -> None:
+        self[name] += amount  # type: ignore[assignment]
+
+    def time(self, name: str, seconds: float) -> None:
+        for part, amount in platform_metrics.parts_of(name, seconds):
+            self.add(part, amount)
+
+    def read(self) -> dict[str, float]:
+        return dict(self)
+
+
+@dataclass
+class FakePlatform:
+    """The world, with the parts of it that tests look into."""
+
+    __test__ = False
+    deps: Dependencies
+    clock: Clock
+    sockets: FakeSockets
+    things: FakeThings
+    alerts: FakeAlerts
+    updates: SqliteQueue
+    recordings: SqliteQueue
+    counts: FakeCounters
+    issuer: Issuer
+    reclassifications: SqliteQueue
+    endpoint: FakeEndpoint
+
+    def messages(self) -> list[str]:
+        """Return the bodies of the updates that are due."""
+        return [message.body for message in self.updates.receive(10)]
+
+
+def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatform:
+    """Build a world in a folder; a second one there is the same platform after a restart."""
+    database = Database(folder / "anc.db")
+    counts = FakeCounters()
+    configured = Settings(**settings)
+    sockets, things, alerts = FakeSockets(), FakeThings(), FakeAlerts()
+    issuer = _issuer(folder, configured)
+    updates = SqliteQueue(database, "updates", clock=clock)
+    recordings = SqliteQueue(database, "recordings", clock=clock)
+    opinions = SqliteQueue(database, "opinions", clock=clock)
+    endpoint = FakeEndpoint()
+    deps = Dependencies(
+        settings=configured,
+        streams=SqliteTable(database, "streams", Stream, clock),
+        connections=SqliteTable(database, "connections", SocketConnection, clock),
+        watches=SqliteTable(database, "watches", Watch, clock),
+        devices=SqliteTable(database, "devices", Device, clock),
+        device_models=SqliteTable(database, "device_models", DeviceModel, clock),
+        controls=SqliteTable(database, "controls", Control, clock),
+        fleets=SqliteTable(database, "fleets", Fleet, clock),
+        emergencies=SqliteTable(database, "emergencies", Emergency, clock),
+        jobs=SqliteTable(database, "jobs", Job, clock),
+        updates=updates,
+        recordings=recordings,
+        shadows=LocalShadows(database),
+        things=things,
+        sockets=sockets,
+        alerts=alerts,
+        objects=FileObjects(folder / "objects", SignedUrls(b"secret", "http://testserver", clock)),
+        keys=issuer,
+        people=LocalPeople(database, issuer),
+        api_keys=SqliteTable(database, "api_keys", ApiKey, clock),
+        usages=SqliteTable(database, "usages", Usage, clock),
+        accounts=SqliteTable(database, "accounts", Account, clock),
+        audit=SqliteTable(database, "audit", AuditEntry, clock),
+        telemetry=SqliteTable(database, "telemetry", Telemetry, clock),
+        history=SqliteTable(database, "history", Telemetry, clock),
+        statuses=SqliteTable(database, "statuses", Status, clock),
+        counters=counts,
+        limits=MemoryLimits(),
+        reclassifications=opinions,
+        endpoint=endpoint,
+        circuit_breaker=CircuitBreaker(clock=clock),
+        read_cache=ReadCache(clock),
+        clock=clock,
+    )
+    return FakePlatform(
+        deps, clock, sockets, things, alerts, updates, recordings, counts, issuer, opinions, endpoint
+    )
+
+
+@cache
+def signing_key() -> rsa.RSAPrivateKey:
+    """Return the one key of all issuers of all tests: making one takes longer than most of them."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _issuer(folder: Path, settings: Settings) -> Issuer:
+    pem = signing_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with suppress(FileExistsError), (folder / "issuer.pem").open("xb") as file:
+        file.write(pem)
+    return Issuer(folder, settings)

@@ -1,0 +1,445 @@
+"""What people and headsets do, through the functions on AWS; each story is a test of its own."""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from anc.ports import MIN_PART_BYTES
+from anc.records import SocketConnection, Stream, Watch
+from anc.schemas.snapshot import Snapshot
+from anc.schemas.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, as_int16, encode_pcm
+from anc.services.sound import jobs
+from tests.factory_claims import claim
+from tests.infra.account import Account, Call, Soon, account
+from tests.recordings import sound_file, two_microphones
+
+Story = Callable[[Account], None]
+RATE = 16_000
+HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2], "rate": RATE, "taps": 32}
+PASSWORD = "Correct-horse-battery-1"
+JOBS, JOB, UPLOADS = "/api/audio/jobs", "/api/audio/jobs/{id}", "/api/audio/uploads"
+
+
+def siren(seconds: float) -> np.ndarray:
+    """A wail between 500 and 1400 Hz, every three seconds, with overtones."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(950 + 450 * np.sin(2 * np.pi * t / 3)) / RATE
+    return np.asarray(0.3 * sum(0.4 / k * np.sin(k * phase) for k in (1, 2, 3)))
+
+
+def snapshot(seq: int, x: np.ndarray) -> dict[str, Any]:
+    """What the rule makes of a snapshot of the headset."""
+    pcm = as_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
+    data = Snapshot(seq, RATE, len(x), "", pcm=pcm).encode()
+    return {"thing": "left", "data": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+
+
+def noise(seq: int) -> np.ndarray:
+    """Half a second of it."""
+    return 0.05 * np.random.default_rng(seq).standard_normal(RATE // 2)
+
+
+def of_iot(**event: Any) -> str:
+    """What a rule makes of a payload of AWS IoT's own."""
+    return base64.b64encode(json.dumps(event).encode()).decode()
+
+
+def arrival(job: str) -> dict[str, Any]:
+    """What S3 says of an upload."""
+    return {"Records": [{"s3": {"object": {"key": f"uploads/{job}"}}}]}
+
+
+def announced(aws: Account, data: bytes, **options: Any) -> str:
+    """Announce a recording and send it to its link."""
+    made = aws.rest("POST", UPLOADS, {"size": len(data), "options": options})[1]
+    assert httpx.URL(made["links"][0]).params["X-Amz-SignedHeaders"] == "content-length;host"
+    aws.deps.objects.put(f"uploads/{made['job']}", data)
+    return str(made["job"])
+
+
+def an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything(aws: Account) -> None:
+    """Cognito behind people; with somebody go keys, sessions and headsets."""
+    admin = {"role": "admin", "user": "root", "principalId": "root"}
+    body = {"username": "ann@example.com", "password": PASSWORD}
+    status, ann = aws.rest("POST", "/api/users", body, **admin)
+    assert (status, ann["role"]) == (201, "listener")
+    assert aws.rest("POST", "/api/auth/token", body)[1]["token"]
+    assert aws.rest("POST", "/api/auth/token", body | {"password": "wrong"})[0] == 401
+    assert [each["name"] for each in aws.rest("GET", "/api/users", **admin)[1]["users"]] == [body["username"]]
+    user = ann["user"]
+    assert aws.rest("GET", "/api/users/{id}", id=user, **admin)[1] == ann
+    herself = {"user": user, "principalId": user}
+    aws.rest("POST", "/api/users/me/keys", {"name": "k"}, **herself)
+    aws.rest("POST", "/api/sessions", {}, **herself)
+    aws.rest("POST", "/api/devices", HEADSET, **herself)
+    promoted = aws.rest("PATCH", "/api/users/{id}", {"role": "operator"}, id=user, **admin)[1]
+    assert promoted["role"] == "operator"
+    aws.socket("CONNECT", "hers", **herself)
+    assert (
+        aws.socket("MESSAGE", "hers", {"action": "watch", "device": "left"}, **herself)["type"] == "watching"
+    )
+    assert aws.rest("DELETE", "/api/users/{id}", id=user, **admin)[0] == 204
+    assert aws.rest("GET", "/api/users/{id}", id=user, **admin)[0] == 404
+    assert aws.strict.closed == ["hers"]
+    deps = aws.deps
+    assert deps.devices.get("left") is None
+    assert deps.api_keys.list(user) == deps.streams.list(user) == deps.watches.list("left") == []
+    actions = [entry["action"] for entry in aws.rest("GET", "/api/audit", **admin)[1]["entries"]]
+    people, devices = ("create", "role", "remove"), ("register", "remove")
+    expected = {f"person.{act}" for act in people} | {f"device.{act}" for act in devices} | {"key.create"}
+    assert set(actions) == expected
+
+
+def who_has_lost_rights_is_refused_at_every_door(aws: Account) -> None:
+    """By the account, whatever their token or key says."""
+    admin = {"role": "admin", "user": "root", "principalId": "root"}
+    body = {"username": "ann@example.com", "password": PASSWORD, "role": "admin"}
+    user = aws.rest("POST", "/api/users", body, **admin)[1]["user"]
+    key = aws.rest("POST", "/api/users/me/keys", {"name": "k"}, user=user)[1]
+    long = {"user": user, "role": "admin", "since": "1.5"}
+    robot = {"user": user, "key": key["id"]}
+    aws.socket("CONNECT", "robot", **robot)
+    assert aws.socket("MESSAGE", "robot", {"action": "ping"}, **robot)["type"] == "pong"
+    assert aws.rest("GET", "/api/users", **long)[0] == 200
+    assert aws.rest("POST", "/api/users", body, role="admin", **robot)[0] == 403
+    assert aws.rest("PATCH", "/api/users/{id}", {"role": "listener"}, id=user, **admin)[0] == 200
+    for method, path in (("GET", "/api/users"), ("GET", "/api/sessions"), ("POST", "/api/users/me/keys")):
+        assert aws.rest(method, path, {"name": "heir"}, **long)[0] == 401
+    assert aws.rest("POST", "/api/audio/classify", b"sound", **long)[0] == 401
+    assert aws.socket("MESSAGE", "hers", {"action": "ping"}, **long)["code"] == "unauthorized"
+    newer = long | {"since": "4e9"}
+    assert aws.rest("GET", "/api/users", **newer)[0] == 403
+    assert aws.rest("POST", "/api/audio/classify", b"nonsense", **robot)[0] == 400
+    assert aws.rest("DELETE", "/api/users/me/keys/{id}", id=key["id"], **newer)[0] == 204
+    assert aws.strict.closed == ["robot"]
+    assert aws.socket("MESSAGE", "robot", {"action": "ping"}, **robot)["code"] == "unauthorized"
+    assert aws.rest("POST", "/api/audio/classify", b"sound", **robot)[0] == 401
+
+
+def a_password_that_the_pool_refuses_leaves_nobody_behind(aws: Account) -> None:
+    """The person was made already when the pool looks at the password."""
+    admin = {"role": "admin"}
+    weak = {"username": "ann@example.com", "password": "x" * 12}
+    assert aws.rest("POST", "/api/users", weak, **admin)[0] == 400
+    assert aws.rest("GET", "/api/users", **admin)[1]["users"] == []
+
+
+def a_key_opens_the_door_until_it_is_revoked(aws: Account) -> None:
+    """The authorizer looks every key up."""
+    made = aws.rest("POST", "/api/users/me/keys", {"name": "machine"})[1]
+    event = {"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:api/dev/GET/health"}
+    event |= {"headers": {"Authorization": f"Bearer {made['key']}"}}
+    assert aws.invoke("authorizer", event)["context"]["user"] == "alice"
+    assert len(aws.rest("GET", "/api/users/me/keys")[1]["keys"]) == 1
+    assert aws.rest("DELETE", "/api/users/me/keys/{id}", id=made["id"])[0] == 204
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        aws.invoke("authorizer", event)
+
+
+def a_session_is_opened_changed_summed_up_and_ended_over_rest(aws: Account) -> None:
+    """The other half of a live session."""
+    one = aws.rest("POST", "/api/sessions", {"rate": RATE, "taps": 32})[1]["session"]
+    assert [each["session"] for each in aws.rest("GET", "/api/sessions")[1]["sessions"]] == [one]
+    assert aws.rest("PATCH", "/api/sessions/{id}", {"intensity": 0.5}, id=one)[1]["intensity"] == 0.5
+    assert aws.rest("GET", "/api/sessions/{id}", id=one)[1]["intensity"] == 0.5
+    assert aws.rest("GET", "/api/sessions/{id}/stats", id=one)[0] == 200
+    assert aws.rest("DELETE", "/api/sessions/{id}", id=one)[0] == 200
+    assert aws.rest("GET", "/api/sessions/{id}", id=one)[0] == 404
+
+
+def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> None:
+    """Its thing, certificates, shadow and records."""
+    made = aws.rest("POST", "/api/devices", HEADSET)[1]
+    assert "BEGIN CERTIFICATE" in made["credentials"]["certificate"]
+    assert [each["thing"] for each in aws.rest("GET", "/api/devices")[1]["devices"]] == ["left"]
+    assert aws.rest("GET", "/api/devices/{id}", id="left")[1]["refused"] == 0
+    wanted = aws.rest("PATCH", "/api/devices/{id}/shadow", {"mode": "bypass"}, id="left")
+    assert wanted[0] == 200
+    assert aws.waiting("updates") == [{"thing": "left"}]
+    aws.consume("audio_sender", {"thing": "left"})
+    shadow = aws.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
+    assert shadow["state"]["desired"]["mode"] == "bypass"
+    aws.rest("POST", "/api/devices/{id}/telemetry", {"battery": 0.5}, id="left")
+    assert aws.rest("GET", "/api/devices/{id}/telemetry", id="left")[1]["battery"] == 0.5
+    assert len(aws.rest("GET", "/api/devices/{id}/history", id="left")[1]["reports"]) == 1
+    path = {"secondary": [0.0, 0.4]}
+    assert aws.rest("PUT", "/api/devices/{id}/paths", path, id="left")[0] == 200
+    assert aws.rest("GET", "/api/devices/{id}/paths", id="left")[0] == 200
+    renewed = aws.rest("POST", "/api/devices/{id}/credentials", id="left")[1]
+    assert renewed["certificate"] != made["credentials"]["certificate"]
+    assert aws.strict.cut == ["left"]
+    aws.socket("CONNECT")
+    assert aws.socket("MESSAGE", frame={"action": "watch", "device": "left"})["type"] == "watching"
+    assert aws.rest("DELETE", "/api/devices/{id}", id="left")[0] == 204
+    assert aws.deps.watches.list("left") == []
+    assert aws.rest("GET", "/api/devices/{id}", id="left")[0] == 404
+
+
+def kinds_of_headsets_are_described_and_forgotten(aws: Account) -> None:
+    """By operators."""
+    operator, one = {"role": "operator"}, "/api/device-models/{id}"
+    assert aws.rest("PUT", one, {"secondary": [0.0, 0.5]}, id="m", **operator)[0] == 200
+    assert aws.rest("GET", one, id="m")[0] == 200
+    assert len(aws.rest("GET", "/api/device-models")[1]["models"]) == 1
+    assert aws.rest("DELETE", one, id="m", **operator)[0] == 204
+
+
+def a_headset_comes_with_a_claim_and_another_one_does_not(aws: Account) -> None:
+    """The hook looks the serial number up, and says yes to the first key that comes."""
+    operator, one = {"role": "operator"}, "/api/device-models/{id}"
+    aws.rest("PUT", one, {"secondary": [0.0, 0.5]}, id="m", **operator)
+    for listed in (["right"], []):
+        made = aws.rest("POST", f"{one}/serials", {"serials": ["right"]}, id="m", **operator)
+        assert made == (200, {"listed": listed, "known": [] if listed else ["right"]})
+    keys = [("ours", 1), ("ours", 1), ("ours", 2), ("theirs", 1)]
+    claims = [aws.invoke("provisioner", aws.signed(claim("right", *key))) for key in keys]
+    assert [answer["allowProvisioning"] for answer in claims] == [True, True, True, False]
+    assert aws.rest("GET", "/api/devices/{id}", id="right", **operator)[1]["claim_refusal"]["what"] == "claim"
+
+
+def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
+    """One frame in, one frame out."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    for name in ("socket-1", "socket-2"):
+        assert aws.socket("CONNECT", name)["statusCode"] == 200
+        frame = {"action": "watch", "device": "left"}
+        assert aws.socket("MESSAGE", name, frame)["type"] == "watching"
+    aws.socket("MESSAGE", frame={"action": "start"})
+    session = aws.socket("MESSAGE", frame={"action": "start", "rate": RATE, "taps": 16})["session"]
+    sound, heard = siren(4.0), []
+    for seq in range(20):
+        x = as_int16(sound[seq * 3200 : (seq + 1) * 3200])
+        frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(np.stack([x, x], 1))}
+        heard.append(aws.socket("MESSAGE", frame=frame)["emergency"]["active"])
+    assert heard[-1]
+    assert not heard[0]
+    assert aws.socket("MESSAGE", frame={"action": "set", "session": session, "enabled": False})
+    assert aws.rest("GET", "/api/emergency/status")[1]["active"]
+    assert aws.socket("MESSAGE", frame={"action": "stop", "session": session})["type"] == "stopped"
+    aws.socket("DISCONNECT")
+    assert aws.deps.connections.get("socket-1") is None
+    assert [watch.connection for watch in aws.deps.watches.list("left")] == ["socket-2"]
+
+
+def the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame(aws: Account) -> None:
+    """The most taps, and blocks as large as a frame takes."""
+    start = {"action": "start", "algorithm": "fdaf", "taps": MAX_TAPS, "rate": 192_000}
+    aws.socket("CONNECT")
+    session = aws.socket("MESSAGE", frame=start)["session"]
+    for seq in range(3):
+        x = np.random.default_rng(seq).integers(-(2**15), 2**15, (46 * FDAF_BLOCK, 2))
+        frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(x.astype(np.int16))}
+        assert len(json.dumps(frame)) <= FRAME_LIMIT
+        answer = aws.socket("MESSAGE", frame=frame)
+        assert answer["type"] == "audio"
+        assert len(json.dumps(answer)) <= FRAME_LIMIT
+    stored = aws.deps.streams.get(session)
+    assert stored is not None
+    assert stored.seq == 2
+
+
+def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account) -> None:
+    """Also those that are gone, who are forgotten."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    deps = aws.deps
+    for name in ("open", "closed"):
+        deps.watches.put(Watch(key=f"left#{name}", group="left", connection=name, expires=None))
+    aws.strict.gone = "closed".__eq__
+    assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
+    assert aws.waiting("updates") == [{"thing": "left"}]
+    assert aws.consume("audio_sender", {"thing": "left"}) == []
+    shadow = deps.shadows.get("left")
+    assert shadow is not None
+    assert shadow["state"]["desired"]["filter"]["seq"] == 1
+    assert [watch.connection for watch in deps.watches.list("left")] == ["open"]
+
+
+def a_siren_in_a_snapshot_opens_the_headset_and_people_are_told(aws: Account) -> None:
+    """Emergencies are written down, published and listed."""
+    os.environ["EMERGENCY_HOLD_S"] = "600"  # for as long as it takes to ask
+    aws.rest("POST", "/api/devices", HEADSET)
+    assert aws.consume("anc_processor", snapshot(1, siren(1.0))) == []
+    control = aws.deps.controls.get("left")
+    assert control is not None
+    assert control.emergency_until > 0
+    assert [event["source"] for event in aws.rest("GET", "/api/emergency/events")[1]["events"]] == ["left"]
+    assert aws.rest("GET", "/api/emergency/status")[1]["active"]
+
+
+def what_headsets_say_and_what_is_noticed_of_them_is_kept(aws: Account) -> None:
+    """Telemetry, lifecycle events, and shadows that were rejected."""
+    aws.rest("POST", "/api/devices", HEADSET)
+    path = of_iot(secondary=[0.0, 0.5, 0.1], rate=16_000, played="probe", fit_db=21.0)
+    came = of_iot(clientId="left", timestamp=1, eventType="connected", sessionIdentifier="s")
+    failed = aws.consume(
+        "anc_processor",
+        {"thing": "left", "report": of_iot(battery=0.7), "at": 1_800_000_000_000},
+        {"presence": came},
+        {"thing": "left", "path": path},
+        {"thing": "left", "rejected": of_iot(code=409, message="version conflict")},
+        {"thing": "left", "data": "bm9uc2Vuc2U="},
+    )
+    assert failed == []
+    now = aws.rest("GET", "/api/devices/{id}", id="left")[1]
+    assert (now["online"], now["refused"]) == (True, 2)
+
+
+def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -> None:
+    """From link to link."""
+    job = announced(aws, sound_file(two_microphones()))
+    deps = aws.deps
+    for name in ("open", "closed"):
+        deps.connections.put(SocketConnection(key=name, group="alice", role="listener", expires=None))
+    aws.strict.gone = "closed".__eq__
+    assert aws.consume("anc_processor", arrival(job)) == []
+    told = aws.waiting("updates")
+    assert told == [{"job": job}]
+    assert aws.consume("audio_sender", *told) == []
+    assert [each.key for each in deps.connections.list("alice")] == ["open"]
+    answer = aws.rest("GET", JOB, id=job)[1]
+    assert answer["state"] == "done"
+    assert set(answer["downloads"]) == {"cleaned.wav", "report.json", "report.png"}
+    assert len(aws.rest("GET", JOBS)[1]["jobs"]) == 1
+    assert aws.rest("DELETE", JOB, id=job)[0] == 204
+    assert deps.objects.get(f"results/{job}/report.json") is None
+
+
+def a_large_recording_is_sent_in_parts(aws: Account) -> None:
+    """The parts are put together when their sender says so; again is fine, as long as one is missing not."""
+    made = aws.rest("POST", UPLOADS, {"size": 65 * 1024**2})[1]
+    assert len(made["links"]) == 2
+    assert aws.rest("POST", f"{UPLOADS}/{{id}}", id=made["job"])[0] == 409
+    key = f"uploads/{made['job']}"
+    job = aws.deps.jobs.get(made["job"])
+    assert job is not None
+    aws.deps.objects.put_part(key, job.upload, 1, bytes(MIN_PART_BYTES))
+    assert aws.rest("POST", f"{UPLOADS}/{{id}}", id=made["job"])[0] == 409
+    aws.deps.objects.put_part(key, job.upload, 2, b"the last part")
+    for _ in range(2):
+        assert aws.rest("POST", f"{UPLOADS}/{{id}}", id=made["job"])[0] == 200
+    assert aws.rest("DELETE", JOB, id=made["job"])[0] == 204
+
+
+def a_long_recording_goes_on_where_the_last_worker_stopped(aws: Account) -> None:
+    """A worker whose time is nearly over queues the job again."""
+    quiet = np.zeros(jobs.BLOCK_FRAMES + 1000)
+    job = announced(aws, sound_file(quiet, rate=192_000), mode="classify")
+    soon = Soon("anc_processor")
+    assert aws.consume("anc_processor", arrival(job), context=soon) == []
+    assert aws.waiting("recordings") == [{"job": job, "owner": "alice"}]
+    waiting = aws.deps.jobs.get(job)
+    assert waiting is not None
+    assert (waiting.state, waiting.blocks) == ("waiting", 1)
+    assert aws.consume("anc_processor", {"job": job}) == []
+    assert aws.rest("GET", JOB, id=job)[1]["state"] == "done"
+
+
+def a_recording_that_breaks_off_fails_and_says_why(aws: Account) -> None:
+    """What was made of it is dropped."""
+    whole = sound_file(two_microphones(8.0), "FLAC")
+    job = announced(aws, whole[: len(whole) // 2])
+    assert aws.consume("anc_processor", arrival(job)) == []
+    answer = aws.rest("GET", JOB, id=job)[1]
+    assert answer["state"] == "failed"
+    assert "could be read" in answer["failure"] or "damaged" in answer["failure"]
+
+
+def an_upload_that_nobody_announced_is_removed(aws: Account) -> None:
+    """It is nobody's."""
+    aws.deps.objects.put("uploads/nobodys", b"sound")
+    assert aws.consume("anc_processor", arrival("nobodys")) == []
+    assert aws.deps.objects.get("uploads/nobodys") is None
+
+
+def a_sound_is_named_measured_and_cleaned_while_its_sender_waits(aws: Account) -> None:
+    """By the classifier and the REST API."""
+    sound = sound_file(two_microphones())
+    assert aws.rest("POST", "/api/audio/classify", sound)[1]["label"]
+    assert aws.rest("POST", "/api/audio/classify", b"nonsense")[0] == 400
+    assert aws.rest("POST", "/api/audio/process", sound)[0] == 200
+    assert aws.rest("POST", "/api/audio/analyze", sound)[0] == 200
+    assert aws.rest("POST", "/api/emergency/detect", sound)[1]["active"] is False
+
+
+def a_person_has_no_more_sockets_and_sessions_than_the_settings_say(aws: Account) -> None:
+    """What was there before quotas were counted counts too."""
+    os.environ["QUOTA_SOCKETS"] = os.environ["QUOTA_SESSIONS"] = "2"
+    deps = aws.deps
+    deps.connections.put(SocketConnection(key="socket-0", group="alice", role="listener"))
+    session = Stream(key="s", group="alice", mode="bypass", rate=RATE, channels=1, taps=16, mu=0.5, created=0)
+    deps.streams.put(session)
+    assert aws.socket("CONNECT", "socket-1")["statusCode"] == 200
+    assert aws.socket("CONNECT", "socket-2")["code"] == "too_many"
+    frame = {"action": "start", "rate": RATE, "taps": 16}
+    assert aws.socket("MESSAGE", frame=frame)["type"] == "started"
+    assert aws.socket("MESSAGE", frame=frame)["code"] == "too_many"
+    aws.socket("DISCONNECT", "socket-1")
+    assert aws.socket("CONNECT", "socket-2")["statusCode"] == 200
+
+
+def admins_see_totals_and_models_and_everybody_sees_health(aws: Account) -> None:
+    """What is known of the platform as a whole."""
+    assert aws.rest("GET", "/health")[1]["status"] == "ok"
+    assert aws.rest("GET", "/api/models", role="admin")[0] == 200
+    assert aws.rest("GET", "/api/stats/summary", role="admin")[0] == 200
+
+
+def a_snapshot_in_doubt_is_named_again_by_the_endpoint(aws: Account) -> None:
+    """While its filter is on its way."""
+    probabilities = {"rail": 0.9, "road": 0.1}
+    said = {"label": "rail", "confidence": 0.9, "probabilities": probabilities, "sha256": "ab" * 32}
+    aws.with_endpoint(model="large", **said)
+    os.environ["ML_CONFIDENCE_THRESHOLD"] = "1"
+    aws.rest("POST", "/api/devices", HEADSET)
+    assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
+    (doubt,) = aws.waiting("opinions")
+    aws.waiting("updates")
+    assert aws.consume("classifier", doubt) == []
+    control = aws.deps.controls.get("left")
+    assert control is not None
+    assert (control.noise, control.confidence) == ("rail", 0.9)
+    assert aws.waiting("updates") == [{"thing": "left"}]
+
+
+WITH_ENDPOINT: tuple[Story, ...] = (a_snapshot_in_doubt_is_named_again_by_the_endpoint,)
+STORIES: tuple[Story, ...] = (
+    an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything,
+    a_password_that_the_pool_refuses_leaves_nobody_behind,
+    who_has_lost_rights_is_refused_at_every_door,
+    a_key_opens_the_door_until_it_is_revoked,
+    a_session_is_opened_changed_summed_up_and_ended_over_rest,
+    a_headset_is_registered_told_asked_renewed_and_forgotten,
+    kinds_of_headsets_are_described_and_forgotten,
+    a_headset_comes_with_a_claim_and_another_one_does_not,
+    a_live_session_cancels_watches_and_raises_the_alarm,
+    the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame,
+    a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know,
+    a_siren_in_a_snapshot_opens_the_headset_and_people_are_told,
+    what_headsets_say_and_what_is_noticed_of_them_is_kept,
+    a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten,
+    a_large_recording_is_sent_in_parts,
+    a_long_recording_goes_on_where_the_last_worker_stopped,
+    a_recording_that_breaks_off_fails_and_says_why,
+    an_upload_that_nobody_announced_is_removed,
+    a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
+    a_person_has_no_more_sockets_and_sessions_than_the_settings_say,
+    admins_see_totals_and_models_and_everybody_sees_health,
+)
+
+
+@cache
+def lived(story: Story) -> tuple[dict[str, set[Call]], Exception | None]:
+    """Live through a story, once; return what each function did, and what went wrong."""
+    with account() as aws:
+        try:
+            story(aws)
+        except Exception as fault:
+            return aws.calls, fault
+        return aws.calls, None

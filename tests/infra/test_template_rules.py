@@ -1,0 +1,292 @@
+"""What a careful AWS engineer would look for in the templates."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from anc.aws.clients import CONFIG, FILES, IDENTITIES
+from anc.services.access.identity import Role
+from anc.settings import BadSetting
+from anc_client.client import TIMEOUT_S
+from functions.routes import SOCKET
+from infra.wheels import ROOT
+from tests.infra.conftest import Stacks, synthesize
+from tools.cost import TRACED, TRACED_A_SECOND, read_prices
+
+TRIES = 3  # of boto3's mode "standard", unless AWS_MAX_ATTEMPTS says another number
+# How long a function's caller waits for it. Sources: API Gateway, quotas; AWS IoT, pre-provisioning hooks
+WAIT_S = {
+    **dict.fromkeys(["rest_api", "audio_receiver", "ws_connect", "ws_disconnect"], 29),
+    "authorizer": 29,
+    "classifier": 29,  # and a queue
+    "provisioner": 5,
+}
+QUEUED = ("anc_processor", "audio_sender")
+KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
+
+
+def test_synthesis_is_deterministic(tmp_path):
+    # Without the traces of the calls, which lead through a folder that is another each time.
+    quietly = {"CDK_CONTEXT_JSON": '{"aws:cdk:bundling-stacks": []}', "CDK_DISABLE_STACK_TRACE": "1"}
+    folders = [tmp_path / "1", tmp_path / "2"]
+    at_once = [
+        subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=os.environ | quietly | {"CDK_OUTDIR": str(folder), "PYTHONHASHSEED": folder.name},
+            stderr=subprocess.DEVNULL,
+        )
+        for folder in folders
+    ]
+    assert [synthesis.wait() for synthesis in at_once] == [0, 0]
+
+    once, again = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in folders
+    )
+    assert len(once) > 50
+    assert once == again
+
+
+def test_no_fifo_queue_stands_behind_an_iot_rule(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for rule in stacks.of_type("AWS::IoT::TopicRule").values():
+        payload = rule["TopicRulePayload"]
+        for action in (*payload["Actions"], payload["ErrorAction"]):
+            queue = queues[stacks.text(action["Sqs"]["QueueUrl"])]
+            assert not queue.get("FifoQueue")
+
+
+def test_every_rule_says_where_a_message_goes_that_it_cannot_deliver(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for rule in stacks.of_type("AWS::IoT::TopicRule").values():
+        payload = rule["TopicRulePayload"]
+        target = stacks.text(payload["Actions"][0]["Sqs"]["QueueUrl"])
+        lost = stacks.text(payload["ErrorAction"]["Sqs"]["QueueUrl"])
+        assert lost == stacks.text(queues[target]["RedrivePolicy"]["deadLetterTargetArn"])
+
+
+def test_every_queue_is_encrypted_with_our_key_and_has_a_dead_letter_queue(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    dead = {
+        stacks.text(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
+    }
+
+    assert dead
+    assert {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == dead
+    assert all(stacks.text(queue["KmsMasterKeyId"]).startswith("key") for queue in queues.values())
+
+
+def test_sound_in_a_queue_is_kept_for_days_and_no_longer(stacks):
+    queues = stacks.of_type("AWS::SQS::Queue")
+    days = {name: queue["MessageRetentionPeriod"] / 86_400 for name, queue in queues.items()}
+
+    assert max(days.values()) <= 4
+    for name, queue in queues.items():
+        if "RedrivePolicy" in queue:  # a message's age goes with it to the dead letters
+            dead = stacks.text(queue["RedrivePolicy"]["deadLetterTargetArn"])
+            assert days[name] + 1 <= days[dead], name
+
+
+def test_tables_expire_recover_and_are_encrypted_with_our_key(stacks):
+    tables = stacks.of_type("AWS::DynamoDB::GlobalTable")
+
+    assert tables
+    for table in tables.values():
+        replica = table["Replicas"][0]
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "sweep", "Enabled": True}
+        assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert stacks.text(replica["SSESpecification"]["KMSMasterKeyId"]).startswith("key")
+
+
+def test_a_block_of_a_stream_is_not_written_twice_for_the_sake_of_lists(stacks):
+    for table in stacks.of_type("AWS::DynamoDB::GlobalTable").values():
+        (index,) = table["GlobalSecondaryIndexes"]
+        assert index["IndexName"] == "by_group"
+        assert [key["AttributeName"] for key in index["KeySchema"]] == ["group", "key"]
+        assert index["Projection"]["ProjectionType"] == "KEYS_ONLY"
+
+
+def test_buckets_are_private_encrypted_and_forget(stacks):
+    buckets = stacks.of_type("AWS::S3::Bucket")
+
+    assert buckets
+    for bucket in buckets.values():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert bucket["BucketEncryption"]
+    for name, bucket in buckets.items():
+        if name not in stacks.templates["console"]["Resources"]:  # whose files are public
+            assert all(rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"])
+
+
+def test_what_holds_data_takes_no_request_without_tls(stacks):
+    policies = [
+        *stacks.of_type("AWS::S3::BucketPolicy").values(),
+        *stacks.of_type("AWS::SQS::QueuePolicy").values(),
+        *stacks.of_type("AWS::SNS::TopicPolicy").values(),
+    ]
+    holders = sum(
+        len(stacks.of_type(kind)) for kind in ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic")
+    )
+
+    assert len(policies) == holders
+    for policy in policies:
+        assert any(
+            statement["Effect"] == "Deny"
+            and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+            for statement in policy["PolicyDocument"]["Statement"]
+        )
+
+
+def test_every_log_ends_some_day(stacks):
+    logs = stacks.of_type("AWS::Logs::LogGroup")
+
+    assert all(log["RetentionInDays"] <= 365 for log in logs.values())
+    for function in stacks.functions().values():
+        assert stacks.text(function["LoggingConfig"]["LogGroup"]) in logs
+
+
+def test_access_logs_name_routes_and_never_paths_queries_or_tokens(stacks):
+    formats = [
+        stage["AccessLogSetting"]["Format"] for stage in stacks.of_type("AWS::ApiGateway::Stage").values()
+    ] + [
+        stage["AccessLogSettings"]["Format"] for stage in stacks.of_type("AWS::ApiGatewayV2::Stage").values()
+    ]
+
+    assert len(formats) == 2
+    for format in formats:
+        fields = set(json.loads(format).values())
+        assert not fields & {"$context.path", "$context.connectionId", "$context.identity.sourceIp"}
+        assert not any("authorizer" in field or "querystring" in field for field in fields)
+
+
+def test_payloads_never_reach_a_log(stacks):
+    for stage in stacks.of_type("AWS::ApiGateway::Stage").values():
+        assert all(not setting["DataTraceEnabled"] for setting in stage["MethodSettings"])
+    for stage in stacks.of_type("AWS::ApiGatewayV2::Stage").values():
+        assert not stage["DefaultRouteSettings"].get("DataTraceEnabled")
+
+
+def test_both_apis_are_throttled(stacks):
+    (rest,) = stacks.of_type("AWS::ApiGateway::Stage").values()
+    (socket,) = stacks.of_type("AWS::ApiGatewayV2::Stage").values()
+
+    for settings in (rest["MethodSettings"][0], socket["DefaultRouteSettings"]):
+        assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
+
+
+def test_every_function_computes_in_one_thread(stacks):
+    for function in stacks.functions().values():
+        assert function["Environment"]["Variables"]["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_functions_run_on_arm_with_the_layer(stacks):
+    for name, function in stacks.functions().items():
+        assert function["Handler"] == f"functions.{name}.handler.handler"
+        assert function["Architectures"] == ["arm64"]
+        assert function["Runtime"] == "python3.13"
+        assert len(function["Layers"]) == 1
+
+
+def test_what_is_asked_is_traced_here_and_there_from_the_door_to_the_function(stacks):
+    (stage,) = stacks.of_type("AWS::ApiGateway::Stage").values()
+    (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
+
+    assert stage["TracingEnabled"]
+    for function in stacks.functions().values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
+    assert rule["SamplingRule"]["ServiceName"] == "anc-dev*"
+    assert rule["SamplingRule"]["FixedRate"] <= 0.01
+
+
+def test_a_listener_in_prod_meets_a_function_that_has_started_and_that_nothing_else_can_crowd_out(prod):
+    (live,) = prod.of_type("AWS::Lambda::Alias").items()
+    name, alias = live
+    integrations = prod.of_type("AWS::ApiGatewayV2::Integration").values()
+    to_live = [each for each in integrations if name in prod.text(each["IntegrationUri"])]
+    receiver = prod.functions()["audio_receiver"]
+
+    assert prod.function_of(alias["FunctionName"]) == "audio_receiver"
+    assert alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 2
+    assert len(to_live) == len([name for name in SOCKET.values() if name == "audio_receiver"])
+    assert receiver["ReservedConcurrentExecutions"] == 100
+
+
+def test_dev_reserves_nothing_of_a_small_account_and_pays_for_nothing_that_waits(stacks):
+    assert not stacks.of_type("AWS::Lambda::Alias")
+    assert not any("ReservedConcurrentExecutions" in each for each in stacks.functions().values())
+
+
+def test_what_is_reckoned_of_the_cost_is_what_is_deployed(stacks):
+    reckoned = read_prices().work.memory_gb
+    for name in ("audio_receiver", "anc_processor", "audio_sender"):
+        assert stacks.functions()[name]["MemorySize"] / 1024 == pytest.approx(reckoned, abs=0.001), name
+    (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
+    assert (rule["SamplingRule"]["FixedRate"], rule["SamplingRule"]["ReservoirSize"]) == (
+        TRACED,
+        TRACED_A_SECOND,
+    )
+
+
+def test_a_call_ends_before_its_function_and_a_function_before_its_caller(stacks):
+    queues, timeouts = stacks.of_type("AWS::SQS::Queue"), {}
+    for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values():
+        visible_again = queues[stacks.text(source["EventSourceArn"])]["VisibilityTimeout"]
+        timeouts.setdefault(stacks.function_of(source["FunctionName"]), []).append(visible_again)
+    for name, function in stacks.functions().items():
+        tries = int(function["Environment"]["Variables"].get("AWS_MAX_ATTEMPTS", TRIES))
+        assert _longest(CONFIG, tries) < function["Timeout"], name
+        assert all(function["Timeout"] <= visible_again for visible_again in timeouts.get(name, ())), name
+        assert name in QUEUED or function["Timeout"] < WAIT_S[name], name
+        if "OBJECTS_BUCKET" in function["Environment"]["Variables"]:
+            assert _longest(FILES) < function["Timeout"], name
+    assert _longest(IDENTITIES) < stacks.functions()["rest_api"]["Timeout"]
+    let_in = stacks.functions()["authorizer"]["Timeout"]
+    assert let_in + WAIT_S["rest_api"] < TIMEOUT_S  # of `anc_client`
+
+
+def _longest(config, tries=TRIES):
+    """Return the seconds until a call has failed for good: tries, and waits of up to 1, 2, ... s between."""
+    return tries * (config.connect_timeout + config.read_timeout) + sum(2**i for i in range(tries - 1))
+
+
+def test_nobody_signs_up_by_himself_and_every_role_is_a_group(stacks):
+    (people,) = stacks.of_type("AWS::Cognito::UserPool").values()
+    groups = {group["GroupName"] for group in stacks.of_type("AWS::Cognito::UserPoolGroup").values()}
+
+    assert people["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
+    assert groups == set(get_args(Role))
+
+
+def test_prod_keeps_what_people_entrusted_to_it(prod):
+    kept = [
+        (name, resource)
+        for stack, template in prod.templates.items()
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in KEPT and stack != "console"  # made of what is in the repository
+    ]
+
+    assert {resource["Type"] for _, resource in kept} == set(KEPT)
+    for name, resource in kept:
+        assert resource["DeletionPolicy"] == "Retain", name
+    for table in prod.of_type("AWS::DynamoDB::GlobalTable").values():
+        assert table["Replicas"][0]["DeletionProtectionEnabled"]
+
+
+def test_quotas_and_budgets_of_a_person_are_given_to_every_function_by_the_context():
+    given = Stacks(synthesize("dev", quota_sessions="20", sound_seconds_per_minute="15.5"))
+    for function in given.functions().values():
+        variables = function["Environment"]["Variables"]
+        assert (variables["QUOTA_SESSIONS"], variables["SOUND_SECONDS_PER_MINUTE"]) == ("20", "15.5")
+        assert "QUOTA_SOCKETS" not in variables, "its default is the library's"
+
+
+def test_a_quota_that_cannot_be_meant_stops_the_synthesis():
+    with pytest.raises(BadSetting, match="QUOTA_SESSIONS=0"):
+        synthesize("dev", quota_sessions="0")

@@ -1,0 +1,160 @@
+"""The classifier with an endpoint: it has the word where it answers well and in time, the layer otherwise."""
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from anc.noise import LABELS, Classifier
+from anc.ports import EndpointUnavailable
+from functions.classifier.handler import handler
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import Clock, FakePlatform, make_dependencies
+from tests.processes import PATIENCE_S
+from tests.untrained_models import untrained_model
+
+SHA = "ab" * 32
+Ask = Callable[..., dict[str, Any]]
+
+
+def said(label: str = "rail", confidence: float = 0.9, **other: Any) -> bytes:
+    probabilities = {label: confidence, "road": round(1 - confidence, 6)}
+    answer = {"label": label, "confidence": confidence, "probabilities": probabilities}
+    return json.dumps(answer | {"model": "yamnet", "sha256": SHA, "emergency": False} | other).encode()
+
+
+@pytest.fixture
+def limit_s() -> float:
+    """Give how long the endpoint may take: as long as it can be set to, for those that answer."""
+    return 10.0
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: Clock, limit_s: float) -> FakePlatform:
+    settings = {
+        "rate_limit_scale": 1e3,
+        "ml_model_path": str(untrained_model(tmp_path / "machine.npz", alarm=True, label="machine")),
+        "ml_endpoint_timeout_s": limit_s,
+    }
+    return make_dependencies(tmp_path, clock, **settings)
+
+
+@pytest.fixture
+def ask(platform: FakePlatform) -> Ask:
+    """Give `ask(seconds=, rate=, level=)`: classify a noise, and return the answer."""
+
+    def request(seconds: float = 1.0, rate: int = 16_000, level: float = 0.1) -> dict[str, Any]:
+        noise = level * np.random.default_rng(0).standard_normal(int(seconds * rate))
+        buffer = io.BytesIO()
+        soundfile.write(buffer, noise, rate, format="WAV")
+        path, who = "/api/audio/classify", {"user": "alice", "role": "listener"}
+        body = base64.b64encode(buffer.getvalue()).decode()
+        event = rest_event("POST", path, path, {}, {}, {}, body, True, who, "127.0.0.1")
+        answer = handler(event, LocalContext("classifier"), platform.deps)
+        assert answer["statusCode"] == 200
+        document: dict[str, Any] = json.loads(answer["body"])
+        return document
+
+    return request
+
+
+def test_the_endpoint_names_the_noise_and_the_answer_says_so(platform: FakePlatform, ask: Ask) -> None:
+    platform.endpoint.says = said()
+    heard = ask()
+    assert (heard["label"], heard["confidence"]) == ("rail", 0.9)
+    assert (heard["model"], heard["sha256"], heard["answered_by"]) == ("yamnet", SHA, "endpoint")
+    assert list(heard["probabilities"]) == list(LABELS)
+    assert platform.counts["endpoint_answered"] == 1
+
+
+def test_whether_there_is_an_alarm_the_endpoint_is_not_believed(platform: FakePlatform, ask: Ask) -> None:
+    platform.endpoint.says = said(emergency=False, kinds={"siren": 0.0})
+    assert ask()["emergency"]["active"]
+
+
+def test_without_an_endpoint_the_layer_answers_and_says_so(platform: FakePlatform, ask: Ask) -> None:
+    heard = ask()
+    assert (heard["label"], heard["model"], heard["answered_by"]) == ("machine", "untaught", "layer")
+    assert heard["sha256"] == Classifier.load(platform.deps.settings.ml_model_path).sha256
+    assert platform.endpoint.asked == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        EndpointUnavailable("HTTP 500"),
+        b"",
+        b"garbage",
+        b"\xff\xfe",
+        b"[" * 5000,
+        b'{"label": "rail"}',
+        said("submarine"),
+        said(confidence=1.5),
+        said(confidence=-0.1),
+        said().replace(b"0.9", b"NaN"),
+        said(probabilities={"rail": 0.9}),
+        said(probabilities={"rail": 0.2, "road": 0.8}),
+        said(probabilities={"rail": 0.9, "submarine": 0.1}),
+        said(sha256="none"),
+        said(model=""),
+        said(model="m" * 101),
+    ],
+)
+def test_a_wrong_answer_is_as_good_as_none(platform: FakePlatform, ask: Ask, wrong: Any) -> None:
+    platform.endpoint.says = wrong
+    heard = ask()
+    assert (heard["label"], heard["answered_by"]) == ("machine", "layer")
+    assert platform.counts["endpoint_failed"] == 1
+
+
+@pytest.mark.parametrize("limit_s", [0.1])
+def test_an_endpoint_that_trickles_on_forever_costs_the_time_limit_and_no_more(
+    platform: FakePlatform, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = threading.Event()
+    monkeypatch.setattr(type(platform.endpoint), "present", True)
+    monkeypatch.setattr(platform.endpoint, "invoke", lambda request: never.wait(PATIENCE_S))
+    assert ask()["answered_by"] == "layer"
+    assert not never.is_set()
+
+
+def test_after_three_failures_it_is_left_alone_for_half_a_minute_and_then_tried_once(
+    platform: FakePlatform, ask: Ask, clock: Clock
+) -> None:
+    platform.endpoint.says = EndpointUnavailable("ReadTimeoutError")
+    for _ in range(5):
+        assert ask()["answered_by"] == "layer"
+    assert len(platform.endpoint.asked) == 3
+    assert platform.counts["endpoint_resting"] == 2
+    clock.now += 30
+    platform.endpoint.says = said()
+    assert ask()["answered_by"] == "endpoint"
+    assert ask()["answered_by"] == "endpoint"
+
+
+def test_it_is_sent_sixteen_kilohertz_at_most_and_never_more_than_it_takes(
+    platform: FakePlatform, ask: Ask
+) -> None:
+    platform.endpoint.says = said()
+    ask(seconds=1, rate=8_000)
+    ask(seconds=2, rate=48_000)
+    ask(seconds=60, rate=44_100)
+    asked = [json.loads(question) for question in platform.endpoint.asked]
+    assert [question["rate"] for question in asked] == [8_000, 16_000, 16_000]
+    sizes = [len(base64.b64decode(question["pcm"])) for question in asked]
+    assert sizes == pytest.approx([16_000, 64_000, 2 * 960_000], abs=4)
+    assert max(map(len, platform.endpoint.asked)) < 4 << 20
+
+
+def test_silence_is_not_worth_a_question(platform: FakePlatform, ask: Ask) -> None:
+    platform.endpoint.says = said()
+    assert ask(level=0.0)["label"] == "quiet"
+    assert platform.endpoint.asked == []

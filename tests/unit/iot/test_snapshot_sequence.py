@@ -1,0 +1,27 @@
+"""Numbers of snapshots."""
+
+from pathlib import Path
+
+import pytest
+
+from iot.snapshot_sequence import SnapshotSequence
+
+
+def test_numbers_go_on_after_the_power_was_off(tmp_path: Path):
+    sequence = SnapshotSequence(tmp_path / "headset" / "sequence")
+    assert [sequence.next(), sequence.next()] == [1, 2]
+    assert SnapshotSequence(tmp_path / "headset" / "sequence").next() == 3
+
+
+def test_numbers_go_on_above_what_the_shadow_knows(tmp_path: Path):
+    sequence = SnapshotSequence(tmp_path / "sequence")
+    sequence.at_least(40)
+    sequence.at_least(7)
+    assert sequence.next() == 41
+    assert SnapshotSequence(tmp_path / "sequence").next() == 42
+
+
+@pytest.mark.parametrize("content", ["", "x", "\0\0", "-3", "9" * 12, "9" * 5000])
+def test_a_damaged_file_counts_from_the_beginning(tmp_path: Path, content: str):
+    (tmp_path / "sequence").write_text(content)
+    assert SnapshotSequence(tmp_path / "sequence").next() == 1

@@ -1,0 +1,45 @@
+"""People in a data folder from before there were ids of their own."""
+
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from anc.settings import Settings
+from local.auth.issuer import Issuer
+from local.auth.people import LocalPeople
+from local.storage.database import Database
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPeople:
+    """Give the people of an old folder, in which Ada is an operator."""
+    monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    database = Database(tmp_path / "anc.db")
+    database.connection.execute(
+        "CREATE TABLE people (name TEXT PRIMARY KEY, role TEXT NOT NULL,"
+        " hash TEXT NOT NULL, created REAL NOT NULL) WITHOUT ROWID"
+    )
+    row = ("ada", "operator", PasswordHasher(1, 8, 1).hash(PASSWORD), 1.0)
+    database.connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", row)
+    LocalPeople(database, Issuer(tmp_path, Settings()))
+    return LocalPeople(database, Issuer(tmp_path, Settings()))
+
+
+def test_who_was_added_before_keeps_their_name_as_id_and_all_that_is_theirs(people: LocalPeople) -> None:
+    ada = people.get("ada")
+    assert ada
+    assert (ada.user, ada.name, ada.role) == ("ada", "ada", "operator")
+    grant = people.sign_in("ada", PASSWORD)
+    assert grant
+    assert (grant.user, grant.role) == ("ada", "operator")
+
+
+def test_a_later_person_of_an_old_name_gets_a_new_id(people: LocalPeople) -> None:
+    people.delete("ada")
+    again = people.create("ada", PASSWORD, "listener")
+    assert again.user != "ada"
+    assert people.get("ada") is None
+    assert [person.user for person in people.list()[0]] == [again.user]

@@ -1,0 +1,106 @@
+"""Threads that callers share: whose turn it is, and who is refused."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from anc.schemas.refusal import Refused
+from local.http.thread_pools import FairThreadPool
+from tests.processes import PATIENCE_S
+
+
+class Work:
+    """Calls that note their names, the first of which lasts until it is let go."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def hold(self) -> None:
+        self.begun.set()
+        self.let_go.wait(PATIENCE_S)
+
+    def __call__(self, name: str) -> str:
+        self.done.append(name)
+        return name
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.let_go.set()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def waiting(pool: FairThreadPool) -> int:
+    return sum(map(len, pool._queues.values()))
+
+
+async def asked(pool: FairThreadPool, work: Work, *calls: tuple[str, str]) -> list[asyncio.Task[str]]:
+    """Have calls wait, one after the other."""
+    tasks = []
+    for caller, name in calls:
+        before = waiting(pool)
+        tasks.append(asyncio.create_task(pool.run(caller, work, name)))
+        await until(lambda before=before: waiting(pool) == before + 1)  # type: ignore[misc]
+    return tasks
+
+
+def test_callers_take_turns_however_much_one_of_them_asks_for(work: Work) -> None:
+    async def run() -> None:
+        pool = FairThreadPool("test", threads=1, waiting=100)
+        first = asyncio.create_task(pool.run("ann", work.hold))
+        await until(work.begun.is_set)
+        calls = [("ann", f"ann-{i}") for i in range(4)]
+        tasks = await asked(pool, work, *calls, ("bob", "bob-0"), ("bob", "bob-1"), ("cid", "cid-0"))
+        work.let_go.set()
+        assert await asyncio.gather(first, *tasks)
+
+    asyncio.run(run())
+    assert work.done == ["ann-0", "bob-0", "cid-0", "ann-1", "bob-1", "ann-2", "ann-3"]
+
+
+def test_who_has_enough_calls_waiting_is_refused_and_nobody_else(work: Work) -> None:
+    async def run() -> tuple[Refused, Refused]:
+        pool = FairThreadPool("test", threads=1, waiting=8)
+        first = asyncio.create_task(pool.run("ann", work.hold))
+        await until(work.begun.is_set)
+        tasks = await asked(pool, work, *[("ann", "a"), ("ann", "b")])
+        with pytest.raises(Refused) as own:
+            await pool.run("ann", work, "c")
+        tasks += await asked(pool, work, *[(caller, "x") for caller in "bcd" for _ in range(2)])
+        with pytest.raises(Refused) as full:
+            await pool.run("eve", work, "y")
+        work.let_go.set()
+        await asyncio.gather(first, *tasks)
+        assert await pool.run("ann", work, "later") == "later"
+        return own.value, full.value
+
+    own, full = asyncio.run(run())
+    assert (own.code, full.code) == ("too_many", "overloaded")
+    assert own.wait_s
+    assert full.wait_s
+
+
+def test_a_call_that_is_given_up_while_it_waits_costs_nobody_a_thread(work: Work) -> None:
+    async def run() -> str:
+        pool = FairThreadPool("test", threads=1, waiting=8)
+        first = asyncio.create_task(pool.run("ann", work.hold))
+        await until(work.begun.is_set)
+        (given_up, kept) = await asked(pool, work, ("ann", "a"), ("bob", "b"))
+        given_up.cancel()
+        work.let_go.set()
+        await asyncio.gather(first, given_up, return_exceptions=True)
+        assert await kept == "b"
+        return await pool.run("ann", work, "later")
+
+    assert asyncio.run(run()) == "later"
+    assert "a" not in work.done

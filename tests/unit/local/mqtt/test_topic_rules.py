@@ -1,0 +1,82 @@
+"""What IoT rules make of a message."""
+
+import base64
+import time
+
+import pytest
+
+from functions.routes import RULES, Rule
+from local.mqtt.topic_rules import TopicRules, basic_ingest_topic
+
+
+class Kept(list):
+    """A queue that keeps what it is sent."""
+
+    def send(self, body, delay_s=0):
+        self.append(body)
+
+
+def rule(sql: str, topic: str = "anc/+/snapshot") -> Rule:
+    return Rule("r", sql, topic, "q")
+
+
+@pytest.mark.parametrize("topic", ["$aws/rules/anc_snapshot/anc/h1/snapshot", "anc/h1/snapshot"])
+def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
+    queue = Kept()
+    before = int(time.time() * 1000)
+    TopicRules(RULES, {"snapshots": queue, "reports": Kept()}).take(topic, b"\x00\xffANC1")
+    [body] = queue
+    assert body.keys() == {"data", "thing", "at"}
+    assert base64.b64decode(body["data"]) == b"\x00\xffANC1"
+    assert body["thing"] == "h1"
+    assert before <= body["at"] <= time.time() * 1000
+
+
+@pytest.mark.parametrize("topic", ["anc/h1/event", "anc/h1/x/snapshot", "$aws/rules/other/anc/h1/snapshot"])
+def test_a_message_on_another_topic_reaches_no_queue(topic: str):
+    queue = Kept()
+    TopicRules(RULES, {"snapshots": queue, "reports": queue}).take(topic, b"x")
+    assert queue == []
+
+
+@pytest.mark.parametrize("topic", ["$aws/rules/anc_telemetry/anc/h1/telemetry", "anc/h1/telemetry"])
+def test_telemetry_reaches_its_queue_with_the_name_of_the_topic(topic: str):
+    queue = Kept()
+    TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
+    [body] = queue
+    assert (body["thing"], base64.b64decode(body["report"])) == ("h1", b"{}")
+
+
+def test_who_comes_and_goes_is_told_to_the_same_queue():
+    queue = Kept()
+    TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(
+        "$aws/events/presence/connected/h1", b"{}"
+    )
+    assert queue == [{"presence": base64.b64encode(b"{}").decode(), "thing": "h1"}]
+
+
+def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
+    queue = Kept()
+    topic = "$aws/things/h1/shadow/name/anc/update/rejected"
+    TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
+    [body] = queue
+    assert (body["thing"], base64.b64decode(body["rejected"])) == ("h1", b"{}")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM 'anc/+/snapshot'",
+        "SELECT encode(*, 'hex') AS data FROM 'anc/+/snapshot'",
+        "SELECT topic(2) AS thing, clientid() AS id FROM 'anc/+/snapshot'",
+        "SELECT topic(2) AS thing FROM 'anc/+/snapshot' WHERE topic(2) = 'h1'",
+        "SELECT topic(2) AS thing FROM 'anc/+/other'",
+    ],
+)
+def test_a_rule_that_cannot_be_evaluated_stops_the_start_and_is_named(sql: str):
+    with pytest.raises(ValueError, match="rule r: cannot evaluate"):
+        TopicRules([rule(sql)], {"q": Kept()})
+
+
+def test_a_thing_reaches_a_rule_by_its_own_topic():
+    assert basic_ingest_topic(RULES[0], "h1") == "$aws/rules/anc_snapshot/anc/h1/snapshot"

@@ -1,0 +1,184 @@
+"""The worker that feeds a queue's function with batches, as Lambda's event source mapping does."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.routes import QueueRoute
+from local.storage.database import Database
+from local.storage.queues import Message, QueueWorker, SqliteQueue, sqs_event
+from tests.processes import PATIENCE_S
+
+MAX_RECEIVES, VISIBILITY_S = 3, 60.0
+ROUTE = QueueRoute("updates", "function", 2, MAX_RECEIVES, int(VISIBILITY_S))
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> SqliteQueue:
+    return SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., QueueWorker]]:
+    """Give `started(queue, function)`: a worker that calls the function with batches of two."""
+    workers = []
+
+    def start(queue: SqliteQueue, function: Callable[[dict[str, Any]], Any]) -> QueueWorker:
+        worker = QueueWorker(queue, ROUTE, function)
+        workers.append(worker)
+        worker.start()
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()
+
+
+class Function:
+    """A Lambda function that remembers what it was sent; `fate` decides what becomes of a message."""
+
+    def __init__(self, fate: Callable[[Any], bool] = lambda n: True, expected: int = 1) -> None:
+        self.fate = fate
+        self.batches: list[list[Any]] = []
+        self.all_done = threading.Event()
+        self._left = expected
+
+    def __call__(self, event: dict[str, Any]) -> Any:
+        numbers = {record["messageId"]: json.loads(record["body"])["n"] for record in event["Records"]}
+        self.batches.append(list(numbers.values()))
+        failures = [name for name, n in numbers.items() if not self.fate(n)]
+        self._left -= len(numbers) - len(failures)
+        if self._left == 0:
+            self.all_done.set()
+        return {"batchItemFailures": [{"itemIdentifier": name} for name in failures]}
+
+
+def test_the_function_gets_what_waits_and_what_comes_in_batches(
+    queue: SqliteQueue, started: Callable[..., QueueWorker]
+) -> None:
+    function = Function(expected=5)
+    for n in range(4):
+        queue.send({"n": n})
+    worker = started(queue, function)
+    queue.send({"n": 4})
+    assert function.all_done.wait(PATIENCE_S)
+    worker.stop()
+    assert [n for batch in function.batches for n in batch] == [0, 1, 2, 3, 4]
+    assert max(map(len, function.batches)) <= 2
+    assert queue.depth() == 0
+
+
+def test_of_a_batch_only_what_the_function_names_comes_again(
+    queue: SqliteQueue, started: Callable[..., QueueWorker]
+) -> None:
+    tries: dict[Any, int] = {}
+
+    def fails_once(n: Any) -> bool:
+        tries[n] = tries.get(n, 0) + 1
+        return n != "second time lucky" or tries[n] == 2
+
+    function = Function(fails_once, expected=2)
+    queue.send({"n": "second time lucky"})
+    queue.send({"n": "fine"})
+    worker = started(queue, function)
+    assert function.all_done.wait(PATIENCE_S)
+    worker.stop()
+    assert tries == {"second time lucky": 2, "fine": 1}
+    assert queue.depth() == 0
+
+
+def test_the_back_off_doubles_with_every_failure(queue: SqliteQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    failed = queue.failed
+
+    def without_waiting(message: Message, retry_s: float) -> None:
+        waits.append(retry_s)
+        failed(message, retry_s=0)
+
+    monkeypatch.setattr(queue, "failed", without_waiting)
+    laid_aside = threading.Event()
+
+    def always_failing(event: dict[str, Any]) -> Any:
+        if len(waits) == MAX_RECEIVES - 1:
+            laid_aside.set()
+        raise RuntimeError("no")
+
+    queue.send({"n": 1})
+    worker = QueueWorker(queue, ROUTE, always_failing)
+    worker.start()
+    assert laid_aside.wait(PATIENCE_S)
+    worker.stop()
+    assert waits == pytest.approx([0.4, 0.8, 1.6])
+
+
+def test_a_function_that_crashes_fails_its_whole_batch_and_the_worker_goes_on(
+    queue: SqliteQueue, started: Callable[..., QueueWorker]
+) -> None:
+    function = Function(expected=2)
+    crashes = iter([RuntimeError("out of memory")])
+
+    def crashing_once(event: dict[str, Any]) -> Any:
+        for crash in crashes:
+            raise crash
+        return function(event)
+
+    queue.send({"n": 1})
+    queue.send({"n": 2})
+    worker = started(queue, crashing_once)
+    assert function.all_done.wait(PATIENCE_S)
+    worker.stop()
+    assert sorted(n for batch in function.batches for n in batch) == [1, 2]
+    assert queue.dead() == []
+
+
+def test_a_table_that_cannot_be_read_for_a_while_does_not_end_the_worker(
+    queue: SqliteQueue, started: Callable[..., QueueWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = queue.receive
+    failed = threading.Event()
+
+    def locked_once(limit: int) -> list[Message]:
+        monkeypatch.setattr(queue, "receive", receive)
+        failed.set()
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(queue, "receive", locked_once)
+    function = Function()
+    started(queue, function)
+    assert failed.wait(PATIENCE_S)
+    queue.send({"n": 1})
+    assert function.all_done.wait(PATIENCE_S)
+
+
+def test_stopping_waits_for_the_batch_in_hand(queue: SqliteQueue) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def slow(event: dict[str, Any]) -> None:
+        begun.set()
+        assert may_end.wait(PATIENCE_S)
+        ended.append(True)
+
+    queue.send({"n": 1})
+    worker = QueueWorker(queue, ROUTE, slow)
+    worker.start()
+    assert begun.wait(PATIENCE_S)
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    may_end.set()
+    stopping.join(PATIENCE_S)
+    assert ended == [True]
+    assert queue.depth() == 0
+
+
+def test_a_batch_is_the_event_that_lambda_gets_from_sqs() -> None:
+    (record,) = sqs_event("updates", [Message(7, '{"n": 1}', 2)])["Records"]
+    assert (record["messageId"], record["body"], record["eventSource"]) == ("7", '{"n": 1}', "aws:sqs")
+    assert record["attributes"]["ApproximateReceiveCount"] == "2"
+    assert record["eventSourceARN"].endswith(":updates")
+    assert record["md5OfBody"] == "96d730b7a405ed0e9cb1068b43e06fe4"

@@ -1,0 +1,305 @@
+"""The queue of the single-machine edition: nothing is lost, what keeps failing is laid aside."""
+
+import json
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from local.storage.database import Database
+from local.storage.queues import Message, SqliteQueue
+from tests.fakes import Clock
+from tests.processes import PATIENCE_S
+
+MAX_RECEIVES, VISIBILITY_S = 3, 60.0
+
+
+@pytest.fixture
+def queue(tmp_path: Path, clock: Clock) -> SqliteQueue:
+    return SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
+
+
+def bodies(messages: list[Message]) -> list[Any]:
+    return [json.loads(message.body)["n"] for message in messages]
+
+
+def test_messages_come_in_the_order_in_which_they_were_sent(queue: SqliteQueue) -> None:
+    for n in range(25):
+        queue.send({"n": n})
+    assert bodies(queue.receive(10)) == list(range(10))
+    assert bodies(queue.receive(10)) == list(range(10, 20))
+    assert bodies(queue.receive(10)) == list(range(20, 25))
+    assert queue.receive(10) == []
+
+
+def test_a_delivered_message_is_hidden_until_its_visibility_ends(queue: SqliteQueue, clock: Clock) -> None:
+    queue.send({"n": 1})
+    assert bodies(queue.receive(10)) == [1]
+    clock.now += VISIBILITY_S - 0.01
+    assert queue.receive(10) == []
+    clock.now += 0.01
+    (again,) = queue.receive(10)
+    assert again.receives == 2, "nobody said that it was done: the consumer may have died"
+
+
+def test_a_message_that_was_done_does_not_come_again(queue: SqliteQueue, clock: Clock) -> None:
+    queue.send({"n": 1})
+    (message,) = queue.receive(10)
+    queue.done(message)
+    clock.now += 10 * VISIBILITY_S
+    assert queue.receive(10) == []
+    assert queue.depth() == 0
+
+
+def test_a_failed_message_comes_again_when_its_back_off_has_passed_and_not_before(
+    queue: SqliteQueue, clock: Clock
+) -> None:
+    queue.send({"n": 1})
+    (message,) = queue.receive(10)
+    queue.failed(message, retry_s=4)
+    clock.now += 3.9
+    assert queue.receive(10) == []
+    clock.now += 0.1
+    assert bodies(queue.receive(10)) == [1]
+
+
+def test_a_delayed_message_comes_when_its_time_has_come_and_others_overtake_it(
+    queue: SqliteQueue, clock: Clock
+) -> None:
+    queue.send({"n": 1}, delay_s=11)
+    queue.send({"n": 2})
+    assert bodies(queue.receive(10)) == [2]
+    clock.now += 10.9
+    assert queue.receive(10) == []
+    clock.now += 0.1
+    assert bodies(queue.receive(10)) == [1]
+
+
+def test_a_message_that_failed_as_often_as_allowed_is_laid_aside_with_all_that_it_said(
+    queue: SqliteQueue, clock: Clock
+) -> None:
+    queue.send({"n": 1, "text": "ümläut"})
+    for receives in range(1, MAX_RECEIVES + 1):
+        (message,) = queue.receive(10)
+        assert message.receives == receives
+        clock.now += 1
+        queue.failed(message, retry_s=0)
+    queue.failed(message, retry_s=60)  # nothing is waited for any more
+    assert queue.receive(10) == []
+    assert [json.loads(body) for body in queue.dead()] == [{"n": 1, "text": "ümläut"}]
+    assert queue.depth() == 0
+
+
+def things(messages: list[Message]) -> list[Any]:
+    return [json.loads(message.body)["thing"] for message in messages]
+
+
+def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) -> None:
+    for n in range(500):
+        queue.send({"thing": "rogue", "n": n})
+    assert things(queue.receive(10)) == ["rogue"] * 10
+    for n in range(2):
+        for thing in ("a", "b"):
+            queue.send({"thing": thing, "n": n})
+    taken = [message for _ in range(3) for message in queue.receive(3)]
+    assert sorted(things(taken)) == ["a", "a", "b", "b", *["rogue"] * 5][:9]
+    for thing in ("a", "b", "rogue"):
+        mine = [json.loads(message.body)["n"] for message in taken if f'"{thing}"' in message.body]
+        assert mine == sorted(mine), "each keeps its order"
+
+
+def test_owners_of_recordings_take_turns_however_many_one_of_them_uploads(queue: SqliteQueue) -> None:
+    for n in range(20):
+        queue.send({"Records": [n], "owner": "ann"})
+    queue.send({"job": "b", "owner": "bob"})
+    taken = [json.loads(message.body)["owner"] for _ in range(2) for message in queue.receive(1)]
+    assert taken == ["ann", "bob"]
+
+
+def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path: Path, clock: Clock) -> None:
+    dropped: list[str] = []
+    queue = SqliteQueue(
+        Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=3, dropped=dropped.append
+    )
+    queue.send({"thing": "other", "n": 0})
+    for n in range(10):
+        queue.send({"thing": "rogue", "n": n})
+    for n in range(5):
+        queue.send({"n": n})
+    assert dropped == ["snapshots"] * 7
+    left = [json.loads(message.body) for _ in range(3) for message in queue.receive(10)]
+    assert [each["n"] for each in left if each.get("thing") == "rogue"] == [7, 8, 9]
+    assert [each["n"] for each in left if each.get("thing") == "other"] == [0]
+    assert [each["n"] for each in left if "thing" not in each] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_being_worked_on_is_pushed_out_by_nothing(tmp_path: Path, clock: Clock) -> None:
+    queue = SqliteQueue(Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=1)
+    queue.send({"thing": "h", "n": 0})
+    (message,) = queue.receive(1)
+    for n in (1, 2):
+        queue.send({"thing": "h", "n": n})
+    queue.failed(message, 0.0)
+    assert bodies(queue.receive(10)) == [0, 2]
+
+
+def test_messages_of_a_folder_of_an_older_version_come_first(tmp_path: Path, clock: Clock) -> None:
+    database = Database(tmp_path / "anc.db")
+    database.connection.executescript("""
+        CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
+            due REAL NOT NULL, receives INTEGER NOT NULL DEFAULT 0);
+        INSERT INTO messages (queue, body, due) VALUES ('updates', '{"thing": "h", "n": 1}', 0);
+    """)
+    for _ in range(2):
+        queue = SqliteQueue(database, "updates", clock=clock)
+    queue.send({"thing": "h", "n": 2})
+    assert bodies(queue.receive(10)) == [1, 2]
+
+
+def test_a_poisonous_message_does_not_hold_up_the_others(queue: SqliteQueue, clock: Clock) -> None:
+    queue.send({"n": "poison"})
+    for n in range(5):
+        queue.send({"n": n})
+        for message in queue.receive(1) + queue.receive(1):
+            if "poison" in message.body:
+                queue.failed(message, retry_s=1)
+            else:
+                queue.done(message)
+        clock.now += 1
+    assert queue.receive(10) == []
+    assert len(queue.dead()) == 1
+
+
+def test_after_a_crash_what_was_in_flight_is_due_at_once_and_delays_still_hold(
+    tmp_path: Path, clock: Clock
+) -> None:
+    before = SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
+    for n in range(3):
+        before.send({"n": n})
+    before.send({"n": "later"}, delay_s=30)
+    before.receive(2)
+
+    after = SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
+    after.release()
+
+    assert sorted(bodies(after.receive(10))) == [0, 1, 2]
+    clock.now += 30
+    assert bodies(after.receive(10)) == ["later"]
+
+
+def test_queues_in_one_file_do_not_see_each_others_messages(tmp_path: Path, clock: Clock) -> None:
+    database = Database(tmp_path / "anc.db")
+    here, there = (SqliteQueue(database, name, 1, VISIBILITY_S, clock) for name in ("here", "there"))
+    here.send({"n": 1})
+    here.receive(10)
+    there.release()
+    assert (here.receive(10), here.dead()) == ([], []), "what is in flight here is none of its business"
+    clock.now += VISIBILITY_S
+    assert there.receive(10) == []
+    assert there.depth() == 0
+    assert here.receive(10) == []
+    assert (len(here.dead()), len(there.dead())) == (1, 0)
+
+
+def test_two_consumers_never_hold_the_same_message(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "anc.db"
+    for n in range(60):
+        SqliteQueue(Database(path), "updates", MAX_RECEIVES, VISIBILITY_S, clock).send({"n": n})
+    taken: list[list[Any]] = [[], []]
+
+    def consume(mine: list[Any]) -> None:
+        queue = SqliteQueue(Database(path), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
+        while messages := queue.receive(3):
+            mine += bodies(messages)
+
+    threads = [threading.Thread(target=consume, args=(mine,)) for mine in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert sorted(taken[0] + taken[1]) == list(range(60))
+
+
+class AnyOrderOfEvents(RuleBasedStateMachine):
+    """Sends, receives, successes, failures, crashes and time in any order: each message has one fate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.folder = TemporaryDirectory()
+        self.database = Database(Path(self.folder.name) / "anc.db")
+        self.queue = SqliteQueue(self.database, "any", MAX_RECEIVES, VISIBILITY_S, self.clock)
+        self.sent = 0
+        self.due: dict[int, float] = {}
+        self.receives: dict[int, int] = {}
+        self.held: dict[int, Message] = {}
+        self.finished: set[int] = set()
+
+    def teardown(self) -> None:
+        self.database.connection.close()
+        self.folder.cleanup()
+
+    @rule(delay=st.sampled_from([0, 0, 5]))
+    def send(self, delay: int) -> None:
+        self.queue.send({"n": self.sent}, delay)
+        self.due[self.sent] = self.clock.now + delay
+        self.receives[self.sent] = 0
+        self.sent += 1
+
+    @rule(limit=st.integers(1, 4))
+    def receive(self, limit: int) -> None:
+        came = self.queue.receive(limit)
+        for message in came:
+            (n,) = bodies([message])
+            assert n not in self.finished, "what is done never comes again"
+            assert self.due[n] <= self.clock.now, "what is hidden or delayed does not come"
+            self.receives[n] += 1
+            assert message.receives == self.receives[n] <= MAX_RECEIVES
+            self.due[n] = self.clock.now + VISIBILITY_S
+            self.held[n] = message
+        if len(came) < limit:
+            left = {n for n, due in self.due.items() if due <= self.clock.now and n not in self.finished}
+            assert all(self.receives[n] == MAX_RECEIVES for n in left), "what is due comes"
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def succeed(self, data: st.DataObject) -> None:
+        n = data.draw(st.sampled_from(sorted(self.held)))
+        self.queue.done(self.held.pop(n))
+        self.finished.add(n)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), retry_s=st.sampled_from([0.0, 2.0]))
+    def fail(self, data: st.DataObject, retry_s: float) -> None:
+        n = data.draw(st.sampled_from(sorted(self.held)))
+        self.queue.failed(self.held.pop(n), retry_s)
+        self.due[n] = self.clock.now + retry_s
+
+    @rule()
+    def crash(self) -> None:
+        self.queue = SqliteQueue(self.database, "any", MAX_RECEIVES, VISIBILITY_S, self.clock)
+        self.queue.release()
+        self.held.clear()
+        self.due = {n: self.clock.now if self.receives[n] else due for n, due in self.due.items()}
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, VISIBILITY_S]))
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.held = {n: message for n, message in self.held.items() if self.due[n] > self.clock.now}
+
+    @invariant()
+    def every_message_is_waiting_done_or_laid_aside(self) -> None:
+        dead = [json.loads(body)["n"] for body in self.queue.dead()]
+        assert len(dead) == len(set(dead))
+        assert all(self.receives[n] == MAX_RECEIVES for n in dead)
+        assert not set(dead) & self.finished
+        assert self.queue.depth() + len(self.finished) + len(dead) == self.sent
+
+
+AnyOrderOfEvents.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestInAnyOrderOfEventsEachMessageHasOneFate = AnyOrderOfEvents.TestCase

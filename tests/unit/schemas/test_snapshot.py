@@ -1,0 +1,82 @@
+"""The snapshot format: what goes in comes out, and nothing else gets in."""
+
+import contextlib
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from anc.schemas.refusal import Refused
+from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT, Snapshot
+
+u32 = st.integers(0, 2**32 - 1)
+ids = st.binary(min_size=8, max_size=8).map(bytes.hex).filter(lambda name: name != "0" * 16) | st.just("")
+gains = st.floats(0, 1, width=32)
+rates = st.integers(8_000, 96_000)
+
+
+@given(u32, rates, ids, gains, npst.arrays(np.int16, st.tuples(st.integers(1, 500), st.just(2))))
+def test_sound_comes_back_as_it_went(seq, rate, name, gain, pcm) -> None:
+    sent = Snapshot(seq, rate, len(pcm), name, gain, pcm=pcm)
+    got = Snapshot.parse(sent.encode())
+    assert np.array_equal(got.pcm, pcm)
+    assert (got.seq, got.rate, got.samples, got.filter_id, got.gain) == (seq, rate, len(pcm), name, gain)
+
+
+@given(u32, rates, ids, gains, st.binary(min_size=1, max_size=5000), st.binary(max_size=3000))
+def test_statistics_come_back_as_they_went(seq, rate, name, gain, statistics, summary) -> None:
+    sent = Snapshot(seq, rate, 16_000, name, gain, statistics=statistics, summary=summary)
+    assert Snapshot.parse(sent.encode()) == sent
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
+    with contextlib.suppress(Refused):  # anything else would fail the test
+        Snapshot.parse(data)
+
+
+def a_snapshot(**fields) -> bytes:
+    values = {
+        "magic": b"ANC1",
+        "version": 1,
+        "kind": 1,
+        "channels": 2,
+        "seq": 7,
+        "rate": 16_000,
+        "samples": 4,
+    }
+    values |= {"id": bytes(8), "gain": 1.0, "body": bytes(16)} | fields
+    body = values.pop("body")
+    return HEADER.pack(*values.values()) + body
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "header: 0 bytes, 32 needed"),
+        (a_snapshot()[:31], "header: 31 bytes"),
+        (a_snapshot(magic=b"RIFF"), "magic"),
+        (a_snapshot(version=2), "version: 2, this platform reads 1"),
+        (a_snapshot(kind=9), "kind: 9"),
+        (a_snapshot(channels=1), "channels: 1"),
+        (a_snapshot(rate=4_000), "rate: 4000 Hz, allowed are 8000 to 96000"),
+        (a_snapshot(gain=float("nan")), "gain: nan"),
+        (a_snapshot(gain=1.5), "gain: 1.5, allowed are 0 to 1"),
+        (a_snapshot(samples=5), "pcm: 16 bytes, the header promises 20"),
+        (a_snapshot(samples=0, body=b""), "pcm: 0 bytes"),
+        (a_snapshot(samples=2**32 - 1), "the header promises 17,179,869,180"),
+        (a_snapshot(kind=2, body=struct.pack("<I", 100)), "do not hold the 100 they promise"),
+        (a_snapshot() + bytes(MQTT_PAYLOAD_LIMIT), "at most 131,072"),
+    ],
+)
+def test_a_bad_snapshot_is_refused_by_the_name_of_its_fault(data: bytes, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        Snapshot.parse(data)
+
+
+def test_a_second_at_48_khz_does_not_fit_and_says_so() -> None:
+    with pytest.raises(Refused, match="send a shorter one"):
+        Snapshot(1, 48_000, 48_000, "", pcm=np.zeros((48_000, 2), np.int16)).encode()

@@ -1,0 +1,109 @@
+"""What treating a sound file will take: predicted and refused before the work."""
+
+import numpy as np
+import pytest
+
+from anc.audio.reader import SHORT_BYTES, SHORT_S
+from anc.records import Options
+from anc.schemas.refusal import Refused
+from anc.services.sound import cpu_budget, detection
+from anc.services.sound.analysis import analyze
+from anc.services.sound.cpu_budget import REQUEST_S, estimated_cpu_s
+from anc.services.sound.recordings import SHORT_RESULT_BYTES, process_short
+from functions.routes import SOUND_BYTES
+from tests.fakes import ALICE, BOB, FakePlatform
+from tests.recordings import sound_file
+
+
+class Header:
+    """What a file's header states."""
+
+    def __init__(self, seconds: float, rate: int = 48_000, channels: int = 2) -> None:
+        self.frames, self.rate, self.channels = int(seconds * rate), rate, channels
+
+
+@pytest.fixture
+def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be decoded."""
+
+    def read(*_: object) -> None:
+        raise AssertionError("it was decoded before it was refused")
+
+    monkeypatch.setattr("anc.audio.reader.AudioReader.read", read)
+
+
+def test_a_prediction_grows_with_all_that_work_grows_with() -> None:
+    least = estimated_cpu_s(Header(1), Options(mode="cancel", taps=16))
+    for more in (
+        estimated_cpu_s(Header(2), Options(mode="cancel", taps=16)),
+        estimated_cpu_s(Header(1, rate=96_000), Options(mode="cancel", taps=16)),
+        estimated_cpu_s(Header(1), Options(mode="cancel", taps=4096)),
+        estimated_cpu_s(Header(1), Options(mode="cancel", algorithm="nlms", taps=16)),
+        estimated_cpu_s(Header(1), Options(mode="predict", taps=16)),
+        estimated_cpu_s(Header(1, channels=8), Options(mode="cancel", taps=16)),
+    ):
+        assert more > least
+    assert estimated_cpu_s(Header(1), Options(mode="classify")) < least
+    assert estimated_cpu_s(Header(1), detects=False) < estimated_cpu_s(Header(1))
+
+
+@pytest.mark.usefixtures("untouched")
+def test_silence_that_would_become_a_large_result_is_refused_before_any_work(platform: FakePlatform) -> None:
+    data = sound_file(np.zeros((60 * 192_000, 2)), "FLAC", rate=192_000)
+    assert len(data) < 100_000
+    with pytest.raises(Refused) as refusal:
+        process_short(data, Options(algorithm="nlms", taps=4096), platform.deps)
+    assert refusal.value.code == "too_large"
+    assert f"at most {SHORT_RESULT_BYTES:,}" in refusal.value.message
+
+
+@pytest.mark.usefixtures("untouched")
+def test_work_is_charged_before_it_is_done(platform: FakePlatform) -> None:
+    data, charged = sound_file(np.zeros((16_000, 2))), []
+
+    def charge(seconds: float) -> None:
+        charged.append(seconds)
+        raise Refused("too_many", "no")
+
+    for treat in (
+        lambda: process_short(data, Options(), platform.deps, charge),
+        lambda: analyze(data, charge=charge),
+        lambda: detection.classify_file(data, platform.deps, charge),
+        lambda: detection.emergency_in_file(data, platform.deps, charge),
+    ):
+        with pytest.raises(Refused, match="no"):
+            treat()
+    assert len(charged) == 4
+    assert all(0 < seconds < 1 for seconds in charged)
+
+
+def test_more_than_one_request_may_take_is_refused_with_the_limit_and_a_way_out(
+    platform: FakePlatform,
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        cpu_budget.charge(REQUEST_S + 0.1, ALICE, platform.deps)
+    assert refusal.value.code == "too_large"
+    assert "at most 10 s" in refusal.value.message
+    assert "upload it" in refusal.value.message
+
+
+def test_every_caller_has_a_budget_a_minute(platform: FakePlatform) -> None:
+    for _ in range(3):
+        cpu_budget.charge(REQUEST_S, ALICE, platform.deps)
+    with pytest.raises(Refused) as refusal:
+        cpu_budget.charge(0.5, ALICE, platform.deps)
+    assert refusal.value.code == "too_many"
+    assert refusal.value.wait_s
+    assert "30 s a minute" in refusal.value.message
+    cpu_budget.charge(REQUEST_S, BOB, platform.deps)
+
+
+def test_the_longest_file_that_is_answered_at_once_costs_less_than_one_request_may() -> None:
+    longest = Header(SHORT_RESULT_BYTES / 2 / 48_000)
+    for options in (Options(mode="cancel", algorithm="nlms", taps=4096), Options(mode="cancel")):
+        assert estimated_cpu_s(longest, options) < REQUEST_S
+    assert estimated_cpu_s(Header(SHORT_S), Options(mode="classify")) < REQUEST_S
+
+
+def test_the_table_of_routes_lets_in_as_many_bytes_as_the_decoder_takes() -> None:
+    assert SOUND_BYTES == SHORT_BYTES

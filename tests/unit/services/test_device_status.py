@@ -1,0 +1,130 @@
+"""What is noticed of a headset: coming and going, in any order; and what was refused of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anc.schemas.refusal import Refused
+from anc.services.headsets import device_status, devices
+from anc.services.headsets.devices import Registration
+from tests.fakes import ALICE, FakePlatform
+
+THING = "left"
+
+
+@pytest.fixture
+def headset(platform: FakePlatform) -> FakePlatform:
+    devices.register(Registration(THING, [0.0, 0.5]), ALICE, platform.deps)
+    return platform
+
+
+def event(kind: str, at: float, session: str = "s1", thing: str = THING, **more: Any) -> bytes:
+    """Return a lifecycle event as AWS IoT publishes it."""
+    told = {
+        "clientId": thing,
+        "timestamp": int(1000 * at),
+        "eventType": kind,
+        "sessionIdentifier": session,
+        "principalIdentifier": "000000000000/ABCDEFGHIJKLMNOPQRSTU:some-user/ABCDEFGHIJKLMNOPQRSTU:some-user",
+        "ipAddress": "192.0.2.0",
+        "versionNumber": 0,
+        **more,
+    }
+    return json.dumps(told).encode()
+
+
+def online(platform: FakePlatform) -> tuple[bool | None, float]:
+    known = device_status.find(THING, platform.deps)
+    return known.online, known.since
+
+
+def test_before_it_ever_connected_nobody_knows(headset: FakePlatform) -> None:
+    assert online(headset) == (None, 0.0)
+
+
+def test_a_headset_that_connects_is_online_until_it_leaves(headset: FakePlatform) -> None:
+    device_status.record_presence(event("connected", 100), headset.deps)
+    assert online(headset) == (True, 100)
+    device_status.record_presence(event("disconnected", 160), headset.deps)
+    assert online(headset) == (False, 160)
+
+
+def test_an_event_that_comes_twice_changes_nothing(headset: FakePlatform) -> None:
+    device_status.record_presence(event("connected", 100), headset.deps)
+    once = device_status.find(THING, headset.deps)
+    device_status.record_presence(event("connected", 100), headset.deps)
+    assert device_status.find(THING, headset.deps) == once
+
+
+def test_the_end_of_an_older_connection_does_not_end_the_newer(headset: FakePlatform) -> None:
+    device_status.record_presence(event("connected", 100, "s1"), headset.deps)
+    device_status.record_presence(event("connected", 130, "s2"), headset.deps)
+    device_status.record_presence(event("disconnected", 130.01, "s1"), headset.deps)
+    assert online(headset) == (True, 130)
+
+
+def test_a_beginning_that_comes_after_its_end_does_not_count(headset: FakePlatform) -> None:
+    device_status.record_presence(event("disconnected", 160), headset.deps)
+    device_status.record_presence(event("connected", 100), headset.deps)
+    assert online(headset) == (False, 160)
+
+
+def test_a_headset_that_was_cut_off_for_what_it_did_is_told_of_once_however_often_the_event_comes(
+    headset: FakePlatform,
+) -> None:
+    device_status.record_presence(event("connected", 100), headset.deps)
+    for _ in range(2):
+        device_status.record_presence(event("disconnected", 160, disconnectReason="AUTH_ERROR"), headset.deps)
+    known = device_status.find(THING, headset.deps)
+    assert known.refusal is not None
+    assert (known.online, known.refused, known.refusal.what) == (False, 1, "connection")
+    assert (known.refusal.code, known.refusal.at) == ("auth_error", headset.clock.now)
+    assert "a topic that is not its own" in known.refusal.message
+
+
+@pytest.mark.parametrize("reason", ["CONNECTION_LOST", "API_INITIATED_DISCONNECT", "SOMETHING_NEW"])
+def test_a_headset_that_only_went_is_refused_nothing(headset: FakePlatform, reason: str) -> None:
+    device_status.record_presence(event("connected", 100), headset.deps)
+    device_status.record_presence(event("disconnected", 160, disconnectReason=reason), headset.deps)
+    assert online(headset) == (False, 160)
+    assert device_status.find(THING, headset.deps).refused == 0
+
+
+def test_events_later_than_any_window_change_nothing(headset: FakePlatform) -> None:
+    first = event("connected", 100, "s1"), event("disconnected", 110, "s1", disconnectReason="AUTH_ERROR")
+    for told in (*first, event("connected", 120, "s2")):
+        device_status.record_presence(told, headset.deps)
+    before = device_status.find(THING, headset.deps)
+    headset.clock.now += 30 * 86_400
+    for told in (*first, *reversed(first)):
+        device_status.record_presence(told, headset.deps)
+    assert device_status.find(THING, headset.deps) == before
+
+
+def test_who_is_not_registered_leaves_no_trace(headset: FakePlatform) -> None:
+    device_status.record_presence(event("connected", 100, thing="stranger"), headset.deps)
+    assert headset.deps.statuses.get("stranger") is None
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[1]", b"\xff", b'{"clientId": 7}'])
+def test_what_is_no_lifecycle_event_is_refused(headset: FakePlatform, payload: bytes) -> None:
+    with pytest.raises(Refused):
+        device_status.record_presence(payload, headset.deps)
+
+
+def test_a_refusal_is_kept_with_its_reason_its_time_and_how_many_there_were(headset: FakePlatform) -> None:
+    for message in ("first", "second"):
+        headset.clock.now += 60
+        device_status.record_refusal(THING, "snapshot", Refused("bad_field", message), headset.deps)
+    known = device_status.find(THING, headset.deps)
+    assert known.refused == 2
+    assert known.refusal is not None
+    assert (known.refusal.message, known.refusal.at) == ("second", headset.clock.now)
+
+
+def test_a_headset_registered_anew_begins_with_a_clean_slate(headset: FakePlatform) -> None:
+    device_status.record_refusal(THING, "snapshot", Refused("bad_field", "first"), headset.deps)
+    devices.remove(THING, ALICE, headset.deps)
+    devices.register(Registration(THING, [0.0, 0.5]), ALICE, headset.deps)
+    assert device_status.find(THING, headset.deps).refusal is None

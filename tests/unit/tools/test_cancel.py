@@ -1,0 +1,171 @@
+"""`anc cancel`: what is written is the filter's residual, and the report says what happened to it."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import soundfile
+
+from anc.dsp import FDAF, NLMS
+from anc.schemas.refusal import Refused
+from anc.services.sound.recordings import FDAF_BLOCK
+from tools.cli.cancel import cancel_file, write_report
+
+RATE = 16_000
+STEP = 1 / 32_768
+
+
+def two_channels(seconds: float = 3.3) -> np.ndarray:
+    """Noise at the reference, through a short path at the primary, and a quiet tone that shall stay."""
+    n = int(seconds * RATE)
+    x = 0.1 * np.random.default_rng(3).standard_normal(n)
+    d = np.convolve(x, [0.0, 0.6, -0.3, 0.1])[:n] + 0.003 * np.sin(0.3 * np.arange(n))
+    return np.stack([x, d], axis=1)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.wav"
+    soundfile.write(path, two_channels(), RATE, subtype="FLOAT")
+    return path
+
+
+def read(path: Path) -> np.ndarray:
+    return soundfile.read(path, dtype="float64")[0]
+
+
+def test_what_is_written_is_the_residual_of_nlms_over_the_whole_recording(
+    tmp_path: Path, source: Path
+) -> None:
+    cancel_file(source, tmp_path / "out.wav", "nlms", taps=64, mu=0.3)
+    x, d = read(source).T
+    _, e = NLMS(64, 0.3, dtype=np.float64).process(x, d)
+    assert np.abs(read(tmp_path / "out.wav") - e).max() < 2 * STEP
+
+
+def test_what_is_written_is_the_residual_of_the_frequency_domain_filter_to_the_last_sample(
+    tmp_path: Path, source: Path
+) -> None:
+    cancel_file(source, tmp_path / "out.wav", "fdaf", taps=128)
+    x, d = read(source).T
+    whole = x.size // FDAF_BLOCK * FDAF_BLOCK
+    _, e = FDAF(128, 0.5, block=FDAF_BLOCK).process(x[:whole], d[:whole])
+    written = read(tmp_path / "out.wav")
+    assert written.size == x.size
+    assert np.abs(written[:whole] - e).max() < 2 * STEP
+    assert np.std(written[whole:]) < 0.2 * np.std(d[whole:]), "the last, incomplete block is cleaned as well"
+
+
+@pytest.mark.parametrize("algorithm", ["fdaf", "nlms"])
+def test_the_report_is_what_can_be_measured_on_the_files(
+    tmp_path: Path, source: Path, algorithm: Literal["fdaf", "nlms"]
+) -> None:
+    report = cancel_file(source, tmp_path / "out.wav", algorithm, taps=128)
+    d, e = read(source)[:, 1], read(tmp_path / "out.wav")
+    fall = 10 * np.log10((d @ d) / (e @ e))
+    assert report.attenuation_db is not None
+    assert report.attenuation_last_half_db is not None
+    assert report.attenuation_by_second_db is not None
+    assert report.attenuation_db == pytest.approx(fall, abs=0.05)
+    assert report.attenuation_db > 10
+    assert report.level_before_dbfs == pytest.approx(10 * np.log10(np.mean(d * d)), abs=0.01)
+    assert report.level_after_dbfs == pytest.approx(10 * np.log10(np.mean(e * e)), abs=0.05)
+    assert (report.seconds, report.rate, report.taps, report.clipped_samples) == (3.3, RATE, 128, 0)
+    assert len(report.attenuation_by_second_db) in (4, 5)
+    assert report.attenuation_last_half_db > report.attenuation_db, "it has learnt by then"
+    assert json.loads(json.dumps(report.document()))["algorithm"] == algorithm
+
+
+def test_what_the_reference_knows_nothing_of_stays(tmp_path: Path, source: Path) -> None:
+    cancel_file(source, tmp_path / "out.wav", "nlms", taps=32, mu=0.05)
+    e = read(tmp_path / "out.wav")[RATE:]
+    n = np.arange(e.size)
+    tone = 2 * np.abs(np.mean(e * np.exp(-0.3j * n)))
+    assert tone == pytest.approx(0.003, rel=0.15)
+
+
+def test_silence_stays_silence(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros((RATE, 2)), RATE)
+    report = cancel_file(tmp_path / "in.wav", tmp_path / "out.wav")
+    assert not read(tmp_path / "out.wav").any()
+    assert (report.level_before_dbfs, report.level_after_dbfs, report.attenuation_db) == (-120, -120, 0)
+
+
+def test_a_residual_beyond_full_scale_is_clipped_and_counted(tmp_path: Path) -> None:
+    loud = np.random.default_rng(0).uniform(-1, 1, (RATE, 2)) * [1, 3]
+    soundfile.write(tmp_path / "in.wav", loud, RATE, subtype="FLOAT")
+    report = cancel_file(tmp_path / "in.wav", tmp_path / "out.wav", "nlms", taps=4)
+    assert report.clipped_samples > RATE / 2
+    assert np.abs(read(tmp_path / "out.wav")).max() <= 1
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
+def test_the_target_has_the_format_of_its_ending(tmp_path: Path, source: Path, ending: str) -> None:
+    cancel_file(source, tmp_path / f"out.{ending}")
+    written = soundfile.info(tmp_path / f"out.{ending}")
+    assert (written.format, written.channels, written.samplerate) == (ending.upper(), 1, RATE)
+    assert written.frames == soundfile.info(source).frames
+
+
+def test_progress_ends_where_the_recording_ends(tmp_path: Path, source: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    cancel_file(source, tmp_path / "out.wav", progress=lambda done, of: seen.append((done, of)))
+    frames = soundfile.info(source).frames
+    assert seen[-1] == (frames, frames)
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("samples", "says"),
+    [
+        (np.zeros((100, 1)), "1 channel, 2 are needed"),
+        (np.zeros((100, 3)), "3 channels, 2 are needed"),
+        (np.zeros((0, 2)), "holds no samples"),
+        (np.full((100, 2), np.nan), "finite"),
+        (np.full((100, 2), np.inf), "finite"),
+        (None, "not a sound file in a supported format"),
+    ],
+    ids=["mono", "three", "empty", "not a number", "infinite", "no sound"],
+)
+def test_a_source_that_cannot_be_cleaned_is_refused_by_name_and_the_target_stays_as_it_was(
+    tmp_path: Path, samples: np.ndarray | None, says: str
+) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    if samples is None:
+        source.write_text("hello")
+    else:
+        soundfile.write(source, samples, RATE, subtype="FLOAT")
+    target.write_bytes(b"earlier work")
+    with pytest.raises(Refused, match=says) as refusal:
+        cancel_file(source, target)
+    assert str(source) in refusal.value.message
+    assert target.read_bytes() == b"earlier work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav", "out.wav"], "nothing half-written"
+
+
+@pytest.mark.parametrize("name", ["no/such/folder/out.wav", "out.doc", "out"])
+def test_a_target_that_cannot_be_written_is_named_and_not_the_source(
+    tmp_path: Path, source: Path, name: str
+) -> None:
+    with pytest.raises(Refused, match="cannot be written") as refusal:
+        cancel_file(source, tmp_path / name)
+    assert str(tmp_path / name) in refusal.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
+
+
+def test_a_recording_may_be_cleaned_onto_itself(tmp_path: Path, source: Path) -> None:
+    d = read(source)[:, 1]
+    cancel_file(source, source)
+    assert read(source).shape == d.shape
+    assert np.std(read(source)) < 0.3 * np.std(d)
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.html", b"<!doctype html>")])
+def test_a_report_is_a_picture_or_a_page_with_the_picture_in_it(
+    tmp_path: Path, source: Path, name: str, start: bytes
+) -> None:
+    report = cancel_file(source, tmp_path / "out.wav")
+    write_report(report, "a recording", tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)

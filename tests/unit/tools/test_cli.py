@@ -1,0 +1,394 @@
+"""The `anc` command: sentences for people, JSON for machines, and exit codes for both."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner, Result
+
+from anc.services.access.identity import ALGORITHM
+from anc.settings import Settings
+from local.auth.certificates import Authority
+from local.auth.issuer import Issuer
+from local.process import free_port
+from tests.processes import ANC
+from tests.sounds import encoded, floats, noise
+from tools.cli.main import app
+
+TOP: Any = typer.main.get_command(app)
+COMMANDS = sorted(TOP.list_commands(None))
+
+
+def spelled(group: Any = TOP, *before: str) -> Iterator[list[str]]:
+    """Yield every command as it is typed, those of groups with the group before them."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from spelled(command, *before, name)
+        else:
+            yield [*before, name]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, so that no `.env` of this checkout is read."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take back what a command reads into the environment."""
+    for name in (*Settings.__struct_encode_fields__, "ANC_DATA"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Take back what a platform that starts in this process sets for it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Give the data folder of a platform that was started once."""
+    Issuer(tmp_path / "site", Settings())
+    return tmp_path / "site"
+
+
+def anc(*arguments: str, environ: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, env=environ)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", sorted(spelled()), ids=" ".join)
+def test_every_command_explains_itself_in_80_columns_and_speaks_to_machines(command: list[str]) -> None:
+    answer = anc(*command, "--help", environ={"COLUMNS": "80"})
+    assert answer.exit_code == 0
+    assert anc(*command, "-h", environ={"COLUMNS": "80"}).output == answer.output
+    assert "Usage" in answer.output
+    assert "--json" in answer.output
+    assert max(map(len, answer.output.splitlines())) <= 80
+    assert "…" not in answer.output, "a word was cut off"
+
+
+def test_what_each_command_does_stands_on_a_line_of_its_own() -> None:
+    shown = anc("--help", environ={"COLUMNS": "80"}).output
+    for command in COMMANDS:
+        assert re.search(rf"^│ {command} +[A-Z].*\. +│$", shown, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("role", ["listener", "operator", "admin"])
+def test_a_token_is_printed_alone_on_its_line_and_opens_the_folder_it_was_made_for(
+    site: Path, role: str
+) -> None:
+    answer = anc("token", "--data", "site", "--user", "ann", "--role", role, "--hours", "1")
+    assert answer.exit_code == 0
+    token = answer.stdout.removesuffix("\n")
+    key = Issuer(site, Settings()).key_for(token)
+    claims = jwt.decode(token, key, [ALGORITHM], audience="anc", issuer="anc-local")
+    assert (claims["sub"], claims["role"], claims["exp"] - claims["iat"]) == ("ann", role, 3600)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--user", ""],
+        ["--user", "ann\n"],
+        ["--user", "\ud800"],
+        ["--user", "a" * 129],
+        ["--role", "emperor"],
+        ["--hours", "0"],
+        ["--hours", "12.1"],
+        ["--hours", "nan"],
+        ["--hours", "10000"],
+    ],
+    ids=str,
+)
+def test_a_token_that_would_be_valid_nowhere_is_not_made(site: Path, wrong: list[str]) -> None:
+    answer = anc("token", "--data", "site", *wrong)
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    assert wrong[0] in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("ANC_FILTER_TAPS", "5"), ("EMERGENCY_DETECTION_ENABLED", "perhaps")]
+)
+@pytest.mark.parametrize(
+    "command",
+    [["up"], ["up", "--demo"], ["demo"], ["token"], ["console"], ["headset", "--seconds", "5"]],
+    ids=" ".join,
+)
+def test_a_wrong_setting_stops_every_command_with_a_sentence_that_names_it(
+    site: Path, command: list[str], name: str, text: str
+) -> None:
+    before = list(site.iterdir())
+    where = [] if command == ["demo"] else ["--data", "site"]
+    answer = anc(*command, *where, environ={name: text})
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith(f"anc: {name}={text}: expected ")
+    assert list(site.iterdir()) == before, "nothing was begun"
+
+
+def test_settings_may_stand_in_a_file_beside_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# ours\nANC_FILTER_TAPS=5\nANC_DATA=site\n")
+    Issuer(tmp_path / "site", Settings())
+    assert "ANC_FILTER_TAPS=5" in anc("token").stderr
+    assert anc("token", environ={"ANC_FILTER_TAPS": "512"}).exit_code == 0
+    elsewhere = anc("token", environ={"ANC_FILTER_TAPS": "512", "ANC_DATA": "other"})
+    assert (elsewhere.exit_code, elsewhere.stderr[:12]) == (2, "anc: other: ")
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "model.npz").write_text("no model")
+    for path in ("missing.npz", "model.npz"):
+        answer = anc("up", "--data", "site", environ={"ML_MODEL_PATH": path})
+        assert answer.exit_code == 2
+        assert answer.stderr.startswith(f"anc: ML_MODEL_PATH: {path}: ")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["anc.db", "issuer.pem", "certificates/ca.pem", "certificates/ca.key", "certificates/server.pem"],
+)
+def test_a_damaged_file_stops_the_start_with_a_sentence_that_names_it(site: Path, file: str) -> None:
+    Authority(site / "certificates")
+    (site / file).write_text("damaged " * 100)
+    answer = anc("up", "--data", "site", "--port", str(free_port()))
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("anc: site")
+    assert Path(file).name in answer.stderr
+    assert "restore" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_an_address_that_is_not_this_machine_s_stops_the_start_with_a_sentence(host: str) -> None:
+    answer = anc("up", "--data", "site", "--port", str(free_port()), "--host", host)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"anc: --host {host}: not an address of this machine")
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["REST", "MQTT"])
+def test_a_port_that_is_taken_stops_the_start_with_a_sentence(taken_port: int, which: int) -> None:
+    port = taken_port - which
+    answer = anc("up", "--data", "site", "--port", str(port))
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    reasons = (
+        "another program uses it already; stop it or choose another port",
+        f"MQTT needs the next port, {taken_port}, which another program uses already; choose another port",
+    )
+    assert answer.stderr == f"anc: --port {port}: {reasons[which]}\n"
+
+
+def test_a_sentence_is_printed_as_it_is_whatever_it_quotes(tmp_path: Path) -> None:
+    name = "[bold]" + "long/" * 30 + "end"
+    answer = anc("up", "--data", "site", environ={"ML_MODEL_PATH": name})
+    assert name in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    x = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    soundfile.write(tmp_path / "in.wav", np.stack([x, 0.5 * x], axis=1), 8000)
+    return tmp_path / "in.wav"
+
+
+def test_cancelling_reports_to_machines_in_one_json_object(recording: Path) -> None:
+    answer = anc("cancel", "in.wav", "out.wav", "--algorithm", "nlms", "--taps", "16", "--json")
+    assert answer.exit_code == 0
+    report: dict[str, Any] = json.loads(answer.stdout)
+    assert (report["seconds"], report["algorithm"], report["taps"]) == (1.0, "nlms", 16)
+    assert report["attenuation_db"] > 20
+    assert recording.with_name("out.wav").exists()
+
+
+def test_cancelling_reports_to_people_in_a_table(recording: Path) -> None:
+    answer = anc("cancel", "in.wav", "out.wav")
+    assert answer.exit_code == 0
+    assert "out.wav: 1.0 s" in answer.stdout
+    assert "dB" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--algorithm", "rls"], ["--taps", "0"], ["--taps", "5000"], ["--mu", "2"]], ids=" ".join
+)
+def test_a_filter_that_cannot_be_is_refused_before_anything_is_written(
+    recording: Path, wrong: list[str]
+) -> None:
+    answer = anc("cancel", "in.wav", "out.wav", *wrong)
+    assert answer.exit_code == 2
+    assert wrong[0] in answer.stderr
+    assert not recording.with_name("out.wav").exists()
+
+
+def test_a_recording_that_cannot_be_cleaned_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "in.wav").write_text("hello")
+    answer = anc("cancel", "in.wav", "out.wav", "--json")
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    assert "in.wav: not a sound file in a supported format" in answer.stderr
+
+
+def test_hearing_that_was_measured_is_also_a_page_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluate(dataset: str, data: Path, out: Path, seed: int) -> dict[str, Any]:
+        (out / "model-confusion-esc10.png").write_bytes(b"\x89PNG")
+        return {"dataset": dataset, "accuracy": 0.95, "recall": {"rain": {"right": 40, "of": 40}}}
+
+    monkeypatch.setitem(sys.modules, "training.commands", SimpleNamespace(evaluate=evaluate))
+    answer = anc("evaluate", "--data", ".", "--out", ".")
+    assert answer.exit_code == 0, answer.output
+    assert "esc10.html" in answer.stdout
+    page = (tmp_path / "esc10.html").read_text()
+    assert "0.95" in page
+    assert "data:image/png;base64," in page
+
+
+def test_files_that_are_refused_are_named_the_others_classified_and_the_exit_code_says_so(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty [1].wav").write_bytes(b"")
+    (tmp_path / "scaled.wav").write_bytes(floats(np.rint(32_768 * noise())))
+    (tmp_path / "good.caf").write_bytes(encoded(noise(61.0, 1, 8_000), "CAF", rate=8_000))
+    files = ["empty [1].wav", "good.caf", "scaled.wav"]
+    answer = anc("classify", *files)
+    assert answer.exit_code == 1
+    first, second = answer.stderr.splitlines()
+    assert first.startswith("anc: empty [1].wav: empty (0 bytes); supported are ")
+    assert second.startswith("anc: scaled.wav: floating-point samples reach ")
+    assert "good.caf" in answer.stdout
+    answer = anc("classify", "--json", *files)
+    assert answer.exit_code == 1
+    assert answer.stderr.splitlines() == [first, second]
+    documents = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [document["file"] for document in documents] == [files[0], files[1], files[1], files[2]]
+    assert set(documents[0]) == set(documents[3]) == {"file", "code", "error"}
+    assert f"anc: {files[0]}: {documents[0]['error']}" == first
+    assert [document["start_s"] for document in documents[1:3]] == [0, 60]
+    assert {"label", "confidence", "emergency", "kinds"} <= set(documents[1])
+    assert anc("classify", "--json", "good.caf").exit_code == 0
+
+
+def test_a_recording_that_is_damaged_after_its_first_minute_is_refused_whole(tmp_path: Path) -> None:
+    samples = noise(70.0, 1, 8_000)
+    samples[-1] = np.nan
+    (tmp_path / "late.wav").write_bytes(encoded(samples, "WAV", "FLOAT", 8_000))
+    answer = anc("classify", "--json", "late.wav")
+    assert answer.exit_code == 1
+    (line,) = answer.stdout.splitlines()
+    assert "the first at 70 s" in json.loads(line)["error"]
+
+
+def test_a_damaged_clip_of_a_collection_is_named_and_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("path,esc10_class,esc50_class,source_id\nrain.ogg,,Rain,1")
+    (tmp_path / "rain.ogg").write_bytes(b"hello")
+    answer = anc("evaluate", "control", "--data", ".")
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith("anc: rain.ogg: not a sound file")
+
+
+def test_a_missing_file_is_named_and_the_others_are_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    answer = anc("classify", "none.wav", "in.wav")
+    assert answer.exit_code == 1
+    assert answer.stderr.strip() == "anc: none.wav: there is no such file"
+    assert "in.wav" in answer.stdout
+
+
+@pytest.mark.parametrize("command", [["smoke"], ["headset", "--seconds", "5"], ["console"]], ids=" ".join)
+def test_where_no_platform_answers_one_is_told_how_to_start_it(site: Path, command: list[str]) -> None:
+    port = free_port()
+    answer = anc(*command, "--port", str(port), "--data", "site")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    advice = f"start a platform with `anc up --port {port} --data {site}`, or name another --port"
+    assert answer.stderr == f"anc: nothing answers at http://127.0.0.1:{port}; {advice}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["token"], ["console"], ["claim"], ["headset", "--seconds", "5"], ["smoke"]],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("what", ["nothing", "a folder"])
+def test_only_a_start_makes_a_folder_and_other_commands_name_the_one_that_they_looked_for(
+    tmp_path: Path, command: list[str], what: str
+) -> None:
+    if what == "a folder":
+        (tmp_path / "site").mkdir()
+    before = list(tmp_path.rglob("*"))
+    answer = anc(*command, "--data", "site")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("anc: site: ")
+    assert "start one there with `anc up`" in answer.stderr
+    assert list(tmp_path.rglob("*")) == before
+
+
+def test_the_folder_of_this_user_lies_outside_of_where_one_works(tmp_path: Path) -> None:
+    answer = anc("token")
+    said = answer.stderr.removeprefix("anc: ").partition(": ")[0]
+    assert Path(said).is_absolute()
+    assert "anc-platform" in said
+    assert not Path(said).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["up", "--data", "file/x"],
+        ["cost", "--write", "no/page.md"],
+        ["cost", "--prices", "no.toml"],
+        ["evaluate", "control", "--data", "no"],
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_used_is_named_in_a_sentence(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "file").touch()
+    answer = anc(*command)
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith(f"anc: {command[-1]}")
+    assert ": No such file or directory; is" in answer.stderr or ": Not a directory; is" in answer.stderr
+    assert "is the name right, and may you read and write there?" in answer.stderr
+
+
+def test_a_noise_that_is_not_there_is_told_together_with_those_that_are() -> None:
+    answer = anc("demo", "--noise", "helicoptre")
+    assert answer.exit_code == 2
+    assert answer.stderr == (
+        "anc: --noise helicoptre: there is no such file; built in are cabin, engine, street\n"
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_is_taught_to_complete_commands(shell: str) -> None:
+    asked = {**os.environ, "_ANC_COMPLETE": f"source_{shell}"}
+    taught = subprocess.run([ANC], env=asked, capture_output=True, text=True, check=True)
+    assert "_ANC_COMPLETE" in taught.stdout
+
+
+def test_a_command_that_was_begun_is_completed() -> None:
+    begun = {"_ANC_COMPLETE": "complete_bash", "COMP_WORDS": "anc can", "COMP_CWORD": "1"}
+    made = subprocess.run([ANC], env={**os.environ, **begun}, capture_output=True, text=True, check=True)
+    assert made.stdout.split() == ["cancel"]

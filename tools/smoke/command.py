@@ -1,0 +1,55 @@
+"""From the command's options to a platform, and what may go wrong there."""
+
+from pathlib import Path
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from websockets.exceptions import WebSocketException
+
+from anc.schemas.refusal import Refused
+from anc_client import ApiError
+from local.data_folder import require_platform
+from tools.cli.find_platform import find_platform
+from tools.cli.terminal import settings
+from tools.smoke.targets import AwsTarget, LocalTarget, RemoteTarget, Target
+
+FAULTS = (
+    AssertionError,
+    LookupError,
+    OSError,  # among them TimeoutError
+    ApiError,
+    Refused,
+    httpx.HTTPError,
+    WebSocketException,
+    BotoCoreError,
+    ClientError,
+)
+
+
+def target(
+    url: str | None,
+    sockets: str | None,
+    token: str | None,
+    stacks: str | None,
+    https: bool,
+    port: int,
+    data: Path,
+) -> Target:
+    """Return the platform that is meant.
+
+    Raises
+    ------
+    NotServing, UnusableFolder
+        On this machine: none answers on the port, or not on this folder.
+    """
+    if stacks:
+        return AwsTarget(stacks, (url or "").rstrip("/"), sockets or "", https)
+    rest = (url or f"http://127.0.0.1:{port}").rstrip("/")
+    socket = sockets or rest.replace("http", "ws", 1) + "/ws"
+    if token:
+        return RemoteTarget(rest, socket, token)
+    if url:
+        require_platform(data)
+    else:
+        find_platform(port, data, settings())
+    return LocalTarget(rest, socket, data, settings())
