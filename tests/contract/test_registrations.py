@@ -33,7 +33,7 @@ ALICE, BOB, MAKER = Caller("alice"), Caller("bob"), Caller("maker", "operator")
 MOST_STEPS = 60
 serial = itertools.count()
 WATCHED = {
-    "things": ("enrol", "adopt", "activate", "certificates", "revoke", "remove"),
+    "things": ("create", "attach_certificate", "activate", "certificates", "revoke", "remove"),
     "devices": ("get", "put", "delete"),
 }
 

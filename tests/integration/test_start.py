@@ -25,7 +25,7 @@ from local.auth.issuer import Issuer
 from simulation.acoustic_plant import AcousticPlant
 from tests.processes import ANC, PATIENCE_S, Platform, free_port
 from tests.processes import until as until_found
-from tools.cli.demo import enrol, headset_folder
+from tools.cli.demo import register, headset_folder
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"the console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")
@@ -233,13 +233,13 @@ def test_a_headset_follows_a_platform_that_moved_and_registers_anew_when_it_was_
 ) -> None:
     url = f"http://127.0.0.1:{shared_platform.port}"
     token = Issuer(shared_platform.data, Settings()).issue("ann", "operator")
-    first = enrol(url, token, "moves", AcousticPlant(), tmp_path)
+    first = register(url, token, "moves", AcousticPlant(), tmp_path)
     kept = tmp_path / "credentials.json"
     kept.write_text(json.dumps({**first._asdict(), "port": 1}))
-    assert enrol(url, token, "moves", AcousticPlant(), tmp_path) == first
+    assert register(url, token, "moves", AcousticPlant(), tmp_path) == first
     with Client(url, token) as client:
         client.remove_device("moves")
-    assert enrol(url, token, "moves", AcousticPlant(), tmp_path).certificate != first.certificate
+    assert register(url, token, "moves", AcousticPlant(), tmp_path).certificate != first.certificate
 
 
 def test_a_platform_ends_with_the_process_that_started_it_however_that_ends(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ USER = "demo"
 THING = re.compile("[A-Za-z0-9:_-]{1,128}")  # as AWS IoT takes them
 
 
-def enrol(url: str, token: str, thing: str, head: AcousticPlant, folder: Path) -> Credentials:
+def register(url: str, token: str, thing: str, head: AcousticPlant, folder: Path) -> Credentials:
     """Return the headset's credentials from its folder, or register it and keep them there.
 
     Raises
@@ -167,7 +167,7 @@ def demonstrate(
     head = AcousticPlant()
     token = issuer.issue(USER, "operator")
     with headset_folder(data, thing) as folder:
-        credentials = enrol(url, token, thing, head, folder)
+        credentials = register(url, token, thing, head, folder)
         watcher = Watcher(url, token, thing)
         try:
             return watch(

@@ -182,18 +182,18 @@ def up(
 
     os.umask(0o077)  # for every file that the platform makes, its libraries' too
     with failing_plainly():
-        edition = LocalPlatform(data, port, settings(), host, live_workers=len(cores()))
+        local_platform = LocalPlatform(data, port, settings(), host, live_workers=len(cores()))
         started_by = Parent(parent) if parent is not None else None  # a thread: after processes were forked
         url = f"http://{'127.0.0.1' if host in ANY_ADDRESS else host}:{port}"
 
         def ready() -> None:
             if started_by:
-                started_by.tell_ready(url, edition.notices)
+                started_by.tell_ready(url, local_platform.notices)
                 return
-            print_notices(edition.notices, data)
-            announce(url, port, data, None if json else ConsoleLink(url, edition.login_links, console))
+            print_notices(local_platform.notices, data)
+            announce(url, port, data, None if json else ConsoleLink(url, local_platform.login_links, console))
 
-        edition.run(ready)
+        local_platform.run(ready)
 
 
 @app.command(rich_help_panel=RUN)

@@ -172,7 +172,7 @@ def wear(
     emergency_detector: EmergencyDetector,
 ) -> SimulatedHeadset:
     """Put a headset that was just registered into a noise in which an alarm will begin."""
-    platform.enrol(thing, head)
+    platform.register(thing, head)
     return SimulatedHeadset(
         platform,
         thing,

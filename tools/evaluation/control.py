@@ -114,7 +114,7 @@ def _teach(platform: SimulatedPlatform, family: Family, clips: Sequence[Clip]) -
         for k, clip in enumerate(clips):
             platform.now += fleet_statistics.CONTRIBUTION_INTERVAL_S
             head, thing = family.head(seed), f"teacher-{seed}-{k}"
-            platform.enrol(thing, head)
+            platform.register(thing, head)
             noise = clip.read().read(2 * RATE)
             platform.take(thing, "/snapshot", _snapshot(head, noise))
 
@@ -151,7 +151,7 @@ def _try(
     for name, platform in zip(WAYS[-3:], (alone, knowing, knowing), strict=True):
         head, private = family.head(seed), name == "platform, private"
         thing = f"pupil-{seed}-{clip.name}" + "-private" * private
-        platform.enrol(thing, head)
+        platform.register(thing, head)
         run = platform.run(thing, head, noise(), SECONDS, private=private)
         ways[name] = figures(run.d, run.residual, CHANGE)
         first[name] = first_filter_s(run.played, CHANGE)

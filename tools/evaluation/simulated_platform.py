@@ -104,15 +104,15 @@ class SimulatedPlatform:
     """
 
     def __init__(self, folder: Path) -> None:
-        edition = LocalPlatform(folder, 1, Settings(emergency_detection_enabled=False))
+        local = LocalPlatform(folder, 1, Settings(emergency_detection_enabled=False))
         self.now = 0.0
         self._began = time.time()
         self._folder = folder
         self._updates = Updates()
-        self._shadows = edition.deps.shadows
-        self.deps = replace(edition.deps, clock=lambda: self._began + self.now, updates=self._updates)
+        self._shadows = local.deps.shadows
+        self.deps = replace(local.deps, clock=lambda: self._began + self.now, updates=self._updates)
 
-    def enrol(self, thing: str, head: AcousticPlant, taps: int = 512) -> None:
+    def register(self, thing: str, head: AcousticPlant, taps: int = 512) -> None:
         """Register a headset as it was measured at enrolment."""
         path = head.measured_secondary().tolist()
         devices.register(Registration(thing, path, MODEL, head.rate, taps), OWNER, self.deps)

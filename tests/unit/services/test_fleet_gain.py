@@ -33,7 +33,7 @@ QUIET_S = (
 NOISE = "aircraft"
 
 
-class Sitting:
+class Situation:
     """A head in a noise, or in quiet at first: the same seed is the same head in the very same noise."""
 
     def __init__(self, scene: str, seed: int, quiet_s: float = 0.0) -> None:
@@ -63,21 +63,21 @@ class Start(NamedTuple):
     true_db: float
 
 
-def enrol(name: str, head: AcousticPlant, deps: Dependencies) -> None:
+def register(name: str, head: AcousticPlant, deps: Dependencies) -> None:
     secondary = head.measured_secondary().tolist()
     devices.register(Registration(name, secondary, "twin", RATE, TAPS), ALICE, deps)
 
 
 def begin(scene: str, seed: int, seconds: float, deps: Dependencies, quiet_s: float = 0.0) -> Start:
-    sitting = Sitting(scene, seed, quiet_s)
+    situation = Situation(scene, seed, quiet_s)
     name = f"pupil-{scene}-{seed}-{int(100 * seconds)}"
-    enrol(name, sitting.head, deps)
-    control.process_snapshot(name, sitting.snapshot(seconds), deps)
+    register(name, situation.head, deps)
+    control.process_snapshot(name, situation.snapshot(seconds), deps)
     known = deps.controls.get(name)
     assert known is not None
     w = known.filters[0].decode()
-    sitting.process(0.1, w)  # what rings on of the time without a filter
-    _, ear = sitting.process(2.0, w)
+    situation.process(0.1, w)  # what rings on of the time without a filter
+    _, ear = situation.process(2.0, w)
     return Start(known.filters[0].predicted_gain_db, attenuation_db(ear.d, ear.residual))
 
 
@@ -103,9 +103,9 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Start]
 def taught(scene: str, folder: Path, model: str) -> Dependencies:
     platform = make_dependencies(folder, Clock(), ml_model_path=model)
     for seed in TEACHERS:
-        sitting = Sitting(scene, seed)
-        enrol(f"teacher-{seed}", sitting.head, platform.deps)
-        control.process_snapshot(f"teacher-{seed}", sitting.snapshot(LONG_S), platform.deps)
+        situation = Situation(scene, seed)
+        register(f"teacher-{seed}", situation.head, platform.deps)
+        control.process_snapshot(f"teacher-{seed}", situation.snapshot(LONG_S), platform.deps)
     assert platform.counts["fleet_contributions"] == len(TEACHERS)
     return platform.deps
 

@@ -60,7 +60,7 @@ def snapshot(ear: Ear, seconds: float, seed: int, seq: int = 1) -> bytes:
     return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
 
 
-def enrol(name: str, ear: Ear, deps: Dependencies) -> Device:
+def register(name: str, ear: Ear, deps: Dependencies) -> Device:
     request = Registration(name, ear.secondary.tolist(), model="m1", rate=RATE, taps=TAPS)
     return devices.register(request, ALICE, deps)[0]
 
@@ -100,12 +100,12 @@ def broken(kind: str, i: int) -> Contribution:
 
 def test_a_headset_new_to_a_noise_is_tried_with_what_the_fleet_knows(platform: FakePlatform) -> None:
     teacher, pupil = Ear(1), Ear(1)
-    enrol("teacher", teacher, platform.deps)
+    register("teacher", teacher, platform.deps)
     control.process_snapshot("teacher", snapshot(teacher, 1.0, seed=1), platform.deps)
     assert platform.counts["fleet_contributions"] == 1
 
     known = control_of("teacher", platform)
-    device = enrol("pupil", pupil, platform.deps)
+    device = register("pupil", pupil, platform.deps)
     now = Statistics.measure(*pupil.process(0.25, seed=7), pupil.secondary, TAPS, RATE)
     kin = fleet_statistics.nearest(device, known.noise, now, platform.deps)
     assert kin is not None
@@ -121,14 +121,14 @@ def control_of(name: str, platform: FakePlatform):
 
 def test_a_headset_learns_nothing_from_itself(platform: FakePlatform) -> None:
     ear = Ear(1)
-    device = enrol("only", ear, platform.deps)
+    device = register("only", ear, platform.deps)
     control.process_snapshot("only", snapshot(ear, 1.0, seed=1), platform.deps)
     now = Statistics.measure(*ear.process(0.25, seed=7), ear.secondary, TAPS, RATE)
     assert fleet_statistics.nearest(device, control_of("only", platform).noise, now, platform.deps) is None
 
 
 def test_another_model_another_length_or_another_noise_is_another_fleet(platform: FakePlatform) -> None:
-    device = enrol("one", Ear(1), platform.deps)
+    device = register("one", Ear(1), platform.deps)
     names = {
         fleet_statistics.fleet_key(device, NOISE),
         fleet_statistics.fleet_key(device, "rail"),
@@ -141,7 +141,7 @@ def test_another_model_another_length_or_another_noise_is_another_fleet(platform
 
 def test_a_headset_that_shares_often_counts_once_and_only_now_and_then(platform: FakePlatform) -> None:
     ear = Ear(1)
-    enrol("one", ear, platform.deps)
+    register("one", ear, platform.deps)
     for seq in range(1, 5):
         control.process_snapshot("one", snapshot(ear, 1.0, seed=seq, seq=seq), platform.deps)
     assert platform.counts["fleet_contributions"] == 1
@@ -162,10 +162,10 @@ def device_of(name: str, platform: FakePlatform) -> Device:
 
 def test_a_filter_that_this_headsets_driver_does_not_bear_is_not_offered(platform: FakePlatform) -> None:
     ear = Ear(1)
-    enrol("teacher", ear, platform.deps)
+    register("teacher", ear, platform.deps)
     control.process_snapshot("teacher", snapshot(ear, 1.0, seed=1), platform.deps)
     loud = effort_db(filter_of("teacher", platform.deps))
-    pupil = enrol("pupil", ear, platform.deps)
+    pupil = register("pupil", ear, platform.deps)
     now = Statistics.measure(*ear.process(0.25, seed=7), ear.secondary, TAPS, RATE)
     noise = control_of("teacher", platform).noise
     assert fleet_statistics.nearest(pupil.replace(max_gain_db=loud + 0.1), noise, now, platform.deps)
@@ -176,11 +176,11 @@ def test_no_filter_is_louder_than_the_driver_bears_and_those_at_its_limit_are_co
     platform: FakePlatform,
 ) -> None:
     ear = Ear(1)
-    enrol("free", ear, platform.deps)
+    register("free", ear, platform.deps)
     control.process_snapshot("free", snapshot(ear, 1.0, seed=1), platform.deps)
     assert platform.counts["filters_at_drivers_limit"] == 0
     limit = effort_db(filter_of("free", platform.deps)) - 12
-    platform.deps.devices.put(enrol("weak", ear, platform.deps).replace(max_gain_db=limit))
+    platform.deps.devices.put(register("weak", ear, platform.deps).replace(max_gain_db=limit))
     control.process_snapshot("weak", snapshot(ear, 1.0, seed=1), platform.deps)
     assert effort_db(filter_of("weak", platform.deps)) == pytest.approx(limit, abs=0.05)
     assert platform.counts["filters_at_drivers_limit"] == 1
@@ -188,13 +188,13 @@ def test_no_filter_is_louder_than_the_driver_bears_and_those_at_its_limit_are_co
 
 @pytest.mark.parametrize("seconds", [0.25, 0.4])
 def test_a_short_snapshot_teaches_the_fleet_nothing(platform: FakePlatform, seconds: float) -> None:
-    enrol("one", Ear(1), platform.deps)
+    register("one", Ear(1), platform.deps)
     control.process_snapshot("one", snapshot(Ear(1), seconds, seed=1), platform.deps)
     assert platform.counts["fleet_contributions"] == 0
 
 
 def test_a_refused_snapshot_teaches_the_fleet_nothing(platform: FakePlatform) -> None:
-    enrol("one", Ear(1), platform.deps)
+    register("one", Ear(1), platform.deps)
     loud = np.clip(as_int16(np.stack(Ear(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767)
     data = Snapshot(1, RATE, len(loud), "", pcm=loud.astype(np.int16)).encode()
     with pytest.raises(control.Refused, match="samples are clipped, at most 1%"):
@@ -212,7 +212,7 @@ def test_the_largest_fleet_fits_into_an_item_of_dynamodb() -> None:
 def test_a_fleet_never_grows_beyond_its_size_and_the_oldest_goes(platform: FakePlatform) -> None:
     found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
-    device = enrol("some", Ear(1), platform.deps)
+    device = register("some", Ear(1), platform.deps)
     for i in range(fleet_statistics.MAX_CONTRIBUTIONS + 4):
         platform.clock.now += 1
         fleet_statistics.contribute(device.replace(key=f"h{i}"), NOISE, statistics, found, platform.deps)
@@ -226,7 +226,7 @@ def test_a_fleet_never_grows_beyond_its_size_and_the_oldest_goes(platform: FakeP
 def test_one_owner_cannot_crowd_out_the_others(platform: FakePlatform) -> None:
     found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
-    device = enrol("some", Ear(1), platform.deps)
+    device = register("some", Ear(1), platform.deps)
     for i in range(8):
         fleet_statistics.contribute(
             device.replace(key=f"honest{i}", group=f"o{i}"), NOISE, statistics, found, platform.deps
@@ -244,7 +244,7 @@ def test_one_owner_cannot_crowd_out_the_others(platform: FakePlatform) -> None:
 def test_what_is_old_is_forgotten(platform: FakePlatform) -> None:
     found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
-    device = enrol("some", Ear(1), platform.deps)
+    device = register("some", Ear(1), platform.deps)
     fleet_statistics.contribute(device.replace(key="old"), NOISE, statistics, found, platform.deps)
     platform.clock.now += fleet_statistics.KEPT_S / 2
     fleet_statistics.contribute(device.replace(key="young"), NOISE, statistics, found, platform.deps)
@@ -262,7 +262,7 @@ def test_of_two_contributions_at_once_one_is_skipped_and_the_snapshot_goes_on(
         raise Conflict(record.key)
 
     monkeypatch.setattr(platform.deps.fleets, "put", overtaken)
-    enrol("one", Ear(1), platform.deps)
+    register("one", Ear(1), platform.deps)
     control.process_snapshot("one", snapshot(Ear(1), 1.0, seed=1), platform.deps)
     assert platform.counts["fleet_conflicts"] == 1
     assert Ear(1).gain_db(filter_of("one", platform.deps)) > 15
@@ -294,7 +294,7 @@ def test_up_to_three_broken_headsets_of_sixteen_drag_nobody(
     now = Statistics.measure(*ear.process(seconds, seed), ear.secondary, TAPS, RATE)
     for members in (intact, [*intact, *(broken(kind, i) for i, kind in enumerate(kinds))]):
         devices_gone(deps)
-        device = enrol("newcomer", ear, deps)
+        device = register("newcomer", ear, deps)
         key = fleet_statistics.fleet_key(device, NOISE)
         deps.fleets.delete(key)
         deps.fleets.put(Fleet(key=key, contributions=tuple(members)))
@@ -343,21 +343,21 @@ def test_headsets_that_tell_of_extremes_are_refused_or_drag_nobody(fleet_world: 
     pupils = {seed: Ear(seed) for seed in range(700, 704)}
     gains = []
     for misled in (False, True):
-        key = fleet_statistics.fleet_key(enrol(f"first-{misled}", Ear(1), deps), NOISE)
+        key = fleet_statistics.fleet_key(register(f"first-{misled}", Ear(1), deps), NOISE)
         deps.fleets.delete(key)
         deps.fleets.put(
             Fleet(key=key, contributions=healthy()[: fleet_statistics.MAX_CONTRIBUTIONS - len(EXTREME)])
         )
         for i, (kind, (otherwise, why)) in enumerate(EXTREME.items() if misled else ()):
             name = f"extreme-{i}"
-            enrol(name, Ear(600 + i), deps)
+            register(name, Ear(600 + i), deps)
             refused = nullcontext() if not why else pytest.raises(control.Refused, match=why)
             with refused:
                 control.process_snapshot(name, told(Ear(600 + i), **otherwise), deps)
             assert bool(why) == (deps.controls.get(name) is None), kind
         for seed, ear in pupils.items():
             name = f"pupil-{seed}-{misled}"
-            enrol(name, ear, deps)
+            register(name, ear, deps)
             control.process_snapshot(name, snapshot(ear, seconds, seed=seed), deps)
             gains.append(ear.gain_db(filter_of(name, deps)))
     known = deps.fleets.get(key)
@@ -372,7 +372,7 @@ def test_a_headset_whose_path_was_measured_far_too_loud_is_told_and_teaches_nobo
     deps, ear = platform.deps, Ear(1)
     with pytest.raises(control.Refused, match="1e\\+06 is a tap, at most 100 may be"):
         devices.register(Registration("deafening", [0.0, 1e6, 0.0], "m1", RATE, TAPS), ALICE, deps)
-    device = enrol("deafening", ear, deps)
+    device = register("deafening", ear, deps)
     deps.devices.put(device.replace(secondary=(1e6 * ear.secondary).astype("<f4").tobytes()))
     with pytest.raises(control.Refused, match="measure the path anew"):
         control.process_snapshot("deafening", snapshot(ear, 1.0, seed=1), deps)
@@ -381,7 +381,7 @@ def test_a_headset_whose_path_was_measured_far_too_loud_is_told_and_teaches_nobo
 
 def test_a_contribution_that_cannot_be_read_is_passed_over(fleet_world: FakePlatform) -> None:
     deps, ear = fleet_world.deps, Ear(1)
-    device = enrol("reader", ear, deps)
+    device = register("reader", ear, deps)
     endless = np.full(TAPS, np.inf)
     junk = replace(Statistics.from_bytes(healthy()[0].statistics), autocorrelation=endless).to_bytes()
     members = (msgspec.structs.replace(healthy()[0], device="junk", statistics=junk), healthy()[1])

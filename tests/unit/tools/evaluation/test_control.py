@@ -64,7 +64,7 @@ def test_nothing_of_the_platform_acts_on_what_has_not_sounded_yet(tmp_path: Path
     left = []
     for k, noise in enumerate(futures()):
         platform, head = SimulatedPlatform(tmp_path / str(k)), AcousticPlant(1, RATE)
-        platform.create("headset", head)
+        platform.register("headset", head)
         left.append(platform.run("headset", head, noise, 4.5).residual)
     assert np.array_equal(left[0][:SAME], left[1][:SAME])
     assert not np.array_equal(left[0], left[1])
@@ -85,7 +85,7 @@ def test_no_rival_acts_on_what_has_not_sounded_yet(
 @pytest.mark.parametrize("one_way_s", [0.05, 0.3])
 def test_a_first_filter_comes_as_late_as_its_messages(tmp_path: Path, one_way_s: float) -> None:
     platform, head = SimulatedPlatform(tmp_path), AcousticPlant(1, RATE)
-    platform.create("headset", head)
+    platform.register("headset", head)
     run = platform.run("headset", head, futures()[0], 3.0, conditions=NetworkConditions(one_way_s))
     first = first_filter_s(run.played, int(QUIET_S * RATE))
     assert first is not None

@@ -19,7 +19,7 @@ FOUL = NetworkConditions(one_way_s=0.05, lost=0.3, twice=0.4, late=0.3)
 
 def run(folder: Path, around: Disturbances, conditions: NetworkConditions) -> tuple[SimulatedPlatform, Run]:
     platform, head = SimulatedPlatform(folder), AcousticPlant(1, RATE)
-    platform.create("h1", head)
+    platform.register("h1", head)
     noise = Onset(Medley.built_in(RATE, 3.0), RATE)
     return platform, platform.run("h1", head, noise, SECONDS, around, conditions, slow_timer_s=1.0)
 
