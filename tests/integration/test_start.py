@@ -25,7 +25,7 @@ from local.auth.issuer import Issuer
 from simulation.acoustic_plant import AcousticPlant
 from tests.processes import ANC, PATIENCE_S, Platform, free_port
 from tests.processes import until as until_found
-from tools.cli.demo import register, headset_folder
+from tools.cli.demo import headset_folder, register
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"the console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")

@@ -18,7 +18,7 @@ from iot import mqtt_transport
 from iot.agent import Agent
 from iot.controller import NO_FILTER, Block, Controller
 from iot.snapshot_scheduler import SUDDEN_CHANGE_S
-from simulation.acoustic_plant import AcousticPlant, PlantParameters
+from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import StatusUpdate, run_headset
 from simulation.scenes import Scene
 from tests.processes import PATIENCE_S, until
@@ -110,16 +110,6 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
         reported["filter"] in cloud.sent
     )  # another one may have been on its way when the headset was put down
     assert reported["seq"] in {snapshot.seq for snapshot in cloud.snapshots}
-
-
-def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(site: Any, tmp_path: Path):
-    head = AcousticPlant(0, parameters=PlantParameters(feedback_db=-40.0))
-    cloud = SmallCloud(site, head.measured_secondary())
-    cloud.start()
-    scene = Patient(Scene.built_in("cabin", RATE), 1.0, cloud)
-    result = run_headset("fed-back", site.create("fed-back"), head, scene, 4.0, tmp_path, alarms=False)
-    cloud.stop()
-    assert result.attenuation_db > 2
 
 
 def test_a_headset_outlives_its_broker_and_gets_what_it_missed(

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from anc.dsp import level_dbfs
-from simulation.acoustic_plant import AcousticPlant
+from simulation.acoustic_plant import AcousticPlant, PlantParameters
 from simulation.disturbances import Disturbances, chewing, reinserted, talking, tune, wind
 from simulation.network import NetworkConditions
 from simulation.playback import Onset
-from simulation.scenes import Medley
+from simulation.scenes import Medley, Scene
 from tools.evaluation.simulated_platform import Run, SimulatedPlatform
 
 RATE = 16_000
@@ -55,3 +55,11 @@ def test_wind_music_talk_a_jaw_and_a_cup_put_on_anew_are_lived_through(tmp_path:
     assert told.status.filters > 1
     assert np.isfinite(told.residual).all()
     assert attenuation_db(told, from_s=SECONDS - 1) > 3
+
+
+def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(tmp_path: Path) -> None:
+    platform = SimulatedPlatform(tmp_path)
+    plant = AcousticPlant(0, RATE, PlantParameters(feedback_db=-40.0))
+    platform.register("fed-back", plant)
+    told = platform.run("fed-back", plant, Onset(Scene.built_in("cabin", RATE), RATE), 4.0)
+    assert attenuation_db(told, from_s=3.0) > 2
