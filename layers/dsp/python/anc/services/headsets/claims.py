@@ -8,16 +8,16 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from anc.ports import Conflict, Dependencies
+from anc.ports import Dependencies
 from anc.records import Device
 from anc.schemas.claim import CLAIMING, SERIAL, Claim, serial_of_client
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access import audit
 from anc.services.access.identity import Caller
 from anc.services.headsets import device_models, devices, registrations
+from anc.services.updates import retry_or_refuse
 
 MOST_AT_ONCE = 50
-ATTEMPTS = 3
 HEADSET = Caller("headset")  # who acts, in the audit log, when one comes with the factory's claim
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -80,10 +80,11 @@ def authorize_claim(claim: Claim, deps: Dependencies) -> None:
         `unknown_serial`, `not_expected`, `claimed_already`, `bad_field`. No record has changed.
     """
     serial, key = serial_of(claim), _fingerprint(claim.certificate_pem)
-    for _ in range(ATTEMPTS):
+
+    def bind_certificate() -> Device | None:
         device = _expected(serial, key, deps)
         if device.certificate == claim.certificate_id:
-            return
+            return None
         detail = {"owner": device.group, "key": key[:16]}
         audit.write(deps.audit, "device.claim", serial, HEADSET, HEADSET.user, deps.clock(), detail)
         deps.things.attach_certificate(serial, claim.certificate_id)
@@ -93,15 +94,14 @@ def authorize_claim(claim: Claim, deps: Dependencies) -> None:
             replaced=(*device.replaced, device.certificate) if device.certificate else device.replaced,
             credentials_at=deps.clock(),
         )
-        try:
-            stored = deps.devices.put(claimed)
-        except Conflict:
-            continue
-        if stored.replaced:
-            registrations.revoke_replaced(stored, deps)
-        deps.count("devices_claimed")
+        return deps.devices.put(claimed)
+
+    stored = retry_or_refuse(bind_certificate, registrations.BUSY)
+    if stored is None:
         return
-    refuse("in_flight", "device: it keeps changing; try again")
+    if stored.replaced:
+        registrations.revoke_replaced(stored, deps)
+    deps.count("devices_claimed")
 
 
 def _expected(serial: str, key: str, deps: Dependencies) -> Device:

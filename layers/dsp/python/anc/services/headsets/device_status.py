@@ -9,8 +9,8 @@ from anc.ports import Conflict, Dependencies
 from anc.records import RecordedRefusal, Status
 from anc.schemas.refusal import Refused, parse_json
 from anc.services.headsets.registrations import registered
+from anc.services.updates import retry_on_conflict
 
-ATTEMPTS = 3
 MIN_INTERVAL_S = 60.0
 FLOOD = "too_many"
 # Why a broker hangs up on a headset that did something wrong; other ends of a connection are no refusal.
@@ -135,14 +135,14 @@ def _change(
 ) -> None:
     if registered(thing, deps, at) is None:
         return  # nobody's: there is no owner to read it
-    for _ in range(ATTEMPTS):
+
+    def update() -> None:
         known = find(thing, deps)
         changed = change(known)
-        if changed == known:
-            return
-        try:
+        if changed != known:
             deps.statuses.put(changed)
-        except Conflict:
-            continue
-        return
-    deps.count("status_conflicts")
+
+    try:
+        retry_on_conflict(update)
+    except Conflict:
+        deps.count("status_conflicts")

@@ -19,9 +19,9 @@ from anc.services.access.identity import Caller
 from anc.services.headsets import device_models, registrations, secondary_paths
 from anc.services.headsets.registrations import registered
 from anc.services.headsets.secondary_paths import Secondary
+from anc.services.updates import retry_or_refuse
 
 MAX_CONTROL_TAPS = 1024
-ATTEMPTS = 3
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -222,7 +222,8 @@ def update_desired(thing: str, wish: ShadowUpdate, caller: Caller, deps: Depende
     if wish.config and wish.config.private is False and caller.user != device.group:
         refuse("forbidden", "config.private: only the headset's owner may have it send sound")
     _note(thing, wish, caller, deps)
-    for _ in range(ATTEMPTS):
+
+    def update() -> Control:
         known = deps.controls.get(thing) or Control(key=thing, group=device.group)
         wanted = known.replace(
             mode=wish.mode or known.mode,
@@ -230,13 +231,11 @@ def update_desired(thing: str, wish: ShadowUpdate, caller: Caller, deps: Depende
             config=known.config | (msgspec.to_builtins(wish.config) if wish.config else {}),
             firmware=msgspec.to_builtins(wish.firmware) if wish.firmware else known.firmware,
         )
-        try:
-            stored = deps.controls.put(wanted)
-        except Conflict:
-            continue  # a snapshot was processed in between
-        deps.updates.send({"thing": thing})
-        return stored
-    refuse("in_flight", "device: its snapshots keep coming in between; try again")
+        return deps.controls.put(wanted)
+
+    stored = retry_or_refuse(update, "device: snapshots of it keep being processed meanwhile; try again")
+    deps.updates.send({"thing": thing})
+    return stored
 
 
 def _note(thing: str, wish: ShadowUpdate, caller: Caller, deps: Dependencies) -> None:
@@ -285,21 +284,20 @@ def _replace_path(
         refuse("bad_field", f"rate: {rate} Hz, the device is registered with {device.rate}")
     model = deps.device_models.get(device.model)
     secondary = secondary_paths.validated(taps, device_models.nominal(model) if model else None).tobytes()
-    for _ in range(ATTEMPTS):
+
+    def update() -> tuple[Device, bool]:
         latest = registrations.latest(device, deps)
         old = seq is not None and seq <= latest.path_seq
         same = latest.secondary == secondary
         if old or (same and seq is None):
-            return latest
-        try:
-            known = deps.controls.get(device.key)
-            if known and not same:
-                deps.controls.put(known.replace(statistics=b""))
-            path_seq = latest.path_seq if seq is None else seq
-            stored = deps.devices.put(latest.replace(secondary=secondary, path_seq=path_seq))
-        except Conflict:
-            continue
-        if not same:
-            deps.count("paths_replaced")
-        return stored
-    refuse("in_flight", "device: it keeps changing; try again")
+            return latest, False
+        known = deps.controls.get(device.key)
+        if known and not same:
+            deps.controls.put(known.replace(statistics=b""))
+        path_seq = latest.path_seq if seq is None else seq
+        return deps.devices.put(latest.replace(secondary=secondary, path_seq=path_seq)), not same
+
+    stored, replaced = retry_or_refuse(update, registrations.BUSY)
+    if replaced:
+        deps.count("paths_replaced")
+    return stored

@@ -14,9 +14,10 @@ from anc.ports import Conflict, Dependencies, R, Table
 from anc.records import Control, Device
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.quotas import Quota, release
+from anc.services.updates import retry_on_conflict, retry_or_refuse
 
-ATTEMPTS = 3
-REMOVAL_ATTEMPTS = 20  # more than a headset that keeps changing its record can have fail
+MAX_REMOVAL_ATTEMPTS = 20  # a headset that keeps changing its record must not prevent its removal
+BUSY = "device: its record keeps changing; try again"
 DEVICES = Quota(
     name="devices",
     things="headsets",
@@ -57,7 +58,8 @@ def issue(device: Device, certificate_id: str, deps: Dependencies, **changes: ob
     Refused
         `unknown_device` when this registration ended meanwhile; `in_flight` when it keeps changing.
     """
-    for _ in range(ATTEMPTS):
+
+    def write() -> Device:
         known = latest(device, deps)
         old = (known.certificate,) if known.certificate not in ("", certificate_id) else ()
         issued = known.replace(
@@ -66,13 +68,11 @@ def issue(device: Device, certificate_id: str, deps: Dependencies, **changes: ob
             credentials_at=deps.clock(),
             **changes,
         )
-        try:
-            stored = deps.devices.put(issued)
-        except Conflict:
-            continue
-        deps.things.activate(device.key, certificate_id)
-        return stored
-    refuse("in_flight", "device: it keeps changing; try again")
+        return deps.devices.put(issued)
+
+    stored = retry_or_refuse(write, BUSY)
+    deps.things.activate(device.key, certificate_id)
+    return stored
 
 
 def latest(device: Device, deps: Dependencies) -> Device:
@@ -89,13 +89,14 @@ def revoke_replaced(device: Device, deps: Dependencies) -> None:
     What was published before that is not taken any more, and its next path whatever its number is.
     """
     deps.things.revoke(device.key, device.replaced)
-    with suppress(Refused):  # removed meanwhile
-        for _ in range(ATTEMPTS):
-            known = latest(device, deps)
-            left = tuple(each for each in known.replaced if each not in device.replaced)
-            with suppress(Conflict):
-                deps.devices.put(known.replace(replaced=left, credentials_at=deps.clock(), path_seq=-1))
-                return
+
+    def update() -> None:
+        known = latest(device, deps)
+        left = tuple(each for each in known.replaced if each not in device.replaced)
+        deps.devices.put(known.replace(replaced=left, credentials_at=deps.clock(), path_seq=-1))
+
+    with suppress(Refused, Conflict):  # Refused: the device was removed meanwhile
+        retry_on_conflict(update)
 
 
 def restart_numbers(thing: str, deps: Dependencies) -> None:
@@ -114,13 +115,13 @@ def restart_numbers(thing: str, deps: Dependencies) -> None:
 
 
 def _change(key: str, table: Table[R], change: Callable[[R], R]) -> None:
-    for _ in range(ATTEMPTS):
+    def update() -> None:
         known = table.get(key)
-        if known is None:
-            return
-        with suppress(Conflict):
+        if known is not None:
             table.put(change(known))
-            return
+
+    with suppress(Conflict):
+        retry_on_conflict(update)
 
 
 def unregister(device: Device, deps: Dependencies) -> None:
@@ -131,17 +132,16 @@ def unregister(device: Device, deps: Dependencies) -> None:
     Refused
         `in_flight` when its record keeps changing.
     """
-    for _ in range(REMOVAL_ATTEMPTS):
+
+    def mark_removed() -> Device | None:
         known = deps.devices.get(device.key)
         if known is None or not _same(known, device):
-            return  # somebody else removed it
-        try:
-            marked = known if known.removed else deps.devices.put(known.replace(removed=True))
-        except Conflict:
-            continue
+            return None  # already removed
+        return known if known.removed else deps.devices.put(known.replace(removed=True))
+
+    marked = retry_or_refuse(mark_removed, BUSY, MAX_REMOVAL_ATTEMPTS)
+    if marked:
         finish_removal(marked, deps)
-        return
-    refuse("in_flight", "device: it keeps changing; try again")
 
 
 def finish_removal(device: Device, deps: Dependencies) -> None:

@@ -12,10 +12,10 @@ from anc.schemas.telemetry import TelemetryReport, parse_reports
 from anc.services.access.identity import Caller
 from anc.services.headsets.devices import find
 from anc.services.headsets.registrations import registered
+from anc.services.updates import retry_or_refuse
 
 KEPT_S = 30 * 24 * 3600.0
 MIN_INTERVAL_S = 5.0  # between two reports that are kept; what comes closer is thinned out
-ATTEMPTS = 3
 
 
 def store(thing: str, payload: bytes, at: float, deps: Dependencies) -> None:
@@ -60,7 +60,8 @@ def report_of(record: Telemetry) -> TelemetryReport:
 
 def _store(device: Device, said: TelemetryReport, at: float, deps: Dependencies) -> Telemetry:
     body = msgspec.json.encode(msgspec.structs.replace(said, age_s=0.0, run=None, line=None))
-    for _ in range(ATTEMPTS):
+
+    def update() -> Telemetry:
         known = deps.telemetry.get(device.key)
         lines = known.received if known else None
         if said.run is not None and said.line is not None:
@@ -79,15 +80,13 @@ def _store(device: Device, said: TelemetryReport, at: float, deps: Dependencies)
             if lines == known.received:
                 return known
             latest = known  # overtaken
-        try:
-            stored = deps.telemetry.put(latest.replace(version=known.version if known else 0, received=lines))
-        except Conflict:
-            continue
+        stored = deps.telemetry.put(latest.replace(version=known.version if known else 0, received=lines))
         reverted = _reverted(report_of(known) if known else TelemetryReport(), report_of(stored))
         if reverted:
             deps.counters.add("filters_reverted", reverted)
         return stored
-    refuse("in_flight", "device: its telemetry keeps coming; try again")
+
+    return retry_or_refuse(update, "device: other telemetry of it keeps being stored; try again")
 
 
 def _reverted(before: TelemetryReport, now: TelemetryReport) -> int:
