@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from anc.dsp import Statistics, onset, recover_primary
 from anc.noise import summary
+from anc.pcm import float_to_int16, int16_to_float
 from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot, check_clipping
 from iot.controller import ActiveFilter, Block
@@ -33,7 +34,7 @@ class SnapshotRecorder:
 
     def process(self, block: Block) -> None:
         """Take a block."""
-        pcm = np.clip(np.rint(np.stack([block.x, block.e], 1) * 32768.0), -32768, 32767).astype(np.int16)
+        pcm = float_to_int16(np.stack([block.x, block.e], 1))
         self._recent = np.concatenate([self._recent, pcm])[-self._recent.shape[0] :]
 
     def snapshot(self, seq: int, active: ActiveFilter, samples: int, private: bool) -> Snapshot:
@@ -50,7 +51,7 @@ class SnapshotRecorder:
         if not private:
             return Snapshot(*header, pcm=pcm)
         check_clipping(pcm)
-        heard = pcm / np.float64(32768)
+        heard = int16_to_float(pcm).astype(np.float64)
         try:
             x, d = recover_primary(heard[:, 0], heard[:, 1], active.w, self._secondary, active.gain)
             begun = onset(x)

@@ -18,6 +18,7 @@ from backbone import Backbone
 from numpy.typing import NDArray
 
 from anc.noise import Classifier, Prediction
+from anc.pcm import bytes_to_int16, int16_to_float
 
 LARGEST = 4 << 20  # bytes: what a serverless endpoint takes
 LONGEST_S = 60
@@ -81,7 +82,7 @@ def _wave(raw: bytes) -> Sound:
         raise ValueError(f"body: no WAV file: {error}") from None
     if width != 2:
         raise ValueError(f"body: {8 * width}-bit samples, 16-bit PCM is needed")
-    return _checked(np.frombuffer(pcm, "<i2").reshape(-1, channels).mean(axis=1), rate)
+    return _checked(int16_to_float(bytes_to_int16(pcm, channels)).mean(axis=1, dtype=np.float64), rate)
 
 
 def _json(raw: bytes) -> Sound:
@@ -97,7 +98,7 @@ def _json(raw: bytes) -> Sound:
     if not isinstance(rate, int):
         raise ValueError("rate: a whole number of Hz is needed")
     pcm = _decoded(message, "pcm")
-    return _checked(np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(float), rate)
+    return _checked(int16_to_float(bytes_to_int16(pcm[: len(pcm) // 2 * 2], channels=1)[:, 0]), rate)
 
 
 def _decoded(message: dict[str, Any], field: str) -> bytes:
@@ -107,10 +108,10 @@ def _decoded(message: dict[str, Any], field: str) -> bytes:
         raise ValueError(f"{field}: base64 is needed") from None
 
 
-def _checked(pcm: NDArray[np.float64], rate: int) -> Sound:
-    if len(pcm) > LONGEST_S * rate:
+def _checked(samples: NDArray[np.floating], rate: int) -> Sound:
+    if len(samples) > LONGEST_S * rate:
         raise ValueError(f"sound: over {LONGEST_S} s; send a part of it")
-    return Sound((pcm / 32768).astype(np.float32), rate)
+    return Sound(samples.astype(np.float32), rate)
 
 
 def predict_fn(sound: Sound, model: Model) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def build(target: Path, backbone: Path | None = None, head: Path | None = None) 
         raise ValueError("backbone and head: both or neither")
     files = {"model.npz": LAYER / "anc" / "noise" / "model.npz"}
     files |= {f"code/{name}": ROOT / "sagemaker" / name for name in ("inference.py", "backbone.py")}
-    files["code/anc/__init__.py"] = LAYER / "anc" / "__init__.py"
+    files |= {
+        f"code/anc/{name}": LAYER / "anc" / name for name in ("__init__.py", "pcm.py", "sample_rates.py")
+    }
     files |= {f"code/anc/noise/{path.name}": path for path in (LAYER / "anc" / "noise").glob("*.py")}
     if backbone and head:
         files |= {f"backbone{backbone.suffix}": backbone, "head.npz": head}

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from anc.dsp.convolution import fft_filter
+from anc.pcm import float_to_int16
 from anc.ports import Credentials
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import Desired, Reported
@@ -168,9 +170,10 @@ class Headset:
         moment = self._wearer.moments[self._next % len(self._wearer.moments)]
         self._next += 1
         voice = self._voice
-        e = moment.d - _filtered(moment.x, np.convolve(voice.gain * voice.w, self._wearer.true))
+        path = np.convolve(voice.gain * voice.w, self._wearer.true)
+        e = moment.d - fft_filter(path, moment.x).astype(np.float32)
         heard = np.stack([moment.x, e], axis=1)[int(BEFORE_S * RATE) :]
-        pcm = np.clip(np.rint(heard * 32768.0), -32768, 32767).astype(np.int16)
+        pcm = float_to_int16(heard)
         return Snapshot(seq, RATE, len(pcm), voice.filter_id, voice.gain, pcm=pcm)
 
     def _online(self) -> None:
@@ -258,9 +261,3 @@ def run_fleet(
             fleet[number].tell()
         on_progress(due)
     return FleetRun(late, unsent)
-
-
-def _filtered(x: Signal, h: Signal) -> Signal:
-    """h * x from rest, (n,) as x, by FFT: a thousand headsets cannot each take a convolution's time."""
-    size = 1 << (x.size + h.size - 2).bit_length()
-    return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(h, size), size)[: x.size].astype(np.float32)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from anc.pcm import float_to_int16
 from anc.ports import Dependencies
 from anc.records import Job, Options
-from anc.schemas.websocket import as_int16
 from anc.services.sound import jobs
 from anc.services.sound.jobs import Announcement
 from tests.fakes import ALICE
@@ -22,7 +22,7 @@ def two_microphones(seconds: float = 3.0) -> np.ndarray:
     rng = np.random.default_rng(1)
     x = 0.1 * rng.standard_normal(int(RATE * seconds))
     d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
-    return as_int16(np.stack([x, d], axis=1)) / 32768
+    return float_to_int16(np.stack([x, d], axis=1)) / 32768
 
 
 def sound_file(samples: np.ndarray, format: str = "WAV", subtype: str = "PCM_16", rate: int = RATE) -> bytes:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from anc.dsp.convolution import fft_filter
+
 RATE = 16_000  # Hz
 Signal = NDArray[np.float64]
 
@@ -191,6 +193,5 @@ def heard_from_afar(dry: Signal, rng: Generator) -> Signal:
         t = _time(int(decay * RATE))
         echoes = rng.standard_normal(len(t)) * 10 ** (-3 * t / decay)
         echoes[0] = np.sqrt(np.sum(echoes**2)) * 10 ** (rng.uniform(-6, 12) / 20)  # direct sound over echoes
-        size = 1 << (len(out) + len(echoes) - 1).bit_length()
-        out = np.fft.irfft(np.fft.rfft(out, size) * np.fft.rfft(echoes, size), size)[: len(out)]
+        out = fft_filter(echoes, out)
     return 0.5 * out / np.max(np.abs(out) + 1e-9)

@@ -18,7 +18,8 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBeare
 
 from anc import __version__
 from anc.audio.formats import FORMATS, SUPPORTED
-from anc.audio.reader import MAX_CHANNELS, RATES, SHORT_S
+from anc.audio.reader import MAX_CHANNELS, SHORT_S
+from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.problem import KIND
 from anc.schemas.rest.responses import Problem
 from anc.services.sound.detection import MIN_SOUND_S
@@ -166,7 +167,7 @@ def _sound_body() -> dict[str, Any]:
     return {
         "required": True,
         "description": (
-            f"A sound file of up to {SHORT_S:g} seconds: {SUPPORTED}. {RATES[0]:,} to {RATES[1]:,} Hz, 1 to "
+            f"A sound file of up to {SHORT_S:g} seconds: {SUPPORTED}. {MIN_RATE:,} to {MAX_RATE:,} Hz, 1 to "
             f"{MAX_CHANNELS} channels; floating-point samples within -1 to 1. To be classified it lasts at "
             f"least {MIN_SOUND_S} seconds."
         ),

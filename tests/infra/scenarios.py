@@ -11,10 +11,11 @@ import httpx
 import numpy as np
 import pytest
 
+from anc.pcm import float_to_int16
 from anc.ports import MIN_PART_BYTES
 from anc.records import SocketConnection, Stream, Watch
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, as_int16, encode_pcm
+from anc.schemas.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, encode_pcm
 from anc.services.sound import jobs
 from tests.factory_claims import claim
 from tests.infra.account import Account, Call, Soon, account
@@ -36,7 +37,7 @@ def siren(seconds: float) -> np.ndarray:
 
 def snapshot(seq: int, x: np.ndarray) -> dict[str, Any]:
     """What the rule makes of a snapshot of the headset."""
-    pcm = as_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
+    pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
     data = Snapshot(seq, RATE, len(x), "", pcm=pcm).encode()
     return {"thing": "left", "data": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
 
@@ -215,7 +216,7 @@ def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
     session = aws.socket("MESSAGE", frame={"action": "start", "rate": RATE, "taps": 16})["session"]
     sound, heard = siren(4.0), []
     for seq in range(20):
-        x = as_int16(sound[seq * 3200 : (seq + 1) * 3200])
+        x = float_to_int16(sound[seq * 3200 : (seq + 1) * 3200])
         frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(np.stack([x, x], 1))}
         heard.append(aws.socket("MESSAGE", frame=frame)["emergency"]["active"])
     assert heard[-1]

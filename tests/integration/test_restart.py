@@ -19,9 +19,9 @@ from awsiot import mqtt_connection_builder
 from websockets.exceptions import WebSocketException
 
 from anc.dsp import FDAF, NLMS
+from anc.pcm import float_to_int16
 from anc.records import Control, Job
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services.sound.jobs import BLOCK_FRAMES
 from anc_client import Client
 from local.storage.database import Database
@@ -307,4 +307,6 @@ def test_a_recording_goes_on_after_a_kill_and_no_block_is_done_twice(platform: P
     _, e = FDAF(512, 0.5, block=512).process(x[:whole], d[:whole])
     cleaned = np.frombuffer(result.getvalue()[44:], "<i2")
     assert cleaned.size == len(x)
-    assert np.abs(cleaned[:whole].astype(int) - as_int16(e)).max() <= 1, "as if it had never been killed"
+    assert np.abs(cleaned[:whole].astype(int) - float_to_int16(e)).max() <= 1, (
+        "as if it had never been killed"
+    )

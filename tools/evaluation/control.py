@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from anc.noise.classifier import LABELS
+from anc.pcm import float_to_int16
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services.headsets import fleet_statistics
 from simulation.acoustic_plant import AcousticPlant
 from simulation.oracle import best_fixed_filter_db
@@ -121,7 +121,7 @@ def _teach(platform: SimulatedPlatform, family: Family, clips: Sequence[Clip]) -
 
 def _snapshot(head: AcousticPlant, noise: np.ndarray) -> bytes:
     sitting = baselines.baseline_signals(head, noise)
-    pcm = as_int16(np.stack([sitting.x, sitting.e], axis=1))[-RATE:]
+    pcm = float_to_int16(np.stack([sitting.x, sitting.e], axis=1))[-RATE:]
     return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
 
 

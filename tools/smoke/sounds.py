@@ -5,7 +5,7 @@ import io
 import numpy as np
 import soundfile
 
-from anc.schemas.websocket import as_int16
+from anc.pcm import float_to_int16
 
 RATE = 16_000
 SECONDARY = np.array([0.0, 0.0, 0.8, 0.3, -0.1], np.float32)
@@ -29,7 +29,7 @@ def siren(samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 def pcm(x: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Return both as (n, 2) int16."""
-    return as_int16(np.column_stack([x, d]))
+    return float_to_int16(np.column_stack([x, d]))
 
 
 def wav(x: np.ndarray, d: np.ndarray) -> bytes:

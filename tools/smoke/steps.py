@@ -14,10 +14,12 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from anc.dsp import NLMS, design_control_filter
+from anc.filter_taps import decode_taps
+from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Credentials
 from anc.schemas.shadow import FilterDocument, float16
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import SUBPROTOCOL, as_float, as_int16, decode_pcm, encode_pcm
+from anc.schemas.websocket import SUBPROTOCOL, decode_pcm, encode_pcm
 from anc_client import (
     Client,
     NewDevice,
@@ -171,8 +173,8 @@ class Smoke:
             answer = self._ask(**frame)
             took.append(time.monotonic() - began)
             _same("the answer to a block", (answer["type"], answer.get("seq")), ("audio", seq))
-            signals = as_float(block)
-            e = as_int16(own.process(signals[:, 0], signals[:, 1])[1]).astype(int)
+            signals = int16_to_float(block)
+            e = float_to_int16(own.process(signals[:, 0], signals[:, 1])[1]).astype(int)
             off = max(off, int(np.abs(decode_pcm(answer["pcm"], 1)[:, 0] - e).max()))
         _same("int16 steps by which the residual differs from the filter's here", off <= 1, True)
         _same("set", self._ask(action="set", session=session, intensity=0.5)["intensity"], 0.5)
@@ -190,9 +192,9 @@ class Smoke:
         self._publish(1, x[:RATE], d[:RATE])
         arrived = self._wished_filter()
         took = time.monotonic() - began
-        heard = as_float(pcm(x[:RATE], d[:RATE]))
+        heard = int16_to_float(pcm(x[:RATE], d[:RATE]))
         design = design_control_filter(heard[:, 0], heard[:, 1], SECONDARY, TAPS, rate=RATE)
-        here = np.frombuffer(float16(design.taps), "<f2").astype(np.float32)
+        here = decode_taps(float16(design.taps))
         gains = attenuation_db(arrived.decode(), x, d), attenuation_db(here, x, d)
         _same(
             f"{gains[0]:.1f} dB where the same design gives {gains[1]:.1f} dB",

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anc.pcm import float_to_int16
 from anc.ports import Conflict
 from anc.records import Watch
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services import platform_metrics
 from anc.services.headsets import device_models, device_status, devices, telemetry
 from anc.services.headsets.device_models import ModelDescription
@@ -30,7 +30,7 @@ SECONDARY = [0.0, 0.5, 0.2]
 def snapshot(seq: int, rate: int = RATE) -> bytes:
     """Half a second of noise that reaches the error microphone three samples late."""
     x = 0.05 * np.random.default_rng(seq).standard_normal(8000)
-    pcm = as_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
+    pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
     return Snapshot(seq, rate, 8000, "", pcm=pcm).encode()
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from anc.noise import classifier
 from anc.noise.classifier import DEFAULT_MODEL
+from anc.pcm import float_to_int16
 from anc.records import Watch
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services import emergencies
 from anc.services.headsets import control, devices
 from anc.services.headsets.devices import Registration
@@ -48,7 +48,7 @@ def platform(tmp_path: Path, clock: Clock, damaged: Path) -> FakePlatform:
 
 def heard_as(seq: int) -> bytes:
     x = 0.05 * np.random.default_rng(seq).standard_normal(8000)
-    pcm = as_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
+    pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
     return Snapshot(seq, RATE, 8000, "", pcm=pcm).encode()
 
 

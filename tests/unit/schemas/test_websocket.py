@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from anc.pcm import float_to_int16, int16_to_float
 from anc.schemas.refusal import Refused
-from anc.schemas.websocket import Start, as_float, as_int16, decode_pcm, encode_pcm, parse_request
+from anc.schemas.websocket import Start, decode_pcm, encode_pcm, parse_request
 
 
 @given(npst.arrays(np.int16, st.tuples(st.integers(1, 300), st.integers(1, 2))))
@@ -21,13 +22,13 @@ def test_pcm_comes_back_as_it_went(pcm: np.ndarray) -> None:
 
 @given(npst.arrays(np.int16, st.integers(1, 300)))
 def test_int16_survives_the_way_through_float(pcm: np.ndarray) -> None:
-    assert np.array_equal(as_int16(as_float(pcm)), pcm)
+    assert np.array_equal(float_to_int16(int16_to_float(pcm)), pcm)
 
 
 def test_signals_are_rounded_to_nearest_and_clipped() -> None:
     signal = np.array([0.6, -0.6, 1e6, -1e6]) / 32768
     signal[2:] = [2.0, -2.0]
-    assert as_int16(signal).tolist() == [1, -1, 32767, -32768]
+    assert float_to_int16(signal).tolist() == [1, -1, 32767, -32768]
 
 
 def test_a_start_without_wishes_gets_the_platforms_defaults() -> None:

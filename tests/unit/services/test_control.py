@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from anc.dsp import attenuation_db
+from anc.pcm import float_to_int16
 from anc.ports import Conflict
 from anc.records import Watch
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import parse_desired
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services.headsets import control, devices
 from anc.services.headsets.devices import Registration
 from anc.services.sound import detection
@@ -42,7 +42,7 @@ def at_the_ear(x: np.ndarray, w: np.ndarray | None = None, gain: float = 1.0) ->
 def snapshot(
     seq: int, x: np.ndarray, w: np.ndarray | None = None, filter_id: str = "", gain: float = 1.0
 ) -> bytes:
-    pcm = as_int16(np.stack([x, at_the_ear(x, w, gain)], axis=1))
+    pcm = float_to_int16(np.stack([x, at_the_ear(x, w, gain)], axis=1))
     return Snapshot(seq, RATE, x.size, filter_id, gain, pcm=pcm).encode()
 
 
@@ -109,7 +109,7 @@ def test_a_filter_that_is_no_better_than_the_one_in_use_is_not_sent(headset: Fak
 
 def test_white_noise_of_the_microphones_alone_gets_no_filter(headset: FakePlatform) -> None:
     hiss = 1e-3 * np.random.default_rng(5).standard_normal((SECOND, 2))
-    quiet = Snapshot(1, RATE, SECOND, "", pcm=as_int16(hiss)).encode()
+    quiet = Snapshot(1, RATE, SECOND, "", pcm=float_to_int16(hiss)).encode()
     control.process_snapshot(THING, quiet, headset.deps)
     known = headset.deps.controls.get(THING)
     assert known is not None

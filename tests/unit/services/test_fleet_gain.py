@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from anc.dsp import attenuation_db
+from anc.pcm import float_to_int16
 from anc.ports import Dependencies
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services.headsets import control, devices, fleet_statistics
 from anc.services.headsets.devices import Registration
 from iot.snapshot_scheduler import FIRST_SNAPSHOT_S, SUDDEN_CHANGE_S
@@ -52,7 +52,7 @@ class Situation:
 
     def snapshot(self, seconds: float) -> bytes:
         x, ear = self.process(seconds)
-        pcm = as_int16(np.stack([x, ear.e], axis=1))
+        pcm = float_to_int16(np.stack([x, ear.e], axis=1))
         return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from anc.dsp import Statistics, design_control_filter, effort_db
 from anc.noise import summary
+from anc.pcm import float_to_int16
 from anc.ports import Conflict, Dependencies
 from anc.records import Contribution, Device, Fleet, SentFilter
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import as_int16
 from anc.services.headsets import control, devices, fleet_statistics
 from anc.services.headsets.devices import Registration
 from tests.fakes import ALICE, Clock, FakePlatform, make_dependencies
@@ -56,7 +56,7 @@ def sinc(delay: float, n: int = 32) -> np.ndarray:
 
 
 def snapshot(ear: Ear, seconds: float, seed: int, seq: int = 1) -> bytes:
-    pcm = as_int16(np.stack(ear.process(seconds, seed), axis=1))
+    pcm = float_to_int16(np.stack(ear.process(seconds, seed), axis=1))
     return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
 
 
@@ -195,7 +195,9 @@ def test_a_short_snapshot_teaches_the_fleet_nothing(platform: FakePlatform, seco
 
 def test_a_refused_snapshot_teaches_the_fleet_nothing(platform: FakePlatform) -> None:
     register("one", Ear(1), platform.deps)
-    loud = np.clip(as_int16(np.stack(Ear(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767)
+    loud = np.clip(
+        float_to_int16(np.stack(Ear(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767
+    )
     data = Snapshot(1, RATE, len(loud), "", pcm=loud.astype(np.int16)).encode()
     with pytest.raises(control.Refused, match="samples are clipped, at most 1%"):
         control.process_snapshot("one", data, platform.deps)

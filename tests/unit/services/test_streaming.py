@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from anc.dsp import FDAF, NLMS, attenuation_db
+from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
-from anc.schemas.websocket import FDAF_BLOCK, Audio, FilteredBlock, Set, Start, as_float, as_int16, encode_pcm
+from anc.schemas.websocket import FDAF_BLOCK, Audio, FilteredBlock, Set, Start, encode_pcm
 from anc.services.sound import sessions
 from anc.services.sound.streaming import filter_block
 from tests.fakes import ALICE, BOB, FakePlatform, make_dependencies
@@ -21,7 +22,7 @@ def two_microphones(blocks: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = 0.1 * rng.standard_normal(blocks * BLOCK)
     d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
-    return as_int16(np.stack([x, d], axis=1)).reshape(blocks, BLOCK, 2)
+    return float_to_int16(np.stack([x, d], axis=1)).reshape(blocks, BLOCK, 2)
 
 
 def send(deps: Dependencies, session: str, seq: int, pcm: np.ndarray, caller=ALICE) -> FilteredBlock:
@@ -48,9 +49,9 @@ def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(
 ) -> None:
     pcm = two_microphones(20)
     answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
-    x, d = as_float(pcm.reshape(-1, 2)).T
+    x, d = int16_to_float(pcm.reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
-    difference = np.concatenate(answers).astype(int) - as_int16(e)
+    difference = np.concatenate(answers).astype(int) - float_to_int16(e)
     assert np.abs(difference).max() <= 1
     assert np.count_nonzero(difference) < 1e-2 * difference.size
 
@@ -59,9 +60,9 @@ def test_the_frequency_domain_filter_is_used_when_asked_for(deps: Dependencies) 
     session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
     pcm = two_microphones(5)
     answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
-    x, d = as_float(pcm.reshape(-1, 2)).T
+    x, d = int16_to_float(pcm.reshape(-1, 2)).T
     _, e = FDAF(512, 0.5, block=FDAF_BLOCK).process(x, d)
-    assert np.abs(np.concatenate(answers).astype(int) - as_int16(e)).max() <= 1
+    assert np.abs(np.concatenate(answers).astype(int) - float_to_int16(e)).max() <= 1
 
 
 def test_a_repeated_block_gets_the_stored_answer_and_changes_nothing(
@@ -94,10 +95,10 @@ def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
     answer = send(deps, session, 8, pcm[8])
     assert answer.gap == 3
     f = NLMS(512, 0.5)
-    f.process(*as_float(pcm[:5].reshape(-1, 2)).T)
+    f.process(*int16_to_float(pcm[:5].reshape(-1, 2)).T)
     f.clear_history()
-    _, e = f.process(*as_float(pcm[8]).T)
-    assert np.abs(heard(answer).astype(int) - as_int16(e)).max() <= 1
+    _, e = f.process(*int16_to_float(pcm[8]).T)
+    assert np.abs(heard(answer).astype(int) - float_to_int16(e)).max() <= 1
 
 
 def test_an_alarm_opens_a_session_that_skips_every_other_block(deps: Dependencies) -> None:
@@ -105,7 +106,7 @@ def test_an_alarm_opens_a_session_that_skips_every_other_block(deps: Dependencie
     t = np.arange(seconds * rate) / rate
     phase = 2 * np.pi * np.cumsum(900 + 400 * np.sin(np.pi * t)) / rate
     x = 0.2 * np.sin(phase) + 0.02 * np.random.default_rng(0).standard_normal(t.size)
-    pcm = as_int16(np.stack([x, x], axis=1)).reshape(-1, block, 2)
+    pcm = float_to_int16(np.stack([x, x], axis=1)).reshape(-1, block, 2)
     session = sessions.open_session(Start(rate=rate, channels=2, taps=16), ALICE, deps).key
     answers = [send(deps, session, seq, pcm[seq]) for seq in range(0, len(pcm), 2)]
     assert all(answer.gap == 1 for answer in answers[1:])
@@ -134,9 +135,9 @@ def test_a_session_goes_on_after_a_restart_as_if_nothing_had_happened(
         send(platform.deps, session, seq, pcm[seq])
     restarted = make_dependencies(tmp_path, platform.clock).deps
     answer = heard(send(restarted, session, 3, pcm[3]))
-    x, d = as_float(pcm[:4].reshape(-1, 2)).T
+    x, d = int16_to_float(pcm[:4].reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
-    assert np.abs(answer.astype(int) - as_int16(e)[-BLOCK:]).max() <= 1
+    assert np.abs(answer.astype(int) - float_to_int16(e)[-BLOCK:]).max() <= 1
 
 
 def test_two_instances_with_warm_state_never_both_win(platform: FakePlatform, session: str, tmp_path) -> None:
@@ -157,9 +158,9 @@ def test_intensity_leaves_that_share_of_the_noise(deps: Dependencies, session: s
         send(deps, session, seq, pcm[seq])
     sessions.change(Set(session=session, intensity=0.5), ALICE, deps)
     answer = heard(send(deps, session, 2, pcm[2])).astype(int)
-    x, d = as_float(pcm.reshape(-1, 2)).T
+    x, d = int16_to_float(pcm.reshape(-1, 2)).T
     y, _ = NLMS(512, 0.5).process(x, d)
-    assert np.abs(answer - as_int16(d - 0.5 * y)[-BLOCK:]).max() <= 1
+    assert np.abs(answer - float_to_int16(d - 0.5 * y)[-BLOCK:]).max() <= 1
 
 
 def test_a_disabled_session_passes_the_primary_untouched_and_keeps_learning(
@@ -171,9 +172,9 @@ def test_a_disabled_session_passes_the_primary_untouched_and_keeps_learning(
     assert np.array_equal(heard(send(deps, session, 1, pcm[1])), pcm[1][:, 1])
     sessions.change(Set(session=session, enabled=True), ALICE, deps)
     answer = heard(send(deps, session, 2, pcm[2])).astype(int)
-    x, d = as_float(pcm.reshape(-1, 2)).T
+    x, d = int16_to_float(pcm.reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
-    assert np.abs(answer - as_int16(e)[-BLOCK:]).max() <= 1
+    assert np.abs(answer - float_to_int16(e)[-BLOCK:]).max() <= 1
 
 
 def test_bypass_passes_the_primary_untouched(deps: Dependencies) -> None:
@@ -240,10 +241,10 @@ def predicted_db(deps: Dependencies, noise: np.ndarray, horizon: int) -> float:
     session = sessions.open_session(
         Start(mode="predict", rate=RATE, horizon=horizon, taps=128, mu=0.1), ALICE, deps
     ).key
-    blocks = as_int16(noise).reshape(-1, BLOCK, 1)
+    blocks = float_to_int16(noise).reshape(-1, BLOCK, 1)
     left = np.concatenate([heard(send(deps, session, seq, pcm)) for seq, pcm in enumerate(blocks)])
     half = noise.size // 2
-    return attenuation_db(noise[half:], as_float(left)[half:])
+    return attenuation_db(noise[half:], int16_to_float(left)[half:])
 
 
 def test_white_noise_cannot_be_predicted_over_five_milliseconds(deaf_ears: Dependencies) -> None:

@@ -4,13 +4,14 @@ A record names the version it was read at, and a table takes it only if that is 
 two writers never both win (optimistic locking).
 """
 
-import hashlib
 import secrets
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 import numpy as np
 from msgspec import Meta
+
+from anc.filter_taps import decode_taps, filter_id
 
 HeadsetMode = Literal["cancel", "transparency", "bypass"]
 FIRST_VERSION_BITS = 48
@@ -176,11 +177,11 @@ class SentFilter(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, taps: bytes, seq: int, rate: int, predicted_gain_db: float) -> Self:
         """Name a filter by the hash of its taps, as it travels in the shadow."""
-        return cls(hashlib.sha256(taps).hexdigest()[:16], seq, rate, taps, predicted_gain_db)
+        return cls(filter_id(taps), seq, rate, taps, predicted_gain_db)
 
     def decode(self) -> np.ndarray:
         """Return the (taps,) float32 filter, exactly as the headset plays it."""
-        return np.frombuffer(self.taps, "<f2").astype(np.float32)
+        return decode_taps(self.taps)
 
 
 class Control(Record, frozen=True, kw_only=True, omit_defaults=True):

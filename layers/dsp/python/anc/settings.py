@@ -6,6 +6,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from anc.sample_rates import MAX_RATE, MIN_RATE
+
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
 
@@ -82,7 +84,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     """
 
     anc_filter_taps: Annotated[int, Meta(ge=16, le=4096)] = 512
-    anc_sample_rate: Annotated[int, Meta(ge=8_000, le=192_000)] = 48_000
+    anc_sample_rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_RATE)] = 48_000
     anc_block_size: Annotated[int, Meta(ge=1, le=6_000)] = 1024
     anc_session_hours: Annotated[float, Meta(gt=0, le=48)] = 3.0
     ml_model_path: str = ""

@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 
 from anc.audio.formats import LIBSNDFILE, MAGIC_BYTES, SUPPORTED, recognise
+from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, refuse
 
-RATES = (8_000, 192_000)  # Hz
 MAX_CHANNELS = 8
 MAX_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz: a result, as WAV of int16, holds little more
 MAX_PEAK = 100.0  # 40 dB above full scale; resamplers and codecs overshoot by 6 dB, integers by 80
@@ -147,11 +147,11 @@ class AudioReader:
     def _check_header(self) -> None:
         if self._file.format not in LIBSNDFILE:
             refuse("bad_field", NOT_SOUND)
-        low, high = RATES
-        if not low <= self.rate <= high:
+        if not MIN_RATE <= self.rate <= MAX_RATE:
             refuse(
                 "bad_field",
-                f"file: sample rate {self.rate:,} Hz, supported are {low:,} to {high:,} Hz; resample it",
+                f"file: sample rate {self.rate:,} Hz, supported are {MIN_RATE:,} to {MAX_RATE:,} Hz; "
+                "resample it",
             )
         if self.channels > MAX_CHANNELS:
             refuse("bad_field", f"file: {self.channels} channels, at most {MAX_CHANNELS}; leave some out")

@@ -123,7 +123,7 @@ class FxNLMS:
         energy = np.correlate(np.square(vs), np.ones(self.taps, self.dtype), "valid").reshape(d.shape)
         mu_n = self.mu / (self.eps + energy)
         CD = np.tril(gram(xs, vs, self.taps, size), -1) * mu_n[:, None]
-        H = convolution(self.path, size)
+        H = convolution_matrix(self.path, size)
         solved = invert_unit_lower(np.ascontiguousarray(H[:, self.path.size - 1 :]) @ CD)
         X, V = (in_memory(part, self.taps, size) for part in (xs, vs))
         for c, (X_c, V_c) in enumerate(zip(X, V, strict=True)):
@@ -149,7 +149,7 @@ class FxNLMS:
         return f
 
 
-def convolution(h: Signal, size: int) -> Signal:
+def convolution_matrix(h: Signal, size: int) -> Signal:
     """(size, h.size - 1 + size) matrix that convolves h with a block and the h.size - 1 samples before it."""
     none = np.zeros(size - 1, h.dtype)
     rows = np.concatenate([none, h[::-1], none])

@@ -13,10 +13,11 @@ from anc.dsp import validation
 from anc.dsp.levels import DOUBLE, a_weighting_db
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
+from anc.pcm import FULL_SCALE, MAX_INT16
 
 KIND = "meter"
 FLOOR_DBFS = -120.0  # what silence is reported as: below the noise of any converter
-FULL_SCALE = 32767 / 32768
+CLIPPING = MAX_INT16 / FULL_SCALE
 FRAME_S = 1 / 2  # resolves the lowest third octave, 5.8 Hz wide, within 0.2 dB
 LOWEST_THIRD, HIGHEST_THIRD = -16, 13  # 25 Hz to 20 kHz
 NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
@@ -59,7 +60,7 @@ class Meter:
         block = validation.signal("samples", samples, np.dtype(np.float32))
         magnitude = np.abs(block)
         self.peak = max(self.peak, float(magnitude.max()))
-        self.clipped += int(np.count_nonzero(magnitude >= FULL_SCALE))
+        self.clipped += int(np.count_nonzero(magnitude >= CLIPPING))
         self._sum += float(block.sum(dtype=DOUBLE))
         # The first piece, often empty, belongs to the second that is under way.
         pieces = np.split(block, range(-self.samples % self.rate, block.size, self.rate))

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from anc.dsp import validation
 from anc.dsp.block_exact import view
-from anc.dsp.statistics import DOUBLE, filtered, high_pass_power, tukey
+from anc.dsp.convolution import fft_filter
+from anc.dsp.statistics import DOUBLE, high_pass_power, tukey
 from anc.dsp.validation import Signal
 
 REGULARISATION = (1e-5, 1e-3, 1e-1, 10.0)  # candidates, as shares of the filtered references' power
@@ -63,7 +64,7 @@ def design_multireference(
     channels = [validation.pair(channel, d, DOUBLE)[0] for channel in np.atleast_2d(np.asarray(x))]
     d = validation.signal("d", d, DOUBLE)
     taps = validation.check_int("taps", taps, 1, (d.size - 1) // 2)
-    v = np.array([filtered(channel, S) for channel in channels])
+    v = np.array([fft_filter(S, channel) for channel in channels])
     half = d.size // 2
     parts = [normal_equations(v[:, at : at + half], d[at : at + half], taps, rate) for at in (0, half)]
     left = np.zeros(len(REGULARISATION))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anc.dsp import validation
+from anc.dsp.convolution import fft_filter
 from anc.dsp.state import pack, unpack
 from anc.dsp.toeplitz import toeplitz_times
 from anc.dsp.validation import Signal
@@ -86,7 +87,7 @@ class Statistics:
         taps = validation.check_int("taps", taps, 1, x.size // count - 1)
         rate = validation.check_float("rate", rate, 2 * HIGH_PASS_HZ, 1e6)
         paths = np.atleast_2d(np.asarray(secondary, DOUBLE))
-        v = np.array([filtered(x, validation.signal("secondary", S, DOUBLE)) for S in paths])
+        v = np.array([fft_filter(validation.signal("secondary", S, DOUBLE), x) for S in paths])
         length = x.size // count
         # Zero padding by as much again and more: neither correlation nor high-pass may wrap around.
         size = 1 << (2 * length - 1).bit_length()
@@ -194,12 +195,6 @@ def tukey(n: int) -> Signal:
     """
     edge = np.sin(np.pi / 2 * (np.arange(n // 8) + 0.5) / max(n // 8, 1)) ** 2
     return np.concatenate([edge, np.ones(n - 2 * edge.size), edge[::-1]])
-
-
-def filtered(x: Signal, h: Signal) -> Signal:
-    """h * x from rest, (n,) as x, by FFT."""
-    size = 1 << (x.size + h.size - 2).bit_length()
-    return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(h, size), size)[: x.size]
 
 
 def high_pass_power(frequency: Signal) -> Signal:

@@ -12,6 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anc.pcm import FULL_SCALE, float_to_int16
+from anc.sample_rates import MAX_RATE, MIN_RATE
+
 BANDS = 80  # mel bands
 LOWEST, HIGHEST = 50.0, 8000.0  # Hz, the outer edges of the bands
 COLUMNS_PER_SECOND = 48  # each column spans two periods, so neighbours overlap by half
@@ -19,7 +22,6 @@ WINDOW = 48  # columns that are heard as one picture: one second
 HOP = 12  # columns between pictures: 0.25 s
 ZERO = 140.0  # the byte 0 is -140 dB relative to full scale squared per Hz: below 16-bit rounding noise
 RANGE = 70  # dB: what lies further below the loudest cell of a picture is not heard
-SLOWEST, FASTEST = 8_000, 192_000  # Hz, sampling rates
 
 FEATURE_HASH = hashlib.sha256(
     f"anc-log-mel 1: {BANDS} {LOWEST} {HIGHEST} {COLUMNS_PER_SECOND} {WINDOW} {ZERO} {RANGE}".encode()
@@ -43,8 +45,8 @@ def to_pcm(samples: ArrayLike, rate: int) -> NDArray[np.int16]:
     ValueError
         For another shape or type, for values that are not finite or far out of range, for another rate.
     """
-    if not SLOWEST <= rate <= FASTEST:
-        raise ValueError(f"rate: {rate} Hz, allowed are {SLOWEST} to {FASTEST}")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise ValueError(f"rate: {rate} Hz, allowed are {MIN_RATE} to {MAX_RATE}")
     x = np.asarray(samples)
     if x.ndim != 1:
         raise ValueError(f"samples: shape {x.shape}, one channel of shape (n,) is needed")
@@ -53,7 +55,7 @@ def to_pcm(samples: ArrayLike, rate: int) -> NDArray[np.int16]:
     peak = np.max(np.abs(x), initial=0.0)
     if not peak <= 8.0:  # also true of NaN
         raise ValueError(f"samples: peak {peak}, finite values in [-1, 1] are needed")
-    return np.rint(np.clip(x * 32768.0, -32768, 32767)).astype(np.int16)
+    return float_to_int16(x)
 
 
 def column_length(rate: int) -> int:
@@ -109,7 +111,7 @@ def _window_and_bank(rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32
     bank[:, band_edges()[2:] > rate / 2 + 1] = 0  # half a band would be measured too low
     bank /= np.maximum(bank.sum(axis=0), 1e-9)
     bank *= 2 / (rate * np.sum(window**2))
-    return (window / 32768).astype(np.float32), bank.astype(np.float32)
+    return (window / FULL_SCALE).astype(np.float32), bank.astype(np.float32)
 
 
 @lru_cache(maxsize=1)

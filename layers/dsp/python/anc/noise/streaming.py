@@ -10,9 +10,7 @@ from anc.noise.classifier import KINDS, LABELS, Classifier, Prediction
 from anc.noise.features import (
     BANDS,
     COLUMNS_PER_SECOND,
-    FASTEST,
     HOP,
-    SLOWEST,
     WINDOW,
     LogMelSpectrogram,
     column_length,
@@ -21,6 +19,7 @@ from anc.noise.features import (
     to_pcm,
     unpack,
 )
+from anc.sample_rates import MAX_RATE, MIN_RATE
 
 HOLD = 40  # quarter seconds that an emergency is held after its last detection: 10 s
 _HEADER = struct.Struct("<4sIBBBH")
@@ -139,7 +138,7 @@ class StreamingClassifier:
             pcm = np.frombuffer(state, np.int16, held, offset)
         except (struct.error, ValueError) as error:
             raise ValueError(f"state: not a listener's: {error}") from None
-        if magic != _MAGIC or not SLOWEST <= rate <= FASTEST or held >= column_length(rate) + 1:
+        if magic != _MAGIC or not MIN_RATE <= rate <= MAX_RATE or held >= column_length(rate) + 1:
             raise ValueError("state: not a listener's")
         self = cls(classifier, rate)
         self._phase, self._waiting, self._hold = phase % COLUMNS_PER_SECOND, flags & 0x7F, hold

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import parse_json, refuse
 
 PAYLOAD_LIMIT = 32 * 1024
@@ -29,7 +30,7 @@ class MeasuredPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     secondary: Annotated[list[float], Meta(min_length=1, max_length=1024)]
-    rate: Annotated[int, Meta(ge=8_000, le=96_000)]
+    rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)]
     played: Literal["probe", "music"]
     fit_db: Annotated[float, Meta(ge=-200.0, le=200.0)]
     seq: Annotated[int, Meta(ge=0, lt=2**32)] | None = None

@@ -1,13 +1,14 @@
 """The named shadow `anc` of a headset: what the cloud desires and what the headset reports."""
 
 import base64
-import hashlib
 from typing import Annotated, Literal, Self
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
+from anc.filter_taps import decode_taps, filter_id, taps_sha256
+from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, parse_json, refuse
 
 SHADOW = "anc"
@@ -43,7 +44,7 @@ class FilterDocument(msgspec.Struct, frozen=True):
 
     id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
     seq: Annotated[int, Meta(ge=0, lt=2**32)]
-    rate: Annotated[int, Meta(ge=8_000, le=96_000)]
+    rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)]
     taps: Annotated[int, Meta(ge=1, le=MAX_TAPS)]
     dtype: Literal["f16"]
     data: Annotated[str, Meta(max_length=4 * MAX_TAPS)]
@@ -52,8 +53,8 @@ class FilterDocument(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, data: bytes, seq: int, rate: int) -> Self:
         """Wrap float16 taps."""
-        digest = hashlib.sha256(data).hexdigest()
-        return cls(digest[:16], seq, rate, len(data) // 2, "f16", base64.b64encode(data).decode(), digest)
+        text = base64.b64encode(data).decode()
+        return cls(filter_id(data), seq, rate, len(data) // 2, "f16", text, taps_sha256(data))
 
     def decode(self) -> np.ndarray:
         """Return the (taps,) float32 filter. Raises Refused when length, hash or a value is wrong."""
@@ -63,9 +64,9 @@ class FilterDocument(msgspec.Struct, frozen=True):
             raise Refused("bad_field", "filter.data: not base64") from fault
         if len(data) != 2 * self.taps:
             refuse("bad_field", f"filter.data: {len(data)} bytes, {2 * self.taps} make {self.taps} taps")
-        if hashlib.sha256(data).hexdigest() != self.sha256 or self.sha256[:16] != self.id:
+        if (taps_sha256(data), filter_id(data)) != (self.sha256, self.id):
             refuse("bad_hash", "filter.sha256: does not match the data; the filter was damaged on its way")
-        w = np.frombuffer(data, "<f2").astype(np.float32)
+        w = decode_taps(data)
         if not np.isfinite(w).all():
             refuse("bad_field", "filter.data: holds a value that is not finite")
         return w

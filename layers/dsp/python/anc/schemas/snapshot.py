@@ -23,6 +23,8 @@ from typing import Self
 
 import numpy as np
 
+from anc.pcm import MAX_INT16, bytes_to_int16, int16_to_bytes
+from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import refuse
 
 HEADER = struct.Struct("<4sBBHIII8sf")
@@ -30,8 +32,6 @@ MAGIC = b"ANC1"
 VERSION = 1
 PCM, STATISTICS = 1, 2
 MQTT_PAYLOAD_LIMIT = 128 * 1024
-RATES = (8_000, 96_000)
-FULL_SCALE = 32767
 MAX_CLIPPED_SHARE = 0.01  # a filter designed on more would cancel the clipping
 NO_FILTER = ""
 NO_FILTER_BYTES = bytes(8)
@@ -79,7 +79,7 @@ class Snapshot:
         if self.pcm is None:
             body = struct.pack("<I", len(self.statistics)) + self.statistics + self.summary
         else:
-            body = np.ascontiguousarray(self.pcm, "<i2").tobytes()
+            body = int16_to_bytes(self.pcm)
         _check_size(len(header) + len(body))
         return header + body
 
@@ -94,8 +94,8 @@ class Snapshot:
             refuse("bad_field", "magic: not `ANC1`; this is no snapshot")
         if version != VERSION:
             refuse("bad_field", f"version: {version}, this platform reads {VERSION}")
-        if not RATES[0] <= rate <= RATES[1]:
-            refuse("bad_field", f"rate: {rate} Hz, allowed are {RATES[0]} to {RATES[1]}")
+        if not MIN_RATE <= rate <= MAX_HEADSET_RATE:
+            refuse("bad_field", f"rate: {rate} Hz, allowed are {MIN_RATE} to {MAX_HEADSET_RATE}")
         if not 0.0 <= gain <= 1.0:  # false for NaN too
             refuse("bad_field", f"gain: {gain}, allowed are 0 to 1")
         named = NO_FILTER if filter_id == NO_FILTER_BYTES else filter_id.hex()
@@ -111,7 +111,7 @@ class Snapshot:
 
 def check_clipping(pcm: np.ndarray) -> None:
     """Refuse sound, int16, that no filter should be designed on: Refused `clipped`."""
-    clipped = np.mean(np.abs(pcm.astype(np.int32)) >= FULL_SCALE)
+    clipped = np.mean(np.abs(pcm.astype(np.int32)) >= MAX_INT16)
     if clipped > MAX_CLIPPED_SHARE:
         refuse(
             "clipped",
@@ -129,7 +129,7 @@ def _pcm(body: bytes, samples: int, channels: int) -> np.ndarray:
         refuse("bad_field", f"channels: {channels}, a PCM snapshot has 2 (reference, error microphone)")
     if samples == 0 or len(body) != samples * 4:
         refuse("truncated", f"pcm: {len(body):,} bytes, the header promises {samples * 4:,}")
-    return np.frombuffer(body, "<i2").reshape(samples, 2)
+    return bytes_to_int16(body, channels)
 
 
 def _statistics(body: bytes) -> tuple[bytes, bytes]:

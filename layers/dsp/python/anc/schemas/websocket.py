@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from anc.pcm import bytes_to_int16, int16_to_bytes
+from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, parse_json, refuse
 
 SUBPROTOCOL = "anc.v1"
@@ -22,7 +24,7 @@ SessionId = Annotated[str, Meta(min_length=1, max_length=64)]
 DeviceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 Seq = Annotated[int, Meta(ge=0, lt=2**53)]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
-Rate = Annotated[int, Meta(ge=8_000, le=192_000)]
+Rate = Annotated[int, Meta(ge=MIN_RATE, le=MAX_RATE)]
 Taps = Annotated[int, Meta(ge=1, le=MAX_TAPS)]
 Mu = Annotated[float, Meta(gt=0.0, lt=2.0)]
 Horizon = Annotated[int, Meta(ge=1, le=4096)]
@@ -230,19 +232,9 @@ def decode_pcm(pcm: str, channels: int) -> np.ndarray:
         refuse("too_large", f"pcm: {len(data):,} bytes, at most {PCM_LIMIT:,}; send shorter blocks")
     if not data or len(data) % frame:
         refuse("bad_field", f"pcm: {len(data):,} bytes, must be a multiple of {frame} and more than none")
-    return np.frombuffer(data, "<i2").reshape(-1, channels)
+    return bytes_to_int16(data, channels)
 
 
 def encode_pcm(samples: np.ndarray) -> str:
     """Return (samples,) int16 as base64."""
-    return base64.b64encode(np.ascontiguousarray(samples, "<i2").tobytes()).decode()
-
-
-def as_float(pcm: np.ndarray) -> np.ndarray:
-    """Return int16 as float32 of full scale 1."""
-    return pcm.astype(np.float32) / np.float32(32768)
-
-
-def as_int16(signal: np.ndarray) -> np.ndarray:
-    """Return float of full scale 1 as int16, rounded to nearest and clipped."""
-    return np.clip(np.rint(signal * 32768.0), -32768, 32767).astype(np.int16)
+    return base64.b64encode(int16_to_bytes(samples)).decode()

@@ -7,6 +7,7 @@ from pydantic.config import JsonDict
 
 from anc.lifetimes import KEY_DAYS
 from anc.records import HeadsetMode, Role
+from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
 from anc.schemas.shadow import FIRMWARE_URL, VERSION
 from anc.schemas.telemetry import TelemetryReport
 from anc.schemas.websocket import MAX_TAPS, Algorithm, SessionMode, Start
@@ -19,6 +20,7 @@ LARGEST = 12 * 1024**3
 EXAMPLE_PATH = [0.0, 0.0, 0.6, 0.3, -0.1]
 
 
+HeadsetRate = Annotated[int, Field(ge=MIN_RATE, le=MAX_HEADSET_RATE)]
 Intensity = Annotated[float, Field(ge=0, le=1, description="Share of the anti-noise that is played.")]
 Secondary = Annotated[
     list[Annotated[float, Field(ge=-1000, le=1000)]],
@@ -101,7 +103,7 @@ class NewSession(Body):
 
     mode: SessionMode = "cancel"
     algorithm: Algorithm = "nlms"
-    rate: Annotated[int, Field(ge=8_000, le=192_000, description="Hz.")] | None = None
+    rate: Annotated[int, Field(ge=MIN_RATE, le=MAX_RATE, description="Hz.")] | None = None
     channels: Annotated[int, Field(ge=1, le=2)] | None = None
     taps: Annotated[int, Field(ge=1, le=MAX_TAPS)] | None = None
     mu: Annotated[float, Field(gt=0, lt=2, description="Step size.")] = 0.5
@@ -146,7 +148,7 @@ class NewDevice(Body, json_schema_extra=shown(thing="left-1", secondary=EXAMPLE_
     thing: Annotated[str, Field(pattern=THING)]
     secondary: Secondary | None = None
     model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
-    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filter.")] | None = None
+    rate: Annotated[HeadsetRate, Field(description="Hz of its control filter.")] | None = None
     taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filter.")] | None = None
 
 
@@ -156,7 +158,9 @@ class NewDeviceModel(
     """A kind of headset, as its maker describes it."""
 
     secondary: Secondary
-    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz of its control filters.")] = 16_000
+    rate: Annotated[
+        int, Field(ge=MIN_RATE, le=MAX_HEADSET_RATE, description="Hz of its control filters.")
+    ] = 16_000
     taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filters.")] = 512
     max_gain_db: Annotated[float, Field(ge=0, le=60, description="What its driver takes.")] = 40.0
     serial_prefix: Annotated[
@@ -213,7 +217,7 @@ class NewPath(Body, json_schema_extra=shown(secondary=EXAMPLE_PATH, rate=16_000)
     """A secondary path that was measured, at the device's rate."""
 
     secondary: Secondary
-    rate: Annotated[int, Field(ge=8_000, le=96_000, description="Hz; to make sure.")] | None = None
+    rate: Annotated[HeadsetRate, Field(description="Hz; to make sure.")] | None = None
 
 
 class NewTelemetryReport(

@@ -8,12 +8,13 @@ import msgspec
 import numpy as np
 
 from anc.dsp import Statistics, design_with_each, effort_db, onset, recover_primary
+from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Alarm, Control, Device, HeadsetMode, SentFilter
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Desired, FilterDocument, Noise, float16
 from anc.schemas.snapshot import Snapshot, check_clipping
-from anc.schemas.websocket import DeviceUpdate, NoisePrediction, as_float
+from anc.schemas.websocket import DeviceUpdate, NoisePrediction
 from anc.services import emergencies
 from anc.services.connections import notify_watchers
 from anc.services.headsets import fleet_statistics, reclassification
@@ -213,7 +214,7 @@ def _statistics(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> Stati
         return _sent_statistics(snapshot, device)
     secondary = np.frombuffer(device.secondary, np.float32)
     check_clipping(snapshot.pcm)
-    signals = as_float(snapshot.pcm)
+    signals = int16_to_float(snapshot.pcm)
     x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
     begun = onset(x)  # quiet before it would count as sound that was heard
     return Statistics.measure(x[begun:], d[begun:], secondary, device.taps, device.rate)

@@ -10,6 +10,7 @@ from msgspec import Meta
 from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Dependencies
 from anc.records import DeviceModel
+from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import refuse
 from anc.services.headsets import secondary_paths
 from anc.services.headsets.secondary_paths import Secondary
@@ -36,7 +37,7 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     secondary: Secondary
-    rate: Annotated[int, Meta(ge=8_000, le=96_000)] = 16_000
+    rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)] = 16_000
     taps: Annotated[int, Meta(ge=16, le=1024)] = 512
     max_gain_db: Annotated[float, Meta(ge=0.0, le=60.0)] = MAX_GAIN_DB
     serial_prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{3,32})?$(?!\n)", max_length=32)] = ""

@@ -9,6 +9,7 @@ from msgspec import Meta
 from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, Dependencies
 from anc.records import Control, Device, HeadsetMode
+from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.path import parse_path
 from anc.schemas.refusal import refuse
 from anc.schemas.shadow import Configuration, Firmware
@@ -46,7 +47,7 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thing: DeviceName
     secondary: Secondary | None = None
     model: Annotated[str, Meta(min_length=1, max_length=64)] = "generic"
-    rate: Annotated[int, Meta(ge=8_000, le=96_000)] | None = None
+    rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)] | None = None
     taps: Annotated[int, Meta(ge=16, le=MAX_CONTROL_TAPS)] | None = None
 
 

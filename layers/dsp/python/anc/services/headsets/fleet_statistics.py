@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from anc.dsp import Statistics, effort_db
+from anc.filter_taps import decode_taps
 from anc.ports import Conflict, Dependencies
 from anc.records import Contribution, Device, Fleet, SentFilter
 
@@ -93,7 +94,7 @@ def _with_room(contributions: Sequence[Contribution], newcomer: str) -> Sequence
 
 
 def _try(one: Contribution, now: Statistics) -> Neighbour | None:
-    w = np.frombuffer(one.taps, "<f2").astype(np.float32)
+    w = decode_taps(one.taps)
     try:
         return Neighbour(Statistics.from_bytes(one.statistics), w, now.attenuation_db(w))
     except ValueError:  # whatever it is that somebody else left here: it is not this headset's fault

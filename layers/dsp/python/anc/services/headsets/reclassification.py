@@ -2,11 +2,12 @@
 
 import msgspec
 
+from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Control
 from anc.schemas.refusal import parse_json
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import NoisePrediction, as_float
+from anc.schemas.websocket import NoisePrediction
 from anc.services.sound import endpoint_classifier
 from anc.services.sound.endpoint_classifier import EndpointRequest
 
@@ -47,7 +48,7 @@ def request(thing: str, snapshot: Snapshot, noise: NoisePrediction | None, deps:
     """
     if noise is None or snapshot.pcm is None or not is_uncertain(noise, deps):
         return
-    question = endpoint_classifier.endpoint_request(as_float(snapshot.pcm[:, 0]), snapshot.rate)
+    question = endpoint_classifier.endpoint_request(int16_to_float(snapshot.pcm[:, 0]), snapshot.rate)
     deps.reclassifications.send(
         msgspec.to_builtins(ReclassificationRequest(thing, snapshot.seq, noise.label, question))
     )

@@ -10,11 +10,12 @@ from anc.audio.reader import open_short
 from anc.dsp import onset
 from anc.noise import Classifier, ModelError, Prediction, StreamingClassifier
 from anc.noise.classifier import KINDS, LABELS
+from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Stream
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.snapshot import Snapshot
-from anc.schemas.websocket import EmergencyState, NoisePrediction, as_float
+from anc.schemas.websocket import EmergencyState, NoisePrediction
 from anc.services.sound import endpoint_classifier
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 from anc.settings import Settings
@@ -111,7 +112,7 @@ def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
         if snapshot.pcm is None:
             prediction = classifier.classify_summary(snapshot.summary)
         else:
-            x = as_float(snapshot.pcm[:, 0])
+            x = int16_to_float(snapshot.pcm[:, 0])
             # Noise out of quiet would pass for a bang: what sounded is heard again until it is as long.
             prediction = classifier.classify(np.resize(x[onset(x) :], x.size), snapshot.rate)
     except ValueError as fault:

@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from anc.circuit_breaker import CircuitOpen
 from anc.noise import LABELS
+from anc.pcm import float_to_int16, int16_to_bytes
 from anc.ports import Dependencies, EndpointUnavailable
-from anc.schemas.websocket import as_int16
 
 T = TypeVar("T")
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -88,7 +88,7 @@ def endpoint_request(samples: np.ndarray, rate: int) -> EndpointRequest:
     """Return a sound as the endpoint takes it, at 16 kHz at most: under 3 MB for a minute."""
     if rate > RATE:
         samples, rate = soxr.resample(np.asarray(samples, np.float32), rate, RATE), RATE
-    return EndpointRequest(rate, base64.b64encode(as_int16(samples).astype("<i2").tobytes()).decode())
+    return EndpointRequest(rate, base64.b64encode(int16_to_bytes(float_to_int16(samples))).decode())
 
 
 def _in_time(do: Callable[[], T], limit_s: float) -> T:

@@ -9,14 +9,15 @@ import numpy as np
 from aws_lambda_powertools import Logger
 
 from anc.audio.reader import AudioReader, open_short
-from anc.dsp import FDAF, NLMS, Predictor
+from anc.dsp import FDAF, Predictor
 from anc.dsp.meter import Meter
 from anc.noise import Classifier, ModelError
+from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Dependencies
 from anc.records import Options
 from anc.schemas.refusal import refuse
-from anc.schemas.websocket import as_float, as_int16
 from anc.services.sound import detection
+from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 from anc.services.sound.report import RecordingReport, compare
 from anc.services.sound.timeline import Timeline
@@ -96,8 +97,8 @@ class RecordingProcessor:
             self._timeline.process(np.clip(x, -1.0, 1.0))
         if self._filter is None:
             return np.zeros(0, np.int16)
-        residual = as_int16(_residual(self._filter, x, d))
-        self._after.add(as_float(residual))
+        residual = float_to_int16(_residual(self._filter, x, d))
+        self._after.add(int16_to_float(residual))
         return residual
 
     def report(self) -> RecordingReport:
@@ -140,13 +141,18 @@ class RecordingProcessor:
             treatment._timeline = Timeline.from_state(classifier, kept.rate, kept.timeline)
         return treatment
 
-    def _new_filter(self) -> FDAF | NLMS | Predictor | None:
-        taps, mu = self.options.taps, self.options.mu or 0.0
-        if self.options.mode == "classify":
+    def _new_filter(self) -> AdaptiveFilter | None:
+        options = self.options
+        if options.mode is None or options.mode == "classify":
             return None
-        if self.options.mode == "predict":
-            return Predictor(taps, self.options.horizon, mu)
-        return FDAF(taps, mu, block=FDAF_BLOCK) if self.options.algorithm == "fdaf" else NLMS(taps, mu)
+        return new_filter(
+            options.mode,
+            options.algorithm,
+            options.taps,
+            options.mu or 0.0,
+            horizon=options.horizon,
+            fdaf_block=FDAF_BLOCK,
+        )
 
     def _signals(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.options.mode == "cancel":
@@ -223,7 +229,7 @@ def _mode(options: Options, channels: int) -> ProcessingMode:
     return mode
 
 
-def _residual(adaptive: FDAF | NLMS | Predictor, x: np.ndarray, d: np.ndarray) -> np.ndarray:
+def _residual(adaptive: AdaptiveFilter, x: np.ndarray, d: np.ndarray) -> np.ndarray:
     if isinstance(adaptive, Predictor):
         return adaptive.process(d)[1]
     n = d.size

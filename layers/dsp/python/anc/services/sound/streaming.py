@@ -7,16 +7,18 @@ import msgspec
 import numpy as np
 from aws_lambda_powertools import Logger
 
-from anc.dsp import FDAF, NLMS, Predictor
+from anc.dsp import Predictor
 from anc.dsp.levels import fall_db, in_db
 from anc.noise import StreamingClassifier
+from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Conflict, Dependencies
 from anc.records import Alarm, Stream
 from anc.schemas.refusal import Refused, refuse
-from anc.schemas.websocket import FDAF_BLOCK, Audio, FilteredBlock, as_float, as_int16, decode_pcm, encode_pcm
+from anc.schemas.websocket import FDAF_BLOCK, Audio, FilteredBlock, decode_pcm, encode_pcm
 from anc.services import emergencies
 from anc.services.access.identity import Caller
 from anc.services.sound import detection
+from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter, restore_filter
 from anc.services.sound.detection import Detection
 from anc.services.sound.session_lag import LAG_LIMIT_S, SessionLag
 from anc.services.sound.sessions import find
@@ -26,8 +28,6 @@ ATTEMPTS = 2
 LONGEST_WAIT_S = 30.0  # of a frame: API Gateway gives up after 29 s
 
 logger = Logger(service="streaming")
-
-Filter = NLMS | FDAF | Predictor
 
 
 class CachedSession(NamedTuple):
@@ -43,7 +43,7 @@ class CachedSession(NamedTuple):
     """
 
     stream: Stream
-    filter: Filter | None = None
+    filter: AdaptiveFilter | None = None
     classifier_stream: StreamingClassifier | None = None
     pace: SessionLag = SessionLag()
 
@@ -117,7 +117,7 @@ def _advance(
     lag_s = before_it.lag_at(received)
     if lag_s > LAG_LIMIT_S:
         deps.count("blocks_late")
-    signals = as_float(pcm)
+    signals = int16_to_float(pcm)
     x, d = signals[:, 0], signals[:, -1]
     detected = detection.detect_in_block(stream, kept.classifier_stream, x, deps)
     adaptive = kept.filter or _filter_of(stream)
@@ -127,7 +127,7 @@ def _advance(
     before, after = _energy(d), _energy(cleaned)
     answer = FilteredBlock(
         seq=block.seq,
-        pcm=encode_pcm(pcm[:, -1] if open_to_world else as_int16(cleaned)),
+        pcm=encode_pcm(pcm[:, -1] if open_to_world else float_to_int16(cleaned)),
         attenuation_db=round(fall_db(before / d.size, after / d.size), 2) if before else None,
         level_dbfs=round(max(in_db(before / d.size), QUIETEST_DBFS), 2),
         noise=detected.noise,
@@ -183,7 +183,7 @@ def _flush_pending_emergency(stream: Stream, deps: Dependencies) -> Stream:
 
 
 def _filter(
-    adaptive: Filter | None, x: np.ndarray, d: np.ndarray, gap: bool
+    adaptive: AdaptiveFilter | None, x: np.ndarray, d: np.ndarray, gap: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the residual e and what was removed y; without a filter nothing is removed."""
     if adaptive is None:
@@ -197,22 +197,17 @@ def _filter(
     return e, y
 
 
-def _filter_of(stream: Stream) -> Filter | None:
+def _filter_of(stream: Stream) -> AdaptiveFilter | None:
     """Return a session's filter: None in `bypass`, a new one before the first block."""
     if stream.mode == "bypass":
         return None
-    return _load(stream) if stream.filter else _new(stream)
-
-
-def _new(stream: Stream) -> Filter:
-    if stream.mode == "predict":
-        return Predictor(stream.taps, stream.horizon, stream.mu)
-    if stream.algorithm == "fdaf":
-        return FDAF(stream.taps, stream.mu, block=FDAF_BLOCK)
-    return NLMS(stream.taps, stream.mu)
-
-
-def _load(stream: Stream) -> Filter:
-    if stream.mode == "predict":
-        return Predictor.from_state(stream.filter)
-    return (FDAF if stream.algorithm == "fdaf" else NLMS).from_state(stream.filter)
+    if stream.filter:
+        return restore_filter(stream.mode, stream.algorithm, stream.filter)
+    return new_filter(
+        stream.mode,
+        stream.algorithm,
+        stream.taps,
+        stream.mu,
+        horizon=stream.horizon,
+        fdaf_block=FDAF_BLOCK,
+    )
