@@ -22,12 +22,12 @@ from tests.processes import PATIENCE_S, Platform
 ROOT = Path(__file__).parents[2]
 CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
 PLATFORM = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "layers", "web", "functions", "iot")
-PLATFORM += ("local", "training", "infra")
+PLATFORM += ("local", "simulation", "tools", "training", "infra")
 NOT_OURS = shutil.ignore_patterns("__pycache__", "*.egg-info")
 TRAINING = {"jax", "matplotlib", "optax", "sklearn"}  # of the extra `train`
 IMPORT_ALL = """
 import importlib, pkgutil
-for root in ("anc", "anc_client", "functions", "iot", "local", "training"):
+for root in ("anc", "anc_client", "functions", "iot", "local", "simulation", "tools", "training"):
     for found in pkgutil.walk_packages(importlib.import_module(root).__path__, root + "."):
         if not found.name.endswith("__main__"):
             try:
@@ -151,7 +151,7 @@ def test_a_type_checker_knows_what_the_client_takes_and_returns(client: Installe
 def test_the_platform_holds_its_modules_its_model_and_the_console_but_not_the_stacks(
     platform_wheel: Path,
 ) -> None:
-    assert _folders(platform_wheel) == {"anc", "functions", "iot", "local", "training"}
+    assert _folders(platform_wheel) == {"anc", "functions", "iot", "local", "simulation", "tools", "training"}
     held = set(ZipFile(platform_wheel).namelist())
     modules = {
         path.relative_to(ROOT)

@@ -43,7 +43,7 @@ def test_a_platform_whose_token_is_refused_fails_the_walk_and_says_why(shared_pl
     ended, seen = smoke(shared_platform.port, "--token", "not-a-token")
 
     assert ended == 2
-    assert seen["fault"].startswith("Refusal")
+    assert seen["fault"].startswith("ApiError")
     assert "token" in seen["fault"]
 
 
