@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anc.dsp.block_exact import add_up, gram, in_memory, invert_unit_lower
+from anc.dsp.block_exact import cumulative_sum, gram, invert_unit_lower, window_columns
 from benchmarks.speed import TAPS, interleaved
 
 RUN = 1024
@@ -21,7 +21,7 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
         ways |= {
             f"products, blocks of {size}": {
                 "sums": lambda size=size: gram(run, run, TAPS, size),
-                "X^T X": lambda size=size: [X.T @ X for X in in_memory(run, TAPS, size)],
+                "X^T X": lambda size=size: [X.T @ X for X in window_columns(run, TAPS, size)],
             },
             f"triangular systems, blocks of {size}": {
                 "inverses": lambda M=M: invert_unit_lower(M),
@@ -30,7 +30,7 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
             },
             f"filter and update, blocks of {size}": {
                 "copy, two products": lambda size=size: [
-                    np.dot(X, np.dot(w, X)) for X in in_memory(run, TAPS, size)
+                    np.dot(X, np.dot(w, X)) for X in window_columns(run, TAPS, size)
                 ],
                 "two correlations": lambda size=size: [
                     np.correlate(part, np.correlate(part, w, "valid"), "valid")
@@ -38,7 +38,7 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
                 ],
             },
             f"sums over rows, blocks of {size}": {
-                "row by row": lambda rows=rows: add_up(rows),
+                "row by row": lambda rows=rows: cumulative_sum(rows),
                 "numpy cumsum": lambda rows=rows: np.cumsum(rows, axis=0),
             },
         }

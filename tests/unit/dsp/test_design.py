@@ -8,7 +8,6 @@ from anc.dsp import (
     attenuation_db,
     design_control_filter,
     design_from_statistics,
-    design_multireference,
     identify_secondary,
     recover_primary,
 )
@@ -233,31 +232,3 @@ def test_the_secondary_path_is_found_from_what_the_driver_plays():
 def test_a_path_that_is_not_there_is_not_found():
     played, heard = np.random.default_rng(14).standard_normal((2, RATE))
     assert identify_secondary(played, heard).fit_db < 0.5
-
-
-def test_two_references_cancel_what_one_cannot_hear():
-    rng = np.random.default_rng(15)
-    left, right = rng.standard_normal((2, 2 * RATE))
-    S = [0.0, 0.0, 1.0, 0.3]
-    d = (
-        np.convolve(left, [0, 0, 0, 0, 1, 0.5])[: left.size]
-        + np.convolve(right, [0, 0, 0, 0, 0, 1, -0.4])[: left.size]
-    )
-    x = np.array([left + 0.3 * right, right - 0.2 * left]) + 0.01 * rng.standard_normal((2, 2 * RATE))
-    both = design_multireference(x[:, :RATE], d[:RATE], S, 64)
-    one = design_control_filter(x[0, :RATE], d[:RATE], S, 64)
-    e = (
-        d
-        - np.convolve(sum(np.convolve(x_r, w)[: d.size] for x_r, w in zip(x, both.taps, strict=True)), S)[
-            : d.size
-        ]
-    )
-    assert attenuation_db(d[RATE:], e[RATE:]) > one.predicted_gain_db + 10
-    assert abs(both.predicted_gain_db - attenuation_db(d[RATE:], e[RATE:])) < 2
-
-
-def test_with_one_reference_both_designs_agree():
-    head = Head(16)
-    single = design_control_filter(*head.second(0), head.S, 128)
-    multi = design_multireference(*head.second(0), head.S, 128)
-    assert multi.predicted_gain_db == pytest.approx(single.predicted_gain_db, abs=0.5)

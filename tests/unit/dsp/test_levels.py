@@ -8,7 +8,6 @@ from anc.dsp import (
     a_weighting_db,
     attenuation_db,
     level_dbfs,
-    octave_attenuation_db,
     onset,
 )
 
@@ -63,20 +62,6 @@ def test_hearing_decides_what_an_attenuation_is_worth():
     assert attenuation_db(before, rumble_gone) == pytest.approx(20, abs=0.1)
     assert a_weighted_attenuation_db(before, rumble_gone, RATE) < 3
     assert a_weighted_attenuation_db(before, hiss_gone, RATE) > 5
-
-
-def test_each_octave_is_attenuated_by_its_own_amount():
-    octaves = (125.0, 1000.0, 4000.0)
-    before = sum(tone(f) for f in octaves)
-    after = sum(g * tone(f) for f, g in zip(octaves, (0.1, 1.0, 2.0), strict=True))
-    bands = octave_attenuation_db(before, after, RATE)
-    assert [bands[f] for f in octaves] == pytest.approx([20, 0, -6.02], abs=0.05)
-
-
-def test_octaves_beyond_what_the_signal_resolves_or_carries_are_left_out():
-    bands = octave_attenuation_db(np.ones(160), np.ones(160), 16_000)
-    assert min(bands) >= 100
-    assert max(bands) == 4000
 
 
 @pytest.mark.parametrize("quiet", [0.0, 0.2, 0.7])

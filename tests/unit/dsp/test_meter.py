@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.dsp import a_weighting_db
-from anc.dsp.meter import Meter, decibels
+from anc.dsp.meter import Meter, power_to_dbfs
 
 RATE = 16_000
 
@@ -45,7 +45,7 @@ def test_how_a_stream_is_cut_changes_nothing(cuts):
             parts.add(part)
     assert parts.samples == whole.samples
     assert parts.dbfs_by_second == pytest.approx(whole.dbfs_by_second, abs=1e-6)
-    assert parts.thirds() == pytest.approx(whole.thirds(), rel=1e-5)
+    assert parts.third_octaves() == pytest.approx(whole.third_octaves(), rel=1e-5)
     assert (parts.peak, parts.clipped) == (whole.peak, whole.clipped)
 
 
@@ -63,25 +63,25 @@ def test_a_tone_is_in_its_octave_and_its_third_octave(hz):
     meter = metered(sine(hz))
     power = 0.125
     assert meter.octaves()[hz] == pytest.approx(power, rel=0.02)
-    assert meter.thirds()[hz] == pytest.approx(power, rel=0.05)
+    assert meter.third_octaves()[hz] == pytest.approx(power, rel=0.05)
     assert sum(meter.octaves().values()) == pytest.approx(power, rel=0.02)
 
 
 def test_white_noise_gains_three_decibels_from_octave_to_octave():
-    levels = decibels(list(metered(noise(20.0)).octaves().values()))
+    levels = power_to_dbfs(list(metered(noise(20.0)).octaves().values()))
     assert np.diff(levels) == pytest.approx(np.full(levels.size - 1, 3.01), abs=0.6)
 
 
 def test_only_bands_that_the_rate_carries_whole_are_reported():
-    assert max(metered(noise(1.0)).thirds()) == 6300
+    assert max(metered(noise(1.0)).third_octaves()) == 6300
     assert max(metered(noise(1.0)).octaves()) == 4000
     assert max(metered(noise(1.0, 48_000), 48_000).octaves()) == 16_000
 
 
 @pytest.mark.parametrize("hz", [50, 100, 1000, 4000])
 def test_the_a_weighted_power_of_a_tone_is_what_the_standard_says(hz):
-    level = decibels(metered(sine(hz)).a_weighted_power())
-    assert level == pytest.approx(decibels(0.125) + float(a_weighting_db(hz)), abs=0.1)
+    level = power_to_dbfs(metered(sine(hz)).a_weighted_power())
+    assert level == pytest.approx(power_to_dbfs(0.125) + float(a_weighting_db(hz)), abs=0.1)
 
 
 def test_seconds_are_levels_of_their_own_and_the_last_one_is_as_long_as_it_is():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anc.dsp import Statistics, design_control_filter, effort_db
+from anc.dsp import Statistics, design_control_filter, peak_gain_db
 from anc.noise import summary
 from anc.pcm import float_to_int16
 from anc.ports import Conflict, Dependencies
@@ -164,7 +164,7 @@ def test_a_filter_that_this_headsets_driver_does_not_bear_is_not_offered(platfor
     ear = Ear(1)
     register("teacher", ear, platform.deps)
     control.process_snapshot("teacher", snapshot(ear, 1.0, seed=1), platform.deps)
-    loud = effort_db(filter_of("teacher", platform.deps))
+    loud = peak_gain_db(filter_of("teacher", platform.deps))
     pupil = register("pupil", ear, platform.deps)
     now = Statistics.measure(*ear.process(0.25, seed=7), ear.secondary, TAPS, RATE)
     noise = control_of("teacher", platform).noise
@@ -179,10 +179,10 @@ def test_no_filter_is_louder_than_the_driver_bears_and_those_at_its_limit_are_co
     register("free", ear, platform.deps)
     control.process_snapshot("free", snapshot(ear, 1.0, seed=1), platform.deps)
     assert platform.counts["filters_at_drivers_limit"] == 0
-    limit = effort_db(filter_of("free", platform.deps)) - 12
+    limit = peak_gain_db(filter_of("free", platform.deps)) - 12
     platform.deps.devices.put(register("weak", ear, platform.deps).replace(max_gain_db=limit))
     control.process_snapshot("weak", snapshot(ear, 1.0, seed=1), platform.deps)
-    assert effort_db(filter_of("weak", platform.deps)) == pytest.approx(limit, abs=0.05)
+    assert peak_gain_db(filter_of("weak", platform.deps)) == pytest.approx(limit, abs=0.05)
     assert platform.counts["filters_at_drivers_limit"] == 1
 
 

@@ -8,9 +8,9 @@ residual. w[0] multiplies the newest sample.
 from anc.dsp.design import (
     ControlFilter,
     design_control_filter,
+    design_for_priors,
     design_from_statistics,
-    design_with_each,
-    effort_db,
+    peak_gain_db,
     recover_primary,
 )
 from anc.dsp.double_talk import DoubleTalkNLMS
@@ -22,10 +22,8 @@ from anc.dsp.levels import (
     a_weighting_db,
     attenuation_db,
     level_dbfs,
-    octave_attenuation_db,
     onset,
 )
-from anc.dsp.multireference import MultiReferenceFilter, design_multireference
 from anc.dsp.nlms import NLMS
 from anc.dsp.predictor import Predictor
 from anc.dsp.reference import fxnlms_reference, nlms_reference
@@ -37,7 +35,6 @@ __all__ = [
     "ControlFilter",
     "DoubleTalkNLMS",
     "FxNLMS",
-    "MultiReferenceFilter",
     "Predictor",
     "SecondaryPath",
     "Statistics",
@@ -45,15 +42,13 @@ __all__ = [
     "a_weighting_db",
     "attenuation_db",
     "design_control_filter",
+    "design_for_priors",
     "design_from_statistics",
-    "design_multireference",
-    "design_with_each",
-    "effort_db",
     "fxnlms_reference",
     "identify_secondary",
     "level_dbfs",
     "nlms_reference",
-    "octave_attenuation_db",
     "onset",
+    "peak_gain_db",
     "recover_primary",
 ]

@@ -45,7 +45,7 @@ def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
     """
     count = (x.size - taps + 1) // size
     if count == 1 or taps < size:
-        X, V = (view(part, 0, (count, size, taps), (size, 1, 1)) for part in (x, v))
+        X, V = (strided_view(part, 0, (count, size, taps), (size, 1, 1)) for part in (x, v))
         return X @ V.swapaxes(1, 2)
     # Entry [i, c, k] belongs to sample i of block c and to v delayed by size - 1 - k.
     padded = np.concatenate([np.zeros(size - 1, v.dtype), v])
@@ -53,15 +53,15 @@ def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
     sums = np.empty((size, 2, count, size), x.dtype)
     sums[0, 1] = 0
     for start, products in ((taps - 1, sums[:, 0]), (0, sums[:0:-1, 1])):
-        delayed = view(padded, start, products.shape, (1, size, 1))
-        np.multiply(view(x, start, (len(products), count, 1), (1, size, 0)), delayed, out=products)
-    add_up(sums)
+        delayed = strided_view(padded, start, products.shape, (1, size, 1))
+        np.multiply(strided_view(x, start, (len(products), count, 1), (1, size, 0)), delayed, out=products)
+    cumulative_sum(sums)
     total = sums[:, 0] + sums[::-1, 1]
-    total += middles(x, padded, taps, sums[-1, 0])
-    return view(total, size - 1, (count, size, size), (size, count * size - 1, 1))
+    total += shared_window_sums(x, padded, taps, sums[-1, 0])
+    return strided_view(total, size - 1, (count, size, size), (size, count * size - 1, 1))
 
 
-def middles(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
+def shared_window_sums(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
     """(count, size) sums of products over the samples that all windows of a block share, for each delay.
 
     They are whole blocks, whose sums are given for those of the run, (count, size), and a rest before them.
@@ -69,18 +69,18 @@ def middles(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
     count, size = sums.shape
     whole, rest = divmod(taps - size, size)
     start = taps - 1 - whole * size
-    earlier = view(padded, start, (whole, size, size), (size, 1, 1))
+    earlier = strided_view(padded, start, (whole, size, size), (size, 1, 1))
     blocks = np.concatenate([(x[start : taps - 1].reshape(whole, 1, size) @ earlier)[:, 0], sums])
     total = np.zeros_like(sums)
     for row in range(whole):
         total += blocks[row : row + count]
     if rest:
-        past = view(padded, size - 1, (count, rest, size), (size, 1, 1))
-        total += (view(x, size - 1, (count, 1, rest), (size, 0, 1)) @ past)[:, 0]
+        past = strided_view(padded, size - 1, (count, rest, size), (size, 1, 1))
+        total += (strided_view(x, size - 1, (count, 1, rest), (size, 0, 1)) @ past)[:, 0]
     return total
 
 
-def add_up(rows: Signal) -> None:
+def cumulative_sum(rows: Signal) -> None:
     """Cumulative sum over rows, in place; as whole-row additions, ten times as fast as numpy's."""
     for before, row in pairwise(list(rows)):
         np.add(before, row, row)
@@ -130,21 +130,21 @@ def invert_rows(M: Signal, out: Signal) -> None:
 def diagonal_blocks(M: Signal, size: int) -> Signal:
     """View (count, n / size, size, size) of the blocks on the diagonals of M, (count, n, n), contiguous."""
     count, n, _ = M.shape
-    return view(M, 0, (count, n // size, size, size), (n * n, size * (n + 1), n, 1))
+    return strided_view(M, 0, (count, n // size, size, size), (n * n, size * (n + 1), n, 1))
 
 
-def in_memory(stream: Signal, taps: int, size: int) -> Iterator[Signal]:
+def window_columns(stream: Signal, taps: int, size: int) -> Iterator[Signal]:
     """The windows of each block as a matrix (taps, size) that BLAS takes, a column a window.
 
     Row t of the one copy that is made holds the `size` samples from t on. The windows of a block are `taps`
     rows of it, and those of the next block begin `size` rows below: they share all rows but these.
     """
-    rows = np.ascontiguousarray(view(stream, 0, (stream.size - size + 1, size), (1, 1)))
+    rows = np.ascontiguousarray(strided_view(stream, 0, (stream.size - size + 1, size), (1, 1)))
     for start in range(0, stream.size - taps - size + 2, size):
         yield rows[start : start + taps]
 
 
-def view(array: Signal, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Signal:
+def strided_view(array: Signal, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Signal:
     """Elements of a contiguous array from flat index `start` in `steps` of elements, within its bounds."""
     step = array.itemsize
     return np.ndarray(shape, array.dtype, array, start * step, tuple(step * each for each in steps))

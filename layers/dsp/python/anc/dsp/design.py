@@ -82,7 +82,7 @@ def design_control_filter(
     ValueError
         If the signals are unequal, not finite or too short, or the prior is of other taps or rate.
     """
-    halves = Statistics.of_stretches(x, d, secondary, taps, rate, count=2)
+    halves = Statistics.measure_segments(x, d, secondary, taps, rate, count=2)
     return design_from_statistics(halves, prior, max_gain_db=max_gain_db)
 
 
@@ -99,10 +99,10 @@ def design_from_statistics(
     prior, max_gain_db
         As for `design_control_filter`.
     """
-    return design_with_each(stretches, [prior], max_gain_db=max_gain_db)[0]
+    return design_for_priors(stretches, [prior], max_gain_db=max_gain_db)[0]
 
 
-def design_with_each(
+def design_for_priors(
     stretches: Sequence[Statistics],
     priors: Sequence[Statistics | None],
     *,
@@ -180,9 +180,9 @@ def solve(training: Sequence[Statistics], max_gain_db: float) -> Signal:
     return w * np.minimum(1.0, 10 ** (max_gain_db / 20) / np.maximum(loudest, 1e-30))
 
 
-def effort_db(w: ArrayLike) -> float:
+def peak_gain_db(w: ArrayLike) -> float:
     """The most that filter `w` boosts any frequency, in dB, as `max_gain_db` bounds it."""
-    w = validation.signal("w", w, DOUBLE)
+    w = validation.check_signal("w", w, DOUBLE)
     return float(20 * np.log10(max(np.abs(np.fft.rfft(w, 4 * w.size)).max(), 1e-30)))
 
 
@@ -214,9 +214,9 @@ def recover_primary(
     ValueError
         If the signals are unequal, not finite, or no longer than the transient.
     """
-    x, e = validation.pair(x, e, DOUBLE)
+    x, e = validation.check_pair(x, e, DOUBLE)
     played = validation.check_float("gain", gain, -np.inf, np.inf) * np.convolve(
-        validation.signal("w", w, DOUBLE), validation.signal("secondary", secondary, DOUBLE)
+        validation.check_signal("w", w, DOUBLE), validation.check_signal("secondary", secondary, DOUBLE)
     )
     if x.size < played.size:
         raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import validation
-from anc.dsp.mixing import Mixing
+from anc.dsp.convex_combination import ConvexCombination
 from anc.dsp.nlms import NLMS
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
@@ -36,7 +36,7 @@ class DoubleTalkNLMS:
 
     References
     ----------
-    As for `Mixing`.
+    As for `ConvexCombination`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class DoubleTalkNLMS:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.fast, self.slow = (NLMS(taps, step, eps, dtype) for step in mu)
-        self._mixing = Mixing(MEMORY)
+        self._mixing = ConvexCombination(MEMORY)
 
     @property
     def w(self) -> Signal:
@@ -63,7 +63,7 @@ class DoubleTalkNLMS:
 
     def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
         """Filter and adapt over one block of any length, as `NLMS.process`."""
-        x, d = validation.pair(x, d, self.fast.dtype)
+        x, d = validation.check_pair(x, d, self.fast.dtype)
         (_, fast), (_, slow) = self.fast.process(x, d), self.slow.process(x, d)
         share = self._mixing.share(fast, slow).astype(d.dtype)
         e = share * fast + (1 - share) * slow

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anc.dsp import validation
-from anc.dsp.block_exact import view
-from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
+from anc.dsp.block_exact import strided_view
+from anc.dsp.nlms import MAX_TAPS, MIN_EPS
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
 
@@ -68,11 +68,11 @@ class FDAF:
         dtype: DTypeLike = np.float32,
         block: int = 512,
     ) -> None:
-        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.taps = validation.check_int("taps", taps, 1, MAX_TAPS)
         self.mu = validation.check_float("mu", mu, 0.0, 2.0)
-        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = validation.precision(dtype)
-        self.block = validation.check_int("block", block, 1, LONGEST_FILTER)
+        self.eps = validation.check_float("eps", eps, MIN_EPS, np.inf)
+        self.dtype = validation.check_precision(dtype)
+        self.block = validation.check_int("block", block, 1, MAX_TAPS)
         self.partitions = -(-self.taps // self.block)
         # One row a partition, and as many zeros after it as overlap-save discards.
         self._w: Signal = np.zeros((self.partitions, 2 * self.block), self.dtype)
@@ -114,12 +114,12 @@ class FDAF:
         ValueError
             If a block is empty, of another length or shape, or not finite; the filter is then as it was.
         """
-        x, d = validation.pair(x, d, self.dtype)
+        x, d = validation.check_pair(x, d, self.dtype)
         if x.size % self.block:
             raise ValueError(f"x has {x.size} samples; an FDAF takes multiples of its block, {self.block}")
         B, P = self.block, self.partitions
         stream = np.concatenate([self._past, x])
-        X = np.fft.rfft(view(stream, 0, (P + x.size // B - 1, 2 * B), (B, 1)))
+        X = np.fft.rfft(strided_view(stream, 0, (P + x.size // B - 1, 2 * B), (B, 1)))
         power, steps = self._steps(X)
         w = self._w.copy()
         y, e = np.empty((2, x.size // B, B), self.dtype)

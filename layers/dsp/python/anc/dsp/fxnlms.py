@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import validation
-from anc.dsp.block_exact import gram, in_memory, invert_unit_lower, runs, view
-from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
+from anc.dsp.block_exact import gram, invert_unit_lower, runs, strided_view, window_columns
+from anc.dsp.nlms import MAX_TAPS, MIN_EPS
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
 
@@ -64,12 +64,12 @@ class FxNLMS:
         dtype: DTypeLike = np.float32,
         path: ArrayLike | None = None,
     ) -> None:
-        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.taps = validation.check_int("taps", taps, 1, MAX_TAPS)
         self.mu = validation.check_float("mu", mu, 0.0, 2.0)
-        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = validation.precision(dtype)
-        self.secondary = validation.signal("secondary", secondary, self.dtype)
-        self.path = self.secondary if path is None else validation.signal("path", path, self.dtype)
+        self.eps = validation.check_float("eps", eps, MIN_EPS, np.inf)
+        self.dtype = validation.check_precision(dtype)
+        self.secondary = validation.check_signal("secondary", secondary, self.dtype)
+        self.path = self.secondary if path is None else validation.check_signal("path", path, self.dtype)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
 
@@ -99,7 +99,7 @@ class FxNLMS:
         ArithmeticError
             If the filter diverges; it is then as it was, too.
         """
-        x, d = validation.pair(x, d, self.dtype)
+        x, d = validation.check_pair(x, d, self.dtype)
         xs = np.concatenate([self._past_x, x])
         v = np.convolve(xs[xs.size - x.size - self.secondary.size + 1 :], self.secondary, "valid")
         vs = np.concatenate([self._past_v, v])
@@ -125,7 +125,7 @@ class FxNLMS:
         CD = np.tril(gram(xs, vs, self.taps, size), -1) * mu_n[:, None]
         H = convolution_matrix(self.path, size)
         solved = invert_unit_lower(np.ascontiguousarray(H[:, self.path.size - 1 :]) @ CD)
-        X, V = (in_memory(part, self.taps, size) for part in (xs, vs))
+        X, V = (window_columns(part, self.taps, size) for part in (xs, vs))
         for c, (X_c, V_c) in enumerate(zip(X, V, strict=True)):
             heard = ys[c * size : (c + 1) * size + self.path.size - 1]
             y = heard[self.path.size - 1 :]
@@ -153,4 +153,4 @@ def convolution_matrix(h: Signal, size: int) -> Signal:
     """(size, h.size - 1 + size) matrix that convolves h with a block and the h.size - 1 samples before it."""
     none = np.zeros(size - 1, h.dtype)
     rows = np.concatenate([none, h[::-1], none])
-    return np.ascontiguousarray(view(rows, size - 1, (size, h.size - 1 + size), (-1, 1)))
+    return np.ascontiguousarray(strided_view(rows, size - 1, (size, h.size - 1 + size), (-1, 1)))

@@ -3,13 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp.validation import Signal, pair, signal
+from anc.dsp.validation import Signal, check_pair, check_signal
 
 DOUBLE = np.dtype(np.float64)
 SILENCE_DBFS = -200.0
 ONSET_PARTS = 32
 ONSET_SHARE = 0.1  # of the power at the end, with which a noise has begun
-OCTAVES_HZ = (31.5, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
 
 
 def level_dbfs(samples: ArrayLike) -> float:
@@ -17,7 +16,7 @@ def level_dbfs(samples: ArrayLike) -> float:
 
     Full scale is 1.0: divide int16 samples by 32768 first.
     """
-    return max(in_db(mean_power(signal("samples", samples, DOUBLE))), SILENCE_DBFS)
+    return max(power_to_db(mean_power(check_signal("samples", samples, DOUBLE))), SILENCE_DBFS)
 
 
 def attenuation_db(before: ArrayLike, after: ArrayLike) -> float:
@@ -26,29 +25,15 @@ def attenuation_db(before: ArrayLike, after: ArrayLike) -> float:
     Report it on what the listener wants gone: in a simulation with speech s at the microphone, `after` is
     e - s. Silence before is 0 dB, there was nothing to attenuate; silence after is 200 dB.
     """
-    before, after = pair(before, after, DOUBLE)
-    return fall_db(mean_power(before), mean_power(after))
+    before, after = check_pair(before, after, DOUBLE)
+    return power_reduction_db(mean_power(before), mean_power(after))
 
 
 def a_weighted_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> float:
     """Attenuation in dB(A): as `attenuation_db`, with both signals, (n,) at `rate` Hz, as heard."""
     f, power_before, power_after = spectra(before, after, rate)
     weight = np.power(10.0, a_weighting_db(f) / 10)
-    return fall_db(np.dot(weight, power_before), np.dot(weight, power_after))
-
-
-def octave_attenuation_db(before: ArrayLike, after: ArrayLike, rate: float) -> dict[float, float]:
-    """Attenuation in dB in each octave from 31.5 Hz up to what `rate` carries, by its centre in Hz.
-
-    An octave that is narrower than the resolution of the signal's length is left out.
-    """
-    f, power_before, power_after = spectra(before, after, rate)
-    bands = {}
-    for centre in OCTAVES_HZ:
-        band = (f >= centre / np.sqrt(2)) & (f < centre * np.sqrt(2))
-        if band.any() and centre < rate / 2:
-            bands[centre] = fall_db(power_before[band].sum(), power_after[band].sum())
-    return bands
+    return power_reduction_db(np.dot(weight, power_before), np.dot(weight, power_after))
 
 
 def a_weighting_db(frequency: ArrayLike) -> Signal:
@@ -66,7 +51,7 @@ def a_weighting_db(frequency: ArrayLike) -> Signal:
 
 def spectra(before: ArrayLike, after: ArrayLike, rate: float) -> tuple[Signal, Signal, Signal]:
     """Frequencies in Hz and the power of both signals there, through a Hann window against leakage."""
-    before, after = pair(before, after, DOUBLE)
+    before, after = check_pair(before, after, DOUBLE)
     window = np.hanning(before.size + 2)[1:-1]
     power = [np.square(np.abs(np.fft.rfft(window * part))) for part in (before, after)]
     return np.fft.rfftfreq(before.size, 1 / rate), power[0], power[1]
@@ -77,12 +62,14 @@ def mean_power(samples: Signal) -> float:
     return float(np.mean(np.square(samples)))
 
 
-def fall_db(before: float, after: float) -> float:
-    """Fall of power in dB, at most 200."""
-    return in_db(before) - in_db(max(after, before * 10 ** (SILENCE_DBFS / 10))) if before > 0 else 0.0
+def power_reduction_db(before: float, after: float) -> float:
+    """Return how far power fell, in dB: at most 200, and 0 if there was none before."""
+    if before <= 0:
+        return 0.0
+    return power_to_db(before) - power_to_db(max(after, before * 10 ** (SILENCE_DBFS / 10)))
 
 
-def in_db(power: float) -> float:
+def power_to_db(power: float) -> float:
     """Power in dB; nothing at all is below any silence."""
     return 10 * float(np.log10(power)) if power > 0 else -np.inf
 
@@ -105,7 +92,7 @@ def onset(x: ArrayLike) -> int:
     ValueError
         If x is empty or not finite.
     """
-    x = signal("x", x, DOUBLE)
+    x = check_signal("x", x, DOUBLE)
     part = x.size // ONSET_PARTS
     if part == 0:
         return 0

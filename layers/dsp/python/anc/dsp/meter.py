@@ -57,7 +57,7 @@ class Meter:
 
     def add(self, samples: ArrayLike) -> None:
         """Measure the next samples, (n,), full scale 1. Raises ValueError for none, or no numbers."""
-        block = validation.signal("samples", samples, np.dtype(np.float32))
+        block = validation.check_signal("samples", samples, np.dtype(np.float32))
         magnitude = np.abs(block)
         self.peak = max(self.peak, float(magnitude.max()))
         self.clipped += int(np.count_nonzero(magnitude >= CLIPPING))
@@ -94,7 +94,7 @@ class Meter:
         """RMS level of each second, (seconds,), in dBFS."""
         n = np.full(len(self._seconds), self.rate)
         n[-1:] = self.samples - self.rate * (len(self._seconds) - 1)
-        return decibels(self.energy_by_second / n)
+        return power_to_dbfs(self.energy_by_second / n)
 
     def power(self) -> tuple[Signal, Signal]:
         """Frequencies in Hz and the mean power at each, both (bins,); the powers add up to `mean_square`."""
@@ -107,7 +107,7 @@ class Meter:
         f, power = self.power()
         return float(10 ** (a_weighting_db(f) / 10) @ power)
 
-    def thirds(self) -> dict[float, float]:
+    def third_octaves(self) -> dict[float, float]:
         """Mean power in each third octave from 25 Hz on that the rate carries whole, by centre in Hz."""
         f, power = self.power()
         spacing = f[1]
@@ -117,12 +117,12 @@ class Meter:
             # A bin stands for the band around it; at an edge it is shared between two.
             share = np.minimum(f + spacing / 2, high) - np.maximum(f - spacing / 2, low)
             if high <= self.rate / 2:
-                bands[nominal(k)] = float(np.maximum(share, 0) / spacing @ power)
+                bands[nominal_centre_hz(k)] = float(np.maximum(share, 0) / spacing @ power)
         return bands
 
     def octaves(self) -> dict[float, float]:
         """Mean power in each octave from 31.5 Hz on that the rate carries whole, by centre in Hz."""
-        thirds = list(self.thirds().items())
+        thirds = list(self.third_octaves().items())
         threes = [thirds[i : i + 3] for i in range(0, len(thirds), 3)]
         return {three[1][0]: sum(power for _, power in three) for three in threes if len(three) == 3}
 
@@ -154,11 +154,11 @@ class Meter:
         return meter
 
 
-def decibels(power: ArrayLike) -> Signal:
+def power_to_dbfs(power: ArrayLike) -> Signal:
     """Powers of any shape in dB re full scale, silence as -120."""
     return 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
 
 
-def nominal(k: int) -> float:
+def nominal_centre_hz(k: int) -> float:
     """Nominal centre in Hz of the third octave around 1000 * 10^(k/10) Hz."""
     return NOMINAL[k % 10] * 1000 * 10.0 ** (k // 10)

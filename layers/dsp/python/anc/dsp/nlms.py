@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import validation
-from anc.dsp.block_exact import gram, in_memory, invert_unit_lower, runs
+from anc.dsp.block_exact import gram, invert_unit_lower, runs, window_columns
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
 
 KIND = "nlms"
-LONGEST_FILTER = 1 << 16
-SMALLEST_EPS = 1e-37  # still a number in float32
-MOST_LEAK = 0.01  # 32 samples fade by less than a third: what rounding still forgives
+MAX_TAPS = 1 << 16
+MIN_EPS = 1e-37  # still a number in float32
+MAX_LEAK = 0.01  # 32 samples fade by less than a third: what rounding still forgives
 
 
 class NLMS:
@@ -67,11 +67,11 @@ class NLMS:
         leak: float = 0.0,
         gate: float = 0.0,
     ) -> None:
-        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
+        self.taps = validation.check_int("taps", taps, 1, MAX_TAPS)
         self.mu = validation.check_float("mu", mu, 0.0, 2.0)
-        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = validation.precision(dtype)
-        self.leak = validation.check_float("leak", leak, 0.0, MOST_LEAK)
+        self.eps = validation.check_float("eps", eps, MIN_EPS, np.inf)
+        self.dtype = validation.check_precision(dtype)
+        self.leak = validation.check_float("leak", leak, 0.0, MAX_LEAK)
         self.gate = validation.check_float("gate", gate, 0.0, np.inf)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
@@ -100,7 +100,7 @@ class NLMS:
         ArithmeticError
             If the filter diverges; it is then as it was, too.
         """
-        x, d = validation.pair(x, d, self.dtype)
+        x, d = validation.check_pair(x, d, self.dtype)
         stream = np.concatenate([self._past, x])
         # The windows hold their oldest sample first, and so do the weights while they meet them.
         w, e = self.w[::-1].copy(), np.empty_like(d)
@@ -122,7 +122,7 @@ class NLMS:
         energy = np.diagonal(G, axis1=1, axis2=2)
         mu_n = self.mu / keep / (self.eps + energy) * (energy >= self.gate * self.taps)
         solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
-        blocks = zip(in_memory(run, self.taps, size), solved, d / fade[:-1], e, mu_n, strict=True)
+        blocks = zip(window_columns(run, self.taps, size), solved, d / fade[:-1], e, mu_n, strict=True)
         for X, solve, d_c, e_c, mu_c in blocks:
             np.dot(solve, d_c - np.dot(w, X), out=e_c)
             w += np.dot(X, mu_c * e_c)

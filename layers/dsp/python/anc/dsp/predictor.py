@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from anc.dsp import validation
-from anc.dsp.block_exact import gram, in_memory, invert_unit_lower, runs
-from anc.dsp.mixing import Mixing
-from anc.dsp.nlms import LONGEST_FILTER, SMALLEST_EPS
+from anc.dsp.block_exact import gram, invert_unit_lower, runs, window_columns
+from anc.dsp.convex_combination import ConvexCombination
+from anc.dsp.nlms import MAX_TAPS, MIN_EPS
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
 
@@ -40,7 +40,7 @@ class Predictor:
 
     References
     ----------
-    Haykin, Adaptive Filter Theory, 5th ed., chapter 3 (linear prediction); `Mixing`.
+    Haykin, Adaptive Filter Theory, 5th ed., chapter 3 (linear prediction); `ConvexCombination`.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Predictor:
         eps: float = 1e-6,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.taps = validation.check_int("taps", taps, 1, LONGEST_FILTER)
-        self.horizon = validation.check_int("horizon", horizon, 1, LONGEST_FILTER)
+        self.taps = validation.check_int("taps", taps, 1, MAX_TAPS)
+        self.horizon = validation.check_int("horizon", horizon, 1, MAX_TAPS)
         self.mu = validation.check_float("mu", mu, 0.0, 2.0)
-        self.eps = validation.check_float("eps", eps, SMALLEST_EPS, np.inf)
-        self.dtype = validation.precision(dtype)
+        self.eps = validation.check_float("eps", eps, MIN_EPS, np.inf)
+        self.dtype = validation.check_precision(dtype)
         self.w: Signal = np.zeros(self.taps, self.dtype)
         self.clear_history()
 
@@ -64,7 +64,7 @@ class Predictor:
         self._past: Signal = np.zeros(self.taps - 1 + self.horizon, self.dtype)
         self._coming: Signal = np.zeros(self.horizon, self.dtype)
         self._shares: Signal = np.zeros(self.horizon, self.dtype)
-        self._mixing = Mixing(MEMORY)
+        self._mixing = ConvexCombination(MEMORY)
 
     def process(self, x: ArrayLike) -> tuple[Signal, Signal]:
         """Predict, subtract and adapt over one block of any length.
@@ -84,7 +84,7 @@ class Predictor:
         ValueError
             If the block is empty, of the wrong shape, or not finite; the predictor is then as it was.
         """
-        x = validation.signal("x", x, self.dtype)
+        x = validation.check_signal("x", x, self.dtype)
         n = x.size
         stream = np.concatenate([self._past, x])
         w, made = self.w[::-1].copy(), np.empty_like(x)
@@ -111,7 +111,7 @@ class Predictor:
         mu_n = self.mu / (self.eps + np.diagonal(G, axis1=1, axis2=2))
         solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
         reach = np.tril(gram(heard, late, self.taps, size)) * mu_n[:, None]
-        X, H = (in_memory(part, self.taps, size) for part in (late, heard))
+        X, H = (window_columns(part, self.taps, size) for part in (late, heard))
         for c, (X_c, H_c) in enumerate(zip(X, H, strict=True)):
             e = np.dot(solved[c], x[c] - np.dot(w, X_c))
             made[c] = np.dot(w, H_c) + np.dot(reach[c], e)

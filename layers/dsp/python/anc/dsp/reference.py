@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp.validation import Signal, pair, signal
+from anc.dsp.validation import Signal, check_pair, check_signal
 
 DOUBLE = np.dtype(np.float64)
 
@@ -50,7 +50,7 @@ def nlms_reference(
     ----------
     Haykin, Adaptive Filter Theory, 5th ed., section 6.1.
     """
-    x, d = pair(x, d, DOUBLE)
+    x, d = check_pair(x, d, DOUBLE)
     w, x_n = np.zeros(taps), np.zeros(taps)
     y, e = np.zeros(x.size), np.zeros(x.size)
     for n in range(x.size):
@@ -98,9 +98,9 @@ def fxnlms_reference(
     ----------
     Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2.
     """
-    x, d = pair(x, d, DOUBLE)
-    S = signal("secondary", secondary, DOUBLE)
-    s = S if path is None else signal("path", path, DOUBLE)
+    x, d = check_pair(x, d, DOUBLE)
+    S = check_signal("secondary", secondary, DOUBLE)
+    s = S if path is None else check_signal("path", path, DOUBLE)
     v = np.convolve(x, S)[: x.size]
     w, x_n, v_n, y_n = np.zeros(taps), np.zeros(taps), np.zeros(taps), np.zeros(s.size)
     y, e = np.zeros(x.size), np.zeros(x.size)

@@ -76,18 +76,18 @@ class Statistics:
         ValueError
             If the signals are unequal, not finite, or no longer than the filter.
         """
-        return cls.of_stretches(x, d, secondary, taps, rate, count=1)[0]
+        return cls.measure_segments(x, d, secondary, taps, rate, count=1)[0]
 
     @classmethod
-    def of_stretches(
+    def measure_segments(
         cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int, rate: float, *, count: int
     ) -> list[Self]:
         """As `measure`, for `count` equal stretches one by one: what one teaches, another can test."""
-        x, d = validation.pair(x, d, DOUBLE)
+        x, d = validation.check_pair(x, d, DOUBLE)
         taps = validation.check_int("taps", taps, 1, x.size // count - 1)
         rate = validation.check_float("rate", rate, 2 * HIGH_PASS_HZ, 1e6)
         paths = np.atleast_2d(np.asarray(secondary, DOUBLE))
-        v = np.array([fft_filter(validation.signal("secondary", S, DOUBLE), x) for S in paths])
+        v = np.array([fft_filter(validation.check_signal("secondary", S, DOUBLE), x) for S in paths])
         length = x.size // count
         # Zero padding by as much again and more: neither correlation nor high-pass may wrap around.
         size = 1 << (2 * length - 1).bit_length()
@@ -160,7 +160,7 @@ class Statistics:
 
     def residual(self, w: ArrayLike) -> float:
         """Energy of e = d - w * v, in the units of `energy`, for control filter `w`, (m,) with m <= taps."""
-        w = validation.signal("w", w, DOUBLE)
+        w = validation.check_signal("w", w, DOUBLE)
         validation.check_int("taps of w", w.size, 1, self.taps)
         explained = 2 * w @ self.crosscorrelation[: w.size]
         return float(self.energy - explained + w @ toeplitz_times(self.autocorrelation[: w.size], w))
@@ -178,8 +178,8 @@ class Statistics:
         if not sane or not np.isfinite([energy, samples, rate]).all() or min(energy, samples) < 0:
             raise ValueError("statistics: lengths, energy, sample count or rate contradict each other")
         r, p = (
-            validation.signal("autocorrelation", r, DOUBLE),
-            validation.signal("crosscorrelation", p, DOUBLE),
+            validation.check_signal("autocorrelation", r, DOUBLE),
+            validation.check_signal("crosscorrelation", p, DOUBLE),
         )
         power = (1 + SLACK) * (r[0] + np.finfo(np.float32).tiny)
         if np.abs(r).max() > power or np.abs(p).max() > np.sqrt(power) * np.sqrt(energy):

@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Signal: TypeAlias = NDArray[np.floating]
 
-LOUDEST = 1e12  # far above int16 full scale, and 512 squares of it still fit a float32
+MAX_MAGNITUDE = 1e12  # far above int16 full scale, and 512 squares of it still fit a float32
 
 
-def signal(name: str, samples: ArrayLike, dtype: np.dtype) -> Signal:
+def check_signal(name: str, samples: ArrayLike, dtype: np.dtype) -> Signal:
     """Samples as a contiguous vector of finite `dtype`, or a ValueError that names `name`."""
     given = np.asarray(samples)
     if given.ndim != 1 or given.dtype.kind not in "fiu":
@@ -20,16 +20,16 @@ def signal(name: str, samples: ArrayLike, dtype: np.dtype) -> Signal:
     if given.size == 0:
         raise ValueError(f"{name}: empty block; at least 1 sample is expected")
     # One pass refuses NaN, infinity and what would overflow: no comparison with NaN is ever true.
-    if not float(np.abs(given).max()) <= LOUDEST:
+    if not float(np.abs(given).max()) <= MAX_MAGNITUDE:
         if not np.isfinite(given).all():
             raise ValueError(f"{name}: sample {np.flatnonzero(~np.isfinite(given))[0]} is NaN or infinite")
-        raise ValueError(f"{name}: a sample is beyond +-{LOUDEST:g}; scale the signal")
+        raise ValueError(f"{name}: a sample is beyond +-{MAX_MAGNITUDE:g}; scale the signal")
     return np.ascontiguousarray(given, dtype)
 
 
-def pair(x: ArrayLike, d: ArrayLike, dtype: np.dtype) -> tuple[Signal, Signal]:
+def check_pair(x: ArrayLike, d: ArrayLike, dtype: np.dtype) -> tuple[Signal, Signal]:
     """Reference and primary of one block, of equal length."""
-    x, d = signal("x", x, dtype), signal("d", d, dtype)
+    x, d = check_signal("x", x, dtype), check_signal("d", d, dtype)
     if x.size != d.size:
         raise ValueError(
             f"x has {x.size} samples and d has {d.size}; a block has as many of one as of the other"
@@ -59,7 +59,7 @@ def check_float(name: str, value: float, lowest: float, highest: float) -> float
     return float(value)
 
 
-def precision(dtype: object) -> np.dtype:
+def check_precision(dtype: object) -> np.dtype:
     """float32 or float64."""
     wanted = np.dtype(dtype)  # type: ignore[call-overload]
     if wanted not in (np.float32, np.float64):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from anc.dsp import Statistics, design_with_each, effort_db, onset, recover_primary
+from anc.dsp import Statistics, design_for_priors, onset, peak_gain_db, recover_primary
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Alarm, Control, Device, HeadsetMode, SentFilter
@@ -263,7 +263,7 @@ def _design(
     own = memory.decayed(FORGETTING) if memory else None
     theirs = neighbour.statistics.rescaled(now, fleet_statistics.EQUIVALENT_S) if neighbour else None
     memories = [each for each in (own, theirs) if each]
-    best, *remembering = design_with_each([now], [None, *memories], max_gain_db=max_gain_db)
+    best, *remembering = design_for_priors([now], [None, *memories], max_gain_db=max_gain_db)
     of_fleet = False
     least_db = best.predicted_gain_db - SAME_NOISE_DB
     for each, design in zip(memories, remembering, strict=True):
@@ -301,7 +301,7 @@ def _count(finding: FilterDesign, device: Device, deps: Dependencies) -> None:
     deps.count("filters_sent")
     if finding.of_fleet:
         deps.count("filters_of_fleet")
-    if effort_db(finding.w) > device.max_gain_db - AT_THE_LIMIT_DB:
+    if peak_gain_db(finding.w) > device.max_gain_db - AT_THE_LIMIT_DB:
         deps.count("filters_at_drivers_limit")
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anc.dsp import Statistics, effort_db
+from anc.dsp import Statistics, peak_gain_db
 from anc.filter_taps import decode_taps
 from anc.ports import Conflict, Dependencies
 from anc.records import Contribution, Device, Fleet, SentFilter
@@ -50,7 +50,7 @@ def nearest(device: Device, noise: str, now: Statistics, deps: Dependencies) -> 
     """Return what the fleet offers a headset for a noise that sounds like `now`, or None."""
     known = deps.fleets.get(fleet_key(device, noise))
     neighbour = [_try(one, now) for one in known.contributions if one.device != device.key] if known else []
-    bearable = [one for one in neighbour if one and effort_db(one.w) <= device.max_gain_db]
+    bearable = [one for one in neighbour if one and peak_gain_db(one.w) <= device.max_gain_db]
     return max(bearable, key=lambda one: one.gain_db, default=None)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from anc.audio.reader import BLOCK, open_short
-from anc.dsp.meter import Meter, decibels
+from anc.dsp.meter import Meter, power_to_dbfs
 from anc.schemas.refusal import refuse
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 
@@ -90,13 +90,13 @@ def _measure(data: bytes, charge: Charge) -> tuple[list[Meter], int]:
 
 def _read_off(meter: Meter, offset_db: float) -> Measured:
     def level(power: float) -> float:
-        return round(float(decibels(power)) + offset_db, 2)
+        return round(float(power_to_dbfs(power)) + offset_db, 2)
 
     return Measured(
         rms=level(meter.mean_square),
         peak=level(meter.peak**2),
         la_eq=level(meter.a_weighted_power()),
-        crest_db=round(float(decibels(meter.peak**2) - decibels(meter.mean_square)), 2),
+        crest_db=round(float(power_to_dbfs(meter.peak**2) - power_to_dbfs(meter.mean_square)), 2),
         dc=round(meter.mean, 6),
         clipped_samples=meter.clipped,
         octaves={f"{hz:g}": level(power) for hz, power in meter.octaves().items()},

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from anc.dsp.meter import Meter, decibels
+from anc.dsp.meter import Meter, power_to_dbfs
 from anc.records import Options
 from anc.services.sound.timeline import AlarmSpan, NoiseSpan
 
@@ -39,12 +39,14 @@ class Levels(msgspec.Struct, frozen=True):
     def of(cls, meter: Meter) -> "Levels":
         """Read a meter off."""
         return cls(
-            level_dbfs=_round(decibels(meter.mean_square)),
-            level_dbfs_a=_round(decibels(meter.a_weighted_power())),
-            peak_dbfs=_round(decibels(meter.peak**2)),
+            level_dbfs=_round(power_to_dbfs(meter.mean_square)),
+            level_dbfs_a=_round(power_to_dbfs(meter.a_weighted_power())),
+            peak_dbfs=_round(power_to_dbfs(meter.peak**2)),
             clipped_samples=meter.clipped,
             by_second_dbfs=np.round(meter.dbfs_by_second, 2).tolist(),
-            thirds_dbfs={f"{hz:g}": _round(decibels(power)) for hz, power in meter.thirds().items()},
+            thirds_dbfs={
+                f"{hz:g}": _round(power_to_dbfs(power)) for hz, power in meter.third_octaves().items()
+            },
         )
 
 
@@ -143,9 +145,9 @@ def _falls(before: Meter, after: Meter) -> tuple[float, float, float, list[float
     n = (before.samples - half * before.rate) or 1
     by_second = before.dbfs_by_second - after.dbfs_by_second
     return (
-        _round(decibels(before.mean_square) - decibels(after.mean_square)),
-        _round(decibels(before.a_weighted_power()) - decibels(after.a_weighted_power())),
-        _round(decibels(d[half:].sum() / n) - decibels(e[half:].sum() / n)),
+        _round(power_to_dbfs(before.mean_square) - power_to_dbfs(after.mean_square)),
+        _round(power_to_dbfs(before.a_weighted_power()) - power_to_dbfs(after.a_weighted_power())),
+        _round(power_to_dbfs(d[half:].sum() / n) - power_to_dbfs(e[half:].sum() / n)),
         np.round(by_second, 2).tolist(),
     )
 

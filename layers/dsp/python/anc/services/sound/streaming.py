@@ -8,7 +8,7 @@ import numpy as np
 from aws_lambda_powertools import Logger
 
 from anc.dsp import Predictor
-from anc.dsp.levels import fall_db, in_db
+from anc.dsp.levels import power_reduction_db, power_to_db
 from anc.noise import StreamingClassifier
 from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Conflict, Dependencies
@@ -128,8 +128,8 @@ def _advance(
     answer = FilteredBlock(
         seq=block.seq,
         pcm=encode_pcm(pcm[:, -1] if open_to_world else float_to_int16(cleaned)),
-        attenuation_db=round(fall_db(before / d.size, after / d.size), 2) if before else None,
-        level_dbfs=round(max(in_db(before / d.size), QUIETEST_DBFS), 2),
+        attenuation_db=round(power_reduction_db(before / d.size, after / d.size), 2) if before else None,
+        level_dbfs=round(max(power_to_db(before / d.size), QUIETEST_DBFS), 2),
         noise=detected.noise,
         emergency=detected.emergency,
         server_ms=round(1e3 * (time.perf_counter() - begun), 3),

@@ -5,7 +5,7 @@ import numpy as np
 from anc.dsp.validation import Signal
 
 
-class Mixing:
+class ConvexCombination:
     """Convex combination of two filters' residuals that has lately left the least energy.
 
     Of e = s a + (1 - s) b, 0 <= s <= 1, the share s that minimises the faded energy of the past is
