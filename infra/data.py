@@ -1,6 +1,6 @@
 """What must not be lost: tables, files, queues, and the key that all of them are encrypted with."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,29 +11,9 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
 from infra.environment import Environment
-
-Table = Literal[
-    "streams",
-    "connections",
-    "watches",
-    "devices",
-    "device_models",
-    "controls",
-    "fleets",
-    "emergencies",
-    "jobs",
-    "api_keys",
-    "usages",
-    "accounts",
-    "audit",
-    "telemetry",
-    "history",
-    "statuses",
-    "counters",
-    "limits",
-]
 
 RECORDINGS_KEPT = cdk.Duration.days(30)
 # Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer. SQS
@@ -56,8 +36,6 @@ class Data(cdk.Stack):
     key : Key
     """
 
-    GROUP_INDEX: ClassVar = "by_group"
-
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
         super().__init__(scope, id, env=environment.target)
         self.key = kms.Key(
@@ -67,7 +45,7 @@ class Data(cdk.Stack):
             enable_key_rotation=True,
             removal_policy=environment.removal,
         )
-        self.tables = {name: self._table(name, environment) for name in get_args(Table)}
+        self.tables = {name: self._table(name, environment) for name in TABLE_NAMES}
         self.objects = self._bucket(environment)
         self.queues: dict[str, sqs.Queue] = {}
         self.dead_letters: dict[str, sqs.Queue] = {}
@@ -99,14 +77,14 @@ class Data(cdk.Stack):
             partition_key=dynamodb.Attribute(name="key", type=text),
             global_secondary_indexes=[
                 dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name=self.GROUP_INDEX,
+                    index_name=GROUP_INDEX,
                     partition_key=dynamodb.Attribute(name="group", type=text),
                     sort_key=dynamodb.Attribute(name="key", type=text),
                     projection_type=dynamodb.ProjectionType.KEYS_ONLY,
                 )
             ],
             billing=dynamodb.Billing.on_demand(),
-            time_to_live_attribute="sweep",
+            time_to_live_attribute=EXPIRY_ATTRIBUTE,
             encryption=dynamodb.TableEncryptionV2.customer_managed_key(self.key),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True

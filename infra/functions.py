@@ -9,9 +9,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
+from anc.tables import GROUP_INDEX, variable
 from functions.routes import QueueRoute
 from infra.acknowledgements import acknowledge, acknowledge_wildcard
-from infra.data import Data, Table
+from infra.data import Data
 from infra.environment import Environment
 from infra.inference import endpoint_name
 from infra.layer import ARCHITECTURE, RUNTIME
@@ -107,14 +108,14 @@ class PlatformFunction(lambda_.Function):
         self._may_use_key()
         self.may_use("counters", ADD)
 
-    def may_use(self, table: Table, *rights: Sequence[str]) -> None:
+    def may_use(self, table: str, *rights: Sequence[str]) -> None:
         """Let the function do so much with a table, and no more, and tell it the table's name."""
         kept = self._data.tables[table]
         actions = [action for right in rights for action in right if action != QUERY]
         self.may(actions, kept.table_arn)
         if LIST in rights:
-            self.may([QUERY], f"{kept.table_arn}/index/{self._data.GROUP_INDEX}")
-        self.add_environment(f"{table.upper()}_TABLE", kept.table_name)
+            self.may([QUERY], f"{kept.table_arn}/index/{GROUP_INDEX}")
+        self.add_environment(variable(table), kept.table_name)
 
     def may_use_files(self, prefix: str, *rights: Sequence[str]) -> None:
         """Let the function do so much with the files below a prefix, and tell it the bucket's name."""

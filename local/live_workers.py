@@ -24,9 +24,7 @@ from typing import Any, NoReturn
 import msgspec
 from aws_lambda_powertools import Logger
 
-from anc.access_records import Account
 from anc.ports import Dependencies
-from anc.records import ApiKey, Emergency, Stream
 from anc.settings import Settings
 from functions.audio_receiver.handler import handler
 from local.alerts import LoggedAlerts
@@ -35,7 +33,7 @@ from local.http.turns import FairSemaphore
 from local.lambda_context import LocalContext
 from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
-from local.storage.tables import SqliteTable
+from local.storage.tables import open_tables
 
 MOST = 8  # more would wait for each other to commit
 IN_WORK = 2  # calls that a worker has: one that it works on, and the next
@@ -222,12 +220,8 @@ class _Absent:
 def live_dependencies(data: Path, settings: Settings) -> Dependencies:
     """Return the ports that filtering a block needs, on the platform's folder."""
     database = Database(data / "anc.db")
-    ports: dict[str, Any] = {
+    ports: dict[str, Any] = open_tables(database) | {
         "settings": settings,
-        "streams": SqliteTable(database, "streams", Stream),
-        "accounts": SqliteTable(database, "accounts", Account),
-        "api_keys": SqliteTable(database, "api_keys", ApiKey),
-        "emergencies": SqliteTable(database, "emergencies", Emergency),
         "counters": SqliteCounters(database),
         "alerts": LoggedAlerts(),
     }

@@ -26,26 +26,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from anc.access_records import Account, AuditEntry
 from anc.noise import ModelError
 from anc.ports import Dependencies
-from anc.records import (
-    ApiKey,
-    Control,
-    Device,
-    DeviceModel,
-    Emergency,
-    Fleet,
-    Job,
-    SocketConnection,
-    Status,
-    Stream,
-    Telemetry,
-    Usage,
-    Watch,
-)
+from anc.records import Status
 from anc.services.sound import detection, jobs
 from anc.settings import BadSetting, Settings
+from anc.tables import TABLES
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
 from local.alerts import LoggedAlerts
 from local.auth.certificates import Authority
@@ -74,7 +60,7 @@ from local.storage.database import Database
 from local.storage.objects import FileObjects, arrival_event
 from local.storage.queues import QueueWorker, SqliteQueue
 from local.storage.rate_limits import MemoryLimits
-from local.storage.tables import SqliteTable
+from local.storage.tables import SqliteTable, open_tables
 
 SWEEP_S = 300.0
 FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
@@ -139,30 +125,14 @@ class LocalPlatform:
             )
             for route in QUEUES
         }
-        history = SqliteTable(database, "history", Telemetry)
-        self._statuses = SqliteTable(database, "statuses", Status)
-        self._tables = (
-            SqliteTable(database, "streams", Stream),
-            SqliteTable(database, "connections", SocketConnection),
-            SqliteTable(database, "watches", Watch),
-            SqliteTable(database, "accounts", Account),
-            SqliteTable(database, "audit", AuditEntry),
-            history,
-        )
-        streams, connections, watches, accounts, audit, _ = self._tables
+        tables = open_tables(database)
+        self._statuses: SqliteTable[Status] = tables["statuses"]
+        self._expiring = [tables[spec.name] for spec in TABLES if spec.expires]
         links = SignedUrls.of(data, f"http://{host}:{port}")
         self._objects = FileObjects(data / "objects", links, self._arrived)
         self.deps = Dependencies(
+            **tables,
             settings=settings,
-            streams=streams,
-            connections=connections,
-            watches=watches,
-            devices=SqliteTable(database, "devices", Device),
-            device_models=SqliteTable(database, "device_models", DeviceModel),
-            controls=SqliteTable(database, "controls", Control),
-            fleets=SqliteTable(database, "fleets", Fleet),
-            emergencies=SqliteTable(database, "emergencies", Emergency),
-            jobs=SqliteTable(database, "jobs", Job),
             updates=queues["updates"],
             recordings=queues["recordings"],
             shadows=shadows,
@@ -172,13 +142,6 @@ class LocalPlatform:
             objects=self._objects,
             keys=issuer,
             people=LocalPeople(database, issuer),
-            api_keys=SqliteTable(database, "api_keys", ApiKey),
-            usages=SqliteTable(database, "usages", Usage),
-            accounts=accounts,
-            audit=audit,
-            telemetry=SqliteTable(database, "telemetry", Telemetry),
-            history=history,
-            statuses=self._statuses,
             counters=self._counters,
             limits=MemoryLimits(),
             reclassifications=queues["opinions"],
@@ -278,7 +241,7 @@ class LocalPlatform:
         ready()
         while True:
             await asyncio.sleep(SWEEP_S)
-            for table in self._tables:
+            for table in self._expiring:
                 await asyncio.to_thread(table.sweep)
             await asyncio.to_thread(self._objects.sweep, time.time())
 

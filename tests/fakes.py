@@ -12,25 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import local.server  # noqa: F401  first: it switches the handlers' cloud tools off
-from anc.access_records import Account, AuditEntry
 from anc.circuit_breaker import CircuitBreaker
 from anc.ports import Credentials, Dependencies, EndpointUnavailable, Gone
 from anc.read_cache import ReadCache
-from anc.records import (
-    ApiKey,
-    Control,
-    Device,
-    DeviceModel,
-    Emergency,
-    Fleet,
-    Job,
-    SocketConnection,
-    Status,
-    Stream,
-    Telemetry,
-    Usage,
-    Watch,
-)
 from anc.services import platform_metrics
 from anc.services.access.identity import Caller
 from anc.settings import Settings
@@ -42,7 +26,7 @@ from local.storage.database import Database
 from local.storage.objects import FileObjects
 from local.storage.queues import SqliteQueue
 from local.storage.rate_limits import MemoryLimits
-from local.storage.tables import SqliteTable
+from local.storage.tables import open_tables
 
 ALICE, BOB = Caller("alice"), Caller("bob")
 
@@ -185,16 +169,8 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
     opinions = SqliteQueue(database, "opinions", clock=clock)
     endpoint = FakeEndpoint()
     deps = Dependencies(
+        **open_tables(database, clock),
         settings=configured,
-        streams=SqliteTable(database, "streams", Stream, clock),
-        connections=SqliteTable(database, "connections", SocketConnection, clock),
-        watches=SqliteTable(database, "watches", Watch, clock),
-        devices=SqliteTable(database, "devices", Device, clock),
-        device_models=SqliteTable(database, "device_models", DeviceModel, clock),
-        controls=SqliteTable(database, "controls", Control, clock),
-        fleets=SqliteTable(database, "fleets", Fleet, clock),
-        emergencies=SqliteTable(database, "emergencies", Emergency, clock),
-        jobs=SqliteTable(database, "jobs", Job, clock),
         updates=updates,
         recordings=recordings,
         shadows=LocalShadows(database),
@@ -204,13 +180,6 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         objects=FileObjects(folder / "objects", SignedUrls(b"secret", "http://testserver", clock)),
         keys=issuer,
         people=LocalPeople(database, issuer),
-        api_keys=SqliteTable(database, "api_keys", ApiKey, clock),
-        usages=SqliteTable(database, "usages", Usage, clock),
-        accounts=SqliteTable(database, "accounts", Account, clock),
-        audit=SqliteTable(database, "audit", AuditEntry, clock),
-        telemetry=SqliteTable(database, "telemetry", Telemetry, clock),
-        history=SqliteTable(database, "history", Telemetry, clock),
-        statuses=SqliteTable(database, "statuses", Status, clock),
         counters=counts,
         limits=MemoryLimits(),
         reclassifications=opinions,

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic
 
 import msgspec
 
+from anc import tables
 from anc.ports import Conflict
-from anc.records import Record
+from anc.tables import R
 from local.storage.database import Database
-
-R = TypeVar("R", bound=Record)
 
 
 class SqliteTable(Generic[R]):
@@ -96,3 +95,8 @@ class SqliteTable(Generic[R]):
     def sweep(self) -> int:
         """Remove what has expired, as DynamoDB does in its own time; returns how many."""
         return self._database.connection.execute(self._sweep, (self._clock(),)).rowcount
+
+
+def open_tables(database: Database, clock: Callable[[], float] = time.time) -> dict[str, Any]:
+    """Return the tables of the platform, each by its name."""
+    return tables.open_tables(lambda spec: SqliteTable(database, spec.name, spec.record, clock))

@@ -17,8 +17,8 @@ from anc.aws import clients
 from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.records import Role
+from anc.tables import GROUP_INDEX, TABLE_NAMES, variable
 from functions.routes import QUEUES, REST
-from infra.data import Data, Table
 from local.lambda_context import LocalContext
 from local.lambda_events import rest_event, socket_event
 from local.storage.queues import Message, sqs_event
@@ -214,7 +214,7 @@ def provision() -> dict[str, str]:
     """Make what the stacks make; returns what they tell the functions."""
     client = session_here().client
     dynamodb, sqs, s3, cognito = (client(name) for name in ("dynamodb", "sqs", "s3", "cognito-idp"))
-    made = {f"{name.upper()}_TABLE": _table(name, dynamodb) for name in get_args(Table)}
+    made = {variable(name): _table(name, dynamodb) for name in TABLE_NAMES}
     for route in QUEUES:
         made[f"{route.name.upper()}_QUEUE_URL"] = sqs.create_queue(QueueName=route.name)["QueueUrl"]
     s3.create_bucket(Bucket="objects", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -238,7 +238,7 @@ def _table(name: str, dynamodb: Any) -> str:
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": Data.GROUP_INDEX,
+                "IndexName": GROUP_INDEX,
                 "KeySchema": [
                     {"AttributeName": "group", "KeyType": "HASH"},
                     {"AttributeName": "key", "KeyType": "RANGE"},

@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from itertools import product
-from typing import get_args
 
 import pytest
 
 from anc.aws import dependencies
+from anc.tables import TABLE_NAMES, variable
 from functions.routes import FUNCTIONS, QUEUES, RULES
-from infra.data import Table
 from tests.infra.scenarios import STORIES, WITH_ENDPOINT, lived
 
 KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
@@ -55,7 +54,7 @@ def named(resource):
         return "own log"
     if resource.startswith("objects") and resource.endswith("/*"):
         return resource.split("/")[1]
-    for name in (*get_args(Table), *QUEUE_NAMES, "objects", "alerts", "key", "people"):
+    for name in (*TABLE_NAMES, *QUEUE_NAMES, "objects", "alerts", "key", "people"):
         if resource.startswith(name.replace("_", "")):
             return f"{name}/by_group" if resource.endswith("/index/by_group") else name
     return resource
@@ -176,7 +175,7 @@ def test_every_name_that_a_function_is_told_is_one_that_its_world_asks_for(stack
 
 def test_a_function_is_told_the_name_of_every_table_that_it_may_use(stacks):
     for name, function in stacks.functions().items():
-        tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(get_args(Table))
+        tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(TABLE_NAMES)
         told = function["Environment"]["Variables"]
         for table in tables:
-            assert stacks.text(told[f"{table.upper()}_TABLE"]).startswith(table.replace("_", ""))
+            assert stacks.text(told[variable(table)]).startswith(table.replace("_", ""))

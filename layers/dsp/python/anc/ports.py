@@ -8,33 +8,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from anc.access_records import Account, AuditEntry
 from anc.circuit_breaker import CircuitBreaker
 from anc.read_cache import ReadCache
-from anc.records import (
-    ApiKey,
-    Control,
-    Device,
-    DeviceModel,
-    Emergency,
-    Fleet,
-    Job,
-    Person,
-    Record,
-    Role,
-    SocketConnection,
-    Status,
-    Stream,
-    Telemetry,
-    Usage,
-    Watch,
-)
+from anc.records import Person, Role
 from anc.settings import Settings
+from anc.tables import Tables
 from anc.token_bucket import TokenBucket
-
-R = TypeVar("R", bound=Record)
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_RESPONSE_BYTES = 64 * 1024
@@ -54,29 +35,6 @@ class ObjectChanged(Exception):
 
 class EndpointUnavailable(Exception):
     """The endpoint did not answer; the message says why, and holds nothing of what it was asked."""
-
-
-class Table(Protocol[R]):
-    """Records of one kind. Expired ones are as good as absent, whether or not they were swept yet."""
-
-    def get(self, key: str) -> R | None:
-        """Return the record, always as last written (a strongly consistent read)."""
-
-    def put(self, record: R) -> R:
-        """Store the record if the stored version is still `record.version` (0: none is stored).
-
-        Returns the record as stored, its version one higher, or random if it is new. Raises Conflict, and
-        then changes nothing.
-        """
-
-    def delete(self, key: str, version: int | None = None) -> None:
-        """Remove the record; removing what is absent is fine.
-
-        With `version` it is removed only if that is the stored one. Raises Conflict when another is.
-        """
-
-    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
-        """Return up to `limit` records of the group, by key, from the first key > `after` on."""
 
 
 class Queue(Protocol):
@@ -334,20 +292,11 @@ class FloodLimiter:
         return known.take(thing)
 
 
-@dataclass(frozen=True)
-class Dependencies:
-    """Everything outside the services, handed to each of them."""
+@dataclass(frozen=True, kw_only=True)
+class Dependencies(Tables):
+    """The tables and ports that every service function takes as `deps`."""
 
     settings: Settings
-    streams: Table[Stream]
-    connections: Table[SocketConnection]
-    watches: Table[Watch]
-    devices: Table[Device]
-    device_models: Table[DeviceModel]
-    controls: Table[Control]
-    fleets: Table[Fleet]
-    emergencies: Table[Emergency]
-    jobs: Table[Job]
     updates: Queue
     recordings: Queue
     shadows: Shadows
@@ -357,13 +306,6 @@ class Dependencies:
     objects: Objects
     keys: SigningKeys
     people: People
-    api_keys: Table[ApiKey]
-    usages: Table[Usage]
-    accounts: Table[Account]
-    audit: Table[AuditEntry]
-    telemetry: Table[Telemetry]
-    history: Table[Telemetry]
-    statuses: Table[Status]
     counters: Counters
     limits: Limits
     reclassifications: Queue

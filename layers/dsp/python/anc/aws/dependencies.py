@@ -1,9 +1,8 @@
-"""The world on AWS, as the stacks describe it to a function in its environment."""
+"""The dependencies of a Lambda function, from its environment."""
 
 import os
 from functools import cache
 
-from anc.access_records import Account, AuditEntry
 from anc.aws.alerts import SnsAlerts
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
@@ -17,54 +16,29 @@ from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.ports import Dependencies
-from anc.records import (
-    ApiKey,
-    Control,
-    Device,
-    DeviceModel,
-    Emergency,
-    Fleet,
-    Job,
-    SocketConnection,
-    Status,
-    Stream,
-    Telemetry,
-    Usage,
-    Watch,
-)
 from anc.settings import Settings
+from anc.tables import open_tables, variable
 
 
 @cache
 def aws_dependencies() -> Dependencies:
-    """Return the one world of this function.
+    """Return the adapters of this Lambda function, built once.
 
-    The environment names what the stacks made: `STREAMS_TABLE`, `CONNECTIONS_TABLE`, `WATCHES_TABLE`,
-    `DEVICES_TABLE`, `DEVICE_MODELS_TABLE`, `CONTROLS_TABLE`, `FLEETS_TABLE`, `EMERGENCIES_TABLE`,
-    `JOBS_TABLE`, `API_KEYS_TABLE`, `USAGES_TABLE`, `ACCOUNTS_TABLE`, `AUDIT_TABLE`, `TELEMETRY_TABLE`,
-    `HISTORY_TABLE`, `STATUSES_TABLE`, `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
+    Their names come from the environment, where the stacks put them: one variable per table
+    (`anc.tables.variable`), `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
     `RECORDINGS_QUEUE_URL`, `OPINIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
-    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings.
-    A function is given the names of what it may use, and no others.
+    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function gets the names of what it may use only.
 
     Raises
     ------
     BadSetting
-        When a setting has a value that cannot be meant.
+        If a setting has an invalid value.
     """
     settings = Settings.from_env(os.environ)
     name = os.environ.get
     return Dependencies(
+        **open_tables(lambda table: DynamoTable(name(variable(table.name), ""), table.record)),
         settings=settings,
-        streams=DynamoTable(name("STREAMS_TABLE", ""), Stream),
-        connections=DynamoTable(name("CONNECTIONS_TABLE", ""), SocketConnection),
-        watches=DynamoTable(name("WATCHES_TABLE", ""), Watch),
-        devices=DynamoTable(name("DEVICES_TABLE", ""), Device),
-        device_models=DynamoTable(name("DEVICE_MODELS_TABLE", ""), DeviceModel),
-        controls=DynamoTable(name("CONTROLS_TABLE", ""), Control),
-        fleets=DynamoTable(name("FLEETS_TABLE", ""), Fleet),
-        emergencies=DynamoTable(name("EMERGENCIES_TABLE", ""), Emergency),
-        jobs=DynamoTable(name("JOBS_TABLE", ""), Job),
         updates=SqsQueue(name("UPDATES_QUEUE_URL", "")),
         recordings=SqsQueue(name("RECORDINGS_QUEUE_URL", "")),
         shadows=IotShadows(),
@@ -74,13 +48,6 @@ def aws_dependencies() -> Dependencies:
         objects=S3Objects(name("OBJECTS_BUCKET", "")),
         keys=JwksSigningKeys(settings.token_jwks_url),
         people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
-        api_keys=DynamoTable(name("API_KEYS_TABLE", ""), ApiKey),
-        usages=DynamoTable(name("USAGES_TABLE", ""), Usage),
-        accounts=DynamoTable(name("ACCOUNTS_TABLE", ""), Account),
-        audit=DynamoTable(name("AUDIT_TABLE", ""), AuditEntry),
-        telemetry=DynamoTable(name("TELEMETRY_TABLE", ""), Telemetry),
-        history=DynamoTable(name("HISTORY_TABLE", ""), Telemetry),
-        statuses=DynamoTable(name("STATUSES_TABLE", ""), Status),
         counters=DynamoCounters(name("COUNTERS_TABLE", "")),
         limits=DynamoLimits(name("LIMITS_TABLE", "")),
         reclassifications=SqsQueue(name("OPINIONS_QUEUE_URL", "")),

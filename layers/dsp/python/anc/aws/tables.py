@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Generic
 import msgspec
 
 from anc.aws import clients
-from anc.ports import Conflict, R
+from anc.ports import Conflict
+from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, R
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-GROUP_INDEX = "by_group"
 BATCH = 100  # keys of one BatchGetItem
 
 
@@ -71,7 +71,7 @@ class DynamoTable(Generic[R]):
             item["group"] = {"S": stored.group}
         if stored.expires is not None:
             item["expires"] = {"N": repr(float(stored.expires))}
-            item["sweep"] = {"N": str(int(stored.expires) + 1)}
+            item[EXPIRY_ATTRIBUTE] = {"N": str(int(stored.expires) + 1)}
         names = {"#expires": "expires"}
         values: dict[str, Any] = {":now": {"N": repr(self._clock())}}
         if record.version:

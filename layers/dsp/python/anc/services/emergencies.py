@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
 
-from anc.ports import Conflict, Dependencies, Table
+from anc.ports import Conflict, Dependencies
 from anc.records import Alarm, Control, Emergency, Stream
 from anc.services.access.identity import Caller
+from anc.tables import Table
 
 KEPT_S = 90 * 24 * 3600
 LONGEST_S = 24 * 3600  # an alarm that goes on for longer is not called one any more

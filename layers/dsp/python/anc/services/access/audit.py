@@ -11,9 +11,10 @@ from typing import Literal
 
 from anc.access_records import AuditEntry
 from anc.lifetimes import AUDIT_KEPT_DAYS, DAY_S
-from anc.ports import Dependencies, Table
+from anc.ports import Dependencies
 from anc.services.access import accounts
 from anc.services.access.identity import Caller
+from anc.tables import Table
 
 GROUP = "audit"
 NEWEST_FIRST = 10**14  # milliseconds: keys count down from the year 5138

@@ -9,10 +9,11 @@ looked up.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from anc.ports import Conflict, Dependencies, Table
+from anc.ports import Conflict, Dependencies
 from anc.records import QuotaItem, Usage
 from anc.schemas.refusal import refuse
 from anc.settings import Settings
+from anc.tables import Table
 
 ATTEMPTS = 10
 NEW_S = 60.0  # for so long a reserved thing may not exist yet

@@ -10,11 +10,12 @@ from contextlib import suppress
 
 import msgspec
 
-from anc.ports import Conflict, Dependencies, R, Table
+from anc.ports import Conflict, Dependencies
 from anc.records import Control, Device
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.quotas import Quota, release
 from anc.services.updates import retry_on_conflict, retry_or_refuse
+from anc.tables import R, Table
 
 MAX_REMOVAL_ATTEMPTS = 20  # a headset that keeps changing its record must not prevent its removal
 BUSY = "device: its record keeps changing; try again"

@@ -1,0 +1,118 @@
+"""The tables of the platform. To add one: write its record, and add a line to `Tables`.
+
+The AWS adapter, the local platform, the test doubles, and the CDK stack take their tables from here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_type_hints
+
+from anc.access_records import Account, AuditEntry
+from anc.records import (
+    ApiKey,
+    Control,
+    Device,
+    DeviceModel,
+    Emergency,
+    Fleet,
+    Job,
+    Record,
+    SocketConnection,
+    Status,
+    Stream,
+    Telemetry,
+    Usage,
+    Watch,
+)
+
+R = TypeVar("R", bound=Record)
+
+GROUP_INDEX = "by_group"  # of every table: partition key `group`, sort key `key`
+EXPIRY_ATTRIBUTE = "sweep"  # of every table: whole seconds since the epoch
+
+
+class Table(Protocol[R]):
+    """Records of one type. An expired record counts as absent, even before it is deleted."""
+
+    def get(self, key: str) -> R | None:
+        """Return the record as last written (a strongly consistent read), or None."""
+
+    def put(self, record: R) -> R:
+        """Store the record if the stored version is still `record.version` (0: no record is stored).
+
+        Returns the record as stored: its version is one higher, or random if the record is new. Raises
+        Conflict otherwise, and then changes nothing.
+        """
+
+    def delete(self, key: str, version: int | None = None) -> None:
+        """Delete the record. Deleting an absent record is not an error.
+
+        With `version`, deletes only that version. Raises Conflict if another one is stored.
+        """
+
+    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
+        """Return up to `limit` records of the group whose key is greater than `after`, sorted by key."""
+
+
+EXPIRES = "expires"  # marks a table whose records have an expiry time
+Expiring = Annotated[Table[R], EXPIRES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """One field per table: its name is the stored name, its type parameter the record."""
+
+    streams: Expiring[Stream]
+    connections: Expiring[SocketConnection]
+    watches: Expiring[Watch]
+    devices: Table[Device]
+    device_models: Table[DeviceModel]
+    controls: Table[Control]
+    fleets: Expiring[Fleet]
+    emergencies: Expiring[Emergency]
+    jobs: Expiring[Job]
+    api_keys: Expiring[ApiKey]
+    usages: Expiring[Usage]
+    accounts: Expiring[Account]
+    audit: Expiring[AuditEntry]
+    telemetry: Table[Telemetry]
+    history: Expiring[Telemetry]
+    statuses: Table[Status]
+
+
+class TableSpec(NamedTuple):
+    """Description of a table.
+
+    Attributes
+    ----------
+    name : str
+        Stored name, on AWS also the id of the CDK construct.
+    record : type[Record]
+    expires : bool
+        Whether expired records must be deleted from time to time.
+    """
+
+    name: str
+    record: type[Record]
+    expires: bool
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that tells a Lambda function the name of a table."""
+    return f"{name.upper()}_TABLE"
+
+
+def open_tables(open_table: Callable[[TableSpec], Table[Any]]) -> dict[str, Any]:
+    """Return an adapter for each table, as keyword arguments of `anc.ports.Dependencies`."""
+    return {spec.name: open_table(spec) for spec in TABLES}
+
+
+def _spec(name: str, annotation: Any) -> TableSpec:
+    expires = EXPIRES in getattr(annotation, "__metadata__", ())
+    table = annotation.__origin__ if expires else annotation
+    return TableSpec(name, get_args(table)[0], expires)
+
+
+TABLES = tuple(_spec(*field) for field in get_type_hints(Tables, include_extras=True).items())
+# On AWS two more tables hold numbers instead of records.
+TABLE_NAMES = (*(spec.name for spec in TABLES), "counters", "limits")
