@@ -5,7 +5,7 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
-from anc.lifetimes import SIGN_IN_HOURS
+from anc.lifetimes import SIGN_IN_TOKEN_HOURS
 from anc.schemas.shadow import SHADOW
 from functions.routes import HEADSETS_RULES
 from infra.acknowledgements import acknowledge
@@ -54,7 +54,7 @@ class Identity(cdk.Stack):
         client = people.add_client(
             "client",
             auth_flows=cognito.AuthFlow(user_srp=True, admin_user_password=True),
-            id_token_validity=cdk.Duration.hours(SIGN_IN_HOURS),
+            id_token_validity=cdk.Duration.hours(SIGN_IN_TOKEN_HOURS),
             prevent_user_existence_errors=True,
             disable_o_auth=True,
         )

@@ -22,7 +22,7 @@ from aws_lambda_powertools import Logger
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from anc.lifetimes import HOUR_S, TOKEN_HOURS
+from anc.lifetimes import HOUR_S, MAX_TOKEN_HOURS
 from anc.services.access.identity import ALGORITHM, CLOCK_SKEW_S, Role
 from anc.settings import Settings
 from local.data_folder import PLATFORM_FILES, SIGNING_KEY, UnusableFolder
@@ -78,10 +78,10 @@ class Issuer:
             _store_new(self._path)
         self._loaded = self._load()
 
-    def issue(self, user: str, role: Role, hours: float = TOKEN_HOURS) -> str:
-        """Return a bearer token for a user in a role, for at most `TOKEN_HOURS`."""
-        if not 0 < hours <= TOKEN_HOURS:
-            raise ValueError(f"hours: {hours:g}, must be above 0 and at most {TOKEN_HOURS:g}")
+    def issue(self, user: str, role: Role, hours: float = MAX_TOKEN_HOURS) -> str:
+        """Return a bearer token for a user in a role, for at most `MAX_TOKEN_HOURS`."""
+        if not 0 < hours <= MAX_TOKEN_HOURS:
+            raise ValueError(f"hours: {hours:g}, must be above 0 and at most {MAX_TOKEN_HOURS:g}")
         keys, now = self._keys(), math.ceil(self._clock() * TICKS) / TICKS
         claims = {
             "sub": user,
@@ -133,7 +133,7 @@ class Issuer:
         """
         with _alone(self._path):
             old, now = self._keys(), self._clock()
-            until = now if at_once else now + TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S
+            until = now if at_once else now + MAX_TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S
             public = old.private.public_key()
             kept = {kid: each for kid, each in old.retired.items() if each.until > now}
             kept = {} if at_once else kept | {old.kid: _Retired(public, until)}

@@ -20,16 +20,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from anc.lifetimes import LOGIN_LINK_MINUTES, MINUTE_S
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.identity import Role
 from local.auth.issuer import Issuer
 from local.http.request_body import CLOSE, RequestBody
 from local.http.rest import problem
 
-LIFE_S = 600.0
+LIFE_S = LOGIN_LINK_MINUTES * MINUTE_S
 CODE_BYTES = 12
 BODY_LIMIT = 256
-USED = "code: used already, or older than ten minutes; `anc console` prints another address"
+USED = f"code: used already, or older than {LOGIN_LINK_MINUTES} minutes; run `anc console` for another link"
 
 
 class LoginLinks:

@@ -8,7 +8,7 @@ from functools import cached_property
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from anc.lifetimes import HOUR_S, SIGN_IN_HOURS
+from anc.lifetimes import HOUR_S, SIGN_IN_TOKEN_HOURS
 from anc.ports import Conflict, Grant
 from anc.records import Person, Role
 from local.auth.issuer import Issuer
@@ -50,8 +50,8 @@ class LocalPeople:
             return None
         if role is None:
             return None
-        token = self._issuer.issue(user, role, SIGN_IN_HOURS)
-        return Grant(token, int(HOUR_S * SIGN_IN_HOURS), role, user)
+        token = self._issuer.issue(user, role, SIGN_IN_TOKEN_HOURS)
+        return Grant(token, int(HOUR_S * SIGN_IN_TOKEN_HOURS), role, user)
 
     @cached_property
     def _nobody(self) -> str:

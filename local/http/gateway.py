@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from anc.lifetimes import HOUR_S, SOCKET_HOURS
 from anc.ports import Gone
 from functions.routes import SOCKET
 from local.http.frames import GONE, Call, Frame, Frames, answer_call, close, failure
@@ -25,7 +26,7 @@ from local.lambda_events import handshake_event, socket_event
 from local.live_workers import LiveWorkers, WorkerConnection, WorkerGone
 
 IDLE_S = 600.0
-LIFE_S = 7200.0
+LIFE_S = SOCKET_HOURS * HOUR_S
 HANDLER_THREADS = 8
 POST_TIMEOUT_S = 5.0
 POLICY, GOING_AWAY = 1008, 1001

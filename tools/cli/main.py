@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from anc import __version__
 from anc.audio.formats import SUPPORTED
-from anc.lifetimes import TOKEN_HOURS
+from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import Role
 from anc.settings import BadSetting
@@ -290,8 +290,8 @@ def token(
     user: Annotated[str, typer.Option(help="Whose token it is.")] = "demo",
     hours: Annotated[
         float,
-        typer.Option(min=0.01, max=TOKEN_HOURS, help="How long it is valid."),
-    ] = TOKEN_HOURS,
+        typer.Option(min=0.01, max=MAX_TOKEN_HOURS, help="How long it is valid."),
+    ] = MAX_TOKEN_HOURS,
     json: Json = False,
 ) -> None:
     """Print a bearer token for the platform on this machine."""

@@ -365,7 +365,7 @@ class NewKey:
     """What it may call below `/api`, as `audio`, or `devices:read` for looking only. Left out, all that its role may."""
 
     days: float = 90
-    """Until it expires."""
+    """Days until the key expires."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from anc.lifetimes import TOKEN_HOURS
+from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.services.access.identity import ALGORITHM
 from anc.settings import Settings
 from local.auth.issuer import Issuer, discard_published_key
@@ -131,7 +131,7 @@ def test_a_key_that_is_missing_from_the_folder_of_a_platform_is_made_and_the_own
 
 
 def test_no_token_is_valid_for_longer_than_the_longest(issuer: Issuer) -> None:
-    for hours in (TOKEN_HOURS + 0.1, 0.0, -1.0, float("nan"), float("inf")):
+    for hours in (MAX_TOKEN_HOURS + 0.1, 0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="at most 12"):
             issuer.issue("ann", "listener", hours)
 
@@ -159,7 +159,7 @@ def test_after_a_rotation_old_tokens_verify_until_the_longest_of_them_has_expire
     new = issuer.issue("bob", "listener")
     assert jwt.get_unverified_header(new)["kid"] == kid != jwt.get_unverified_header(old)["kid"]
     assert (of(old, issuer), of(new, issuer)) == ("ann", "bob")
-    clock.now += TOKEN_HOURS * 3600
+    clock.now += MAX_TOKEN_HOURS * 3600
     assert clock.now < until < clock.now + 60
     assert of(old, issuer) == "ann"
     clock.now += 60
@@ -185,7 +185,7 @@ def test_the_key_set_lists_every_key_that_verifies(tmp_path: Path, clock: Clock)
         jwt.decode(
             token, keys[kid], [ALGORITHM], audience="anc", options={"verify_exp": False, "verify_iat": False}
         )
-    clock.now += (TOKEN_HOURS + 1) * 3600
+    clock.now += (MAX_TOKEN_HOURS + 1) * 3600
     assert [key["kid"] for key in issuer.jwks()["keys"]] == kids[-1:]
 
 

@@ -1,5 +1,6 @@
 """Open WebSockets: who is on them, and which devices they watch."""
 
+from anc.lifetimes import HOUR_S, MINUTE_S, SOCKET_HOURS
 from anc.ports import Conflict, Dependencies, Gone
 from anc.records import Role, SocketConnection, Watch
 from anc.schemas.refusal import refuse
@@ -8,7 +9,7 @@ from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota, release, reserve
 from anc.services.headsets import registrations
 
-LIFE_S = 2 * 3600 + 600  # API Gateway cuts every socket at two hours
+LIFE_S = SOCKET_HOURS * HOUR_S + 10 * MINUTE_S  # a record outlives its socket
 SOCKETS = Quota(
     name="sockets",
     things="WebSockets",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from anc.lifetimes import KEY_DAYS
+from anc.lifetimes import DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS
 from anc.records import HeadsetMode, Role
 from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
 from anc.schemas.shadow import FIRMWARE_URL, VERSION
@@ -83,7 +83,9 @@ class NewKey(Body, json_schema_extra=shown(name="night run", scopes=["audio", "d
             " Left out, all that its role may.",
         ),
     ] = []
-    days: Annotated[float, Field(ge=0.01, le=KEY_DAYS, description="Until it expires.")] = 90
+    days: Annotated[float, Field(ge=0.01, le=MAX_API_KEY_DAYS, description="Days until the key expires.")] = (
+        DEFAULT_API_KEY_DAYS
+    )
 
 
 class NewSession(Body):

@@ -10,7 +10,7 @@ absence never brings anybody back.
 from collections.abc import Callable
 
 from anc.access_records import Account
-from anc.lifetimes import DAY_S, REMOVED_KEPT_DAYS
+from anc.lifetimes import DAY_S, REMOVED_ACCOUNT_DAYS
 from anc.ports import Conflict, Dependencies
 from anc.records import Person, Role
 from anc.schemas.refusal import refuse
@@ -75,7 +75,7 @@ def close_account(person: Person, deps: Dependencies) -> None:
 
 def delete_account(person: Person, deps: Dependencies) -> None:
     """Forget the name of somebody who was removed, and the rest once nothing of theirs could be valid."""
-    expires = deps.clock() + REMOVED_KEPT_DAYS * DAY_S
+    expires = deps.clock() + REMOVED_ACCOUNT_DAYS * DAY_S
     _change(person, lambda account: account.replace(name="", expires=expires), deps)
 
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
+from anc.lifetimes import DAY_S
 from anc.ports import Conflict, Dependencies
 from anc.records import ApiKey, Role
 from anc.schemas.refusal import refuse
@@ -48,7 +49,7 @@ def create(
         ApiKey(
             key=identifier,
             group=user,
-            expires=now + 86_400 * days,
+            expires=now + DAY_S * days,
             name=name,
             role=role,
             sha256=hash_of(secret),

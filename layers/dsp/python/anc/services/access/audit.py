@@ -2,7 +2,7 @@
 
 An entry is written before the act: if it cannot be written, nothing is done. So an entry may stand for an
 act that was refused or broken off afterwards. Entries are only ever added; they expire after
-`AUDIT_KEPT_DAYS`.
+`AUDIT_DAYS`.
 """
 
 import secrets
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from anc.access_records import AuditEntry
-from anc.lifetimes import AUDIT_KEPT_DAYS, DAY_S
+from anc.lifetimes import AUDIT_DAYS, DAY_S
 from anc.ports import Dependencies
 from anc.services.access import accounts
 from anc.services.access.identity import Caller
@@ -57,7 +57,7 @@ def write(
         AuditEntry(
             key=f"{NEWEST_FIRST - int(at * 1000):014d}-{secrets.token_hex(4)}",
             group=GROUP,
-            expires=at + AUDIT_KEPT_DAYS * DAY_S,
+            expires=at + AUDIT_DAYS * DAY_S,
             at=at,
             user=caller.user,
             name=name,

@@ -8,7 +8,7 @@ from typing import get_args
 import jwt
 import msgspec
 
-from anc.lifetimes import HOUR_S, TOKEN_HOURS
+from anc.lifetimes import HOUR_S, MAX_TOKEN_HOURS
 from anc.ports import Dependencies
 from anc.records import ApiKey, Role
 from anc.schemas.refusal import Refused, refuse
@@ -121,8 +121,8 @@ def _of_jwt(token: str, deps: Dependencies) -> Caller:
     if not claims["sub"]:
         refuse("unauthorized", "token: its subject is empty; it must name somebody")
     issued = claims["iat"]
-    if float(claims["exp"]) - float(issued) > TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S:
-        refuse("unauthorized", f"token: valid for more than {TOKEN_HOURS:g} h, the longest; get a new one")
+    if float(claims["exp"]) - float(issued) > MAX_TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S:
+        refuse("unauthorized", f"token: valid for more than the {MAX_TOKEN_HOURS:g} h allowed; get a new one")
     # An issuer that counts whole seconds means some moment of that second: the last, so that somebody who
     # signs in again right after a change of rights gets in. The account limits what that token may do.
     since = float(issued) + 1 if isinstance(issued, int) else float(issued)

@@ -9,6 +9,7 @@ looked up.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from anc.lifetimes import DAY_S, REMOVED_ACCOUNT_DAYS
 from anc.ports import Conflict, Dependencies
 from anc.records import QuotaItem, Usage
 from anc.schemas.refusal import refuse
@@ -17,7 +18,7 @@ from anc.tables import Table
 
 ATTEMPTS = 10
 NEW_S = 60.0  # for so long a reserved thing may not exist yet
-KEPT_S = 400 * 86_400.0  # longer than anything that is counted
+KEPT_S = REMOVED_ACCOUNT_DAYS * DAY_S  # longer than anything that is counted
 
 
 def _nothing(record: Any) -> int | None:

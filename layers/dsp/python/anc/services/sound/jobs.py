@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from anc.audio.reader import AudioReader
+from anc.lifetimes import DOWNLOAD_LINK_HOURS, HOUR_S, UPLOAD_LINK_HOURS
 from anc.ports import Conflict, Dependencies, Gone, ObjectChanged
 from anc.records import Job, Options
 from anc.schemas.refusal import Refused, refuse
@@ -35,8 +36,8 @@ BLOCK_FRAMES = 48 * BLOCK  # 6 MiB of result: above what S3 takes for a part, an
 MARGIN_S = 5.0
 ATTEMPTS = 3
 KEPT_S = 30 * 86_400.0  # as long as the bucket keeps files
-FETCH_S = 3600
-UPLOAD_S = 6 * 3600
+FETCH_S = DOWNLOAD_LINK_HOURS * HOUR_S
+UPLOAD_S = UPLOAD_LINK_HOURS * HOUR_S
 ANNOUNCED_S = 86_400.0  # for which a recording is expected
 LARGEST = 12 * 1024**3
 WHOLE_UP_TO = 64 * 1024**2  # larger files are sent in parts of this size
