@@ -56,19 +56,32 @@ class RestRoute(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """An IoT rule: what it selects of which topic, and the queue it feeds.
+    """An IoT rule: forwards what is published to a topic to a queue, as a `DeviceMessage`.
 
     Attributes
     ----------
+    kind : str
+        Tag of the message in `anc.schemas.messages`.
+    topic : str
+        Topic filter; a `+` stands for the thing.
+    thing_level : int
+        Level of the topic, counted from 1, that names the thing.
     of_headsets : bool
-        Whether headsets publish to it; else AWS IoT itself does.
+        Whether headsets publish to it; otherwise AWS IoT itself does.
     """
 
     name: str
-    sql: str
+    kind: str
     topic: str
+    thing_level: int
     queue: str
     of_headsets: bool = True
+
+    @property
+    def sql(self) -> str:
+        """Statement in AWS IoT SQL, version 2016-03-23, which allows literals in SELECT."""
+        columns = f"'{self.kind}' AS kind, topic({self.thing_level}) AS thing, timestamp() AS at"
+        return f"SELECT {columns}, encode(*, 'base64') AS payload FROM '{self.topic}'"  # noqa: S608  constants
 
 
 class Arrivals(NamedTuple):
@@ -174,37 +187,22 @@ SOCKET = {
 SOCKET_ROUTE_SELECTION = "$request.body.action"
 
 RULES = (
+    Rule("anc_snapshot", "snapshot", "anc/+/snapshot", thing_level=2, queue="snapshots"),
+    Rule("anc_telemetry", "telemetry", "anc/+/telemetry", thing_level=2, queue="reports"),
+    Rule("anc_path", "path", "anc/+/path", thing_level=2, queue="reports"),
     Rule(
-        name="anc_snapshot",
-        sql="SELECT encode(*, 'base64') AS data, topic(2) AS thing, timestamp() AS at FROM 'anc/+/snapshot'",
-        topic="anc/+/snapshot",
-        queue="snapshots",
-    ),
-    Rule(
-        name="anc_telemetry",
-        sql="SELECT encode(*, 'base64') AS report, topic(2) AS thing, timestamp() AS at"
-        " FROM 'anc/+/telemetry'",
-        topic="anc/+/telemetry",
-        queue="reports",
-    ),
-    Rule(
-        name="anc_path",
-        sql="SELECT encode(*, 'base64') AS path, topic(2) AS thing, timestamp() AS at FROM 'anc/+/path'",
-        topic="anc/+/path",
-        queue="reports",
-    ),
-    Rule(
-        name="anc_presence",
-        sql="SELECT encode(*, 'base64') AS presence, topic(5) AS thing FROM '$aws/events/presence/+/+'",
-        topic="$aws/events/presence/+/+",
+        "anc_presence",
+        "presence",
+        "$aws/events/presence/+/+",
+        thing_level=5,
         queue="reports",
         of_headsets=False,
     ),
     Rule(
-        name="anc_shadow_refused",
-        sql="SELECT encode(*, 'base64') AS rejected, topic(3) AS thing, timestamp() AS at"
-        " FROM '$aws/things/+/shadow/name/anc/update/rejected'",
-        topic="$aws/things/+/shadow/name/anc/update/rejected",
+        "anc_shadow_refused",
+        "shadow_rejected",
+        "$aws/things/+/shadow/name/anc/update/rejected",
+        thing_level=3,
         queue="reports",
         of_headsets=False,
     ),
@@ -220,7 +218,7 @@ QUEUES = (
     QueueRoute(
         "reports", "anc_processor", 10, max_receives=5, visibility_s=60, most_at_once=10, most_per_thing=300
     ),
-    QueueRoute("opinions", "classifier", batch=5, max_receives=3, visibility_s=150),
+    QueueRoute("reclassifications", "classifier", batch=5, max_receives=3, visibility_s=150),
     QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),
 )
 

@@ -13,7 +13,7 @@ from infra.environment import Environment
 
 # Sound that could not be processed waits here for somebody to look into it. What only functions read is left
 # out: a record of every snapshot would cost more than the snapshots, and name nobody.
-LOOKED_INTO = ("snapshots", "opinions")
+LOOKED_INTO = ("snapshots", "reclassifications")
 KEPT = cdk.Duration.days(400)  # a year and the month in which somebody asks about it
 
 

@@ -65,7 +65,7 @@ class Iot(cdk.Stack):
         processor.may_send("updates")
         processor.may_send("recordings")
         if processor.knows_endpoint():
-            processor.may_send("opinions")
+            processor.may_send("reclassifications")
         processor.may_use("jobs", READ, WRITE)
         processor.may_use_files("uploads/", READ_FILE, DELETE_FILE)
         processor.may_use_files("work/", READ_FILE, WRITE_FILE, DELETE_FILE)

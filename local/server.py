@@ -144,7 +144,7 @@ class LocalPlatform:
             people=LocalPeople(database, issuer),
             counters=self._counters,
             limits=MemoryLimits(),
-            reclassifications=queues["opinions"],
+            reclassifications=queues["reclassifications"],
             endpoint=HttpEndpoint(settings.ml_endpoint_url, settings.ml_endpoint_timeout_s),
         )
         self._handlers = {name: _handler(name) for name in FUNCTIONS}
@@ -254,7 +254,7 @@ class LocalPlatform:
         if key.startswith(ARRIVALS.prefix):
             job = self.deps.jobs.get(jobs.job_of(key))
             owner = {"owner": job.group} if job else {}
-            self._queues[ARRIVALS.queue].send({**arrival_event(key, size), **owner})
+            self._queues[ARRIVALS.queue].put({**arrival_event(key, size), **owner})
 
 
 def _handler(function: str) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ import local.server  # noqa: F401  first: it switches the handlers' cloud tools 
 from anc.circuit_breaker import CircuitBreaker
 from anc.ports import Credentials, Dependencies, EndpointUnavailable, Gone
 from anc.read_cache import ReadCache
+from anc.schemas.messages import SenderMessage, decode
 from anc.services import platform_metrics
 from anc.services.access.identity import Caller
 from anc.settings import Settings
@@ -152,9 +153,9 @@ class FakePlatform:
     reclassifications: SqliteQueue
     endpoint: FakeEndpoint
 
-    def messages(self) -> list[str]:
-        """Return the bodies of the updates that are due."""
-        return [message.body for message in self.updates.receive(10)]
+    def messages(self) -> list[SenderMessage]:
+        """Return the updates that are due."""
+        return [decode(message.body, SenderMessage) for message in self.updates.receive(10)]
 
 
 def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatform:
@@ -166,7 +167,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
     issuer = _issuer(folder, configured)
     updates = SqliteQueue(database, "updates", clock=clock)
     recordings = SqliteQueue(database, "recordings", clock=clock)
-    opinions = SqliteQueue(database, "opinions", clock=clock)
+    reclassifications = SqliteQueue(database, "reclassifications", clock=clock)
     endpoint = FakeEndpoint()
     deps = Dependencies(
         **open_tables(database, clock),
@@ -182,14 +183,14 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         people=LocalPeople(database, issuer),
         counters=counts,
         limits=MemoryLimits(),
-        reclassifications=opinions,
+        reclassifications=reclassifications,
         endpoint=endpoint,
         circuit_breaker=CircuitBreaker(clock=clock),
         read_cache=ReadCache(clock),
         clock=clock,
     )
     return FakePlatform(
-        deps, clock, sockets, things, alerts, updates, recordings, counts, issuer, opinions, endpoint
+        deps, clock, sockets, things, alerts, updates, recordings, counts, issuer, reclassifications, endpoint
     )
 
 

@@ -1,15 +1,15 @@
-"""Updates from the queue: a device's shadow and its watchers, or the owner of a recording."""
+"""Deliver queued updates: to a headset's shadow and its watchers, or to the owner of a recording."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies as aws_world
 from anc.ports import Dependencies
+from anc.schemas.messages import ControlChanged, RecordingFinished, SenderMessage, decode
 from anc.services.headsets import control
 from anc.services.sound import jobs
 
@@ -22,19 +22,19 @@ metrics = Metrics()
 def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> PartialItemFailureResponse:
-    """Deliver a batch; only messages that failed come back."""
+    """Deliver a batch; return the messages that failed."""
     here = deps or aws_world()
     return process_partial_response(
         event=event,
-        record_handler=lambda record: _deliver(record, here),
+        record_handler=lambda record: _deliver(decode(record.body, SenderMessage), here),
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
 
 
-def _deliver(record: SQSRecord, deps: Dependencies) -> None:
-    message = record.json_body
-    if "job" in message:
-        jobs.notify_owner(message["job"], deps)
-    else:
-        control.deliver(message["thing"], deps)
+def _deliver(message: SenderMessage, deps: Dependencies) -> None:
+    match message:
+        case ControlChanged():
+            control.deliver(message.thing, deps)
+        case RecordingFinished():
+            jobs.notify_owner(message.job, deps)

@@ -1,4 +1,4 @@
-"""What a noise is: of a sound file in a request, and of snapshots that were in doubt, from their queue."""
+"""Noise classification: of a sound file in a request, and of queued snapshots with an uncertain label."""
 
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from anc.aws.dependencies import aws_dependencies as aws_world
 from anc.aws.events import caller_of, refused
 from anc.ports import Dependencies
+from anc.schemas import messages
 from anc.schemas.refusal import Refused
 from anc.services.headsets import reclassification
 from anc.services.sound import cpu_budget, detection
@@ -25,13 +26,13 @@ metrics = Metrics()
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None) -> Any:
-    """Answer `POST /api/audio/classify`, or work through a batch of doubts."""
+    """Answer `POST /api/audio/classify`, or process a batch of reclassification requests."""
     here = deps or aws_world()
     if "Records" not in event:
         return with_security_headers(_answer(event, here))
     return process_partial_response(
         event=event,
-        record_handler=lambda record: _reconsider(record.body, here),
+        record_handler=lambda record: _reclassify(record.body, here),
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
@@ -54,8 +55,5 @@ def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
     }
 
 
-def _reconsider(message: str, deps: Dependencies) -> None:
-    try:
-        reclassification.reclassify(message, deps)
-    except Refused as refusal:  # it would be refused again: do not retry
-        logger.error("no doubt", reason=refusal.message)
+def _reclassify(body: str, deps: Dependencies) -> None:
+    reclassification.reclassify(messages.decode(body, messages.ReclassificationRequest), deps)

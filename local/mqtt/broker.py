@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from aws_lambda_powertools import Logger
 
-from anc.ports import Queue
 from anc.schemas.claim import CLAIMING, RESPONSE_TOPICS
 from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from anc.settings import Settings
@@ -25,7 +24,7 @@ from local.mqtt.message_rates import MessageRates
 from local.mqtt.mqtt_connection import ConnectionBroken, MqttConnection, PacketTooLarge
 from local.mqtt.shadows import LocalShadows, shadow_prefix
 from local.mqtt.things import LocalThings
-from local.mqtt.topic_rules import TopicRules, basic_ingest_topic
+from local.mqtt.topic_rules import DocumentQueue, TopicRules, basic_ingest_topic
 
 logger = Logger(service="broker")
 HANDSHAKE_S = 30.0
@@ -52,7 +51,7 @@ class Broker:
     things : LocalThings
     shadows : LocalShadows
         Gets this broker as its way to publish.
-    queues : mapping of str to Queue
+    queues : mapping of str to DocumentQueue
         That the rules of `functions.routes` feed.
     claims : Claims
         Answers those that come with the factory's claim.
@@ -72,7 +71,7 @@ class Broker:
         authority: Authority,
         things: LocalThings,
         shadows: LocalShadows,
-        queues: Mapping[str, Queue],
+        queues: Mapping[str, DocumentQueue],
         claims: ClaimProvisioning,
         count: Callable[[str], None],
         host: str = "127.0.0.1",

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 
+from anc.schemas import messages
 from functions.routes import QueueRoute
 from local.storage.database import Database
 
 logger = Logger(service="queue")
 IDLE_S = 0.5
+FORMER_NAMES = {"reclassifications": "opinions"}
 # The next turn of its headset, or the present one of the queue if nothing of the headset waits.
 SEND = """
     INSERT INTO messages (queue, body, due, thing, turn) SELECT ?1, ?2, ?3, ?4, max(
@@ -89,17 +91,28 @@ class SqliteQueue:
         for column in ("thing TEXT NOT NULL DEFAULT ''", "turn INTEGER NOT NULL DEFAULT 0"):
             if column.partition(" ")[0] not in columns:  # a folder of an older version
                 database.connection.execute(f"ALTER TABLE messages ADD COLUMN {column}")
+        if name in FORMER_NAMES:
+            for table in ("messages", "dead_letters"):
+                renamed = f"UPDATE {table} SET queue = ? WHERE queue = ?"  # noqa: S608  one of two constants
+                database.connection.execute(renamed, (name, FORMER_NAMES[name]))
         database.connection.executescript("""
             CREATE INDEX IF NOT EXISTS messages_by_turn ON messages (queue, turn);
             CREATE INDEX IF NOT EXISTS messages_by_thing ON messages (queue, thing, turn);
         """)
 
-    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+    def send(self, message: messages.Message, delay_s: int = 0) -> None:
         """See `anc.ports.Queue`."""
-        thing = str(body.get("thing") or body.get("owner") or "")
+        sender = getattr(message, "thing", "") or getattr(message, "owner", "")
+        self._add(messages.encode(message), sender, delay_s)
+
+    def put(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+        """Add a document of AWS IoT or S3, which put their own JSON into a queue."""
+        self._add(json.dumps(body), str(body.get("thing") or body.get("owner") or ""), delay_s)
+
+    def _add(self, body: str, thing: str, delay_s: int) -> None:
         dropped = 0
         with self._database.writing() as connection:
-            connection.execute(SEND, (self.name, json.dumps(body), self._clock() + delay_s, thing))
+            connection.execute(SEND, (self.name, body, self._clock() + delay_s, thing))
             if thing and self._most_per_thing:
                 dropped = connection.execute(DROP, (self.name, thing, self._most_per_thing)).rowcount
         self.arrived.set()

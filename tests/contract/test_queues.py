@@ -1,28 +1,39 @@
-"""What a queue promises, whoever keeps it."""
+"""What a queue guarantees on every platform."""
+
+import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anc.schemas.endpoint import EndpointRequest
+from anc.schemas.messages import ControlChanged, Message, ReclassificationRequest, decode
+
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+QUESTIONS = st.builds(EndpointRequest)
+
+
+def received(queue, wait_s):
+    return [decode(json.dumps(body), Message) for body in queue.receive(wait_s)]
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.dictionaries(text, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | text, max_size=5))
-def test_a_document_arrives_as_it_was_sent(queue, body):
-    queue.port.send(body)
+@given(st.builds(ReclassificationRequest, text, st.integers(-(2**53), 2**53), text, QUESTIONS))
+def test_a_message_arrives_as_it_was_sent(queue, message):
+    queue.port.send(message)
 
-    assert queue.receive(0) == [body]
-
-
-def test_a_document_of_100_kilobytes_arrives(queue):
-    queue.port.send({"data": "ä" * 50_000})
-
-    assert queue.receive(0) == [{"data": "ä" * 50_000}]
+    assert received(queue, 0) == [message]
 
 
-def test_a_delayed_document_arrives_when_its_time_has_come_and_not_before(queue):
-    queue.port.send({"n": 1}, delay_s=2)
-    queue.port.send({"n": 2})
+def test_a_message_of_100_kilobytes_arrives(queue):
+    message = ControlChanged("ä" * 50_000)
+    queue.port.send(message)
 
-    assert queue.receive(0) == [{"n": 2}]
-    assert queue.receive(3) == [{"n": 1}]
+    assert received(queue, 0) == [message]
+
+
+def test_a_delayed_message_arrives_after_its_delay_and_not_before(queue):
+    queue.port.send(ControlChanged("late"), delay_s=2)
+    queue.port.send(ControlChanged("soon"))
+
+    assert received(queue, 0) == [ControlChanged("soon")]
+    assert received(queue, 3) == [ControlChanged("late")]

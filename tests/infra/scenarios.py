@@ -23,6 +23,7 @@ from tests.recordings import sound_file, two_microphones
 
 Story = Callable[[Account], None]
 RATE = 16_000
+CHANGED = {"kind": "control_changed", "thing": "left"}
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2], "rate": RATE, "taps": 32}
 PASSWORD = "Correct-horse-battery-1"
 JOBS, JOB, UPLOADS = "/api/audio/jobs", "/api/audio/jobs/{id}", "/api/audio/uploads"
@@ -35,11 +36,16 @@ def siren(seconds: float) -> np.ndarray:
     return np.asarray(0.3 * sum(0.4 / k * np.sin(k * phase) for k in (1, 2, 3)))
 
 
+def published(kind: str, payload: str) -> dict[str, Any]:
+    """Return what an IoT rule forwards."""
+    return {"kind": kind, "thing": "left", "at": 1_800_000_000_000, "payload": payload}
+
+
 def snapshot(seq: int, x: np.ndarray) -> dict[str, Any]:
     """What the rule makes of a snapshot of the headset."""
     pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
     data = Snapshot(seq, RATE, len(x), "", pcm=pcm).encode()
-    return {"thing": "left", "data": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+    return published("snapshot", base64.b64encode(data).decode())
 
 
 def noise(seq: int) -> np.ndarray:
@@ -163,8 +169,8 @@ def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> No
     assert aws.rest("GET", "/api/devices/{id}", id="left")[1]["refused"] == 0
     wanted = aws.rest("PATCH", "/api/devices/{id}/shadow", {"mode": "bypass"}, id="left")
     assert wanted[0] == 200
-    assert aws.waiting("updates") == [{"thing": "left"}]
-    aws.consume("audio_sender", {"thing": "left"})
+    assert aws.waiting("updates") == [CHANGED]
+    aws.consume("audio_sender", CHANGED)
     shadow = aws.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
     assert shadow["state"]["desired"]["mode"] == "bypass"
     aws.rest("POST", "/api/devices/{id}/telemetry", {"battery": 0.5}, id="left")
@@ -254,8 +260,8 @@ def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account
         deps.watches.put(Watch(key=f"left#{name}", group="left", connection=name, expires=None))
     aws.strict.gone = "closed".__eq__
     assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
-    assert aws.waiting("updates") == [{"thing": "left"}]
-    assert aws.consume("audio_sender", {"thing": "left"}) == []
+    assert aws.waiting("updates") == [CHANGED]
+    assert aws.consume("audio_sender", CHANGED) == []
     shadow = deps.shadows.get("left")
     assert shadow is not None
     assert shadow["state"]["desired"]["filter"]["seq"] == 1
@@ -281,11 +287,11 @@ def what_headsets_say_and_what_is_noticed_of_them_is_kept(aws: Account) -> None:
     came = of_iot(clientId="left", timestamp=1, eventType="connected", sessionIdentifier="s")
     failed = aws.consume(
         "anc_processor",
-        {"thing": "left", "report": of_iot(battery=0.7), "at": 1_800_000_000_000},
-        {"presence": came},
-        {"thing": "left", "path": path},
-        {"thing": "left", "rejected": of_iot(code=409, message="version conflict")},
-        {"thing": "left", "data": "bm9uc2Vuc2U="},
+        published("telemetry", of_iot(battery=0.7)),
+        published("presence", came),
+        published("path", path),
+        published("shadow_rejected", of_iot(code=409, message="version conflict")),
+        published("snapshot", "bm9uc2Vuc2U="),
     )
     assert failed == []
     now = aws.rest("GET", "/api/devices/{id}", id="left")[1]
@@ -301,7 +307,7 @@ def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -
     aws.strict.gone = "closed".__eq__
     assert aws.consume("anc_processor", arrival(job)) == []
     told = aws.waiting("updates")
-    assert told == [{"job": job}]
+    assert told == [{"kind": "recording_finished", "job": job}]
     assert aws.consume("audio_sender", *told) == []
     assert [each.key for each in deps.connections.list("alice")] == ["open"]
     answer = aws.rest("GET", JOB, id=job)[1]
@@ -334,11 +340,12 @@ def a_long_recording_goes_on_where_the_last_worker_stopped(aws: Account) -> None
     job = announced(aws, sound_file(quiet, rate=192_000), mode="classify")
     soon = Soon("anc_processor")
     assert aws.consume("anc_processor", arrival(job), context=soon) == []
-    assert aws.waiting("recordings") == [{"job": job, "owner": "alice"}]
+    waiting_job = {"kind": "recording_waiting", "job": job, "owner": "alice"}
+    assert aws.waiting("recordings") == [waiting_job]
     waiting = aws.deps.jobs.get(job)
     assert waiting is not None
     assert (waiting.state, waiting.blocks) == ("waiting", 1)
-    assert aws.consume("anc_processor", {"job": job}) == []
+    assert aws.consume("anc_processor", waiting_job) == []
     assert aws.rest("GET", JOB, id=job)[1]["state"] == "done"
 
 
@@ -400,13 +407,13 @@ def a_snapshot_in_doubt_is_named_again_by_the_endpoint(aws: Account) -> None:
     os.environ["ML_CONFIDENCE_THRESHOLD"] = "1"
     aws.rest("POST", "/api/devices", HEADSET)
     assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
-    (doubt,) = aws.waiting("opinions")
+    (doubt,) = aws.waiting("reclassifications")
     aws.waiting("updates")
     assert aws.consume("classifier", doubt) == []
     control = aws.deps.controls.get("left")
     assert control is not None
     assert (control.noise, control.confidence) == ("rail", 0.9)
-    assert aws.waiting("updates") == [{"thing": "left"}]
+    assert aws.waiting("updates") == [CHANGED]
 
 
 WITH_ENDPOINT: tuple[Story, ...] = (a_snapshot_in_doubt_is_named_again_by_the_endpoint,)

@@ -79,7 +79,7 @@ def test_every_function_answers_as_it_is_deployed(deployed: Deployed) -> None:
     for story in DOORS:
         story(deployed)
     assert deployed.consume("anc_processor", scenarios.snapshot(1, scenarios.noise(1))) == []
-    assert deployed.consume("audio_sender", {"thing": "left"}) == []
+    assert deployed.consume("audio_sender", {"kind": "control_changed", "thing": "left"}) == []
     shadow = deployed.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
     assert shadow["state"]["desired"]["filter"]["seq"] == 1
     assert set(deployed.started) == set(FUNCTIONS)

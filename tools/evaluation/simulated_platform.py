@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anc.ports import Credentials
 from anc.records import Fleet
+from anc.schemas.messages import ControlChanged, Message
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import MAX_TAPS
 from anc.services.access.identity import Caller
@@ -38,10 +39,10 @@ class Updates:
     def __init__(self) -> None:
         self.things: list[str] = []
 
-    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+    def send(self, message: Message, delay_s: int = 0) -> None:
         """See `anc.ports.Queue`."""
-        if not delay_s:
-            self.things.append(body["thing"])
+        if isinstance(message, ControlChanged) and not delay_s:
+            self.things.append(message.thing)
 
 
 class FrozenTable:

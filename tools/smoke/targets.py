@@ -83,7 +83,7 @@ class LocalTarget(RemoteTarget):
 
     def poison(self, message: dict[str, str]) -> None:
         """See `Place.poison`."""
-        self._queue.send(message)
+        self._queue.put(message)
 
     def died(self, message: dict[str, str]) -> bool:
         """See `Place.died`."""

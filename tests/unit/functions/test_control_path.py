@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from anc.pcm import float_to_int16
 from anc.ports import Conflict
 from anc.records import Watch
+from anc.schemas.messages import ControlChanged, encode
 from anc.schemas.snapshot import Snapshot
 from anc.services import platform_metrics
 from anc.services.headsets import device_models, device_status, devices, telemetry
@@ -19,8 +21,10 @@ from anc.services.headsets.device_models import ModelDescription
 from anc.services.headsets.devices import Registration
 from functions.anc_processor.handler import handler as anc_processor
 from functions.audio_sender.handler import handler as audio_sender
+from functions.routes import QUEUES
 from local.lambda_context import LocalContext
-from local.storage.queues import Message, sqs_event
+from local.storage.database import Database
+from local.storage.queues import Message, SqliteQueue, sqs_event
 from tests.fakes import ALICE, FakePlatform
 
 RATE, TAPS = 16_000, 32
@@ -37,8 +41,14 @@ def snapshot(seq: int, rate: int = RATE) -> bytes:
 UNKNOWN_FILTER = Snapshot(1, RATE, 8000, "0123456789abcdef", pcm=np.ones((8000, 2), np.int16)).encode()
 
 
+def published(kind: str, thing: str, payload: bytes) -> dict[str, Any]:
+    """Return what an IoT rule forwards."""
+    payload_text = base64.b64encode(payload).decode()
+    return {"kind": kind, "thing": thing, "at": 1_800_000_000_000, "payload": payload_text}
+
+
 def message(thing: str, data: bytes) -> dict[str, Any]:
-    return {"thing": thing, "data": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+    return published("snapshot", thing, data)
 
 
 def batch(*bodies: Any) -> dict[str, Any]:
@@ -56,7 +66,7 @@ def process(platform: FakePlatform, *bodies: Any) -> list[str]:
 
 
 def send(platform: FakePlatform, *things: str) -> list[str]:
-    event = batch(*({"thing": thing} for thing in things))
+    event = batch(*(encode(ControlChanged(thing)) for thing in things))
     return failures(audio_sender(event, LocalContext("audio_sender"), platform.deps))
 
 
@@ -73,7 +83,7 @@ def test_each_snapshot_of_a_batch_gets_its_headset_a_filter(headsets: FakePlatfo
         known = headsets.deps.controls.get(thing)
         assert known is not None
         assert (known.seq, known.filters[0].seq) == (seq, seq)
-    assert set(headsets.messages()) == {'{"thing": "left"}', '{"thing": "right"}'}
+    assert set(headsets.messages()) == {ControlChanged("left"), ControlChanged("right")}
 
 
 def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
@@ -141,7 +151,7 @@ def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_wi
         "reason": "",
         "without_control": 1,
     }
-    assert headsets.messages() == ['{"thing": "left"}']
+    assert headsets.messages() == [ControlChanged("left")]
     before = [row for row in stored() if row[0] in ("controls", "shadows")]
     assert process(headsets, message("left", UNKNOWN_FILTER)) == []  # at least once
     assert [row for row in stored() if row[0] in ("controls", "shadows")] == before
@@ -152,7 +162,7 @@ def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_wi
 
 
 def report(thing: str, data: bytes) -> dict[str, Any]:
-    return {"thing": thing, "report": base64.b64encode(data).decode(), "at": 1_800_000_000_000}
+    return published("telemetry", thing, data)
 
 
 def test_what_was_accepted_before_sending_and_given_up_after_is_counted_for_admins_and_prometheus(
@@ -183,7 +193,7 @@ def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(
 
 def measured(to: str, **changes: Any) -> dict[str, Any]:
     said = {"secondary": [0.0, 0.5, 0.1], "rate": RATE, "played": "music", "fit_db": 18.0, **changes}
-    return {"thing": to, "path": base64.b64encode(json.dumps(said).encode()).decode()}
+    return published("path", to, json.dumps(said).encode())
 
 
 def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_the_old_one_forgotten(
@@ -252,8 +262,7 @@ def test_a_measured_path_that_is_none_changes_nothing_and_its_owner_reads_why(
 
 def test_a_lifecycle_event_shows_whether_a_headset_is_connected(headsets: FakePlatform) -> None:
     said = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
-    event = {"presence": base64.b64encode(json.dumps(said).encode()).decode()}
-    assert process(headsets, event, {"presence": "AA=="}) == []
+    assert process(headsets, published("presence", "left", json.dumps(said).encode())) == []
     assert device_status.find("left", headsets.deps).online
 
 
@@ -266,12 +275,70 @@ def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(
     assert stored() == before
 
 
-@pytest.mark.parametrize("body", ["no json", "{}", "[]", '{"thing": "left"}', '{"thing": "left", "data": 7}'])
-def test_a_message_that_no_rule_has_made_ends_with_the_dead_letters_and_spares_its_neighbours(
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no json",
+        "{}",
+        "[]",
+        '{"thing": "left"}',
+        '{"thing": "left", "data": 7}',
+        '{"kind": "fax", "thing": "left", "payload": ""}',
+        '{"kind": "control_changed", "thing": "left"}',
+        '{"kind": "snapshot", "thing": "left", "payload": "not base64!"}',
+        '{"kind": "telemetry", "thing": "left", "payload": "e30="}',
+        '{"kind": "presence", "thing": "left", "payload": "AA=="}',
+        '{"Records": [{"s3": {}}]}',
+    ],
+)
+def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
     headsets: FakePlatform, body: str
 ) -> None:
     assert process(headsets, body, message("left", snapshot(1))) == ["0"]
     assert headsets.deps.controls.get("left") is not None
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"kind": "fax"}', '{"kind": "path", "thing": "left"}'])
+def test_a_malformed_update_fails_alone_and_ends_in_the_dead_letter_queue(
+    headsets: FakePlatform, body: str
+) -> None:
+    process(headsets, message("left", snapshot(1)))
+    event = batch(body, encode(ControlChanged("left")))
+    assert failures(audio_sender(event, LocalContext("audio_sender"), headsets.deps)) == ["0"]
+    assert headsets.deps.shadows.get("left") is not None
+
+
+def test_messages_of_the_former_format_are_processed_after_an_upgrade(headsets: FakePlatform) -> None:
+    data = base64.b64encode(snapshot(1)).decode()
+    went = base64.b64encode(
+        b'{"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}'
+    ).decode()
+    waiting = [
+        f'{{"data": "{data}", "thing": "left", "at": 1800000000000}}',
+        '{"report": "eyJiYXR0ZXJ5IjogMC41fQ==", "thing": "left", "at": 1800000000000}',
+        f'{{"presence": "{went}", "thing": "left"}}',
+    ]
+    assert process(headsets, *waiting) == []
+    assert headsets.messages() == [ControlChanged("left")]
+    assert telemetry.latest("left", ALICE, headsets.deps)[1].battery == 0.5
+    assert device_status.find("left", headsets.deps).online
+    event = batch('{"thing": "left"}')
+    assert failures(audio_sender(event, LocalContext("audio_sender"), headsets.deps)) == []
+    assert headsets.deps.shadows.get("left") is not None
+
+
+def test_on_one_machine_a_malformed_message_is_a_dead_letter_after_the_last_attempt(
+    headsets: FakePlatform, tmp_path: Path
+) -> None:
+    route = next(route for route in QUEUES if route.name == "snapshots")
+    queue = SqliteQueue(Database(tmp_path / "anc.db"), route.name, route.max_receives, clock=headsets.clock)
+    queue.put({"kind": "fax", "thing": "left"})
+    for _ in range(route.max_receives):
+        (received,) = queue.receive(10)
+        assert process(headsets, received.body) == ["0"]
+        queue.failed(received, retry_s=0)
+    assert queue.receive(10) == []
+    assert [json.loads(body) for body in queue.dead()] == [{"kind": "fax", "thing": "left"}]
 
 
 @settings(max_examples=60, deadline=None)
@@ -362,6 +429,6 @@ def test_the_end_of_an_emergency_is_announced_though_the_first_processing_was_ki
         headsets.updates.done(earlier)
 
     assert process(headsets, message("left", snapshot(1))) == []
-    assert headsets.messages() == ['{"thing": "left"}'], "its beginning"
+    assert headsets.messages() == [ControlChanged("left")], "its beginning"
     headsets.clock.now += hold + 1
-    assert headsets.messages() == ['{"thing": "left"}'], "its end"
+    assert headsets.messages() == [ControlChanged("left")], "its end"

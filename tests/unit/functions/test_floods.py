@@ -13,7 +13,7 @@ from functions.routes import QUEUES
 from local.lambda_context import LocalContext
 from local.storage.queues import Message, SqliteQueue, sqs_event
 from tests.fakes import ALICE, FakePlatform
-from tests.unit.functions.test_control_path import SECONDARY, message, snapshot
+from tests.unit.functions.test_control_path import SECONDARY, message, published, snapshot
 
 ROUTES = {route.name: route for route in QUEUES}
 
@@ -55,11 +55,11 @@ def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
 ) -> None:
     queue = queue_of(headsets, tmp_path, "snapshots")
     for seq in range(1, 200):
-        queue.send(message("rogue", snapshot(seq)))
+        queue.put(message("rogue", snapshot(seq)))
     assert headsets.counts["dropped_snapshots"] == 199 - ROUTES["snapshots"].most_per_thing
-    queue.send(message("other", snapshot(1)))
+    queue.put(message("other", snapshot(1)))
     for seq in range(200, 300):
-        queue.send(message("rogue", snapshot(seq)))
+        queue.put(message("rogue", snapshot(seq)))
     assert "other" in work(headsets, queue)
     known = {thing: headsets.deps.controls.get(thing) for thing in ("other", "rogue")}
     assert known["other"] is not None
@@ -100,6 +100,6 @@ def test_a_flood_of_telemetry_takes_none_of_a_headsets_share_of_snapshots(headse
 def telemetry(thing: str, count: int) -> list[dict[str, Any]]:
     made = []
     for line in range(count):
-        told = message(thing, json.dumps({"battery": 0.5, "run": 1, "line": line}).encode())
-        made.append({"thing": thing, "report": told["data"], "at": told["at"] + 1000 * line})
+        report = json.dumps({"battery": 0.5, "run": 1, "line": line}).encode()
+        made.append(published("telemetry", thing, report))
     return made

@@ -54,7 +54,7 @@ def heard_as(seq: int) -> bytes:
 
 def take(platform: FakePlatform, seq: int) -> dict[str, Any]:
     """Have a snapshot processed and its news sent; returns the shadow's desired state."""
-    body = {"thing": "left", "data": base64.b64encode(heard_as(seq)).decode(), "at": 1_800_000_000_000}
+    body = {"kind": "snapshot", "thing": "left", "payload": base64.b64encode(heard_as(seq)).decode()}
     event = sqs_event("snapshots", [Message(0, json.dumps(body), 1)])
     answer = anc_processor(event, LocalContext("anc_processor"), platform.deps)
     assert answer["batchItemFailures"] == []

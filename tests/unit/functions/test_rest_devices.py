@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from anc.records import Alarm, Control, SentFilter
+from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot
 from anc.services import emergencies
@@ -32,7 +33,7 @@ def test_what_is_wanted_of_a_headset_reaches_its_shadow_through_the_queue(
 ) -> None:
     wanted = call("PATCH", "/api/devices/left/shadow", {"mode": "bypass", "intensity": 0.5})
     assert wanted[:2] == (200, {"mode": "bypass", "intensity": 0.5})
-    assert [json.loads(message) for message in platform.messages()] == [{"thing": "left"}]
+    assert platform.messages() == [ControlChanged("left")]
     control.deliver("left", platform.deps)
     desired = call("GET", "/api/devices/left/shadow")[1]["state"]["desired"]
     assert (desired["mode"], desired["intensity"]) == ("bypass", 0.5)

@@ -10,6 +10,7 @@ from anc.dsp import attenuation_db
 from anc.pcm import float_to_int16
 from anc.ports import Conflict
 from anc.records import Watch
+from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import parse_desired
 from anc.schemas.snapshot import Snapshot
@@ -73,7 +74,7 @@ def test_a_snapshot_gives_the_headset_a_filter_that_cancels_the_seconds_that_fol
 
 def test_the_filter_reaches_the_shadow_with_its_hash(headset: FakePlatform) -> None:
     control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
-    assert headset.messages() == [json.dumps({"thing": THING})]
+    assert headset.messages() == [ControlChanged(THING)]
     control.deliver(THING, headset.deps)
     document = headset.deps.shadows.get(THING)
     assert document is not None

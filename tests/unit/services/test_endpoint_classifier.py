@@ -1,4 +1,4 @@
-"""Snapshots in doubt: named at once, named again by the endpoint, as long as they are the latest."""
+"""Reclassification: uncertain labels are replaced by the endpoint's while the snapshot is the latest."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ from anc.dsp import Statistics
 from anc.noise import summary
 from anc.ports import Conflict, EndpointUnavailable
 from anc.records import Watch
+from anc.schemas.messages import ControlChanged, decode
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import EmergencyState, NoisePrediction
 from anc.services.headsets import control, devices, reclassification
@@ -28,7 +29,7 @@ from tests.unit.services.test_control import RATE, SECONDARY, TAPS, THING, noise
 
 @pytest.fixture
 def headset(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
-    """A headset that somebody watches, on a platform with an endpoint; its noise is heard as told."""
+    """Give a platform with an endpoint and a watched headset whose noise has an uncertain label."""
     platform = make_dependencies(tmp_path, clock)
     platform.endpoint.says = said("rail", 0.9)
     devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, platform.deps)
@@ -46,12 +47,12 @@ def send(headset: FakePlatform, seq: int, seed: int | None = None) -> None:
     control.process_snapshot(THING, snapshot(seq, noise(1, seed=seed or seq)), headset.deps)
 
 
-def reconsider(headset: FakePlatform) -> list[Any]:
-    """Have the classifier work through the doubts that wait; returns what it gives back."""
+def reclassify(headset: FakePlatform) -> list[Any]:
+    """Let the classifier process the waiting requests; return those that failed."""
     messages = headset.reclassifications.receive(10)
     if not messages:
         return []
-    answer = handler(sqs_event("opinions", messages), LocalContext("classifier"), headset.deps)
+    answer = handler(sqs_event("reclassifications", messages), LocalContext("classifier"), headset.deps)
     failed = answer["batchItemFailures"]
     for message in messages:
         if {"itemIdentifier": str(message.id)} not in failed:
@@ -59,10 +60,10 @@ def reconsider(headset: FakePlatform) -> list[Any]:
     return list(failed)
 
 
-def told(headset: FakePlatform) -> tuple[str, str]:
-    """Deliver what is due; returns the noise as the shadow and as the watcher have it."""
+def delivered_labels(headset: FakePlatform) -> tuple[str, str]:
+    """Deliver the due updates; return the noise label in the shadow and the one that the watcher got."""
     for message in headset.updates.receive(10):
-        control.deliver(json.loads(message.body)["thing"], headset.deps)
+        control.deliver(decode(message.body, ControlChanged).thing, headset.deps)
         headset.updates.done(message)
     document = headset.deps.shadows.get(THING)
     assert document is not None
@@ -70,24 +71,24 @@ def told(headset: FakePlatform) -> tuple[str, str]:
     return document["state"]["desired"]["noise"]["label"], watched["noise"]["label"]
 
 
-def test_the_filter_goes_out_at_once_and_the_second_opinion_follows(headset: FakePlatform) -> None:
+def test_the_filter_is_sent_at_once_and_the_label_of_the_endpoint_follows(headset: FakePlatform) -> None:
     send(headset, 1)
-    assert headset.endpoint.asked == [], "the first filter waits for nobody"
-    assert told(headset) == ("machine", "machine")
+    assert headset.endpoint.asked == []
+    assert delivered_labels(headset) == ("machine", "machine")
     first = headset.deps.controls.get(THING)
     assert first is not None
     assert first.filters
 
-    assert reconsider(headset) == []
-    assert told(headset) == ("rail", "rail")
+    assert reclassify(headset) == []
+    assert delivered_labels(headset) == ("rail", "rail")
     renamed = headset.deps.controls.get(THING)
     assert renamed is not None
     assert (renamed.noise, renamed.confidence, renamed.filters) == ("rail", 0.9, first.filters)
 
 
-def test_the_endpoint_hears_the_reference_microphone_of_the_snapshot(headset: FakePlatform) -> None:
+def test_the_endpoint_gets_the_reference_microphone_of_the_snapshot(headset: FakePlatform) -> None:
     send(headset, 1)
-    reconsider(headset)
+    reclassify(headset)
     question = json.loads(headset.endpoint.asked[0])
     parsed = Snapshot.parse(snapshot(1, noise(1, seed=1)))
     assert parsed.pcm is not None
@@ -95,20 +96,20 @@ def test_the_endpoint_hears_the_reference_microphone_of_the_snapshot(headset: Fa
     assert base64.b64decode(question["pcm"]) == parsed.pcm[:, 0].tobytes()
 
 
-def test_an_opinion_on_a_snapshot_that_is_not_the_latest_any_more_changes_nothing(
+def test_reclassifying_a_snapshot_that_is_no_longer_the_latest_changes_nothing(
     headset: FakePlatform,
 ) -> None:
     send(headset, 1)
     waiting = headset.reclassifications.receive(10)
     send(headset, 2)
     before = headset.deps.controls.get(THING)
-    handler(sqs_event("opinions", waiting), LocalContext("classifier"), headset.deps)
+    handler(sqs_event("reclassifications", waiting), LocalContext("classifier"), headset.deps)
     assert headset.deps.controls.get(THING) == before
-    assert headset.endpoint.asked == [], "nor is anybody asked"
-    assert headset.counts["opinions_too_late"] == 1
+    assert headset.endpoint.asked == []
+    assert headset.counts["reclassifications_too_late"] == 1
 
 
-def test_one_that_is_overtaken_while_it_is_asked_for_changes_nothing(
+def test_reclassifying_a_snapshot_changes_nothing_when_another_one_is_processed_meanwhile(
     headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(headset, 1)
@@ -119,13 +120,13 @@ def test_one_that_is_overtaken_while_it_is_asked_for_changes_nothing(
         return answer(request)
 
     monkeypatch.setattr(headset.endpoint, "invoke", slow)
-    reconsider(headset)
+    reclassify(headset)
     latest = headset.deps.controls.get(THING)
     assert latest is not None
     assert (latest.seq, latest.noise) == (2, "machine")
 
 
-def test_one_whose_write_meets_another_comes_back_and_is_tried_again(
+def test_a_request_whose_write_conflicts_is_retried(
     headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(headset, 1)
@@ -136,21 +137,23 @@ def test_one_whose_write_meets_another_comes_back_and_is_tried_again(
         raise Conflict
 
     monkeypatch.setattr(headset.deps.controls, "put", conflict)
-    assert len(reconsider(headset)) == 1
+    assert len(reclassify(headset)) == 1
     headset.clock.now += 61
-    assert reconsider(headset) == []
-    assert told(headset) == ("rail", "rail")
+    assert reclassify(headset) == []
+    assert delivered_labels(headset) == ("rail", "rail")
 
 
-def test_an_opinion_delivered_twice_is_given_once(headset: FakePlatform) -> None:
+def test_a_request_delivered_twice_is_counted_once(headset: FakePlatform) -> None:
     send(headset, 1)
     messages = headset.reclassifications.receive(10)
     for _ in range(2):
-        handler(sqs_event("opinions", messages), LocalContext("classifier"), headset.deps)
-    assert headset.counts["opinions_given"] == 1
+        handler(sqs_event("reclassifications", messages), LocalContext("classifier"), headset.deps)
+    assert headset.counts["reclassifications_done"] == 1
 
 
-def test_who_is_sure_asks_nobody(headset: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_confident_or_quiet_label_is_not_reclassified(
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sounds_like(monkeypatch, "machine", 0.7)
     send(headset, 1)
     sounds_like(monkeypatch, "quiet", 0.5)
@@ -158,38 +161,40 @@ def test_who_is_sure_asks_nobody(headset: FakePlatform, monkeypatch: pytest.Monk
     assert headset.reclassifications.depth() == 0
 
 
-def test_without_an_endpoint_nobody_is_asked(headset: FakePlatform) -> None:
+def test_without_an_endpoint_nothing_is_reclassified(headset: FakePlatform) -> None:
     headset.endpoint.says = None
     send(headset, 1)
     assert headset.reclassifications.depth() == 0
 
 
-def test_an_endpoint_that_fails_leaves_the_first_name_and_the_queue_empty(headset: FakePlatform) -> None:
+def test_when_the_endpoint_fails_the_first_label_stays_and_the_queue_is_emptied(
+    headset: FakePlatform,
+) -> None:
     headset.endpoint.says = EndpointUnavailable("HTTP 500")
     send(headset, 1)
-    assert reconsider(headset) == []
-    assert told(headset) == ("machine", "machine")
+    assert reclassify(headset) == []
+    assert delivered_labels(headset) == ("machine", "machine")
     assert headset.reclassifications.depth() == 0
 
 
-def test_a_steady_noise_keeps_the_name_that_the_endpoint_gave_it(
+def test_a_steady_noise_keeps_the_label_of_the_endpoint(
     headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(headset, 1)
-    reconsider(headset)
+    reclassify(headset)
     names = []
     for seq in (2, 3):
         send(headset, seq)
-        names.append(told(headset)[1])
-        reconsider(headset)
-        names.append(told(headset)[1])
+        names.append(delivered_labels(headset)[1])
+        reclassify(headset)
+        names.append(delivered_labels(headset)[1])
     assert names == ["rail"] * 4
     sounds_like(monkeypatch, "road", 0.4)
     send(headset, 4)
-    assert told(headset)[1] == "road"
+    assert delivered_labels(headset)[1] == "road"
 
 
-def test_in_privacy_mode_nothing_is_asked_since_no_sound_was_sent(headset: FakePlatform) -> None:
+def test_in_private_mode_nothing_is_reclassified_because_no_sound_was_sent(headset: FakePlatform) -> None:
     x, d = noise(1, seed=1), noise(1, seed=2)
     statistics = Statistics.measure(x, d, SECONDARY, TAPS, RATE).to_bytes()
     private = Snapshot(1, RATE, x.size, "", statistics=statistics, summary=summary(x, RATE))
@@ -200,13 +205,37 @@ def test_in_privacy_mode_nothing_is_asked_since_no_sound_was_sent(headset: FakeP
     assert headset.reclassifications.depth() == 0
 
 
-@pytest.mark.parametrize("message", ["", "{}", '{"thing": "h"}', "[1]", '{"thing": 1, "seq": "x"}'])
-def test_what_is_no_doubt_is_dropped_and_not_tried_again(headset: FakePlatform, message: str) -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "{}",
+        "[1]",
+        '{"thing": "h"}',
+        '{"kind": "fax"}',
+        '{"kind": "control_changed", "thing": "h"}',
+        '{"kind": "reclassification", "thing": 1, "seq": "x"}',
+    ],
+)
+def test_a_malformed_request_fails_and_ends_in_the_dead_letter_queue(
+    headset: FakePlatform, message: str
+) -> None:
     event = {"Records": [{"messageId": "1", "body": message, "eventSource": "aws:sqs"}]}
+    failed = {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert handler(event, LocalContext("classifier"), headset.deps) == failed
+
+
+def test_a_request_of_the_former_format_is_processed_after_an_upgrade(headset: FakePlatform) -> None:
+    send(headset, 1)
+    body = (
+        f'{{"thing": "{THING}", "seq": 1, "label": "machine", "question": {{"rate": 16000, "pcm": "AAAA"}}}}'
+    )
+    event = {"Records": [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}]}
     assert handler(event, LocalContext("classifier"), headset.deps) == {"batchItemFailures": []}
+    assert delivered_labels(headset) == ("rail", "rail")
 
 
-def test_a_doubt_at_the_highest_rate_fits_into_a_message(headset: FakePlatform) -> None:
+def test_a_request_at_the_highest_rate_fits_into_a_message(headset: FakePlatform) -> None:
     pcm = (3000 * np.random.default_rng(1).standard_normal((32_000, 2))).astype(np.int16)
     reclassification.request(
         THING, Snapshot(1, 96_000, 32_000, "", pcm=pcm), NoisePrediction("rail", 0.1), headset.deps

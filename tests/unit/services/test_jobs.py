@@ -13,6 +13,7 @@ from PIL import Image
 
 from anc.ports import Dependencies
 from anc.records import Job, Options
+from anc.schemas.messages import RecordingFinished, RecordingWaiting, encode
 from anc.services.sound import jobs, recordings
 from tests.fakes import ALICE, FakePlatform, make_dependencies
 from tests.recordings import LONG, RATE, done, left, result, sound_file, two_microphones, uploaded
@@ -149,7 +150,7 @@ def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: FakePlatfor
     progress = []
     jobs.work(job, deps, lambda: 0.0)
     while messages := platform.recordings.receive(10):
-        assert [json.loads(message.body) for message in messages] == [{"job": job, "owner": ALICE.user}]
+        assert [message.body for message in messages] == [encode(RecordingWaiting(job, ALICE.user))]
         now = jobs.find(job, ALICE, deps)
         assert now.state == "waiting"
         progress.append(now.progress)
@@ -251,7 +252,7 @@ def test_a_file_that_cannot_be_processed_fails_with_a_sentence_and_leaves_nothin
     assert failed.state == "failed"
     assert says in failed.failure
     assert not left(platform.deps, job)
-    assert json.loads(platform.messages()[0]) == {"job": job}
+    assert platform.messages()[0] == RecordingFinished(job)
 
 
 def test_a_wav_header_that_lies_about_its_size_is_read_as_far_as_the_file_goes(deps: Dependencies) -> None:

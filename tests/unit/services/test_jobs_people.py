@@ -8,6 +8,7 @@ import pytest
 
 from anc.ports import Dependencies
 from anc.records import Job, SocketConnection
+from anc.schemas.messages import RecordingFinished
 from anc.schemas.refusal import Refused
 from anc.services.sound import jobs, recordings
 from anc.services.sound.jobs import Announcement
@@ -36,7 +37,7 @@ def test_from_upload_to_the_owners_socket_through_both_functions(platform: FakeP
     platform.sockets.gone.add("closed")
     data = sound_file(two_microphones())
     job = uploaded(deps, data)
-    platform.recordings.send(arrival_event(f"uploads/{job}", len(data)))
+    platform.recordings.put(arrival_event(f"uploads/{job}", len(data)))
     for queue, function in ((platform.recordings, processor), (platform.updates, sender)):
         event = sqs_event(queue.name, queue.receive(1))
         assert function(event, LocalContext("function"), deps) == {"batchItemFailures": []}
@@ -48,7 +49,7 @@ def test_from_upload_to_the_owners_socket_through_both_functions(platform: FakeP
 
 
 def test_the_event_with_which_s3_tries_a_queue_is_taken_and_does_nothing(platform: FakePlatform) -> None:
-    platform.recordings.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "anc"})
+    platform.recordings.put({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "anc"})
     event = sqs_event("recordings", platform.recordings.receive(1))
     assert processor(event, LocalContext("function"), platform.deps) == {"batchItemFailures": []}
 
@@ -59,7 +60,7 @@ def test_a_message_that_is_delivered_again_when_all_is_done_tells_the_owner_agai
     job = uploaded(platform.deps, sound_file(two_microphones()))
     first = done(platform.deps, job)
     assert done(platform.deps, job) == first
-    assert [json.loads(body) for body in platform.messages()] == [{"job": job}] * 2
+    assert platform.messages() == [RecordingFinished(job)] * 2
 
 
 def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from anc.circuit_breaker import CircuitBreaker
 from anc.read_cache import ReadCache
 from anc.records import Person, Role
+from anc.schemas.messages import Message
 from anc.settings import Settings
 from anc.tables import Tables
 from anc.token_bucket import TokenBucket
@@ -38,9 +39,9 @@ class EndpointUnavailable(Exception):
 
 
 class Queue(Protocol):
-    """At-least-once delivery of small JSON documents to the function that consumes the queue."""
+    """At-least-once delivery of messages to the function that consumes the queue."""
 
-    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+    def send(self, message: Message, delay_s: int = 0) -> None:
         """Return when the message is safely kept; it is delivered `delay_s` (0-900) seconds later."""
 
 

@@ -1,10 +1,20 @@
 """What IoT rules make of a message."""
 
 import base64
+import json
 import time
 
 import pytest
 
+from anc.schemas.messages import (
+    PathPublished,
+    PresenceChanged,
+    ProcessorMessage,
+    ShadowRejected,
+    SnapshotPublished,
+    TelemetryPublished,
+    decode,
+)
 from functions.routes import RULES, Rule
 from local.mqtt.topic_rules import TopicRules, basic_ingest_topic
 
@@ -12,12 +22,20 @@ from local.mqtt.topic_rules import TopicRules, basic_ingest_topic
 class Kept(list):
     """A queue that keeps what it is sent."""
 
-    def send(self, body, delay_s=0):
+    def put(self, body):
         self.append(body)
 
 
+class OtherRule(Rule):
+    """A rule with a statement of its own."""
+
+    sql = ""
+
+
 def rule(sql: str, topic: str = "anc/+/snapshot") -> Rule:
-    return Rule("r", sql, topic, "q")
+    other = OtherRule("r", "k", topic, 2, "q")
+    other.sql = sql
+    return other
 
 
 @pytest.mark.parametrize("topic", ["$aws/rules/anc_snapshot/anc/h1/snapshot", "anc/h1/snapshot"])
@@ -26,8 +44,8 @@ def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
     before = int(time.time() * 1000)
     TopicRules(RULES, {"snapshots": queue, "reports": Kept()}).take(topic, b"\x00\xffANC1")
     [body] = queue
-    assert body.keys() == {"data", "thing", "at"}
-    assert base64.b64decode(body["data"]) == b"\x00\xffANC1"
+    assert body.keys() == {"kind", "thing", "at", "payload"}
+    assert base64.b64decode(body["payload"]) == b"\x00\xffANC1"
     assert body["thing"] == "h1"
     assert before <= body["at"] <= time.time() * 1000
 
@@ -44,7 +62,23 @@ def test_telemetry_reaches_its_queue_with_the_name_of_the_topic(topic: str):
     queue = Kept()
     TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
     [body] = queue
-    assert (body["thing"], base64.b64decode(body["report"])) == ("h1", b"{}")
+    assert (body["thing"], base64.b64decode(body["payload"])) == ("h1", b"{}")
+
+
+def test_each_rule_makes_a_message_of_its_own_kind():
+    queue = Kept()
+    rules = TopicRules(RULES, {"snapshots": queue, "reports": queue})
+    for rule in RULES:
+        rules.take(rule.topic.replace("+", "h1"), b"\x00\xff")
+    messages = [decode(json.dumps(body), ProcessorMessage) for body in queue]
+    assert [type(message) for message in messages] == [
+        SnapshotPublished,
+        TelemetryPublished,
+        PathPublished,
+        PresenceChanged,
+        ShadowRejected,
+    ]
+    assert all((message.thing, message.payload) == ("h1", b"\x00\xff") for message in messages)
 
 
 def test_who_comes_and_goes_is_told_to_the_same_queue():
@@ -52,7 +86,8 @@ def test_who_comes_and_goes_is_told_to_the_same_queue():
     TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(
         "$aws/events/presence/connected/h1", b"{}"
     )
-    assert queue == [{"presence": base64.b64encode(b"{}").decode(), "thing": "h1"}]
+    [body] = queue
+    assert (body["kind"], body["thing"], base64.b64decode(body["payload"])) == ("presence", "h1", b"{}")
 
 
 def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
@@ -60,7 +95,7 @@ def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
     topic = "$aws/things/h1/shadow/name/anc/update/rejected"
     TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
     [body] = queue
-    assert (body["thing"], base64.b64decode(body["rejected"])) == ("h1", b"{}")
+    assert (body["thing"], base64.b64decode(body["payload"])) == ("h1", b"{}")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +106,8 @@ def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
         "SELECT topic(2) AS thing, clientid() AS id FROM 'anc/+/snapshot'",
         "SELECT topic(2) AS thing FROM 'anc/+/snapshot' WHERE topic(2) = 'h1'",
         "SELECT topic(2) AS thing FROM 'anc/+/other'",
+        "SELECT 'it''s' AS kind FROM 'anc/+/snapshot'",
+        "SELECT 'snapshot' FROM 'anc/+/snapshot'",
     ],
 )
 def test_a_rule_that_cannot_be_evaluated_stops_the_start_and_is_named(sql: str):

@@ -63,9 +63,9 @@ def test_the_function_gets_what_waits_and_what_comes_in_batches(
 ) -> None:
     function = Function(expected=5)
     for n in range(4):
-        queue.send({"n": n})
+        queue.put({"n": n})
     worker = started(queue, function)
-    queue.send({"n": 4})
+    queue.put({"n": 4})
     assert function.all_done.wait(PATIENCE_S)
     worker.stop()
     assert [n for batch in function.batches for n in batch] == [0, 1, 2, 3, 4]
@@ -83,8 +83,8 @@ def test_of_a_batch_only_what_the_function_names_comes_again(
         return n != "second time lucky" or tries[n] == 2
 
     function = Function(fails_once, expected=2)
-    queue.send({"n": "second time lucky"})
-    queue.send({"n": "fine"})
+    queue.put({"n": "second time lucky"})
+    queue.put({"n": "fine"})
     worker = started(queue, function)
     assert function.all_done.wait(PATIENCE_S)
     worker.stop()
@@ -108,7 +108,7 @@ def test_the_back_off_doubles_with_every_failure(queue: SqliteQueue, monkeypatch
             laid_aside.set()
         raise RuntimeError("no")
 
-    queue.send({"n": 1})
+    queue.put({"n": 1})
     worker = QueueWorker(queue, ROUTE, always_failing)
     worker.start()
     assert laid_aside.wait(PATIENCE_S)
@@ -127,8 +127,8 @@ def test_a_function_that_crashes_fails_its_whole_batch_and_the_worker_goes_on(
             raise crash
         return function(event)
 
-    queue.send({"n": 1})
-    queue.send({"n": 2})
+    queue.put({"n": 1})
+    queue.put({"n": 2})
     worker = started(queue, crashing_once)
     assert function.all_done.wait(PATIENCE_S)
     worker.stop()
@@ -151,7 +151,7 @@ def test_a_table_that_cannot_be_read_for_a_while_does_not_end_the_worker(
     function = Function()
     started(queue, function)
     assert failed.wait(PATIENCE_S)
-    queue.send({"n": 1})
+    queue.put({"n": 1})
     assert function.all_done.wait(PATIENCE_S)
 
 
@@ -164,7 +164,7 @@ def test_stopping_waits_for_the_batch_in_hand(queue: SqliteQueue) -> None:
         assert may_end.wait(PATIENCE_S)
         ended.append(True)
 
-    queue.send({"n": 1})
+    queue.put({"n": 1})
     worker = QueueWorker(queue, ROUTE, slow)
     worker.start()
     assert begun.wait(PATIENCE_S)

@@ -30,7 +30,7 @@ def bodies(messages: list[Message]) -> list[Any]:
 
 def test_messages_come_in_the_order_in_which_they_were_sent(queue: SqliteQueue) -> None:
     for n in range(25):
-        queue.send({"n": n})
+        queue.put({"n": n})
     assert bodies(queue.receive(10)) == list(range(10))
     assert bodies(queue.receive(10)) == list(range(10, 20))
     assert bodies(queue.receive(10)) == list(range(20, 25))
@@ -38,7 +38,7 @@ def test_messages_come_in_the_order_in_which_they_were_sent(queue: SqliteQueue) 
 
 
 def test_a_delivered_message_is_hidden_until_its_visibility_ends(queue: SqliteQueue, clock: Clock) -> None:
-    queue.send({"n": 1})
+    queue.put({"n": 1})
     assert bodies(queue.receive(10)) == [1]
     clock.now += VISIBILITY_S - 0.01
     assert queue.receive(10) == []
@@ -48,7 +48,7 @@ def test_a_delivered_message_is_hidden_until_its_visibility_ends(queue: SqliteQu
 
 
 def test_a_message_that_was_done_does_not_come_again(queue: SqliteQueue, clock: Clock) -> None:
-    queue.send({"n": 1})
+    queue.put({"n": 1})
     (message,) = queue.receive(10)
     queue.done(message)
     clock.now += 10 * VISIBILITY_S
@@ -59,7 +59,7 @@ def test_a_message_that_was_done_does_not_come_again(queue: SqliteQueue, clock: 
 def test_a_failed_message_comes_again_when_its_back_off_has_passed_and_not_before(
     queue: SqliteQueue, clock: Clock
 ) -> None:
-    queue.send({"n": 1})
+    queue.put({"n": 1})
     (message,) = queue.receive(10)
     queue.failed(message, retry_s=4)
     clock.now += 3.9
@@ -71,8 +71,8 @@ def test_a_failed_message_comes_again_when_its_back_off_has_passed_and_not_befor
 def test_a_delayed_message_comes_when_its_time_has_come_and_others_overtake_it(
     queue: SqliteQueue, clock: Clock
 ) -> None:
-    queue.send({"n": 1}, delay_s=11)
-    queue.send({"n": 2})
+    queue.put({"n": 1}, delay_s=11)
+    queue.put({"n": 2})
     assert bodies(queue.receive(10)) == [2]
     clock.now += 10.9
     assert queue.receive(10) == []
@@ -83,7 +83,7 @@ def test_a_delayed_message_comes_when_its_time_has_come_and_others_overtake_it(
 def test_a_message_that_failed_as_often_as_allowed_is_laid_aside_with_all_that_it_said(
     queue: SqliteQueue, clock: Clock
 ) -> None:
-    queue.send({"n": 1, "text": "ümläut"})
+    queue.put({"n": 1, "text": "ümläut"})
     for receives in range(1, MAX_RECEIVES + 1):
         (message,) = queue.receive(10)
         assert message.receives == receives
@@ -101,11 +101,11 @@ def things(messages: list[Message]) -> list[Any]:
 
 def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) -> None:
     for n in range(500):
-        queue.send({"thing": "rogue", "n": n})
+        queue.put({"thing": "rogue", "n": n})
     assert things(queue.receive(10)) == ["rogue"] * 10
     for n in range(2):
         for thing in ("a", "b"):
-            queue.send({"thing": thing, "n": n})
+            queue.put({"thing": thing, "n": n})
     taken = [message for _ in range(3) for message in queue.receive(3)]
     assert sorted(things(taken)) == ["a", "a", "b", "b", *["rogue"] * 5][:9]
     for thing in ("a", "b", "rogue"):
@@ -115,8 +115,8 @@ def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) 
 
 def test_owners_of_recordings_take_turns_however_many_one_of_them_uploads(queue: SqliteQueue) -> None:
     for n in range(20):
-        queue.send({"Records": [n], "owner": "ann"})
-    queue.send({"job": "b", "owner": "bob"})
+        queue.put({"Records": [n], "owner": "ann"})
+    queue.put({"job": "b", "owner": "bob"})
     taken = [json.loads(message.body)["owner"] for _ in range(2) for message in queue.receive(1)]
     assert taken == ["ann", "bob"]
 
@@ -126,11 +126,11 @@ def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path:
     queue = SqliteQueue(
         Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=3, dropped=dropped.append
     )
-    queue.send({"thing": "other", "n": 0})
+    queue.put({"thing": "other", "n": 0})
     for n in range(10):
-        queue.send({"thing": "rogue", "n": n})
+        queue.put({"thing": "rogue", "n": n})
     for n in range(5):
-        queue.send({"n": n})
+        queue.put({"n": n})
     assert dropped == ["snapshots"] * 7
     left = [json.loads(message.body) for _ in range(3) for message in queue.receive(10)]
     assert [each["n"] for each in left if each.get("thing") == "rogue"] == [7, 8, 9]
@@ -140,10 +140,10 @@ def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path:
 
 def test_what_is_being_worked_on_is_pushed_out_by_nothing(tmp_path: Path, clock: Clock) -> None:
     queue = SqliteQueue(Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=1)
-    queue.send({"thing": "h", "n": 0})
+    queue.put({"thing": "h", "n": 0})
     (message,) = queue.receive(1)
     for n in (1, 2):
-        queue.send({"thing": "h", "n": n})
+        queue.put({"thing": "h", "n": n})
     queue.failed(message, 0.0)
     assert bodies(queue.receive(10)) == [0, 2]
 
@@ -157,14 +157,22 @@ def test_messages_of_a_folder_of_an_older_version_come_first(tmp_path: Path, clo
     """)
     for _ in range(2):
         queue = SqliteQueue(database, "updates", clock=clock)
-    queue.send({"thing": "h", "n": 2})
+    queue.put({"thing": "h", "n": 2})
     assert bodies(queue.receive(10)) == [1, 2]
 
 
+def test_messages_of_a_queue_that_was_renamed_are_received_under_its_present_name(
+    tmp_path: Path, clock: Clock
+) -> None:
+    database = Database(tmp_path / "anc.db")
+    SqliteQueue(database, "opinions", clock=clock).put({"n": 1})
+    assert bodies(SqliteQueue(database, "reclassifications", clock=clock).receive(10)) == [1]
+
+
 def test_a_poisonous_message_does_not_hold_up_the_others(queue: SqliteQueue, clock: Clock) -> None:
-    queue.send({"n": "poison"})
+    queue.put({"n": "poison"})
     for n in range(5):
-        queue.send({"n": n})
+        queue.put({"n": n})
         for message in queue.receive(1) + queue.receive(1):
             if "poison" in message.body:
                 queue.failed(message, retry_s=1)
@@ -180,8 +188,8 @@ def test_after_a_crash_what_was_in_flight_is_due_at_once_and_delays_still_hold(
 ) -> None:
     before = SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
     for n in range(3):
-        before.send({"n": n})
-    before.send({"n": "later"}, delay_s=30)
+        before.put({"n": n})
+    before.put({"n": "later"}, delay_s=30)
     before.receive(2)
 
     after = SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
@@ -195,7 +203,7 @@ def test_after_a_crash_what_was_in_flight_is_due_at_once_and_delays_still_hold(
 def test_queues_in_one_file_do_not_see_each_others_messages(tmp_path: Path, clock: Clock) -> None:
     database = Database(tmp_path / "anc.db")
     here, there = (SqliteQueue(database, name, 1, VISIBILITY_S, clock) for name in ("here", "there"))
-    here.send({"n": 1})
+    here.put({"n": 1})
     here.receive(10)
     there.release()
     assert (here.receive(10), here.dead()) == ([], []), "what is in flight here is none of its business"
@@ -209,7 +217,7 @@ def test_queues_in_one_file_do_not_see_each_others_messages(tmp_path: Path, cloc
 def test_two_consumers_never_hold_the_same_message(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "anc.db"
     for n in range(60):
-        SqliteQueue(Database(path), "updates", MAX_RECEIVES, VISIBILITY_S, clock).send({"n": n})
+        SqliteQueue(Database(path), "updates", MAX_RECEIVES, VISIBILITY_S, clock).put({"n": n})
     taken: list[list[Any]] = [[], []]
 
     def consume(mine: list[Any]) -> None:
@@ -246,7 +254,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
     @rule(delay=st.sampled_from([0, 0, 5]))
     def send(self, delay: int) -> None:
-        self.queue.send({"n": self.sent}, delay)
+        self.queue.put({"n": self.sent}, delay)
         self.due[self.sent] = self.clock.now + delay
         self.receives[self.sent] = 0
         self.sent += 1

@@ -26,7 +26,7 @@ def aws_dependencies() -> Dependencies:
 
     Their names come from the environment, where the stacks put them: one variable per table
     (`anc.tables.variable`), `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
-    `RECORDINGS_QUEUE_URL`, `OPINIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
+    `RECORDINGS_QUEUE_URL`, `RECLASSIFICATIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
     `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function gets the names of what it may use only.
 
     Raises
@@ -50,6 +50,6 @@ def aws_dependencies() -> Dependencies:
         people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
         counters=DynamoCounters(name("COUNTERS_TABLE", "")),
         limits=DynamoLimits(name("LIMITS_TABLE", "")),
-        reclassifications=SqsQueue(name("OPINIONS_QUEUE_URL", "")),
+        reclassifications=SqsQueue(name("RECLASSIFICATIONS_QUEUE_URL", "")),
         endpoint=SageMakerEndpoint(settings.ml_endpoint_name, settings.ml_endpoint_timeout_s),
     )

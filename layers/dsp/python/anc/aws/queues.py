@@ -1,11 +1,10 @@
 """Queues on SQS."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from anc.aws import clients
+from anc.schemas import messages
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -18,7 +17,7 @@ class SqsQueue:
         self._url = url
         self._client = client
 
-    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+    def send(self, message: messages.Message, delay_s: int = 0) -> None:
         """See `Queue.send`. At most 256 KB."""
-        text = msgspec.json.encode(body).decode()
-        self._client().send_message(QueueUrl=self._url, MessageBody=text, DelaySeconds=delay_s)
+        body = messages.encode(message)
+        self._client().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)

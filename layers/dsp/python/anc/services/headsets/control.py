@@ -11,6 +11,7 @@ from anc.dsp import Statistics, design_for_priors, onset, peak_gain_db, recover_
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Alarm, Control, Device, HeadsetMode, SentFilter
+from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Desired, FilterDocument, Noise, float16
 from anc.schemas.snapshot import Snapshot, check_clipping
@@ -156,7 +157,7 @@ def desired(control: Control, deps: Dependencies) -> Mapping[str, Any]:
 
 
 def _redeliver(known: Control, deps: Dependencies) -> None:
-    deps.updates.send({"thing": known.key})
+    deps.updates.send(ControlChanged(known.key))
     if known.emergency_until > deps.clock():
         _schedule_end_of_hold(known.key, known, deps)
     emergencies.flush_pending_emergency(known, deps.controls, deps)
@@ -166,13 +167,13 @@ def _request_snapshot(known: Control, seq: int, deps: Dependencies) -> None:
     """Have the headset send a snapshot without control. Again changes nothing."""
     if known.without_control != seq:
         deps.controls.put(known.replace(without_control=seq))
-    deps.updates.send({"thing": known.key})
+    deps.updates.send(ControlChanged(known.key))
 
 
 def _commit(control: Control, known: Control, detected: Detection, deps: Dependencies) -> Control:
     stored = deps.controls.put(control)
     if _notification(control) != _notification(known):
-        deps.updates.send({"thing": control.key})
+        deps.updates.send(ControlChanged(control.key))
     if detected.until:
         _schedule_end_of_hold(control.key, control, deps)
     return emergencies.flush_pending_emergency(stored, deps.controls, deps)
@@ -191,7 +192,7 @@ def _held_until(known: Control) -> float:
 
 
 def _schedule_end_of_hold(thing: str, control: Control, deps: Dependencies) -> None:
-    deps.updates.send({"thing": thing}, delay_s=int(control.emergency_until - deps.clock()) + 1)
+    deps.updates.send(ControlChanged(thing), delay_s=int(control.emergency_until - deps.clock()) + 1)
 
 
 def _design_update(

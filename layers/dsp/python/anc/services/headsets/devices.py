@@ -10,6 +10,7 @@ from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, Dependencies
 from anc.records import Control, Device, HeadsetMode
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
+from anc.schemas.messages import ControlChanged
 from anc.schemas.path import parse_path
 from anc.schemas.refusal import refuse
 from anc.schemas.shadow import Configuration, Firmware
@@ -235,7 +236,7 @@ def update_desired(thing: str, wish: ShadowUpdate, caller: Caller, deps: Depende
         return deps.controls.put(wanted)
 
     stored = retry_or_refuse(update, "device: snapshots of it keep being processed meanwhile; try again")
-    deps.updates.send({"thing": thing})
+    deps.updates.send(ControlChanged(thing))
     return stored
 
 

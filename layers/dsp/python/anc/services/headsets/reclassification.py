@@ -1,28 +1,16 @@
-"""A noise that a snapshot left in doubt is named again by the endpoint, while its filter is on its way."""
-
-import msgspec
+"""Reclassification: the endpoint classifies a snapshot again when the layer's classifier was uncertain."""
 
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Control
-from anc.schemas.refusal import parse_json
+from anc.schemas.messages import ControlChanged, ReclassificationRequest
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import NoisePrediction
 from anc.services.sound import endpoint_classifier
-from anc.services.sound.endpoint_classifier import EndpointRequest
-
-
-class ReclassificationRequest(msgspec.Struct, frozen=True):
-    """What waits in the queue: what a snapshot was taken for, and the sound of its reference microphone."""
-
-    thing: str
-    seq: int
-    label: str
-    question: EndpointRequest
 
 
 def is_uncertain(noise: NoisePrediction | None, deps: Dependencies) -> bool:
-    """Tell whether a larger model should be asked, and there is one."""
+    """Return whether the confidence is below the threshold, and there is an endpoint to classify again."""
     if noise is None or noise.label == "quiet" or not deps.endpoint.present:
         return False
     return noise.confidence < deps.settings.ml_confidence_threshold
@@ -31,10 +19,10 @@ def is_uncertain(noise: NoisePrediction | None, deps: Dependencies) -> bool:
 def current_label(
     noise: NoisePrediction | None, known: Control, deps: Dependencies
 ) -> NoisePrediction | None:
-    """Return what a noise is called until the endpoint says more.
+    """Return the label to use until the endpoint answers.
 
-    That is its name as heard; but a doubtful one that the endpoint renamed the last time keeps that name,
-    lest it change to and fro with every snapshot.
+    It is the classifier's own, with one exception: an uncertain label that the endpoint replaced the last
+    time stays replaced, so that the displayed noise does not alternate with every snapshot.
     """
     if noise and noise.label == known.reclassified_from and is_uncertain(noise, deps):
         return NoisePrediction(known.noise, known.confidence)
@@ -42,47 +30,44 @@ def current_label(
 
 
 def request(thing: str, snapshot: Snapshot, noise: NoisePrediction | None, deps: Dependencies) -> None:
-    """Queue a doubtful snapshot for the endpoint.
+    """Queue a snapshot with an uncertain label for the endpoint.
 
-    A summary is no sound, and the larger model cannot hear it: privacy costs the second opinion.
+    Snapshots of private mode are never queued: the endpoint needs sound, and they hold statistics only.
     """
     if noise is None or snapshot.pcm is None or not is_uncertain(noise, deps):
         return
     question = endpoint_classifier.endpoint_request(int16_to_float(snapshot.pcm[:, 0]), snapshot.rate)
-    deps.reclassifications.send(
-        msgspec.to_builtins(ReclassificationRequest(thing, snapshot.seq, noise.label, question))
-    )
-    deps.count("opinions_sought")
+    deps.reclassifications.send(ReclassificationRequest(thing, snapshot.seq, noise.label, question))
+    deps.count("reclassifications_requested")
 
 
-def reclassify(message: str, deps: Dependencies) -> None:
-    """Ask the endpoint about a snapshot that waits, and rename its noise if it still is the headset's latest.
+def reclassify(request: ReclassificationRequest, deps: Dependencies) -> None:
+    """Classify a snapshot with the endpoint, and store the label if no later snapshot was committed.
 
     Raises
     ------
-    Refused
-        `bad_json` or `bad_field` when the message is none of `seek`'s.
     Conflict
         A snapshot was committed meanwhile; try again.
     """
-    doubt: ReclassificationRequest = parse_json(message, ReclassificationRequest)
-    if _latest(doubt, deps) is None:
+    if _current(request, deps) is None:
         return
-    opinion = endpoint_classifier.classify(doubt.question, deps)
-    known = _latest(doubt, deps)
-    if opinion is None or known is None:
+    prediction = endpoint_classifier.classify(request.question, deps)
+    known = _current(request, deps)
+    if prediction is None or known is None:
         return
-    confidence = round(opinion.confidence, 3)
-    renamed = known.replace(noise=opinion.label, confidence=confidence, reclassified_from=doubt.label)
+    renamed = known.replace(
+        noise=prediction.label, confidence=round(prediction.confidence, 3), reclassified_from=request.label
+    )
     if renamed != known:
         deps.controls.put(renamed)
-        deps.count("opinions_given")
-    deps.updates.send({"thing": doubt.thing})
+        deps.count("reclassifications_done")
+    deps.updates.send(ControlChanged(request.thing))
 
 
-def _latest(doubt: ReclassificationRequest, deps: Dependencies) -> Control | None:
-    known = deps.controls.get(doubt.thing)
-    if known is not None and known.seq == doubt.seq:
+def _current(request: ReclassificationRequest, deps: Dependencies) -> Control | None:
+    """Return the headset's control while the snapshot of the request is its latest one."""
+    known = deps.controls.get(request.thing)
+    if known is not None and known.seq == request.seq:
         return known
-    deps.count("opinions_too_late")
+    deps.count("reclassifications_too_late")
     return None

@@ -12,6 +12,7 @@ import msgspec
 
 from anc.ports import Conflict, Dependencies
 from anc.records import Control, Device
+from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.quotas import Quota, release
 from anc.services.updates import retry_on_conflict, retry_or_refuse
@@ -112,7 +113,7 @@ def restart_numbers(thing: str, deps: Dependencies) -> None:
 
     _change(thing, deps.controls, restarted)
     _change(thing, deps.telemetry, lambda known: known.replace(received=None))
-    deps.updates.send({"thing": thing})
+    deps.updates.send(ControlChanged(thing))
 
 
 def _change(key: str, table: Table[R], change: Callable[[R], R]) -> None:

@@ -16,6 +16,7 @@ from anc.circuit_breaker import CircuitOpen
 from anc.noise import LABELS
 from anc.pcm import float_to_int16, int16_to_bytes
 from anc.ports import Dependencies, EndpointUnavailable
+from anc.schemas.endpoint import EndpointRequest
 
 T = TypeVar("T")
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -23,14 +24,7 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 RATE = 16_000  # Hz: what lies above half of it, neither model hears
 SUM_TOLERANCE = 0.01  # by which rounded probabilities may miss a sum of 1
 
-logger = Logger(service="opinions")
-
-
-class EndpointRequest(msgspec.Struct, frozen=True):
-    """A sound as it travels: `pcm` is int16 little-endian, mono, base64."""
-
-    rate: int
-    pcm: str
+logger = Logger(service="reclassification")
 
 
 class EndpointPrediction(msgspec.Struct, frozen=True):

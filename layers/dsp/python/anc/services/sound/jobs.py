@@ -21,6 +21,7 @@ from anc.audio.reader import AudioReader
 from anc.lifetimes import DOWNLOAD_LINK_HOURS, HOUR_S, UPLOAD_LINK_HOURS
 from anc.ports import Conflict, Dependencies, Gone, ObjectChanged
 from anc.records import Job, Options
+from anc.schemas.messages import RecordingFinished, RecordingWaiting
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.websocket import JobUpdate, encode
 from anc.services.access import accounts
@@ -295,7 +296,7 @@ def _advance(job: Job, deps: Dependencies, remaining_s: Callable[[], float]) -> 
         while treatment.frames < source.frames:
             if slowest_s and remaining_s() < 2 * slowest_s + MARGIN_S:
                 deps.jobs.put(job.replace(state="waiting"))
-                deps.recordings.send({"job": job.key, "owner": job.group})
+                deps.recordings.send(RecordingWaiting(job.key, job.group))
                 return
             begun = time.monotonic()
             job = _block(job, source, treatment, deps)
@@ -379,7 +380,7 @@ def _fail(job_id: str, refusal: Refused, deps: Dependencies) -> None:
 
 def _close(job: Job, deps: Dependencies) -> None:
     _forget_work(job, deps)
-    deps.updates.send({"job": job.key})
+    deps.updates.send(RecordingFinished(job.key))
 
 
 def _forget_work(job: Job, deps: Dependencies) -> None:
