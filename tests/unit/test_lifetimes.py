@@ -7,19 +7,19 @@ import pytest
 from anc import lifetimes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
-ROWS = PAGE.partition("## How long rights last")[2].partition("\n## ")[0].splitlines()
+ROWS = PAGE.partition("## Lifetime of permissions")[2].partition("\n## ")[0].splitlines()
 
 
 @pytest.mark.parametrize(
     ("start", "lifetime"),
     [
-        ("| token of somebody who signs in", f"| {lifetimes.SIGN_IN_TOKEN_HOURS:g} hour |"),
+        ("| token of a sign-in", f"| {lifetimes.SIGN_IN_TOKEN_HOURS:g} hour |"),
         ("| token that `anc token`", f"| at most {lifetimes.MAX_TOKEN_HOURS:g} hours |"),
         ("| API key", f"| at most {lifetimes.MAX_API_KEY_DAYS} days |"),
         ("| open WebSocket", f"| at most {lifetimes.SOCKET_HOURS} hours |"),
-        ("| link to send", f"| {lifetimes.UPLOAD_LINK_HOURS} hours |"),
-        ("| link to fetch", f"| {lifetimes.DOWNLOAD_LINK_HOURS} hour |"),
-        ("| address that opens the console", f"| {lifetimes.LOGIN_LINK_MINUTES} minutes, once |"),
+        ("| link to upload", f"| {lifetimes.UPLOAD_LINK_HOURS} hours |"),
+        ("| link to download", f"| {lifetimes.DOWNLOAD_LINK_HOURS} hour |"),
+        ("| sign-in link of the console", f"| {lifetimes.LOGIN_LINK_MINUTES} minutes, once |"),
     ],
 )
 def test_the_security_page_states_every_lifetime(start, lifetime):
