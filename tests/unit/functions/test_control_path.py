@@ -241,7 +241,7 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
         ({"secondary": [100.000001]}, "bad_field", "at most 100 may be"),
         ({"secondary": [0.0, 200.0]}, "bad_field", "200 is a tap, at most 100 may be"),
         ({"secondary": [0.0, -0.5, -0.1]}, "bad_field", "the wrong way round"),
-        ({"rate": 48_000}, "bad_field", "48000 Hz, the device is registered with 16000"),
+        ({"rate": 48_000}, "bad_field", "rate: must be 16000 Hz, as registered (got 48000)"),
         ({"played": "silence"}, "bad_field", "silence"),
         ({"thing": "right"}, "bad_field", "thing"),
         ({"secondary": [0.1] * 8000}, "too_large", "bytes"),

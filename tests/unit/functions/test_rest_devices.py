@@ -302,7 +302,7 @@ def test_the_path_that_was_measured_at_enrolment_is_stored(call: Call) -> None:
         ({"secondary": [0.6] * 128, "rate": 48_000}, "ok"),
         ({"secondary": [1.05**n for n in range(128)]}, "does not die away"),
         ({"secondary": [0.0, 0.0, -0.6, -0.3, 0.1]}, "the wrong way round"),
-        ({"secondary": [0.0, 0.0, 0.6], "rate": 16_000}, "16000 Hz, the device is registered with 48000"),
+        ({"secondary": [0.0, 0.0, 0.6], "rate": 16_000}, "rate: must be 48000 Hz, as registered (got 16000)"),
     ],
 )
 def test_a_measured_path_that_cannot_be_the_headset_s_is_refused(call: Call, path: Any, says: str) -> None:

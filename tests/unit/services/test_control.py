@@ -129,7 +129,7 @@ def test_a_snapshot_delivered_again_only_repeats_its_news(headset: FakePlatform)
 def test_an_older_snapshot_is_stale(headset: FakePlatform) -> None:
     control.process_snapshot(THING, snapshot(5, noise(1, seed=1)), headset.deps)
     before = headset.deps.controls.get(THING)
-    with pytest.raises(Refused, match="sequence: 4, the latest is 5"):
+    with pytest.raises(Refused, match=r"sequence: must be higher than the latest, 5 \(got 4\)"):
         control.process_snapshot(THING, snapshot(4, noise(1, seed=2)), headset.deps)
     assert headset.deps.controls.get(THING) == before
 
@@ -206,7 +206,7 @@ def test_a_headset_that_is_not_registered_is_refused(headset: FakePlatform) -> N
 
 def test_a_snapshot_at_another_rate_is_refused(headset: FakePlatform) -> None:
     parsed = Snapshot.parse(snapshot(1, noise(1, seed=1)))
-    with pytest.raises(Refused, match="rate: 48000 Hz, the device is registered with 16000"):
+    with pytest.raises(Refused, match=r"rate: must be 16000 Hz, as registered \(got 48000\)"):
         control.process_snapshot(THING, dataclasses.replace(parsed, rate=48_000).encode(), headset.deps)
 
 

@@ -184,14 +184,48 @@ class SentFilter(msgspec.Struct, frozen=True):
         return decode_taps(self.taps)
 
 
-class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """What the cloud knows of one headset's noise and wants of it: key is the thing name.
+class DesiredFirmware(msgspec.Struct, frozen=True):
+    """The firmware that a headset is to install; see `anc.schemas.shadow.Firmware`.
 
-    `filters` holds the newest first: a snapshot may still have been taken with one of the older ones.
-    `shared` tells by noise when the fleet was last told of it. `reclassified_from` is what it was taken for
-    before the endpoint called it `noise`. `without_control` numbers the latest snapshot that was taken with a
-    filter that is not known any more, so that another one is wanted; -1 for none. `firmware` and `config` are
-    what is wanted of the headset's own, as its shadow says it. `pending_emergency` is as a stream's.
+    Requests and headsets check the fields. A record does not, so that it stays readable when checks change.
+    """
+
+    version: str
+    url: str
+    sha256: str
+    size: int
+
+
+class DesiredConfiguration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The configuration desired of a headset; see `anc.schemas.shadow.Configuration`. None: not set."""
+
+    snapshot_interval_s: float | None = None
+    telemetry_interval_s: float | None = None
+    private: bool | None = None
+
+
+class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of one headset's control, and what is desired of the headset: key is the thing name.
+
+    Attributes
+    ----------
+    seq : int
+        Of the latest snapshot processed; -1 before the first.
+    filters : tuple of SentFilter
+        Newest first: a snapshot may have been taken with one of the older ones.
+    statistics : bytes
+        `anc.dsp.Statistics` of the present noise.
+    reclassified_from : str
+        Label of the layer's classifier that the endpoint replaced with `noise`, or "".
+    shared : dict of str to float
+        By noise, when the headset last contributed to its fleet, in seconds since the epoch.
+    without_control : int
+        Number of the latest snapshot that was taken with an unknown filter, which requests one without
+        control; -1 for none.
+    firmware, config
+        Desired of the headset itself.
+    pending_emergency : Alarm or None
+        As a stream's.
     """
 
     seq: int = -1
@@ -207,8 +241,8 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     pending_emergency: Alarm | None = msgspec.field(default=None, name="untold")
     shared: dict[str, float] = {}
     without_control: int = -1
-    firmware: dict[str, Any] = {}
-    config: dict[str, Any] = {}
+    firmware: DesiredFirmware | None = None
+    config: DesiredConfiguration = DesiredConfiguration()
 
 
 class Contribution(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from anc.dsp.design import MAX_GAIN_DB
 from anc.ports import Conflict, Credentials, Dependencies
-from anc.records import Control, Device, HeadsetMode
+from anc.records import Control, DesiredConfiguration, DesiredFirmware, Device, HeadsetMode
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.messages import ControlChanged
 from anc.schemas.path import parse_path
@@ -230,14 +230,21 @@ def update_desired(thing: str, wish: ShadowUpdate, caller: Caller, deps: Depende
         wanted = known.replace(
             mode=wish.mode or known.mode,
             intensity=known.intensity if wish.intensity is None else wish.intensity,
-            config=known.config | (msgspec.to_builtins(wish.config) if wish.config else {}),
-            firmware=msgspec.to_builtins(wish.firmware) if wish.firmware else known.firmware,
+            config=_with_changes(known.config, wish.config) if wish.config else known.config,
+            firmware=DesiredFirmware(**msgspec.structs.asdict(wish.firmware))
+            if wish.firmware
+            else known.firmware,
         )
         return deps.controls.put(wanted)
 
     stored = retry_or_refuse(update, "device: snapshots of it keep being processed meanwhile; try again")
     deps.updates.send(ControlChanged(thing))
     return stored
+
+
+def _with_changes(config: DesiredConfiguration, change: Configuration) -> DesiredConfiguration:
+    changes = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+    return msgspec.structs.replace(config, **changes)
 
 
 def _note(thing: str, wish: ShadowUpdate, caller: Caller, deps: Dependencies) -> None:
@@ -283,7 +290,7 @@ def _replace_path(
     device: Device, taps: Sequence[float], rate: int | None, deps: Dependencies, seq: int | None = None
 ) -> Device:
     if rate not in (None, device.rate):
-        refuse("bad_field", f"rate: {rate} Hz, the device is registered with {device.rate}")
+        refuse("bad_field", f"rate: must be {device.rate} Hz, as registered (got {rate})")
     model = deps.device_models.get(device.model)
     secondary = secondary_paths.validated(taps, device_models.nominal(model) if model else None).tobytes()
 
