@@ -11,7 +11,7 @@ from rich.progress import Progress, track
 from anc.noise.classifier import KINDS
 from anc.noise.features import WINDOW, network_input
 from anc.noise.handcrafted import handcrafted_features
-from anc.noise.network import Ensemble, evidence, sigmoid
+from anc.noise.network import Ensemble, emergency_log_odds, sigmoid
 from training.augmentation import POWER_OF_BYTE, disturb, mix
 from training.evaluation import Outputs
 from training.everyday import EVERYDAY
@@ -142,7 +142,7 @@ def alarm_logits(arrays: Arrays, views: Windows) -> NDArray[np.floating]:
 def alarm_scores(alarm: Outputs, noise: Outputs, classes: Sequence[str]) -> Outputs:
     """Raw score of each of `KINDS` in each window of each recording, both models' logits taken together."""
     witnesses = np.array([classes.index(name) for name in witnesses_of(classes)])
-    return [sigmoid(a + evidence(n, witnesses)) for a, n in zip(alarm, noise, strict=True)]
+    return [sigmoid(a + emergency_log_odds(n, witnesses)) for a, n in zip(alarm, noise, strict=True)]
 
 
 def witnesses_of(classes: Sequence[str]) -> list[str]:

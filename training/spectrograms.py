@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from anc.noise.classifier import QUIET_DBFS
-from anc.noise.features import WINDOW, LogMelSpectrogram, band_edges, log_mel, to_pcm, windows
-from anc.noise.features import ZERO as ZERO_DB
+from anc.noise.features import OFFSET_DB, WINDOW, LogMelSpectrogram, band_edges, log_mel, quantise, windows
 from training.recordings import Recording, load_sound
 from training.synthesis import RATE, Maker, heard_from_afar
 
@@ -25,7 +24,7 @@ Windows = NDArray[np.uint8]  # (n, WINDOW, BANDS)
 def levels(spectrograms: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Level of each column in dBFS: (..., BANDS) to (...)."""
     widths = (band_edges()[2:] - band_edges()[:-2]) / 2
-    return 10 * np.log10(10 ** ((spectrograms.astype(np.float32) - ZERO_DB) / 10) @ widths)
+    return 10 * np.log10(10 ** ((spectrograms.astype(np.float32) - OFFSET_DB) / 10) @ widths)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def spectrogram_at(path: Path, speed: float) -> LogMelSpectrogram:
     samples, rate = load_sound(path)
     if speed != 1.0:
         samples = soxr.resample(samples, rate, rate / speed, quality="MQ")
-    return log_mel(to_pcm(np.clip(samples, -1, 1), rate), rate)
+    return log_mel(quantise(np.clip(samples, -1, 1), rate), rate)
 
 
 def read_sounds(recordings: Sequence[Recording], cache: Path | None = None) -> list[Sound]:
@@ -108,4 +107,4 @@ def synthesise(maker: Maker, count: int, seed: int, seconds: float = 4.0) -> lis
 
 
 def _synthetic(maker: Maker, n: int, rng: Generator) -> LogMelSpectrogram:
-    return log_mel(to_pcm(heard_from_afar(maker(n, rng), rng), RATE), RATE)
+    return log_mel(quantise(heard_from_afar(maker(n, rng), rng), RATE), RATE)

@@ -202,8 +202,8 @@ def test_rumble_below_what_drivers_can_play_is_left_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"x": np.ones(4000), "d": np.ones(3999)}, "as many of one"),
-        ({"x": np.ones(600), "d": np.ones(600)}, "taps: 512"),
+        ({"x": np.ones(4000), "d": np.ones(3999)}, "same number of samples"),
+        ({"x": np.ones(600), "d": np.ones(600)}, r"taps: must be an integer from 1 to 299 \(got 512\)"),
         ({"x": np.full(4000, np.nan), "d": np.ones(4000)}, "x: sample 0 is NaN"),
         ({"x": np.ones(4000), "d": np.ones(4000), "secondary": []}, "secondary: empty"),
     ],

@@ -35,7 +35,7 @@ def test_predictions_are_those_of_the_definition_for_any_split(horizon, lengths)
         length = lengths[at % len(lengths)]
         f.process(x[at : at + length])
         at += length
-    assert np.allclose(f._coming, written_out(x, 24, horizon, 0.1)[-horizon:], atol=1e-12)
+    assert np.allclose(f._pending, written_out(x, 24, horizon, 0.1)[-horizon:], atol=1e-12)
 
 
 @pytest.mark.parametrize("horizon", [1, 16, 80, 800])

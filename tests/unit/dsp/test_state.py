@@ -53,7 +53,7 @@ def test_a_damaged_state_is_refused(name):
 
 
 def test_a_state_of_another_filter_is_refused_by_name():
-    with pytest.raises(ValueError, match="of a fdaf, not of a nlms"):
+    with pytest.raises(ValueError, match=r"kind must be nlms \(got fdaf\)"):
         NLMS.from_state(FDAF(16, block=16).state())
 
 

@@ -14,7 +14,7 @@ from anc.noise.features import (
     log_mel,
     log_mel_spectrogram,
     pack,
-    to_pcm,
+    quantise,
     unpack,
     windows,
 )
@@ -54,7 +54,7 @@ def test_bands_beyond_the_rate_are_empty() -> None:
 
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 def test_a_second_has_forty_eight_columns_and_no_time_is_lost(rate: int) -> None:
-    assert len(log_mel(to_pcm(noise(60.1, rate), rate), rate)) in (60 * 48 + 3, 60 * 48 + 4)
+    assert len(log_mel(quantise(noise(60.1, rate), rate), rate)) in (60 * 48 + 3, 60 * 48 + 4)
 
 
 def test_a_constant_is_silence() -> None:

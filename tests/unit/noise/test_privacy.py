@@ -8,7 +8,7 @@ import pytest
 
 from anc.dsp import Statistics
 from anc.noise import summary
-from anc.noise.features import ZERO, band_edges, column_length, unpack
+from anc.noise.features import OFFSET_DB, band_edges, column_length, unpack
 from iot.fir import Signal
 from training.everyday import speech
 
@@ -32,7 +32,7 @@ def from_summary(sent: bytes, rng: np.random.Generator) -> Signal:
     spectrogram, length = unpack(sent), column_length(RATE)
     starts = np.arange(len(spectrogram)) * RATE // 48
     window, hz = np.hanning(length + 1)[:-1], np.fft.rfftfreq(length, 1 / RATE)
-    decibels = [np.interp(hz, band_edges()[1:-1], column - ZERO) for column in spectrogram.astype(float)]
+    decibels = [np.interp(hz, band_edges()[1:-1], column - OFFSET_DB) for column in spectrogram.astype(float)]
     magnitude = np.sqrt(10 ** (np.array(decibels) / 10) * RATE * (window @ window) / 2)
     spectra = np.exp(2j * np.pi * rng.random(magnitude.shape))
     for _ in range(ROUNDS):

@@ -151,4 +151,4 @@ def test_an_endpoint_with_a_damaged_model_never_gets_into_service(tmp_path: Path
         check=False,
     )
     assert run.returncode == 1
-    assert "no model file" in run.stderr
+    assert "not a model file" in run.stderr

@@ -328,12 +328,15 @@ def signs(r: np.ndarray) -> np.ndarray:
 
 
 EXTREME = {
-    "beyond all numbers": (times(1e33), "is beyond"),
+    "beyond all numbers": (times(1e33), "samples must be within"),
     "thunder": (times(1e9), "mean power"),
     "loud": (times(1e6), ""),
     "whisper": (times(1e-25), ""),
     "inverted": ({"crosscorrelation": np.negative}, ""),
-    "more alike than can be": ({"crosscorrelation": lambda p: 1e6 * p}, "larger than the energies allow"),
+    "more alike than can be": (
+        {"crosscorrelation": lambda p: 1e6 * p},
+        "exceed the limit given by the energies",
+    ),
     "of no sound": ({"autocorrelation": signs}, ""),
     "of no time": ({"samples": lambda _: 0.0}, ""),
     "of all time": ({"samples": lambda _: 1e30}, "at most 16000 samples"),

@@ -204,7 +204,7 @@ def test_a_broken_block_is_refused_and_changes_nothing(
 
 def test_a_block_that_the_frequency_domain_filter_cannot_take_is_refused(deps: Dependencies) -> None:
     session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
-    with pytest.raises(Refused, match="multiples of its block"):
+    with pytest.raises(Refused, match="must be a multiple of the block"):
         send(deps, session, 0, two_microphones(1)[0][:1000])
 
 

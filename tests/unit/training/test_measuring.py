@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.noise.classifier import vote
-from anc.noise.features import BANDS, WINDOW, log_mel, to_pcm
+from anc.noise.features import BANDS, WINDOW, log_mel, quantise
 from anc.noise.network import sigmoid
 from training.augmentation import POWER_OF_BYTE, coloured, disturb, mix
 from training.calibration import BUDGET, shift_for, temperature_of, thresholds_of, voted
@@ -15,14 +15,14 @@ from training.calibration import BUDGET, shift_for, temperature_of, thresholds_o
 def spectrogram(seed: int, slope: int = 1) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = np.convolve(rng.normal(0, 0.1, 18000), np.ones(slope) / slope, mode="same")
-    return log_mel(to_pcm(noise, 16000), 16000)[:WINDOW]
+    return log_mel(quantise(noise, 16000), 16000)[:WINDOW]
 
 
 def test_mixing_pictures_is_mixing_sounds() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 0.1, 18000), np.convolve(rng.normal(0, 0.1, 18000), np.ones(8) / 8, mode="same")
     b *= np.sqrt(np.mean(a**2) / np.mean(b**2)) / 10 ** (6 / 20)
-    spectrograms = [POWER_OF_BYTE[log_mel(to_pcm(x, 16000), 16000)[None, :WINDOW]] for x in (a, b, a + b)]
+    spectrograms = [POWER_OF_BYTE[log_mel(quantise(x, 16000), 16000)[None, :WINDOW]] for x in (a, b, a + b)]
     mixed = mix(spectrograms[0], spectrograms[1], [6.0])
     true, made = (10 * np.log10(x[0].mean(axis=0)) for x in (spectrograms[2], mixed))
     assert np.median(np.abs(true - made)) < 0.7
@@ -50,7 +50,7 @@ def test_disturbed_pictures_are_pictures_and_differ() -> None:
 def test_coloured_noise_fluctuates_as_real_noise_does() -> None:
     made = 10 * np.log10(coloured(40, np.random.default_rng(0)))
     real = np.concatenate(
-        [log_mel(to_pcm(np.random.default_rng(s).normal(0, 0.1, 20000), 16000), 16000) for s in range(20)]
+        [log_mel(quantise(np.random.default_rng(s).normal(0, 0.1, 20000), 16000), 16000) for s in range(20)]
     )
     for band in (10, 40, 70):
         assert made[:, :, band].std(axis=1).mean() == pytest.approx(real[:, band].std(), rel=0.35)

@@ -2,7 +2,7 @@
 
 Signals, here and everywhere: x reference microphone; d noise at the error microphone without control; s
 secondary path from driver to error microphone, S its model; y = w * x controller output; e = d - s * y
-residual. w[0] multiplies the newest sample.
+residual. Impulse responses are stored tap 0 first: w[0] multiplies the newest sample.
 """
 
 from anc.dsp.design import (

@@ -1,4 +1,4 @@
-"""What makes a block-exact filter fast: all products of windows of a run, and all inverses, in a few calls.
+"""Vectorised kernels of the block-exact filters: Gram matrices of windows and batched triangular inverses.
 
 A run is `count` blocks of `size` samples with the `taps` - 1 samples before them; x_t is the window of `taps`
 samples that ends at sample t.
@@ -11,13 +11,13 @@ import numpy as np
 
 from anc.dsp.validation import Signal
 
-BASE = 4  # triangular systems are inverted row by row up to this size, by halves above it
-BLOCK = 32  # samples solved at once: longer costs more products, shorter more calls
-RUN_BYTES = 4096  # of samples prepared at once: beyond, their products leave the cache
+BASE = 4  # matrices up to this size are inverted row by row, larger ones by halves
+BLOCK = 32  # samples solved at once: longer blocks cost more products, shorter ones more calls
+RUN_BYTES = 4096  # samples per run: the products of longer runs do not fit into the cache
 
 
 def runs(n: int, dtype: np.dtype) -> Iterator[tuple[int, int, int]]:
-    """Start, stop and block size of the runs that n samples make: blocks of 32, and the rest as one block."""
+    """Yield start, stop and block size of the runs in n samples: blocks of 32, then one shorter block."""
     rest, longest = n % BLOCK, RUN_BYTES // dtype.itemsize
     for start in range(0, n - rest, longest):
         yield start, min(start + longest, n - rest), BLOCK
@@ -26,12 +26,12 @@ def runs(n: int, dtype: np.dtype) -> Iterator[tuple[int, int, int]]:
 
 
 def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
-    """Inner products of the windows of x with the present and past windows of v, within each block.
+    """Return inner products of the windows of x with the present and past windows of v, for each block.
 
-    Neighbouring windows share nearly all their products. These are added up forward from the start of each
-    block and backward from its end, and a window is one sum of either kind plus the middle that all windows
-    of a block share (van Herk, Pattern Recognition Letters 13(7), 1992). Unlike in a running sum nothing is
-    ever subtracted: a level that drops by 80 dB leaves no rounding error of the loud part behind.
+    Neighbouring windows share nearly all products. Products are summed forward from the start of each block
+    and backward from its end; a window is one sum of each kind plus the part that all windows of the block
+    share (van Herk, Pattern Recognition Letters 13(7), 1992). Unlike a running sum this subtracts nothing, so
+    a level drop of 80 dB leaves no rounding error of the loud part behind.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
     Returns
     -------
     (count, size, size) ndarray
-        Entry [c, i, j] is x_i . v_j in block c for j <= i; entries with j > i mean nothing.
+        Entry [c, i, j] is x_i . v_j in block c for j <= i; entries with j > i are undefined.
     """
     count = (x.size - taps + 1) // size
     if count == 1 or taps < size:
@@ -49,7 +49,7 @@ def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
         return X @ V.swapaxes(1, 2)
     # Entry [i, c, k] belongs to sample i of block c and to v delayed by size - 1 - k.
     padded = np.concatenate([np.zeros(size - 1, v.dtype), v])
-    # The sums backward stand upside down beside those forward, so that one pass adds up both.
+    # Backward sums are stored in reverse next to the forward ones, so one pass computes both.
     sums = np.empty((size, 2, count, size), x.dtype)
     sums[0, 1] = 0
     for start, products in ((taps - 1, sums[:, 0]), (0, sums[:0:-1, 1])):
@@ -62,9 +62,18 @@ def gram(x: Signal, v: Signal, taps: int, size: int) -> Signal:
 
 
 def shared_window_sums(x: Signal, padded: Signal, taps: int, sums: Signal) -> Signal:
-    """(count, size) sums of products over the samples that all windows of a block share, for each delay.
+    """Return the sums of products over the samples that all windows of a block share, by delay.
 
-    They are whole blocks, whose sums are given for those of the run, (count, size), and a rest before them.
+    The shared samples are whole blocks, preceded by a remainder.
+
+    Parameters
+    ----------
+    sums : (count, size) ndarray
+        Sums over each block of the run.
+
+    Returns
+    -------
+    (count, size) ndarray
     """
     count, size = sums.shape
     whole, rest = divmod(taps - size, size)
@@ -81,13 +90,13 @@ def shared_window_sums(x: Signal, padded: Signal, taps: int, sums: Signal) -> Si
 
 
 def cumulative_sum(rows: Signal) -> None:
-    """Cumulative sum over rows, in place; as whole-row additions, ten times as fast as numpy's."""
+    """Replace rows by their cumulative sum, in place. Ten times as fast as `np.cumsum` along this axis."""
     for before, row in pairwise(list(rows)):
         np.add(before, row, row)
 
 
 def invert_unit_lower(M: Signal) -> Signal:
-    """Inverses of I + strict_lower(M); entries of M on and above the diagonal are not read.
+    """Return the inverses of I + strict_lower(M). Entries of M on and above the diagonal are not read.
 
     By halves: the inverse of [[A, 0], [B, C]] is [[A', 0], [-C' B A', C']].
 
@@ -115,7 +124,7 @@ def invert_unit_lower(M: Signal) -> Signal:
 
 
 def invert_rows(M: Signal, out: Signal) -> None:
-    """As `invert_unit_lower`, (..., size, size), by forward substitution on all matrices at once."""
+    """Write the inverses of I + strict_lower(M) to `out` by forward substitution, (..., size, size)."""
     size = M.shape[-1]
     entries = M.transpose(2, 3, 0, 1).reshape(size, size, -1)
     inverse = np.zeros_like(entries)
@@ -128,16 +137,16 @@ def invert_rows(M: Signal, out: Signal) -> None:
 
 
 def diagonal_blocks(M: Signal, size: int) -> Signal:
-    """View (count, n / size, size, size) of the blocks on the diagonals of M, (count, n, n), contiguous."""
+    """Return a view (count, n / size, size, size) of the diagonal blocks of contiguous M, (count, n, n)."""
     count, n, _ = M.shape
     return strided_view(M, 0, (count, n // size, size, size), (n * n, size * (n + 1), n, 1))
 
 
 def window_columns(stream: Signal, taps: int, size: int) -> Iterator[Signal]:
-    """The windows of each block as a matrix (taps, size) that BLAS takes, a column a window.
+    """Yield for each block its windows as the columns of a (taps, size) matrix in a layout that BLAS accepts.
 
-    Row t of the one copy that is made holds the `size` samples from t on. The windows of a block are `taps`
-    rows of it, and those of the next block begin `size` rows below: they share all rows but these.
+    The stream is copied once: row t of the copy holds the `size` samples from t on. A block is `taps` rows of
+    it, and the next block starts `size` rows below.
     """
     rows = np.ascontiguousarray(strided_view(stream, 0, (stream.size - size + 1, size), (1, 1)))
     for start in range(0, stream.size - taps - size + 2, size):
@@ -145,6 +154,6 @@ def window_columns(stream: Signal, taps: int, size: int) -> Iterator[Signal]:
 
 
 def strided_view(array: Signal, start: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Signal:
-    """Elements of a contiguous array from flat index `start` in `steps` of elements, within its bounds."""
+    """Return a view of a contiguous array from flat index `start`, with strides in elements."""
     step = array.itemsize
     return np.ndarray(shape, array.dtype, array, start * step, tuple(step * each for each in steps))

@@ -1,11 +1,11 @@
 """Filtered-x normalised LMS, block-exact.
 
-The driver signal reaches the error microphone through the secondary path s, so e[n] depends on the outputs,
-and thereby on the weights, of the samples before. Over a block that is still one triangular system. With X
-the rows x_n, V those of the filtered reference v = S * x, C = strict_lower(X V^T), D = diag(mu_n) and T the
-lower Toeplitz matrix of s::
+The driver signal reaches the error microphone through the secondary path s, so e[n] depends on earlier
+outputs and thus on earlier weights. Over a block this is still one triangular system. With X the rows x_n, V
+those of the filtered reference v = S * x, C = strict_lower(X V^T), D = diag(mu_n) and T the lower Toeplitz
+matrix of s::
 
-    (I + T C D) e = d - T X w - (what y before the block still sends through s)
+    (I + T C D) e = d - T X w - (contribution of y before the block through s)
 
 after which y = X w + C D e and w <- w + V^T D e.
 """
@@ -25,34 +25,43 @@ KIND = "fxnlms"
 
 
 class FxNLMS:
-    """Filtered-x NLMS over a stream of blocks, with the acoustic path simulated: e = d - s * y.
+    """Filtered-x NLMS over a stream of blocks, with the secondary path simulated: e = d - s * y.
 
     Parameters
     ----------
     taps : int
-        Filter length; w[0] multiplies the newest sample.
+        Filter length.
     mu : float, 0 <= mu <= 2
-        Step size; a secondary path with delay asks for a small one.
+        Step size; a secondary path with delay needs a small one.
     secondary : (m,) array_like
-        Model S of the path from driver to error microphone, an impulse response; without one this is NLMS.
+        Model S of the path from driver to error microphone: impulse response, tap 0 first. The default of one
+        unit sample makes this NLMS.
     eps : float > 0
         Regularisation, in the units of v_n . v_n: power of the filtered reference times taps.
     dtype : float32 or float64
         Of weights, history, outputs and arithmetic.
     path : (p,) array_like, optional
-        The path s itself where it differs from its model: what a wrong model costs.
+        The true path s, if it differs from its model; the model if left out.
 
     Attributes
     ----------
     w : (taps,) ndarray
-        Weights.
+        Weights, tap 0 first.
     mu : float
-        May be changed between blocks.
+        Step size; may be changed between blocks.
 
     References
     ----------
     Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2; `fxnlms_reference` is the same, sample by
     sample.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal(4000)
+    >>> d = np.concatenate([np.zeros(2), x[:-2]])  # the noise arrives two samples later
+    >>> y, e = FxNLMS(taps=8, mu=0.1, secondary=[0.0, 0.5]).process(x, d)
+    >>> bool(np.abs(e[-100:]).max() < 1e-3)
+    True
     """
 
     def __init__(
@@ -74,13 +83,13 @@ class FxNLMS:
         self.clear_history()
 
     def clear_history(self) -> None:
-        """Forget past samples and keep the weights: what a gap in the stream asks for."""
+        """Set past samples to zero and keep the weights, as after a gap in the stream."""
         self._past_x = np.zeros(max(self.taps, self.secondary.size) - 1, self.dtype)
         self._past_v = np.zeros(self.taps - 1, self.dtype)
         self._past_y = np.zeros(self.path.size - 1, self.dtype)
 
     def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
-        """Filter, let the output pass the secondary path, and adapt, over one block of any length.
+        """Filter, simulate the secondary path, and adapt over one block of any length.
 
         Parameters
         ----------
@@ -95,9 +104,9 @@ class FxNLMS:
         Raises
         ------
         ValueError
-            If a block is empty, of the wrong shape, or not finite; the filter is then as it was.
+            If a block is empty, of the wrong shape, or not finite. The filter is unchanged.
         ArithmeticError
-            If the filter diverges; it is then as it was, too.
+            If the filter diverges. The filter is unchanged.
         """
         x, d = validation.check_pair(x, d, self.dtype)
         xs = np.concatenate([self._past_x, x])
@@ -105,7 +114,7 @@ class FxNLMS:
         vs = np.concatenate([self._past_v, v])
         ys = np.concatenate([self._past_y, np.empty_like(x)])
         xw = xs[xs.size - vs.size :]
-        # The windows hold their oldest sample first, and so do the weights while they meet them.
+        # Windows hold their oldest sample first, so the weights are reversed while they are applied.
         w, e = self.w[::-1].copy(), np.empty_like(d)
         with np.errstate(over="ignore", invalid="ignore"):
             for start, stop, size in runs(d.size, self.dtype):
@@ -118,7 +127,7 @@ class FxNLMS:
         return ys[self.path.size - 1 :], e
 
     def _adapt(self, w: Signal, xs: Signal, vs: Signal, ys: Signal, d: Signal, e: Signal) -> None:
-        """Move `w`, reversed, and write `e`, and `ys` after its history, over a run of blocks."""
+        """Update `w`, reversed, in place and write `e`, and `ys` after its history, for a run of blocks."""
         size = d.shape[1]
         energy = np.correlate(np.square(vs), np.ones(self.taps, self.dtype), "valid").reshape(d.shape)
         mu_n = self.mu / (self.eps + energy)
@@ -127,22 +136,22 @@ class FxNLMS:
         solved = invert_unit_lower(np.ascontiguousarray(H[:, self.path.size - 1 :]) @ CD)
         X, V = (window_columns(part, self.taps, size) for part in (xs, vs))
         for c, (X_c, V_c) in enumerate(zip(X, V, strict=True)):
-            heard = ys[c * size : (c + 1) * size + self.path.size - 1]
-            y = heard[self.path.size - 1 :]
+            played = ys[c * size : (c + 1) * size + self.path.size - 1]
+            y = played[self.path.size - 1 :]
             y[:] = np.dot(w, X_c)
-            np.dot(solved[c], d[c] - np.dot(H, heard), out=e[c])
+            np.dot(solved[c], d[c] - np.dot(H, played), out=e[c])
             y += np.dot(CD[c], e[c])
             w += np.dot(V_c, mu_n[c] * e[c])
 
     def state(self) -> bytes:
-        """Everything the filter knows, the secondary path included: `from_state` continues bit for bit."""
+        """Return the complete state, paths included, as bytes; `from_state` continues bit for bit."""
         own_path = self.path is not self.secondary
         vectors = [self.w, self.secondary, self._past_x, self._past_v, self._past_y]
         return pack(KIND, (self.taps, self.mu, self.eps), vectors + [self.path] * own_path)
 
     @classmethod
     def from_state(cls, state: bytes) -> Self:
-        """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an FxNLMS."""
+        """Restore a filter from `state()`. Raises ValueError for damaged bytes or another kind of filter."""
         (taps, mu, eps), (w, secondary, past_x, past_v, past_y, *path) = unpack(KIND, state)
         f = cls(int(taps), mu, secondary=secondary, eps=eps, dtype=w.dtype, path=path[0] if path else None)
         f.w, f._past_x, f._past_v, f._past_y = w, past_x, past_v, past_y
@@ -150,7 +159,7 @@ class FxNLMS:
 
 
 def convolution_matrix(h: Signal, size: int) -> Signal:
-    """(size, h.size - 1 + size) matrix that convolves h with a block and the h.size - 1 samples before it."""
-    none = np.zeros(size - 1, h.dtype)
-    rows = np.concatenate([none, h[::-1], none])
+    """Return the (size, m - 1 + size) matrix that convolves h, (m,), with a block after m - 1 samples."""
+    padding = np.zeros(size - 1, h.dtype)
+    rows = np.concatenate([padding, h[::-1], padding])
     return np.ascontiguousarray(strided_view(rows, size - 1, (size, h.size - 1 + size), (-1, 1)))

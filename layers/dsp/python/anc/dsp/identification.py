@@ -1,4 +1,4 @@
-"""Identification of the secondary path from what the driver plays: a probe, or the listener's own music."""
+"""Identification of the secondary path from a probe signal or from music that the driver plays."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class SecondaryPath:
     Attributes
     ----------
     impulse_response : (taps,) float32 ndarray
-        Model S of the path from driver to error microphone.
+        Model S of the path from driver to error microphone, tap 0 first.
     fit_db : float
-        How far S explains the microphone on sound it was not made from: 20 dB is an error of a tenth. Where
-        the played sound has nothing, S is unknown and near zero.
+        Ratio of microphone signal to model error on validation data, dB: 20 dB is an amplitude error of one
+        tenth. At frequencies that the played sound does not contain, S is undetermined and near zero.
     """
 
     impulse_response: Signal
@@ -26,21 +26,21 @@ class SecondaryPath:
 
 
 def identify_secondary(
-    played: ArrayLike, heard: ArrayLike, taps: int = 256, *, rate: float = 16_000
+    played: ArrayLike, recorded: ArrayLike, taps: int = 256, *, rate: float = 16_000
 ) -> SecondaryPath:
-    """Least-squares model of the path between a played and a recorded signal.
+    """Estimate the path between a played and a recorded signal by least squares.
 
-    Noise at the microphone costs accuracy, not bias, as long as it does not follow what is played: identify
-    while control is off, or play a probe.
+    Noise at the microphone adds variance but no bias as long as it is uncorrelated with the played signal:
+    identify while control is off, or play a probe.
 
     Parameters
     ----------
-    played, heard : (n,) array_like, n >= 2 * taps + 2
+    played, recorded : (n,) array_like, n >= 2 * taps + 2
         Signal to the driver and signal from the error microphone.
     taps : int
         Length of S.
     rate : float
-        Hz, of both.
+        Sample rate of both, Hz.
 
     Raises
     ------
@@ -50,7 +50,14 @@ def identify_secondary(
     References
     ----------
     Kuo & Morgan, Active Noise Control Systems, 1996, section 3.4 (off-line modelling).
+
+    Examples
+    --------
+    >>> played = np.random.default_rng(0).standard_normal(8000)
+    >>> path = identify_secondary(played, np.convolve(played, [0.0, 0.5, 0.25])[:8000], taps=4)
+    >>> np.abs(path.impulse_response).round(2).tolist()
+    [0.0, 0.5, 0.25, 0.0]
     """
-    # With a path of one unit sample, what the optimal control filter would remove is what the path adds.
-    r = design_control_filter(played, heard, [1.0], taps, rate=rate, max_gain_db=200.0)
+    # With a secondary path of one unit sample, the optimal control filter is the path itself.
+    r = design_control_filter(played, recorded, [1.0], taps, rate=rate, max_gain_db=200.0)
     return SecondaryPath(r.taps, r.predicted_gain_db)

@@ -1,6 +1,6 @@
-"""Levels and spectrum of a stream, added up block by block in constant memory.
+"""Levels and spectrum of a stream, accumulated block by block in constant memory.
 
-Bands are those of IEC 61260-1:2014, base ten: third octaves around 1000 * 10^(k/10) Hz; three make an octave.
+Bands follow IEC 61260-1:2014, base ten: third octaves around 1000 * 10^(k/10) Hz, octaves of three of them.
 """
 
 from typing import Self
@@ -16,18 +16,18 @@ from anc.dsp.validation import Signal
 from anc.pcm import FULL_SCALE, MAX_INT16
 
 KIND = "meter"
-FLOOR_DBFS = -120.0  # what silence is reported as: below the noise of any converter
+FLOOR_DBFS = -120.0  # reported for silence; below the noise of any converter
 CLIPPING = MAX_INT16 / FULL_SCALE
-FRAME_S = 1 / 2  # resolves the lowest third octave, 5.8 Hz wide, within 0.2 dB
+FRAME_S = 0.5  # resolves the lowest third octave, 5.8 Hz wide, within 0.2 dB
 LOWEST_THIRD, HIGHEST_THIRD = -16, 13  # 25 Hz to 20 kHz
 NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 
 
 class Meter:
-    """Level, peak, clipping, levels of seconds and bands of one channel.
+    """Measure level, peak, clipping, level per second and band levels of one channel.
 
-    The spectrum is summed over half-overlapping frames through a sine window: sin^2 + cos^2 = 1, so every
-    sample counts once, and the bands add up to the power of the signal, however short or uneven it is.
+    The spectrum is summed over half-overlapping frames with a sine window. Since sin^2 + cos^2 = 1, every
+    sample counts once and the bands add up to the power of the signal.
 
     Parameters
     ----------
@@ -37,11 +37,20 @@ class Meter:
     Attributes
     ----------
     samples : int
-        How many were added.
+        Number of samples measured.
     peak : float
         Largest magnitude.
     clipped : int
-        How many samples lie at the end of the 16-bit scale or beyond.
+        Number of samples at or beyond the end of the 16-bit scale.
+
+    Examples
+    --------
+    >>> meter = Meter(rate=16_000)
+    >>> meter.add(0.5 * np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000))
+    >>> float(round(meter.mean_square, 3))
+    0.125
+    >>> meter.dbfs_by_second.round(1).tolist()
+    [-9.0]
     """
 
     def __init__(self, rate: int) -> None:
@@ -50,19 +59,19 @@ class Meter:
         self.peak = 0.0
         self.clipped = 0
         self._sum = 0.0
-        self._seconds: list[float] = []  # energy of each, the last one unfinished
+        self._seconds: list[float] = []  # energy per second, the last one incomplete
         half = 2 ** round(np.log2(rate * FRAME_S)) // 2
         self._energy: Signal = np.zeros(half + 1, DOUBLE)
-        self._tail: Signal = np.zeros(half, np.float32)  # samples that not both of their frames have seen
+        self._tail: Signal = np.zeros(half, np.float32)  # samples not yet covered by both of their frames
 
     def add(self, samples: ArrayLike) -> None:
-        """Measure the next samples, (n,), full scale 1. Raises ValueError for none, or no numbers."""
+        """Measure the next samples, (n,), full scale 1. Raises ValueError if empty or not finite."""
         block = validation.check_signal("samples", samples, np.dtype(np.float32))
         magnitude = np.abs(block)
         self.peak = max(self.peak, float(magnitude.max()))
         self.clipped += int(np.count_nonzero(magnitude >= CLIPPING))
         self._sum += float(block.sum(dtype=DOUBLE))
-        # The first piece, often empty, belongs to the second that is under way.
+        # The first piece, often empty, completes the current second.
         pieces = np.split(block, range(-self.samples % self.rate, block.size, self.rate))
         energies = [float(np.sum(np.square(piece, dtype=DOUBLE))) for piece in pieces]
         if pieces[0].size:
@@ -86,7 +95,7 @@ class Meter:
 
     @property
     def energy_by_second(self) -> Signal:
-        """Energy of each second of the stream, (seconds,), the last one as long as it is."""
+        """Energy of each second of the stream, (seconds,); the last one may be shorter."""
         return np.array(self._seconds, DOUBLE)
 
     @property
@@ -97,37 +106,37 @@ class Meter:
         return power_to_dbfs(self.energy_by_second / n)
 
     def power(self) -> tuple[Signal, Signal]:
-        """Frequencies in Hz and the mean power at each, both (bins,); the powers add up to `mean_square`."""
+        """Return frequencies in Hz and mean power at each, both (bins,); the sum is `mean_square`."""
         half = self._energy.size - 1
         rest, _ = self._frames(np.concatenate([self._tail, np.zeros(2 * half, np.float32)]))
         return np.arange(half + 1) * self.rate / (2 * half), (self._energy + rest) / max(self.samples, 1)
 
     def a_weighted_power(self) -> float:
-        """Mean power as the ear weighs it, 1 kHz counting fully."""
+        """Return the A-weighted mean power."""
         f, power = self.power()
         return float(10 ** (a_weighting_db(f) / 10) @ power)
 
     def third_octaves(self) -> dict[float, float]:
-        """Mean power in each third octave from 25 Hz on that the rate carries whole, by centre in Hz."""
+        """Return mean power by third-octave centre in Hz, from 25 Hz to the last band below rate / 2."""
         f, power = self.power()
         spacing = f[1]
         bands = {}
         for k in range(LOWEST_THIRD, HIGHEST_THIRD + 1):
             low, high = 1000 * 10 ** ((k - 0.5) / 10), 1000 * 10 ** ((k + 0.5) / 10)
-            # A bin stands for the band around it; at an edge it is shared between two.
-            share = np.minimum(f + spacing / 2, high) - np.maximum(f - spacing / 2, low)
+            # A bin that spans a band edge is split between both bands.
+            overlap = np.minimum(f + spacing / 2, high) - np.maximum(f - spacing / 2, low)
             if high <= self.rate / 2:
-                bands[nominal_centre_hz(k)] = float(np.maximum(share, 0) / spacing @ power)
+                bands[nominal_centre_hz(k)] = float(np.maximum(overlap, 0) / spacing @ power)
         return bands
 
     def octaves(self) -> dict[float, float]:
-        """Mean power in each octave from 31.5 Hz on that the rate carries whole, by centre in Hz."""
+        """Return mean power by octave centre in Hz, from 31.5 Hz to the last band below rate / 2."""
         thirds = list(self.third_octaves().items())
         threes = [thirds[i : i + 3] for i in range(0, len(thirds), 3)]
         return {three[1][0]: sum(power for _, power in three) for three in threes if len(three) == 3}
 
     def _frames(self, stream: Signal) -> tuple[Signal, int]:
-        """Energy by frequency, (bins,), of the whole frames in `stream`, and how many samples that ends."""
+        """Return the energy, (bins,), of the complete frames in `stream`, and the samples consumed."""
         half = self._energy.size - 1
         count = stream.size // half - 1
         if count < 1:
@@ -140,13 +149,13 @@ class Meter:
         return energy, count * half
 
     def state(self) -> bytes:
-        """Everything measured, as bytes: `from_state` continues bit for bit."""
+        """Return the complete state as bytes; `from_state` continues bit for bit."""
         numbers = (self.rate, self.samples, self.peak, self.clipped, self._sum)
         return pack(KIND, numbers, (self.energy_by_second, self._energy, self._tail))
 
     @classmethod
     def from_state(cls, state: bytes) -> Self:
-        """Return the meter that `state` was taken from; ValueError if the bytes are damaged or another's."""
+        """Restore a meter from `state()`. Raises ValueError for damaged bytes or another kind of state."""
         (rate, samples, peak, clipped, total), (seconds, energy, tail) = unpack(KIND, state)
         meter = cls(int(rate))
         meter.samples, meter.peak, meter.clipped, meter._sum = int(samples), peak, int(clipped), total
@@ -155,10 +164,10 @@ class Meter:
 
 
 def power_to_dbfs(power: ArrayLike) -> Signal:
-    """Powers of any shape in dB re full scale, silence as -120."""
+    """Return powers, any shape, in dBFS; -120 for silence."""
     return 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
 
 
 def nominal_centre_hz(k: int) -> float:
-    """Nominal centre in Hz of the third octave around 1000 * 10^(k/10) Hz."""
+    """Return the nominal centre in Hz of the third octave around 1000 * 10^(k/10) Hz."""
     return NOMINAL[k % 10] * 1000 * 10.0 ** (k // 10)

@@ -1,7 +1,7 @@
-"""Normalised LMS, block-exact: whole blocks at a time, equal to the sample-by-sample recursion to rounding.
+"""Normalised LMS, block-exact: processes whole blocks, equal to the sample-by-sample recursion to rounding.
 
-Within a block the weights move at every sample, yet the a-priori errors obey one triangular system. With X
-the rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
+Within a block the weights change at every sample, yet the a-priori errors solve one triangular system. With
+X the rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
 
     (I + strict_lower(G) diag(mu_n)) e = d - X w        then        w <- w + X^T (mu_n e)
 
@@ -21,8 +21,8 @@ from anc.dsp.validation import Signal
 
 KIND = "nlms"
 MAX_TAPS = 1 << 16
-MIN_EPS = 1e-37  # still a number in float32
-MAX_LEAK = 0.01  # 32 samples fade by less than a third: what rounding still forgives
+MIN_EPS = 1e-37  # representable in float32
+MAX_LEAK = 0.01  # weights decay by less than a third over 32 samples, which float32 tolerates
 
 
 class NLMS:
@@ -31,30 +31,39 @@ class NLMS:
     Parameters
     ----------
     taps : int
-        Filter length L; w[0] multiplies the newest sample.
+        Filter length L.
     mu : float, 0 <= mu <= 2
-        Step size; 1 is fastest, 0 adapts nothing.
+        Step size; 1 converges fastest, 0 does not adapt.
     eps : float > 0
         Regularisation, in the units of x_n . x_n: power times taps.
     dtype : float32 or float64
         Of weights, history, outputs and arithmetic.
     leak : float, 0 <= leak < 0.01
-        Share of the weights that each update forgets: what x no longer excites fades, at the price of some
-        depth.
+        Fraction of the weights lost at each update. Weights that x no longer excites decay; attenuation is
+        slightly lower.
     gate : float >= 0
-        Mean power of x over the window below which the weights stand still: in quiet passages there is
-        nothing to learn but the microphone's own noise.
+        Mean power of x over the window below which the weights do not adapt, so that pauses with only
+        microphone noise do not disturb them.
 
     Attributes
     ----------
     w : (taps,) ndarray
-        Weights.
+        Weights, tap 0 first.
     mu : float
-        May be changed between blocks.
+        Step size; may be changed between blocks.
 
     References
     ----------
     Haykin, Adaptive Filter Theory, 5th ed., section 6.1; `nlms_reference` is the same, sample by sample.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal(2000)
+    >>> d = 0.5 * x - 0.2 * np.concatenate([[0.0], x[:-1]])
+    >>> f = NLMS(taps=2)
+    >>> y, e = f.process(x, d)
+    >>> f.w.astype(float).round(2).tolist()
+    [0.5, -0.2]
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class NLMS:
         self.clear_history()
 
     def clear_history(self) -> None:
-        """Forget past samples and keep the weights: what a gap in the stream asks for."""
+        """Set past samples to zero and keep the weights, as after a gap in the stream."""
         self._past = np.zeros(self.taps - 1, self.dtype)
 
     def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
@@ -96,13 +105,13 @@ class NLMS:
         Raises
         ------
         ValueError
-            If a block is empty, of the wrong shape, or not finite; the filter is then as it was.
+            If a block is empty, of the wrong shape, or not finite. The filter is unchanged.
         ArithmeticError
-            If the filter diverges; it is then as it was, too.
+            If the filter diverges. The filter is unchanged.
         """
         x, d = validation.check_pair(x, d, self.dtype)
         stream = np.concatenate([self._past, x])
-        # The windows hold their oldest sample first, and so do the weights while they meet them.
+        # Windows hold their oldest sample first, so the weights are reversed while they are applied.
         w, e = self.w[::-1].copy(), np.empty_like(d)
         for start, stop, size in runs(d.size, self.dtype):
             run = stream[start : stop + self.taps - 1]
@@ -112,32 +121,32 @@ class NLMS:
         return d - e, e
 
     def _adapt(self, w: Signal, run: Signal, d: Signal, e: Signal) -> None:
-        """Move `w`, reversed, and write `e` over a run of blocks, (count, size)."""
+        """Update `w`, reversed, in place and write `e` for a run of blocks, (count, size)."""
         size = d.shape[1]
-        # With leak, w' = w / keep^n obeys the recursion without leak on d / keep^n, so one block's worth of
-        # fading is all it takes.
+        # With leak, w' = w / keep^n follows the recursion without leak on d / keep^n: one scaling per block
+        # is enough.
         keep = 1 - self.leak
-        fade = np.power(keep, np.arange(size + 1)).astype(self.dtype)
+        decay = np.power(keep, np.arange(size + 1)).astype(self.dtype)
         G = gram(run, run, self.taps, size)
         energy = np.diagonal(G, axis1=1, axis2=2)
         mu_n = self.mu / keep / (self.eps + energy) * (energy >= self.gate * self.taps)
         solved = invert_unit_lower(np.multiply(G, mu_n[:, None], order="C"))
-        blocks = zip(window_columns(run, self.taps, size), solved, d / fade[:-1], e, mu_n, strict=True)
+        blocks = zip(window_columns(run, self.taps, size), solved, d / decay[:-1], e, mu_n, strict=True)
         for X, solve, d_c, e_c, mu_c in blocks:
             np.dot(solve, d_c - np.dot(w, X), out=e_c)
             w += np.dot(X, mu_c * e_c)
             if self.leak:
-                w *= fade[-1]
-        e *= fade[:-1]
+                w *= decay[-1]
+        e *= decay[:-1]
 
     def state(self) -> bytes:
-        """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
+        """Return the complete state as bytes; `from_state` continues bit for bit."""
         numbers = (self.taps, self.mu, self.eps, self.leak, self.gate)
         return pack(KIND, numbers, (self.w, self._past))
 
     @classmethod
     def from_state(cls, state: bytes) -> Self:
-        """The filter that `state` was taken from; ValueError if the bytes are damaged or not of an NLMS."""
+        """Restore a filter from `state()`. Raises ValueError for damaged bytes or another kind of filter."""
         (taps, mu, eps, leak, gate), (w, past) = unpack(KIND, state)
         f = cls(int(taps), mu, eps, w.dtype, leak=leak, gate=gate)
         f.w, f._past = w, past

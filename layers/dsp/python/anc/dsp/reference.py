@@ -1,4 +1,4 @@
-"""The textbook recursions, sample by sample in float64: slow, obvious, and the oracle of the fast filters."""
+"""Textbook recursions, sample by sample in float64: the slow reference for tests of the fast filters."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ def nlms_reference(
     leak: float = 0.0,
     gate: float = 0.0,
 ) -> tuple[Signal, Signal]:
-    """Normalised least mean squares, as in the book.
+    """Filter with normalised least mean squares, sample by sample.
 
     For each sample n, with x_n = (x[n], x[n-1], ..., x[n-taps+1]) and w starting from zero::
 
@@ -29,17 +29,17 @@ def nlms_reference(
     x : (n,) array_like
         Reference signal.
     d : (n,) array_like
-        Primary signal: what of it x explains is removed.
+        Primary signal; the part that is a filtered x is removed.
     taps : int
-        Filter length; w[0] multiplies the newest sample.
+        Filter length.
     mu : float, 0 <= mu <= 2
-        Step size; 1 is fastest, 0 adapts nothing.
+        Step size; 1 converges fastest, 0 does not adapt.
     eps : float
         Regularisation, in the units of x_n . x_n: power times taps.
     leak : float
-        The weights lose this share of themselves at each update: w <- (1 - leak) w + ...
+        Fraction of the weights lost at each update: w <- (1 - leak) w + ...
     gate : float
-        The weights only leak, and learn nothing, while x_n . x_n / taps is below.
+        Mean power x_n . x_n / taps below which the weights leak but do not adapt.
 
     Returns
     -------
@@ -49,6 +49,12 @@ def nlms_reference(
     References
     ----------
     Haykin, Adaptive Filter Theory, 5th ed., section 6.1.
+
+    Examples
+    --------
+    >>> y, e = nlms_reference([1.0, 1.0, 1.0], [0.5, 0.5, 0.5], taps=1, mu=0.5)
+    >>> e.round(3).tolist()
+    [0.5, 0.25, 0.125]
     """
     x, d = check_pair(x, d, DOUBLE)
     w, x_n = np.zeros(taps), np.zeros(taps)
@@ -71,9 +77,9 @@ def fxnlms_reference(
     secondary: ArrayLike = (1.0,),
     path: ArrayLike | None = None,
 ) -> tuple[Signal, Signal]:
-    """Filtered-x normalised least mean squares, as in the book.
+    """Filter with filtered-x normalised least mean squares, sample by sample.
 
-    The anti-noise y passes the secondary path s before it meets d, so the update uses the reference as
+    The anti-noise y passes the secondary path s before it is added to d, so the update uses the reference
     filtered by the model S of that path, v = S * x::
 
         y[n] = w . x_n        e[n] = d[n] - (s * y)[n]        w <- w + mu e[n] v_n / (eps + v_n . v_n)
@@ -85,9 +91,10 @@ def fxnlms_reference(
     taps, mu, eps
         As in `nlms_reference`; eps in the units of v_n . v_n.
     secondary : (m,) array_like
-        Model S of the path from driver to error microphone, an impulse response; without one this is NLMS.
+        Model S of the path from driver to error microphone: impulse response, tap 0 first. The default of one
+        unit sample makes this NLMS.
     path : (p,) array_like, optional
-        The path s itself where it differs from its model.
+        The true path s, if it differs from its model.
 
     Returns
     -------
@@ -97,6 +104,12 @@ def fxnlms_reference(
     References
     ----------
     Kuo & Morgan, Active Noise Control Systems, 1996, section 3.2.
+
+    Examples
+    --------
+    >>> y, e = fxnlms_reference([1.0, 1.0, 1.0], [0.5, 0.5, 0.5], taps=1, mu=0.5, secondary=[2.0])
+    >>> e.round(3).tolist()
+    [0.5, 0.25, 0.125]
     """
     x, d = check_pair(x, d, DOUBLE)
     S = check_signal("secondary", secondary, DOUBLE)

@@ -1,4 +1,4 @@
-"""Filter state as bytes: versioned, checksummed, little-endian, and never unpickled.
+"""Filter state as bytes: versioned, checksummed and little-endian, without pickle.
 
 Layout: magic `ANCF`, version u8, kind (8 ASCII characters), counts of numbers and vectors u8, the numbers as
 float64, then per vector a dtype code u8, a length u32 and the values; last a CRC-32 of everything before it.
@@ -20,7 +20,11 @@ DTYPES: dict[int, np.dtype] = {1: np.dtype("u1"), 4: np.dtype("<f4"), 8: np.dtyp
 
 
 def pack(kind: str, numbers: Sequence[float], vectors: Sequence[NDArray]) -> bytes:
-    """One filter of `kind` as bytes."""
+    """Return numbers and vectors of a filter of `kind` as bytes.
+
+    >>> unpack("demo", pack("demo", [0.5], [np.array([1.0, 2.0])]))
+    ((0.5,), [array([1., 2.])])
+    """
     parts = [HEAD.pack(MAGIC, VERSION, kind.encode(), len(numbers), len(vectors))]
     parts.append(struct.pack(f"<{len(numbers)}d", *numbers))
     for vector in vectors:
@@ -31,7 +35,7 @@ def pack(kind: str, numbers: Sequence[float], vectors: Sequence[NDArray]) -> byt
 
 
 def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[NDArray]]:
-    """Numbers and vectors of a state of `kind`; the vectors are writable copies.
+    """Return the numbers and vectors of a state of `kind`. The vectors are writable copies.
 
     Raises
     ------
@@ -39,15 +43,15 @@ def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[NDArray]]:
         If the bytes are damaged, of another version or of another kind of filter.
     """
     if len(state) < HEAD.size + CRC.size or state[:4] != MAGIC:
-        raise ValueError(f"state: {len(state)} bytes that do not begin with {MAGIC!r}; not a filter's state")
+        raise ValueError(f"state: not a filter state; it must begin with {MAGIC!r} (got {len(state)} bytes)")
     _, version, name, number_count, vector_count = HEAD.unpack_from(state)
     if version != VERSION:
-        raise ValueError(f"state: version {version}; this library reads version {VERSION}")
+        raise ValueError(f"state: version must be {VERSION} (got version {version})")
     body, (checksum,) = state[: -CRC.size], CRC.unpack(state[-CRC.size :])
     if zlib.crc32(body) != checksum:
-        raise ValueError("state: the checksum does not match; the bytes were damaged or cut")
+        raise ValueError("state: the checksum does not match; the bytes are damaged or incomplete")
     if name.rstrip(b"\0") != kind.encode():
-        raise ValueError(f"state: of a {name.rstrip(bytes(1)).decode()}, not of a {kind}")
+        raise ValueError(f"state: kind must be {kind} (got {name.rstrip(bytes(1)).decode()})")
     numbers = struct.unpack_from(f"<{number_count}d", body, HEAD.size)
     at = HEAD.size + 8 * number_count
     vectors = []

@@ -1,4 +1,4 @@
-"""Symmetric Toeplitz systems, many at once: Levinson's predictor, then the inverse it spells out, by FFT."""
+"""Solve many symmetric Toeplitz systems at once: Levinson recursion and Gohberg-Semencul inverse by FFT."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from anc.dsp.validation import Signal
 
 
 def toeplitz_solve(r: Signal, p: Signal) -> Signal:
-    """Solutions w of toeplitz(r) w = p, (systems, n) float64, for positive definite Toeplitz matrices.
+    """Return the solutions w of toeplitz(r) w = p, (systems, n) float64, for positive definite matrices.
 
     Levinson's recursion gives the predictor a with R a = (E, 0, ... 0), and Gohberg and Semencul's formula
     the inverse R^-1 = (L(a) L(a)^T - L(b) L(b)^T) / E from it, with L(.) lower triangular Toeplitz and b =
-    (0, a[n-1], ... a[1]). One step of iterative refinement takes back what rounding costs.
+    (0, a[n-1], ... a[1]). One step of iterative refinement reduces the rounding error.
 
     Parameters
     ----------
@@ -22,9 +22,14 @@ def toeplitz_solve(r: Signal, p: Signal) -> Signal:
     References
     ----------
     Golub & Van Loan, Matrix Computations, 4th ed., section 4.7; Gohberg & Semencul, Mat. Issled. 7(2), 1972.
+
+    Examples
+    --------
+    >>> toeplitz_solve(np.array([[2.0, 1.0]]), np.array([[3.0, 3.0]])).round(6).tolist()
+    [[1.0, 1.0]]
     """
     n = r.shape[1]
-    a, error = predictor(r)
+    a, error = prediction_error_filter(r)
     b = np.zeros_like(a)
     b[:, 1:] = a[:, :0:-1]
     A, B = np.fft.rfft(a, 2 * n), np.fft.rfft(b, 2 * n)
@@ -39,21 +44,21 @@ def toeplitz_solve(r: Signal, p: Signal) -> Signal:
 
 
 def toeplitz_times(r: Signal, w: Signal) -> Signal:
-    """Products toeplitz(r) w, (..., n), without building the matrices."""
+    """Return the products toeplitz(r) w, (..., n), by FFT."""
     n = r.shape[-1]
-    around = np.concatenate([r, np.zeros_like(r[..., :1]), r[..., :0:-1]], axis=-1)
-    return np.fft.irfft(np.fft.rfft(around) * np.fft.rfft(w, 2 * n))[..., :n]
+    circulant = np.concatenate([r, np.zeros_like(r[..., :1]), r[..., :0:-1]], axis=-1)
+    return np.fft.irfft(np.fft.rfft(circulant) * np.fft.rfft(w, 2 * n))[..., :n]
 
 
-def predictor(r: Signal) -> tuple[Signal, Signal]:
-    """Prediction-error filters a, (systems, n) with a[0] = 1, and the power they leave, (systems,)."""
+def prediction_error_filter(r: Signal) -> tuple[Signal, Signal]:
+    """Return prediction-error filters a, (systems, n) with a[0] = 1, and their error power, (systems,)."""
     systems, n = r.shape
-    newest_last = r[:, ::-1].copy()
+    reversed_r = r[:, ::-1].copy()
     a = np.zeros((systems, n))
     a[:, 0] = 1
     error = r[:, 0].copy()
     for k in range(1, n):
-        reflection = np.vecdot(newest_last[:, n - k - 1 : n - 1], a[:, :k]) / error
+        reflection = np.vecdot(reversed_r[:, n - k - 1 : n - 1], a[:, :k]) / error
         error = error - reflection * reflection * error
         a[:, : k + 1] -= reflection[:, None] * a[:, k::-1]
     return a, error

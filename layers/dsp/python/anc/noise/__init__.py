@@ -1,4 +1,4 @@
-"""Hearing: name a noise, notice an alarm. numpy only; the model ships beside the code."""
+"""Noise classification and alarm detection. Needs numpy only; the model file is part of the package."""
 
 from anc.noise.classifier import KINDS, LABELS, Classifier, Prediction
 from anc.noise.features import FEATURE_HASH, summary

@@ -1,4 +1,4 @@
-"""Name a noise and notice an alarm, from sound or from its picture."""
+"""Classify noise and detect alarms, from sound or from its log-mel spectrogram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from anc.noise.features import (
 )
 from anc.noise.handcrafted import handcrafted_features
 from anc.noise.model_file import ModelError, ModelFile
-from anc.noise.network import Ensemble, evidence, sigmoid, softmax
+from anc.noise.network import Ensemble, emergency_log_odds, sigmoid, softmax
 
 LABELS = (
     "aircraft",
@@ -36,32 +36,30 @@ LABELS = (
     "quiet",
 )
 KINDS = ("siren", "horn", "alarm")
-QUIET_DBFS = (
-    -70.0
-)  # a window below this level is called quiet: some 50 dB SPL with a usual headset microphone
-OPERATING_POINT = 0.85  # emergency scores are scaled so that each kind's own threshold lies here
-MIN_WINDOW_PROBABILITY = 10  # columns in a quarter of a second
+QUIET_DBFS = -70.0  # windows below this level are quiet: about 50 dB SPL with a usual headset microphone
+OPERATING_POINT = 0.85  # emergency scores are scaled so that the threshold of each kind is this value
+MIN_COLUMNS = 10  # a quarter of a second
 DEFAULT_MODEL = Path(__file__).with_name("model.npz")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was heard.
+    """Noise class and emergency scores of a sound.
 
     Attributes
     ----------
     label : str
         One of `LABELS`.
     confidence : float
-        Probability of that label, 0 to 1, calibrated: of the answers given at 0.8, about 80 % are right.
+        Calibrated probability of that label, 0 to 1: of predictions at 0.8, about 80 % are correct.
     probabilities : dict of str to float
-        Of every label; they add up to 1.
+        By label; they add up to 1.
     emergency : bool
-        Whether a siren, horn or alarm was heard.
+        Whether a siren, horn or alarm was detected.
     emergency_score : float
         The largest of `kinds`.
     kinds : dict of str to float
-        Score of ``siren``, ``horn`` and ``alarm``, 0 to 1; not probabilities: 0.85 is where each fires.
+        Scores of ``siren``, ``horn`` and ``alarm``, 0 to 1. Not probabilities: each is detected from 0.85 on.
     level_dbfs : float
         Mean level, 0 for a full-scale square wave.
     """
@@ -76,14 +74,22 @@ class Prediction:
 
 
 class Classifier:
-    """The model that ships, or another of its kind.
+    """Noise classifier and alarm detector.
 
-    Stateless after loading, so one instance serves any number of threads and streams.
+    It has no state after loading, so one instance serves any number of threads and streams.
+
+    Examples
+    --------
+    >>> classifier = Classifier.load()
+    >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    >>> prediction = classifier.classify(0 * tone, rate=16_000)
+    >>> prediction.label, prediction.emergency
+    ('quiet', False)
     """
 
     def __init__(self, model: ModelFile, threshold: float = OPERATING_POINT) -> None:
         if not 0 < threshold < 1:
-            raise ValueError(f"threshold: {threshold}, a number between 0 and 1 is needed")
+            raise ValueError(f"threshold: must be between 0 and 1 (got {threshold})")
         self.threshold = threshold
         self.name: str = model.about["name"]
         self.sha256 = model.sha256
@@ -93,85 +99,85 @@ class Classifier:
         self._labels = np.zeros((len(model.about["classes"]), len(LABELS)))
         for i, name in enumerate(model.about["classes"]):
             self._labels[i, LABELS.index(model.about["labels"][name])] = 1
-        self._witnesses = np.array([model.about["classes"].index(name) for name in model.about["witnesses"]])
+        classes = model.about["classes"]
+        self._emergency_classes = np.array([classes.index(name) for name in model.about["witnesses"]])
 
     @classmethod
     def load(cls, path: str | Path | None = None, threshold: float = OPERATING_POINT) -> "Classifier":
-        """Load the model that ships, or the one at `path`.
+        """Load the bundled model, or the one at `path`.
 
         Parameters
         ----------
         path : path, optional
-            An .npz written by training. It is checked, and nothing in it is ever unpickled or run.
+            An .npz file written by training. It is validated; nothing in it is unpickled or executed.
         threshold : float, 0 to 1
-            Emergency score from which on `Hearing.emergency` is true.
+            Minimum emergency score for `Prediction.emergency`.
 
         Raises
         ------
         ModelError
-            Naming the file and what is wrong with it.
+            If the file is not a valid model; the message names the file.
         """
-        where = Path(path) if path else DEFAULT_MODEL
-        model = model_file.load(where)
+        file = Path(path) if path else DEFAULT_MODEL
+        model = model_file.load(file)
         try:
-            made = cls(model, threshold)
-            made._try()
+            classifier = cls(model, threshold)
+            classifier._check_outputs()
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError) as error:
             if isinstance(error, ValueError) and "threshold" in str(error):
                 raise
-            raise ModelError(f"{where}: does not fit this code: {error}") from error
-        return made
+            raise ModelError(f"{file}: incompatible with this version: {error}") from error
+        return classifier
 
-    def _try(self) -> None:
-        """Check that the parts of the model fit each other. Raises ValueError, as whatever is wrong does."""
+    def _check_outputs(self) -> None:
+        """Run the model once. Raises ValueError, or another error of numpy, if its parts do not match."""
         with np.errstate(all="ignore"):
             probabilities, scores = self.predict(np.zeros((1, WINDOW, BANDS), np.uint8))
         if probabilities.shape != (1, len(LABELS)) or scores.shape != (1, len(KINDS)):
-            raise ValueError(f"its answers have the shapes {probabilities.shape} and {scores.shape}")
+            raise ValueError(f"unexpected output shapes {probabilities.shape} and {scores.shape}")
         if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
-            raise ValueError("it answers with what is no number")
+            raise ValueError("the output is not finite")
 
     def classify(self, samples: ArrayLike, rate: int) -> Prediction:
-        """Hear one sound.
+        """Classify a sound.
 
         Parameters
         ----------
         samples : (n,) array_like of float
-            Mono in [-1, 1], a quarter of a second or more. A sound of over a second is heard in windows
-            of one second every quarter second: the noise is their mean, an emergency needs two of three.
+            Mono in [-1, 1], at least a quarter of a second. A sound longer than a second is split into
+            one-second windows every quarter second: class probabilities are averaged, and an emergency must
+            be detected in two of three neighbouring windows.
         rate : int
             Hz, 8,000 to 192,000.
 
         Raises
         ------
         ValueError
-            For a shorter sound, another shape, values that are not finite or out of range, another rate.
+            If the sound is too short, of another shape, not finite or out of range, or the rate is.
         """
         return self.classify_spectrogram(log_mel_spectrogram(samples, rate))
 
     def classify_summary(self, packed: bytes) -> Prediction:
-        """Hear what `anc.noise.summary` made of a sound; ValueError when the bytes are something else."""
+        """Classify the result of `anc.noise.summary`. Raises ValueError for other bytes."""
         spectrogram = unpack(packed)
-        if len(spectrogram) < MIN_WINDOW_PROBABILITY:
-            raise ValueError(
-                f"summary: {len(spectrogram)} columns, at least {MIN_WINDOW_PROBABILITY} are needed"
-            )
+        if len(spectrogram) < MIN_COLUMNS:
+            raise ValueError(f"summary: must have at least {MIN_COLUMNS} columns (got {len(spectrogram)})")
         return self.classify_spectrogram(spectrogram)
 
     def classify_spectrogram(self, spectrogram: LogMelSpectrogram) -> Prediction:
-        """Hear a picture, (columns, BANDS) uint8 with at least one column."""
+        """Classify a log-mel spectrogram, (columns, BANDS) uint8 with at least one column."""
         views = windows(spectrogram)
         parts = [self.predict(views[i : i + 64]) for i in range(0, len(views), 64)]
         probabilities = np.concatenate([part[0] for part in parts])
         loud = probabilities[:, -1] < 0.5
-        heard = probabilities[loud] if loud.any() else probabilities
-        mean = np.exp(np.log(heard + 1e-6).mean(axis=0))
-        return self.prediction(
+        counted = probabilities[loud] if loud.any() else probabilities
+        mean = np.exp(np.log(counted + 1e-6).mean(axis=0))
+        return self.to_prediction(
             mean / mean.sum(), vote(np.concatenate([part[1] for part in parts])), spectrogram
         )
 
     def predict(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Probabilities of the labels, (n, len(LABELS)), and scores of the kinds, (n, 3), of windows.
+        """Return label probabilities, (n, len(LABELS)), and emergency scores, (n, 3), of windows.
 
         Parameters
         ----------
@@ -183,13 +189,15 @@ class Classifier:
         quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
         probabilities = softmax(logits / self._temperature) @ self._labels * (1 - quiet)
         probabilities[:, -1:] += quiet
-        scores = sigmoid(self._alarm(x, features) + evidence(logits, self._witnesses)) * (1 - quiet)
+        scores = sigmoid(self._alarm(x, features) + emergency_log_odds(logits, self._emergency_classes)) * (
+            1 - quiet
+        )
         return probabilities, scores
 
-    def prediction(
+    def to_prediction(
         self, probabilities: NDArray[np.float64], scores: NDArray[np.float64], spectrogram: LogMelSpectrogram
     ) -> Prediction:
-        """Put one distribution over `LABELS` and one score for each of `KINDS` into words."""
+        """Return a `Prediction` from probabilities of `LABELS`, scores of `KINDS` and the spectrogram."""
         best = int(np.argmax(probabilities))
         score = float(scores.max())
         return Prediction(
@@ -204,14 +212,22 @@ class Classifier:
 
 
 def vote(scores: NDArray[np.float64] | Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The score that two of three neighbouring windows reach, at the place where it is largest.
+    """Return the largest score, by kind, that two of three neighbouring windows reach.
 
-    A sound of one or two windows has no third: there the larger one counts, since a missed alarm is worse
-    than a false one.
+    For one or two windows it is the larger score, since a missed alarm is worse than a false one.
 
     Parameters
     ----------
     scores : (n, kinds) float, n >= 1
+
+    Returns
+    -------
+    (kinds,) float
+
+    Examples
+    --------
+    >>> vote([[0.9], [0.1], [0.8], [0.0]]).tolist()
+    [0.8]
     """
     scores = np.asarray(scores)
     if len(scores) < 3:

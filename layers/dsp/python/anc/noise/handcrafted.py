@@ -1,4 +1,4 @@
-"""Features thought out by hand: what a window's spectrum is on average, how it varies, and how fast."""
+"""Handcrafted features: average spectrum of a window, its variation and modulation."""
 
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ GROUPS = 8  # of bands, for the modulation spectrum
 
 
 def handcrafted_features(x: Array) -> Array:
-    """Statistics of windows that a small model can tell apart.
+    """Return statistics of windows for a small model.
 
     Parameters
     ----------

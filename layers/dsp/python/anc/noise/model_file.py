@@ -1,4 +1,4 @@
-"""The model as a file: one .npz of arrays that says what it is, and proves that it is whole."""
+"""Model files: one .npz of arrays with a description and a checksum."""
 
 import hashlib
 import io
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from anc.noise.features import FEATURE_HASH
 
 VERSION = 1
-LARGEST = 64 << 20  # bytes unpacked: room for a far larger model, none for a bomb
-MOST_ARRAYS = 1000
-NUMBERS = (np.dtype("<f2"), np.dtype("<f4"))
-# What zipfile, zlib, numpy and json raise for bytes that are no model: of passwords, unknown methods, ...
-UNREADABLE = (
+MAX_UNPACKED_BYTES = 64 << 20  # room for a far larger model, but not for a decompression bomb
+MAX_ARRAYS = 1000
+WEIGHT_DTYPES = (np.dtype("<f2"), np.dtype("<f4"))
+# Raised by zipfile, zlib, numpy and json for invalid files: damage, encryption, unknown compression, ...
+DECODE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -36,28 +36,28 @@ UNREADABLE = (
     AttributeError,
     TypeError,
     EOFError,
-    RuntimeError,  # RecursionError and NotImplementedError too
+    RuntimeError,  # includes RecursionError and NotImplementedError
     OverflowError,
     MemoryError,
 )
 
 
 class ModelError(Exception):
-    """The file is no model that this code can run; the message names the file and what is wrong."""
+    """The file is not a model that this version can run. The message names the file and the problem."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """Arrays and description of a model.
+    """Weights and description of a model.
 
     Attributes
     ----------
     arrays : dict of str to arrays
         Weights, float16 or float32.
     about : dict
-        ``name`` and ``classes`` at least; all JSON.
+        At least ``name`` and ``classes``; JSON values.
     sha256 : str
-        Of arrays and description together: names this very model.
+        Of arrays and description.
     """
 
     arrays: dict[str, NDArray[np.floating]]
@@ -66,7 +66,7 @@ class ModelFile:
 
 
 def digest(arrays: Mapping[str, NDArray[np.floating]], about: Mapping[str, Any]) -> str:
-    """SHA-256 over everything a model is made of, whatever the order in the file."""
+    """Return the SHA-256 of weights and description, independent of their order in the file."""
     total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -76,7 +76,7 @@ def digest(arrays: Mapping[str, NDArray[np.floating]], about: Mapping[str, Any])
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.floating]], about: Mapping[str, Any]) -> ModelFile:
-    """Write a model; `about` gets the version of the format and the hash of the features in use."""
+    """Write a model. The format version and the hash of the features are added to `about`."""
     about = {**about, "version": VERSION, "features": FEATURE_HASH}
     label = json.dumps({**about, "sha256": digest(arrays, about)}, sort_keys=True).encode()
     with path.open("wb") as file:  # a file object: numpy appends ".npz" to bare names
@@ -86,41 +86,43 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.floating]], about: Mapping[
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     members = archive.infolist()
-    if len(members) > MOST_ARRAYS:
-        raise ModelError(f"{path}: holds {len(members):,} arrays, at most {MOST_ARRAYS:,}")
-    if sum(member.file_size for member in members) > LARGEST:
-        raise ModelError(f"{path}: unpacks to over {LARGEST >> 20} MB")
+    if len(members) > MAX_ARRAYS:
+        raise ModelError(f"{path}: must have at most {MAX_ARRAYS:,} arrays (got {len(members):,})")
+    if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
+        raise ModelError(f"{path}: must unpack to at most {MAX_UNPACKED_BYTES >> 20} MB")
     return members
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Read one array. Its header may promise more than there is: nothing is allocated by its word."""
+    """Read one array. Memory is allocated for the data present, not for the shape in the header."""
     with archive.open(f"{name}.npy") as file:
-        data = file.read(LARGEST + 1)
+        data = file.read(MAX_UNPACKED_BYTES + 1)
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ModelError(
-            f"{path}: no model file: {name}: version {version} of the .npy format is not read here"
+            f"{path}: not a model file: {name}: unsupported version {version} of the .npy format"
         )
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(stream)
+    shape, fortran_order, dtype = read(stream)
     size = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or size != len(data) - stream.tell():
-        raise ModelError(f"{path}: no model file: {name}: its header does not fit its {len(data):,} bytes")
+        raise ModelError(
+            f"{path}: not a model file: {name}: the header does not match its {len(data):,} bytes"
+        )
     flat = np.frombuffer(data, dtype, math.prod(shape), stream.tell())
-    return flat.reshape(shape, order="F" if columns_first else "C")
+    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def load(path: Path) -> ModelFile:
-    """Read a model and refuse all that is not whole, not ours or not of today's features.
+    """Read and validate a model file.
 
     Raises
     ------
     ModelError
-        The file cannot be read, is no .npz, has over 1,000 arrays, unpacks to over 64 MB, holds anything but
-        finite float16 or float32 numbers, is of another version, was trained on other features, or does not
-        hash to what it claims.
+        If the file cannot be read, is no .npz, has over 1,000 arrays, unpacks to over 64 MB, contains
+        anything but finite float16 or float32 numbers, has another version or checksum, or was trained on
+        other features.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -130,15 +132,15 @@ def load(path: Path) -> ModelFile:
         claimed = about.pop("sha256")
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UNREADABLE as error:
-        raise ModelError(f"{path}: no model file: {error}") from error
+    except DECODE_ERRORS as error:
+        raise ModelError(f"{path}: not a model file: {error}") from error
     for name, array in arrays.items():
-        if array.dtype not in NUMBERS or not np.isfinite(array).all():
-            raise ModelError(f"{path}: {name}: finite float16 or float32 numbers are needed")
+        if array.dtype not in WEIGHT_DTYPES or not np.isfinite(array).all():
+            raise ModelError(f"{path}: {name}: weights must be finite float16 or float32 numbers")
     if about.get("version") != VERSION:
-        raise ModelError(f"{path}: version {about.get('version')}, this code reads {VERSION}")
+        raise ModelError(f"{path}: version must be {VERSION} (got version {about.get('version')})")
     if about.get("features") != FEATURE_HASH:
-        raise ModelError(f"{path}: trained on other features; train it anew with this version")
+        raise ModelError(f"{path}: trained on other features; train it again with this version")
     if digest(arrays, about) != claimed:
-        raise ModelError(f"{path}: damaged: its SHA-256 is not the one it claims")
+        raise ModelError(f"{path}: damaged: its SHA-256 does not match")
     return ModelFile(arrays, about, claimed)

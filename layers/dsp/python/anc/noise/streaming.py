@@ -1,4 +1,4 @@
-"""Hear a stream, block by block, between blocks kept as bytes."""
+"""Classify a stream block by block, with a state that is stored as bytes between blocks."""
 
 import struct
 from collections.abc import Iterator
@@ -16,63 +16,67 @@ from anc.noise.features import (
     column_length,
     log_mel,
     pack,
-    to_pcm,
+    quantise,
     unpack,
 )
 from anc.sample_rates import MAX_RATE, MIN_RATE
 
-HOLD = 40  # quarter seconds that an emergency is held after its last detection: 10 s
+HOLD_HOPS = 40  # quarter seconds that an emergency lasts after its last detection: 10 s
 _HEADER = struct.Struct("<4sIBBBH")
 _MAGIC = b"ANL1"
 
 
 class StreamingClassifier:
-    """Hears the last second of a stream every quarter second, the first time after the first second.
+    """Classify the last second of a stream every quarter second, starting after the first second.
 
-    An emergency needs two of the last three windows: one that fires by itself does not raise it.
+    An emergency must be detected in two of the last three windows.
 
     Parameters
     ----------
     classifier : Classifier
     rate : int
         Hz, 8,000 to 192,000.
+
+    Examples
+    --------
+    >>> stream = StreamingClassifier(Classifier.load(), rate=16_000)
+    >>> [prediction.label for prediction in stream.process(np.zeros(24_000))]
+    ['quiet', 'quiet']
     """
 
     def __init__(self, classifier: Classifier, rate: int) -> None:
-        to_pcm(np.zeros(0), rate)
+        quantise(np.zeros(0), rate)
         self.classifier = classifier
         self.rate = rate
         self.latest: Prediction | None = None
-        self._pcm = np.zeros(0, np.int16)  # not yet in a column
-        self._picture: LogMelSpectrogram = np.zeros((0, BANDS), np.uint8)
+        self._pcm = np.zeros(0, np.int16)  # samples that do not fill a column yet
+        self._spectrogram: LogMelSpectrogram = np.zeros((0, BANDS), np.uint8)
         self._phase = 0  # number of the next column, modulo 48
-        self._waiting = WINDOW  # columns until the next window is whole
+        self._waiting = WINDOW  # columns missing until the next window is complete
         self._hold = 0
         self._scores = np.zeros((3, len(KINDS)), np.float16)  # of the last three windows
 
     @property
     def holding(self) -> bool:
-        """Whether an emergency was heard within the last ten seconds of the stream."""
+        """Whether an emergency was detected within the last ten seconds of the stream."""
         return self._hold > 0
 
     def process(self, block: ArrayLike) -> list[Prediction]:
-        """Take a block of any length; one `Hearing` for every quarter second that it completes.
+        """Process a block of any length; return one `Prediction` for each quarter second that it completes.
 
         Parameters
         ----------
         block : (n,) array_like of float
-            Mono in [-1, 1]. How a stream is cut into blocks changes nothing.
+            Mono in [-1, 1]. The result does not depend on the block lengths.
 
         Raises
         ------
         ValueError
-            For another shape, or values that are not finite or out of range; the stream stays as it was.
+            If the block has another shape, or values not finite or out of range. The state is unchanged.
         """
-        pcm = to_pcm(block, self.rate)
+        pcm = quantise(block, self.rate)
         predictions: list[Prediction] = []
-        for i in range(
-            0, len(pcm), self.rate
-        ):  # a second at a time: bounded memory for a block of any length
+        for i in range(0, len(pcm), self.rate):  # one second at a time bounds memory
             predictions.extend(self._process_second(pcm[i : i + self.rate]))
         return predictions
 
@@ -84,23 +88,23 @@ class StreamingClassifier:
         self._pcm = self._pcm[used:].copy()
         self._phase = done % COLUMNS_PER_SECOND
         while len(columns) >= self._waiting:
-            self._picture = np.concatenate([self._picture, columns[: self._waiting]])[-WINDOW:]
+            self._spectrogram = np.concatenate([self._spectrogram, columns[: self._waiting]])[-WINDOW:]
             columns = columns[self._waiting :]
             self._waiting = HOP
             yield self._process_window()
-        self._picture = np.concatenate([self._picture, columns])[-WINDOW:]
+        self._spectrogram = np.concatenate([self._spectrogram, columns])[-WINDOW:]
         self._waiting -= len(columns)
 
     def _process_window(self) -> Prediction:
-        probabilities, scores = self.classifier.predict(self._picture[None])
+        probabilities, scores = self.classifier.predict(self._spectrogram[None])
         self._scores = np.concatenate([self._scores[1:], scores.astype(np.float16)])
         voted = np.median(self._scores.astype(np.float64), axis=0)
-        self.latest = self.classifier.prediction(probabilities[0], voted, self._picture)
-        self._hold = HOLD if self.latest.emergency else max(self._hold - 1, 0)
+        self.latest = self.classifier.to_prediction(probabilities[0], voted, self._spectrogram)
+        self._hold = HOLD_HOPS if self.latest.emergency else max(self._hold - 1, 0)
         return self.latest
 
     def state(self) -> bytes:
-        """Everything needed to go on, about 4 kB at 16 kHz and 6 kB at 48 kHz."""
+        """Return the complete state as bytes, about 4 kB at 16 kHz and 6 kB at 48 kHz."""
         latest = np.zeros(len(LABELS) + len(KINDS) + 1, np.float64)
         if self.latest:
             latest[:] = [
@@ -115,18 +119,18 @@ class StreamingClassifier:
                 self._scores.tobytes(),
                 latest.astype(np.float32).tobytes(),
                 self._pcm.tobytes(),
-                pack(self._picture),
+                pack(self._spectrogram),
             ]
         )
 
     @classmethod
     def from_state(cls, classifier: Classifier, state: bytes) -> "StreamingClassifier":
-        """Go on from `state` as if nothing had been stored: what is heard from here on is the same.
+        """Restore a classifier from `state()`. Its further predictions are the same.
 
         Raises
         ------
         ValueError
-            When the bytes are not a listener's state.
+            If the bytes are not a valid state.
         """
         try:
             magic, rate, phase, flags, hold, held = _HEADER.unpack_from(state)
@@ -137,17 +141,17 @@ class StreamingClassifier:
             offset += latest.nbytes
             pcm = np.frombuffer(state, np.int16, held, offset)
         except (struct.error, ValueError) as error:
-            raise ValueError(f"state: not a listener's: {error}") from None
+            raise ValueError(f"state: not a state of a streaming classifier: {error}") from None
         if magic != _MAGIC or not MIN_RATE <= rate <= MAX_RATE or held >= column_length(rate) + 1:
-            raise ValueError("state: not a listener's")
+            raise ValueError("state: not a state of a streaming classifier")
         self = cls(classifier, rate)
         self._phase, self._waiting, self._hold = phase % COLUMNS_PER_SECOND, flags & 0x7F, hold
         self._scores = scores.reshape(3, len(KINDS)).copy()
         self._pcm = pcm.copy()
-        self._picture = unpack(state[offset + pcm.nbytes :])
+        self._spectrogram = unpack(state[offset + pcm.nbytes :])
         if flags >> 7:
             values = latest.astype(np.float64)
-            self.latest = classifier.prediction(
-                values[: len(LABELS)], values[len(LABELS) : -1], self._picture
+            self.latest = classifier.to_prediction(
+                values[: len(LABELS)], values[len(LABELS) : -1], self._spectrogram
             )
         return self
