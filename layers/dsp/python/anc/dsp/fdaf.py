@@ -102,6 +102,11 @@ class FDAF:
         """Set past samples to zero and keep the weights, as after a gap in the stream."""
         self._past = np.zeros(self.partitions * self.block, self.dtype)
 
+    @property
+    def past(self) -> Signal:
+        """The latest reference samples, at least taps - 1 of them, the oldest first."""
+        return self._past
+
     def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
         """Filter and adapt over one or more blocks.
 

@@ -89,6 +89,11 @@ class NLMS:
         """Set past samples to zero and keep the weights, as after a gap in the stream."""
         self._past = np.zeros(self.taps - 1, self.dtype)
 
+    @property
+    def past(self) -> Signal:
+        """The taps - 1 latest reference samples, the oldest first."""
+        return self._past
+
     def process(self, x: ArrayLike, d: ArrayLike) -> tuple[Signal, Signal]:
         """Filter and adapt over one block of any length.
 
