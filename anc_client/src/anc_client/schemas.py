@@ -502,6 +502,7 @@ class RecordingReport:
     attenuation_by_second_db: list[float] | None
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
+    filter_resets: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -563,6 +564,7 @@ class SessionSummary:
     seconds: float
     gaps: int
     attenuation_db: float | None
+    filter_resets: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,7 @@ def test_a_session_over_its_whole_life(call: Call) -> None:
     assert (status, changed) == (200, {**opened, "enabled": False, "intensity": 0.25})
     assert call("PATCH", path, {})[1] == changed, "what is not named stays"
 
-    nothing_yet = {"blocks": 0, "seconds": 0.0, "gaps": 0, "attenuation_db": None}
+    nothing_yet = {"blocks": 0, "seconds": 0.0, "gaps": 0, "attenuation_db": None, "filter_resets": 0}
     assert call("GET", f"{path}/stats")[1] == nothing_yet
     assert call("DELETE", path)[:2] == (200, nothing_yet)
     assert_problem(call("GET", path), 404, "unknown_session", "session: there is none of this name")

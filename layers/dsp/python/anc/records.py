@@ -83,6 +83,7 @@ class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):
     blocks: int = 0
     samples: int = 0
     gaps: int = 0
+    filter_resets: int = 0
     energy_before: float = 0.0
     energy_after: float = 0.0
 

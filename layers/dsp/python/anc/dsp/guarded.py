@@ -14,7 +14,7 @@ import copy
 from typing import Self, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from anc.dsp.convolution import fft_filter
 from anc.dsp.fdaf import FDAF
@@ -39,7 +39,7 @@ Bare: TypeAlias = NLMS | FDAF | Predictor
 
 
 class GuardedFilter:
-    """An adaptive filter that is reset or taken back before it makes things louder.
+    """An adaptive filter whose weights are replaced before it makes things louder.
 
     Parameters
     ----------
@@ -47,23 +47,23 @@ class GuardedFilter:
         The filter. A predictor has no reference that could pause: it is reset, never taken back.
     rate : int
         Hz.
-
-    Attributes
-    ----------
-    resets : int
-        How often the weights were replaced.
     """
 
     def __init__(self, bare: Bare, rate: int) -> None:
         self.bare = bare
         self.rate = rate
-        self.resets = 0
+        self._replaced = 0
         whole = bare.block if isinstance(bare, FDAF) else 1
         self._step = max(whole, int(STEP_S * rate) // whole * whole)
         self._kept: Signal = np.zeros(0, np.float32)
         self._removed = self._loudness = 0.0  # power that the kept weights removed, and of the reference then
         self._latest = 0.0  # mean square of the input in the step before
         self._window = np.zeros(4)  # samples, energies of reference, input and residual
+
+    @property
+    def resets(self) -> int:
+        """How often the weights were replaced, by the guard or by the filter itself."""
+        return self._replaced + (self.bare.resets if isinstance(self.bare, FDAF) else 0)
 
     def clear_history(self) -> None:
         """Forget past samples and keep the weights: what a gap in the stream asks for."""
@@ -104,23 +104,24 @@ class GuardedFilter:
 
     def state(self) -> bytes:
         """Everything the filter knows, as bytes: `from_state` continues bit for bit."""
-        numbers = (self.rate, self.resets, self._removed, self._loudness, self._latest, *self._window)
+        numbers = (self.rate, self._replaced, self._removed, self._loudness, self._latest, *self._window)
         kept = self._kept.astype("<f2").view(np.uint8)
         return pack(KIND, numbers, (np.frombuffer(self.bare.state(), np.uint8), kept))
 
     @classmethod
     def from_state(cls, bare: type[Bare], state: bytes) -> Self:
         """The filter that `state` was taken from; ValueError if the bytes are damaged or of another kind."""
-        (rate, resets, removed, loudness, latest, *window), (inner, kept) = unpack(KIND, state)
+        (rate, replaced, removed, loudness, latest, *window), (inner, kept) = unpack(KIND, state)
         guarded = cls(bare.from_state(inner.tobytes()), int(rate))
-        guarded.resets = int(resets)
+        guarded._replaced = int(replaced)
         guarded._removed, guarded._loudness, guarded._latest = removed, loudness, latest
         guarded._window = np.array(window)
         guarded._kept = kept.view("<f2").astype(np.float32)
         return guarded
 
     def _run(self, x: Signal, d: Signal) -> tuple[Signal, Signal]:
-        return self.bare.process(d) if isinstance(self.bare, Predictor) else self.bare.process(x, d)
+        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is noticed by its energy
+            return self.bare.process(d) if isinstance(self.bare, Predictor) else self.bare.process(x, d)
 
     def _starts(self, n: int) -> range:
         """Where the steps of a block begin; the last step takes what is left."""
@@ -129,7 +130,7 @@ class GuardedFilter:
     def _energies(self, signal: Signal) -> Signal:
         return np.add.reduceat(np.square(signal, dtype=np.float64), self._starts(signal.size))
 
-    def _is_louder(self, n: int, before: Signal, after: Signal) -> Signal:
+    def _is_louder(self, n: int, before: Signal, after: Signal) -> NDArray[np.bool_]:
         """Which steps are louder; a block shorter than a step is held against the input before it too."""
         floor = INAUDIBLE * min(n, self._step)
         if n < self._step:
@@ -144,15 +145,13 @@ class GuardedFilter:
 
     def _kept_is_better(
         self, bare: Bare, x: Signal, d: Signal, of_residual: Signal, of_input: Signal
-    ) -> Signal:
+    ) -> NDArray[np.bool_]:
         """In which steps the kept weights would leave much less than the residual has."""
         poor = of_residual > POOR * of_input
         if not self._kept.size or not poor.any():
-            return np.zeros_like(poor)
+            return np.zeros(poor.shape, np.bool_)
         sizes = np.diff([*self._starts(d.size), d.size])
-        poor &= (self._energies(x) > RETURNED * self._loudness * sizes) & (
-            of_residual > INAUDIBLE * sizes
-        )
+        poor &= (self._energies(x) > RETURNED * self._loudness * sizes) & (of_residual > INAUDIBLE * sizes)
         if not poor.any():
             return poor
         return poor & (self._energies(self._left_by_kept(bare, x, d)) < BETTER * of_residual)
@@ -188,10 +187,10 @@ class GuardedFilter:
             if weights is None and self._first_bad_step(before, x, d, e) is not None:
                 continue
             if not self._is_louder(d.size, energy, self._energies(e)).any():
-                self.resets += weights is not None
+                self._replaced += weights is not None
                 return y, e
-        # Not even adapting from zero is good enough: take the step for silence, from which nothing is learned.
-        self.resets += 1
+        # Not even adapting from zero is good enough: pass the step through and learn nothing from it.
+        self._replaced += 1
         self.bare = copy.copy(before)
         self.bare.w = np.zeros_like(before.w)
         self._run(x, np.zeros_like(d))

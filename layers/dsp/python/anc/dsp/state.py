@@ -34,6 +34,14 @@ def pack(kind: str, numbers: Sequence[float], vectors: Sequence[NDArray]) -> byt
     return body + CRC.pack(zlib.crc32(body))
 
 
+def kind_of(state: bytes) -> str:
+    """Kind of filter that a state names, "" for bytes that are no filter's state."""
+    if len(state) < HEAD.size or state[:4] != MAGIC:
+        return ""
+    name: bytes = HEAD.unpack_from(state)[2]
+    return name.rstrip(b"\0").decode("ascii", "replace")
+
+
 def unpack(kind: str, state: bytes) -> tuple[tuple[float, ...], list[NDArray]]:
     """Return the numbers and vectors of a state of `kind`. The vectors are writable copies.
 

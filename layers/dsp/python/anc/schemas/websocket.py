@@ -147,6 +147,7 @@ class Summary(msgspec.Struct, frozen=True):
     seconds: float
     gaps: int
     attenuation_db: float | None
+    filter_resets: int = 0
 
 
 class Stopped(Response, frozen=True, tag="stopped"):

@@ -83,6 +83,7 @@ class RecordingReport(Response):
     attenuation_dba: float | None
     attenuation_last_half_db: float | None
     attenuation_by_second_db: list[float] | None
+    filter_resets: int | None = None
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
 

@@ -160,6 +160,7 @@ class SessionSummary(Response):
     seconds: float
     gaps: int
     attenuation_db: float | None
+    filter_resets: int = 0
 
 
 class Device(Response):

@@ -9,7 +9,7 @@ import numpy as np
 from aws_lambda_powertools import Logger
 
 from anc.audio.reader import AudioReader, open_short
-from anc.dsp import FDAF, Predictor
+from anc.dsp import FDAF
 from anc.dsp.meter import Meter
 from anc.noise import Classifier, ModelError
 from anc.pcm import float_to_int16, int16_to_float
@@ -17,7 +17,7 @@ from anc.ports import Dependencies
 from anc.records import Options
 from anc.schemas.refusal import refuse
 from anc.services.sound import detection
-from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter
+from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter, restore_filter
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 from anc.services.sound.report import RecordingReport, compare
 from anc.services.sound.timeline import Timeline
@@ -109,6 +109,7 @@ class RecordingProcessor:
             self.channels,
             self._before,
             self._after if self._filter else None,
+            self._filter.resets if self._filter else None,
             timeline.noise if timeline else None,
             timeline.alarms if timeline else None,
         )
@@ -135,7 +136,12 @@ class RecordingProcessor:
         kept = msgspec.msgpack.decode(state, type=_State)
         treatment = cls(kept.options, kept.rate, kept.channels, None)
         if treatment._filter:
-            treatment._filter = type(treatment._filter).from_state(kept.filter)
+            treatment._filter = restore_filter(
+                "predict" if kept.options.mode == "predict" else "cancel",
+                kept.options.algorithm,
+                kept.filter,
+                rate=kept.rate,
+            )
         treatment._before, treatment._after = Meter.from_state(kept.before), Meter.from_state(kept.after)
         if classifier and kept.timeline:
             treatment._timeline = Timeline.from_state(classifier, kept.rate, kept.timeline)
@@ -150,6 +156,7 @@ class RecordingProcessor:
             options.algorithm,
             options.taps,
             options.mu or 0.0,
+            rate=self.rate,
             horizon=options.horizon,
             fdaf_block=FDAF_BLOCK,
         )
@@ -230,10 +237,8 @@ def _mode(options: Options, channels: int) -> ProcessingMode:
 
 
 def _residual(adaptive: AdaptiveFilter, x: np.ndarray, d: np.ndarray) -> np.ndarray:
-    if isinstance(adaptive, Predictor):
-        return adaptive.process(d)[1]
     n = d.size
     # The last block of a file is seldom whole: silence fills it up, and is cut off again.
-    missing = -n % FDAF_BLOCK if isinstance(adaptive, FDAF) else 0
+    missing = -n % FDAF_BLOCK if isinstance(adaptive.bare, FDAF) else 0
     _, e = adaptive.process(np.pad(x, (0, missing)), np.pad(d, (0, missing)))
     return e[:n]

@@ -53,9 +53,10 @@ class Levels(msgspec.Struct, frozen=True):
 class RecordingReport(msgspec.Struct, frozen=True):
     """What was done with a recording and what came of it.
 
-    Attenuation is of energies, in dB, positive when noise fell; `attenuation_dba` as ears weigh it. `after`
-    and the attenuations are None when the noise was only named; `noise` and `emergencies` are None when no
-    classifier was to be had. An alarm in a recording opens no headset: it is reported, no more.
+    Attenuation is of energies, in dB, positive when noise fell; `attenuation_dba` is A-weighted. `after` and
+    the attenuations are None when the noise was only classified; `noise` and `emergencies` are None when no
+    classifier was available. `filter_resets` counts how often weights that would have made the output louder
+    were replaced. An alarm in a recording is reported and opens no headset.
     """
 
     mode: str
@@ -71,6 +72,7 @@ class RecordingReport(msgspec.Struct, frozen=True):
     attenuation_dba: float | None
     attenuation_last_half_db: float | None
     attenuation_by_second_db: list[float] | None
+    filter_resets: int | None
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
 
@@ -107,6 +109,7 @@ def compare(
     channels: int,
     before: Meter,
     after: Meter | None,
+    filter_resets: int | None,
     noise: list[NoiseSpan] | None,
     emergencies: list[AlarmSpan] | None,
 ) -> RecordingReport:
@@ -126,6 +129,7 @@ def compare(
         attenuation_dba=weighed,
         attenuation_last_half_db=last_half,
         attenuation_by_second_db=by_second,
+        filter_resets=filter_resets,
         noise=noise,
         emergencies=emergencies,
     )

@@ -97,4 +97,6 @@ def summary(stream: Stream) -> Summary:
     """Sum up a session so far."""
     before, after = stream.energy_before, stream.energy_after
     attenuation = 10 * math.log10(before / after) if before > 0 and after > 0 else None
-    return Summary(stream.blocks, stream.samples / stream.rate, stream.gaps, attenuation)
+    return Summary(
+        stream.blocks, stream.samples / stream.rate, stream.gaps, attenuation, stream.filter_resets
+    )

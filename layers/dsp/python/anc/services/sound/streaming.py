@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 from aws_lambda_powertools import Logger
 
-from anc.dsp import Predictor
 from anc.dsp.levels import power_reduction_db, power_to_db
 from anc.noise import StreamingClassifier
 from anc.pcm import float_to_int16, int16_to_float
@@ -147,6 +146,7 @@ def _advance(
             blocks=stream.blocks + 1,
             samples=stream.samples + len(d),
             gaps=stream.gaps + (gap > 0),
+            filter_resets=adaptive.resets if adaptive else 0,
             energy_before=stream.energy_before + before,
             energy_after=stream.energy_after + after,
             expires=deps.clock() + deps.settings.anc_session_hours * 3600,
@@ -191,7 +191,7 @@ def _filter(
     if gap:
         adaptive.clear_history()
     try:
-        y, e = adaptive.process(d) if isinstance(adaptive, Predictor) else adaptive.process(x, d)
+        y, e = adaptive.process(x, d)
     except ValueError as fault:
         raise Refused("bad_field", f"pcm: {fault}") from fault
     return e, y
@@ -202,12 +202,13 @@ def _filter_of(stream: Stream) -> AdaptiveFilter | None:
     if stream.mode == "bypass":
         return None
     if stream.filter:
-        return restore_filter(stream.mode, stream.algorithm, stream.filter)
+        return restore_filter(stream.mode, stream.algorithm, stream.filter, rate=stream.rate)
     return new_filter(
         stream.mode,
         stream.algorithm,
         stream.taps,
         stream.mu,
+        rate=stream.rate,
         horizon=stream.horizon,
         fdaf_block=FDAF_BLOCK,
     )
