@@ -210,7 +210,7 @@ def _model(model: records.DeviceModel) -> DeviceModel:
         rate=model.rate,
         taps=model.taps,
         max_gain_db=model.max_gain_db,
-        secondary=device_models.nominal(model).tolist(),
+        secondary=device_models.nominal_path(model).tolist(),
         serial_prefix=model.serial_prefix,
     )
 

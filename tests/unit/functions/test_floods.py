@@ -83,7 +83,7 @@ def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything
     noticed = device_status.find("rogue", headsets.deps)
     assert noticed.refused == share + 1, "it is noted once a minute"
     assert noticed.refusal is not None
-    assert noticed.refusal.message == "snapshot: more than are worked on; dropped"
+    assert noticed.refusal.message == "snapshot: dropped, the headset sent too many"
     assert process(headsets, [Message(1, json.dumps(message("other", snapshot(1))), 1)]) == []
     assert headsets.counts["snapshots_processed"] == 1
 

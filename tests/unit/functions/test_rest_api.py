@@ -226,7 +226,7 @@ def test_a_name_that_is_taken_is_a_conflict(call: Call, stored: Any, who: str) -
     call("POST", "/api/devices", HEADSET)
     before = stored()
     assert_problem(
-        call("POST", "/api/devices", HEADSET, user=who), 409, "exists", "left is registered already"
+        call("POST", "/api/devices", HEADSET, user=who), 409, "exists", "left is already registered"
     )
     assert stored() == before
 

@@ -179,7 +179,7 @@ def test_a_serial_number_of_a_model_is_registered_by_no_listener_before_its_head
     before = stored()
     status, problem, _ = call("POST", "/api/devices", HEADSET | {"thing": "QO-000117"})
     assert (status, problem["code"]) == (403, "forbidden")
-    assert "names with QO- in front are serial numbers of the model quiet" in problem["detail"]
+    assert "names that start with QO- are reserved for the model quiet" in problem["detail"]
     assert stored() == before
     listed = call("POST", "/api/device-models/quiet/serials", {"serials": ["QO-000117"]}, **maker)[1]
     assert listed["listed"] == ["QO-000117"]
@@ -271,7 +271,7 @@ def test_a_headset_of_a_described_model_need_not_be_told_what_the_model_says(cal
 def test_a_headset_of_no_known_model_needs_a_path(call: Call) -> None:
     status, problem, _ = call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
     assert (status, problem["code"]) == (404, "unknown_model")
-    assert "`secondary` is needed" in problem["detail"]
+    assert "secondary: required, because the model quiet-one does not exist" in problem["detail"]
 
 
 def test_models_are_listed_replaced_and_forgotten_and_their_headsets_stay(call: Call) -> None:
@@ -300,8 +300,8 @@ def test_the_path_that_was_measured_at_enrolment_is_stored(call: Call) -> None:
         ({"secondary": [float("nan")]}, "not a JSON document"),
         ({"secondary": [0.0] * 8}, "not all zero"),
         ({"secondary": [0.6] * 128, "rate": 48_000}, "ok"),
-        ({"secondary": [1.05**n for n in range(128)]}, "does not die away"),
-        ({"secondary": [0.0, 0.0, -0.6, -0.3, 0.1]}, "the wrong way round"),
+        ({"secondary": [1.05**n for n in range(128)]}, "must decay"),
+        ({"secondary": [0.0, 0.0, -0.6, -0.3, 0.1]}, "wrong polarity"),
         ({"secondary": [0.0, 0.0, 0.6], "rate": 16_000}, "rate: must be 48000 Hz, as registered (got 16000)"),
     ],
 )

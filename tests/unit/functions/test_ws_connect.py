@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anc.records import Device
-from anc.services.connections import LIFE_S, WATCHES_PER_CONNECTION
+from anc.services.connections import MAX_WATCHES_PER_CONNECTION, RECORD_LIFETIME_S
 from anc.services.sound import jobs
 from functions.ws_connect.handler import handler as ws_connect
 from functions.ws_disconnect.handler import handler as ws_disconnect
@@ -82,7 +82,7 @@ def test_a_socket_whose_end_was_missed_is_forgotten_when_no_socket_can_be_that_o
     connect(platform)
     platform.clock.now += 2 * 3600
     assert platform.deps.connections.get("socket-1"), "API Gateway holds a socket for two hours"
-    platform.clock.now += LIFE_S - 2 * 3600
+    platform.clock.now += RECORD_LIFETIME_S - 2 * 3600
     assert platform.deps.connections.get("socket-1") is None
 
 
@@ -127,13 +127,13 @@ def test_a_device_of_somebody_else_cannot_be_watched_and_does_not_seem_to_exist(
 
 
 def test_a_socket_watches_so_many_devices_and_no_more(platform: FakePlatform, say: Say) -> None:
-    names = [f"device-{n}" for n in range(WATCHES_PER_CONNECTION + 1)]
+    names = [f"device-{n}" for n in range(MAX_WATCHES_PER_CONNECTION + 1)]
     own(platform, *names)
     connect(platform)
     answers = [say({"action": "watch", "device": name}) for name in names]
     assert {answer["type"] for answer in answers[:-1]} == {"watching"}
     assert answers[-1]["code"] == "too_many"
-    assert str(WATCHES_PER_CONNECTION) in answers[-1]["message"]
+    assert str(MAX_WATCHES_PER_CONNECTION) in answers[-1]["message"]
     assert platform.deps.watches.list(names[-1]) == []
 
 

@@ -72,7 +72,7 @@ KINDS = {
         connections.SOCKETS,
         open_socket,
         lambda key, _, deps: connections.disconnect(key, deps),
-        connections.LIFE_S,
+        connections.RECORD_LIFETIME_S,
     ),
     "API keys": Kind(
         api_keys.API_KEYS,

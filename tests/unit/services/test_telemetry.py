@@ -126,7 +126,7 @@ def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: FakePlatform
 
 def test_after_a_month_it_is_forgotten(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
-    headset.clock.now += telemetry.KEPT_S + 1
+    headset.clock.now += telemetry.HISTORY_S + 1
     assert batteries(headset) == []
 
 

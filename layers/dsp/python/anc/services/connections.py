@@ -1,4 +1,4 @@
-"""Open WebSockets: who is on them, and which devices they watch."""
+"""Open WebSockets: their users, and the devices that they watch."""
 
 from anc.lifetimes import HOUR_S, MINUTE_S, SOCKET_HOURS
 from anc.ports import Conflict, Dependencies, Gone
@@ -9,7 +9,7 @@ from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota, release, reserve
 from anc.services.headsets import registrations
 
-LIFE_S = SOCKET_HOURS * HOUR_S + 10 * MINUTE_S  # a record outlives its socket
+RECORD_LIFETIME_S = SOCKET_HOURS * HOUR_S + 10 * MINUTE_S  # a record outlives its socket
 SOCKETS = Quota(
     name="sockets",
     things="WebSockets",
@@ -17,15 +17,15 @@ SOCKETS = Quota(
     table=lambda deps: deps.connections,
     remedy="close one",
 )
-WATCHES_PER_CONNECTION = 50
-WATCHES_PER_DEVICE = 100
+MAX_WATCHES_PER_CONNECTION = 50
+MAX_WATCHES_PER_DEVICE = 100
 PAGE = 100
 
 
 def connect(connection: str, caller: Caller, deps: Dependencies) -> None:
-    """Note a socket that was opened. Raises Refused, `too_many`, when the person has as many as may be."""
+    """Store a socket that was opened. Raises Refused, `too_many`, when the user's quota is used up."""
     reserve(SOCKETS, connection, caller.user, deps)
-    expires = deps.clock() + LIFE_S
+    expires = deps.clock() + RECORD_LIFETIME_S
     deps.connections.put(
         SocketConnection(
             key=connection,
@@ -40,7 +40,7 @@ def connect(connection: str, caller: Caller, deps: Dependencies) -> None:
 
 
 def disconnect(connection: str, deps: Dependencies) -> None:
-    """Forget a socket and what it watched. What this misses, the expiry cleans up."""
+    """Delete a socket and its watches. Records that are missed here expire."""
     known = deps.connections.get(connection)
     if known:
         _delete(known, deps)
@@ -48,9 +48,16 @@ def disconnect(connection: str, deps: Dependencies) -> None:
 
 
 def close_all(user: str, deps: Dependencies, api_key: str = "", above: Role | None = None) -> None:
-    """Close the sockets of a person and end what they watch.
+    """Close the sockets of a user and delete their watches.
 
-    Only those of one API key, if it is named; only those that may do more than the role `above`.
+    Parameters
+    ----------
+    user : str
+    deps : Dependencies
+    api_key : str
+        Close only the sockets that were opened with this API key.
+    above : Role, optional
+        Close only the sockets whose role permits more than this one.
     """
     after = ""
     may = Caller(user, above).may if above else None
@@ -70,52 +77,53 @@ def _delete(known: SocketConnection, deps: Dependencies) -> None:
 
 
 def watch(device: str, connection: str, caller: Caller, deps: Dependencies) -> None:
-    """Let a socket be told what happens to a device.
+    """Send updates of a device to a socket from now on.
 
     Raises
     ------
     Refused
-        `unknown_device` when it does not exist or is not the caller's business; `too_many`.
+        `unknown_device` when the device does not exist or the caller may not see it; `unknown_connection`;
+        `too_many`; `in_flight`.
     """
     owned = registrations.registered(device, deps)
     if owned is None or not caller.may_see(owned.group):
         refuse("unknown_device", f"device: {device} is not registered")
-    known = deps.connections.get(connection) or refuse("unknown_connection", "connection: not open any more")
-    entries = deps.watches.list(device, limit=WATCHES_PER_DEVICE)
+    known = deps.connections.get(connection) or refuse("unknown_connection", "connection: is no longer open")
+    entries = deps.watches.list(device, limit=MAX_WATCHES_PER_DEVICE)
     key = _key(device, connection)
     entry = next((each for each in entries if each.key == key), None)
     if entry and entry.registered == owned.created:
         return
     watching = device in known.watching
-    if not watching and len(known.watching) >= WATCHES_PER_CONNECTION:
-        refuse("too_many", f"device: a socket watches {WATCHES_PER_CONNECTION} devices at most")
-    if not entry and len(entries) >= WATCHES_PER_DEVICE:
-        refuse("too_many", f"device: {WATCHES_PER_DEVICE} sockets watch it, which is the most")
+    if not watching and len(known.watching) >= MAX_WATCHES_PER_CONNECTION:
+        refuse("too_many", f"device: a socket can watch at most {MAX_WATCHES_PER_CONNECTION} devices")
+    if not entry and len(entries) >= MAX_WATCHES_PER_DEVICE:
+        refuse("too_many", f"device: at most {MAX_WATCHES_PER_DEVICE} sockets can watch it")
     entry = entry or Watch(key=key, group=device, connection=connection, expires=known.expires)
     try:
         if not watching:
             deps.connections.put(known.replace(watching=(*known.watching, device)))
         deps.watches.put(entry.replace(registered=owned.created))
     except Conflict:
-        refuse("in_flight", "device: another `watch` of this socket is being done; try again")
+        refuse("in_flight", "device: another `watch` of this socket is in progress; try again")
 
 
 def end_watches(device: str, deps: Dependencies) -> None:
-    """Forget who watches a device, when its registration ends."""
-    while page := deps.watches.list(device, limit=WATCHES_PER_DEVICE):
+    """Delete all watches of a device, when its registration ends."""
+    while page := deps.watches.list(device, limit=MAX_WATCHES_PER_DEVICE):
         for entry in page:
             deps.watches.delete(entry.key)
 
 
-def notify_watchers(device: str, news: Response, deps: Dependencies) -> None:
-    """Push a frame to every socket that watches the device.
+def notify_watchers(device: str, update: Response, deps: Dependencies) -> None:
+    """Push a frame to every socket that watches a device.
 
-    Sockets that are gone are forgotten, and so are those that watched an earlier registration of the name:
-    this one may be somebody else's.
+    Deletes the watches of closed sockets, and those of an earlier registration of the name, which may have
+    had another owner.
     """
-    entries = deps.watches.list(device, limit=WATCHES_PER_DEVICE)
+    entries = deps.watches.list(device, limit=MAX_WATCHES_PER_DEVICE)
     registered = deps.devices.get(device) if entries else None
-    frame = encode(news)
+    frame = encode(update)
     for entry in entries:
         if registered is None or entry.registered not in (None, registered.created):
             deps.watches.delete(entry.key)

@@ -1,4 +1,4 @@
-"""Emergencies: written down, told to people, listed."""
+"""Emergencies: store, publish and list them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,39 +9,39 @@ from anc.records import Alarm, Control, Emergency, Stream
 from anc.services.access.identity import Caller
 from anc.tables import Table
 
-KEPT_S = 90 * 24 * 3600
-LONGEST_S = 24 * 3600  # an alarm that goes on for longer is not called one any more
+EVENT_LIFETIME_S = 90 * 24 * 3600
+MAX_ACTIVE_S = 24 * 3600  # an emergency that began earlier is no longer listed as active
 
 Source = TypeVar("Source", Stream, Control)
 
 
 def flush_pending_emergency(source: Source, table: Table[Source], deps: Dependencies) -> Source:
-    """Tell of the alarm that a stream or a headset has `untold`, and note that it was done.
+    """Publish the pending emergency of a session or headset, and clear it.
 
-    Who is interrupted in between leaves it untold, and whoever goes on with the record does it again: the
-    event is written once; people may be told twice, but not never.
+    When this is interrupted the emergency stays pending, and whoever processes the record next publishes it
+    again: the event is stored exactly once, and the alert is sent at least once.
 
     Returns
     -------
     Stream or Control
-        As it is stored.
+        The stored record.
     """
     if source.pending_emergency is None:
         return source
     publish(source.group, source.key, source.pending_emergency, deps)
     try:
         return table.put(source.replace(pending_emergency=None))
-    except Conflict:  # somebody went on with it, and will tell again
+    except Conflict:  # another writer has the record, and publishes again
         return source
 
 
 def publish(owner: str, source: str, alarm: Alarm, deps: Dependencies) -> None:
-    """Write down that an alarm opened a headset or a session, and tell those who want to know."""
+    """Store an emergency event of a session or headset, and alert the subscribers."""
     name = hashlib.sha256(source.encode()).hexdigest()[:8]
     event = Emergency(
         key=f"{int(alarm.at * 1000):014d}-{name}",
         group=owner,
-        expires=alarm.at + KEPT_S,
+        expires=alarm.at + EVENT_LIFETIME_S,
         source=source,
         kind=alarm.kind,
         score=alarm.score,
@@ -50,29 +50,29 @@ def publish(owner: str, source: str, alarm: Alarm, deps: Dependencies) -> None:
     try:
         deps.emergencies.put(event)
         deps.count("emergencies_raised")
-    except Conflict:  # written before an interruption
+    except Conflict:  # stored before an interruption
         pass
     deps.alerts.publish(
-        f"{alarm.kind} near a headset", f"{source} heard a {alarm.kind} and is open to the world"
+        f"{alarm.kind} near a headset", f"{source} detected a {alarm.kind} and switched to transparency"
     )
 
 
 def list_own(caller: Caller, deps: Dependencies, limit: int = 100, after: str = "") -> Sequence[Emergency]:
-    """Return the caller's emergencies, the oldest first."""
+    """Return the caller's emergencies, oldest first."""
     return deps.emergencies.list(caller.user, limit, after)
 
 
 def list_active(caller: Caller, deps: Dependencies) -> Sequence[Emergency]:
-    """Return the alarms that hold something of the caller's open now, the latest of each source."""
-    after = f"{int((deps.clock() - LONGEST_S) * 1000):014d}"
+    """Return the emergencies whose sources are still held in transparency, the latest of each source."""
+    after = f"{int((deps.clock() - MAX_ACTIVE_S) * 1000):014d}"
     latest: dict[str, Emergency] = {}
     while page := list_own(caller, deps, after=after):
         latest |= {event.source: event for event in page}
         after = page[-1].key
-    return [event for event in latest.values() if _holds(event.source, deps)]
+    return [event for event in latest.values() if _is_held(event.source, deps)]
 
 
-def _holds(source: str, deps: Dependencies) -> bool:
+def _is_held(source: str, deps: Dependencies) -> bool:
     control = deps.controls.get(source)
     if control is not None:
         return deps.clock() < control.emergency_until

@@ -1,4 +1,4 @@
-"""What a client may say on its socket, and who answers."""
+"""Dispatch WebSocket requests to the services."""
 
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
@@ -26,7 +26,7 @@ from anc.services.sound import sessions, streaming
 def handle_request(
     frame: str | None, caller: Caller, connection: str, deps: Dependencies, received: float | None = None
 ) -> Response:
-    """Do what one frame asks and return the frame that answers it.
+    """Handle the request in one frame and return its response.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def handle_request(
     Raises
     ------
     Refused
-        `unauthorized` when the caller's rights have ended since the socket was opened; whatever the frame's
-        own service refuses.
+        `unauthorized` when the caller's rights ended since the socket was opened; and as the service of the
+        request.
     """
     caller = identity.refresh(caller, deps)
     request = parse_request(frame)
@@ -50,7 +50,7 @@ def handle_request(
             try:
                 return streaming.filter_block(request, caller, deps, received)
             except Refused as refusal:
-                refusal.seq = request.seq  # whatever was wrong, the client learns with which block
+                refusal.seq = request.seq  # names the block that was refused
                 raise
         case Start():
             stream = sessions.open_session(request, caller, deps)

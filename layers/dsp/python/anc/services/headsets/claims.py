@@ -1,4 +1,4 @@
-"""Headsets that come for their certificate themselves, with the factory's claim: who may, and who may not."""
+"""Provisioning by claim: which headsets may exchange the claim certificate for one of their own."""
 
 import hashlib
 import re
@@ -17,23 +17,22 @@ from anc.services.access.identity import Caller
 from anc.services.headsets import device_models, devices, registrations
 from anc.services.updates import retry_or_refuse
 
-MOST_AT_ONCE = 50
-HEADSET = Caller("headset")  # who acts, in the audit log, when one comes with the factory's claim
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+HEADSET = Caller("headset")  # the actor of claims in the audit log
+_SERIAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def preregister(model: str, serials: Sequence[str], caller: Caller, deps: Dependencies) -> Sequence[str]:
-    """List headsets of a kind that will come with a claim; they are the caller's. Again changes nothing.
+    """Register headsets of a model that will be provisioned by claim; the caller owns them. Idempotent.
 
     Returns
     -------
     sequence of str
-        Those that were not in the registry yet.
+        Serial numbers that were not registered before.
 
     Raises
     ------
     Refused
-        `unknown_model`: what such a headset is like is known from its model alone.
+        `unknown_model`: such a headset takes its rate, taps and path from its model.
     """
     device_models.find(model, deps)
     new = []
@@ -49,7 +48,7 @@ def preregister(model: str, serials: Sequence[str], caller: Caller, deps: Depend
 
 
 def serial_of(claim: Claim) -> str:
-    """Return the serial number that a headset names, which is the one that it connected for.
+    """Return the serial number in a claim, which must be the one in the MQTT client id.
 
     Raises
     ------
@@ -57,22 +56,23 @@ def serial_of(claim: Claim) -> str:
         `bad_field`.
     """
     serial = claim.parameters.get(SERIAL, "")
-    if not _NAME.fullmatch(serial):
-        refuse("bad_field", f"{SERIAL}: 1 to 64 letters, digits, `-` and `_`")
+    if not _SERIAL.fullmatch(serial):
+        refuse("bad_field", f"{SERIAL}: must be 1 to 64 letters, digits, `-` and `_`")
     if serial_of_client(claim.client_id) != serial:
         refuse(
             "bad_field",
-            f"{SERIAL}: not the one in the client id, which must be `{CLAIMING}{{serial number}}`",
+            f"{SERIAL}: must be the one in the client id, `{CLAIMING}{{serial number}}`",
         )
     return serial
 
 
 def authorize_claim(claim: Claim, deps: Dependencies) -> None:
-    """Let a headset that is expected have the certificate that it came for, and remember its key.
+    """Bind the certificate of a claim to its preregistered headset, and store the headset's key.
 
-    The first key that comes for a serial number is the headset's; with that key it may come again, as after a
-    power cut in between, and no other key ever gets in. The certificate is bound to the device before it is
-    written down, and activated by the caller: a removal in between leaves one that opens nothing.
+    The first key that claims a serial number is stored. A later claim must use the same key, so that a
+    headset can repeat its claim after a power failure and nobody else can claim its serial number. The
+    certificate is bound before it is stored, and AWS IoT activates it after this hook: if the headset is
+    removed in between, the certificate never becomes active.
 
     Raises
     ------
@@ -106,26 +106,27 @@ def authorize_claim(claim: Claim, deps: Dependencies) -> None:
 
 def _expected(serial: str, key: str, deps: Dependencies) -> Device:
     device = registrations.registered(serial, deps) or refuse(
-        "unknown_serial", f"serial number: {serial} is on no list; its maker lists it with its model"
+        "unknown_serial",
+        f"serial number: {serial} is not registered; its maker must register it with its model",
     )
     if not device.claimable:
         refuse(
             "not_expected",
-            f"serial number: {serial} is registered with a certificate of its own, and no claim is open",
+            f"serial number: {serial} is registered with a certificate of its own and cannot be claimed",
         )
     if device.claimed_by not in ("", key):
         refuse(
             "claimed_already",
             f"serial number: {serial} was claimed with another key; if that was not this headset, "
-            "remove it and list it again",
+            "remove it and register it again",
         )
     return device
 
 
 def _fingerprint(certificate_pem: str) -> str:
-    """Return the SHA-256 of the public key that a certificate is for."""
+    """Return the SHA-256 of a certificate's public key."""
     try:
         key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
     except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as fault:
-        raise Refused("bad_field", "certificate: is not an X.509 certificate in PEM") from fault
+        raise Refused("bad_field", "certificate: must be an X.509 certificate in PEM") from fault
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

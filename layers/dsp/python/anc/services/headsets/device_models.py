@@ -1,4 +1,4 @@
-"""Kinds of headsets, as their makers describe them: what a headset of the kind need not be told again."""
+"""Headset models: rate, taps, path and driver limit that headsets of a model share."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -15,25 +15,25 @@ from anc.schemas.refusal import refuse
 from anc.services.headsets import secondary_paths
 from anc.services.headsets.secondary_paths import Secondary
 
-SHARED_GROUP = "all"  # what all models are listed under: they are nobody's
+SHARED_GROUP = "all"  # group of all models: they have no owner
 
 
 class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A kind of headset.
+    """A headset model.
 
     Attributes
     ----------
     secondary : list of float
-        Its nominal secondary path S, driver to error microphone, at `rate`, newest sample first.
+        Nominal secondary path S, driver to error microphone: impulse response at `rate`, tap 0 first.
     rate : int
-        Hz, at which its control filters run.
+        Sample rate of the control filters in Hz.
     taps : int
-        Of its control filters.
+        Length of the control filters.
     max_gain_db : float
-        The most that a control filter may boost any frequency: what the driver takes.
+        Maximum gain of a control filter at any frequency, limited by the driver.
     serial_prefix : str
-        How the serial numbers of its headsets begin, or "". Listeners cannot register such a name by hand, so
-        none is taken before its headset comes.
+        Prefix of the serial numbers, or "". Listeners cannot register a name with this prefix, so that no
+        serial number is taken before its headset is provisioned.
     """
 
     secondary: Secondary
@@ -44,12 +44,12 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def describe(name: str, description: ModelDescription, deps: Dependencies) -> DeviceModel:
-    """Store a kind of headset, or replace it. Headsets registered before keep what they were given.
+    """Store a headset model, or replace it. Registered headsets keep the values that they were given.
 
     Raises
     ------
     Refused
-        `bad_field` for a secondary path that cannot be one; `in_flight` when somebody else replaces it.
+        `bad_field` for an implausible secondary path; `in_flight` when another writer replaces the model.
     """
     secondary = secondary_paths.validated(description.secondary)
     known = deps.device_models.get(name)
@@ -66,21 +66,21 @@ def describe(name: str, description: ModelDescription, deps: Dependencies) -> De
     try:
         return deps.device_models.put(model)
     except Conflict:
-        refuse("in_flight", f"model: {name} is being replaced by somebody else; try again")
+        refuse("in_flight", f"model: {name} is being replaced by another request; try again")
 
 
 def find(name: str, deps: Dependencies) -> DeviceModel:
-    """Return a kind of headset. Raises Refused: `unknown_model`."""
-    return deps.device_models.get(name) or refuse("unknown_model", f"model: {name} was never described")
+    """Return a headset model. Raises Refused: `unknown_model`."""
+    return deps.device_models.get(name) or refuse("unknown_model", f"model: {name} does not exist")
 
 
 def list_all(deps: Dependencies, limit: int = 100, after: str = "") -> Sequence[DeviceModel]:
-    """Return kinds of headsets by name."""
+    """Return headset models by name."""
     return deps.device_models.list(SHARED_GROUP, limit, after)
 
 
-def reserving(thing: str, deps: Dependencies) -> DeviceModel | None:
-    """Return the model whose serial numbers begin as a name does, if there is one."""
+def model_reserving(thing: str, deps: Dependencies) -> DeviceModel | None:
+    """Return the model whose serial prefix a name has, or None."""
     after = ""
     while page := list_all(deps, after=after):
         for model in page:
@@ -91,11 +91,11 @@ def reserving(thing: str, deps: Dependencies) -> DeviceModel | None:
 
 
 def delete(name: str, deps: Dependencies) -> None:
-    """Forget a kind of headset; its headsets stay. Raises Refused: `unknown_model`."""
+    """Delete a headset model; its headsets stay. Raises Refused: `unknown_model`."""
     find(name, deps)
     deps.device_models.delete(name)
 
 
-def nominal(model: DeviceModel) -> np.ndarray:
+def nominal_path(model: DeviceModel) -> np.ndarray:
     """Return the nominal secondary path, (m,) float32."""
     return np.frombuffer(model.secondary, "<f4")

@@ -1,4 +1,4 @@
-"""What the platform notices of a headset: whether it is connected, and what was refused of it and why."""
+"""Status of a headset: whether it is connected, and which of its messages were refused and why."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -13,17 +13,17 @@ from anc.services.updates import retry_on_conflict
 
 MIN_INTERVAL_S = 60.0
 FLOOD = "too_many"
-# Why a broker hangs up on a headset that did something wrong; other ends of a connection are no refusal.
-CUT_OFF = {
-    "AUTH_ERROR": "it used a topic that is not its own, or a certificate that is not good any more",
-    "CLIENT_ERROR": "it sent a message that is too large, or none that MQTT knows",
-    "FORBIDDEN_ACCESS": "it may not connect from where it is",
-    "THROTTLED": "it sends more than a headset may",
+# Disconnect reasons that are the headset's fault. All others are no refusal.
+FAULTY_DISCONNECTS = {
+    "AUTH_ERROR": "the headset used a topic that is not its own, or a certificate that is no longer valid",
+    "CLIENT_ERROR": "the headset sent a message that is too large or not valid MQTT",
+    "FORBIDDEN_ACCESS": "the headset may not connect from its network",
+    "THROTTLED": "the headset exceeded its message rate",
 }
 
 
 class Presence(msgspec.Struct, frozen=True, rename="camel"):
-    """What AWS IoT says when a client comes or goes; here is what matters of it.
+    """A lifecycle event of AWS IoT: a client connected or disconnected. Other fields are ignored.
 
     References
     ----------
@@ -38,88 +38,90 @@ class Presence(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """Why AWS IoT did not take an update of a shadow: an HTTP status and a sentence."""
+    """AWS IoT's reason for rejecting a shadow update: an HTTP status and a message."""
 
     code: int
     message: str
 
 
 def find(thing: str, deps: Dependencies) -> Status:
-    """Return what was noticed of a headset; nothing at all when it is not registered."""
+    """Return the status of a headset; an empty one when it is not registered."""
     device = registered(thing, deps)
     known = deps.statuses.get(thing) if device else None
     return known or Status(key=thing, group=device.group if device else "")
 
 
 def record_presence(payload: bytes, deps: Dependencies) -> None:
-    """Note that a headset connected, or disconnected and why. Events may come twice, and in another order.
+    """Record that a headset connected, or disconnected and why. Events may be repeated and out of order.
 
     Raises
     ------
     Refused
-        `bad_json` or `bad_field` when the event is none.
+        `bad_json` or `bad_field` when `payload` is not a lifecycle event.
     """
     event: Presence = parse_json(payload, Presence)
 
-    def note(known: Status) -> Status:
+    def with_event(known: Status) -> Status:
         at = event.timestamp / 1000
         if event.event_type == "connected" and at >= known.since:
             return known.replace(online=True, since=at, session=event.session_identifier)
-        # Only the connection that is known to be open can end: an older one gave way to it.
+        # The end of an older connection, which the present one replaced, changes nothing.
         if event.event_type == "disconnected" and known.session in ("", event.session_identifier):
-            gone = known.replace(online=False, since=max(at, known.since), session=event.session_identifier)
-            return _disconnected(gone, event, deps) if gone != known else known
+            offline = known.replace(
+                online=False, since=max(at, known.since), session=event.session_identifier
+            )
+            return _with_disconnect_reason(offline, event, deps) if offline != known else known
         return known
 
-    _change(event.client_id, note, deps)
+    _change(event.client_id, with_event, deps)
 
 
 def record_refusal(
     thing: str, what: str, refusal: Refused, deps: Dependencies, at: float | None = None
 ) -> None:
-    """Note why something that a headset published at `at` was refused, for its owner to read."""
+    """Record for the owner why a message that a headset published at `at` was refused."""
     _change(thing, lambda known: _with_refusal(known, what, refusal, deps), deps, at)
 
 
 def record_shadow_refusal(thing: str, payload: bytes, deps: Dependencies, at: float | None = None) -> None:
-    """Note that a headset's update of its shadow was rejected, as when it is of another version."""
+    """Record that AWS IoT rejected a headset's shadow update, for example because of a version conflict."""
     rejection: Rejection = parse_json(payload, Rejection)
     record_refusal(thing, "shadow", Refused(f"http_{rejection.code}", rejection.message), deps, at)
 
 
 def record_flood(thing: str, what: str, deps: Dependencies) -> None:
-    """Note that a headset publishes more than is worked on: once a minute, since noting it costs as much."""
+    """Record that a headset exceeds its share, at most once a minute: a write costs as much as a message."""
 
-    def note(known: Status) -> Status:
+    def with_flood(known: Status) -> Status:
         last = known.refusal
         if last and last.code == FLOOD and deps.clock() < last.at + MIN_INTERVAL_S:
             return known
-        return _with_refusal(known, what, Refused(FLOOD, f"{what}: more than are worked on; dropped"), deps)
+        return _with_refusal(known, what, Refused(FLOOD, f"{what}: dropped, the headset sent too many"), deps)
 
-    _change(thing, note, deps)
+    _change(thing, with_flood, deps)
 
 
 def record_claim_refusal(serial: str, refusal: Refused, deps: Dependencies) -> None:
-    """Note why a claim to a headset's name was refused, beside what was refused of the headset itself.
+    """Record why a claim of a serial number was refused, separately from refusals of the headset itself.
 
-    Anybody who holds the factory's claim can have this done, so it is written once a minute at most.
+    Every holder of the factory's claim certificate can cause this write, so it happens at most once a minute.
     """
 
-    def note(known: Status) -> Status:
+    def with_claim(known: Status) -> Status:
         last = known.claim
         if last and last.code == refusal.code and deps.clock() < last.at + MIN_INTERVAL_S:
             return known
         return known.replace(claim=_refusal("claim", refusal, deps))
 
-    _change(serial, note, deps)
+    _change(serial, with_claim, deps)
 
 
-def _disconnected(gone: Status, event: Presence, deps: Dependencies) -> Status:
-    why = CUT_OFF.get(event.disconnect_reason)
-    if why is None:
-        return gone
-    refusal = Refused(event.disconnect_reason.lower(), f"connection: closed, since {why}")
-    return _with_refusal(gone, "connection", refusal, deps)
+def _with_disconnect_reason(offline: Status, event: Presence, deps: Dependencies) -> Status:
+    fault = FAULTY_DISCONNECTS.get(event.disconnect_reason)
+    if fault is None:
+        return offline
+    refusal = Refused(event.disconnect_reason.lower(), f"connection: closed, because {fault}")
+    return _with_refusal(offline, "connection", refusal, deps)
 
 
 def _with_refusal(known: Status, what: str, refusal: Refused, deps: Dependencies) -> Status:
@@ -134,7 +136,7 @@ def _change(
     thing: str, change: Callable[[Status], Status], deps: Dependencies, at: float | None = None
 ) -> None:
     if registered(thing, deps, at) is None:
-        return  # nobody's: there is no owner to read it
+        return  # no owner could read it
 
     def update() -> None:
         known = find(thing, deps)

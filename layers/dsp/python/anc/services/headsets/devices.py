@@ -1,4 +1,4 @@
-"""The registry of headsets."""
+"""The registry of headsets: register, remove, change what is desired of them, store their paths."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -27,22 +27,20 @@ MAX_CONTROL_TAPS = 1024
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A headset to be registered.
+    """A headset to be registered. Omitted fields are taken from its model.
 
     Attributes
     ----------
     thing : str
-        Its name; letters, digits, `-` and `_`, at most 64.
+        Name; 1 to 64 letters, digits, `-` and `_`.
     model : str
-        The maker's name for its kind.
+        Name of the model, which need not be stored if `secondary` is given.
     rate : int
-        Hz, at which its control filter runs.
+        Sample rate of the control filter in Hz; 16,000 without a stored model.
     taps : int
-        Of its control filter.
+        Length of the control filter; 512 without a stored model.
     secondary : list of float
-        Its measured secondary path S, driver to error microphone, at `rate`, newest sample first.
-
-    What is left out is as its model was described; rate and taps of a model that was not are 16 kHz and 512.
+        Measured secondary path S, driver to error microphone: impulse response at `rate`, tap 0 first.
     """
 
     thing: DeviceName
@@ -53,15 +51,15 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def register(request: Registration, caller: Caller, deps: Dependencies) -> tuple[Device, Credentials]:
-    """Register a headset and issue its certificate. The private key is given out once and never kept.
+    """Register a headset and issue its certificate. The private key is returned once and never stored.
 
     Raises
     ------
     Refused
-        `exists` when the name is taken; `forbidden` when it could be a serial number of a model; `too_many`
-        when the caller has as many as one may have; `bad_field` for a secondary path that cannot be one, or a
-        rate that is not the model's; `unknown_model` when there is no path, and no model to take it from;
-        `unknown_device` when it was removed meanwhile.
+        `exists` when the name is taken; `forbidden` when it has the serial prefix of a model; `too_many` when
+        the caller's quota is used up; `bad_field` for an implausible secondary path, or a rate that is not
+        the model's; `unknown_model` when neither a path nor a stored model is given; `unknown_device` when
+        the headset was removed meanwhile.
     """
     device = create(request, caller, deps)
     try:
@@ -74,48 +72,48 @@ def register(request: Registration, caller: Caller, deps: Dependencies) -> tuple
 
 
 def create(request: Registration, caller: Caller, deps: Dependencies, claimable: bool = False) -> Device:
-    """Put a headset into the registry, without a certificate. Raises Refused, as `register`.
+    """Add a headset to the registry, without a certificate. Raises Refused, as `register`.
 
-    `claimable`: it will come for one itself (`anc.services.headsets.claims`).
+    `claimable`: it will be provisioned by claim (`anc.services.headsets.claims`).
     """
     device = _described(request, caller, deps).replace(claimable=claimable)
     known = deps.devices.get(request.thing)
     if known and known.removed:
-        registrations.finish_removal(known, deps)  # which was cut short
+        registrations.finish_removal(known, deps)  # which was interrupted
     elif known:
-        refuse("exists", f"thing: {request.thing} is registered already")
+        refuse("exists", f"thing: {request.thing} is already registered")
     action: audit.Action = "device.expect" if claimable else "device.register"
     if not caller.may("operator"):
         _check_not_reserved(request.thing, deps)
         quotas.reserve(registrations.DEVICES, request.thing, caller.user, deps)
     audit.record(action, request.thing, caller, deps, model=request.model)
     try:
-        # The name first: who comes second must not touch the first's thing.
+        # Take the name before touching the thing: of two requests the second one must not change it.
         claimed = deps.devices.put(device)
     except Conflict:
         quotas.release(registrations.DEVICES, request.thing, caller.user, deps)
-        refuse("exists", f"thing: {request.thing} was registered by somebody else just now")
-    registrations.clear(claimed, deps)  # of an earlier headset of this name, whose last words came late
+        refuse("exists", f"thing: {request.thing} was registered by another request meanwhile")
+    registrations.clear(claimed, deps)  # late messages of an earlier headset may have left records
     return claimed
 
 
 def _check_not_reserved(thing: str, deps: Dependencies) -> None:
-    model = device_models.reserving(thing, deps)
+    model = device_models.model_reserving(thing, deps)
     if model:
         refuse(
             "forbidden",
-            f"thing: names with {model.serial_prefix} in front are serial numbers of the model {model.key}, "
-            "which operators list; choose another name",
+            f"thing: names that start with {model.serial_prefix} are reserved for the model {model.key}, "
+            "whose serial numbers operators register; choose another name",
         )
 
 
 def _described(request: Registration, caller: Caller, deps: Dependencies) -> Device:
     model = deps.device_models.get(request.model)
     if request.secondary is None and model is None:
-        refuse("unknown_model", f"model: {request.model} was never described, so `secondary` is needed")
+        refuse("unknown_model", f"secondary: required, because the model {request.model} does not exist")
     if model and request.rate not in (None, model.rate):
-        refuse("bad_field", f"rate: {request.rate} Hz, headsets of the model {model.key} run at {model.rate}")
-    nominal = device_models.nominal(model) if model else None
+        refuse("bad_field", f"rate: must be {model.rate} Hz, as the model {model.key} (got {request.rate})")
+    nominal = device_models.nominal_path(model) if model else None
     secondary = (
         nominal if request.secondary is None else secondary_paths.validated(request.secondary, nominal)
     )
@@ -133,7 +131,7 @@ def _described(request: Registration, caller: Caller, deps: Dependencies) -> Dev
 
 
 def find(thing: str, caller: Caller, deps: Dependencies) -> Device:
-    """Return a device that is the caller's business. To others it does not exist."""
+    """Return a device that the caller may see. Raises Refused, `unknown_device`, for all others."""
     device = registered(thing, deps)
     if device is None or not caller.may_see(device.group):
         refuse("unknown_device", f"device: {thing} is not registered")
@@ -141,23 +139,23 @@ def find(thing: str, caller: Caller, deps: Dependencies) -> Device:
 
 
 def list_own(caller: Caller, deps: Dependencies, limit: int = 100, after: str = "") -> Sequence[Device]:
-    """Return the caller's devices by name, with those whose removal was cut short."""
+    """Return the caller's devices by name, including those whose removal was interrupted."""
     return deps.devices.list(caller.user, limit, after)
 
 
 def list_of(
     owner: str, caller: Caller, deps: Dependencies, limit: int = 100, after: str = ""
 ) -> Sequence[Device]:
-    """Return the devices of an owner by name; to a listener others have none."""
+    """Return the devices of an owner by name; a listener sees only its own."""
     return deps.devices.list(owner, limit, after) if caller.may_see(owner) else ()
 
 
 def remove(thing: str, caller: Caller, deps: Dependencies) -> None:
-    """Revoke a headset's certificates and forget it.
+    """Revoke a headset's certificates and delete all that is stored of it.
 
-    The record is marked first: from then on nobody may use the device, no certificate is issued for it, and
-    nobody else may have its name. It is deleted last. Cut short at any point, the same request finishes it,
-    and so does whoever registers the name.
+    The record is first marked as removed: from then on the device cannot be used, gets no certificate, and
+    its name stays taken. The record is deleted last. An interrupted removal is finished by repeating the
+    request, or by registering the name again.
     """
     device = deps.devices.get(thing)
     if device is None or not caller.may_see(device.group):
@@ -169,10 +167,10 @@ def remove(thing: str, caller: Caller, deps: Dependencies) -> None:
 
 
 def rotate_credentials(thing: str, caller: Caller, deps: Dependencies) -> Credentials:
-    """Give a headset a new certificate; from then on the old one is useless, and its connection is cut.
+    """Issue a new certificate for a headset, revoke the old one, and close its connection.
 
-    Snapshots, paths and telemetry may be numbered from any number on again. Cut short at any point, one
-    certificate works that the registry knows, and it may be done again.
+    The sequence numbers of snapshots, paths and telemetry may start anew. When this is interrupted, exactly
+    one certificate that the registry knows is valid, and the request can be repeated.
     """
     device = find(thing, caller, deps)
     audit.record("device.credentials", thing, caller, deps, owner=device.group)
@@ -199,7 +197,7 @@ def shadow(thing: str, caller: Caller, deps: Dependencies) -> dict[str, Any]:
 
 
 class ShadowUpdate(msgspec.Struct, frozen=True):
-    """What shall be otherwise about a headset; what is None stays, in `config` too."""
+    """Changes of a headset's desired state; None leaves a field as it is, also within `config`."""
 
     mode: HeadsetMode | None = None
     intensity: float | None = None
@@ -207,37 +205,35 @@ class ShadowUpdate(msgspec.Struct, frozen=True):
     firmware: Firmware | None = None
 
 
-def update_desired(thing: str, wish: ShadowUpdate, caller: Caller, deps: Dependencies) -> Control:
-    """Have a headset work in another way, or on another firmware.
-
-    The wish is stored and the shadow follows by the queue, as with everything that is wanted of a headset.
+def update_desired(thing: str, update: ShadowUpdate, caller: Caller, deps: Dependencies) -> Control:
+    """Change the desired state of a headset; its shadow is updated through the queue.
 
     Raises
     ------
     Refused
-        `unknown_device`; `forbidden` when a listener wishes for firmware, or somebody but the owner for sound
-        in place of statistics; `in_flight` when its control kept changing meanwhile.
+        `unknown_device`; `forbidden` when a listener changes the firmware, or anyone but the owner turns off
+        private mode; `in_flight` when the headset's control kept changing meanwhile.
     """
     device = find(thing, caller, deps)
-    if wish.firmware and not caller.may("operator"):
-        refuse("forbidden", f"firmware: this takes operator, you are {caller.role}")
-    if wish.config and wish.config.private is False and caller.user != device.group:
-        refuse("forbidden", "config.private: only the headset's owner may have it send sound")
-    _note(thing, wish, caller, deps)
+    if update.firmware and not caller.may("operator"):
+        refuse("forbidden", f"firmware: requires the role operator (you are {caller.role})")
+    if update.config and update.config.private is False and caller.user != device.group:
+        refuse("forbidden", "config.private: only the headset's owner may turn off private mode")
+    _record_in_audit_log(thing, update, caller, deps)
 
-    def update() -> Control:
+    def write() -> Control:
         known = deps.controls.get(thing) or Control(key=thing, group=device.group)
         wanted = known.replace(
-            mode=wish.mode or known.mode,
-            intensity=known.intensity if wish.intensity is None else wish.intensity,
-            config=_with_changes(known.config, wish.config) if wish.config else known.config,
-            firmware=DesiredFirmware(**msgspec.structs.asdict(wish.firmware))
-            if wish.firmware
+            mode=update.mode or known.mode,
+            intensity=known.intensity if update.intensity is None else update.intensity,
+            config=_with_changes(known.config, update.config) if update.config else known.config,
+            firmware=DesiredFirmware(**msgspec.structs.asdict(update.firmware))
+            if update.firmware
             else known.firmware,
         )
         return deps.controls.put(wanted)
 
-    stored = retry_or_refuse(update, "device: snapshots of it keep being processed meanwhile; try again")
+    stored = retry_or_refuse(write, "device: snapshots of it keep being processed meanwhile; try again")
     deps.updates.send(ControlChanged(thing))
     return stored
 
@@ -247,38 +243,38 @@ def _with_changes(config: DesiredConfiguration, change: Configuration) -> Desire
     return msgspec.structs.replace(config, **changes)
 
 
-def _note(thing: str, wish: ShadowUpdate, caller: Caller, deps: Dependencies) -> None:
-    if wish.config and wish.config.private is not None:
-        audit.record("device.privacy", thing, caller, deps, private=str(wish.config.private).lower())
-    if wish.firmware:  # without its URL, which may carry a permission
-        version, sha256 = wish.firmware.version, wish.firmware.sha256
+def _record_in_audit_log(thing: str, update: ShadowUpdate, caller: Caller, deps: Dependencies) -> None:
+    if update.config and update.config.private is not None:
+        audit.record("device.privacy", thing, caller, deps, private=str(update.config.private).lower())
+    if update.firmware:  # without its URL, which may contain a signature
+        version, sha256 = update.firmware.version, update.firmware.sha256
         audit.record("device.firmware", thing, caller, deps, version=version, sha256=sha256)
 
 
 def replace_path(
     thing: str, taps: Sequence[float], rate: int | None, caller: Caller, deps: Dependencies
 ) -> Device:
-    """Store a secondary path that was measured anew.
+    """Store a newly measured secondary path.
 
-    What was learned of the noise is forgotten, since it was learned through the old path. The filter in use
-    stays until the next snapshot: the headset has it, and gives it up by itself if it makes things worse.
+    The statistics of the noise are discarded, because they were measured through the old path. The filter in
+    use stays until the next snapshot; the headset reverts it by itself if it increases the noise.
 
     Raises
     ------
     Refused
-        `bad_field` for another rate than the headset's, or a path that cannot be one of its model
+        `bad_field` for a rate that is not the headset's, or a path that is implausible for its model
         (`anc.services.headsets.secondary_paths`).
     """
     return _replace_path(find(thing, caller, deps), taps, rate, deps)
 
 
 def store_measured_path(thing: str, payload: bytes, deps: Dependencies, at: float | None = None) -> Device:
-    """Store the secondary path that a headset measured itself, and published at `at`. Again changes nothing.
+    """Store the secondary path that a headset measured and published at `at`. Idempotent.
 
     Raises
     ------
     Refused
-        `unknown_device`, `poor_fit` when too little of what was heard was the driver's doing, and as
+        `unknown_device`, `poor_fit` when the driver explains too little of the recorded sound, and as
         `replace_path`.
     """
     device = registered(thing, deps, at) or refuse("unknown_device", f"thing: {thing} is not registered")
@@ -292,9 +288,11 @@ def _replace_path(
     if rate not in (None, device.rate):
         refuse("bad_field", f"rate: must be {device.rate} Hz, as registered (got {rate})")
     model = deps.device_models.get(device.model)
-    secondary = secondary_paths.validated(taps, device_models.nominal(model) if model else None).tobytes()
+    secondary = secondary_paths.validated(
+        taps, device_models.nominal_path(model) if model else None
+    ).tobytes()
 
-    def update() -> tuple[Device, bool]:
+    def write() -> tuple[Device, bool]:
         latest = registrations.latest(device, deps)
         old = seq is not None and seq <= latest.path_seq
         same = latest.secondary == secondary
@@ -306,7 +304,7 @@ def _replace_path(
         path_seq = latest.path_seq if seq is None else seq
         return deps.devices.put(latest.replace(secondary=secondary, path_seq=path_seq)), not same
 
-    stored, replaced = retry_or_refuse(update, registrations.BUSY)
+    stored, replaced = retry_or_refuse(write, registrations.BUSY)
     if replaced:
         deps.count("paths_replaced")
     return stored

@@ -1,9 +1,9 @@
-"""What the headsets of one model have learned of a noise, for the next one that meets it.
+"""Statistics and filters that headsets of one model share, by noise label.
 
-Of each noise the fleet remembers a few headsets: the statistics through each one's own path, and the filter
-that suits them. Whoever meets the noise tries every one of these filters on its own sound and takes from the
-headset that is most like it. Nothing is averaged over the fleet, so a broken headset drags nobody: its filter
-does badly on everybody else's sound and is passed over.
+For each noise the fleet stores contributions of a few headsets: the statistics measured through its own path,
+and the filter designed on them. A headset that meets the noise evaluates each of these filters on its own
+snapshot, and uses the contribution whose filter performs best. Nothing is averaged over the fleet, so a
+faulty headset does no harm: its filter performs badly on the snapshots of others and is not chosen.
 """
 
 from collections import Counter
@@ -18,22 +18,23 @@ from anc.ports import Conflict, Dependencies
 from anc.records import Contribution, Device, Fleet, SentFilter
 
 MAX_CONTRIBUTIONS = 16  # of 1024 taps: 164 KB of the 400 KB that DynamoDB takes
-KEPT_S = 90 * 24 * 3600.0  # headsets age, and so do cabins
-CONTRIBUTION_INTERVAL_S = 600.0  # between two contributions of a headset to the same noise
-MIN_SHARED_DB = 6.0  # that a filter must take off a noise to be of use to others
+CONTRIBUTION_LIFETIME_S = 90 * 24 * 3600.0  # headsets and their surroundings change
+CONTRIBUTION_INTERVAL_S = 600.0  # minimum, for one headset and noise
+MIN_SHARED_DB = 6.0  # attenuation of a filter that is worth sharing
 MIN_SHARED_S = 0.5
-EQUIVALENT_S = 0.03  # of own sound: what a stranger's head adds to one's own, at any length of snapshot
+EQUIVALENT_S = 0.03  # weight of another headset's statistics, as a duration of own sound
 
 
 class Neighbour(NamedTuple):
-    """The headset whose filter does best on another's sound.
+    """The contribution whose filter performs best on a headset's snapshot.
 
     Attributes
     ----------
     statistics : Statistics
     w : (taps,) float32 ndarray
+        Control filter, tap 0 first.
     gain_db : float
-        That `w` would have given there.
+        Attenuation of the snapshot by `w`.
     """
 
     statistics: Statistics
@@ -42,41 +43,49 @@ class Neighbour(NamedTuple):
 
 
 def fleet_key(device: Device, noise: str) -> str:
-    """Return the key of what is known to headsets of this kind of a noise."""
+    """Return the key of the `Fleet` record for a noise and for headsets of this model, rate and length."""
     return f"{device.rate}#{device.taps}#{noise}#{device.model}"
 
 
 def nearest(device: Device, noise: str, now: Statistics, deps: Dependencies) -> Neighbour | None:
-    """Return what the fleet offers a headset for a noise that sounds like `now`, or None."""
+    """Return the contribution whose filter performs best on the statistics `now`, or None."""
     known = deps.fleets.get(fleet_key(device, noise))
-    neighbour = [_try(one, now) for one in known.contributions if one.device != device.key] if known else []
-    bearable = [one for one in neighbour if one and peak_gain_db(one.w) <= device.max_gain_db]
-    return max(bearable, key=lambda one: one.gain_db, default=None)
+    others = [each for each in known.contributions if each.device != device.key] if known else []
+    neighbours = [_evaluate(each, now) for each in others]
+    usable = [each for each in neighbours if each and peak_gain_db(each.w) <= device.max_gain_db]
+    return max(usable, key=lambda each: each.gain_db, default=None)
 
 
 def contribute(
-    device: Device, noise: str, statistics: Statistics, found: SentFilter, deps: Dependencies
+    device: Device, noise: str, statistics: Statistics, sent: SentFilter, deps: Dependencies
 ) -> bool:
-    """Add what a headset learned of a noise; its earlier contribution gives way.
+    """Store a headset's contribution to a noise, in place of its earlier one.
 
-    When the fleet is full, the owner with the most headsets in it gives up the oldest, so that nobody can
-    crowd the others out. Of two at the same time one is lost: there will be another.
+    When the fleet is full, the oldest contribution of the owner with the most contributions is removed, so
+    that no owner can displace all others. Of two concurrent contributions one is dropped; the headset
+    contributes again later.
 
     Returns
     -------
     bool
-        Whether it was added.
+        Whether the contribution was stored.
     """
     now = deps.clock()
     key = fleet_key(device, noise)
     known = deps.fleets.get(key) or Fleet(key=key, group=device.model)
-    others = [one for one in known.contributions if one.device != device.key and one.at > now - KEPT_S]
+    others = [
+        one
+        for one in known.contributions
+        if one.device != device.key and one.at > now - CONTRIBUTION_LIFETIME_S
+    ]
     own = Contribution(
-        device=device.key, owner=device.group, at=now, statistics=statistics.to_bytes(), taps=found.taps
+        device=device.key, owner=device.group, at=now, statistics=statistics.to_bytes(), taps=sent.taps
     )
     try:
         deps.fleets.put(
-            known.replace(contributions=(*_with_room(others, device.group), own), expires=now + KEPT_S)
+            known.replace(
+                contributions=(*_with_room(others, device.group), own), expires=now + CONTRIBUTION_LIFETIME_S
+            )
         )
     except Conflict:
         deps.count("fleet_conflicts")
@@ -85,17 +94,17 @@ def contribute(
     return True
 
 
-def _with_room(contributions: Sequence[Contribution], newcomer: str) -> Sequence[Contribution]:
+def _with_room(contributions: Sequence[Contribution], new_owner: str) -> Sequence[Contribution]:
     if len(contributions) < MAX_CONTRIBUTIONS:
         return contributions
-    shares = Counter([newcomer, *(one.owner for one in contributions)])
+    shares = Counter([new_owner, *(one.owner for one in contributions)])
     leaving = min(contributions, key=lambda one: (-shares[one.owner], one.at))
     return [one for one in contributions if one is not leaving]
 
 
-def _try(one: Contribution, now: Statistics) -> Neighbour | None:
-    w = decode_taps(one.taps)
+def _evaluate(contribution: Contribution, now: Statistics) -> Neighbour | None:
+    w = decode_taps(contribution.taps)
     try:
-        return Neighbour(Statistics.from_bytes(one.statistics), w, now.attenuation_db(w))
-    except ValueError:  # whatever it is that somebody else left here: it is not this headset's fault
+        return Neighbour(Statistics.from_bytes(contribution.statistics), w, now.attenuation_db(w))
+    except ValueError:  # a faulty contribution of another headset must not fail this one
         return None

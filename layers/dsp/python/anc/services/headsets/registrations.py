@@ -1,8 +1,8 @@
-"""A headset's registration, from its first certificate to the last: which certificates work, and for whom.
+"""Registrations of headsets, and the certificates that belong to them.
 
-A registration is a name together with when and by whom it was created. A certificate belongs to one
-registration: whatever order registering, renewing, claiming and removing a device come in, and wherever one
-of them is cut short, no certificate of an earlier registration works for a later one of the same name.
+A registration is a name together with its owner and the time it was created. A certificate belongs to one
+registration. Whatever the order of registering, renewing, claiming and removing a device, and wherever one of
+them is interrupted, no certificate of an earlier registration is valid for a later one of the same name.
 """
 
 from collections.abc import Callable
@@ -27,19 +27,19 @@ DEVICES = Quota(
     table=lambda deps: deps.devices,
     remedy="remove one",
 )
-CLOCK_STEP_S = 0.001  # rules tell the time in milliseconds
+CLOCK_STEP_S = 0.001  # IoT rules give the time in milliseconds
 
 
 def registered(thing: str, deps: Dependencies, at: float | None = None) -> Device | None:
-    """Return a device, or None when there is none of this name.
+    """Return a device, or None when no device of this name is registered.
 
     Parameters
     ----------
     thing : str
     at : float, optional
-        When something was published in its name, in seconds since the epoch. What was published before its
-        credentials were issued came from an earlier owner of the name, or with a certificate that was
-        revoked.
+        When a message was published in its name, in seconds since the epoch. Returns None if that was before
+        the device's present credentials: then the message came from an earlier owner of the name, or with a
+        certificate that has been revoked.
     """
     device = deps.devices.get(thing)
     if device is None or device.removed:
@@ -50,15 +50,15 @@ def registered(thing: str, deps: Dependencies, at: float | None = None) -> Devic
 
 
 def issue(device: Device, certificate_id: str, deps: Dependencies, **changes: object) -> Device:
-    """Make an enrolled certificate the device's own, and activate it.
+    """Store a certificate as the device's present one, then activate it.
 
-    It is written down before it works. So a removal that comes first has this refused, and one that comes
-    later finds the certificate and revokes it for good.
+    Because it is stored first, a removal that comes before fails this call, and one that comes after finds
+    the certificate and revokes it.
 
     Raises
     ------
     Refused
-        `unknown_device` when this registration ended meanwhile; `in_flight` when it keeps changing.
+        `unknown_device` when this registration ended meanwhile; `in_flight` when the record keeps changing.
     """
 
     def write() -> Device:
@@ -78,17 +78,17 @@ def issue(device: Device, certificate_id: str, deps: Dependencies, **changes: ob
 
 
 def latest(device: Device, deps: Dependencies) -> Device:
-    """Return a device as it is stored now. Raises Refused, `unknown_device`, when it is another's by now."""
+    """Return a device as it is stored now. Raises Refused, `unknown_device`, when its registration ended."""
     known = registered(device.key, deps)
-    if known is None or not _same(known, device):
-        refuse("unknown_device", f"device: {device.key} was removed just now")
+    if known is None or not _is_same_registration(known, device):
+        refuse("unknown_device", f"device: {device.key} was removed meanwhile")
     return known
 
 
 def revoke_replaced(device: Device, deps: Dependencies) -> None:
     """Revoke the certificates that a device had before its present one.
 
-    What was published before that is not taken any more, and its next path whatever its number is.
+    Messages published before now are ignored, and the next path is accepted whatever its number.
     """
     deps.things.revoke(device.key, device.replaced)
 
@@ -102,9 +102,9 @@ def revoke_replaced(device: Device, deps: Dependencies) -> None:
 
 
 def restart_numbers(thing: str, deps: Dependencies) -> None:
-    """Take the next snapshot and telemetry whatever their numbers are.
+    """Accept the next snapshot and telemetry whatever their numbers.
 
-    Who held a certificate that was revoked may have used the highest numbers up.
+    The holder of a revoked certificate may have used up the highest numbers.
     """
 
     def restarted(known: Control) -> Control:
@@ -127,7 +127,7 @@ def _change(key: str, table: Table[R], change: Callable[[R], R]) -> None:
 
 
 def unregister(device: Device, deps: Dependencies) -> None:
-    """Mark a registration as removed, and finish its removal. Again, or cut short, it goes on.
+    """Mark a registration as removed, and finish its removal. Idempotent; resumes an interrupted removal.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def unregister(device: Device, deps: Dependencies) -> None:
 
     def mark_removed() -> Device | None:
         known = deps.devices.get(device.key)
-        if known is None or not _same(known, device):
+        if known is None or not _is_same_registration(known, device):
             return None  # already removed
         return known if known.removed else deps.devices.put(known.replace(removed=True))
 
@@ -147,20 +147,20 @@ def unregister(device: Device, deps: Dependencies) -> None:
 
 
 def finish_removal(device: Device, deps: Dependencies) -> None:
-    """Revoke what a removed device has, forget what is known of it, and free its name last."""
+    """Revoke the certificates of a removed device, delete its records, and release its name last."""
     if clear(device, deps):
-        with suppress(Conflict):  # somebody else finished it, and the name is another's
+        with suppress(Conflict):  # already finished, and the name is registered again
             deps.devices.delete(device.key, device.version)
             release(DEVICES, device.key, device.group, deps)
 
 
 def clear(device: Device, deps: Dependencies) -> bool:
-    """Revoke every certificate of a name and forget all that is known of it; False if it is another's."""
+    """Revoke the certificates of a name and delete its records. Return False if it is registered anew."""
     thing = device.key
     certificates = deps.things.certificates(thing)
     now = deps.devices.get(thing)
     if now is None or now.version != device.version:
-        return False  # what was listed may be the next owner's
+        return False  # the certificates may be those of the next registration
     deps.things.revoke(thing, {*certificates, *device.replaced, device.certificate} - {""})
     deps.things.remove(thing)
     deps.controls.delete(thing)
@@ -169,5 +169,5 @@ def clear(device: Device, deps: Dependencies) -> bool:
     return True
 
 
-def _same(one: Device, other: Device) -> bool:
+def _is_same_registration(one: Device, other: Device) -> bool:
     return (one.group, one.created) == (other.group, other.created)

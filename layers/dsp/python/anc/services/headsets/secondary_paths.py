@@ -1,4 +1,4 @@
-"""What a secondary path, driver to error microphone, can be and what it cannot."""
+"""Plausibility of secondary paths, driver to error microphone."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,10 +9,10 @@ from msgspec import Meta
 from anc.schemas.refusal import refuse
 
 MAX_PATH_TAPS = 1024
-MIN_TAP, MAX_TAP = 1e-6, 100.0  # what a path's largest tap must reach and may be: -120 to 40 dB
-TAIL_TAPS = 64  # so many taps are enough to tell whether a path dies away
-MAX_DELAY_S, MAX_TAIL_ENERGY = 0.25, 0.5  # of the taps, the last; of the energy, what they may hold
-MIN_CORRELATION = 0.5  # correlation with the nominal path from which its sign can be told
+MIN_PEAK, MAX_PEAK = 1e-6, 100.0  # of the largest tap: -120 to 40 dB
+MIN_DECAY_TAPS = 64  # shorter paths are not checked for decay
+TAIL_SHARE, MAX_TAIL_ENERGY = 0.25, 0.5  # the last quarter of the taps holds at most half of the energy
+MIN_CORRELATION = 0.5  # with the nominal path, from which on the sign of the correlation is reliable
 
 Secondary = Annotated[list[float], Meta(min_length=1, max_length=MAX_PATH_TAPS)]
 
@@ -23,46 +23,49 @@ def validated(taps: Sequence[float], nominal: np.ndarray | None = None) -> np.nd
     Parameters
     ----------
     taps : sequence of float
+        Impulse response, tap 0 first.
     nominal : (n,) ndarray, optional
-        What headsets of the kind have.
+        Nominal path of the headset's model.
 
     Raises
     ------
     Refused
-        `bad_field`: not finite, silent, not dying away (howling, or cut off), too loud, or the wrong way
-        round.
+        `bad_field`: not finite, silent, not decaying (feedback, or cut off), too loud, or inverted.
     """
-    given = np.abs(np.asarray(taps, float))  # a limit means what was given, not what float32 rounds it to
+    given = np.abs(np.asarray(taps, float))  # limits apply before rounding to float32
     with np.errstate(over="ignore"):
         path = np.asarray(taps, np.float32)
     if not 1 <= path.size <= MAX_PATH_TAPS:
-        refuse("bad_field", f"secondary: {path.size} taps, allowed are 1 to {MAX_PATH_TAPS}")
-    if not np.isfinite(path).all() or given.max() < MIN_TAP:
-        refuse("bad_field", f"secondary: must be finite and not all zero; one tap at least is {MIN_TAP:g}")
-    energy = np.square(path, dtype=float)
-    late = energy[int((1 - MAX_DELAY_S) * path.size) :].sum() / energy.sum()
-    if path.size >= TAIL_TAPS and late > MAX_TAIL_ENERGY:
+        refuse("bad_field", f"secondary: must have 1 to {MAX_PATH_TAPS} taps (got {path.size})")
+    if not np.isfinite(path).all() or given.max() < MIN_PEAK:
         refuse(
             "bad_field",
-            f"secondary: does not die away: its last quarter holds {late:.0%} of its energy, "
-            f"at most {MAX_TAIL_ENERGY:.0%}; measure for longer, or look for howling",
+            f"secondary: must be finite and not all zero; the largest tap must be at least {MIN_PEAK:g}",
         )
-    if given.max() > MAX_TAP:
-        refuse("bad_field", f"secondary: {given.max():g} is a tap, at most {MAX_TAP:g} may be")
+    energy = np.square(path, dtype=float)
+    tail = energy[int((1 - TAIL_SHARE) * path.size) :].sum() / energy.sum()
+    if path.size >= MIN_DECAY_TAPS and tail > MAX_TAIL_ENERGY:
+        refuse(
+            "bad_field",
+            f"secondary: must decay: its last quarter may hold at most {MAX_TAIL_ENERGY:.0%} of the energy "
+            f"(got {tail:.0%}); measure for longer, or look for feedback",
+        )
+    if given.max() > MAX_PEAK:
+        refuse("bad_field", f"secondary: taps must be at most {MAX_PEAK:g} (got {given.max():g})")
     if nominal is not None:
-        alike = correlation(path, nominal)
-        if alike < -MIN_CORRELATION:
+        similarity = correlation(path, nominal)
+        if similarity < -MIN_CORRELATION:
             refuse(
                 "bad_field",
-                f"secondary: the wrong way round (correlation {alike:.2f} with that of its model); "
-                "a driver or microphone is wired with the other polarity",
+                f"secondary: has the wrong polarity (correlation {similarity:.2f} with its model's path); "
+                "check the wiring of driver and microphone",
             )
     return path
 
 
 def correlation(path: np.ndarray, nominal: np.ndarray) -> float:
-    """Return the normalised correlation of two paths, -1 to 1, at the shift where they are most alike."""
+    """Return the largest normalised cross-correlation of two paths by magnitude, -1 to 1."""
     size = 1 << (path.size + nominal.size - 1).bit_length()
-    alike = np.fft.irfft(np.fft.rfft(path, size) * np.fft.rfft(nominal, size).conj(), size)
-    most = float(alike[np.argmax(np.abs(alike))])
-    return most / float(np.linalg.norm(path) * np.linalg.norm(nominal))
+    products = np.fft.irfft(np.fft.rfft(path, size) * np.fft.rfft(nominal, size).conj(), size)
+    peak = float(products[np.argmax(np.abs(products))])
+    return peak / float(np.linalg.norm(path) * np.linalg.norm(nominal))
