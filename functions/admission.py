@@ -1,4 +1,4 @@
-"""Who may call which endpoint, how often, and with how large a body, by the table of routes."""
+"""Admission of REST requests by the table of routes: rate limits, roles, scopes and body sizes."""
 
 from typing import Any
 
@@ -14,56 +14,57 @@ ROUTES = {(route.method, route.path): route for route in REST}
 
 
 def admit(event: dict[str, Any], deps: Dependencies) -> None:
-    """Let a request pass that comes not too often, and from somebody who may call this.
+    """Check that a request is within its limits and that the caller may send it.
 
     Raises
     ------
     Refused
-        `too_many` with the seconds to wait; `unauthorized` when the caller's rights have ended since the
-        authorizer looked; `forbidden`; `too_large` for a body over the endpoint's limit; `not_found` for what
-        is not in the table.
+        `too_many` with the seconds to wait; `unauthorized` when the caller's rights ended since the
+        authorizer ran; `forbidden`; `too_large` for a body over the endpoint's limit; `not_found` for a path
+        that is not in the table.
     """
     route = ROUTES.get((event["httpMethod"], event["resource"]))
     if route:
         _count(route, event["requestContext"], deps)
-    # A regular expression's `$` stands before a last line feed too: what follows a name must not be dropped.
+    # Patterns of path parameters end with `$`, which also matches before a final line feed.
     if route is None or not event["path"].isprintable():
-        refuse("not_found", f"path: there is nothing at {event['path']}")
+        refuse("not_found", f"path: no endpoint at {event['path']}")
     if not route.public:
         _check_rights(route, identity.refresh(caller_of(event), deps))
     size = request_body.size(event)
     if size > route.body_bytes:
-        refuse("too_large", f"body: at most {route.body_bytes:,} bytes")
+        refuse("too_large", f"body: must be at most {route.body_bytes:,} bytes (got {size:,})")
     if route.body_bytes > JSON_BYTES:
         _count_bytes(size, caller_of(event), deps)
 
 
 def _count_bytes(size: int, caller: Caller, deps: Dependencies) -> None:
     settings = deps.settings
-    most = round(settings.sound_bytes_per_minute * settings.rate_limit_scale)
-    wait_s = deps.limits.wait_s("bytes", f"user {caller.user}", most, max(1, size))
+    per_minute = round(settings.sound_bytes_per_minute * settings.rate_limit_scale)
+    wait_s = deps.limits.wait_s("bytes", f"user {caller.user}", per_minute, max(1, size))
     if wait_s:
-        said = (
-            f"body: {size:,} bytes more than your {most:,} bytes of sound a minute; try again in {wait_s} s"
+        message = (
+            f"body: {size:,} bytes exceed your limit of {per_minute:,} bytes of sound per minute; "
+            f"try again in {wait_s} s"
         )
-        raise Refused("too_many", said, wait_s=wait_s)
+        raise Refused("too_many", message, wait_s=wait_s)
 
 
 def _check_rights(route: RestRoute, caller: Caller) -> None:
-    if route.for_people_only and caller.key:
-        refuse("forbidden", "token: an API key manages neither people nor keys; sign in")
+    if route.for_users_only and caller.key:
+        refuse("forbidden", "token: API keys cannot manage users or keys; sign in")
     if route.role != "public" and not caller.may(route.role):
-        refuse("forbidden", f"role: this takes {route.role}, you are {caller.role}")
+        refuse("forbidden", f"role: requires {route.role} (you are {caller.role})")
     if not route.for_every_key:
         caller.check_scope(route.family, looks_only=route.method == "GET")
 
 
 def _count(route: RestRoute, context: dict[str, Any], deps: Dependencies) -> None:
-    # Without a token, a request is counted with the others from the same address.
+    # Requests without a token are counted per address.
     user = (context.get("authorizer") or {}).get("principalId")
     caller = f"user {user}" if user else f"address {context['identity']['sourceIp']}"
-    most = max(1, round(route.per_minute * deps.settings.rate_limit_scale))
-    wait_s = deps.limits.wait_s(f"{route.method} {route.path}", caller, most)
+    per_minute = max(1, round(route.per_minute * deps.settings.rate_limit_scale))
+    wait_s = deps.limits.wait_s(f"{route.method} {route.path}", caller, per_minute)
     if wait_s:
-        said = f"requests: at most {most} a minute; come again in {wait_s} s"
-        raise Refused("too_many", said, wait_s=wait_s)
+        message = f"requests: at most {per_minute} per minute; try again in {wait_s} s"
+        raise Refused("too_many", message, wait_s=wait_s)

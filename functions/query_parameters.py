@@ -1,4 +1,4 @@
-"""The query of a request, as API Gateway passes it on."""
+"""Query parameters of an API Gateway event."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,8 +7,8 @@ from anc.schemas.refusal import refuse
 
 
 def check(event: dict[str, Any], known: Collection[str]) -> None:
-    """Refuse, `bad_field`, a parameter that an endpoint does not know: a slip would go unnoticed."""
+    """Refuse unknown parameters (`bad_field`), so that typing errors are noticed."""
     for name in event.get("queryStringParameters") or {}:
         if name not in known:
-            allowed = f"known are {', '.join(sorted(known))}" if known else "none is known here"
+            allowed = f"must be one of {', '.join(sorted(known))}" if known else "the endpoint has none"
             refuse("bad_field", f"{name[:100]}: unknown parameter; {allowed}")

@@ -1,4 +1,4 @@
-"""The body of a request, as API Gateway passes it on."""
+"""The body of an API Gateway event."""
 
 import base64
 from typing import Any
@@ -7,7 +7,7 @@ from anc.schemas.refusal import Refused, refuse
 
 
 def size(event: dict[str, Any]) -> int:
-    """Return how many bytes the body has."""
+    """Return the size of the body in bytes."""
     text = event.get("body") or ""
     if event.get("isBase64Encoded"):
         return len(text) * 3 // 4 - text[-2:].count("=")
@@ -15,7 +15,7 @@ def size(event: dict[str, Any]) -> int:
 
 
 def kind(event: dict[str, Any]) -> str:
-    """Return the media type that the request claims, without parameters, or ""."""
+    """Return the media type of the Content-Type header, without parameters, or ""."""
     headers = event.get("headers") or {}
     claimed: str = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     return claimed.partition(";")[0].strip().lower()
@@ -27,16 +27,17 @@ def sound(event: dict[str, Any]) -> bytes:
     Raises
     ------
     Refused
-        `bad_content_type`, since API Gateway would damage bytes that it takes for text.
+        `bad_content_type`, because API Gateway would decode a binary body of another type as text;
+        `bad_field` when the body is not base64.
     """
     claimed = kind(event)
     if claimed and not claimed.startswith("audio/") and claimed != "application/octet-stream":
         refuse(
             "bad_content_type",
-            f"content-type: {claimed[:100]}, allowed are audio/* and application/octet-stream",
+            f"content-type: must be audio/* or application/octet-stream (got {claimed[:100]})",
         )
     text = event.get("body") or ""
     try:
         return base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
     except ValueError as fault:
-        raise Refused("bad_field", "body: not base64") from fault
+        raise Refused("bad_field", "body: must be base64") from fault

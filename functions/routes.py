@@ -1,11 +1,11 @@
-"""Which event reaches which function, and who may send it: one table for the stacks and for one machine."""
+"""The table of routes, for the stacks and the local platform: which event invokes which function."""
 
 from typing import Literal, NamedTuple
 
 RequiredRole = Literal["public", "listener", "operator", "admin"]
 WorkKind = Literal["quick", "heavy", "secret"]
 JSON_BYTES = 64 * 1024
-SIGN_IN_BYTES = 8 * 1024  # a name and a password, every character escaped
+SIGN_IN_BYTES = 8 * 1024  # a name and a password with every character escaped
 SOUND_BYTES = 10_000_000
 
 
@@ -15,15 +15,15 @@ class RestRoute(NamedTuple):
     Attributes
     ----------
     role : str
-        The least that a caller must be: each role may do what those before it may, and `public` needs no
-        token. What a caller finds behind a path still depends on whose it is.
+        Minimum role of the caller: each role includes those before it, and `public` needs no token. Which
+        records a caller sees also depends on their owner.
     per_minute : int
-        Requests of one caller; without a token, of one address.
+        Rate limit per caller, or per address for requests without a token.
     body_bytes : int
-        Largest body accepted; checked before the body is parsed.
+        Maximum size of the body; checked before it is parsed.
     work : str
-        Cost of an answer: `quick` takes milliseconds, `heavy` up to seconds of a core, `secret` hashes a
-        password. On one machine each kind has its own threads.
+        Cost of a request: `quick` takes milliseconds, `heavy` up to seconds of a core, `secret` hashes a
+        password. The local platform has a thread pool for each kind.
     """
 
     method: str
@@ -36,22 +36,22 @@ class RestRoute(NamedTuple):
 
     @property
     def public(self) -> bool:
-        """Whether anybody may call it, without a token."""
+        """Whether it can be called without a token."""
         return self.role == "public"
 
     @property
     def family(self) -> str:
-        """What the path begins with below `/api`: the scope that an API key must have, if it has any."""
+        """First part of the path below `/api`, which is the scope that a scoped API key must have."""
         return self.path.removeprefix("/api/").partition("/")[0]
 
     @property
     def for_every_key(self) -> bool:
-        """Whether an API key may call it whatever its scopes are: it asks who it is."""
+        """Whether an API key may call it regardless of its scopes."""
         return self.public or self.path == "/api/users/me"
 
     @property
-    def for_people_only(self) -> bool:
-        """Whether it takes somebody who signed in: a leaked API key makes neither people nor keys."""
+    def for_users_only(self) -> bool:
+        """Whether it refuses API keys, so that a leaked key cannot create users or keys."""
         return self.family == "users" and not self.for_every_key
 
 
@@ -85,7 +85,7 @@ class Rule(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """Which new files are announced to which queue, as S3's event notifications."""
+    """S3 event notifications: files whose keys have the prefix are announced to the queue."""
 
     prefix: str
     queue: str
@@ -96,10 +96,10 @@ class QueueRoute(NamedTuple):
 
     Attributes
     ----------
-    most_at_once : int
-        On AWS, batches that are worked on at the same time, so that no queue takes the room of another.
-    most_per_thing : int
-        On one machine, messages of one headset that wait; more push out its oldest. 0 for any number.
+    max_concurrency : int
+        On AWS, batches processed at the same time, so that no queue uses up the concurrency of another.
+    max_per_thing : int
+        On the local platform, waiting messages of one headset; another one drops its oldest. 0: no limit.
     """
 
     name: str
@@ -107,15 +107,15 @@ class QueueRoute(NamedTuple):
     batch: int
     max_receives: int
     visibility_s: int
-    most_at_once: int = 50
-    most_per_thing: int = 0
+    max_concurrency: int = 50
+    max_per_thing: int = 0
 
 
-# What one caller may ask for in a minute.
+# Requests per minute and caller.
 READS = 1200
 WRITES = 300
 SOUNDS = 60  # each costs up to seconds of a core
-SECRETS = 20  # passwords and keys: guessing is to be slow
+SECRETS = 20  # limits guessing of passwords and keys
 
 REST = (
     RestRoute("GET", "/health", "public", READS),
@@ -142,7 +142,7 @@ REST = (
     RestRoute("POST", "/api/audio/process", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("POST", "/api/audio/analyze", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("POST", "/api/audio/uploads", "listener", SOUNDS),
-    RestRoute("POST", "/api/audio/uploads/{id}", "listener", SOUNDS, work="heavy"),  # joins gigabytes
+    RestRoute("POST", "/api/audio/uploads/{id}", "listener", SOUNDS, work="heavy"),  # joins up to gigabytes
     RestRoute("GET", "/api/audio/jobs", "listener", READS),
     RestRoute("GET", "/api/audio/jobs/{id}", "listener", READS),
     RestRoute("DELETE", "/api/audio/jobs/{id}", "listener", WRITES),
@@ -209,14 +209,13 @@ RULES = (
 )
 HEADSETS_RULES = tuple(rule for rule in RULES if rule.of_headsets)
 
-# Files that arrive in the bucket below the prefix are announced to the queue.
 ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
 
 QUEUES = (
     QueueRoute("recordings", "anc_processor", batch=1, max_receives=5, visibility_s=360),
-    QueueRoute("snapshots", "anc_processor", 10, max_receives=5, visibility_s=60, most_per_thing=8),
+    QueueRoute("snapshots", "anc_processor", 10, max_receives=5, visibility_s=60, max_per_thing=8),
     QueueRoute(
-        "reports", "anc_processor", 10, max_receives=5, visibility_s=60, most_at_once=10, most_per_thing=300
+        "reports", "anc_processor", 10, max_receives=5, visibility_s=60, max_concurrency=10, max_per_thing=300
     ),
     QueueRoute("reclassifications", "classifier", batch=5, max_receives=3, visibility_s=150),
     QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),

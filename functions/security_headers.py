@@ -1,4 +1,4 @@
-"""Security headers of every answer of the REST API."""
+"""Security headers of all REST responses."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ SECURITY_HEADERS = {
 }
 
 
-def with_security_headers(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer to API Gateway with the headers that it does not set itself."""
-    given = answer.get("multiValueHeaders") or {}
+def with_security_headers(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response with the security headers added that it does not set itself."""
+    given = response.get("multiValueHeaders") or {}
     names = {name.lower() for name in given}
     added = {name: [value] for name, value in SECURITY_HEADERS.items() if name.lower() not in names}
-    return {**answer, "multiValueHeaders": {**given, **added}}
+    return {**response, "multiValueHeaders": {**given, **added}}

@@ -170,7 +170,7 @@ def source_of(route: QueueRoute, data: Data) -> SqsEventSource:
         data.queues[route.name],
         batch_size=route.batch,
         report_batch_item_failures=True,
-        max_concurrency=route.most_at_once,
+        max_concurrency=route.max_concurrency,
     )
 
 

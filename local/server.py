@@ -120,7 +120,7 @@ class LocalPlatform:
                 route.name,
                 route.max_receives,
                 route.visibility_s,
-                most_per_thing=route.most_per_thing,
+                max_per_thing=route.max_per_thing,
                 dropped=lambda name: self._counters.add(f"messages_dropped_{name}"),
             )
             for route in QUEUES

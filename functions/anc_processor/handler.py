@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.schemas.messages import (
     DeviceMessage,
@@ -50,7 +50,7 @@ def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> PartialItemFailureResponse:
     """Process a batch; return the messages that failed."""
-    here = deps or aws_world()
+    here = deps or aws_dependencies()
 
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000

@@ -1,11 +1,11 @@
-"""Every WebSocket route but connecting and leaving: one frame in, one out, in the route response."""
+"""WebSocket routes other than `$connect` and `$disconnect`: one request frame, one response frame."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, connection_of, received_at
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
@@ -21,8 +21,8 @@ metrics = Metrics()
 def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> dict[str, Any]:
-    """Answer a frame; a refusal is an answer too."""
-    deps = deps or aws_world()
+    """Return the response frame of a request frame; a refusal is an `error` frame."""
+    deps = deps or aws_dependencies()
     try:
         answer = socket_requests.handle_request(
             event.get("body"), caller_of(event), connection_of(event), deps, received_at(event)

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.schemas.messages import ControlChanged, RecordingFinished, SenderMessage, decode
 from anc.services.headsets import control
@@ -23,7 +23,7 @@ def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> PartialItemFailureResponse:
     """Deliver a batch; return the messages that failed."""
-    here = deps or aws_world()
+    here = deps or aws_dependencies()
     return process_partial_response(
         event=event,
         record_handler=lambda record: _deliver(decode(record.body, SenderMessage), here),

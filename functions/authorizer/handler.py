@@ -1,11 +1,11 @@
-"""Lambda authorizer (REQUEST) of both APIs: a token in, who it is and what may be called out."""
+"""Lambda authorizer (REQUEST) of both APIs: verify the token, and return the caller and a policy."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
 from anc.services.access import identity
@@ -19,16 +19,16 @@ metrics = Metrics()
 def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> dict[str, Any]:
-    """Let a valid token in.
+    """Return the policy for a valid token.
 
-    Its answers may not be cached: a token ends at its expiry, a key when it is revoked.
+    API Gateway must not cache the result: a token ends when it expires, and a key when it is revoked.
 
     Raises
     ------
     Exception
-        With the very text `Unauthorized`, from which API Gateway makes a 401.
+        With the text `Unauthorized`, for which API Gateway responds with 401.
     """
-    deps = deps or aws_world()
+    deps = deps or aws_dependencies()
     try:
         caller = identity.verify(_token_of(event), deps)
     except Refused as refusal:
@@ -47,7 +47,7 @@ def handler(
                 }
             ],
         },
-        # API Gateway takes texts and numbers here, no lists.
+        # API Gateway accepts strings and numbers here, but no lists.
         "context": {
             "user": caller.user,
             "role": caller.role,
@@ -65,6 +65,6 @@ def _token_of(event: dict[str, Any]) -> str:
 
 
 def _whole_stage(method_arn: str) -> str:
-    # The role decides per endpoint in the function itself; this policy only says that the token is good.
+    # The function checks the role per endpoint; this policy only says that the token is valid.
     api, stage = method_arn.split("/")[:2]
     return f"{api}/{stage}/*"

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, refused
 from anc.ports import Dependencies
 from anc.schemas import messages
@@ -27,7 +27,7 @@ metrics = Metrics()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None) -> Any:
     """Answer `POST /api/audio/classify`, or process a batch of reclassification requests."""
-    here = deps or aws_world()
+    here = deps or aws_dependencies()
     if "Records" not in event:
         return with_security_headers(_answer(event, here))
     return process_partial_response(

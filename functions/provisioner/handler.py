@@ -1,11 +1,11 @@
-"""AWS IoT's pre-provisioning hook: whether a headset that came with the factory's claim may have its name."""
+"""Pre-provisioning hook of AWS IoT: decide whether a claim gets a certificate for its serial number."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.schemas.claim import Claim
 from anc.schemas.refusal import Refused
@@ -20,8 +20,8 @@ metrics = Metrics()
 def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> dict[str, Any]:
-    """Say yes or no. Why not is for the headset's owner; who claims is told no more than that."""
-    deps = deps or aws_world()
+    """Allow or refuse a claim. The reason is recorded for the headset's owner and not returned."""
+    deps = deps or aws_dependencies()
     serial = ""
     try:
         claim = Claim.of(event)

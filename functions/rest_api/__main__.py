@@ -1,4 +1,4 @@
-"""Writes the OpenAPI document of the REST API."""
+"""Print the OpenAPI document of the REST API."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Short sound files in the request: cleaned, measured, named."""
+"""Endpoints that process, classify or analyze a short sound file in the request."""
 
 import base64
 from typing import Annotated, Literal
@@ -17,17 +17,17 @@ TAGS = ["audio"]
 Mode = Annotated[
     Literal["cancel", "predict", "classify"] | None,
     Query(
-        description="`cancel` needs reference and primary, `predict` one channel. By channels if left out."
+        description="`cancel` needs two channels (reference, primary), `predict` one. Default: by channels."
     ),
 ]
-Algorithm = Annotated[Literal["fdaf", "nlms"], Query(description="Filter.")]
-Taps = Annotated[int, Query(ge=1, le=4096, description="Of the filter.")]
-Mu = Annotated[float | None, Query(gt=0, lt=2, description="Step size; 0.5 if left out, 0.1 for `predict`.")]
-Horizon = Annotated[int, Query(ge=1, le=4096, description="Samples ahead, for `predict`.")]
+Algorithm = Annotated[Literal["fdaf", "nlms"], Query(description="Filter algorithm.")]
+Taps = Annotated[int, Query(ge=1, le=4096, description="Length of the filter.")]
+Mu = Annotated[float | None, Query(gt=0, lt=2, description="Step size. Default: 0.5, or 0.1 for `predict`.")]
+Horizon = Annotated[int, Query(ge=1, le=4096, description="Prediction horizon in samples, for `predict`.")]
 
 FullScale = Annotated[
     float | None,
-    Query(ge=-200, le=200, description="Sound pressure level in dB of 0 dBFS, from a calibration."),
+    Query(ge=-200, le=200, description="Sound pressure level of 0 dBFS in dB, from a calibration."),
 ]
 
 
@@ -39,7 +39,7 @@ def process_sound(
     mu: Mu = None,
     horizon: Horizon = 1,
 ) -> ProcessedSound:
-    """Clean a recording of up to a minute, and report on it."""
+    """Cancel the noise in a recording of up to a minute, and return the result with a report."""
     options = Options(mode=mode, algorithm=algorithm, taps=taps, mu=mu, horizon=horizon)
     result, report = recordings.process_short(sound(), options, dependencies(), charge)
     return ProcessedSound(
@@ -49,12 +49,12 @@ def process_sound(
 
 @router.post("/api/audio/classify", tags=TAGS)
 def classify_sound() -> Classification:
-    """Name the noise in a sound file of a quarter of a second to a minute."""
-    # Described here; the table has the function `classifier` answer it, with the same service.
+    """Classify the noise in a sound file of a quarter of a second to a minute."""
+    # For the OpenAPI document: by the table of routes the function `classifier` handles this path.
     return Classification.model_validate(detection.classify_file(sound(), dependencies(), charge))
 
 
 @router.post("/api/audio/analyze", tags=TAGS)
 def analyze_sound(full_scale_db: FullScale = None) -> Analysis:
-    """Measure a sound file of up to a minute: levels, octaves, clipping, channel by channel."""
+    """Measure levels, octave bands and clipping per channel in a sound file of up to a minute."""
     return Analysis.model_validate(analysis.analyze(sound(), full_scale_db, charge))

@@ -11,9 +11,9 @@ router = Router()
 
 @router.get("/api/audit", tags=["audit"])
 def list_audit_entries(limit: Limit = 100, after: After = "") -> AuditEntries:
-    """List who changed people, keys, certificates, privacy and firmware, the newest first, a page at a time.
+    """List changes of users, keys, certificates, privacy and firmware, newest first, page by page.
 
-    An entry is written before the act, so it may stand for one that was refused or broken off afterwards.
+    An entry is written before the change, so the change may have been refused or interrupted afterwards.
     """
     page = audit.list_all(limit, after, dependencies())
     return AuditEntries(

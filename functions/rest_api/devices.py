@@ -1,4 +1,4 @@
-"""Headsets: registered and forgotten, what is wanted of them, what they say, their secondary path."""
+"""Endpoints for headsets: registry, desired state, telemetry, secondary paths and models."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -40,12 +40,14 @@ from functions.rest_api.request_context import After, Limit, Thing, caller, depe
 router = Router()
 TAGS = ["devices"]
 Since = Annotated[float, Query(ge=0, le=4e9, description="Seconds since the epoch.")]
-Owner = Annotated[str, Query(max_length=128, description="For operators: whose headsets. Yours if left out.")]
+Owner = Annotated[
+    str, Query(max_length=128, description="For operators: owner of the headsets. Default: you.")
+]
 
 
 @router.post("/api/devices", tags=TAGS, status_code=HTTPStatus.CREATED)
 def register_device(body: NewDevice) -> RegisteredDevice:
-    """Register a headset. Its private key is in this answer and nowhere else."""
+    """Register a headset. Its private key is only in this response."""
     device, credentials = devices.register(
         devices.Registration(**body.model_dump()), caller(), dependencies()
     )
@@ -56,7 +58,7 @@ def register_device(body: NewDevice) -> RegisteredDevice:
 
 @router.get("/api/devices", tags=TAGS)
 def list_devices(limit: Limit = 100, after: After = "", owner: Owner = "") -> Devices:
-    """List headsets, a page at a time."""
+    """List headsets, page by page."""
     page = devices.list_of(owner or caller().user, caller(), dependencies(), limit, after)
     return Devices(
         devices=[_device(device) for device in page], next=page[-1].key if len(page) == limit else None
@@ -65,28 +67,28 @@ def list_devices(limit: Limit = 100, after: After = "", owner: Owner = "") -> De
 
 @router.get("/api/devices/<id>", tags=TAGS)
 def get_device(id: Thing) -> DeviceDetails:
-    """Return a headset, whether it is connected, and what was refused of it last and why."""
+    """Return a headset, its connection status, and the latest refusal with its reason."""
     device = devices.find(id, caller(), dependencies())
-    noticed = device_status.find(id, dependencies())
+    status = device_status.find(id, dependencies())
     return DeviceDetails(
         **_device(device).model_dump(),
-        online=noticed.online,
-        since=noticed.since or None,
-        refused=noticed.refused,
-        refusal=_refusal(noticed.refusal or noticed.claim),
-        claim_refusal=_refusal(noticed.claim),
+        online=status.online,
+        since=status.since or None,
+        refused=status.refused,
+        refusal=_refusal(status.refusal or status.claim),
+        claim_refusal=_refusal(status.claim),
     )
 
 
 @router.delete("/api/devices/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_device(id: Thing) -> None:
-    """Revoke a headset's certificate and forget it."""
+    """Revoke a headset's certificate and delete all that is stored of it."""
     devices.remove(id, caller(), dependencies())
 
 
 @router.post("/api/devices/<id>/credentials", tags=TAGS, status_code=HTTPStatus.CREATED)
 def rotate_credentials(id: Thing) -> Credentials:
-    """Give a headset a new certificate; the old one is useless at once. Its key is in this answer only."""
+    """Issue a new certificate for a headset and revoke the old one. The key is only in this response."""
     return Credentials.model_validate(devices.rotate_credentials(id, caller(), dependencies()))
 
 
@@ -98,20 +100,20 @@ def device_shadow(id: Thing) -> Shadow:
 
 @router.patch("/api/devices/<id>/shadow", tags=TAGS)
 def change_shadow(id: Thing, body: ShadowChange) -> DesiredState:
-    """Have a headset work in another way, or on another firmware; its shadow follows within seconds."""
-    wish = msgspec.convert(body.wish(), devices.ShadowUpdate)
-    return DesiredState.model_validate(devices.update_desired(id, wish, caller(), dependencies()))
+    """Change the desired mode, intensity, configuration or firmware. The shadow follows within seconds."""
+    update = msgspec.convert(body.wish(), devices.ShadowUpdate)
+    return DesiredState.model_validate(devices.update_desired(id, update, caller(), dependencies()))
 
 
 @router.get("/api/devices/<id>/telemetry", tags=TAGS)
 def device_telemetry(id: Thing) -> Telemetry:
-    """Return what a headset said of itself last."""
+    """Return the latest telemetry report of a headset."""
     return _telemetry(*telemetry.latest(id, caller(), dependencies()))
 
 
 @router.get("/api/devices/<id>/history", tags=TAGS)
 def device_history(id: Thing, limit: Limit = 100, after: After = "", since: Since = 0.0) -> TelemetryHistory:
-    """Return what a headset said of itself within the last month, the oldest first, a page at a time."""
+    """Return the telemetry reports of the last month, oldest first, page by page."""
     page = telemetry.history(id, caller(), dependencies(), limit, after, since)
     return TelemetryHistory(
         reports=[_telemetry(each.at, telemetry.report_of(each)) for each in page],
@@ -121,9 +123,9 @@ def device_history(id: Thing, limit: Limit = 100, after: After = "", since: Sinc
 
 @router.post("/api/devices/<id>/telemetry", tags=TAGS)
 def report_telemetry(id: Thing, body: NewTelemetryReport) -> Telemetry:
-    """Say something of a headset in its stead."""
-    kept = telemetry.report(id, body.report(), caller(), dependencies())
-    return _telemetry(kept.at, telemetry.report_of(kept))
+    """Store a telemetry report on behalf of a headset."""
+    stored = telemetry.report(id, body.report(), caller(), dependencies())
+    return _telemetry(stored.at, telemetry.report_of(stored))
 
 
 @router.get("/api/devices/<id>/paths", tags=TAGS)
@@ -134,19 +136,19 @@ def device_paths(id: Thing) -> Paths:
 
 @router.put("/api/devices/<id>/paths", tags=TAGS)
 def replace_paths(id: Thing, body: NewPath) -> Paths:
-    """Store a secondary path that was measured anew."""
+    """Store a newly measured secondary path."""
     return _paths(devices.replace_path(id, body.secondary, body.rate, caller(), dependencies()))
 
 
 @router.post("/api/devices/<id>/paths", tags=TAGS, status_code=HTTPStatus.CREATED)
 def measured_path(id: Thing, body: NewPath) -> Paths:
-    """Store a secondary path as it was measured at enrolment, or by the headset itself."""
+    """Store a secondary path that was measured at registration, or by the headset itself."""
     return replace_paths(id, body)
 
 
 @router.get("/api/device-models", tags=TAGS)
 def list_device_models(limit: Limit = 100, after: After = "") -> DeviceModels:
-    """List kinds of headsets, a page at a time."""
+    """List headset models, page by page."""
     page = device_models.list_all(dependencies(), limit, after)
     return DeviceModels(
         models=[_model(model) for model in page], next=page[-1].key if len(page) == limit else None
@@ -155,26 +157,26 @@ def list_device_models(limit: Limit = 100, after: After = "") -> DeviceModels:
 
 @router.get("/api/device-models/<id>", tags=TAGS)
 def get_device_model(id: Thing) -> DeviceModel:
-    """Return a kind of headset."""
+    """Return a headset model."""
     return _model(device_models.find(id, dependencies()))
 
 
 @router.put("/api/device-models/<id>", tags=TAGS)
 def describe_device_model(id: Thing, body: NewDeviceModel) -> DeviceModel:
-    """Describe a kind of headset, or describe it anew; headsets registered before stay as they are."""
+    """Create or replace a headset model. Registered headsets do not change."""
     description = device_models.ModelDescription(**body.model_dump())
     return _model(device_models.describe(id, description, dependencies()))
 
 
 @router.delete("/api/device-models/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def forget_device_model(id: Thing) -> None:
-    """Forget a kind of headset; its headsets stay as they are."""
+    """Delete a headset model. Its headsets do not change."""
     device_models.delete(id, dependencies())
 
 
 @router.post("/api/device-models/<id>/serials", tags=TAGS)
 def expect_headsets(id: Thing, body: NewSerials) -> Serials:
-    """List headsets of a kind that will come for their certificate themselves, with the factory's claim."""
+    """Register the serial numbers of headsets that will be provisioned by claim."""
     new = set(claims.preregister(id, body.serials, caller(), dependencies()))
     serials = list(dict.fromkeys(body.serials))
     return Serials(
@@ -188,8 +190,8 @@ def _secondary(device: records.Device) -> list[float]:
     return path
 
 
-def _refusal(noticed: records.RecordedRefusal | None) -> DeviceRefusal | None:
-    return DeviceRefusal.model_validate(noticed) if noticed else None
+def _refusal(refusal: records.RecordedRefusal | None) -> DeviceRefusal | None:
+    return DeviceRefusal.model_validate(refusal) if refusal else None
 
 
 def _device(device: records.Device) -> Device:
@@ -216,8 +218,8 @@ def _model(model: records.DeviceModel) -> DeviceModel:
 
 
 def _telemetry(at: float | None, report: TelemetryReport) -> Telemetry:
-    said = {name: getattr(report, name) for name in Telemetry.model_fields if name != "at"}
-    return Telemetry(at=at, **said)
+    fields = {name: getattr(report, name) for name in Telemetry.model_fields if name != "at"}
+    return Telemetry(at=at, **fields)
 
 
 def _paths(device: records.Device) -> Paths:

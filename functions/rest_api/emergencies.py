@@ -1,4 +1,4 @@
-"""Alarms: heard in a sound, holding something open now, and those of the past."""
+"""Endpoints for emergencies: detect one in a sound file, list active and past ones."""
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
@@ -19,27 +19,27 @@ TAGS = ["emergencies"]
 
 @router.post("/api/emergency/detect", tags=TAGS)
 def detect_emergency() -> EmergencyDetection:
-    """Tell whether a headset in this sound should be open to the world; on any doubt it should."""
-    heard, kinds = detection.emergency_in_file(sound(), dependencies(), charge)
+    """Detect alarms in a sound file. When detection fails, the result is an active emergency."""
+    detected, kinds = detection.emergency_in_file(sound(), dependencies(), charge)
     return EmergencyDetection(
-        active=heard.active,
-        score=heard.score,
-        reason=heard.reason,
-        mode="transparency" if heard.active else "cancel",
+        active=detected.active,
+        score=detected.score,
+        reason=detected.reason,
+        mode="transparency" if detected.active else "cancel",
         kinds=kinds,
     )
 
 
 @router.get("/api/emergency/status", tags=TAGS)
 def emergency_status() -> EmergencyStatus:
-    """Tell whether anything of the caller's is held open by an alarm now, and what."""
+    """Return the caller's headsets and sessions that an emergency holds in transparency."""
     sources = [_event(event) for event in emergencies.list_active(caller(), dependencies())]
     return EmergencyStatus(active=bool(sources), sources=sources)
 
 
 @router.get("/api/emergency/events", tags=TAGS)
 def list_emergencies(limit: Limit = 100, after: After = "") -> EmergencyEvents:
-    """List the alarms that opened something of the caller's, the oldest first, a page at a time."""
+    """List the caller's emergencies, oldest first, page by page."""
     page = emergencies.list_own(caller(), dependencies(), limit, after)
     return EmergencyEvents(
         events=[_event(event) for event in page], next=page[-1].key if len(page) == limit else None

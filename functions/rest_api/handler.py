@@ -1,4 +1,4 @@
-"""The REST API: who may call what is decided here; services do it; a refusal is a problem document."""
+"""The REST API: admit a request, route it, and return refusals as problem documents (RFC 9457)."""
 
 import binascii
 import time
@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import refused
 from anc.ports import Dependencies
 from anc.schemas.problem import KIND, Problem
@@ -47,8 +47,8 @@ for family in (platform, people, sessions, audio, recordings, emergencies, devic
     app.include_router(family.router)
 openapi.serve(app)
 
-NAMED_FAULTS = 3
-WRITING = ("POST", "PUT", "PATCH")
+MAX_NAMED_FAULTS = 3
+METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 @metrics.log_metrics
@@ -56,14 +56,14 @@ WRITING = ("POST", "PUT", "PATCH")
 def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> dict[str, Any]:
-    """Answer a request that API Gateway let through."""
-    here = deps or aws_world()
+    """Return the response to a request that API Gateway authorized."""
+    here = deps or aws_dependencies()
     begun = time.perf_counter()
-    with request_context.answering(event, here):
+    with request_context.handling(event, here):
         try:
             admit(event, here)
             check_kind(event)
-            if event["resource"].startswith("/api/"):  # who asks for the health may add what no cache knows
+            if event["resource"].startswith("/api/"):  # monitors may add parameters to /health against caches
                 query_parameters.check(event, known_parameters(event["httpMethod"], event["resource"]))
             answer = app.resolve(event, context)
         except Refused as refusal:
@@ -76,22 +76,22 @@ def handler(
 
 
 def check_kind(event: dict[str, Any]) -> None:
-    """Raise Refused, `bad_content_type`, for a body that claims to be no JSON where one is needed."""
-    if event["httpMethod"] in WRITING and event["resource"] not in openapi.TAKES_SOUND:
+    """Raise Refused, `bad_content_type`, when the body must be JSON and its content type is another."""
+    if event["httpMethod"] in METHODS_WITH_BODY and event["resource"] not in openapi.SOUND_PATHS:
         kind = request_body.kind(event)
         if kind not in ("", "application/json"):
-            refuse("bad_content_type", f"content-type: {kind[:100]}, allowed is application/json")
+            refuse("bad_content_type", f"content-type: must be application/json (got {kind[:100]})")
 
 
 @cache
 def known_parameters(method: str, path: str) -> frozenset[str]:
-    """Return what an endpoint takes in its query."""
+    """Return the query parameters of an endpoint."""
     return frozenset(each.alias for each in app.endpoints()[method, path].dependant.query_params)
 
 
 @app.exception_handler(Refused)
 def problem(refusal: Refused) -> Response[str]:
-    """Say no as RFC 9457 has it."""
+    """Return a refusal as a problem document."""
     request_context.dependencies().count(f"refused_{refusal.code}")
     document = Problem.of(refusal)
     wait = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
@@ -99,33 +99,35 @@ def problem(refusal: Refused) -> Response[str]:
 
 
 @app.exception_handler(RequestValidationError)
-def invalid(fault: RequestValidationError) -> Response[str]:
-    """Name the fields that cannot be as they are, and what is allowed."""
-    return problem(Refused("bad_field", "; ".join(_sentence(each) for each in fault.errors()[:NAMED_FAULTS])))
+def invalid_fields(fault: RequestValidationError) -> Response[str]:
+    """Return a problem that names the invalid fields and what is allowed."""
+    return problem(
+        Refused("bad_field", "; ".join(_sentence(each) for each in fault.errors()[:MAX_NAMED_FAULTS]))
+    )
 
 
 @app.exception_handler([binascii.Error, UnicodeDecodeError])
-def garbled(fault: Exception) -> Response[str]:
-    """Say that the body is no text."""
+def not_utf8(fault: Exception) -> Response[str]:
+    """Return a problem for a body that is not UTF-8."""
     return problem(Refused("bad_json", "body: not a JSON document in UTF-8"))
 
 
 @app.exception_handler(NotFoundError)
-def nowhere(_: NotFoundError) -> Response[str]:
-    """Say that there is nothing at this path."""
-    return problem(Refused("not_found", f"path: there is nothing at {app.current_event.path}"))
+def not_found(_: NotFoundError) -> Response[str]:
+    """Return a problem for a path without an endpoint."""
+    return problem(Refused("not_found", f"path: no endpoint at {app.current_event.path}"))
 
 
 @app.exception_handler(Exception)
-def failed(fault: Exception) -> Response[str]:
-    """Say that it is not the request's fault, and no more."""
+def internal_error(fault: Exception) -> Response[str]:
+    """Return a problem without details; they are logged."""
     logger.exception("a request failed")
-    return problem(Refused("failed", "the platform failed; what happened is in its log"))
+    return problem(Refused("failed", "internal error; see the platform's log"))
 
 
 def _sentence(fault: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
     if fault["type"] == "extra_forbidden":
         return f"{where}: unknown field"
-    said = str(fault["msg"])
-    return f"{where}: {said[0].lower()}{said[1:]}"
+    message = str(fault["msg"])
+    return f"{where}: {message[0].lower()}{message[1:]}"

@@ -1,6 +1,6 @@
-"""The OpenAPI document of the REST API, made from its code, and Swagger UI to read it with.
+"""The OpenAPI document of the REST API, generated from the code, and Swagger UI to show it.
 
-`python -m functions.rest_api > docs/openapi.json` writes it down.
+`python -m functions.rest_api > docs/openapi.json` updates the document in the repository.
 """
 
 import base64
@@ -28,11 +28,11 @@ from functions.routes import REST, SOUND_BYTES
 from functions.security_headers import CONTENT_SECURITY_POLICY
 
 TITLE = "ANC Platform"
-SUMMARY = "The backend for noise-cancelling headsets: the headset cancels, the cloud thinks."
+SUMMARY = "Backend for noise-cancelling headsets."
 SOUND_KINDS = (*(each.media_types[0] for each in FORMATS), "application/octet-stream")
-TAKES_SOUND = {"/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect"}
-# Where things are made, the field of the answer that names them, and where else they are found.
-MADE = {
+SOUND_PATHS = {"/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect"}
+# Paths that create a resource: the field of the response that is its id, and other paths that take it.
+CREATES = {
     "/api/users": ("user",),
     "/api/users/me/keys": ("id",),
     "/api/sessions": ("session",),
@@ -50,11 +50,11 @@ START = (
 
 
 def serve(app: Resolver) -> None:
-    """Add the document and the page that shows it to the API."""
+    """Add the endpoints /openapi.json and /docs to the API."""
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
-        # Behind API Gateway's own address the API lies below the stage's name.
+        # At API Gateway's own domain name, paths start with the name of the stage.
         base = app.current_event.raw_event["requestContext"]["path"].removesuffix("/openapi.json")
         return Response(HTTPStatus.OK, "application/json", _text(app, base or "/"))
 
@@ -66,7 +66,7 @@ def serve(app: Resolver) -> None:
 
 @cache
 def _page() -> tuple[str, str]:
-    """Return Swagger UI whole, since nothing may come from elsewhere, and the policy that sees to it."""
+    """Return Swagger UI as one page without external resources, and its Content-Security-Policy."""
     scripts = [(SWAGGER / "swagger-ui-bundle.min.js").read_text(encoding="utf-8"), START]
     style = (SWAGGER / "swagger-ui.min.css").read_text(encoding="utf-8")
     page = (
@@ -92,8 +92,8 @@ def _text(app: Resolver, base: str) -> str:
 def document(app: Resolver) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document.
 
-    To what Powertools knows of the endpoints it adds what the table of routes and the handler know: who may
-    call, how often, and that every refusal is a problem document.
+    Powertools describes the endpoints; this adds roles and rate limits from the table of routes, and the
+    problem documents of refusals.
     """
     described: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(
@@ -114,7 +114,7 @@ def document(app: Resolver) -> dict[str, Any]:
     for route in REST:
         operation = described["paths"].get(route.path, {}).get(route.method.lower())
         if operation is None:
-            continue  # the document and the page that shows it
+            continue  # /openapi.json and /docs
         function = endpoints[route.method, route.path].func
         operation["operationId"] = function.__name__
         operation["summary"], _, more = (inspect.getdoc(function) or "").partition("\n\n")
@@ -124,14 +124,14 @@ def document(app: Resolver) -> dict[str, Any]:
         operation["x-role"] = route.role
         operation["x-requests-per-minute"] = route.per_minute
         _add_refusals(operation["responses"])
-        if route.path in TAKES_SOUND:
+        if route.path in SOUND_PATHS:
             operation["requestBody"] = _sound_body()
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     paths["/metrics"]["get"]["responses"]["200"]["content"] = EXPOSITION
     health = paths["/health"]["get"]["responses"]
     health["503"] = {**health["200"], "description": "Not ready."}
     described["paths"] = paths
-    for path, (field, *places) in MADE.items():
+    for path, (field, *places) in CREATES.items():
         paths[path]["post"]["responses"]["201"]["links"] = {
             operation["operationId"]: {
                 "operationId": operation["operationId"],
@@ -153,13 +153,13 @@ def _add_refusals(responses: dict[str, Any]) -> None:
     if "204" in responses:
         del responses["204"]["content"]
     refusal = {KIND: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    responses["4XX"] = {"description": "Refused: `code` and `detail` say why.", "content": refusal}
+    responses["4XX"] = {"description": "Refused; see `code` and `detail`.", "content": refusal}
     responses["429"] = {
-        "description": "Too many: come again after as many seconds as the header says, if it is there.",
+        "description": "Too many requests. Retry after the number of seconds in the header, if present.",
         "headers": {"Retry-After": {"schema": {"type": "integer"}}},
         "content": refusal,
     }
-    responses["5XX"] = {"description": "The platform failed, or is not ready.", "content": refusal}
+    responses["5XX"] = {"description": "Internal error, or not ready.", "content": refusal}
 
 
 def _sound_body() -> dict[str, Any]:
@@ -168,8 +168,8 @@ def _sound_body() -> dict[str, Any]:
         "required": True,
         "description": (
             f"A sound file of up to {SHORT_S:g} seconds: {SUPPORTED}. {MIN_RATE:,} to {MAX_RATE:,} Hz, 1 to "
-            f"{MAX_CHANNELS} channels; floating-point samples within -1 to 1. To be classified it lasts at "
-            f"least {MIN_SOUND_S} seconds."
+            f"{MAX_CHANNELS} channels; floating-point samples from -1 to 1. Classification needs at least "
+            f"{MIN_SOUND_S} seconds."
         ),
         "content": dict.fromkeys(SOUND_KINDS, sound),
     }

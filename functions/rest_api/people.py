@@ -1,4 +1,4 @@
-"""People and their API keys."""
+"""Endpoints for users and their API keys."""
 
 from http import HTTPStatus
 
@@ -22,7 +22,7 @@ def sign_in(body: SignIn) -> Grant:
 
 @router.get("/api/users/me", tags=TAGS)
 def who_am_i() -> Me:
-    """Return who is calling."""
+    """Return the caller."""
     found = caller()
     name = accounts.name_of(found.user, dependencies())
     return Me(user=found.user, name=name, role=found.role, scopes=list(found.scopes))
@@ -30,7 +30,7 @@ def who_am_i() -> Me:
 
 @router.post("/api/users/me/keys", tags=TAGS, status_code=HTTPStatus.CREATED)
 def make_key(body: NewKey) -> CreatedKey:
-    """Make an API key, which is in this answer and nowhere else."""
+    """Create an API key. The key is only in this response."""
     key, token = api_keys.create(body.name, body.role, body.days, caller(), dependencies(), body.scopes)
     return CreatedKey(**_key(key).model_dump(), key=token)
 
@@ -43,13 +43,13 @@ def list_keys() -> Keys:
 
 @router.delete("/api/users/me/keys/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def revoke_key(id: KeyId) -> None:
-    """Make an API key useless at once, and close its sockets."""
+    """Revoke an API key at once, and close its sockets."""
     api_keys.revoke(id, caller(), dependencies())
 
 
 @router.post("/api/users", tags=TAGS, status_code=HTTPStatus.CREATED)
 def add_person(body: NewPerson) -> Person:
-    """Add somebody who may sign in."""
+    """Add a user."""
     return Person.model_validate(
         people.create(body.username, body.password, body.role, caller(), dependencies())
     )
@@ -57,26 +57,26 @@ def add_person(body: NewPerson) -> Person:
 
 @router.get("/api/users", tags=TAGS)
 def list_people(limit: Limit = 50, after: After = "") -> People:
-    """List the people who may sign in, a page at a time."""
+    """List the users, page by page."""
     page, following = people.list_all(limit, after, dependencies())
     return People(users=[Person.model_validate(person) for person in page], next=following or None)
 
 
 @router.get("/api/users/<id>", tags=TAGS)
 def get_person(id: User) -> Person:
-    """Return somebody who may sign in."""
+    """Return a user."""
     return Person.model_validate(people.find(id, dependencies()))
 
 
 @router.patch("/api/users/<id>", tags=TAGS)
 def change_role(id: User, body: NewRole) -> Person:
-    """Let somebody do more from their next token on, or less at once; keys that may do more are revoked."""
+    """Change a user's role: a higher one from the next token on, a lower one at once, with keys revoked."""
     return Person.model_validate(people.set_role(id, body.role, caller(), dependencies()))
 
 
 @router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_person(id: User) -> None:
-    """Remove somebody with their keys, sockets, sessions, recordings and headsets. Repeat it if it fails."""
+    """Remove a user with all keys, sockets, sessions, recordings and headsets. Repeat it if it fails."""
     people.remove(id, caller(), dependencies())
 
 

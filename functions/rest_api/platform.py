@@ -1,4 +1,4 @@
-"""What operators of the platform look at: its health, its metrics and its description."""
+"""Endpoints for operators: health and metrics."""
 
 from http import HTTPStatus
 
@@ -16,12 +16,12 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 @router.get("/health", tags=TAGS)
 def check_health() -> tuple[Health, int]:
-    """Tell whether the platform lives, and whether it is ready: 503 when it is not."""
+    """Return the health of the platform, with status 503 when it is not ready."""
     found = health.check(dependencies())
     return Health.model_validate(found), HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @router.get("/metrics", tags=TAGS)
 def metrics() -> Response[str]:
-    """Return all totals in Prometheus' text format."""
+    """Return all counters in the text format of Prometheus."""
     return Response(HTTPStatus.OK, EXPOSITION, platform_metrics.exposition(dependencies().counters.read()))

@@ -1,4 +1,4 @@
-"""Long recordings: announced here, sent and fetched by links, treated in the background."""
+"""Endpoints for long recordings: uploaded and downloaded by links, processed in the background."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -20,10 +20,10 @@ JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
 
 @router.post("/api/audio/uploads", tags=TAGS, status_code=HTTPStatus.CREATED)
 def announce_upload(body: NewUpload) -> Upload:
-    """Announce a recording, and get the links to send it to.
+    """Announce a recording, and return the links to upload it to.
 
-    A file of up to 64 MB is PUT whole to the one link, and is processed as soon as it is there. A larger one
-    is PUT in parts, one to each link, and completed afterwards.
+    A file of up to 64 MB has one link: PUT the whole file to it, and processing starts. A larger file has a
+    link for each part: PUT the parts, then complete the upload.
     """
     options = Options(**body.options.model_dump())
     announced = jobs.Announcement(size=body.size, name=body.name, options=options)
@@ -32,24 +32,24 @@ def announce_upload(body: NewUpload) -> Upload:
 
 @router.post("/api/audio/uploads/<id>", tags=TAGS)
 def complete_upload(id: JobId) -> Job:
-    """Put a recording together once every part of it was sent.
+    """Complete an upload after all of its parts were sent.
 
-    Idempotent: a recording that was sent whole, or is complete already, is returned as it is. `conflict`
-    names what has not arrived yet.
+    Idempotent: a recording that was uploaded whole, or is already complete, is returned unchanged. The
+    refusal `conflict` names the missing parts.
     """
     return _job(jobs.complete(id, caller(), dependencies()))
 
 
 @router.get("/api/audio/jobs", tags=TAGS)
 def list_jobs(limit: Limit = 100, after: After = "") -> Jobs:
-    """List the caller's recordings, a page at a time."""
+    """List the caller's recordings, page by page."""
     page = jobs.list_own(caller(), dependencies(), limit, after)
     return Jobs(jobs=[_job(job) for job in page], next=page[-1].key if len(page) == limit else None)
 
 
 @router.get("/api/audio/jobs/<id>", tags=TAGS)
 def get_job(id: JobId) -> Job:
-    """Return how far a recording is, and links to the results when it is done."""
+    """Return the progress of a recording, and links to the results when it is done."""
     job = jobs.find(id, caller(), dependencies())
     done = job.state == "done"
     return _job(job, jobs.downloads(id, caller(), dependencies()) if done else None)
@@ -57,7 +57,7 @@ def get_job(id: JobId) -> Job:
 
 @router.delete("/api/audio/jobs/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_job(id: JobId) -> None:
-    """Forget a recording and everything that was made of it."""
+    """Delete a recording and its results."""
     jobs.remove(id, caller(), dependencies())
 
 

@@ -1,4 +1,4 @@
-"""The request that is being answered: who calls, on which world, with which sound."""
+"""The request that is being handled: its caller, dependencies and body."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ from anc.services.access.identity import Caller
 from anc.services.sound import cpu_budget
 from functions import request_body
 
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
 After = Annotated[
-    str, Query(max_length=2048, pattern="^[ -~]*$", description="`next` of the part before; ASCII.")
+    str, Query(max_length=2048, pattern="^[ -~]*$", description="`next` of the previous page; ASCII.")
 ]
 SessionId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Thing = Annotated[str, Path(pattern=THING)]
@@ -29,45 +29,45 @@ KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 def _number(text: str) -> float:
     number = float(text)
-    return int(number) if number.is_integer() else number  # to JSON, 1.0 is as whole as 1
+    return int(number) if number.is_integer() else number  # JSON does not distinguish 1.0 from 1
 
 
 _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 class RequestContext(NamedTuple):
-    """A request as API Gateway passes it on, and the world that it is about."""
+    """An API Gateway event, and the dependencies to handle it with."""
 
     event: dict[str, Any]
     deps: Dependencies
 
 
-_now: ContextVar[RequestContext] = ContextVar("call")
+_current: ContextVar[RequestContext] = ContextVar("request")
 
 
 @contextmanager
-def answering(event: dict[str, Any], deps: Dependencies) -> Iterator[None]:
-    """Make this request the one that `world`, `caller` and `sound` speak of."""
-    token = _now.set(RequestContext(event, deps))
+def handling(event: dict[str, Any], deps: Dependencies) -> Iterator[None]:
+    """Make this request the one that `dependencies`, `caller` and `sound` refer to."""
+    token = _current.set(RequestContext(event, deps))
     try:
         yield
     finally:
-        _now.reset(token)
+        _current.reset(token)
 
 
 def dependencies() -> Dependencies:
-    """Return the world that the request is about."""
-    return _now.get().deps
+    """Return the dependencies of the request."""
+    return _current.get().deps
 
 
 def caller() -> Caller:
-    """Return who calls, with what they may do now. Raises Refused: `unauthorized`."""
-    event, deps = _now.get()
+    """Return the caller with its present rights. Raises Refused: `unauthorized`."""
+    event, deps = _current.get()
     return identity.refresh(caller_of(event), deps)
 
 
 def parse_body(text: str) -> Any:
-    """Return what a JSON body holds. Raises Refused: `bad_json`."""
+    """Return the value in a JSON body. Raises Refused: `bad_json`."""
     check_depth(text)
     try:
         return _decoder.decode(text)
@@ -76,10 +76,10 @@ def parse_body(text: str) -> Any:
 
 
 def charge(seconds: float) -> None:
-    """Take predicted core-seconds out of the caller's budget. Raises Refused: `too_many`, `too_large`."""
+    """Charge predicted core-seconds to the caller's budget. Raises Refused: `too_many`, `too_large`."""
     cpu_budget.charge(seconds, caller(), dependencies())
 
 
 def sound() -> bytes:
     """Return the sound file in the body. Raises Refused: `bad_content_type`, `too_large`."""
-    return request_body.sound(_now.get().event)
+    return request_body.sound(_current.get().event)

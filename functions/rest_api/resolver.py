@@ -1,4 +1,4 @@
-"""Powertools' resolver, where several requests may be in work at the same time."""
+"""A Powertools resolver that handles requests in several threads."""
 
 import threading
 from typing import Any
@@ -9,33 +9,33 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 
 class Resolver(APIGatewayRestResolver):
-    """An `APIGatewayRestResolver` of which each thread sees only its own request.
+    """An `APIGatewayRestResolver` that keeps the current request per thread.
 
-    Powertools keeps the event in an attribute of a class and the context in one dictionary, since a Lambda
-    container works on one request at a time. The single-machine edition calls the handler from several
-    threads, where one caller would be given what another asked for.
+    Powertools keeps the event in a class attribute and the context in one dictionary, because a Lambda
+    container handles one request at a time. The local platform calls the handler from several threads, where
+    callers would get the responses of others.
     """
 
     def __init__(self, **options: Any) -> None:
-        self._mine = threading.local()
+        self._local = threading.local()
         self._building = threading.Lock()
         super().__init__(**options)
 
     @property
     def current_event(self) -> APIGatewayProxyEvent:  # type: ignore[override]
-        """The event that this thread resolves."""
-        event: APIGatewayProxyEvent = self._mine.event
+        """The event that this thread handles."""
+        event: APIGatewayProxyEvent = self._local.event
         return event
 
     @property
     def context(self) -> dict[str, Any]:
-        """What was said about the request of this thread."""
-        context: dict[str, Any] = self._mine.__dict__.setdefault("context", {})
+        """The context of this thread's request."""
+        context: dict[str, Any] = self._local.__dict__.setdefault("context", {})
         return context
 
     @context.setter
     def context(self, context: dict[str, Any]) -> None:
-        self._mine.context = context
+        self._local.context = context
 
     def endpoints(self) -> dict[tuple[str, str], Route]:
         """Return every route by its method and its path in API Gateway's notation."""
@@ -44,11 +44,11 @@ class Resolver(APIGatewayRestResolver):
         }
 
     def _to_proxy_event(self, event: dict[str, Any]) -> APIGatewayProxyEvent:
-        self._mine.event = super()._to_proxy_event(event)
-        return self._mine.event
+        self._local.event = super()._to_proxy_event(event)
+        return self._local.event
 
     def _call_route(self, route: Route, route_arguments: dict[str, str]) -> ResponseBuilder:
-        # Built at a route's first request: two at once would wrap it twice.
+        # The stack is built at the first request of a route; two threads at once would wrap it twice.
         if not route._middleware_stack_built:
             with self._building:
                 if not route._middleware_stack_built:

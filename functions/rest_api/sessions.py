@@ -1,4 +1,4 @@
-"""Live sessions: opened, listed, changed and ended here; their blocks go over the WebSocket."""
+"""Endpoints for live sessions. Their audio blocks are sent over the WebSocket."""
 
 from http import HTTPStatus
 
@@ -17,13 +17,13 @@ TAGS = ["sessions"]
 
 @router.post("/api/sessions", tags=TAGS, status_code=HTTPStatus.CREATED)
 def open_session(body: NewSession) -> Session:
-    """Open a live session; its blocks go over the WebSocket."""
+    """Open a live session. Its audio blocks are sent over the WebSocket."""
     return _session(sessions.open_session(body.start(), caller(), dependencies()))
 
 
 @router.get("/api/sessions", tags=TAGS)
 def list_sessions(limit: Limit = 100, after: After = "") -> Sessions:
-    """List the caller's sessions, a page at a time."""
+    """List the caller's sessions, page by page."""
     page = sessions.list_own(caller(), dependencies(), limit, after)
     return Sessions(
         sessions=[_session(stream) for stream in page], next=page[-1].key if len(page) == limit else None
@@ -38,20 +38,20 @@ def get_session(id: SessionId) -> Session:
 
 @router.patch("/api/sessions/<id>", tags=TAGS)
 def change_session(id: SessionId, body: SessionChange) -> Session:
-    """Switch a session on or off, set its intensity, or start over with another algorithm."""
+    """Turn a session on or off, set its intensity, or restart it with another algorithm."""
     wanted = Set(id, enabled=body.enabled, intensity=body.intensity, algorithm=body.algorithm)
     return _session(sessions.change(wanted, caller(), dependencies()))
 
 
 @router.delete("/api/sessions/<id>", tags=TAGS)
 def end_session(id: SessionId) -> SessionSummary:
-    """End a session and sum it up."""
+    """End a session, and return its summary."""
     return SessionSummary.model_validate(sessions.end(id, caller(), dependencies()))
 
 
 @router.get("/api/sessions/<id>/stats", tags=TAGS)
 def session_stats(id: SessionId) -> SessionSummary:
-    """Sum up a session so far."""
+    """Return the summary of a session so far."""
     return SessionSummary.model_validate(sessions.summary(sessions.find(id, caller(), dependencies())))
 
 

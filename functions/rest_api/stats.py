@@ -1,4 +1,4 @@
-"""What the platform has done, how long it took, and the models it listens with."""
+"""Endpoints for totals, durations and the classifiers in use."""
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
@@ -20,13 +20,13 @@ def list_models() -> Models:
 
 @router.get("/api/stats/summary", tags=TAGS)
 def stats_summary() -> Totals:
-    """Return how often everything happened so far."""
+    """Return all totals."""
     return Totals(totals=platform_metrics.plain(dependencies().counters.read()))
 
 
 @router.get("/api/stats/performance", tags=TAGS)
 def stats_performance() -> Performance:
-    """Return how long blocks of live sessions, snapshots and REST requests took on the server."""
+    """Return server-side durations of live blocks, snapshots and REST requests."""
     timed = platform_metrics.timed(dependencies().counters.read())
     return Performance(**{name: _durations(histogram) for name, histogram in timed.items()})
 

@@ -1,11 +1,11 @@
-"""WebSocket `$connect`: note the socket, and accept the subprotocol."""
+"""WebSocket `$connect`: store the socket, and accept the subprotocol."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from anc.aws.dependencies import aws_dependencies as aws_world
+from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, connection_of, refused
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
@@ -21,8 +21,8 @@ metrics = Metrics()
 def handler(
     event: dict[str, Any], context: LambdaContext, deps: Dependencies | None = None
 ) -> dict[str, Any]:
-    """Accept a socket that the authorizer let in; of the subprotocols offered, never echo the token."""
-    here = deps or aws_world()
+    """Store an authorized socket. The response names the subprotocol, never the token offered with it."""
+    here = deps or aws_dependencies()
     try:
         connections.connect(connection_of(event), caller_of(event), here)
     except Refused as refusal:

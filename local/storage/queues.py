@@ -55,7 +55,7 @@ class SqliteQueue:
         Deliveries after which a message that still fails is laid aside.
     visibility_s : float
         Seconds for which a delivered message is hidden from the next receive.
-    most_per_thing : int
+    max_per_thing : int
         Messages of one headset that wait at the same time; 0 for any number. One more pushes out its oldest.
     dropped : callable
         `dropped(name)`, with the queue's name, for each message that was pushed out.
@@ -68,7 +68,7 @@ class SqliteQueue:
         max_receives: int = 5,
         visibility_s: float = 60.0,
         clock: Callable[[], float] = time.time,
-        most_per_thing: int = 0,
+        max_per_thing: int = 0,
         dropped: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.name = name
@@ -77,7 +77,7 @@ class SqliteQueue:
         self._max_receives = max_receives
         self._visibility_s = visibility_s
         self._clock = clock
-        self._most_per_thing = most_per_thing
+        self._max_per_thing = max_per_thing
         self._dropped = dropped
         database.connection.executescript("""
             CREATE TABLE IF NOT EXISTS messages (
@@ -113,8 +113,8 @@ class SqliteQueue:
         dropped = 0
         with self._database.writing() as connection:
             connection.execute(SEND, (self.name, body, self._clock() + delay_s, thing))
-            if thing and self._most_per_thing:
-                dropped = connection.execute(DROP, (self.name, thing, self._most_per_thing)).rowcount
+            if thing and self._max_per_thing:
+                dropped = connection.execute(DROP, (self.name, thing, self._max_per_thing)).rowcount
         self.arrived.set()
         for _ in range(dropped):
             self._dropped(self.name)

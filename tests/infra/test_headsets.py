@@ -146,5 +146,5 @@ def test_a_flood_of_telemetry_leaves_snapshots_their_room(stacks):
         name = next(route.name for route in QUEUES if queue.startswith(route.name))
         at_once[name] = source["ScalingConfig"]["MaximumConcurrency"]
 
-    assert at_once == {route.name: route.most_at_once for route in QUEUES}
+    assert at_once == {route.name: route.max_concurrency for route in QUEUES}
     assert at_once["reports"] < at_once["snapshots"]

@@ -127,9 +127,9 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(
         header = "X-Api-Key" if kind != "key" else ""
     answer = call(route.method, route.path.replace("{id}", "never-was"), token, header=header)
     enough = route.public or ROLES.index(role) >= ROLES.index(route.role)  # type: ignore[arg-type]
-    if route.for_people_only and kind != "token":
+    if route.for_users_only and kind != "token":
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-        assert "an API key manages neither people nor keys" in answer.json()["detail"]
+        assert "API keys cannot manage users or keys" in answer.json()["detail"]
     elif enough:
         assert answer.status_code not in {401, 403}
         assert answer.status_code < 500
@@ -169,7 +169,7 @@ def test_a_key_is_refused_outside_its_scopes_where_its_owner_is_not(
             assert answer.status_code != 403
             continue
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), route
-        if not route.for_people_only:
+        if not route.for_users_only:
             assert route.family in answer.json()["detail"]
             assert scope in answer.json()["detail"]
     api_keys.revoke(made.json()["id"], Caller("bound"), platform.deps)

@@ -33,7 +33,7 @@ def ask(platform: FakePlatform, method: str, path: str, user: str = "", address:
 def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: FakePlatform) -> None:
     answers = [ask(platform, "GET", "/api/sessions", "ann") for _ in range(3)]
     assert [answer["statusCode"] for answer in answers] == [200, 200, 429]
-    assert "at most 2 a minute" in answers[-1]["body"]
+    assert "at most 2 per minute" in answers[-1]["body"]
     (wait,) = answers[-1]["multiValueHeaders"]["Retry-After"]
     assert 1 <= int(wait) <= 60
     assert ask(platform, "GET", "/api/sessions", "bob")["statusCode"] == 200

@@ -182,4 +182,4 @@ WHOLE = {kind: encoded(noise(0.5, 1), kind) for kind in ("WAV", "FLAC", "OGG", "
 
 def test_a_parameter_is_refused_by_name_since_none_is_known(platform: FakePlatform) -> None:
     status, document, _ = request(platform, base64.b64encode(encoded(noise(1.0, 1))).decode(), True, top="3")
-    assert (status, document["detail"]) == (400, "top: unknown parameter; none is known here")
+    assert (status, document["detail"]) == (400, "top: unknown parameter; the endpoint has none")

@@ -32,7 +32,7 @@ def queue_of(platform: FakePlatform, folder: Path, name: str) -> SqliteQueue:
     database = platform.updates._database
     route = ROUTES[name]
     return SqliteQueue(
-        database, name, clock=platform.clock, most_per_thing=route.most_per_thing, dropped=dropped
+        database, name, clock=platform.clock, max_per_thing=route.max_per_thing, dropped=dropped
     )
 
 
@@ -56,7 +56,7 @@ def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
     queue = queue_of(headsets, tmp_path, "snapshots")
     for seq in range(1, 200):
         queue.put(message("rogue", snapshot(seq)))
-    assert headsets.counts["dropped_snapshots"] == 199 - ROUTES["snapshots"].most_per_thing
+    assert headsets.counts["dropped_snapshots"] == 199 - ROUTES["snapshots"].max_per_thing
     queue.put(message("other", snapshot(1)))
     for seq in range(200, 300):
         queue.put(message("rogue", snapshot(seq)))

@@ -16,7 +16,7 @@ from anc.services.headsets.device_models import ModelDescription
 from anc.services.headsets.devices import Registration
 from anc.services.sound.report import RecordingReport
 from functions.rest_api.handler import app, handler
-from functions.rest_api.openapi import MADE, document
+from functions.rest_api.openapi import CREATES, document
 from functions.routes import REST
 from local.lambda_context import LocalContext
 from local.lambda_events import rest_event
@@ -74,8 +74,8 @@ def test_the_example_of_every_body_runs_as_it_stands(call: typing.Callable[..., 
             at = path.replace("{id}", made.get(path.partition("/{id}")[0], ""))
             status, answer, _ = call(method.upper(), at, example, role="admin")
             assert status in {200, 201}, f"{method} {path}: {answer}"
-            if path in MADE:
-                made[path] = answer[MADE[path][0]]
+            if path in CREATES:
+                made[path] = answer[CREATES[path][0]]
 
 
 def limits(schema: dict[str, typing.Any]) -> typing.Any:

@@ -287,7 +287,7 @@ def test_the_shadow_of_a_headset_is_what_the_cloud_wants_of_it(call: Call, platf
     ("method", "path"), [("GET", "/"), ("GET", "/api"), ("PUT", "/api/sessions"), ("GET", "/x\n")]
 )
 def test_where_there_is_nothing_a_problem_document_says_so(call: Call, method: str, path: str) -> None:
-    assert_problem(call(method, path), 404, "not_found", f"path: there is nothing at {path}")
+    assert_problem(call(method, path), 404, "not_found", f"path: no endpoint at {path}")
 
 
 @settings(max_examples=100, deadline=None)

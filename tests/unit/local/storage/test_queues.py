@@ -124,7 +124,7 @@ def test_owners_of_recordings_take_turns_however_many_one_of_them_uploads(queue:
 def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path: Path, clock: Clock) -> None:
     dropped: list[str] = []
     queue = SqliteQueue(
-        Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=3, dropped=dropped.append
+        Database(tmp_path / "anc.db"), "snapshots", clock=clock, max_per_thing=3, dropped=dropped.append
     )
     queue.put({"thing": "other", "n": 0})
     for n in range(10):
@@ -139,7 +139,7 @@ def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path:
 
 
 def test_what_is_being_worked_on_is_pushed_out_by_nothing(tmp_path: Path, clock: Clock) -> None:
-    queue = SqliteQueue(Database(tmp_path / "anc.db"), "snapshots", clock=clock, most_per_thing=1)
+    queue = SqliteQueue(Database(tmp_path / "anc.db"), "snapshots", clock=clock, max_per_thing=1)
     queue.put({"thing": "h", "n": 0})
     (message,) = queue.receive(1)
     for n in (1, 2):
