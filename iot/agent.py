@@ -1,4 +1,4 @@
-"""The headset agent: publishes what it hears, plays what the cloud computes, trusts its own microphones."""
+"""The headset agent: publishes snapshots, applies filters from the cloud, opens on emergencies."""
 
 import logging
 import queue
@@ -34,47 +34,47 @@ from iot.transport import Transport
 logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
-REPORT_S = 15.0
-FAILING_DB = 5.0  # by which a filter falls short of what it did lately when the noise is another
-WORTH_KEEPING_DB = 3.0  # of attenuation, measured, that makes a filter one to start with the next time
-LATELY_DB = 0.25  # per verdict, by which what it did is forgotten
-NO_SOUND = 1e3  # 60 dB over full scale
-DEAF = "no hearing, {}: open to the world"
+REPORT_REFRESH_S = 15.0
+ATTENUATION_DROP_DB = 5.0  # below the recent attenuation: the noise must have changed
+MIN_STORED_ATTENUATION_DB = 3.0  # measured attenuation from which a filter is stored for the next start
+ATTENUATION_DECAY_DB = 0.25  # per evaluation, of the recent attenuation
+MAX_AMPLITUDE = 1e3  # 60 dB over full scale
+FAIL_OPEN_STATUS = "emergency detection failed: {}; the headset stays in transparency mode"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
 
 
 class Agent:
-    """Everything of a headset that may take its time, in one thread; its audio thread only calls `hear`.
+    """Run everything on the headset that is not real-time, in one thread; the audio thread calls `process`.
 
     Parameters
     ----------
     thing : str
     credentials : Credentials
     controller : Controller
-        Gets the filters; the audio thread runs it.
+        Receives the filters; the audio thread runs it.
     secondary : (m,) array_like
         Model S of the secondary path, measured at enrolment.
     rate : int
-        Hz, at which the filter runs.
+        Sample rate of the control filter in Hz.
     folder : Path
-        The headset's own, for what must outlive its power.
-    ears : AlarmEars or None
-        None when alarms are not to open the headset.
+        Persistent storage of the headset.
+    emergency_detector : EmergencyDetector or None
+        None disables the switch to transparency on sirens and alarms.
     slow_timer_s : float
-        Between snapshots of an unchanging noise.
+        Interval between snapshots of an unchanging noise.
     private : bool
-        Send statistics and a summary in place of sound.
+        Send statistics and a summary instead of audio.
     taps : int
-        Of the control filter, as registered; what statistics are made for.
-    path : KeptPath or None
-        Where the path is kept that the headset measured itself, for the platform to learn of.
+        Length of the registered control filter; statistics are computed for it.
+    path : PathStore or None
+        Store of the path that the headset measured itself; its content is published to the platform.
     firmware : str
-        The version that runs, three numbers; without one no other is fetched.
-    line_to : callable
-        `line_to(thing, credentials, when_online)` makes the way to the cloud.
+        Running version, three numbers. If empty, no update is downloaded.
+    make_transport : callable
+        `make_transport(thing, credentials, when_online)` returns the transport to the cloud.
     clock : callable
-        Seconds, as the controller is told them.
+        Current time in seconds, on the time base of the controller.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Agent:
         self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
         self._path = path
         self._firmware = firmware
-        self._transport = (make_transport or MqttTransport)(thing, credentials, self._online)
+        self._transport = (make_transport or MqttTransport)(thing, credentials, self._on_connected)
         self._clock = clock
         self._default_config = Configuration(slow_timer_s, REPORT_INTERVAL_S, private)
         self._shadow = ShadowClient(thing, self._transport, self._on_desired, self._on_refusal, clock)
@@ -115,45 +115,45 @@ class Agent:
         self._filter_store = FilterStore(folder / "filter.json", credentials.certificate_id)
         self._sequence = SnapshotSequence(folder / "sequence")
         self._thread = threading.Thread(target=self._run, name="headset-agent", daemon=True)
-        # Everything below belongs to that thread.
+        # Only the agent's thread uses the attributes below.
         self._desired = Desired(mode="cancel", intensity=1.0)
         self._active = NO_FILTER
         self._filter_seq = -1
         self._document: FilterDocument | None = None
-        self._given_up: set[str] = set()
-        self._published = (-1, "")  # number of the latest snapshot, and the filter that it was taken with
+        self._rejected_ids: set[str] = set()
+        self._published = (-1, "")  # sequence number of the latest snapshot and its filter id
         self._uncontrolled = False
         length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
         self._recorder = SnapshotRecorder(length, secondary, taps, rate)
         self._scheduler = SnapshotScheduler(rate, length, slow_timer_s)
         self._playing = NO_FILTER
-        self._attenuation_db = 0.0
+        self._recent_attenuation_db = 0.0
         self._next_report = 0
         self._reported: Reported | None = None
         self._config = self._config_store.read()
         self._configure()
 
     def start(self) -> None:
-        """Begin to listen with the filter that was good last, and to connect."""
+        """Play the stored filter and connect in the background."""
         self._desired = msgspec.structs.replace(self._desired, filter=self._filter_store.read())
-        self._try_filter()
-        self._play()
+        self._try_install_filter()
+        self._update_controller()
         self._thread.start()
         self._transport.start()
 
     def stop(self) -> None:
-        """Disconnect and end; what was heard is still worked through."""
+        """Process what is queued, then end the thread and disconnect."""
         self._inbox.put(None)
         self._thread.join()
         self._updater.stop()
         self._transport.stop()
 
     def process(self, block: Block) -> None:
-        """Take a block of audio; returns at once."""
+        """Queue a block of audio; returns at once."""
         self._inbox.put(block)
 
-    def _online(self) -> None:
-        self._shadow.ask()
+    def _on_connected(self) -> None:
+        self._shadow.request()
 
     def _on_desired(self, change: Desired, reported_seq: int | None) -> None:
         self._inbox.put((change, reported_seq))
@@ -161,108 +161,111 @@ class Agent:
     def _on_refusal(self, refusal: Refused) -> None:
         self._inbox.put(refusal)
 
-    def catch_up(self) -> None:
-        """Work through all that waits, in this thread: for a simulation that has a time of its own."""
+    def process_pending(self) -> None:
+        """Process all queued messages in the calling thread, for simulations with their own clock."""
         while not self._inbox.empty():
             message = self._inbox.get()
             if message is not None:
-                self._take(message)
+                self._dispatch(message)
 
     def _run(self) -> None:
         while (message := self._inbox.get()) is not None:
-            self._take(message)
+            self._dispatch(message)
 
-    def _take(self, message: Message) -> None:
+    def _dispatch(self, message: Message) -> None:
         if isinstance(message, Block):
             self._process_block(message)
         elif isinstance(message, Refused):
-            self._refuse(message)
+            self._set_refused(message)
         elif isinstance(message, FirmwareState):
             self._update = message
         else:
             self._apply_desired(*message)
         self._report()
 
-    # What the cloud wants
+    # Desired state
 
     def _apply_desired(self, change: Desired, reported_seq: int | None) -> None:
         if reported_seq is not None:
-            self._sequence.at_least(reported_seq)
-            self._reported = None  # a shadow that was asked for is told everything
+            self._sequence.advance_to(reported_seq)
+            self._reported = None  # send a full report after the shadow was fetched
             self._publish_path()
-        wished = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-        self._desired = msgspec.structs.replace(self._desired, **wished)
+        changes = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+        self._desired = msgspec.structs.replace(self._desired, **changes)
         if change.without_control is not None:
-            self._measure_uncontrolled(change.without_control)
+            self._request_uncontrolled(change.without_control)
         if self._desired.noise:
             self.status = replace(self.status, noise=self._desired.noise.label)
         if change.config:
-            self._config = self._config_store.change(self._config, change.config)
+            self._config = self._config_store.update(self._config, change.config)
             self._configure()
         if change.firmware:
-            self._update = self._updater.want(change.firmware, reported_seq is not None) or self._update
+            self._update = self._updater.request(change.firmware, reported_seq is not None) or self._update
         if reported_seq is not None:
-            self._shadow.obeyed()
-        self._try_filter()
-        self._play()
+            self._shadow.mark_applied()
+        self._try_install_filter()
+        self._update_controller()
 
     def _configure(self) -> None:
-        """Go about it as configured, and where that says nothing, as the maker chose."""
-        config, choice = self._config, self._default_config
-        self._private = bool(choice.private if config.private is None else config.private)
+        """Apply the configuration; the constructor's settings are its defaults."""
+        config, default = self._config, self._default_config
+        self._private = bool(default.private if config.private is None else config.private)
         self._scheduler.slow_timer_s = (
-            config.snapshot_interval_s or choice.snapshot_interval_s or SLOW_TIMER_S
+            config.snapshot_interval_s or default.snapshot_interval_s or SLOW_TIMER_S
         )
-        self._telemetry.line_s = (
-            config.telemetry_interval_s or choice.telemetry_interval_s or REPORT_INTERVAL_S
+        self._telemetry.interval_s = (
+            config.telemetry_interval_s or default.telemetry_interval_s or REPORT_INTERVAL_S
         )
 
     def _publish_path(self) -> None:
-        """Tell the platform of the path that was measured last, under a number that it keeps; once a run."""
+        """Publish the measured path once per run. Its sequence number is stored, so repeats are detected."""
         measured = self._path.read() if self._path else None
         if self._path and measured:
             if measured.seq is None:
                 measured = msgspec.structs.replace(measured, seq=self._sequence.next())
-                self._path.keep(measured)
+                self._path.save(measured)
             if self._transport.publish(f"anc/{self._thing}/path", msgspec.json.encode(measured)):
                 self._path = None
 
-    def _measure_uncontrolled(self, seq: int) -> None:
-        """Fall silent for the next snapshot, if the latest was useless and would be so again."""
+    def _request_uncontrolled(self, seq: int) -> None:
+        """Mute the filter for the next snapshot if the cloud could not use the latest one, number `seq`."""
         if self._published == (seq, self._active.filter_id) and self._active.filter_id:
             self._uncontrolled = True
-            self._scheduler.again()
+            self._scheduler.retry()
 
-    def _try_filter(self) -> None:
+    def _try_install_filter(self) -> None:
         try:
-            self._take_filter()
+            self._install_filter()
         except Refused as refusal:
-            self._refuse(refusal)
+            self._set_refused(refusal)
 
-    def _take_filter(self) -> None:
+    def _install_filter(self) -> None:
         document = self._desired.filter
-        if document is None or document.seq <= self._filter_seq or document.id in self._given_up:
+        if document is None or document.seq <= self._filter_seq or document.id in self._rejected_ids:
             return
         if document.rate != self._rate:
-            refuse("bad_field", f"filter.rate: {document.rate} Hz, this headset runs at {self._rate}")
+            refuse("bad_field", f"filter.rate must be {self._rate} Hz on this headset (got {document.rate})")
         if document.taps > self._controller.max_taps:
             refuse(
-                "too_large", f"filter.taps: {document.taps}, this headset takes {self._controller.max_taps}"
+                "too_large",
+                f"filter.taps must be at most {self._controller.max_taps} on this headset "
+                f"(got {document.taps})",
             )
         w = document.decode()
         self._filter_seq = document.seq
         self._document = document
-        self._given_up.clear()
+        self._rejected_ids.clear()
         if document.id != self._active.filter_id:
             self._active = ActiveFilter(document.id, w, 1.0)
             self._uncontrolled = False
             self.status = replace(self.status, filters=self.status.filters + 1, refused="")
 
-    def _refuse(self, refusal: Refused) -> None:
+    def _set_refused(self, refusal: Refused) -> None:
         logger.warning("refused: %s", refusal.message)
         self.status = replace(self.status, refused=refusal.message)
 
-    def _play(self) -> None:
+    def _update_controller(self) -> None:
+        """Give the controller the filter and gain that follow from the desired state and emergencies."""
         emergency = self._emergency_detector is not None and self._emergency_detector.holding
         mode: HeadsetMode = "transparency" if emergency else self._desired.mode or "cancel"
         intensity = 1.0 if self._desired.intensity is None else self._desired.intensity
@@ -278,25 +281,25 @@ class Agent:
             intensity=intensity,
             filter_id=active.filter_id,
             emergency=emergency,
-            refused=DEAF.format(self._emergency_detector.why)
+            refused=FAIL_OPEN_STATUS.format(self._emergency_detector.reason)
             if isinstance(self._emergency_detector, FailOpenDetector)
             else self.status.refused,
         )
 
-    # What the microphones say
+    # Microphones
 
     def _process_block(self, block: Block) -> None:
-        if not np.abs([block.x, block.e]).max() < NO_SOUND:  # true of what is no number, too
+        if not np.abs([block.x, block.e]).max() < MAX_AMPLITUDE:  # also true for NaN
             if not isinstance(self._emergency_detector, FailOpenDetector):
-                self._emergency_detector = FailOpenDetector("a microphone gives what is no sound")
-                self._play()
+                self._emergency_detector = FailOpenDetector("a microphone delivers invalid samples")
+                self._update_controller()
             return
         self._recorder.process(block)
         self._scheduler.process(block)
-        self._telemetry.process(block.e, lambda: self.status.line(self._firmware))
+        self._telemetry.process(block.e, lambda: self.status.telemetry(self._firmware))
         evaluation = self._monitor.process(block)
         if evaluation:
-            self._evaluate(evaluation, block.active)
+            self._handle_evaluation(evaluation, block.active)
         self._detect(block.x)
         if samples := self._scheduler.due():
             self._publish_snapshot(block.active, samples)
@@ -306,71 +309,72 @@ class Agent:
             return
         try:
             self._emergency_detector.process(np.clip(x, -1.0, 1.0))
-        except Exception:  # whatever it was: a headset that cannot hear alarms must not shut the world out
-            logger.exception("hearing failed")
-            self._emergency_detector = FailOpenDetector("the detector failed")
+        except Exception:  # any failure: without detection the headset must not suppress outside sound
+            logger.exception("emergency detection failed")
+            self._emergency_detector = FailOpenDetector("the detector raised an error")
         if self._emergency_detector.holding != self.status.emergency:
-            self._play()
+            self._update_controller()
 
-    def _evaluate(self, evaluation: Evaluation, active: ActiveFilter) -> None:
+    def _handle_evaluation(self, evaluation: Evaluation, active: ActiveFilter) -> None:
         self.status = replace(
             self.status, attenuation_db=round(evaluation.attenuation_db, 1) if active.gain else None
         )
-        self._attenuation_db = max(self._attenuation_db - LATELY_DB, evaluation.attenuation_db)
-        if evaluation.attenuation_db < self._attenuation_db - FAILING_DB:
-            self._scheduler.mark()
+        decayed = self._recent_attenuation_db - ATTENUATION_DECAY_DB
+        self._recent_attenuation_db = max(decayed, evaluation.attenuation_db)
+        if evaluation.attenuation_db < self._recent_attenuation_db - ATTENUATION_DROP_DB:
+            self._scheduler.mark_change()
         if active.filter_id != self._active.filter_id:
             return
-        if evaluation.better is None:
+        if evaluation.replacement is None:
             self._store_filter(evaluation, active)
             return
-        logger.info("a filter made things worse")
-        self._given_up.add(active.filter_id)
-        self._filter_store.drop(active.filter_id)
-        self._active = evaluation.better
+        logger.info("filter %s increased the residual; reverted", active.filter_id)
+        self._rejected_ids.add(active.filter_id)
+        self._filter_store.delete(active.filter_id)
+        self._active = evaluation.replacement
         self.status = replace(self.status, reverted=self.status.reverted + 1)
-        self._play()
+        self._update_controller()
 
     def _store_filter(self, evaluation: Evaluation, active: ActiveFilter) -> None:
-        helped = active.gain == 1.0 and evaluation.attenuation_db >= WORTH_KEEPING_DB
-        if helped and self._document and self._document.id == active.filter_id:
-            self._filter_store.keep(self._document)
+        effective = active.gain == 1.0 and evaluation.attenuation_db >= MIN_STORED_ATTENUATION_DB
+        if effective and self._document and self._document.id == active.filter_id:
+            self._filter_store.save(self._document)
 
     def _publish_snapshot(self, active: ActiveFilter, samples: int) -> None:
         online = self._transport.online.is_set()
         if self._uncontrolled:
             if online and active.filter_id:
-                return  # as useless as the one before; silence is on its way
-            self._uncontrolled = False  # heard, or in vain: the filter plays on until there is another
-            self._play()
-        if not (online and self._shadow.in_step()):
-            return  # an old snapshot is worth nothing, and sound may not be wanted any more
+                return  # the filter has not faded out yet
+            self._uncontrolled = False  # resume the filter, whether the snapshot can be sent or not
+            self._update_controller()
+        if not (online and self._shadow.in_sync()):
+            return  # drop it: it would be stale later, and privacy mode may have been turned on meanwhile
         try:
             snapshot = self._recorder.snapshot(self._sequence.next(), active, samples, self._private)
         except Refused as refusal:
-            self._refuse(refusal)
-            self._scheduler.sent(samples)
+            self._set_refused(refusal)
+            self._scheduler.mark_sent(samples)
             return
         if not self._transport.publish(self._topic, snapshot.encode()):
             return
         self._published = snapshot.seq, snapshot.filter_id
-        self._scheduler.sent(samples)
-        self._attenuation_db = 0.0
+        self._scheduler.mark_sent(samples)
+        self._recent_attenuation_db = 0.0
         self.status = replace(self.status, snapshots=self.status.snapshots + 1)
 
-    # What the cloud is told
+    # Telemetry and reported state
 
     def _publish_telemetry(self, payload: bytes) -> bool:
         return self._transport.publish(f"anc/{self._thing}/telemetry", payload)
 
     def _report(self) -> None:
-        told = self.status.report(self._sequence.latest, self._config, self._firmware, self._update)
+        report = self.status.report(self._sequence.latest, self._config, self._firmware, self._update)
         same = (
             self._reported
-            and msgspec.structs.replace(self._reported, attenuation_db=told.attenuation_db) == told
+            and msgspec.structs.replace(self._reported, attenuation_db=report.attenuation_db) == report
         )
-        if same and self._scheduler.heard < self._next_report:
+        if same and self._scheduler.elapsed < self._next_report:
             return
-        if self._shadow.report(told):
-            self._reported = told
-            self._next_report = self._scheduler.heard + int(REPORT_S * self._rate)
+        if self._shadow.report(report):
+            self._reported = report
+            self._next_report = self._scheduler.elapsed + int(REPORT_REFRESH_S * self._rate)

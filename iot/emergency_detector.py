@@ -1,4 +1,4 @@
-"""What hears sirens and alarms on the headset."""
+"""Detection of sirens and alarms on the headset."""
 
 from typing import Protocol
 
@@ -6,29 +6,29 @@ from iot.fir import Signal
 
 
 class EmergencyDetector(Protocol):
-    """Hears sirens and alarms; `anc.noise.StreamingClassifier` does."""
+    """Detects sirens and alarms; `anc.noise.StreamingClassifier` implements it."""
 
     @property
     def holding(self) -> bool:
-        """Whether an alarm was heard within the last ten seconds."""
+        """Whether a siren or an alarm was detected within the last ten seconds."""
 
     def process(self, block: Signal) -> object:
-        """Take a block of the reference microphone, in [-1, 1]."""
+        """Process a block of the reference microphone, in [-1, 1]."""
 
 
 class FailOpenDetector:
-    """Ears that are out of order: nobody knows whether there is an alarm, so it is as if there were.
+    """Replacement for a detector that failed: always reports an emergency, so the headset stays open.
 
     Parameters
     ----------
-    why : str
-        They are.
+    reason : str
+        Why detection failed, as reported to the shadow.
     """
 
     holding = True
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
     def process(self, block: Signal) -> None:
-        """Hear nothing."""
+        """Ignore the block."""

@@ -1,4 +1,4 @@
-"""What the error microphone says of the filter that plays: does it help, and more than the one before?"""
+"""Evaluate the active filter at the error microphone, against the previous filter and against none."""
 
 from typing import NamedTuple
 
@@ -9,39 +9,39 @@ from iot.controller import NO_FILTER, ActiveFilter, Block
 from iot.fir import Fir, Signal
 
 WINDOW_S = 0.25
-MARGIN_DB = 1.0  # a filter is worse when it is so by more than the model of S may be wrong
-LOUDER_DB = 3.0  # at the error microphone, while the reference microphone hears what it heard before
-SAME_LEVEL_DB = 2.0
-FAINT = 10 ** (-65 / 10)  # power at which a microphone hears little but itself
+MARGIN_DB = 1.0  # tolerance for errors of the model of S
+LOUDER_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
+SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged
+MIN_POWER = 10 ** (-65 / 10)  # below it, the microphone's own noise dominates
 
 
 class Evaluation(NamedTuple):
-    """On one window.
+    """Result of one window.
 
     Attributes
     ----------
     attenuation_db : float
-        Of the filter that plays.
-    better : Voice or None
-        What would have left less noise in this window: the voice before, or silence. None: this is best.
+        Attenuation by the active filter.
+    replacement : ActiveFilter or None
+        What would have left less noise in this window: the previous filter, or `NO_FILTER`. None keeps the
+        active filter.
     """
 
     attenuation_db: float
-    better: ActiveFilter | None
+    replacement: ActiveFilter | None
 
 
 class FilterMonitor:
-    """Compares, over the same samples, what is left with what would have been left.
+    """Compare the residual with the residuals of the previous filter and of no filter, on the same samples.
 
-    The headset knows x, e and the y that it plays, and has a model S of its secondary path. So it knows the
-    noise without control as e + S * y, and what another filter would have left of it as that less S times
-    what the other would have played. Since S may be wrong altogether, a first filter after which the error
-    microphone simply is louder counts as worse too, as long as the reference microphone hears no change.
+    With a model S of the secondary path, the noise without control is d = e + S * y, and a filter w' would
+    have left d - S * (w' * x). Since S may be wrong, a first filter also counts as worse when the error
+    microphone gets louder while the level at the reference microphone stays the same.
 
     Parameters
     ----------
     secondary : (m,) array_like
-        S, as measured at enrolment.
+        Model S, as measured at enrolment.
     rate : int
         Hz.
     """
@@ -49,65 +49,64 @@ class FilterMonitor:
     def __init__(self, secondary: ArrayLike, rate: int) -> None:
         self._window = int(WINDOW_S * rate)
         self._secondary = secondary
-        self._played = Fir(secondary)
-        self._active = self._before = NO_FILTER
-        self._on_trial: tuple[Fir, Fir] | None = None
+        self._secondary_path = Fir(secondary)
+        self._active = self._previous = NO_FILTER
+        self._comparison: tuple[Fir, Fir] | None = None
         self._last: tuple[float, float] | None = None
         self._energy = np.zeros(4)
         self._n = 0
 
     def process(self, block: Block) -> Evaluation | None:
-        """Take a block; a verdict at the end of each window during which one voice played alone."""
-        d = block.e + self._played.process(block.y)
+        """Process a block; return an evaluation at the end of each window without a cross-fade."""
+        d = block.e + self._secondary_path.process(block.y)
         if block.active is not self._active:
-            self._change(block.active)
-        before = self._would_have_left(block.x, d)
+            self._set_active(block.active)
+        alternative = self._alternative_residual(block.x, d)
         if not block.steady:
             self._start_window()
             return None
-        self._energy += [np.vdot(signal, signal) for signal in (block.x, block.e, d, before)]
+        self._energy += [np.vdot(signal, signal) for signal in (block.x, block.e, d, alternative)]
         self._n += block.x.size
         if self._n < self._window:
             return None
-        evaluation = self._decide(self._energy / self._n)
+        evaluation = self._evaluate(self._energy / self._n)
         self._start_window()
         return evaluation
 
-    def _change(self, active: ActiveFilter) -> None:
-        self._before, self._active = self._active, active
-        self._on_trial = None
-        if (
-            active.gain > 0 and active.filter_id != self._before.filter_id
-        ):  # else only the listener's wish changed
-            self._on_trial = (Fir(self._before.gain * self._before.w), Fir(self._secondary))
+    def _set_active(self, active: ActiveFilter) -> None:
+        self._previous, self._active = self._active, active
+        self._comparison = None
+        # With the same filter id only the intensity has changed: nothing to compare.
+        if active.gain > 0 and active.filter_id != self._previous.filter_id:
+            self._comparison = (Fir(self._previous.gain * self._previous.w), Fir(self._secondary))
 
-    def _would_have_left(self, x: Signal, d: Signal) -> Signal:
-        if self._on_trial is None:
+    def _alternative_residual(self, x: Signal, d: Signal) -> Signal:
+        if self._comparison is None:
             return d
-        w, secondary = self._on_trial
+        w, secondary = self._comparison
         return d - secondary.process(w.process(x))
 
     def _start_window(self) -> None:
         self._energy = np.zeros(4)
         self._n = 0
 
-    def _decide(self, power: np.ndarray) -> Evaluation:
-        x, e, d, before = np.maximum(power, 1e-15)
+    def _evaluate(self, power: np.ndarray) -> Evaluation:
+        x, e, d, alternative = np.maximum(power, 1e-15)
         attenuation_db = float(10 * np.log10(d / e))
-        better = None
-        if d > FAINT and self._active.gain > 0:
+        replacement = None
+        if d > MIN_POWER and self._active.gain > 0:
             margin = 10 ** (MARGIN_DB / 10)
-            if self._on_trial and e > margin * before and before <= d:
-                better = self._before
+            if self._comparison and e > margin * alternative and alternative <= d:
+                replacement = self._previous
             elif e > margin * d or self._is_louder(x, e):
-                better = NO_FILTER
-        self._on_trial = None
+                replacement = NO_FILTER
+        self._comparison = None
         self._last = (x, e)
-        return Evaluation(attenuation_db, better)
+        return Evaluation(attenuation_db, replacement)
 
     def _is_louder(self, x: float, e: float) -> bool:
-        if self._on_trial is None or self._last is None or self._before.gain > 0:
+        if self._comparison is None or self._last is None or self._previous.gain > 0:
             return False
-        x_before, e_before = self._last
-        same = abs(10 * np.log10(x / x_before)) < SAME_LEVEL_DB
-        return bool(same and 10 * np.log10(e / e_before) > LOUDER_DB)
+        last_x, last_e = self._last
+        same = abs(10 * np.log10(x / last_x)) < SAME_LEVEL_DB
+        return bool(same and 10 * np.log10(e / last_e) > LOUDER_DB)

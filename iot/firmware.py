@@ -1,4 +1,4 @@
-"""Firmware that is wanted: fetched beside the sound, checked, and kept for the loader that starts it."""
+"""Download a firmware update in the background, verify it, and store it for the boot loader."""
 
 import hashlib
 import logging
@@ -13,106 +13,110 @@ import httpx
 from anc.schemas.shadow import Firmware, FirmwareState
 
 logger = logging.getLogger(__name__)
-SILENT_S = 30.0  # without a byte, after which a server is given up
-LONGEST_S = 1800.0
+READ_TIMEOUT_S = 30.0
+MAX_DOWNLOAD_S = 1800.0
 
 
 class InvalidFirmware(Exception):
-    """What was fetched is not what was wanted; the message says why."""
+    """Raised when a download fails or its size or hash differs from the request; the message says why."""
 
 
 class Updater:
-    """Fetches one firmware at a time, in a thread of its own. The headset goes on as it was all the while.
+    """Download one firmware at a time in a separate thread; the headset keeps working meanwhile.
 
-    What was checked lies in `firmware.bin`, whole or not at all; nothing that failed ever does.
+    A verified image is moved to `firmware.bin` atomically. A download that failed is deleted.
 
     Parameters
     ----------
     folder : Path
-        The headset's own.
+        Persistent storage of the headset.
     running : str
-        Version of the firmware that runs, three numbers; "" when it has none, and then nothing is fetched.
-    changed : callable
-        `changed(state)`, from the thread that fetches.
+        Version of the running firmware, three numbers. If empty, nothing is downloaded.
+    on_change : callable
+        `on_change(state)`, called from the download thread.
     """
 
-    def __init__(self, folder: Path, running: str, changed: Callable[[FirmwareState], None]) -> None:
-        self._kept = folder / "firmware.bin"
-        self._running = _numbers(running) if running else ()
-        self._changed = changed
-        self._wanted: Firmware | None = None
+    def __init__(self, folder: Path, running: str, on_change: Callable[[FirmwareState], None]) -> None:
+        self._image = folder / "firmware.bin"
+        self._running = _version(running) if running else ()
+        self._on_change = on_change
+        self._requested: Firmware | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
-    def want(self, wanted: Firmware, again: bool) -> FirmwareState | None:
-        """Begin to fetch a firmware if it is another than was wanted before, or failed and `again` is set.
+    def request(self, firmware: Firmware, retry: bool) -> FirmwareState | None:
+        """Start a download if this firmware was not requested before, or if it failed and `retry` is set.
 
         Returns
         -------
         FirmwareState or None
-            What is to be said of it from now on; None when there is nothing new to say.
+            The state to report from now on; None when it has not changed.
         """
-        fetching = self._thread is not None and self._thread.is_alive()
-        if fetching or not self._running or (wanted == self._wanted and not again):
+        downloading = self._thread is not None and self._thread.is_alive()
+        if downloading or not self._running or (firmware == self._requested and not retry):
             return None
-        if _numbers(wanted.version) == self._running:
+        if _version(firmware.version) == self._running:
             return None
-        self._wanted = wanted
-        if _numbers(wanted.version) < self._running:
-            runs = ".".join(map(str, self._running))
-            return FirmwareState(wanted.version, "refused", f"version: older than {runs}, which runs")
-        if _digest(self._kept) == wanted.sha256:
-            return FirmwareState(wanted.version, "verified")
-        self._thread = threading.Thread(target=self._fetch, args=(wanted,), name="firmware", daemon=True)
+        self._requested = firmware
+        if _version(firmware.version) < self._running:
+            running = ".".join(map(str, self._running))
+            reason = f"version must be newer than the running version {running}"
+            return FirmwareState(firmware.version, "refused", reason)
+        if _sha256(self._image) == firmware.sha256:
+            return FirmwareState(firmware.version, "verified")
+        self._thread = threading.Thread(target=self._run, args=(firmware,), name="firmware", daemon=True)
         self._thread.start()
-        return FirmwareState(wanted.version, "downloading")
+        return FirmwareState(firmware.version, "downloading")
 
     def stop(self) -> None:
-        """Give up what is being fetched."""
+        """Abort a download in progress."""
         self._stopping.set()
 
-    def _fetch(self, wanted: Firmware) -> None:
-        half = self._kept.with_suffix(".new")
+    def _run(self, firmware: Firmware) -> None:
+        partial = self._image.with_suffix(".new")
         try:
-            self._download(wanted, half)
-            os.replace(half, self._kept)
-            state = FirmwareState(wanted.version, "verified")
+            self._download(firmware, partial)
+            os.replace(partial, self._image)
+            state = FirmwareState(firmware.version, "verified")
         except (InvalidFirmware, httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
-            half.unlink(missing_ok=True)
-            reason = str(fault) if isinstance(fault, InvalidFirmware) else f"cannot be fetched: {fault}"
-            logger.warning("firmware %s: %s", wanted.version, reason)
-            state = FirmwareState(wanted.version, "refused", reason[:200])
-        self._changed(state)
+            partial.unlink(missing_ok=True)
+            reason = str(fault) if isinstance(fault, InvalidFirmware) else f"download failed: {fault}"
+            logger.warning("firmware %s: %s", firmware.version, reason)
+            state = FirmwareState(firmware.version, "refused", reason[:200])
+        self._on_change(state)
 
-    def _download(self, wanted: Firmware, half: Path) -> None:
-        digest, size, begun = hashlib.sha256(), 0, time.monotonic()
-        half.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with httpx.stream("GET", wanted.url, timeout=SILENT_S) as answer, half.open("wb") as file:
-            if answer.status_code != httpx.codes.OK:
-                raise InvalidFirmware(f"cannot be fetched: HTTP {answer.status_code}")
-            for part in answer.iter_raw():
-                size += len(part)
-                if size > wanted.size:
-                    raise InvalidFirmware(f"size: more than the {wanted.size:,} bytes that were announced")
-                if self._stopping.is_set() or time.monotonic() > begun + LONGEST_S:
+    def _download(self, firmware: Firmware, partial: Path) -> None:
+        digest, size, started = hashlib.sha256(), 0, time.monotonic()
+        partial.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (
+            httpx.stream("GET", firmware.url, timeout=READ_TIMEOUT_S) as response,
+            partial.open("wb") as file,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise InvalidFirmware(f"download failed: HTTP {response.status_code}")
+            for chunk in response.iter_raw():
+                size += len(chunk)
+                if size > firmware.size:
+                    raise InvalidFirmware(f"size: the download exceeds the expected {firmware.size:,} bytes")
+                if self._stopping.is_set() or time.monotonic() > started + MAX_DOWNLOAD_S:
                     raise InvalidFirmware(
-                        f"cannot be fetched: given up after {size:,} of {wanted.size:,} bytes"
+                        f"download failed: aborted after {size:,} of {firmware.size:,} bytes"
                     )
-                digest.update(part)
-                file.write(part)
+                digest.update(chunk)
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        if size < wanted.size:
-            raise InvalidFirmware(f"size: {size:,} bytes, announced were {wanted.size:,}")
-        if digest.hexdigest() != wanted.sha256:
-            raise InvalidFirmware("sha256: not that of what was fetched")
+        if size < firmware.size:
+            raise InvalidFirmware(f"size: expected {firmware.size:,} bytes (got {size:,})")
+        if digest.hexdigest() != firmware.sha256:
+            raise InvalidFirmware("sha256: does not match the download")
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in version.split("."))
 
 
-def _digest(path: Path) -> str:
+def _sha256(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

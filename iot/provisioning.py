@@ -1,4 +1,4 @@
-"""A headset fresh from the factory comes for its own certificate. Its private key never leaves it.
+"""Obtain a headset's own certificate with a claim certificate. The private key never leaves the headset.
 
 References
 ----------
@@ -36,17 +36,17 @@ from iot.mqtt_transport import MqttTransport
 from iot.store import replace_file
 from iot.transport import Transport
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 T = TypeVar("T")
 
 
 class ClaimFailed(RuntimeError):
-    """The headset has no certificate of its own yet; the message says why, and it may try again."""
+    """Raised when the headset cannot get its own certificate; the message says why. It may be retried."""
 
 
 class _Identity(msgspec.Struct, frozen=True):
-    """What is kept of it: the certificate's id and text, and whose it is."""
+    """The stored certificate, its id, and the thing that it belongs to."""
 
     thing: str
     certificate_id: str
@@ -57,94 +57,97 @@ def provision(
     serial: str,
     claim: Credentials,
     folder: Path,
-    patience_s: float = PATIENCE_S,
+    timeout_s: float = TIMEOUT_S,
     make_transport: Callable[[str, Credentials, Callable[[], None]], Transport] = MqttTransport,
 ) -> Credentials:
-    """Return the headset's own credentials: those that it keeps, or at first those that its claim gets it.
+    """Return the headset's own credentials, from storage or, the first time, by registering with the claim.
 
-    The key is made before anything is asked for, and kept. So a headset that lost power in between, or never
-    heard the answer, comes again with the same key and is let in again; with another key it would not be.
+    The private key is created and stored before the first request. A headset that lost power or missed the
+    response retries with the same key and is accepted; another key would be rejected.
 
     Parameters
     ----------
     serial : str
-        The headset's serial number, which is to be its thing's name.
+        Serial number of the headset, which becomes the name of its thing.
     claim : Credentials
-        The factory's, the same in many headsets.
+        Claim certificate from the factory, shared by many headsets.
     folder : Path
-        The headset's own.
-    patience_s : float
-        For connecting, and for each answer.
-    line_to : callable
-        `line_to(client_id, credentials, when_online)` makes the way to the cloud.
+        Persistent storage of the headset.
+    timeout_s : float
+        For the connection and for each response.
+    make_transport : callable
+        `make_transport(client_id, credentials, when_online)` returns the transport to the cloud.
 
     Raises
     ------
     ClaimFailed
     """
-    key = _key(folder / "headset.key")
+    key = _load_or_create_key(folder / "headset.key")
     try:
-        own = parse_json((folder / "identity.json").read_bytes(), _Identity)
+        identity = parse_json((folder / "identity.json").read_bytes(), _Identity)
     except (OSError, Refused):
-        own = _claimed(serial, claim, key, patience_s, make_transport)
-        replace_file(folder / "identity.json", msgspec.json.encode(own))
-    if own.thing != serial:
-        raise ClaimFailed(f"{folder}: holds the certificate of {own.thing}, not of {serial}")
+        identity = _register(serial, claim, key, timeout_s, make_transport)
+        replace_file(folder / "identity.json", msgspec.json.encode(identity))
+    if identity.thing != serial:
+        raise ClaimFailed(f"{folder} holds the certificate of {identity.thing}, not of {serial}")
     return claim._replace(
-        certificate_id=own.certificate_id, certificate=own.certificate, private_key=_key_pem(key).decode()
+        certificate_id=identity.certificate_id,
+        certificate=identity.certificate,
+        private_key=_key_pem(key).decode(),
     )
 
 
-def _claimed(
+def _register(
     serial: str,
     claim: Credentials,
     key: ec.EllipticCurvePrivateKey,
-    patience_s: float,
+    timeout_s: float,
     make_transport: Callable[[str, Credentials, Callable[[], None]], Transport],
 ) -> _Identity:
-    answers: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    line = make_transport(client_id(serial), claim, lambda: None)
+    responses: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+    transport = make_transport(client_id(serial), claim, lambda: None)
     for topic in RESPONSE_TOPICS:
-        line.on(topic, partial(_put, answers, topic))
+        transport.subscribe(topic, partial(_put, responses, topic))
 
-    def ask(topic: str, request: msgspec.Struct, kind: type[T]) -> T:
-        if not line.online.wait(patience_s) or not line.publish(topic, msgspec.json.encode(request)):
-            raise ClaimFailed(f"cannot reach {claim.endpoint}:{claim.port} with this claim")
+    def call(topic: str, request: msgspec.Struct, response_type: type[T]) -> T:
+        online = transport.online.wait(timeout_s)
+        if not online or not transport.publish(topic, msgspec.json.encode(request)):
+            raise ClaimFailed(f"cannot connect to {claim.endpoint}:{claim.port} with this claim certificate")
         try:
-            heard, payload = answers.get(timeout=patience_s)
+            response_topic, payload = responses.get(timeout=timeout_s)
         except queue.Empty:
-            raise ClaimFailed(f"no answer within {patience_s:.0f} s") from None
-        if heard == f"{topic}/accepted":
-            return parse_json(payload, kind)
-        no = parse_json(payload, Rejected)
-        raise ClaimFailed(f"{serial} was refused: {no.error_code}: {no.error_message}")
+            raise ClaimFailed(f"no response within {timeout_s:.0f} s") from None
+        if response_topic == f"{topic}/accepted":
+            return parse_json(payload, response_type)
+        rejected = parse_json(payload, Rejected)
+        raise ClaimFailed(f"{serial} was rejected: {rejected.error_code}: {rejected.error_message}")
 
-    line.start()
+    transport.start()
     try:
-        signed = ask(SIGN_TOPIC, SigningRequest(_request(serial, key)), Signed)
+        signed = call(SIGN_TOPIC, SigningRequest(_signing_request(serial, key)), Signed)
         registration = Registration(signed.certificate_ownership_token, {SERIAL: serial})
-        thing = ask(PROVISION_TOPIC, registration, Provisioned).thing_name
+        thing = call(PROVISION_TOPIC, registration, Provisioned).thing_name
     except Refused as refusal:
-        raise ClaimFailed(f"an answer that makes no sense: {refusal.message}") from refusal
+        raise ClaimFailed(f"invalid response: {refusal.message}") from refusal
     finally:
-        line.stop()
+        transport.stop()
     return _Identity(thing, signed.certificate_id, signed.certificate_pem)
 
 
-def _put(answers: "queue.SimpleQueue[tuple[str, bytes]]", topic: str, payload: bytes) -> None:
-    answers.put((topic, payload))
+def _put(responses: "queue.SimpleQueue[tuple[str, bytes]]", topic: str, payload: bytes) -> None:
+    responses.put((topic, payload))
 
 
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+def _load_or_create_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except FileNotFoundError:
         key = ec.generate_private_key(ec.SECP256R1())
         replace_file(path, _key_pem(key))
     except ValueError as fault:
-        raise ClaimFailed(f"{path}: damaged; remove it, and have the headset listed again") from fault
+        raise ClaimFailed(f"{path} is damaged; delete it and preregister the headset again") from fault
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ClaimFailed(f"{path}: not an elliptic curve's key")
+        raise ClaimFailed(f"{path} must hold an elliptic curve key")
     return key
 
 
@@ -154,7 +157,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _request(serial: str, key: ec.EllipticCurvePrivateKey) -> str:
+def _signing_request(serial: str, key: ec.EllipticCurvePrivateKey) -> str:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, serial)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()

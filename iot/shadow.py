@@ -1,6 +1,6 @@
-"""The headset's side of its named shadow: what the cloud desires, in order, and what the headset reports.
+"""The headset's client of its named shadow: applies desired state in order, reports its own state.
 
-Order comes from the shadow's version, never from clocks. Messages may come twice, late and out of order.
+Order follows the shadow's version, not clocks. Messages may arrive twice, late and out of order.
 """
 
 import time
@@ -12,10 +12,10 @@ import msgspec
 
 from anc.schemas.refusal import Refused, parse_json
 from anc.schemas.shadow import SHADOW, Desired, Reported, parse_desired
-from iot.snapshot_sequence import LAST
+from iot.snapshot_sequence import MAX_SEQ
 from iot.transport import Transport
 
-ANSWER_S = 5.0
+RESPONSE_TIMEOUT_S = 5.0
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -32,119 +32,120 @@ class ShadowState(msgspec.Struct, frozen=True):
     reported: dict[str, Any] = {}
 
 
-class Document(msgspec.Struct, frozen=True):
+class ShadowDocument(msgspec.Struct, frozen=True):
     """A message on `get/accepted`."""
 
     state: ShadowState
     version: int
 
 
-class Rejection(msgspec.Struct, frozen=True):
-    """A message on `get/rejected`: an HTTP status."""
+class GetRejected(msgspec.Struct, frozen=True):
+    """A message on `get/rejected`; `code` is an HTTP status."""
 
     code: int
 
 
 class ShadowClient:
-    """Keeps a headset and its shadow `anc` in step.
+    """Synchronise a headset with its shadow `anc`.
 
     Parameters
     ----------
     thing : str
-    connection : Line
-    desired : callable
-        `desired(change, reported_seq)`: a newer desired state, as much of it as was sent. `reported_seq` is
-        the sequence number that the shadow says this headset had reached (0 where it says none that can be),
-        or None in a delta.
-    refused : callable
-        `refused(refusal)`: a message that made no sense; nothing of it is used.
+    transport : Transport
+    on_desired : callable
+        `on_desired(change, reported_seq)` receives the changed fields of a newer desired state.
+        `reported_seq` is the sequence number in the shadow's reported state (0 if missing or invalid), or
+        None for a delta.
+    on_refused : callable
+        `on_refused(refusal)` receives the reason why a message was invalid; the message is ignored.
     clock : callable
-        Seconds.
+        Current time in seconds.
     """
 
     def __init__(
         self,
         thing: str,
-        connection: Transport,
-        desired: Callable[[Desired, int | None], None],
-        refused: Callable[[Refused], None],
+        transport: Transport,
+        on_desired: Callable[[Desired, int | None], None],
+        on_refused: Callable[[Refused], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prefix = f"$aws/things/{thing}/shadow/name/{SHADOW}/"
-        self._connection = connection
-        self._desired = desired
-        self._refused = refused
+        self._transport = transport
+        self._on_desired = on_desired
+        self._on_refused = on_refused
         self._clock = clock
         self._version = 0
-        self._in_step = False
-        self._asked = 0.0
-        connection.on(self._prefix + "update/delta", self._on_delta)
-        connection.on(self._prefix + "get/accepted", self._on_document)
-        connection.on(self._prefix + "get/rejected", self._on_rejection)
+        self._in_sync = False
+        self._requested_at = 0.0
+        transport.subscribe(self._prefix + "update/delta", self._on_delta)
+        transport.subscribe(self._prefix + "get/accepted", self._on_document)
+        transport.subscribe(self._prefix + "get/rejected", self._on_rejected)
 
-    def ask(self) -> None:
-        """Ask for the whole shadow; after each connecting, since deltas may have been missed."""
-        self._version = 0  # the shadow may have been made anew, and counts from 1 again
-        self._in_step = False
-        self._asked = self._clock()
-        self._connection.publish(self._prefix + "get", b"{}")
+    def request(self) -> None:
+        """Request the whole shadow. Call it after each connect, since deltas may have been missed."""
+        self._version = 0  # a shadow that was deleted and created again restarts its version at 1
+        self._in_sync = False
+        self._requested_at = self._clock()
+        self._transport.publish(self._prefix + "get", b"{}")
 
-    def in_step(self) -> bool:
-        """Return whether all that is wanted has been obeyed since the last connecting.
+    def in_sync(self) -> bool:
+        """Return whether the whole desired state was applied since the last connect.
 
-        Where nobody answers it is asked for again.
+        Requests the shadow again when no response has arrived within `RESPONSE_TIMEOUT_S`.
         """
-        if not self._in_step and self._clock() >= self._asked + ANSWER_S:
-            self.ask()
-        return self._in_step
+        if not self._in_sync and self._clock() >= self._requested_at + RESPONSE_TIMEOUT_S:
+            self.request()
+        return self._in_sync
 
-    def obeyed(self) -> None:
-        """Take it from who obeys that the whole desired state is in force by now."""
-        self._in_step = True
+    def mark_applied(self) -> None:
+        """Record that the whole desired state has been applied."""
+        self._in_sync = True
 
     def report(self, state: Reported) -> bool:
-        """Publish what the headset does; False when offline."""
+        """Publish the reported state; return False when offline."""
         document = {"state": {"reported": state}}
-        return self._connection.publish(self._prefix + "update", msgspec.json.encode(document))
+        return self._transport.publish(self._prefix + "update", msgspec.json.encode(document))
 
     def _on_delta(self, payload: bytes) -> None:
         try:
             delta = parse_json(payload, Delta)
             change = parse_desired(bytes(delta.state))
         except Refused as refusal:
-            self._refused(refusal)
+            self._on_refused(refusal)
             return
         if delta.version > self._version:
             self._version = delta.version
-            self._desired(change, None)
+            self._on_desired(change, None)
 
     def _on_document(self, payload: bytes) -> None:
         try:
-            document = parse_json(payload, Document)
+            document = parse_json(payload, ShadowDocument)
             change = parse_desired(bytes(document.state.desired))
         except Refused as refusal:
-            self._refused(refusal)
+            self._on_refused(refusal)
             return
         if document.version >= self._version:
             self._version = document.version
-            self._desired(change, self._reached(document.state.reported.get("seq", 0)))
-        elif not self._in_step:
-            self.ask()  # a delta was quicker, and does not tell all
+            self._on_desired(change, self._valid_seq(document.state.reported.get("seq", 0)))
+        elif not self._in_sync:
+            self.request()  # a newer delta arrived first, but holds only part of the state
 
-    def _reached(self, seq: Any) -> int:
-        """Return the number that this headset had reached; one that none can have is not gone on from."""
-        if isinstance(seq, int) and 0 <= seq <= LAST:
+    def _valid_seq(self, seq: Any) -> int:
+        """Return the reported sequence number, 0 if it is out of range."""
+        if isinstance(seq, int) and 0 <= seq <= MAX_SEQ:
             return int(seq)
-        told = f"{seq:,}" if isinstance(seq, int) else "no number"
-        self._refused(Refused("bad_field", f"shadow: reported.seq: {told}, at most {LAST:,} may be"))
+        got = f"{seq:,}" if isinstance(seq, int) else type(seq).__name__
+        message = f"shadow: reported.seq must be a number between 0 and {MAX_SEQ:,} (got {got})"
+        self._on_refused(Refused("bad_field", message))
         return 0
 
-    def _on_rejection(self, payload: bytes) -> None:
-        """Take it, if there is no shadow yet, that nothing is wanted and nothing was reported."""
+    def _on_rejected(self, payload: bytes) -> None:
+        """Treat a missing shadow as an empty one."""
         try:
-            rejection = parse_json(payload, Rejection)
+            rejected = parse_json(payload, GetRejected)
         except Refused as refusal:
-            self._refused(refusal)
+            self._on_refused(refusal)
             return
-        if rejection.code == HTTPStatus.NOT_FOUND:
-            self._desired(Desired(), 0)
+        if rejected.code == HTTPStatus.NOT_FOUND:
+            self._on_desired(Desired(), 0)

@@ -1,4 +1,4 @@
-"""The last second of what the microphones heard, and the snapshots that are made of it."""
+"""A ring buffer of the microphone signals, and the snapshots made from it."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,16 +12,16 @@ from iot.controller import ActiveFilter, Block
 
 
 class SnapshotRecorder:
-    """Remembers as much as a snapshot holds.
+    """Record the last `length` samples of both microphones.
 
     Parameters
     ----------
     length : int
-        Samples.
+        Maximum number of samples of a snapshot.
     secondary : (m,) array_like
         Model S of the secondary path.
     taps : int
-        Of the control filter, what statistics are made for.
+        Length of the control filter, for statistics.
     rate : int
         Hz.
     """
@@ -33,30 +33,32 @@ class SnapshotRecorder:
         self._recent = np.zeros((length, 2), np.int16)
 
     def process(self, block: Block) -> None:
-        """Take a block."""
+        """Append a block."""
         pcm = float_to_int16(np.stack([block.x, block.e], 1))
         self._recent = np.concatenate([self._recent, pcm])[-self._recent.shape[0] :]
 
     def snapshot(self, seq: int, active: ActiveFilter, samples: int, private: bool) -> Snapshot:
-        """Return the last samples, all with this voice playing; or in private what is told of them.
+        """Return a snapshot of the last samples, as PCM or, if private, as statistics and a summary.
+
+        The filter `active` must have played during all of them.
 
         Raises
         ------
         Refused
-            `clipped` or `bad_field`, in private: from statistics the platform could not see that they are of
-            clipped sound, and of too little sound there are none.
+            Only if private: `clipped`, since the platform cannot detect clipping from statistics, or
+            `bad_field`, when the sound is too short for statistics.
         """
         pcm = self._recent[-samples:]
         header = (seq, self._rate, len(pcm), active.filter_id, active.gain)
         if not private:
             return Snapshot(*header, pcm=pcm)
         check_clipping(pcm)
-        heard = int16_to_float(pcm).astype(np.float64)
+        signals = int16_to_float(pcm).astype(np.float64)
         try:
-            x, d = recover_primary(heard[:, 0], heard[:, 1], active.w, self._secondary, active.gain)
-            begun = onset(x)
-            statistics = Statistics.measure(x[begun:], d[begun:], self._secondary, self._taps, self._rate)
+            x, d = recover_primary(signals[:, 0], signals[:, 1], active.w, self._secondary, active.gain)
+            start = onset(x)
+            statistics = Statistics.measure(x[start:], d[start:], self._secondary, self._taps, self._rate)
         except ValueError as fault:
             raise Refused("bad_field", f"snapshot: {fault}") from fault
-        sounding = np.resize(heard[onset(heard[:, 0]) :, 0], len(pcm))  # again until it is as long
-        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(sounding, self._rate))
+        noise = np.resize(signals[onset(signals[:, 0]) :, 0], len(pcm))  # repeated to the full length
+        return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(noise, self._rate))

@@ -1,89 +1,94 @@
-"""When the cloud is to hear the noise, and how much of it: a glance at once, looks soon, then seldom."""
+"""Decide when to send a snapshot, and how long it is: short at once, longer soon after, then periodically."""
 
 from iot.controller import Block
 from iot.noise_change import NoiseChange
 
-FIRST_SNAPSHOT_S = 0.25  # of a new noise: enough for a first filter, which the looks then better
-SUDDEN_CHANGE_S = 0.112  # of a noise so loud that what was before in the glance does not count
+FIRST_SNAPSHOT_S = 0.25  # enough for a first filter; follow-up snapshots improve it
+SUDDEN_CHANGE_S = 0.112  # length of the new noise in the first snapshot when it is much louder than before
 FOLLOW_UP_S = (0.5, 1.0)
-RETRY_S = 2.0  # after the last of them: one second of a noise is little to know of it
-BURST = 4  # changes that may follow one upon the other; then there is one every `slow_timer_s`
+RETRY_S = 2.0  # until another full snapshot of a new noise, whose statistics still vary
+BURST = 4  # changes that may be sent in a row; after that, one per `slow_timer_s`
 
 
 class SnapshotScheduler:
-    """Watches the noise and the filter that plays.
+    """Schedule snapshots from changes of the noise and of the active filter, limited by a token bucket.
 
     Parameters
     ----------
     rate : int
         Hz.
-    longest : int
-        Samples of a whole snapshot.
+    max_samples : int
+        Length of a full snapshot.
     slow_timer_s : float
-        Between snapshots of an unchanging noise; may be changed.
+        Interval between snapshots of an unchanging noise; may be changed later.
+
+    Attributes
+    ----------
+    elapsed : int
+        Samples processed.
     """
 
-    def __init__(self, rate: int, longest: int, slow_timer_s: float) -> None:
-        self.heard = 0
+    def __init__(self, rate: int, max_samples: int, slow_timer_s: float) -> None:
+        self.elapsed = 0
         self._change = NoiseChange(rate)
         self._rate = rate
-        self._looks = sorted(
-            {min(int(s * rate), longest) for s in (FIRST_SNAPSHOT_S, *FOLLOW_UP_S)} | {longest}
+        self._lengths = sorted(
+            {min(int(s * rate), max_samples) for s in (FIRST_SNAPSHOT_S, *FOLLOW_UP_S)} | {max_samples}
         )
         self.slow_timer_s = slow_timer_s
         self._steady_since = self._quiet_until = 0
         self._next = 0
-        self._credit = float(BURST)
-        self._seen = 0
+        self._tokens = float(BURST)
+        self._sent = 0  # length of the latest snapshot of a new noise
 
     def process(self, block: Block) -> None:
-        """Take a block."""
-        self.heard += block.x.size
-        self._credit = min(self._credit + block.x.size / (self.slow_timer_s * self._rate), BURST)
+        """Process a block of audio."""
+        self.elapsed += block.x.size
+        self._tokens = min(self._tokens + block.x.size / (self.slow_timer_s * self._rate), BURST)
         if not block.steady:
-            self._steady_since = self.heard
+            self._steady_since = self.elapsed
         self._change.process(block.x)
         if self._change.quiet:
-            self._quiet_until = self.heard
+            self._quiet_until = self.elapsed
 
-    def mark(self) -> None:
-        """Take it from elsewhere that the noise has changed by now."""
-        self._change.mark()
+    def mark_change(self) -> None:
+        """Treat the noise as changed from now on."""
+        self._change.mark_change()
 
-    def again(self) -> None:
-        """Take it that the latest snapshot was of no use: another glance is due as soon as it can be."""
-        self._change.mark()
-        self._credit, self._seen = max(self._credit, 1.0), 0
+    def retry(self) -> None:
+        """Schedule a first snapshot again, because the latest one could not be used."""
+        self._change.mark_change()
+        self._tokens, self._sent = max(self._tokens, 1.0), 0
 
     def due(self) -> int:
-        """Return how many of the last samples the cloud should hear now; 0 for none.
+        """Return how many of the last samples to send now, 0 for none.
 
-        One filter played during all of them. Of a new noise first a glance, then more, then all that a
-        snapshot holds.
+        One filter played during all of them. A new noise gets a short snapshot first, then longer ones, then
+        a full one.
         """
         if self._change.quiet:
             return 0
-        steady = self.heard - self._steady_since
+        steady = self.elapsed - self._steady_since
         since = self._change.since
         if since is None:
-            longest = self._looks[-1]
-            heard = min(steady, self.heard - self._quiet_until)
-            return longest if self.heard >= self._next and heard >= longest else 0
-        if not self._seen and self._credit < 1.0:
+            full = self._lengths[-1]
+            available = min(steady, self.elapsed - self._quiet_until)
+            return full if self.elapsed >= self._next and available >= full else 0
+        if not self._sent and self._tokens < 1.0:
             return 0
-        new = self.heard - since
-        if self._change.sudden and not self._seen and new >= SUDDEN_CHANGE_S * self._rate:
-            new = max(new, self._looks[0])
-        return max((n for n in self._looks if self._seen < n <= min(new, steady)), default=0)
+        new = self.elapsed - since
+        if self._change.sudden and not self._sent and new >= SUDDEN_CHANGE_S * self._rate:
+            new = max(new, self._lengths[0])
+        return max((n for n in self._lengths if self._sent < n <= min(new, steady)), default=0)
 
-    def sent(self, samples: int) -> None:
-        """Note that the cloud was sent so many samples."""
+    def mark_sent(self, samples: int) -> None:
+        """Record that a snapshot of so many samples was sent."""
         changed = self._change.since is not None
-        if changed and not self._seen:
-            self._credit -= 1.0
-        if samples < self._looks[-1]:
-            self._seen = samples
+        if changed and not self._sent:
+            self._tokens -= 1.0
+        if samples < self._lengths[-1]:
+            self._sent = samples
             return
-        self._next = self.heard + int((RETRY_S if changed else self.slow_timer_s) * self._rate)
+        self._next = self.elapsed + int((RETRY_S if changed else self.slow_timer_s) * self._rate)
         self._change.learn()
-        self._seen = 0
+        self._sent = 0

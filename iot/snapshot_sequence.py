@@ -1,37 +1,37 @@
-"""Numbers snapshots; the count outlives the headset's power."""
+"""Sequence numbers of snapshots, persistent across restarts."""
 
 from pathlib import Path
 
 from iot.store import write_file
 
-LAST = 2**31  # more than a headset needs in a thousand years; a snapshot's header has room for twice as much
+MAX_SEQ = 2**31  # half the range of the snapshot header; a headset never reaches it
 
 
 class SnapshotSequence:
-    """The sequence number of the latest snapshot, kept in a file of the headset's own.
+    """The sequence number of the latest snapshot, stored in a file.
 
     Parameters
     ----------
     path : Path
-        Its folder is made if need be. A file that holds no number up to `LAST` counts from 0, and one that
-        cannot be written is done without: the shadow tells the rest.
+        Missing folders are created. A missing or damaged file counts from 0. A failed write is ignored, since
+        the shadow reports the number too.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            kept = int(path.read_text())
+            stored = int(path.read_text())
         except (OSError, ValueError):
-            kept = 0
-        self.latest = kept if 0 <= kept <= LAST else 0
+            stored = 0
+        self.latest = stored if 0 <= stored <= MAX_SEQ else 0
 
     def next(self) -> int:
-        """Return the next number, kept before it is used."""
-        self.at_least(self.latest + 1)
+        """Return the next number, after storing it."""
+        self.advance_to(self.latest + 1)
         return self.latest
 
-    def at_least(self, number: int) -> None:
-        """Go on above what is known elsewhere to have been used."""
+    def advance_to(self, number: int) -> None:
+        """Continue after `number`, if it is greater than the latest one."""
         if number > self.latest:
             self.latest = number
             write_file(self._path, str(number).encode())

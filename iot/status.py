@@ -1,16 +1,16 @@
-"""What a headset is doing, and how it tells it: to its shadow, and in a line of telemetry."""
+"""The state of a headset, as a reported shadow state and as a telemetry report."""
 
 from dataclasses import dataclass
 
 from anc.schemas.shadow import Configuration, FirmwareState, HeadsetMode, Reported
 from anc.schemas.telemetry import TelemetryReport
 
-LONGEST_REFUSAL = 200
+MAX_REFUSAL_CHARS = 200
 
 
 @dataclass(frozen=True)
 class Status:
-    """What the headset is doing. `filters` counts those that it played; `mode` is the one in force."""
+    """State of the headset. `mode` is the mode in force; `filters` counts the filters played."""
 
     mode: HeadsetMode = "cancel"
     intensity: float = 1.0
@@ -23,21 +23,21 @@ class Status:
     emergency: bool = False
     snapshots: int = 0
 
-    def line(self, firmware: str) -> TelemetryReport:
-        """Return what telemetry says of it."""
+    def telemetry(self, firmware: str) -> TelemetryReport:
+        """Return a telemetry report of this state."""
         return TelemetryReport(
             attenuation_db=self.attenuation_db,
             mode=self.mode,
             firmware=firmware or None,
             filters=self.filters,
             reverted=self.reverted,
-            refused=self.refused[:LONGEST_REFUSAL] or None,
+            refused=self.refused[:MAX_REFUSAL_CHARS] or None,
         )
 
     def report(
         self, seq: int, config: Configuration, firmware: str, update: FirmwareState | None
     ) -> Reported:
-        """Return what the shadow is told: this, the latest snapshot's number, and what is in force."""
+        """Return the reported shadow state, with the sequence number of the latest snapshot."""
         return Reported(
             mode=self.mode,
             intensity=self.intensity,
@@ -45,7 +45,7 @@ class Status:
             seq=seq,
             attenuation_db=self.attenuation_db,
             reverted=self.reverted,
-            refused=self.refused[:LONGEST_REFUSAL],
+            refused=self.refused[:MAX_REFUSAL_CHARS],
             config=config,
             firmware=firmware,
             update=update,

@@ -1,4 +1,4 @@
-"""What must outlive the headset's power: small files that are whole at any moment, the old one or the new."""
+"""Persistent storage of the headset: small files, each replaced atomically."""
 
 import logging
 import os
@@ -15,26 +15,26 @@ logger = logging.getLogger(__name__)
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file of the headset's own, readable by nobody else, so that no power cut leaves half of it."""
+    """Replace a file atomically, readable by its owner only. A power cut leaves the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    half = path.with_suffix(".new")
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    partial = path.with_suffix(".new")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(half, path)
+    os.replace(partial, path)
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file as `replace_file` does; a headset whose store is full does without it."""
+    """Replace a file as `replace_file` does; log a failure, for example of full storage, and continue."""
     try:
         replace_file(path, data)
     except OSError as fault:
-        logger.warning("%s was not kept: %s", path.name, fault.strerror)
+        logger.warning("cannot store %s: %s", path.name, fault.strerror)
 
 
 class PathStore:
-    """The secondary path that the headset measured last, for the time after its power was off.
+    """Store the secondary path that the headset measured last.
 
     Parameters
     ----------
@@ -45,19 +45,19 @@ class PathStore:
         self._path = path
 
     def read(self) -> MeasuredPath | None:
-        """Return the path; None when none was measured, or the file is damaged."""
+        """Return the path; None when it is missing or damaged."""
         try:
             return parse_path(self._path.read_bytes())
         except (OSError, Refused):
             return None
 
-    def keep(self, measured: MeasuredPath) -> None:
-        """Remember a path instead of the one before."""
+    def save(self, measured: MeasuredPath) -> None:
+        """Store a path in place of the previous one."""
         write_file(self._path, msgspec.json.encode(measured))
 
 
 class ConfigurationStore:
-    """How the headset was told to go about it, so that what its listener chose holds without a network.
+    """Store the configuration, so that it applies after a restart without a network.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class ConfigurationStore:
         self._path = path
 
     def read(self) -> Configuration:
-        """Return it; all the maker's choice when there is none, and private when the file is damaged."""
+        """Return the configuration; the defaults when it is missing, private mode when it is damaged."""
         try:
             return parse_json(self._path.read_bytes(), Configuration)
         except FileNotFoundError:
@@ -76,53 +76,52 @@ class ConfigurationStore:
         except (OSError, Refused):
             return Configuration(private=True)
 
-    def change(self, before: Configuration, wanted: Configuration) -> Configuration:
-        """Return `before` with what is wanted of it, and remember that."""
-        changes = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-        after = msgspec.structs.replace(before, **changes)
-        if after != before:
-            write_file(self._path, msgspec.json.encode(after))
-        return after
+    def update(self, current: Configuration, change: Configuration) -> Configuration:
+        """Return `current` with the fields that are set in `change`, and store it."""
+        changes = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+        updated = msgspec.structs.replace(current, **changes)
+        if updated != current:
+            write_file(self._path, msgspec.json.encode(updated))
+        return updated
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    of: str
+    certificate_id: str = msgspec.field(name="of")
     filter: FilterDocument
 
 
 class FilterStore:
-    """The last filter that was measured to help, for a start without a network.
+    """Store the last filter with a sufficient measured attenuation, for a start without a network.
 
     Parameters
     ----------
     path : Path
-    of : str
-        What the headset is known by, its certificate's id: a filter that another registration was sent means
-        nothing to the platform.
+    certificate_id : str
+        Identifies the registration; a filter of another registration is not used.
     """
 
-    def __init__(self, path: Path, of: str) -> None:
+    def __init__(self, path: Path, certificate_id: str) -> None:
         self._path = path
-        self._of = of
+        self._certificate_id = certificate_id
         self._id = ""
 
     def read(self) -> FilterDocument | None:
-        """Return the filter; None when there is none, or the file is damaged or another registration's."""
+        """Return the filter; None when it is missing, damaged, or of another registration."""
         try:
             entry = parse_json(self._path.read_bytes(), _Entry)
         except (OSError, Refused):
             return None
         self._id = entry.filter.id
-        return entry.filter if entry.of == self._of else None
+        return entry.filter if entry.certificate_id == self._certificate_id else None
 
-    def keep(self, document: FilterDocument) -> None:
-        """Remember a filter; one that is remembered already wears out no memory."""
+    def save(self, document: FilterDocument) -> None:
+        """Store a filter, unless it is stored already, which spares the flash memory."""
         if document.id != self._id:
-            write_file(self._path, msgspec.json.encode(_Entry(self._of, document)))
+            write_file(self._path, msgspec.json.encode(_Entry(self._certificate_id, document)))
             self._id = document.id
 
-    def drop(self, filter_id: str) -> None:
-        """Forget a filter that turned out bad after all."""
+    def delete(self, filter_id: str) -> None:
+        """Delete the stored filter if it has this id."""
         if filter_id == self._id:
             with suppress(OSError):
                 self._path.unlink()

@@ -1,4 +1,4 @@
-"""The headset's telemetry: a line a minute, several in a message, kept while nobody can be reached."""
+"""Collect telemetry reports on the headset, batch them into messages, and buffer them while offline."""
 
 import secrets
 from collections.abc import Callable
@@ -12,64 +12,63 @@ from iot.fir import Signal
 
 REPORT_INTERVAL_S = 60.0
 FIRST_REPORT_S = 2.0
-BATCH = 5  # lines to a message
-MAX_PER_MESSAGE = 30  # after a time out of reach; 30 of the longest are 14 KB
+BATCH_SIZE = 5  # reports per message
+MAX_PER_MESSAGE = 30  # after an offline period; 30 reports of maximum length take 14 KB
 MAX_BUFFERED = 64
 
 
 class TelemetryBuffer:
-    """Writes down how the headset is every `line_s` seconds, and publishes it when there is enough.
+    """Record a report every `interval_s` seconds and publish the reports in batches.
 
-    Time is counted in samples heard, so a headset needs no clock: each line says how old it is when it is
-    sent, and carries a number, by which it is known when it comes again. A message goes out at most once a
-    line's time. When more wait than are kept, every second of them goes: a long time out of reach is told of
-    in fewer words, but all of it.
+    Time is counted in samples, so the headset needs no clock: a report carries its age when it is sent,
+    and a number that identifies repeats. At most one message is published per interval. When the buffer is
+    full, every second report is dropped, so a long offline period is covered at a lower resolution.
 
     Parameters
     ----------
     rate : int
         Hz.
     publish : callable
-        `publish(payload)`: whether the message is on its way.
+        `publish(payload)` returns whether the message was sent.
     """
 
     def __init__(self, rate: int, publish: Callable[[bytes], bool]) -> None:
-        self.line_s = REPORT_INTERVAL_S
+        self.interval_s = REPORT_INTERVAL_S
         self._rate = rate
         self._publish = publish
         self._run = secrets.randbelow(2**32)
-        self._written = 0
-        self._lines: list[tuple[int, TelemetryReport]] = []
-        self._heard = 0
+        self._count = 0
+        self._reports: list[tuple[int, TelemetryReport]] = []
+        self._elapsed = 0
         self._next = int(FIRST_REPORT_S * rate)
-        self._said_anything = False
-        self._since_line: list[float] = []
+        self._published_any = False
+        self._powers: list[float] = []
 
-    def process(self, e: Signal, describe: Callable[[], TelemetryReport]) -> None:
-        """Take a block of the error microphone; `describe` is asked when a line is due."""
-        self._heard += e.size
-        self._since_line.append(float(np.mean(np.square(e, dtype=float))))
-        if self._heard < self._next:
+    def process(self, e: Signal, make_report: Callable[[], TelemetryReport]) -> None:
+        """Process a block of the error microphone; `make_report` is called when a report is due."""
+        self._elapsed += e.size
+        self._powers.append(float(np.mean(np.square(e, dtype=float))))
+        if self._elapsed < self._next:
             return
-        self._next = self._heard + int(self.line_s * self._rate)
-        level = level_dbfs(np.sqrt(self._since_line))
-        self._since_line.clear()
-        line = msgspec.structs.replace(
-            describe(), level_dbfs=round(max(level, -200.0), 1), run=self._run, line=self._written
+        self._next = self._elapsed + int(self.interval_s * self._rate)
+        level = level_dbfs(np.sqrt(self._powers))
+        self._powers.clear()
+        report = msgspec.structs.replace(
+            make_report(), level_dbfs=round(max(level, -200.0), 1), run=self._run, line=self._count
         )
-        self._written += 1
-        if len(self._lines) >= MAX_BUFFERED:
-            del self._lines[1::2]
-        self._lines.append((self._heard, line))
-        if len(self._lines) >= BATCH or not self._said_anything:
-            self._send()
+        self._count += 1
+        if len(self._reports) >= MAX_BUFFERED:
+            del self._reports[1::2]
+        self._reports.append((self._elapsed, report))
+        if len(self._reports) >= BATCH_SIZE or not self._published_any:
+            self._flush()
 
-    def _send(self) -> None:
-        going = self._lines[:MAX_PER_MESSAGE]
-        aged = [msgspec.structs.replace(line, age_s=self._age_s(at)) for at, line in going]
+    def _flush(self) -> None:
+        batch = self._reports[:MAX_PER_MESSAGE]
+        aged = [msgspec.structs.replace(report, age_s=self._age_s(at)) for at, report in batch]
         if self._publish(msgspec.json.encode(aged)):
-            self._said_anything = True
-            del self._lines[: len(going)]
+            self._published_any = True
+            del self._reports[: len(batch)]
 
     def _age_s(self, at: int) -> float:
-        return round((self._heard - at) / self._rate, 1)
+        return round((self._elapsed - at) / self._rate, 1)

@@ -1,4 +1,4 @@
-"""What a headset needs of its way to the cloud; `iot.mqtt_transport` is the real one."""
+"""The interface between the headset and its connection to the cloud."""
 
 import threading
 from collections.abc import Callable
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Transport(Protocol):
-    """The way to the cloud; `Connection` is one."""
+    """A publish/subscribe connection to the cloud; `iot.mqtt_transport.MqttTransport` implements it."""
 
     @property
     def online(self) -> threading.Event:
-        """Set while what is published arrives."""
+        """Set while the connection is up and all subscriptions are active."""
 
-    def on(self, topic: str, heard: Callable[[bytes], None]) -> None:
-        """Have `heard(payload)` called for each message on a topic; before `start`."""
+    def subscribe(self, topic: str, handler: Callable[[bytes], None]) -> None:
+        """Register `handler(payload)` for the messages of a topic. Call it before `start`."""
 
     def start(self) -> None:
-        """Begin to connect, in the background."""
+        """Connect in the background."""
 
     def stop(self) -> None:
         """Disconnect."""
 
     def publish(self, topic: str, payload: bytes) -> bool:
-        """Send at least once; False when offline."""
+        """Publish at least once; return False when offline."""

@@ -1,4 +1,4 @@
-"""A headset on a simulated head, in noise, in real time: what a listener gains, measured at the ear."""
+"""Run a registered headset on a simulated head in real time and measure its attenuation at the ear."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +17,13 @@ from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.status import Status
 from iot.store import PathStore
 from simulation.acoustic_plant import AcousticPlant
-from simulation.path_measurement import Played, measure_secondary, outcome, probe, tune
+from simulation.path_measurement import (
+    StimulusKind,
+    measure_secondary,
+    music_stimulus,
+    probe_stimulus,
+    to_measured_path,
+)
 from simulation.playback import LevelTrace, RealTimePlayback
 from simulation.scenes import Noise
 
@@ -27,7 +33,7 @@ UPDATE_S = 1.0
 
 @dataclass(frozen=True)
 class StatusUpdate:
-    """The latest second of a run. Levels are of the noise alone, without control and with it, in dBFS."""
+    """The latest second of a run. Levels are of the noise at the ear, without and with control, in dBFS."""
 
     seconds: float
     before_dbfs: float
@@ -37,28 +43,28 @@ class StatusUpdate:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """A run, measured at the ear on the true noise: microphones' noise and filters' opinions left out.
+    """Result of a run, measured on the true noise at the ear, without microphone noise.
 
     Attributes
     ----------
     attenuation_db : float or None
-        10 log10 of the energy of d over that of the residual, over everything after the first filter was in.
-    hindsight_db : float or None
-        The same, of the best fixed causal filter for that very span, known only when it was over.
+        Energy of d over energy of the residual in dB, from the time when the first filter was fully faded in.
+    oracle_db : float or None
+        The same for the best fixed causal filter, fitted to that span afterwards.
     first_filter_s : float or None
-        From the noise's onset until the first filter was fully faded in.
+        Time from the onset of the noise until the first filter was fully faded in.
     before_dbfs, after_dbfs : float or None
         Levels over that span.
     filters, reverted, snapshots : int
-        Filters played, filters given up by the headset, snapshots sent.
+        Filters played, filters reverted by the headset, snapshots sent.
     noise : str
-        What the platform called it last.
+        Latest label of the noise from the platform.
     refused : str
-        Why the headset refused something, if it did.
+        Latest reason why the headset refused something.
     onset_s : float
-        When the noise began.
-    course : Course
-        Of the last five minutes.
+        When the noise started.
+    trace : LevelTrace
+        Levels of the last five minutes.
     """
 
     attenuation_db: float | None
@@ -72,106 +78,109 @@ class SimulationResult:
     noise: str
     refused: str
     onset_s: float
-    course: LevelTrace
+    trace: LevelTrace
 
 
 def run_headset(
     thing: str,
     credentials: Credentials,
-    head: AcousticPlant,
+    plant: AcousticPlant,
     scene: Noise,
     seconds: float,
     folder: Path,
     on_update: Callable[[StatusUpdate], None] = lambda update: None,
     slow_timer_s: float = SLOW_TIMER_S,
-    alarms: bool = True,
-    measure: Played | None = None,
+    detect_emergencies: bool = True,
+    measure: StimulusKind | None = None,
 ) -> SimulationResult:
-    """Put a registered headset into a noise for some seconds and measure what it gained.
+    """Run a registered headset in noise for some seconds and return its attenuation.
 
     Parameters
     ----------
     thing : str
     credentials : Credentials
-        As `Things.enrol` gave them out.
-    head : Head
-        Its `measured_secondary` is what the headset was registered with, and goes by until it has measured.
+        Credentials of the registered headset.
+    plant : AcousticPlant
+        Its `measured_secondary` is the registered path, used until the headset has measured its own.
     scene : Noise
-        Begins to sound after one second of quiet.
+        Starts after one second of quiet.
     seconds : float
-        Of noise. An interrupt ends it early, and the result is of the time until then.
+        Duration of the noise. A keyboard interrupt ends the run early.
     folder : Path
-        The headset's own.
+        Persistent storage of the headset.
     on_update : callable
-        Called every second, in this thread; it may take its time.
+        Called every second in the calling thread; it may block.
     slow_timer_s : float
-        Between snapshots of an unchanging noise.
-    alarms : bool
-        Whether sirens and alarms open the headset.
+        Interval between snapshots of an unchanging noise.
+    detect_emergencies : bool
+        Whether sirens and alarms switch the headset to transparency.
     measure : str or None
-        Measure the secondary path first, with a probe or with music, and tell the platform.
+        Measure the secondary path first, with a probe or with music, and publish it to the platform.
 
     Raises
     ------
-    CannotMeasure
+    MeasurementFailed
     """
-    emergency_detector = make_emergency_detector(head.rate) if alarms else None
-    controller = Controller(head.rate, MAX_TAPS)
+    emergency_detector = make_emergency_detector(plant.rate) if detect_emergencies else None
+    controller = Controller(plant.rate, MAX_TAPS)
     path = PathStore(folder / "path.json")
     if measure:
-        heard = measure_secondary(head, (probe if measure == "probe" else tune)(head.rate))
-        path.keep(outcome(heard, head.rate, measure))
-    kept = path.read()
+        stimulus = probe_stimulus(plant.rate) if measure == "probe" else music_stimulus(plant.rate)
+        path.save(to_measured_path(measure_secondary(plant, stimulus), plant.rate, measure))
+    measured = path.read()
     agent = Agent(
         thing,
         credentials,
         controller,
-        kept.secondary if kept else head.measured_secondary(),
-        head.rate,
+        measured.secondary if measured else plant.measured_secondary(),
+        plant.rate,
         folder,
         emergency_detector,
         slow_timer_s,
         path=path,
         firmware=FIRMWARE,
     )
-    player = RealTimePlayback(head, scene, controller, agent, seconds)
+    playback = RealTimePlayback(plant, scene, controller, agent, seconds)
     agent.start()
-    player.thread.start()
+    playback.thread.start()
     try:
         with suppress(KeyboardInterrupt):
-            while player.thread.is_alive():
-                player.thread.join(UPDATE_S)
-                if player.score.heard:
-                    on_update(_update(player, head.rate, agent.status))
+            while playback.thread.is_alive():
+                playback.thread.join(UPDATE_S)
+                if playback.metrics.elapsed:
+                    on_update(_update(playback, plant.rate, agent.status))
     finally:
-        player.stop()
+        playback.stop()
         agent.stop()
-    return _result(player, head, agent.status)
+    return _result(playback, plant, agent.status)
 
 
 def make_emergency_detector(rate: int) -> EmergencyDetector:
-    """Return the detector, or what stands for it when there is no model to run it with."""
+    """Return an emergency detector; one that fails open if the model cannot be loaded."""
     try:
         return StreamingClassifier(Classifier.load(), rate)
     except ModelError:
         return FailOpenDetector("the model cannot be loaded")
 
 
-def _update(player: RealTimePlayback, rate: int, status: Status) -> StatusUpdate:
-    d, residual = player.score.latest(UPDATE_S)
-    return StatusUpdate(player.score.heard / rate, level_dbfs(d), level_dbfs(residual), status)
+def _update(playback: RealTimePlayback, rate: int, status: Status) -> StatusUpdate:
+    metrics = playback.metrics
+    d, residual = metrics.latest(UPDATE_S)
+    return StatusUpdate(metrics.elapsed / rate, level_dbfs(d), level_dbfs(residual), status)
 
 
-def _result(player: RealTimePlayback, head: AcousticPlant, status: Status) -> SimulationResult:
-    score = player.score
+def _result(playback: RealTimePlayback, plant: AcousticPlant, status: Status) -> SimulationResult:
+    metrics = playback.metrics
     attenuation = first_filter_s = before = after = None
-    if score.first_filter is not None:
-        first_filter_s = (score.first_filter - player.onset) / head.rate
-        before, after = (10 * np.log10(energy / score.samples) for energy in (score.before, score.after))
+    if metrics.first_filter is not None:
+        first_filter_s = (metrics.first_filter - playback.onset) / plant.rate
+        before, after = (
+            10 * np.log10(energy / metrics.samples) for energy in (metrics.before, metrics.after)
+        )
         attenuation = before - after
     return SimulationResult(
         attenuation_db=attenuation,
-        oracle_db=score.oracle_db(head.true_secondary()),
+        oracle_db=metrics.oracle_db(plant.true_secondary()),
         first_filter_s=first_filter_s,
         before_dbfs=before,
         after_dbfs=after,
@@ -180,6 +189,6 @@ def _result(player: RealTimePlayback, head: AcousticPlant, status: Status) -> Si
         snapshots=status.snapshots,
         noise=status.noise,
         refused=status.refused,
-        onset_s=player.onset / head.rate,
-        course=score.course(head.rate),
+        onset_s=playback.onset / plant.rate,
+        trace=metrics.trace(plant.rate),
     )

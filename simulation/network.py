@@ -1,4 +1,4 @@
-"""A way to the cloud with a time of its own: as late, lossy and repetitive as one asks for."""
+"""A simulated connection to the cloud with latency, loss, duplicates and reordering."""
 
 import heapq
 import threading
@@ -9,47 +9,47 @@ import numpy as np
 
 
 class NetworkConditions(NamedTuple):
-    """How messages fare, each way.
+    """Latency and faults, the same in both directions.
 
     Attributes
     ----------
     one_way_s : float
-        How long a message travels.
-    lost : float, 0 to 1
-        Share of messages that get lost; what was published at least once is sent again after `again_s`.
-    twice : float, 0 to 1
-        Share that arrives a second time, `again_s` later, when newer ones have overtaken it.
-    late : float, 0 to 1
-        Share that takes `again_s` longer.
-    again_s : float
-        Until a message that nobody acknowledged is sent again.
+        Latency of a message.
+    loss : float, 0 to 1
+        Share of messages that are lost and sent again after `resend_s`.
+    duplicates : float, 0 to 1
+        Share that arrives a second time, `resend_s` later, after newer ones.
+    delayed : float, 0 to 1
+        Share that takes `resend_s` longer.
+    resend_s : float
+        Time until an unacknowledged message is sent again.
     """
 
     one_way_s: float = 0.05
-    lost: float = 0.0
-    twice: float = 0.0
-    late: float = 0.0
-    again_s: float = 1.0
+    loss: float = 0.0
+    duplicates: float = 0.0
+    delayed: float = 0.0
+    resend_s: float = 1.0
 
 
 GOOD_CONDITIONS = NetworkConditions()
 
 
 class SimulatedNetwork:
-    """A transport between an agent and a platform, in simulated time. Nothing arrives before it was due.
+    """A transport between an agent and a platform in simulated time.
 
     Parameters
     ----------
-    cloud : callable
-        `cloud(topic, payload)`: what the headset published arrives.
-    weather : Weather
+    on_publish : callable
+        `on_publish(topic, payload)` receives the messages of the headset.
+    conditions : NetworkConditions
     seed : int
-        Of what gets lost.
+        Random seed of the faults.
     """
 
     def __init__(
         self,
-        cloud: Callable[[str, bytes], None],
+        on_publish: Callable[[str, bytes], None],
         conditions: NetworkConditions = GOOD_CONDITIONS,
         seed: int = 0,
     ) -> None:
@@ -57,15 +57,15 @@ class SimulatedNetwork:
         self.when_online: Callable[[], None] = lambda: None
         self.now = 0.0
         self.conditions = conditions
-        self._cloud = cloud
+        self._on_publish = on_publish
         self._rng = np.random.default_rng(seed)
-        self._heard: dict[str, Callable[[bytes], None]] = {}
-        self._on_its_way: list[tuple[float, int, Callable[[], None]]] = []
+        self._handlers: dict[str, Callable[[bytes], None]] = {}
+        self._in_flight: list[tuple[float, int, Callable[[], None]]] = []
         self._sent = 0
 
-    def on(self, topic: str, heard: Callable[[bytes], None]) -> None:
+    def subscribe(self, topic: str, handler: Callable[[bytes], None]) -> None:
         """See `iot.transport.Transport`."""
-        self._heard[topic] = heard
+        self._handlers[topic] = handler
 
     def start(self) -> None:
         """See `iot.transport.Transport`."""
@@ -79,26 +79,30 @@ class SimulatedNetwork:
     def publish(self, topic: str, payload: bytes) -> bool:
         """See `iot.transport.Transport`."""
         if self.online.is_set():
-            self._send(lambda: self._cloud(topic, payload))
+            self._send(lambda: self._on_publish(topic, payload))
         return self.online.is_set()
 
-    def answer(self, topic: str, payload: bytes) -> None:
-        """Let the platform publish a message; the headset gets what it subscribed to, while it is online."""
-        heard = self._heard.get(topic)
-        if heard:
-            self._send(lambda: heard(payload) if self.online.is_set() else None)
+    def publish_to_headset(self, topic: str, payload: bytes) -> None:
+        """Publish a message of the platform; it arrives if the headset subscribed and is online then."""
+        handler = self._handlers.get(topic)
+        if handler:
+            self._send(lambda: handler(payload) if self.online.is_set() else None)
 
-    def pass_time(self, now: float) -> None:
-        """Deliver what is due by now."""
-        while self._on_its_way and self._on_its_way[0][0] <= now:
-            self.now, _, arrive = heapq.heappop(self._on_its_way)
-            arrive()
+    def advance_to(self, now: float) -> None:
+        """Set the time and deliver the messages that are due."""
+        while self._in_flight and self._in_flight[0][0] <= now:
+            self.now, _, deliver = heapq.heappop(self._in_flight)
+            deliver()
         self.now = now
 
-    def _send(self, arrive: Callable[[], None]) -> None:
+    def _send(self, deliver: Callable[[], None]) -> None:
         conditions = self.conditions
-        lost, twice, late = self._rng.random(3) < (conditions.lost, conditions.twice, conditions.late)
-        due = self.now + conditions.one_way_s + conditions.again_s * (bool(lost) + bool(late))
-        for at in (due, due + conditions.again_s)[: 2 if twice else 1]:
+        lost, duplicated, delayed = self._rng.random(3) < (
+            conditions.loss,
+            conditions.duplicates,
+            conditions.delayed,
+        )
+        due = self.now + conditions.one_way_s + conditions.resend_s * (bool(lost) + bool(delayed))
+        for at in (due, due + conditions.resend_s)[: 2 if duplicated else 1]:
             self._sent += 1
-            heapq.heappush(self._on_its_way, (at, self._sent, arrive))
+            heapq.heappush(self._in_flight, (at, self._sent, deliver))

@@ -1,31 +1,30 @@
-"""What the best fixed filter would have given, once everything is known: the yardstick, never the product."""
+"""The attenuation of the best fixed filter, computed from the true signals: an upper bound for evaluation."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 TAPS = 512
-RIDGE = 1e-9  # of the filtered reference's power, against rounding; far below any microphone's noise
+RIDGE = 1e-9  # regularisation relative to the filtered reference's power, far below microphone noise
 
 
 def best_fixed_filter_db(
     x: ArrayLike, d: ArrayLike, secondary: ArrayLike, span: slice, taps: int = TAPS
 ) -> float:
-    """Return the attenuation in dB of the causal filter that is best for a span, judged on that very span.
+    """Return the attenuation in dB of the causal filter fitted to a span, evaluated on the same span.
 
-    Least squares over exactly the samples of the span (the covariance method). Its matrix follows from
-    its first row, since R[i+1, j+1] differs from R[i, j] only by the products that enter and leave at the
-    span's ends.
+    Least squares over exactly the samples of the span (the covariance method). The matrix follows from its
+    first row, since R[i+1, j+1] and R[i, j] differ only by the products at the ends of the span.
 
     Parameters
     ----------
     x, d : (n,) array_like
-        Reference, and noise at the ear without control. The filter remembers what lies before the span.
+        Reference, and noise at the ear without control. Samples before the span fill the filter's memory.
     secondary : (m,) array_like
-        The true secondary path.
+        True secondary path.
     span : slice
-        Of samples to fit and to judge.
+        Samples to fit and to evaluate.
     taps : int
-        Length of the filter.
+        Filter length.
 
     References
     ----------
@@ -34,13 +33,13 @@ def best_fixed_filter_db(
     first, last, _ = span.indices(np.size(x))
     v = np.concatenate([np.zeros(taps), np.convolve(np.asarray(x, float), np.asarray(secondary, float))])
     first, last = first + taps, last + taps
-    wanted = np.asarray(d, float)[span]
-    remembered = v[first - taps + 1 : last]
-    size = 1 << (remembered.size + wanted.size).bit_length()
-    spectrum = np.fft.rfft(remembered[::-1], size)
+    target = np.asarray(d, float)[span]
+    padded = v[first - taps + 1 : last]
+    size = 1 << (padded.size + target.size).bit_length()
+    spectrum = np.fft.rfft(padded[::-1], size)
 
     def correlate(signal: np.ndarray) -> np.ndarray:
-        # Over the span, the sum of signal[n] v[n - k] for k = 0 .. taps - 1.
+        # Sum of signal[n] v[n - k] over the span, for k = 0 .. taps - 1.
         return np.fft.irfft(np.fft.rfft(signal, size) * spectrum, size)[signal.size - 1 :][:taps]
 
     matrix = np.zeros((taps, taps))
@@ -50,6 +49,6 @@ def best_fixed_filter_db(
         matrix[i + 1, i + 1 :] = matrix[i, i:-1] + entering[i] * entering[i:-1] - leaving[i] * leaving[i:-1]
     matrix += np.triu(matrix, 1).T
     matrix.flat[:: taps + 1] += RIDGE * matrix[0, 0]
-    w = np.linalg.solve(matrix, correlate(wanted))
-    residual = wanted - np.convolve(remembered, w, "valid")
-    return float(10 * np.log10(np.vdot(wanted, wanted) / np.vdot(residual, residual)))
+    w = np.linalg.solve(matrix, correlate(target))
+    residual = target - np.convolve(padded, w, "valid")
+    return float(10 * np.log10(np.vdot(target, target) / np.vdot(residual, residual)))

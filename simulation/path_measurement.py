@@ -1,4 +1,4 @@
-"""The secondary path, measured on the listener's head: with a probe, or with the listener's own music."""
+"""Measure the secondary path on the user's head, with a probe signal or with music."""
 
 from typing import Literal
 
@@ -11,58 +11,58 @@ from simulation.acoustic_plant import AcousticPlant
 from simulation.scenes import Noise
 
 TAPS = 256
-PROBE_S, MUSIC_S = 4.0, 20.0  # music has gaps in time and in frequency, and takes longer to tell as much
+PROBE_S, MUSIC_S = 4.0, 20.0  # music has gaps in time and frequency, so it must play longer
 PROBE_DBFS, MUSIC_DBFS = -25.0, -22.0
-LOWEST_HZ = 40.0
+MIN_HZ = 40.0
 
-Played = Literal["probe", "music"]
-
-
-class CannotMeasure(RuntimeError):
-    """The path could not be told from what was heard; the message says why, and what to do."""
+StimulusKind = Literal["probe", "music"]
 
 
-def measure_secondary(head: AcousticPlant, sound: Signal, noise: Noise | None = None) -> SecondaryPath:
-    """Play a sound with control off and identify the path from what the error microphone hears.
+class MeasurementFailed(RuntimeError):
+    """Raised when the path cannot be identified; the message says why and what to do."""
+
+
+def measure_secondary(plant: AcousticPlant, stimulus: Signal, noise: Noise | None = None) -> SecondaryPath:
+    """Play a stimulus with control off and identify the path from the error microphone.
 
     Parameters
     ----------
-    head : Head
-    sound : (n,) ndarray
-        What the driver plays.
+    plant : AcousticPlant
+    stimulus : (n,) ndarray
+        Signal that the driver plays.
     noise : Noise, optional
-        What sounds around; nothing, in a quiet room.
+        Ambient noise; none by default.
 
     Raises
     ------
-    CannotMeasure
-        When too little of what the microphone heard was the driver's doing.
+    MeasurementFailed
+        When the stimulus explains less than `MIN_FIT_DB` of the microphone signal.
     """
-    around = noise.read(sound.size) if noise else np.zeros(sound.size, np.float32)
-    heard = head.ear(around, sound.astype(np.float32)).e
-    # The microphone hears e = d - S * y: the path that is identified has the sign of S.
-    path = identify_secondary(sound, -heard, TAPS, rate=head.rate)
+    ambient = noise.read(stimulus.size) if noise else np.zeros(stimulus.size, np.float32)
+    e = plant.ear(ambient, stimulus.astype(np.float32)).e
+    # e = d - S * y, so -e gives a path with the sign of S.
+    path = identify_secondary(stimulus, -e, TAPS, rate=plant.rate)
     if path.fit_db < MIN_FIT_DB:
-        raise CannotMeasure(
-            f"the path explains {path.fit_db:.1f} dB of what was heard, {MIN_FIT_DB:.0f} are needed; "
+        raise MeasurementFailed(
+            f"the fit of the measured path must be at least {MIN_FIT_DB:.0f} dB (got {path.fit_db:.1f}); "
             "measure for longer, louder, or in a quieter place"
         )
     return path
 
 
-def outcome(path: SecondaryPath, rate: int, played: Played) -> MeasuredPath:
-    """Return a measurement as it is kept, and as the platform takes it."""
+def to_measured_path(path: SecondaryPath, rate: int, stimulus: StimulusKind) -> MeasuredPath:
+    """Return the message that is stored and published to the platform."""
     secondary = path.impulse_response.astype(float).tolist()
-    return MeasuredPath(secondary, rate, played, round(path.fit_db, 1))
+    return MeasuredPath(secondary, rate, stimulus, round(path.fit_db, 1))
 
 
-def probe(rate: int, seed: int = 7919) -> Signal:
-    """Return pink noise: as much for each octave, for the driver gives least where octaves are short."""
+def probe_stimulus(rate: int, seed: int = 7919) -> Signal:
+    """Return pink noise: equal power per octave, since the driver is weakest at low frequencies."""
     return _at_level(_pink(int(PROBE_S * rate), rate, np.random.default_rng(seed)), PROBE_DBFS)
 
 
-def tune(rate: int, seed: int = 7919) -> Signal:
-    """Return music of a kind: a bass, chords that ring on, and a brushed drum."""
+def music_stimulus(rate: int, seed: int = 7919) -> Signal:
+    """Return synthetic music: a bass, sustained chords and a brushed drum."""
     rng = np.random.default_rng(seed)
     beat = int(0.4 * rate)
     played = np.zeros(int(MUSIC_S * rate) + 8 * beat)
@@ -85,7 +85,7 @@ def _note(hz: float, n: int, rate: int) -> Signal:
 
 def _pink(n: int, rate: int, rng: np.random.Generator) -> Signal:
     frequency = np.fft.rfftfreq(n, 1 / rate)
-    weight = np.where(frequency >= LOWEST_HZ, 1 / np.sqrt(np.maximum(frequency, LOWEST_HZ)), 0.0)
+    weight = np.where(frequency >= MIN_HZ, 1 / np.sqrt(np.maximum(frequency, MIN_HZ)), 0.0)
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * weight, n)
 
 

@@ -1,4 +1,4 @@
-"""Noise to put a head into: built-in synthesised scenes, or any recording."""
+"""Ambient noise for simulations: built-in synthesised scenes, or any recording."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,39 +12,39 @@ from iot.fir import Signal
 
 LEVEL_DBFS = -22.0
 PEAK = 0.9
-LOWEST_HZ = 60.0  # no headset's driver reaches below, and in recordings it is wind and handling
-SILENT = 1e-3  # of the peak: what a recording begins and ends with below it is left out
-SECONDS = 20.0  # of a synthesised scene before it repeats
+HIGH_PASS_HZ = 60.0  # below it, drivers have no output and recordings contain wind and handling noise
+SILENCE = 1e-3  # relative to the peak; quieter samples at the ends of a recording are cut off
+SCENE_S = 20.0  # length of a synthesised scene before it repeats
 SEAM_S = 0.1
-LONGEST_S = 600.0
+MAX_RECORDING_S = 600.0
 
 
 class UnusableRecording(ValueError):
-    """A recording with too little sound to play; the message says which."""
+    """Raised when a recording contains too little sound; the message names the file."""
 
 
 class Noise(Protocol):
-    """Something that sounds without an end."""
+    """An endless source of samples."""
 
     def read(self, n: int) -> Signal:
         """Return the next n samples, float32."""
 
 
 class Scene:
-    """A noise without an end: it repeats, its end faded into its beginning.
+    """An endless loop of samples with a cross-fade at the seam, at -22 dBFS.
 
     Parameters
     ----------
     samples : (n,) array_like
-        At `rate`; any level, it is played at -22 dBFS.
+        At any level.
     rate : int
         Hz.
     """
 
     def __init__(self, samples: Signal, rate: int) -> None:
-        samples = high_passed(samples, rate)
+        samples = high_pass(samples, rate)
         seam = min(int(SEAM_S * rate), samples.size // 4)
-        rise = np.sqrt(np.linspace(0.0, 1.0, seam))  # power adds up: beginning and end are strangers
+        rise = np.sqrt(np.linspace(0.0, 1.0, seam))  # constant power: start and end are uncorrelated
         loop = samples[: samples.size - seam].astype(np.float64)
         loop[:seam] = loop[:seam] * rise + samples[samples.size - seam :] * rise[::-1]
         gain = min(10 ** (LEVEL_DBFS / 20) / np.sqrt(np.mean(loop**2)), PEAK / np.abs(loop).max())
@@ -52,23 +52,23 @@ class Scene:
         self._at = 0
 
     @classmethod
-    def recorded(cls, path: Path, rate: int) -> "Scene":
-        """Return a recording as a scene: any sound file, several channels mixed to one.
+    def from_file(cls, path: Path, rate: int) -> "Scene":
+        """Return a recording as a scene: any sound file, its channels mixed to mono.
 
         Raises
         ------
         Refused
             When it cannot be decoded, or is longer than ten minutes.
         UnusableRecording
-            When it holds less than half a second of sound.
+            When it contains less than half a second of sound.
         """
         with open_path(path) as source:
-            source.check_length(LONGEST_S, "cut it")
+            source.check_length(MAX_RECORDING_S, "cut it")
             mono = soxr.resample(source.read_mono(), source.rate, rate)
-        loud = np.flatnonzero(np.abs(mono) > SILENT * np.abs(mono).max(initial=0.0))
-        if loud.size == 0 or loud[-1] - loud[0] < rate / 2:
-            raise UnusableRecording(f"{path}: less than half a second of sound")
-        return cls(mono[loud[0] : loud[-1] + 1], rate)
+        audible = np.flatnonzero(np.abs(mono) > SILENCE * np.abs(mono).max(initial=0.0))
+        if audible.size == 0 or audible[-1] - audible[0] < rate / 2:
+            raise UnusableRecording(f"{path} must contain at least half a second of sound")
+        return cls(mono[audible[0] : audible[-1] + 1], rate)
 
     @classmethod
     def built_in(cls, name: str, rate: int, seed: int = 0) -> "Scene":
@@ -83,13 +83,13 @@ class Scene:
 
 
 class Medley:
-    """Noises one after the other, again and again.
+    """Several noises in turn, repeated.
 
     Parameters
     ----------
     noises : sequence of Noise
     samples : int
-        Of each before the next one begins; each goes on where it was.
+        Samples of each noise per turn; at its next turn it continues where it stopped.
     """
 
     def __init__(self, noises: Sequence[Noise], samples: int) -> None:
@@ -99,7 +99,7 @@ class Medley:
 
     @classmethod
     def built_in(cls, rate: int, seconds: float) -> "Medley":
-        """Return the built-in scenes in turn, so many seconds of each."""
+        """Return the built-in scenes in turn, `seconds` of each."""
         return cls([Scene.built_in(name, rate) for name in SCENES], int(seconds * rate))
 
     def read(self, n: int) -> Signal:
@@ -115,9 +115,9 @@ class Medley:
 
 
 def cabin(rate: int, rng: np.random.Generator) -> Signal:
-    """An airliner's cabin: broadband flow noise falling from 100 Hz on, and two faint turbine tones."""
-    t = np.arange(int(SECONDS * rate)) / rate
-    flow = shaped(
+    """Return the noise of an airliner's cabin: flow noise that falls above 100 Hz, and two turbine tones."""
+    t = np.arange(int(SCENE_S * rate)) / rate
+    flow = shaped_noise(
         rng, t.size, rate, [(20, 0), (60, 6), (120, 8), (400, 0), (1000, -9), (3000, -22), (8000, -40)]
     )
     tones = 0.12 * np.sin(2 * np.pi * 87.0 * t) + 0.08 * np.sin(2 * np.pi * 213.0 * t)
@@ -125,20 +125,20 @@ def cabin(rate: int, rng: np.random.Generator) -> Signal:
 
 
 def engine(rate: int, rng: np.random.Generator) -> Signal:
-    """A diesel at idle: firing at 24 Hz and its harmonics, slowly wandering, over mechanical noise."""
-    n = int(SECONDS * rate)
-    wander = shaped(rng, n, rate, [(0.1, 0), (0.5, 0), (1.0, -40), (10, -90)])
+    """Return the noise of an idling diesel: 24 Hz and harmonics, slowly drifting, and mechanical noise."""
+    n = int(SCENE_S * rate)
+    wander = shaped_noise(rng, n, rate, [(0.1, 0), (0.5, 0), (1.0, -40), (10, -90)])
     phase = 2 * np.pi * np.cumsum(24.0 * (1 + 0.01 * wander)) / rate
     harmonics = sum(np.sin(k * phase + k * k) / k**0.7 for k in range(1, 31))
-    return 0.35 * harmonics + 0.5 * shaped(rng, n, rate, [(50, 0), (500, 0), (2000, -12), (8000, -30)])
+    return 0.35 * harmonics + 0.5 * shaped_noise(rng, n, rate, [(50, 0), (500, 0), (2000, -12), (8000, -30)])
 
 
 def street(rate: int, rng: np.random.Generator) -> Signal:
-    """A street: tyre noise around 800 Hz over a rumble, swelling as cars pass."""
-    n = int(SECONDS * rate)
+    """Return the noise of a street: rumble, and tyre noise around 800 Hz that swells as cars pass."""
+    n = int(SCENE_S * rate)
     t = np.arange(n) / rate
-    rumble = shaped(rng, n, rate, [(30, 0), (100, 0), (400, -12), (2000, -40)])
-    tyres = shaped(rng, n, rate, [(200, -15), (600, 0), (1200, 0), (3000, -15), (8000, -30)])
+    rumble = shaped_noise(rng, n, rate, [(30, 0), (100, 0), (400, -12), (2000, -40)])
+    tyres = shaped_noise(rng, n, rate, [(200, -15), (600, 0), (1200, 0), (3000, -15), (8000, -30)])
     passing = sum(np.exp(-0.5 * ((t - at) / width) ** 2) for at, width in ((4, 1.2), (11, 2.0), (16, 0.9)))
     return rumble + (0.3 + 1.2 * passing) * tyres
 
@@ -150,15 +150,15 @@ SCENES: dict[str, Callable[[int, np.random.Generator], Signal]] = {
 }
 
 
-def high_passed(samples: Signal, rate: int) -> Signal:
-    """Return the samples without what lies below 60 Hz (24 dB an octave, no phase), (n,)."""
-    size = samples.size + rate  # room for the filter's ringing, which must not come round to the beginning
-    ratio = (np.fft.rfftfreq(size, 1 / rate) / LOWEST_HZ) ** 4
+def high_pass(samples: Signal, rate: int) -> Signal:
+    """Return the samples high-passed at 60 Hz (24 dB per octave, zero phase), (n,)."""
+    size = samples.size + rate  # zero padding, so that the filter's ringing does not wrap around
+    ratio = (np.fft.rfftfreq(size, 1 / rate) / HIGH_PASS_HZ) ** 4
     return np.fft.irfft(np.fft.rfft(samples, size) * ratio / (1 + ratio), size)[: samples.size]
 
 
-def shaped(rng: np.random.Generator, n: int, rate: int, curve: Sequence[tuple[float, float]]) -> Signal:
-    """Return Gaussian noise of unit power, (n,), whose spectrum follows `curve`: dB at Hz, on a log axis."""
+def shaped_noise(rng: np.random.Generator, n: int, rate: int, curve: Sequence[tuple[float, float]]) -> Signal:
+    """Return Gaussian noise of unit power, (n,), with the spectrum `curve`: (Hz, dB), log-interpolated."""
     hz, db = np.array(curve).T
     frequency = np.maximum(np.fft.rfftfreq(n, 1 / rate), 1e-3)
     weight = 10 ** (np.interp(np.log(frequency), np.log(hz), db) / 20)

@@ -27,7 +27,16 @@ from local.process import (
     peak_memory_mb,
     platform,
 )
-from simulation.fleet import HEADS, RATE, TAPS, Headset, SimulatedUser, connect, run_fleet, simulated_users
+from simulation.fleet import (
+    RATE,
+    TAPS,
+    USERS,
+    FleetHeadset,
+    SimulatedUser,
+    connect,
+    run_fleet,
+    simulated_users,
+)
 from tools.cli.terminal import errors, table
 
 EACH = 4  # headsets that a person owns
@@ -131,17 +140,19 @@ def run(
         passed = time.monotonic() - begun
         cpu_after = cpu_seconds(running.pid)
     on_progress("asking", 0.0)
-    missed = sum(headset.missed() for headset in fleet)
+    missed = sum(headset.has_missed_filter() for headset in fleet)
     for headset in fleet:
         headset.stop()
     return {
         **plan._asdict(),
         "snapshots": _snapshots(sent, counted, course.unsent, missed),
-        "snapshot_to_shadow_ms": quantiles_ms([wait for headset in fleet for wait in headset.waits]),
+        "snapshot_to_shadow_ms": quantiles_ms(
+            [wait for headset in fleet for wait in headset.filter_delays_s]
+        ),
         "platform": _load(running.pid, cpu_before, cpu_after, passed, sent),
-        "connections_lost": sum(headset.interruptions for headset in fleet),
+        "connections_lost": sum(headset.reconnects for headset in fleet),
         "refused_by_headsets": sorted({headset.refused for headset in fleet if headset.refused}),
-        "published_late_ms": quantiles_ms(course.late),
+        "published_late_ms": quantiles_ms(course.lateness_s),
         "machine": _machine(),
     }
 
@@ -162,7 +173,7 @@ def quantiles_ms(seconds: Sequence[float]) -> dict[str, float | int]:
 
 
 def _recorded(plan: Plan, on_progress: Progress) -> list[SimulatedUser]:
-    count = min(HEADS, plan.headsets)
+    count = min(USERS, plan.headsets)
     heads = []
     for wearer in simulated_users(count, plan.seed):
         heads.append(wearer)
@@ -172,8 +183,8 @@ def _recorded(plan: Plan, on_progress: Progress) -> list[SimulatedUser]:
 
 def _enrolled(
     plan: Plan, url: str, issuer: Issuer, heads: Sequence[SimulatedUser], on_progress: Progress
-) -> list[Headset]:
-    fleet: list[Headset] = []
+) -> list[FleetHeadset]:
+    fleet: list[FleetHeadset] = []
     for first in range(0, plan.headsets, EACH):
         with Client(url, issuer.issue(f"person-{first // EACH}", "listener")) as client:
             for number in range(first, min(first + EACH, plan.headsets)):
@@ -186,7 +197,9 @@ def _enrolled(
                     given = asdict(client.register(device).credentials)
                 except ApiError as refusal:
                     raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
-                fleet.append(Headset(thing, Credentials(**given), wearer, begin_with=number // len(heads)))
+                fleet.append(
+                    FleetHeadset(thing, Credentials(**given), wearer, first_recording=number // len(heads))
+                )
                 on_progress("enrolling", len(fleet) / plan.headsets)
     return fleet
 

@@ -31,7 +31,7 @@ from local.data_folder import UnusableFolder, folder_lock, make_private
 from local.process import START_S, STOP_S, PlatformFailed
 from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import SimulationResult, StatusUpdate, run_headset
-from simulation.path_measurement import Played
+from simulation.path_measurement import StimulusKind
 from simulation.scenes import Noise
 from tools.cli.terminal import table
 from tools.report.level_plot import plot_levels
@@ -136,7 +136,7 @@ def demonstrate(
     seconds: float,
     console: Console | None,
     thing: str = "demo-headset",
-    measure: Played | None = None,
+    measure: StimulusKind | None = None,
     link: ConsoleLink | None = None,
 ) -> SimulationResult:
     """Register a headset, put it into a noise, and show what happens.
@@ -309,7 +309,7 @@ def write_picture(result: SimulationResult, noise: str, path: Path) -> None:
         told = f"simulated head; {result.attenuation_db:.1f} dB quieter since the first filter"
     if result.oracle_db is not None:
         told += f", {result.oracle_db:.1f} dB were possible in hindsight"
-    svg = plot_levels(result.course, events, f"Level at the ear, dBFS: {noise}", told)
+    svg = plot_levels(result.trace, events, f"Level at the ear, dBFS: {noise}", told)
     path.write_bytes(png(svg) if path.suffix.lower() == ".png" else svg.encode())
 
 

@@ -117,7 +117,7 @@ def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
     if not Path(noise).exists():
         stop(f"--noise {noise}: there is no such file; built in are {', '.join(SCENES)}")
     try:
-        return Scene.recorded(Path(noise), rate), Path(noise).name
+        return Scene.from_file(Path(noise), rate), Path(noise).name
     except (Refused, UnusableRecording) as fault:
         stop(f"--noise {fault}")
 
@@ -243,7 +243,7 @@ def headset(
     """Run a simulated headset against a platform here, or anywhere."""
     from iot.provisioning import ClaimFailed
     from local.auth.login_links import ConsoleLink, LoginLinks
-    from simulation.path_measurement import CannotMeasure
+    from simulation.path_measurement import MeasurementFailed
     from tools.cli.demo import demonstrate
     from tools.cli.find_platform import find_platform
     from tools.cli.remote_headset import Unusable, claimed, identity, run_remote_headset
@@ -266,7 +266,7 @@ def headset(
                 link = ConsoleLink(url, LoginLinks(data, issuer), console) if console.is_terminal else None
                 thing = thing or "demo-headset"
                 result = demonstrate(url, data, issuer, scene, name, seconds, shown, thing, measure, link)
-    except (CannotMeasure, ClaimFailed, Unusable) as fault:
+    except (MeasurementFailed, ClaimFailed, Unusable) as fault:
         stop(str(fault))
     show_result(result, json)
 

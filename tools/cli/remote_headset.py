@@ -19,7 +19,7 @@ from local.mqtt.things import LocalThings
 from local.storage.database import Database
 from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import SimulationResult, run_headset
-from simulation.path_measurement import Played
+from simulation.path_measurement import StimulusKind
 from simulation.scenes import Noise
 from tools.cli.demo import View, headset_folder, watch
 
@@ -123,7 +123,7 @@ def run_remote_headset(
     name: str,
     seconds: float,
     console: Console | None,
-    measure: Played | None = None,
+    measure: StimulusKind | None = None,
 ) -> SimulationResult:
     """Put a headset that is registered somewhere into a noise, and show what happens.
 

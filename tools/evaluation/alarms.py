@@ -16,7 +16,7 @@ from iot.emergency_detector import EmergencyDetector
 from iot.fir import Signal
 from simulation.acoustic_plant import AcousticPlant
 from simulation.playback import BLOCK_S
-from simulation.scenes import SECONDS, Scene
+from simulation.scenes import SCENE_S, Scene
 from tools.evaluation.simulated_platform import SimulatedHeadset, SimulatedPlatform
 from training import synthesis
 from training.delays import AFTER_S, BEFORE_S, LEVELS_DB, Mixture, mixture
@@ -121,7 +121,7 @@ def measure(
         recordings = [r for r in read_recordings(data) if label_of(r.name) == "aircraft"]
         if not recordings:
             raise ValueError(f"{data}: no recordings of aircraft")
-        scenes[RECORDED] = [Scene.recorded(r.path, RATE) for r in recordings]
+        scenes[RECORDED] = [Scene.from_file(r.path, RATE) for r in recordings]
         noises[RECORDED] = _about(recordings)
     planned = [plan for noise in scenes for plan in _plans(noise, quick)]
     openings = []
@@ -159,7 +159,7 @@ def _plans(noise: str, quick: bool) -> Iterator[tuple[str, str, int, int]]:
 def _mixed(scenes: list[Scene], kind: str, level_db: int, rng: Generator) -> Mixture:
     alarm = heard_from_afar(KINDS[kind](int(AFTER_S * RATE), rng), rng)
     scene = copy(scenes[rng.integers(len(scenes))])  # each is read from its beginning
-    scene.read(int(rng.integers(int(SECONDS * RATE))))
+    scene.read(int(rng.integers(int(SCENE_S * RATE))))
     noise = scene.read(int((BEFORE_S + AFTER_S) * RATE)).astype(np.float64)
     return mixture(alarm, noise, level_db)
 
@@ -191,7 +191,7 @@ def watch(worn: SimulatedHeadset, mixed: Mixture) -> tuple[bool, bool, float | N
         begun = worn.now
         worn.sound()
         if begun <= onset_s:
-            cancelling = bool(worn.sitting.score.played[-1])
+            cancelling = bool(worn.sitting.metrics.played[-1])
         if worn.agent.status.emergency and worn.now <= onset_s:
             return cancelling, True, None
         if worn.agent.status.emergency and worn.controller.active.gain == 0 and worn.controller.steady:

@@ -13,7 +13,7 @@ from anc.schemas.snapshot import Snapshot
 from anc.services.headsets import fleet_statistics
 from simulation.acoustic_plant import AcousticPlant
 from simulation.oracle import best_fixed_filter_db
-from simulation.playback import QUIET_S, Onset
+from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley
 from tools.evaluation import baselines
 from tools.evaluation.baselines import Trained
@@ -134,8 +134,8 @@ def _try(
     knowing: SimulatedPlatform,
     alone: SimulatedPlatform,
 ) -> Trial:
-    def noise() -> Onset:
-        return Onset(Medley([before.read(), clip.read()], int(PART_S * RATE)), RATE)
+    def noise() -> DelayedNoise:
+        return DelayedNoise(Medley([before.read(), clip.read()], int(PART_S * RATE)), RATE)
 
     sitting = baselines.baseline_signals(family.head(seed), noise().read(int(SECONDS * RATE)))
     judged = slice(CHANGE, None)

@@ -50,7 +50,7 @@ class Clip(NamedTuple):
 def _scene(clip: Clip) -> Scene:
     if clip.path is None:
         return Scene.built_in(clip.kind, RATE, clip.seed)
-    return Scene.recorded(clip.path, RATE)
+    return Scene.from_file(clip.path, RATE)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def recorded(folder: Path) -> Dataset:
 def _long_enough(path: Path) -> bool:
     """Tell whether a recording sounds for `PART_S` without a pause in it."""
     try:
-        sound = Scene.recorded(path, RATE).read(int(PART_S * RATE))
+        sound = Scene.from_file(path, RATE).read(int(PART_S * RATE))
     except UnusableRecording:
         return False
     loudness = np.square(sound[: sound.size // 16 * 16]).reshape(16, -1).mean(axis=1)

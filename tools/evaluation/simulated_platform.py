@@ -151,12 +151,12 @@ class SimulatedPlatform:
             worn.sound()
         counts = Counter(self.deps.counters.read())
         counts.subtract(counted)
-        score = worn.sitting.score
+        score = worn.sitting.metrics
         return Run(*score.signals(), list(score.played), worn.agent.status, worn.refused, counts)
 
     def connect(self, line: SimulatedNetwork) -> None:
         """Have what the shadows say go out on a line."""
-        self._shadows.publish = line.answer  # type: ignore[attr-defined]
+        self._shadows.publish = line.publish_to_headset  # type: ignore[attr-defined]
 
     def folder_of(self, thing: str) -> Path:
         """Return the folder that a headset keeps its own things in."""
@@ -222,10 +222,10 @@ class SimulatedHeadset:
 
     def sound(self) -> None:
         """Let the next block sound, and deliver and do what is due by its end."""
-        self.sitting.sound(self._blocks, begun=0.0)
+        self.sitting.process_block(self._blocks, start=0.0)
         self._blocks += 1
-        self._line.pass_time(self.now)
-        self.agent.catch_up()
+        self._line.advance_to(self.now)
+        self.agent.process_pending()
 
     def _arrived(self, topic: str, payload: bytes) -> None:
         self._platform.now = self._line.now

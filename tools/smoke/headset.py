@@ -36,7 +36,7 @@ class OverMqtt:
     def __init__(self, thing: str, credentials: Credentials) -> None:
         self._line = MqttTransport(thing, credentials, lambda: None)
         self._deltas: queue.Queue[bytes] = queue.Queue()
-        self._line.on(f"$aws/things/{thing}/shadow/name/{SHADOW}/update/delta", self._deltas.put)
+        self._line.subscribe(f"$aws/things/{thing}/shadow/name/{SHADOW}/update/delta", self._deltas.put)
 
     def __enter__(self) -> Self:
         self._line.start()

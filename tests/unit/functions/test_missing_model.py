@@ -156,4 +156,4 @@ def test_a_headset_whose_own_model_is_damaged_is_open_and_says_why(
     ears.process(np.zeros(160, np.float32))
     assert ears.holding
     assert isinstance(ears, FailOpenDetector)
-    assert ears.why == "the model cannot be loaded"
+    assert ears.reason == "the model cannot be loaded"

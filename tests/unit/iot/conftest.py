@@ -1,4 +1,4 @@
-"""A headset that is switched on, and off again after the test."""
+"""A running headset, stopped after the test."""
 
 from collections.abc import Iterator
 from pathlib import Path

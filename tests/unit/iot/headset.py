@@ -1,4 +1,4 @@
-"""A headset for tests: an agent on an ear whose time passes as the test says, on a line without a network."""
+"""A headset for tests: an agent with a simulated ear and transport, and a clock that the test controls."""
 
 import json
 import queue
@@ -27,18 +27,18 @@ GOOD = np.array([0.0, 0.85, -0.1], np.float32)
 NOWHERE = Credentials("", "", "", "", "127.0.0.1", 1)
 
 
-class Line:
-    """A connection whose other end is the test."""
+class FakeTransport:
+    """A transport whose other end is the test."""
 
     def __init__(self, thing: str, credentials: Credentials, when_online: Callable[[], None]) -> None:
         self.online = threading.Event()
         self.sent: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.version = 0
-        self._heard: dict[str, Any] = {}
+        self._handlers: dict[str, Any] = {}
         self._when_online = when_online
 
-    def on(self, topic: str, heard: Any) -> None:
-        self._heard[topic] = heard
+    def subscribe(self, topic: str, handler: Any) -> None:
+        self._handlers[topic] = handler
 
     def start(self) -> None:
         pass
@@ -51,22 +51,22 @@ class Line:
             self.sent.put((topic, payload))
         return self.online.is_set()
 
-    def come_online(self, desired: Any = None, reported: Any = None) -> None:
+    def connect(self, desired: Any = None, reported: Any = None) -> None:
         self.online.set()
         self._when_online()
         self.version += 1
         state = {"desired": desired or {}, "reported": reported or {}}
-        self._arrive("get/accepted", {"state": state, "version": self.version})
+        self._deliver("get/accepted", {"state": state, "version": self.version})
 
-    def desire(self, **desired: Any) -> None:
+    def send_delta(self, **desired: Any) -> None:
         self.version += 1
-        self._arrive("update/delta", {"state": desired, "version": self.version})
+        self._deliver("update/delta", {"state": desired, "version": self.version})
 
-    def _arrive(self, stub: str, document: Any) -> None:
-        self._heard[PREFIX + stub](json.dumps(document).encode())
+    def _deliver(self, stub: str, document: Any) -> None:
+        self._handlers[PREFIX + stub](json.dumps(document).encode())
 
     def wait_report(self, **expected: Any) -> dict[str, Any]:
-        """Return the first report to come that holds all of `expected`."""
+        """Return the next report that contains all of `expected`."""
         while True:
             topic, payload = self.sent.get(timeout=PATIENCE_S)
             if topic == PREFIX + "update":
@@ -75,31 +75,31 @@ class Line:
                     return reported
 
     def wait_snapshot(self) -> Snapshot:
-        """Return the next snapshot to come."""
+        """Return the next snapshot."""
         while True:
             topic, payload = self.sent.get(timeout=PATIENCE_S)
             if topic == SNAPSHOT:
                 return Snapshot.parse(payload)
 
 
-class Ears:
-    """Hears an alarm when the test says so."""
+class FakeDetector:
+    """A detector that the test controls."""
 
     def __init__(self) -> None:
         self.holding = False
-        self.broken = False
+        self.failing = False
 
     def process(self, block: np.ndarray) -> None:
-        if self.broken:
+        if self.failing:
             raise RuntimeError("out of memory")
 
 
 class Headset:
-    """An agent on an ear, whose time passes as the test says."""
+    """An agent with a simulated ear."""
 
     def __init__(self, folder: Path, private: bool = False, firmware: str = "") -> None:
         self.controller = Controller(RATE, 64)
-        self.emergency_detector = Ears()
+        self.emergency_detector = FakeDetector()
         self.agent = Agent(
             "h1",
             NOWHERE,
@@ -111,9 +111,9 @@ class Headset:
             private=private,
             taps=64,
             firmware=firmware,
-            make_transport=Line,
+            make_transport=FakeTransport,
         )
-        self.line: Line = self.agent._transport  # type: ignore[assignment]
+        self.transport: FakeTransport = self.agent._transport  # type: ignore[assignment]
         self.primary = PRIMARY
         self.level = 0.0
         self._rng = np.random.default_rng(0)
@@ -121,8 +121,8 @@ class Headset:
         self._y = np.zeros(64, np.float32)
         self.agent.start()
 
-    def sound(self, seconds: float) -> None:
-        """Let time pass; orders given up to now are obeyed."""
+    def run(self, seconds: float) -> None:
+        """Let time pass; orders given up to now are mark_applied."""
         for _ in range(int(seconds * RATE / BLOCK)):
             x = self.level * self._rng.standard_normal(BLOCK).astype(np.float32)
             y = self.controller.process(x, at=float("inf"))
@@ -132,10 +132,10 @@ class Headset:
             self.agent.process(Block(x, e, y, self.controller.active, self.controller.steady))
 
     def play(self, w: np.ndarray, seq: int) -> str:
-        """Have the cloud send a filter, and the headset report it; returns its id."""
+        """Send a filter, wait until the headset reports it, and return its id."""
         document = filter_document(w, seq)
-        self.line.desire(filter=document)
-        self.line.wait_report(filter=document["id"])
+        self.transport.send_delta(filter=document)
+        self.transport.wait_report(filter=document["id"])
         return str(document["id"])
 
 

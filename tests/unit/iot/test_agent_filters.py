@@ -1,4 +1,4 @@
-"""What a headset plays: filters that help and are what they say, and none while an alarm sounds."""
+"""Filters on the headset: installation, validation, reverting, and transparency in an emergency."""
 
 import json
 from pathlib import Path
@@ -13,181 +13,177 @@ from tests.unit.iot.headset import GOOD, PREFIX, RATE, Headset, filter_document
 
 
 def test_a_filter_that_helps_keeps_playing_and_its_attenuation_is_reported(headset: Headset):
-    headset.line.come_online()
+    headset.transport.connect()
     headset.level = 0.1
     played = headset.play(GOOD, seq=1)
-    headset.sound(20)
+    headset.run(20)
     headset.agent.stop()
     status = headset.agent.status
     assert (status.filter_id, status.reverted, status.filters) == (played, 0, 1)
     assert status.attenuation_db > 8
     assert any(
         json.loads(payload)["state"]["reported"]["attenuation_db"]
-        for topic, payload in headset.line.sent.queue
+        for topic, payload in headset.transport.sent.queue
         if topic == PREFIX + "update"
     )
 
 
-def test_a_filter_that_makes_things_worse_is_reverted_within_half_a_second(headset: Headset):
-    headset.line.come_online()
+def test_a_harmful_filter_is_reverted_within_half_a_second(headset: Headset):
+    headset.transport.connect()
     headset.level = 0.1
     bad = headset.play(-GOOD, seq=1)
-    headset.sound(0.05 + 0.25 + 0.05)
-    report = headset.line.wait_report(reverted=1)
+    headset.run(0.05 + 0.25 + 0.05)
+    report = headset.transport.wait_report(reverted=1)
     assert report["filter"] == ""
-    headset.line.desire(filter=filter_document(-GOOD, seq=1))  # the cloud has not yet noticed
-    headset.line.desire(filter=filter_document(-GOOD, seq=2))
-    headset.sound(1.0)
+    headset.transport.send_delta(filter=filter_document(-GOOD, seq=1))  # the cloud does not know it yet
+    headset.transport.send_delta(filter=filter_document(-GOOD, seq=2))
+    headset.run(1.0)
     headset.agent.stop()
     assert headset.controller.active.filter_id != bad
     assert headset.agent.status.filter_id == ""
 
 
-def test_a_worse_filter_gives_way_to_the_one_before(headset: Headset):
-    headset.line.come_online()
+def test_a_worse_filter_is_replaced_by_the_previous_one(headset: Headset):
+    headset.transport.connect()
     headset.level = 0.1
     good = headset.play(GOOD, seq=1)
-    headset.sound(1.0)
+    headset.run(1.0)
     headset.play(0.4 * GOOD, seq=2)
-    headset.sound(0.5)
-    assert headset.line.wait_report(reverted=1)["filter"] == good
+    headset.run(0.5)
+    assert headset.transport.wait_report(reverted=1)["filter"] == good
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
         ({"sha256": "0" * 64}, "damaged"),
-        ({"rate": 48_000}, "48000 Hz, this headset runs at 16000"),
+        ({"rate": 48_000}, "filter.rate must be 16000 Hz on this headset (got 48000)"),
         ({"taps": 4}, "make 4 taps"),
         ({"data": "????"}, "not base64"),
     ],
 )
-def test_a_filter_that_is_not_what_it_says_is_refused_with_the_reason(
-    headset: Headset, fault: dict[str, Any], reason: str
-):
-    headset.line.come_online()
-    headset.line.desire(filter={**filter_document(GOOD, seq=1), **fault})
-    while reason not in headset.line.wait_report()["refused"]:
+def test_an_invalid_filter_is_refused_with_the_reason(headset: Headset, fault: dict[str, Any], reason: str):
+    headset.transport.connect()
+    headset.transport.send_delta(filter={**filter_document(GOOD, seq=1), **fault})
+    while reason not in headset.transport.wait_report()["refused"]:
         pass
-    headset.sound(0.2)
+    headset.run(0.2)
     assert headset.controller.active.filter_id == ""
 
 
-def test_a_filter_with_a_value_that_is_no_number_is_refused(headset: Headset):
-    headset.line.come_online()
+def test_a_filter_with_a_nan_is_refused(headset: Headset):
+    headset.transport.connect()
     broken = msgspec.to_builtins(FilterDocument.of(np.array([0.5, np.nan], "<f2").tobytes(), 1, RATE))
-    headset.line.desire(filter=broken)
-    while "not finite" not in headset.line.wait_report()["refused"]:
+    headset.transport.send_delta(filter=broken)
+    while "not finite" not in headset.transport.wait_report()["refused"]:
         pass
 
 
-def test_a_filter_longer_than_the_headset_takes_is_refused(headset: Headset):
-    headset.line.come_online()
-    headset.line.desire(filter=filter_document(np.ones(65) / 65, seq=1))
-    while "65, this headset takes 64" not in headset.line.wait_report()["refused"]:
+def test_a_filter_longer_than_the_limit_is_refused(headset: Headset):
+    headset.transport.connect()
+    headset.transport.send_delta(filter=filter_document(np.ones(65) / 65, seq=1))
+    while "filter.taps must be at most 64" not in headset.transport.wait_report()["refused"]:
         pass
 
 
 def test_an_older_filter_after_a_newer_one_is_ignored(headset: Headset):
-    headset.line.come_online()
+    headset.transport.connect()
     newer = headset.play(GOOD, seq=7)
-    headset.line.desire(filter=filter_document(0.9 * GOOD, seq=6))
-    headset.line.desire(intensity=0.5)
-    assert headset.line.wait_report(intensity=0.5)["filter"] == newer
+    headset.transport.send_delta(filter=filter_document(0.9 * GOOD, seq=6))
+    headset.transport.send_delta(intensity=0.5)
+    assert headset.transport.wait_report(intensity=0.5)["filter"] == newer
     assert headset.agent.status.filters == 1
 
 
-def test_a_delta_that_comes_again_fades_nothing(headset: Headset):
-    headset.line.come_online()
+def test_a_repeated_delta_causes_no_cross_fade(headset: Headset):
+    headset.transport.connect()
     headset.level = 0.1
     headset.play(GOOD, seq=1)
-    headset.sound(0.5)
+    headset.run(0.5)
     for _ in range(3):
-        headset.line.desire(filter=filter_document(GOOD, seq=1))
-    headset.agent.stop()  # and so has seen them all
-    headset.sound(0.016)
+        headset.transport.send_delta(filter=filter_document(GOOD, seq=1))
+    headset.agent.stop()  # after processing all of them
+    headset.run(0.016)
     assert headset.controller.steady
 
 
-def test_the_filter_in_the_shadow_is_played_when_the_headset_comes_back(headset: Headset):
+def test_the_filter_in_the_shadow_is_played_after_a_reconnect(headset: Headset):
     document = filter_document(GOOD, seq=3)
-    headset.line.come_online(desired={"mode": "cancel", "intensity": 0.5, "filter": document})
-    assert headset.line.wait_report(filter=document["id"])["intensity"] == 0.5
+    headset.transport.connect(desired={"mode": "cancel", "intensity": 0.5, "filter": document})
+    assert headset.transport.wait_report(filter=document["id"])["intensity"] == 0.5
 
 
-def test_a_start_without_a_network_plays_the_last_filter_that_was_measured_to_help(tmp_path: Path):
+def test_a_start_without_a_network_plays_the_last_effective_filter(tmp_path: Path):
     before = Headset(tmp_path)
-    before.line.come_online()
+    before.transport.connect()
     before.level = 0.1
     good = before.play(GOOD, seq=4)
-    before.sound(2.0)
+    before.run(2.0)
     bad = before.play(-GOOD, seq=5)
-    before.sound(2.0)
+    before.run(2.0)
     before.agent.stop()
     after = Headset(tmp_path)
     assert (after.agent.status.filter_id, after.agent.status.filters) == (good, 1)
     assert good != bad
-    after.line.come_online(desired={"filter": filter_document(0.9 * GOOD, seq=6)})
+    after.transport.connect(desired={"filter": filter_document(0.9 * GOOD, seq=6)})
     newest = filter_document(0.9 * GOOD, seq=6)["id"]
-    after.line.wait_report(filter=newest)
+    after.transport.wait_report(filter=newest)
     after.agent.stop()
 
 
 @pytest.mark.parametrize("mode", ["transparency", "bypass"])
 def test_no_anti_noise_is_played_in_another_mode(headset: Headset, mode: str):
-    headset.line.come_online()
+    headset.transport.connect()
     headset.level = 0.1
     played = headset.play(GOOD, seq=1)
-    headset.line.desire(mode=mode)
-    headset.line.wait_report(mode=mode)
-    headset.sound(0.2)
+    headset.transport.send_delta(mode=mode)
+    headset.transport.wait_report(mode=mode)
+    headset.run(0.2)
     assert headset.controller.active.gain == 0
-    headset.line.desire(mode="cancel")
-    assert headset.line.wait_report(mode="cancel")["filter"] == played
+    headset.transport.send_delta(mode="cancel")
+    assert headset.transport.wait_report(mode="cancel")["filter"] == played
 
 
-def test_an_alarm_opens_the_headset_without_asking_anybody(headset: Headset):
-    headset.line.come_online()
+def test_an_emergency_opens_the_headset_without_a_network(headset: Headset):
+    headset.transport.connect()
     headset.level = 0.1
     played = headset.play(GOOD, seq=1)
-    headset.sound(0.5)
-    headset.line.online.clear()  # nobody could be asked
+    headset.run(0.5)
+    headset.transport.online.clear()
     headset.emergency_detector.holding = True
-    headset.sound(0.016)
-    headset.line.online.set()
-    headset.sound(0.016)
-    headset.line.wait_report(mode="transparency")
-    headset.sound(0.2)
+    headset.run(0.016)
+    headset.transport.online.set()
+    headset.run(0.016)
+    headset.transport.wait_report(mode="transparency")
+    headset.run(0.2)
     assert headset.controller.active.gain == 0
     headset.emergency_detector.holding = False
-    headset.sound(0.016)
-    assert headset.line.wait_report(mode="cancel")["filter"] == played
+    headset.run(0.016)
+    assert headset.transport.wait_report(mode="cancel")["filter"] == played
 
 
-def test_a_headset_that_cannot_hear_alarms_stays_open_and_says_why(headset: Headset):
-    headset.line.come_online()
+def test_a_headset_with_a_failed_detector_stays_open_and_reports_why(headset: Headset):
+    headset.transport.connect()
     headset.level = 0.1
-    headset.emergency_detector.broken = True
-    headset.sound(0.016)
-    assert "no hearing, the detector failed" in headset.line.wait_report(mode="transparency")["refused"]
-    headset.line.desire(filter=filter_document(GOOD, seq=1), mode="cancel")
-    headset.sound(0.5)
+    headset.emergency_detector.failing = True
+    headset.run(0.016)
+    assert "the detector raised an error" in headset.transport.wait_report(mode="transparency")["refused"]
+    headset.transport.send_delta(filter=filter_document(GOOD, seq=1), mode="cancel")
+    headset.run(0.5)
     headset.agent.stop()
     assert headset.controller.active.gain == 0
 
 
 @pytest.mark.parametrize("level", [np.nan, np.inf, 1e30])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_microphone_that_gives_no_sound_opens_the_headset_which_says_why_and_goes_on(
-    headset: Headset, level: float
-):
-    headset.line.come_online()
+def test_invalid_microphone_samples_open_the_headset_and_are_reported(headset: Headset, level: float):
+    headset.transport.connect()
     headset.level = level
-    headset.sound(0.1)
-    told = headset.line.wait_report(mode="transparency")["refused"]
-    assert told == "no hearing, a microphone gives what is no sound: open to the world"
+    headset.run(0.1)
+    refused = headset.transport.wait_report(mode="transparency")["refused"]
+    assert "a microphone delivers invalid samples" in refused
     headset.level = 0.1
-    headset.sound(1.5)
-    headset.line.desire(intensity=0.5)
-    assert headset.line.wait_report(intensity=0.5)["refused"] == told
+    headset.run(1.5)
+    headset.transport.send_delta(intensity=0.5)
+    assert headset.transport.wait_report(intensity=0.5)["refused"] == refused
     headset.agent.stop()

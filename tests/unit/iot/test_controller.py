@@ -1,4 +1,4 @@
-"""The real-time part of a headset."""
+"""The real-time controller of the headset."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def playing(active: ActiveFilter) -> Controller:
     return controller
 
 
-def test_it_plays_the_filter_of_what_it_hears_at_its_gain():
+def test_the_output_is_the_filtered_reference_times_the_gain():
     x = noise(1000)
     y = playing(ActiveFilter("a", W, 0.5)).process(x, at=1.0)
     np.testing.assert_allclose(y, 0.5 * np.convolve(x, W)[:1000], atol=1e-6)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8))
-def test_how_the_sound_is_cut_into_blocks_changes_nothing(sizes: list[int]):
+def test_the_block_length_does_not_change_the_output(sizes: list[int]):
     x = noise(sum(sizes))
     whole = playing(ActiveFilter("a", W, 1.0)).process(x, at=1.0)
     controller = playing(ActiveFilter("a", W, 1.0))
@@ -38,14 +38,14 @@ def test_how_the_sound_is_cut_into_blocks_changes_nothing(sizes: list[int]):
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
 
 
-def test_no_order_reaches_sound_from_before_it_was_given():
+def test_an_order_never_affects_earlier_samples():
     controller = Controller(RATE, 512)
     controller.play(ActiveFilter("a", W, 1.0), at=1.0)
     assert not controller.process(noise(256), at=0.999).any()
     assert controller.process(noise(256), at=1.0).any()
 
 
-def test_a_filter_is_faded_in_over_50_ms_without_a_jump():
+def test_a_filter_fades_in_over_50_ms_without_a_jump():
     controller = playing(ActiveFilter("a", np.ones(1, np.float32), 1.0))
     controller.play(ActiveFilter("b", -np.ones(1, np.float32), 1.0), at=2.0)
     y = controller.process(np.ones(FADE, np.float32), at=2.0)
@@ -56,7 +56,7 @@ def test_a_filter_is_faded_in_over_50_ms_without_a_jump():
     assert controller.steady
 
 
-def test_orders_during_a_fade_wait_and_the_last_one_counts():
+def test_orders_during_a_fade_are_deferred_and_the_last_one_applies():
     controller = Controller(RATE, 512)
     controller.play(ActiveFilter("a", W, 1.0), at=0.0)
     controller.process(noise(FADE // 2), at=0.0)
@@ -69,13 +69,13 @@ def test_orders_during_a_fade_wait_and_the_last_one_counts():
     assert not controller.process(noise(100), at=0.2).any()
 
 
-def test_the_same_order_again_fades_nothing():
+def test_a_repeated_order_causes_no_fade():
     controller = playing(ActiveFilter("a", W, 1.0))
     controller.play(ActiveFilter("a", W, 1.0), at=1.0)
     controller.process(noise(100), at=1.0)
     assert controller.steady
 
 
-def test_a_filter_longer_than_the_headset_takes_is_refused_by_name():
-    with pytest.raises(ValueError, match="513 taps, this headset takes 512"):
+def test_a_filter_longer_than_the_limit_is_rejected():
+    with pytest.raises(ValueError, match=r"at most 512 taps \(got 513\)"):
         Controller(RATE, 512).play(ActiveFilter("a", np.zeros(513, np.float32), 1.0), at=0.0)

@@ -1,4 +1,4 @@
-"""Firmware that is wanted of a headset: fetched and checked, and nothing kept that is not what was wanted."""
+"""Firmware updates of the headset: download, verification, refusals."""
 
 import hashlib
 import queue
@@ -17,13 +17,13 @@ from tests.processes import PATIENCE_S
 IMAGE = b"firmware " * 1000
 
 
-class Shop(BaseHTTPRequestHandler):
-    """Sells the image, and counts its customers."""
+class ImageServer(BaseHTTPRequestHandler):
+    """Serves the image and counts requests."""
 
-    asked = 0
+    requests = 0
 
     def do_GET(self) -> None:
-        type(self).asked += 1
+        type(self).requests += 1
         self.send_response(200 if self.path == "/image" else 404)
         self.end_headers()
         self.wfile.write(IMAGE)
@@ -32,9 +32,9 @@ class Shop(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def shop() -> Iterator[str]:
-    Shop.asked = 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+def server_url() -> Iterator[str]:
+    ImageServer.requests = 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ImageServer)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/image"
     server.shutdown()
@@ -42,13 +42,13 @@ def shop() -> Iterator[str]:
 
 
 @pytest.fixture
-def told() -> "queue.Queue[FirmwareState]":
+def states() -> "queue.Queue[FirmwareState]":
     return queue.Queue()
 
 
 @pytest.fixture
-def updater(tmp_path: Path, told: "queue.Queue[FirmwareState]") -> Updater:
-    return Updater(tmp_path, "1.2.3", told.put)
+def updater(tmp_path: Path, states: "queue.Queue[FirmwareState]") -> Updater:
+    return Updater(tmp_path, "1.2.3", states.put)
 
 
 def firmware(url: str, **changes: Any) -> Firmware:
@@ -56,63 +56,63 @@ def firmware(url: str, **changes: Any) -> Firmware:
     return Firmware(**{**good, "url": url, **changes})
 
 
-def test_a_firmware_that_is_what_was_wanted_is_kept_for_the_loader(
-    shop: str, updater: Updater, told: Any, tmp_path: Path
+def test_a_verified_firmware_is_stored_for_the_boot_loader(
+    server_url: str, updater: Updater, states: Any, tmp_path: Path
 ) -> None:
-    wanted = firmware(shop)
-    assert updater.want(wanted, again=False) == FirmwareState("1.3.0", "downloading")
-    assert told.get(timeout=PATIENCE_S) == FirmwareState("1.3.0", "verified")
+    requested = firmware(server_url)
+    assert updater.request(requested, retry=False) == FirmwareState("1.3.0", "downloading")
+    assert states.get(timeout=PATIENCE_S) == FirmwareState("1.3.0", "verified")
     assert (tmp_path / "firmware.bin").read_bytes() == IMAGE
-    assert updater.want(wanted, again=False) is None  # it comes with every delta
-    after = Updater(tmp_path, "1.2.3", told.put)
-    assert after.want(wanted, again=True) == FirmwareState("1.3.0", "verified")
-    assert Shop.asked == 1
+    assert updater.request(requested, retry=False) is None  # repeated in every delta
+    after = Updater(tmp_path, "1.2.3", states.put)
+    assert after.request(requested, retry=True) == FirmwareState("1.3.0", "verified")
+    assert ImageServer.requests == 1
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"sha256": "0" * 64}, "sha256: not that of what was fetched"),
-        ({"size": len(IMAGE) - 1}, "size: more than the 8,999 bytes that were announced"),
-        ({"size": len(IMAGE) + 1}, "size: 9,000 bytes, announced were 9,001"),
+        ({"sha256": "0" * 64}, "sha256: does not match the download"),
+        ({"size": len(IMAGE) - 1}, "size: the download exceeds the expected 8,999 bytes"),
+        ({"size": len(IMAGE) + 1}, "size: expected 9,001 bytes (got 9,000)"),
         ({"url": "/nothing"}, "HTTP 404"),
-        ({"url": "http://127.0.0.1:1/image"}, "cannot be fetched"),
-        ({"url": "https://[/image"}, "cannot be fetched"),
+        ({"url": "http://127.0.0.1:1/image"}, "download failed"),
+        ({"url": "https://[/image"}, "download failed"),
     ],
 )
-def test_what_is_not_what_was_wanted_is_refused_with_the_reason_and_leaves_nothing(
-    shop: str, updater: Updater, told: Any, tmp_path: Path, changes: dict[str, Any], reason: str
+def test_an_invalid_download_is_refused_with_the_reason_and_deleted(
+    server_url: str, updater: Updater, states: Any, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
-    (tmp_path / "firmware.bin").write_bytes(b"checked before")
-    url = changes.pop("url", shop)
-    wanted = firmware(shop.replace("/image", url) if url[0] == "/" else url, **changes)
-    updater.want(wanted, again=False)
-    state = told.get(timeout=PATIENCE_S)
+    (tmp_path / "firmware.bin").write_bytes(b"verified before")
+    url = changes.pop("url", server_url)
+    requested = firmware(server_url.replace("/image", url) if url[0] == "/" else url, **changes)
+    updater.request(requested, retry=False)
+    state = states.get(timeout=PATIENCE_S)
     assert (state.version, state.state) == ("1.3.0", "refused")
     assert reason in state.reason
     assert [path.name for path in tmp_path.iterdir()] == ["firmware.bin"]
-    assert (tmp_path / "firmware.bin").read_bytes() == b"checked before"
-    assert updater.want(wanted, again=False) is None
+    assert (tmp_path / "firmware.bin").read_bytes() == b"verified before"
+    assert updater.request(requested, retry=False) is None
 
 
-def test_an_older_firmware_is_refused_and_the_one_that_runs_is_not_fetched(
-    shop: str, updater: Updater
+def test_an_older_firmware_is_refused_and_the_running_one_is_not_downloaded(
+    server_url: str, updater: Updater
 ) -> None:
-    assert updater.want(firmware(shop, version="1.2.3"), again=True) is None
-    state = updater.want(firmware(shop, version="1.2.2"), again=False)
-    assert state == FirmwareState("1.2.2", "refused", "version: older than 1.2.3, which runs")
-    assert updater.want(firmware(shop, version="1.10.0"), again=False) == FirmwareState(
+    assert updater.request(firmware(server_url, version="1.2.3"), retry=True) is None
+    state = updater.request(firmware(server_url, version="1.2.2"), retry=False)
+    assert state == FirmwareState("1.2.2", "refused", "version must be newer than the running version 1.2.3")
+    assert updater.request(firmware(server_url, version="1.10.0"), retry=False) == FirmwareState(
         "1.10.0", "downloading"
     )
 
 
-def test_what_failed_is_tried_again_when_the_headset_has_connected_anew(
-    shop: str, updater: Updater, told: Any
+def test_a_failed_download_is_retried_after_a_reconnect(
+    server_url: str, updater: Updater, states: Any
 ) -> None:
-    wanted = firmware(shop.replace("/image", "/nothing"))
+    requested = firmware(server_url.replace("/image", "/nothing"))
     for _ in range(2):
-        assert updater.want(wanted, again=True) == FirmwareState("1.3.0", "downloading")
-        assert told.get(timeout=PATIENCE_S).state == "refused"
+        assert updater.request(requested, retry=True) == FirmwareState("1.3.0", "downloading")
+        assert states.get(timeout=PATIENCE_S).state == "refused"
         assert updater._thread is not None
         updater._thread.join()
-    assert Shop.asked == 2
+    assert ImageServer.requests == 2

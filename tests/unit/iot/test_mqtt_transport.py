@@ -1,4 +1,4 @@
-"""How a headset comes to its line, and comes back to it: by itself, and not with all the others at once."""
+"""The MQTT connection of the headset: retries with random delays, and readiness."""
 
 import threading
 from collections.abc import Callable
@@ -9,12 +9,12 @@ import pytest
 from awscrt.exceptions import AwsCrtError
 
 from iot import mqtt_transport as module
-from iot.mqtt_transport import FIRST_RETRY_S, LONGEST_RETRY_S, MqttTransport
+from iot.mqtt_transport import INITIAL_RETRY_S, MAX_RETRY_S, MqttTransport
 from tests.processes import PATIENCE_S
 from tests.unit.iot.headset import NOWHERE
 
 
-def done(fault: Exception | None = None) -> "Future[Any]":
+def completed(fault: Exception | None = None) -> "Future[Any]":
     future: Future[Any] = Future()
     if fault:
         future.set_exception(fault)
@@ -23,8 +23,8 @@ def done(fault: Exception | None = None) -> "Future[Any]":
     return future
 
 
-class Client:
-    """The library's client, on a network that is down for the first few attempts."""
+class FakeClient:
+    """The library's client, on a network where the first few attempts fail."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -36,10 +36,10 @@ class Client:
 
     def connect(self) -> "Future[Any]":
         self.down -= 1
-        return done(AwsCrtError(1, "AWS_ERROR_MQTT_TIMEOUT", "") if self.down >= 0 else None)
+        return completed(AwsCrtError(1, "AWS_ERROR_MQTT_TIMEOUT", "") if self.down >= 0 else None)
 
     def disconnect(self) -> "Future[Any]":
-        return done()
+        return completed()
 
     def subscribe(self, topic: str, *_: Any) -> "tuple[Future[Any], int]":
         self.subscriptions[topic] = Future()
@@ -51,8 +51,8 @@ class Client:
         self.published.append(topic)
 
 
-class Patience(threading.Event):
-    """Notes for how long somebody meant to wait, and lets nobody wait."""
+class RecordingEvent(threading.Event):
+    """Records timeouts and returns at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,57 +64,59 @@ class Patience(threading.Event):
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MqttTransport, Client]]:
-    """Give `connect(when_online)`: a connection that has not begun, and the client in it."""
-    monkeypatch.setattr(module.mqtt_connection_builder, "mtls_from_bytes", Client)
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MqttTransport, FakeClient]]:
+    """Give `connect(when_online)`: a transport that has not started, and the client in it."""
+    monkeypatch.setattr(module.mqtt_connection_builder, "mtls_from_bytes", FakeClient)
 
-    def make(when_online: Callable[[], None] = lambda: None) -> tuple[MqttTransport, Client]:
-        connection = MqttTransport("h1", NOWHERE, when_online)
-        connection.on("a", lambda payload: None)
-        return connection, connection._client
+    def make(when_online: Callable[[], None] = lambda: None) -> tuple[MqttTransport, FakeClient]:
+        transport = MqttTransport("h1", NOWHERE, when_online)
+        transport.subscribe("a", lambda payload: None)
+        return transport, transport._client
 
     return make
 
 
-def test_each_headset_draws_its_own_delays_for_coming_back(connect: Callable[..., Any]) -> None:
+def test_each_headset_draws_its_own_reconnect_delays(connect: Callable[..., Any]) -> None:
     options = [connect()[1].options for _ in range(300)]
     first = [each["reconnect_min_timeout_secs"] for each in options]
     longest = [each["reconnect_max_timeout_secs"] for each in options]
-    assert (min(first), max(first)) == FIRST_RETRY_S
-    assert max(map(first.count, first)) < 0.25 * len(first), "no wave of more than a quarter of the fleet"
-    assert LONGEST_RETRY_S[0] <= min(longest) < max(longest) <= LONGEST_RETRY_S[1]
+    assert (min(first), max(first)) == INITIAL_RETRY_S
+    assert max(map(first.count, first)) < 0.25 * len(first), (
+        "more than a quarter of the fleet would reconnect at once"
+    )
+    assert MAX_RETRY_S[0] <= min(longest) < max(longest) <= MAX_RETRY_S[1]
 
 
-def test_a_headset_that_finds_no_network_tries_on_less_and_less_often_and_never_in_step(
+def test_failed_attempts_back_off_with_random_delays(
     connect: Callable[..., Any],
 ) -> None:
     waits = []
     for _ in range(2):
-        connection, client = connect()
-        client.down, connection._stopping = 12, Patience()
-        connection.start()
+        transport, client = connect()
+        client.down, transport._stopping = 12, RecordingEvent()
+        transport.start()
         assert client.subscribed.wait(PATIENCE_S)
-        waits.append(connection._stopping.waits)
-    assert all(len(each) == 12 and max(each) <= LONGEST_RETRY_S[0] for each in waits)
-    assert all(FIRST_RETRY_S[0] / 2 <= each[0] <= FIRST_RETRY_S[1] for each in waits)
-    assert all(each[-1] >= LONGEST_RETRY_S[0] / 2 for each in waits)
+        waits.append(transport._stopping.waits)
+    assert all(len(each) == 12 and max(each) <= MAX_RETRY_S[0] for each in waits)
+    assert all(INITIAL_RETRY_S[0] / 2 <= each[0] <= INITIAL_RETRY_S[1] for each in waits)
+    assert all(each[-1] >= MAX_RETRY_S[0] / 2 for each in waits)
     assert len({*waits[0], *waits[1]}) == 24
 
 
-def test_a_headset_is_online_when_all_it_listens_to_stands_and_until_the_line_breaks(
+def test_a_headset_is_online_from_the_last_subscription_until_the_connection_is_lost(
     connect: Callable[..., Any],
 ) -> None:
-    came = threading.Event()
-    connection, client = connect(came.set)
-    connection.on("b", lambda payload: None)
+    online = threading.Event()
+    transport, client = connect(online.set)
+    transport.subscribe("b", lambda payload: None)
     client.topics = 2
-    connection.start()
+    transport.start()
     assert client.subscribed.wait(PATIENCE_S)
     client.subscriptions["a"].set_result(None)
-    assert not connection.publish("t", b"")
+    assert not transport.publish("t", b"")
     client.subscriptions["b"].set_result(None)
-    assert came.wait(PATIENCE_S)
-    assert connection.publish("t", b"")
+    assert online.wait(PATIENCE_S)
+    assert transport.publish("t", b"")
     client.options["on_connection_interrupted"](error=AwsCrtError(1, "AWS_ERROR_MQTT_TIMEOUT", ""))
-    assert not connection.publish("t", b"")
+    assert not transport.publish("t", b"")
     assert client.published == ["t"]

@@ -1,10 +1,10 @@
-"""Noticing that the noise has changed."""
+"""Detection of changes of the noise."""
 
 import numpy as np
 import pytest
 
 from iot.noise_change import NoiseChange
-from simulation.scenes import Scene, shaped
+from simulation.scenes import Scene, shaped_noise
 
 RATE = 16_000
 
@@ -15,14 +15,14 @@ def feed(change: NoiseChange, samples: np.ndarray) -> None:
 
 
 def noise(seconds: float, curve: list[tuple[float, float]], level: float = 0.05) -> np.ndarray:
-    return level * shaped(np.random.default_rng(0), int(seconds * RATE), RATE, curve)
+    return level * shaped_noise(np.random.default_rng(0), int(seconds * RATE), RATE, curve)
 
 
 LOW = [(50.0, 0.0), (300.0, 0.0), (2000.0, -40.0)]
 HIGH = [(50.0, -40.0), (300.0, -20.0), (1000.0, 0.0), (4000.0, 0.0)]
 
 
-def test_the_onset_of_noise_is_noticed_within_a_quarter_of_a_second():
+def test_the_onset_of_noise_is_detected_within_a_quarter_of_a_second():
     change = NoiseChange(RATE)
     feed(change, np.zeros(RATE))
     assert change.since is None
@@ -42,7 +42,7 @@ def test_a_steady_noise_does_not_change(scene: str):
     assert change.since is None
 
 
-def test_another_spectrum_at_the_same_level_is_another_noise():
+def test_another_spectrum_at_the_same_level_is_a_change():
     change = NoiseChange(RATE)
     feed(change, noise(2, LOW))
     change.learn()
@@ -50,7 +50,7 @@ def test_another_spectrum_at_the_same_level_is_another_noise():
     assert change.since is not None
 
 
-def test_the_same_spectrum_10_db_louder_is_another_noise():
+def test_the_same_spectrum_10_db_louder_is_a_change():
     change = NoiseChange(RATE)
     feed(change, noise(2, LOW))
     change.learn()

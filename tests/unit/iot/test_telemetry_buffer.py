@@ -1,4 +1,4 @@
-"""A headset's telemetry: few messages, and nothing of a time out of reach left untold."""
+"""Telemetry of the headset: batching, and buffering while offline."""
 
 import json
 from typing import Any
@@ -6,77 +6,77 @@ from typing import Any
 import numpy as np
 
 from anc.schemas.telemetry import MAX_REPORTS, PAYLOAD_LIMIT, TelemetryReport, parse_reports
-from iot.telemetry_buffer import BATCH, MAX_BUFFERED, MAX_PER_MESSAGE, TelemetryBuffer
+from iot.telemetry_buffer import BATCH_SIZE, MAX_BUFFERED, MAX_PER_MESSAGE, TelemetryBuffer
 
 RATE = 100
-ORDINARY = TelemetryReport(filters=3)
+REPORT = TelemetryReport(filters=3)
 MINUTE = np.full(60 * RATE, 0.1, np.float32)
 
 
-class Reader:
-    """Takes what is published while it can be reached."""
+class Receiver:
+    """Receives messages while online."""
 
     def __init__(self) -> None:
-        self.reached = True
+        self.online = True
         self.messages: list[list[dict[str, Any]]] = []
 
     def publish(self, payload: bytes) -> bool:
-        if self.reached:
+        if self.online:
             parse_reports(payload)
             self.messages.append(json.loads(payload))
-        return self.reached
+        return self.online
 
 
-def live(diary: TelemetryBuffer, minutes: int, said: TelemetryReport = ORDINARY) -> None:
+def run_minutes(buffer: TelemetryBuffer, minutes: int, report: TelemetryReport = REPORT) -> None:
     for _ in range(minutes):
-        diary.process(MINUTE, lambda: said)
+        buffer.process(MINUTE, lambda: report)
 
 
-def test_the_first_line_goes_out_at_once_and_then_a_message_holds_several() -> None:
-    reader = Reader()
-    live(TelemetryBuffer(RATE, reader.publish), 1 + 2 * BATCH)
-    assert [len(message) for message in reader.messages] == [1, BATCH, BATCH]
-    assert [line.get("age_s", 0.0) for line in reader.messages[1]] == [240.0, 180.0, 120.0, 60.0, 0.0]
-    assert reader.messages[1][0]["level_dbfs"] == -20.0
+def test_the_first_report_is_sent_at_once_and_later_ones_in_batches() -> None:
+    receiver = Receiver()
+    run_minutes(TelemetryBuffer(RATE, receiver.publish), 1 + 2 * BATCH_SIZE)
+    assert [len(message) for message in receiver.messages] == [1, BATCH_SIZE, BATCH_SIZE]
+    assert [line.get("age_s", 0.0) for line in receiver.messages[1]] == [240.0, 180.0, 120.0, 60.0, 0.0]
+    assert receiver.messages[1][0]["level_dbfs"] == -20.0
 
 
-def test_every_line_carries_a_number_that_tells_it_from_all_others() -> None:
-    reader = Reader()
-    for _ in range(2):  # switched on twice
-        live(TelemetryBuffer(RATE, reader.publish), 1 + BATCH)
-    lines = [line for message in reader.messages for line in message]
-    assert len({(line["run"], line["line"]) for line in lines}) == len(lines) == 2 * (1 + BATCH)
-    assert [line["line"] for line in lines] == 2 * list(range(1 + BATCH))
+def test_every_report_has_a_unique_number() -> None:
+    receiver = Receiver()
+    for _ in range(2):  # two starts
+        run_minutes(TelemetryBuffer(RATE, receiver.publish), 1 + BATCH_SIZE)
+    lines = [line for message in receiver.messages for line in message]
+    assert len({(line["run"], line["line"]) for line in lines}) == len(lines) == 2 * (1 + BATCH_SIZE)
+    assert [line["line"] for line in lines] == 2 * list(range(1 + BATCH_SIZE))
 
 
-def test_what_was_out_of_reach_is_told_afterwards_the_oldest_first_and_a_message_a_minute() -> None:
-    reader = Reader()
-    diary = TelemetryBuffer(RATE, reader.publish)
-    live(diary, 1)
-    reader.reached = False
-    live(diary, 40)
-    reader.reached = True
-    live(diary, 3)
-    assert [len(message) for message in reader.messages] == [1, MAX_PER_MESSAGE, 12]
-    ages = [line.get("age_s", 0.0) for message in reader.messages[1:] for line in message]
-    assert ages[0] == 2400.0  # of the first minute out of reach, when the network came back
+def test_buffered_reports_are_sent_oldest_first_and_a_message_a_minute() -> None:
+    receiver = Receiver()
+    buffer = TelemetryBuffer(RATE, receiver.publish)
+    run_minutes(buffer, 1)
+    receiver.online = False
+    run_minutes(buffer, 40)
+    receiver.online = True
+    run_minutes(buffer, 3)
+    assert [len(message) for message in receiver.messages] == [1, MAX_PER_MESSAGE, 12]
+    ages = [line.get("age_s", 0.0) for message in receiver.messages[1:] for line in message]
+    assert ages[0] == 2400.0  # the first offline minute
 
 
-def test_a_week_out_of_reach_is_told_of_in_lines_further_apart_but_all_of_it() -> None:
-    reader = Reader()
-    diary = TelemetryBuffer(RATE, reader.publish)
-    reader.reached = False
-    live(diary, 7 * 24 * 60)
-    reader.reached = True
-    live(diary, 4)
-    lines = [line for message in reader.messages for line in message]
+def test_a_week_offline_is_covered_at_a_lower_resolution() -> None:
+    receiver = Receiver()
+    buffer = TelemetryBuffer(RATE, receiver.publish)
+    receiver.online = False
+    run_minutes(buffer, 7 * 24 * 60)
+    receiver.online = True
+    run_minutes(buffer, 4)
+    lines = [line for message in receiver.messages for line in message]
     assert len(lines) <= MAX_BUFFERED + 4
     assert lines[0]["age_s"] > 6 * 24 * 3600
 
 
-def test_the_longest_lines_fit_into_a_message() -> None:
-    reader = Reader()
-    longest = TelemetryReport(
+def test_reports_of_maximum_length_fit_into_a_message() -> None:
+    receiver = Receiver()
+    report = TelemetryReport(
         battery=0.123456789,
         attenuation_db=-12.3456789,
         mode="transparency",
@@ -85,11 +85,11 @@ def test_the_longest_lines_fit_into_a_message() -> None:
         reverted=2**32 - 1,
         refused="r" * 200,
     )
-    diary = TelemetryBuffer(RATE, reader.publish)
-    reader.reached = False
-    live(diary, MAX_PER_MESSAGE, longest)
-    reader.reached = True
-    live(diary, 1, longest)
-    assert [len(message) for message in reader.messages] == [MAX_PER_MESSAGE]
-    assert len(json.dumps(reader.messages[0])) < PAYLOAD_LIMIT
+    buffer = TelemetryBuffer(RATE, receiver.publish)
+    receiver.online = False
+    run_minutes(buffer, MAX_PER_MESSAGE, report)
+    receiver.online = True
+    run_minutes(buffer, 1, report)
+    assert [len(message) for message in receiver.messages] == [MAX_PER_MESSAGE]
+    assert len(json.dumps(receiver.messages[0])) < PAYLOAD_LIMIT
     assert MAX_PER_MESSAGE <= MAX_REPORTS

@@ -18,7 +18,7 @@ from anc.schemas.snapshot import Snapshot
 from anc.services.headsets import control, devices, fleet_statistics
 from anc.services.headsets.devices import Registration
 from iot.snapshot_scheduler import FIRST_SNAPSHOT_S, SUDDEN_CHANGE_S
-from simulation.acoustic_plant import AcousticPlant, Ear
+from simulation.acoustic_plant import AcousticPlant, EarSignals
 from simulation.scenes import SCENES, Scene
 from tests.fakes import ALICE, Clock, make_dependencies
 from tests.untrained_models import untrained_model
@@ -42,7 +42,7 @@ class Situation:
         self._quiet = int(quiet_s * RATE)
         self.process(SETTLED_S)
 
-    def process(self, seconds: float, w: np.ndarray | None = None) -> tuple[np.ndarray, Ear]:
+    def process(self, seconds: float, w: np.ndarray | None = None) -> tuple[np.ndarray, EarSignals]:
         noise = self._noise.read(int(seconds * RATE)).copy()
         noise[: self._quiet] = 0.0
         self._quiet = max(self._quiet - noise.size, 0)

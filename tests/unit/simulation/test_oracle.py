@@ -1,4 +1,4 @@
-"""The yardstick: the best fixed filter."""
+"""The best fixed filter."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def test_it_is_the_least_squares_solution_over_exactly_the_span(span: slice):
     assert best_fixed_filter_db(x, d, secondary, span, taps) == pytest.approx(expected, abs=1e-6)
 
 
-def test_nothing_causal_cancels_what_comes_before_the_driver_can_answer():
+def test_no_causal_filter_cancels_noise_that_leads_the_driver():
     rng = np.random.default_rng(2)
     x = rng.standard_normal(20_000)
-    late = np.concatenate([np.zeros(5), [1.0]])
-    assert best_fixed_filter_db(x, x, late, slice(None), 64) == pytest.approx(0.0, abs=0.1)
+    delayed = np.concatenate([np.zeros(5), [1.0]])
+    assert best_fixed_filter_db(x, x, delayed, slice(None), 64) == pytest.approx(0.0, abs=0.1)

@@ -1,4 +1,4 @@
-"""Noises to put a head into."""
+"""Built-in and recorded scenes."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_a_built_in_scene_is_the_same_every_time_and_at_the_stated_level(name: s
     np.testing.assert_array_equal(samples, Scene.built_in(name, RATE).read(20 * RATE))
 
 
-def test_a_scene_goes_on_without_a_click_where_it_repeats():
+def test_a_scene_repeats_without_a_click():
     t = np.arange(RATE) / RATE
     scene = Scene(np.sin(2 * np.pi * 200 * t), RATE)
     samples = scene.read(4 * RATE)
@@ -38,17 +38,17 @@ def test_a_recording_of_any_format_rate_and_channels_is_a_scene(
 ):
     tone = np.sin(2 * np.pi * 440 * np.arange(2 * rate) / rate)[:, None] * np.full((1, channels), 0.3)
     soundfile.write(tmp_path / f"n.{suffix}", tone, rate)
-    samples = Scene.recorded(tmp_path / f"n.{suffix}", RATE).read(RATE)
+    samples = Scene.from_file(tmp_path / f"n.{suffix}", RATE).read(RATE)
     loudest = np.argmax(np.abs(np.fft.rfft(samples)))
     assert loudest == pytest.approx(440, abs=2)
     assert level_dbfs(samples) == pytest.approx(-22, abs=0.5)
 
 
-def test_silence_around_a_recording_is_left_out(tmp_path: Path):
+def test_silence_around_a_recording_is_cut_off(tmp_path: Path):
     rng = np.random.default_rng(0)
     samples = np.concatenate([np.zeros(RATE), 0.1 * rng.standard_normal(RATE), np.zeros(3 * RATE)])
     soundfile.write(tmp_path / "n.wav", samples, RATE)
-    read = Scene.recorded(tmp_path / "n.wav", RATE).read(5 * RATE)
+    read = Scene.from_file(tmp_path / "n.wav", RATE).read(5 * RATE)
     quietest = min(np.square(part).mean() for part in np.split(read, 50))
     assert quietest > 1e-3
 
@@ -56,25 +56,25 @@ def test_silence_around_a_recording_is_left_out(tmp_path: Path):
 @pytest.mark.parametrize(
     ("samples", "reason"),
     [
-        (np.zeros(RATE), "less than half a second of sound"),
-        (np.ones(100) * 0.5, "less than half a second of sound"),
+        (np.zeros(RATE), "at least half a second of sound"),
+        (np.ones(100) * 0.5, "at least half a second of sound"),
     ],
 )
-def test_a_recording_that_is_no_noise_is_refused_by_name(tmp_path: Path, samples: np.ndarray, reason: str):
+def test_a_recording_without_sound_is_refused_by_name(tmp_path: Path, samples: np.ndarray, reason: str):
     soundfile.write(tmp_path / "bad.wav", samples.astype(np.float32), RATE, subtype="FLOAT")
     with pytest.raises(UnusableRecording, match=rf"bad\.wav.*{reason}"):
-        Scene.recorded(tmp_path / "bad.wav", RATE)
+        Scene.from_file(tmp_path / "bad.wav", RATE)
 
 
 def test_a_recording_of_more_than_ten_minutes_is_refused_by_name(tmp_path: Path):
     soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 601, np.int16), 8000, subtype="PCM_U8")
     with pytest.raises(Refused, match=r"long\.wav: 601 s long, at most 600 s; cut it"):
-        Scene.recorded(tmp_path / "long.wav", RATE)
+        Scene.from_file(tmp_path / "long.wav", RATE)
 
 
-def test_a_file_that_is_no_recording_is_refused_by_name(tmp_path: Path):
+def test_a_file_that_is_not_a_recording_is_refused_by_name(tmp_path: Path):
     (tmp_path / "text.wav").write_text("hello")
     with pytest.raises(Refused, match=r"text\.wav"):
-        Scene.recorded(tmp_path / "text.wav", RATE)
+        Scene.from_file(tmp_path / "text.wav", RATE)
     with pytest.raises(Refused, match=r"none\.wav"):
-        Scene.recorded(tmp_path / "none.wav", RATE)
+        Scene.from_file(tmp_path / "none.wav", RATE)

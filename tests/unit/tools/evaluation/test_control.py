@@ -13,7 +13,7 @@ from iot.fir import Signal
 from iot.snapshot_scheduler import SUDDEN_CHANGE_S
 from simulation.acoustic_plant import AcousticPlant
 from simulation.network import NetworkConditions
-from simulation.playback import QUIET_S, Onset
+from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley, Scene
 from tools.cli.main import app
 from tools.evaluation import baselines, dataset, page
@@ -49,10 +49,10 @@ def test_the_page_and_the_plots_in_the_docs_are_of_the_report_in_the_docs() -> N
         assert (DOCS / name).read_text() == text, name
 
 
-def futures() -> list[Onset]:
+def futures() -> list[DelayedNoise]:
     """Two noises that are one and the same until `SAME`."""
     return [
-        Onset(Medley([Scene.built_in("cabin", RATE), Scene.built_in(other, RATE)], 2 * RATE), RATE)
+        DelayedNoise(Medley([Scene.built_in("cabin", RATE), Scene.built_in(other, RATE)], 2 * RATE), RATE)
         for other in ("engine", "street")
     ]
 

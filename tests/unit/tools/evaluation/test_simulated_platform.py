@@ -6,21 +6,21 @@ import numpy as np
 
 from anc.dsp import level_dbfs
 from simulation.acoustic_plant import AcousticPlant, PlantParameters
-from simulation.disturbances import Disturbances, chewing, reinserted, talking, tune, wind
+from simulation.disturbances import Disturbances, chewing, music, reseated, speech, wind
 from simulation.network import NetworkConditions
-from simulation.playback import Onset
+from simulation.playback import DelayedNoise
 from simulation.scenes import Medley, Scene
 from tools.evaluation.simulated_platform import Run, SimulatedPlatform
 
 RATE = 16_000
 SECONDS = 8.0
-FOUL = NetworkConditions(one_way_s=0.05, lost=0.3, twice=0.4, late=0.3)
+FOUL = NetworkConditions(one_way_s=0.05, loss=0.3, duplicates=0.4, delayed=0.3)
 
 
 def run(folder: Path, around: Disturbances, conditions: NetworkConditions) -> tuple[SimulatedPlatform, Run]:
     platform, head = SimulatedPlatform(folder), AcousticPlant(1, RATE)
     platform.register("h1", head)
-    noise = Onset(Medley.built_in(RATE, 3.0), RATE)
+    noise = DelayedNoise(Medley.built_in(RATE, 3.0), RATE)
     return platform, platform.run("h1", head, noise, SECONDS, around, conditions, slow_timer_s=1.0)
 
 
@@ -46,9 +46,9 @@ def test_wind_music_talk_a_jaw_and_a_cup_put_on_anew_are_lived_through(tmp_path:
     around = Disturbances(
         wind(RATE, 1, -20),
         wind(RATE, 2, -25),
-        talking(RATE, 1, -10),
-        tune(RATE, 1, -10),
-        [*chewing(seat, 2.0, 4.0), *reinserted(seat, 5.0, leak=min(seat.leak + 0.2, 1.0))],
+        speech(RATE, 1, -10),
+        music(RATE, 1, -10),
+        [*chewing(seat, 2.0, 4.0), *reseated(seat, 5.0, leak=min(seat.leak + 0.2, 1.0))],
     )
     _, told = run(tmp_path, around, NetworkConditions())
     assert told.refused == []
@@ -61,5 +61,5 @@ def test_with_feedback_into_the_reference_microphone_the_headset_still_helps(tmp
     platform = SimulatedPlatform(tmp_path)
     plant = AcousticPlant(0, RATE, PlantParameters(feedback_db=-40.0))
     platform.register("fed-back", plant)
-    told = platform.run("fed-back", plant, Onset(Scene.built_in("cabin", RATE), RATE), 4.0)
+    told = platform.run("fed-back", plant, DelayedNoise(Scene.built_in("cabin", RATE), RATE), 4.0)
     assert attenuation_db(told, from_s=3.0) > 2
