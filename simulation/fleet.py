@@ -257,3 +257,4 @@ def run_fleet(
         else:
             fleet[number].publish_telemetry()
         on_progress(due)
+    return FleetRun(lateness_s, unsent)

@@ -1,4 +1,4 @@
-"""A site: the broker on its own loop, with the registry, the shadows and one queue behind it."""
+"""A broker on its own event loop, with the registry, the shadows and fake queues behind it."""
 
 import asyncio
 import queue
@@ -28,23 +28,23 @@ from tests.processes import PATIENCE_S
 
 
 class Snapshots:
-    """The queue that snapshots go to; `refusing` makes it fail, `may_keep` cleared makes it wait."""
+    """A fake queue; `failing` makes it fail, `unblocked` cleared makes it wait."""
 
     def __init__(self) -> None:
         self.kept: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.refusing = False
-        self.may_keep = threading.Event()
-        self.may_keep.set()
+        self.failing = False
+        self.unblocked = threading.Event()
+        self.unblocked.set()
 
-    def send(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
-        assert self.may_keep.wait(PATIENCE_S)
-        if self.refusing:
+    def put(self, body: Mapping[str, Any], delay_s: int = 0) -> None:
+        assert self.unblocked.wait(PATIENCE_S)
+        if self.failing:
             raise OSError("disk full")
         self.kept.put(dict(body))
 
 
 class Counts(Counter[str]):
-    """Counts, and lets a test wait for one."""
+    """Counters on which a test can wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Counts(Counter[str]):
 
 
 class Site:
-    """The broker and what is behind it; it can be stopped and started on the same port and data."""
+    """A broker with its storage; it can be stopped and restarted on the same port and data."""
 
     def __init__(self, folder: Path) -> None:
         self.loop = asyncio.new_event_loop()
@@ -71,7 +71,7 @@ class Site:
         self.snapshots = Snapshots()
         self.reports = Snapshots()
         self.counts = Counts()
-        self.expecting = True  # headsets that come with a claim
+        self.allow_claims = True
         self.port = 0
         self.pace: MessageRates | None = None
         self.start()
@@ -85,17 +85,17 @@ class Site:
             self.things,
             self.shadows,
             {"snapshots": self.snapshots, "reports": self.reports},
-            ClaimProvisioning(self.things, self.authority, self.admit),
+            ClaimProvisioning(self.things, self.authority, self.allow_provisioning),
             self.counts.count,
             pace=self.pace,
         )
         self.run(self.broker.start())
         self.port = self.broker.port
 
-    def admit(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self.expecting:
+    def allow_provisioning(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.allow_claims:
             self.things.attach_certificate(event["parameters"]["SerialNumber"], event["certificateId"])
-        return {"allowProvisioning": self.expecting}
+        return {"allowProvisioning": self.allow_claims}
 
     def create(self, thing: str) -> Credentials:
         credentials = self.things.create(thing)
@@ -114,7 +114,7 @@ class Site:
 
 
 class Client:
-    """A headset's bare connection, through the client that also talks to AWS IoT Core."""
+    """A headset's MQTT connection, with the client library of AWS IoT Core."""
 
     def __init__(self, credentials: Credentials, client_id: str) -> None:
         self.lost = threading.Event()
@@ -125,7 +125,7 @@ class Client:
             port=credentials.port,
             ca_bytes=credentials.ca.encode(),
             client_id=client_id,
-            clean_session=False,  # so that it sends again what was not acknowledged
+            clean_session=False,  # unacknowledged messages are sent again
             reconnect_min_timeout_secs=1,
             reconnect_max_timeout_secs=1,
             on_connection_interrupted=lambda **_: self.lost.set(),
@@ -136,22 +136,22 @@ class Client:
         return self
 
     def subscribe(self, topic: str) -> "queue.Queue[bytes]":
-        arrived: queue.Queue[bytes] = queue.Queue()
+        messages: queue.Queue[bytes] = queue.Queue()
         done, _ = self.connection.subscribe(
-            topic, mqtt.QoS.AT_LEAST_ONCE, lambda payload, **_: arrived.put(payload)
+            topic, mqtt.QoS.AT_LEAST_ONCE, lambda payload, **_: messages.put(payload)
         )
         done.result(PATIENCE_S)
-        return arrived
+        return messages
 
     def publish(self, topic: str, payload: bytes) -> Any:
         done, _ = self.connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
         return done
 
     def disconnect(self) -> None:
-        with suppress(RuntimeError):  # it never was connected
-            ended = self.connection.disconnect()
-            if not self.lost.is_set():  # else it ends when its next attempt is due
-                ended.result(PATIENCE_S)
+        with suppress(RuntimeError):  # raised when it was never connected
+            disconnected = self.connection.disconnect()
+            if not self.lost.is_set():  # else it would wait for the next attempt
+                disconnected.result(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def site(shared_site: Site) -> Site:
-    """The module's site, with nothing counted and nothing kept."""
+    """The module's site with empty counters and queue."""
     shared_site.counts.clear()
     shared_site.snapshots.__init__()  # type: ignore[misc]
     return shared_site
@@ -179,7 +179,7 @@ def own_site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def headset(site: Site) -> Iterator[Callable[..., Client]]:
-    """Give `headset(name)`: a connected client of a newly enrolled thing."""
+    """Return `headset(name)`, which enrols a thing and returns its connected client."""
     clients = []
 
     def connect(name: str, client_id: str = "", credentials: Credentials | None = None) -> Client:
@@ -194,7 +194,7 @@ def headset(site: Site) -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def raw(site: Site) -> Iterator[Callable[..., ssl.SSLSocket]]:
-    """Give `raw(credentials)`: a TLS connection on which a test can send any bytes."""
+    """Return `raw(credentials)`, which opens a TLS connection for arbitrary bytes."""
     opened = []
 
     def connect(credentials: Credentials | None, ca: str = "") -> ssl.SSLSocket:

@@ -1,4 +1,4 @@
-"""The broker, met by the client library of AWS IoT and by bare TLS sockets."""
+"""The MQTT broker, with the client library of AWS IoT and with plain TLS sockets."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ async def this_thread() -> int:
 
 
 def is_closed(tls: ssl.SSLSocket) -> bool:
-    """Whether the peer hangs up; waits until it does."""
+    """Wait until the peer closes the connection; return whether it did."""
     try:
         while tls.recv(4096):
             pass
@@ -47,7 +47,7 @@ def is_closed(tls: ssl.SSLSocket) -> bool:
     return True
 
 
-# Who gets in
+# Connecting
 
 
 def test_a_client_without_a_certificate_is_refused_in_the_handshake(site: Any, raw: Callable[..., Any]):
@@ -61,7 +61,7 @@ def test_a_client_without_a_certificate_is_refused_in_the_handshake(site: Any, r
     assert site.counts["mqtt_connected"] == 0
 
 
-def test_connections_over_the_limit_are_closed_and_those_that_are_open_stay(
+def test_connections_over_the_limit_are_closed_and_open_ones_stay(
     site: Any, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(site.broker, "_most", 2)
@@ -74,9 +74,9 @@ def test_connections_over_the_limit_are_closed_and_those_that_are_open_stay(
         site.counts.wait_for("mqtt_refused_connection")
         assert half.send(b"\x16")
     first.sendall(PING)
-    heard = b""
-    while not heard.endswith(PONG):
-        heard += first.recv(4096) or pytest.fail("hung up")
+    received = b""
+    while not received.endswith(PONG):
+        received += first.recv(4096) or pytest.fail("connection closed")
 
 
 def test_a_certificate_of_a_foreign_authority_is_refused_in_the_handshake(
@@ -94,7 +94,7 @@ def test_a_certificate_of_a_foreign_authority_is_refused_in_the_handshake(
     assert site.counts["mqtt_connected"] == 0
 
 
-def test_a_thing_cannot_use_anothers_name(site: Any, headset: Callable[..., Any]):
+def test_a_thing_cannot_connect_with_another_name(site: Any, headset: Callable[..., Any]):
     victim = headset("victim")
     delta = victim.subscribe(SHADOW.format("victim", "update/delta"))
     with pytest.raises(AwsCrtError):
@@ -105,16 +105,16 @@ def test_a_thing_cannot_use_anothers_name(site: Any, headset: Callable[..., Any]
     assert not victim.lost.is_set()
 
 
-def test_a_certificate_that_was_never_registered_is_refused(site: Any, raw: Callable[..., Any]):
-    made_up = site.authority.issue("h1")
-    credentials = site.create("h1")._replace(certificate=made_up.certificate, private_key=made_up.private_key)
+def test_an_unregistered_certificate_is_refused(site: Any, raw: Callable[..., Any]):
+    other = site.authority.issue("h1")
+    credentials = site.create("h1")._replace(certificate=other.certificate, private_key=other.private_key)
     tls = raw(credentials)
     tls.sendall(connect_packet("h1"))
     assert tls.recv(4) == b"\x20\x02\x00\x05"
     assert is_closed(tls)
 
 
-def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, headset: Callable[..., Any]):
+def test_a_revoked_headset_is_disconnected_and_cannot_reconnect(site: Any, headset: Callable[..., Any]):
     credentials = site.create("gone")
     client = headset("gone", credentials=credentials)
     site.shadows.update("gone", {"mode": "cancel"})
@@ -126,7 +126,7 @@ def test_a_revoked_headset_is_cut_off_at_once_and_cannot_come_back(site: Any, he
     assert site.shadows.get("gone") is None
 
 
-def test_mqtt_5_is_answered_with_the_protocol_level_that_is_spoken(site: Any, raw: Callable[..., Any]):
+def test_mqtt_5_is_refused_with_unacceptable_protocol_version(site: Any, raw: Callable[..., Any]):
     tls = raw(site.create("h5"))
     tls.sendall(connect_packet("h5", level=5))
     assert tls.recv(4) == b"\x20\x02\x00\x01"
@@ -141,7 +141,7 @@ def test_a_second_connection_of_a_thing_replaces_the_first(site: Any, headset: C
     assert site.snapshots.kept.get(timeout=PATIENCE_S)["thing"] == "twice"
 
 
-def test_a_headset_that_floods_is_slowed_down_and_then_cut_off_while_another_is_served(
+def test_a_flooding_headset_is_throttled_and_disconnected_while_another_is_served(
     own_site: Any,
 ) -> None:
     paused = []
@@ -150,13 +150,13 @@ def test_a_headset_that_floods_is_slowed_down_and_then_cut_off_while_another_is_
         paused.append(wait_s)
 
     own_site.stop()
-    own_site.pace = MessageRates(10.0, 1e6, lambda: 0.0, pause)  # a time that does not pass
+    own_site.pace = MessageRates(10.0, 1e6, lambda: 0.0, pause)  # the clock stands still
     own_site.start()
     rogue, other = (Client(own_site.create(name), name).connect() for name in ("rogue", "other"))
     burst = int(10.0 * BURST_S) - CONNECTING_COSTS
     for _ in range(burst):
         rogue.publish("anc/rogue/telemetry", b"{}").result(PATIENCE_S)
-    assert paused == [], "a burst is no flood"
+    assert paused == [], "a burst is not throttled"
     for _ in range(150):
         rogue.publish("anc/rogue/telemetry", b"{}")
     own_site.counts.wait_for("mqtt_throttled")
@@ -164,43 +164,43 @@ def test_a_headset_that_floods_is_slowed_down_and_then_cut_off_while_another_is_
     assert paused == sorted(paused)
     assert paused[-1] <= LONGEST_DELAY_S
     other.publish(SNAPSHOT.format("other"), b"x").result(PATIENCE_S)
-    told = {}
-    while told.get("eventType") != "disconnected":
+    event = {}
+    while event.get("eventType") != "disconnected":
         report = own_site.reports.kept.get(timeout=PATIENCE_S)
-        told = json.loads(base64.b64decode(report.get("presence", "e30=")))
-    assert (told["clientId"], told["disconnectReason"]) == ("rogue", "THROTTLED")
+        event = json.loads(base64.b64decode(report.get("presence", "e30=")))
+    assert (event["clientId"], event["disconnectReason"]) == ("rogue", "THROTTLED")
     for client in (rogue, other):
         client.disconnect()
 
 
-# What they may say
+# Publishing and subscribing
 
 
-def test_a_snapshot_is_kept_before_it_is_acknowledged(site: Any, headset: Callable[..., Any]):
+def test_a_snapshot_is_queued_before_it_is_acknowledged(site: Any, headset: Callable[..., Any]):
     client = headset("s1")
-    site.snapshots.may_keep.clear()
+    site.snapshots.unblocked.clear()
     payload = bytes(range(256)) * 256
     acknowledged = client.publish(SNAPSHOT.format("s1"), payload)
-    answered = client.publish(SHADOW.format("s1", "get"), b"")
+    shadow_request = client.publish(SHADOW.format("s1", "get"), b"")
     assert not acknowledged.done()
-    site.snapshots.may_keep.set()
+    site.snapshots.unblocked.set()
     acknowledged.result(PATIENCE_S)
     body = site.snapshots.kept.get_nowait()
     assert base64.b64decode(body["data"]) == payload
     assert body["thing"] == "s1"
-    answered.result(PATIENCE_S)
+    shadow_request.result(PATIENCE_S)
 
 
-def test_a_snapshot_that_could_not_be_kept_is_not_acknowledged_and_comes_again(
+def test_a_snapshot_that_could_not_be_queued_is_not_acknowledged_and_is_sent_again(
     site: Any, headset: Callable[..., Any]
 ):
     client = headset("s2")
-    site.snapshots.refusing = True
+    site.snapshots.failing = True
     acknowledged = client.publish(SNAPSHOT.format("s2"), b"x")
     assert client.lost.wait(PATIENCE_S)
     assert not acknowledged.done()
     assert site.counts["mqtt_not_kept"] == 1
-    site.snapshots.refusing = False
+    site.snapshots.failing = False
     acknowledged.result(PATIENCE_S)
     assert site.snapshots.kept.get_nowait()["thing"] == "s2"
 
@@ -218,7 +218,7 @@ def test_a_snapshot_that_could_not_be_kept_is_not_acknowledged_and_comes_again(
         "other",
     ],
 )
-def test_publishing_under_another_name_ends_the_connection(
+def test_publishing_on_a_topic_of_another_headset_ends_the_connection(
     site: Any, headset: Callable[..., Any], topic: str
 ):
     client = headset("mallory")
@@ -230,7 +230,7 @@ def test_publishing_under_another_name_ends_the_connection(
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "topic_filter",
     [
         "#",
         "+/+/snapshot",
@@ -241,15 +241,17 @@ def test_publishing_under_another_name_ends_the_connection(
         "$aws/things/+/shadow/name/anc/#",
     ],
 )
-def test_a_headset_cannot_listen_to_what_is_not_its_own(site: Any, headset: Callable[..., Any], wanted: str):
+def test_a_headset_cannot_subscribe_to_topics_of_others(
+    site: Any, headset: Callable[..., Any], topic_filter: str
+):
     client = headset("ear")
     with pytest.raises(SubscribeError):
-        client.subscribe(wanted)
+        client.subscribe(topic_filter)
     assert site.counts["mqtt_refused_subscription"] == 1
     assert client.subscribe("anc/ear/#").empty()
 
 
-def test_the_largest_payload_is_128_kilobytes(site: Any, headset: Callable[..., Any]):
+def test_a_payload_has_at_most_128_kilobytes(site: Any, headset: Callable[..., Any]):
     client = headset("big")
     client.publish(SNAPSHOT.format("big"), bytes(128 * 1024)).result(PATIENCE_S)
     assert len(base64.b64decode(site.snapshots.kept.get_nowait()["data"])) == 128 * 1024
@@ -259,7 +261,7 @@ def test_the_largest_payload_is_128_kilobytes(site: Any, headset: Callable[..., 
     assert site.snapshots.kept.empty()
 
 
-def test_a_packet_that_announces_256_megabytes_is_refused_before_it_comes(site: Any, raw: Callable[..., Any]):
+def test_a_packet_of_256_megabytes_is_refused_by_its_header(site: Any, raw: Callable[..., Any]):
     tls = raw(site.create("huge"))
     tls.sendall(connect_packet("huge"))
     assert tls.recv(4) == b"\x20\x02\x00\x00"
@@ -271,7 +273,7 @@ def test_a_packet_that_announces_256_megabytes_is_refused_before_it_comes(site: 
 @pytest.mark.parametrize(
     "junk", [b"GET / HTTP/1.1\r\n" * 9, b"\x30\x00", b"\x10\xff\xff\xff\xff", b"\xe0\x00"]
 )
-def test_a_client_that_does_not_speak_mqtt_is_hung_up_on(site: Any, raw: Callable[..., Any], junk: bytes):
+def test_a_client_that_does_not_speak_mqtt_is_disconnected(site: Any, raw: Callable[..., Any], junk: bytes):
     tls = raw(site.create("junk"))
     tls.sendall(junk)
     assert is_closed(tls)
@@ -289,17 +291,17 @@ def test_a_shadow_update_over_8_kilobytes_is_rejected_and_counted(site: Any, hea
     assert site.shadows.get("fat") is None
 
 
-def test_a_message_on_a_topic_of_its_own_reaches_the_headset_that_listens(headset: Callable[..., Any]):
+def test_a_message_on_its_own_topic_is_delivered_to_a_subscribed_headset(headset: Callable[..., Any]):
     client = headset("echo")
-    heard = client.subscribe("anc/echo/#")
+    messages = client.subscribe("anc/echo/#")
     client.publish("anc/echo/event", b"here").result(PATIENCE_S)
-    assert heard.get(timeout=PATIENCE_S) == b"here"
+    assert messages.get(timeout=PATIENCE_S) == b"here"
 
 
-# Under load and over time
+# Load and timeouts
 
 
-def test_a_client_that_falls_silent_is_let_go_after_one_and_a_half_keep_alives(
+def test_a_silent_client_is_disconnected_after_one_and_a_half_keep_alive_intervals(
     site: Any, raw: Callable[..., Any]
 ):
     tls = raw(site.create("asleep"))
@@ -308,18 +310,18 @@ def test_a_client_that_falls_silent_is_let_go_after_one_and_a_half_keep_alives(
     assert is_closed(tls)
 
 
-def test_large_snapshots_of_several_headsets_are_kept_outside_of_the_loop(
+def test_large_snapshots_are_stored_outside_of_the_event_loop(
     site: Any, headset: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
     clients = {name: headset(name) for name in ("l1", "l2", "l3", "l4")}
     threads: set[int] = set()
-    keep = site.snapshots.send
+    store = site.snapshots.put
 
-    def send(body: Any) -> None:
+    def put(body: Any) -> None:
         threads.add(threading.get_ident())
-        keep(body)
+        store(body)
 
-    monkeypatch.setattr(site.snapshots, "send", send)
+    monkeypatch.setattr(site.snapshots, "put", put)
     waiting = [
         client.publish(SNAPSHOT.format(name), bytes(64_000))
         for _ in range(10)
@@ -328,10 +330,10 @@ def test_large_snapshots_of_several_headsets_are_kept_outside_of_the_loop(
     for acknowledged in waiting:
         acknowledged.result(PATIENCE_S)
     assert site.snapshots.kept.qsize() == 40
-    assert site.run(this_thread()) not in threads, "which answers the others meanwhile"
+    assert site.run(this_thread()) not in threads
 
 
-def test_what_was_desired_while_the_broker_was_down_is_there_when_it_is_back(own_site: Any):
+def test_desired_state_written_while_the_broker_is_down_is_available_after_its_restart(own_site: Any):
     own_site.shadows.update("h1", {"mode": "bypass"})
     own_site.stop()
     own_site.shadows.update("h1", {"mode": "cancel"})

@@ -1,4 +1,4 @@
-"""A headset fresh from the factory comes with a claim: all of it over MQTT, on a running platform."""
+"""Fleet provisioning by claim over MQTT, on a running platform."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from anc.ports import Credentials
 from anc.schemas.claim import PROVISION_TOPIC, SIGN_TOPIC, client_id
 from anc.settings import Settings
 from iot.mqtt_transport import MqttTransport
-from iot.provisioning import ClaimFailed, _key_pem, _request, provision
+from iot.provisioning import ClaimFailed, _key_pem, _signing_request, provision
 from local.auth.issuer import Issuer
 from local.mqtt.claims import MOST_REQUESTS
 from tests.factory_claims import key
@@ -23,15 +23,15 @@ from tests.processes import Platform
 from tools.cli.remote_headset import claim_of
 
 MODEL = {"secondary": [0.0, 0.5, 0.2], "taps": 32}
-OTHERS = [
+FORBIDDEN_TOPICS = [
     "anc/one/telemetry",
     "$aws/rules/anc_snapshot/anc/one/snapshot",
     "$aws/things/one/shadow/name/anc/update",
     "$aws/certificates/create/json",
     "$aws/provisioning-templates/other/provision/json",
 ]
-ANSWERS = [(SIGN_TOPIC, "accepted"), (PROVISION_TOPIC, "rejected")]
-WIDER = [
+RESPONSES = [(SIGN_TOPIC, "accepted"), (PROVISION_TOPIC, "rejected")]
+FORBIDDEN_FILTERS = [
     "#",
     "$aws/#",
     "anc/one/#",
@@ -55,7 +55,7 @@ def claim(platform: Platform) -> Credentials:
 
 @pytest.fixture
 def maker(platform: Platform) -> Callable[..., tuple[int, Any]]:
-    """Give `maker(method, path, body)`: the REST API as the maker of headsets calls it."""
+    """Return `maker(method, path, body)`, which calls the REST API as the maker of headsets."""
 
     def request(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         return platform.request(method, path, body, "maker")
@@ -67,7 +67,7 @@ def maker(platform: Platform) -> Callable[..., tuple[int, Any]]:
 
 @pytest.fixture
 def claiming(claim: Credentials) -> Iterator[Callable[[str], Client]]:
-    """Give `claiming(client_id)`: a bare connection with the claim."""
+    """Return `claiming(client_id)`, which connects with the claim certificate."""
     clients = []
 
     def connect(client_id: str) -> Client:
@@ -79,83 +79,83 @@ def claiming(claim: Credentials) -> Iterator[Callable[[str], Client]]:
         client.disconnect()
 
 
-def expect(maker: Any, serial: str) -> None:
+def preregister(maker: Any, serial: str) -> None:
     assert maker("POST", "/api/device-models/twin/serials", {"serials": [serial]})[1]["listed"] == [serial]
 
 
-def test_a_headset_gets_a_certificate_for_a_key_that_never_left_it_and_speaks_for_itself(
+def test_a_headset_gets_a_certificate_for_its_own_key_and_connects_with_it(
     platform: Platform, maker: Any, claim: Credentials, tmp_path: Path
 ) -> None:
-    expect(maker, "fresh")
-    own = provision("fresh", claim, tmp_path)
-    assert own.private_key == (tmp_path / "headset.key").read_text()
-    assert own.certificate != claim.certificate
-    client = Client(own, "fresh").connect()
+    preregister(maker, "fresh")
+    credentials = provision("fresh", claim, tmp_path)
+    assert credentials.private_key == (tmp_path / "headset.key").read_text()
+    assert credentials.certificate != claim.certificate
+    client = Client(credentials, "fresh").connect()
     client.publish("anc/fresh/telemetry", b'{"battery": 0.5}').result(PATIENCE_S)
     client.disconnect()
     assert maker("GET", "/api/devices/fresh")[1]["taps"] == 32
     folder = [path for path in tmp_path.iterdir() if path.stat().st_mode & 0o077]
-    assert folder == [], "what a headset keeps is readable by itself alone"
+    assert folder == [], "only the headset may read its files"
 
 
-def test_what_a_headset_got_it_keeps_and_asks_for_no_more(
+def test_a_headset_stores_its_certificate_and_does_not_claim_again(
     maker: Any, claim: Credentials, tmp_path: Path
 ) -> None:
-    expect(maker, "keeps")
-    own = provision("keeps", claim, tmp_path)
-    assert provision("keeps", claim._replace(port=1), tmp_path) == own._replace(port=1)
+    preregister(maker, "keeps")
+    credentials = provision("keeps", claim, tmp_path)
+    assert provision("keeps", claim._replace(port=1), tmp_path) == credentials._replace(port=1)
     with pytest.raises(ClaimFailed, match="holds the certificate of keeps, not of other"):
         provision("other", claim, tmp_path)
 
 
-def test_a_headset_that_never_heard_the_answer_comes_again_with_its_key_and_is_let_in(
+def test_a_headset_that_missed_the_response_claims_again_with_the_same_key(
     platform: Platform, maker: Any, claim: Credentials, tmp_path: Path
 ) -> None:
-    expect(maker, "again")
+    preregister(maker, "again")
     provision("again", claim, tmp_path)
     (tmp_path / "identity.json").unlink()
-    own = provision("again", claim, tmp_path)
-    Client(own, "again").connect().disconnect()
+    credentials = provision("again", claim, tmp_path)
+    Client(credentials, "again").connect().disconnect()
     assert maker("GET", "/api/devices/again")[1]["refused"] == 0
 
 
-def test_a_claim_that_is_refused_says_so_and_the_headset_s_owner_reads_why(
+def test_a_rejected_claim_is_reported_to_the_headset_and_to_its_owner(
     maker: Any, claim: Credentials, tmp_path: Path
 ) -> None:
-    with pytest.raises(ClaimFailed, match="stranger was refused: AccessDenied"):
+    with pytest.raises(ClaimFailed, match="stranger was rejected: AccessDenied"):
         provision("stranger", claim, tmp_path / "stranger")
     assert maker("GET", "/api/devices/stranger")[0] == 404
-    expect(maker, "taken")
+    preregister(maker, "taken")
     provision("taken", claim, tmp_path / "first")
-    with pytest.raises(ClaimFailed, match="taken was refused: AccessDenied"):
+    with pytest.raises(ClaimFailed, match="taken was rejected: AccessDenied"):
         provision("taken", claim, tmp_path / "second")
     refusal = maker("GET", "/api/devices/taken")[1]["refusal"]
     assert (refusal["what"], refusal["code"]) == ("claim", "claimed_already")
 
 
-def test_a_headset_that_was_removed_is_thrown_out_and_its_certificate_is_useless(
+def test_a_removed_headset_is_disconnected_and_its_certificate_is_revoked(
     maker: Any, claim: Credentials, tmp_path: Path
 ) -> None:
-    expect(maker, "removed")
-    own = provision("removed", claim, tmp_path)
-    client = Client(own, "removed").connect()
+    preregister(maker, "removed")
+    credentials = provision("removed", claim, tmp_path)
+    client = Client(credentials, "removed").connect()
     assert maker("DELETE", "/api/devices/removed")[0] == 204
     assert client.lost.wait(PATIENCE_S)
     client.disconnect()
     with pytest.raises(AwsCrtError):
-        Client(own, "removed").connect()
+        Client(credentials, "removed").connect()
 
 
 @pytest.mark.parametrize("name", ["one", "claim.", "claim.a/b", "x"])
-def test_with_a_claim_nobody_connects_under_a_name_that_could_be_a_headset_s(
+def test_a_claim_cannot_connect_with_the_name_of_a_headset(
     claim: Credentials, claiming: Callable[[str], Client], name: str
 ) -> None:
     with pytest.raises(AwsCrtError):
         claiming(name)
 
 
-@pytest.mark.parametrize("topic", OTHERS)
-def test_a_claim_that_publishes_anything_else_is_cut_off(
+@pytest.mark.parametrize("topic", FORBIDDEN_TOPICS)
+def test_a_claim_that_publishes_on_another_topic_is_disconnected(
     claiming: Callable[[str], Client], topic: str
 ) -> None:
     client = claiming("claim.one")
@@ -163,25 +163,27 @@ def test_a_claim_that_publishes_anything_else_is_cut_off(
     assert client.lost.wait(PATIENCE_S)
 
 
-@pytest.mark.parametrize("wanted", WIDER)
-def test_a_claim_hears_nothing_but_its_own_answers(claiming: Callable[[str], Client], wanted: str) -> None:
-    done, _ = claiming("claim.one").connection.subscribe(wanted, mqtt.QoS.AT_LEAST_ONCE)
+@pytest.mark.parametrize("topic_filter", FORBIDDEN_FILTERS)
+def test_a_claim_can_subscribe_to_its_responses_only(
+    claiming: Callable[[str], Client], topic_filter: str
+) -> None:
+    done, _ = claiming("claim.one").connection.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)
     with pytest.raises(mqtt.SubscribeError):
         done.result(PATIENCE_S)
 
 
-def test_a_headset_that_claims_is_thrown_out_by_nobody_who_does_not_know_its_client_id(
+def test_a_claiming_headset_can_only_be_disconnected_with_its_random_client_id(
     maker: Any, claim: Credentials, claiming: Callable[[str], Client], tmp_path: Path
 ) -> None:
-    expect(maker, "sought")
+    preregister(maker, "sought")
     ids: list[str] = []
 
-    class Watched(MqttTransport):
+    class RecordingTransport(MqttTransport):
         def __init__(self, client_id: str, *rest: Any) -> None:
             ids.append(client_id)
             super().__init__(client_id, *rest)
 
-    provision("sought", claim, tmp_path, make_transport=Watched)
+    provision("sought", claim, tmp_path, make_transport=RecordingTransport)
     again = claiming(ids[0])
     for name in ("claim.sought", client_id("sought"), client_id("sought")):
         assert name != ids[0]
@@ -191,24 +193,24 @@ def test_a_headset_that_claims_is_thrown_out_by_nobody_who_does_not_know_its_cli
     assert not again.lost.is_set()
 
 
-def test_a_claim_asks_for_the_serial_number_alone_that_its_connection_is_for(
+def test_a_claim_can_only_provision_the_serial_number_of_its_client_id(
     maker: Any, claim: Credentials, claiming: Callable[[str], Client]
 ) -> None:
-    expect(maker, "wanted")
+    preregister(maker, "wanted")
     client = claiming("claim.other")
-    signed, refused = (client.subscribe(f"{topic}/{verb}") for topic, verb in ANSWERS)
-    request = {"certificateSigningRequest": _request("wanted", key("mine"))}
+    signed, refused = (client.subscribe(f"{topic}/{verb}") for topic, verb in RESPONSES)
+    request = {"certificateSigningRequest": _signing_request("wanted", key("mine"))}
     client.publish(SIGN_TOPIC, json.dumps(request).encode()).result(PATIENCE_S)
     token = json.loads(signed.get(timeout=PATIENCE_S))["certificateOwnershipToken"]
-    asked = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "wanted"}}
-    client.publish(PROVISION_TOPIC, json.dumps(asked).encode()).result(PATIENCE_S)
+    registration = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "wanted"}}
+    client.publish(PROVISION_TOPIC, json.dumps(registration).encode()).result(PATIENCE_S)
     assert json.loads(refused.get(timeout=PATIENCE_S))["errorCode"] == "AccessDenied"
     assert maker("GET", "/api/devices/wanted")[1]["claim_refusal"] is None, (
-        "the other is none of its business"
+        "another serial number is not affected"
     )
 
 
-def test_a_connection_with_a_claim_that_asks_and_asks_is_cut_off(claiming: Callable[[str], Client]) -> None:
+def test_too_many_requests_with_a_claim_end_the_connection(claiming: Callable[[str], Client]) -> None:
     client = claiming("claim.greedy")
     for _ in range(MOST_REQUESTS):
         client.publish(SIGN_TOPIC, b"{}").result(PATIENCE_S)
@@ -217,7 +219,7 @@ def test_a_connection_with_a_claim_that_asks_and_asks_is_cut_off(claiming: Calla
     assert client.lost.wait(PATIENCE_S)
 
 
-def test_an_answer_goes_to_who_asked_and_to_nobody_else(claiming: Callable[[str], Client]) -> None:
+def test_a_response_goes_to_the_requesting_connection_only(claiming: Callable[[str], Client]) -> None:
     one, other = claiming("claim.one"), claiming("claim.other")
     overheard = other.subscribe(f"{SIGN_TOPIC}/rejected")
     answered = one.subscribe(f"{SIGN_TOPIC}/rejected")
@@ -240,7 +242,7 @@ def test_an_answer_goes_to_who_asked_and_to_nobody_else(claiming: Callable[[str]
         ),
     ],
 )
-def test_what_makes_no_sense_is_answered_with_what_is_wrong(
+def test_an_invalid_request_is_rejected_with_the_reason(
     claiming: Callable[[str], Client], topic: str, asked: bytes, code: str
 ) -> None:
     client = claiming("claim.one")
@@ -249,20 +251,22 @@ def test_what_makes_no_sense_is_answered_with_what_is_wrong(
     assert json.loads(answers.get(timeout=PATIENCE_S))["errorCode"] == code
 
 
-def test_a_certificate_that_was_signed_and_not_claimed_opens_nothing(
+def test_a_signed_certificate_is_useless_before_it_is_provisioned(
     claim: Credentials, claiming: Callable[[str], Client]
 ) -> None:
     client = claiming("claim.one")
     answers = client.subscribe(f"{SIGN_TOPIC}/accepted")
     client.publish(
-        SIGN_TOPIC, json.dumps({"certificateSigningRequest": _request("one", key("mine"))}).encode()
+        SIGN_TOPIC, json.dumps({"certificateSigningRequest": _signing_request("one", key("mine"))}).encode()
     )
     signed = json.loads(answers.get(timeout=PATIENCE_S))
     assert (
         x509.load_pem_x509_certificate(signed["certificatePem"].encode()).public_key()
         == key("mine").public_key()
     )
-    own = claim._replace(certificate=signed["certificatePem"], private_key=_key_pem(key("mine")).decode())
+    credentials = claim._replace(
+        certificate=signed["certificatePem"], private_key=_key_pem(key("mine")).decode()
+    )
     for name in ("one", "claim.one"):
         with pytest.raises(AwsCrtError):
-            Client(own, name).connect()
+            Client(credentials, name).connect()

@@ -1,4 +1,4 @@
-"""A whole headset on a simulated head, over real MQTT; only the cloud behind the broker is a small one."""
+"""A complete headset with a simulated plant over real MQTT, with a minimal cloud behind the broker."""
 
 import base64
 import queue
@@ -26,34 +26,34 @@ from tests.processes import PATIENCE_S, until
 RATE = 16_000
 
 
-class Patient:
-    """A noise that stops, and time with it, until the cloud has sent a filter."""
+class PausingNoise:
+    """A noise that blocks after some seconds until the cloud has sent a filter."""
 
-    def __init__(self, noise: Scene, seconds: float, cloud: "SmallCloud") -> None:
+    def __init__(self, noise: Scene, seconds: float, cloud: "MinimalCloud") -> None:
         self._noise, self._cloud = noise, cloud
         self._left = int(seconds * RATE)
 
     def read(self, n: int) -> np.ndarray:
         self._left -= n
         if self._left < 0:
-            assert self._cloud.answered.wait(PATIENCE_S)
+            assert self._cloud.filter_sent.wait(PATIENCE_S)
         return self._noise.read(n)
 
 
-class SmallCloud(threading.Thread):
-    """Designs a filter from each snapshot and puts it into the shadow, and does nothing else."""
+class MinimalCloud(threading.Thread):
+    """Designs a filter from each snapshot and writes it to the shadow."""
 
     def __init__(self, site: Any, secondary: np.ndarray) -> None:
         super().__init__(daemon=True)
         self.snapshots: list[Snapshot] = []
-        self.answered = threading.Event()
+        self.filter_sent = threading.Event()
         self._site = site
         self._secondary = secondary
         self.sent: dict[str, np.ndarray] = {"": np.zeros(1, np.float32)}
-        self._ended = threading.Event()
+        self._stopping = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.is_set():
+        while not self._stopping.is_set():
             try:
                 body = self._site.snapshots.kept.get(timeout=0.05)
             except queue.Empty:
@@ -67,36 +67,43 @@ class SmallCloud(threading.Thread):
             self.sent[document.id] = document.decode()
             desired = Desired("cancel", 1.0, document, None, Noise("aircraft", 0.9))
             self._site.shadows.update(body["thing"], msgspec.to_builtins(desired))
-            self.answered.set()
+            self.filter_sent.set()
 
     def stop(self) -> None:
-        self._ended.set()
+        self._stopping.set()
         self.join()
 
 
 @pytest.fixture
-def head() -> AcousticPlant:
+def plant() -> AcousticPlant:
     return AcousticPlant(0)
 
 
 @pytest.fixture
-def cloud(site: Any, head: AcousticPlant) -> Iterator[SmallCloud]:
-    cloud = SmallCloud(site, head.measured_secondary())
+def cloud(site: Any, plant: AcousticPlant) -> Iterator[MinimalCloud]:
+    cloud = MinimalCloud(site, plant.measured_secondary())
     cloud.start()
     yield cloud
     cloud.stop()
 
 
-def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
-    site: Any, head: AcousticPlant, cloud: SmallCloud, tmp_path: Path
+def test_a_headset_in_noise_gets_a_filter_that_attenuates_the_noise(
+    site: Any, plant: AcousticPlant, cloud: MinimalCloud, tmp_path: Path
 ):
     updates: list[StatusUpdate] = []
-    scene = Patient(Scene.built_in("cabin", RATE), 1.0, cloud)
+    scene = PausingNoise(Scene.built_in("cabin", RATE), 1.0, cloud)
     result = run_headset(
-        "cabin-1", site.create("cabin-1"), head, scene, 4.0, tmp_path, updates.append, alarms=False
+        "cabin-1",
+        site.create("cabin-1"),
+        plant,
+        scene,
+        4.0,
+        tmp_path,
+        updates.append,
+        detect_emergencies=False,
     )
     assert result.first_filter_s is not None
-    assert result.first_filter_s > SUDDEN_CHANGE_S  # so much of the noise had to be heard first
+    assert result.first_filter_s > SUDDEN_CHANGE_S  # the minimum length of a first snapshot
     assert result.attenuation_db > 3
     assert result.attenuation_db <= result.oracle_db
     assert result.after_dbfs == pytest.approx(result.before_dbfs - result.attenuation_db)
@@ -104,18 +111,16 @@ def test_a_headset_in_noise_gets_its_filter_and_the_ear_gets_quieter(
     assert (result.reverted, result.noise, result.refused) == (0, "aircraft", "")
     assert cloud.snapshots[0].filter_id == ""
     assert len(updates) >= 3
-    assert updates[0].before_dbfs == updates[0].after_dbfs  # nothing acts before there is anything to hear
+    assert updates[0].before_dbfs == updates[0].after_dbfs  # during the initial quiet
     reported = site.shadows.get("cabin-1")["state"]["reported"]
-    assert (
-        reported["filter"] in cloud.sent
-    )  # another one may have been on its way when the headset was put down
+    assert reported["filter"] in cloud.sent  # a newer one may have been in flight at the end
     assert reported["seq"] in {snapshot.seq for snapshot in cloud.snapshots}
 
 
-def test_a_headset_outlives_its_broker_and_gets_what_it_missed(
+def test_a_headset_reconnects_to_a_restarted_broker_and_gets_the_missed_state(
     own_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(mqtt_transport, "FIRST_RETRY_S", (1, 1))
+    monkeypatch.setattr(mqtt_transport, "INITIAL_RETRY_S", (1, 1))
     controller = Controller(RATE, 512)
     secondary = np.array([0.0, 0.8], np.float32)
     agent = Agent("h1", own_site.create("h1"), controller, secondary, RATE, tmp_path, None)
@@ -131,7 +136,7 @@ def test_a_headset_outlives_its_broker_and_gets_what_it_missed(
 
 
 def wait_for(site: Any, agent: Agent, **expected: Any) -> None:
-    """Wait until the headset has reported all of `expected`; its audio goes on meanwhile."""
+    """Wait until the headset has reported all of `expected`, while feeding it silent blocks."""
     silence = np.zeros(320, np.float32)
 
     def has_reported() -> bool:

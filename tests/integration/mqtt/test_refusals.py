@@ -1,4 +1,4 @@
-"""What a headset cannot mean is refused on a running platform, and its owner can read why."""
+"""Invalid messages of headsets are refused on a running platform, and the owner can read why."""
 
 import json
 import struct
@@ -31,7 +31,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture
 def headset(platform: Platform) -> Iterator[Callable[[str], Client]]:
-    """Give `headset(name)`: a connected client of a headset that Ann has just registered."""
+    """Return `headset(name)`, which registers a headset for Ann and returns its connected client."""
     clients = []
 
     def connect(name: str) -> Client:
@@ -47,13 +47,13 @@ def headset(platform: Platform) -> Iterator[Callable[[str], Client]]:
 
 
 def until(platform: Platform, name: str, seen: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Return the headset as its owner sees it, once it is as expected."""
+    """Return the headset as its owner sees it, once `seen` accepts it."""
 
-    def look() -> dict[str, Any] | None:
+    def matching_device() -> dict[str, Any] | None:
         device = platform.request("GET", f"/api/devices/{name}", user="ann")[1]
         return device if seen(device) else None
 
-    return until_found(look)
+    return until_found(matching_device)
 
 
 def snapshot(**changes: Any) -> Snapshot:
@@ -67,24 +67,24 @@ def clipped() -> bytes:
     return snapshot(pcm=np.clip(loud, -32768, 32767).astype(np.int16)).encode()
 
 
-def forged() -> bytes:
+def truncated() -> bytes:
     data = bytearray(snapshot().encode())
-    struct.pack_into("<I", data, 16, 2**31)  # samples that are not there
+    struct.pack_into("<I", data, 16, 2**31)  # more samples than the message contains
     return bytes(data)
 
 
 def not_numbers() -> bytes:
-    """Return a snapshot in privacy mode whose statistics are not finite, checksum and all."""
+    """Return a snapshot in privacy mode with statistics that are not finite but have a valid checksum."""
     noise = np.random.default_rng(1).standard_normal(RATE)
     good = Statistics.measure(noise, noise, [1.0], TAPS, RATE)
     r = np.where(np.arange(TAPS) == 5, np.nan, good.autocorrelation)
     bad = Statistics(r, good.crosscorrelation, good.energy, good.samples, RATE)
-    heard = summary(0.1 * noise, RATE)
-    return snapshot(pcm=None, statistics=bad.to_bytes(), summary=heard).encode()
+    noise_summary = summary(0.1 * noise, RATE)
+    return snapshot(pcm=None, statistics=bad.to_bytes(), summary=noise_summary).encode()
 
 
-BAD = {
-    "forged": (forged, "the header promises 8,589,934,592"),
+INVALID = {
+    "truncated": (truncated, "the header promises 8,589,934,592"),
     "clipped": (clipped, "of the samples are clipped, at most 1% may be"),
     "nan-gain": (lambda: snapshot(gain=float("nan")).encode(), "gain: nan, allowed are 0 to 1"),
     "nan-statistics": (not_numbers, "finite"),
@@ -92,26 +92,26 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_snapshot_that_cannot_be_meant_is_refused_with_a_reason(
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_snapshot_is_refused_with_a_reason(
     platform: Platform, headset: Callable[[str], Client], name: str
 ) -> None:
-    make, reason = BAD[name]
-    begun = int(time.time())
+    make, reason = INVALID[name]
+    start = int(time.time())
     client = headset(name)
     client.publish(SNAPSHOT.format(name), make()).result(PATIENCE_S)
     device = until(platform, name, lambda device: device["refused"] > 0)
     assert device["refused"] == 1
     assert device["refusal"]["what"] == "snapshot"
     assert reason in device["refusal"]["message"]
-    assert begun <= device["refusal"]["at"] <= time.time()
+    assert start <= device["refusal"]["at"] <= time.time()
     shadow = platform.request("GET", f"/api/devices/{name}/shadow", user="ann")[1]
     wanted = {"without_control"} if name == "of-another" else set()
     assert set(shadow["state"].get("desired", {})) - {"mode", "intensity", "reason"} <= wanted
-    assert platform.request("GET", f"/api/devices/{name}", user="bob")[0] == 404, "nobody else reads it"
+    assert platform.request("GET", f"/api/devices/{name}", user="bob")[0] == 404
 
 
-def test_a_snapshot_on_anothers_topic_ends_the_connection_and_is_not_the_others(
+def test_a_snapshot_on_the_topic_of_another_headset_ends_the_connection_and_is_dropped(
     platform: Platform, headset: Callable[[str], Client]
 ) -> None:
     victim, forger = headset("victim"), headset("forger")
@@ -126,7 +126,7 @@ def test_a_snapshot_on_anothers_topic_ends_the_connection_and_is_not_the_others(
     assert "a topic that is not its own" in refusal["message"]
 
 
-def test_a_shadow_from_the_future_is_refused_with_a_reason(
+def test_a_shadow_update_with_a_wrong_version_is_refused_with_a_reason(
     platform: Platform, headset: Callable[[str], Client]
 ) -> None:
     client = headset("prophet")
@@ -139,7 +139,7 @@ def test_a_shadow_from_the_future_is_refused_with_a_reason(
     assert "999" in refusal["message"]
 
 
-def test_a_headset_is_online_while_it_is_connected_and_says_how_it_is(
+def test_a_headset_is_online_while_connected_and_reports_telemetry(
     platform: Platform, headset: Callable[[str], Client]
 ) -> None:
     client = headset("present")
@@ -147,13 +147,13 @@ def test_a_headset_is_online_while_it_is_connected_and_says_how_it_is(
     client.publish("anc/present/telemetry", b'{"battery": 0.5}').result(PATIENCE_S)
     client.publish("anc/present/telemetry", b'{"battery": 5}').result(PATIENCE_S)
     assert "battery" in until(platform, "present", lambda device: device["refused"] > 0)["refusal"]["message"]
-    told = platform.request("GET", "/api/devices/present/history", user="ann")[1]["reports"]
-    assert [report["battery"] for report in told] == [0.5]
+    reports = platform.request("GET", "/api/devices/present/history", user="ann")[1]["reports"]
+    assert [report["battery"] for report in reports] == [0.5]
     client.disconnect()
     assert until(platform, "present", lambda device: not device["online"])["online"] is False
 
 
-def test_a_rotated_certificate_is_useless_at_once_and_the_new_one_works(
+def test_a_rotated_certificate_is_revoked_at_once_and_the_new_one_works(
     platform: Platform, headset: Callable[[str], Client]
 ) -> None:
     client = headset("rotated")
@@ -166,7 +166,7 @@ def test_a_rotated_certificate_is_useless_at_once_and_the_new_one_works(
     assert platform.request("POST", "/api/devices/rotated/credentials", user="bob")[0] == 404
 
 
-def test_a_headset_measures_its_path_and_is_told_when_the_measurement_was_too_poor(
+def test_a_measured_path_is_applied_and_a_poor_measurement_refused(
     platform: Platform, headset: Callable[[str], Client]
 ) -> None:
     client = headset("measured")

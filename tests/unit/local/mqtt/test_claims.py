@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anc.schemas.claim import PROVISION_TOPIC, SIGN_TOPIC
-from iot.provisioning import _request
+from iot.provisioning import _signing_request
 from local.auth.certificates import Authority
 from local.mqtt.claims import TOKEN_S, ClaimProvisioning
 from local.mqtt.things import LocalThings
@@ -44,7 +44,9 @@ def ask(claims: ClaimProvisioning, topic: str, request: Any) -> tuple[str, Any]:
 
 
 def sign(claims: ClaimProvisioning) -> Any:
-    verb, signed = ask(claims, SIGN_TOPIC, {"certificateSigningRequest": _request("one", key("ours"))})
+    verb, signed = ask(
+        claims, SIGN_TOPIC, {"certificateSigningRequest": _signing_request("one", key("ours"))}
+    )
     assert verb == "accepted"
     return signed
 
