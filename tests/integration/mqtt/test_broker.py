@@ -167,7 +167,7 @@ def test_a_flooding_headset_is_throttled_and_disconnected_while_another_is_serve
     event = {}
     while event.get("eventType") != "disconnected":
         report = own_site.reports.kept.get(timeout=PATIENCE_S)
-        event = json.loads(base64.b64decode(report.get("presence", "e30=")))
+        event = json.loads(base64.b64decode(report["payload"]))
     assert (event["clientId"], event["disconnectReason"]) == ("rogue", "THROTTLED")
     for client in (rogue, other):
         client.disconnect()
@@ -186,7 +186,7 @@ def test_a_snapshot_is_queued_before_it_is_acknowledged(site: Any, headset: Call
     site.snapshots.unblocked.set()
     acknowledged.result(PATIENCE_S)
     body = site.snapshots.kept.get_nowait()
-    assert base64.b64decode(body["data"]) == payload
+    assert base64.b64decode(body["payload"]) == payload
     assert body["thing"] == "s1"
     shadow_request.result(PATIENCE_S)
 
@@ -254,7 +254,7 @@ def test_a_headset_cannot_subscribe_to_topics_of_others(
 def test_a_payload_has_at_most_128_kilobytes(site: Any, headset: Callable[..., Any]):
     client = headset("big")
     client.publish(SNAPSHOT.format("big"), bytes(128 * 1024)).result(PATIENCE_S)
-    assert len(base64.b64decode(site.snapshots.kept.get_nowait()["data"])) == 128 * 1024
+    assert len(base64.b64decode(site.snapshots.kept.get_nowait()["payload"])) == 128 * 1024
     client.publish(SNAPSHOT.format("big"), bytes(128 * 1024 + 1))
     assert client.lost.wait(PATIENCE_S)
     assert site.counts["mqtt_refused_message"] == 1

@@ -58,7 +58,7 @@ class MinimalCloud(threading.Thread):
                 body = self._site.snapshots.kept.get(timeout=0.05)
             except queue.Empty:
                 continue
-            snapshot = Snapshot.parse(base64.b64decode(body["data"]))
+            snapshot = Snapshot.parse(base64.b64decode(body["payload"]))
             self.snapshots.append(snapshot)
             x, e = snapshot.pcm.T / 32768.0
             x, d = recover_primary(x, e, self.sent[snapshot.filter_id], self._secondary, snapshot.gain)
