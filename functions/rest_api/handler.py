@@ -17,6 +17,7 @@ from anc.aws.events import refused
 from anc.ports import Dependencies
 from anc.schemas.problem import KIND, Problem
 from anc.schemas.refusal import Refused, refuse
+from anc.validation_messages import pydantic_sentence
 from functions import query_parameters, request_body
 from functions.admission import admit
 from functions.rest_api import (
@@ -101,9 +102,8 @@ def problem(refusal: Refused) -> Response[str]:
 @app.exception_handler(RequestValidationError)
 def invalid_fields(fault: RequestValidationError) -> Response[str]:
     """Return a problem that names the invalid fields and what is allowed."""
-    return problem(
-        Refused("bad_field", "; ".join(_sentence(each) for each in fault.errors()[:MAX_NAMED_FAULTS]))
-    )
+    sentences = [pydantic_sentence(error, error["loc"][1:]) for error in fault.errors()[:MAX_NAMED_FAULTS]]
+    return problem(Refused("bad_field", "; ".join(sentences)))
 
 
 @app.exception_handler([binascii.Error, UnicodeDecodeError])
@@ -123,11 +123,3 @@ def internal_error(fault: Exception) -> Response[str]:
     """Return a problem without details; they are logged."""
     logger.exception("a request failed")
     return problem(Refused("failed", "internal error; see the platform's log"))
-
-
-def _sentence(fault: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
-    if fault["type"] == "extra_forbidden":
-        return f"{where}: unknown field"
-    message = str(fault["msg"])
-    return f"{where}: {message[0].lower()}{message[1:]}"

@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from anc import records
+from anc.patterns import ID
 from anc.records import Options
 from anc.schemas.rest.audio_responses import Job, Jobs, Upload
 from anc.schemas.rest.requests import NewUpload
@@ -15,7 +16,7 @@ from functions.rest_api.request_context import After, Limit, caller, dependencie
 
 router = Router()
 TAGS = ["recordings"]
-JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
+JobId = Annotated[str, Path(pattern=ID)]
 
 
 @router.post("/api/audio/uploads", tags=TAGS, status_code=HTTPStatus.CREATED)

@@ -9,9 +9,9 @@ import msgspec
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from anc.aws.events import caller_of
+from anc.patterns import ID, SHORT_HASH, USER_NAME, described
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused, check_depth
-from anc.schemas.rest.requests import NAME, THING
 from anc.services.access import identity
 from anc.services.access.identity import Caller
 from anc.services.sound import cpu_budget
@@ -19,12 +19,17 @@ from functions import request_body
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
 After = Annotated[
-    str, Query(max_length=2048, pattern="^[ -~]*$", description="`next` of the previous page; ASCII.")
+    str,
+    Query(
+        max_length=2048,
+        pattern=described("^[ -~]*$", "printable ASCII text"),
+        description="`next` of the previous page; ASCII.",
+    ),
 ]
-SessionId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]
-Thing = Annotated[str, Path(pattern=THING)]
-User = Annotated[str, Path(pattern=NAME)]
-KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+SessionId = Annotated[str, Path(pattern=ID)]
+Thing = Annotated[str, Path(pattern=ID)]
+User = Annotated[str, Path(pattern=USER_NAME)]
+KeyId = Annotated[str, Path(pattern=SHORT_HASH)]
 
 
 def _number(text: str) -> float:

@@ -65,37 +65,37 @@ def test_a_variable_sets_what_its_name_says_and_nothing_else(name: str, text: st
 @pytest.mark.parametrize(
     ("name", "text", "allowed"),
     [
-        ("ANC_FILTER_TAPS", "15", ">= 16"),
-        ("ANC_FILTER_TAPS", "4097", "<= 4096"),
-        ("ANC_FILTER_TAPS", "many", "`int`"),
-        ("ANC_FILTER_TAPS", "512.5", "`int`"),
-        ("ANC_SAMPLE_RATE", "7999", ">= 8000"),
-        ("ANC_SAMPLE_RATE", "48k", "`int`"),
-        ("ANC_BLOCK_SIZE", "0", ">= 1"),
-        ("ANC_BLOCK_SIZE", "6001", "<= 6000"),
-        ("ANC_SESSION_HOURS", "0", "> 0"),
-        ("ANC_SESSION_HOURS", "inf", "<= 48"),
-        ("ANC_SESSION_HOURS", "nan", "> 0"),
-        ("ML_CONFIDENCE_THRESHOLD", "1.1", "<= 1"),
-        ("ML_CONFIDENCE_THRESHOLD", "-0.1", ">= 0"),
-        ("ML_ENDPOINT_NAME", "anc/hearing", "matching regex"),
-        ("ML_ENDPOINT_NAME", "a" * 64, "matching regex"),
-        ("ML_ENDPOINT_URL", "127.0.0.1:8090", "matching regex"),
-        ("ML_ENDPOINT_URL", "file:///etc/passwd", "matching regex"),
-        ("ML_ENDPOINT_TIMEOUT_S", "0", "> 0"),
-        ("ML_ENDPOINT_TIMEOUT_S", "11", "<= 10"),
-        ("EMERGENCY_DETECTION_ENABLED", "maybe", "`bool`"),
-        ("EMERGENCY_CONFIDENCE_THRESHOLD", "1", "< 1"),
-        ("EMERGENCY_CONFIDENCE_THRESHOLD", "0", "> 0"),
-        ("EMERGENCY_CONFIDENCE_THRESHOLD", "nan", "> 0"),
-        ("EMERGENCY_HOLD_S", "-1", ">= 0"),
-        ("EMERGENCY_HOLD_S", "601", "<= 600"),
+        ("ANC_FILTER_TAPS", "15", "at least 16"),
+        ("ANC_FILTER_TAPS", "4097", "at most 4096"),
+        ("ANC_FILTER_TAPS", "many", "an integer"),
+        ("ANC_FILTER_TAPS", "512.5", "an integer"),
+        ("ANC_SAMPLE_RATE", "7999", "at least 8000"),
+        ("ANC_SAMPLE_RATE", "48k", "an integer"),
+        ("ANC_BLOCK_SIZE", "0", "at least 1"),
+        ("ANC_BLOCK_SIZE", "6001", "at most 6000"),
+        ("ANC_SESSION_HOURS", "0", "greater than 0"),
+        ("ANC_SESSION_HOURS", "inf", "at most 48"),
+        ("ANC_SESSION_HOURS", "nan", "greater than 0"),
+        ("ML_CONFIDENCE_THRESHOLD", "1.1", "at most 1"),
+        ("ML_CONFIDENCE_THRESHOLD", "-0.1", "at least 0"),
+        ("ML_ENDPOINT_NAME", "anc/hearing", "letters, digits or hyphens"),
+        ("ML_ENDPOINT_NAME", "a" * 64, "1 to 63"),
+        ("ML_ENDPOINT_URL", "127.0.0.1:8090", "an http or https URL"),
+        ("ML_ENDPOINT_URL", "file:///etc/passwd", "an http or https URL"),
+        ("ML_ENDPOINT_TIMEOUT_S", "0", "greater than 0"),
+        ("ML_ENDPOINT_TIMEOUT_S", "11", "at most 10"),
+        ("EMERGENCY_DETECTION_ENABLED", "maybe", "true or false"),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "1", "less than 1"),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "0", "greater than 0"),
+        ("EMERGENCY_CONFIDENCE_THRESHOLD", "nan", "greater than 0"),
+        ("EMERGENCY_HOLD_S", "-1", "at least 0"),
+        ("EMERGENCY_HOLD_S", "601", "at most 600"),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, text: str, allowed: str) -> None:
     with pytest.raises(BadSetting) as fault:
         Settings.from_env({name: text})
-    assert str(fault.value).startswith(f"{name}={text}: expected")
+    assert str(fault.value).startswith(f"{name}={text}: must be ")
     assert allowed in str(fault.value)
 
 

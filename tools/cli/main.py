@@ -295,10 +295,10 @@ def token(
     json: Json = False,
 ) -> None:
     """Print a bearer token for the platform on this machine."""
-    from anc.schemas.rest.requests import NAME
+    from anc.patterns import USER_NAME
     from local.auth.issuer import Issuer
 
-    if not re.fullmatch(NAME, user):
+    if not re.fullmatch(USER_NAME, user):
         stop(f"--user {user}: a name has 1 to 128 letters, digits or ._@+-")
     require_platform(data)
     made = Issuer(data, settings()).issue(user, role, hours)

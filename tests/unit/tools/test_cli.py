@@ -146,7 +146,7 @@ def test_a_wrong_setting_stops_every_command_with_a_sentence_that_names_it(
     answer = anc(*command, *where, environ={name: text})
     assert answer.exit_code == 2
     assert answer.stdout == ""
-    assert answer.stderr.startswith(f"anc: {name}={text}: expected ")
+    assert answer.stderr.startswith(f"anc: {name}={text}: must be ")
     assert list(site.iterdir()) == before, "nothing was begun"
 
 

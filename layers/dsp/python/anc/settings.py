@@ -6,14 +6,32 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from anc.patterns import ONE_LINE, described
 from anc.sample_rates import MAX_RATE, MIN_RATE
+from anc.validation_messages import msgspec_sentence
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
 
 Count = Annotated[int, Meta(ge=1, le=1000)]
-EndpointName = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$(?!\n)")]
-Address = Annotated[str, Meta(pattern=r"^(https?://[^/?#@\\\s]+([/?]\S*)?)?$(?!\n)")]
+EndpointName = Annotated[
+    str,
+    Meta(
+        pattern=described(
+            "^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$", "1 to 63 letters, digits or hyphens, not at the ends"
+        )
+        + ONE_LINE
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=described(
+            r"^(https?://[^/?#@\\\s]+([/?]\S*)?)?$", "an http or https URL without user name and password"
+        )
+        + ONE_LINE
+    ),
+]
 
 
 class BadSetting(ValueError):
@@ -90,7 +108,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     ml_model_path: str = ""
     ml_confidence_threshold: Probability = 0.7
     ml_endpoint_name: EndpointName = ""
-    ml_endpoint_url: Address = ""
+    ml_endpoint_url: Url = ""
     ml_endpoint_timeout_s: Annotated[float, Meta(gt=0, le=10)] = 2.0
     emergency_detection_enabled: bool = True
     emergency_confidence_threshold: Threshold = 0.85
@@ -130,6 +148,6 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
             try:
                 msgspec.convert({name: text}, cls, strict=False)
             except msgspec.ValidationError as fault:
-                reason = str(fault).partition(" - at ")[0]
-                raise BadSetting(f"{name}={text}: {reason[0].lower()}{reason[1:]}") from fault
+                rule = msgspec_sentence(str(fault), cls).partition(": ")[2].partition(" (got")[0]
+                raise BadSetting(f"{name}={text}: {rule}") from fault
         return msgspec.convert(given, cls, strict=False)

@@ -16,7 +16,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from anc.patterns import ONE_LINE, SHA256
 from anc.schemas.refusal import Refused
+from anc.validation_messages import msgspec_sentence
 
 TEMPLATE = "anc-headset"
 SERIAL = "SerialNumber"
@@ -85,7 +87,7 @@ class Rejected(msgspec.Struct, frozen=True, rename="camel"):
 class Claim(msgspec.Struct, frozen=True, rename="camel"):
     """What AWS IoT asks its pre-provisioning hook; here is what matters of it."""
 
-    certificate_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    certificate_id: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
     certificate_pem: Pem
     client_id: Annotated[str, Meta(max_length=128)]
     parameters: dict[str, Annotated[str, Meta(max_length=1024)]]
@@ -96,4 +98,4 @@ class Claim(msgspec.Struct, frozen=True, rename="camel"):
         try:
             return msgspec.convert(event, cls)
         except msgspec.ValidationError as fault:
-            raise Refused("bad_field", f"claim: {fault}") from fault
+            raise Refused("bad_field", f"claim: {msgspec_sentence(str(fault), cls, event)}") from fault

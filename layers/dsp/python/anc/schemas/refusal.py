@@ -5,6 +5,8 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from anc.validation_messages import msgspec_sentence, plain_document
+
 T = TypeVar("T")
 MAX_DEPTH = 32
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
@@ -67,16 +69,9 @@ def parse_json(text: str | bytes, kind: Any) -> Any:
     try:
         value = msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as fault:
-        raise Refused("bad_field", _sentence(str(fault))) from fault
+        raise Refused("bad_field", msgspec_sentence(str(fault), kind, plain_document(text))) from fault
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         check_depth(text)
         raise Refused("bad_json", f"not a JSON document: {fault}") from fault
     check_depth(text)
     return value
-
-
-def _sentence(fault: str) -> str:
-    what, _, where = fault.partition(" - at `$")
-    path = where.rstrip("`").lstrip(".")
-    what = f"{what[0].lower()}{what[1:]}"
-    return f"{path}: {what}" if path else what

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Meta
 
 from anc.filter_taps import decode_taps, filter_id, taps_sha256
+from anc.patterns import FIRMWARE_URL, ONE_LINE, SHA256, SHORT_HASH, VERSION
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, parse_json, refuse
 
@@ -17,13 +18,6 @@ HeadsetMode = Literal["cancel", "transparency", "bypass"]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024
 MAX_FIRMWARE_BYTES = 16 * 1024**2
-# Patterns of Python's `re` find `$` before a last line break too, and `\d` in digits of every script.
-ONE_LINE = r"(?!\n)"
-VERSION = r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$"
-# No user or password in front of the host: `127.0.0.1` as a user name is not this machine.
-FIRMWARE_URL = (
-    r"^(https://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])|http://127\.0\.0\.1)(:[0-9]{1,5})?(/[!-~]*)?$"
-)
 Version = Annotated[str, Meta(pattern=VERSION + ONE_LINE)]
 
 
@@ -42,13 +36,13 @@ class FilterDocument(msgspec.Struct, frozen=True):
         Of the float16 bytes; a headset plays nothing whose hash it has not checked.
     """
 
-    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
+    id: Annotated[str, Meta(pattern=SHORT_HASH + ONE_LINE)]
     seq: Annotated[int, Meta(ge=0, lt=2**32)]
     rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)]
     taps: Annotated[int, Meta(ge=1, le=MAX_TAPS)]
     dtype: Literal["f16"]
     data: Annotated[str, Meta(max_length=4 * MAX_TAPS)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    sha256: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
 
     @classmethod
     def of(cls, data: bytes, seq: int, rate: int) -> Self:
@@ -95,7 +89,7 @@ class Firmware(msgspec.Struct, frozen=True):
 
     version: Version
     url: Annotated[str, Meta(pattern=FIRMWARE_URL + ONE_LINE, max_length=1024)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    sha256: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
     size: Annotated[int, Meta(ge=1, le=MAX_FIRMWARE_BYTES)]
 
 

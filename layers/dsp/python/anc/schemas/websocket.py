@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from anc.patterns import ID, ONE_LINE
 from anc.pcm import bytes_to_int16, int16_to_bytes
 from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, parse_json, refuse
@@ -21,7 +22,7 @@ MAX_TAPS = 4096
 FDAF_BLOCK = 128
 
 SessionId = Annotated[str, Meta(min_length=1, max_length=64)]
-DeviceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
+DeviceName = Annotated[str, Meta(pattern=ID + ONE_LINE)]
 Seq = Annotated[int, Meta(ge=0, lt=2**53)]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 Rate = Annotated[int, Meta(ge=MIN_RATE, le=MAX_RATE)]

@@ -6,14 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from anc.lifetimes import DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS
+from anc.patterns import FIRMWARE_URL, ID, SERIAL_PREFIX, SHA256, USER_NAME, VERSION, described
 from anc.records import HeadsetMode, Role
 from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
-from anc.schemas.shadow import FIRMWARE_URL, VERSION
 from anc.schemas.telemetry import TelemetryReport
 from anc.schemas.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 
-NAME = "^[A-Za-z0-9._@+-]{1,128}$"
-THING = "^[A-Za-z0-9_-]{1,64}$"
 FAMILIES = ("sessions", "audio", "emergency", "devices", "device-models", "audit", "models", "stats")
 MAX_PATH_TAPS = 1024
 LARGEST = 12 * 1024**3
@@ -32,7 +30,15 @@ Secondary = Annotated[
         examples=[EXAMPLE_PATH],
     ),
 ]
-Scope = Annotated[str, Field(pattern=f"^({'|'.join(FAMILIES)})(:read)?$")]
+Scope = Annotated[
+    str,
+    Field(
+        pattern=described(
+            f"^({'|'.join(FAMILIES)})(:read)?$",
+            f"one of {', '.join(FAMILIES)}; append :read for read-only access",
+        )
+    ),
+]
 
 
 class Body(BaseModel):
@@ -49,7 +55,7 @@ def shown(**body: Any) -> JsonDict:
 class SignIn(Body, json_schema_extra=shown(username="ada", password="correct horse battery staple")):
     """Who signs in."""
 
-    username: Annotated[str, Field(pattern=NAME)]
+    username: Annotated[str, Field(pattern=USER_NAME)]
     password: Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -59,7 +65,7 @@ class NewPerson(
 ):
     """Somebody who shall be able to sign in."""
 
-    username: Annotated[str, Field(pattern=NAME)]
+    username: Annotated[str, Field(pattern=USER_NAME)]
     password: Annotated[str, Field(min_length=12, max_length=128)]
     role: Role = "listener"
 
@@ -147,7 +153,7 @@ class NewUpload(
 class NewDevice(Body, json_schema_extra=shown(thing="left-1", secondary=EXAMPLE_PATH, rate=16_000, taps=512)):
     """A headset to be registered. What is left out is as its model was described."""
 
-    thing: Annotated[str, Field(pattern=THING)]
+    thing: Annotated[str, Field(pattern=ID)]
     secondary: Secondary | None = None
     model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
     rate: Annotated[HeadsetRate, Field(description="Hz of its control filter.")] | None = None
@@ -168,7 +174,7 @@ class NewDeviceModel(
     serial_prefix: Annotated[
         str,
         Field(
-            pattern=r"^([A-Za-z0-9_-]{3,32})?$",
+            pattern=SERIAL_PREFIX,
             max_length=32,
             description="How serial numbers of the model begin: listeners cannot register such names.",
         ),
@@ -178,7 +184,7 @@ class NewDeviceModel(
 class NewSerials(Body, json_schema_extra=shown(serials=["QO-000117", "QO-000118"])):
     """Serial numbers of headsets that will come for their certificate themselves."""
 
-    serials: Annotated[list[Annotated[str, Field(pattern=THING)]], Field(min_length=1, max_length=50)]
+    serials: Annotated[list[Annotated[str, Field(pattern=ID)]], Field(min_length=1, max_length=50)]
 
 
 class HeadsetConfig(Body):
@@ -198,7 +204,7 @@ class NewFirmware(Body):
 
     version: Annotated[str, Field(pattern=VERSION)]
     url: Annotated[str, Field(pattern=FIRMWARE_URL, max_length=1024, description="HTTPS.")]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Field(pattern=SHA256)]
     size: Annotated[int, Field(ge=1, le=16777216, description="Bytes, exactly.")]
 
 

@@ -28,7 +28,7 @@ class Problem(Response):
                     "title": "Bad Request",
                     "status": 400,
                     "code": "bad_field",
-                    "detail": "taps: input should be less than or equal to 4096",
+                    "detail": "taps: must be at most 4096 (got 9000)",
                 }
             ]
         }

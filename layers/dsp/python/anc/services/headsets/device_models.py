@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Meta
 
 from anc.dsp.design import MAX_GAIN_DB
+from anc.patterns import ONE_LINE, SERIAL_PREFIX
 from anc.ports import Conflict, Dependencies
 from anc.records import DeviceModel
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
@@ -40,7 +41,7 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)] = 16_000
     taps: Annotated[int, Meta(ge=16, le=1024)] = 512
     max_gain_db: Annotated[float, Meta(ge=0.0, le=60.0)] = MAX_GAIN_DB
-    serial_prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{3,32})?$(?!\n)", max_length=32)] = ""
+    serial_prefix: Annotated[str, Meta(pattern=SERIAL_PREFIX + ONE_LINE, max_length=32)] = ""
 
 
 def describe(name: str, description: ModelDescription, deps: Dependencies) -> DeviceModel:

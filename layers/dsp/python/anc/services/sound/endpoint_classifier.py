@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from anc.circuit_breaker import CircuitOpen
 from anc.noise import LABELS
+from anc.patterns import ONE_LINE, SHA256
 from anc.pcm import float_to_int16, int16_to_bytes
 from anc.ports import Dependencies, EndpointUnavailable
 from anc.schemas.endpoint import EndpointRequest
@@ -46,7 +47,7 @@ class EndpointPrediction(msgspec.Struct, frozen=True):
     confidence: Share
     probabilities: dict[str, Share]
     model: Annotated[str, Meta(min_length=1, max_length=100)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    sha256: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
 
 
 def classify(about: EndpointRequest, deps: Dependencies) -> EndpointPrediction | None:

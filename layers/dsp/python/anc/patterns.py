@@ -1,0 +1,31 @@
+"""Patterns of the names and hashes in messages, each with a description for error messages."""
+
+_DESCRIPTIONS: dict[str, str] = {}
+# Python's `$` also matches before a final line break, and pydantic's does not. Append this for msgspec.
+ONE_LINE = r"(?!\n)"
+
+
+def described(pattern: str, allowed: str) -> str:
+    """Return the pattern, after recording in words what it allows, such as `64 hexadecimal digits`."""
+    _DESCRIPTIONS[pattern] = allowed
+    return pattern
+
+
+def description(pattern: str) -> str:
+    """Return what a pattern allows, in words; "" for an unknown pattern."""
+    return _DESCRIPTIONS.get(pattern.removesuffix(ONE_LINE), "")
+
+
+USER_NAME = described("^[A-Za-z0-9._@+-]{1,128}$", "1 to 128 letters, digits or characters of ._@+-")
+ID = described("^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, hyphens or underscores")
+SHORT_HASH = described("^[0-9a-f]{16}$", "16 hexadecimal digits (0-9, a-f)")
+SHA256 = described("^[0-9a-f]{64}$", "64 hexadecimal digits (0-9, a-f)")
+SERIAL_PREFIX = described(
+    "^([A-Za-z0-9_-]{3,32})?$", "empty, or 3 to 32 letters, digits, hyphens or underscores"
+)
+VERSION = described(r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$", "three numbers, such as 1.4.2")
+# No user or password in front of the host: `127.0.0.1` as a user name is not this machine.
+FIRMWARE_URL = described(
+    r"^(https://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])|http://127\.0\.0\.1)(:[0-9]{1,5})?(/[!-~]*)?$",
+    "an https URL without user name and password, such as https://example.com/firmware.bin",
+)
