@@ -30,7 +30,7 @@ def ask(platform: FakePlatform, method: str, path: str, user: str = "", address:
     return handler(event, LocalContext("f"), platform.deps)
 
 
-def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: FakePlatform) -> None:
+def test_excess_calls_get_429_with_retry_after(platform: FakePlatform) -> None:
     answers = [ask(platform, "GET", "/api/sessions", "ann") for _ in range(3)]
     assert [answer["statusCode"] for answer in answers] == [200, 200, 429]
     assert "at most 2 per minute" in answers[-1]["body"]
@@ -41,7 +41,7 @@ def test_who_calls_too_often_is_refused_and_told_when_to_come_again(platform: Fa
 
 
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
-def test_every_endpoint_refuses_who_calls_it_more_often_than_the_table_says(
+def test_every_endpoint_enforces_the_rate_limit_of_the_table(
     platform: FakePlatform, route: RestRoute
 ) -> None:
     user = "" if route.public else "ann"
@@ -52,7 +52,7 @@ def test_every_endpoint_refuses_who_calls_it_more_often_than_the_table_says(
     assert answers[-1]["multiValueHeaders"]["Retry-After"]
 
 
-def test_who_guesses_passwords_is_stopped_by_address(platform: FakePlatform) -> None:
+def test_password_guessing_is_limited_by_address(platform: FakePlatform) -> None:
     codes = [ask(platform, "POST", "/api/auth/token")["statusCode"] for _ in range(3)]
     assert codes == [400, 429, 429]
     assert ask(platform, "POST", "/api/auth/token", address="192.0.2.2")["statusCode"] == 400
@@ -70,7 +70,7 @@ def send(platform: FakePlatform, route: RestRoute, body: bytes, user: str = "ann
 
 
 @pytest.mark.parametrize("route", SOUNDS, ids=lambda route: route.path)
-def test_what_a_sound_takes_of_a_core_is_charged_to_its_sender_at_every_endpoint(
+def test_every_sound_endpoint_charges_cpu_time_to_the_caller(
     tmp_path: Any, clock: Clock, route: RestRoute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anc.services.sound.cpu_budget.MEASURING", 1.2e-5)
@@ -84,9 +84,7 @@ def test_what_a_sound_takes_of_a_core_is_charged_to_its_sender_at_every_endpoint
 
 
 @pytest.mark.parametrize("route", SOUNDS, ids=lambda route: route.path)
-def test_what_is_sent_in_a_minute_is_limited_in_bytes_at_every_endpoint(
-    tmp_path: Any, clock: Clock, route: RestRoute
-) -> None:
+def test_every_sound_endpoint_limits_bytes_per_minute(tmp_path: Any, clock: Clock, route: RestRoute) -> None:
     platform = make_dependencies(tmp_path, clock, sound_bytes_per_minute=1_000_000)
     assert [send(platform, route, bytes(600_000))["statusCode"] for _ in range(2)] == [400, 429]
     assert send(platform, route, bytes(600_000), "bob")["statusCode"] == 400

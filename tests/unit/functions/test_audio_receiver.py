@@ -69,7 +69,7 @@ def test_a_ping_is_answered(say: Say) -> None:
     assert say({"action": "ping"}) == {"type": "pong"}
 
 
-def test_what_a_client_leaves_open_the_settings_decide(say: Say, platform: FakePlatform) -> None:
+def test_omitted_fields_take_the_defaults_of_the_settings(say: Say, platform: FakePlatform) -> None:
     say({"action": "start"})
     (stream,) = platform.deps.streams.list("alice")
     assert (stream.mode, stream.algorithm, stream.channels) == ("cancel", "nlms", 2)
@@ -172,7 +172,7 @@ def test_a_refusal_names_the_field_and_the_limit_is_counted_and_changes_nothing(
     ],
     ids=["nothing", "half a sample", "no base64", "too long"],
 )
-def test_a_block_that_is_none_is_refused_and_the_right_one_is_still_welcome(
+def test_after_an_invalid_block_the_correct_one_is_still_accepted(
     say: Say, session: str, stored: Stored, text: str, code: str, says: str
 ) -> None:
     before = stored()
@@ -183,7 +183,7 @@ def test_a_block_that_is_none_is_refused_and_the_right_one_is_still_welcome(
     assert say({"action": "audio", "session": session, "seq": 0, "pcm": pcm(two_microphones())})["seq"] == 0
 
 
-def test_a_stale_block_is_refused_under_its_number(say: Say, session: str) -> None:
+def test_a_stale_block_is_refused_with_its_sequence_number(say: Say, session: str) -> None:
     for seq in range(3):
         say({"action": "audio", "session": session, "seq": seq, "pcm": pcm(two_microphones())})
     answer = say({"action": "audio", "session": session, "seq": 1, "pcm": pcm(two_microphones())})
@@ -191,13 +191,13 @@ def test_a_stale_block_is_refused_under_its_number(say: Say, session: str) -> No
     assert "the session is at 2" in answer["message"]
 
 
-def test_a_repeated_block_gets_the_stored_answer_to_the_letter(say: Say, session: str) -> None:
+def test_a_repeated_block_gets_the_stored_answer_unchanged(say: Say, session: str) -> None:
     first = say({"action": "audio", "session": session, "seq": 0, "pcm": pcm(two_microphones(seed=1))})
     again = say({"action": "audio", "session": session, "seq": 0, "pcm": pcm(two_microphones(seed=2))})
     assert again == first
 
 
-def test_a_foreign_session_is_as_unknown_as_one_that_never_was(say: Say, session: str) -> None:
+def test_a_session_of_another_user_is_unknown(say: Say, session: str) -> None:
     frames: list[dict[str, Any]] = [
         {"action": "audio", "session": session, "seq": 0, "pcm": pcm(two_microphones())},
         {"action": "set", "session": session, "enabled": False},
@@ -208,7 +208,7 @@ def test_a_foreign_session_is_as_unknown_as_one_that_never_was(say: Say, session
     assert say({"action": "set", "session": session})["enabled"] is True
 
 
-def test_a_key_says_on_a_socket_only_what_its_scopes_let_it(say: Say, session: str) -> None:
+def test_an_api_key_sends_only_requests_within_its_scopes(say: Say, session: str) -> None:
     frames = [
         {"action": "start"},
         {"action": "audio", "session": session, "seq": 0, "pcm": ""},
@@ -224,7 +224,7 @@ def test_a_key_says_on_a_socket_only_what_its_scopes_let_it(say: Say, session: s
     assert say({"action": "ping"}, scopes="audio")["type"] == "pong"
 
 
-def test_nobody_holds_sessions_without_end(say: Say, platform: FakePlatform) -> None:
+def test_the_number_of_sessions_per_user_is_limited(say: Say, platform: FakePlatform) -> None:
     for _ in range(platform.deps.settings.quota_sessions):
         last = say({"action": "start"})
     assert say({"action": "start"})["code"] == "too_many"
@@ -254,7 +254,7 @@ def test_a_tone_is_predicted_over_any_horizon(say: Say, horizon: int) -> None:
     assert answer["attenuation_db"] > 30
 
 
-def test_a_prediction_does_not_depend_on_how_the_signal_is_cut_into_blocks(say: Say) -> None:
+def test_a_prediction_does_not_depend_on_block_boundaries(say: Say) -> None:
     hum = 5000 * np.sin(0.05 * np.arange(6000)) + 100 * np.random.default_rng(1).standard_normal(6000)
 
     def predicted(cuts: list[int]) -> np.ndarray:
@@ -269,7 +269,7 @@ def test_a_prediction_does_not_depend_on_how_the_signal_is_cut_into_blocks(say: 
     assert np.abs(difference).max() <= 1
 
 
-def test_after_a_gap_a_prediction_knows_nothing_of_before(say: Say) -> None:
+def test_after_a_gap_prediction_starts_without_history(say: Say) -> None:
     name = say({"action": "start", "mode": "predict", "horizon": 500, "taps": 64})["session"]
     loud = pcm(10_000 * np.sin(0.1 * np.arange(4000)))
     for seq in range(3):
@@ -282,7 +282,7 @@ def test_after_a_gap_a_prediction_knows_nothing_of_before(say: Say) -> None:
 
 @unharmed
 @given(frame=st.text(max_size=200))
-def test_any_text_whatsoever_is_answered_with_a_refusal(say: Say, frame: str) -> None:
+def test_any_text_that_is_no_request_is_refused(say: Say, frame: str) -> None:
     assert say(frame)["type"] == "error"
 
 
@@ -297,7 +297,7 @@ actions = st.sampled_from(["start", "audio", "set", "stop", "watch", "ping", "St
 
 @unharmed
 @given(action=actions | json_values, rest=st.dictionaries(fields, json_values, max_size=5))
-def test_any_frame_with_our_fields_is_answered_and_never_fails_the_function(
+def test_any_frame_with_known_fields_is_answered_and_never_fails_the_function(
     say: Say, session: str, action: Any, rest: dict[str, Any]
 ) -> None:
     answer = say(json.dumps({**rest, "action": action}))

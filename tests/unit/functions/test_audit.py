@@ -44,7 +44,7 @@ def root(call: Call, platform: FakePlatform) -> Call:
     return request
 
 
-def test_acts_on_people_and_keys_are_in_it(root: Call, entries: Any) -> None:
+def test_changes_of_users_and_keys_are_logged(root: Call, entries: Any) -> None:
     ada = root("POST", "/api/users", {"username": "ada", "password": PASSWORD, "role": "operator"})["user"]
     root("PATCH", f"/api/users/{ada}", {"role": "listener"})
     root("DELETE", f"/api/users/{ada}")
@@ -60,7 +60,7 @@ def test_acts_on_people_and_keys_are_in_it(root: Call, entries: Any) -> None:
     assert {(each["user"], each["api_key"]) for each in entries()} == {("root", "")}
 
 
-def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: FakePlatform) -> None:
+def test_changes_of_headsets_are_logged(root: Call, entries: Any, platform: FakePlatform) -> None:
     from functions.provisioner.handler import handler  # noqa: PLC0415
     from local.lambda_context import LocalContext  # noqa: PLC0415
 
@@ -89,14 +89,16 @@ def test_acts_on_headsets_are_in_it(root: Call, entries: Any, platform: FakePlat
     assert (found[6]["user"], found[6]["detail"]["owner"]) == ("headset", "root")
 
 
-def test_it_names_the_key_that_was_used(root: Call, call: Call, entries: Any, platform: FakePlatform) -> None:
+def test_entries_name_the_api_key_that_was_used(
+    root: Call, call: Call, entries: Any, platform: FakePlatform
+) -> None:
     key = root("POST", "/api/users/me/keys", {"name": "robot", "role": "admin"})["id"]
     platform.clock.now += 1
     assert call("POST", "/api/devices", HEADSET, "root", "admin", key=key)[0] == 201
     assert entries()[-1]["api_key"] == key
 
 
-def test_it_names_people_as_they_signed_in(
+def test_entries_name_users_by_their_sign_in_name(
     root: Call, call: Call, entries: Any, platform: FakePlatform
 ) -> None:
     ada = root("POST", "/api/users", {"username": "ada", "password": PASSWORD})["user"]
@@ -105,7 +107,7 @@ def test_it_names_people_as_they_signed_in(
     assert (entries()[-1]["user"], entries()[-1]["name"]) == (ada, "ada")
 
 
-def test_it_is_read_a_page_at_a_time_the_newest_first(root: Call, call: Call) -> None:
+def test_entries_are_listed_by_page_newest_first(root: Call, call: Call) -> None:
     for name in "abcde":
         root("POST", "/api/users/me/keys", {"name": name})
     seen, after = [], ""
@@ -117,11 +119,11 @@ def test_it_is_read_a_page_at_a_time_the_newest_first(root: Call, call: Call) ->
 
 
 @pytest.mark.parametrize("role", ["listener", "operator"])
-def test_only_admins_read_it(call: Call, role: str) -> None:
+def test_only_admins_read_the_audit_log(call: Call, role: str) -> None:
     assert call("GET", "/api/audit", user="olga", role=role)[0] == 403
 
 
-def test_entries_leave_after_a_year(root: Call, entries: Any, platform: FakePlatform) -> None:
+def test_entries_expire_after_a_year(root: Call, entries: Any, platform: FakePlatform) -> None:
     root("POST", "/api/users/me/keys", {"name": "robot"})
     platform.clock.now += 364 * 86_400
     assert len(entries()) == 1
@@ -139,7 +141,7 @@ def test_no_entry_holds_a_secret(root: Call, entries: Any) -> None:
         assert not secret or secret not in text
 
 
-def test_an_act_that_is_forbidden_changes_nothing_and_is_not_in_it(call: Call, entries: Any) -> None:
+def test_a_forbidden_change_changes_nothing_and_is_not_logged(call: Call, entries: Any) -> None:
     assert call("POST", "/api/users/me/keys", {"name": "robot", "role": "admin"})[0] == 403
     assert call("DELETE", "/api/devices/left")[0] == 404
     assert entries() == []

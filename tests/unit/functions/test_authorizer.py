@@ -84,7 +84,7 @@ def refused(authorize: Authorize, platform: FakePlatform) -> Callable[[Mapping[s
 
 
 @pytest.mark.parametrize("role", ["listener", "operator", "admin"])
-def test_a_valid_token_is_let_in_under_its_name_and_role(
+def test_a_valid_token_is_authorized_with_its_user_and_role(
     authorize: Authorize, platform: FakePlatform, role: Any
 ) -> None:
     token = platform.issuer.issue("ann", role)
@@ -94,7 +94,7 @@ def test_a_valid_token_is_let_in_under_its_name_and_role(
     assert policy["context"] == {"user": "ann", "role": role, "key": "", "scopes": "", "since": str(issued)}
 
 
-def test_the_policy_covers_the_whole_stage_since_endpoints_decide_by_role_themselves(
+def test_the_policy_covers_the_whole_stage_because_endpoints_check_roles(
     authorize: Authorize, platform: FakePlatform
 ) -> None:
     policy = authorize(bearer(platform.issuer.issue("ann", "listener")))
@@ -106,7 +106,7 @@ def test_the_policy_covers_the_whole_stage_since_endpoints_decide_by_role_themse
 
 @pytest.mark.parametrize("header", ["Authorization", "authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_the_header_and_its_scheme_may_be_written_in_any_case(
+def test_header_and_scheme_are_case_insensitive(
     authorize: Authorize, platform: FakePlatform, header: str, scheme: str
 ) -> None:
     policy = authorize({header: f"{scheme} {platform.issuer.issue('ann', 'listener')}"})
@@ -114,7 +114,7 @@ def test_the_header_and_its_scheme_may_be_written_in_any_case(
 
 
 @pytest.mark.parametrize("offer", ["anc.v1, {}", "anc.v1,{}", "{}, anc.v1", "{}"])
-def test_a_browser_brings_its_token_as_a_subprotocol(
+def test_a_browser_sends_its_token_as_a_subprotocol(
     shake_hands: Authorize, platform: FakePlatform, offer: str
 ) -> None:
     token = platform.issuer.issue("ann", "listener")
@@ -135,7 +135,7 @@ HEADERS = ("Authorization", "X-Api-Key", "Sec-WebSocket-Protocol")
 
 @pytest.mark.parametrize("first", [*HEADERS, ""])
 @pytest.mark.parametrize("second", [*HEADERS, ""])
-def test_who_a_request_is_of_depends_on_its_own_headers_alone(
+def test_the_caller_depends_only_on_the_headers_of_the_request(
     authorize: Authorize, shake_hands: Authorize, platform: FakePlatform, first: str, second: str
 ) -> None:
     """Whatever came before, and by whichever of the two APIs."""
@@ -157,14 +157,14 @@ def test_who_a_request_is_of_depends_on_its_own_headers_alone(
             assert named(after, second, "bob") == expected(after, second, "bob")
 
 
-def test_a_role_that_nobody_knows_is_the_least_one(
+def test_an_unknown_role_is_treated_as_listener(
     authorize: Authorize, key: rsa.RSAPrivateKey, kid: str
 ) -> None:
     token = jwt.encode(claims(role="emperor"), key, "RS256", {"kid": kid})
     assert authorize(bearer(token))["context"]["role"] == "listener"
 
 
-def test_of_several_groups_the_mightiest_counts(
+def test_of_several_groups_the_highest_role_counts(
     authorize: Authorize, key: rsa.RSAPrivateKey, kid: str
 ) -> None:
     groups = ["listener", "admin", "operator"]
@@ -189,7 +189,7 @@ def test_of_several_groups_the_mightiest_counts(
         {"Sec-WebSocket-Protocol": "a.b.c"},
     ],
 )
-def test_without_a_token_nobody_is_let_in(
+def test_a_request_without_a_token_is_refused(
     refused: Callable[..., None], shake_hands: Authorize, headers: dict[str, str]
 ) -> None:
     refused(headers)
@@ -218,7 +218,7 @@ def test_an_event_without_any_headers_is_refused(platform: FakePlatform) -> None
     ],
     ids=str,
 )
-def test_a_token_of_our_key_with_one_wrong_claim_is_refused(
+def test_a_correctly_signed_token_with_one_wrong_claim_is_refused(
     authorize: Authorize,
     refused: Callable[..., None],
     key: rsa.RSAPrivateKey,
@@ -229,7 +229,7 @@ def test_a_token_of_our_key_with_one_wrong_claim_is_refused(
     refused(bearer(signed({"kid": kid}, claims(**wrong), key)))
 
 
-def test_an_expired_token_is_refused_and_clocks_may_differ_by_half_a_minute(
+def test_an_expired_token_is_refused_with_30_seconds_of_clock_tolerance(
     authorize: Authorize, refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str
 ) -> None:
     now = int(time.time())
@@ -246,7 +246,7 @@ def test_a_token_without_a_signature_is_refused(refused: Callable[..., None], ki
         refused(bearer(f"{unsigned}.AAAA"))
 
 
-def test_the_public_key_is_no_shared_secret(
+def test_a_token_signed_with_the_public_key_as_secret_is_refused(
     refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str
 ) -> None:
     """The classic: an issuer's public key, known to all, used as the secret of HS256."""
@@ -259,13 +259,13 @@ def test_the_public_key_is_no_shared_secret(
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
-def test_only_the_algorithm_that_the_issuer_uses_is_taken(
+def test_only_the_issuers_algorithm_is_accepted(
     refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str, algorithm: str
 ) -> None:
     refused(bearer(jwt.encode(claims(), key, algorithm, {"kid": kid})))
 
 
-def test_a_forger_with_a_key_of_his_own_is_refused_under_any_key_id(
+def test_a_token_signed_with_another_key_is_refused_under_any_key_id(
     refused: Callable[..., None], kid: str
 ) -> None:
     own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -273,7 +273,7 @@ def test_a_forger_with_a_key_of_his_own_is_refused_under_any_key_id(
         refused(bearer(signed(header, claims(role="admin"), own)))
 
 
-def test_a_key_that_the_token_brings_along_is_not_believed(refused: Callable[..., None], kid: str) -> None:
+def test_a_key_embedded_in_the_token_is_ignored(refused: Callable[..., None], kid: str) -> None:
     own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(own.public_key()))
     refused(bearer(jwt.encode(claims(role="admin"), own, "RS256", {"kid": kid, "jwk": jwk})))
@@ -303,7 +303,7 @@ def test_a_token_with_any_one_character_changed_is_refused(
     refused(bearer(token[:at] + other + token[at + 1 :]))
 
 
-def test_what_the_log_says_of_a_refused_token_does_not_hold_it(
+def test_the_log_of_a_refused_token_does_not_contain_it(
     refused: Callable[..., None],
     shake_hands: Authorize,
     platform: FakePlatform,

@@ -53,7 +53,7 @@ def refused(classify: Classify, platform: FakePlatform) -> Callable[..., None]:
     return check
 
 
-def test_a_noise_is_named_with_all_that_led_to_it(classify: Classify) -> None:
+def test_a_classification_contains_all_probabilities_and_the_model(classify: Classify) -> None:
     status, heard, kind = classify(encoded(noise(1.0, 1)))
     assert (status, kind) == (200, "application/json")
     said_by = {"model", "sha256", "answered_by"}
@@ -66,7 +66,7 @@ def test_a_noise_is_named_with_all_that_led_to_it(classify: Classify) -> None:
     assert set(heard["kinds"]) == set(KINDS)
 
 
-def test_the_model_that_ships_names_what_it_hears(tmp_path: Path, clock: Clock) -> None:
+def test_the_shipped_model_classifies_a_sound(tmp_path: Path, clock: Clock) -> None:
     shipped = make_dependencies(tmp_path, clock)
     status, heard, _ = request(shipped, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
     assert status == 200
@@ -74,7 +74,7 @@ def test_the_model_that_ships_names_what_it_hears(tmp_path: Path, clock: Clock) 
     assert heard["model"] != "untaught"
 
 
-def test_silence_is_quiet_whatever_the_model_has_learnt(classify: Classify) -> None:
+def test_silence_is_classified_as_quiet_by_any_model(classify: Classify) -> None:
     assert classify(encoded(np.zeros((RATE, 1))))[1]["label"] == "quiet"
 
 
@@ -99,14 +99,14 @@ def test_an_alarm_is_an_emergency(tmp_path: Path, clock: Clock, platform: FakePl
         ("CAF", "ALAC_16", 48_000, 1),
     ],
 )
-def test_files_of_all_usual_kinds_are_heard(
+def test_files_of_all_supported_formats_are_classified(
     classify: Classify, kind: str, subtype: str | None, rate: int, channels: int
 ) -> None:
     status, heard, _ = classify(encoded(noise(1.0, channels, rate), kind, subtype, rate))
     assert (status, heard["label"]) == (200, "machine")
 
 
-def test_of_several_channels_the_mean_is_heard(classify: Classify) -> None:
+def test_the_mean_of_several_channels_is_classified(classify: Classify) -> None:
     x = noise(1.0, 1)
     assert classify(encoded(np.hstack([x, -x])))[1]["label"] == "quiet", "they cancel each other"
 
@@ -138,21 +138,21 @@ def test_samples_beyond_full_scale_are_clipped_and_not_refused(classify: Classif
         *("65,535 channels", "too slow", "too fast", "too long", "too short", "not a number", "infinite"),
     ],
 )
-def test_a_file_that_cannot_be_heard_is_refused_by_what_is_wrong_with_it_and_what_is_allowed(
+def test_an_unusable_file_is_refused_with_its_fault_and_the_limit(
     refused: Callable[..., None], data: bytes, code: str, says: str
 ) -> None:
     refused(data, code, says)
 
 
 @pytest.mark.parametrize("claimed", [2**32 - 1, 2**31, 2 * RATE * 3600])
-def test_a_header_that_promises_hours_costs_nothing_and_what_is_there_is_heard(
+def test_a_header_that_claims_hours_costs_nothing_and_the_present_samples_are_classified(
     classify: Classify, claimed: int
 ) -> None:
     samples = (32_768 * noise(1.0, 1)).astype("<i2").tobytes()
     assert classify(wav(samples, data_size=claimed)) == classify(wav(samples))
 
 
-def test_a_header_that_hides_half_of_the_file_is_believed(classify: Classify) -> None:
+def test_samples_beyond_the_length_in_the_header_are_ignored(classify: Classify) -> None:
     silence_then_noise = bytes(2 * RATE) + (32_768 * noise(1.0, 1)).astype("<i2").tobytes()
     assert classify(wav(silence_then_noise, data_size=2 * RATE))[1]["label"] == "quiet"
 
@@ -166,7 +166,7 @@ def test_a_body_that_is_text_or_missing_is_refused(platform: FakePlatform) -> No
 
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
-def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_function(
+def test_a_file_with_any_bytes_changed_is_classified_or_refused_and_never_fails_the_function(
     classify: Classify, data: st.DataObject
 ) -> None:
     whole = bytearray(WHOLE[data.draw(st.sampled_from(sorted(WHOLE)), label="file")])
@@ -180,6 +180,6 @@ def test_a_file_with_any_bytes_changed_is_heard_or_refused_and_never_fails_the_f
 WHOLE = {kind: encoded(noise(0.5, 1), kind) for kind in ("WAV", "FLAC", "OGG", "AIFF", "CAF")}
 
 
-def test_a_parameter_is_refused_by_name_since_none_is_known(platform: FakePlatform) -> None:
+def test_a_query_parameter_is_refused_by_name(platform: FakePlatform) -> None:
     status, document, _ = request(platform, base64.b64encode(encoded(noise(1.0, 1))).decode(), True, top="3")
     assert (status, document["detail"]) == (400, "top: unknown parameter; the endpoint has none")

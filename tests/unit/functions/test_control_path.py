@@ -86,7 +86,7 @@ def test_each_snapshot_of_a_batch_gets_its_headset_a_filter(headsets: FakePlatfo
     assert set(headsets.messages()) == {ControlChanged("left"), ControlChanged("right")}
 
 
-def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
+def test_only_failed_messages_of_a_batch_are_retried_and_refused_ones_are_not(
     headsets: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = headsets.deps.controls.put
@@ -122,7 +122,7 @@ def test_of_a_batch_only_what_failed_is_tried_again_and_what_was_refused_is_not(
     ],
     ids=["empty", "no header", "other magic", "short", "long", "other rate", "oversized"],
 )
-def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_its_owner_told(
+def test_an_invalid_snapshot_is_refused_counted_and_recorded_for_its_owner(
     headsets: FakePlatform, stored: Any, data: bytes, code: str
 ) -> None:
     before = stored()
@@ -135,7 +135,7 @@ def test_a_snapshot_that_can_never_be_right_is_refused_counted_and_its_owner_tol
     assert told.message
 
 
-def test_a_headset_whose_filter_is_not_known_any_more_is_asked_for_a_snapshot_without_control(
+def test_after_an_unknown_filter_a_snapshot_without_control_is_requested(
     headsets: FakePlatform, stored: Any
 ) -> None:
     assert process(headsets, message("left", UNKNOWN_FILTER)) == []
@@ -165,7 +165,7 @@ def report(thing: str, data: bytes) -> dict[str, Any]:
     return published("telemetry", thing, data)
 
 
-def test_what_was_accepted_before_sending_and_given_up_after_is_counted_for_admins_and_prometheus(
+def test_sent_kept_and_reverted_filters_are_counted_for_admins_and_prometheus(
     headsets: FakePlatform, call: Any
 ) -> None:
     process(headsets, message("left", snapshot(1)), message("left", snapshot(2)))
@@ -180,7 +180,7 @@ def test_what_was_accepted_before_sending_and_given_up_after_is_counted_for_admi
     assert "anc_filters_reverted_total 1.0" in shown
 
 
-def test_what_a_headset_says_of_itself_is_kept_and_what_it_cannot_mean_refused(
+def test_valid_telemetry_is_stored_and_invalid_telemetry_refused(
     headsets: FakePlatform,
 ) -> None:
     assert process(headsets, report("left", b'{"battery": 0.5}'), report("right", b'{"battery": 5}')) == []
@@ -196,7 +196,7 @@ def measured(to: str, **changes: Any) -> dict[str, Any]:
     return published("path", to, json.dumps(said).encode())
 
 
-def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_the_old_one_forgotten(
+def test_a_measured_path_is_stored_and_statistics_of_the_old_path_are_discarded(
     headsets: FakePlatform,
 ) -> None:
     process(headsets, message("left", snapshot(1)))
@@ -210,7 +210,7 @@ def test_a_path_that_a_headset_measured_is_stored_and_what_was_learned_through_t
     assert headsets.counts["paths_replaced"] == 1
 
 
-def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_since(
+def test_an_older_path_overwrites_neither_a_newer_one_nor_one_set_by_the_owner(
     headsets: FakePlatform,
 ) -> None:
     def path_after(*messages: dict[str, Any]) -> list[float]:
@@ -247,7 +247,7 @@ def test_an_older_path_never_overwrites_a_newer_one_nor_what_its_owner_has_set_s
         ({"secondary": [0.1] * 8000}, "too_large", "bytes"),
     ],
 )
-def test_a_measured_path_that_is_none_changes_nothing_and_its_owner_reads_why(
+def test_an_invalid_measured_path_changes_nothing_and_the_reason_is_recorded(
     headsets: FakePlatform, stored: Any, changes: dict[str, Any], code: str, says: str
 ) -> None:
     device_models.describe("generic", ModelDescription(SECONDARY, RATE, TAPS), headsets.deps)
@@ -260,15 +260,13 @@ def test_a_measured_path_that_is_none_changes_nothing_and_its_owner_reads_why(
     assert says in told.message
 
 
-def test_a_lifecycle_event_shows_whether_a_headset_is_connected(headsets: FakePlatform) -> None:
+def test_a_lifecycle_event_updates_the_connection_status(headsets: FakePlatform) -> None:
     said = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
     assert process(headsets, published("presence", "left", json.dumps(said).encode())) == []
     assert device_status.find("left", headsets.deps).online
 
 
-def test_a_snapshot_of_a_headset_that_nobody_registered_is_refused(
-    headsets: FakePlatform, stored: Any
-) -> None:
+def test_a_snapshot_of_an_unregistered_headset_is_refused(headsets: FakePlatform, stored: Any) -> None:
     before = stored()
     assert process(headsets, message("stranger", snapshot(1))) == []
     assert headsets.counts["snapshots_refused_unknown_device"] == 1
@@ -360,7 +358,7 @@ def test_any_bytes_as_statistics_are_refused_and_never_fail_the_function(
     assert headsets.deps.controls.get("left") is None
 
 
-def test_an_update_brings_the_filter_into_the_shadow_and_tells_those_who_watch(
+def test_an_update_writes_the_filter_to_the_shadow_and_notifies_watchers(
     headsets: FakePlatform,
 ) -> None:
     headsets.deps.watches.put(Watch(key="left#socket", group="left", connection="socket"))
@@ -383,7 +381,7 @@ def test_an_update_of_a_headset_that_was_removed_meanwhile_does_nothing(headsets
     assert headsets.sockets.posted == []
 
 
-def test_an_update_that_fails_is_tried_again_and_the_others_are_delivered(
+def test_a_failed_update_is_retried_and_the_others_are_delivered(
     headsets: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process(headsets, message("left", snapshot(1)), message("right", snapshot(1)))
@@ -400,7 +398,7 @@ def test_an_update_that_fails_is_tried_again_and_the_others_are_delivered(
     assert headsets.deps.shadows.get("right") is not None
 
 
-def test_a_headset_that_takes_the_name_of_a_removed_one_starts_from_its_own_first_snapshot(
+def test_a_headset_with_the_name_of_a_removed_one_starts_with_its_first_snapshot(
     headsets: FakePlatform,
 ) -> None:
     process(headsets, message("left", snapshot(1000)))
@@ -415,7 +413,7 @@ def test_a_headset_that_takes_the_name_of_a_removed_one_starts_from_its_own_firs
     assert known.seq == 1
 
 
-def test_the_end_of_an_emergency_is_announced_though_the_first_processing_was_killed(
+def test_the_end_of_an_emergency_is_announced_after_an_interrupted_first_attempt(
     headsets: FakePlatform,
 ) -> None:
     """Killed after the commit and before the messages: the snapshot comes again from the queue."""

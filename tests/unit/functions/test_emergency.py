@@ -39,7 +39,7 @@ def hear(deps: FakePlatform, session: str, blocks: range) -> list[tuple[str, dic
     return heard
 
 
-def test_an_alarm_lets_the_world_in_untouched_and_says_so(tmp_path: Path, clock: Clock) -> None:
+def test_an_alarm_switches_a_session_to_transparency_with_its_reason(tmp_path: Path, clock: Clock) -> None:
     model = untrained_model(tmp_path / "alarm.npz", alarm=True)
     deps = make_dependencies(tmp_path, clock, ml_model_path=str(model))
     for primary, answer in hear(deps, begin(deps), range(20))[15:]:
@@ -49,7 +49,7 @@ def test_an_alarm_lets_the_world_in_untouched_and_says_so(tmp_path: Path, clock:
         assert answer["attenuation_db"] == 0
 
 
-def test_with_detection_switched_off_an_alarm_is_noise_like_any_other(tmp_path: Path, clock: Clock) -> None:
+def test_with_detection_disabled_an_alarm_is_cancelled_like_any_noise(tmp_path: Path, clock: Clock) -> None:
     model = untrained_model(tmp_path / "alarm.npz", alarm=True)
     deps = make_dependencies(tmp_path, clock, ml_model_path=str(model), emergency_detection_enabled=False)
     for primary, answer in hear(deps, begin(deps), range(20)):
@@ -57,7 +57,7 @@ def test_with_detection_switched_off_an_alarm_is_noise_like_any_other(tmp_path: 
         assert answer["pcm"] != primary
 
 
-def test_without_an_alarm_the_session_stays_closed(tmp_path: Path, clock: Clock) -> None:
+def test_without_an_alarm_the_session_keeps_cancelling(tmp_path: Path, clock: Clock) -> None:
     model = untrained_model(tmp_path / "calm.npz", alarm=False)
     deps = make_dependencies(tmp_path, clock, ml_model_path=str(model))
     for primary, answer in hear(deps, begin(deps), range(20)):
@@ -65,7 +65,7 @@ def test_without_an_alarm_the_session_stays_closed(tmp_path: Path, clock: Clock)
         assert answer["pcm"] != primary
 
 
-def test_the_hold_ends_in_the_time_of_the_audio_and_the_filter_has_gone_on_learning(
+def test_the_hold_is_measured_in_audio_time_and_the_filter_keeps_adapting(
     tmp_path: Path, clock: Clock
 ) -> None:
     alarmed, calm = (

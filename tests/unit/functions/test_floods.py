@@ -50,7 +50,7 @@ def process(platform: FakePlatform, messages: list[Message]) -> list[Any]:
     return list(answer["batchItemFailures"])
 
 
-def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
+def test_a_snapshot_is_processed_before_the_flood_of_another_headset(
     headsets: FakePlatform, tmp_path: Path
 ) -> None:
     queue = queue_of(headsets, tmp_path, "snapshots")
@@ -69,7 +69,7 @@ def test_a_snapshot_is_worked_on_before_another_headsets_flood_is_through(
     assert queue.depth() == 0
 
 
-def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything_and_its_owner_is_told(
+def test_snapshots_beyond_a_headsets_share_are_dropped_and_recorded_for_its_owner(
     headsets: FakePlatform,
 ) -> None:
     share = headsets.deps.settings.headset_snapshots_per_minute
@@ -88,7 +88,7 @@ def test_snapshots_beyond_a_headsets_share_are_dropped_before_they_cost_anything
     assert headsets.counts["snapshots_processed"] == 1
 
 
-def test_a_flood_of_telemetry_takes_none_of_a_headsets_share_of_snapshots(headsets: FakePlatform) -> None:
+def test_a_flood_of_telemetry_does_not_use_up_a_headsets_share_of_snapshots(headsets: FakePlatform) -> None:
     share = headsets.deps.settings.headset_reports_per_minute
     lines = [Message(n, json.dumps(line), 1) for n, line in enumerate(telemetry("rogue", share + 30))]
     assert process(headsets, lines) == []

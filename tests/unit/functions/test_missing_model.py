@@ -72,7 +72,9 @@ def headset(platform: FakePlatform) -> None:
     platform.deps.watches.put(Watch(key="left#c", group="left", connection="c"))
 
 
-def test_a_live_session_passes_the_primary_untouched_and_says_why(say: Callable[..., Any]) -> None:
+def test_without_a_model_a_live_session_passes_the_primary_through_with_a_reason(
+    say: Callable[..., Any],
+) -> None:
     session = say({"action": "start", "rate": RATE, "taps": 16})["session"]
     x = np.random.default_rng(1).integers(-3000, 3000, 1600).astype("<i2")
     pcm = base64.b64encode(np.stack([x, x // 2], axis=1).tobytes()).decode()
@@ -84,7 +86,7 @@ def test_a_live_session_passes_the_primary_untouched_and_says_why(say: Callable[
 
 
 @pytest.mark.usefixtures("headset")
-def test_a_headset_stays_open_from_snapshot_to_snapshot_and_is_told_why(
+def test_without_a_model_a_headset_stays_in_transparency_with_a_reason(
     platform: FakePlatform, clock: Clock
 ) -> None:
     for seq in range(1, 4):
@@ -100,7 +102,7 @@ def test_a_headset_stays_open_from_snapshot_to_snapshot_and_is_told_why(
 
 
 @pytest.mark.usefixtures("headset")
-def test_once_there_is_a_model_again_the_next_snapshot_closes_the_headset(
+def test_when_the_model_loads_again_the_next_snapshot_ends_transparency(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert take(platform, 1)["mode"] == "transparency"
@@ -110,7 +112,7 @@ def test_once_there_is_a_model_again_the_next_snapshot_closes_the_headset(
     assert (wanted["mode"], wanted["reason"]) == ("cancel", "")
 
 
-def test_a_file_that_is_to_be_named_is_refused_and_one_in_which_an_alarm_is_sought_has_one(
+def test_without_a_model_classification_is_refused_and_emergency_detection_fails_open(
     platform: FakePlatform, call: Callable[..., Any]
 ) -> None:
     sound = base64.b64encode(sound_file(two_microphones(1.0))).decode()
@@ -126,7 +128,7 @@ def test_a_file_that_is_to_be_named_is_refused_and_one_in_which_an_alarm_is_soug
     assert WHY in detection["reason"]
 
 
-def test_the_platform_is_degraded_and_names_what_does_not_work(
+def test_without_a_model_the_health_is_degraded_and_names_the_fault(
     platform: FakePlatform, call: Callable[..., Any], damaged: Path
 ) -> None:
     status, health, _ = call("GET", "/health")
@@ -137,7 +139,7 @@ def test_the_platform_is_degraded_and_names_what_does_not_work(
     assert platform.counts["hearing_failed"] > 0
 
 
-def test_a_recording_is_cleaned_all_the_same_and_its_report_says_that_nothing_was_heard(
+def test_without_a_model_a_recording_is_processed_and_its_report_says_not_classified(
     platform: FakePlatform,
 ) -> None:
     job = uploaded(platform.deps, sound_file(two_microphones()))
@@ -147,7 +149,7 @@ def test_a_recording_is_cleaned_all_the_same_and_its_report_says_that_nothing_wa
     assert report["emergencies"] is None
 
 
-def test_a_headset_whose_own_model_is_damaged_is_open_and_says_why(
+def test_a_headset_with_a_damaged_model_is_in_transparency_with_a_reason(
     damaged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classifier, "DEFAULT_MODEL", damaged)

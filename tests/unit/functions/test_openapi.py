@@ -27,12 +27,12 @@ PAGES = {"/openapi.json", "/docs"}
 OF_SOMETHING = {"/api/auth/token"}  # takes what another endpoint makes
 
 
-def test_the_openapi_document_in_the_docs_is_that_of_the_code() -> None:
+def test_the_openapi_document_in_the_docs_is_up_to_date() -> None:
     written = json.loads((DOCS / "openapi.json").read_text())
     assert written == document(app), "python -m functions.rest_api > docs/openapi.json"
 
 
-def test_every_endpoint_is_described_with_what_it_answers_and_who_may_call() -> None:
+def test_every_endpoint_documents_its_responses_and_role() -> None:
     described = document(app)
     assert described["openapi"].startswith("3.1")
     operations = {
@@ -51,7 +51,7 @@ def test_every_endpoint_is_described_with_what_it_answers_and_who_may_call() -> 
         assert {"4XX", "429", "5XX"} < set(operation["responses"])
 
 
-def test_the_document_is_served_with_the_stage_before_which_its_paths_lie(platform: FakePlatform) -> None:
+def test_the_served_document_contains_the_stage_in_its_server_url(platform: FakePlatform) -> None:
     event = rest_event("GET", "/openapi.json", "/openapi.json", {}, {}, {}, None, False, {}, "127.0.0.1")
     for path, base in (("/dev/openapi.json", "/dev"), ("/openapi.json", "/")):
         event["requestContext"]["path"] = path
@@ -59,7 +59,7 @@ def test_the_document_is_served_with_the_stage_before_which_its_paths_lie(platfo
         assert json.loads(answer["body"])["servers"] == [{"url": base}]
 
 
-def test_the_example_of_every_body_runs_as_it_stands(call: typing.Callable[..., typing.Any]) -> None:
+def test_the_example_of_every_body_is_accepted(call: typing.Callable[..., typing.Any]) -> None:
     described = document(app)
     made: dict[str, str] = {"/api/device-models": "quiet-one"}
     # What is made is made before it is changed; whoever signs in was added before.
@@ -98,7 +98,7 @@ def limits(schema: dict[str, typing.Any]) -> typing.Any:
         (requests.NewFirmware, shadow.Firmware, set()),
     ],
 )
-def test_rest_takes_the_fields_and_limits_that_the_services_do(
+def test_rest_requests_have_the_fields_and_limits_of_the_services(
     model: type[BaseModel], struct: type[msgspec.Struct], apart: set[str]
 ) -> None:
     _, defined = msgspec.json.schema_components([struct])
@@ -108,5 +108,5 @@ def test_rest_takes_the_fields_and_limits_that_the_services_do(
     assert {name: limits(outer[name]) for name in outer} == {name: limits(inner[name]) for name in outer}
 
 
-def test_rest_answers_every_figure_of_a_report() -> None:
+def test_rest_responses_contain_every_field_of_a_report() -> None:
     assert set(audio_responses.RecordingReport.model_fields) == set(RecordingReport.__struct_fields__)

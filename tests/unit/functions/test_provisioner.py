@@ -37,7 +37,7 @@ def why(call: Call, serial: str) -> str:
     return str(refusal["code"])
 
 
-def test_a_listed_headset_gets_its_name_and_is_what_its_model_says(
+def test_a_preregistered_headset_gets_its_name_and_the_values_of_its_model(
     call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     event = claim("one")
@@ -67,7 +67,7 @@ def test_a_claim_may_be_repeated_also_with_a_new_certificate_of_the_same_key(
     assert kept.certificate == claim("one", number=2)["certificateId"]
 
 
-def test_a_serial_number_that_was_claimed_is_nobody_else_s(
+def test_a_claimed_serial_number_cannot_be_claimed_with_another_key(
     call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     assert ask(claim("one")) == YES
@@ -77,13 +77,13 @@ def test_a_serial_number_that_was_claimed_is_nobody_else_s(
     assert why(call, "one") == "claimed_already"
 
 
-def test_who_is_on_no_list_gets_nothing_and_changes_nothing(ask: Any, stored: Any) -> None:
+def test_an_unknown_serial_number_is_refused_and_changes_nothing(ask: Any, stored: Any) -> None:
     before = stored()
     assert ask(claim("two")) == NO
     assert stored() == before
 
 
-def test_a_headset_that_was_registered_by_hand_cannot_be_taken_over_with_a_claim(
+def test_a_manually_registered_headset_cannot_be_claimed(
     call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     call("POST", "/api/devices", {"thing": "hers", "secondary": [0.5]}, **MAKER)
@@ -93,16 +93,16 @@ def test_a_headset_that_was_registered_by_hand_cannot_be_taken_over_with_a_claim
     assert why(call, "hers") == "not_expected"
 
 
-def test_after_its_certificate_was_renewed_a_headset_s_first_key_claims_nothing_any_more(
-    call: Call, ask: Any
-) -> None:
+def test_after_a_new_certificate_was_issued_the_first_key_cannot_claim(call: Call, ask: Any) -> None:
     assert ask(claim("one")) == YES
     assert call("POST", "/api/devices/one/credentials", **MAKER)[0] == 201
     assert ask(claim("one", number=2)) == NO
     assert why(call, "one") == "not_expected"
 
 
-def test_a_headset_that_was_removed_and_listed_again_may_come_again(call: Call, ask: Any) -> None:
+def test_a_headset_that_was_removed_and_preregistered_again_can_be_claimed_again(
+    call: Call, ask: Any
+) -> None:
     assert ask(claim("one")) == YES
     assert call("DELETE", "/api/devices/one", **MAKER)[0] == 204
     assert ask(claim("one", "new")) == NO
@@ -110,7 +110,7 @@ def test_a_headset_that_was_removed_and_listed_again_may_come_again(call: Call, 
     assert ask(claim("one", "new")) == YES
 
 
-def test_a_refused_claim_hides_nothing_of_what_was_refused_of_the_headset_itself(
+def test_a_refused_claim_does_not_hide_refusals_of_the_headset_itself(
     call: Call, platform: FakePlatform, ask: Any
 ) -> None:
     assert ask(claim("one")) == YES
@@ -121,7 +121,7 @@ def test_a_refused_claim_hides_nothing_of_what_was_refused_of_the_headset_itself
     assert (device["claim_refusal"]["what"], device["claim_refusal"]["code"]) == ("claim", "claimed_already")
 
 
-def test_claims_that_are_refused_one_after_the_other_are_written_down_once_a_minute(
+def test_repeated_refused_claims_are_recorded_once_a_minute(
     platform: FakePlatform, ask: Any, stored: Any
 ) -> None:
     assert ask(claim("one")) == YES
@@ -171,7 +171,7 @@ def test_a_certificate_that_was_claimed_anew_with_the_same_key_replaces_the_firs
         {"clientId": "claim." + "x" * 200},
     ],
 )
-def test_what_is_no_claim_is_refused_and_the_registry_stays_as_it_is(
+def test_an_invalid_claim_is_refused_and_changes_nothing(
     platform: FakePlatform, ask: Any, change: Any
 ) -> None:
     before = platform.deps.devices.get("one")
@@ -179,7 +179,7 @@ def test_what_is_no_claim_is_refused_and_the_registry_stays_as_it_is(
     assert platform.deps.devices.get("one") == before
 
 
-def test_two_at_the_same_moment_never_both_get_a_serial_number(
+def test_two_concurrent_claims_never_both_get_a_serial_number(
     platform: FakePlatform, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, first = platform.deps.devices.put, True
@@ -195,7 +195,7 @@ def test_two_at_the_same_moment_never_both_get_a_serial_number(
     assert ask(claim("one", "ours")) == NO
 
 
-def test_listing_again_changes_nothing_and_says_what_is_known(call: Call, stored: Any) -> None:
+def test_preregistering_again_changes_nothing_and_returns_known_serials(call: Call, stored: Any) -> None:
     before = stored()
     answer = call("POST", "/api/device-models/twin/serials", {"serials": ["one", "one"]}, **MAKER)
     assert answer[:2] == (200, {"listed": [], "known": ["one"]})
@@ -213,7 +213,7 @@ def test_listing_again_changes_nothing_and_says_what_is_known(call: Call, stored
         ("never-was", {"serials": ["two"]}, 404),
     ],
 )
-def test_a_list_that_cannot_be_is_refused_whole(
+def test_an_invalid_list_of_serials_is_refused_as_a_whole(
     call: Call, stored: Any, path: str, body: Any, status: int
 ) -> None:
     before = stored()
@@ -221,6 +221,6 @@ def test_a_list_that_cannot_be_is_refused_whole(
     assert stored() == before
 
 
-def test_why_a_claim_was_refused_never_holds_the_certificate(ask: Any, capsys: Any) -> None:
+def test_the_reason_of_a_refused_claim_never_contains_the_certificate(ask: Any, capsys: Any) -> None:
     ask(claim("two"))
     assert "BEGIN CERTIFICATE" not in json.dumps(capsys.readouterr().out)

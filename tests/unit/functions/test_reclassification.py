@@ -66,7 +66,7 @@ def ask(platform: FakePlatform) -> Ask:
     return request
 
 
-def test_the_endpoint_names_the_noise_and_the_answer_says_so(platform: FakePlatform, ask: Ask) -> None:
+def test_the_label_of_the_endpoint_is_returned_with_its_source(platform: FakePlatform, ask: Ask) -> None:
     platform.endpoint.says = said()
     heard = ask()
     assert (heard["label"], heard["confidence"]) == ("rail", 0.9)
@@ -75,12 +75,14 @@ def test_the_endpoint_names_the_noise_and_the_answer_says_so(platform: FakePlatf
     assert platform.counts["endpoint_answered"] == 1
 
 
-def test_whether_there_is_an_alarm_the_endpoint_is_not_believed(platform: FakePlatform, ask: Ask) -> None:
+def test_the_endpoint_does_not_decide_about_emergencies(platform: FakePlatform, ask: Ask) -> None:
     platform.endpoint.says = said(emergency=False, kinds={"siren": 0.0})
     assert ask()["emergency"]["active"]
 
 
-def test_without_an_endpoint_the_layer_answers_and_says_so(platform: FakePlatform, ask: Ask) -> None:
+def test_without_an_endpoint_the_label_of_the_layer_is_returned_with_its_source(
+    platform: FakePlatform, ask: Ask
+) -> None:
     heard = ask()
     assert (heard["label"], heard["model"], heard["answered_by"]) == ("machine", "untaught", "layer")
     assert heard["sha256"] == Classifier.load(platform.deps.settings.ml_model_path).sha256
@@ -108,7 +110,7 @@ def test_without_an_endpoint_the_layer_answers_and_says_so(platform: FakePlatfor
         said(model="m" * 101),
     ],
 )
-def test_a_wrong_answer_is_as_good_as_none(platform: FakePlatform, ask: Ask, wrong: Any) -> None:
+def test_an_invalid_response_of_the_endpoint_is_ignored(platform: FakePlatform, ask: Ask, wrong: Any) -> None:
     platform.endpoint.says = wrong
     heard = ask()
     assert (heard["label"], heard["answered_by"]) == ("machine", "layer")
@@ -116,7 +118,7 @@ def test_a_wrong_answer_is_as_good_as_none(platform: FakePlatform, ask: Ask, wro
 
 
 @pytest.mark.parametrize("limit_s", [0.1])
-def test_an_endpoint_that_trickles_on_forever_costs_the_time_limit_and_no_more(
+def test_a_slow_endpoint_costs_at_most_the_time_limit(
     platform: FakePlatform, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never = threading.Event()
@@ -126,7 +128,7 @@ def test_an_endpoint_that_trickles_on_forever_costs_the_time_limit_and_no_more(
     assert not never.is_set()
 
 
-def test_after_three_failures_it_is_left_alone_for_half_a_minute_and_then_tried_once(
+def test_after_three_failures_the_endpoint_is_not_called_for_30_seconds(
     platform: FakePlatform, ask: Ask, clock: Clock
 ) -> None:
     platform.endpoint.says = EndpointUnavailable("ReadTimeoutError")
@@ -140,9 +142,7 @@ def test_after_three_failures_it_is_left_alone_for_half_a_minute_and_then_tried_
     assert ask()["answered_by"] == "endpoint"
 
 
-def test_it_is_sent_sixteen_kilohertz_at_most_and_never_more_than_it_takes(
-    platform: FakePlatform, ask: Ask
-) -> None:
+def test_the_endpoint_gets_at_most_16_khz_and_its_maximum_size(platform: FakePlatform, ask: Ask) -> None:
     platform.endpoint.says = said()
     ask(seconds=1, rate=8_000)
     ask(seconds=2, rate=48_000)
@@ -154,7 +154,7 @@ def test_it_is_sent_sixteen_kilohertz_at_most_and_never_more_than_it_takes(
     assert max(map(len, platform.endpoint.asked)) < 4 << 20
 
 
-def test_silence_is_not_worth_a_question(platform: FakePlatform, ask: Ask) -> None:
+def test_silence_is_not_sent_to_the_endpoint(platform: FakePlatform, ask: Ask) -> None:
     platform.endpoint.says = said()
     assert ask(level=0.0)["label"] == "quiet"
     assert platform.endpoint.asked == []

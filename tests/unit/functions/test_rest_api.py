@@ -30,12 +30,12 @@ def assert_problem(answer: tuple[int, Any, str], status: int, code: str, says: s
     assert says in document["detail"]
 
 
-def test_the_health_check_tells_that_the_platform_answers(call: Call) -> None:
+def test_the_health_check_reports_a_healthy_platform(call: Call) -> None:
     status, health, _ = call("GET", "/health")
     assert (status, health["live"], health["ready"], health["checks"]["tables"]) == (200, True, True, "ok")
 
 
-def test_a_platform_that_cannot_reach_its_tables_lives_but_is_not_ready(
+def test_a_platform_without_its_tables_is_live_but_not_ready(
     call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(key: str) -> None:
@@ -47,7 +47,7 @@ def test_a_platform_that_cannot_reach_its_tables_lives_but_is_not_ready(
     assert health["checks"]["tables"] == "TimeoutError"
 
 
-def test_a_platform_that_cannot_reach_its_files_says_so_and_is_ready(
+def test_a_platform_without_its_files_is_degraded_and_ready(
     call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(key: str) -> None:
@@ -59,7 +59,7 @@ def test_a_platform_that_cannot_reach_its_files_says_so_and_is_ready(
     assert health["checks"] == {"tables": "ok", "files": "ConnectionError", "hearing": "ok"}
 
 
-def test_a_platform_that_cannot_hear_says_so_and_is_ready(
+def test_a_platform_without_detection_is_degraded_and_ready(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def deaf(settings: Any) -> None:
@@ -71,7 +71,7 @@ def test_a_platform_that_cannot_hear_says_so_and_is_ready(
     assert health["checks"]["hearing"] == "ModelError"
 
 
-def test_a_session_over_its_whole_life(call: Call) -> None:
+def test_a_session_from_opening_to_end_over_rest(call: Call) -> None:
     status, opened, _ = call(
         "POST", "/api/sessions", {"mode": "cancel", "rate": 16_000, "taps": 128, "mu": 0.2}
     )
@@ -92,7 +92,7 @@ def test_a_session_over_its_whole_life(call: Call) -> None:
     assert call("GET", "/api/sessions")[1] == {"sessions": [], "next": None}
 
 
-def test_a_session_is_summed_up_over_all_its_sockets_and_ends_when_nobody_uses_it(
+def test_a_session_summary_covers_all_sockets_and_an_unused_session_expires(
     call: Call, say: Callable[..., Any], platform: FakePlatform
 ) -> None:
     _, opened, _ = call("POST", "/api/sessions", {"rate": 16_000, "taps": 16})
@@ -132,7 +132,7 @@ def test_a_session_is_summed_up_over_all_its_sockets_and_ends_when_nobody_uses_i
     ],
     ids=str,
 )
-def test_a_session_that_cannot_be_is_refused_by_field_and_limit_counted_and_changes_nothing(
+def test_an_invalid_session_is_refused_by_field_and_limit_and_changes_nothing(
     call: Call, platform: FakePlatform, stored: Any, body: Any, code: str, says: str
 ) -> None:
     before = stored()
@@ -144,7 +144,7 @@ def test_a_session_that_cannot_be_is_refused_by_field_and_limit_counted_and_chan
 @pytest.mark.parametrize(
     "body", [{"intensity": 1.5}, {"enabled": 1}, {"session": "other"}, {"mode": "bypass"}, "[]"]
 )
-def test_a_change_that_cannot_be_is_refused_and_changes_nothing(call: Call, body: Any) -> None:
+def test_an_invalid_session_change_is_refused_and_changes_nothing(call: Call, body: Any) -> None:
     _, opened, _ = call("POST", "/api/sessions", {})
     path = f"/api/sessions/{opened['session']}"
     assert_problem(call("PATCH", path, body), 400, "bad_field", "")
@@ -160,7 +160,7 @@ def test_a_change_that_cannot_be_is_refused_and_changes_nothing(call: Call, body
         ("GET", "/api/sessions/{}/stats"),
     ],
 )
-def test_to_others_a_session_does_not_exist(call: Call, method: str, path: str) -> None:
+def test_a_session_is_not_found_by_other_users(call: Call, method: str, path: str) -> None:
     _, opened, _ = call("POST", "/api/sessions", {})
     foreign = call(method, path.format(opened["session"]), {}, user="mallory")
     assert_problem(foreign, 404, "unknown_session", "there is none of this name")
@@ -169,7 +169,7 @@ def test_to_others_a_session_does_not_exist(call: Call, method: str, path: str) 
     assert call("GET", f"/api/sessions/{opened['session']}")[1] == opened
 
 
-def test_a_body_may_come_as_base64_as_binary_media_types_do(call: Call) -> None:
+def test_a_json_body_may_be_base64_encoded(call: Call) -> None:
     body = base64.b64encode(b'{"rate": 16000}').decode()
     assert call("POST", "/api/sessions", body, is_base64=True)[1]["rate"] == 16_000
     assert_problem(
@@ -177,7 +177,7 @@ def test_a_body_may_come_as_base64_as_binary_media_types_do(call: Call) -> None:
     )
 
 
-def test_lists_come_page_by_page(call: Call) -> None:
+def test_lists_are_paginated(call: Call) -> None:
     for _ in range(5):
         call("POST", "/api/sessions", {})
     every = [session["session"] for session in call("GET", "/api/sessions")[1]["sessions"]]
@@ -196,9 +196,7 @@ def test_lists_come_page_by_page(call: Call) -> None:
     [route for route in REST if route.path.startswith("/api/") and route.function == "rest_api"],
     ids=lambda route: f"{route.method} {route.path}",
 )
-def test_a_parameter_that_an_endpoint_does_not_know_is_refused_by_name(
-    call: Call, stored: Any, route: RestRoute
-) -> None:
+def test_an_unknown_query_parameter_is_refused_by_name(call: Call, stored: Any, route: RestRoute) -> None:
     before = stored()
     answer = call(route.method, route.path.replace("{id}", "left"), {}, role="admin", tap="3")
     assert_problem(answer, 400, "bad_field", "tap: unknown parameter; ")
@@ -206,7 +204,7 @@ def test_a_parameter_that_an_endpoint_does_not_know_is_refused_by_name(
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "many", "", "1e2", "9" * 5000])
-def test_a_page_that_cannot_be_is_refused(call: Call, limit: str) -> None:
+def test_invalid_pagination_parameters_are_refused(call: Call, limit: str) -> None:
     assert_problem(call("GET", "/api/sessions", limit=limit), 400, "bad_field", "limit: ")
 
 
@@ -249,7 +247,7 @@ def test_a_name_that_is_taken_is_a_conflict(call: Call, stored: Any, who: str) -
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_headset_that_cannot_be_is_refused_by_field_and_limit_and_changes_nothing(
+def test_an_invalid_headset_is_refused_by_field_and_limit_and_changes_nothing(
     call: Call, stored: Any, change: dict[str, Any], says: str
 ) -> None:
     before = stored()
@@ -265,7 +263,7 @@ def test_a_removed_headset_is_revoked_and_gone(call: Call, platform: FakePlatfor
     assert_problem(call("DELETE", "/api/devices/left"), 404, "unknown_device", "left is not registered")
 
 
-def test_an_operator_sees_every_headset_and_a_listener_only_his_own(call: Call) -> None:
+def test_an_operator_sees_all_headsets_and_a_listener_its_own(call: Call) -> None:
     call("POST", "/api/devices", HEADSET)
     for path in ("/api/devices/left", "/api/devices/left/shadow"):
         assert call("GET", path, user="olga", role="operator")[0] == 200
@@ -275,7 +273,7 @@ def test_an_operator_sees_every_headset_and_a_listener_only_his_own(call: Call) 
     assert call("GET", "/api/devices/left")[0] == 200
 
 
-def test_the_shadow_of_a_headset_is_what_the_cloud_wants_of_it(call: Call, platform: FakePlatform) -> None:
+def test_the_shadow_of_a_headset_contains_the_desired_state(call: Call, platform: FakePlatform) -> None:
     call("POST", "/api/devices", HEADSET)
     assert call("GET", "/api/devices/left/shadow")[1] == {"state": {}, "version": 0}
     platform.deps.shadows.update("left", {"mode": "bypass"})
@@ -286,7 +284,7 @@ def test_the_shadow_of_a_headset_is_what_the_cloud_wants_of_it(call: Call, platf
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/"), ("GET", "/api"), ("PUT", "/api/sessions"), ("GET", "/x\n")]
 )
-def test_where_there_is_nothing_a_problem_document_says_so(call: Call, method: str, path: str) -> None:
+def test_an_unknown_path_gets_a_problem_document(call: Call, method: str, path: str) -> None:
     assert_problem(call(method, path), 404, "not_found", f"path: no endpoint at {path}")
 
 
@@ -299,7 +297,7 @@ def test_where_there_is_nothing_a_problem_document_says_so(call: Call, method: s
     body=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
     after=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
 )
-def test_whatever_a_request_holds_the_answer_is_json_of_a_status_that_fits(
+def test_any_request_gets_json_with_a_suitable_status(
     call: Call, route: Any, name: str, body: str | None, after: str
 ) -> None:
     pages = "after" in known_parameters(route.method, route.path)

@@ -28,7 +28,7 @@ def headset(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("headset")
-def test_what_is_wanted_of_a_headset_reaches_its_shadow_through_the_queue(
+def test_a_change_of_the_desired_state_reaches_the_shadow_through_the_queue(
     call: Call, platform: FakePlatform
 ) -> None:
     wanted = call("PATCH", "/api/devices/left/shadow", {"mode": "bypass", "intensity": 0.5})
@@ -44,7 +44,7 @@ FIRMWARE = {"version": "1.4.0", "url": "https://x.example/1.4.0", "sha256": "ab"
 
 
 @pytest.mark.usefixtures("headset")
-def test_configuration_and_firmware_reach_the_shadow_and_what_is_left_out_stays(
+def test_configuration_and_firmware_reach_the_shadow_and_omitted_fields_stay(
     call: Call, platform: FakePlatform
 ) -> None:
     for config in ({"private": True, "snapshot_interval_s": 30}, {"telemetry_interval_s": 600}):
@@ -58,9 +58,7 @@ def test_configuration_and_firmware_reach_the_shadow_and_what_is_left_out_stays(
 
 
 @pytest.mark.usefixtures("headset")
-def test_firmware_is_for_operators_and_sound_instead_of_statistics_for_the_owner(
-    call: Call, stored: Any
-) -> None:
+def test_only_operators_set_firmware_and_only_owners_turn_off_private_mode(call: Call, stored: Any) -> None:
     before = stored()
     for change, who in (
         ({"firmware": FIRMWARE}, {}),
@@ -104,14 +102,14 @@ def test_firmware_is_for_operators_and_sound_instead_of_statistics_for_the_owner
         {"firmware": {"version": "1.4.0"}},
     ],
 )
-def test_what_cannot_be_wanted_of_a_headset_is_refused(call: Call, stored: Any, change: Any) -> None:
+def test_an_invalid_desired_state_is_refused(call: Call, stored: Any, change: Any) -> None:
     before = stored()
     assert call("PATCH", "/api/devices/left/shadow", change)[0] == 400
     assert stored() == before
 
 
 @pytest.mark.usefixtures("headset")
-def test_the_last_that_a_headset_said_is_kept(call: Call, platform: FakePlatform) -> None:
+def test_the_latest_telemetry_report_is_returned(call: Call, platform: FakePlatform) -> None:
     silence = call("GET", "/api/devices/left/telemetry")[1]
     assert set(silence.values()) == {None}
     call("POST", "/api/devices/left/telemetry", {"battery": 0.9, "firmware": "1.0"})
@@ -126,12 +124,12 @@ def test_the_last_that_a_headset_said_is_kept(call: Call, platform: FakePlatform
 @pytest.mark.parametrize(
     "report", [{"battery": 1.1}, {"firmware": "x" * 65}, {"level_dbfs": 21}, {"location": [1, 2]}]
 )
-def test_a_headset_says_nothing_impossible(call: Call, report: Any) -> None:
+def test_impossible_telemetry_values_are_refused(call: Call, report: Any) -> None:
     assert call("POST", "/api/devices/left/telemetry", report)[0] == 400
 
 
 @pytest.mark.usefixtures("headset")
-def test_a_new_secondary_path_replaces_the_old_one_and_what_was_learned_through_it(
+def test_a_new_secondary_path_replaces_the_old_one_and_its_statistics(
     call: Call, platform: FakePlatform
 ) -> None:
     controls = platform.deps.controls
@@ -146,12 +144,12 @@ def test_a_new_secondary_path_replaces_the_old_one_and_what_was_learned_through_
 
 @pytest.mark.usefixtures("headset")
 @pytest.mark.parametrize("secondary", [[], [0.0], [1e-7, -1e-7], [1e400], [0.1] * 1025, ["x"], "path"])
-def test_a_secondary_path_that_cannot_be_is_refused_and_the_old_one_stays(call: Call, secondary: Any) -> None:
+def test_an_implausible_secondary_path_is_refused_and_the_old_one_stays(call: Call, secondary: Any) -> None:
     assert call("PUT", "/api/devices/left/paths", {"secondary": secondary})[0] == 400
     assert len(call("GET", "/api/devices/left/paths")[1]["secondary"]) == 3
 
 
-def test_a_listener_has_so_many_headsets_and_no_more_while_an_operator_lists_a_whole_lot(
+def test_listeners_have_a_quota_of_headsets_and_operators_have_none(
     call: Call, platform: FakePlatform, stored: Any
 ) -> None:
     most = platform.deps.settings.quota_devices
@@ -170,9 +168,7 @@ def test_a_listener_has_so_many_headsets_and_no_more_while_an_operator_lists_a_w
     assert call("POST", "/api/devices", HEADSET | {"thing": "again"})[0] == 201
 
 
-def test_a_serial_number_of_a_model_is_registered_by_no_listener_before_its_headset_comes(
-    call: Call, stored: Any
-) -> None:
+def test_a_listener_cannot_register_a_name_with_the_serial_prefix_of_a_model(call: Call, stored: Any) -> None:
     maker = {"user": "maker", "role": "operator"}
     assert call("PUT", "/api/device-models/quiet", MODEL | {"serial_prefix": "QO-"}, **maker)[0] == 200
     assert call("GET", "/api/device-models/quiet")[1]["serial_prefix"] == "QO-"
@@ -188,9 +184,7 @@ def test_a_serial_number_of_a_model_is_registered_by_no_listener_before_its_head
 
 
 @pytest.mark.parametrize("prefix", ["Q", "QO", "x" * 33, "Q O-", "QO-\n", "Q/-"])
-def test_a_prefix_of_serial_numbers_that_would_reserve_nearly_all_or_cannot_be_is_refused(
-    call: Call, prefix: str
-) -> None:
+def test_a_serial_prefix_that_is_too_short_or_invalid_is_refused(call: Call, prefix: str) -> None:
     change = MODEL | {"serial_prefix": prefix}
     status, problem, _ = call("PUT", "/api/device-models/quiet", change, role="operator")
     assert (status, problem["code"]) == (400, "bad_field")
@@ -198,7 +192,7 @@ def test_a_prefix_of_serial_numbers_that_would_reserve_nearly_all_or_cannot_be_i
 
 @pytest.mark.usefixtures("headset")
 @pytest.mark.parametrize("levels", [32, 900])
-def test_a_change_that_nests_without_end_is_refused(call: Call, stored: Any, levels: int) -> None:
+def test_a_deeply_nested_change_is_refused(call: Call, stored: Any, levels: int) -> None:
     deep: Any = 1
     for _ in range(levels):
         deep = {"a": deep}
@@ -213,9 +207,7 @@ LAST_NUMBER = 2**32 - 1
 
 
 @pytest.mark.usefixtures("headset")
-def test_a_renewed_certificate_lets_a_headset_number_anew_whose_highest_number_was_used_up(
-    call: Call, platform: FakePlatform
-) -> None:
+def test_after_a_new_certificate_sequence_numbers_may_start_anew(call: Call, platform: FakePlatform) -> None:
     deps = platform.deps
     sent = SentFilter.of(b"\0\0", LAST_NUMBER, 16_000, 12.0)
     deps.controls.put(Control(key="left", group="alice", seq=LAST_NUMBER, filters=(sent,), noise="road"))
@@ -260,7 +252,7 @@ def describe(call: Call) -> None:
     assert call("PUT", "/api/device-models/quiet-one", MODEL, role="operator")[0] == 200
 
 
-def test_a_headset_of_a_described_model_need_not_be_told_what_the_model_says(call: Call) -> None:
+def test_a_headset_takes_omitted_fields_from_its_model(call: Call) -> None:
     describe(call)
     assert call("GET", "/api/device-models/quiet-one")[1]["max_gain_db"] == 12.0
     made = call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})[1]
@@ -268,13 +260,13 @@ def test_a_headset_of_a_described_model_need_not_be_told_what_the_model_says(cal
     assert call("GET", "/api/devices/left/paths")[1]["secondary"] == pytest.approx(MODEL["secondary"])
 
 
-def test_a_headset_of_no_known_model_needs_a_path(call: Call) -> None:
+def test_a_headset_without_a_stored_model_needs_a_path(call: Call) -> None:
     status, problem, _ = call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
     assert (status, problem["code"]) == (404, "unknown_model")
     assert "secondary: required, because the model quiet-one does not exist" in problem["detail"]
 
 
-def test_models_are_listed_replaced_and_forgotten_and_their_headsets_stay(call: Call) -> None:
+def test_models_are_listed_replaced_and_deleted_and_their_headsets_stay(call: Call) -> None:
     describe(call)
     call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
     call("PUT", "/api/device-models/quiet-one", MODEL | {"taps": 512}, role="operator")
@@ -285,7 +277,7 @@ def test_models_are_listed_replaced_and_forgotten_and_their_headsets_stay(call: 
     assert call("GET", "/api/devices/left")[1]["taps"] == 256
 
 
-def test_the_path_that_was_measured_at_enrolment_is_stored(call: Call) -> None:
+def test_a_path_measured_at_registration_is_stored(call: Call) -> None:
     describe(call)
     call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
     measured = {"secondary": [0.0, 0.1, 0.5, 0.3, -0.1], "rate": 48_000}
@@ -305,7 +297,7 @@ def test_the_path_that_was_measured_at_enrolment_is_stored(call: Call) -> None:
         ({"secondary": [0.0, 0.0, 0.6], "rate": 16_000}, "rate: must be 48000 Hz, as registered (got 16000)"),
     ],
 )
-def test_a_measured_path_that_cannot_be_the_headset_s_is_refused(call: Call, path: Any, says: str) -> None:
+def test_a_measured_path_that_does_not_fit_the_model_is_refused(call: Call, path: Any, says: str) -> None:
     describe(call)
     call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})
     for method in ("POST", "PUT"):
@@ -320,7 +312,7 @@ def test_a_measured_path_that_cannot_be_the_headset_s_is_refused(call: Call, pat
 
 
 @pytest.mark.usefixtures("headset")
-def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(
+def test_an_emergency_is_active_while_it_holds_the_headset_in_transparency(
     call: Call, platform: FakePlatform
 ) -> None:
     deps, clock = platform.deps, platform.clock
@@ -339,7 +331,7 @@ def test_an_alarm_is_active_for_as_long_as_it_holds_the_headset_open(
     assert [event["kind"] for event in call("GET", "/api/emergency/events")[1]["events"]] == ["siren"]
 
 
-def test_the_latest_alarm_counts_however_many_there_were(call: Call, platform: FakePlatform) -> None:
+def test_the_latest_of_many_emergencies_is_listed_as_active(call: Call, platform: FakePlatform) -> None:
     deps, clock = platform.deps, platform.clock
     for _ in range(150):
         emergencies.publish("alice", "left", Alarm("horn", 0.9, clock.now), deps)
@@ -349,7 +341,7 @@ def test_the_latest_alarm_counts_however_many_there_were(call: Call, platform: F
     assert [source["source"] for source in call("GET", "/api/emergency/status")[1]["sources"]] == ["right"]
 
 
-def test_totals_tell_what_happened_and_performance_how_long_it_took(call: Call) -> None:
+def test_totals_and_durations_are_returned_to_admins(call: Call) -> None:
     for _ in range(3):
         call("POST", "/api/sessions", {})
     totals = call("GET", "/api/stats/summary", role="admin")[1]["totals"]
@@ -359,13 +351,13 @@ def test_totals_tell_what_happened_and_performance_how_long_it_took(call: Call) 
     assert 0 < rest["p50_ms"] <= rest["p99_ms"]
 
 
-def test_another_algorithm_starts_from_nothing_and_keeps_the_session(call: Call) -> None:
+def test_another_algorithm_restarts_the_filter_and_keeps_the_session(call: Call) -> None:
     session = call("POST", "/api/sessions", {})[1]["session"]
     changed = call("PATCH", f"/api/sessions/{session}", {"algorithm": "fdaf"})[1]
     assert (changed["algorithm"], changed["next_seq"]) == ("fdaf", 0)
 
 
-def test_many_callers_at_once_are_each_answered_for_themselves(call: Call) -> None:
+def test_concurrent_callers_each_get_their_own_response(call: Call) -> None:
     def ask(number: int) -> bool:
         opened = call("POST", "/api/sessions", {"taps": 16 + number}, user=f"user-{number}")[1]
         found = call("GET", f"/api/sessions/{opened['session']}", user=f"user-{number}")[1]

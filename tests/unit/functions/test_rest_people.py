@@ -25,7 +25,7 @@ def sign_in(call: Call, password: str = ADA["password"]) -> tuple[int, Any, str]
     return call("POST", "/api/auth/token", {"username": "ada", "password": password})
 
 
-def test_somebody_who_was_added_signs_in_and_gets_a_token_that_the_authorizer_takes(
+def test_a_new_user_signs_in_with_a_token_that_the_authorizer_accepts(
     call: Call, root: Call, deps: Dependencies
 ) -> None:
     status, person, _ = root("POST", "/api/users", ADA)
@@ -44,7 +44,7 @@ def test_a_refused_sign_in_does_not_say_what_was_wrong(call: Call, root: Call, n
     assert name not in problem["detail"]
 
 
-def test_no_answer_and_no_table_holds_a_password(root: Call, stored: Any) -> None:
+def test_no_response_and_no_table_contains_a_password(root: Call, stored: Any) -> None:
     answer = root("POST", "/api/users", ADA)
     assert ADA["password"] not in str(answer)
     assert ADA["password"] not in str(stored())
@@ -61,7 +61,7 @@ def test_no_answer_and_no_table_holds_a_password(root: Call, stored: Any) -> Non
         ({"salary": 1}, 400, "salary: unknown field"),
     ],
 )
-def test_somebody_who_cannot_be_is_refused(
+def test_an_invalid_user_is_refused(
     root: Call, stored: Any, change: dict[str, Any], status: int, says: str
 ) -> None:
     before = stored()
@@ -71,12 +71,12 @@ def test_somebody_who_cannot_be_is_refused(
     assert stored() == before
 
 
-def test_a_name_is_given_once(root: Call) -> None:
+def test_a_user_name_is_unique(root: Call) -> None:
     root("POST", "/api/users", ADA)
     assert root("POST", "/api/users", ADA)[:1] == (409,)
 
 
-def test_people_are_listed_page_by_page(root: Call) -> None:
+def test_users_are_listed_page_by_page(root: Call) -> None:
     for i in range(5):
         root("POST", "/api/users", ADA | {"username": f"p{i}"})
     first = root("GET", "/api/users", limit="3")[1]
@@ -85,7 +85,7 @@ def test_people_are_listed_page_by_page(root: Call) -> None:
     assert rest["next"] is None
 
 
-def test_a_key_is_shown_once_and_lets_its_bearer_in_with_its_role(call: Call, deps: Dependencies) -> None:
+def test_an_api_key_is_returned_once_and_authorizes_with_its_role(call: Call, deps: Dependencies) -> None:
     status, made, _ = call("POST", "/api/users/me/keys", {"name": "robot"}, role="operator")
     assert status == 201
     assert identity.verify(made["key"], deps) == identity.Caller("alice", "listener", made["id"])
@@ -93,13 +93,13 @@ def test_a_key_is_shown_once_and_lets_its_bearer_in_with_its_role(call: Call, de
     assert listed == [{name: value for name, value in made.items() if name != "key"}]
 
 
-def test_the_secret_of_a_key_is_nowhere_in_the_data(call: Call, stored: Any) -> None:
+def test_the_secret_of_an_api_key_is_not_stored(call: Call, stored: Any) -> None:
     made = call("POST", "/api/users/me/keys", {"name": "robot"})[1]
     secret = made["key"].split("_", 2)[2]
     assert secret not in str(stored())
 
 
-def test_a_revoked_key_is_useless_at_once(call: Call, deps: Dependencies) -> None:
+def test_a_revoked_api_key_is_refused_at_once(call: Call, deps: Dependencies) -> None:
     made = call("POST", "/api/users/me/keys", {"name": "robot"})[1]
     path = f"/api/users/me/keys/{made['id']}"
     assert call("DELETE", path, user="mallory")[0] == 404
@@ -109,7 +109,7 @@ def test_a_revoked_key_is_useless_at_once(call: Call, deps: Dependencies) -> Non
         identity.verify(made["key"], deps)
 
 
-def test_a_key_ends_when_its_days_are_over(call: Call, platform: FakePlatform) -> None:
+def test_an_api_key_expires_after_its_days(call: Call, platform: FakePlatform) -> None:
     made = call("POST", "/api/users/me/keys", {"name": "robot", "days": 1})[1]
     platform.clock.now += 86_399
     assert identity.verify(made["key"], platform.deps).user == "alice"
@@ -119,18 +119,18 @@ def test_a_key_ends_when_its_days_are_over(call: Call, platform: FakePlatform) -
 
 
 @pytest.mark.parametrize("role", ["operator", "admin"])
-def test_a_key_may_do_no_more_than_who_makes_it(call: Call, role: str) -> None:
+def test_an_api_key_has_at_most_the_role_of_its_owner(call: Call, role: str) -> None:
     status, problem, _ = call("POST", "/api/users/me/keys", {"name": "robot", "role": role})
     assert (status, problem["code"]) == (403, "forbidden")
 
 
-def test_a_key_makes_no_keys(call: Call) -> None:
+def test_an_api_key_cannot_create_api_keys(call: Call) -> None:
     key = call("POST", "/api/users/me/keys", {"name": "robot"})[1]["id"]
     status, problem, _ = call("POST", "/api/users/me/keys", {"name": "heir"}, key=key)
     assert (status, problem["code"]) == (403, "forbidden")
 
 
-def test_who_may_do_less_loses_the_keys_that_may_do_more(call: Call, root: Call) -> None:
+def test_a_lower_role_revokes_keys_with_a_higher_role(call: Call, root: Call) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
     for name, role in (("strong", "operator"), ("weak", "listener")):
         call("POST", "/api/users/me/keys", {"name": name, "role": role}, ada, "operator")
@@ -139,7 +139,7 @@ def test_who_may_do_less_loses_the_keys_that_may_do_more(call: Call, root: Call)
     assert sign_in(call)[1]["role"] == "listener"
 
 
-def test_with_somebody_go_their_keys_sessions_recordings_and_headsets(
+def test_removing_a_user_removes_keys_sessions_recordings_and_headsets(
     call: Call, root: Call, platform: FakePlatform
 ) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
@@ -159,7 +159,7 @@ def test_with_somebody_go_their_keys_sessions_recordings_and_headsets(
     assert root("DELETE", f"/api/users/{ada}")[0] == 404
 
 
-def test_a_removal_that_broke_off_can_be_repeated_and_removes_the_rest(
+def test_an_interrupted_removal_can_be_repeated_and_removes_the_rest(
     call: Call, root: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
@@ -172,7 +172,7 @@ def test_a_removal_that_broke_off_can_be_repeated_and_removes_the_rest(
     assert sign_in(call)[0] == 401
 
 
-def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_removal(
+def test_a_session_that_ends_during_a_removal_does_not_fail_it(
     call: Call, root: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = root("POST", "/api/users", ADA)[1]["user"]
@@ -189,7 +189,7 @@ def test_a_session_that_ends_while_its_owner_is_removed_does_not_break_the_remov
     assert root("GET", f"/api/users/{ada}")[0] == 404
 
 
-def test_everybody_learns_who_they_are(call: Call) -> None:
+def test_every_caller_can_read_its_own_identity(call: Call) -> None:
     assert call("GET", "/api/users/me", user="olga", role="operator")[1] == {
         "user": "olga",
         "name": "olga",

@@ -34,7 +34,7 @@ def test_the_api_sends_the_headers_that_the_console_sends() -> None:
 
 
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
-def test_every_answer_has_them_once(platform: FakePlatform, route: RestRoute) -> None:
+def test_every_response_has_each_security_header_once(platform: FakePlatform, route: RestRoute) -> None:
     for body in (None, "{", "[]"):
         headers = answer(platform, route, body)["multiValueHeaders"]
         lower = [name.lower() for name in headers]
@@ -44,7 +44,7 @@ def test_every_answer_has_them_once(platform: FakePlatform, route: RestRoute) ->
                 assert headers[name] == [value]
 
 
-def test_the_page_of_the_documents_runs_its_own_scripts_and_is_framed_by_nobody(
+def test_the_docs_page_runs_only_its_own_scripts_and_cannot_be_framed(
     platform: FakePlatform,
 ) -> None:
     docs = next(route for route in REST if route.path == "/docs")
@@ -55,7 +55,7 @@ def test_the_page_of_the_documents_runs_its_own_scripts_and_is_framed_by_nobody(
     assert headers["X-Frame-Options"] == ["DENY"]
 
 
-def test_an_answer_without_a_body_has_them_too(platform: FakePlatform) -> None:
+def test_a_response_without_a_body_has_the_security_headers(platform: FakePlatform) -> None:
     made = answer(
         platform, next(route for route in REST if route.path == "/api/users/me/keys"), '{"name": "k"}'
     )

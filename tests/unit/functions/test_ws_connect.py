@@ -42,7 +42,7 @@ def own(platform: FakePlatform, *names: str) -> None:
 
 @pytest.mark.parametrize("offer", [f"anc.v1, {TOKEN}", f"{TOKEN}, anc.v1", f"anc.v1,{TOKEN}", "anc.v1"])
 @pytest.mark.parametrize("header", ["Sec-WebSocket-Protocol", "sec-websocket-protocol"])
-def test_of_the_subprotocols_offered_only_ours_is_echoed_and_never_the_token(
+def test_only_the_known_subprotocol_is_echoed_and_never_the_token(
     platform: FakePlatform, header: str, offer: str
 ) -> None:
     answer = connect(platform, {header: offer})
@@ -50,22 +50,22 @@ def test_of_the_subprotocols_offered_only_ours_is_echoed_and_never_the_token(
 
 
 @pytest.mark.parametrize("offer", [TOKEN, "anc.v2", f"anc.v10, {TOKEN}", ""])
-def test_a_client_that_does_not_offer_our_subprotocol_gets_none(platform: FakePlatform, offer: str) -> None:
+def test_a_client_that_does_not_offer_the_subprotocol_gets_none(platform: FakePlatform, offer: str) -> None:
     assert connect(platform, {"Sec-WebSocket-Protocol": offer}) == {"statusCode": 200}
 
 
-def test_a_client_without_subprotocols_is_let_in(platform: FakePlatform) -> None:
+def test_a_client_without_subprotocols_is_accepted(platform: FakePlatform) -> None:
     assert connect(platform) == {"statusCode": 200}
 
 
-def test_an_open_socket_is_noted_with_its_user_and_role(platform: FakePlatform) -> None:
+def test_an_open_socket_is_stored_with_its_user_and_role(platform: FakePlatform) -> None:
     connect(platform)
     (known,) = platform.deps.connections.list("alice")
     assert (known.key, known.group, known.role) == ("socket-1", "alice", "operator")
 
 
 @pytest.mark.parametrize(("scopes", "told"), [("", True), ("audio:read", True), ("sessions", False)])
-def test_a_socket_is_told_of_recordings_that_its_key_may_see(
+def test_a_socket_is_notified_of_recordings_within_the_scopes_of_its_key(
     platform: FakePlatform, scopes: str, told: bool
 ) -> None:
     event = socket_event("CONNECT", "$connect", "socket-1", 0.0, {**WHO, "scopes": scopes}, {})
@@ -76,7 +76,7 @@ def test_a_socket_is_told_of_recordings_that_its_key_may_see(
     assert bool(platform.sockets.posted) == told
 
 
-def test_a_socket_whose_end_was_missed_is_forgotten_when_no_socket_can_be_that_old(
+def test_the_record_of_a_socket_expires_after_the_maximum_lifetime_of_sockets(
     platform: FakePlatform,
 ) -> None:
     connect(platform)
@@ -86,7 +86,7 @@ def test_a_socket_whose_end_was_missed_is_forgotten_when_no_socket_can_be_that_o
     assert platform.deps.connections.get("socket-1") is None
 
 
-def test_a_closed_socket_is_forgotten_with_all_that_it_watched(platform: FakePlatform, say: Say) -> None:
+def test_a_closed_socket_is_deleted_with_its_watches(platform: FakePlatform, say: Say) -> None:
     own(platform, "left", "right")
     for connection in ("socket-1", "socket-2"):
         connect(platform, connection=connection)
@@ -100,13 +100,13 @@ def test_a_closed_socket_is_forgotten_with_all_that_it_watched(platform: FakePla
         assert [watch.connection for watch in platform.deps.watches.list(device)] == ["socket-2"]
 
 
-def test_closing_a_socket_twice_or_one_that_nobody_knows_is_fine(platform: FakePlatform) -> None:
+def test_closing_a_socket_twice_or_an_unknown_one_succeeds(platform: FakePlatform) -> None:
     connect(platform)
     for _ in range(2):
         assert disconnect(platform) == {"statusCode": 200}
 
 
-def test_watching_a_device_twice_is_watching_it_once(platform: FakePlatform, say: Say) -> None:
+def test_watching_a_device_twice_creates_one_watch(platform: FakePlatform, say: Say) -> None:
     own(platform, "left")
     connect(platform)
     for _ in range(2):
@@ -114,9 +114,7 @@ def test_watching_a_device_twice_is_watching_it_once(platform: FakePlatform, say
     assert len(platform.deps.watches.list("left")) == 1
 
 
-def test_a_device_of_somebody_else_cannot_be_watched_and_does_not_seem_to_exist(
-    platform: FakePlatform, say: Say
-) -> None:
+def test_a_device_of_another_user_cannot_be_watched_and_is_unknown(platform: FakePlatform, say: Say) -> None:
     own(platform, "left")
     connect(platform)
     foreign = say({"action": "watch", "device": "left"}, user="bob")
@@ -126,7 +124,7 @@ def test_a_device_of_somebody_else_cannot_be_watched_and_does_not_seem_to_exist(
     assert platform.deps.watches.list("left") == []
 
 
-def test_a_socket_watches_so_many_devices_and_no_more(platform: FakePlatform, say: Say) -> None:
+def test_the_number_of_devices_that_a_socket_watches_is_limited(platform: FakePlatform, say: Say) -> None:
     names = [f"device-{n}" for n in range(MAX_WATCHES_PER_CONNECTION + 1)]
     own(platform, *names)
     connect(platform)
@@ -137,7 +135,7 @@ def test_a_socket_watches_so_many_devices_and_no_more(platform: FakePlatform, sa
     assert platform.deps.watches.list(names[-1]) == []
 
 
-def test_a_socket_that_has_just_been_closed_cannot_begin_to_watch(platform: FakePlatform, say: Say) -> None:
+def test_a_closed_socket_cannot_watch_a_device(platform: FakePlatform, say: Say) -> None:
     own(platform, "left")
     connect(platform)
     disconnect(platform)

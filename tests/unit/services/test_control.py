@@ -60,7 +60,7 @@ def stored_filter(headset: FakePlatform) -> np.ndarray:
     return known.filters[0].decode()
 
 
-def test_a_snapshot_gives_the_headset_a_filter_that_cancels_the_seconds_that_follow(
+def test_a_snapshot_yields_a_filter_that_cancels_the_following_seconds(
     headset: FakePlatform,
 ) -> None:
     control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
@@ -108,7 +108,7 @@ def test_a_filter_that_is_no_better_than_the_one_in_use_is_not_sent(headset: Fak
     assert headset.counts["filters_kept"] >= 3
 
 
-def test_white_noise_of_the_microphones_alone_gets_no_filter(headset: FakePlatform) -> None:
+def test_pure_microphone_noise_gets_no_filter(headset: FakePlatform) -> None:
     hiss = 1e-3 * np.random.default_rng(5).standard_normal((SECOND, 2))
     quiet = Snapshot(1, RATE, SECOND, "", pcm=float_to_int16(hiss)).encode()
     control.process_snapshot(THING, quiet, headset.deps)
@@ -117,7 +117,7 @@ def test_white_noise_of_the_microphones_alone_gets_no_filter(headset: FakePlatfo
     assert known.filters == ()
 
 
-def test_a_snapshot_delivered_again_only_repeats_its_news(headset: FakePlatform) -> None:
+def test_a_snapshot_delivered_again_only_repeats_its_updates(headset: FakePlatform) -> None:
     data = snapshot(1, noise(1, seed=1))
     control.process_snapshot(THING, data, headset.deps)
     before = headset.deps.controls.get(THING)
@@ -134,7 +134,7 @@ def test_an_older_snapshot_is_stale(headset: FakePlatform) -> None:
     assert headset.deps.controls.get(THING) == before
 
 
-def test_of_two_snapshots_at_the_same_time_one_comes_back(
+def test_of_two_concurrent_snapshots_one_raises_conflict(
     headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
@@ -156,7 +156,7 @@ def test_of_two_snapshots_at_the_same_time_one_comes_back(
     assert counts["filters_sent"] + counts["filters_kept"] == counts["snapshots_processed"] == 2
 
 
-def test_the_last_word_in_the_shadow_is_never_an_old_one(
+def test_the_last_shadow_update_is_never_outdated(
     headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
@@ -177,7 +177,7 @@ def test_the_last_word_in_the_shadow_is_never_an_old_one(
     assert np.array_equal(wanted.filter.decode(), stored_filter(headset))
 
 
-def test_watchers_are_told_and_those_that_are_gone_are_forgotten(headset: FakePlatform) -> None:
+def test_watchers_are_notified_and_closed_ones_deleted(headset: FakePlatform) -> None:
     for name in ("here", "gone"):
         headset.deps.watches.put(Watch(key=f"{THING}#{name}", group=THING, connection=name))
     headset.sockets.gone.add("gone")
@@ -216,7 +216,7 @@ def test_a_snapshot_that_is_too_short_for_the_filter_is_refused(headset: FakePla
     assert headset.deps.controls.get(THING) is None
 
 
-def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_it_hears_of_it_no_more(tmp_path, clock) -> None:
+def test_failed_detection_holds_the_headset_in_transparency_for_a_limited_time(tmp_path, clock) -> None:
     deaf = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
     devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, deaf.deps)
     control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), deaf.deps)
@@ -234,7 +234,7 @@ def test_a_deaf_cloud_opens_the_headset_and_comes_back_when_it_hears_of_it_no_mo
     assert shown_mode() == "cancel"
 
 
-def test_who_registers_second_takes_nothing_from_the_first(headset: FakePlatform) -> None:
+def test_a_second_registration_of_a_name_does_not_affect_the_first(headset: FakePlatform) -> None:
     first = headset.deps.devices.get(THING)
     request = Registration(THING, [0.0, 1.0], rate=RATE, taps=TAPS)
     stale = dataclasses.replace(headset.deps, devices=BlindOnce(headset.deps.devices))

@@ -39,18 +39,18 @@ def online(platform: FakePlatform) -> tuple[bool | None, float]:
     return known.online, known.since
 
 
-def test_before_it_ever_connected_nobody_knows(headset: FakePlatform) -> None:
+def test_before_the_first_connection_the_status_is_unknown(headset: FakePlatform) -> None:
     assert online(headset) == (None, 0.0)
 
 
-def test_a_headset_that_connects_is_online_until_it_leaves(headset: FakePlatform) -> None:
+def test_a_connected_headset_is_online_until_it_disconnects(headset: FakePlatform) -> None:
     device_status.record_presence(event("connected", 100), headset.deps)
     assert online(headset) == (True, 100)
     device_status.record_presence(event("disconnected", 160), headset.deps)
     assert online(headset) == (False, 160)
 
 
-def test_an_event_that_comes_twice_changes_nothing(headset: FakePlatform) -> None:
+def test_a_repeated_event_changes_nothing(headset: FakePlatform) -> None:
     device_status.record_presence(event("connected", 100), headset.deps)
     once = device_status.find(THING, headset.deps)
     device_status.record_presence(event("connected", 100), headset.deps)
@@ -64,13 +64,13 @@ def test_the_end_of_an_older_connection_does_not_end_the_newer(headset: FakePlat
     assert online(headset) == (True, 130)
 
 
-def test_a_beginning_that_comes_after_its_end_does_not_count(headset: FakePlatform) -> None:
+def test_a_connect_event_after_its_disconnect_event_is_ignored(headset: FakePlatform) -> None:
     device_status.record_presence(event("disconnected", 160), headset.deps)
     device_status.record_presence(event("connected", 100), headset.deps)
     assert online(headset) == (False, 160)
 
 
-def test_a_headset_that_was_cut_off_for_what_it_did_is_told_of_once_however_often_the_event_comes(
+def test_a_faulty_disconnect_is_recorded_once_however_often_the_event_is_delivered(
     headset: FakePlatform,
 ) -> None:
     device_status.record_presence(event("connected", 100), headset.deps)
@@ -84,14 +84,14 @@ def test_a_headset_that_was_cut_off_for_what_it_did_is_told_of_once_however_ofte
 
 
 @pytest.mark.parametrize("reason", ["CONNECTION_LOST", "API_INITIATED_DISCONNECT", "SOMETHING_NEW"])
-def test_a_headset_that_only_went_is_refused_nothing(headset: FakePlatform, reason: str) -> None:
+def test_an_ordinary_disconnect_is_no_refusal(headset: FakePlatform, reason: str) -> None:
     device_status.record_presence(event("connected", 100), headset.deps)
     device_status.record_presence(event("disconnected", 160, disconnectReason=reason), headset.deps)
     assert online(headset) == (False, 160)
     assert device_status.find(THING, headset.deps).refused == 0
 
 
-def test_events_later_than_any_window_change_nothing(headset: FakePlatform) -> None:
+def test_late_events_change_nothing(headset: FakePlatform) -> None:
     first = event("connected", 100, "s1"), event("disconnected", 110, "s1", disconnectReason="AUTH_ERROR")
     for told in (*first, event("connected", 120, "s2")):
         device_status.record_presence(told, headset.deps)
@@ -102,18 +102,18 @@ def test_events_later_than_any_window_change_nothing(headset: FakePlatform) -> N
     assert device_status.find(THING, headset.deps) == before
 
 
-def test_who_is_not_registered_leaves_no_trace(headset: FakePlatform) -> None:
+def test_events_of_an_unregistered_headset_are_not_stored(headset: FakePlatform) -> None:
     device_status.record_presence(event("connected", 100, thing="stranger"), headset.deps)
     assert headset.deps.statuses.get("stranger") is None
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[1]", b"\xff", b'{"clientId": 7}'])
-def test_what_is_no_lifecycle_event_is_refused(headset: FakePlatform, payload: bytes) -> None:
+def test_an_invalid_lifecycle_event_is_refused(headset: FakePlatform, payload: bytes) -> None:
     with pytest.raises(Refused):
         device_status.record_presence(payload, headset.deps)
 
 
-def test_a_refusal_is_kept_with_its_reason_its_time_and_how_many_there_were(headset: FakePlatform) -> None:
+def test_a_refusal_is_stored_with_its_reason_time_and_count(headset: FakePlatform) -> None:
     for message in ("first", "second"):
         headset.clock.now += 60
         device_status.record_refusal(THING, "snapshot", Refused("bad_field", message), headset.deps)
@@ -123,7 +123,7 @@ def test_a_refusal_is_kept_with_its_reason_its_time_and_how_many_there_were(head
     assert (known.refusal.message, known.refusal.at) == ("second", headset.clock.now)
 
 
-def test_a_headset_registered_anew_begins_with_a_clean_slate(headset: FakePlatform) -> None:
+def test_a_headset_registered_again_starts_with_an_empty_status(headset: FakePlatform) -> None:
     device_status.record_refusal(THING, "snapshot", Refused("bad_field", "first"), headset.deps)
     devices.remove(THING, ALICE, headset.deps)
     devices.register(Registration(THING, [0.0, 0.5]), ALICE, headset.deps)

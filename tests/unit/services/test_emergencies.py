@@ -66,7 +66,7 @@ def send(platform: FakePlatform, session: str, seq: int, loud: bool) -> Filtered
     return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(block(loud))), ALICE, platform.deps)
 
 
-def test_an_alarm_in_a_live_block_opens_the_session_for_ten_seconds_of_its_sound(
+def test_an_alarm_in_a_live_block_holds_transparency_for_ten_seconds_of_audio(
     platform: FakePlatform,
 ) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
@@ -78,7 +78,7 @@ def test_an_alarm_in_a_live_block_opens_the_session_for_ten_seconds_of_its_sound
     assert quarter_seconds / 4 == pytest.approx(10, abs=0.3)
 
 
-def test_an_alarm_that_goes_on_is_one_emergency(platform: FakePlatform) -> None:
+def test_a_continuing_alarm_is_one_emergency(platform: FakePlatform) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     for seq in range(6):
         send(platform, session, seq, loud=True)
@@ -87,7 +87,7 @@ def test_an_alarm_that_goes_on_is_one_emergency(platform: FakePlatform) -> None:
     assert len(platform.alerts.told) == 1
 
 
-def test_while_open_the_primary_passes_untouched(platform: FakePlatform) -> None:
+def test_in_transparency_the_primary_passes_unchanged(platform: FakePlatform) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     answer = send(platform, session, 0, loud=True)
     assert answer.pcm == encode_pcm(block(True)[:, 1])
@@ -137,7 +137,7 @@ def assert_told(platform: FakePlatform, step: str) -> None:
 
 @pytest.mark.parametrize("then", [0, 1], ids=["same", "next"])
 @pytest.mark.parametrize("step", STEPS)
-def test_an_alarm_in_a_live_block_is_told_however_the_power_failed(
+def test_an_alarm_in_a_live_block_is_published_after_any_power_failure(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, step: str, then: int
 ) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
@@ -154,7 +154,7 @@ def test_an_alarm_in_a_live_block_is_told_however_the_power_failed(
 
 @pytest.mark.parametrize("then", [1, 2], ids=["same", "next"])
 @pytest.mark.parametrize("step", STEPS)
-def test_an_alarm_in_a_snapshot_is_told_however_the_power_failed(
+def test_an_alarm_in_a_snapshot_is_published_after_any_power_failure(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, step: str, then: int
 ) -> None:
     deps = platform.deps
@@ -175,7 +175,7 @@ def alarming(seq: int) -> bytes:
     return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
 
 
-def test_a_block_is_answered_although_its_alarm_cannot_be_told_and_the_next_one_tells_it(
+def test_a_block_is_answered_when_its_alarm_cannot_be_published_and_the_next_block_publishes_it(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
@@ -186,13 +186,13 @@ def test_a_block_is_answered_although_its_alarm_cannot_be_told_and_the_next_one_
     assert_told(platform, "event")
 
 
-def test_detection_can_be_switched_off(tmp_path, clock) -> None:
+def test_detection_can_be_disabled(tmp_path, clock) -> None:
     platform = make_dependencies(tmp_path, clock, emergency_detection_enabled=False)
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     assert not send(platform, session, 0, loud=True).emergency.active
 
 
-def test_an_alarm_in_a_snapshot_opens_the_headset_tells_its_watchers_and_closes_it_again(
+def test_an_alarm_in_a_snapshot_starts_transparency_notifies_watchers_and_ends(
     platform: FakePlatform,
 ) -> None:
     deps = platform.deps
@@ -211,7 +211,7 @@ def test_an_alarm_in_a_snapshot_opens_the_headset_tells_its_watchers_and_closes_
 
 
 @pytest.mark.parametrize(("seconds", "opens"), [(0.25, False), (0.5, True), (1.0, True)])
-def test_a_glance_is_too_short_to_tell_an_alarm_from_it_and_a_look_is_not(
+def test_the_first_short_snapshot_cannot_raise_an_alarm_and_a_follow_up_can(
     platform: FakePlatform, seconds: float, opens: bool
 ) -> None:
     devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, platform.deps)

@@ -114,7 +114,7 @@ def mean(starts: list[Start]) -> float:
     return float(np.mean([start.true_db for start in starts]))
 
 
-def test_a_glance_and_the_fleet_do_nearly_what_a_second_does(
+def test_a_first_snapshot_with_fleet_statistics_nearly_matches_a_full_second(
     starts: Mapping[str, list[Start]],
 ) -> None:
     for name, each in starts.items():
@@ -125,7 +125,7 @@ def test_a_glance_and_the_fleet_do_nearly_what_a_second_does(
     assert mean(starts["glance, fleet"]) > mean(starts["long"]) - 2.0
 
 
-def test_the_fleet_costs_a_newcomer_nothing(starts: Mapping[str, list[Start]]) -> None:
+def test_fleet_statistics_do_not_harm_a_new_headset(starts: Mapping[str, list[Start]]) -> None:
     gained = [
         known.true_db - alone.true_db
         for known, alone in zip(starts["glance, fleet"], starts["glance"], strict=True)
@@ -134,5 +134,5 @@ def test_the_fleet_costs_a_newcomer_nothing(starts: Mapping[str, list[Start]]) -
     assert min(gained) > -0.5
 
 
-def test_no_first_filter_promises_much_more_than_it_keeps(starts: Mapping[str, list[Start]]) -> None:
+def test_the_predicted_gain_of_a_first_filter_is_realistic(starts: Mapping[str, list[Start]]) -> None:
     assert all(start.predicted_db < start.true_db + 6.0 for start in starts["glance, fleet"])

@@ -98,7 +98,7 @@ def broken(kind: str, i: int) -> Contribution:
     return contribution(f"b{i}", ear, secondary)
 
 
-def test_a_headset_new_to_a_noise_is_tried_with_what_the_fleet_knows(platform: FakePlatform) -> None:
+def test_a_headset_new_to_a_noise_uses_fleet_statistics(platform: FakePlatform) -> None:
     teacher, pupil = Ear(1), Ear(1)
     register("teacher", teacher, platform.deps)
     control.process_snapshot("teacher", snapshot(teacher, 1.0, seed=1), platform.deps)
@@ -119,7 +119,7 @@ def control_of(name: str, platform: FakePlatform):
     return known
 
 
-def test_a_headset_learns_nothing_from_itself(platform: FakePlatform) -> None:
+def test_a_headset_does_not_use_its_own_contribution(platform: FakePlatform) -> None:
     ear = Ear(1)
     device = register("only", ear, platform.deps)
     control.process_snapshot("only", snapshot(ear, 1.0, seed=1), platform.deps)
@@ -127,7 +127,7 @@ def test_a_headset_learns_nothing_from_itself(platform: FakePlatform) -> None:
     assert fleet_statistics.nearest(device, control_of("only", platform).noise, now, platform.deps) is None
 
 
-def test_another_model_another_length_or_another_noise_is_another_fleet(platform: FakePlatform) -> None:
+def test_contributions_are_separate_by_model_length_and_noise(platform: FakePlatform) -> None:
     device = register("one", Ear(1), platform.deps)
     names = {
         fleet_statistics.fleet_key(device, NOISE),
@@ -139,7 +139,7 @@ def test_another_model_another_length_or_another_noise_is_another_fleet(platform
     assert len(names) == 5
 
 
-def test_a_headset_that_shares_often_counts_once_and_only_now_and_then(platform: FakePlatform) -> None:
+def test_a_headset_has_one_contribution_at_limited_intervals(platform: FakePlatform) -> None:
     ear = Ear(1)
     register("one", ear, platform.deps)
     for seq in range(1, 5):
@@ -160,7 +160,7 @@ def device_of(name: str, platform: FakePlatform) -> Device:
     return device
 
 
-def test_a_filter_that_this_headsets_driver_does_not_bear_is_not_offered(platform: FakePlatform) -> None:
+def test_a_filter_beyond_the_drivers_limit_is_not_used(platform: FakePlatform) -> None:
     ear = Ear(1)
     register("teacher", ear, platform.deps)
     control.process_snapshot("teacher", snapshot(ear, 1.0, seed=1), platform.deps)
@@ -172,7 +172,7 @@ def test_a_filter_that_this_headsets_driver_does_not_bear_is_not_offered(platfor
     assert fleet_statistics.nearest(pupil.replace(max_gain_db=loud - 0.1), noise, now, platform.deps) is None
 
 
-def test_no_filter_is_louder_than_the_driver_bears_and_those_at_its_limit_are_counted(
+def test_filters_respect_the_drivers_limit_and_those_at_the_limit_are_counted(
     platform: FakePlatform,
 ) -> None:
     ear = Ear(1)
@@ -187,13 +187,13 @@ def test_no_filter_is_louder_than_the_driver_bears_and_those_at_its_limit_are_co
 
 
 @pytest.mark.parametrize("seconds", [0.25, 0.4])
-def test_a_short_snapshot_teaches_the_fleet_nothing(platform: FakePlatform, seconds: float) -> None:
+def test_a_short_snapshot_is_not_contributed(platform: FakePlatform, seconds: float) -> None:
     register("one", Ear(1), platform.deps)
     control.process_snapshot("one", snapshot(Ear(1), seconds, seed=1), platform.deps)
     assert platform.counts["fleet_contributions"] == 0
 
 
-def test_a_refused_snapshot_teaches_the_fleet_nothing(platform: FakePlatform) -> None:
+def test_a_refused_snapshot_is_not_contributed(platform: FakePlatform) -> None:
     register("one", Ear(1), platform.deps)
     loud = np.clip(
         float_to_int16(np.stack(Ear(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767
@@ -211,7 +211,7 @@ def test_the_largest_fleet_fits_into_an_item_of_dynamodb() -> None:
     assert len(msgspec.msgpack.encode(full)) < 200_000
 
 
-def test_a_fleet_never_grows_beyond_its_size_and_the_oldest_goes(platform: FakePlatform) -> None:
+def test_a_full_fleet_drops_its_oldest_contribution(platform: FakePlatform) -> None:
     found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
     device = register("some", Ear(1), platform.deps)
@@ -225,7 +225,7 @@ def test_a_fleet_never_grows_beyond_its_size_and_the_oldest_goes(platform: FakeP
     ]
 
 
-def test_one_owner_cannot_crowd_out_the_others(platform: FakePlatform) -> None:
+def test_one_owner_cannot_displace_all_others(platform: FakePlatform) -> None:
     found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
     device = register("some", Ear(1), platform.deps)
@@ -243,7 +243,7 @@ def test_one_owner_cannot_crowd_out_the_others(platform: FakePlatform) -> None:
     assert sum(each.owner != "mallory" for each in known.contributions) == 8
 
 
-def test_what_is_old_is_forgotten(platform: FakePlatform) -> None:
+def test_old_contributions_expire(platform: FakePlatform) -> None:
     found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
     device = register("some", Ear(1), platform.deps)
@@ -257,7 +257,7 @@ def test_what_is_old_is_forgotten(platform: FakePlatform) -> None:
     assert [each.device for each in known.contributions] == ["young", "new"]
 
 
-def test_of_two_contributions_at_once_one_is_skipped_and_the_snapshot_goes_on(
+def test_of_two_concurrent_contributions_one_is_dropped_without_failing_the_snapshot(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtaken(record: Fleet) -> Fleet:
@@ -286,7 +286,7 @@ KINDS = ["inverted", "huge", "huge and inverted", "tiny", "late", "of another ki
     seed=st.integers(100, 400),
     seconds=st.sampled_from([0.25, 0.5]),
 )
-def test_up_to_three_broken_headsets_of_sixteen_drag_nobody(
+def test_three_faulty_headsets_of_sixteen_do_no_harm(
     fleet_world: FakePlatform, kinds: list[str], seed: int, seconds: float
 ) -> None:
     """What a newcomer gets with them in the fleet is what it gets without, within half a dB."""
@@ -343,7 +343,7 @@ EXTREME = {
 }
 
 
-def test_headsets_that_tell_of_extremes_are_refused_or_drag_nobody(fleet_world: FakePlatform) -> None:
+def test_extreme_statistics_are_refused_or_do_no_harm(fleet_world: FakePlatform) -> None:
     deps, seconds = fleet_world.deps, 0.25
     pupils = {seed: Ear(seed) for seed in range(700, 704)}
     gains = []
@@ -371,7 +371,7 @@ def test_headsets_that_tell_of_extremes_are_refused_or_drag_nobody(fleet_world: 
     assert np.array(gains[len(pupils) :]) == pytest.approx(np.array(gains[: len(pupils)]), abs=0.5)
 
 
-def test_a_headset_whose_path_was_measured_far_too_loud_is_told_and_teaches_nobody(
+def test_a_path_that_is_far_too_loud_is_refused_and_not_contributed(
     platform: FakePlatform,
 ) -> None:
     deps, ear = platform.deps, Ear(1)
@@ -384,7 +384,7 @@ def test_a_headset_whose_path_was_measured_far_too_loud_is_told_and_teaches_nobo
     assert platform.counts["fleet_contributions"] == 0
 
 
-def test_a_contribution_that_cannot_be_read_is_passed_over(fleet_world: FakePlatform) -> None:
+def test_an_unreadable_contribution_is_skipped(fleet_world: FakePlatform) -> None:
     deps, ear = fleet_world.deps, Ear(1)
     device = register("reader", ear, deps)
     endless = np.full(TAPS, np.inf)

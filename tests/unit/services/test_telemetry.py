@@ -37,7 +37,7 @@ def batteries(platform: FakePlatform, **page: Any) -> list[float | None]:
     return [telemetry.report_of(each).battery for each in told]
 
 
-def test_what_a_headset_says_over_mqtt_is_its_last_word_and_its_history(headset: FakePlatform) -> None:
+def test_a_report_over_mqtt_is_stored_as_the_latest_and_in_the_history(headset: FakePlatform) -> None:
     for battery in (0.9, 0.8, 0.7):
         headset.clock.now += 60
         say(headset, {"battery": battery})
@@ -46,7 +46,7 @@ def test_what_a_headset_says_over_mqtt_is_its_last_word_and_its_history(headset:
     assert batteries(headset) == [0.9, 0.8, 0.7]
 
 
-def test_history_comes_in_pages_and_from_a_time_on(headset: FakePlatform) -> None:
+def test_the_history_is_paginated_and_starts_at_a_time(headset: FakePlatform) -> None:
     start = headset.clock.now
     for step in range(6):
         headset.clock.now = start + 60 * step
@@ -56,14 +56,14 @@ def test_history_comes_in_pages_and_from_a_time_on(headset: FakePlatform) -> Non
     assert batteries(headset, since=start + 240) == [0.4, 0.5]
 
 
-def test_a_batch_is_sorted_in_by_its_ages(headset: FakePlatform) -> None:
+def test_a_batch_is_stored_in_the_order_of_its_ages(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     say(headset, {"battery": 0.5}, {"battery": 0.7, "age_s": 120}, {"battery": 0.6, "age_s": 60})
     assert batteries(headset) == [0.7, 0.6, 0.5]
     assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.5
 
 
-def test_a_message_that_comes_again_changes_nothing(headset: FakePlatform) -> None:
+def test_a_repeated_report_changes_nothing(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     for _ in range(2):
         say(headset, {"battery": 0.5, "reverted": 3}, {"battery": 0.7, "age_s": 120, "reverted": 1})
@@ -71,7 +71,7 @@ def test_a_message_that_comes_again_changes_nothing(headset: FakePlatform) -> No
     assert headset.counts["filters_reverted"] == 3
 
 
-def test_a_message_that_comes_again_much_later_leaves_no_copy(headset: FakePlatform) -> None:
+def test_a_report_repeated_much_later_is_not_stored_again(headset: FakePlatform) -> None:
     batch = [{"battery": 0.7, "age_s": 60, "run": 9, "line": 0}, {"battery": 0.5, "run": 9, "line": 1}]
     for _ in range(3):
         headset.clock.now += 1000
@@ -80,7 +80,7 @@ def test_a_message_that_comes_again_much_later_leaves_no_copy(headset: FakePlatf
     assert telemetry.latest(THING, ALICE, headset.deps)[0] == headset.clock.now - 2000
 
 
-def test_a_message_that_was_overtaken_is_kept_and_its_copy_is_not(headset: FakePlatform) -> None:
+def test_a_late_report_is_stored_once(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     say(headset, {"battery": 0.5, "run": 9, "line": 5})
     for later in (0, 100):
@@ -90,7 +90,7 @@ def test_a_message_that_was_overtaken_is_kept_and_its_copy_is_not(headset: FakeP
     assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.5
 
 
-def test_after_it_was_switched_on_again_a_headset_is_heard_from_its_first_line_on(
+def test_after_a_restart_reports_are_accepted_from_the_first_line(
     headset: FakePlatform,
 ) -> None:
     for run, battery in ((9, 0.5), (7, 0.9)):
@@ -103,7 +103,7 @@ def test_after_it_was_switched_on_again_a_headset_is_heard_from_its_first_line_o
     order=st.lists(st.integers(0, 60), max_size=40),
     ahead=st.integers(1, 2**31),
 )
-def test_whatever_the_order_each_line_is_taken_once(order: list[int], ahead: int) -> None:
+def test_each_line_is_accepted_once_in_any_order(order: list[int], ahead: int) -> None:
     taken, lines = ReceivedReports(1, 0), {0}
     for line in order:
         assert taken.holds(1, line) == (line in lines)
@@ -116,7 +116,7 @@ def test_whatever_the_order_each_line_is_taken_once(order: list[int], ahead: int
     assert not far.holds(2, 0)
 
 
-def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: FakePlatform) -> None:
+def test_the_history_keeps_at_most_one_report_every_five_seconds(headset: FakePlatform) -> None:
     for tenth in range(200):
         headset.clock.now += 0.1
         say(headset, {"battery": tenth / 1000})
@@ -124,27 +124,27 @@ def test_who_talks_all_the_time_is_kept_every_five_seconds(headset: FakePlatform
     assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.199
 
 
-def test_after_a_month_it_is_forgotten(headset: FakePlatform) -> None:
+def test_reports_expire_after_a_month(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
     headset.clock.now += telemetry.HISTORY_S + 1
     assert batteries(headset) == []
 
 
-def test_filters_that_headsets_gave_up_are_counted_over_their_restarts(headset: FakePlatform) -> None:
+def test_reverted_filters_are_counted_across_restarts(headset: FakePlatform) -> None:
     for reverted in (0, 2, 2, 3, 0, 1):
         headset.clock.now += 60
         say(headset, {"reverted": reverted})
     assert headset.counts["filters_reverted"] == 4
 
 
-def test_others_read_nothing_of_it(headset: FakePlatform) -> None:
+def test_other_users_cannot_read_telemetry(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
     for read in (telemetry.latest, telemetry.history):
         with pytest.raises(Refused, match="not registered"):
             read(THING, BOB, headset.deps)
 
 
-def test_the_next_owner_of_a_name_reads_nothing_of_the_last_ones(headset: FakePlatform) -> None:
+def test_the_next_owner_of_a_name_cannot_read_earlier_telemetry(headset: FakePlatform) -> None:
     say(headset, {"battery": 0.5})
     devices.remove(THING, ALICE, headset.deps)
     headset.clock.now += 1
@@ -165,7 +165,7 @@ def test_the_next_owner_of_a_name_reads_nothing_of_the_last_ones(headset: FakePl
         (b" " * 20_000, "at most 16,384"),
     ],
 )
-def test_what_cannot_be_is_refused_and_the_reason_named(
+def test_invalid_telemetry_is_refused_with_a_reason(
     headset: FakePlatform, payload: bytes, reason: str
 ) -> None:
     with pytest.raises(Refused, match=reason):
@@ -173,6 +173,6 @@ def test_what_cannot_be_is_refused_and_the_reason_named(
     assert batteries(headset) == []
 
 
-def test_a_stranger_is_refused(headset: FakePlatform) -> None:
+def test_telemetry_of_an_unregistered_headset_is_refused(headset: FakePlatform) -> None:
     with pytest.raises(Refused, match="stranger is not registered"):
         telemetry.store("stranger", b"{}", headset.clock.now, headset.deps)
