@@ -70,7 +70,7 @@ class Dashboard(Construct):
                 "Alarms heard, and hearing that failed",
                 [
                     measures.over(HEARING, "emergencies_raised"),
-                    measures.over(HEARING, "hearing_failed"),
+                    measures.over(HEARING, "classification_failed"),
                 ],
             ),
             _graph(

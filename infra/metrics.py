@@ -46,7 +46,7 @@ class Metrics:
         )
         self.frames = socket.metric("MessageCount", "sum")
         self.snapshot_p99 = self.counted("anc_processor", "snapshot", "p99")
-        self.fallbacks = self.over(ENDPOINT, "endpoint_failed", "endpoint_resting", minutes=5)
+        self.fallbacks = self.over(ENDPOINT, "endpoint_failed", "endpoint_circuit_open", minutes=5)
 
     def counted(
         self, function: str, name: str, statistic: str = "sum", minutes: int = 1

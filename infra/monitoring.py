@@ -129,7 +129,7 @@ class Monitoring(cdk.Stack):
             )
 
     def _watch_hearing(self, measures: Metrics) -> None:
-        deaf = measures.over(HEARING, "hearing_failed")
+        deaf = measures.over(HEARING, "classification_failed")
         self._alarm("cannot-hear", deaf, 0, "Classification failed; headsets are open meanwhile.")
         many = measures.over(HEARING, "emergencies_raised", minutes=5)
         self._alarm("emergencies", many, EMERGENCIES, "Many alarms at once, or a wrong detector.", minutes=1)

@@ -10,7 +10,7 @@ from anc.pcm import float_to_int16
 from anc.ports import Dependencies
 from anc.records import Job, Options
 from anc.services.sound import jobs
-from anc.services.sound.jobs import Announcement
+from anc.services.sound.jobs import UploadRequest
 from tests.fakes import ALICE
 
 RATE = 16_000
@@ -34,14 +34,14 @@ def sound_file(samples: np.ndarray, format: str = "WAV", subtype: str = "PCM_16"
 
 def uploaded(deps: Dependencies, data: bytes, **options: Any) -> str:
     """Announce and upload a file of Alice's; returns its job."""
-    upload = jobs.announce(Announcement(len(data), options=Options(**options)), ALICE, deps)
+    upload = jobs.create(UploadRequest(len(data), options=Options(**options)), ALICE, deps)
     deps.objects.put(f"uploads/{upload.job}", data)
     return upload.job
 
 
 def done(deps: Dependencies, job: str) -> Job:
     """Work on a job without a deadline."""
-    jobs.work(job, deps, lambda: LONG)
+    jobs.process(job, deps, lambda: LONG)
     return jobs.find(job, ALICE, deps)
 
 

@@ -66,10 +66,10 @@ def handler(
 def _process(message: ProcessorMessage, deps: Dependencies, remaining_s: Callable[[], float]) -> None:
     match message:
         case RecordingWaiting():
-            jobs.work(message.job, deps, remaining_s)
+            jobs.process(message.job, deps, remaining_s)
         case FilesArrived():
             for key in message.keys:
-                jobs.work(jobs.job_of(key), deps, remaining_s)
+                jobs.process(jobs.job_of(key), deps, remaining_s)
         case DeviceMessage() if not _is_flood(message, deps):
             _process_device_message(message, deps)
 

@@ -27,8 +27,8 @@ def announce_upload(body: NewUpload) -> Upload:
     link for each part: PUT the parts, then complete the upload.
     """
     options = Options(**body.options.model_dump())
-    announced = jobs.Announcement(size=body.size, name=body.name, options=options)
-    return Upload.model_validate(jobs.announce(announced, caller(), dependencies()))
+    announced = jobs.UploadRequest(size=body.size, name=body.name, options=options)
+    return Upload.model_validate(jobs.create(announced, caller(), dependencies()))
 
 
 @router.post("/api/audio/uploads/<id>", tags=TAGS)

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from anc.schemas.refusal import Refused, refuse
-from anc.services.sound.jobs import WHOLE_UP_TO
+from anc.services.sound.jobs import MAX_PART_BYTES
 from local.http.request_body import AUTHORISED, CLOSE, ByteBudget, RequestBody
 from local.http.rest import problem
 from local.http.signed_urls import PREFIX, SignedRequest, SignedUrls
@@ -17,7 +17,7 @@ from local.storage.objects import FileObjects
 
 # Bytes being received at the same time: over all links, and over one link, which a client may try again while
 # its first connection is not known to be dead.
-IN_FLIGHT, OF_A_LINK = 4 * 1024**3, 2 * WHOLE_UP_TO
+IN_FLIGHT, OF_A_LINK = 4 * 1024**3, 2 * MAX_PART_BYTES
 
 
 class Transfers:

@@ -47,7 +47,10 @@ def test_with_an_endpoint_somebody_is_told_when_the_layers_own_model_has_to_do()
         if alarm["AlarmName"] == "anc-dev-model-fallback"
     ]
 
-    assert {metric["MetricName"] for metric in metrics_of(alarm)} == {"endpoint_failed", "endpoint_resting"}
+    assert {metric["MetricName"] for metric in metrics_of(alarm)} == {
+        "endpoint_failed",
+        "endpoint_circuit_open",
+    }
 
 
 def test_what_is_slow_is_judged_by_the_slowest_of_a_hundred(alarms):

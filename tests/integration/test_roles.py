@@ -15,7 +15,7 @@ from anc.schemas.rest import requests
 from anc.services.access import api_keys
 from anc.services.access.identity import ROLES, Caller
 from anc.services.sound import jobs
-from anc.services.sound.jobs import Announcement
+from anc.services.sound.jobs import UploadRequest
 from functions.routes import FUNCTIONS, REST, RestRoute
 from local.auth.issuer import Issuer
 from local.http.gateway import Gateway, LocalSockets
@@ -184,8 +184,8 @@ def belongings(call: Callable[..., Any], platform: FakePlatform) -> dict[str, st
         "sessions": call("POST", "/api/sessions", alice).json()["session"],
         "devices": "left",
         "keys": call("POST", "/api/users/me/keys", alice, {"name": "robot"}).json()["id"],
-        "jobs": jobs.announce(Announcement(100), Caller("alice"), platform.deps).job,
-        "uploads": jobs.announce(Announcement(100), Caller("alice"), platform.deps).job,
+        "jobs": jobs.create(UploadRequest(100), Caller("alice"), platform.deps).job,
+        "uploads": jobs.create(UploadRequest(100), Caller("alice"), platform.deps).job,
     }
 
 

@@ -48,15 +48,15 @@ def cancel_file(
     part = target.with_stem(f".{target.stem}.part")  # a target that is there stays until the new one is whole
     try:
         with open_path(source) as sound:
-            treatment = RecordingProcessor(options, sound.rate, sound.channels, classifier(Settings()))
+            processor = RecordingProcessor(options, sound.rate, sound.channels, classifier(Settings()))
             with _create(part, target, sound.rate) as cleaned:
-                for residual in residuals(sound, treatment, sound.frames + 1):
+                for residual in residuals(sound, processor, sound.frames + 1):
                     cleaned.write(residual)
-                    progress(treatment.frames, sound.frames)
+                    progress(processor.frames, sound.frames)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return treatment.report()
+    return processor.report()
 
 
 def write_report(report: RecordingReport, name: str, target: Path) -> None:

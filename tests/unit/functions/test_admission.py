@@ -73,12 +73,12 @@ def send(platform: FakePlatform, route: RestRoute, body: bytes, user: str = "ann
 def test_every_sound_endpoint_charges_cpu_time_to_the_caller(
     tmp_path: Any, clock: Clock, route: RestRoute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anc.services.sound.cpu_budget.MEASURING", 1.2e-5)
+    monkeypatch.setattr("anc.services.sound.cpu_budget.MEASURE_S", 1.2e-5)
     platform = make_dependencies(tmp_path, clock, sound_seconds_per_minute=1.0)
     silence = sound_file(np.zeros((16_000, 2)), "FLAC")
     answers = [send(platform, route, silence) for _ in range(4)]
     assert [answer["statusCode"] for answer in answers] == [200, 200, 429, 429]
-    assert "of a core" in answers[-1]["body"]
+    assert "core-seconds per minute" in answers[-1]["body"]
     assert answers[-1]["multiValueHeaders"]["Retry-After"]
     assert send(platform, route, silence, "bob")["statusCode"] == 200
 

@@ -129,7 +129,7 @@ def test_samples_beyond_full_scale_are_clipped_and_not_refused(classify: Classif
         (wav(bytes(32_000), rate=7_999), "bad_field", "file: sample rate 7,999 Hz, supported are 8,000 to"),
         (wav(bytes(32_000), rate=2**31 - 1), "bad_field", "file: sample rate 2,147,483,647 Hz, supported"),
         (wav(bytes(2 * 8_000 * 61), rate=8_000), "too_large", "file: 61 s long, at most 60 s"),
-        (encoded(noise(0.2, 1)), "bad_field", "file: 0.200 s long, at least 0.25 s"),
+        (encoded(noise(0.2, 1)), "bad_field", "file: must be at least 0.25 s long (got 0.200 s)"),
         (floats(np.full((RATE, 1), np.nan)), "bad_field", "samples that are not finite"),
         (floats(np.full((RATE, 1), np.inf)), "bad_field", "samples that are not finite"),
     ],

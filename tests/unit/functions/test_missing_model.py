@@ -29,7 +29,7 @@ from tests.fakes import ALICE, Clock, FakePlatform, make_dependencies
 from tests.recordings import done, result, sound_file, two_microphones, uploaded
 
 RATE = 16_000
-WHY = "the hearing model cannot be loaded"
+WHY = "the detection model cannot be loaded"
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_without_a_model_classification_is_refused_and_emergency_detection_fails
     answer = classify(event, LocalContext("classifier"), platform.deps)
     problem = json.loads(answer["body"])
     assert (answer["statusCode"], problem["code"]) == (503, "unavailable")
-    assert problem["detail"].startswith("model: it cannot be loaded")
+    assert problem["detail"].startswith("model: cannot be loaded")
     status, detection, _ = call("POST", "/api/emergency/detect", sound, is_base64=True)
     assert (status, detection["active"]) == (200, True)
     assert WHY in detection["reason"]
@@ -136,7 +136,7 @@ def test_without_a_model_the_health_is_degraded_and_names_the_fault(
     assert health["checks"]["hearing"] == "ModelError"
     assert call("GET", "/api/models", role="admin")[1]["models"] == []
     assert str(damaged) not in json.dumps(health), "where files lie is nobody's business"
-    assert platform.counts["hearing_failed"] > 0
+    assert platform.counts["classification_failed"] > 0
 
 
 def test_without_a_model_a_recording_is_processed_and_its_report_says_not_classified(

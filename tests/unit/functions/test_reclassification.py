@@ -135,7 +135,7 @@ def test_after_three_failures_the_endpoint_is_not_called_for_30_seconds(
     for _ in range(5):
         assert ask()["answered_by"] == "layer"
     assert len(platform.endpoint.asked) == 3
-    assert platform.counts["endpoint_resting"] == 2
+    assert platform.counts["endpoint_circuit_open"] == 2
     clock.now += 30
     platform.endpoint.says = said()
     assert ask()["answered_by"] == "endpoint"

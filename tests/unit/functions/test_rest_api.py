@@ -125,7 +125,7 @@ def test_a_session_summary_covers_all_sockets_and_an_unused_session_expires(
         ("[]", "bad_field", "body: must be an object"),
         ({"rate": 7_999}, "bad_field", "rate: must be at least 8000 (got 7999)"),
         ({"taps": 4097}, "bad_field", "taps: must be at most 4096 (got 4097)"),
-        ({"mode": "predict", "channels": 2}, "bad_field", "channels: 2, `predict` works on 1"),
+        ({"mode": "predict", "channels": 2}, "bad_field", "channels: `predict` needs 1 (got 2)"),
         ({"rate": "16000"}, "bad_field", "rate: must be an integer"),
         ({"volume": 11}, "bad_field", "volume: unknown field"),
         ({"action": "stop"}, "bad_field", "action: unknown field"),

@@ -71,7 +71,7 @@ def test_a_socket_is_notified_of_recordings_within_the_scopes_of_its_key(
     event = socket_event("CONNECT", "$connect", "socket-1", 0.0, {**WHO, "scopes": scopes}, {})
     ws_connect(event, LocalContext("ws_connect"), platform.deps)
     job = uploaded(platform.deps, b"no recording")
-    jobs.work(job, platform.deps, lambda: 100.0)
+    jobs.process(job, platform.deps, lambda: 100.0)
     jobs.notify_owner(job, platform.deps)
     assert bool(platform.sockets.posted) == told
 

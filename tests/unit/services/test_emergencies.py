@@ -202,7 +202,7 @@ def test_an_alarm_in_a_snapshot_starts_transparency_notifies_watchers_and_ends(
     control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), deps)
     control.deliver("headset-1", deps)
     news = json.loads(platform.sockets.posted[-1][1])
-    assert (news["mode"], news["reason"]) == ("transparency", "siren heard")
+    assert (news["mode"], news["reason"]) == ("transparency", "siren detected")
     assert [event.source for event in emergencies.list_own(ALICE, deps)] == ["headset-1"]
     platform.clock.now += deps.settings.emergency_hold_s + 1.5
     assert platform.messages(), "the end of the hold must be announced by itself"

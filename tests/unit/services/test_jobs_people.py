@@ -11,7 +11,7 @@ from anc.records import Job, SocketConnection
 from anc.schemas.messages import RecordingFinished
 from anc.schemas.refusal import Refused
 from anc.services.sound import jobs, recordings
-from anc.services.sound.jobs import Announcement
+from anc.services.sound.jobs import UploadRequest
 from functions.anc_processor.handler import handler as processor
 from functions.audio_sender.handler import handler as sender
 from local.lambda_context import LocalContext
@@ -66,9 +66,9 @@ def test_a_message_that_is_delivered_again_when_all_is_done_tells_the_owner_agai
 def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 40_000)
+    monkeypatch.setattr(jobs, "MAX_PART_BYTES", 40_000)
     data = sound_file(two_microphones())
-    upload = jobs.announce(Announcement(len(data)), ALICE, deps)
+    upload = jobs.create(UploadRequest(len(data)), ALICE, deps)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
     assert len(upload.links) == len(pieces) == 5
     with pytest.raises(Refused, match="part 1 of 5 has not arrived"):
@@ -84,9 +84,9 @@ def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
 def test_an_upload_with_a_missing_part_is_not_put_together_until_the_part_is_sent(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 80_000)
+    monkeypatch.setattr(jobs, "MAX_PART_BYTES", 80_000)
     data = sound_file(two_microphones())
-    upload = jobs.announce(Announcement(len(data)), ALICE, deps)
+    upload = jobs.create(UploadRequest(len(data)), ALICE, deps)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
     parts = jobs.find(upload.job, ALICE, deps).upload
     for number in (1, 3):
@@ -101,7 +101,7 @@ def test_an_upload_with_a_missing_part_is_not_put_together_until_the_part_is_sen
 
 def test_a_file_that_is_sent_whole_may_be_completed_once_it_has_arrived(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
-    job = jobs.announce(Announcement(len(data)), ALICE, deps).job
+    job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
     with pytest.raises(Refused, match="upload: the file has not arrived; send it") as refusal:
         jobs.complete(job, ALICE, deps)
     assert refusal.value.code == "conflict"
@@ -116,17 +116,17 @@ def test_completing_an_upload_again_returns_the_job_as_it_is_and_changes_nothing
 ) -> None:
     data = sound_file(two_microphones()) if state != "failed" else b"not a sound" * 1000
     if in_parts:
-        monkeypatch.setattr(jobs, "WHOLE_UP_TO", len(data) - 1000)
-    job = jobs.announce(Announcement(len(data)), ALICE, deps).job
+        monkeypatch.setattr(jobs, "MAX_PART_BYTES", len(data) - 1000)
+    job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
     if in_parts:
-        parts, whole = jobs.find(job, ALICE, deps).upload, jobs.WHOLE_UP_TO
+        parts, whole = jobs.find(job, ALICE, deps).upload, jobs.MAX_PART_BYTES
         for number, piece in enumerate((data[:whole], data[whole:]), 1):
             deps.objects.put_part(f"uploads/{job}", parts, number, piece)
         jobs.complete(job, ALICE, deps)
     else:
         deps.objects.put(f"uploads/{job}", data)
     if state != "uploading":
-        jobs.work(job, deps, lambda: 0.0 if state == "waiting" else LONG)
+        jobs.process(job, deps, lambda: 0.0 if state == "waiting" else LONG)
     before = jobs.find(job, ALICE, deps)
     assert before.state == state
     about = deps.objects.info(f"uploads/{job}")
@@ -137,9 +137,9 @@ def test_completing_an_upload_again_returns_the_job_as_it_is_and_changes_nothing
 def test_an_upload_that_is_completed_twice_at_once_is_put_together_once(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "WHOLE_UP_TO", 80_000)
+    monkeypatch.setattr(jobs, "MAX_PART_BYTES", 80_000)
     data = sound_file(two_microphones())
-    job = jobs.announce(Announcement(len(data)), ALICE, deps).job
+    job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
     parts = jobs.find(job, ALICE, deps).upload
     for number in (1, 2, 3):
         deps.objects.put_part(f"uploads/{job}", parts, number, data[80_000 * (number - 1) :][:80_000])
@@ -170,7 +170,7 @@ def test_nobody_finds_another_persons_recording(deps: Dependencies) -> None:
 
 def test_there_are_no_results_before_it_is_done(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
-    with pytest.raises(Refused, match="when it is done"):
+    with pytest.raises(Refused, match="must be done"):
         jobs.downloads(job, ALICE, deps)
 
 
@@ -178,7 +178,7 @@ def test_there_are_no_results_before_it_is_done(deps: Dependencies) -> None:
 def test_a_removed_recording_leaves_nothing(deps: Dependencies, when: str) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     if when != "uploading":
-        jobs.work(job, deps, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
+        jobs.process(job, deps, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
     assert jobs.find(job, ALICE, deps).state == when
     jobs.remove(job, ALICE, deps)
     assert not left(deps, job)
@@ -189,28 +189,28 @@ def test_what_is_uploaded_to_a_removed_recording_is_dropped(deps: Dependencies) 
     job = uploaded(deps, sound_file(two_microphones()))
     jobs.remove(job, ALICE, deps)
     deps.objects.put(f"uploads/{job}", b"late")
-    jobs.work(job, deps, lambda: LONG)
+    jobs.process(job, deps, lambda: LONG)
     assert not left(deps, job)
 
 
 def test_a_worker_stops_when_its_job_is_removed(deps: Dependencies, monkeypatch: pytest.MonkeyPatch) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
-    commit, blocks = jobs._block, []
+    commit, blocks = jobs._process_block, []
 
     def removed_meanwhile(mine: Job, *rest: Any) -> Job:
         blocks.append(mine.blocks)
         jobs.remove(job, ALICE, deps)
         return commit(mine, *rest)
 
-    monkeypatch.setattr(jobs, "_block", removed_meanwhile)
-    jobs.work(job, deps, lambda: LONG)
+    monkeypatch.setattr(jobs, "_process_block", removed_meanwhile)
+    jobs.process(job, deps, lambda: LONG)
     assert blocks == [0]
     assert not jobs.list_own(ALICE, deps)
 
 
 def test_a_recording_that_never_arrives_is_forgotten_in_a_day_and_one_that_does_in_thirty(tmp_path, clock):
     deps = make_dependencies(tmp_path, clock).deps
-    never = jobs.announce(Announcement(1), ALICE, deps).job
+    never = jobs.create(UploadRequest(1), ALICE, deps).job
     job = uploaded(deps, sound_file(two_microphones()))
     done(deps, job)
     clock.now += 86_401

@@ -71,7 +71,7 @@ class Ada:
         self.caller = identity.verify(self.token, deps)
         self.keys = {role: api_keys.create("robot", role, 365, self.caller, deps)[1] for role in ROLES}
         self.session = sessions.open_session(Start(), self.caller, deps).key
-        self.job = jobs.announce(jobs.Announcement(5), self.caller, deps).job
+        self.job = jobs.create(jobs.UploadRequest(5), self.caller, deps).job
         deps.objects.put(f"uploads/{self.job}", b"sound")
         for thing in ("left", "right"):
             request = devices.Registration(thing=thing, secondary=[0.0, 0.5])

@@ -15,7 +15,7 @@ from anc.services.access import api_keys, people, quotas
 from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota
 from anc.services.sound import jobs, sessions
-from anc.services.sound.jobs import LARGEST, Announcement
+from anc.services.sound.jobs import MAX_UPLOAD_BYTES, UploadRequest
 from tests.fakes import ALICE, BOB, Clock, FakePlatform, make_dependencies
 from tests.recordings import done, sound_file, two_microphones, uploaded
 
@@ -58,7 +58,7 @@ def open_socket(caller: Caller, deps: Dependencies) -> str:
 
 
 def announce(caller: Caller, deps: Dependencies) -> str:
-    return jobs.announce(Announcement(1), caller, deps).job
+    return jobs.create(UploadRequest(1), caller, deps).job
 
 
 KINDS = {
@@ -80,7 +80,7 @@ KINDS = {
         api_keys.revoke,
         DAYS * 86_400,
     ),
-    "recordings": Kind(jobs.RECORDINGS, announce, jobs.remove, jobs.ANNOUNCED_S),
+    "recordings": Kind(jobs.RECORDINGS, announce, jobs.remove, jobs.UPLOAD_DEADLINE_S),
 }
 
 
@@ -168,18 +168,18 @@ def test_many_at_the_same_time_do_not_exceed_a_quota_together(platform: FakePlat
 
 def test_nobody_announces_more_bytes_than_may_be_stored_of_a_person(tmp_path: Path, clock: Clock) -> None:
     deps = make_dependencies(tmp_path, clock).deps
-    announced = [jobs.announce(Announcement(LARGEST), ALICE, deps).job for _ in range(2)]
-    said = refused(lambda: jobs.announce(Announcement(1), ALICE, deps))
+    announced = [jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps).job for _ in range(2)]
+    said = refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
     assert "25,769,803,776 of 25,769,803,776 bytes in use, 1 more asked for" in said
-    jobs.announce(Announcement(LARGEST), BOB, deps)
+    jobs.create(UploadRequest(MAX_UPLOAD_BYTES), BOB, deps)
     jobs.remove(announced[0], ALICE, deps)
-    jobs.announce(Announcement(LARGEST), ALICE, deps)
+    jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps)
 
 
 def test_a_refused_announcement_counts_nowhere(tmp_path: Path, clock: Clock) -> None:
     deps = make_dependencies(tmp_path, clock, quota_recording_bytes=10, quota_unfinished_recordings=1).deps
-    refused(lambda: jobs.announce(Announcement(11), ALICE, deps))
-    jobs.announce(Announcement(10), ALICE, deps)
+    refused(lambda: jobs.create(UploadRequest(11), ALICE, deps))
+    jobs.create(UploadRequest(10), ALICE, deps)
 
 
 def test_a_recording_that_is_done_counts_with_its_result_and_no_more_as_unfinished(
@@ -190,12 +190,12 @@ def test_a_recording_that_is_done_counts_with_its_result_and_no_more_as_unfinish
     room = len(data) + result
     deps = make_dependencies(tmp_path, clock, quota_recording_bytes=room, quota_unfinished_recordings=1).deps
     first = uploaded(deps, data)
-    assert "unfinished" in refused(lambda: jobs.announce(Announcement(1), ALICE, deps))
+    assert "unfinished" in refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
     assert done(deps, first).state == "done"
     second = uploaded(deps, data)
     assert done(deps, second).state == "done"
-    refused(lambda: jobs.announce(Announcement(len(data) + 100), ALICE, deps))
-    jobs.announce(Announcement(len(data) // 4), ALICE, deps)
+    refused(lambda: jobs.create(UploadRequest(len(data) + 100), ALICE, deps))
+    jobs.create(UploadRequest(len(data) // 4), ALICE, deps)
 
 
 def test_removing_a_person_removes_all_that_they_had(tmp_path: Path, clock: Clock) -> None:

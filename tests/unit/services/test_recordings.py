@@ -104,9 +104,9 @@ def test_a_level_below_the_diagram_is_drawn_at_its_edge(deps: Dependencies) -> N
 @pytest.mark.parametrize(
     ("channels", "mode", "says"),
     [
-        (1, "cancel", "1 channel, 2 are needed"),
-        (2, "predict", "2 channels, 1 is needed"),
-        (3, None, "3 channels, 2 .* or 1 are needed"),
+        (1, "cancel", r"`cancel` needs 2 channels.*got 1"),
+        (2, "predict", r"`predict` needs 1 channel \(got 2\)"),
+        (3, None, r"must have 2 channels .* or 1 \(got 3\)"),
     ],
 )
 def test_a_mode_that_needs_other_channels_is_refused(deps, channels, mode, says) -> None:
@@ -219,10 +219,10 @@ def test_the_timeline_goes_on_from_its_state(deps: Dependencies) -> None:
 def test_a_treatment_goes_on_from_its_state_bit_for_bit(mode: str, algorithm: str) -> None:
     samples = two_microphones().astype(np.float32)[:, : 2 if mode == "cancel" else 1]
     options = Options(mode=mode, algorithm=algorithm, taps=96, horizon=7)  # type: ignore[arg-type]
-    treatment = RecordingProcessor(options, RATE, samples.shape[1], None)
-    residual = [treatment.process(part) for part in np.split(samples, [8192, 16_384])]
+    processor = RecordingProcessor(options, RATE, samples.shape[1], None)
+    residual = [processor.process(part) for part in np.split(samples, [8192, 16_384])]
     again = RecordingProcessor(options, RATE, samples.shape[1], None)
     for part, expected in zip(np.split(samples, [8192, 16_384]), residual, strict=True):
         assert np.array_equal(again.process(part), expected)
         again = RecordingProcessor.from_state(again.state(), None)
-    assert again.report() == treatment.report()
+    assert again.report() == processor.report()

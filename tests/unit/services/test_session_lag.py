@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anc.schemas.websocket import Audio, FilteredBlock, Start, encode_pcm
 from anc.services.sound import sessions
-from anc.services.sound.session_lag import IDLE_S, SHORTEST_BLOCK_S, SessionLag
+from anc.services.sound.session_lag import IDLE_S, MIN_BLOCK_S, SessionLag
 from anc.services.sound.streaming import filter_block
 from tests.fakes import ALICE, FakePlatform
 
@@ -88,7 +88,7 @@ def test_clocks_that_differ_do_not_count_as_lag(client: LiveClient) -> None:
 
 @given(st.lists(st.floats(0.001, 0.08), min_size=1, max_size=50))
 def test_the_lag_is_how_long_the_next_block_waits_in_the_client(taking_s: list[float]) -> None:
-    block_s = 2 * SHORTEST_BLOCK_S
+    block_s = 2 * MIN_BLOCK_S
     pace, free = SessionLag(), 1000.0
     for number, seconds in enumerate(taking_s):
         recorded = 1000.0 + number * block_s

@@ -80,7 +80,7 @@ def test_an_older_block_is_stale(deps: Dependencies, session: str) -> None:
     for seq, block in enumerate(two_microphones(3)):
         send(deps, session, seq, block)
     before = deps.streams.get(session)
-    with pytest.raises(Refused, match="the session is at 2") as refusal:
+    with pytest.raises(Refused, match="must be greater than 2") as refusal:
         send(deps, session, 1, two_microphones(1)[0])
     assert refusal.value.code == "stale_seq"
     assert deps.streams.get(session) == before
@@ -222,7 +222,7 @@ def test_a_deaf_platform_lets_the_world_in_and_says_why(tmp_path, clock) -> None
     assert answer.emergency.active
     assert "cannot be loaded" in answer.emergency.reason
     assert np.array_equal(heard(answer), block[:, 1])
-    assert deaf.counts["hearing_failed"] == 1
+    assert deaf.counts["classification_failed"] == 1
 
 
 def test_the_summary_counts_what_was_sent(deps: Dependencies, session: str) -> None:

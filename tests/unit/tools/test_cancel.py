@@ -120,8 +120,8 @@ def test_progress_ends_where_the_recording_ends(tmp_path: Path, source: Path) ->
 @pytest.mark.parametrize(
     ("samples", "says"),
     [
-        (np.zeros((100, 1)), "1 channel, 2 are needed"),
-        (np.zeros((100, 3)), "3 channels, 2 are needed"),
+        (np.zeros((100, 1)), "`cancel` needs 2 channels.*got 1"),
+        (np.zeros((100, 3)), "`cancel` needs 2 channels.*got 3"),
         (np.zeros((0, 2)), "holds no samples"),
         (np.full((100, 2), np.nan), "finite"),
         (np.full((100, 2), np.inf), "finite"),

@@ -14,7 +14,7 @@ from anc.schemas.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 
 FAMILIES = ("sessions", "audio", "emergency", "devices", "device-models", "audit", "models", "stats")
 MAX_PATH_TAPS = 1024
-LARGEST = 12 * 1024**3
+MAX_UPLOAD_BYTES = 12 * 1024**3
 EXAMPLE_PATH = [0.0, 0.0, 0.6, 0.3, -0.1]
 
 
@@ -145,7 +145,7 @@ class NewUpload(
 ):
     """A recording that will be uploaded."""
 
-    size: Annotated[int, Field(ge=1, le=LARGEST, description="Bytes, exactly.")]
+    size: Annotated[int, Field(ge=1, le=MAX_UPLOAD_BYTES, description="Bytes, exactly.")]
     name: Annotated[str, Field(min_length=1, max_length=200)] = "recording"
     options: ProcessingOptions = ProcessingOptions()
 

@@ -1,4 +1,4 @@
-"""What a short sound file measures: levels, octaves, clipping, channel by channel."""
+"""Measure levels, octave bands and clipping of each channel of a short sound file."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from anc.dsp.meter import Meter, power_to_dbfs
 from anc.schemas.refusal import refuse
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 
-LOUDEST_CALIBRATION_DB = 200.0
+MAX_CALIBRATION_DB = 200.0
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """One channel of a file.
+class ChannelLevels(msgspec.Struct, frozen=True):
+    """Levels of one channel.
 
-    Levels are in dBFS: full scale is a constant 1, a full-scale sine is at -3 dB, silence at -120. With a
-    calibration they are sound pressure levels in dB, and `la_eq` is the LAeq; without, it is dBFS(A), which
-    compares recordings of one microphone with each other and no more.
+    Levels are in dBFS: a constant 1 is at 0, a full-scale sine at -3, silence at -120. With a calibration
+    they are sound pressure levels in dB, and `la_eq` is the LAeq. Without one, `la_eq` is in dBFS(A), which
+    only compares recordings of the same microphone.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Measured(msgspec.Struct, frozen=True):
     crest_db : float
         Peak above RMS; 3 dB for a sine, 0 for silence.
     dc : float
-        Mean, of full scale 1.
+        Mean, relative to full scale 1.
     clipped_samples : int
-        At or beyond the end of the 16-bit scale.
+        Number of samples at or beyond the end of the 16-bit scale.
     octaves : dict
         Level by nominal centre in Hz.
     """
@@ -49,23 +49,24 @@ def analyze(data: bytes, full_scale_db: float | None = None, charge: Charge = no
     ----------
     data : bytes
     full_scale_db : float, optional
-        Sound pressure level of 0 dBFS, from a calibration of the microphone: 94 when a calibrator of 94 dB
-        reads 0 dBFS. Levels are then dB SPL.
+        Sound pressure level that corresponds to 0 dBFS, from a calibration of the microphone. Levels are then
+        in dB SPL.
     charge : callable
-        Gets the predicted core-seconds before the work.
+        Called with the predicted core-seconds before the work.
 
     Returns
     -------
     dict
-        `seconds`, `rate`, `unit` ("dBFS" or "dB SPL"), `a_weighted_unit`, and `channels`: `Measured` of each.
+        `seconds`, `rate`, `unit` ("dBFS" or "dB SPL"), `a_weighted_unit`, and `channels`, a list of
+        `ChannelLevels` as dicts.
 
     Raises
     ------
     Refused
-        Naming what is wrong with it, and what is allowed.
+        If the file is invalid, too long, or `full_scale_db` is out of range.
     """
-    if full_scale_db is not None and not abs(full_scale_db) <= LOUDEST_CALIBRATION_DB:
-        refuse("bad_field", f"full_scale_db: {full_scale_db}, allowed are -200 to 200")
+    if full_scale_db is not None and not abs(full_scale_db) <= MAX_CALIBRATION_DB:
+        refuse("bad_field", f"full_scale_db: must be between -200 and 200 (got {full_scale_db:g})")
     meters, rate = _measure(data, charge)
     offset = full_scale_db or 0.0
     calibrated = full_scale_db is not None
@@ -74,7 +75,7 @@ def analyze(data: bytes, full_scale_db: float | None = None, charge: Charge = no
         "rate": rate,
         "unit": "dB SPL" if calibrated else "dBFS",
         "a_weighted_unit": "dB(A)" if calibrated else "dBFS(A)",
-        "channels": [msgspec.to_builtins(_read_off(meter, offset)) for meter in meters],
+        "channels": [msgspec.to_builtins(_channel_levels(meter, offset)) for meter in meters],
     }
 
 
@@ -88,11 +89,11 @@ def _measure(data: bytes, charge: Charge) -> tuple[list[Meter], int]:
     return meters, source.rate
 
 
-def _read_off(meter: Meter, offset_db: float) -> Measured:
+def _channel_levels(meter: Meter, offset_db: float) -> ChannelLevels:
     def level(power: float) -> float:
         return round(float(power_to_dbfs(power)) + offset_db, 2)
 
-    return Measured(
+    return ChannelLevels(
         rms=level(meter.mean_square),
         peak=level(meter.peak**2),
         la_eq=level(meter.a_weighted_power()),

@@ -1,6 +1,6 @@
-"""Predicted processing time of sound files, refused before the work when it is too much.
+"""Predict the processing time of sound files and charge it to the caller before the work.
 
-The coefficients are upper estimates of what one core of a shared x86_64 machine took for noise at 8-192 kHz.
+The coefficients are upper bounds measured on one core of a shared x86_64 machine, for noise at 8-192 kHz.
 """
 
 import math
@@ -14,15 +14,15 @@ from anc.services.access.identity import Caller
 
 Charge = Callable[[float], None]
 
-REQUEST_S = 10.0  # core-seconds of one request; Lambda stops a function after 25 s
-MEASURING = 0.06e-6  # seconds per sample of each channel, decoded and measured
-DETECTING = 0.015  # seconds per second of sound
-# Seconds per frame without taps, and in addition with 4,096 taps.
-FILTERING = {"nlms": (0.4e-6, 0.7e-6), "fdaf": (0.15e-6, 0.1e-6), "predict": (0.5e-6, 1.2e-6)}
+REQUEST_S = 10.0  # maximum core-seconds per request; Lambda stops a function after 25 s
+MEASURE_S = 0.06e-6  # per sample of each channel, to decode and measure
+CLASSIFY_S = 0.015  # per second of sound
+# Per frame: base time, and additional time for 4,096 taps.
+FILTER_S = {"nlms": (0.4e-6, 0.7e-6), "fdaf": (0.15e-6, 0.1e-6), "predict": (0.5e-6, 1.2e-6)}
 
 
 class AudioSize(Protocol):
-    """What the header of a sound file states: frames, rate in Hz, channels."""
+    """Frames, rate in Hz and channels from the header of a sound file."""
 
     frames: int
     rate: int
@@ -34,43 +34,43 @@ def estimated_cpu_s(file: AudioSize, options: Options | None = None, detects: bo
 
     Parameters
     ----------
-    file : Sized
+    file : AudioSize
     options : Options, optional
-        How it is filtered; None when it is not.
+        How the file is filtered; None if it is not.
     detects : bool
         Whether noise and alarms are classified.
     """
-    seconds = MEASURING * file.frames * file.channels
+    seconds = MEASURE_S * file.frames * file.channels
     if detects:
-        seconds += DETECTING * file.frames / file.rate
+        seconds += CLASSIFY_S * file.frames / file.rate
     if options and options.mode != "classify":
-        base, per_4096 = FILTERING["predict" if options.mode == "predict" else options.algorithm]
+        base, per_4096 = FILTER_S["predict" if options.mode == "predict" else options.algorithm]
         seconds += file.frames * (base + per_4096 * options.taps / 4096)
     return seconds
 
 
 def no_charge(seconds: float) -> None:
-    """Charge nobody: for files of the platform's own."""
+    """Charge nothing, for files of the platform itself."""
 
 
 def charge(seconds: float, caller: Caller, deps: Dependencies) -> None:
-    """Take predicted work out of the caller's budget of the minute.
+    """Charge predicted core-seconds to the caller's budget per minute.
 
     Raises
     ------
     Refused
-        `too_large` for more than `REQUEST_S` at once; `too_many`, with the seconds to wait, when the budget
+        `too_large` if the request exceeds `REQUEST_S`; `too_many`, with the seconds to wait, if the budget
         `SOUND_SECONDS_PER_MINUTE` is used up.
     """
     if seconds > REQUEST_S:
-        said = f"file: takes about {seconds:.1f} s of a core, at most {REQUEST_S:g} s"
-        refuse("too_large", f"{said}; use fewer taps, a lower rate or a shorter file, or upload it instead")
+        limit = f"file: must take at most {REQUEST_S:g} core-seconds (about {seconds:.1f} predicted)"
+        refuse("too_large", f"{limit}; use fewer taps, a lower rate or a shorter file, or upload it instead")
     settings = deps.settings
-    most = settings.sound_seconds_per_minute * settings.rate_limit_scale
-    wait_s = deps.limits.wait_s("sound", f"user {caller.user}", _ms(most), _ms(seconds))
+    budget_s = settings.sound_seconds_per_minute * settings.rate_limit_scale
+    wait_s = deps.limits.wait_s("sound", f"user {caller.user}", _ms(budget_s), _ms(seconds))
     if wait_s:
-        said = f"sound: about {seconds:.1f} s of a core more than your {most:g} s a minute allow"
-        raise Refused("too_many", f"{said}; try again in {wait_s} s", wait_s=wait_s)
+        limit = f"sound: the budget is {budget_s:g} core-seconds per minute (about {seconds:.1f} more needed)"
+        raise Refused("too_many", f"{limit}; try again in {wait_s} s", wait_s=wait_s)
 
 
 def _ms(seconds: float) -> int:

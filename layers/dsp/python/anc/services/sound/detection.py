@@ -1,4 +1,7 @@
-"""What the platform hears in a live block or a snapshot. When it cannot hear, it lets the world in."""
+"""Classify noise and detect alarms in live blocks, snapshots and files.
+
+Detection fails open: if it is not available, headsets and sessions switch to transparency.
+"""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,34 +23,33 @@ from anc.services.sound import endpoint_classifier
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 from anc.settings import Settings
 
-MIN_SOUND_S = 0.25  # of a sound that can be classified
-DETECTION_FAILED = "hearing is out of order, so the headset is open to the world"
-MODEL_UNAVAILABLE = "the hearing model cannot be loaded, so the headset is open to the world"
+MIN_SOUND_S = 0.25  # shortest sound that can be classified
+DETECTION_FAILED = "alarm detection failed, so the sound is passed through"
+MODEL_UNAVAILABLE = "the detection model cannot be loaded, so the sound is passed through"
 FAULTS = (DETECTION_FAILED, MODEL_UNAVAILABLE)
-MIN_ALARM_S = 0.4  # of less, repeated to fill a second, many times as much passes for an alarm
-FAIL_OPEN_HOLD_S = (
-    60.0  # a headset sends its next snapshot well before: it stays open until somebody hears again
-)
+MIN_ALARM_S = 0.4  # shorter sounds, repeated to fill a second, cause many false alarms
+FAIL_OPEN_HOLD_S = 60.0  # longer than the interval between snapshots, so that a headset stays transparent
 
-logger = Logger(service="hearing")
+logger = Logger(service="detection")
 
 
 class Detection(NamedTuple):
-    """What was heard.
+    """Noise class and emergency state of a block or snapshot.
 
     Attributes
     ----------
-    noise : NoiseHeard or None
-        None while there was too little to hear.
-    emergency : EmergencyHeard
+    noise : NoisePrediction or None
+        None before the first second of a stream, and if classification failed.
+    emergency : EmergencyState
     until : float
-        When the hold ends: for a stream in seconds of its audio, for a snapshot since the epoch; 0 for none.
+        End of the emergency: for a stream in seconds of its audio, for a snapshot in seconds since the epoch;
+        0 for none.
     kind : str
-        Siren, horn or alarm, when one was heard just now.
+        Siren, horn or alarm if one was detected in this sound, else "".
     state : bytes
-        Of the listener, for the stream's next block.
-    listener : Listener or None
-        As `state` has it.
+        Classifier state for the stream's next block.
+    classifier_stream : StreamingClassifier or None
+        The classifier that `state` encodes.
     """
 
     noise: NoisePrediction | None
@@ -59,30 +61,32 @@ class Detection(NamedTuple):
 
 
 def detect_in_block(
-    stream: Stream, kept: StreamingClassifier | None, x: np.ndarray, deps: Dependencies
+    stream: Stream, cached: StreamingClassifier | None, x: np.ndarray, deps: Dependencies
 ) -> Detection:
-    """Hear one more block of a stream.
+    """Classify the next block of a stream.
 
-    After a gap it goes on with what was heard before: it needs a second of sound, which a session that skips
-    blocks again and again would never have, and then no alarm would open it.
+    After a gap the classifier continues with earlier sound. It needs a second of sound, so a reset would
+    prevent detection in a session that skips blocks often.
 
     Parameters
     ----------
-    kept : Listener or None
-        The listener as the stream's bytes have it, if it need not be made from them.
+    cached : StreamingClassifier or None
+        The decoded `stream.classifier_state`, if it is in memory.
+    x : (n,) float32
+        Reference channel of the block.
     """
     settings = deps.settings
     at = (stream.samples + x.size) / stream.rate
     try:
         classifier = load_classifier(settings)
         if stream.classifier_state:
-            classifier_stream = kept or StreamingClassifier.from_state(classifier, stream.classifier_state)
+            classifier_stream = cached or StreamingClassifier.from_state(classifier, stream.classifier_state)
         else:
             classifier_stream = StreamingClassifier(classifier, stream.rate)
         alarms = [prediction for prediction in classifier_stream.process(x) if prediction.emergency]
-    except Exception as fault:  # noqa: BLE001  whatever it was: a deaf platform must not silence the world
-        why = _failed(fault, deps)
-        return Detection(None, EmergencyState(settings.emergency_detection_enabled, 0.0, why), at)
+    except Exception as fault:  # noqa: BLE001  any failure must fail open
+        reason = _report_failure(fault, deps)
+        return Detection(None, EmergencyState(settings.emergency_detection_enabled, 0.0, reason), at)
     alarm = alarms[-1] if alarms and settings.emergency_detection_enabled else None
     until = at + settings.emergency_hold_s if alarm else stream.emergency_until
     score = classifier_stream.latest.emergency_score if classifier_stream.latest else 0.0
@@ -98,12 +102,12 @@ def detect_in_block(
 
 
 def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
-    """Hear a headset's snapshot, or its log-mel summary.
+    """Classify the PCM or the log-mel summary of a snapshot.
 
     Raises
     ------
     Refused
-        `bad_field` when there is too little in it, or the summary is none.
+        `bad_field` if the sound is too short or the summary is invalid.
     """
     settings = deps.settings
     now = deps.clock()
@@ -113,28 +117,28 @@ def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
             prediction = classifier.classify_summary(snapshot.summary)
         else:
             x = int16_to_float(snapshot.pcm[:, 0])
-            # Noise out of quiet would pass for a bang: what sounded is heard again until it is as long.
+            # A noise that starts after quiet looks impulsive, so its sound is repeated to the full length.
             prediction = classifier.classify(np.resize(x[onset(x) :], x.size), snapshot.rate)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
-    except Exception as fault:  # noqa: BLE001  as above
-        why = _failed(fault, deps)
+    except Exception as fault:  # noqa: BLE001  any failure must fail open
+        reason = _report_failure(fault, deps)
         if not settings.emergency_detection_enabled:
             return Detection(None, EmergencyState(False, 0.0), 0.0)
         return Detection(
-            None, EmergencyState(True, 0.0, why), now + max(FAIL_OPEN_HOLD_S, settings.emergency_hold_s)
+            None, EmergencyState(True, 0.0, reason), now + max(FAIL_OPEN_HOLD_S, settings.emergency_hold_s)
         )
-    enough = snapshot.samples >= MIN_ALARM_S * snapshot.rate
-    judged = prediction.emergency and enough and settings.emergency_detection_enabled
-    kind = _kind(prediction if judged else None)
+    long_enough = snapshot.samples >= MIN_ALARM_S * snapshot.rate
+    is_alarm = prediction.emergency and long_enough and settings.emergency_detection_enabled
+    kind = _kind(prediction if is_alarm else None)
     emergency = EmergencyState(
-        bool(kind), round(prediction.emergency_score, 3), f"{kind} heard" if kind else ""
+        bool(kind), round(prediction.emergency_score, 3), f"{kind} detected" if kind else ""
     )
     return Detection(_noise(prediction), emergency, now + settings.emergency_hold_s if kind else 0.0, kind)
 
 
 def load_classifier(settings: Settings) -> Classifier:
-    """Return the classifier that the settings name, loaded once. Raises anc.noise.ModelError."""
+    """Return the configured classifier, cached. Raises anc.noise.ModelError."""
     return _load(settings.ml_model_path, settings.emergency_confidence_threshold)
 
 
@@ -143,12 +147,12 @@ def _load(path: str, threshold: float) -> Classifier:
     return Classifier.load(path or None, threshold)
 
 
-def _failed(fault: Exception, deps: Dependencies) -> str:
-    """Log and count that hearing failed; returns why, for those who may not know where files lie."""
-    why = MODEL_UNAVAILABLE if isinstance(fault, ModelError) else DETECTION_FAILED
-    logger.error(why, fault=f"{type(fault).__name__}: {fault}")
-    deps.count("hearing_failed")
-    return why
+def _report_failure(fault: Exception, deps: Dependencies) -> str:
+    """Log and count a failure of detection; return a reason that does not reveal file paths."""
+    reason = MODEL_UNAVAILABLE if isinstance(fault, ModelError) else DETECTION_FAILED
+    logger.error(reason, fault=f"{type(fault).__name__}: {fault}")
+    deps.count("classification_failed")
+    return reason
 
 
 def _kind(alarm: Prediction | None) -> str:
@@ -160,66 +164,70 @@ def _noise(prediction: Prediction | None) -> NoisePrediction | None:
 
 
 def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -> dict[str, Any]:
-    """Name the noise in a sound file of a quarter of a second to a minute; of several channels their mean.
+    """Classify the noise in a sound file of 0.25 s to a minute. Channels are averaged.
 
-    The endpoint names it, where there is one that answers; whether there is an alarm in it, the model of the
-    layer alone says, since its thresholds were measured. Silence needs no second model. `charge` gets the
+    The label comes from the endpoint if one is configured and answers, unless the sound is quiet. Alarms are
+    always detected by the model of the layer, whose thresholds are calibrated. `charge` is called with the
     predicted core-seconds first.
 
     Raises
     ------
     Refused
-        `bad_field` or `too_large`, naming what is wrong with the file; `unavailable` without a classifier.
+        `bad_field` or `too_large` for an invalid file; `unavailable` without a classifier.
     """
     mono, rate = _decoded(data, charge)
     try:
         classifier = load_classifier(deps.settings)
     except ModelError as fault:
-        _failed(fault, deps)
-        raise Refused("unavailable", "model: it cannot be loaded, so noise cannot be named") from fault
+        _report_failure(fault, deps)
+        raise Refused("unavailable", "model: cannot be loaded, so noise cannot be classified") from fault
     prediction = classifier.classify(mono, rate)
-    opinion = None
+    remote = None
     if deps.endpoint.present and prediction.label != "quiet":
-        opinion = endpoint_classifier.classify(endpoint_classifier.endpoint_request(mono, rate), deps)
-    named = opinion or prediction
+        remote = endpoint_classifier.classify(endpoint_classifier.endpoint_request(mono, rate), deps)
+    chosen = remote or prediction
     return {
-        "label": named.label,
-        "confidence": round(named.confidence, 4),
-        "probabilities": _rounded(named.probabilities),
+        "label": chosen.label,
+        "confidence": round(chosen.confidence, 4),
+        "probabilities": _rounded(chosen.probabilities),
         "emergency": {"active": prediction.emergency, "score": round(prediction.emergency_score, 4)},
         "kinds": _rounded(prediction.kinds),
-        "model": opinion.model if opinion else classifier.name,
-        "sha256": opinion.sha256 if opinion else classifier.sha256,
-        "answered_by": "endpoint" if opinion else "layer",
+        "model": remote.model if remote else classifier.name,
+        "sha256": remote.sha256 if remote else classifier.sha256,
+        "answered_by": "endpoint" if remote else "layer",
     }
 
 
 def emergency_in_file(
     data: bytes, deps: Dependencies, charge: Charge = no_charge
 ) -> tuple[EmergencyState, dict[str, float]]:
-    """Tell whether an alarm is in a sound file, and the score of each kind of alarm.
+    """Detect alarms in a sound file; return the emergency state and the score of each kind.
 
-    `charge` gets the predicted core-seconds first.
+    If detection itself fails, the emergency is active. `charge` is called with the predicted core-seconds
+    first.
 
     Raises
     ------
     Refused
-        Naming what is wrong with the file. When hearing itself fails, the answer is that there is an alarm.
+        `bad_field` or `too_large` for an invalid file.
     """
     mono, rate = _decoded(data, charge)
     try:
         prediction = load_classifier(deps.settings).classify(mono, rate)
-    except Exception as fault:  # noqa: BLE001  as above
-        return EmergencyState(True, 0.0, _failed(fault, deps)), {}
+    except Exception as fault:  # noqa: BLE001  any failure must fail open
+        return EmergencyState(True, 0.0, _report_failure(fault, deps)), {}
     return EmergencyState(prediction.emergency, round(prediction.emergency_score, 4)), _rounded(
         prediction.kinds
     )
 
 
 def check_length(samples: int, rate: int) -> None:
-    """Refuse a sound that is too short to be classified. Raises Refused."""
+    """Raise Refused, `bad_field`, if a sound is too short to be classified."""
     if samples < int(MIN_SOUND_S * rate):
-        refuse("bad_field", f"file: {samples / rate:.3f} s long, at least {MIN_SOUND_S} s; record for longer")
+        refuse(
+            "bad_field",
+            f"file: must be at least {MIN_SOUND_S} s long (got {samples / rate:.3f} s); record for longer",
+        )
 
 
 def _decoded(data: bytes, charge: Charge) -> tuple[np.ndarray, int]:
@@ -234,11 +242,11 @@ def _rounded(scores: dict[str, float]) -> dict[str, float]:
 
 
 def models(deps: Dependencies) -> list[dict[str, Any]]:
-    """Describe the classifiers in use; none when the one that the settings name cannot be loaded."""
+    """Describe the classifiers in use; return an empty list if the configured one cannot be loaded."""
     try:
         classifier = load_classifier(deps.settings)
     except ModelError as fault:
-        _failed(fault, deps)
+        _report_failure(fault, deps)
         return []
     return [
         {

@@ -1,4 +1,4 @@
-"""What the endpoint's larger model calls a noise: within a time limit, behind a circuit breaker, checked."""
+"""Classify noise with the larger model of the SageMaker endpoint, with timeout and circuit breaker."""
 
 import base64
 import threading
@@ -20,16 +20,16 @@ from anc.ports import Dependencies, EndpointUnavailable
 from anc.schemas.endpoint import EndpointRequest
 
 T = TypeVar("T")
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
-RATE = 16_000  # Hz: what lies above half of it, neither model hears
-SUM_TOLERANCE = 0.01  # by which rounded probabilities may miss a sum of 1
+RATE = 16_000  # Hz; neither model uses frequencies above 8 kHz
+SUM_TOLERANCE = 0.01  # of the sum of rounded probabilities
 
 logger = Logger(service="reclassification")
 
 
 class EndpointPrediction(msgspec.Struct, frozen=True):
-    """What the larger model says, as `sagemaker/inference.py` sends it.
+    """Response of `sagemaker/inference.py`.
 
     Attributes
     ----------
@@ -38,79 +38,78 @@ class EndpointPrediction(msgspec.Struct, frozen=True):
     confidence : float
         Probability of that label.
     probabilities : dict of str to float
-        Of every label; 0 for those that the model does not know.
+        By label; 0 for labels that the model does not have.
     model, sha256 : str
-        Which model it is.
+        Name and hash of the model.
     """
 
     label: str
-    confidence: Share
-    probabilities: dict[str, Share]
+    confidence: Probability
+    probabilities: dict[str, Probability]
     model: Annotated[str, Meta(min_length=1, max_length=100)]
     sha256: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
 
 
-def classify(about: EndpointRequest, deps: Dependencies) -> EndpointPrediction | None:
-    """Ask the endpoint, which is present, what a noise is; None when it is resting, slow or wrong.
+def classify(request: EndpointRequest, deps: Dependencies) -> EndpointPrediction | None:
+    """Return the endpoint's prediction, or None if the circuit is open, it is too slow or its answer invalid.
 
-    It costs the caller `ML_ENDPOINT_TIMEOUT_S` at most, and hardly anything while the circuit is open.
+    It takes at most `ML_ENDPOINT_TIMEOUT_S`. An endpoint must be configured.
 
     Parameters
     ----------
-    about : Question
-        Of a quarter of a second to a minute.
-    world : World
+    request : EndpointRequest
+        A sound of a quarter of a second to a minute.
     """
 
-    def answer() -> EndpointPrediction:
+    def invoke() -> EndpointPrediction:
         limit_s = deps.settings.ml_endpoint_timeout_s
-        return _validated(_in_time(lambda: deps.endpoint.invoke(msgspec.json.encode(about)), limit_s))
+        return _validated(_in_time(lambda: deps.endpoint.invoke(msgspec.json.encode(request)), limit_s))
 
     try:
-        opinion = deps.circuit_breaker.call(answer)
+        prediction = deps.circuit_breaker.call(invoke)
     except CircuitOpen:
-        deps.count("endpoint_resting")
+        deps.count("endpoint_circuit_open")
         return None
     except (EndpointUnavailable, TimeoutError) as fault:
         deps.count("endpoint_failed")
-        logger.warning("the endpoint has no word", reason=str(fault) or "no answer in time")
+        logger.warning("endpoint failed", reason=str(fault) or "timeout")
         return None
     deps.count("endpoint_answered")
-    return opinion
+    return prediction
 
 
 def endpoint_request(samples: np.ndarray, rate: int) -> EndpointRequest:
-    """Return a sound as the endpoint takes it, at 16 kHz at most: under 3 MB for a minute."""
+    """Return the endpoint request for a sound, (n,), resampled to at most 16 kHz: under 3 MB per minute."""
     if rate > RATE:
         samples, rate = soxr.resample(np.asarray(samples, np.float32), rate, RATE), RATE
     return EndpointRequest(rate, base64.b64encode(int16_to_bytes(float_to_int16(samples))).decode())
 
 
 def _in_time(do: Callable[[], T], limit_s: float) -> T:
-    """Return what `do()` returns, or raise TimeoutError and leave it behind.
+    """Return the result of `do()`. After `limit_s` raise TimeoutError and abandon the call.
 
-    The adapters' own limits are for each byte: an answer that trickles would keep to them for hours.
+    The timeouts of the adapters apply to each read, so a slow response could take hours.
     """
     future: Future[T] = Future()
 
     def run() -> None:
         try:
             future.set_result(do())
-        except BaseException as fault:  # noqa: BLE001  raised where it is waited for
+        except BaseException as fault:  # noqa: BLE001  raised again by future.result
             future.set_exception(fault)
 
     threading.Thread(target=run, name="endpoint", daemon=True).start()
     return future.result(limit_s)
 
 
-def _validated(said: bytes) -> EndpointPrediction:
+def _validated(response: bytes) -> EndpointPrediction:
     try:
-        opinion = msgspec.json.decode(said, type=EndpointPrediction)
+        prediction = msgspec.json.decode(response, type=EndpointPrediction)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise EndpointUnavailable(f"its answer makes no sense: {fault}") from fault
-    known, named = opinion.probabilities, {opinion.label, *opinion.probabilities}
-    if strange := named - set(LABELS):
-        raise EndpointUnavailable(f"its answer has {len(strange)} labels that are none of ours")
-    if abs(sum(known.values()) - 1) > SUM_TOLERANCE or opinion.confidence != known.get(opinion.label):
-        raise EndpointUnavailable("its answer's probabilities contradict each other")
-    return msgspec.structs.replace(opinion, probabilities={name: known.get(name, 0.0) for name in LABELS})
+        raise EndpointUnavailable(f"the endpoint returned an invalid response: {fault}") from fault
+    known, named = prediction.probabilities, {prediction.label, *prediction.probabilities}
+    if unknown := named - set(LABELS):
+        raise EndpointUnavailable(f"the endpoint returned {len(unknown)} unknown labels")
+    if abs(sum(known.values()) - 1) > SUM_TOLERANCE or prediction.confidence != known.get(prediction.label):
+        raise EndpointUnavailable("the endpoint returned inconsistent probabilities")
+    return msgspec.structs.replace(prediction, probabilities={name: known.get(name, 0.0) for name in LABELS})

@@ -1,10 +1,9 @@
-"""Recordings of hours: uploaded, treated a block at a time by one invocation after the other, and fetched.
+"""Jobs for long recordings: upload, process in blocks over several invocations, and download.
 
-A block is about a minute of sound. It is committed by one conditional write, after its part of the result and
-the checkpoint behind it are stored: a block that is committed is never done again, one that was broken off is
-done from its beginning, and of two workers on one job only one gets on. A job that was broken off makes the
-same result to the last bit (mp3 below 32 kHz: within one step of the 16-bit scale, since libmpg123 decodes to
-another last bit of a float after a seek).
+A block is about a minute of sound. Its part of the result and a checkpoint are stored first, then one
+conditional write commits it. A committed block is never processed again, an interrupted one is repeated from
+its beginning, and only one of two workers on a job can commit. The result of an interrupted job is bit for
+bit the same (for MP3 below 32 kHz within one 16-bit step, since libmpg123 rounds differently after a seek).
 """
 
 import math
@@ -32,21 +31,21 @@ from anc.services.sound.report import RecordingReport
 
 UPLOADS = "uploads/"
 FINISHED = ("done", "failed")
-RESULT, REPORT, PICTURE = "cleaned.wav", "report.json", "report.png"
-BLOCK_FRAMES = 48 * BLOCK  # 6 MiB of result: above what S3 takes for a part, and about a minute
+RESULT, REPORT, PLOT = "cleaned.wav", "report.json", "report.png"
+BLOCK_FRAMES = 48 * BLOCK  # about a minute; its 6 MiB of result exceed S3's minimum part size
 MARGIN_S = 5.0
 ATTEMPTS = 3
-KEPT_S = 30 * 86_400.0  # as long as the bucket keeps files
-FETCH_S = DOWNLOAD_LINK_HOURS * HOUR_S
-UPLOAD_S = UPLOAD_LINK_HOURS * HOUR_S
-ANNOUNCED_S = 86_400.0  # for which a recording is expected
-LARGEST = 12 * 1024**3
-WHOLE_UP_TO = 64 * 1024**2  # larger files are sent in parts of this size
+RETENTION_S = 30 * 86_400.0  # lifetime of files in the bucket
+DOWNLOAD_LINK_S = DOWNLOAD_LINK_HOURS * HOUR_S
+UPLOAD_LINK_S = UPLOAD_LINK_HOURS * HOUR_S
+UPLOAD_DEADLINE_S = 86_400.0  # lifetime of a job whose recording does not arrive
+MAX_UPLOAD_BYTES = 12 * 1024**3
+MAX_PART_BYTES = 64 * 1024**2  # larger files are uploaded in parts of this size
 PAGE = 100
 
 
 def bytes_of(job: Job) -> int:
-    """Return the bytes that are stored of a job, or will be: its upload, and then its result."""
+    """Return the bytes that a job occupies: of its upload while unfinished, then of its result."""
     if job.state in FINISHED:
         return 2 * job.frames if job.state == "done" and job.result else 0
     return job.size
@@ -71,34 +70,34 @@ UNFINISHED = Quota(
 )
 
 
-class Announcement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A recording that will be uploaded.
+class UploadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Description of a recording to upload.
 
     Attributes
     ----------
     size : int
         Bytes, exactly.
     name : str
-        What its owner calls it.
+        Display name.
     options : Options
     """
 
-    size: Annotated[int, Meta(ge=1, le=LARGEST)]
+    size: Annotated[int, Meta(ge=1, le=MAX_UPLOAD_BYTES)]
     name: Annotated[str, Meta(min_length=1, max_length=200)] = "recording"
     options: Options = Options()
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """How to send a recording: PUT it to the one link, or a part to each and then say so.
+    """Upload links. PUT the file to the only link, or a part to each link and then complete the upload.
 
     Attributes
     ----------
     job : str
     links : list of str
     part_bytes : int
-        Of every part but the last; of a file that is sent whole its size.
+        Size of every part but the last; for a single link the size of the file.
     expires : float
-        Seconds since the epoch, when the links end.
+        When the links expire, seconds since the epoch.
     """
 
     job: str
@@ -107,38 +106,38 @@ class Upload(msgspec.Struct, frozen=True):
     expires: float
 
 
-def announce(request: Announcement, caller: Caller, deps: Dependencies) -> Upload:
-    """Create the job of a recording, and the links to upload it.
+def create(request: UploadRequest, caller: Caller, deps: Dependencies) -> Upload:
+    """Create the job of a recording and its upload links.
 
     Raises
     ------
     Refused
-        `too_many` when the person has as many recordings, or bytes of them, as the settings allow.
+        `too_many` if a quota of recordings or bytes is used up.
     """
     key, now = secrets.token_urlsafe(18), deps.clock()
     _reserve(key, request.size, caller, deps)
     job = Job(
         key=key,
         group=caller.user,
-        expires=now + ANNOUNCED_S,
+        expires=now + UPLOAD_DEADLINE_S,
         options=request.options,
         name=request.name,
         size=request.size,
         created=now,
     )
     source, files = UPLOADS + job.key, deps.objects
-    if request.size <= WHOLE_UP_TO:
-        links = [files.upload_link(source, request.size, UPLOAD_S)]
+    if request.size <= MAX_PART_BYTES:
+        links = [files.upload_link(source, request.size, UPLOAD_LINK_S)]
     else:
         job = job.replace(upload=files.begin(source))
-        sizes = [min(WHOLE_UP_TO, request.size - at) for at in range(0, request.size, WHOLE_UP_TO)]
+        sizes = [min(MAX_PART_BYTES, request.size - at) for at in range(0, request.size, MAX_PART_BYTES)]
         links = [
-            files.part_link(source, job.upload, number, size, UPLOAD_S)
+            files.part_link(source, job.upload, number, size, UPLOAD_LINK_S)
             for number, size in enumerate(sizes, 1)
         ]
     deps.jobs.put(job)
     deps.count("jobs_announced")
-    return Upload(job.key, links, min(request.size, WHOLE_UP_TO), now + UPLOAD_S)
+    return Upload(job.key, links, min(request.size, MAX_PART_BYTES), now + UPLOAD_LINK_S)
 
 
 def _reserve(key: str, size: int, caller: Caller, deps: Dependencies) -> None:
@@ -151,40 +150,42 @@ def _reserve(key: str, size: int, caller: Caller, deps: Dependencies) -> None:
 
 
 def complete(job_id: str, caller: Caller, deps: Dependencies) -> Job:
-    """Put the parts of an upload together, if it was sent in parts, and return the job.
+    """Complete a multipart upload and return the job.
 
-    Idempotent: a file that was sent whole, is complete, being processed, or done is returned as it is.
+    Idempotent. For a file that was uploaded in one piece or is already complete, only returns the job.
 
     Raises
     ------
     Refused
-        `unknown_job`; `conflict` while the file, or a part of it, has not arrived.
+        `unknown_job`; `conflict` if the file or a part of it is missing.
     """
     job = find(job_id, caller, deps)
     source = UPLOADS + job.key
     missing = _missing(job, deps)
     if job.upload and job.state == "uploading" and not missing:
-        with suppress(LookupError):  # completed by another call just now, and the worker is done with it
+        with suppress(LookupError):  # another call completed it, and it is already processed
             deps.objects.finish(source, job.upload)
     arrived = deps.objects.info(source)
-    job = find(job_id, caller, deps)  # after `arrived`: a worker removes the file when it is done
+    job = find(job_id, caller, deps)  # read after `arrived`: a worker deletes the file when it is done
     if job.state == "uploading" and not arrived:
-        refuse("conflict", f"upload: {missing} has not arrived; send it to its link, then complete it")
+        refuse(
+            "conflict", f"upload: {missing} has not arrived; send it to its link, then complete the upload"
+        )
     return job
 
 
 def _missing(job: Job, deps: Dependencies) -> str:
-    """Return what of an upload has not been stored as a part; "" when all parts are."""
+    """Return a description of the first missing part of an upload, "" if all parts are stored."""
     if not job.upload:
         return "the file"
-    number = math.ceil(job.size / WHOLE_UP_TO)
+    number = math.ceil(job.size / MAX_PART_BYTES)
     stored = deps.objects.stored_parts(UPLOADS + job.key, job.upload)
     first = next((part for part in range(1, number + 1) if part not in stored), None)
     return f"part {first} of {number}" if first else ""
 
 
 def find(job_id: str, caller: Caller, deps: Dependencies) -> Job:
-    """Return a job of the caller. To others it does not exist."""
+    """Return a job of the caller. Raises Refused, `unknown_job`, also for jobs of others."""
     job = deps.jobs.get(job_id)
     if job is None or job.group != caller.user:
         refuse("unknown_job", "job: there is none of this name; recordings are kept for 30 days")
@@ -192,7 +193,7 @@ def find(job_id: str, caller: Caller, deps: Dependencies) -> Job:
 
 
 def list_own(caller: Caller, deps: Dependencies, limit: int = 100, after: str = "") -> Sequence[Job]:
-    """Return the caller's jobs by id."""
+    """Return the caller's jobs, sorted by id."""
     return deps.jobs.list(caller.user, limit, after)
 
 
@@ -202,28 +203,28 @@ def downloads(job_id: str, caller: Caller, deps: Dependencies) -> dict[str, str]
     Raises
     ------
     Refused
-        `unknown_job`; `not_ready` while it is not done.
+        `unknown_job`; `not_ready` if the job is not done.
     """
     job = find(job_id, caller, deps)
     if job.state != "done":
-        refuse("not_ready", f"job: {job.state}; there are results when it is done")
-    names = [RESULT, REPORT, PICTURE] if job.result else [REPORT, PICTURE]
-    return {name: deps.objects.download_link(_result(job, name), FETCH_S, name) for name in names}
+        refuse("not_ready", f"job: must be done before results are available (state is {job.state})")
+    names = [RESULT, REPORT, PLOT] if job.result else [REPORT, PLOT]
+    return {name: deps.objects.download_link(_result(job, name), DOWNLOAD_LINK_S, name) for name in names}
 
 
 def remove(job_id: str, caller: Caller, deps: Dependencies) -> None:
-    """Forget a job and everything that was stored of it. A worker that is at it stops at its next block."""
+    """Delete a job and its files. A worker that is processing it stops at its next block."""
     job = find(job_id, caller, deps)
-    _delete_files(job, deps)  # before the record, so that whoever is cut short finds the job again
+    _delete_files(job, deps)  # before the record, so that an interrupted call can be repeated
     deps.jobs.delete(job.key)
     for quota in (UNFINISHED, RECORDINGS):
         release(quota, job.key, job.group, deps)
-    _delete_files(job, deps)  # what a worker stored in between
+    _delete_files(job, deps)  # stored by a worker in the meantime
     deps.count("jobs_removed")
 
 
 def may_transfer(key: str, deps: Dependencies) -> bool:
-    """Return whether a file may still be sent or fetched: its job exists, and its owner was not removed."""
+    """Return whether a file may be transferred: its job exists and its owner was not removed."""
     job = deps.jobs.get(key.partition("/")[2].partition("/")[0])
     account = accounts.cached_account(job.group, deps) if job else None
     return job is not None and not (account and account.removed)
@@ -234,45 +235,45 @@ def _delete_files(job: Job, deps: Dependencies) -> None:
         deps.objects.abandon(UPLOADS + job.key, job.upload)
     if job.result:
         deps.objects.abandon(_result(job, RESULT), job.result)
-    for name in (RESULT, REPORT, PICTURE):
+    for name in (RESULT, REPORT, PLOT):
         deps.objects.delete(_result(job, name))
-    _forget_work(job, deps)
+    _delete_intermediate_files(job, deps)
 
 
 def job_of(key: str) -> str:
-    """Return the job whose upload has this key."""
+    """Return the id of the job whose upload has this key."""
     return key.removeprefix(UPLOADS)
 
 
-def work(job_id: str, deps: Dependencies, remaining_s: Callable[[], float]) -> None:
-    """Take a job on from its last block, until it is done or time is nearly over; then queue it again.
+def process(job_id: str, deps: Dependencies, remaining_s: Callable[[], float]) -> None:
+    """Process a job from its last block until it is done or time is short; then queue it again.
 
     Parameters
     ----------
     job_id : str
-    world : World
+    deps : Dependencies
     remaining_s : callable
-        Returns the seconds after which this worker is stopped. One block is always done.
+        Returns the seconds until this worker is stopped. At least one block is processed.
     """
     job = deps.jobs.get(job_id)
-    if job is None:  # removed: what was uploaded to it since is nobody's
+    if job is None:  # the job was removed before the upload arrived
         deps.objects.delete(UPLOADS + job_id)
         return
     try:
-        if job.state in FINISHED:  # delivered again: the first time may have ended before this
-            _close(job, deps)
+        if job.state in FINISHED:  # delivered again: the first delivery may have been interrupted
+            _delete_files_and_notify(job, deps)
         else:
             _advance(job, deps, remaining_s)
     except Refused as refusal:
         _fail(job_id, refusal, deps)
     except ObjectChanged:
-        _fail(job_id, Refused("changed", "file: it was replaced while it was being processed"), deps)
+        _fail(job_id, Refused("changed", "file: was replaced while it was being processed"), deps)
     except Conflict:  # another worker has this job, or it was removed
         deps.count("jobs_overtaken")
 
 
 def notify_owner(job_id: str, deps: Dependencies) -> None:
-    """Push what became of a job to every socket of its owner; sockets that are gone are forgotten."""
+    """Push the outcome of a job to every socket of its owner; delete connections that are closed."""
     job = deps.jobs.get(job_id)
     if job is None:
         return
@@ -287,84 +288,80 @@ def notify_owner(job_id: str, deps: Dependencies) -> None:
 
 
 def _advance(job: Job, deps: Dependencies, remaining_s: Callable[[], float]) -> None:
-    job = _taken(job, deps)
+    job = _claim(job, deps)
     with deps.objects.open(UPLOADS + job.key, job.source) as file, AudioReader(file) as source:
-        treatment = _processor(job, source, deps)
-        if treatment.options.mode != "classify" and not job.result:
+        processor = _processor(job, source, deps)
+        if processor.options.mode != "classify" and not job.result:
             job = deps.jobs.put(job.replace(result=deps.objects.begin(_result(job, RESULT))))
-        slowest_s = 0.0
-        while treatment.frames < source.frames:
-            if slowest_s and remaining_s() < 2 * slowest_s + MARGIN_S:
+        longest_s = 0.0
+        while processor.frames < source.frames:
+            if longest_s and remaining_s() < 2 * longest_s + MARGIN_S:
                 deps.jobs.put(job.replace(state="waiting"))
                 deps.recordings.send(RecordingWaiting(job.key, job.group))
                 return
             begun = time.monotonic()
-            job = _block(job, source, treatment, deps)
-            slowest_s = max(slowest_s, time.monotonic() - begun)
-    _finish(job, treatment.report(), deps)
+            job = _process_block(job, source, processor, deps)
+            longest_s = max(longest_s, time.monotonic() - begun)
+    _finish(job, processor.report(), deps)
 
 
-def _taken(job: Job, deps: Dependencies) -> Job:
-    """Note that the next block is begun. From now on whoever was at it before cannot commit any more."""
-    about = deps.objects.info(UPLOADS + job.key)
-    if about is None:
-        refuse("not_found", "file: its upload is gone")
-    if about.size != job.size:
-        refuse("bad_field", f"file: {about.size:,} bytes arrived, {job.size:,} were announced")
+def _claim(job: Job, deps: Dependencies) -> Job:
+    """Mark the next block as started. A previous worker can no longer commit."""
+    upload = deps.objects.info(UPLOADS + job.key)
+    if upload is None:
+        refuse("not_found", "file: the upload no longer exists")
+    if upload.size != job.size:
+        refuse("bad_field", f"file: must have the announced {job.size:,} bytes (got {upload.size:,})")
     if job.attempts >= ATTEMPTS:
-        refuse(
-            "gave_up", f"file: {ATTEMPTS} workers broke off after {job.progress:.0%}; nothing more is tried"
-        )
+        refuse("gave_up", f"file: {ATTEMPTS} attempts failed after {job.progress:.0%}; upload it again")
     return deps.jobs.put(
         job.replace(
             state="running",
             attempts=job.attempts + 1,
-            source=job.source or about.etag,
-            expires=job.created + KEPT_S,
+            source=job.source or upload.etag,
+            expires=job.created + RETENTION_S,
         )
     )
 
 
 def _processor(job: Job, source: AudioReader, deps: Dependencies) -> RecordingProcessor:
-    hears = classifier(deps.settings)
+    model = classifier(deps.settings)
     if not job.blocks:
-        return RecordingProcessor(job.options, source.rate, source.channels, hears)
+        return RecordingProcessor(job.options, source.rate, source.channels, model)
     checkpoint = deps.objects.get(_checkpoint(job, job.blocks))
     if checkpoint is None:
-        raise Conflict(job.key)  # the job is further than we know
-    deps.objects.delete(
-        _checkpoint(job, job.blocks - 1)
-    )  # whoever committed the block may not have got to it
+        raise Conflict(job.key)  # another worker has committed a later block
+    deps.objects.delete(_checkpoint(job, job.blocks - 1))  # left over if the last worker was interrupted
     source.seek(job.frames)
-    return RecordingProcessor.from_state(checkpoint, hears)
+    return RecordingProcessor.from_state(checkpoint, model)
 
 
-def _block(job: Job, source: AudioReader, treatment: RecordingProcessor, deps: Dependencies) -> Job:
+def _process_block(job: Job, source: AudioReader, processor: RecordingProcessor, deps: Dependencies) -> Job:
     number = job.blocks + 1
-    pcm = b"".join(residual.tobytes() for residual in residuals(source, treatment, BLOCK_FRAMES))
+    pcm = b"".join(residual.tobytes() for residual in residuals(source, processor, BLOCK_FRAMES))
     if job.result:
         header = wav_header(2 * source.frames, source.rate) if number == 1 else b""
         try:
             deps.objects.put_part(_result(job, RESULT), job.result, number, header + pcm)
         except LookupError as fault:
-            raise Conflict(job.key) from fault  # finished or abandoned by somebody else
-    deps.objects.put(_checkpoint(job, number), treatment.state())
-    progress = treatment.frames / source.frames
-    stored = deps.jobs.put(job.replace(blocks=number, frames=treatment.frames, attempts=0, progress=progress))
+            raise Conflict(job.key) from fault  # finished or abandoned by another worker
+    deps.objects.put(_checkpoint(job, number), processor.state())
+    progress = processor.frames / source.frames
+    stored = deps.jobs.put(job.replace(blocks=number, frames=processor.frames, attempts=0, progress=progress))
     deps.objects.delete(_checkpoint(job, number - 1))
     return stored
 
 
 def _finish(job: Job, report: RecordingReport, deps: Dependencies) -> None:
-    from anc.services.sound.report_plot import plot_report  # noqa: PLC0415  Pillow is for the few who have a report to draw
+    from anc.services.sound.report_plot import plot_report  # noqa: PLC0415  Pillow is slow to import and rarely needed
 
     if job.result:
         deps.objects.finish(_result(job, RESULT), job.result)
     deps.objects.put(_result(job, REPORT), msgspec.json.encode(report))
-    deps.objects.put(_result(job, PICTURE), plot_report(report))
+    deps.objects.put(_result(job, PLOT), plot_report(report))
     done = deps.jobs.put(job.replace(state="done", progress=1.0, summary=report.summary()))
     deps.count("jobs_done")
-    _close(done, deps)
+    _delete_files_and_notify(done, deps)
 
 
 def _fail(job_id: str, refusal: Refused, deps: Dependencies) -> None:
@@ -375,16 +372,16 @@ def _fail(job_id: str, refusal: Refused, deps: Dependencies) -> None:
     if job.result:
         deps.objects.abandon(_result(job, RESULT), job.result)
     deps.count(f"jobs_refused_{refusal.code}")
-    _close(failed, deps)
+    _delete_files_and_notify(failed, deps)
 
 
-def _close(job: Job, deps: Dependencies) -> None:
-    _forget_work(job, deps)
+def _delete_files_and_notify(job: Job, deps: Dependencies) -> None:
+    _delete_intermediate_files(job, deps)
     deps.updates.send(RecordingFinished(job.key))
 
 
-def _forget_work(job: Job, deps: Dependencies) -> None:
-    """Drop the upload and the checkpoint: what people recorded is not kept longer than it is needed."""
+def _delete_intermediate_files(job: Job, deps: Dependencies) -> None:
+    """Delete the upload and the checkpoint as soon as they are no longer needed, for privacy."""
     deps.objects.delete(UPLOADS + job.key)
     if job.blocks:
         deps.objects.delete(_checkpoint(job, job.blocks))

@@ -1,4 +1,4 @@
-"""Recordings: a sound file in, block by block, the cleaned one and a report out, in constant memory."""
+"""Process recordings block by block in constant memory: filter, measure and classify."""
 
 import struct
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from anc.schemas.refusal import refuse
 from anc.services.sound import detection
 from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter, restore_filter
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
-from anc.services.sound.report import RecordingReport, compare
+from anc.services.sound.report import RecordingReport, build_report
 from anc.services.sound.timeline import Timeline
 from anc.settings import Settings
 
-STEP = {"cancel": 0.5, "predict": 0.1}  # mu unless another is asked for
-BLOCK = 1 << 16  # frames decoded and filtered at a time; a whole number of the FDAF's own blocks
+DEFAULT_MU = {"cancel": 0.5, "predict": 0.1}
+BLOCK = 1 << 16  # frames decoded and filtered at a time; a multiple of FDAF_BLOCK
 FDAF_BLOCK = 512
-SHORT_RESULT_BYTES = 4_000_000  # Lambda answers with up to 6 MB, in base64
+SHORT_RESULT_BYTES = 4_000_000  # a Lambda response is limited to 6 MB, in base64
 WAV_HEADER_BYTES = 44
 
 ProcessingMode = Literal["cancel", "predict", "classify"]
@@ -45,7 +45,7 @@ class _State(msgspec.Struct):
 
 
 class RecordingProcessor:
-    """A recording on its way through filter, meters and hearing.
+    """Filter, meters and classifier of one recording.
 
     Parameters
     ----------
@@ -53,19 +53,19 @@ class RecordingProcessor:
     rate : int
         Hz.
     channels : int
-        Reference and primary, or one.
+        2 (reference, primary) or 1.
     classifier : Classifier or None
-        None when there is none to be had: the report then says nothing of noise and alarms.
+        Without one, the report has no noise classes and alarms.
 
     Raises
     ------
     Refused
-        `bad_field` when the mode needs another number of channels.
+        `bad_field` if the mode needs another number of channels.
     """
 
     def __init__(self, options: Options, rate: int, channels: int, classifier: Classifier | None) -> None:
         mode = _mode(options, channels)
-        mu = options.mu or STEP.get(mode)
+        mu = options.mu or DEFAULT_MU.get(mode)
         self.options = msgspec.structs.replace(options, mode=mode, mu=mu)
         self.rate = rate
         self.channels = channels
@@ -75,21 +75,21 @@ class RecordingProcessor:
 
     @property
     def frames(self) -> int:
-        """Samples per channel so far."""
+        """Number of samples per channel processed so far."""
         return self._before.samples
 
     def process(self, block: np.ndarray) -> np.ndarray:
-        """Treat the next samples.
+        """Process the next samples.
 
         Parameters
         ----------
         block : (n, channels) float32
-            Full scale 1. With the FDAF every block but the last is a multiple of 512.
+            Full scale 1. With the FDAF, n must be a multiple of 512 except in the last block.
 
         Returns
         -------
         (n,) int16
-            What is left of the primary; none, (0,), when the noise is only named.
+            Residual of the primary channel; empty in mode `classify`.
         """
         x, d = self._signals(block)
         self._before.add(d)
@@ -102,9 +102,9 @@ class RecordingProcessor:
         return residual
 
     def report(self) -> RecordingReport:
-        """Sum up what was treated so far."""
+        """Return the report of the sound processed so far."""
         timeline = self._timeline
-        return compare(
+        return build_report(
             self.options,
             self.channels,
             self._before,
@@ -115,7 +115,7 @@ class RecordingProcessor:
         )
 
     def state(self) -> bytes:
-        """Everything needed to go on, as bytes: `from_state` continues bit for bit."""
+        """Return the complete state as bytes; `from_state` continues bit for bit."""
         state = _State(
             options=self.options,
             rate=self.rate,
@@ -129,23 +129,23 @@ class RecordingProcessor:
 
     @classmethod
     def from_state(cls, state: bytes, classifier: Classifier | None) -> Self:
-        """Return the treatment that `state` was taken from.
+        """Restore a processor from `state()`.
 
-        A timeline that had begun goes on only with a classifier, and never begins in the middle.
+        Classification continues only if it was running and a classifier is given.
         """
         kept = msgspec.msgpack.decode(state, type=_State)
-        treatment = cls(kept.options, kept.rate, kept.channels, None)
-        if treatment._filter:
-            treatment._filter = restore_filter(
+        processor = cls(kept.options, kept.rate, kept.channels, None)
+        if processor._filter:
+            processor._filter = restore_filter(
                 "predict" if kept.options.mode == "predict" else "cancel",
                 kept.options.algorithm,
                 kept.filter,
                 rate=kept.rate,
             )
-        treatment._before, treatment._after = Meter.from_state(kept.before), Meter.from_state(kept.after)
+        processor._before, processor._after = Meter.from_state(kept.before), Meter.from_state(kept.after)
         if classifier and kept.timeline:
-            treatment._timeline = Timeline.from_state(classifier, kept.rate, kept.timeline)
-        return treatment
+            processor._timeline = Timeline.from_state(classifier, kept.rate, kept.timeline)
+        return processor
 
     def _new_filter(self) -> AdaptiveFilter | None:
         options = self.options
@@ -168,8 +168,8 @@ class RecordingProcessor:
         return mono, mono
 
 
-def residuals(source: AudioReader, treatment: RecordingProcessor, frames: int) -> Iterator[np.ndarray]:
-    """Treat `frames` more of a file, rounded up to whole blocks; yield their residuals, (n,) int16.
+def residuals(source: AudioReader, processor: RecordingProcessor, frames: int) -> Iterator[np.ndarray]:
+    """Process the next `frames` of a file, rounded up to whole blocks; yield residuals, (n,) int16.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def residuals(source: AudioReader, treatment: RecordingProcessor, frames: int) -
     for _ in range(0, frames, BLOCK):
         block = source.read(BLOCK)
         if len(block):
-            yield treatment.process(block)
+            yield processor.process(block)
         if len(block) < BLOCK:
             return
 
@@ -187,58 +187,60 @@ def residuals(source: AudioReader, treatment: RecordingProcessor, frames: int) -
 def process_short(
     data: bytes, options: Options, deps: Dependencies, charge: Charge = no_charge
 ) -> tuple[bytes, RecordingReport]:
-    """Treat a file of up to 10 MB and a minute; return the result as a wav file, and the report.
+    """Process a file of up to 10 MB and a minute; return the result as a WAV file, and the report.
 
-    There is no result, b"", when the noise is only named. `charge` gets the predicted core-seconds first.
+    In mode `classify` the result is b"". `charge` is called with the predicted core-seconds first.
 
     Raises
     ------
     Refused
-        Naming what is wrong with it, and what is allowed; before any work for a result of more than 4 MB.
+        If the file is invalid, or the result would exceed 4 MB.
     """
     with open_short(data) as source:
-        treatment = RecordingProcessor(options, source.rate, source.channels, classifier(deps.settings))
+        processor = RecordingProcessor(options, source.rate, source.channels, classifier(deps.settings))
         size = WAV_HEADER_BYTES + 2 * source.frames
-        if treatment.options.mode != "classify" and size > SHORT_RESULT_BYTES:
-            refuse("too_large", f"result: {size:,} bytes, at most {SHORT_RESULT_BYTES:,}; upload it instead")
-        charge(estimated_cpu_s(source, treatment.options))
-        parts = [part.tobytes() for part in residuals(source, treatment, source.frames + 1)]
+        if processor.options.mode != "classify" and size > SHORT_RESULT_BYTES:
+            refuse(
+                "too_large",
+                f"result: must be at most {SHORT_RESULT_BYTES:,} bytes (got {size:,}); upload it instead",
+            )
+        charge(estimated_cpu_s(source, processor.options))
+        parts = [part.tobytes() for part in residuals(source, processor, source.frames + 1)]
     pcm = b"".join(parts)
     deps.count("recordings_processed")
-    return wav_header(len(pcm), source.rate) + pcm if pcm else b"", treatment.report()
+    return wav_header(len(pcm), source.rate) + pcm if pcm else b"", processor.report()
 
 
 def classifier(settings: Settings) -> Classifier | None:
-    """Return the classifier, or None when it cannot be loaded: a recording can be cleaned without."""
+    """Return the classifier, or None if it cannot be loaded: filtering works without it."""
     try:
         return detection.load_classifier(settings)
     except ModelError as fault:
-        logger.error("no classifier: reports say nothing of noise and alarms", fault=str(fault))
+        logger.error("classifier not available; reports have no noise classes and alarms", fault=str(fault))
         return None
 
 
 def wav_header(data_bytes: int, rate: int) -> bytes:
-    """Return what stands before the samples in a mono 16-bit wav file."""
+    """Return the header of a mono 16-bit WAV file."""
     form = struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
     return form + fmt + struct.pack("<4sI", b"data", data_bytes)
 
 
 def _mode(options: Options, channels: int) -> ProcessingMode:
-    has = f"file: {channels} channel{'' if channels == 1 else 's'}"
     if options.mode is None and channels not in (1, 2):
-        refuse("bad_field", f"{has}, 2 (reference, primary) or 1 are needed")
+        refuse("bad_field", f"file: must have 2 channels (reference, primary) or 1 (got {channels})")
     mode: ProcessingMode = options.mode or ("cancel" if channels == 2 else "classify")
     if mode == "cancel" and channels != 2:
-        refuse("bad_field", f"{has}, 2 are needed to cancel (reference, primary)")
+        refuse("bad_field", f"file: `cancel` needs 2 channels, reference and primary (got {channels})")
     if mode == "predict" and channels != 1:
-        refuse("bad_field", f"{has}, 1 is needed to predict")
+        refuse("bad_field", f"file: `predict` needs 1 channel (got {channels})")
     return mode
 
 
 def _residual(adaptive: AdaptiveFilter, x: np.ndarray, d: np.ndarray) -> np.ndarray:
     n = d.size
-    # The last block of a file is seldom whole: silence fills it up, and is cut off again.
+    # Zeros pad the last block of a file to a multiple of the FDAF's block; they are removed afterwards.
     missing = -n % FDAF_BLOCK if isinstance(adaptive.bare, FDAF) else 0
     _, e = adaptive.process(np.pad(x, (0, missing)), np.pad(d, (0, missing)))
     return e[:n]

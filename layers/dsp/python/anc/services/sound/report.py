@@ -1,4 +1,4 @@
-"""What a recording was before and is after, as a document for machines; `drawing` makes a picture of it."""
+"""Report on a processed recording: levels before and after, noise and alarms. `report_plot` draws it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from anc.dsp.meter import Meter, power_to_dbfs
 from anc.records import Options
 from anc.services.sound.timeline import AlarmSpan, NoiseSpan
 
-MAIN_FIGURES = (
+SUMMARY_FIELDS = (
     "mode",
     "seconds",
     "rate",
@@ -22,10 +22,9 @@ MAIN_FIGURES = (
 
 
 class Levels(msgspec.Struct, frozen=True):
-    """One channel. Levels in dBFS and dBFS(A), of seconds and third octaves as well.
+    """Levels of one channel in dBFS and dBFS(A), overall, per second and per third octave.
 
-    Full scale is a constant 1; a full-scale sine is at -3 dB, silence at -120. Without a calibration nobody
-    knows what sound pressure that was.
+    A constant 1 is at 0 dBFS, a full-scale sine at -3, silence at -120. They are not sound pressure levels.
     """
 
     level_dbfs: float
@@ -37,7 +36,7 @@ class Levels(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, meter: Meter) -> "Levels":
-        """Read a meter off."""
+        """Return the levels that a meter has measured."""
         return cls(
             level_dbfs=_round(power_to_dbfs(meter.mean_square)),
             level_dbfs_a=_round(power_to_dbfs(meter.a_weighted_power())),
@@ -51,12 +50,12 @@ class Levels(msgspec.Struct, frozen=True):
 
 
 class RecordingReport(msgspec.Struct, frozen=True):
-    """What was done with a recording and what came of it.
+    """Settings and results of a processed recording.
 
-    Attenuation is of energies, in dB, positive when noise fell; `attenuation_dba` is A-weighted. `after` and
-    the attenuations are None when the noise was only classified; `noise` and `emergencies` are None when no
-    classifier was available. `filter_resets` counts how often weights that would have made the output louder
-    were replaced. An alarm in a recording is reported and opens no headset.
+    Attenuations are energy ratios in dB, positive when noise falls; `attenuation_dba` is A-weighted. `after`
+    and the attenuations are None in mode `classify`; `noise` and `emergencies` are None without a classifier.
+    `filter_resets` is the number of times that weights were replaced because they would have amplified the
+    noise. Alarms in a recording do not affect headsets.
     """
 
     mode: str
@@ -78,7 +77,7 @@ class RecordingReport(msgspec.Struct, frozen=True):
 
     @property
     def level_before_dbfs(self) -> float:
-        """RMS level of the recording; of its primary channel when it has two."""
+        """RMS level of the recording, or of its primary channel if it has two."""
         return self.before.level_dbfs
 
     @property
@@ -88,23 +87,23 @@ class RecordingReport(msgspec.Struct, frozen=True):
 
     @property
     def clipped_samples(self) -> int:
-        """How many samples of the result are clipped; of the recording, when there is no result."""
+        """Number of clipped samples in the result, or in the recording if there is no result."""
         return (self.after or self.before).clipped_samples
 
     def document(self) -> dict[str, Any]:
-        """Return the report as JSON has it."""
+        """Return the report as a JSON-compatible dict."""
         document: dict[str, Any] = msgspec.to_builtins(self)
         return document
 
     def summary(self) -> dict[str, Any]:
-        """Return the main figures: what a list of recordings shows."""
-        shown: dict[str, Any] = {name: getattr(self, name) for name in MAIN_FIGURES}
-        shown["emergencies"] = None if self.emergencies is None else len(self.emergencies)
-        shown["noise"] = main_noise(self.noise)
-        return shown
+        """Return the main figures, for a list of recordings."""
+        figures: dict[str, Any] = {name: getattr(self, name) for name in SUMMARY_FIELDS}
+        figures["emergencies"] = None if self.emergencies is None else len(self.emergencies)
+        figures["noise"] = main_noise(self.noise)
+        return figures
 
 
-def compare(
+def build_report(
     options: Options,
     channels: int,
     before: Meter,
@@ -113,8 +112,10 @@ def compare(
     noise: list[NoiseSpan] | None,
     emergencies: list[AlarmSpan] | None,
 ) -> RecordingReport:
-    """Put what the meters measured and the ears heard into a report."""
-    total, weighed, last_half, by_second = _falls(before, after) if after else (None, None, None, None)
+    """Return the report from two meters, noise spans and alarm spans."""
+    total, a_weighted, last_half, by_second = (
+        _attenuations(before, after) if after else (None, None, None, None)
+    )
     return RecordingReport(
         mode=options.mode or "",
         algorithm=options.algorithm,
@@ -126,7 +127,7 @@ def compare(
         before=Levels.of(before),
         after=Levels.of(after) if after else None,
         attenuation_db=total,
-        attenuation_dba=weighed,
+        attenuation_dba=a_weighted,
         attenuation_last_half_db=last_half,
         attenuation_by_second_db=by_second,
         filter_resets=filter_resets,
@@ -136,14 +137,14 @@ def compare(
 
 
 def main_noise(noise: list[NoiseSpan] | None) -> str | None:
-    """Return the label that was heard for longest."""
-    heard_s: dict[str, float] = {}
+    """Return the noise label with the longest total time, None if there is none."""
+    total_s: dict[str, float] = {}
     for span in noise or ():
-        heard_s[span.label] = heard_s.get(span.label, 0.0) + span.to_s - span.from_s
-    return max(heard_s, key=heard_s.__getitem__) if heard_s else None
+        total_s[span.label] = total_s.get(span.label, 0.0) + span.to_s - span.from_s
+    return max(total_s, key=total_s.__getitem__) if total_s else None
 
 
-def _falls(before: Meter, after: Meter) -> tuple[float, float, float, list[float]]:
+def _attenuations(before: Meter, after: Meter) -> tuple[float, float, float, list[float]]:
     d, e = before.energy_by_second, after.energy_by_second
     half = len(d) // 2
     n = (before.samples - half * before.rate) or 1

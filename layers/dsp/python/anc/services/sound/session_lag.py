@@ -1,26 +1,25 @@
-"""Whether the answers of a live session keep up with its sound."""
+"""Measure how far the answers of a live session lag behind its sound."""
 
 from typing import NamedTuple
 
-LAG_LIMIT_S = 0.5  # a client is told of more
-SHORTEST_BLOCK_S = 0.02  # what lasts less is no live block, and is not expected to be answered in that time
-IDLE_S = 0.1  # a client that sends nothing for so long after an answer has nothing waiting
+LAG_LIMIT_S = 0.5  # a larger lag is reported to the client
+MIN_BLOCK_S = 0.02  # the time allowed for the answer to a shorter block
+IDLE_S = 0.1  # a client that is idle for longer after an answer has no block waiting
 
 
 class SessionLag(NamedTuple):
-    """How far the answers of a session lag behind its sound.
+    """Lag of a session's answers behind its sound.
 
-    A live client records while it waits, and sends its next block as soon as the last one is answered. An
-    answer that takes longer than its block lasts therefore delays every later block, until faster answers
-    make up for it. This is Lindley's recursion for the waiting time in a queue, so the platform knows how
-    long a block has waited in the client before it was sent.
+    A live client records continuously and sends its next block when the last one is answered. An answer that
+    takes longer than its block therefore delays all later blocks until faster answers make up for it.
+    Lindley's recursion for the waiting time in a queue gives the time that a block waited in the client.
 
     Attributes
     ----------
     lag_s : float
-        Seconds by which the last answer came too late for its successor to be sent on time.
+        Seconds by which the last answer delays the next block.
     answered : float
-        When the last answer was ready, in seconds since the epoch.
+        Time of the last answer, seconds since the epoch.
 
     References
     ----------
@@ -31,10 +30,10 @@ class SessionLag(NamedTuple):
     answered: float = 0.0
 
     def lag_at(self, received: float) -> float:
-        """Return for how many seconds a block that was received at this time has waited in the client."""
+        """Return the seconds that a block received at this time has waited in the client."""
         return self.lag_s if received - self.answered <= IDLE_S else 0.0
 
     def after(self, received: float, answered: float, block_s: float) -> "SessionLag":
-        """Return the pace after the answer to a block of this length; times in seconds since the epoch."""
-        taken_s = answered - received - max(block_s, SHORTEST_BLOCK_S)
+        """Return the lag after the answer to a block of this length; times in seconds since the epoch."""
+        taken_s = answered - received - max(block_s, MIN_BLOCK_S)
         return SessionLag(max(self.lag_at(received) + taken_s, 0.0), answered)

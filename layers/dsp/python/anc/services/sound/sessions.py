@@ -1,4 +1,4 @@
-"""Live sessions: opened, listed, changed, summed up and ended. Their blocks are `streaming`'s business."""
+"""Open, list, change, summarise and end live sessions. `streaming` filters their blocks."""
 
 import math
 import secrets
@@ -22,20 +22,20 @@ SESSIONS = Quota(
 
 
 def open_session(request: Start, caller: Caller, deps: Dependencies) -> Stream:
-    """Create a session with what the client asked for and the platform's settings for the rest.
+    """Create a session with the requested parameters and defaults from the settings.
 
     Raises
     ------
     Refused
-        `bad_field`; `too_many` when the person has as many as the settings allow.
+        `bad_field`, or `too_many` if the user already has as many sessions as the quota allows.
     """
     settings = deps.settings
     channels = request.channels or (1 if request.mode == "predict" else 2)
     taps = request.taps or settings.anc_filter_taps
     if request.mode == "cancel" and channels != 2:
-        refuse("bad_field", f"channels: {channels}, `cancel` needs 2 (reference, primary)")
+        refuse("bad_field", f"channels: `cancel` needs 2, reference and primary (got {channels})")
     if request.mode == "predict" and channels != 1:
-        refuse("bad_field", f"channels: {channels}, `predict` works on 1")
+        refuse("bad_field", f"channels: `predict` needs 1 (got {channels})")
     key, now = secrets.token_urlsafe(18), deps.clock()
     reserve(SESSIONS, key, caller.user, deps)
     deps.count("sessions_opened")
@@ -57,7 +57,7 @@ def open_session(request: Start, caller: Caller, deps: Dependencies) -> Stream:
 
 
 def find(session: str, caller: Caller, deps: Dependencies) -> Stream:
-    """Return a session of the caller. To others it does not exist."""
+    """Return a session of the caller. Raises Refused, `unknown_session`, also for sessions of others."""
     stream = deps.streams.get(session)
     if stream is None or stream.group != caller.user:
         refuse("unknown_session", "session: there is none of this name; it may have expired")
@@ -65,26 +65,26 @@ def find(session: str, caller: Caller, deps: Dependencies) -> Stream:
 
 
 def list_own(caller: Caller, deps: Dependencies, limit: int = 100, after: str = "") -> Sequence[Stream]:
-    """Return the caller's sessions by id."""
+    """Return the caller's sessions, sorted by id."""
     return deps.streams.list(caller.user, limit, after)
 
 
 def change(request: Set, caller: Caller, deps: Dependencies) -> Stream:
-    """Switch a session on or off, set its intensity or its algorithm; what is not named stays."""
+    """Change whether a session is enabled, its intensity or its algorithm. Fields left out stay unchanged."""
     names = ("enabled", "intensity", "algorithm")
-    named = {name: value for name in names if (value := getattr(request, name)) is not None}
+    changes = {name: value for name in names if (value := getattr(request, name)) is not None}
     for _ in range(ATTEMPTS):
         stream = find(request.session, caller, deps)
-        another = request.algorithm not in (None, stream.algorithm)
+        new_algorithm = request.algorithm not in (None, stream.algorithm)
         try:
-            return deps.streams.put(stream.replace(**named, filter=b"" if another else stream.filter))
+            return deps.streams.put(stream.replace(**changes, filter=b"" if new_algorithm else stream.filter))
         except Conflict:
-            continue  # a block was committed in between
-    refuse("in_flight", "session: its blocks keep coming in between; try again")
+            continue  # a block was committed in the meantime
+    refuse("in_flight", "session: blocks were committed at the same time; try again")
 
 
 def end(session: str, caller: Caller, deps: Dependencies) -> Summary:
-    """Forget a session and say how it went."""
+    """Delete a session and return its summary."""
     stream = find(session, caller, deps)
     deps.streams.delete(stream.key)
     deps.session_cache.forget(stream.key)
@@ -94,7 +94,7 @@ def end(session: str, caller: Caller, deps: Dependencies) -> Summary:
 
 
 def summary(stream: Stream) -> Summary:
-    """Sum up a session so far."""
+    """Return the summary of a session so far."""
     before, after = stream.energy_before, stream.energy_after
     attenuation = 10 * math.log10(before / after) if before > 0 and after > 0 else None
     return Summary(

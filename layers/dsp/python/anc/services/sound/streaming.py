@@ -1,4 +1,4 @@
-"""The live path: one block in, one block out, and the session's state committed in between."""
+"""Filter live sessions block by block and commit the session state after each block."""
 
 import time
 from typing import NamedTuple
@@ -22,29 +22,29 @@ from anc.services.sound.detection import Detection
 from anc.services.sound.session_lag import LAG_LIMIT_S, SessionLag
 from anc.services.sound.sessions import find
 
-QUIETEST_DBFS = -120.0
+MIN_LEVEL_DBFS = -120.0
 ATTEMPTS = 2
-LONGEST_WAIT_S = 30.0  # of a frame: API Gateway gives up after 29 s
+MAX_WAIT_S = 30.0  # API Gateway stops waiting for a response after 29 s
 
 logger = Logger(service="streaming")
 
 
 class CachedSession(NamedTuple):
-    """A session as it is stored, and what its bytes were made from, which takes time to make again.
+    """A stored session with its decoded filter and classifier.
 
     Attributes
     ----------
     stream : Stream
-    filter, listener : Filter, Listener or None
-        None when they have to be made from the stream's bytes.
-    pace : Pace
-        How far the answers lag; known to this instance only.
+    filter, classifier_stream : AdaptiveFilter, StreamingClassifier or None
+        None if they must be restored from the bytes in `stream`.
+    lag : SessionLag
+        Lag of the answers; not stored.
     """
 
     stream: Stream
     filter: AdaptiveFilter | None = None
     classifier_stream: StreamingClassifier | None = None
-    pace: SessionLag = SessionLag()
+    lag: SessionLag = SessionLag()
 
 
 def filter_block(
@@ -52,31 +52,31 @@ def filter_block(
 ) -> FilteredBlock:
     """Filter one block of a session and commit its state.
 
-    A block that is sent again gets the stored answer; an older one is `stale_seq`. After a gap the filter's
-    history is cleared, its weights kept, and the answer says how many blocks are missing. The answer to a
-    block that waited in the client for earlier answers says for how long: a live client then skips to its
-    newest.
+    A repeated block gets the stored answer; an older one is `stale_seq`. After a gap the filter's history is
+    cleared, its weights are kept, and the answer has the number of missing blocks. If the block waited in the
+    client for earlier answers, the answer has the waiting time, so that the client can skip to its newest
+    block.
 
     Parameters
     ----------
     received : float, optional
-        When the platform received the block, in seconds since the epoch; now if left out.
+        When the platform received the block, in seconds since the epoch. Default: now.
 
     Raises
     ------
     Refused
-        `unknown_session`, `stale_seq`, `bad_field`, `too_large`; `in_flight` when another block of the
-        session was being filtered at the same time. Nothing stored has changed.
+        `unknown_session`, `stale_seq`, `bad_field`, `too_large`, or `in_flight` if another block of the
+        session was filtered at the same time. The stored session is unchanged.
     """
-    begun = time.perf_counter()
+    started = time.perf_counter()
     now = deps.clock()
-    if received is None or not 0 <= now - received <= LONGEST_WAIT_S:  # or by another clock
+    if received is None or not 0 <= now - received <= MAX_WAIT_S:  # the clocks differ
         received = now
-    kept = _cached(block, caller, deps)
-    if kept is not None:
+    cached = _cached(block, caller, deps)
+    if cached is not None:
         try:
-            return _advance(kept, block, begun, received, deps)
-        except Conflict:  # another instance went on with this session, or its settings changed
+            return _advance(cached, block, started, received, deps)
+        except Conflict:  # another instance committed a block, or the settings changed
             pass
     for _ in range(ATTEMPTS):
         stream = find(block.session, caller, deps)
@@ -85,81 +85,105 @@ def filter_block(
             deps.count("blocks_repeated")
             return msgspec.json.decode(stream.answer, type=FilteredBlock)
         if block.seq < stream.seq:
-            refuse("stale_seq", f"seq: {block.seq}, the session is at {stream.seq}")
+            refuse("stale_seq", f"seq: must be greater than {stream.seq} (got {block.seq})")
         try:
             return _advance(
-                CachedSession(stream, pace=kept.pace if kept else SessionLag()), block, begun, received, deps
+                CachedSession(stream, lag=cached.lag if cached else SessionLag()),
+                block,
+                started,
+                received,
+                deps,
             )
-        except Conflict:  # this very block may have been done meanwhile, sent over another socket
+        except Conflict:  # the same block may have been committed over another socket
             continue
-    refuse("in_flight", f"seq: {block.seq}, another block of this session is being filtered")
+    refuse("in_flight", f"seq: another block of this session is being filtered; send block {block.seq} again")
 
 
 def _cached(block: Audio, caller: Caller, deps: Dependencies) -> CachedSession | None:
-    """Return what this instance keeps of the caller's session, if the block goes on from there."""
-    kept: CachedSession | None = deps.session_cache.take(block.session)
-    if kept is None:
+    """Return the cached session of the caller if the block follows it, else None."""
+    cached: CachedSession | None = deps.session_cache.take(block.session)
+    if cached is None:
         return None
-    if kept.stream.group != caller.user or block.seq <= kept.stream.seq:
-        deps.session_cache.keep(block.session, kept)
+    if cached.stream.group != caller.user or block.seq <= cached.stream.seq:
+        deps.session_cache.keep(block.session, cached)
         return None
-    return kept
+    return cached
 
 
 def _advance(
-    kept: CachedSession, block: Audio, begun: float, received: float, deps: Dependencies
+    cached: CachedSession, block: Audio, started: float, received: float, deps: Dependencies
 ) -> FilteredBlock:
-    stream = kept.stream
-    pcm = decode_pcm(block.pcm, stream.channels)
+    """Filter and classify a block, commit the new state, and return the answer."""
+    stream = cached.stream
+    signals = int16_to_float(decode_pcm(block.pcm, stream.channels))
+    x, d = signals[:, 0], signals[:, -1]
     gap = block.seq - stream.seq - 1
-    before_it = SessionLag() if gap else kept.pace  # a client that skips blocks is at its newest one
-    lag_s = before_it.lag_at(received)
+    lag = SessionLag() if gap else cached.lag  # a client that skips blocks has none waiting
+    lag_s = lag.lag_at(received)
     if lag_s > LAG_LIMIT_S:
         deps.count("blocks_late")
-    signals = int16_to_float(pcm)
-    x, d = signals[:, 0], signals[:, -1]
-    detected = detection.detect_in_block(stream, kept.classifier_stream, x, deps)
-    adaptive = kept.filter or _filter_of(stream)
+    detected = detection.detect_in_block(stream, cached.classifier_stream, x, deps)
+    adaptive = cached.filter or _filter_of(stream)
     residual, y = _filter(adaptive, x, d, gap > 0)
-    open_to_world = detected.emergency.active or not stream.enabled or stream.mode == "bypass"
-    cleaned = d if open_to_world else residual if stream.intensity == 1.0 else d - stream.intensity * y
+    cleaned = _output(stream, detected, d, residual, y)
     before, after = _energy(d), _energy(cleaned)
     answer = FilteredBlock(
         seq=block.seq,
-        pcm=encode_pcm(pcm[:, -1] if open_to_world else float_to_int16(cleaned)),
+        pcm=encode_pcm(float_to_int16(cleaned)),
         attenuation_db=round(power_reduction_db(before / d.size, after / d.size), 2) if before else None,
-        level_dbfs=round(max(power_to_db(before / d.size), QUIETEST_DBFS), 2),
+        level_dbfs=round(max(power_to_db(before / d.size), MIN_LEVEL_DBFS), 2),
         noise=detected.noise,
         emergency=detected.emergency,
-        server_ms=round(1e3 * (time.perf_counter() - begun), 3),
+        server_ms=round(1e3 * (time.perf_counter() - started), 3),
         gap=gap,
         lag_s=round(lag_s, 1) if lag_s > LAG_LIMIT_S else None,
     )
-    stored = deps.streams.put(
-        stream.replace(
-            seq=block.seq,
-            filter=adaptive.state() if adaptive else b"",
-            classifier_state=detected.state,
-            emergency_until=detected.until,
-            pending_emergency=_new_alarm(detected, stream, deps) or stream.pending_emergency,
-            answer=msgspec.json.encode(answer),
-            blocks=stream.blocks + 1,
-            samples=stream.samples + len(d),
-            gaps=stream.gaps + (gap > 0),
-            filter_resets=adaptive.resets if adaptive else 0,
-            energy_before=stream.energy_before + before,
-            energy_after=stream.energy_after + after,
-            expires=deps.clock() + deps.settings.anc_session_hours * 3600,
-        )
-    )
-    pace = before_it.after(received, deps.clock(), d.size / stream.rate)
+    stored = deps.streams.put(_next(stream, answer, adaptive, detected, (before, after), d.size, deps))
+    lag = lag.after(received, deps.clock(), d.size / stream.rate)
     deps.session_cache.keep(
         stream.key,
-        CachedSession(_flush_pending_emergency(stored, deps), adaptive, detected.classifier_stream, pace),
+        CachedSession(_flush_pending_emergency(stored, deps), adaptive, detected.classifier_stream, lag),
     )
     deps.count("blocks_filtered")
-    deps.counters.time("block", time.perf_counter() - begun)
+    deps.counters.time("block", time.perf_counter() - started)
     return answer
+
+
+def _output(
+    stream: Stream, detected: Detection, d: np.ndarray, residual: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """Return the primary channel in transparency, else d - intensity * y."""
+    if detected.emergency.active or not stream.enabled or stream.mode == "bypass":
+        return d
+    return residual if stream.intensity == 1.0 else d - stream.intensity * y
+
+
+def _next(
+    stream: Stream,
+    answer: FilteredBlock,
+    adaptive: AdaptiveFilter | None,
+    detected: Detection,
+    energies: tuple[float, float],
+    samples: int,
+    deps: Dependencies,
+) -> Stream:
+    """Return the session after a block whose energies before and after are given."""
+    before, after = energies
+    return stream.replace(
+        seq=answer.seq,
+        filter=adaptive.state() if adaptive else b"",
+        classifier_state=detected.state,
+        emergency_until=detected.until,
+        pending_emergency=_new_alarm(detected, stream, deps) or stream.pending_emergency,
+        answer=msgspec.json.encode(answer),
+        blocks=stream.blocks + 1,
+        samples=stream.samples + samples,
+        gaps=stream.gaps + (answer.gap > 0),
+        filter_resets=adaptive.resets if adaptive else 0,
+        energy_before=stream.energy_before + before,
+        energy_after=stream.energy_after + after,
+        expires=deps.clock() + deps.settings.anc_session_hours * 3600,
+    )
 
 
 def _energy(signal: np.ndarray) -> float:
@@ -168,7 +192,7 @@ def _energy(signal: np.ndarray) -> float:
 
 
 def _new_alarm(detected: Detection, stream: Stream, deps: Dependencies) -> Alarm | None:
-    """Return the alarm that begins with a block, unless an earlier one still holds the session open."""
+    """Return the alarm that starts with a block; None while an earlier one is active."""
     if detected.kind and stream.emergency_until * stream.rate <= stream.samples:
         return Alarm(detected.kind, detected.emergency.score, deps.clock())
     return None
@@ -177,15 +201,15 @@ def _new_alarm(detected: Detection, stream: Stream, deps: Dependencies) -> Alarm
 def _flush_pending_emergency(stream: Stream, deps: Dependencies) -> Stream:
     try:
         return emergencies.flush_pending_emergency(stream, deps.streams, deps)
-    except Exception:  # whatever it was: the block is done, and the next one tells of it
-        logger.exception("an alarm was not told")
+    except Exception:  # the block is committed; the next one retries
+        logger.exception("could not publish an emergency")
         return stream
 
 
 def _filter(
     adaptive: AdaptiveFilter | None, x: np.ndarray, d: np.ndarray, gap: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the residual e and what was removed y; without a filter nothing is removed."""
+    """Return the residual e and the filter output y; without a filter, d and zeros."""
     if adaptive is None:
         return d, np.zeros_like(d)
     if gap:
@@ -198,7 +222,7 @@ def _filter(
 
 
 def _filter_of(stream: Stream) -> AdaptiveFilter | None:
-    """Return a session's filter: None in `bypass`, a new one before the first block."""
+    """Return the filter of a session: None in `bypass`, a new one before the first block."""
     if stream.mode == "bypass":
         return None
     if stream.filter:
