@@ -56,7 +56,7 @@ def _check_rights(route: RestRoute, caller: Caller) -> None:
     if route.role != "public" and not caller.may(route.role):
         refuse("forbidden", f"role: requires {route.role} (you are {caller.role})")
     if not route.for_every_key:
-        caller.check_scope(route.family, looks_only=route.method == "GET")
+        caller.check_scope(route.family, read_only=route.method == "GET")
 
 
 def _count(route: RestRoute, context: dict[str, Any], deps: Dependencies) -> None:

@@ -56,7 +56,7 @@ def test_no_response_and_no_table_contains_a_password(root: Call, stored: Any) -
     [
         ({"password": "too short"}, 400, "password: must have at least 12 characters"),
         ({"username": "a b"}, 400, "username: must be 1 to 128 letters, digits or characters of ._@+-"),
-        ({"username": "me"}, 409, "username: `me` is whoever asks"),
+        ({"username": "me"}, 409, "username: `me` is reserved for the caller"),
         ({"role": "emperor"}, 400, "role: must be one of listener, operator, admin (got 'emperor')"),
         ({"salary": 1}, 400, "salary: unknown field"),
     ],
@@ -105,7 +105,7 @@ def test_a_revoked_api_key_is_refused_at_once(call: Call, deps: Dependencies) ->
     assert call("DELETE", path, user="mallory")[0] == 404
     assert identity.verify(made["key"], deps).user == "alice"
     assert call("DELETE", path)[0] == 204
-    with pytest.raises(Refused, match="no such API key"):
+    with pytest.raises(Refused, match="unknown API key"):
         identity.verify(made["key"], deps)
 
 

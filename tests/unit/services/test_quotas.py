@@ -132,7 +132,7 @@ def test_what_was_counted_and_never_made_makes_room_after_a_minute(
     for lost in range(2):
         quotas.reserve(kind.quota, f"lost-{lost}", ALICE.user, deps)
     refused(lambda: kind.make(ALICE, deps))
-    platform.clock.now += quotas.NEW_S
+    platform.clock.now += quotas.RESERVATION_S
     kind.make(ALICE, deps)
 
 
@@ -170,7 +170,7 @@ def test_nobody_announces_more_bytes_than_may_be_stored_of_a_person(tmp_path: Pa
     deps = make_dependencies(tmp_path, clock).deps
     announced = [jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps).job for _ in range(2)]
     said = refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
-    assert "25,769,803,776 of 25,769,803,776 bytes in use, 1 more asked for" in said
+    assert "25,769,803,776 of 25,769,803,776 bytes in use, 1 more requested" in said
     jobs.create(UploadRequest(MAX_UPLOAD_BYTES), BOB, deps)
     jobs.remove(announced[0], ALICE, deps)
     jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps)

@@ -13,7 +13,7 @@ RECORD_LIFETIME_S = SOCKET_HOURS * HOUR_S + 10 * MINUTE_S  # a record outlives i
 SOCKETS = Quota(
     name="sockets",
     things="WebSockets",
-    most=lambda settings: settings.quota_sockets,
+    limit=lambda settings: settings.quota_sockets,
     table=lambda deps: deps.connections,
     remedy="close one",
 )
@@ -33,7 +33,7 @@ def connect(connection: str, caller: Caller, deps: Dependencies) -> None:
             role=caller.role,
             api_key=caller.key,
             expires=expires,
-            notify_jobs=caller.within("audio", looks_only=True),
+            notify_jobs=caller.within("audio", read_only=True),
         )
     )
     deps.count("sockets_opened")

@@ -42,7 +42,7 @@ def handle_request(
     caller = identity.refresh(caller, deps)
     request = parse_request(frame)
     if isinstance(request, Watch):
-        caller.check_scope("devices", looks_only=True)
+        caller.check_scope("devices", read_only=True)
     elif not isinstance(request, Ping):
         caller.check_scope("sessions")
     match request:

@@ -1,4 +1,4 @@
-"""API keys: with one a machine calls in a person's name, until the key is revoked or expires."""
+"""API keys: credentials for machines, which act as their owner until the key is revoked or expires."""
 
 import secrets
 from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ from anc.services.access.quotas import Quota, release, reserve
 API_KEYS = Quota(
     name="api_keys",
     things="API keys",
-    most=lambda settings: settings.quota_api_keys,
+    limit=lambda settings: settings.quota_api_keys,
     table=lambda deps: deps.api_keys,
     remedy="revoke one",
 )
@@ -26,20 +26,20 @@ PAGE = 100
 def create(
     name: str, role: Role, days: float, caller: Caller, deps: Dependencies, scopes: Collection[str] = ()
 ) -> tuple[ApiKey, str]:
-    """Make a key of the caller's; the second value is the key itself, which is not kept nor shown again.
+    """Create an API key of the caller; return its record and the key, which is not stored.
 
-    Without scopes it may do all that its role may.
+    Without scopes, the key may do everything that its role may.
 
     Raises
     ------
     Refused
-        `forbidden` for a key that may do more than the caller, or when a key calls: one that leaks must not
-        outlive its revocation through others. `too_many` when there are as many as may be.
+        `forbidden` if the role is higher than the caller's, or if the caller uses an API key: a leaked key
+        must not create others that outlive its revocation. `too_many` if the quota is used up.
     """
     if caller.key:
-        refuse("forbidden", "token: an API key makes no API keys; sign in")
+        refuse("forbidden", "token: an API key cannot create API keys; sign in")
     if not caller.may(role):
-        refuse("forbidden", f"role: {role}, but you are no more than {caller.role}")
+        refuse("forbidden", f"role: must be at most your own, {caller.role} (got {role})")
     user = caller.user
     identifier, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     audit.record("key.create", identifier, caller, deps, name=name, role=role, scopes=" ".join(scopes))
@@ -62,7 +62,7 @@ def create(
 
 
 def list_own(user: str, deps: Dependencies) -> Sequence[ApiKey]:
-    """Return a person's keys, by id."""
+    """Return all API keys of a user, sorted by id."""
     keys: list[ApiKey] = []
     while page := deps.api_keys.list(user, limit=PAGE, after=keys[-1].key if keys else ""):
         keys += page
@@ -70,16 +70,16 @@ def list_own(user: str, deps: Dependencies) -> Sequence[ApiKey]:
 
 
 def revoke(identifier: str, caller: Caller, deps: Dependencies) -> None:
-    """Make a key of the caller's useless at once, and close its sockets. Raises Refused: `unknown_key`."""
+    """Revoke an API key of the caller and close its sockets. Raises Refused: `unknown_key`."""
     key = deps.api_keys.get(identifier)
     if key is None or key.group != caller.user:
-        refuse("unknown_key", f"key: {identifier} is none of yours")
+        refuse("unknown_key", f"key: you have no API key {identifier}")
     audit.record("key.revoke", identifier, caller, deps, name=key.name, role=key.role)
     _revoke(key, deps)
 
 
 def revoke_all(user: str, deps: Dependencies, above: Role | None = None) -> None:
-    """Revoke a person's keys, or those that may do more than the role `above`."""
+    """Revoke all API keys of a user, or only those with a role higher than `above`."""
     may = Caller(user, above).may if above else None
     after = ""
     while page := deps.api_keys.list(user, limit=PAGE, after=after):
@@ -90,8 +90,8 @@ def revoke_all(user: str, deps: Dependencies, above: Role | None = None) -> None
 
 
 def _revoke(key: ApiKey, deps: Dependencies) -> None:
-    # Revoked first and deleted last: cut short in between, it opens nothing and the next try finds it.
-    with suppress(Conflict):  # somebody else revokes it
+    # Marked first and deleted last: after an interruption the key is useless, and the next attempt finds it.
+    with suppress(Conflict):  # another request revokes it
         if not key.revoked:
             deps.api_keys.put(key.replace(revoked=True))
     deps.read_cache.forget("api_keys", key.key)

@@ -1,8 +1,7 @@
-"""The audit log: who changed people, keys, certificates, privacy and firmware.
+"""The audit log: who changed users, API keys, certificates, privacy settings and firmware.
 
-An entry is written before the act: if it cannot be written, nothing is done. So an entry may stand for an
-act that was refused or broken off afterwards. Entries are only ever added; they expire after
-`AUDIT_DAYS`.
+An entry is written before the action, which fails if the entry cannot be written. An entry may therefore
+describe an action that was refused or interrupted. Entries are never changed; they expire after `AUDIT_DAYS`.
 """
 
 import secrets
@@ -17,7 +16,7 @@ from anc.services.access.identity import Caller
 from anc.tables import Table
 
 GROUP = "audit"
-NEWEST_FIRST = 10**14  # milliseconds: keys count down from the year 5138
+NEWEST_FIRST = 10**14  # milliseconds; keys count down, so that they sort newest first
 
 Action = Literal[
     "person.create",
@@ -37,7 +36,7 @@ Action = Literal[
 
 
 def record(action: Action, subject: str, caller: Caller, deps: Dependencies, **detail: str) -> None:
-    """Write down what `caller` is about to do. `detail` must hold no secret."""
+    """Add an entry for an action that `caller` is about to take. `detail` must not contain secrets."""
     name = accounts.name_of(caller.user, deps)
     write(deps.audit, action, subject, caller, name, deps.clock(), detail)
     deps.count("audit_entries")
@@ -70,5 +69,5 @@ def write(
 
 
 def list_all(limit: int, after: str, deps: Dependencies) -> Sequence[AuditEntry]:
-    """Return entries, the newest first, from the first key > `after` on."""
+    """Return up to `limit` entries with a key greater than `after`, newest first."""
     return deps.audit.list(GROUP, limit, after)

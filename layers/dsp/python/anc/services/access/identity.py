@@ -1,4 +1,4 @@
-"""Who is calling: one way to verify a token, whoever issued it."""
+"""Authentication: verify JWTs and API keys, and return the caller with its current role."""
 
 import hashlib
 import hmac
@@ -18,24 +18,25 @@ ROLES: tuple[Role, ...] = get_args(Role)
 ALGORITHM = "RS256"
 CLOCK_SKEW_S = 30
 KEY_PREFIX = "anc_"  # an API key reads anc_<id>_<secret>
-NO_TOKEN = "token: none was given"
-NO_KEY = "token: no such API key; it may have been revoked or have expired"
+NO_TOKEN = "token: is required"
+NO_KEY = "token: unknown API key; it may be revoked or expired"
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A person, or a machine in a person's name, that proved who it is.
+    """An authenticated user or API key.
 
     Attributes
     ----------
     user : str
+        User id.
     role : str
     key : str
-        The id of the API key that calls, or "".
+        Id of the API key, or "" for a user's token.
     scopes : tuple of str
-        The families of endpoints to which the key is bound, as `devices`, or `devices:read` for looking only;
-        none when it may do all that its role may.
+        Families of endpoints that the API key may call, such as `devices`, or `devices:read` for read-only
+        access. Empty: all that the role permits.
     since : float
-        Seconds since the epoch, when the token was issued; 0 of an API key.
+        When the token was issued, in seconds since the epoch; 0 for an API key.
     """
 
     user: str
@@ -45,47 +46,46 @@ class Caller(msgspec.Struct, frozen=True):
     since: float = 0.0
 
     def may(self, role: Role) -> bool:
-        """Tell whether the caller may do what takes at least this role."""
+        """Return whether the caller has at least this role."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
-    def within(self, family: str, looks_only: bool) -> bool:
-        """Tell whether a family of endpoints is within the scopes of the key that calls."""
-        return not self.scopes or family in self.scopes or (looks_only and f"{family}:read" in self.scopes)
+    def within(self, family: str, read_only: bool) -> bool:
+        """Return whether the scopes include a family of endpoints."""
+        return not self.scopes or family in self.scopes or (read_only and f"{family}:read" in self.scopes)
 
-    def check_scope(self, family: str, looks_only: bool = False) -> None:
-        """Raise Refused, `forbidden`, for what is not within the scopes of the key that calls."""
-        if not self.within(family, looks_only):
-            takes = f"{family}:read" if looks_only else family
-            refuse("forbidden", f"scope: this takes {takes}, the key is for {', '.join(self.scopes)}")
+    def check_scope(self, family: str, read_only: bool = False) -> None:
+        """Raise Refused, `forbidden`, if the scopes do not include a family of endpoints."""
+        if not self.within(family, read_only):
+            needed = f"{family}:read" if read_only else family
+            refuse("forbidden", f"scope: {needed} is required; the API key has {', '.join(self.scopes)}")
 
     def may_see(self, owner: str) -> bool:
-        """Tell whether things of this owner are the caller's business."""
+        """Return whether the caller may read what this user owns."""
         return self.user == owner or self.role != "listener"
 
 
 def verify(token: str, deps: Dependencies) -> Caller:
-    """Return who the bearer of a token is and what they may do now, be it a JWT or an API key.
+    """Return the caller of a JWT or an API key, with its current role.
 
     Raises
     ------
     Refused
-        `unauthorized`: signature, algorithm, issuer, audience, lifetime or subject is not as it must be; the
-        key is unknown, revoked or expired; or as `current`.
+        `unauthorized`: signature, algorithm, issuer, audience, lifetime or subject is invalid; the API key is
+        unknown, revoked or expired; or as `refresh`.
     """
     caller = _of_key(token, deps) if token.startswith(KEY_PREFIX) else _of_jwt(token, deps)
     return _limited(caller, deps)
 
 
 def refresh(caller: Caller, deps: Dependencies) -> Caller:
-    """Return somebody who was verified earlier, with what they may do now.
+    """Return a caller that was verified earlier, with its current role.
 
-    A change is seen within `Recent.SECONDS`, one by this process at once.
+    A change is effective within `ReadCache.SECONDS`, a change made by this process at once.
 
     Raises
     ------
     Refused
-        `unauthorized`: the person was removed, or has lost rights since the token was issued; or the key was
-        revoked.
+        `unauthorized`: the user was removed or demoted since, or the API key was revoked.
     """
     if caller.key:
         _usable(deps.read_cache.read("api_keys", caller.key, deps.api_keys.get))
@@ -95,11 +95,13 @@ def refresh(caller: Caller, deps: Dependencies) -> Caller:
 def _limited(caller: Caller, deps: Dependencies) -> Caller:
     account = accounts.cached_account(caller.user, deps)
     if account and ROLES.index(account.role) < ROLES.index(caller.role):
-        account = accounts.current_account(caller.user, deps)  # after a promotion, a new token counts at once
+        account = accounts.current_account(
+            caller.user, deps
+        )  # a token issued after a promotion works at once
     if account is None:
         return caller
     if account.removed:
-        refuse("unauthorized", "token: its owner was removed")
+        refuse("unauthorized", "token: its user was removed")
     if not caller.key and caller.since < account.valid_from:
         refuse("unauthorized", "token: your rights have changed since it was issued; sign in again")
     return msgspec.structs.replace(caller, role=min(caller.role, account.role, key=ROLES.index))
@@ -119,12 +121,12 @@ def _of_jwt(token: str, deps: Dependencies) -> Caller:
     except (jwt.PyJWTError, LookupError) as fault:
         raise Refused("unauthorized", f"token: {fault}") from fault
     if not claims["sub"]:
-        refuse("unauthorized", "token: its subject is empty; it must name somebody")
+        refuse("unauthorized", "token: the claim sub must not be empty")
     issued = claims["iat"]
     if float(claims["exp"]) - float(issued) > MAX_TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S:
         refuse("unauthorized", f"token: valid for more than the {MAX_TOKEN_HOURS:g} h allowed; get a new one")
-    # An issuer that counts whole seconds means some moment of that second: the last, so that somebody who
-    # signs in again right after a change of rights gets in. The account limits what that token may do.
+    # An issue time in whole seconds counts as the end of that second, so that a token issued right after a
+    # change of role is accepted. The account still limits its role.
     since = float(issued) + 1 if isinstance(issued, int) else float(issued)
     groups = claims.get("cognito:groups")
     role = role_of([claims.get("role"), *(groups if isinstance(groups, list) else [])])
@@ -132,14 +134,14 @@ def _of_jwt(token: str, deps: Dependencies) -> Caller:
 
 
 def role_of(named: Collection[object]) -> Role:
-    """Return the highest role among names; who has none is a listener."""
+    """Return the highest role among group names; `listener` if there is none."""
     return next((role for role in reversed(ROLES) if role in named), "listener")
 
 
 def _of_key(token: str, deps: Dependencies) -> Caller:
     identifier, _, secret = token.removeprefix(KEY_PREFIX).partition("_")
     key = _usable(deps.api_keys.get(identifier) if identifier else None)
-    # Compared in a time that says nothing.
+    # Compared in constant time.
     if not hmac.compare_digest(key.sha256, hash_of(secret)):
         refuse("unauthorized", NO_KEY)
     return Caller(key.group, key.role, key.key, key.scopes)
@@ -152,7 +154,7 @@ def _usable(key: ApiKey | None) -> ApiKey:
 
 
 def hash_of(secret: str) -> bytes:
-    """Return what is kept of an API key's secret: of 32 random bytes a plain hash is enough."""
+    """Return the hash of an API key's secret: a plain one is enough for 32 random bytes."""
     return hashlib.sha256(secret.encode()).digest()
 
 
@@ -162,12 +164,12 @@ def rest_token_of(headers: Mapping[str, str]) -> str:
     Parameters
     ----------
     headers : mapping
-        By name, in any case.
+        By name; upper and lower case are equivalent.
 
     Raises
     ------
     Refused
-        `unauthorized` when there is none.
+        `unauthorized` if there is none.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     return _header_token(lower) or refuse("unauthorized", NO_TOKEN)
@@ -176,13 +178,13 @@ def rest_token_of(headers: Mapping[str, str]) -> str:
 def socket_token_of(headers: Mapping[str, str]) -> str:
     """Return the token of a WebSocket handshake: as for REST, or else one of the offered subprotocols.
 
-    A browser sets no header of a handshake but the list of subprotocols. REST requests must never be
-    authorised by it: caches and logs in front of them do not know that header as a credential.
+    Browsers cannot set any other header of a handshake. REST requests do not accept this header, because
+    caches and logs in front of the platform do not treat it as a credential.
 
     Raises
     ------
     Refused
-        `unauthorized` when there is none.
+        `unauthorized` if there is none.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     offered = [part.strip() for part in lower.get("sec-websocket-protocol", "").split(",")]

@@ -23,7 +23,7 @@ BUSY = "device: its record keeps changing; try again"
 DEVICES = Quota(
     name="devices",
     things="headsets",
-    most=lambda settings: settings.quota_devices,
+    limit=lambda settings: settings.quota_devices,
     table=lambda deps: deps.devices,
     remedy="remove one",
 )

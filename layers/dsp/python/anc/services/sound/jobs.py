@@ -54,16 +54,16 @@ def bytes_of(job: Job) -> int:
 RECORDINGS = Quota(
     name="recordings",
     things="recordings",
-    most=lambda settings: settings.quota_recordings,
+    limit=lambda settings: settings.quota_recordings,
     table=lambda deps: deps.jobs,
     remedy="delete one",
     bytes_of=bytes_of,
-    most_bytes=lambda settings: settings.quota_recording_bytes,
+    max_bytes=lambda settings: settings.quota_recording_bytes,
 )
 UNFINISHED = Quota(
     name="unfinished_recordings",
     things="unfinished recordings",
-    most=lambda settings: settings.quota_unfinished_recordings,
+    limit=lambda settings: settings.quota_unfinished_recordings,
     table=lambda deps: deps.jobs,
     remedy="wait until one is done, or delete one",
     bytes_of=lambda job: None if job.state in FINISHED else 0,

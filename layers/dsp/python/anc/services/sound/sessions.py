@@ -15,7 +15,7 @@ ATTEMPTS = 3
 SESSIONS = Quota(
     name="sessions",
     things="live sessions",
-    most=lambda settings: settings.quota_sessions,
+    limit=lambda settings: settings.quota_sessions,
     table=lambda deps: deps.streams,
     remedy="stop one, or wait until one expires",
 )
