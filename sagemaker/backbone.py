@@ -1,4 +1,4 @@
-"""A large embedding network given as a file, with a small head fitted to it by `training.backbone`."""
+"""Run a user-provided embedding network with a classification head from `training.backbone`."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (samples,) to (s
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -28,16 +28,16 @@ def load_network(path: Path, tensor: str) -> Embed:
     path : Path
         ``.tflite`` (runs on ai-edge-litert) or ``.onnx`` (runs on onnxruntime); one input of samples.
     tensor : str
-        Where the embedding is: the number of a tensor of a TFLite file, the name of an ONNX output.
+        Tensor number (TFLite) or output name (ONNX) of the embedding.
 
     Raises
     ------
     ModelError
-        For another kind of file, one that cannot be loaded, or when its library is not installed.
+        If the format is not supported, the file cannot be loaded or its library is not installed.
     """
     loaders = {".tflite": _load_tflite, ".onnx": _load_onnx}
     if path.suffix not in loaders:
-        raise ModelError(f"{path}: .tflite or .onnx is needed")
+        raise ModelError(f"{path}: must be a .tflite or .onnx file")
     try:
         return loaders[path.suffix](path, tensor)
     except ImportError as error:
@@ -47,15 +47,15 @@ def load_network(path: Path, tensor: str) -> Embed:
 
 
 def _load_tflite(path: Path, tensor: str) -> Embed:
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  an endpoint without a backbone lacks it
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  only installed with a backbone
 
     network = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
     network.allocate_tensors()
-    place = network.get_input_details()[0]["index"]
+    input_index = network.get_input_details()[0]["index"]
     shape = network.get_input_details()[0]["shape"]
 
     def embed(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        network.set_tensor(place, samples.reshape(shape))
+        network.set_tensor(input_index, samples.reshape(shape))
         network.invoke()
         return network.get_tensor(int(tensor)).ravel().copy()
 
@@ -63,21 +63,21 @@ def _load_tflite(path: Path, tensor: str) -> Embed:
 
 
 def _load_onnx(path: Path, tensor: str) -> Embed:
-    from onnxruntime import InferenceSession  # noqa: PLC0415  as above
+    from onnxruntime import InferenceSession  # noqa: PLC0415  only installed with a backbone
 
     network = InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    place = network.get_inputs()[0]
-    shape = [size if isinstance(size, int) else 1 for size in place.shape[:-1]] + [-1]
-    return lambda samples: network.run([tensor], {place.name: samples.reshape(shape)})[0].ravel()
+    first_input = network.get_inputs()[0]
+    shape = [size if isinstance(size, int) else 1 for size in first_input.shape[:-1]] + [-1]
+    return lambda samples: network.run([tensor], {first_input.name: samples.reshape(shape)})[0].ravel()
 
 
 def frames(samples: NDArray[np.float32], rate: int, wanted: int, length: int) -> NDArray[np.float32]:
-    """Cut a sound into a backbone's inputs, (n, length), every quarter second, at the `wanted` rate.
+    """Split a sound into frames, (n, length), every quarter second, at the `wanted` rate.
 
-    A shorter sound is repeated until it fills one.
+    A shorter sound is repeated to fill one frame.
     """
     if rate != wanted:
-        import soxr  # noqa: PLC0415  a backbone trained on 16 kHz hears most headsets without
+        import soxr  # noqa: PLC0415  not needed for most headsets
 
         samples = soxr.resample(samples, rate, wanted)
     if len(samples) < length:
@@ -98,7 +98,7 @@ class Backbone:
     Raises
     ------
     ModelError
-        When either cannot be loaded, or the head was fitted to another network.
+        If either cannot be loaded, or the head was fitted to another network.
     """
 
     def __init__(self, network: Path, head: Path) -> None:
@@ -114,12 +114,12 @@ class Backbone:
 
     @classmethod
     def find(cls, folder: Path) -> "Backbone | None":
-        """Load ``backbone.tflite`` or ``backbone.onnx`` with ``head.npz`` from a folder that has both."""
+        """Load ``backbone.tflite`` or ``backbone.onnx`` with ``head.npz`` from a folder, if there is one."""
         found = [path for path in (folder / "backbone.tflite", folder / "backbone.onnx") if path.is_file()]
         return cls(found[0], folder / "head.npz") if found else None
 
     def classify(self, samples: NDArray[np.float32], rate: int) -> dict[str, float]:
-        """Probability of each label: the geometric mean over windows."""
+        """Return the probability of each label, the geometric mean over windows."""
         pieces = frames(samples, rate, self._rate, self._length)
         embeddings = np.array([self._embed(piece) for piece in pieces])
         arrays = {key: np.asarray(value, np.float64) for key, value in self._head.arrays.items()}

@@ -1,4 +1,4 @@
-"""Build the endpoint's artifact: `python sagemaker/package.py model.tar.gz [--backbone FILE --head FILE]`."""
+"""Build the endpoint artifact: `python sagemaker/package.py model.tar.gz [--backbone FILE --head FILE]`."""
 
 import argparse
 import gzip
@@ -11,17 +11,17 @@ LAYER = ROOT / "layers" / "dsp" / "python"
 
 
 def build(target: Path, backbone: Path | None = None, head: Path | None = None) -> list[str]:
-    """Write the artifact and return what is in it; equal contents give equal bytes.
+    """Write the artifact and return its file names. The build is reproducible.
 
     Parameters
     ----------
     target : Path
         ``model.tar.gz``.
     backbone, head : Path, optional
-        A large network and the head fitted to it; both or neither.
+        An embedding network and its head; both or neither.
     """
     if (backbone is None) != (head is None):
-        raise ValueError("backbone and head: both or neither")
+        raise ValueError("backbone and head: give both or neither")
     files = {"model.npz": LAYER / "anc" / "noise" / "model.npz"}
     files |= {f"code/{name}": ROOT / "sagemaker" / name for name in ("inference.py", "backbone.py")}
     files |= {
@@ -45,11 +45,11 @@ def build(target: Path, backbone: Path | None = None, head: Path | None = None) 
 
 
 def main() -> None:
-    """Build what the arguments name."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--backbone", type=Path, help=".tflite or .onnx, the user's own")
-    parser.add_argument("--head", type=Path, help="what `training.backbone` fitted to it")
+    parser.add_argument("--backbone", type=Path, help="Embedding network, .tflite or .onnx.")
+    parser.add_argument("--head", type=Path, help="Head from `training.backbone`, .npz.")
     arguments = parser.parse_args()
     names = build(arguments.target, arguments.backbone, arguments.head)
     print(f"{arguments.target}: {arguments.target.stat().st_size:,} bytes, {len(names)} files")

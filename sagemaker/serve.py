@@ -1,6 +1,6 @@
 """Serve SageMaker's HTTP contract on this machine: `python sagemaker/serve.py MODEL_DIR --port N`.
 
-In AWS the scikit-learn container brings a server of its own, which calls the same four functions.
+On AWS, the server of the scikit-learn container calls the same four functions.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LAYER = HERE.parent / "layers" / "dsp" / "python"
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the container; numpy reads it when it is imported
-sys.path[:0] = [str(HERE), *([str(LAYER)] if LAYER.is_dir() else [])]  # beside anc.noise, as in the artifact
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the container; read when numpy is imported
+sys.path[:0] = [str(HERE), *([str(LAYER)] if LAYER.is_dir() else [])]  # as in the artifact
 
-from inference import LARGEST, Model, input_fn, model_fn, output_fn, predict_fn  # noqa: E402
+from inference import MAX_BODY_BYTES, Model, input_fn, model_fn, output_fn, predict_fn  # noqa: E402
 
 from anc.noise.model_file import ModelError  # noqa: E402
 
@@ -37,15 +37,15 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*rest)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        """Answer whether the model is in service."""
+        """Answer health checks."""
         self._answer(HTTPStatus.OK if self.path == "/ping" else HTTPStatus.NOT_FOUND, "{}")
 
     def do_POST(self) -> None:
-        """Hear one sound."""
+        """Classify a sound."""
         length = self.headers.get("Content-Length", "")
-        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > LARGEST:
-            self.close_connection = True  # what was announced is not read
-            problem = f"Content-Length: {length[:20] or 'missing'}, at most {LARGEST}"
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MAX_BODY_BYTES:
+            self.close_connection = True  # the body is not read
+            problem = f"Content-Length: must be at most {MAX_BODY_BYTES} (got {length[:20] or 'none'})"
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, json.dumps({"error": problem}))
             return
         body = self.rfile.read(int(length))
@@ -68,20 +68,20 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log method and status only: what was sent is nobody's business."""
+        """Log method and status, but no content."""
         logger.info(format, *args)
 
 
 def server(model_dir: Path, port: int) -> ThreadingHTTPServer:
-    """Load the model and bind; `serve_forever` is the caller's. Raises ModelError."""
+    """Load the model and bind the port. Raises ModelError."""
     return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, model_fn(str(model_dir))))
 
 
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model_dir", type=Path, help="folder with model.npz and perhaps a backbone")
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("model_dir", type=Path, help="Folder with model.npz and optionally a backbone.")
+    parser.add_argument("--port", type=int, default=8080, help="TCP port.")
     arguments = parser.parse_args()
     try:
         with server(arguments.model_dir, arguments.port) as http:

@@ -1,6 +1,6 @@
-"""Fit a head to a large embedding network that the user brings: `python -m training.backbone FILE DATA`.
+"""Train a classification head on a given embedding network: `python -m training.backbone FILE DATA`.
 
-The network stays as it is; only a logistic regression on its embeddings is fitted, in seconds.
+The network is not changed; a logistic regression on its embeddings is fitted in seconds.
 """
 
 import argparse
@@ -28,35 +28,35 @@ from backbone import Embed, file_hash, frames, load_network
 
 Head = dict[str, NDArray[np.float64]]
 RATE, LENGTH = 16_000, 15_600  # Hz, samples of YAMNet's input
-QUIETER_BY = 40  # dB under a recording's loudest window: such windows hold padding
+SILENCE_BELOW_PEAK_DB = 40  # windows this far below the loudest one are padding
 
 
 def embeddings(recordings: Sequence[Recording], embed: Embed) -> Outputs:
-    """Per recording the embeddings of its windows that are not silent, (windows, size)."""
+    """Return for each recording the embeddings of its windows that are not silent, (windows, size)."""
     outputs: Outputs = []
     for recording in track(recordings, "embedding", console=Console(stderr=True), transient=True):
         pieces = frames(*load_sound(recording.path), RATE, LENGTH)
         level = 10 * np.log10(np.mean(np.square(pieces), axis=1) + 1e-12)
-        loud = pieces[level >= max(level.max() - QUIETER_BY, -100)]
+        loud = pieces[level >= max(level.max() - SILENCE_BELOW_PEAK_DB, -100)]
         outputs.append(np.array([embed(piece) for piece in loud]))
     return outputs
 
 
 def fit_head(inputs: Outputs, truth: NDArray[np.int64], folds: NDArray[np.int64]) -> Head:
-    """Fit a logistic regression on windows, and calibrate what it says of whole recordings.
+    """Fit a logistic regression on windows and calibrate it on whole recordings.
 
-    The temperature is chosen on the last fold with a head that was fitted to the others.
+    The temperature is chosen on the last fold, with a head fitted on the other folds.
 
     Parameters
     ----------
     inputs : list of (windows, size)
     truth, folds : (recordings,) int
     """
-    kept, held = np.flatnonzero(folds != folds.max()), np.flatnonzero(folds == folds.max())
-    trial = _regression([inputs[i] for i in kept], truth[kept])
-    logits = np.array([logits_of(trial, inputs[i]).mean(axis=0) for i in held])
+    rest, held_out = np.flatnonzero(folds != folds.max()), np.flatnonzero(folds == folds.max())
+    trial = _regression([inputs[i] for i in rest], truth[rest])
+    logits = np.array([logits_of(trial, inputs[i]).mean(axis=0) for i in held_out])
     head = _regression(inputs, truth)
-    temperature = temperature_of(logits, truth[held], np.eye(logits.shape[1]))
+    temperature = temperature_of(logits, truth[held_out], np.eye(logits.shape[1]))
     return head | {"weight": head["weight"] / temperature, "bias": head["bias"] / temperature}
 
 
@@ -69,12 +69,12 @@ def _regression(inputs: Outputs, truth: NDArray[np.int64]) -> Head:
 
 
 def logits_of(head: Head, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logits of windows, (n, classes)."""
+    """Return the logits of windows, (n, classes)."""
     return (x - head["mean"]) / head["scale"] @ head["weight"] + head["bias"]
 
 
 def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
-    """Five-fold cross-validation of the head on ESC-10; the network itself never sees these labels."""
+    """Return the report of a five-fold cross-validation of the head on ESC-10."""
     recordings = [r for r in read_recordings(data) if r.collection == "esc10"]
     classes = sorted({r.name for r in recordings})
     truth = np.array([classes.index(r.name) for r in recordings])
@@ -90,7 +90,7 @@ def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
 
 
 def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_file.ModelFile:
-    """Fit the head that an endpoint uses, on everything in `data`, to the noise types."""
+    """Fit the head for the endpoint on all recordings in `data`, with the noise labels."""
     recordings = read_recordings(data)
     labels = sorted({label_of(r.name) for r in recordings})
     truth = np.array([labels.index(label_of(r.name)) for r in recordings])
@@ -107,12 +107,14 @@ def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_fi
 
 
 def main() -> None:
-    """Fit a head, or cross-validate one."""
+    """Run the command line: fit or cross-validate a head."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("network", type=Path, help=".tflite or .onnx, 15,600 samples at 16 kHz in")
-    parser.add_argument("data", type=Path, help="folder of recordings")
-    parser.add_argument("--tensor", default="112", help="where the embedding is; YAMNet's is tensor 112")
-    parser.add_argument("--out", type=Path, help="head.npz to write; without it, ESC-10 is cross-validated")
+    parser.add_argument(
+        "network", type=Path, help="Network with an input of 15,600 samples at 16 kHz, .tflite or .onnx."
+    )
+    parser.add_argument("data", type=Path, help="Folder of recordings.")
+    parser.add_argument("--tensor", default="112", help="Tensor or output of the embedding (YAMNet: 112).")
+    parser.add_argument("--out", type=Path, help="Head to write (.npz). Default: cross-validate on ESC-10.")
     arguments = parser.parse_args()
     if arguments.out:
         print(write_head(arguments.network, arguments.tensor, arguments.data, arguments.out).sha256)

@@ -1,4 +1,4 @@
-"""From raw outputs to answers that mean something: chosen on recordings that the model was not fitted to."""
+"""Choose the temperature and the alarm thresholds, on recordings that the model was not fitted to."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from anc.noise.classifier import KINDS
 from anc.noise.network import softmax
 
-# Of all voted quarter-second decisions on sounds that are no emergency, the share that may fire: 1 % in sum.
-BUDGET = {"siren": 0.006, "horn": 0.002, "alarm": 0.002}
+# Allowed share of false alarms among voted quarter-second decisions without an emergency: 1 % in total.
+MAX_FALSE_ALARM_RATE = {"siren": 0.006, "horn": 0.002, "alarm": 0.002}
 
 
 def temperature_of(
     logits: NDArray[np.floating], truth: NDArray[np.int64], groups: NDArray[np.float64]
 ) -> float:
-    """The temperature that makes the true labels likeliest.
+    """Return the temperature that maximises the likelihood of the true labels.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def temperature_of(
 
 
 def voted(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores after the vote of two in three, (n, 3) to (max(n - 2, 1), 3), as a listener decides."""
+    """Return scores after the two-of-three vote, (n, 3) to (max(n - 2, 1), 3)."""
     if len(scores) < 3:
         return np.asarray(scores.min(axis=0, keepdims=True))
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(scores, 3, axis=0), axis=-1))
 
 
 def thresholds_of(negatives: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Raw scores that voted decisions on `negatives` exceed as often as `BUDGET` allows.
+    """Return the raw scores that voted decisions on `negatives` exceed at `MAX_FALSE_ALARM_RATE`.
 
     Parameters
     ----------
@@ -53,10 +53,12 @@ def thresholds_of(negatives: Sequence[NDArray[np.float64]]) -> NDArray[np.float6
         Raw scores of recordings without an emergency.
     """
     decisions = np.concatenate([voted(scores) for scores in negatives])
-    return np.array([np.quantile(decisions[:, i], 1 - BUDGET[kind]) for i, kind in enumerate(KINDS)])
+    return np.array(
+        [np.quantile(decisions[:, i], 1 - MAX_FALSE_ALARM_RATE[kind]) for i, kind in enumerate(KINDS)]
+    )
 
 
 def shift_for(thresholds: NDArray[np.float64], operating_point: float) -> NDArray[np.float64]:
-    """What to add to the logits of the kinds so that each fires at `operating_point`."""
+    """Return the offset of the logits that moves each threshold to `operating_point`."""
     thresholds = np.clip(thresholds, 1e-4, 1 - 1e-4)
     return np.log(operating_point / (1 - operating_point)) - np.log(thresholds / (1 - thresholds))

@@ -1,4 +1,4 @@
-"""`anc train` and `anc evaluate`, as functions; the command line hands its arguments over."""
+"""`anc train` and `anc evaluate` as functions."""
 
 import json
 from collections import Counter
@@ -25,30 +25,25 @@ from training.spectrograms import Sound, read_sounds
 from training.taxonomy import KIND_OF, UNDECIDED, label_of
 
 Synthetic = Sequence[tuple[Sound, str, tuple[str, ...], float]]
-LENT = (
-    "speech",
-    "music",
-    "cabin",
-    "whine",
-)  # synthetic classes that lend the noise model what collections lack
-SYNTHETIC = 50  # sounds of every maker
-CACHE = "pictures.npz"
+SYNTHETIC_CLASSES = ("speech", "music", "cabin", "whine")  # missing in the collections
+SOUNDS_PER_MAKER = 50
+CACHE_FILE = "pictures.npz"
 
 
 def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | None = None) -> dict[str, Any]:
-    """Cross-validate on a collection: every clip is judged by a model that saw nothing of its fold.
+    """Cross-validate on a collection.
 
     Parameters
     ----------
     dataset : str
-        ``esc10`` for its ten classes and five folds, ``noise`` for the noise types and ``alarm`` for the
-        emergency detector, both on everything in `data` and in three parts, which calibration needs anyway.
+        ``esc10`` for its ten classes and five folds, ``noise`` for the noise labels or ``alarm`` for the
+        emergency detector, both on all of `data` in three folds.
     data : Path
-        Folder of recordings in any layout that `training.recordings` reads.
+        Folder of recordings in a layout that `training.recordings` reads.
     out : Path
-        Folder for the report (JSON), the plots and the cache of pictures.
+        Folder for the report (JSON), plots and cached spectrograms.
     seed, steps : int
-        Of the fits; by default the recipe's number of steps.
+        Random seed, and number of training steps if not the recipe's.
 
     Returns
     -------
@@ -60,24 +55,24 @@ def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | No
         recordings = [r for r in recordings if r.collection == "esc10"]
         if not recordings:
             raise ValueError(f"{data}: no recordings of ESC-10")
-    sounds = read_sounds(recordings, out / f"{dataset}-{CACHE}")
+    sounds = read_sounds(recordings, out / f"{dataset}-{CACHE_FILE}")
     folds = assign_folds(recordings)
-    thirds = folds % 3
-    synthetic = [] if dataset == "esc10" else alarm_model.synthetic_material(SYNTHETIC, seed)
+    splits = folds % 3
+    synthetic = [] if dataset == "esc10" else alarm_model.synthetic_sounds(SOUNDS_PER_MAKER, seed)
     with Progress(console=Console(stderr=True)) as progress:
         if dataset == "esc10":
             report = _evaluate_classes(recordings, sounds, folds, seed, steps, progress)
         elif dataset == "noise":
-            classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
-            report = _label_report(classes, logits, recordings, thirds)
+            classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, splits, seed, steps, progress)
+            report = _label_report(classes, logits, recordings, splits)
         elif dataset == "alarm":
-            classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
-            alarm = _alarm_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+            classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, splits, seed, steps, progress)
+            alarm = _alarm_out_of_fold(recordings, sounds, synthetic, splits, seed, steps, progress)
             scores = alarm_model.alarm_scores(alarm, logits, classes)
-            report = alarm_report(scores, [r.name for r in recordings], thirds)
+            report = alarm_report(scores, [r.name for r in recordings], splits)
             plots.detection_errors(scores, [r.name for r in recordings], out / "model-detection.png")
         else:
-            raise ValueError(f"dataset: {dataset!r}, allowed are esc10, noise and alarm")
+            raise ValueError(f"dataset: must be esc10, noise or alarm (got {dataset!r})")
     report = {"dataset": dataset, "seed": seed, **report}
     write_report(report, out / f"{dataset}.json")
     if "confusion" in report:
@@ -88,7 +83,7 @@ def evaluate(dataset: str, data: Path, out: Path, seed: int = 1, steps: int | No
 def train(
     data: Path, out: Path, model: Path = DEFAULT_MODEL, seed: int = 1, steps: int | None = None
 ) -> dict[str, Any]:
-    """Fit the model that ships: cross-validate for calibration and thresholds, then fit on everything.
+    """Train the bundled model: cross-validate for calibration and thresholds, then fit on all recordings.
 
     Parameters
     ----------
@@ -97,7 +92,7 @@ def train(
     out : Path
         Folder for the reports (``noise.json``, ``alarm.json``, ``delays.json``), plots and cache.
     model : Path
-        Where the .npz goes.
+        The .npz file to write.
 
     Returns
     -------
@@ -106,23 +101,23 @@ def train(
     """
     recordings = read_recordings(data)
     names = [r.name for r in recordings]
-    sounds = read_sounds(recordings, out / f"all-{CACHE}")
-    thirds = assign_folds(recordings) % 3
-    synthetic = alarm_model.synthetic_material(SYNTHETIC, seed)
+    sounds = read_sounds(recordings, out / f"all-{CACHE_FILE}")
+    splits = assign_folds(recordings) % 3
+    synthetic = alarm_model.synthetic_sounds(SOUNDS_PER_MAKER, seed)
     with Progress(console=Console(stderr=True)) as progress:
-        classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
-        alarm_logits = _alarm_out_of_fold(recordings, sounds, synthetic, thirds, seed, steps, progress)
+        classes, logits = _noise_out_of_fold(recordings, sounds, synthetic, splits, seed, steps, progress)
+        alarm_logits = _alarm_out_of_fold(recordings, sounds, synthetic, splits, seed, steps, progress)
         scores = alarm_model.alarm_scores(alarm_logits, logits, classes)
         groups = groups_of(classes)
         temperature = temperature_of(np.concatenate(logits), _label_of_windows(logits, names), groups)
         negatives = [s for s, n in zip(scores, names, strict=True) if n not in KIND_OF and n not in UNDECIDED]
         thresholds = thresholds_of(negatives)
-        whole, numbers = _with_lent(sounds, names, classes, synthetic)
+        whole, numbers = _with_synthetic(sounds, names, classes, synthetic)
         noise = noise_model.fit_noise(
-            whole, numbers, len(classes), seed, progress, _shortened(noise_model.RECIPE, steps)
+            whole, numbers, len(classes), seed, progress, _with_steps(noise_model.RECIPE, steps)
         )
-        material = alarm_model.collect(sounds, names, synthetic)
-        alarm = alarm_model.fit_alarm(material, seed, progress, _shortened(alarm_model.RECIPE, steps))
+        alarm_dataset = alarm_model.collect(sounds, names, synthetic)
+        alarm = alarm_model.fit_alarm(alarm_dataset, seed, progress, _with_steps(alarm_model.RECIPE, steps))
     about: dict[str, object] = {
         "name": "anc-hearing",
         "recordings": dict(Counter(r.collection for r in recordings)),
@@ -133,8 +128,8 @@ def train(
         "sha256": shipped.sha256,
         "temperature": temperature,
         "thresholds": thresholds.tolist(),
-        "noise": _label_report(classes, logits, recordings, thirds),
-        "alarm": alarm_report(scores, names, thirds),
+        "noise": _label_report(classes, logits, recordings, splits),
+        "alarm": alarm_report(scores, names, splits),
     }
     write_report(report["noise"], out / "noise.json")
     write_report(report["alarm"], out / "alarm.json")
@@ -145,12 +140,12 @@ def train(
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write a report as JSON, for `training.model_card` and for machines."""
+    """Write a report as JSON, as `training.model_card` reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def _shortened(recipe: noise_model.Recipe, steps: int | None) -> noise_model.Recipe:
+def _with_steps(recipe: noise_model.Recipe, steps: int | None) -> noise_model.Recipe:
     return replace(recipe, steps=steps) if steps else recipe
 
 
@@ -164,7 +159,7 @@ def _evaluate_classes(
 ) -> dict[str, Any]:
     classes = sorted({r.name for r in recordings})
     truth = np.array([classes.index(r.name) for r in recordings])
-    recipe = _shortened(noise_model.RECIPE, steps)
+    recipe = _with_steps(noise_model.RECIPE, steps)
     logits = out_of_fold(
         sounds,
         folds,
@@ -178,11 +173,11 @@ def _evaluate_classes(
     )
 
 
-def _with_lent(
+def _with_synthetic(
     sounds: Sequence[Sound], names: Sequence[str], classes: list[str], synthetic: Synthetic
 ) -> tuple[list[Sound], NDArray[np.int64]]:
-    lent = [(sound, name) for sound, name, _, _ in synthetic if name in LENT]
-    everything = [*zip(sounds, names, strict=True), *lent]
+    added = [(sound, name) for sound, name, _, _ in synthetic if name in SYNTHETIC_CLASSES]
+    everything = [*zip(sounds, names, strict=True), *added]
     return [sound for sound, _ in everything], np.array([classes.index(name) for _, name in everything])
 
 
@@ -196,11 +191,13 @@ def _noise_out_of_fold(
     progress: Progress,
 ) -> tuple[list[str], Outputs]:
     names = [r.name for r in recordings]
-    classes = sorted({*names, *LENT})
-    recipe = _shortened(noise_model.RECIPE, steps)
+    classes = sorted({*names, *SYNTHETIC_CLASSES})
+    recipe = _with_steps(noise_model.RECIPE, steps)
 
     def fit(rows: NDArray[np.int64], fold: int) -> noise_model.Arrays:
-        some, numbers = _with_lent([sounds[i] for i in rows], [names[i] for i in rows], classes, synthetic)
+        some, numbers = _with_synthetic(
+            [sounds[i] for i in rows], [names[i] for i in rows], classes, synthetic
+        )
         return noise_model.fit_noise(some, numbers, len(classes), seed * 10 + fold, progress, recipe)
 
     return classes, out_of_fold(sounds, folds, fit, noise_model.noise_logits)
@@ -216,11 +213,11 @@ def _alarm_out_of_fold(
     progress: Progress,
 ) -> Outputs:
     names = [r.name for r in recordings]
-    recipe = _shortened(alarm_model.RECIPE, steps)
+    recipe = _with_steps(alarm_model.RECIPE, steps)
 
     def fit(rows: NDArray[np.int64], fold: int) -> alarm_model.Arrays:
-        material = alarm_model.collect([sounds[i] for i in rows], [names[i] for i in rows], synthetic)
-        return alarm_model.fit_alarm(material, seed * 10 + fold, progress, recipe)
+        alarm_dataset = alarm_model.collect([sounds[i] for i in rows], [names[i] for i in rows], synthetic)
+        return alarm_model.fit_alarm(alarm_dataset, seed * 10 + fold, progress, recipe)
 
     return out_of_fold(sounds, folds, fit, alarm_model.alarm_logits)
 
@@ -233,7 +230,7 @@ def _label_of_windows(logits: Outputs, names: Sequence[str]) -> NDArray[np.int64
 def _label_report(
     classes: list[str], logits: Outputs, recordings: list[Recording], folds: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Report on the noise types; the temperature for each fold is chosen on the other folds."""
+    """Return the report for noise labels. The temperature of each fold is chosen on the other folds."""
     groups = groups_of(classes)
     names = [r.name for r in recordings]
     truth = np.array([LABELS.index(label_of(name)) for name in names])

@@ -1,4 +1,4 @@
-"""What the models can do, measured on recordings they were not fitted to."""
+"""Metrics of the models on recordings that they were not fitted to."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,16 +22,16 @@ def out_of_fold(
     fit: Callable[[NDArray[np.int64], int], Arrays],
     predict: Callable[[Arrays, Windows], NDArray[np.floating]],
 ) -> Outputs:
-    """Outputs for every recording from a model that saw nothing of its fold.
+    """Return outputs for every recording from a model that was fitted without its fold.
 
     Parameters
     ----------
     sounds : sequence of Sound
     folds : (len(sounds),) int
     fit : callable
-        Fits on the recordings with these indices; the second argument is the fold left out.
+        Fits a model on the recordings with the given indices; the second argument is the held-out fold.
     predict : callable
-        Outputs of a fitted model for windows.
+        Returns the outputs of a fitted model for windows.
     """
     outputs: Outputs = [np.empty(0)] * len(sounds)
     for fold in np.unique(folds):
@@ -42,7 +42,7 @@ def out_of_fold(
 
 
 def interval(right: NDArray[np.bool_], sources: Sequence[str]) -> list[float]:
-    """95 % confidence interval of a share, by bootstrap over sources: clips of one are alike."""
+    """Return the 95 % confidence interval of a share, by bootstrap over sources."""
     _, group = np.unique(sources, return_inverse=True)
     hits = np.bincount(group, weights=right)
     sizes = np.bincount(group)
@@ -58,24 +58,24 @@ def noise_report(
     folds: NDArray[np.int64],
     sources: Sequence[str],
 ) -> dict[str, Any]:
-    """Accuracy per clip and per window, per-class recall, confusion matrix and calibration error.
+    """Return accuracy per clip and window, recall per class, confusion matrix and calibration error.
 
-    A clip is what the normalised geometric mean of its windows' probabilities says.
+    The prediction for a clip is the normalised geometric mean of its windows' probabilities.
 
     Parameters
     ----------
     probabilities : list of (windows, classes)
     truth : (recordings,) int
     names : sequence of str
-        Of the classes.
+        Class names.
     """
     clip = np.array([np.log(p + 1e-6).mean(axis=0) for p in probabilities])
-    said = clip.argmax(axis=1)
-    right = said == truth
+    predicted = clip.argmax(axis=1)
+    right = predicted == truth
     windows = np.array([np.mean(p.argmax(axis=1) == t) for p, t in zip(probabilities, truth, strict=True)])
     counts = np.array([len(p) for p in probabilities])
     confusion = np.zeros((len(names), len(names)), int)
-    np.add.at(confusion, (truth, said), 1)
+    np.add.at(confusion, (truth, predicted), 1)
     each = np.concatenate(probabilities)
     each_right = each.argmax(axis=1) == np.repeat(truth, counts)
     per_fold = [
@@ -109,22 +109,22 @@ def noise_report(
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Mean distance of accuracy from confidence over fifteen bins of it, weighted by their content."""
-    place = np.minimum((confidence * 15).astype(int), 14)
+    """Return the expected calibration error over fifteen bins of confidence."""
+    bins = np.minimum((confidence * 15).astype(int), 14)
     gaps = [
-        abs(confidence[place == b].mean() - right[place == b].mean()) * np.mean(place == b)
-        for b in np.unique(place)
+        abs(confidence[bins == b].mean() - right[bins == b].mean()) * np.mean(bins == b)
+        for b in np.unique(bins)
     ]
     return round(float(np.sum(gaps)), 4)
 
 
 def alarm_report(scores: Outputs, names: Sequence[str], folds: NDArray[np.int64]) -> dict[str, Any]:
-    """Recall and false alarms; the thresholds for each fold are chosen on the other folds.
+    """Return recall and false alarms. The thresholds of each fold are chosen on the other folds.
 
     Parameters
     ----------
     scores : list of (windows, 3)
-        Raw and out of fold.
+        Raw out-of-fold scores.
     names : sequence of str
         Class of each recording.
     """
@@ -137,12 +137,12 @@ def alarm_report(scores: Outputs, names: Sequence[str], folds: NDArray[np.int64]
     fired = [voted(s) >= thresholds[f] for s, f in zip(scores, folds, strict=True)]
     any_fired = np.array([bool(f.any()) for f in fired])
     labels = np.array(names)
-    quiet_windows = np.concatenate([f.any(axis=1) for f, no in zip(single, negative, strict=True) if no])
-    quiet_votes = np.concatenate([f.any(axis=1) for f, no in zip(fired, negative, strict=True) if no])
+    negative_windows = np.concatenate([f.any(axis=1) for f, no in zip(single, negative, strict=True) if no])
+    negative_votes = np.concatenate([f.any(axis=1) for f, no in zip(fired, negative, strict=True) if no])
     report: dict[str, Any] = {
         "false_alarms": {
-            "windows": round(float(quiet_windows.mean()), 4),
-            "voted_decisions": round(float(quiet_votes.mean()), 4),
+            "windows": round(float(negative_windows.mean()), 4),
+            "voted_decisions": round(float(negative_votes.mean()), 4),
             "clips": round(float(any_fired[negative].mean()), 4),
             "negative_clips": int(sum(negative)),
         },
@@ -161,7 +161,7 @@ def alarm_report(scores: Outputs, names: Sequence[str], folds: NDArray[np.int64]
 
 
 def detection_errors(scores: Outputs, names: Sequence[str], kind: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """False-alarm share of voted decisions and missed share of clips, at all thresholds."""
+    """Return the false-alarm rate of voted decisions and the miss rate of clips at all thresholds."""
     column = KINDS.index(kind)
     alarms = [voted(s)[:, column].max() for s, n in zip(scores, names, strict=True) if KIND_OF.get(n) == kind]
     others = [s for s, n in zip(scores, names, strict=True) if n not in KIND_OF and n not in UNDECIDED]

@@ -1,4 +1,4 @@
-"""Sounds of every day from formulas: what the collections lack, and what sounds like an alarm and is none."""
+"""Synthesise everyday sounds that the collections lack or that resemble alarms."""
 
 import numpy as np
 from numpy.random import Generator
@@ -7,7 +7,7 @@ from training.synthesis import RATE, Maker, Signal, blasts, harmonics, smooth
 
 
 def coloured_noise(n: int, slope: float, rng: Generator) -> Signal:
-    """Noise whose power falls by `slope` dB per octave above 60 Hz."""
+    """Return noise whose power falls by `slope` dB per octave above 60 Hz."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 60)
     out = np.fft.irfft(spectrum * (frequency / 60) ** (-slope / 6.02), n)
@@ -15,16 +15,18 @@ def coloured_noise(n: int, slope: float, rng: Generator) -> Signal:
 
 
 def glide(n: int, low: float, high: float, every: float, rng: Generator) -> Signal:
-    """A pitch that wanders between `low` and `high` Hz and settles anew every so many seconds."""
+    """Return a pitch that varies between `low` and `high` Hz, with a new target every `every` seconds."""
     knots = max(int(n / RATE / every) + 2, 3)
     pitches = np.exp(rng.uniform(np.log(low), np.log(high), knots))
     return np.interp(np.linspace(0, knots - 1, n), np.arange(knots), pitches)
 
 
 def speech(n: int, rng: Generator) -> Signal:
-    """Voiced syllables with moving formants, hisses between them, at the pace of speech."""
+    """Return voiced syllables with moving formants, alternating with fricatives."""
     base = rng.choice([rng.uniform(85, 160), rng.uniform(160, 300)])
-    voice = harmonics(glide(n, base * 0.8, base * 1.3, 0.25, rng), rng.uniform(0.2, 0.9), rng, most=40)
+    voice = harmonics(
+        glide(n, base * 0.8, base * 1.3, 0.25, rng), rng.uniform(0.2, 0.9), rng, max_harmonics=40
+    )
     hiss = np.diff(rng.standard_normal(n + 1)) * 0.2
     syllables = blasts(n, rng, (0.06, 0.3), (0.02, 0.18))
     source = voice * syllables + hiss * blasts(n, rng, (0.03, 0.12), (0.15, 0.6))
@@ -40,17 +42,17 @@ def speech(n: int, rng: Generator) -> Signal:
 
 
 def cry(n: int, rng: Generator) -> Signal:
-    """Wails of babies and cats: arcs of pitch, 0.4 to 1.5 s long, with breaths between."""
+    """Return cries of babies and cats: pitch arcs of 0.4 to 1.5 s with pauses."""
     base = rng.uniform(280, 750)
     vibrato = 1 + rng.uniform(0, 0.03) * np.sin(2 * np.pi * rng.uniform(4, 9) * np.arange(n) / RATE)
     arcs = blasts(n, rng, (0.4, 1.5), (0.15, 0.7))
     pitch = glide(n, base * 0.85, base * 1.25, 0.4, rng) * (0.8 + 0.2 * smooth(arcs, 0.15)) * vibrato
     breath = rng.uniform(0, 0.15) * rng.standard_normal(n)
-    return (harmonics(pitch, rng.uniform(-0.2, 1.0), rng, most=16) + breath) * arcs
+    return (harmonics(pitch, rng.uniform(-0.2, 1.0), rng, max_harmonics=16) + breath) * arcs
 
 
 def music(n: int, rng: Generator) -> Signal:
-    """Chords, a melody with vibrato or slides, and a beat, in a random key, tempo and set of instruments."""
+    """Return chords, a melody with vibrato or slides, and a beat, in random key and tempo."""
     beat = rng.uniform(0.2, 0.6)
     key, scale = rng.uniform(110, 240), np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
     out = np.zeros(n)
@@ -75,7 +77,7 @@ def music(n: int, rng: Generator) -> Signal:
 
 
 def bells(n: int, rng: Generator) -> Signal:
-    """Church bells: inharmonic partials that die away, struck anew every so often."""
+    """Return church bells: decaying inharmonic partials with repeated strikes."""
     out = np.zeros(n)
     for _ in range(rng.integers(1, 4)):
         strike = rng.uniform(180, 900)
@@ -84,14 +86,14 @@ def bells(n: int, rng: Generator) -> Signal:
             t = np.arange(n) / RATE - start
             for ratio in (0.5, 1.0, 1.19, 1.5, 2.0, 2.51, 3.01, 4.17):
                 partial = strike * ratio * rng.uniform(0.998, 1.002)
-                fade = np.exp(-np.maximum(t, 0) * rng.uniform(0.5, 1.5) * ratio) * (t > 0)
-                out += rng.uniform(0.1, 1) / ratio**0.5 * np.sin(2 * np.pi * partial * t) * fade
+                decay = np.exp(-np.maximum(t, 0) * rng.uniform(0.5, 1.5) * ratio) * (t > 0)
+                out += rng.uniform(0.1, 1) / ratio**0.5 * np.sin(2 * np.pi * partial * t) * decay
             start += every * rng.uniform(0.9, 1.1)
     return out / np.max(np.abs(out) + 1e-9)
 
 
 def chirps(n: int, rng: Generator) -> Signal:
-    """Birdsong: short quick sweeps high up, in phrases."""
+    """Return birdsong: short sweeps at high pitch."""
     out = np.zeros(n)
     base, every = rng.uniform(1500, 5000), rng.uniform(0.1, 0.6)
     start = 0.0
@@ -106,7 +108,7 @@ def chirps(n: int, rng: Generator) -> Signal:
 
 
 def whine(n: int, rng: Generator) -> Signal:
-    """Motors and turbines: steady or slowly drifting tones in noise."""
+    """Return motors and turbines: steady or slowly drifting tones in noise."""
     tones = np.zeros(n)
     for _ in range(rng.integers(1, 4)):
         low = rng.uniform(80, 3000)
@@ -115,7 +117,7 @@ def whine(n: int, rng: Generator) -> Signal:
 
 
 def cabin(n: int, rng: Generator) -> Signal:
-    """An airliner's cabin: a boundary layer's broad rumble, fan tones under it, hardly changing."""
+    """Return airliner cabin noise: broadband boundary-layer rumble with weak fan tones."""
     rumble = coloured_noise(n, rng.uniform(3.5, 8), rng)
     fan = harmonics(np.full(n, rng.uniform(70, 180)), rng.uniform(0.8, 2), rng, 8)
     sway = 1 + 0.1 * np.sin(2 * np.pi * rng.uniform(0.1, 1) * np.arange(n) / RATE)

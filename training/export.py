@@ -1,4 +1,4 @@
-"""Put fitted networks, their calibration and their description into the one file that ships."""
+"""Write fitted networks, calibration and description to the model file."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from anc.noise import model_file
 from anc.noise.classifier import LABELS, OPERATING_POINT
-from training.alarm_model import witnesses_of
+from training.alarm_model import emergency_classes_of
 from training.calibration import shift_for
 from training.fit import BIASES, Arrays
 from training.taxonomy import label_of
 
 
 def groups_of(classes: list[str]) -> NDArray[np.float64]:
-    """Which class belongs to which of `LABELS`, (classes, labels) of 0 and 1."""
+    """Return the matrix (classes, labels) of 0 and 1 that maps classes to `LABELS`."""
     return np.array([[label == label_of(name) for label in LABELS] for name in classes], float)
 
 
@@ -32,9 +32,9 @@ def write_model(
     Parameters
     ----------
     thresholds : (3,) float
-        Raw score from which on each kind counts; it moves to 0.85, where every kind then fires.
+        Raw score threshold of each kind; the logits are shifted so that it becomes 0.85.
     about : dict
-        What else to say about the model: how and on what it was trained.
+        Further description: how and on what the model was trained.
     """
     shift = shift_for(thresholds, OPERATING_POINT)
     shifted = {key: value + shift if key.endswith(BIASES) else value for key, value in alarm.items()}
@@ -43,7 +43,7 @@ def write_model(
         **about,
         "classes": classes,
         "labels": {name: label_of(name) for name in classes},
-        "witnesses": witnesses_of(classes),
+        "witnesses": emergency_classes_of(classes),
         "temperature": temperature,
     }
     return model_file.save(path, halved, described)

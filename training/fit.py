@@ -1,4 +1,4 @@
-"""Fit the networks of `anc.noise` with JAX, on the processor."""
+"""Fit the networks of `anc.noise` with JAX on the CPU."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ Arrays = dict[str, NDArray[np.float32]]
 Tree = dict[str, jax.Array]
 BIASES = (".dense.bias", ".hand.bias1")  # of the last layers
 OUTPUTS = (".dense.weight", ".hand.weight1", *BIASES)
-KEEP = 0.995  # of the averaged weights at each step
-HIDDEN = 192  # units of the model on hand features
+AVERAGING = 0.995  # decay of the exponential moving average of the weights
+HIDDEN_UNITS = 192  # of the perceptron on handcrafted features
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is fitted.
+    """Hyperparameters of a network.
 
     Attributes
     ----------
     channels : tuple of int
-        Of each convolution.
+        Channels of each convolution.
     steps : int
-        Batches.
+        Number of batches.
     exclusive : bool
-        Whether exactly one class is true (softmax), or any number (sigmoid).
+        True if exactly one class applies (softmax), false for any number (sigmoid).
     members : int
-        Networks that answer together, each fitted by itself; beside the first, on the same batches, a small
-        perceptron on the hand features.
+        Number of networks in the ensemble, fitted independently. A small perceptron on handcrafted features
+        is fitted with the first one.
     rate, decay, dropout : float
-        Peak learning rate and weight decay of AdamW; share of pooled features dropped.
+        Peak learning rate and weight decay of AdamW; dropout rate of pooled features.
     """
 
     channels: tuple[int, ...]
@@ -53,17 +53,17 @@ class Recipe:
 
 
 def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) -> Arrays:
-    """Fit the networks and the perceptron of an ensemble and fold their batch norm.
+    """Fit the networks and the perceptron of an ensemble and fold the batch norm into the weights.
 
     Parameters
     ----------
     recipe : Recipe
     draw : callable
-        Gives a new augmented batch of inputs and targets.
+        Returns a new augmented batch of inputs and targets.
     name : str
-        Prefix of the arrays, as `anc.noise.network.Ensemble` wants them.
+        Prefix of the arrays, as in `anc.noise.network.Ensemble`.
     seed : int
-        Equal seeds give equal networks on equal machines.
+        Random seed; results are reproducible on the same kind of machine.
     """
     arrays: Arrays = {}
     for member in range(recipe.members):
@@ -76,42 +76,44 @@ def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) ->
 def _fit_one(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress, hand: bool) -> Arrays:
     rng = np.random.default_rng(seed)
     x, targets = draw(rng)
-    nothing = np.zeros((len(x), 0), np.float32)
-    samples = np.concatenate([handcrafted_features(draw(rng)[0]) for _ in range(20)]) if hand else nothing
+    no_features = np.zeros((len(x), 0), np.float32)
+    samples = np.concatenate([handcrafted_features(draw(rng)[0]) for _ in range(20)]) if hand else no_features
     centre, scale = samples.mean(axis=0), samples.std(axis=0) + 1e-3
-    parameters = _initial(recipe, targets.shape[1], len(scale), rng)
+    parameters = _initial_parameters(recipe, targets.shape[1], len(scale), rng)
     schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 50, recipe.steps)
-    optimiser = optax.adamw(schedule, weight_decay=recipe.decay, mask=_decays(parameters))
-    memory = optimiser.init(parameters)
+    optimiser = optax.adamw(schedule, weight_decay=recipe.decay, mask=_weight_decay_mask(parameters))
+    optimiser_state = optimiser.init(parameters)
     average = parameters
 
     @jax.jit
-    def step(parameters, memory, average, n, x, features, targets, key):  # type: ignore[no-untyped-def]
+    def step(parameters, optimiser_state, average, n, x, features, targets, key):  # type: ignore[no-untyped-def]
         loss = partial(_loss, recipe=recipe, x=x, features=features, targets=targets, key=key)
-        slope = jax.grad(loss)(parameters)
-        change, memory = optimiser.update(slope, memory, parameters)
+        gradient = jax.grad(loss)(parameters)
+        change, optimiser_state = optimiser.update(gradient, optimiser_state, parameters)
         parameters = optax.apply_updates(parameters, change)
-        keep = jnp.minimum(KEEP, (1 + n) / (10 + n))  # so that the first weights are soon forgotten
+        keep = jnp.minimum(AVERAGING, (1 + n) / (10 + n))  # lower at the start, to forget the initial weights
         average = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, parameters)
-        return parameters, memory, average
+        return parameters, optimiser_state, average
 
     key = jax.random.PRNGKey(seed)
     task = progress.add_task(f"fitting {name}", total=recipe.steps)
     for n in range(recipe.steps):
         x, targets = draw(rng)
-        features = (handcrafted_features(x) - centre) / scale if hand else nothing
+        features = (handcrafted_features(x) - centre) / scale if hand else no_features
         key, now = jax.random.split(key)
-        parameters, memory, average = step(parameters, memory, average, n, x, features, targets, now)
+        parameters, optimiser_state, average = step(
+            parameters, optimiser_state, average, n, x, features, targets, now
+        )
         progress.advance(task)
     progress.remove_task(task)
-    # The averaged weights never ran, so their statistics are measured now.
+    # Batch statistics of the averaged weights were not collected during training.
     pooled = jax.jit(partial(_pooled, depth=len(recipe.channels)))
     several = [pooled(average, draw(rng)[0])[1] for _ in range(30)]
     statistics = {key: np.stack([seen[key] for seen in several]).mean(axis=0) for key in several[0]}
-    return _folded(recipe, average, statistics, name, centre, scale)
+    return _fold_batch_norm(recipe, average, statistics, name, centre, scale)
 
 
-def _initial(recipe: Recipe, classes: int, hand: int, rng: Generator) -> Tree:
+def _initial_parameters(recipe: Recipe, classes: int, hand: int, rng: Generator) -> Tree:
     parameters: Tree = {}
     inputs = 2
     for i, outputs in enumerate(recipe.channels):
@@ -122,14 +124,14 @@ def _initial(recipe: Recipe, classes: int, hand: int, rng: Generator) -> Tree:
     dense = rng.standard_normal((2 * inputs, classes)) * np.sqrt(1 / (2 * inputs))
     parameters |= {"dense": jnp.asarray(dense, jnp.float32), "bias": jnp.zeros(classes)}
     if hand:
-        first = rng.standard_normal((hand, HIDDEN)) * np.sqrt(1 / hand)
-        second = rng.standard_normal((HIDDEN, classes)) * np.sqrt(1 / HIDDEN)
-        parameters |= {"hand0": jnp.asarray(first, jnp.float32), "hand_bias0": jnp.zeros(HIDDEN)}
+        first = rng.standard_normal((hand, HIDDEN_UNITS)) * np.sqrt(1 / hand)
+        second = rng.standard_normal((HIDDEN_UNITS, classes)) * np.sqrt(1 / HIDDEN_UNITS)
+        parameters |= {"hand0": jnp.asarray(first, jnp.float32), "hand_bias0": jnp.zeros(HIDDEN_UNITS)}
         parameters |= {"hand1": jnp.asarray(second, jnp.float32), "hand_bias1": jnp.zeros(classes)}
     return parameters
 
 
-def _decays(parameters: Tree) -> dict[str, bool]:
+def _weight_decay_mask(parameters: Tree) -> dict[str, bool]:
     return {name: "bias" not in name and name.startswith(("weight", "dense", "hand")) for name in parameters}
 
 
@@ -144,11 +146,11 @@ def _loss(
         hidden = jax.nn.relu(features @ parameters["hand0"] + parameters["hand_bias0"])
         kept = jax.random.bernoulli(key, keep, hidden.shape) / keep
         logits.append(hidden * kept @ parameters["hand1"] + parameters["hand_bias1"])
-    entropy = optax.softmax_cross_entropy if recipe.exclusive else _each
+    entropy = optax.softmax_cross_entropy if recipe.exclusive else _sigmoid_cross_entropy
     return jnp.sum(jnp.stack([entropy(some, targets).mean() for some in logits]))
 
 
-def _each(logits: jax.Array, targets: jax.Array) -> jax.Array:
+def _sigmoid_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     return optax.sigmoid_binary_cross_entropy(logits, targets).sum(axis=-1)
 
 
@@ -162,7 +164,7 @@ def _pooled(parameters: Tree, x: jax.Array, depth: int) -> tuple[jax.Array, Tree
         mean = x.mean((0, 1, 2))
         variance = jnp.square(x).mean((0, 1, 2)) - jnp.square(mean)
         seen |= {f"mean{i}": mean, f"variance{i}": variance}
-        # A gain that is never negative lets the maximum come first, on four times the data.
+        # With a non-negative gain, pooling first gives the same result at a quarter of the cost.
         gain = jnp.abs(parameters[f"gamma{i}"]) * jax.lax.rsqrt(variance + 1e-5)
         x = jax.nn.relu((x - mean) * gain + parameters[f"beta{i}"])
     x = x.mean(1)
@@ -174,14 +176,14 @@ def _convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
         return jax.lax.conv_general_dilated(
             x, weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-    # With two channels, XLA's convolution takes twice as long as this on a processor.
+    # With two channels, XLA's convolution takes twice as long as this on a CPU.
     _, height, width, _ = x.shape
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
     return jnp.concatenate(shifted, axis=-1) @ weight.reshape(18, -1)
 
 
-def _folded(
+def _fold_batch_norm(
     recipe: Recipe,
     parameters: Tree,
     statistics: Arrays,

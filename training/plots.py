@@ -1,4 +1,4 @@
-"""Figures of the model card."""
+"""Plots of the model card."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.righ
 
 
 def confusion(report: dict[str, Any], path: Path) -> None:
-    """Which class is taken for which, in clips."""
+    """Plot the confusion matrix of clips."""
     counts = np.array(report["confusion"])
     present = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     counts = counts[np.ix_(present, present)]
@@ -25,26 +25,26 @@ def confusion(report: dict[str, Any], path: Path) -> None:
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("heard as")
-    axes.set_ylabel("recorded as")
+    axes.set_xlabel("Predicted")
+    axes.set_ylabel("Actual")
     for (row, column), count in np.ndenumerate(counts):
         if count:
             dark = count > counts[row].sum() / 2
             axes.text(column, row, str(count), ha="center", va="center", color="white" if dark else "black")
     low, high = report["clip_accuracy_95"]
-    axes.set_title(f"clips right: {report['clip_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
+    axes.set_title(f"Clip accuracy: {report['clip_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
     figure.savefig(path, dpi=110)
 
 
 def detection_errors(scores: Outputs, names: Sequence[str], path: Path) -> None:
-    """Missed clips over false alarms, for the kinds of which there are real recordings."""
+    """Plot the miss rate over the false-alarm rate for kinds with real recordings."""
     figure = Figure(figsize=(5.6, 4), layout="constrained")
     axes = figure.subplots()
     for kind in ("siren", "horn"):
         false, missed = errors_of(scores, names, kind)
         axes.step(100 * np.maximum(false, 1e-4), 100 * missed, where="post", label=kind)
     axes.set_xscale("log")
-    axes.set_xlabel("voted decisions on other sounds that fire, %")
-    axes.set_ylabel("clips missed, %")
+    axes.set_xlabel("False alarms per voted decision, %")
+    axes.set_ylabel("Missed clips, %")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=110)

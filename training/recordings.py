@@ -1,4 +1,4 @@
-"""Labelled recordings on disk, in the layouts people have."""
+"""Read labelled recordings in common folder layouts."""
 
 import csv
 import re
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anc.audio.formats import SUFFIXES
 from anc.audio.reader import open_path
 
-LONGEST_S = 3600.0
+MAX_LENGTH_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Recording:
     ----------
     path : Path
     name : str
-        What is heard, in snake case: ``crying_baby``.
+        Class in snake case, such as ``crying_baby``.
     source : str
-        Recordings with the same source were cut from one original and never sit on both sides of a split.
+        Id of the original recording; clips of the same source are never split across folds.
     fold : int or None
-        The fold that the collection assigns, where it assigns one.
+        Fold assigned by the collection, if any.
     collection : str
         ``esc10``, ``esc50``, ``urbansound8k`` or ``folders``.
     credit : tuple of str
-        Author, title, licence and address, where known.
+        Author, title, licence and address, if known.
     """
 
     path: Path
@@ -43,25 +43,29 @@ class Recording:
 
 
 def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Samples as the mean over channels, (n,) float32 in [-1, 1], and their rate in Hz.
+    """Return the mean of all channels, (n,) float32 in [-1, 1], and the rate in Hz.
 
     Raises
     ------
     Refused
-        Naming the file, what is wrong with it and what to do; it may be an hour long.
+        If the file is invalid or longer than an hour; the message names it.
     """
     with open_path(path) as source:
-        source.check_length(LONGEST_S, "cut it")
+        source.check_length(MAX_LENGTH_S, "cut it")
         return source.read_mono(), source.rate
 
 
 def snake_case(name: str) -> str:
-    """``Door - wood creaks`` to ``door_wood_creaks``."""
+    """Return a name in snake case.
+
+    >>> snake_case("Door - wood creaks")
+    'door_wood_creaks'
+    """
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def read_recordings(folder: Path) -> list[Recording]:
-    """Read a collection, telling its layout from the table that lies in it.
+    """Read a collection. The layout is detected from the table in the folder.
 
     Parameters
     ----------
@@ -72,7 +76,7 @@ def read_recordings(folder: Path) -> list[Recording]:
     Raises
     ------
     FileNotFoundError
-        When nothing of that is there.
+        If the folder has none of these layouts.
     """
     for table, reader in _READERS.items():
         if (folder / table).is_file():
@@ -85,10 +89,10 @@ def read_recordings(folder: Path) -> list[Recording]:
     return recordings
 
 
-def _listed(folder: Path, row: dict[str, str]) -> Recording:
+def _clip(folder: Path, row: dict[str, str]) -> Recording:
     return Recording(
         path=folder / row["path"],
-        name=_SAME.get(name := snake_case(row["esc50_class"] or row["esc10_class"]), name),
+        name=_ESC50_NAME.get(name := snake_case(row["esc50_class"] or row["esc10_class"]), name),
         source=row["source_id"],
         fold=int(row["fold"]),
         collection="esc10" if row["dataset"] == "esc10" else "esc50",
@@ -96,8 +100,8 @@ def _listed(folder: Path, row: dict[str, str]) -> Recording:
     )
 
 
-# ESC-10 and ESC-50 call a few classes differently.
-_SAME = {
+# ESC-10 and ESC-50 name a few classes differently.
+_ESC50_NAME = {
     "dog_bark": "dog",
     "baby_cry": "crying_baby",
     "person_sneeze": "sneezing",
@@ -123,7 +127,7 @@ def _urbansound8k(folder: Path, row: dict[str, str]) -> Recording:
 
 
 _READERS: dict[str, Callable[[Path, dict[str, str]], Recording]] = {
-    "clips.csv": _listed,
+    "clips.csv": _clip,
     "meta/esc50.csv": _esc50,
     "metadata/UrbanSound8K.csv": _urbansound8k,
 }
@@ -138,10 +142,10 @@ def _read_folders(folder: Path) -> list[Recording]:
 
 
 def assign_folds(recordings: list[Recording], folds: int = 5) -> NDArray[np.int64]:
-    """A fold for every recording, 1 to `folds`: sources stay whole, classes are spread evenly.
+    """Assign each recording a fold, 1 to `folds`, without splitting sources and with balanced classes.
 
-    Folds that the collection assigns to ESC-10 are kept, and a source that occurs there keeps its fold
-    elsewhere; the rest is dealt out class by class, each source to the fold that has least of its class.
+    Folds of ESC-10 are kept, also for the same sources in other collections. Every other source goes to the
+    fold with the fewest recordings of its class.
     """
     of_source = {r.source: r.fold for r in recordings if r.collection == "esc10" and r.fold}
     have: dict[tuple[str, int], int] = {}

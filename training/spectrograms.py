@@ -1,4 +1,4 @@
-"""Recordings and synthetic sounds as pictures, the form in which everything here is trained and measured."""
+"""Log-mel spectrograms of recordings and synthetic sounds, for training and evaluation."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from rich.progress import track
 from anc.noise.classifier import QUIET_DBFS
 from anc.noise.features import OFFSET_DB, WINDOW, LogMelSpectrogram, band_edges, log_mel, quantise, windows
 from training.recordings import Recording, load_sound
-from training.synthesis import RATE, Maker, heard_from_afar
+from training.synthesis import RATE, Maker, distort_and_reverberate
 
-SPEEDS = (1.0, 0.82, 0.91, 1.1, 1.2)  # the first is the sound as it is
+SPEEDS = (1.0, 0.82, 0.91, 1.1, 1.2)  # the first is the original
 
 Windows = NDArray[np.uint8]  # (n, WINDOW, BANDS)
 
 
 def levels(spectrograms: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Level of each column in dBFS: (..., BANDS) to (...)."""
+    """Return the level of each column in dBFS, (..., BANDS) to (...)."""
     widths = (band_edges()[2:] - band_edges()[:-2]) / 2
     return 10 * np.log10(10 ** ((spectrograms.astype(np.float32) - OFFSET_DB) / 10) @ widths)
 
@@ -33,10 +33,10 @@ class Sound:
 
     Attributes
     ----------
-    pictures : tuple of (columns, BANDS) uint8
-        One per speed; the first is the sound as it is.
+    spectrograms : tuple of (columns, BANDS) uint8
+        One per speed; the first is the original.
     starts : tuple of (n,) int
-        Per picture, the columns at which a window holds something to hear.
+        Start columns of the audible windows of each spectrogram.
     """
 
     spectrograms: tuple[LogMelSpectrogram, ...]
@@ -44,12 +44,12 @@ class Sound:
 
     @classmethod
     def of(cls, spectrograms: Iterable[LogMelSpectrogram], within: float) -> "Sound":
-        """Keep pictures, and where in them to look: less than `within` dB below their loudest window."""
+        """Return a sound whose windows are less than `within` dB below the loudest window."""
         kept = tuple(p if len(p) >= WINDOW else p[np.arange(WINDOW) % len(p)] for p in spectrograms)
         return cls(kept, tuple(_audible(spectrogram, within) for spectrogram in kept))
 
     def window(self, rng: Generator) -> NDArray[np.uint8]:
-        """A random second of it at a random speed, (WINDOW, BANDS)."""
+        """Return a random window at a random speed, (WINDOW, BANDS)."""
         i = rng.integers(len(self.spectrograms))
         start = rng.choice(self.starts[i])
         return self.spectrograms[i][start : start + WINDOW]
@@ -64,7 +64,7 @@ def _audible(spectrogram: LogMelSpectrogram, within: float) -> NDArray[np.int64]
 
 
 def audible_windows(spectrogram: LogMelSpectrogram) -> Windows:
-    """The windows of a picture that are not quiet, as the classifier hears them; all, when all are quiet."""
+    """Return the windows that are not quiet, or all if all are quiet."""
     views = windows(spectrogram)
     loud = np.array(
         [10 * np.log10(np.mean(10 ** (levels(view) / 10)) + 1e-30) >= QUIET_DBFS for view in views]
@@ -73,7 +73,7 @@ def audible_windows(spectrogram: LogMelSpectrogram) -> Windows:
 
 
 def spectrogram_at(path: Path, speed: float) -> LogMelSpectrogram:
-    """Picture of a file played `speed` times as fast."""
+    """Return the spectrogram of a file played `speed` times as fast."""
     samples, rate = load_sound(path)
     if speed != 1.0:
         samples = soxr.resample(samples, rate, rate / speed, quality="MQ")
@@ -81,7 +81,7 @@ def spectrogram_at(path: Path, speed: float) -> LogMelSpectrogram:
 
 
 def read_sounds(recordings: Sequence[Recording], cache: Path | None = None) -> list[Sound]:
-    """Read recordings as sounds at all speeds, through a cache file when one is named."""
+    """Return recordings as sounds at all speeds, using a cache file if given."""
     if cache and cache.is_file():
         with np.load(cache, allow_pickle=False) as file:
             if file["paths"].tolist() == [str(r.path) for r in recordings]:
@@ -101,10 +101,10 @@ def read_sounds(recordings: Sequence[Recording], cache: Path | None = None) -> l
 
 
 def synthesise(maker: Maker, count: int, seed: int, seconds: float = 4.0) -> list[Sound]:
-    """So many sounds of one kind; equal seeds give equal sounds."""
+    """Return `count` sounds of one maker, reproducible by seed."""
     make = partial(_synthetic, maker, int(seconds * RATE))
     return [Sound.of([make(np.random.default_rng([seed, i]))], 20) for i in range(count)]
 
 
 def _synthetic(maker: Maker, n: int, rng: Generator) -> LogMelSpectrogram:
-    return log_mel(quantise(heard_from_afar(maker(n, rng), rng), RATE), RATE)
+    return log_mel(quantise(distort_and_reverberate(maker(n, rng), rng), RATE), RATE)

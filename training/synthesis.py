@@ -1,6 +1,6 @@
-"""Sirens, horns and alarms from formulas, as they come out of loudspeakers, horns and sounders.
+"""Synthesise sirens, horns and alarms.
 
-All functions return `n` samples at `RATE`, float64, peak about 1, everything that varies drawn from `rng`.
+All makers return (n,) float64 at `RATE` with a peak of about 1; `rng` determines all parameters.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ RATE = 16_000  # Hz
 Signal = NDArray[np.float64]
 
 
-def harmonics(frequency: Signal, rolloff: float, rng: Generator, most: int = 24) -> Signal:
-    """A tone of changing `frequency` (Hz, per sample) whose k-th harmonic has amplitude ``k ** -rolloff``."""
+def harmonics(frequency: Signal, rolloff: float, rng: Generator, max_harmonics: int = 24) -> Signal:
+    """Return a tone of `frequency`, Hz per sample, whose k-th harmonic has amplitude ``k ** -rolloff``."""
     phase = 2 * np.pi * np.cumsum(frequency) / RATE
     out = np.zeros(len(frequency))
-    for k in range(1, most + 1):
+    for k in range(1, max_harmonics + 1):
         if k * frequency.min() > RATE / 2:
             break
         audible = k * frequency < RATE / 2 * 0.95
@@ -32,19 +32,20 @@ def _time(n: int) -> Signal:
 
 
 def _alternate(n: int, periods: list[float], values: list[float], rng: Generator) -> Signal:
-    """Steps through `values`, each for its period in seconds, over and over, from a random place."""
+    """Return a periodic sequence of `values`, each for its period in seconds, from a random phase."""
     ends = np.cumsum(periods)
     t = (_time(n) + rng.uniform(0, ends[-1])) % ends[-1]
     return np.array(values)[np.searchsorted(ends, t, side="right").clip(0, len(values) - 1)]
 
 
 def smooth(x: Signal, seconds: float) -> Signal:
+    """Return the moving average of x over `seconds`."""
     width = max(int(seconds * RATE), 1)
     return np.convolve(np.pad(x, width, mode="edge"), np.ones(width) / width, mode="same")[width:-width]
 
 
 def doppler(frequency: Signal, rng: Generator) -> Signal:
-    """What a listener hears of `frequency` while its source drives past at up to 30 m/s."""
+    """Return `frequency` with the Doppler shift of a source that passes at up to 30 m/s."""
     t = _time(len(frequency))
     speed, nearest, passes = rng.uniform(0, 30), rng.uniform(3, 40), rng.uniform(-3, t[-1] + 3)
     along = speed * (t - passes)
@@ -52,7 +53,7 @@ def doppler(frequency: Signal, rng: Generator) -> Signal:
 
 
 def wail(n: int, rng: Generator, period: tuple[float, float] = (1.5, 9.0)) -> Signal:
-    """Electronic siren: up and down between about 600 and 1500 Hz, slowly."""
+    """Return an electronic siren: slow sweeps between about 600 and 1500 Hz."""
     low, high = rng.uniform(350, 900), rng.uniform(1000, 1900)
     rise = rng.uniform(0.25, 0.75)
     cycle = (_time(n) / rng.uniform(*period) + rng.uniform()) % 1
@@ -63,17 +64,17 @@ def wail(n: int, rng: Generator, period: tuple[float, float] = (1.5, 9.0)) -> Si
 
 
 def yelp(n: int, rng: Generator) -> Signal:
-    """The same, three to five times a second."""
+    """Return an electronic siren with two to five sweeps per second."""
     return wail(n, rng, (0.18, 0.5))
 
 
 def phaser(n: int, rng: Generator) -> Signal:
-    """The same again, so fast that it buzzes."""
+    """Return an electronic siren with 10 to 25 sweeps per second."""
     return wail(n, rng, (0.04, 0.1))
 
 
 def hi_lo(n: int, rng: Generator) -> Signal:
-    """Two tones in turn, as in Europe: electronic, or compressed air with many harmonics."""
+    """Return a European two-tone siren, electronic or pneumatic."""
     low = rng.uniform(350, 850)
     ratio, each = rng.uniform(1.12, 1.6), rng.uniform(0.3, 1.1)
     frequency = _alternate(n, [each, each * rng.uniform(0.7, 1.3)], [low, low * ratio], rng)
@@ -81,7 +82,7 @@ def hi_lo(n: int, rng: Generator) -> Signal:
 
 
 def mechanical(n: int, rng: Generator) -> Signal:
-    """A motor siren: it winds up to a pitch and coasts down, with strong harmonics of the rotor's ports."""
+    """Return a motor siren: rising and falling pitch with strong harmonics."""
     top, wind, coast = rng.uniform(350, 1100), rng.uniform(1.5, 5), rng.uniform(3, 12)
     t = (_time(n) + rng.uniform(0, wind + coast)) % (wind + coast)
     up = np.where(t < wind, 1 - np.exp(-3 * t / wind), np.exp(-(t - wind) / coast * 1.5))
@@ -89,18 +90,18 @@ def mechanical(n: int, rng: Generator) -> Signal:
 
 
 def air_horns(n: int, rng: Generator) -> Signal:
-    """A stack of two to five pneumatic horns in blasts, as on fire trucks, lorries and trains."""
+    """Return blasts of two to five pneumatic horns, as on fire trucks, lorries and trains."""
     base = rng.uniform(130, 420)
     notes = base * np.array([1, 1.19, 1.26, 1.5, 1.68, 2.0])[: rng.integers(2, 6)] * rng.uniform(0.98, 1.02)
     chord = np.zeros(n)
     for note in notes:
         drift = 1 + 0.004 * np.sin(2 * np.pi * rng.uniform(3, 9) * _time(n) + rng.uniform(0, 6))
-        chord += harmonics(doppler(note * drift, rng), rng.uniform(0.0, 1.0), rng, most=40)
+        chord += harmonics(doppler(note * drift, rng), rng.uniform(0.0, 1.0), rng, max_harmonics=40)
     return chord * blasts(n, rng, (0.3, 3.0), (0.1, 1.2)) / len(notes)
 
 
 def car_horn(n: int, rng: Generator) -> Signal:
-    """A pair of discs about a third apart, in short or long blasts."""
+    """Return blasts of a car horn with one tone or two about a third apart."""
     low = rng.uniform(300, 520)
     pair = [low, low * rng.uniform(1.15, 1.35)] if rng.uniform() < 0.8 else [low]
     tone = sum((harmonics(np.full(n, note), rng.uniform(0.0, 0.9), rng, 20) for note in pair), np.zeros(n))
@@ -108,7 +109,7 @@ def car_horn(n: int, rng: Generator) -> Signal:
 
 
 def blasts(n: int, rng: Generator, on: tuple[float, float], off: tuple[float, float]) -> Signal:
-    """An envelope of blasts of `on` seconds with gaps of `off` seconds, drawn anew each time."""
+    """Return an envelope of blasts of random length `on` and gaps of random length `off`, in seconds."""
     envelope, i = np.zeros(n), -int(rng.uniform(0, on[1]) * RATE)
     while i < n:
         length = int(rng.uniform(*on) * RATE)
@@ -118,17 +119,17 @@ def blasts(n: int, rng: Generator, on: tuple[float, float], off: tuple[float, fl
 
 
 def fire_truck(n: int, rng: Generator) -> Signal:
-    """Air horns over a weak, slow siren: what detectors usually miss."""
+    """Return air horns over a weaker siren, which is difficult to detect."""
     siren = mechanical if rng.uniform() < 0.6 else wail
     return air_horns(n, rng) + 10 ** (-rng.uniform(0, 15) / 20) * siren(n, rng)
 
 
 def _sounder(frequency: Signal, rng: Generator) -> Signal:
-    return harmonics(frequency, rng.choice([0.7, 1.0, 2.0, 4.0]), rng, most=15)
+    return harmonics(frequency, rng.choice([0.7, 1.0, 2.0, 4.0]), rng, max_harmonics=15)
 
 
 def alarm_t3(n: int, rng: Generator, tone: float | None = None) -> Signal:
-    """ISO 8201 evacuation: three half-second tones and a pause; 520 Hz or around 3.1 kHz, if not told."""
+    """Return an ISO 8201 evacuation signal (T3): three tones of half a second and a pause."""
     tone = tone or rng.choice([520.0, rng.uniform(2700, 3500), rng.uniform(800, 2500)])
     on = rng.uniform(0.4, 0.6)
     gate = _alternate(n, [on, 0.5, on, 0.5, on, rng.uniform(1.2, 1.7)], [1, 0, 1, 0, 1, 0], rng)
@@ -136,7 +137,7 @@ def alarm_t3(n: int, rng: Generator, tone: float | None = None) -> Signal:
 
 
 def alarm_t4(n: int, rng: Generator, tone: float | None = None) -> Signal:
-    """Carbon monoxide: four short tones and a long pause, here of up to 2.5 s of the standard's 5."""
+    """Return a carbon monoxide alarm (T4): four short tones and a pause, at most 2.5 s instead of 5."""
     tone = tone or rng.choice([520.0, rng.uniform(2700, 3500)])
     on = rng.uniform(0.08, 0.13)
     pause = rng.uniform(0.3, 2.5)
@@ -145,21 +146,21 @@ def alarm_t4(n: int, rng: Generator, tone: float | None = None) -> Signal:
 
 
 def beeper(n: int, rng: Generator) -> Signal:
-    """Reversing vehicles and simple sounders: on, off, at an even pace."""
+    """Return regular beeps, as of reversing vehicles and simple sounders."""
     on = rng.uniform(0.08, 0.6)
     gate = _alternate(n, [on, on * rng.uniform(0.7, 1.3)], [1, 0], rng)
     return _sounder(np.full(n, rng.uniform(700, 3600)), rng) * smooth(gate, 0.005)
 
 
 def alternating_alarm(n: int, rng: Generator) -> Signal:
-    """Two tones close together, once or twice a second, from building sounders."""
+    """Return two alternating tones, as of building sounders."""
     low, each = rng.uniform(600, 2700), rng.uniform(0.1, 0.5)
     frequency = _alternate(n, [each, each], [low, low * rng.uniform(1.08, 1.35)], rng)
     return _sounder(frequency, rng)
 
 
 def sweeping_alarm(n: int, rng: Generator) -> Signal:
-    """Slow whoop and fast sweep: up, and at once down again."""
+    """Return rising sweeps, slow (whoop) or fast."""
     low, high = rng.uniform(400, 1800), rng.uniform(1.2, 2.4)
     cycle = (_time(n) / rng.choice([rng.uniform(0.1, 0.4), rng.uniform(0.8, 4.0)]) + rng.uniform()) % 1
     return _sounder(np.minimum(low * high**cycle, 3800), rng)
@@ -184,14 +185,16 @@ ALARMS: dict[str, Maker] = {
 }
 
 
-def heard_from_afar(dry: Signal, rng: Generator) -> Signal:
-    """Overdriven loudspeaker, then echoes of a street or a room; peak 0.5."""
+def distort_and_reverberate(dry: Signal, rng: Generator) -> Signal:
+    """Return a sound with loudspeaker distortion and reverberation, peak 0.5."""
     drive = rng.choice([0.0, rng.uniform(1, 6)])
     out = np.tanh(drive * dry) if drive else dry
     if rng.uniform() < 0.7:
         decay = rng.uniform(0.05, 0.9)  # seconds to -60 dB
         t = _time(int(decay * RATE))
         echoes = rng.standard_normal(len(t)) * 10 ** (-3 * t / decay)
-        echoes[0] = np.sqrt(np.sum(echoes**2)) * 10 ** (rng.uniform(-6, 12) / 20)  # direct sound over echoes
+        echoes[0] = np.sqrt(np.sum(echoes**2)) * 10 ** (
+            rng.uniform(-6, 12) / 20
+        )  # direct-to-reverberant ratio
         out = fft_filter(echoes, out)
     return 0.5 * out / np.max(np.abs(out) + 1e-9)

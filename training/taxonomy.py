@@ -1,4 +1,4 @@
-"""Which noise type each class of the collections is, and which emergencies it holds."""
+"""Map the classes of the collections to noise labels and kinds of emergency."""
 
 LABEL_OF = {
     name: label
@@ -71,10 +71,14 @@ LABEL_OF = {
 }
 
 KIND_OF = {"siren": "siren", "car_horn": "horn"}
-# Neither an emergency nor surely none: a clock's alarm sounds like a smoke alarm.
+# Excluded from alarm training and evaluation: an alarm clock sounds like a smoke alarm.
 UNDECIDED = {"clock_alarm"}
 
 
 def label_of(name: str) -> str:
-    """The noise type of a class; ``other`` for one that is not known."""
+    """Return the noise label of a class, ``other`` for unknown classes.
+
+    >>> label_of("rain"), label_of("unicorn")
+    ('weather', 'other')
+    """
     return LABEL_OF.get(name, name if name in set(LABEL_OF.values()) else "other")

@@ -21,7 +21,7 @@ from tools.evaluation.simulated_platform import SimulatedHeadset, SimulatedPlatf
 from training import synthesis
 from training.delays import AFTER_S, BEFORE_S, LEVELS_DB, Mixture, mixture
 from training.recordings import Recording, read_recordings
-from training.synthesis import RATE, Maker, heard_from_afar
+from training.synthesis import RATE, Maker, distort_and_reverberate
 from training.taxonomy import label_of
 
 KINDS: dict[str, Maker] = {
@@ -157,7 +157,7 @@ def _plans(noise: str, quick: bool) -> Iterator[tuple[str, str, int, int]]:
 
 
 def _mixed(scenes: list[Scene], kind: str, level_db: int, rng: Generator) -> Mixture:
-    alarm = heard_from_afar(KINDS[kind](int(AFTER_S * RATE), rng), rng)
+    alarm = distort_and_reverberate(KINDS[kind](int(AFTER_S * RATE), rng), rng)
     scene = copy(scenes[rng.integers(len(scenes))])  # each is read from its beginning
     scene.read(int(rng.integers(int(SCENE_S * RATE))))
     noise = scene.read(int((BEFORE_S + AFTER_S) * RATE)).astype(np.float64)

@@ -107,14 +107,14 @@ def test_a_private_headset_sends_a_summary_instead_of_sound(port: int) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "says"),
     [
-        (b"", "application/json", "no JSON"),
+        (b"", "application/json", "not JSON"),
         (b"[]", "application/json", "pcm"),
         (b'{"pcm": "AAAA"}', "application/json", "rate"),
         (b'{"pcm": "!", "rate": 16000}', "application/json", "base64"),
         (b'{"summary": "AAAA"}', "application/json", "summary"),
         (message(np.zeros(100, "<i2")), "application/json", "0.25 s"),
-        (message(np.zeros(8000, "<i2"), rate=7), "application/json", "over 60 s"),
-        (b"RIFF", "audio/wav", "no WAV"),
+        (message(np.zeros(8000, "<i2"), rate=7), "application/json", "at most 60 s long"),
+        (b"RIFF", "audio/wav", "not a WAV"),
         (wav(np.zeros(16000, np.uint8), width=1), "audio/wav", "16-bit"),
         (b"x", "text/plain", "content type"),
     ],

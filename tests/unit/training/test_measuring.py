@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from anc.noise.classifier import vote
 from anc.noise.features import BANDS, WINDOW, log_mel, quantise
 from anc.noise.network import sigmoid
-from training.augmentation import POWER_OF_BYTE, coloured, disturb, mix
-from training.calibration import BUDGET, shift_for, temperature_of, thresholds_of, voted
+from training.augmentation import POWER_OF_BYTE, augment, coloured_noise, mix
+from training.calibration import MAX_FALSE_ALARM_RATE, shift_for, temperature_of, thresholds_of, voted
 
 
 def spectrogram(seed: int, slope: int = 1) -> np.ndarray:
@@ -41,14 +41,14 @@ def test_the_ratio_of_a_mixture_is_the_one_asked_for(ratio: float) -> None:
 
 def test_disturbed_pictures_are_pictures_and_differ() -> None:
     x = POWER_OF_BYTE[np.stack([spectrogram(seed) for seed in range(6)])]
-    one, two = (disturb(x, np.random.default_rng(seed)) for seed in (1, 2))
+    one, two = (augment(x, np.random.default_rng(seed)) for seed in (1, 2))
     assert one.shape == (6, WINDOW, BANDS)
     assert one.dtype == np.uint8
     assert not np.array_equal(one, two)
 
 
 def test_coloured_noise_fluctuates_as_real_noise_does() -> None:
-    made = 10 * np.log10(coloured(40, np.random.default_rng(0)))
+    made = 10 * np.log10(coloured_noise(40, np.random.default_rng(0)))
     real = np.concatenate(
         [log_mel(quantise(np.random.default_rng(s).normal(0, 0.1, 20000), 16000), 16000) for s in range(20)]
     )
@@ -60,8 +60,8 @@ def test_thresholds_let_no_more_than_the_budget_fire() -> None:
     rng = np.random.default_rng(0)
     negatives = [rng.beta(1, 8, (17, 3)) for _ in range(400)]
     fired = np.concatenate([voted(scores) for scores in negatives]) > thresholds_of(negatives)
-    assert fired.mean(axis=0) == pytest.approx(list(BUDGET.values()), abs=5e-4)
-    assert sum(BUDGET.values()) <= 0.0101
+    assert fired.mean(axis=0) == pytest.approx(list(MAX_FALSE_ALARM_RATE.values()), abs=5e-4)
+    assert sum(MAX_FALSE_ALARM_RATE.values()) <= 0.0101
 
 
 def test_training_votes_as_the_product_does() -> None:

@@ -11,8 +11,8 @@ from training.synthesis import (
     SIRENS,
     Maker,
     alarm_t3,
+    distort_and_reverberate,
     doppler,
-    heard_from_afar,
     hi_lo,
     wail,
 )
@@ -67,7 +67,7 @@ def test_doppler_raises_the_pitch_before_and_lowers_it_after_the_passage() -> No
 
 def test_echoes_and_drive_keep_the_peak_at_half() -> None:
     for seed in range(5):
-        out = heard_from_afar(wail(RATE, np.random.default_rng(1)), np.random.default_rng(seed))
+        out = distort_and_reverberate(wail(RATE, np.random.default_rng(1)), np.random.default_rng(seed))
         assert np.max(np.abs(out)) == pytest.approx(0.5, rel=1e-6)
 
 
