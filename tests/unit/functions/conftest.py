@@ -1,4 +1,4 @@
-"""The functions on a world of one machine, called with the events that API Gateway and SQS send."""
+"""The functions on fake dependencies, called with the events of API Gateway and SQS."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from tests.fakes import Clock, FakePlatform, make_dependencies, signing_key
 
 
 def resource_of(method: str, path: str) -> str:
-    """Return the path of the table that API Gateway would find for a request; literal parts come first."""
+    """Return the route path that API Gateway selects for a request; literal parts have precedence."""
     found = (
         route.path
         for route in REST
@@ -32,13 +32,13 @@ def resource_of(method: str, path: str) -> str:
 
 @pytest.fixture(scope="session")
 def key() -> rsa.RSAPrivateKey:
-    """Give the key that the platform signs tokens with."""
+    """Give the key that signs tokens."""
     return signing_key()
 
 
 @pytest.fixture(autouse=True)
 def quick_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test pay for a password hash that is slow on purpose."""
+    """Use fast password hashes."""
     monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
 
 
@@ -49,7 +49,7 @@ def platform(tmp_path: Path, clock: Clock) -> FakePlatform:
 
 @pytest.fixture
 def say(platform: FakePlatform) -> Callable[..., Any]:
-    """Give `say(frame, user=...)`: send a frame over a socket of that user, and return what comes back."""
+    """Give `say(frame, user=...)`: send a frame over a socket of that user, and return the response."""
 
     def send(
         frame: Any,
@@ -84,7 +84,7 @@ def call(platform: FakePlatform) -> Callable[..., Any]:
         **query: str,
     ) -> tuple[int, Any, str]:
         text = body if isinstance(body, str) or body is None else json.dumps(body)
-        # As with a token that was issued just now, on the platform's own clock.
+        # As with a token issued now by the platform's clock.
         who = {"principalId": user, "user": user, "role": role, "key": key, "since": str(platform.clock.now)}
         event = rest_event(
             method, resource_of(method, path), path, {}, query, {}, text, is_base64, who, "127.0.0.1"
@@ -100,7 +100,7 @@ def call(platform: FakePlatform) -> Callable[..., Any]:
 
 @pytest.fixture
 def stored(platform: FakePlatform, tmp_path: Path) -> Callable[[], list[tuple[Any, ...]]]:
-    """Give `stored()`: every row of every table, to see whether anything changed."""
+    """Give `stored()`: every row of every table, to detect changes."""
 
     def rows() -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(tmp_path / "anc.db")) as database:

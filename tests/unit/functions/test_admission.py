@@ -1,4 +1,4 @@
-"""How often one may call, and with how much, as the functions themselves see to it."""
+"""Rate limits and body sizes, as the functions enforce them."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from tests.recordings import sound_file
 
 @pytest.fixture
 def platform(tmp_path: Any, clock: Clock) -> FakePlatform:
-    """Give a platform on which reading is allowed twice a minute, and everything else once."""
+    """Give a platform with two reads a minute, and one of any other request."""
     return make_dependencies(tmp_path, clock, rate_limit_scale=2 / 1200)
 
 

@@ -1,4 +1,4 @@
-"""Frames of a live session, as they come over a socket: what is answered, and what is refused."""
+"""WebSocket frames of a live session: responses and refusals."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def samples(answer: dict[str, Any]) -> np.ndarray:
 
 
 def two_microphones(n: int = BLOCK, seed: int = 0) -> np.ndarray:
-    """Noise at the reference, two samples later and weaker at the primary; (n, 2)."""
+    """Return (n, 2) noise: reference, and primary two samples later and weaker."""
     x = 3000 * np.random.default_rng(seed).standard_normal(n)
     return np.stack([x, 0.5 * np.concatenate([np.zeros(2), x[:-2]])], axis=1)
 
@@ -277,7 +277,7 @@ def test_after_a_gap_prediction_starts_without_history(say: Say) -> None:
     quiet = np.random.default_rng(2).integers(-50, 50, 500)
     answer = say({"action": "audio", "session": name, "seq": 5, "pcm": pcm(quiet)})
     assert answer["gap"] == 2
-    assert np.array_equal(samples(answer), quiet), "for one horizon there is nothing to predict from"
+    assert np.array_equal(samples(answer), quiet), "no history within one horizon"
 
 
 @unharmed

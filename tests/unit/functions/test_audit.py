@@ -1,4 +1,4 @@
-"""The audit log: every act that must be in it is, with who did it and with which key, and no secret is."""
+"""The audit log: every change with its actor and API key, and without secrets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ FIRMWARE = {
 
 @pytest.fixture
 def entries(call: Call) -> Callable[[], list[dict[str, Any]]]:
-    """Give `entries()`: the log, the oldest entry first."""
+    """Give `entries()`: the log, oldest entry first."""
 
     def read() -> list[dict[str, Any]]:
         status, page, _ = call("GET", "/api/audit", user="root", role="admin")
@@ -33,7 +33,7 @@ def entries(call: Call) -> Callable[[], list[dict[str, Any]]]:
 
 @pytest.fixture
 def root(call: Call, platform: FakePlatform) -> Call:
-    """Give `root(method, path, body)`: the call of an admin, each a second after the other."""
+    """Give `root(method, path, body)`: call the API as an admin, each time a second later."""
 
     def request(method: str, path: str, body: Any = None) -> Any:
         platform.clock.now += 1

@@ -1,4 +1,4 @@
-"""The authorizer: whom it lets in, and every way in which a token can be none of ours."""
+"""The authorizer: valid tokens, and every way in which a token can be invalid."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a good token, with changes; None leaves one out."""
+    """Return the claims of a valid token, with changes; None omits a claim."""
     now = int(time.time())
     good = {"sub": "ann", "role": "listener", "iss": "anc-local", "aud": "anc", "iat": now, "exp": now + 600}
     return {name: value for name, value in (good | changes).items() if value is not None}
@@ -46,7 +46,7 @@ def base64url(data: bytes) -> str:
 
 
 def signed(header: Mapping[str, Any], payload: Mapping[str, Any], key: rsa.RSAPrivateKey) -> str:
-    """Sign whatever it is; the library would refuse to make half of what an attacker makes."""
+    """Sign any content; the library refuses to create half of the tokens that an attacker can."""
     text = f"{encoded({'alg': 'RS256', **header})}.{encoded(payload)}"
     signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{text}.{base64url(signature)}"
@@ -59,8 +59,8 @@ def authorize(platform: FakePlatform) -> Authorize:
 
 
 @pytest.fixture
-def shake_hands(platform: FakePlatform) -> Authorize:
-    """Give `shake_hands(headers)`: what the authorizer says of a WebSocket handshake."""
+def authorize_socket(platform: FakePlatform) -> Authorize:
+    """Give `authorize_socket(headers)`: the authorizer's result for a WebSocket handshake."""
     return lambda headers: handler(handshake_event(headers), LocalContext("authorizer"), platform.deps)
 
 
@@ -71,7 +71,7 @@ def kid(platform: FakePlatform) -> str:
 
 @pytest.fixture
 def refused(authorize: Authorize, platform: FakePlatform) -> Callable[[Mapping[str, str]], None]:
-    """Give `refused(headers)`: assert that API Gateway gets the text from which it makes a 401."""
+    """Give `refused(headers)`: assert that API Gateway gets the text for which it responds with 401."""
 
     def check(headers: Mapping[str, str]) -> None:
         before = platform.counts["refused_unauthorized"]
@@ -115,10 +115,10 @@ def test_header_and_scheme_are_case_insensitive(
 
 @pytest.mark.parametrize("offer", ["anc.v1, {}", "anc.v1,{}", "{}, anc.v1", "{}"])
 def test_a_browser_sends_its_token_as_a_subprotocol(
-    shake_hands: Authorize, platform: FakePlatform, offer: str
+    authorize_socket: Authorize, platform: FakePlatform, offer: str
 ) -> None:
     token = platform.issuer.issue("ann", "listener")
-    assert shake_hands({"Sec-WebSocket-Protocol": offer.format(token)})["principalId"] == "ann"
+    assert authorize_socket({"Sec-WebSocket-Protocol": offer.format(token)})["principalId"] == "ann"
 
 
 def test_a_rest_request_is_never_authorised_by_a_subprotocol(
@@ -136,9 +136,9 @@ HEADERS = ("Authorization", "X-Api-Key", "Sec-WebSocket-Protocol")
 @pytest.mark.parametrize("first", [*HEADERS, ""])
 @pytest.mark.parametrize("second", [*HEADERS, ""])
 def test_the_caller_depends_only_on_the_headers_of_the_request(
-    authorize: Authorize, shake_hands: Authorize, platform: FakePlatform, first: str, second: str
+    authorize: Authorize, authorize_socket: Authorize, platform: FakePlatform, first: str, second: str
 ) -> None:
-    """Whatever came before, and by whichever of the two APIs."""
+    """Independent of earlier requests to either API."""
 
     def named(call: Authorize, header: str, user: str) -> str:
         token = platform.issuer.issue(user, "listener")
@@ -149,10 +149,10 @@ def test_the_caller_depends_only_on_the_headers_of_the_request(
             return str(refusal)
 
     def expected(call: Authorize, header: str, user: str) -> str:
-        return user if header in (HEADERS if call is shake_hands else HEADERS[:2]) else "Unauthorized"
+        return user if header in (HEADERS if call is authorize_socket else HEADERS[:2]) else "Unauthorized"
 
-    for before in (authorize, shake_hands):
-        for after in (authorize, shake_hands):
+    for before in (authorize, authorize_socket):
+        for after in (authorize, authorize_socket):
             assert named(before, first, "ann") == expected(before, first, "ann")
             assert named(after, second, "bob") == expected(after, second, "bob")
 
@@ -190,11 +190,11 @@ def test_of_several_groups_the_highest_role_counts(
     ],
 )
 def test_a_request_without_a_token_is_refused(
-    refused: Callable[..., None], shake_hands: Authorize, headers: dict[str, str]
+    refused: Callable[..., None], authorize_socket: Authorize, headers: dict[str, str]
 ) -> None:
     refused(headers)
     with pytest.raises(Exception, match=r"^Unauthorized$"):
-        shake_hands(headers)
+        authorize_socket(headers)
 
 
 def test_an_event_without_any_headers_is_refused(platform: FakePlatform) -> None:
@@ -249,7 +249,7 @@ def test_a_token_without_a_signature_is_refused(refused: Callable[..., None], ki
 def test_a_token_signed_with_the_public_key_as_secret_is_refused(
     refused: Callable[..., None], key: rsa.RSAPrivateKey, kid: str
 ) -> None:
-    """The classic: an issuer's public key, known to all, used as the secret of HS256."""
+    """Algorithm confusion: the issuer's public key used as the secret of HS256."""
     pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -297,7 +297,7 @@ def token(platform: FakePlatform) -> str:
 def test_a_token_with_any_one_character_changed_is_refused(
     refused: Callable[..., None], token: str, data: st.DataObject
 ) -> None:
-    # Of the very last character some bits are padding and mean nothing.
+    # Some bits of the last character are padding.
     at = data.draw(st.integers(0, len(token) - 2).filter(lambda i: token[i] != "."), label="position")
     other = data.draw(st.sampled_from(BASE64URL.replace(token[at], "")), label="character")
     refused(bearer(token[:at] + other + token[at + 1 :]))
@@ -305,7 +305,7 @@ def test_a_token_with_any_one_character_changed_is_refused(
 
 def test_the_log_of_a_refused_token_does_not_contain_it(
     refused: Callable[..., None],
-    shake_hands: Authorize,
+    authorize_socket: Authorize,
     platform: FakePlatform,
     key: rsa.RSAPrivateKey,
     kid: str,
@@ -318,7 +318,7 @@ def test_the_log_of_a_refused_token_does_not_contain_it(
     refused(bearer(expired))
     refused({"X-Api-Key": forged})
     with pytest.raises(Exception, match=r"^Unauthorized$"):
-        shake_hands({"Sec-WebSocket-Protocol": f"anc.v1, {forged}"})
+        authorize_socket({"Sec-WebSocket-Protocol": f"anc.v1, {forged}"})
     assert len(said) == 3
     for part in (*expired.split("."), *forged.split(".")):
         assert part not in "".join(said)

@@ -1,4 +1,4 @@
-"""`POST /api/audio/classify`: sound files as people have them, and files that lie."""
+"""`POST /api/audio/classify`: supported sound files, and damaged or misleading ones."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Batches from the queues: snapshots become filters, updates become shadows, each message for itself."""
+"""Batches of queue messages: snapshots, updates and reports, each processed independently."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ SECONDARY = [0.0, 0.5, 0.2]
 
 
 def snapshot(seq: int, rate: int = RATE) -> bytes:
-    """Half a second of noise that reaches the error microphone three samples late."""
+    """Return a snapshot of half a second of noise, three samples later at the error microphone."""
     x = 0.05 * np.random.default_rng(seq).standard_normal(8000)
     pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
     return Snapshot(seq, rate, 8000, "", pcm=pcm).encode()
@@ -106,7 +106,7 @@ def test_only_failed_messages_of_a_batch_are_retried_and_refused_ones_are_not(
     assert headsets.counts["snapshots_refused_truncated"] == 1
 
     monkeypatch.undo()
-    assert process(headsets, message("right", failing)) == [], "what failed is as good the next time"
+    assert process(headsets, message("right", failing)) == [], "a retry succeeds"
 
 
 @pytest.mark.parametrize(
@@ -129,19 +129,19 @@ def test_an_invalid_snapshot_is_refused_counted_and_recorded_for_its_owner(
     assert process(headsets, message("left", data)) == []
     assert headsets.counts[f"snapshots_refused_{code}"] == 1
     assert [row for row in stored() if row[0] != "statuses"] == before
-    told = device_status.find("left", headsets.deps).refusal
-    assert told is not None
-    assert (told.what, told.code, told.at) == ("snapshot", code, headsets.clock.now)
-    assert told.message
+    refusal = device_status.find("left", headsets.deps).refusal
+    assert refusal is not None
+    assert (refusal.what, refusal.code, refusal.at) == ("snapshot", code, headsets.clock.now)
+    assert refusal.message
 
 
 def test_after_an_unknown_filter_a_snapshot_without_control_is_requested(
     headsets: FakePlatform, stored: Any
 ) -> None:
     assert process(headsets, message("left", UNKNOWN_FILTER)) == []
-    told = device_status.find("left", headsets.deps).refusal
-    assert told is not None
-    assert (told.what, told.code) == ("snapshot", "unknown_filter")
+    refusal = device_status.find("left", headsets.deps).refusal
+    assert refusal is not None
+    assert (refusal.what, refusal.code) == ("snapshot", "unknown_filter")
     send(headsets, "left")
     shadow = headsets.deps.shadows.get("left")
     assert shadow is not None
@@ -170,7 +170,7 @@ def test_sent_kept_and_reverted_filters_are_counted_for_admins_and_prometheus(
 ) -> None:
     process(headsets, message("left", snapshot(1)), message("left", snapshot(2)))
     process(headsets, report("left", b'{"filters": 1, "reverted": 1, "run": 7, "line": 0}'))
-    process(headsets, report("left", b'{"filters": 1, "reverted": 1, "run": 7, "line": 0}'))  # comes again
+    process(headsets, report("left", b'{"filters": 1, "reverted": 1, "run": 7, "line": 0}'))  # redelivered
     totals = call("GET", "/api/stats/summary", role="admin")[1]["totals"]
     decided = totals["filters_sent"], totals.get("filters_kept", 0), totals["filters_reverted"]
     assert sum(decided[:2]) == 2
@@ -185,10 +185,10 @@ def test_valid_telemetry_is_stored_and_invalid_telemetry_refused(
 ) -> None:
     assert process(headsets, report("left", b'{"battery": 0.5}'), report("right", b'{"battery": 5}')) == []
     assert telemetry.latest("left", ALICE, headsets.deps)[1].battery == 0.5
-    told = device_status.find("right", headsets.deps).refusal
-    assert told is not None
-    assert (told.what, told.code) == ("telemetry", "bad_field")
-    assert "battery" in told.message
+    refusal = device_status.find("right", headsets.deps).refusal
+    assert refusal is not None
+    assert (refusal.what, refusal.code) == ("telemetry", "bad_field")
+    assert "battery" in refusal.message
 
 
 def measured(to: str, **changes: Any) -> dict[str, Any]:
@@ -254,10 +254,10 @@ def test_an_invalid_measured_path_changes_nothing_and_the_reason_is_recorded(
     before = stored()
     assert process(headsets, measured("left", **changes)) == []
     assert [row for row in stored() if row[0] != "statuses"] == before
-    told = device_status.find("left", headsets.deps).refusal
-    assert told is not None
-    assert (told.what, told.code) == ("path", code)
-    assert says in told.message
+    refusal = device_status.find("left", headsets.deps).refusal
+    assert refusal is not None
+    assert (refusal.what, refusal.code) == ("path", code)
+    assert says in refusal.message
 
 
 def test_a_lifecycle_event_updates_the_connection_status(headsets: FakePlatform) -> None:
@@ -416,7 +416,7 @@ def test_a_headset_with_the_name_of_a_removed_one_starts_with_its_first_snapshot
 def test_the_end_of_an_emergency_is_announced_after_an_interrupted_first_attempt(
     headsets: FakePlatform,
 ) -> None:
-    """Killed after the commit and before the messages: the snapshot comes again from the queue."""
+    """The first attempt stops after the commit, before it queues messages; the snapshot is redelivered."""
     process(headsets, message("left", snapshot(1)))
     known = headsets.deps.controls.get("left")
     assert known is not None

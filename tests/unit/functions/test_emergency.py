@@ -1,4 +1,4 @@
-"""An alarm in a live session: the world is let in at once, and the hold ends by itself."""
+"""An alarm in a live session: transparency starts at once, and the hold ends by itself."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def say(deps: FakePlatform, frame: dict[str, Any]) -> dict[str, Any]:
 
 
 def hear(deps: FakePlatform, session: str, blocks: range) -> list[tuple[str, dict[str, Any]]]:
-    """Stream noise; returns of each block the primary as it was sent, and the answer."""
+    """Stream noise; return the sent primary and the response of each block."""
     heard = []
     for seq in blocks:
         x = np.random.default_rng(seq).integers(-3000, 3000, BLOCK).astype("<i2")

@@ -1,4 +1,4 @@
-"""A headset that floods costs itself its messages, and no other headset its turn."""
+"""A headset that exceeds its share loses its own messages and does not delay other headsets."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def queue_of(platform: FakePlatform, folder: Path, name: str) -> SqliteQueue:
 
 
 def work(platform: FakePlatform, queue: SqliteQueue) -> list[str]:
-    """Work through the next batch, as the queue's worker does; returns whose messages it had."""
+    """Process the next batch, as the queue's worker does; return the things of its messages."""
     messages = queue.receive(ROUTES[queue.name].batch)
     assert process(platform, messages) == []
     for each in messages:
@@ -65,7 +65,7 @@ def test_a_snapshot_is_processed_before_the_flood_of_another_headset(
     assert known["other"] is not None
     assert known["rogue"] is not None
     assert known["other"].seq == 1
-    assert known["rogue"].seq == 299, "of a flood the newest count"
+    assert known["rogue"].seq == 299, "the newest messages of a flood are kept"
     assert queue.depth() == 0
 
 
@@ -81,7 +81,7 @@ def test_snapshots_beyond_a_headsets_share_are_dropped_and_recorded_for_its_owne
     assert headsets.counts["snapshots_refused_too_many"] == 39
     assert headsets.counts["snapshots_processed"] == 0
     noticed = device_status.find("rogue", headsets.deps)
-    assert noticed.refused == share + 1, "it is noted once a minute"
+    assert noticed.refused == share + 1, "recorded once a minute"
     assert noticed.refusal is not None
     assert noticed.refusal.message == "snapshot: dropped, the headset sent too many"
     assert process(headsets, [Message(1, json.dumps(message("other", snapshot(1))), 1)]) == []

@@ -1,4 +1,4 @@
-"""A hearing model that cannot be loaded: every way in runs open to the world, and says why."""
+"""A classifier model that cannot be loaded: every path fails open and gives the reason."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ WHY = "the detection model cannot be loaded"
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """The model that ships, but for its last bytes."""
+    """Give the shipped model without its last bytes."""
     path = tmp_path / "model.npz"
     path.write_bytes(DEFAULT_MODEL.read_bytes()[:-5000])
     return path
@@ -42,7 +42,7 @@ def damaged(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def platform(tmp_path: Path, clock: Clock, damaged: Path) -> FakePlatform:
-    """A platform whose model was damaged."""
+    """Give a platform with a damaged model."""
     return make_dependencies(tmp_path / "data", clock, ml_model_path=str(damaged), rate_limit_scale=1e3)
 
 
@@ -53,7 +53,7 @@ def heard_as(seq: int) -> bytes:
 
 
 def take(platform: FakePlatform, seq: int) -> dict[str, Any]:
-    """Have a snapshot processed and its news sent; returns the shadow's desired state."""
+    """Process a snapshot and deliver its updates; return the shadow's desired state."""
     body = {"kind": "snapshot", "thing": "left", "payload": base64.b64encode(heard_as(seq)).decode()}
     event = sqs_event("snapshots", [Message(0, json.dumps(body), 1)])
     answer = anc_processor(event, LocalContext("anc_processor"), platform.deps)
@@ -67,7 +67,7 @@ def take(platform: FakePlatform, seq: int) -> dict[str, Any]:
 
 @pytest.fixture
 def headset(platform: FakePlatform) -> None:
-    """Alice's headset, which she watches."""
+    """Register a headset of Alice, who watches it."""
     devices.register(Registration("left", [0.0, 0.5, 0.2], rate=RATE, taps=32), ALICE, platform.deps)
     platform.deps.watches.put(Watch(key="left#c", group="left", connection="c"))
 
@@ -78,7 +78,7 @@ def test_without_a_model_a_live_session_passes_the_primary_through_with_a_reason
     session = say({"action": "start", "rate": RATE, "taps": 16})["session"]
     x = np.random.default_rng(1).integers(-3000, 3000, 1600).astype("<i2")
     pcm = base64.b64encode(np.stack([x, x // 2], axis=1).tobytes()).decode()
-    for seq in range(12):  # more than a second: the time in which ears would have heard
+    for seq in range(12):  # more than the second that a detection takes
         answer = say({"action": "audio", "session": session, "seq": seq, "pcm": pcm})
         assert answer["emergency"]["active"]
         assert WHY in answer["emergency"]["reason"]
@@ -95,10 +95,10 @@ def test_without_a_model_a_headset_stays_in_transparency_with_a_reason(
         assert WHY in wanted["reason"]
         news = json.loads(platform.sockets.posted[-1][1])
         assert (news["mode"], news["reason"]) == ("transparency", wanted["reason"])
-        clock.now += 15.0  # the headset's slow timer, longer than an alarm is held
+        clock.now += 15.0  # the headset's slow timer, longer than the hold of an alarm
         control.deliver("left", platform.deps)
         assert platform.deps.shadows.get("left")["state"]["desired"]["mode"] == "transparency"  # type: ignore[index]
-    assert emergencies.list_own(ALICE, platform.deps) == [], "nobody heard an alarm"
+    assert emergencies.list_own(ALICE, platform.deps) == [], "no alarm was detected"
 
 
 @pytest.mark.usefixtures("headset")
@@ -135,7 +135,7 @@ def test_without_a_model_the_health_is_degraded_and_names_the_fault(
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
     assert health["checks"]["hearing"] == "ModelError"
     assert call("GET", "/api/models", role="admin")[1]["models"] == []
-    assert str(damaged) not in json.dumps(health), "where files lie is nobody's business"
+    assert str(damaged) not in json.dumps(health), "the health does not contain paths"
     assert platform.counts["classification_failed"] > 0
 
 

@@ -1,4 +1,4 @@
-"""The descriptions in `docs` are those of the code, valid, and complete."""
+"""The API documents in `docs` are up to date, valid and complete."""
 
 import json
 import typing
@@ -24,7 +24,7 @@ from tests.fakes import FakePlatform
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = {"/openapi.json", "/docs"}
-OF_SOMETHING = {"/api/auth/token"}  # takes what another endpoint makes
+OF_SOMETHING = {"/api/auth/token"}  # takes what another endpoint creates
 
 
 def test_the_openapi_document_in_the_docs_is_up_to_date() -> None:
@@ -62,7 +62,7 @@ def test_the_served_document_contains_the_stage_in_its_server_url(platform: Fake
 def test_the_example_of_every_body_is_accepted(call: typing.Callable[..., typing.Any]) -> None:
     described = document(app)
     made: dict[str, str] = {"/api/device-models": "quiet-one"}
-    # What is made is made before it is changed; whoever signs in was added before.
+    # Create resources before changing them, and users before they sign in.
     order = sorted(described["paths"], key=lambda path: (path in OF_SOMETHING, "{id}" in path))
     for path in order:
         for method, operation in described["paths"][path].items():
@@ -79,7 +79,7 @@ def test_the_example_of_every_body_is_accepted(call: typing.Callable[..., typing
 
 
 def limits(schema: dict[str, typing.Any]) -> typing.Any:
-    """Return of a field's schema what limits its values, without the choice of null."""
+    """Return the constraints of a field's schema, without the alternative null."""
     kinds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "enum")
     options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
     found = {name: options[0][name] for name in kinds if options[0].get(name) is not None}

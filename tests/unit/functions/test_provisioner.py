@@ -1,4 +1,4 @@
-"""The hook of fleet provisioning: who comes with the factory's claim gets in once, and only if expected."""
+"""The pre-provisioning hook: only preregistered headsets are provisioned, each with one key."""
 
 import json
 from collections.abc import Callable
@@ -25,13 +25,13 @@ def ask(platform: FakePlatform) -> Callable[[dict[str, Any]], Any]:
 
 @pytest.fixture(autouse=True)
 def expected(call: Call) -> None:
-    """Have the maker list the headset `one`."""
+    """Preregister the headset `one` as its maker."""
     call("PUT", "/api/device-models/twin", {"secondary": [0.0, 0.5, 0.2], "taps": 64}, **MAKER)
     assert call("POST", "/api/device-models/twin/serials", {"serials": ["one"]}, **MAKER)[0] == 200
 
 
 def why(call: Call, serial: str) -> str:
-    """Return why a claim was refused, as the headset's owner reads it."""
+    """Return the code of a refused claim, as the headset's owner reads it."""
     refusal = call("GET", f"/api/devices/{serial}", **MAKER)[1]["refusal"]
     assert refusal["what"] == "claim"
     return str(refusal["code"])

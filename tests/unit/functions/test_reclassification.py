@@ -1,4 +1,4 @@
-"""The classifier with an endpoint: it has the word where it answers well and in time, the layer otherwise."""
+"""Classification with an endpoint: its label if it is valid and in time, the layer's otherwise."""
 
 import base64
 import io
@@ -33,7 +33,7 @@ def said(label: str = "rail", confidence: float = 0.9, **other: Any) -> bytes:
 
 @pytest.fixture
 def limit_s() -> float:
-    """Give how long the endpoint may take: as long as it can be set to, for those that answer."""
+    """Give the time limit of the endpoint: the maximum setting, for tests whose endpoint answers."""
     return 10.0
 
 

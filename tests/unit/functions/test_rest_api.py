@@ -1,4 +1,4 @@
-"""The REST API: what it answers, and problem documents for everything that it refuses."""
+"""The REST API: responses, and problem documents for refusals."""
 
 import base64
 import json
@@ -17,12 +17,12 @@ from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
 PROBLEM = "application/problem+json"
-PAGES = {"/metrics", "/docs"}  # for people and Prometheus, not JSON
+PAGES = {"/metrics", "/docs"}  # not JSON
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2], "model": "Quiet One", "rate": 16_000, "taps": 256}
 
 
 def assert_problem(answer: tuple[int, Any, str], status: int, code: str, says: str) -> None:
-    """Hold an answer to RFC 9457."""
+    """Assert that a response is a problem document of RFC 9457."""
     got, document, kind = answer
     assert (got, kind) == (status, PROBLEM)
     assert set(document) == {"type", "title", "status", "code", "detail"}
@@ -83,7 +83,7 @@ def test_a_session_from_opening_to_end_over_rest(call: Call) -> None:
 
     status, changed, _ = call("PATCH", path, {"enabled": False, "intensity": 0.25})
     assert (status, changed) == (200, {**opened, "enabled": False, "intensity": 0.25})
-    assert call("PATCH", path, {})[1] == changed, "what is not named stays"
+    assert call("PATCH", path, {})[1] == changed, "omitted fields stay"
 
     nothing_yet = {"blocks": 0, "seconds": 0.0, "gaps": 0, "attenuation_db": None, "filter_resets": 0}
     assert call("GET", f"{path}/stats")[1] == nothing_yet
@@ -108,7 +108,7 @@ def test_a_session_summary_covers_all_sockets_and_an_unused_session_expires(
     assert summed["attenuation_db"] > 10
     now = call("GET", path)[1]
     assert now["next_seq"] == 3
-    assert now["expires"] == opened["expires"] + 3 * 3_600, "as long after the last block as after the first"
+    assert now["expires"] == opened["expires"] + 3 * 3_600, "the lifetime counts from the last block"
 
     platform.clock.now = now["expires"]
     for method, at in (("GET", path), ("PATCH", path), ("DELETE", path), ("GET", f"{path}/stats")):

@@ -1,4 +1,4 @@
-"""What is wanted of a headset, what it says, its secondary path; alarms and totals over REST."""
+"""Headsets over REST: desired state, telemetry, secondary paths, models; emergencies and totals."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
 
 @pytest.fixture
 def headset(call: Call) -> None:
-    """Register Alice's headset."""
+    """Register a headset of Alice."""
     assert call("POST", "/api/devices", HEADSET)[0] == 201
 
 
@@ -225,7 +225,7 @@ def test_after_a_new_certificate_sequence_numbers_may_start_anew(call: Call, pla
         assert refusal.value.code == "stale_seq"
     platform.clock.now += 1
     assert call("POST", "/api/devices/left/credentials")[0] == 201
-    with pytest.raises(Refused) as refusal:  # it was published before
+    with pytest.raises(Refused) as refusal:  # published before the new certificate
         control.process_snapshot("left", snapshot(LAST_NUMBER - 1), deps, platform.clock.now - 0.5)
     assert refusal.value.code == "unknown_device"
     control.process_snapshot("left", snapshot(1), deps, platform.clock.now + 1)
@@ -364,7 +364,7 @@ def test_concurrent_callers_each_get_their_own_response(call: Call) -> None:
         return bool(found == opened and found["taps"] == 16 + number)
 
     before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)  # so that requests really are in work at the same time
+    sys.setswitchinterval(1e-5)  # so that requests really overlap
     try:
         with ThreadPoolExecutor(8) as threads:
             assert all(threads.map(ask, range(100)))

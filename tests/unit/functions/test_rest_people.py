@@ -1,4 +1,4 @@
-"""People and API keys over REST: who signs in, what keys may do, and what is left when somebody goes."""
+"""Users and API keys over REST: sign-in, rights of keys, and removal of users."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ ADA = {"username": "ada", "password": "correct horse battery", "role": "operator
 
 @pytest.fixture
 def root(call: Call) -> Call:
-    """Give `root(method, path, body)`: the call of an admin."""
+    """Give `root(method, path, body)`: call the API as an admin."""
     return lambda method, path, body=None, **query: call(method, path, body, "root", "admin", **query)
 
 

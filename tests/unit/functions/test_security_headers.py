@@ -1,4 +1,4 @@
-"""Under which headers the REST API answers: those of the console, and a policy that allows nothing."""
+"""Security headers of the REST API: those of the console, with a stricter policy."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from local.lambda_events import rest_event
 from tests.fakes import FakePlatform
 
 CONSOLE = json.loads((Path(__file__).parents[3] / "web" / "headers.json").read_text())
-OWN = {"Content-Security-Policy", "Permissions-Policy"}  # the console runs scripts, and listens
+OWN = {"Content-Security-Policy", "Permissions-Policy"}  # the console runs scripts and uses the microphone
 
 
 def answer(platform: FakePlatform, route: RestRoute, body: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`$connect` and `$disconnect`: sockets are noted, told their subprotocol, and forgotten."""
+"""`$connect` and `$disconnect`: sockets are stored, get their subprotocol, and are deleted."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.fakes import FakePlatform
 from tests.recordings import uploaded
 
 Say = Callable[..., dict[str, Any]]
-TOKEN = ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJzdWIiOiJhbGljZSJ9", "c2lnbmF0dXJl"))  # as a JWT looks
+TOKEN = ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJzdWIiOiJhbGljZSJ9", "c2lnbmF0dXJl"))  # like a JWT
 WHO = {"principalId": "alice", "user": "alice", "role": "operator"}
 
 
@@ -64,16 +64,16 @@ def test_an_open_socket_is_stored_with_its_user_and_role(platform: FakePlatform)
     assert (known.key, known.group, known.role) == ("socket-1", "alice", "operator")
 
 
-@pytest.mark.parametrize(("scopes", "told"), [("", True), ("audio:read", True), ("sessions", False)])
+@pytest.mark.parametrize(("scopes", "notified"), [("", True), ("audio:read", True), ("sessions", False)])
 def test_a_socket_is_notified_of_recordings_within_the_scopes_of_its_key(
-    platform: FakePlatform, scopes: str, told: bool
+    platform: FakePlatform, scopes: str, notified: bool
 ) -> None:
     event = socket_event("CONNECT", "$connect", "socket-1", 0.0, {**WHO, "scopes": scopes}, {})
     ws_connect(event, LocalContext("ws_connect"), platform.deps)
     job = uploaded(platform.deps, b"no recording")
     jobs.process(job, platform.deps, lambda: 100.0)
     jobs.notify_owner(job, platform.deps)
-    assert bool(platform.sockets.posted) == told
+    assert bool(platform.sockets.posted) == notified
 
 
 def test_the_record_of_a_socket_expires_after_the_maximum_lifetime_of_sockets(
@@ -81,7 +81,7 @@ def test_the_record_of_a_socket_expires_after_the_maximum_lifetime_of_sockets(
 ) -> None:
     connect(platform)
     platform.clock.now += 2 * 3600
-    assert platform.deps.connections.get("socket-1"), "API Gateway holds a socket for two hours"
+    assert platform.deps.connections.get("socket-1"), "API Gateway keeps a socket for two hours"
     platform.clock.now += RECORD_LIFETIME_S - 2 * 3600
     assert platform.deps.connections.get("socket-1") is None
 

@@ -1,4 +1,4 @@
-"""The control path: snapshots in, filters out; in order, again, late, foreign and broken."""
+"""The control path: from snapshots to filters, with repeated, late, foreign and damaged snapshots."""
 
 import dataclasses
 import json
@@ -26,14 +26,14 @@ SECONDARY = np.concatenate([np.zeros(3), [0.5, 0.2, -0.1]])
 
 
 def noise(seconds: float, seed: int, cutoff: float = 0.1) -> np.ndarray:
-    """Low-passed noise, as an engine makes it."""
+    """Return low-pass noise, like that of an engine."""
     white = np.random.default_rng(seed).standard_normal(int(seconds * RATE))
     kernel = np.sinc(cutoff * np.arange(-40, 41)) * np.hamming(81)
     return 0.05 * np.convolve(white, kernel, "same")
 
 
 def at_the_ear(x: np.ndarray, w: np.ndarray | None = None, gain: float = 1.0) -> np.ndarray:
-    """What the error microphone hears: e = d - s * gain w * x, plus the microphone's own noise."""
+    """Return the error microphone's signal e = d - s * gain w * x, with the microphone's own noise."""
     d = np.convolve(x, PRIMARY)[: x.size]
     played = np.zeros_like(x) if w is None else np.convolve(gain * x, w)[: x.size]
     hiss = 1e-4 * np.random.default_rng(9).standard_normal(x.size)
@@ -69,7 +69,7 @@ def test_a_snapshot_yields_a_filter_that_cancels_the_following_seconds(
     known = headset.deps.controls.get(THING)
     assert known is not None
     assert gained > 15
-    assert gained > known.filters[0].predicted_gain_db - 1.5, "promised more than it keeps"
+    assert gained > known.filters[0].predicted_gain_db - 1.5, "the prediction is too optimistic"
 
 
 def test_the_filter_reaches_the_shadow_with_its_hash(headset: FakePlatform) -> None:
@@ -165,7 +165,7 @@ def test_the_last_shadow_update_is_never_outdated(
     def send_late(thing: str, desired: dict) -> None:
         monkeypatch.undo()
         control.process_snapshot(THING, snapshot(2, noise(1, seed=8, cutoff=0.4)), headset.deps)
-        control.deliver(THING, headset.deps)  # the newer one overtakes
+        control.deliver(THING, headset.deps)  # delivers the newer state first
         send(thing, desired)
 
     monkeypatch.setattr(headset.deps.shadows, "update", send_late)
@@ -217,20 +217,20 @@ def test_a_snapshot_that_is_too_short_for_the_filter_is_refused(headset: FakePla
 
 
 def test_failed_detection_holds_the_headset_in_transparency_for_a_limited_time(tmp_path, clock) -> None:
-    deaf = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
-    devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, deaf.deps)
-    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), deaf.deps)
+    without_model = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
+    devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, without_model.deps)
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), without_model.deps)
 
     def shown_mode() -> str:
-        control.deliver(THING, deaf.deps)
-        document = deaf.deps.shadows.get(THING)
+        control.deliver(THING, without_model.deps)
+        document = without_model.deps.shadows.get(THING)
         assert document is not None
         return document["state"]["desired"]["mode"]
 
     assert shown_mode() == "transparency"
-    assert len(deaf.messages()) == 1
+    assert len(without_model.messages()) == 1
     clock.now += detection.FAIL_OPEN_HOLD_S + 2
-    assert len(deaf.messages()) == 2, "the first one, which nobody acknowledged, and the end of the hold"
+    assert len(without_model.messages()) == 2, "the first one, not acknowledged, and the end of the hold"
     assert shown_mode() == "cancel"
 
 
@@ -245,7 +245,7 @@ def test_a_second_registration_of_a_name_does_not_affect_the_first(headset: Fake
 
 
 class BlindOnce:
-    """A table whose first read is from before the other writer came."""
+    """A table whose first read misses the other writer's record."""
 
     def __init__(self, table) -> None:
         self._table = table

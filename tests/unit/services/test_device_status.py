@@ -1,4 +1,4 @@
-"""What is noticed of a headset: coming and going, in any order; and what was refused of it."""
+"""The status of a headset: connection events in any order, and refusals."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def headset(platform: FakePlatform) -> FakePlatform:
 
 def event(kind: str, at: float, session: str = "s1", thing: str = THING, **more: Any) -> bytes:
     """Return a lifecycle event as AWS IoT publishes it."""
-    told = {
+    lifecycle_event = {
         "clientId": thing,
         "timestamp": int(1000 * at),
         "eventType": kind,
@@ -31,7 +31,7 @@ def event(kind: str, at: float, session: str = "s1", thing: str = THING, **more:
         "versionNumber": 0,
         **more,
     }
-    return json.dumps(told).encode()
+    return json.dumps(lifecycle_event).encode()
 
 
 def online(platform: FakePlatform) -> tuple[bool | None, float]:
@@ -93,12 +93,12 @@ def test_an_ordinary_disconnect_is_no_refusal(headset: FakePlatform, reason: str
 
 def test_late_events_change_nothing(headset: FakePlatform) -> None:
     first = event("connected", 100, "s1"), event("disconnected", 110, "s1", disconnectReason="AUTH_ERROR")
-    for told in (*first, event("connected", 120, "s2")):
-        device_status.record_presence(told, headset.deps)
+    for lifecycle_event in (*first, event("connected", 120, "s2")):
+        device_status.record_presence(lifecycle_event, headset.deps)
     before = device_status.find(THING, headset.deps)
     headset.clock.now += 30 * 86_400
-    for told in (*first, *reversed(first)):
-        device_status.record_presence(told, headset.deps)
+    for lifecycle_event in (*first, *reversed(first)):
+        device_status.record_presence(lifecycle_event, headset.deps)
     assert device_status.find(THING, headset.deps) == before
 
 

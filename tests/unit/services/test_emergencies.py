@@ -1,4 +1,4 @@
-"""An alarm opens the session and the headset, is written down once, told, and held."""
+"""An alarm starts transparency, is stored once, published, and held."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ RATE = 16_000
 
 
 def hears(alarm: bool) -> SimpleNamespace:
-    """What a classifier says of a window, with or without a siren in it."""
+    """Return the prediction for a window, with or without a siren."""
     return SimpleNamespace(
         label="road",
         confidence=0.9,
@@ -31,14 +31,14 @@ def hears(alarm: bool) -> SimpleNamespace:
     )
 
 
-class Ears:
-    """Ears that hear an alarm in every block whose samples are loud."""
+class LoudnessClassifier:
+    """A classifier that detects an alarm in every loud block."""
 
     def __init__(self, *_: object) -> None:
         self.latest = None
 
     @classmethod
-    def from_state(cls, *_: object) -> "Ears":
+    def from_state(cls, *_: object) -> "LoudnessClassifier":
         return cls()
 
     def process(self, x: np.ndarray) -> list:
@@ -54,8 +54,8 @@ class Ears:
 
 @pytest.fixture(autouse=True)
 def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "StreamingClassifier", Ears)
-    monkeypatch.setattr(detection, "load_classifier", lambda settings: Ears())
+    monkeypatch.setattr(detection, "StreamingClassifier", LoudnessClassifier)
+    monkeypatch.setattr(detection, "load_classifier", lambda settings: LoudnessClassifier())
 
 
 def block(loud: bool) -> np.ndarray:
@@ -94,14 +94,14 @@ def test_in_transparency_the_primary_passes_unchanged(platform: FakePlatform) ->
 
 
 class PowerCut(BaseException):
-    """What no `except Exception` catches."""
+    """An interruption that no `except Exception` catches."""
 
 
 STEPS = ("commit", "event", "alert", "note")
 
 
 def cut_before(step: str, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut the power once, before one of the steps that an alarm takes."""
+    """Cut the power once, before one of the steps of an alarm."""
     deps = platform.deps
     if step == "alert":
         fail_once(platform.alerts, "publish", 1, PowerCut(), monkeypatch)
@@ -115,7 +115,7 @@ def cut_before(step: str, platform: FakePlatform, monkeypatch: pytest.MonkeyPatc
 def fail_once(
     what: object, name: str, number: int, fault: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Raise instead of the call of that number, counted from now on."""
+    """Raise in place of the call with this number, counted from now."""
     done: Callable = getattr(what, name)
     calls = iter(range(1, 1000))
 
@@ -127,8 +127,8 @@ def fail_once(
     monkeypatch.setattr(what, name, attempt)
 
 
-def assert_told(platform: FakePlatform, step: str) -> None:
-    """The event is there once, and people were told; twice only when nobody could note the first time."""
+def assert_published(platform: FakePlatform, step: str) -> None:
+    """Assert that the event is stored once and the alert sent, twice only if the first was not recorded."""
     (event,) = emergencies.list_own(ALICE, platform.deps)
     assert event.kind == "siren"
     assert len(platform.alerts.told) == (2 if step == "note" else 1)
@@ -149,7 +149,7 @@ def test_an_alarm_in_a_live_block_is_published_after_any_power_failure(
     assert send(platform, session, then, loud=True).emergency.active
     for seq in range(then + 1, 4):
         send(platform, session, seq, loud=True)
-    assert_told(platform, step)
+    assert_published(platform, step)
 
 
 @pytest.mark.parametrize("then", [1, 2], ids=["same", "next"])
@@ -165,12 +165,12 @@ def test_an_alarm_in_a_snapshot_is_published_after_any_power_failure(
     platform.clock.now += 3.0
     for seq in (then, then, then + 1):
         control.process_snapshot("headset-1", alarming(seq), deps)
-    assert_told(platform, step)
-    assert platform.messages(), "the headset must be told to open"
+    assert_published(platform, step)
+    assert platform.messages(), "the headset must be updated"
 
 
 def alarming(seq: int) -> bytes:
-    """A snapshot with an alarm in it."""
+    """Return a snapshot with an alarm."""
     pcm = np.tile(block(True), (4, 1))
     return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
 
@@ -183,7 +183,7 @@ def test_a_block_is_answered_when_its_alarm_cannot_be_published_and_the_next_blo
     assert send(platform, session, 0, loud=True).emergency.active
     assert not platform.alerts.told
     send(platform, session, 1, loud=False)
-    assert_told(platform, "event")
+    assert_published(platform, "event")
 
 
 def test_detection_can_be_disabled(tmp_path, clock) -> None:
@@ -205,7 +205,7 @@ def test_an_alarm_in_a_snapshot_starts_transparency_notifies_watchers_and_ends(
     assert (news["mode"], news["reason"]) == ("transparency", "siren detected")
     assert [event.source for event in emergencies.list_own(ALICE, deps)] == ["headset-1"]
     platform.clock.now += deps.settings.emergency_hold_s + 1.5
-    assert platform.messages(), "the end of the hold must be announced by itself"
+    assert platform.messages(), "the end of the hold must be queued"
     control.deliver("headset-1", deps)
     assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
 

@@ -1,4 +1,4 @@
-"""What the fleet is worth to a head that nobody has seen: in dB and in seconds (`pytest -s` prints it).
+"""The benefit of fleet statistics for a new head, in dB and seconds (`pytest -s` prints it).
 
 Eight heads of the twin have met a noise; four others meet it for the first time, without a filter. Each sends
 the glance with which a headset begins out of quiet, or a second, and is judged by what its ear hears then.
@@ -29,12 +29,12 @@ TEACHERS, PUPILS = range(8), range(100, 104)
 LONG_S = 1.0
 QUIET_S = (
     SETTLED_S + FIRST_SNAPSHOT_S - SUDDEN_CHANGE_S
-)  # so much of a glance is noise, and all before it is quiet
+)  # duration of noise in a first snapshot, after silence
 NOISE = "aircraft"
 
 
 class Situation:
-    """A head in a noise, or in quiet at first: the same seed is the same head in the very same noise."""
+    """A head in noise, optionally after silence. The seed determines the head and its noise."""
 
     def __init__(self, scene: str, seed: int, quiet_s: float = 0.0) -> None:
         self.head = AcousticPlant(seed)
@@ -57,7 +57,7 @@ class Situation:
 
 
 class Start(NamedTuple):
-    """How a head began: predicted and true attenuation of its first filter, in dB."""
+    """Predicted and true attenuation of a head's first filter, in dB."""
 
     predicted_db: float
     true_db: float
@@ -76,14 +76,14 @@ def begin(scene: str, seed: int, seconds: float, deps: Dependencies, quiet_s: fl
     known = deps.controls.get(name)
     assert known is not None
     w = known.filters[0].decode()
-    situation.process(0.1, w)  # what rings on of the time without a filter
+    situation.process(0.1, w)  # skips the transient of the time without a filter
     _, ear = situation.process(2.0, w)
     return Start(known.filters[0].predicted_gain_db, attenuation_db(ear.d, ear.residual))
 
 
 @pytest.fixture(scope="module")
 def starts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Start]]:
-    """Give how every pupil began in every scene: `glance`, `glance, fleet` and `long`."""
+    """Give the first filter of every head in every scene: `glance`, `glance, fleet` and `long`."""
     folder = tmp_path_factory.mktemp("fleet")
     model = str(untrained_model(folder / "model.npz", alarm=False, label=NOISE))
     found: dict[str, list[Start]] = {"glance": [], "glance, fleet": [], "long": []}

@@ -1,4 +1,4 @@
-"""What one headset learned of a noise serves the next, and a broken one harms nobody."""
+"""Fleet statistics: headsets benefit from others, and faulty ones do no harm."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,8 +27,8 @@ RATE, TAPS = 16_000, 64
 NOISE = "aircraft"
 
 
-class Ear:
-    """A head of a family: primary and secondary path differ a little from one to the next."""
+class Plant:
+    """A head whose primary and secondary path differ slightly from those of other heads."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ class Ear:
         return x, d
 
     def gain_db(self, w: np.ndarray, seed: int = 999) -> float:
-        """Return what a filter really takes off, on sound that nobody learned from."""
+        """Return the true attenuation of a filter, on sound that was not used to design it."""
         x, d = self.process(2.0, seed)
         e = d - np.convolve(np.convolve(x, w), self.secondary)[: x.size]
         return float(10 * np.log10(np.vdot(d, d) / np.vdot(e, e)))
@@ -55,13 +55,13 @@ def sinc(delay: float, n: int = 32) -> np.ndarray:
     return np.sinc(np.arange(n) - delay) * np.hamming(n + 1)[:n]
 
 
-def snapshot(ear: Ear, seconds: float, seed: int, seq: int = 1) -> bytes:
-    pcm = float_to_int16(np.stack(ear.process(seconds, seed), axis=1))
+def snapshot(plant: Plant, seconds: float, seed: int, seq: int = 1) -> bytes:
+    pcm = float_to_int16(np.stack(plant.process(seconds, seed), axis=1))
     return Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode()
 
 
-def register(name: str, ear: Ear, deps: Dependencies) -> Device:
-    request = Registration(name, ear.secondary.tolist(), model="m1", rate=RATE, taps=TAPS)
+def register(name: str, plant: Plant, deps: Dependencies) -> Device:
+    request = Registration(name, plant.secondary.tolist(), model="m1", rate=RATE, taps=TAPS)
     return devices.register(request, ALICE, deps)[0]
 
 
@@ -71,9 +71,9 @@ def filter_of(name: str, deps: Dependencies) -> np.ndarray:
     return known.filters[0].decode()
 
 
-def contribution(name: str, ear: Ear, secondary: np.ndarray, owner: str = "alice", at: float = 0.0):
-    """Return what a headset with that model of its path would contribute."""
-    x, d = ear.process(1.0, seed=len(name) + sum(map(ord, name)))
+def contribution(name: str, plant: Plant, secondary: np.ndarray, owner: str = "alice", at: float = 0.0):
+    """Return the contribution of a headset with this model of its path."""
+    x, d = plant.process(1.0, seed=len(name) + sum(map(ord, name)))
     w = design_control_filter(x, d, secondary, TAPS, rate=RATE).taps
     statistics = Statistics.measure(x, d, secondary, TAPS, RATE).to_bytes()
     return Contribution(name, owner, at, statistics, np.clip(w, -6e4, 6e4).astype("<f2").tobytes())
@@ -81,36 +81,36 @@ def contribution(name: str, ear: Ear, secondary: np.ndarray, owner: str = "alice
 
 @cache
 def healthy() -> tuple[Contribution, ...]:
-    ears = [Ear(seed) for seed in range(fleet_statistics.MAX_CONTRIBUTIONS)]
-    return tuple(contribution(f"h{i}", ear, ear.secondary) for i, ear in enumerate(ears))
+    plants = [Plant(seed) for seed in range(fleet_statistics.MAX_CONTRIBUTIONS)]
+    return tuple(contribution(f"h{i}", plant, plant.secondary) for i, plant in enumerate(plants))
 
 
 def broken(kind: str, i: int) -> Contribution:
-    ear = Ear(500 + i)
+    plant = Plant(500 + i)
     secondary = {
-        "inverted": -ear.secondary,
-        "huge": 1e4 * ear.secondary,
-        "huge and inverted": -1e4 * ear.secondary,
-        "tiny": 1e-4 * ear.secondary,
-        "late": np.concatenate([np.zeros(20), ear.secondary]),
+        "inverted": -plant.secondary,
+        "huge": 1e4 * plant.secondary,
+        "huge and inverted": -1e4 * plant.secondary,
+        "tiny": 1e-4 * plant.secondary,
+        "late": np.concatenate([np.zeros(20), plant.secondary]),
         "of another kind": np.random.default_rng(i).standard_normal(16),
     }[kind]
-    return contribution(f"b{i}", ear, secondary)
+    return contribution(f"b{i}", plant, secondary)
 
 
 def test_a_headset_new_to_a_noise_uses_fleet_statistics(platform: FakePlatform) -> None:
-    teacher, pupil = Ear(1), Ear(1)
-    register("teacher", teacher, platform.deps)
-    control.process_snapshot("teacher", snapshot(teacher, 1.0, seed=1), platform.deps)
+    contributor, newcomer = Plant(1), Plant(1)
+    register("teacher", contributor, platform.deps)
+    control.process_snapshot("teacher", snapshot(contributor, 1.0, seed=1), platform.deps)
     assert platform.counts["fleet_contributions"] == 1
 
     known = control_of("teacher", platform)
-    device = register("pupil", pupil, platform.deps)
-    now = Statistics.measure(*pupil.process(0.25, seed=7), pupil.secondary, TAPS, RATE)
-    kin = fleet_statistics.nearest(device, known.noise, now, platform.deps)
-    assert kin is not None
-    assert kin.gain_db > 15
-    assert pupil.gain_db(kin.w) > 15
+    device = register("newcomer", newcomer, platform.deps)
+    now = Statistics.measure(*newcomer.process(0.25, seed=7), newcomer.secondary, TAPS, RATE)
+    neighbour = fleet_statistics.nearest(device, known.noise, now, platform.deps)
+    assert neighbour is not None
+    assert neighbour.gain_db > 15
+    assert newcomer.gain_db(neighbour.w) > 15
 
 
 def control_of(name: str, platform: FakePlatform):
@@ -120,15 +120,15 @@ def control_of(name: str, platform: FakePlatform):
 
 
 def test_a_headset_does_not_use_its_own_contribution(platform: FakePlatform) -> None:
-    ear = Ear(1)
-    device = register("only", ear, platform.deps)
-    control.process_snapshot("only", snapshot(ear, 1.0, seed=1), platform.deps)
-    now = Statistics.measure(*ear.process(0.25, seed=7), ear.secondary, TAPS, RATE)
+    plant = Plant(1)
+    device = register("only", plant, platform.deps)
+    control.process_snapshot("only", snapshot(plant, 1.0, seed=1), platform.deps)
+    now = Statistics.measure(*plant.process(0.25, seed=7), plant.secondary, TAPS, RATE)
     assert fleet_statistics.nearest(device, control_of("only", platform).noise, now, platform.deps) is None
 
 
 def test_contributions_are_separate_by_model_length_and_noise(platform: FakePlatform) -> None:
-    device = register("one", Ear(1), platform.deps)
+    device = register("one", Plant(1), platform.deps)
     names = {
         fleet_statistics.fleet_key(device, NOISE),
         fleet_statistics.fleet_key(device, "rail"),
@@ -140,13 +140,13 @@ def test_contributions_are_separate_by_model_length_and_noise(platform: FakePlat
 
 
 def test_a_headset_has_one_contribution_at_limited_intervals(platform: FakePlatform) -> None:
-    ear = Ear(1)
-    register("one", ear, platform.deps)
+    plant = Plant(1)
+    register("one", plant, platform.deps)
     for seq in range(1, 5):
-        control.process_snapshot("one", snapshot(ear, 1.0, seed=seq, seq=seq), platform.deps)
+        control.process_snapshot("one", snapshot(plant, 1.0, seed=seq, seq=seq), platform.deps)
     assert platform.counts["fleet_contributions"] == 1
     platform.clock.now += fleet_statistics.CONTRIBUTION_INTERVAL_S + 1
-    control.process_snapshot("one", snapshot(ear, 1.0, seed=9, seq=9), platform.deps)
+    control.process_snapshot("one", snapshot(plant, 1.0, seed=9, seq=9), platform.deps)
     assert platform.counts["fleet_contributions"] == 2
     (noise,) = control_of("one", platform).shared
     known = platform.deps.fleets.get(fleet_statistics.fleet_key(device_of("one", platform), noise))
@@ -161,42 +161,44 @@ def device_of(name: str, platform: FakePlatform) -> Device:
 
 
 def test_a_filter_beyond_the_drivers_limit_is_not_used(platform: FakePlatform) -> None:
-    ear = Ear(1)
-    register("teacher", ear, platform.deps)
-    control.process_snapshot("teacher", snapshot(ear, 1.0, seed=1), platform.deps)
+    plant = Plant(1)
+    register("teacher", plant, platform.deps)
+    control.process_snapshot("teacher", snapshot(plant, 1.0, seed=1), platform.deps)
     loud = peak_gain_db(filter_of("teacher", platform.deps))
-    pupil = register("pupil", ear, platform.deps)
-    now = Statistics.measure(*ear.process(0.25, seed=7), ear.secondary, TAPS, RATE)
+    newcomer = register("newcomer", plant, platform.deps)
+    now = Statistics.measure(*plant.process(0.25, seed=7), plant.secondary, TAPS, RATE)
     noise = control_of("teacher", platform).noise
-    assert fleet_statistics.nearest(pupil.replace(max_gain_db=loud + 0.1), noise, now, platform.deps)
-    assert fleet_statistics.nearest(pupil.replace(max_gain_db=loud - 0.1), noise, now, platform.deps) is None
+    assert fleet_statistics.nearest(newcomer.replace(max_gain_db=loud + 0.1), noise, now, platform.deps)
+    assert (
+        fleet_statistics.nearest(newcomer.replace(max_gain_db=loud - 0.1), noise, now, platform.deps) is None
+    )
 
 
 def test_filters_respect_the_drivers_limit_and_those_at_the_limit_are_counted(
     platform: FakePlatform,
 ) -> None:
-    ear = Ear(1)
-    register("free", ear, platform.deps)
-    control.process_snapshot("free", snapshot(ear, 1.0, seed=1), platform.deps)
+    plant = Plant(1)
+    register("free", plant, platform.deps)
+    control.process_snapshot("free", snapshot(plant, 1.0, seed=1), platform.deps)
     assert platform.counts["filters_at_drivers_limit"] == 0
     limit = peak_gain_db(filter_of("free", platform.deps)) - 12
-    platform.deps.devices.put(register("weak", ear, platform.deps).replace(max_gain_db=limit))
-    control.process_snapshot("weak", snapshot(ear, 1.0, seed=1), platform.deps)
+    platform.deps.devices.put(register("weak", plant, platform.deps).replace(max_gain_db=limit))
+    control.process_snapshot("weak", snapshot(plant, 1.0, seed=1), platform.deps)
     assert peak_gain_db(filter_of("weak", platform.deps)) == pytest.approx(limit, abs=0.05)
     assert platform.counts["filters_at_drivers_limit"] == 1
 
 
 @pytest.mark.parametrize("seconds", [0.25, 0.4])
 def test_a_short_snapshot_is_not_contributed(platform: FakePlatform, seconds: float) -> None:
-    register("one", Ear(1), platform.deps)
-    control.process_snapshot("one", snapshot(Ear(1), seconds, seed=1), platform.deps)
+    register("one", Plant(1), platform.deps)
+    control.process_snapshot("one", snapshot(Plant(1), seconds, seed=1), platform.deps)
     assert platform.counts["fleet_contributions"] == 0
 
 
 def test_a_refused_snapshot_is_not_contributed(platform: FakePlatform) -> None:
-    register("one", Ear(1), platform.deps)
+    register("one", Plant(1), platform.deps)
     loud = np.clip(
-        float_to_int16(np.stack(Ear(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767
+        float_to_int16(np.stack(Plant(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767
     )
     data = Snapshot(1, RATE, len(loud), "", pcm=loud.astype(np.int16)).encode()
     with pytest.raises(control.Refused, match="samples are clipped, at most 1%"):
@@ -212,12 +214,12 @@ def test_the_largest_fleet_fits_into_an_item_of_dynamodb() -> None:
 
 
 def test_a_full_fleet_drops_its_oldest_contribution(platform: FakePlatform) -> None:
-    found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
+    sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
-    device = register("some", Ear(1), platform.deps)
+    device = register("some", Plant(1), platform.deps)
     for i in range(fleet_statistics.MAX_CONTRIBUTIONS + 4):
         platform.clock.now += 1
-        fleet_statistics.contribute(device.replace(key=f"h{i}"), NOISE, statistics, found, platform.deps)
+        fleet_statistics.contribute(device.replace(key=f"h{i}"), NOISE, statistics, sent, platform.deps)
     known = platform.deps.fleets.get(fleet_statistics.fleet_key(device, NOISE))
     assert known is not None
     assert [each.device for each in known.contributions] == [
@@ -226,17 +228,17 @@ def test_a_full_fleet_drops_its_oldest_contribution(platform: FakePlatform) -> N
 
 
 def test_one_owner_cannot_displace_all_others(platform: FakePlatform) -> None:
-    found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
+    sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
-    device = register("some", Ear(1), platform.deps)
+    device = register("some", Plant(1), platform.deps)
     for i in range(8):
         fleet_statistics.contribute(
-            device.replace(key=f"honest{i}", group=f"o{i}"), NOISE, statistics, found, platform.deps
+            device.replace(key=f"honest{i}", group=f"o{i}"), NOISE, statistics, sent, platform.deps
         )
     for i in range(100):
         platform.clock.now += 1
         fleet_statistics.contribute(
-            device.replace(key=f"flood{i}", group="mallory"), NOISE, statistics, found, platform.deps
+            device.replace(key=f"flood{i}", group="mallory"), NOISE, statistics, sent, platform.deps
         )
     known = platform.deps.fleets.get(fleet_statistics.fleet_key(device, NOISE))
     assert known is not None
@@ -244,14 +246,14 @@ def test_one_owner_cannot_displace_all_others(platform: FakePlatform) -> None:
 
 
 def test_old_contributions_expire(platform: FakePlatform) -> None:
-    found = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
+    sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
     statistics = Statistics.from_bytes(healthy()[0].statistics)
-    device = register("some", Ear(1), platform.deps)
-    fleet_statistics.contribute(device.replace(key="old"), NOISE, statistics, found, platform.deps)
+    device = register("some", Plant(1), platform.deps)
+    fleet_statistics.contribute(device.replace(key="old"), NOISE, statistics, sent, platform.deps)
     platform.clock.now += fleet_statistics.CONTRIBUTION_LIFETIME_S / 2
-    fleet_statistics.contribute(device.replace(key="young"), NOISE, statistics, found, platform.deps)
+    fleet_statistics.contribute(device.replace(key="young"), NOISE, statistics, sent, platform.deps)
     platform.clock.now += fleet_statistics.CONTRIBUTION_LIFETIME_S / 2 + 1
-    fleet_statistics.contribute(device.replace(key="new"), NOISE, statistics, found, platform.deps)
+    fleet_statistics.contribute(device.replace(key="new"), NOISE, statistics, sent, platform.deps)
     known = platform.deps.fleets.get(fleet_statistics.fleet_key(device, NOISE))
     assert known is not None
     assert [each.device for each in known.contributions] == ["young", "new"]
@@ -264,10 +266,10 @@ def test_of_two_concurrent_contributions_one_is_dropped_without_failing_the_snap
         raise Conflict(record.key)
 
     monkeypatch.setattr(platform.deps.fleets, "put", overtaken)
-    register("one", Ear(1), platform.deps)
-    control.process_snapshot("one", snapshot(Ear(1), 1.0, seed=1), platform.deps)
+    register("one", Plant(1), platform.deps)
+    control.process_snapshot("one", snapshot(Plant(1), 1.0, seed=1), platform.deps)
     assert platform.counts["fleet_conflicts"] == 1
-    assert Ear(1).gain_db(filter_of("one", platform.deps)) > 15
+    assert Plant(1).gain_db(filter_of("one", platform.deps)) > 15
 
 
 @pytest.fixture(scope="module")
@@ -289,30 +291,30 @@ KINDS = ["inverted", "huge", "huge and inverted", "tiny", "late", "of another ki
 def test_three_faulty_headsets_of_sixteen_do_no_harm(
     fleet_world: FakePlatform, kinds: list[str], seed: int, seconds: float
 ) -> None:
-    """What a newcomer gets with them in the fleet is what it gets without, within half a dB."""
-    deps, ear = fleet_world.deps, Ear(seed)
+    """A new headset's gain with them in the fleet is within half a dB of its gain without."""
+    deps, plant = fleet_world.deps, Plant(seed)
     intact = list(healthy()[len(kinds) :])
-    gains, kins_gains = [], []
-    now = Statistics.measure(*ear.process(seconds, seed), ear.secondary, TAPS, RATE)
+    gains, neighbours_gains = [], []
+    now = Statistics.measure(*plant.process(seconds, seed), plant.secondary, TAPS, RATE)
     for members in (intact, [*intact, *(broken(kind, i) for i, kind in enumerate(kinds))]):
         devices_gone(deps)
-        device = register("newcomer", ear, deps)
+        device = register("newcomer", plant, deps)
         key = fleet_statistics.fleet_key(device, NOISE)
         deps.fleets.delete(key)
         deps.fleets.put(Fleet(key=key, contributions=tuple(members)))
-        kin = fleet_statistics.nearest(device, NOISE, now, deps)
-        assert kin is not None
-        kins_gains.append(ear.gain_db(kin.w))
-        control.process_snapshot("newcomer", snapshot(ear, seconds, seed=seed), deps)
-        gains.append(ear.gain_db(filter_of("newcomer", deps)))
-    for without, with_them in (gains, kins_gains):
+        neighbour = fleet_statistics.nearest(device, NOISE, now, deps)
+        assert neighbour is not None
+        neighbours_gains.append(plant.gain_db(neighbour.w))
+        control.process_snapshot("newcomer", snapshot(plant, seconds, seed=seed), deps)
+        gains.append(plant.gain_db(filter_of("newcomer", deps)))
+    for without, with_them in (gains, neighbours_gains):
         assert with_them > without - 0.5
 
 
-def told(ear: Ear, **otherwise: Callable[[Any], Any]) -> bytes:
-    """Return a snapshot in privacy mode whose statistics are other than what was heard."""
-    x, d = ear.process(1.0, seed=5)
-    heard = Statistics.measure(x, d, ear.secondary, TAPS, RATE)
+def private_snapshot(plant: Plant, **otherwise: Callable[[Any], Any]) -> bytes:
+    """Return a snapshot in private mode with falsified statistics."""
+    x, d = plant.process(1.0, seed=5)
+    heard = Statistics.measure(x, d, plant.secondary, TAPS, RATE)
     wrong = replace(heard, **{name: change(getattr(heard, name)) for name, change in otherwise.items()})
     fields = {"statistics": wrong.to_bytes(), "summary": summary(x, RATE)}
     return Snapshot(1, RATE, RATE, "", **fields).encode()
@@ -323,7 +325,7 @@ def times(factor: float) -> dict[str, Callable[[Any], Any]]:
 
 
 def signs(r: np.ndarray) -> np.ndarray:
-    """Return what no sound has for its autocorrelation."""
+    """Return an autocorrelation that no sound has."""
     return r[0] * np.where(np.arange(r.size) % 3, -1.0, 1.0)
 
 
@@ -345,58 +347,58 @@ EXTREME = {
 
 def test_extreme_statistics_are_refused_or_do_no_harm(fleet_world: FakePlatform) -> None:
     deps, seconds = fleet_world.deps, 0.25
-    pupils = {seed: Ear(seed) for seed in range(700, 704)}
+    newcomers = {seed: Plant(seed) for seed in range(700, 704)}
     gains = []
     for misled in (False, True):
-        key = fleet_statistics.fleet_key(register(f"first-{misled}", Ear(1), deps), NOISE)
+        key = fleet_statistics.fleet_key(register(f"first-{misled}", Plant(1), deps), NOISE)
         deps.fleets.delete(key)
         deps.fleets.put(
             Fleet(key=key, contributions=healthy()[: fleet_statistics.MAX_CONTRIBUTIONS - len(EXTREME)])
         )
         for i, (kind, (otherwise, why)) in enumerate(EXTREME.items() if misled else ()):
             name = f"extreme-{i}"
-            register(name, Ear(600 + i), deps)
+            register(name, Plant(600 + i), deps)
             refused = nullcontext() if not why else pytest.raises(control.Refused, match=why)
             with refused:
-                control.process_snapshot(name, told(Ear(600 + i), **otherwise), deps)
+                control.process_snapshot(name, private_snapshot(Plant(600 + i), **otherwise), deps)
             assert bool(why) == (deps.controls.get(name) is None), kind
-        for seed, ear in pupils.items():
-            name = f"pupil-{seed}-{misled}"
-            register(name, ear, deps)
-            control.process_snapshot(name, snapshot(ear, seconds, seed=seed), deps)
-            gains.append(ear.gain_db(filter_of(name, deps)))
+        for seed, plant in newcomers.items():
+            name = f"newcomer-{seed}-{misled}"
+            register(name, plant, deps)
+            control.process_snapshot(name, snapshot(plant, seconds, seed=seed), deps)
+            gains.append(plant.gain_db(filter_of(name, deps)))
     known = deps.fleets.get(key)
     assert known is not None
     assert {one.device for one in known.contributions} & {f"extreme-{i}" for i in range(len(EXTREME))}
-    assert np.array(gains[len(pupils) :]) == pytest.approx(np.array(gains[: len(pupils)]), abs=0.5)
+    assert np.array(gains[len(newcomers) :]) == pytest.approx(np.array(gains[: len(newcomers)]), abs=0.5)
 
 
 def test_a_path_that_is_far_too_loud_is_refused_and_not_contributed(
     platform: FakePlatform,
 ) -> None:
-    deps, ear = platform.deps, Ear(1)
+    deps, plant = platform.deps, Plant(1)
     with pytest.raises(control.Refused, match=r"at most 100 \(got 1e\+06\)"):
         devices.register(Registration("deafening", [0.0, 1e6, 0.0], "m1", RATE, TAPS), ALICE, deps)
-    device = register("deafening", ear, deps)
-    deps.devices.put(device.replace(secondary=(1e6 * ear.secondary).astype("<f4").tobytes()))
+    device = register("deafening", plant, deps)
+    deps.devices.put(device.replace(secondary=(1e6 * plant.secondary).astype("<f4").tobytes()))
     with pytest.raises(control.Refused, match="measure the path again"):
-        control.process_snapshot("deafening", snapshot(ear, 1.0, seed=1), deps)
+        control.process_snapshot("deafening", snapshot(plant, 1.0, seed=1), deps)
     assert platform.counts["fleet_contributions"] == 0
 
 
 def test_an_unreadable_contribution_is_skipped(fleet_world: FakePlatform) -> None:
-    deps, ear = fleet_world.deps, Ear(1)
-    device = register("reader", ear, deps)
+    deps, plant = fleet_world.deps, Plant(1)
+    device = register("reader", plant, deps)
     endless = np.full(TAPS, np.inf)
     junk = replace(Statistics.from_bytes(healthy()[0].statistics), autocorrelation=endless).to_bytes()
     members = (msgspec.structs.replace(healthy()[0], device="junk", statistics=junk), healthy()[1])
     key = fleet_statistics.fleet_key(device, NOISE)
     deps.fleets.delete(key)
     deps.fleets.put(Fleet(key=key, contributions=members))
-    now = Statistics.measure(*ear.process(0.25, seed=7), ear.secondary, TAPS, RATE)
-    kin = fleet_statistics.nearest(device, NOISE, now, deps)
-    assert kin is not None
-    assert kin.w == pytest.approx(np.frombuffer(healthy()[1].taps, "<f2").astype(np.float32))
+    now = Statistics.measure(*plant.process(0.25, seed=7), plant.secondary, TAPS, RATE)
+    neighbour = fleet_statistics.nearest(device, NOISE, now, deps)
+    assert neighbour is not None
+    assert neighbour.w == pytest.approx(np.frombuffer(healthy()[1].taps, "<f2").astype(np.float32))
 
 
 def devices_gone(deps: Dependencies) -> None:

@@ -1,4 +1,4 @@
-"""What headsets say of themselves: kept, thinned out, forgotten after a month, and nobody else's."""
+"""Telemetry: stored, thinned out, expired after a month, and visible to the owner only."""
 
 import json
 from typing import Any
