@@ -124,7 +124,7 @@ def device_history(id: Thing, limit: Limit = 100, after: After = "", since: Sinc
 @router.post("/api/devices/<id>/telemetry", tags=TAGS)
 def report_telemetry(id: Thing, body: NewTelemetryReport) -> Telemetry:
     """Store a telemetry report on behalf of a headset."""
-    stored = telemetry.report(id, body.report(), caller(), dependencies())
+    stored = telemetry.store_on_behalf(id, body.report(), caller(), dependencies())
     return _telemetry(stored.at, telemetry.report_of(stored))
 
 

@@ -18,7 +18,7 @@ Source = TypeVar("Source", Stream, Control)
 def flush_pending_emergency(source: Source, table: Table[Source], deps: Dependencies) -> Source:
     """Publish the pending emergency of a session or headset, and clear it.
 
-    When this is interrupted the emergency stays pending, and whoever processes the record next publishes it
+    When this is interrupted the emergency stays pending, and the next processing of the record publishes it
     again: the event is stored exactly once, and the alert is sent at least once.
 
     Returns

@@ -70,7 +70,7 @@ def authorize_claim(claim: Claim, deps: Dependencies) -> None:
     """Bind the certificate of a claim to its preregistered headset, and store the headset's key.
 
     The first key that claims a serial number is stored. A later claim must use the same key, so that a
-    headset can repeat its claim after a power failure and nobody else can claim its serial number. The
+    headset can repeat its claim after a power failure and no other device can claim its serial number. The
     certificate is bound before it is stored, and AWS IoT activates it after this hook: if the headset is
     removed in between, the certificate never becomes active.
 

@@ -31,10 +31,10 @@ def store(thing: str, payload: bytes, at: float, deps: Dependencies) -> None:
         _store(device, report, at - report.age_s, deps)
 
 
-def report(thing: str, said: TelemetryReport, caller: Caller, deps: Dependencies) -> Telemetry:
+def store_on_behalf(thing: str, report: TelemetryReport, caller: Caller, deps: Dependencies) -> Telemetry:
     """Store a report that a user or API key sends on behalf of a headset."""
     device = find(thing, caller, deps)
-    return _store(device, said, deps.clock() - said.age_s, deps)
+    return _store(device, report, deps.clock() - report.age_s, deps)
 
 
 def latest(thing: str, caller: Caller, deps: Dependencies) -> tuple[float | None, TelemetryReport]:
@@ -58,18 +58,20 @@ def report_of(record: Telemetry) -> TelemetryReport:
     return msgspec.json.decode(record.report, type=TelemetryReport)
 
 
-def _store(device: Device, said: TelemetryReport, at: float, deps: Dependencies) -> Telemetry:
-    body = msgspec.json.encode(msgspec.structs.replace(said, age_s=0.0, run=None, line=None))
+def _store(device: Device, report: TelemetryReport, at: float, deps: Dependencies) -> Telemetry:
+    body = msgspec.json.encode(msgspec.structs.replace(report, age_s=0.0, run=None, line=None))
 
     def update() -> Telemetry:
         known = deps.telemetry.get(device.key)
         received = known.received if known else None
-        if said.run is not None and said.line is not None:
-            if received and received.holds(said.run, said.line):
+        if report.run is not None and report.line is not None:
+            if received and received.holds(report.run, report.line):
                 assert known is not None
                 return known  # a repetition, whose age has changed
             received = (
-                received.adding(said.run, said.line) if received else ReceivedReports(said.run, said.line)
+                received.adding(report.run, report.line)
+                if received
+                else ReceivedReports(report.run, report.line)
             )
         with suppress(Conflict):  # the history has a report of this interval
             deps.history.put(
