@@ -1,7 +1,7 @@
 """Queue messages: a tagged union of structs, with one `encode` and one `decode`.
 
-The field `kind` identifies the struct. Each consumer names the kinds that it handles; `decode` rejects every other
-one, and the queue moves the message to its dead-letter queue after the last attempt.
+The field `kind` identifies the struct. Each consumer names the kinds that it handles; `decode` rejects all
+others, and the queue moves such a message to its dead-letter queue after the last attempt.
 
 Two formats have no `kind`: S3's event notifications, and messages of earlier versions that wait in a queue
 during an upgrade.

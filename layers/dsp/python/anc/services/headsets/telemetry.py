@@ -63,16 +63,9 @@ def _store(device: Device, report: TelemetryReport, at: float, deps: Dependencie
 
     def update() -> Telemetry:
         known = deps.telemetry.get(device.key)
-        received = known.received if known else None
-        if report.run is not None and report.line is not None:
-            if received and received.holds(report.run, report.line):
-                assert known is not None
-                return known  # a repetition, whose age has changed
-            received = (
-                received.adding(report.run, report.line)
-                if received
-                else ReceivedReports(report.run, report.line)
-            )
+        if known and _is_repeated(report, known.received):
+            return known
+        received = _with_report(known.received if known else None, report)
         with suppress(Conflict):  # the history has a report of this interval
             deps.history.put(
                 Telemetry(
@@ -91,6 +84,19 @@ def _store(device: Device, report: TelemetryReport, at: float, deps: Dependencie
         return stored
 
     return retry_or_refuse(update, "device: other telemetry of it is being stored; try again")
+
+
+def _is_repeated(report: TelemetryReport, received: ReceivedReports | None) -> bool:
+    """Return whether a report was received before; only its age may differ."""
+    if received is None or report.run is None or report.line is None:
+        return False
+    return received.holds(report.run, report.line)
+
+
+def _with_report(received: ReceivedReports | None, report: TelemetryReport) -> ReceivedReports | None:
+    if report.run is None or report.line is None:
+        return received
+    return received.adding(report.run, report.line) if received else ReceivedReports(report.run, report.line)
 
 
 def _reverted(before: TelemetryReport, now: TelemetryReport) -> int:
