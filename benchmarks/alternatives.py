@@ -1,4 +1,4 @@
-"""Where the block-exact filter spends its time, and what other ways to do each step cost."""
+"""Time each step of the block-exact filter and alternative implementations of it."""
 
 import numpy as np
 
@@ -9,16 +9,16 @@ RUN = 1024
 
 
 def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
-    """Median processor microseconds for a run of 1024 samples, by step and way; ours comes first."""
+    """Return median CPU microseconds per run of 1024 samples, by step and implementation; ours is first."""
     rng = np.random.default_rng(3)
     run = rng.standard_normal(TAPS - 1 + RUN).astype(np.float32)
     w = np.zeros(TAPS, np.float32)
-    ways: dict[str, dict] = {}
+    cases_of: dict[str, dict] = {}
     for size in (32, 16, 64):
         M = np.tril(np.multiply(gram(run, run, TAPS, size), 0.5 / TAPS, order="C"), -1).astype(np.float32)
         system, residual = M + np.eye(size, dtype=np.float32), np.ones((RUN // size, size, 1), np.float32)
         rows = np.zeros((size, RUN), np.float32)
-        ways |= {
+        cases_of |= {
             f"products, blocks of {size}": {
                 "sums": lambda size=size: gram(run, run, TAPS, size),
                 "X^T X": lambda size=size: [X.T @ X for X in window_columns(run, TAPS, size)],
@@ -43,7 +43,7 @@ def steps(rounds: int = 31) -> dict[str, dict[str, float]]:
             },
         }
     table = {}
-    for step, cases in ways.items():
+    for step, cases in cases_of.items():
         medians = np.median(interleaved(list(cases.values()), rounds), axis=0) * 1e6
         table[step] = dict(zip(cases, medians.tolist(), strict=True))
     return table

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client that takes little time itself: requests are bytes that are made once."""
+"""A minimal HTTP/1.1 client with low overhead: requests are encoded in advance."""
 
 import asyncio
 import json
@@ -10,26 +10,26 @@ ADDRESSES = count(2)
 
 
 class Call(NamedTuple):
-    """A request, ready to be sent; `name` is the endpoint's."""
+    """An encoded request; `name` is method and path of the endpoint."""
 
     name: str
     wire: bytes
 
 
 class HttpClient:
-    """A kept connection that has one request on its way at a time."""
+    """A persistent connection with one request in flight."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     @classmethod
     async def open(cls, port: int) -> "HttpClient":
-        """Connect from an address that no other connection has."""
+        """Connect from an unused loopback address."""
         own = str(IPv4Address("127.0.0.0") + next(ADDRESSES))
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26, local_addr=(own, 0)))
 
     async def send(self, call: Call, expect: tuple[int, ...] = (200, 201, 204)) -> bytes:
-        """Return the body of the answer; raises RuntimeError for a status that was not expected."""
+        """Return the response body. Raises RuntimeError for an unexpected status."""
         self._writer.write(call.wire)
         head = await self._reader.readuntil(b"\r\n\r\n")
         size = 0
@@ -47,7 +47,7 @@ class HttpClient:
 
 
 def request(name: str, token: str = "", body: Any = None, path: str | None = None) -> Call:
-    """Build a request; `name` is method and path, `path` the one with names filled in."""
+    """Encode a request; `name` is method and path template, `path` the actual path."""
     method, _, at = name.partition(" ")
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"

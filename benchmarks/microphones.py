@@ -1,4 +1,4 @@
-"""Clients of live sessions that send as microphones do, and what they were answered."""
+"""Clients that stream live sessions in real time and measure the latency of the answers."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ from benchmarks.processes import Server
 from local.auth.issuer import Issuer
 
 PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
-RECORDED_S = 4.0  # of noise, sent again and again
+RECORDED_S = 4.0  # length of the noise that is sent in a loop
 WARM_UP_S = 1.5
 USERS = 10
 
@@ -29,7 +29,7 @@ class Format(NamedTuple):
 
     @property
     def block_s(self) -> float:
-        """Return how long a block lasts."""
+        """Duration of a block, seconds."""
         return self.samples / self.rate
 
     def __str__(self) -> str:
@@ -38,20 +38,20 @@ class Format(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What so many sessions at a time were answered.
+    """Results for a number of concurrent sessions.
 
     Attributes
     ----------
     offered, answered : float
-        Blocks a second.
+        Blocks per second.
     p50_ms, p99_ms : float
-        From when a block was recorded to its answer, of the blocks that were answered.
-    told : int
-        Sessions that were told that they fall behind.
+        Latency from the recording of a block to its answer.
+    lag_reports : int
+        Number of sessions whose answers reported a lag.
     skipped : float
-        Share of the blocks that were left out therefore.
+        Share of blocks skipped because of lag.
     server_cpu, client_cpu : float
-        Cores that the platform and all clients took.
+        CPU cores used by the platform and by all clients.
     """
 
     sessions: int
@@ -59,32 +59,32 @@ class Level(NamedTuple):
     answered: float
     p50_ms: float
     p99_ms: float
-    told: int
+    lag_reports: int
     skipped: float
     server_cpu: float
     client_cpu: float
 
     @property
     def sessions_per_core(self) -> float:
-        """Return how many sessions one core of the server is enough for."""
+        """Number of sessions per CPU core of the server."""
         return self.sessions * self.answered / self.offered / self.server_cpu
 
 
-class Microphone:
-    """One session, whose blocks fall due on a schedule and are sent one at a time.
+class LiveClient:
+    """A session whose blocks are due on a schedule and sent one at a time.
 
-    A block that falls due before the last one is answered waits; that time is part of its latency. A
-    session that is told of a lag, or `overloaded`, goes on with its newest block.
+    A block that is due before the last one is answered waits, which adds to its latency. After an answer with
+    a lag, or `overloaded`, the session skips to its newest block.
     """
 
     def __init__(self, socket: ClientConnection, session: str, blocks: list[str], block_s: float) -> None:
         self._socket, self._session, self._blocks, self._block_s = socket, session, blocks, block_s
-        self.answers: list[tuple[float, float]] = []  # when, and how long after the block was due
-        self.told = 0
+        self.answers: list[tuple[float, float]] = []  # time and latency
+        self.lag_reports = 0
         self.skipped = 0
 
     async def stream(self, first: float, since: float, until: float) -> None:
-        """Send blocks from `first` until `until`, and count those from `since` on; of the loop's clock."""
+        """Send blocks from `first` until `until` and measure those from `since` on (loop times)."""
         loop = asyncio.get_running_loop()
         seq, blocks = 0, ceil((until - first) / self._block_s)
         while seq < blocks and loop.time() < until:
@@ -106,7 +106,7 @@ class Microphone:
             if refused or '"lag_s":' in answer:
                 newest = max(seq, min(int((now - first) / self._block_s), blocks))
                 counted = max(seq - refused, ceil((since - first) / self._block_s))
-                self.told += now >= since
+                self.lag_reports += now >= since
                 self.skipped += max(newest - counted, 0)
                 seq = newest
 
@@ -117,7 +117,7 @@ class Microphone:
 
 
 def blocks_of(form: Format) -> list[str]:
-    """Return blocks of noise at the reference, and through a short path at the primary, as base64."""
+    """Return blocks of noise at the reference, filtered by a short path at the primary, as base64."""
     rng = np.random.default_rng(1)
     x = 0.1 * rng.standard_normal(int(RECORDED_S * form.rate))
     d = np.convolve(x, PATH)[: x.size] + 1e-3 * rng.standard_normal(x.size)
@@ -127,7 +127,7 @@ def blocks_of(form: Format) -> list[str]:
 
 
 async def measure(server: Server, form: Format, sessions: int, seconds: float) -> Level:
-    """Stream so many sessions for so long, after a time that does not count."""
+    """Stream concurrent sessions and measure them after a warm-up."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
         microphones = await _open(server, form, sessions, stack)
@@ -155,7 +155,7 @@ async def measure(server: Server, form: Format, sessions: int, seconds: float) -
         len(taken) / elapsed,
         1e3 * float(p50),
         1e3 * float(p99),
-        sum(bool(m.told) for m in microphones),
+        sum(bool(m.lag_reports) for m in microphones),
         sum(m.skipped for m in microphones) / (offered * elapsed),
         server_s / elapsed,
         client_s / elapsed,
@@ -164,7 +164,7 @@ async def measure(server: Server, form: Format, sessions: int, seconds: float) -
 
 async def _open(
     server: Server, form: Format, sessions: int, stack: contextlib.AsyncExitStack
-) -> list[Microphone]:
+) -> list[LiveClient]:
     issuer = Issuer(server.data, Settings())
     tokens = [issuer.issue(f"user-{i}", "listener") for i in range(USERS)]
     blocks, microphones = blocks_of(form), []
@@ -180,5 +180,5 @@ async def _open(
         start = {"action": "start", "mode": "cancel", "rate": form.rate, "channels": 2, "taps": 512}
         await socket.send(json.dumps(start))
         opened = json.loads(await socket.recv())
-        microphones.append(Microphone(socket, opened["session"], blocks, form.block_s))
+        microphones.append(LiveClient(socket, opened["session"], blocks, form.block_s))
     return microphones

@@ -1,4 +1,4 @@
-"""The platform as people start it, for benchmarks: a process of its own, on a free port and a new folder."""
+"""Start the platform for benchmarks in a separate process, on a free port with a new data folder."""
 
 import os
 import platform as system
@@ -16,22 +16,22 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 
 class Server(NamedTuple):
-    """A platform that runs: its port, its process, and its data folder."""
+    """Port, process id and data folder of a running platform."""
 
     port: int
     pid: int
     data: Path
 
     def cpu_s(self) -> float:
-        """Return the processor's seconds that it has taken so far; 0 where the system does not tell."""
+        """Return the CPU seconds used so far; 0 if the system does not report them."""
         return cpu_seconds(self.pid) or 0.0
 
     def peak_mb(self) -> float:
-        """Return the most memory that it has held since `forget_peak`; 0 where the system does not tell."""
+        """Return the peak memory since `reset_peak`; 0 if the system does not report it."""
         return peak_memory_mb(self.pid) or 0.0
 
-    def forget_peak(self) -> None:
-        """Let `peak_mb` count from what it holds now (Linux)."""
+    def reset_peak(self) -> None:
+        """Reset `peak_mb` to the current memory (Linux)."""
         counters = Path(f"/proc/{self.pid}/clear_refs")
         if counters.exists():
             counters.write_text("5")
@@ -39,23 +39,23 @@ class Server(NamedTuple):
 
 @contextmanager
 def platform_running() -> Iterator[Server]:
-    """Start the platform as people do, and end it."""
+    """Start the platform with default settings, and stop it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         data, port = Path(folder) / "data", free_port()
         with platform(port, data) as running:
             yield Server(port, running.pid, data)
 
 
-def circumstances() -> str:
-    """Return on what, when, and beside how much else something is measured."""
+def environment() -> str:
+    """Return machine, date and load as text."""
     machine = f"{os.cpu_count()} x {system.machine()}, Python {system.python_version()}"
     return f"{machine}, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}"
 
 
-def write_down(part: str, text: str) -> None:
-    """Replace what `docs/performance.md` says between ``<!-- part -->`` and ``<!-- end -->``."""
+def write_to_docs(part: str, text: str) -> None:
+    """Replace the text between ``<!-- part -->`` and ``<!-- end -->`` in `docs/performance.md`."""
     place = re.compile(rf"(<!-- {part} -->\n).*?(<!-- end -->)", re.DOTALL)
     page, found = place.subn(lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", PAGE.read_text("utf-8"))
     if not found:
-        raise ValueError(f"{PAGE.name}: no place for {part}")
+        raise ValueError(f"{PAGE.name}: must contain <!-- {part} -->")
     PAGE.write_text(page, "utf-8")

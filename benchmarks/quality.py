@@ -1,4 +1,4 @@
-"""What the filters achieve, in decibels of what the listener wants gone."""
+"""Measure the attenuation of filters and designs."""
 
 import time
 from pathlib import Path
@@ -19,12 +19,12 @@ from benchmarks import scenes
 
 RATE = 16_000
 HORIZONS_MS = (1, 5, 20, 150)
-MICROPHONE_NOISE = 0.03  # 30 dB below: and what reaches the ear by ways that the reference does not hear
-PRIMARY_DELAY, SECONDARY_DELAY = 6.6, 5.2  # samples: 90 us are all that sound gives control
+MICROPHONE_NOISE = 0.03  # 30 dB below the noise: sound that the reference does not pick up
+PRIMARY_DELAY, SECONDARY_DELAY = 6.6, 5.2  # samples; the difference of 90 us is the available lead time
 
 
 def fdaf_and_nlms(seconds: int = 10) -> dict:
-    """Attenuation of cabin noise (e minus speech) in the second half, speech 20 dB below, 512 taps."""
+    """Return the attenuation of cabin noise in the second half, with speech 20 dB below, at 512 taps."""
     rate, rng = 48_000, np.random.default_rng(0)
     n = seconds * rate // 1024 * 1024
     noise, voice = scenes.cabin(rng, n, rate), scenes.speech(rng, n, rate)
@@ -46,10 +46,10 @@ def fdaf_and_nlms(seconds: int = 10) -> dict:
 
 
 def control_filters(sounds: dict[str, NDArray], heads: int = 5) -> dict:
-    """Filter of one second on the next: against prediction, the best in hindsight, and one universal filter.
+    """Compare the filter of one second on the next with prediction, optimum and a universal filter.
 
-    Each head's paths differ from the nominal ones by 15 % of their response; the universal filter is the one
-    designed for the nominal head.
+    The paths of each head differ from the nominal ones by 15 % of their response; the universal filter is
+    designed for the nominal paths.
     """
     rows, milliseconds = [], []
     for number, (name, sound) in enumerate(sounds.items()):
@@ -58,21 +58,23 @@ def control_filters(sounds: dict[str, NDArray], heads: int = 5) -> dict:
         x = sound + MICROPHONE_NOISE * sound.std() * rng.standard_normal(sound.size)
         universal = design_control_filter(x[:RATE], np.convolve(sound, P)[:RATE], S).taps
         for _ in range(heads):
-            own_p, own_s = scenes.changed(rng, P, 0.15), scenes.changed(rng, S, 0.15)
+            own_p, own_s = scenes.perturbed(rng, P, 0.15), scenes.perturbed(rng, S, 0.15)
             d = np.convolve(sound, own_p)[: sound.size]
             start = time.process_time()
             r = design_control_filter(x[:RATE], d[:RATE], own_s)
             milliseconds.append(1000 * (time.process_time() - start))
-            hindsight = design_control_filter(x[RATE : 2 * RATE], d[RATE : 2 * RATE], own_s)
-            wrong_s = design_control_filter(x[:RATE], d[:RATE], scenes.changed(rng, own_s, 0.1))
-            got = [heard(x, d, own_s, w) for w in (r.taps, hindsight.taps, universal, wrong_s.taps)]
+            optimal = design_control_filter(x[RATE : 2 * RATE], d[RATE : 2 * RATE], own_s)
+            wrong_s = design_control_filter(x[:RATE], d[:RATE], scenes.perturbed(rng, own_s, 0.1))
+            got = [
+                second_attenuation(x, d, own_s, w) for w in (r.taps, optimal.taps, universal, wrong_s.taps)
+            ]
             rows.append([name, r.predicted_gain_db, *got])
     figures = np.array([row[1:] for row in rows], float)
-    predicted, own, hindsight, universal, wrong = figures.mean(0)
+    predicted, own, optimal, universal, wrong = figures.mean(0)
     return {
         "predicted_db": predicted,
         "next_second_db": own,
-        "below_hindsight_db": hindsight - own,
+        "below_hindsight_db": optimal - own,
         "over_universal_db": own - universal,
         "with_secondary_path_10_percent_wrong_db": wrong,
         "prediction_error_db_rms": float(np.sqrt(np.mean(np.square(figures[:, 0] - figures[:, 1])))),
@@ -81,8 +83,8 @@ def control_filters(sounds: dict[str, NDArray], heads: int = 5) -> dict:
     }
 
 
-def heard(x: NDArray, d: NDArray, S: NDArray, w: NDArray) -> float:
-    """Attenuation in the second second, above 60 Hz, while the filter plays through the real path."""
+def second_attenuation(x: NDArray, d: NDArray, S: NDArray, w: NDArray) -> float:
+    """Return the attenuation in the second second, above 60 Hz, through the true path."""
     e = d - np.convolve(np.convolve(x, w), S)[: d.size]
     f = np.fft.rfftfreq(RATE, 1 / RATE)
     parts = [np.fft.irfft((f > 60) * np.fft.rfft(part[RATE : 2 * RATE])) for part in (d, e)]
@@ -90,14 +92,14 @@ def heard(x: NDArray, d: NDArray, S: NDArray, w: NDArray) -> float:
 
 
 def design_scenes(folder: Path | None) -> dict[str, NDArray]:
-    """Two made sounds, and recordings where there are any."""
+    """Return two synthetic sounds, and recordings if a folder is given."""
     n = 2 * RATE
     made = {"cabin": scenes.cabin(np.random.default_rng(8), n, RATE), "engine": scenes.engine(n, RATE)}
     return made | scenes.recordings(folder, RATE)
 
 
-def late_anti_noise(folder: Path | None, seconds: int = 10) -> dict[str, dict[int, float]]:
-    """Attenuation when signal and weights are both late by T, the best of several lengths and steps."""
+def delayed_anti_noise(folder: Path | None, seconds: int = 10) -> dict[str, dict[int, float]]:
+    """Return the attenuation with signal and weights delayed, the best of several lengths and steps."""
     n, rng = seconds * RATE, np.random.default_rng(9)
     f = np.fft.rfftfreq(n, 1 / RATE)
     sounds = {

@@ -1,9 +1,8 @@
-"""`python -m benchmarks.recordings`: how long an hour of two microphones takes, and how much memory.
+"""`python -m benchmarks.recordings`: time and memory to process an hour of two microphones.
 
-Starts `anc up` on a folder of its own, uploads a stereo file as clients do, in parts, and follows the job.
-The time counts from the last byte sent to the finished report, a tenth of the recording's being the aim; the
-processor's time does not depend on what else the machine is doing. Memory is the most that the process held
-during the hour, beside the most that it held during a recording of two minutes.
+Starts `anc up` with a temporary data folder, uploads a stereo file in parts, and follows the job. Time is
+measured from the last byte sent to the finished report; the target is a tenth of the recording's length. CPU
+time is independent of other load on the machine. Peak memory is compared with that of a two-minute recording.
 """
 
 import argparse
@@ -18,17 +17,17 @@ import soundfile
 
 from anc.settings import Settings
 from anc_client import Client
-from benchmarks.processes import Server, circumstances, platform_running, write_down
+from benchmarks.processes import Server, environment, platform_running, write_to_docs
 from local.auth.issuer import Issuer
 
 PATH = (0.0, 0.5, -0.3, 0.2, 0.1)  # from the reference to the primary microphone
-AIM = 0.1  # of the recording's own time
+TARGET = 0.1  # of the length of the recording
 SHORT_MIN = 2.0
 EVERY_S = 0.25
 
 
 def record(path: Path, minutes: float, rate: int) -> None:
-    """Write noise at the reference, and the same through a short path at the primary, second by second."""
+    """Write noise at the reference, and the same filtered by a short path at the primary."""
     rng, past = np.random.default_rng(1), np.zeros(len(PATH) - 1)
     with soundfile.SoundFile(path, "w", rate, 2) as file:
         for _ in range(round(60 * minutes)):
@@ -38,10 +37,10 @@ def record(path: Path, minutes: float, rate: int) -> None:
             past = x[-len(past) :]
 
 
-def treat(server: Server, client: Client, path: Path) -> dict[str, Any]:
-    """Have a file cleaned, and return what that took."""
+def process(server: Server, client: Client, path: Path) -> dict[str, Any]:
+    """Process a file and return its time, CPU time and memory."""
     seconds = soundfile.info(path).duration
-    server.forget_peak()
+    server.reset_peak()
     before = server.cpu_s()
     with path.open("rb") as file:
         job = client.upload(file)
@@ -66,13 +65,13 @@ def treat(server: Server, client: Client, path: Path) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return every figure of both recordings as lines of text, and whether the aim was reached."""
+    """Return the results of both recordings as text, and whether the target was reached."""
     short, long = results["short"], results["long"]
     kind = f"stereo {results['format']} at {results['rate']} Hz"
-    reached = "yes" if long["share_of_real_time"] <= AIM else "NO"
+    reached = "yes" if long["share_of_real_time"] <= TARGET else "NO"
     return "\n".join(
         [
-            results["circumstances"],
+            results["environment"],
             "",
             f"{kind:28}{'short':>12}{'long':>12}",
             *(f"{figure:28}{short[figure]:12.4g}{long[figure]:12.4g}" for figure in long),
@@ -83,16 +82,16 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run, print, and write what was measured down if asked to."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recordings", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--rate", type=int, default=48_000, help="Hz")
-    parser.add_argument("--format", default="wav", choices=("wav", "flac", "ogg", "mp3"))
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--docs", action="store_true", help="write the figures into docs/performance.md")
+    parser.add_argument("--minutes", type=float, default=60.0, help="Length of the recording.")
+    parser.add_argument("--rate", type=int, default=48_000, help="Sample rate, Hz.")
+    parser.add_argument("--format", default="wav", choices=("wav", "flac", "ogg", "mp3"), help="File format.")
+    parser.add_argument("--json", type=Path, help="Write the results to this file.")
+    parser.add_argument("--docs", action="store_true", help="Write the results into docs/performance.md.")
     chosen = parser.parse_args()
     results: dict[str, Any] = {
-        "circumstances": circumstances(),
+        "environment": environment(),
         "format": chosen.format,
         "rate": chosen.rate,
     }
@@ -102,11 +101,11 @@ def main() -> None:
             for name, minutes in (("short", SHORT_MIN), ("long", chosen.minutes)):
                 path = Path(folder) / f"{name}.{chosen.format}"
                 record(path, minutes, chosen.rate)
-                results[name] = treat(server, client, path)
+                results[name] = process(server, client, path)
                 path.unlink()
     print(table(results))
     if chosen.docs:
-        write_down("recordings", f"```\n{table(results)}\n```")
+        write_to_docs("recordings", f"```\n{table(results)}\n```")
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=1) + "\n")
 

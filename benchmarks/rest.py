@@ -1,12 +1,11 @@
-"""`python -m benchmarks.rest`: how fast the REST API of the single-machine edition is, endpoint by endpoint.
+"""`python -m benchmarks.rest`: measure the REST API of the single-machine platform, endpoint by endpoint.
 
-Starts `anc up` on a folder of its own and calls it over HTTP/1.1 with kept connections: every endpoint one
-call after the other, reads as fast as answers come, and a mixture of reads at a steady rate. There a call's
-time counts from when it was due, so a server that stalls is not excused from the calls that it kept waiting.
-The processor's time that a call takes of the server does not depend on what else the machine is doing.
+Starts `anc up` with a temporary data folder and calls it over persistent HTTP/1.1 connections: every
+endpoint sequentially, reads at the maximum rate, and a mixture of reads at a steady rate. At the steady rate,
+latency is measured from the time when a call was due (no coordinated omission). CPU time per call is
+independent of other load on the machine.
 
-Callers keep within the limits that everybody has: there are as many of them, and of addresses that they call
-from (of 127.0.0.0/8), as it takes.
+Callers stay within the default rate limits, using as many users and loopback addresses as necessary.
 """
 
 import argparse
@@ -25,7 +24,7 @@ import uvloop
 
 from anc.settings import Settings
 from benchmarks.http import Call, HttpClient, request
-from benchmarks.processes import Server, circumstances, platform_running, write_down
+from benchmarks.processes import Server, environment, platform_running, write_to_docs
 from functions.routes import REST
 from local.auth.issuer import Issuer
 
@@ -33,8 +32,8 @@ CALLERS = 100
 ADMINS = 10
 SESSIONS_EACH = 10
 CONNECTIONS = 16
-TIMES = 100
-CALLS_FROM_ONE_ADDRESS = 10  # of those that are counted by address and cost much: 20 a minute are allowed
+REPEATS = 100
+CALLS_FROM_ONE_ADDRESS = 10  # the limit of expensive calls is 20 per minute and address
 
 
 def sound(seconds: float, channels: int) -> bytes:
@@ -46,7 +45,7 @@ def sound(seconds: float, channels: int) -> bytes:
 
 
 class Scene(NamedTuple):
-    """A platform with some life in it: tokens of admins and callers, the callers' sessions and headsets."""
+    """Test data on a platform: tokens of admins and callers, their sessions and headsets."""
 
     admins: list[str]
     tokens: list[str]
@@ -57,7 +56,7 @@ class Scene(NamedTuple):
 
 
 async def populate(port: int, data: Path) -> Scene:
-    """Let callers open sessions and register a headset each."""
+    """Create sessions and a headset for each caller."""
     issuer = Issuer(data, Settings())
     tokens = [issuer.issue(f"caller-{i}", "listener") for i in range(CALLERS)]
     connection = await HttpClient.open(port)
@@ -75,7 +74,7 @@ async def populate(port: int, data: Path) -> Scene:
 
 
 def reads(scene: Scene) -> dict[str, list[Call]]:
-    """Return the reads, each from many callers, by endpoint."""
+    """Return read calls of many callers by endpoint."""
     found: dict[str, list[Call]] = {
         "GET /health": [request("GET /health")],
         "GET /api/users/me": [request("GET /api/users/me", token) for token in scene.tokens],
@@ -94,8 +93,8 @@ def reads(scene: Scene) -> dict[str, list[Call]]:
     return found
 
 
-def others(scene: Scene, caller: int) -> list[list[Call]]:
-    """Return everything else that a caller can call again and again: calls that are made in turn."""
+def other_calls(scene: Scene, caller: int) -> list[list[Call]]:
+    """Return sequences of all other repeatable calls of a caller."""
     token, thing = scene.things[caller % CALLERS]
     _, session = scene.sessions[caller % CALLERS * SESSIONS_EACH]
     admin = scene.admins[caller % ADMINS]
@@ -142,14 +141,14 @@ def others(scene: Scene, caller: int) -> list[list[Call]]:
 
 
 async def send_once(port: int, call: Call) -> None:
-    """Send a call that is not measured."""
+    """Send a call without measuring it."""
     connection = await HttpClient.open(port)
     await connection.send(call)
     connection.close()
 
 
-async def one_by_one(port: int, calls: Iterable[Call]) -> dict[str, list[float]]:
-    """Return the seconds of each call by endpoint, one after the other; the first of each does not count."""
+async def sequential(port: int, calls: Iterable[Call]) -> dict[str, list[float]]:
+    """Return the seconds of sequential calls by endpoint, without the first of each."""
     connection = await HttpClient.open(port)
     taken: dict[str, list[float]] = {}
     for number, call in enumerate(calls, 1):
@@ -163,15 +162,15 @@ async def one_by_one(port: int, calls: Iterable[Call]) -> dict[str, list[float]]
     return {name: seconds[1:] for name, seconds in taken.items()}
 
 
-class FlatOut(NamedTuple):
-    """Calls answered a second, and the processor's microseconds that each took of the server."""
+class Saturated(NamedTuple):
+    """Calls per second, and CPU microseconds of the server per call."""
 
     per_second: float
     cpu_us: float
 
 
-class Life(NamedTuple):
-    """What is made, changed and ended again: `then` are method, what follows the id in the path, and body."""
+class Lifecycle(NamedTuple):
+    """A resource to create, change and delete; `then` are method, path suffix and body of the next calls."""
 
     at: str
     body: Any
@@ -181,35 +180,35 @@ class Life(NamedTuple):
 
 
 PERSON = {"username": "somebody", "password": "correct horse battery"}
-LIVES = (
-    Life("/api/sessions", {}, "session", [("DELETE", "", None)]),
-    Life(
+LIFECYCLES = (
+    Lifecycle("/api/sessions", {}, "session", [("DELETE", "", None)]),
+    Lifecycle(
         "/api/devices",
         {"thing": "short-lived", "secondary": [0.5]},
         "thing",
         [("POST", "/credentials", None), ("DELETE", "", None)],
     ),
-    Life("/api/users/me/keys", {"name": "robot"}, "id", [("DELETE", "", None)]),
-    Life(
+    Lifecycle("/api/users/me/keys", {"name": "robot"}, "id", [("DELETE", "", None)]),
+    Lifecycle(
         "/api/users",
         PERSON,
         "user",
         [("GET", "", None), ("PATCH", "", {"role": "operator"}), ("DELETE", "", None)],
     ),
-    Life(
+    Lifecycle(
         "/api/audio/uploads",
         {"size": 100},
         "job",
         [("GET", "", None), ("DELETE", "", None)],
         "/api/audio/jobs",
     ),
-    # Sent in parts, none of which has come: the answer is a refusal, as quick as it gets.
-    Life("/api/audio/uploads", {"size": 10**8}, "job", [("POST", "", None)]),
+    # A multipart upload without parts: completing it is refused.
+    Lifecycle("/api/audio/uploads", {"size": 10**8}, "job", [("POST", "", None)]),
 )
 
 
-async def live(port: int, tokens: Sequence[str], life: Life, times: int) -> dict[str, list[float]]:
-    """Return the seconds of each endpoint when something is made, used and ended, by one after the other."""
+async def live(port: int, tokens: Sequence[str], life: Lifecycle, times: int) -> dict[str, list[float]]:
+    """Return the seconds by endpoint for repeated lifecycles of a resource."""
     connection = await HttpClient.open(port)
     taken: dict[str, list[float]] = {}
 
@@ -231,8 +230,8 @@ async def live(port: int, tokens: Sequence[str], life: Life, times: int) -> dict
     return taken
 
 
-async def flat_out(server: Server, calls: list[Call], seconds: float) -> FlatOut:
-    """Let every connection call as soon as it may."""
+async def saturated(server: Server, calls: list[Call], seconds: float) -> Saturated:
+    """Send calls on all connections without pause."""
     endless, done = cycle(calls), 0
     end = time.perf_counter() + seconds
 
@@ -246,11 +245,11 @@ async def flat_out(server: Server, calls: list[Call], seconds: float) -> FlatOut
 
     begun, before = time.perf_counter(), server.cpu_s()
     await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
-    return FlatOut(done / (time.perf_counter() - begun), 1e6 * (server.cpu_s() - before) / done)
+    return Saturated(done / (time.perf_counter() - begun), 1e6 * (server.cpu_s() - before) / done)
 
 
 async def steady(port: int, calls: list[Call], rate: float, seconds: float) -> list[float]:
-    """Return the seconds from when each call was due until it was answered."""
+    """Return the seconds from the due time of each call to its response."""
     idle: asyncio.Queue[HttpClient] = asyncio.Queue()
     for _ in range(4 * CONNECTIONS):
         idle.put_nowait(await HttpClient.open(port))
@@ -278,54 +277,54 @@ def quantiles_ms(taken: list[float]) -> tuple[float, float]:
 
 
 async def measure(server: Server, seconds: float, rate: float) -> dict[str, Any]:
-    """Measure everything."""
+    """Run all measurements."""
     port = server.port
     scene = await populate(port, server.data)
     often = reads(scene)
-    results: dict[str, Any] = {"endpoints": {}, "flat_out": {}}
+    results: dict[str, Any] = {"endpoints": {}, "saturated": {}}
 
     def note(taken: dict[str, list[float]]) -> None:
         for name, times in taken.items():
             results["endpoints"].setdefault(name, quantiles_ms(times))
 
     for calls in often.values():
-        note(await one_by_one(port, islice(cycle(calls), 3 * TIMES)))
-    for turns in zip(*(others(scene, caller) for caller in range(TIMES)), strict=True):
-        note(await one_by_one(port, chain.from_iterable(turns)))
-    for life in LIVES:
+        note(await sequential(port, islice(cycle(calls), 3 * REPEATS)))
+    for turns in zip(*(other_calls(scene, caller) for caller in range(REPEATS)), strict=True):
+        note(await sequential(port, chain.from_iterable(turns)))
+    for life in LIFECYCLES:
         tokens = scene.admins if life.at == "/api/users" else scene.tokens
-        note(await live(port, tokens, life, TIMES))
+        note(await live(port, tokens, life, REPEATS))
     await send_once(port, request("POST /api/users", scene.admins[0], PERSON))
-    note(await one_by_one(port, [request("POST /api/auth/token", "", PERSON)] * TIMES))
+    note(await sequential(port, [request("POST /api/auth/token", "", PERSON)] * REPEATS))
     if left_out := {f"{route.method} {route.path}" for route in REST} - set(results["endpoints"]):
-        raise RuntimeError(f"nobody called {', '.join(sorted(left_out))}")
+        raise RuntimeError(f"not measured: {', '.join(sorted(left_out))}")
     for name, calls in often.items():
-        results["flat_out"][name] = await flat_out(server, calls, seconds)
+        results["saturated"][name] = await saturated(server, calls, seconds)
     turns = [cycle(calls) for calls in often.values()]
     mixed = [next(turn) for _ in range(200) for turn in turns]
-    results["mixed"] = await flat_out(server, mixed, seconds)
+    results["mixed"] = await saturated(server, mixed, seconds)
     results["steady"] = {"rate": rate, "ms": quantiles_ms(await steady(port, mixed, rate, 3 * seconds))}
     return results
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return every figure as lines of text."""
-    lines = [results["circumstances"], "", f"{'one call after the other':42}{'p50 ms':>9}{'p99 ms':>9}"]
+    """Return all results as text."""
+    lines = [results["environment"], "", f"{'sequential calls':42}{'p50 ms':>9}{'p99 ms':>9}"]
     by_path = sorted(results["endpoints"].items(), key=lambda found: found[0].split()[::-1])
     lines += [f"{name:42}{p50:9.2f}{p99:9.2f}" for name, (p50, p99) in by_path]
-    lines += ["", f"{f'flat out, {CONNECTIONS} connections':42}{'calls/s':>9}{'cpu us':>9}"]
-    for name, found in [*results["flat_out"].items(), ("all of these in turn", results["mixed"])]:
+    lines += ["", f"{f'maximum rate, {CONNECTIONS} connections':42}{'calls/s':>9}{'cpu us':>9}"]
+    for name, found in [*results["saturated"].items(), ("all of these", results["mixed"])]:
         lines.append(f"{name:42}{found.per_second:9.0f}{found.cpu_us:9.0f}")
     (p50, p99), rate = results["steady"]["ms"], results["steady"]["rate"]
-    return "\n".join([*lines, "", f"{f'all of these in turn, {rate:g} calls/s':42}{p50:9.2f}{p99:9.2f}"])
+    return "\n".join([*lines, "", f"{f'all of these, {rate:g} calls/s':42}{p50:9.2f}{p99:9.2f}"])
 
 
-def aims(results: dict[str, Any]) -> str:
-    """Return what was aimed at beside what was measured, as a table of the page."""
+def targets_table(results: dict[str, Any]) -> str:
+    """Return targets and measurements as a Markdown table."""
     mixed, steady = results["mixed"], results["steady"]
     return "\n".join(
         [
-            "| aimed at | measured |",
+            "| target | measured |",
             "|---|---|",
             f"| reads over 1,200 a second on two cores | {mixed.per_second:,.0f} a second of seven reads in"
             f" turn, {mixed.cpu_us:.0f} us of a core each |",
@@ -336,20 +335,22 @@ def aims(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run, print, and write what was measured down if asked to."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rest", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of calls flat out, for each endpoint")
-    parser.add_argument("--rate", type=float, default=500.0, help="calls a second at the steady rate")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--docs", action="store_true", help="write the figures into docs/performance.md")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="Duration at the maximum rate, for each endpoint."
+    )
+    parser.add_argument("--rate", type=float, default=500.0, help="Calls per second at the steady rate.")
+    parser.add_argument("--json", type=Path, help="Write the results to this file.")
+    parser.add_argument("--docs", action="store_true", help="Write the results into docs/performance.md.")
     chosen = parser.parse_args()
-    where = circumstances()
+    where = environment()
     with platform_running() as server:
         results = uvloop.run(measure(server, chosen.seconds, chosen.rate))
-    results["circumstances"] = where
+    results["environment"] = where
     print(table(results))
     if chosen.docs:
-        write_down("rest", f"{aims(results)}\n\n```\n{table(results)}\n```")
+        write_to_docs("rest", f"{targets_table(results)}\n\n```\n{table(results)}\n```")
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -1,4 +1,4 @@
-"""Speed, as ratios within interleaved rounds: a machine that is busy is busy for everyone."""
+"""Speed, as ratios within interleaved rounds: a machine that is busy is busy for available."""
 
 import time
 from collections.abc import Callable
@@ -7,23 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anc.dsp import FDAF, NLMS, FxNLMS, fxnlms_reference, nlms_reference
-from benchmarks.competitors import everyone, numpy_loop
+from benchmarks.implementations import available, numpy_loop
 
 TAPS, MU, EPS, BLOCK = 512, 0.5, 1e-6, 1024
 
 
 def table(rounds: int = 7, samples: int = 16384) -> list[dict]:
-    """One row a competitor: time of a block, speed against the numpy loop, deviation."""
+    """Return time per block, speed relative to the numpy loop and deviation of each implementation."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(samples).astype(np.float32)
     d = np.convolve(x, rng.standard_normal(100) * 0.95 ** np.arange(100))[:samples].astype(np.float32)
     expected = nlms_reference(x, d, TAPS, MU, EPS)[1]
-    contenders = list(everyone())
-    residuals = [c.residual(x, d, TAPS, MU, EPS) for c in contenders]  # the first run compiles what compiles
-    seconds = interleaved([lambda c=c: c.residual(x, d, TAPS, MU, EPS) for c in contenders], rounds)
-    plain = next(k for k, c in enumerate(contenders) if c.residual is numpy_loop)
+    implementations = list(available())
+    residuals = [
+        c.residual(x, d, TAPS, MU, EPS) for c in implementations
+    ]  # the first run includes compilation
+    seconds = interleaved([lambda c=c: c.residual(x, d, TAPS, MU, EPS) for c in implementations], rounds)
+    plain = next(k for k, c in enumerate(implementations) if c.residual is numpy_loop)
     rows = []
-    for k, (c, e) in enumerate(zip(contenders, residuals, strict=True)):
+    for k, (c, e) in enumerate(zip(implementations, residuals, strict=True)):
         deviation = float(np.abs(e - expected[: e.size]).max() / np.abs(d).max())
         rows.append(
             {
@@ -38,7 +40,7 @@ def table(rounds: int = 7, samples: int = 16384) -> list[dict]:
 
 
 def fxnlms(rounds: int = 7, samples: int = 16384) -> dict:
-    """FxNLMS against its own loop, with a secondary path of 128 samples."""
+    """Compare FxNLMS with a loop, for a secondary path of 128 samples."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal(samples).astype(np.float32)
     d = np.convolve(x, rng.standard_normal(60))[:samples].astype(np.float32)
@@ -60,7 +62,7 @@ def fxnlms(rounds: int = 7, samples: int = 16384) -> dict:
 
 
 def fxnlms_loop(x: NDArray, d: NDArray, S: NDArray, mu: float) -> NDArray:
-    """The recursion with four numpy calls a sample and no copy."""
+    """Run the recursion with four numpy calls per sample and no copies."""
     v = np.convolve(x, S)[: x.size].astype(x.dtype)
     silence = np.zeros(TAPS - 1, x.dtype)
     xs, vs = np.concatenate([silence, x]), np.concatenate([silence, v])
@@ -75,7 +77,7 @@ def fxnlms_loop(x: NDArray, d: NDArray, S: NDArray, mu: float) -> NDArray:
 
 
 def growth(rounds: int = 5) -> dict:
-    """Microseconds a sample as taps, block and number of sessions grow."""
+    """Return microseconds per sample by taps, block length and number of sessions."""
     rng = np.random.default_rng(2)
     x, d = rng.standard_normal((2, 8192)).astype(np.float32)
     by_taps = {}
@@ -92,26 +94,25 @@ def growth(rounds: int = 5) -> dict:
     for sessions in (1, 10, 50, 100, 200):
         filters = [[kind(TAPS, MU) for _ in range(sessions)] for kind in (NLMS, FDAF)]
 
-        def everyone_s_turn(fs: list) -> None:
+        def run_sessions(fs: list) -> None:
             for f in fs:
                 type(f).from_state(f.state()).process(x[:BLOCK], d[:BLOCK])
 
-        cases = [lambda fs=fs: everyone_s_turn(fs) for fs in filters]
+        cases = [lambda fs=fs: run_sessions(fs) for fs in filters]
         by_sessions[sessions] = per_sample(cases, rounds, sessions * BLOCK)
     return {"taps": by_taps, "block": by_block, "sessions": by_sessions}
 
 
 def per_sample(cases: list[Callable], rounds: int, samples: int) -> dict[str, float]:
-    """Median microseconds a sample for NLMS and FDAF."""
+    """Return median microseconds per sample for NLMS and FDAF."""
     medians = np.median(interleaved(cases, rounds), axis=0) * 1e6 / samples
     return {"NLMS": float(medians[0]), "FDAF": float(medians[1])}
 
 
 def interleaved(cases: list[Callable], rounds: int) -> NDArray:
-    """Processor seconds (rounds, cases): every round runs every case once, after one that does not count.
+    """Return CPU seconds, (rounds, cases). Every round runs every case once, after a warm-up round.
 
-    Not wall-clock seconds: those of a long run include what other processes got meanwhile, those of a short
-    one seldom do.
+    CPU time excludes the time that other processes use.
     """
     seconds = np.empty((rounds + 1, len(cases)))
     for row in seconds:

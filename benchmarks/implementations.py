@@ -1,7 +1,7 @@
-"""Other ways to run an NLMS, each given its best settings, as functions (x, d, taps, mu, eps) -> residual.
+"""Implementations of NLMS, each with its best settings, as functions (x, d, taps, mu, eps) -> residual.
 
-Whoever is not installed is left out with a word. `same` says whether the function claims to be the very
-recursion: the benchmark checks it and marks what is another algorithm.
+Packages that are not installed are skipped with a message. `same` says whether the implementation should
+equal the textbook recursion; the benchmark verifies it and marks other algorithms.
 """
 
 import ctypes
@@ -23,24 +23,28 @@ Residual = Callable[[NDArray, NDArray, int, float, float], NDArray]
 
 
 @dataclass(frozen=True)
-class Competitor:
-    """One way to run the filter; `same` if it is meant to equal the textbook recursion."""
+class Implementation:
+    """An implementation; `same` if it should equal the textbook recursion."""
 
     name: str
     residual: Residual
     same: bool = True
 
 
-def everyone() -> Iterator[Competitor]:
-    """Ours, then all others that this machine has; says who is missing."""
-    yield Competitor("anc NLMS float32", lambda x, d, taps, mu, eps: ours(NLMS(taps, mu, eps), x, d))
-    yield Competitor(
-        "anc NLMS float64", lambda x, d, taps, mu, eps: ours(NLMS(taps, mu, eps, np.float64), x, d)
+def available() -> Iterator[Implementation]:
+    """Yield our filters, then all other installed implementations; print which are missing."""
+    yield Implementation(
+        "anc NLMS float32", lambda x, d, taps, mu, eps: run_in_blocks(NLMS(taps, mu, eps), x, d)
     )
-    yield Competitor(
-        "anc FDAF float32, block 512", lambda x, d, taps, mu, eps: ours(FDAF(taps, mu, eps), x, d), False
+    yield Implementation(
+        "anc NLMS float64", lambda x, d, taps, mu, eps: run_in_blocks(NLMS(taps, mu, eps, np.float64), x, d)
     )
-    yield Competitor("numpy loop float32", numpy_loop)
+    yield Implementation(
+        "anc FDAF float32, block 512",
+        lambda x, d, taps, mu, eps: run_in_blocks(FDAF(taps, mu, eps), x, d),
+        False,
+    )
+    yield Implementation("numpy loop float32", numpy_loop)
     makers = (
         c_loop,
         numba_loop,
@@ -56,18 +60,18 @@ def everyone() -> Iterator[Competitor]:
         try:
             yield make()
         except (ImportError, FileNotFoundError, subprocess.CalledProcessError) as missing:
-            print(f"without {make.__name__.replace('_', ' ')}: {missing}")
+            print(f"skipped {make.__name__.replace('_', ' ')}: {missing}")
 
 
-def ours(f: NLMS | FDAF, x: NDArray, d: NDArray) -> NDArray:
-    """Residual of one of our filters in blocks of 1024, as they come from a socket."""
+def run_in_blocks(f: NLMS | FDAF, x: NDArray, d: NDArray) -> NDArray:
+    """Return the residual of a filter in blocks of 1024, as in a live session."""
     return np.concatenate(
         [f.process(x[at : at + 1024], d[at : at + 1024])[1] for at in range(0, x.size, 1024)]
     )
 
 
 def numpy_loop(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
-    """The recursion with three numpy calls a sample and no copy: as fast as a plain loop gets."""
+    """Run the recursion with three numpy calls per sample and no copies."""
     past, w, e = np.concatenate([np.zeros(taps - 1, x.dtype), x]), np.zeros(taps, x.dtype), np.empty_like(d)
     step, floor = x.dtype.type(mu), x.dtype.type(eps)
     for n in range(x.size):
@@ -77,8 +81,8 @@ def numpy_loop(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDAr
     return e
 
 
-def c_loop() -> Competitor:
-    """The fused C loop, compiled here and now with every optimisation."""
+def c_loop() -> Implementation:
+    """Return a fused C loop, compiled with all optimisations."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         raise FileNotFoundError("no C compiler")
@@ -100,11 +104,11 @@ def c_loop() -> Competitor:
         nlms(past, d, e, w, x.size, taps, mu, eps)
         return e
 
-    return Competitor("C loop -O3, fused, float32", residual)
+    return Implementation("C loop -O3, fused, float32", residual)
 
 
-def numba_loop() -> Competitor:
-    """The fused loop, compiled by numba with fast arithmetic."""
+def numba_loop() -> Implementation:
+    """Return a fused loop, compiled by numba with fastmath."""
 
     @importlib.import_module("numba").njit(fastmath=True)
     def loop(past: NDArray, d: NDArray, w: NDArray, mu: float, eps: float) -> NDArray:
@@ -124,11 +128,11 @@ def numba_loop() -> Competitor:
         past = np.concatenate([np.zeros(taps - 1, x.dtype), x])
         return loop(past, d, np.zeros(taps, x.dtype), x.dtype.type(mu), x.dtype.type(eps))
 
-    return Competitor("numba loop, float32", residual)
+    return Implementation("numba loop, float32", residual)
 
 
-def padasip() -> Competitor:
-    """padasip wants the windows as rows; it is given a view, so that no time goes into building them."""
+def padasip() -> Implementation:
+    """Return padasip's NLMS. It takes windows as rows, here a view that costs no time."""
     package = importlib.import_module("padasip")
 
     def residual(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
@@ -136,20 +140,20 @@ def padasip() -> Competitor:
         rows = np.lib.stride_tricks.sliding_window_view(past, taps)[:, ::-1]
         return package.filters.FilterNLMS(taps, mu, eps=eps, w="zeros").run(d, rows)[1]
 
-    return Competitor("padasip FilterNLMS", residual)
+    return Implementation("padasip FilterNLMS", residual)
 
 
-def adafilt() -> Competitor:
-    """adafilt, sample by sample."""
+def adafilt() -> Implementation:
+    """Return adafilt's NLMS."""
     package = importlib.import_module("adafilt")
-    return Competitor(
+    return Implementation(
         "adafilt LMSFilter",
         lambda x, d, taps, mu, eps: package.LMSFilter(taps, stepsize=mu, epsilon_power=eps)(x, d)[2],
     )
 
 
-def adafilt_fast() -> Competitor:
-    """adafilt's frequency-domain filter, at our block."""
+def adafilt_fast() -> Implementation:
+    """Return adafilt's frequency-domain filter with our block length."""
     package = importlib.import_module("adafilt")
 
     def residual(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
@@ -157,11 +161,11 @@ def adafilt_fast() -> Competitor:
         f = package.FastBlockLMSFilter(taps, block, stepsize=mu, power_averaging=0.9, epsilon_power=eps)
         return f(x, d)[2]
 
-    return Competitor("adafilt FastBlockLMSFilter, block 512", residual, same=False)
+    return Implementation("adafilt FastBlockLMSFilter, block 512", residual, same=False)
 
 
-def pyroomacoustics() -> Competitor:
-    """pyroomacoustics adds no eps; it keeps no residual, so that is taken before each update."""
+def pyroomacoustics() -> Implementation:
+    """Return pyroomacoustics' NLMS. It has no eps, and the residual is computed before each update."""
     adaptive = importlib.import_module("pyroomacoustics.adaptive")
 
     def residual(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
@@ -171,41 +175,41 @@ def pyroomacoustics() -> Competitor:
             f.update(x[n], d[n])
         return e
 
-    return Competitor("pyroomacoustics NLMS", residual)
+    return Implementation("pyroomacoustics NLMS", residual)
 
 
-def adaptfilt() -> Competitor:
-    """adaptfilt starts at the first full window, so it is given silence before."""
+def adaptfilt() -> Implementation:
+    """Return adaptfilt's NLMS. It starts at the first full window, so zeros are prepended."""
     package = importlib.import_module("adaptfilt")
 
     def residual(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
         silence = np.zeros(taps - 1)
         return package.nlms(np.concatenate([silence, x]), np.concatenate([silence, d]), taps, mu, eps=eps)[1]
 
-    return Competitor("adaptfilt nlms", residual)
+    return Implementation("adaptfilt nlms", residual)
 
 
-def pydaptivefiltering() -> Competitor:
-    """pydaptivefiltering counts the order, one less than the taps."""
+def pydaptivefiltering() -> Implementation:
+    """Return pydaptivefiltering's NLMS. Its order is one less than the number of taps."""
     package = importlib.import_module("pydaptivefiltering")
 
     def residual(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
         f = package.NLMS(taps - 1, step_size=mu, gamma=eps)
         return np.asarray(f.optimize(x, d).errors).real
 
-    return Competitor("pydaptivefiltering NLMS", residual)
+    return Implementation("pydaptivefiltering NLMS", residual)
 
 
-def pyaec() -> Competitor:
-    """Speex's echo canceller in C, 16 bit: another algorithm, without its preprocessor."""
+def pyaec() -> Implementation:
+    """Return the 16-bit echo canceller of Speex, another algorithm, without its preprocessor."""
     package = importlib.import_module("pyaec")
 
     def residual(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
         f = package.Aec(512, taps, 48_000, False)
         full_scale = 8000 / max(np.abs(x).max(), np.abs(d).max())
-        heard, played = ((full_scale * part).astype(np.int16) for part in (d, x))
+        recorded, played = ((full_scale * part).astype(np.int16) for part in (d, x))
         blocks = range(0, d.size - 511, 512)
-        out = [f.cancel_echo(heard[at : at + 512], played[at : at + 512]) for at in blocks]
+        out = [f.cancel_echo(recorded[at : at + 512], played[at : at + 512]) for at in blocks]
         return np.concatenate(out) / full_scale
 
-    return Competitor("pyaec (Speex, int16)", residual, same=False)
+    return Implementation("pyaec (Speex, int16)", residual, same=False)
