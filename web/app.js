@@ -1,9 +1,9 @@
-/** The shell: who is signed in, which page is shown, and in which theme. */
+/** The application shell: sign-in, navigation and theme. */
 import { html, render, useEffect, useRef, useState } from "./lib/html.js";
 import { PlatformSocket } from "./lib/socket.js";
-import { Refusal, Rest } from "./lib/rest.js";
+import { ApiError, Rest } from "./lib/rest.js";
 import { Icon } from "./ui/icons.js";
-import { Alarm, Alert, percent } from "./ui/parts.js";
+import { Alert, EmergencyBanner, percent } from "./ui/parts.js";
 import { SignIn } from "./pages/sign-in.js";
 import { Live } from "./live/page.js";
 import { Headsets } from "./pages/headsets.js";
@@ -16,42 +16,43 @@ import { Run } from "./live/run.js";
 
 const PAGES = {
   live: { name: "Live", page: Live },
-  headsets: { name: "Headsets", page: Headsets, one: Headset },
+  headsets: { name: "Headsets", page: Headsets, item: Headset },
   recordings: { name: "Recordings", page: Recordings },
-  emergencies: { name: "Alarms", page: Emergencies },
+  emergencies: { name: "Emergencies", page: Emergencies },
   people: { name: "People", page: People },
   system: { name: "System", page: System },
 };
 const THEMES = ["auto", "light", "dark"];
-const KEPT = "anc-token"; // for this tab only: it is forgotten with it
+const TOKEN_KEY = "anc-token"; // in sessionStorage: for this tab only
 
 /**
- * Take the token or the one-time code out of the address. A fragment never leaves the browser.
+ * Remove the token or the one-time code from the URL and return it. Browsers do not send the fragment to servers.
  * @returns {{token: string | null, code: string | null} | null}
  */
-function takeOffer() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  const offer = { token: given.get("token"), code: given.get("code") };
-  if (!offer.token && !offer.code) return null;
+function takeLink() {
+  const fields = new URLSearchParams(location.hash.slice(1));
+  const link = { token: fields.get("token"), code: fields.get("code") };
+  if (!link.token && !link.code) return null;
   history.replaceState(null, "", `${location.pathname}#/live`);
-  return offer.token && offer.token === sessionStorage.getItem(KEPT) ? null : offer;
+  return link.token && link.token === sessionStorage.getItem(TOKEN_KEY) ? null : link;
 }
 
-/** @returns {Promise<any>} why the offer was not accepted, to be shown; "" when it was */
-async function signInWith({ token, code }) {
+/** @returns {Promise<any>} an error message, or "" on success */
+async function signInWithLink({ token, code }) {
   try {
-    sessionStorage.setItem(KEPT, token ?? (await new Rest("", "").post("sign-in", { code })).token);
+    sessionStorage.setItem(TOKEN_KEY, token ?? (await new Rest("", "").post("sign-in", { code })).token);
     return "";
-  } catch (refusal) {
-    return refusal.status === 401
-      ? html`This address was used already, or is older than ten minutes. On its machine, <code>anc console</code> prints another.`
-      : refusal.message;
+  } catch (failure) {
+    return failure.status === 401
+      ? html`This sign-in link was already used, or is older than ten minutes. Run <code>anc console</code> on its machine to get another.`
+      : failure.message;
   }
 }
 
-function placeNow() {
-  const [, page, one] = location.hash.split("/");
-  return { page: PAGES[page] ? page : "live", one: one && decodeURIComponent(one) };
+/** @returns {{page: string, id: string | undefined}} the route in the URL */
+function currentRoute() {
+  const [, page, id] = location.hash.split("/");
+  return { page: PAGES[page] ? page : "live", id: id && decodeURIComponent(id) };
 }
 
 function useTheme() {
@@ -64,63 +65,63 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
-function App({ config, first }) {
-  const [token, setToken] = useState(() => sessionStorage.getItem(KEPT) ?? "");
-  const [offer, setOffer] = useState(first.offer);
-  const [place, setPlace] = useState(placeNow);
+function App({ config, initial }) {
+  const [token, setToken] = useState(() => sessionStorage.getItem(TOKEN_KEY) ?? "");
+  const [link, setLink] = useState(initial.link);
+  const [route, setRoute] = useState(currentRoute);
   const [theme, nextTheme] = useTheme();
-  const [said, setSaid] = useState(first.fault);
+  const [message, setMessage] = useState(initial.error);
   useEffect(() => {
-    const go = async () => {
-      const arrived = await arrive();
-      if (arrived.offer) setOffer(arrived.offer);
-      setSaid(arrived.fault);
-      setToken(sessionStorage.getItem(KEPT) ?? "");
-      setPlace(placeNow());
+    const navigate = async () => {
+      const { link, error } = await openLink();
+      if (link) setLink(link);
+      setMessage(error);
+      setToken(sessionStorage.getItem(TOKEN_KEY) ?? "");
+      setRoute(currentRoute());
     };
-    addEventListener("hashchange", go);
-    return () => removeEventListener("hashchange", go);
+    addEventListener("hashchange", navigate);
+    return () => removeEventListener("hashchange", navigate);
   }, []);
-  const leave = (why) => {
-    sessionStorage.removeItem(KEPT);
+  const signOut = (reason) => {
+    sessionStorage.removeItem(TOKEN_KEY);
     setToken("");
-    setSaid(why);
+    setMessage(reason);
   };
-  const enter = (granted) => {
-    sessionStorage.setItem(KEPT, granted);
-    setSaid("");
-    setToken(granted);
+  const signIn = (newToken) => {
+    sessionStorage.setItem(TOKEN_KEY, newToken);
+    setMessage("");
+    setToken(newToken);
   };
   const replace = async () => {
-    setOffer(null);
-    const fault = await signInWith(offer);
-    if (fault) sessionStorage.removeItem(KEPT);
-    setSaid(fault);
-    setToken(sessionStorage.getItem(KEPT) ?? "");
+    setLink(null);
+    const error = await signInWithLink(link);
+    if (error) sessionStorage.removeItem(TOKEN_KEY);
+    setMessage(error);
+    setToken(sessionStorage.getItem(TOKEN_KEY) ?? "");
   };
-  if (!token) return html`<${SignIn} rest=${new Rest(config.rest, "")} said=${said} enter=${enter} key=${said} />`;
-  return html`<${Signed} key=${token} ...${{ config, token, place, theme, nextTheme, leave }} />
-    ${offer && html`<${Replace} replace=${replace} stay=${() => setOffer(null)} />`}`;
+  if (!token) return html`<${SignIn} rest=${new Rest(config.rest, "")} message=${message} onSignIn=${signIn} key=${message} />`;
+  return html`<${SignedIn} key=${token} ...${{ config, token, route, theme, nextTheme, signOut }} />
+    ${link && html`<${ReplaceSession} replace=${replace} stay=${() => setLink(null)} />`}`;
 }
 
 /**
- * Sign in with what the address offers, unless a session is open in this tab: then the person is asked first, since a
- * link from somebody else would otherwise put them into another account unnoticed.
+ * Sign in with the link in the URL. If this tab has a session, return the link instead, to ask for confirmation: a
+ * link from an attacker could otherwise switch the account unnoticed.
  */
-async function arrive() {
-  const offer = takeOffer();
-  if (!offer) return { offer: null, fault: "" };
-  if (sessionStorage.getItem(KEPT)) return { offer, fault: "" };
-  return { offer: null, fault: await signInWith(offer) };
+async function openLink() {
+  const link = takeLink();
+  if (!link) return { link: null, error: "" };
+  if (sessionStorage.getItem(TOKEN_KEY)) return { link, error: "" };
+  return { link: null, error: await signInWithLink(link) };
 }
 
-function Replace({ replace, stay }) {
+function ReplaceSession({ replace, stay }) {
   const dialog = useRef(null);
   useEffect(() => dialog.current.showModal(), []);
   return html`<dialog ref=${dialog} aria-labelledby="replace" onCancel=${stay}>
     <h2 id="replace">Sign in again?</h2>
-    <p>You are signed in already. The address that you opened ends this session and signs in anew, perhaps as somebody
-      else. Continue only if you asked for this address.</p>
+    <p>You are already signed in. This link ends the session and signs in again, possibly with another account.
+      Continue only if you requested the link.</p>
     <div class="choices">
       <button class="primary" onClick=${stay} autofocus>Stay signed in</button>
       <button onClick=${replace}>End this session and sign in</button>
@@ -128,60 +129,60 @@ function Replace({ replace, stay }) {
   </dialog>`;
 }
 
-function Signed({ config, token, place, theme, nextTheme, leave }) {
-  const [tools] = useState(() => {
+function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
+  const [shared] = useState(() => {
     const socketUrl = new URL(config.socket, location.href);
     socketUrl.protocol = socketUrl.protocol.replace("http", "ws");
     const socket = new PlatformSocket(socketUrl.href, token);
-    const rest = new Rest(config.rest, token, () => leave("Your sign-in has expired. Sign in again."));
+    const rest = new Rest(config.rest, token, () => signOut("Your session has expired. Sign in again."));
     return { rest, socket, run: new Run(socket) };
   });
   const [me, setMe] = useState(null);
-  const [fault, setFault] = useState("");
-  const link = useSocketState(tools.socket);
+  const [error, setError] = useState("");
+  const connection = useSocketState(shared.socket);
   useEffect(() => {
-    tools.socket.open();
-    tools.rest.get("/api/users/me").then(setMe, (refusal) => setFault(refusal.message));
+    shared.socket.open();
+    shared.rest.get("/api/users/me").then(setMe, (failure) => setError(failure.message));
     return () => {
-      tools.run.stop();
-      tools.socket.close();
+      shared.run.stop();
+      shared.socket.close();
     };
   }, []);
   useEffect(() => {
-    // A handshake tells a browser nothing of why it was refused: asking does.
-    if (link.failures === 2) tools.rest.get("/api/users/me").catch((refusal) => refusal);
-  }, [link.failures]);
-  const { name, page, one } = PAGES[place.page];
-  const alarm = useAlarm(tools.run);
+    // Browsers do not expose why a WebSocket handshake was rejected. This request detects an expired token.
+    if (connection.failures === 2) shared.rest.get("/api/users/me").catch(() => {});
+  }, [connection.failures]);
+  const { name, page, item } = PAGES[route.page];
+  const emergency = useEmergency(shared.run);
   useEffect(() => {
-    document.title = `${alarm ? "ALARM" : place.one ?? name} · ANC Platform`;
-  }, [place.page, place.one, !alarm]);
-  useEffect(() => window.scrollTo(0, 0), [place.page, place.one]);
-  const Page = place.one && one ? one : page;
+    document.title = `${emergency ? "EMERGENCY" : route.id ?? name} · ANC Platform`;
+  }, [route.page, route.id, !emergency]);
+  useEffect(() => window.scrollTo(0, 0), [route.page, route.id]);
+  const Page = route.id && item ? item : page;
   return html`
-    <a class="skip" href="#main" onClick=${toMain}>Skip to the page</a>
+    <a class="skip" href="#main" onClick=${toMain}>Skip to content</a>
     <header class="rail">
       <a class="brand" href="#/live"><img src="icon.svg" alt="" width="30" height="30" /><span>ANC Platform</span></a>
       <nav aria-label="Pages">
         ${Object.entries(PAGES).map(([key, { name: label }]) => html`
-          <a key=${key} href=${`#/${key}`} aria-current=${key === place.page ? "page" : null}>
+          <a key=${key} href=${`#/${key}`} aria-current=${key === route.page ? "page" : null}>
             <${Icon} name=${key} /><span>${label}</span>
           </a>`)}
       </nav>
-      <div class="who">
-        <${Link} ...${link} />
-        <button class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change it`}>
+      <div class="account">
+        <${ConnectionState} ...${connection} />
+        <button class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change theme`}>
           <${Icon} name="theme" /><span>Theme: ${theme}</span>
         </button>
         ${me && html`<span class="me" title=${me.user}>${me.name}<small>${me.role}</small></span>`}
-        <button class="quiet" onClick=${() => leave("")} aria-label="Sign out"><${Icon} name="out" /><span>Sign out</span></button>
+        <button class="quiet" onClick=${() => signOut("")} aria-label="Sign out"><${Icon} name="out" /><span>Sign out</span></button>
       </div>
     </header>
     <main id="main" tabindex="-1">
-      ${alarm && html`<${Alarm} takesOver>${alarm.reason || `A siren or alarm is heard (${percent(alarm.score)} sure).`}
-        ${" "}Cancelling is off: you hear the world until ten seconds after it. ${place.page !== "live" && html`<a href="#/live">Back to the sound</a>`}<//>`}
-      ${fault && html`<${Alert} kind="fault">${fault}<//>`}
-      <${Page} key=${place.one ?? place.page} ...${tools} me=${me} one=${place.one} />
+      ${emergency && html`<${EmergencyBanner} fullPage>${emergency.reason || `A siren or alarm was detected (confidence ${percent(emergency.score)}).`}
+        ${" "}Cancelling is off until ten seconds after the last detection. ${route.page !== "live" && html`<a href="#/live">Go to the Live page</a>`}<//>`}
+      ${error && html`<${Alert} kind="error">${error}<//>`}
+      <${Page} key=${route.id ?? route.page} ...${shared} me=${me} id=${route.id} />
     </main>`;
 }
 
@@ -191,44 +192,44 @@ function toMain(event) {
 }
 
 function useSocketState(socket) {
-  const read = () => ({ state: socket.state, failures: socket.failures, returns: socket.returns });
-  const [now, setNow] = useState(read);
+  const read = () => ({ state: socket.state, failures: socket.failures, reconnects: socket.reconnects });
+  const [current, setCurrent] = useState(read);
   useEffect(() => {
-    const change = () => setNow(read());
+    const change = () => setCurrent(read());
     socket.addEventListener("state", change);
     return () => socket.removeEventListener("state", change);
   }, [socket]);
-  return now;
+  return current;
 }
 
-/** The alarm that the live session hears: it is shown on every page, since the sound goes on under all of them. */
-function useAlarm(run) {
-  const [alarm, setAlarm] = useState(null);
+/** Return the emergency of the live session, or null. Every page shows it, because the session continues on all pages. */
+function useEmergency(run) {
+  const [emergency, setEmergency] = useState(null);
   useEffect(() => {
-    const look = () => setAlarm(run.emergency.active ? run.emergency : null);
-    for (const what of ["block", "change"]) run.addEventListener(what, look);
+    const update = () => setEmergency(run.emergency.active ? run.emergency : null);
+    for (const type of ["block", "change"]) run.addEventListener(type, update);
     return () => {
-      for (const what of ["block", "change"]) run.removeEventListener(what, look);
+      for (const type of ["block", "change"]) run.removeEventListener(type, update);
     };
   }, [run]);
-  return alarm;
+  return emergency;
 }
 
-function Link({ state, returns }) {
-  const words = { open: "Connected", connecting: "Connecting", waiting: "Reconnecting", closed: "Offline" }[state];
-  return html`<span class=${`link ${state}`} role="status" data-returns=${returns}><i></i>${words}</span>`;
+function ConnectionState({ state, reconnects }) {
+  const text = { open: "Connected", connecting: "Connecting", waiting: "Reconnecting", closed: "Offline" }[state];
+  return html`<span class=${`link ${state}`} role="status" data-reconnects=${reconnects}><i></i>${text}</span>`;
 }
 
-async function begin() {
+async function main() {
   const root = document.getElementById("app");
   try {
     const config = await (await fetch("config.json")).json();
-    const first = await arrive();
+    const initial = await openLink();
     root.replaceChildren();
-    render(html`<${App} config=${config} first=${first} />`, root);
-  } catch (fault) {
-    root.textContent = `The console could not start: ${fault instanceof Refusal ? fault.message : fault}. Reload the page.`;
+    render(html`<${App} config=${config} initial=${initial} />`, root);
+  } catch (failure) {
+    root.textContent = `The console could not start: ${failure instanceof ApiError ? failure.message : failure}. Reload the page.`;
   }
 }
 
-begin();
+main();

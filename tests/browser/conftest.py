@@ -26,7 +26,7 @@ Headset = Callable[..., None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs Chromium where there is none, and say so; in CI it has to be there."""
+    """Skip the tests if Chromium is not installed. CI requires it."""
     if CHROMIUM or os.environ.get("CI"):
         return
     here = Path(__file__).parent
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Give a platform with the model that ships: it has to hear a siren."""
+    """Yield a platform with the included model, which detects the siren."""
     platform = Platform(tmp_path_factory.mktemp("console"))
     yield platform
     platform.kill()
@@ -45,7 +45,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def hum(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give what the microphone plays: hum, which can be predicted, over hiss, which cannot."""
+    """Return the input of the fake microphone: predictable hum and unpredictable hiss."""
     t = np.arange(10 * RATE) / RATE
     tones = sum(np.sin(2 * np.pi * 100 * k * t + k) / k for k in range(1, 9))
     tones *= 10 ** (HUM_DBFS / 20) / np.sqrt(np.mean(tones**2))
@@ -57,7 +57,7 @@ def hum(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def siren(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a siren that wails over hiss."""
+    """Return a wailing siren over hiss."""
     t = np.arange(12 * RATE) / RATE
     hz = 1050 - 450 * np.cos(np.pi * t / 2)
     phase = 2 * np.pi * np.cumsum(hz) / RATE
@@ -69,7 +69,7 @@ def siren(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(hum: Path) -> Iterator[Browser]:
-    """Give a Chromium; of a module, since its event loop keeps others from running."""
+    """Yield Chromium, per module, because its event loop blocks others."""
     assert CHROMIUM, "no Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -88,7 +88,7 @@ def browser(hum: Path) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, platform: Platform) -> Iterator[Visit]:
-    """Give `visit(place, ...)`: a console of a person's own; in the end nothing may have gone wrong in it."""
+    """Yield `visit(place, ...)`, which opens a console. Fails if the browser reported problems."""
     contexts = []
     consoles = []
 
@@ -111,12 +111,12 @@ def visit(browser: Browser, platform: Platform) -> Iterator[Visit]:
     yield begin
     for context in contexts:
         context.close()
-    assert [complaint for console in consoles for complaint in console.complaints] == []
+    assert [problem for console in consoles for problem in console.problems] == []
 
 
 @pytest.fixture(scope="module")
 def headset(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headset]:
-    """Give `headset(thing, noise)`: puts a simulated one into it, or into three, one after the other."""
+    """Yield `headset(thing, noise)`, which simulates a headset in a noise, by default in three in turn."""
     running = []
     folder = tmp_path_factory.mktemp("headsets")
 

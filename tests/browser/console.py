@@ -1,4 +1,4 @@
-"""The console as a person has it before them: what is on the page, what is in the ear."""
+"""A browser page with the console: its controls, figures, frames and sound."""
 
 import base64
 import json
@@ -16,49 +16,49 @@ from anc.settings import Settings
 from local.auth.issuer import Issuer
 from tests.processes import PATIENCE_S, Platform
 
-PICTURES = Path(__file__).parents[2] / "build" / "browser"
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "browser"
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 THEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 PATIENCE_MS = 1000 * PATIENCE_S
 AXE = Axe().axe_script
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-# Whatever is sent to the loudspeakers also goes to an analyser; `heard` measures its last third of a second.
-EAR = """
+# Connects an analyser to the audio output; `outputLevel` measures its last third of a second.
+ANALYSER = """
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to, ...rest) {
   if (to instanceof AudioDestinationNode) {
-    window.ear = new AnalyserNode(this.context, { fftSize: 16384 });
-    connect.call(this, window.ear);
+    window.analyser = new AnalyserNode(this.context, { fftSize: 16384 });
+    connect.call(this, window.analyser);
   }
   return connect.call(this, to, ...rest);
 };
-window.heard = () => {
-  if (!window.ear) return -120;  // as in a page that is silent: the way to the loudspeakers is not open yet
-  const samples = new Float32Array(window.ear.fftSize);
-  window.ear.getFloatTimeDomainData(samples);
+window.outputLevel = () => {
+  if (!window.analyser) return -120;  // the audio output is not open yet
+  const samples = new Float32Array(window.analyser.fftSize);
+  window.analyser.getFloatTimeDomainData(samples);
   return 10 * Math.log10(samples.reduce((sum, sample) => sum + sample * sample, 1e-12) / samples.length);
 };
 """
 
 
 class Console:
-    """A page of the console.
+    """A page with the console.
 
     Attributes
     ----------
-    complaints : list of str
-        What the browser found wrong: exceptions, breaches of the Content-Security-Policy, missing files.
+    problems : list of str
+        Exceptions, violations of the content security policy, and missing files.
     """
 
     def __init__(self, page: Page, platform: Platform) -> None:
         self.page = page
         self.url = f"http://127.0.0.1:{platform.port}"
         self._platform = platform
-        self.complaints: list[str] = []
+        self.problems: list[str] = []
         page.context.set_default_timeout(PATIENCE_MS)
-        page.add_init_script(EAR)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.add_init_script(ANALYSER)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._console)
         page.on("response", self._response)
         self._sent: list[dict[str, Any]] = []
@@ -70,74 +70,74 @@ class Console:
         socket.on("framereceived", lambda frame: self._received.append(json.loads(frame)))
 
     def _console(self, message: ConsoleMessage) -> None:
-        # That the platform refused something is for the page to say, and for `_response` to judge.
+        # The page shows errors of the platform, and `_response` checks them.
         if message.type in ("error", "warning") and not re.match(
             "Failed to load|WebSocket conn", message.text
         ):
-            self.complaints.append(message.text)
+            self.problems.append(message.text)
 
     def _response(self, response: Response) -> None:
         path = response.url.removeprefix(self.url)
         if response.status >= 400 and not path.startswith(("/api/", "/sign-in")):
-            self.complaints.append(f"{path}: {response.status}")
+            self.problems.append(f"{path}: {response.status}")
 
     def sign_in(self, user: str, role: Role) -> None:
-        """Open the console with a token, as somebody."""
+        """Sign in with a token of a user."""
         token = Issuer(self._platform.data, Settings()).issue(user, role)
         self.page.goto(f"{self.url}/#token={token}")
         self.page.get_by_role("navigation").wait_for()
 
     def show(self, place: str) -> None:
-        """Go to a page."""
+        """Open a page."""
         self.page.goto(f"{self.url}/#/{place}")
         self.page.get_by_role("heading", level=1).wait_for()
 
     def button(self, name: str) -> Locator:
-        """Return a button by what it says."""
+        """Return a button by its label."""
         return self.page.get_by_role("button", name=name)
 
     def choose(self, name: str) -> None:
-        """Choose one of several."""
+        """Select a radio button."""
         self.page.get_by_role("radio", name=name, exact=True).check()
 
     def play(self) -> None:
-        """Press play, and wait for the first block to come back."""
+        """Click Play and wait for the first answer."""
         self.button("Play").click()
         self.until("blocks", "value >= 1")
 
     def figure(self, name: str) -> float:
-        """Return a number that stands on the page."""
-        return float(self.words(name).replace(",", "").split()[0])
+        """Return the number in a figure."""
+        return float(self.text(name).replace(",", "").split()[0])
 
-    def words(self, name: str) -> str:
-        """Return what stands on the page in a figure's place."""
+    def text(self, name: str) -> str:
+        """Return the text of a figure."""
         return self.page.locator(f"[data-figure={name}]").inner_text()
 
     def level(self, which: str) -> float:
-        """Return what a level meter shows, in dBFS."""
+        """Return the value of a level meter, in dBFS."""
         return float(self.page.locator(f".meter.{which} output").inner_text().split()[0])
 
     def wait_for(self, function: str) -> None:
-        """Wait until a function in JavaScript returns something that counts as true.
+        """Wait until a JavaScript function returns a truthy value.
 
-        It has to be a function. An expression is evaluated anew at each look, which the page's own policy
-        refuses from the second look on: only what the browser is told from outside is exempt from it.
+        It must be a function: Playwright re-evaluates expressions at each poll, which the content security
+        policy of the page blocks.
         """
         assert function.lstrip().startswith("() =>"), function
         self.page.wait_for_function(function)
 
     def until(self, name: str, condition: str) -> None:
-        """Wait until a figure's value, or its words, fulfil a condition in JavaScript."""
+        """Wait until `value` or `text` of a figure fulfils a JavaScript condition."""
         self.wait_for(
             f"""() => {{
-              const words = document.querySelector("[data-figure={name}]")?.textContent ?? "";
-              const value = parseFloat(words.replaceAll(",", ""));
+              const text = document.querySelector("[data-figure={name}]")?.textContent ?? "";
+              const value = parseFloat(text.replaceAll(",", ""));
               return {condition};
             }}"""
         )
 
     def until_levels(self, condition: str) -> None:
-        """Wait until what the level meters show fulfils a condition in JavaScript."""
+        """Wait until `before` and `after` of the level meters fulfil a JavaScript condition."""
         self.wait_for(
             f"""() => {{
               const shown = (which) =>
@@ -147,25 +147,25 @@ class Console:
             }}"""
         )
 
-    def heard(self) -> float:
-        """Return the level that goes to the loudspeakers, in dBFS."""
-        level: float = self.page.evaluate("heard()")
+    def output_level(self) -> float:
+        """Return the level of the audio output, in dBFS."""
+        level: float = self.page.evaluate("outputLevel()")
         return level
 
-    def until_heard(self, condition: str) -> None:
-        """Wait until the level that goes to the loudspeakers fulfils a condition in JavaScript."""
-        self.wait_for(f"() => {{ const level = window.heard(); return {condition}; }}")
+    def until_output(self, condition: str) -> None:
+        """Wait until the `level` of the audio output fulfils a JavaScript condition."""
+        self.wait_for(f"() => {{ const level = window.outputLevel(); return {condition}; }}")
 
-    def carried(self, blocks: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the samples of the first blocks: as sent, channels interleaved, and as they came back.
+    def transmitted(self, blocks: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the samples of the first blocks: sent (channels interleaved) and received.
 
-        One pair between gaps: the page skips blocks when a busy machine is late with its answers.
+        There is one pair per run without gaps: the page skips blocks when a busy machine answers late.
         """
 
         def by_number(frames: list[dict[str, Any]]) -> dict[int, bytes]:
             return {frame["seq"]: base64.b64decode(frame["pcm"]) for frame in frames if "pcm" in frame}
 
-        sent, received = by_number(self._sent), by_number(self._received)  # each once, however often it went
+        sent, received = by_number(self._sent), by_number(self._received)  # repetitions count once
         first = sorted(received)[:blocks]
         starts = [at for at, seq in enumerate(first) if at == 0 or seq != first[at - 1] + 1]
         runs = [first[start:stop] for start, stop in pairwise([*starts, len(first)])]
@@ -176,20 +176,20 @@ class Console:
         return [(samples(sent, run), samples(received, run)) for run in runs]
 
     def sent(self, action: str) -> list[dict[str, Any]]:
-        """Return the frames of a kind that the page has sent."""
+        """Return the frames of an action that the page has sent."""
         return [frame for frame in self._sent if frame["action"] == action]
 
     def session(self) -> str:
-        """Return how the live session is called."""
-        return self.words("session")
+        """Return the displayed id of the live session."""
+        return self.text("session")
 
     def drop(self, where: str, file: Path) -> None:
-        """Drop a file on the first element that a CSS selector finds."""
+        """Drop a file on the first element that matches a CSS selector."""
         given = {"name": file.name, "data": base64.b64encode(file.read_bytes()).decode()}
         transfer = self.page.evaluate_handle(
             """({ name, data }) => {
               const transfer = new DataTransfer();
-              const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+              const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
               transfer.items.add(new File([bytes], name));
               return transfer;
             }""",
@@ -198,30 +198,30 @@ class Console:
         for event in ("dragover", "drop"):
             self.page.locator(where).first.dispatch_event(event, {"dataTransfer": transfer})
 
-    def out_of_reach(self) -> list[str]:
-        """Press Tab until it comes round; returns what can be used and was not reached.
+    def unreachable_controls(self) -> list[str]:
+        """Press Tab through the page and return the controls that were not focused.
 
-        A page that asks the platform grows while it is walked through: that round does not count.
+        A round in which the page loaded more controls does not count.
         """
-        able = "a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), summary"
+        selector = "a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), summary"
         grown = True
         while grown:
             controls = self.page.evaluate(
-                """(able) => {
+                """(selector) => {
                   window.reached = new Set();
-                  window.controls = new Set(document.querySelectorAll(able));
+                  window.controls = new Set(document.querySelectorAll(selector));
                   addEventListener("focusin", ({ target }) => window.reached.add(target));
                   document.activeElement?.blur();
                   return window.controls.size;
                 }""",
-                able,
+                selector,
             )
             for _ in range(controls + 2):
                 self.page.keyboard.press("Tab")
             grown, missed = self.page.evaluate(
-                """(able) => {
+                """(selector) => {
                   const { reached, controls } = window;
-                  const now = [...document.querySelectorAll(able)];
+                  const now = [...document.querySelectorAll(selector)];
                   const radios = new Set([...reached].map(({ type, name }) => type === "radio" && name));
                   return [
                     now.some((one) => !controls.has(one)),
@@ -230,26 +230,26 @@ class Console:
                       .map((one) => one.outerHTML),
                   ];
                 }""",
-                able,
+                selector,
             )
         return list(missed)
 
     def violations(self) -> list[str]:
-        """Return which rules of accessibility the page breaks, and where."""
+        """Return the accessibility violations of the page."""
         options: dict[str, Any] = {"runOnly": RULES, "resultTypes": ["violations"]}
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE)
         found = self.page.evaluate("(options) => axe.run(options).then((found) => found.violations)", options)
         return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
 
-    def is_fit_to_be_seen(self, name: str) -> None:
-        """Look at it in both themes, on a phone and a desk: accessible, nothing cut off; keep pictures."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
+    def check_appearance(self, name: str) -> None:
+        """Check accessibility and width in both themes, on a phone and a desktop; keep screenshots."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         for size, viewport in {"phone": PHONE, "desktop": DESKTOP}.items():
             self.page.set_viewport_size(viewport)
             for theme in THEMES:
                 self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                seen = f"{name}-{size}-{theme}"
-                self.page.screenshot(path=PICTURES / f"{seen}.png", full_page=True)
-                assert self.violations() == [], seen
-                assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), seen
+                case = f"{name}-{size}-{theme}"
+                self.page.screenshot(path=SCREENSHOTS / f"{case}.png", full_page=True)
+                assert self.violations() == [], case
+                assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), case

@@ -1,4 +1,4 @@
-"""Every page of a platform that is lived in, in both themes, on a phone and a desk; what one does there."""
+"""The pages of a platform in use, in both themes, on a phone and a desktop, and the actions on them."""
 
 import subprocess
 from pathlib import Path
@@ -18,21 +18,21 @@ from tests.integration.mqtt.conftest import Client
 from tests.processes import ANC, PATIENCE_S, Platform
 
 HEADSET, KERB = "cabin-12", "at-the-kerb"
-PLACES = {  # and what has to be read there
-    "live": "Press play",
-    "headsets": "dB quieter",
+PAGES = {  # and a text on each
+    "live": "Click Play",
+    "headsets": "dB attenuation",
     f"headsets/{HEADSET}": "Frequency response",
     "recordings": "hall 3, night.wav",
     "emergencies": "siren",
     "people": "night run",
-    "system": "What a month on AWS costs",
+    "system": "Estimated monthly cost on AWS",
 }
 PASSWORD = "a long way to the sea"
 
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a recording of a noise that grows, and of what arrives of it at the ear."""
+    """Return a recording of a growing noise, and of the same noise at the ear."""
     rng = np.random.default_rng(11)
     x = np.linspace(0.02, 0.15, 20 * RATE) * rng.standard_normal(20 * RATE)
     d = np.convolve(x, [0.0, 0.5, 0.3, 0.2, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
@@ -42,16 +42,16 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lived_in(browser: Browser, platform: Platform, headset: Headset, siren: Path, recording: Path) -> None:
-    """Give the platform headsets in noise and near a siren, a live alarm, a recording, a person and a key."""
+def in_use(browser: Browser, platform: Platform, headset: Headset, siren: Path, recording: Path) -> None:
+    """Prepare headsets in noise and near a siren, a live emergency, a recording, a person and a key."""
     headset(HEADSET)
     headset(KERB, siren)
     context = browser.new_context()
     console = Console(context.new_page(), platform)
     console.sign_in("demo", "admin")
     console.play()
-    console.button("Let a siren pass").click()
-    console.page.get_by_role("alert").filter(has_text="Alarm").wait_for()
+    console.button("Play a siren").click()
+    console.page.get_by_role("alert").filter(has_text="Emergency").wait_for()
     console.show("recordings")
     send(console, recording)
     make_key(console, "night run")
@@ -60,69 +60,73 @@ def lived_in(browser: Browser, platform: Platform, headset: Headset, siren: Path
     console.button("Add").click()
     console.page.get_by_role("row", name="ann").wait_for()
     console.show(f"headsets/{HEADSET}")
-    console.until("gained", "value > 8")
+    console.until("attenuation", "value > 8")
     context.close()
 
 
 def send(console: Console, recording: Path) -> Locator:
-    """Upload a recording; returns its row once it is treated."""
+    """Upload a recording and return its row after processing."""
     console.page.locator("input[type=file]").set_input_files(recording)
     row = console.page.get_by_role("row", name=recording.name).first
     expect(row).to_contain_text("done")
     return row
 
 
-def make_key(console: Console, name: str, only_for: str = "") -> str:
-    """Make an API key; returns what is shown of it, this once."""
+def make_key(console: Console, name: str, scopes: str = "") -> str:
+    """Create an API key and return it."""
     console.show("people")
     console.page.get_by_label("Name", exact=True).first.fill(name)
-    console.page.get_by_label("Only for").fill(only_for)
-    console.button("Make a key").click()
-    return console.page.get_by_role("status").filter(has_text="shown this once").locator("code").inner_text()
+    console.page.get_by_label("Scopes").fill(scopes)
+    console.button("Create key").click()
+    return (
+        console.page.get_by_role("status").filter(has_text="displayed only once").locator("code").inner_text()
+    )
 
 
-def test_every_page_is_fit_to_be_seen(visit: Visit, lived_in: None) -> None:
+def test_every_page_is_accessible_and_fits_the_screen(visit: Visit, in_use: None) -> None:
     console = visit()
-    for place, words in PLACES.items():
+    for place, text in PAGES.items():
         console.show(place)
-        console.page.locator("main").get_by_text(words).first.wait_for()
-        console.is_fit_to_be_seen(place.replace(f"/{HEADSET}", "-one"))
+        console.page.locator("main").get_by_text(text).first.wait_for()
+        console.check_appearance(place.replace(f"/{HEADSET}", "-one"))
 
 
-def test_every_control_on_every_page_is_reached_with_the_tab_key(visit: Visit, lived_in: None) -> None:
+def test_every_control_on_every_page_can_be_reached_with_the_tab_key(visit: Visit, in_use: None) -> None:
     console = visit()
-    for place, words in PLACES.items():
+    for place, text in PAGES.items():
         console.show(place)
-        console.page.locator("main").get_by_text(words).first.wait_for()
-        assert console.out_of_reach() == [], place
+        console.page.locator("main").get_by_text(text).first.wait_for()
+        assert console.unreachable_controls() == [], place
 
 
-def test_a_listener_sees_what_is_theirs_and_is_told_what_is_not(visit: Visit, lived_in: None) -> None:
+def test_a_listener_sees_their_own_objects_and_an_error_for_others(visit: Visit, in_use: None) -> None:
     console = visit("system", user="lea", role="listener")
     expect(console.page.get_by_text("you are signed in as listener")).to_be_visible()
-    console.is_fit_to_be_seen("system-listener")
+    console.check_appearance("system-listener")
     console.show("headsets")
-    expect(console.page.get_by_text("No headsets here yet")).to_be_visible()
-    console.is_fit_to_be_seen("headsets-none")
+    expect(console.page.get_by_text("No headsets yet")).to_be_visible()
+    console.check_appearance("headsets-none")
     console.show(f"headsets/{HEADSET}")
     expect(console.page.get_by_role("alert")).to_be_visible()
-    console.is_fit_to_be_seen("headset-foreign")
+    console.check_appearance("headset-foreign")
 
 
-def test_a_recording_is_sent_treated_shown_and_fetched(visit: Visit, recording: Path, tmp_path: Path) -> None:
+def test_a_recording_is_uploaded_processed_shown_and_downloaded(
+    visit: Visit, recording: Path, tmp_path: Path
+) -> None:
     console = visit("recordings", user="ben")
     send(console, recording).get_by_role("link").click()
-    console.until("gained", "value > 15")
+    console.until("attenuation", "value > 15")
     with console.page.expect_download() as download:
         console.page.get_by_role("link", name="cleaned").click()
     download.value.save_as(tmp_path / "cleaned.flac")
     before, after = soundfile.read(recording)[0][:, 1], soundfile.read(tmp_path / "cleaned.flac")[0]
-    gained = 10 * np.log10(np.mean(before**2) / np.mean(after**2))
-    assert console.figure("gained") == pytest.approx(gained, abs=0.2)
-    console.is_fit_to_be_seen("recording")
+    attenuation = 10 * np.log10(np.mean(before**2) / np.mean(after**2))
+    assert console.figure("attenuation") == pytest.approx(attenuation, abs=0.2)
+    console.check_appearance("recording")
 
 
-def test_what_is_no_recording_fails_in_words(visit: Visit, tmp_path: Path) -> None:
+def test_a_file_that_is_not_sound_fails_with_a_message(visit: Visit, tmp_path: Path) -> None:
     (tmp_path / "letter.wav").write_bytes(b"Dear Sir or Madam, " * 1000)
     console = visit("recordings", user="ben")
     console.page.locator("input[type=file]").set_input_files(tmp_path / "letter.wav")
@@ -132,40 +136,40 @@ def test_what_is_no_recording_fails_in_words(visit: Visit, tmp_path: Path) -> No
     expect(console.page.get_by_role("alert")).to_be_visible()
 
 
-def test_a_headset_obeys_its_page(visit: Visit, lived_in: None) -> None:
+def test_settings_on_the_page_of_a_headset_take_effect(visit: Visit, in_use: None) -> None:
     console = visit(f"headsets/{HEADSET}")
-    console.until("gained", "value > 8")
+    console.until("attenuation", "value > 8")
     console.choose("Bypass")
-    console.until("mode", "words === 'bypass'")
-    console.until("gained", "Number.isNaN(value)")  # what it gained before is past
+    console.until("mode", "text === 'bypass'")
+    console.until("attenuation", "Number.isNaN(value)")  # the earlier value is outdated
     console.page.get_by_role("slider", name="Intensity").fill("0.5")
     console.until("intensity", "value === 50")
-    console.page.get_by_text("The shadow, version").click()
+    console.page.get_by_text("Device shadow, version").click()
     expect(console.page.locator("pre")).to_contain_text('"intensity": 0.5')
     console.choose("Statistics only")
     expect(console.page.locator("pre")).to_contain_text('"config": {')
     expect(console.page.get_by_role("radio", name="Statistics only")).to_be_checked()
 
 
-def test_a_headset_near_a_siren_turns_its_page_to_an_emergency(visit: Visit, lived_in: None) -> None:
+def test_a_headset_near_a_siren_shows_an_emergency_on_its_page(visit: Visit, in_use: None) -> None:
     console = visit(f"headsets/{KERB}")
-    console.page.get_by_role("alert").filter(has_text="open to the world").first.wait_for()
+    console.page.get_by_role("alert").filter(has_text="Cancelling is off").first.wait_for()
     expect(console.page.locator("body")).to_have_css("background-color", "rgb(251, 220, 220)")
-    console.is_fit_to_be_seen("headset-alarm")
+    console.check_appearance("headset-alarm")
     console.show("emergencies")
     console.page.get_by_role("link", name=KERB).first.wait_for()
 
 
-def test_a_headset_that_meets_a_new_noise_is_seen_to_get_its_filter(visit: Visit, headset: Headset) -> None:
+def test_the_page_of_a_headset_in_new_noise_shows_its_filter(visit: Visit, headset: Headset) -> None:
     headset("newcomer")
     console = visit("headsets")
     console.page.get_by_role("link", name="newcomer").click()
     console.page.get_by_role("listitem").filter(has_text="filter").first.wait_for()
-    console.page.get_by_text("impulse response (playing)").wait_for()
-    console.until("gained", "value > 8")
+    console.page.get_by_text("impulse response (active)").wait_for()
+    console.until("attenuation", "value > 8")
 
 
-def test_what_was_refused_of_a_headset_and_why_its_owner_reads_on_its_page(
+def test_the_page_of_a_headset_shows_its_owner_the_last_rejection_and_its_reason(
     visit: Visit, platform: Platform
 ) -> None:
     asked = {"thing": "garbled", "secondary": [0.0, 0.5, 0.2]}
@@ -174,27 +178,25 @@ def test_what_was_refused_of_a_headset_and_why_its_owner_reads_on_its_page(
     client.publish("$aws/rules/anc_snapshot/anc/garbled/snapshot", b"ANC1").result(PATIENCE_S)
     client.disconnect()
     console = visit("headsets/garbled", user="ben")
-    said = console.page.get_by_role("status").filter(has_text="Refused")
-    expect(said).to_contain_text("a snapshot: header: 4 bytes, 32 needed")
+    message = console.page.get_by_role("status").filter(has_text="Rejected snapshot")
+    expect(message).to_contain_text("header: 4 bytes, 32 needed")
 
 
-def test_one_click_on_the_address_leads_to_sound(visit: Visit, platform: Platform) -> None:
+def test_a_sign_in_link_opens_the_console_once(visit: Visit, platform: Platform) -> None:
     console = visit(role=None)
     where = ["--port", str(platform.port), "--data", str(platform.data)]
     address = subprocess.run([ANC, "console", *where], capture_output=True, text=True, check=True).stdout
     console.page.goto(address.strip())
     console.play()
-    console.until_heard("level > -60")
-    assert (
-        console.page.url == f"{console.url}/#/live"
-    )  # the code is gone from the address, and so from the history
+    console.until_output("level > -60")
+    assert console.page.url == f"{console.url}/#/live"  # the code is removed from the URL and the history
     again = visit(role=None)
     again.page.goto(address.strip())
-    expect(again.page.get_by_role("alert")).to_contain_text("used already")
-    again.is_fit_to_be_seen("sign-in-refused")
+    expect(again.page.get_by_role("alert")).to_contain_text("already used")
+    again.check_appearance("sign-in-refused")
 
 
-def test_a_person_signs_in_by_name_and_a_wrong_password_is_refused(visit: Visit, lived_in: None) -> None:
+def test_a_person_signs_in_with_a_password_and_a_wrong_one_is_rejected(visit: Visit, in_use: None) -> None:
     console = visit(role=None)
     console.page.goto(console.url)
     console.page.get_by_label("Name").fill("ann")
@@ -208,23 +210,23 @@ def test_a_person_signs_in_by_name_and_a_wrong_password_is_refused(visit: Visit,
     expect(console.page.get_by_label("Password")).to_be_visible()
 
 
-def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(visit: Visit) -> None:
+def test_a_key_is_displayed_once_and_works_until_it_is_revoked(visit: Visit) -> None:
     console = visit(user="cleo")
-    key = make_key(console, "short", only_for="devices:read, stats")
+    key = make_key(console, "short", scopes="devices:read, stats")
     asked = {"headers": {"Authorization": f"Bearer {key}"}}
     assert console.page.request.get(f"{console.url}/api/users/me", **asked).ok
     assert console.page.request.get(f"{console.url}/api/devices", **asked).ok
     assert console.page.request.get(f"{console.url}/api/audio/jobs", **asked).status == 403
     expect(console.page.get_by_role("row", name="short")).to_contain_text("devices:read")
     console.button("Revoke short").click()
-    expect(console.page.get_by_text("None yet.")).to_be_visible()
+    expect(console.page.get_by_text("No keys yet.")).to_be_visible()
     assert console.page.request.get(f"{console.url}/api/users/me", **asked).status == 401
     console.page.reload()
-    console.page.get_by_text("None yet.").wait_for()
+    console.page.get_by_text("No keys yet.").wait_for()
     assert key not in console.page.content()
 
 
-def test_the_api_is_tried_in_the_browser_and_nothing_comes_from_elsewhere(visit: Visit) -> None:
+def test_the_api_page_sends_requests_and_loads_nothing_from_other_origins(visit: Visit) -> None:
     console = visit(role=None)
     page, fetched = console.page, []
     page.on("request", lambda request: fetched.append(request.url))
@@ -237,22 +239,22 @@ def test_the_api_is_tried_in_the_browser_and_nothing_comes_from_elsewhere(visit:
     assert [url for url in fetched if not url.startswith("data:")] == [f"{console.url}{at}" for at in paths]
 
 
-def test_an_address_that_signs_in_asks_before_it_replaces_a_session(visit: Visit, platform: Platform) -> None:
+def test_a_sign_in_link_asks_before_it_replaces_a_session(visit: Visit, platform: Platform) -> None:
     console = visit("recordings", role="listener", user="ann")
     me = console.page.locator(".me")
-    for answer, who in (("Stay signed in", "ann"), ("End this session and sign in", "root")):
+    for button, name in (("Stay signed in", "ann"), ("End this session and sign in", "root")):
         code = LoginLinks(platform.data, Issuer(platform.data, Settings())).make("root", "admin")
-        for opened_anew in (False, True):
-            if opened_anew:
+        for in_new_page in (False, True):
+            if in_new_page:
                 console.page.goto("about:blank")
             console.page.goto(f"{console.url}/#code={code}")
             dialog = console.page.get_by_role("dialog")
             dialog.wait_for()
             assert "code" not in console.page.url
-            if not opened_anew:
+            if not in_new_page:
                 dialog.press("Escape")
                 dialog.wait_for(state="detached")
                 assert me.inner_text().startswith("ann")
-        console.button(answer).click()
+        console.button(button).click()
         dialog.wait_for(state="detached")
-        me.get_by_text(who).wait_for()
+        me.get_by_text(name).wait_for()

@@ -1,4 +1,4 @@
-"""Recordings sent from the console: in one piece, in parts, and none of it with an error."""
+"""Uploads of recordings from the console, in one piece and in parts."""
 
 import struct
 from pathlib import Path
@@ -11,18 +11,18 @@ from tests.browser.conftest import Visit
 from tests.processes import Platform
 from tests.sounds import encoded, noise
 
-TREATING_MS = 60_000
+PROCESSING_MS = 60_000
 
 
 def small(folder: Path) -> Path:
-    """Write a recording that is sent whole, in a format that browsers do not play."""
+    """Write a recording that is uploaded in one piece, in a format that browsers cannot play."""
     path = folder / "hall.aiff"
     path.write_bytes(encoded(noise(2.0), "AIFF"))
     return path
 
 
 def in_parts(folder: Path) -> Path:
-    """Write a short recording that is large, since padding follows the sound."""
+    """Write a short recording that is large because of padding after the sound."""
     path = folder / "hall.wav"
     data = encoded(noise(2.0)) + struct.pack("<4sI", b"JUNK", MAX_PART_BYTES)
     riff = struct.pack("<4sI", b"RIFF", len(data) - 8 + MAX_PART_BYTES)
@@ -38,24 +38,27 @@ def test_an_upload_is_sent_processed_and_shown_without_an_error(
 ) -> None:
     recording = make(tmp_path)
     console = visit("recordings", user=f"sender-of-{parts}")
-    page, refused, sent, completed = console.page, [], [], []
-    page.on("response", lambda answer: answer.status >= 400 and refused.append((answer.url, answer.status)))
-    page.on("request", lambda asked: asked.method == "PUT" and sent.append(asked.url))
+    page, errors, sent, completed = console.page, [], [], []
+    page.on("response", lambda answer: answer.status >= 400 and errors.append((answer.url, answer.status)))
+    page.on("request", lambda request: request.method == "PUT" and sent.append(request.url))
     page.on(
-        "request", lambda asked: "/uploads/" in asked.url and asked.method == "POST" and completed.append(1)
+        "request",
+        lambda request: "/uploads/" in request.url and request.method == "POST" and completed.append(1),
     )
     page.locator("input[type=file]").set_input_files(recording)
     row = page.get_by_role("row", name=recording.name)
-    expect(row).to_contain_text("done", timeout=TREATING_MS)
-    expect(page.get_by_role("status").filter(has_text="sent")).to_have_count(0)
+    expect(row).to_contain_text("done", timeout=PROCESSING_MS)
+    expect(page.get_by_role("status").filter(has_text="uploaded")).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_count(0)
-    assert (refused, len(sent), len(completed)) == ([], parts, parts - 1)
-    console.is_fit_to_be_seen(f"recordings-sent-{parts}")
+    assert (errors, len(sent), len(completed)) == ([], parts, parts - 1)
+    console.check_appearance(f"recordings-sent-{parts}")
 
 
-def test_removing_what_another_tab_has_removed_is_no_error(visit: Visit, platform: Platform) -> None:
+def test_removing_a_recording_that_another_tab_removed_is_not_an_error(
+    visit: Visit, platform: Platform
+) -> None:
     console = visit("recordings", user="dora")
-    said = console.page.evaluate(
+    results = console.page.evaluate(
         """async ([token, path]) => {
           const { Rest } = await import("/lib/rest.js");
           const rest = new Rest("", token);
@@ -63,4 +66,4 @@ def test_removing_what_another_tab_has_removed_is_no_error(visit: Visit, platfor
         }""",
         [platform.token("dora"), "/api/audio/jobs/removed-before"],
     )
-    assert said == ["", "unknown_job"]
+    assert results == ["", "unknown_job"]

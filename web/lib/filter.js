@@ -1,4 +1,4 @@
-/** Control filters as they travel in the shadow: float16, tap 0 first, base64. */
+/** Control filters in the format of the shadow: float16, tap 0 first, base64. */
 import { fft } from "./fft.js";
 
 const POINTS = 2048;

@@ -1,5 +1,5 @@
-/** The sound files that the platform reads, as anc.audio.formats names them: a test holds the two together. */
+/** The sound file formats of the platform. A test compares them with `anc.audio.formats`. */
 export const FORMATS = "WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, CAF";
 
-/** For a file picker. */
+/** The `accept` attribute of file inputs. */
 export const ACCEPTED = ".wav,.wave,.flac,.ogg,.oga,.opus,.mp3,.aiff,.aif,.aifc,.caf";

@@ -1,4 +1,4 @@
-// One place that binds templates to the renderer, so that pages import everything from here.
+// Binds htm templates to Preact; all other modules import from here.
 import { h } from "../vendor/preact.js";
 import htm from "../vendor/htm.js";
 

@@ -1,7 +1,7 @@
-/** The REST API: one method a verb, problem documents as errors. */
+/** A client of the REST API: one method per HTTP verb; problem documents become errors. */
 
-/** A refusal (RFC 9457), or that nothing answered (status 0). */
-export class Refusal extends Error {
+/** An error of the API (RFC 9457); status 0 if the platform did not answer. */
+export class ApiError extends Error {
   /** @param {number} status @param {string} code @param {string} detail */
   constructor(status, code, detail) {
     super(detail);
@@ -12,9 +12,9 @@ export class Refusal extends Error {
 
 export class Rest {
   /**
-   * @param {string} base  where the API is; empty for this page's own origin
+   * @param {string} base  URL of the API; empty for the origin of this page
    * @param {string} token
-   * @param {() => void} onUnauthorized  called when the token is not taken any more
+   * @param {() => void} onUnauthorized  called when the token is rejected
    */
   constructor(base, token, onUnauthorized = () => {}) {
     this.base = base;
@@ -27,17 +27,17 @@ export class Rest {
   put(path, body) { return this.call("PUT", path, body); }
   patch(path, body) { return this.call("PATCH", path, body); }
 
-  /** Removes what is at a path; what somebody removed before, in another tab for example, needs no removing. */
+  /** Delete a resource. If it no longer exists, for example because another tab deleted it, this succeeds. */
   async remove(path) {
     try {
       return await this.call("DELETE", path);
-    } catch (refusal) {
-      if (refusal.code?.startsWith("unknown_")) return "";
-      throw refusal;
+    } catch (failure) {
+      if (failure.code?.startsWith("unknown_")) return "";
+      throw failure;
     }
   }
 
-  /** @returns {Promise<any>} the document, or the text of an answer that is none */
+  /** @returns {Promise<any>} the JSON document, or the text of any other response */
   async call(method, path, body) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -47,49 +47,49 @@ export class Rest {
         method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store",
       });
     } catch {
-      throw new Refusal(0, "unreachable", "The platform does not answer. Is it running, and are you online?");
+      throw new ApiError(0, "unreachable", "The platform does not answer. Check that it is running and that you are online.");
     }
     if (response.status === 401 && this.token) this.onUnauthorized();
     const text = await response.text();
     const isJson = (response.headers.get("content-type") || "").includes("json");
     const answer = isJson && text ? JSON.parse(text) : text;
-    // /health answers 503 with the document that says why.
+    // /health answers 503 with a document that states the cause.
     if (!response.ok && !(path === "/health" && isJson)) {
-      throw new Refusal(response.status, answer.code || "refused",
+      throw new ApiError(response.status, answer.code || "refused",
         answer.detail || `The platform answered ${response.status}.`);
     }
     return answer;
   }
 
-  /** Every entry of a list that comes in pages. @returns {Promise<any[]>} */
-  async all(path, field, most = 500) {
+  /** Load all pages of a list, up to `max` entries. @returns {Promise<any[]>} */
+  async all(path, field, max = 500) {
     const entries = [];
     let after = "";
     do {
       const page = await this.get(`${path}${path.includes("?") ? "&" : "?"}limit=100${after}`);
       entries.push(...page[field]);
       after = page.next ? `&after=${encodeURIComponent(page.next)}` : "";
-    } while (after && entries.length < most);
+    } while (after && entries.length < max);
     return entries;
   }
 }
 
-/** A presigned link by way of this page's own origin, the only one that a page may talk to. */
-export function here(link) {
+/** Return a presigned link relative to the origin of this page, the only one that the content security policy permits. */
+export function sameOrigin(link) {
   const { pathname, search } = new URL(link, location.href);
   return pathname + search;
 }
 
-/** Send a part of a file to a presigned link. fetch tells no progress of what is sent; XMLHttpRequest does. */
+/** Upload a part of a file to a presigned link. Uses XMLHttpRequest, because fetch does not report upload progress. */
 export function sendFile(link, part, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PUT", here(link));
+    request.open("PUT", sameOrigin(link));
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => request.status < 300
       ? resolve()
-      : reject(new Refusal(request.status, "refused", `The store answered ${request.status} to a part of the file.`));
-    request.onerror = () => reject(new Refusal(0, "unreachable", "The upload was cut off. Try again."));
+      : reject(new ApiError(request.status, "refused", `The upload of a part of the file failed with status ${request.status}.`));
+    request.onerror = () => reject(new ApiError(0, "unreachable", "The upload was interrupted. Try again."));
     request.send(part);
   });
 }

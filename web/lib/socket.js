@@ -1,14 +1,14 @@
-/** A WebSocket that comes back: after a network's pause, and after API Gateway's two hours. */
+/** A WebSocket that reconnects after network failures, and after the two-hour limit of API Gateway. */
 
 const FIRST_WAIT_MS = 400;
-const LONGEST_WAIT_MS = 4000;
-const PING_MS = 4 * 60 * 1000; // API Gateway closes what is idle for ten minutes
-const SILENCE_MS = 6000; // an answer that takes longer will not come on this socket
+const MAX_WAIT_MS = 4000;
+const PING_MS = 4 * 60 * 1000; // API Gateway closes sockets after ten idle minutes
+const TIMEOUT_MS = 6000; // without an answer in this time, the connection is considered lost
 const GOING_AWAY = 1001;
 
 /**
  * Dispatches `state` events ("connecting", "open", "waiting", "closed") and `frame` events with the parsed frame.
- * What it carries is for others to resume: they listen for "open" and ask again for what they had.
+ * It does not restore subscriptions: users of the socket listen for "open" and send their requests again.
  */
 export class PlatformSocket extends EventTarget {
   /** @param {string} url @param {string} token */
@@ -17,80 +17,80 @@ export class PlatformSocket extends EventTarget {
     this.url = url;
     this.token = token;
     this.state = "closed";
-    this.failures = 0; // handshakes in a row
-    this.returns = 0; // how often it came back
-    this.wanted = false;
+    this.failures = 0; // consecutive failed handshakes
+    this.reconnects = 0;
+    this.enabled = false;
     this.wake = () => { if (this.state === "waiting") this.#connect(); };
   }
 
   open() {
-    if (this.wanted) return;
-    this.wanted = true;
+    if (this.enabled) return;
+    this.enabled = true;
     addEventListener("online", this.wake);
     this.pings = setInterval(() => this.send({ action: "ping" }), PING_MS);
     this.#connect();
   }
 
   close() {
-    this.wanted = false;
+    this.enabled = false;
     removeEventListener("online", this.wake);
     clearInterval(this.pings);
     clearTimeout(this.retry);
-    clearTimeout(this.silence);
-    this.#leave();
-    this.#become("closed");
+    clearTimeout(this.timeout);
+    this.#disconnect();
+    this.#setState("closed");
   }
 
-  /** @returns {boolean} whether it went out */
+  /** @returns {boolean} whether the frame was sent */
   send(frame) {
     if (this.state !== "open") return false;
     this.socket.send(JSON.stringify(frame));
-    clearTimeout(this.silence);
-    this.silence = setTimeout(() => this.drop(), SILENCE_MS);
+    clearTimeout(this.timeout);
+    this.timeout = setTimeout(() => this.drop(), TIMEOUT_MS);
     return true;
   }
 
-  /** Give up on this connection and make another. */
+  /** Close this connection and open another. */
   drop() {
-    this.#leave();
-    if (this.wanted) this.#wait(0);
+    this.#disconnect();
+    if (this.enabled) this.#wait(0);
   }
 
   #connect() {
     clearTimeout(this.retry);
-    this.#become("connecting");
+    this.#setState("connecting");
     const socket = new WebSocket(this.url, ["anc.v1", this.token]);
     this.socket = socket;
     socket.onopen = () => {
-      if (this.opened) this.returns += 1;
+      if (this.opened) this.reconnects += 1;
       this.opened = true;
       this.failures = 0;
-      this.#become("open");
+      this.#setState("open");
     };
     socket.onmessage = (event) => {
-      clearTimeout(this.silence);
+      clearTimeout(this.timeout);
       this.dispatchEvent(new CustomEvent("frame", { detail: JSON.parse(event.data) }));
     };
     socket.onclose = (event) => {
-      const cut = this.state === "open" && event.code === GOING_AWAY;
+      const expired = this.state === "open" && event.code === GOING_AWAY;
       if (this.state !== "open") this.failures += 1;
-      this.#wait(cut ? 0 : Math.min(FIRST_WAIT_MS * 2 ** this.failures, LONGEST_WAIT_MS));
+      this.#wait(expired ? 0 : Math.min(FIRST_WAIT_MS * 2 ** this.failures, MAX_WAIT_MS));
     };
   }
 
   #wait(ms) {
-    clearTimeout(this.silence);
-    this.#become("waiting");
+    clearTimeout(this.timeout);
+    this.#setState("waiting");
     this.retry = setTimeout(() => this.#connect(), ms * (0.7 + 0.6 * Math.random()));
   }
 
-  #leave() {
+  #disconnect() {
     if (!this.socket) return;
     this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
     this.socket.close();
   }
 
-  #become(state) {
+  #setState(state) {
     if (state === this.state) return;
     this.state = state;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));

@@ -1,4 +1,4 @@
-/** Collects what comes in into blocks of `block` samples and posts them, channel by channel. */
+/** Collects the input into blocks of `block` samples and posts each as one array per channel. */
 class Capture extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
     super();
@@ -6,10 +6,10 @@ class Capture extends AudioWorkletProcessor {
     this.channels = processorOptions.channels;
     this.running = true;
     this.port.onmessage = () => { this.running = false; };
-    this.#begin();
+    this.#newBlock();
   }
 
-  #begin() {
+  #newBlock() {
     this.at = 0;
     this.signals = Array.from({ length: this.channels }, () => new Float32Array(this.block));
   }
@@ -21,7 +21,7 @@ class Capture extends AudioWorkletProcessor {
       this.at += 1;
       if (this.at === this.block) {
         this.port.postMessage(this.signals, this.signals.map((signal) => signal.buffer));
-        this.#begin();
+        this.#newBlock();
       }
     }
     return this.running;

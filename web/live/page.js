@@ -1,4 +1,4 @@
-/** Live: sound in, and what is left of its noise, to be heard and seen. */
+/** Live: stream a sound to the platform, play the filtered signal, and show measurements of both. */
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { Chart } from "../ui/chart.js";
 import { Icon } from "../ui/icons.js";
@@ -12,35 +12,35 @@ const SETTINGS = { algorithm: "fdaf", intensity: 1, enabled: true };
 
 export function Live({ run, socket }) {
   useRun(run);
-  const [wanted, setWanted] = useState({ kind: "scene", scene: "cabin" });
+  const [selection, setSelection] = useState({ kind: "scene", scene: "cabin" });
   const [settings, setSettings] = useState(SETTINGS);
   const busy = run.state === "running" || run.state === "starting";
   const change = (part) => {
     setSettings({ ...settings, ...part });
     run.set(part);
   };
-  const begin = async (next) => {
-    setWanted(next);
+  const start = async (next) => {
+    setSelection(next);
     setSettings({ ...SETTINGS, algorithm: settings.algorithm });
     await run.start(next, settings.algorithm);
   };
-  useKeys(run, busy, () => (busy ? run.stop() : begin(wanted)));
+  useKeys(run, busy, () => (busy ? run.stop() : start(selection)));
   return html`
-    <${Heading} title="Live" words="Two microphones stream to the platform; what comes back is what the noise leaves." />
-    ${run.fault && html`<${Alert} kind="fault">${run.fault}<//>`}
-    ${busy && socket.state !== "open" && html`<${Alert}>The connection is gone. The session is kept; it goes on when the platform answers.<//>`}
+    <${Heading} title="Live" text="The platform filters the signals of two microphones and returns the residual." />
+    ${run.error && html`<${Alert} kind="error">${run.error}<//>`}
+    ${busy && socket.state !== "open" && html`<${Alert}>Connection lost. The session continues after the reconnect.<//>`}
     ${run.note && html`<${Alert}>${run.note}<//>`}
     <div class="live">
-      <section class="card stage" aria-label="What is heard">
-        <${Stage} wanted=${wanted} busy=${busy} begin=${begin} stop=${() => run.stop()} run=${run} />
+      <section class="card stage" aria-label="Playback">
+        <${Stage} selection=${selection} busy=${busy} start=${start} stop=${() => run.stop()} run=${run} />
         <div class="controls">
-          <${Choice} big name="Listen to" value=${run.hearing} onChange=${(which) => run.hear(which)}
+          <${Choice} big name="Listen to" value=${run.output} onChange=${(output) => run.listenTo(output)}
             options=${[["before", "Before"], ["after", "After"]]} />
           <${Volume} run=${run} />
-          ${run.state === "running" && run.kind === "scene" && html`<button class="siren" onClick=${() => run.siren()}>Let a siren pass</button>`}
+          ${run.state === "running" && run.kind === "scene" && html`<button class="siren" onClick=${() => run.playSiren()}>Play a siren</button>`}
         </div>
       </section>
-      <section class="card facts" aria-label="Figures">
+      <section class="card facts" aria-label="Measurements">
         <div class="meters">
           <${Meter} name="before" kind="before" level=${busy && run.blocks ? dB(run.powers.before) : null} />
           <${Meter} name="after" kind="after" level=${busy && run.blocks ? dB(run.powers.after) : null} />
@@ -58,22 +58,23 @@ export function Live({ run, socket }) {
         <${Choice} name="Filter" value=${settings.algorithm} onChange=${(algorithm) => change({ algorithm })}
           options=${[["fdaf", "FDAF"], ["nlms", "NLMS"]]} />
         <${Choice} name="Cancelling" value=${settings.enabled ? "on" : "off"} onChange=${(on) => change({ enabled: on === "on" })}
-          options=${[["on", "On"], ["off", "Transparent"]]} />
+          options=${[["on", "On"], ["off", "Off"]]} />
         <${Slider} name="Intensity" value=${settings.intensity} onInput=${(intensity) => change({ intensity })} />
-        <p class="hint">Keys: <kbd>space</kbd> before or after, <kbd>P</kbd> play or stop, <kbd>M</kbd> mute</p>
+        <p class="hint">Keys: <kbd>space</kbd> switch before/after, <kbd>P</kbd> play/stop, <kbd>M</kbd> mute</p>
       </section>
     </div>`;
 }
 
+/** Render again whenever the run or its socket changes. */
 function useRun(run) {
-  const [, setTurn] = useState(0);
+  const [, setRenders] = useState(0);
   useEffect(() => {
-    const again = () => setTurn((turn) => turn + 1);
-    for (const what of ["block", "change"]) run.addEventListener(what, again);
-    run.socket.addEventListener("state", again);
+    const render = () => setRenders((n) => n + 1);
+    for (const type of ["block", "change"]) run.addEventListener(type, render);
+    run.socket.addEventListener("state", render);
     return () => {
-      for (const what of ["block", "change"]) run.removeEventListener(what, again);
-      run.socket.removeEventListener("state", again);
+      for (const type of ["block", "change"]) run.removeEventListener(type, render);
+      run.socket.removeEventListener("state", render);
     };
   }, [run]);
 }
@@ -82,7 +83,7 @@ function useKeys(run, busy, toggle) {
   useEffect(() => {
     const press = (event) => {
       if (event.target.closest("button, input, select, a, textarea, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === " ") run.hear(run.hearing === "after" ? "before" : "after");
+      if (event.key === " ") run.listenTo(run.output === "after" ? "before" : "after");
       else if (event.key === "p") toggle();
       else if (event.key === "m") run.setVolume(run.volume ? 0 : 0.8);
       else return;
@@ -93,111 +94,111 @@ function useKeys(run, busy, toggle) {
   });
 }
 
-function Stage({ wanted, busy, begin, stop, run }) {
-  const [kind, setKind] = useState(wanted.kind);
+function Stage({ selection, busy, start, stop, run }) {
+  const [kind, setKind] = useState(selection.kind);
   const [over, setOver] = useState(false);
-  const [channels, setChannels] = useState(wanted.channels ?? 1);
-  const take = (file) => file && begin({ kind: "file", file });
+  const [channels, setChannels] = useState(selection.channels ?? 1);
+  const open = (file) => file && start({ kind: "file", file });
   const drop = (event) => {
     event.preventDefault();
     setOver(false);
-    take(event.dataTransfer.files[0]);
+    open(event.dataTransfer.files[0]);
   };
   return html`<div class=${`sources ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }}
       onDragLeave=${() => setOver(false)} onDrop=${drop}>
     <${Choice} name="Source" value=${kind} onChange=${(next) => { setKind(next); if (busy) stop(); }}
       options=${[["scene", "Scene"], ["microphone", "Microphone"], ["file", "File"]]} />
-    ${kind === "scene" && html`<label class="select">Scene<select value=${wanted.scene ?? "cabin"}
-        onChange=${(event) => busy ? begin({ kind, scene: event.target.value }) : (wanted.scene = event.target.value)}>
+    ${kind === "scene" && html`<label class="select">Scene<select value=${selection.scene ?? "cabin"}
+        onChange=${(event) => busy ? start({ kind, scene: event.target.value }) : (selection.scene = event.target.value)}>
         ${Object.entries(SCENES).map(([key, { name }]) => html`<option key=${key} value=${key}>${name}</option>`)}</select></label>`}
-    ${kind === "microphone" && html`<${Choice} name="How many" value=${String(channels)} disabled=${busy}
-        onChange=${(many) => setChannels(Number(many))} options=${[["1", "One"], ["2", "Two"]]} />`}
+    ${kind === "microphone" && html`<${Choice} name="Microphones" value=${String(channels)} disabled=${busy}
+        onChange=${(count) => setChannels(Number(count))} options=${[["1", "One"], ["2", "Two"]]} />`}
     ${busy && html`<button class="stop" onClick=${stop} disabled=${run.state === "starting"}><${Icon} name="stop" />Stop</button>`}
   </div>
-  <div class="hero">${busy ? html`<${Quieter} run=${run} />` : html`<${Beginning} ...${{ run, kind, channels, take }}
-    begin=${() => begin({ ...wanted, kind, channels, scene: wanted.scene ?? "cabin" })} />`}</div>`;
+  <div class="hero">${busy ? html`<${Attenuation} run=${run} />` : html`<${StartButton} ...${{ run, kind, channels, open }}
+    start=${() => start({ ...selection, kind, channels, scene: selection.scene ?? "cabin" })} />`}</div>`;
 }
 
-/** What a click begins, and what to expect of it. */
-function Beginning({ run, kind, channels, take, begin }) {
-  const words = {
-    scene: "Press play, wait a second, and switch between before and after.",
-    microphone: channels === 1 ? "One microphone: the steady part of a noise, which can be predicted, goes."
-      : "An input with two: left the one outside, right the one at the ear. A laptop's pair hears the same, and would lose your voice too.",
-    file: "Or drop one here. Left the reference, right the ear; or one channel.",
+/** The button that starts the selected source, and a hint. */
+function StartButton({ run, kind, channels, open, start }) {
+  const hint = {
+    scene: "Click Play, wait a second, then switch between Before and After.",
+    microphone: channels === 1 ? "One microphone: only predictable noise, such as hum, is removed."
+      : "Two microphones: left outside, right at the ear. The pair of a laptop records the same signal twice, so your voice would be removed too.",
+    file: "Or drop a file here. Two channels: left reference, right ear. Or one channel.",
   }[kind];
   return html`${kind === "file"
-    ? html`<label class="button primary begin"><${Icon} name="file" />Choose a sound<input type="file" accept="audio/*" class="unseen"
-        onChange=${(event) => take(event.target.files[0])} /></label>`
-    : html`<button class="primary begin" onClick=${begin}><${Icon} name=${kind === "scene" ? "play" : "microphone"} />
+    ? html`<label class="button primary begin"><${Icon} name="file" />Choose a file<input type="file" accept="audio/*" class="visually-hidden"
+        onChange=${(event) => open(event.target.files[0])} /></label>`
+    : html`<button class="primary begin" onClick=${start}><${Icon} name=${kind === "scene" ? "play" : "microphone"} />
         ${kind === "scene" ? "Play" : "Open microphone"}</button>`}
-  <p>${run.state === "failed" ? "It did not start." : words}</p>`;
+  <p>${run.state === "failed" ? "The session could not be started." : hint}</p>`;
 }
 
-function Quieter({ run }) {
-  const { active: open } = run.emergency;
-  const of = run.source?.knowsWanted ? "of the noise, the melody left out"
-    : run.source?.channels === 1 ? "one microphone: only what can be predicted goes" : "of all that the second microphone hears";
+function Attenuation({ run }) {
+  const basis = run.source?.hasTarget ? "of the noise, without the melody"
+    : run.source?.channels === 1 ? "of one microphone: only predictable noise is removed" : "of the second microphone";
   return html`<p class="big"><output data-figure="attenuation">${run.blocks ? Math.max(0, run.attenuation).toFixed(1) : "0.0"}</output><small>dB</small></p>
-    <p>${run.blocks ? open ? html`<strong>open to the world</strong> while the alarm lasts`
-      : html`<strong>quieter</strong> ${of}` : "Opening the sound …"}</p>`;
+    <p>${!run.blocks ? "Opening the audio source …" : run.emergency.active ? html`<strong>Cancelling is off</strong> during the emergency`
+      : html`<strong>attenuation</strong> ${basis}`}</p>`;
 }
 
 function Volume({ run }) {
-  const silent = run.volume === 0;
-  return html`<div class="volume"><button class="quiet" aria-label=${silent ? "Sound on" : "Mute"} onClick=${() => run.setVolume(silent ? 0.8 : 0)}>
-      <${Icon} name=${silent ? "mute" : "sound"} /></button>
+  const muted = run.volume === 0;
+  return html`<div class="volume"><button class="quiet" aria-label=${muted ? "Unmute" : "Mute"} onClick=${() => run.setVolume(muted ? 0.8 : 0)}>
+      <${Icon} name=${muted ? "mute" : "sound"} /></button>
     <input type="range" aria-label="Volume" min="0" max="1" step="0.05" value=${run.volume}
       onInput=${(event) => run.setVolume(Number(event.target.value))} />
-    ${silent && run.kind === "microphone" && run.state === "running" && html`<span class="hint">Put on headphones, then turn the sound on.</span>`}</div>`;
+    ${muted && run.kind === "microphone" && run.state === "running" && html`<span class="hint">Put on headphones, then unmute.</span>`}</div>`;
 }
 
 function Noise({ run, busy }) {
   const { active, score } = run.emergency;
-  const noise = !busy ? null : active ? { label: "alarm", confidence: score } : run.noise;
-  return html`<div class="noise"><span>The platform hears</span>
-    <strong data-figure="noise">${noise?.label.replaceAll("_", " ") ?? "nothing yet"}</strong>
+  const noise = !busy ? null : active ? { label: "emergency", confidence: score } : run.noise;
+  return html`<div class="noise"><span>Noise</span>
+    <strong data-figure="noise">${noise?.label.replaceAll("_", " ") ?? "not classified yet"}</strong>
     <div class="confidence" role="meter" aria-label="Confidence" aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(100 * (noise?.confidence ?? 0))}><i style=${{ transform: `scaleX(${noise?.confidence ?? 0})` }}></i></div>
-    <small>${noise ? `${percent(noise.confidence)} sure` : "after the first second"}</small></div>`;
+    <small>${noise ? `Confidence ${percent(noise.confidence)}` : "available after one second"}</small></div>`;
 }
 
 function Latency({ run }) {
-  const round = percentile(run.roundTrips, 0.5);
-  const late = percentile(run.roundTrips, 0.95);
+  const median = percentile(run.roundTrips, 0.5);
+  const p95 = percentile(run.roundTrips, 0.95);
   const server = percentile(run.serverTimes, 0.5);
-  const lost = run.gaps + (run.live?.waiting.length > 5 ? run.live.waiting.length : 0);
+  const queued = run.session?.queue.length ?? 0;
+  const lost = run.gaps + (queued > 5 ? queued : 0);
   return html`<dl class="figures">
-    <${Figure} id="round-trip" name="Round trip" value=${round?.toFixed(1)} unit="ms" />
-    <${Figure} id="late" name="19 of 20 below" value=${late?.toFixed(1)} unit="ms" />
-    <${Figure} id="server" name="Server" value=${server?.toFixed(2)} unit="ms" />
+    <${Figure} id="median" name="Latency, median" value=${median?.toFixed(1)} unit="ms" />
+    <${Figure} id="p95" name="Latency, p95" value=${p95?.toFixed(1)} unit="ms" />
+    <${Figure} id="server" name="Server, median" value=${server?.toFixed(2)} unit="ms" />
     <${Figure} id="blocks" name="Blocks" value=${run.blocks} />
     <${Figure} id="lost" name="Late or lost" value=${lost} />
-    <${Figure} id="session" name="Session" kind="code" value=${run.session?.slice(0, 8)} />
+    <${Figure} id="session" name="Session" kind="code" value=${run.sessionId?.slice(0, 8)} />
   </dl>`;
 }
 
 function Spectra({ run }) {
-  const places = { before: useRef(), after: useRef() };
+  const canvases = { before: useRef(), after: useRef() };
   useEffect(() => {
-    const pictures = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, new Spectrogram(place.current)]));
+    const spectrograms = Object.fromEntries(Object.entries(canvases).map(([name, canvas]) => [name, new Spectrogram(canvas.current)]));
     const draw = ({ detail }) => {
-      for (const name of Object.keys(pictures)) pictures[name].draw(detail[name], detail.rate);
+      for (const name of Object.keys(spectrograms)) spectrograms[name].draw(detail[name], detail.rate);
     };
     const change = () => {
-      if (run.state === "starting") Object.values(pictures).forEach((picture) => picture.clear());
+      if (run.state === "starting") Object.values(spectrograms).forEach((spectrogram) => spectrogram.clear());
     };
     run.addEventListener("block", draw);
     run.addEventListener("change", change);
-    const resized = new ResizeObserver(() => Object.values(pictures).forEach((picture) => picture.fit()));
-    resized.observe(places.before.current);
+    const observer = new ResizeObserver(() => Object.values(spectrograms).forEach((spectrogram) => spectrogram.fit()));
+    observer.observe(canvases.before.current);
     return () => {
-      resized.disconnect();
+      observer.disconnect();
       run.removeEventListener("block", draw);
       run.removeEventListener("change", change);
     };
   }, [run]);
   return ["before", "after"].map((name) => html`<figure key=${name}><figcaption><b class=${`key ${name}`}>${name}</b>
-    <small>50 Hz to 8 kHz, now at the right</small></figcaption>
-    <canvas ref=${places[name]} role="img" aria-label=${`Spectrogram ${name} cancelling`}></canvas></figure>`);
+    <small>50 Hz to 8 kHz, newest at the right</small></figcaption>
+    <canvas ref=${canvases[name]} role="img" aria-label=${`Spectrogram ${name} cancelling`}></canvas></figure>`);
 }

@@ -1,6 +1,6 @@
-/** Samples on the wire: int16 little-endian, channels interleaved, base64. */
+/** PCM in WebSocket frames: int16 little-endian, channels interleaved, base64. */
 
-/** @param {Float32Array[]} channels equal lengths, full scale 1 @returns {string} */
+/** @param {Float32Array[]} channels of equal length, full scale 1 @returns {string} */
 export function encodePcm(channels) {
   const length = channels[0].length;
   const view = new DataView(new ArrayBuffer(2 * length * channels.length));
@@ -39,7 +39,7 @@ export function power(signal) {
   return sum / signal.length;
 }
 
-/** @returns {number} dB of a power ratio, or a level in dBFS; -120 at the least */
+/** @returns {number} a power ratio in dB, or a power in dBFS; at least -120 */
 export function dB(ratio) {
   return Math.max(-120, 10 * Math.log10(ratio + 1e-12));
 }

@@ -1,37 +1,37 @@
 /**
- * Plays pairs of blocks, before and after, and fades between them. It waits until `lead` samples are there, so that
- * blocks may come unevenly, and drops what makes it later than `most`.
+ * Plays pairs of blocks, before and after, and crossfades between them. A jitter buffer starts playback at `min`
+ * samples and drops the oldest blocks above `max`.
  */
 class Player extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
     super();
-    Object.assign(this, processorOptions); // lead, most
+    Object.assign(this, processorOptions); // min, max
     this.queue = [];
-    this.at = 0; // in the first block
-    this.waiting = 0; // samples queued
+    this.at = 0; // position in the first block
+    this.queued = 0; // samples
     this.started = false;
-    this.after = 1; // 0 plays before, 1 after
-    this.afterWanted = 1;
+    this.mix = 1; // 0: before, 1: after
+    this.targetMix = 1;
     this.running = true;
     this.port.onmessage = ({ data }) => {
       if (data === "end") this.running = false;
-      else if (typeof data === "number") this.afterWanted = data;
-      else this.#take(data);
+      else if (typeof data === "number") this.targetMix = data;
+      else this.#push(data);
     };
   }
 
-  #take(pair) {
+  #push(pair) {
     this.queue.push(pair);
-    this.waiting += pair.before.length;
-    if (this.waiting > this.most) {
-      while (this.waiting > this.lead && this.queue.length > 1) this.#next();
+    this.queued += pair.before.length;
+    if (this.queued > this.max) {
+      while (this.queued > this.min && this.queue.length > 1) this.#drop();
     }
-    if (this.waiting >= this.lead) this.started = true;
+    if (this.queued >= this.min) this.started = true;
   }
 
-  #next() {
-    const gone = this.queue.shift();
-    this.waiting -= gone.before.length - this.at;
+  #drop() {
+    const dropped = this.queue.shift();
+    this.queued -= dropped.before.length - this.at;
     this.at = 0;
   }
 
@@ -40,12 +40,12 @@ class Player extends AudioWorkletProcessor {
     for (let n = 0; n < output[0].length; n++) {
       if (this.queue.length === 0) this.started = false;
       let sample = 0;
-      this.after += Math.max(-fade, Math.min(fade, this.afterWanted - this.after));
+      this.mix += Math.max(-fade, Math.min(fade, this.targetMix - this.mix));
       if (this.started) {
         const { before, after } = this.queue[0];
-        sample = before[this.at] * (1 - this.after) + after[this.at] * this.after;
+        sample = before[this.at] * (1 - this.mix) + after[this.at] * this.mix;
         this.at += 1;
-        this.waiting -= 1;
+        this.queued -= 1;
         if (this.at === before.length) {
           this.queue.shift();
           this.at = 0;

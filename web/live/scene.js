@@ -1,6 +1,6 @@
 /**
- * Two microphones in a noise, made here: x hears the noise outside, d hears it at the ear, with a melody that the
- * listener wants to keep. Everything is synthetic, and the same each time.
+ * Synthetic scenes for two microphones: x is the noise outside, d the noise at the ear plus a melody, the target
+ * signal. Scenes are deterministic.
  */
 
 const SECONDS = 16;
@@ -8,39 +8,39 @@ const NOISE_DBFS = -22;
 const MELODY_DBFS = -37;
 const SIREN_DBFS = -18;
 const SIREN_S = 12;
-const FLOOR = 2e-4; // each microphone's own hiss
+const MICROPHONE_NOISE = 2e-4; // amplitude
 
-/** What each scene is called on the page. */
+/** Names and descriptions of the scenes. */
 export const SCENES = {
-  cabin: { name: "Airliner cabin", words: "Rushing air and two faint turbine tones" },
-  engine: { name: "Diesel engine", words: "Thirty harmonics that wander, over clatter" },
-  street: { name: "Street", words: "Tyres that swell as cars pass, over a rumble" },
+  cabin: { name: "Airliner cabin", text: "Air flow and two faint turbine tones" },
+  engine: { name: "Diesel engine", text: "Thirty wandering harmonics and broadband clatter" },
+  street: { name: "Street", text: "Tyre noise of passing cars and low-frequency rumble" },
 };
 
-const MAKERS = { cabin, engine, street };
+const GENERATORS = { cabin, engine, street };
 
 /**
- * A scene as a loop: channel 0 the reference x, 1 the primary d, 2 the melody alone, which d contains.
+ * Return a scene as a loop: channel 0 is the reference x, 1 the primary d, 2 the target signal contained in d.
  * @param {BaseAudioContext} context @param {keyof SCENES} name @returns {AudioBuffer}
  */
 export function sceneBuffer(context, name) {
   const rate = context.sampleRate;
   const random = generator(7);
-  const noise = scaled(MAKERS[name](SECONDS * rate, rate, random), NOISE_DBFS);
-  seamless(noise, rate);
+  const noise = scaled(GENERATORS[name](SECONDS * rate, rate, random), NOISE_DBFS);
+  crossfadeLoop(noise, rate);
   const melody = scaled(plucked(SECONDS * rate, rate, random), MELODY_DBFS);
-  const heard = throughShell(noise, rate);
+  const atEar = primaryPath(noise, rate);
   const buffer = context.createBuffer(3, noise.length, rate);
-  const [x, d, wanted] = [0, 1, 2].map((c) => buffer.getChannelData(c));
+  const [x, d, target] = [0, 1, 2].map((c) => buffer.getChannelData(c));
   for (let n = 0; n < noise.length; n++) {
-    x[n] = noise[n] + FLOOR * random();
-    d[n] = heard[n] + melody[n] + FLOOR * random();
-    wanted[n] = melody[n];
+    x[n] = noise[n] + MICROPHONE_NOISE * random();
+    d[n] = atEar[n] + melody[n] + MICROPHONE_NOISE * random();
+    target[n] = melody[n];
   }
   return buffer;
 }
 
-/** A siren that passes: up and down between 600 and 1500 Hz. Heard by both microphones, and wanted. */
+/** Return a passing siren, which sweeps between 600 and 1500 Hz: the same signal for both microphones and the target. */
 export function sirenBuffer(context) {
   const rate = context.sampleRate;
   const siren = new Float32Array(SIREN_S * rate);
@@ -91,7 +91,7 @@ function street(length, rate, random) {
   });
 }
 
-/** A slow arpeggio on plucked strings (Karplus and Strong, 1983). */
+/** Return a slow arpeggio on plucked strings (Karplus and Strong, 1983). */
 function plucked(length, rate, random) {
   const notes = [220, 277.18, 329.63, 440, 369.99, 329.63, 277.18, 246.94];
   const out = new Float32Array(length);
@@ -107,8 +107,8 @@ function plucked(length, rate, random) {
   return out;
 }
 
-/** From outside to the ear: 3 ms of decaying reflections, the direct sound first. */
-function throughShell(noise, rate) {
+/** Filter the noise with the path from outside to the ear: direct sound and 3 ms of decaying reflections. */
+function primaryPath(noise, rate) {
   const random = generator(11);
   const taps = Float32Array.from({ length: Math.round(0.003 * rate) },
     (_, k) => (k < 4 ? 0 : (k === 4 ? 0.8 : 0.25 * random()) * Math.exp((-5 * (k - 4)) / (0.003 * rate))));
@@ -121,8 +121,8 @@ function throughShell(noise, rate) {
   return out;
 }
 
-/** Fade the end into the beginning, so that the loop has no seam. */
-function seamless(signal, rate) {
+/** Crossfade the end into the beginning, so that the loop has no discontinuity. */
+function crossfadeLoop(signal, rate) {
   const seam = Math.round(0.1 * rate);
   for (let n = 0; n < seam; n++) {
     const rise = n / seam;
@@ -149,7 +149,7 @@ function white(length, random) {
   return Float32Array.from({ length }, random);
 }
 
-/** Uniform in [-1, 1), always the same sequence (mulberry32). */
+/** Return a random number generator, uniform in [-1, 1), reproducible (mulberry32). */
 function generator(seed) {
   let state = seed;
   return () => {

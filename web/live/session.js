@@ -1,60 +1,60 @@
-/** One live session over a socket that may come and go: one block in flight, the others wait. */
+/** A live session over a reconnecting socket: one block in flight, the others queued. */
 
-const MOST_WAITING = 20;
-const TRY_AGAIN_MS = 300;
-const TRIES = 5;
+const MAX_QUEUED = 20;
+const RETRY_MS = 300;
+const MAX_RETRIES = 5;
 
 /**
  * Dispatches
- * - `started` with the session's id,
+ * - `started` with the id of the session,
  * - `answer` with {block, answer, roundTripMs},
- * - `note`, a sentence for the listener, and `fault`, one that ends the session.
+ * - `note` with a message for the user, and `error` with a message when the session fails.
  */
 export class LiveSession extends EventTarget {
-  /** @param {import("../lib/socket.js").PlatformSocket} socket @param {object} wishes of `start` */
-  constructor(socket, wishes) {
+  /** @param {import("../lib/socket.js").PlatformSocket} socket @param {object} options of the action `start` */
+  constructor(socket, options) {
     super();
     this.socket = socket;
-    this.wishes = wishes;
+    this.options = options;
     this.id = null;
-    this.starting = false; // whether a start is on its way
+    this.starting = false; // whether a `start` is unanswered
     this.next = 0; // seq of the next block
-    this.skipped = 0; // blocks without an answer: the network or the platform was slower than the sound
-    this.waiting = [];
+    this.skipped = 0; // blocks that were not sent, because the network or the platform was too slow
+    this.queue = [];
     this.inFlight = null;
-    this.tries = 0;
+    this.retries = 0;
     this.onState = ({ detail }) => { if (detail === "open") this.#resume(); };
-    this.onFrame = ({ detail }) => this.#read(detail);
+    this.onFrame = ({ detail }) => this.#receive(detail);
     socket.addEventListener("state", this.onState);
     socket.addEventListener("frame", this.onFrame);
     if (socket.state === "open") this.#resume();
   }
 
-  /** @param {{pcm: string}} block anything else in it comes back with the answer */
+  /** @param {{pcm: string}} block other fields are returned with the answer */
   push(block) {
-    this.waiting.push(block);
-    this.#skip(MOST_WAITING);
+    this.queue.push(block);
+    this.#skip(MAX_QUEUED);
     this.#pump();
   }
 
   /** Change `enabled`, `intensity` or `algorithm`. */
   set(change) {
-    Object.assign(this.wishes, change.algorithm ? { algorithm: change.algorithm } : {});
+    Object.assign(this.options, change.algorithm ? { algorithm: change.algorithm } : {});
     this.changes = { ...this.changes, ...change };
     if (this.id) this.socket.send({ action: "set", session: this.id, ...change });
   }
 
-  /** @returns {Promise<void>} until its start, if that is on its way, is answered: the next session on this socket would take the answer for its own */
+  /** End the session. Resolves after a pending `start` is answered, which the next session on this socket would mistake for its own. */
   async end() {
-    clearTimeout(this.retry);
+    clearTimeout(this.retryTimer);
     this.socket.removeEventListener("state", this.onState);
     this.socket.removeEventListener("frame", this.onFrame);
     const id = this.id ?? (this.starting ? await this.#startAnswered() : null);
-    this.id = null; // what is pushed from now on goes nowhere
+    this.id = null; // later blocks are discarded
     if (id) this.socket.send({ action: "stop", session: id });
   }
 
-  /** @returns {Promise<string|undefined>} the id of the session, or nothing if the start was refused or the socket lost */
+  /** @returns {Promise<string|undefined>} the id of the session, or undefined if the start failed or the socket was lost */
   #startAnswered() {
     return new Promise((resolve) => {
       const frame = ({ detail }) => { if (["started", "error"].includes(detail.type)) done(detail.session); };
@@ -69,33 +69,33 @@ export class LiveSession extends EventTarget {
     });
   }
 
-  /** Leave out the oldest waiting blocks until no more than `most` wait. */
-  #skip(most) {
-    while (this.waiting.length > most) {
-      this.waiting.shift();
-      this.next += 1; // the server hears of the gap by the number
+  /** Drop the oldest queued blocks until at most `max` remain. */
+  #skip(max) {
+    while (this.queue.length > max) {
+      this.queue.shift();
+      this.next += 1; // the skipped number tells the server about the gap
       this.skipped += 1;
     }
   }
 
   #catchUp() {
     this.#skip(1);
-    this.#tell("note", "The platform is overloaded: some sound was skipped to catch up.");
+    this.#emit("note", "The platform is overloaded. Some sound was skipped.");
   }
 
   #resume() {
     if (!this.id) {
-      this.asked = this.wishes.algorithm;
-      this.starting = this.socket.send({ action: "start", ...this.wishes });
+      this.requestedAlgorithm = this.options.algorithm;
+      this.starting = this.socket.send({ action: "start", ...this.options });
     } else if (this.inFlight) this.#send();
     else this.#pump();
   }
 
   #pump() {
-    if (!this.id || this.inFlight || this.waiting.length === 0 || this.socket.state !== "open") return;
-    this.inFlight = { block: this.waiting.shift(), seq: this.next };
+    if (!this.id || this.inFlight || this.queue.length === 0 || this.socket.state !== "open") return;
+    this.inFlight = { block: this.queue.shift(), seq: this.next };
     this.next += 1;
-    this.tries = 0;
+    this.retries = 0;
     this.#send();
   }
 
@@ -105,41 +105,41 @@ export class LiveSession extends EventTarget {
     this.socket.send({ action: "audio", session: this.id, seq, pcm: block.pcm });
   }
 
-  #read(frame) {
-    if (frame.type === "started") this.#started(frame);
-    else if (frame.type === "audio") this.#answered(frame);
-    else if (frame.type === "error") this.#refused(frame);
-    else if (!frame.type) this.#again("The platform failed at a block.");
+  #receive(frame) {
+    if (frame.type === "started") this.#handleStarted(frame);
+    else if (frame.type === "audio") this.#handleAnswer(frame);
+    else if (frame.type === "error") this.#handleError(frame);
+    else if (!frame.type) this.#retry("The platform could not process a block.");
   }
 
-  #started(frame) {
+  #handleStarted(frame) {
     this.starting = false;
     this.id = frame.session;
     this.next = frame.next_seq;
-    this.#tell("started", frame.session);
-    const { algorithm = this.asked, ...changes } = this.changes ?? {};
-    if (algorithm !== this.asked) changes.algorithm = algorithm; // chosen while the start was on its way
+    this.#emit("started", frame.session);
+    const { algorithm = this.requestedAlgorithm, ...changes } = this.changes ?? {};
+    if (algorithm !== this.requestedAlgorithm) changes.algorithm = algorithm; // changed while `start` was unanswered
     if (Object.keys(changes).length) this.socket.send({ action: "set", session: this.id, ...changes });
     this.#pump();
   }
 
-  #answered(answer) {
-    if (answer.seq !== this.inFlight?.seq) return; // an answer that was given up
+  #handleAnswer(answer) {
+    if (answer.seq !== this.inFlight?.seq) return; // not the answer to the block in flight
     const { block, sentAt } = this.inFlight;
     this.inFlight = null;
-    this.#tell("answer", { block, answer, roundTripMs: performance.now() - sentAt });
-    if (answer.lag_s && this.waiting.length > 1) this.#catchUp();
+    this.#emit("answer", { block, answer, roundTripMs: performance.now() - sentAt });
+    if (answer.lag_s && this.queue.length > 1) this.#catchUp();
     this.#pump();
   }
 
-  #refused({ code, message, seq }) {
+  #handleError({ code, message, seq }) {
     this.starting = false;
     if (code === "unknown_session") {
       this.id = null;
       this.inFlight = null;
-      this.#tell("note", "The session had ended; this is a new one.");
+      this.#emit("note", "The session had ended. A new one was started.");
       this.#resume();
-    } else if (code === "in_flight") this.#again(message);
+    } else if (code === "in_flight") this.#retry(message);
     else if (code === "overloaded" && seq === this.inFlight?.seq) {
       this.inFlight = null;
       this.skipped += 1;
@@ -148,17 +148,17 @@ export class LiveSession extends EventTarget {
     } else if (code === "stale_seq") {
       this.inFlight = null;
       this.#pump();
-    } else this.#tell("fault", message);
+    } else this.#emit("error", message);
   }
 
-  #again(why) {
+  #retry(reason) {
     if (!this.inFlight) return;
-    this.tries += 1;
-    if (this.tries > TRIES) this.#tell("fault", `${why} It did so ${TRIES} times. Stop, and start again.`);
-    else this.retry = setTimeout(() => { if (this.inFlight) this.#send(); }, TRY_AGAIN_MS);
+    this.retries += 1;
+    if (this.retries > MAX_RETRIES) this.#emit("error", `${reason} Failed ${MAX_RETRIES} times. Stop and start again.`);
+    else this.retryTimer = setTimeout(() => { if (this.inFlight) this.#send(); }, RETRY_MS);
   }
 
-  #tell(what, detail) {
-    this.dispatchEvent(new CustomEvent(what, { detail }));
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

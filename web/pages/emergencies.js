@@ -1,26 +1,26 @@
-/** Alarms: what was heard where, and whether somebody is open to the world because of it. */
+/** Emergencies: current ones, and the events of the past. */
 import { html } from "../lib/html.js";
-import { Alarm, Alert, Empty, Heading, percent, useAnswer, when } from "../ui/parts.js";
+import { Alert, EmergencyBanner, Empty, Heading, percent, useRequest, when } from "../ui/parts.js";
 
-const EVERY_MS = 3000;
+const POLL_MS = 3000;
 
 export function Emergencies({ rest }) {
-  const { answer, fault } = useAnswer(async () => {
+  const { data, error } = useRequest(async () => {
     const [status, events, devices] = await Promise.all(
       [rest.get("/api/emergency/status"), rest.all("/api/emergency/events", "events"), rest.all("/api/devices", "devices")]);
     return { status, events: events.sort((a, b) => b.at - a.at), headsets: devices.map(({ thing }) => thing) };
-  }, [], EVERY_MS);
+  }, [], POLL_MS);
   return html`
-    <${Heading} title="Alarms" words="A siren, horn or alarm opens a headset or session to the world at once, and holds it open for ten seconds." />
-    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
-    ${answer && (answer.status.active
-      ? html`<${Alarm} word="Now">${answer.status.sources.map((event, i) => html`${i ? "; " : ""}${event.kind} at <${Source} ...${{ event, headsets: answer.headsets }} />`)}<//>`
-      : html`<${Alert} kind="done">No alarm is being heard.<//>`)}
-    ${answer?.events.length === 0 && html`<${Empty} title="None so far">On the page Live, “Let a siren pass” shows what happens.<//>`}
-    ${answer?.events.length > 0 && html`<div class="card table"><table>
-      <thead><tr><th>When</th><th>Kind</th><th class="minor">Sure</th><th>Headset or session</th></tr></thead>
-      <tbody>${answer.events.map((event) => html`<tr key=${event.id}><td>${when(event.at)}</td>
-        <td><span class="tag bad">${event.kind}</span></td><td class="minor">${percent(event.score)}</td><td><${Source} ...${{ event, headsets: answer.headsets }} /></td></tr>`)}</tbody>
+    <${Heading} title="Emergencies" text="A siren, horn or alarm switches cancelling off until ten seconds after the last detection." />
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${data && (data.status.active
+      ? html`<${EmergencyBanner} title="Now">${data.status.sources.map((event, i) => html`${i ? "; " : ""}${event.kind} at <${Source} ...${{ event, headsets: data.headsets }} />`)}<//>`
+      : html`<${Alert} kind="done">No emergency is active.<//>`)}
+    ${data?.events.length === 0 && html`<${Empty} title="No events yet">To create one, click “Play a siren” on the Live page.<//>`}
+    ${data?.events.length > 0 && html`<div class="card table"><table>
+      <thead><tr><th>Time</th><th>Kind</th><th class="minor">Confidence</th><th>Headset or session</th></tr></thead>
+      <tbody>${data.events.map((event) => html`<tr key=${event.id}><td>${when(event.at)}</td>
+        <td><span class="tag bad">${event.kind}</span></td><td class="minor">${percent(event.score)}</td><td><${Source} ...${{ event, headsets: data.headsets }} /></td></tr>`)}</tbody>
     </table></div>`}`;
 }
 

@@ -1,86 +1,88 @@
-/** One headset: what it hears, which filter it plays, and how to change what it does. */
+/** One headset: its noise, mode and filter, and its settings. */
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { decodeTaps, frequencyResponse } from "../lib/filter.js";
 import { Chart } from "../ui/chart.js";
-import { Alarm, Alert, Choice, Figure, Heading, percent, Slider, useAnswer, when } from "../ui/parts.js";
+import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRequest, when } from "../ui/parts.js";
 import { Online } from "./headsets.js";
 
-const EVERY_MS = 2000;
-const KEPT = 50;
-const PAST_S = 600; // of its history
-const SENDS = [[false, "Sound"], [true, "Statistics only"]];
+const POLL_MS = 2000;
+const MAX_UPDATES = 50;
+const MAX_POINTS = 300;
+const HISTORY_S = 600;
+const PRIVACY = [[false, "Sound"], [true, "Statistics only"]];
 const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass", "Bypass"]];
 
-export function Headset({ rest, socket, one }) {
-  const path = `/api/devices/${encodeURIComponent(one)}`;
-  const ask = async () => {
-    const since = Math.floor(Date.now() / 1000) - PAST_S;
-    const parts = ["", "/shadow", "/telemetry", `/history?limit=100&since=${since}`].map((part) => rest.get(path + part));
-    const [device, shadow, telemetry, history, { sources }] = await Promise.all([...parts, rest.get("/api/emergency/status")]);
-    return { device, shadow, telemetry, reports: history.reports, alarm: sources.find(({ source }) => source === one) };
+export function Headset({ rest, socket, id }) {
+  const path = `/api/devices/${encodeURIComponent(id)}`;
+  const load = async () => {
+    const since = Math.floor(Date.now() / 1000) - HISTORY_S;
+    const requests = ["", "/shadow", "/telemetry", `/history?limit=100&since=${since}`].map((part) => rest.get(path + part));
+    const [device, shadow, telemetry, history, { sources }] = await Promise.all([...requests, rest.get("/api/emergency/status")]);
+    return { device, shadow, telemetry, reports: history.reports, emergency: sources.find(({ source }) => source === id) };
   };
-  const { answer, fault, again } = useAnswer(ask, [one], EVERY_MS);
-  const news = useNews(socket, one, again);
-  const course = useCourse(answer);
-  const [refused, setRefused] = useState("");
-  const [wishes, setWishes] = useState({}); // what was asked for and is not in the shadow yet
-  const change = async (wish, shown = wish) => {
-    setWishes((before) => ({ ...before, ...shown }));
+  const { data, error, reload } = useRequest(load, [id], POLL_MS);
+  const updates = useUpdates(socket, id, reload);
+  const trace = useAttenuationTrace(data);
+  const [rejection, setRejection] = useState("");
+  const [pending, setPending] = useState({}); // changes that are not in the shadow yet
+  const change = async (patch, shown = patch) => {
+    setPending((previous) => ({ ...previous, ...shown }));
     try {
-      await rest.patch(`${path}/shadow`, wish);
-      setRefused("");
-      again();
-    } catch (refusal) {
-      setRefused(refusal.message);
-      setWishes({});
+      await rest.patch(`${path}/shadow`, patch);
+      setRejection("");
+      reload();
+    } catch (failure) {
+      setRejection(failure.message);
+      setPending({});
     }
   };
   useEffect(() => {
-    const { config, ...plain } = answer?.shadow.state.desired ?? {};
-    const desired_ = { ...plain, ...config };
-    setWishes((before) => Object.fromEntries(Object.entries(before).filter(([name, value]) => desired_[name] !== value)));
-  }, [answer]);
-  const { desired = {}, reported = {} } = answer?.shadow.state ?? {};
-  const noise = answer?.alarm ? { label: answer.alarm.kind, confidence: answer.alarm.score } : desired.noise;
-  const device = answer?.device;
-  const version = reported.firmware || answer?.telemetry.firmware;
-  const gained = reported.mode === "cancel" ? reported.attenuation_db : null; // what is said of before is past
+    const { config, ...fields } = data?.shadow.state.desired ?? {};
+    const current = { ...fields, ...config };
+    setPending((previous) => Object.fromEntries(Object.entries(previous).filter(([name, value]) => current[name] !== value)));
+  }, [data]);
+  const { desired = {}, reported = {} } = data?.shadow.state ?? {};
+  const emergency = data?.emergency;
+  const noise = emergency ? { label: emergency.kind, confidence: emergency.score } : desired.noise;
+  const device = data?.device;
+  const version = reported.firmware || data?.telemetry.firmware;
+  const attenuation = reported.mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated
   return html`
-    <${Heading} title=${one} words=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
+    <${Heading} title=${id} text=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
       ${device && html`<${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
-    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
-    ${refused && html`<${Alert} kind="fault">${refused}<//>`}
-    ${device?.refusal && html`<${Alert}>Refused ${when(device.refusal.at)}, a ${device.refusal.what}: ${device.refusal.message}<//>`}
-    ${reported.refused && html`<${Alert}>The headset says: ${reported.refused}.<//>`}
-    ${reported.update?.state === "refused" && html`<${Alert}>Firmware ${reported.update.version} refused: ${reported.update.reason}<//>`}
-    ${answer?.alarm && html`<${Alarm} takesOver>It heard: ${answer.alarm.kind}, ${percent(answer.alarm.score)} sure. It is open to the world until ten seconds after it.<//>`}
-    ${!answer?.alarm && reported.mode === "transparency" && html`<${Alert} kind="fault">It is open to the world. ${desired.reason ?? ""}<//>`}
-    ${answer && html`<div class="one">
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${rejection && html`<${Alert} kind="error">${rejection}<//>`}
+    ${device?.refusal && html`<${Alert}>Rejected ${device.refusal.what}, ${when(device.refusal.at)}: ${device.refusal.message}<//>`}
+    ${reported.refused && html`<${Alert}>Reported by the headset: ${reported.refused}.<//>`}
+    ${reported.update?.state === "refused" && html`<${Alert}>Firmware ${reported.update.version} rejected: ${reported.update.reason}<//>`}
+    ${emergency && html`<${EmergencyBanner} fullPage>Detected: ${emergency.kind}, confidence ${percent(emergency.score)}. Cancelling is off until ten seconds after the last detection.<//>`}
+    ${!emergency && reported.mode === "transparency" && html`<${Alert} kind="error">Cancelling is off (transparency mode). ${desired.reason ?? ""}<//>`}
+    ${data && html`<div class="columns">
       <section class="card lead">
         <dl class="figures">
-          <${Figure} id="gained" kind="large" name="Quieter at the ear" value=${gained?.toFixed(1)} unit="dB" />
+          <${Figure} id="attenuation" kind="large" name="Attenuation at the ear" value=${attenuation?.toFixed(1)} unit="dB" />
           <${Figure} id="noise" name="Noise" value=${noise?.label.replaceAll("_", " ")} unit=${percent(noise?.confidence)} />
           <${Figure} id="mode" name="Mode" value=${reported.mode} />
           <${Figure} id="intensity" name="Intensity" value=${percent(reported.intensity)} />
-          <${Figure} name="Reverted" value=${reported.reverted} />
-          ${answer.telemetry.battery != null && html`<${Figure} name="Battery" value=${percent(answer.telemetry.battery)} />`}
+          <${Figure} name="Reverted filters" value=${reported.reverted} />
+          ${data.telemetry.battery != null && html`<${Figure} name="Battery" value=${percent(data.telemetry.battery)} />`}
           ${version && html`<${Figure} id="firmware" name="Firmware" value=${version} unit=${reported.update && `${reported.update.version} ${reported.update.state}`} />`}
         </dl>
       </section>
-      <section class="card wishes" aria-label="Change it">
-        <${Choice} name="Mode" value=${wishes.mode ?? desired.mode ?? "cancel"} options=${MODES} onChange=${(mode) => change({ mode })} />
-        <${Intensity} value=${wishes.intensity ?? desired.intensity ?? 1} change=${change} />
+      <section class="card desired" aria-label="Settings">
+        <${Choice} name="Mode" value=${pending.mode ?? desired.mode ?? "cancel"} options=${MODES} onChange=${(mode) => change({ mode })} />
+        <${Intensity} value=${pending.intensity ?? desired.intensity ?? 1} change=${change} />
         ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
-          <p class="hint" role="status">Asked for; the headset has not said yet that it does so.</p>`}
-        <${Choice} name="What it sends of a new noise" value=${wishes.private ?? desired.config?.private ?? reported.config?.private ?? false} options=${SENDS}
+          <p class="hint" role="status">Waiting for the headset to confirm the change.</p>`}
+        <${Choice} name="Snapshots contain" value=${pending.private ?? desired.config?.private ?? reported.config?.private ?? false} options=${PRIVACY}
           onChange=${(isPrivate) => change({ config: { private: isPrivate } }, { private: isPrivate })} />
       </section>
-      <section class="card"><${Chart} title="Attenuation at the ear" data=${course} range=${[-5, 45]} seconds=${-60}
+      <section class="card"><${Chart} title="Attenuation at the ear" data=${trace} range=${[-5, 45]} seconds=${-60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
-      <section class="card"><${News} news=${news} now=${desired} /></section>
+      <section class="card"><${Updates} updates=${updates} current=${desired} /></section>
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
-      <section class="card wide"><details><summary>The shadow, version ${answer.shadow.version}</summary>
-        <pre tabindex="0">${JSON.stringify(answer.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
+      <section class="card wide"><details><summary>Device shadow, version ${data.shadow.version}</summary>
+        <pre tabindex="0">${JSON.stringify(data.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
     </div>`}`;
 }
 
@@ -90,63 +92,63 @@ function Intensity({ value, change }) {
   return html`<${Slider} name="Intensity" value=${shown} onInput=${setShown} onChange=${(intensity) => change({ intensity })} />`;
 }
 
-/** What the platform says of the headset as it happens; watched anew after each reconnection. */
-function useNews(socket, thing, again) {
-  const [news, setNews] = useState([]);
+/** Return the updates that the platform sends about a headset, the newest first. Watches again after each reconnect. */
+function useUpdates(socket, thing, reload) {
+  const [updates, setUpdates] = useState([]);
   useEffect(() => {
     const watch = () => { if (socket.state === "open") socket.send({ action: "watch", device: thing }); };
-    const read = ({ detail }) => {
+    const receive = ({ detail }) => {
       if (detail.type !== "device" || detail.device !== thing) return;
-      setNews((before) => [{ ...detail, at: Date.now() / 1000 }, ...before].slice(0, KEPT));
-      again();
+      setUpdates((previous) => [{ ...detail, at: Date.now() / 1000 }, ...previous].slice(0, MAX_UPDATES));
+      reload();
     };
     socket.addEventListener("state", watch);
-    socket.addEventListener("frame", read);
+    socket.addEventListener("frame", receive);
     watch();
     return () => {
       socket.removeEventListener("state", watch);
-      socket.removeEventListener("frame", read);
+      socket.removeEventListener("frame", receive);
     };
   }, [thing]);
-  return news;
+  return updates;
 }
 
-/** What the headset has reported: its history, and what it says while this page is open. */
-function useCourse(answer) {
-  const [seen, setSeen] = useState([]);
-  const gained = answer?.shadow.state.reported?.attenuation_db;
+/** Return the attenuation over time, from the stored history and from reports while the page is open. */
+function useAttenuationTrace(data) {
+  const [recent, setRecent] = useState([]);
+  const attenuation = data?.shadow.state.reported?.attenuation_db;
   useEffect(() => {
-    if (gained != null) setSeen((before) => [...before, [Date.now() / 1000, gained]].slice(-300));
-  }, [answer]);
+    if (attenuation != null) setRecent((previous) => [...previous, [Date.now() / 1000, attenuation]].slice(-MAX_POINTS));
+  }, [data]);
   return useMemo(() => {
-    const told = (answer?.reports ?? []).filter((report) => report.attenuation_db != null)
+    const stored = (data?.reports ?? []).filter((report) => report.attenuation_db != null)
       .map((report) => [report.at, report.attenuation_db]);
-    const first = seen[0]?.[0] ?? Infinity;
-    const points = [...told.filter(([at]) => at < first).sort((a, b) => a[0] - b[0]), ...seen];
+    const first = recent[0]?.[0] ?? Infinity;
+    const points = [...stored.filter(([at]) => at < first).sort((a, b) => a[0] - b[0]), ...recent];
     const now = Date.now() / 1000;
     return [points.map(([at]) => at - now), points.map(([, value]) => value)];
-  }, [seen, answer]);
+  }, [recent, data]);
 }
 
-function News({ news, now }) {
-  const shown = news.length || !now.noise ? news.slice(0, 6) : [{ ...now, filter: now.filter?.id }];
-  return html`<h2>As it happens</h2>
-    ${shown.length === 0 && html`<p class="hint">When it meets a new noise, what the platform hears and sends stands here.</p>`}
-    <ol class="news" aria-live="polite">${shown.map((one) => html`<li key=${one.at}>
-      <time>${one.at ? new Date(one.at * 1000).toLocaleTimeString() : "lately"}</time>
-      <span>${one.mode === "transparency" ? html`<b class="tag bad">open to the world</b> ${one.reason}` : html`
-        ${one.noise ? html`<b>${one.noise.label.replaceAll("_", " ")}</b>, ${percent(one.noise.confidence)} sure` : "no noise named"}${" "}
-        → ${one.filter ? html`filter <code>${one.filter.slice(0, 8)}</code>` : "no filter"}${one.predicted_gain_db != null && `, ${one.predicted_gain_db.toFixed(1)} dB foretold`}`}</span>
+function Updates({ updates, current }) {
+  const shown = updates.length || !current.noise ? updates.slice(0, 6) : [{ ...current, filter: current.filter?.id }];
+  return html`<h2>Updates</h2>
+    ${shown.length === 0 && html`<p class="hint">No updates yet. One appears for each change of noise.</p>`}
+    <ol class="log" aria-live="polite">${shown.map((update) => html`<li key=${update.at}>
+      <time>${update.at ? new Date(update.at * 1000).toLocaleTimeString() : "current"}</time>
+      <span>${update.mode === "transparency" ? html`<b class="tag bad">transparency</b> ${update.reason}` : html`
+        ${update.noise ? html`<b>${update.noise.label.replaceAll("_", " ")}</b>, confidence ${percent(update.noise.confidence)}` : "Noise: not classified"}${" "}
+        → ${update.filter ? html`filter <code>${update.filter.slice(0, 8)}</code>` : "no filter"}${update.predicted_gain_db != null && `, predicted ${update.predicted_gain_db.toFixed(1)} dB`}`}</span>
     </li>`)}</ol>`;
 }
 
-function Filter({ filter, reported: { filter: playing, mode } }) {
+function Filter({ filter, reported: { filter: active, mode } }) {
   const [w, response] = useMemo(() => {
     const taps = decodeTaps(filter.data);
     return [taps, frequencyResponse(taps, filter.rate)];
   }, [filter.id]);
   const ms = useMemo(() => Array.from(w, (_, k) => (1000 * k) / filter.rate), [filter.id]);
-  const state = mode && mode !== "cancel" ? "at rest" : playing === filter.id ? "playing" : playing ? "the headset plays another" : "on its way";
+  const state = mode && mode !== "cancel" ? "inactive" : active === filter.id ? "active" : active ? "another filter is active" : "not confirmed yet";
   const lines = [{ label: "w", colour: "after" }];
   return html`
     <section class="card"><${Chart} key=${filter.id} title=${`Filter ${filter.id.slice(0, 8)}: impulse response (${state})`} x="ms" y="" data=${[ms, Array.from(w)]} lines=${lines} /></section>

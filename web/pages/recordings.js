@@ -1,59 +1,59 @@
-/** Recordings: sent in parts, cleaned by the platform, fetched by link. */
+/** Recordings: upload in parts, follow the job, show the report and download the results. */
 import { html, useEffect, useState } from "../lib/html.js";
 import { ACCEPTED, FORMATS } from "../lib/formats.js";
-import { here, sendFile } from "../lib/rest.js";
+import { sameOrigin, sendFile } from "../lib/rest.js";
 import { Chart } from "../ui/chart.js";
-import { Alert, bytes, Choice, Empty, Figure, Heading, percent, useAnswer, when } from "../ui/parts.js";
+import { Alert, bytes, Choice, Empty, Figure, Heading, percent, useRequest, when } from "../ui/parts.js";
 
-const EVERY_MS = 3000;
-const TREATMENTS = [["", "As fits"], ["cancel", "Cancel"], ["predict", "Predict"], ["classify", "Classify"]];
+const POLL_MS = 3000;
+const MODES = [["", "Automatic"], ["cancel", "Cancel"], ["predict", "Predict"], ["classify", "Classify"]];
 
-export function Recordings({ rest, socket, one }) {
-  const { answer, fault, again } = useAnswer(async () => {
+export function Recordings({ rest, socket, id }) {
+  const { data, error, reload } = useRequest(async () => {
     const jobs = await rest.all("/api/audio/jobs", "jobs");
     return jobs.sort((a, b) => b.created - a.created);
-  }, [], EVERY_MS);
+  }, [], POLL_MS);
   useEffect(() => {
-    const told = ({ detail }) => { if (detail.type === "job") again(); };
-    socket.addEventListener("frame", told);
-    return () => socket.removeEventListener("frame", told);
+    const receive = ({ detail }) => { if (detail.type === "job") reload(); };
+    socket.addEventListener("frame", receive);
+    return () => socket.removeEventListener("frame", receive);
   }, [socket]);
-  const [refused, setRefused] = useState("");
+  const [rejection, setRejection] = useState("");
   const remove = ({ job, name }) => {
-    if (!confirm(`Remove ${name || "this recording"}, its report and what was cleaned?`)) return;
-    setRefused("");
-    rest.remove(`/api/audio/jobs/${job}`).then(again, (refusal) => setRefused(refusal.message));
+    if (!confirm(`Remove ${name || "this recording"}, its report and its results?`)) return;
+    setRejection("");
+    rest.remove(`/api/audio/jobs/${job}`).then(reload, (failure) => setRejection(failure.message));
   };
-  if (one) return html`<${Recording} rest=${rest} job=${one} />`;
+  if (id) return html`<${Recording} rest=${rest} id=${id} />`;
   return html`
-    <${Heading} title="Recordings" words="Two channels: the left the reference, the right the ear. One channel: its noise is classified." />
-    ${(refused || fault) && html`<${Alert} kind="fault">${refused || fault}<//>`}
-    <${Upload} rest=${rest} sent=${again} />
-    ${answer?.length === 0 && html`<${Empty} title="Nothing sent yet">${FORMATS}, minutes or hours long.<//>`}
-    ${answer?.length > 0 && html`<div class="card table"><table>
-      <thead><tr><th>Recording</th><th>State</th><th>Quieter</th><th class="minor">Noise</th><th class="minor">Alarms</th><th class="minor">Sent</th><th><span class="unseen">Remove</span></th></tr></thead>
-      <tbody>${answer.map((job) => html`<${Row} key=${job.job} job=${job} remove=${() => remove(job)} />`)}</tbody>
+    <${Heading} title="Recordings" text="Two channels (left: reference, right: ear) are filtered; one channel is classified." />
+    ${(rejection || error) && html`<${Alert} kind="error">${rejection || error}<//>`}
+    <${Upload} rest=${rest} onSent=${reload} />
+    ${data?.length === 0 && html`<${Empty} title="No recordings yet">Formats: ${FORMATS}. Length: minutes to hours.<//>`}
+    ${data?.length > 0 && html`<div class="card table"><table>
+      <thead><tr><th>Recording</th><th>State</th><th>Attenuation</th><th class="minor">Noise</th><th class="minor">Emergencies</th><th class="minor">Uploaded</th><th><span class="visually-hidden">Remove</span></th></tr></thead>
+      <tbody>${data.map((job) => html`<${Row} key=${job.job} job=${job} remove=${() => remove(job)} />`)}</tbody>
     </table></div>`}`;
 }
 
 function Row({ job, remove }) {
-  const { attenuation_db: gained, noise, emergencies } = job.summary ?? {};
+  const { attenuation_db: attenuation, noise, emergencies } = job.summary ?? {};
   return html`<tr>
     <td><a href=${`#/recordings/${encodeURIComponent(job.job)}`}>${job.name || "unnamed"}</a><br /><small>${bytes(job.size)}</small></td>
     <td>${job.state === "running" ? html`<progress value=${job.progress} aria-label="Progress"></progress>`
       : html`<span class=${`tag ${job.state === "done" ? "good" : job.state === "failed" ? "bad" : ""}`}>${job.state}</span>`}</td>
-    <td>${gained == null ? "–" : `${gained.toFixed(1)} dB`}</td><td class="minor">${noise ?? "–"}</td><td class="minor">${emergencies ?? "–"}</td>
+    <td>${attenuation == null ? "–" : `${attenuation.toFixed(1)} dB`}</td><td class="minor">${noise ?? "–"}</td><td class="minor">${emergencies ?? "–"}</td>
     <td class="minor">${when(job.created)}</td>
     <td><button class="quiet danger" onClick=${remove} aria-label=${`Remove ${job.name || "unnamed"}`}>Remove</button></td></tr>`;
 }
 
-function Upload({ rest, sent }) {
+function Upload({ rest, onSent }) {
   const [mode, setMode] = useState("");
   const [sending, setSending] = useState(null); // {name, share}
-  const [fault, setFault] = useState("");
+  const [error, setError] = useState("");
   const send = async (file) => {
     if (!file) return;
-    setFault("");
+    setError("");
     setSending({ name: file.name, share: 0 });
     try {
       const upload = await rest.post("/api/audio/uploads", {
@@ -65,9 +65,9 @@ function Upload({ rest, sent }) {
         await sendFile(link, part, (loaded) => setSending({ name: file.name, share: (from + loaded) / file.size }));
       }
       if (upload.links.length > 1) await rest.post(`/api/audio/uploads/${upload.job}`);
-      sent();
-    } catch (refusal) {
-      setFault(refusal.message);
+      onSent();
+    } catch (failure) {
+      setError(failure.message);
     }
     setSending(null);
   };
@@ -75,63 +75,63 @@ function Upload({ rest, sent }) {
     event.preventDefault();
     send(event.dataTransfer.files[0]);
   };
-  return html`<section class="card drop" onDragOver=${(event) => event.preventDefault()} onDrop=${drop} aria-label="Send a recording">
-    <${Choice} name="What to do" value=${mode} options=${TREATMENTS} onChange=${setMode} disabled=${!!sending} />
-    <label class="button">Choose a recording<input class="unseen" type="file" accept=${ACCEPTED} disabled=${!!sending}
+  return html`<section class="card drop" onDragOver=${(event) => event.preventDefault()} onDrop=${drop} aria-label="Upload a recording">
+    <${Choice} name="Processing" value=${mode} options=${MODES} onChange=${setMode} disabled=${!!sending} />
+    <label class="button">Choose a recording<input class="visually-hidden" type="file" accept=${ACCEPTED} disabled=${!!sending}
       onChange=${(event) => send(event.target.files[0])} /></label>
     <span class="hint">or drop one here</span>
-    ${sending && html`<p class="sending" role="status"><progress value=${sending.share} aria-label=${`Sending ${sending.name}`}></progress>${sending.name}: ${percent(sending.share)} sent</p>`}
-    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
+    ${sending && html`<p class="sending" role="status"><progress value=${sending.share} aria-label=${`Uploading ${sending.name}`}></progress>${sending.name}: ${percent(sending.share)} uploaded</p>`}
+    ${error && html`<${Alert} kind="error">${error}<//>`}
   </section>`;
 }
 
-function Recording({ rest, job: id }) {
-  const [settled, setSettled] = useState(false);
-  const { answer, fault } = useAnswer(async () => {
+function Recording({ rest, id }) {
+  const [finished, setFinished] = useState(false);
+  const { data, error } = useRequest(async () => {
     const job = await rest.get(`/api/audio/jobs/${encodeURIComponent(id)}`);
-    for (const [name, link] of Object.entries(job.downloads ?? {})) job.downloads[name] = here(link);
+    for (const [name, link] of Object.entries(job.downloads ?? {})) job.downloads[name] = sameOrigin(link);
     const link = job.downloads?.["report.json"];
-    setSettled(job.state === "done" || job.state === "failed");
+    setFinished(job.state === "done" || job.state === "failed");
     return { job, report: link ? await (await fetch(link)).json() : null };
-  }, [id, settled], settled ? 0 : EVERY_MS);
-  const job = answer?.job;
-  const report = answer?.report;
+  }, [id, finished], finished ? 0 : POLL_MS);
+  const job = data?.job;
+  const report = data?.report;
   return html`
-    <${Heading} title=${job?.name || "Recording"} words=${job && `${job.state}, ${report ? `${report.seconds.toFixed(0)} s, ` : ""}${bytes(job.size)}, sent ${when(job.created)}`}>
+    <${Heading} title=${job?.name || "Recording"} text=${job && `${job.state}, ${report ? `${report.seconds.toFixed(0)} s, ` : ""}${bytes(job.size)}, uploaded ${when(job.created)}`}>
       ${Object.entries(job?.downloads ?? {}).map(([name, link]) => html`<a key=${name} class="button" href=${link} download>${name}</a>`)}
       <a class="button" href="#/recordings">All recordings</a>
     <//>
-    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
-    ${job?.failure && html`<${Alert} kind="fault">${job.failure}<//>`}
-    ${job && !settled && html`<${Alert}>Being treated. <progress value=${job.progress} aria-label="Progress"></progress><//>`}
-    ${report && html`<${Report} report=${report} cleaned=${job.downloads["cleaned.wav"]} />`}`;
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${job?.failure && html`<${Alert} kind="error">${job.failure}<//>`}
+    ${job && !finished && html`<${Alert}>Processing. <progress value=${job.progress} aria-label="Progress"></progress><//>`}
+    ${report && html`<${Report} report=${report} filtered=${job.downloads["cleaned.wav"]} />`}`;
 }
 
-function Report({ report, cleaned }) {
+function Report({ report, filtered }) {
   const { before, after } = report;
   const seconds = before.by_second_dbfs.map((_, s) => s + 0.5);
   const pair = [{ label: "before", colour: "before" }, { label: "after", colour: "after" }];
   const thirds = Object.keys(before.thirds_dbfs).sort((a, b) => a - b);
   const both = (of) => (after ? [of(before), of(after)] : [of(before)]);
-  return html`<div class="one">
+  return html`<div class="columns">
     <section class="card wide"><dl class="figures">
-      <${Figure} kind="large" id="gained" name="Quieter" value=${report.attenuation_db?.toFixed(1)} unit="dB" />
-      <${Figure} name="In the second half" value=${report.attenuation_last_half_db?.toFixed(1)} unit="dB" />
+      <${Figure} kind="large" id="attenuation" name="Attenuation" value=${report.attenuation_db?.toFixed(1)} unit="dB" />
+      <${Figure} name="Second half" value=${report.attenuation_last_half_db?.toFixed(1)} unit="dB" />
       <${Figure} name="A-weighted" value=${report.attenuation_dba?.toFixed(1)} unit="dB(A)" />
       <${Figure} name="Before" value=${before.level_dbfs.toFixed(1)} unit="dBFS" />
       <${Figure} name="After" value=${after?.level_dbfs.toFixed(1)} unit="dBFS" />
       <${Figure} name="Filter" value=${after && report.algorithm.toUpperCase()} unit=${`${report.taps} taps`} />
-    </dl>${cleaned && html`<audio controls preload="none" src=${cleaned} aria-label="What is left"></audio>`}</section>
-    <section class="card"><${Chart} title="Level, second by second" y="dBFS" data=${[seconds, ...both((levels) => levels.by_second_dbfs)]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
-    <section class="card"><${Chart} title="By third of an octave" x="Hz" y="dBFS" logarithmic
+    </dl>${filtered && html`<audio controls preload="none" src=${filtered} aria-label="Filtered recording"></audio>`}</section>
+    <section class="card"><${Chart} title="Level per second" y="dBFS" data=${[seconds, ...both((levels) => levels.by_second_dbfs)]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
+    <section class="card"><${Chart} title="Level per third-octave band" x="Hz" y="dBFS" logarithmic
       data=${[thirds.map(Number), ...both((levels) => thirds.map((third) => levels.thirds_dbfs[third]))]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
-    <section class="card"><h2>Noise</h2><${Spans} spans=${report.noise} words=${(span) => `${span.label}, ${percent(span.confidence)} sure`} none="No noise was named." /></section>
-    <section class="card"><h2>Alarms</h2><${Spans} spans=${report.emergencies} words=${(span) => `${span.kind}, ${percent(span.score)} sure`} none="No alarm was heard." /></section>
+    <section class="card"><h2>Noise</h2><${Spans} spans=${report.noise} text=${(span) => `${span.label}, confidence ${percent(span.confidence)}`} none="Noise: not classified." /></section>
+    <section class="card"><h2>Emergencies</h2><${Spans} spans=${report.emergencies} text=${(span) => `${span.kind}, confidence ${percent(span.score)}`} none="No emergency was detected." /></section>
   </div>`;
 }
 
-function Spans({ spans, words, none }) {
+function Spans({ spans, text, none }) {
   if (!spans?.length) return html`<p class="hint">${none}</p>`;
-  return html`<ol class="news">${spans.map((span) => html`<li key=${span.from_s}>
-    <time>${span.from_s.toFixed(0)} to ${span.to_s.toFixed(0)} s</time><span>${words(span)}</span></li>`)}</ol>`;
+  return html`<ol class="log">${spans.map((span) => html`<li key=${span.from_s}>
+    <time>${span.from_s.toFixed(0)} to ${span.to_s.toFixed(0)} s</time><span>${text(span)}</span></li>`)}</ol>`;
 }

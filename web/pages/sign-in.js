@@ -1,27 +1,27 @@
-/** Who are you: a name and a password, or a token. */
+/** Sign in with a name and a password, or with a token. */
 import { html, useState } from "../lib/html.js";
 import { Alert } from "../ui/parts.js";
 
-export function SignIn({ rest, said, enter }) {
-  const [fault, setFault] = useState(said);
+export function SignIn({ rest, message, onSignIn }) {
+  const [error, setError] = useState(message);
   const [busy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
-    const given = Object.fromEntries(new FormData(event.target));
-    if (given.token) return enter(given.token.trim());
+    const fields = Object.fromEntries(new FormData(event.target));
+    if (fields.token) return onSignIn(fields.token.trim());
     setBusy(true);
     try {
-      enter((await rest.post("/api/auth/token", { username: given.username, password: given.password })).token);
-    } catch (refusal) {
-      setFault(refusal.message);
+      onSignIn((await rest.post("/api/auth/token", { username: fields.username, password: fields.password })).token);
+    } catch (failure) {
+      setError(failure.message);
       setBusy(false);
     }
   };
   return html`<main class="sign-in" id="main">
     <img src="icon.svg" alt="" width="52" height="52" />
     <h1>ANC Platform</h1>
-    <p>Hear what noise cancelling does, and look after headsets.</p>
-    ${fault && html`<${Alert} kind="fault">${fault}<//>`}
+    <p>Try noise cancelling live and manage headsets.</p>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
     <form onSubmit=${submit}>
       <label>Name<input name="username" autocomplete="username" autocapitalize="none" required /></label>
       <label>Password<input name="password" type="password" autocomplete="current-password" required /></label>
@@ -31,10 +31,10 @@ export function SignIn({ rest, said, enter }) {
       <summary>Use a token instead</summary>
       <form onSubmit=${submit}>
         <label>Token or API key<input name="token" type="password" autocomplete="off" required /></label>
-        <button>Use it</button>
+        <button>Sign in with token</button>
       </form>
     </details>
-    <p class="aside">No account? An admin adds people. Where the platform runs on one machine, <code>anc console</code> there prints
-      an address that signs you in.</p>
+    <p class="aside">No account? Ask an admin to add you. If the platform runs on one machine, run <code>anc console</code> there to get
+      a sign-in link.</p>
   </main>`;
 }

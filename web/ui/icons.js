@@ -1,4 +1,4 @@
-/** Line icons, drawn for this console on a 24 by 24 grid. */
+/** Line icons on a 24 by 24 grid. */
 import { html } from "../lib/html.js";
 
 const PATHS = {

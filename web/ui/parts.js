@@ -1,28 +1,28 @@
-/** The parts that pages are made of. */
+/** Components and helpers that several pages use. */
 import { html, useEffect, useState } from "../lib/html.js";
 
-/** A box that says something: kind is "fault", "note" or "done". */
+/** A message; `kind` is "error", "note" or "done". */
 export function Alert({ kind = "note", children }) {
-  return html`<p class=${`alert ${kind}`} role=${kind === "fault" ? "alert" : "status"}>${children}</p>`;
+  return html`<p class=${`alert ${kind}`} role=${kind === "error" ? "alert" : "status"}>${children}</p>`;
 }
 
-/** An alarm; one that `takesOver` colours the whole page, so that nobody takes it for a notice. */
-export function Alarm({ word = "Alarm", takesOver = false, children }) {
-  return html`<div class=${`alarm ${takesOver ? "takes-over" : ""}`} role="alert"><strong>${word}</strong><p>${children}</p></div>`;
+/** The banner of an emergency; with `fullPage`, the whole page changes its colour. */
+export function EmergencyBanner({ title = "Emergency", fullPage = false, children }) {
+  return html`<div class=${`emergency ${fullPage ? "full-page" : ""}`} role="alert"><strong>${title}</strong><p>${children}</p></div>`;
 }
 
-export function Heading({ title, words, children }) {
-  return html`<div class="heading"><div><h1>${title}</h1>${words && html`<p>${words}</p>`}</div>
+export function Heading({ title, text, children }) {
+  return html`<div class="heading"><div><h1>${title}</h1>${text && html`<p>${text}</p>`}</div>
     <div class="actions">${children}</div></div>`;
 }
 
-/** A figure with its unit and what it is. */
+/** A value with its name and unit; `id` is for tests. */
 export function Figure({ value, unit = "", name, id, kind = "" }) {
   return html`<div class=${`figure ${kind}`}><dt>${name}</dt>
     <dd data-figure=${id}>${value ?? "–"}${value != null && unit && html`<small> ${unit}</small>`}</dd></div>`;
 }
 
-/** A level on a scale from -80 to 0 dBFS. */
+/** A level meter from -80 to 0 dBFS. */
 export function Meter({ name, level, kind }) {
   const shown = Math.max(-80, Math.min(0, level ?? -80));
   const share = (shown + 80) / 80;
@@ -34,7 +34,7 @@ export function Meter({ name, level, kind }) {
   </div>`;
 }
 
-/** One of several, as radio buttons that look like a switch. */
+/** Radio buttons that look like a switch; `options` are pairs of value and label. */
 export function Choice({ name, value, options, onChange, big = false, disabled = false }) {
   return html`<fieldset class=${big ? "choice switch" : "choice"} disabled=${disabled}><legend>${name}</legend>
     <div>${options.map(([key, label]) => html`<label key=${key}>
@@ -43,12 +43,12 @@ export function Choice({ name, value, options, onChange, big = false, disabled =
   </fieldset>`;
 }
 
-/** A share that is drawn along; `onInput` while it moves, `onChange` when it is let go. */
+/** A slider from 0 to 1. `onInput` is called while it moves, `onChange` when it is released. */
 export function Slider({ name, value, onInput, onChange }) {
-  const told = (what) => (event) => what?.(Number(event.target.value));
+  const pass = (callback) => (event) => callback?.(Number(event.target.value));
   return html`<div class="slider"><span aria-hidden="true">${name}</span><output>${percent(value)}</output>
     <input type="range" min="0" max="1" step="0.05" value=${value} aria-label=${name}
-      aria-valuetext=${percent(value)} onInput=${told(onInput)} onChange=${told(onChange)} /></div>`;
+      aria-valuetext=${percent(value)} onInput=${pass(onInput)} onChange=${pass(onChange)} /></div>`;
 }
 
 export function Empty({ title, children }) {
@@ -56,30 +56,30 @@ export function Empty({ title, children }) {
 }
 
 /**
- * What an asking gives, asked again every so often.
- * @param {() => Promise<any>} ask @param {any[]} on @param {number} [everyMs]
- * @returns {{answer: any, fault: string, again: () => void}}
+ * Load data when a dependency changes, and every `pollMs` milliseconds while the page is visible.
+ * @param {() => Promise<any>} load @param {any[]} dependencies @param {number} [pollMs]
+ * @returns {{data: any, error: string, reload: () => void}} after an error, `data` keeps its last value
  */
-export function useAnswer(ask, on, everyMs) {
-  const [now, setNow] = useState({ answer: null, fault: "" });
-  const [turn, setTurn] = useState(0);
+export function useRequest(load, dependencies, pollMs) {
+  const [state, setState] = useState({ data: null, error: "" });
+  const [reloads, setReloads] = useState(0);
   useEffect(() => {
-    let wanted = true;
-    const once = () => ask().then(
-      (answer) => wanted && setNow({ answer, fault: "" }),
-      (refusal) => wanted && setNow((before) => ({ answer: before.answer, fault: refusal.message })),
+    let current = true;
+    const once = () => load().then(
+      (data) => current && setState({ data, error: "" }),
+      (failure) => current && setState((previous) => ({ data: previous.data, error: failure.message })),
     );
     once();
-    const timer = everyMs && setInterval(() => { if (!document.hidden) once(); }, everyMs);
+    const timer = pollMs && setInterval(() => { if (!document.hidden) once(); }, pollMs);
     return () => {
-      wanted = false;
+      current = false;
       clearInterval(timer);
     };
-  }, [...on, turn]);
-  return { ...now, again: () => setTurn((n) => n + 1) };
+  }, [...dependencies, reloads]);
+  return { ...state, reload: () => setReloads((n) => n + 1) };
 }
 
-/** Seconds since 1970 as a person reads it. */
+/** Format a Unix time in seconds, relative to now if it is less than an hour ago. */
 export function when(seconds) {
   if (!seconds) return "–";
   const ago = Date.now() / 1000 - seconds;
