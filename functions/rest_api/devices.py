@@ -101,7 +101,7 @@ def device_shadow(id: Thing) -> Shadow:
 @router.patch("/api/devices/<id>/shadow", tags=TAGS)
 def change_shadow(id: Thing, body: ShadowChange) -> DesiredState:
     """Change the desired mode, intensity, configuration or firmware. The shadow follows within seconds."""
-    update = msgspec.convert(body.wish(), devices.ShadowUpdate)
+    update = msgspec.convert(body.desired(), devices.ShadowUpdate)
     return DesiredState.model_validate(devices.update_desired(id, update, caller(), dependencies()))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpan:
-    """A stretch in which an alarm was heard."""
+    """A section with an alarm sound."""
 
     from_s: float
     to_s: float
@@ -18,30 +18,30 @@ class AlarmSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry:
-    """An administrative act."""
+    """An administrative action."""
 
     at: float
     user: str
-    """Who acted."""
+    """Id of the user who acted."""
 
     name: str
-    """What they signed in with then."""
+    """Their user name at that time."""
 
     api_key: str
-    """Id of the API key that was used; empty for none."""
+    """Id of the API key used, or an empty string."""
 
     action: str
-    """As `person.remove`."""
+    """For example `person.remove`."""
 
     subject: str
-    """The person, key or headset concerned."""
+    """The user, API key or headset that the action is about."""
 
     detail: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLevels:
-    """One channel of a sound: levels in the analysis's unit, `dc` of full scale, octaves by centre in Hz."""
+    """Levels of one channel in the unit of the analysis; `dc` is relative to full scale."""
 
     rms: float
     peak: float
@@ -54,7 +54,7 @@ class ChannelLevels:
 
 @dataclass(frozen=True, kw_only=True)
 class CreatedKey:
-    """An API key that was just made. `key` is shown this once."""
+    """A new API key. `key` is shown only once."""
 
     id: str
     name: str
@@ -67,7 +67,7 @@ class CreatedKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What a headset connects with, as PEM texts."""
+    """What a headset needs to connect: PEM texts, endpoint and port."""
 
     certificate_id: str
     certificate: str
@@ -79,7 +79,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredState:
-    """What is wanted of a headset; its shadow follows within seconds."""
+    """Desired state of a headset. Its shadow is updated within seconds."""
 
     mode: Literal["cancel", "transparency", "bypass"]
     intensity: float
@@ -100,7 +100,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceModel:
-    """A kind of headset; `max_gain_db` is the most that a control filter may boost."""
+    """A headset model; `max_gain_db` is the highest gain that a control filter may have."""
 
     model: str
     rate: int
@@ -112,7 +112,7 @@ class DeviceModel:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceModels:
-    """Part of the kinds of headsets."""
+    """A page of headset models."""
 
     next: str | None
     models: list[DeviceModel]
@@ -120,7 +120,7 @@ class DeviceModels:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceRefusal:
-    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
+    """A rejected message of a headset: what it was, an error code, an explanation, and when."""
 
     what: str
     code: str
@@ -130,7 +130,7 @@ class DeviceRefusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """Part of somebody's headsets."""
+    """A page of headsets."""
 
     next: str | None
     devices: list[Device]
@@ -138,7 +138,7 @@ class Devices:
 
 @dataclass(frozen=True, kw_only=True)
 class Durations:
-    """How long something took; quantiles are the upper ends of the histogram's bins, null over the last."""
+    """Statistics of a duration. Quantiles are upper bounds of histogram bins; null above the last bin."""
 
     count: int
     mean_ms: float | None
@@ -149,7 +149,7 @@ class Durations:
 
 @dataclass(frozen=True, kw_only=True)
 class Emergency:
-    """Whether an alarm is heard. `reason` when the answer is yes for want of hearing."""
+    """Whether the sound contains an emergency. `reason` is set if detection failed, which counts as one."""
 
     active: bool
     score: float
@@ -158,7 +158,7 @@ class Emergency:
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyDetection:
-    """Whether a headset in this sound should be open to the world; on any doubt it should."""
+    """Emergency detection in a sound. If detection fails, the mode is `transparency`."""
 
     active: bool
     score: float
@@ -169,7 +169,7 @@ class EmergencyDetection:
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyEvent:
-    """An alarm that opened a headset or a session."""
+    """An emergency that switched a headset or session to transparency."""
 
     id: str
     source: str
@@ -180,7 +180,7 @@ class EmergencyEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyEvents:
-    """Part of the caller's emergencies, the oldest first."""
+    """A page of the caller's emergencies, oldest first."""
 
     next: str | None
     events: list[EmergencyEvent]
@@ -188,7 +188,7 @@ class EmergencyEvents:
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyStatus:
-    """Whether anything of the caller's is held open by an alarm now, and what."""
+    """Whether an emergency holds any headset or session of the caller in transparency, and which."""
 
     active: bool
     sources: list[EmergencyEvent]
@@ -205,17 +205,17 @@ class Grant:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadsetConfig:
-    """How a headset is to go about it. What is left out stays."""
+    """Configuration of a headset. Omitted fields keep their values."""
 
     snapshot_interval_s: float | None = None
     telemetry_interval_s: float | None = None
     private: bool | None = None
-    """Send statistics in place of sound."""
+    """Send statistics instead of sound."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """Whether the platform lives and may be sent requests, and the state of what it depends on."""
+    """Health of the platform and of what it depends on."""
 
     status: Literal["ok", "degraded", "failing"]
     live: bool
@@ -225,7 +225,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A recording on its way; `downloads` are links to the results by name, once it is done."""
+    """A recording. `downloads` has links to the results by file name when the state is `done`."""
 
     job: str
     name: str
@@ -240,7 +240,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """Part of the caller's recordings; the links are at each one's own path."""
+    """A page of the caller's recordings, without links."""
 
     next: str | None
     jobs: list[Job]
@@ -267,7 +267,7 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """One channel: levels in dBFS and dBFS(A), of seconds and of third octaves (by centre in Hz) as well."""
+    """Levels of one channel in dBFS and dBFS(A): overall, by second, and by third octave (centre in Hz)."""
 
     level_dbfs: float
     level_dbfs_a: float
@@ -279,13 +279,13 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True)
 class Me:
-    """Who is calling."""
+    """The caller."""
 
     user: str
-    """The id; never given to anybody else."""
+    """User id; never reused."""
 
     name: str
-    """What they sign in with; the id of who has no name here."""
+    """User name, or the user id if there is none."""
 
     role: Literal["listener", "operator", "admin"]
     scopes: list[str] = field(default_factory=list)
@@ -311,7 +311,7 @@ class Models:
 
 @dataclass(frozen=True, kw_only=True)
 class NewDevice:
-    """A headset to be registered. What is left out is as its model was described."""
+    """A headset to register. Omitted fields are taken from its model."""
 
     thing: str
     secondary: list[float] | None = None
@@ -322,47 +322,47 @@ class NewDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class NewDeviceModel:
-    """A kind of headset, as its maker describes it."""
+    """A headset model, as its manufacturer describes it."""
 
     secondary: list[float]
-    """The secondary path S, driver to error microphone, as an impulse response; not silent."""
+    """Secondary path S, from driver to error microphone, as an impulse response, tap 0 first. At least one tap must not be zero."""
 
     rate: int = 16000
-    """Hz of its control filters."""
+    """Sample rate of the control filters in Hz."""
 
     taps: int = 512
-    """Of its control filters."""
+    """Length of the control filters."""
 
     max_gain_db: float = 40.0
-    """What its driver takes."""
+    """Highest gain that a control filter may have, in dB."""
 
     serial_prefix: str = ""
-    """How serial numbers of the model begin: listeners cannot register such names."""
+    """Prefix of the model's serial numbers; listeners cannot register such names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewFirmware:
-    """A firmware that a headset shall fetch, check and keep for its loader."""
+    """Firmware for a headset to download, verify and keep for its boot loader."""
 
     version: str
     url: str
-    """HTTPS."""
+    """HTTPS URL of the image."""
 
     sha256: str
     size: int
-    """Bytes, exactly."""
+    """Exact size in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """An API key for a machine; it has at most the rights of its owner."""
+    """An API key to create. It has at most the rights of its owner."""
 
     name: str
-    """What it is for."""
+    """Purpose of the key."""
 
     role: Literal["listener", "operator", "admin"] = "listener"
     scopes: list[str] = field(default_factory=list)
-    """What it may call below `/api`, as `audio`, or `devices:read` for looking only. Left out, all that its role may."""
+    """Families of endpoints that the key may call, such as `audio`, or `devices:read` for read-only access. Default: all that its role permits."""
 
     days: float = 90
     """Days until the key expires."""
@@ -370,17 +370,17 @@ class NewKey:
 
 @dataclass(frozen=True, kw_only=True)
 class NewPath:
-    """A secondary path that was measured, at the device's rate."""
+    """A measured secondary path, at the sample rate of the headset."""
 
     secondary: list[float]
-    """The secondary path S, driver to error microphone, as an impulse response; not silent."""
+    """Secondary path S, from driver to error microphone, as an impulse response, tap 0 first. At least one tap must not be zero."""
 
     rate: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewPerson:
-    """Somebody who shall be able to sign in."""
+    """A user to create."""
 
     username: str
     password: str
@@ -389,21 +389,21 @@ class NewPerson:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRole:
-    """What somebody may do from now on."""
+    """The new role of a user."""
 
     role: Literal["listener", "operator", "admin"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewSerials:
-    """Serial numbers of headsets that will come for their certificate themselves."""
+    """Serial numbers of headsets that will claim their certificates."""
 
     serials: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewSession:
-    """A live session. What is left out is the platform's choice."""
+    """A live session to open. Omitted fields get the platform's defaults."""
 
     mode: Literal["cancel", "predict", "bypass"] = "cancel"
     algorithm: Literal["nlms", "fdaf"] = "nlms"
@@ -411,14 +411,14 @@ class NewSession:
     channels: int | None = None
     taps: int | None = None
     mu: float = 0.5
-    """Step size."""
+    """Step size of the adaptive filter."""
 
     horizon: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewTelemetryReport:
-    """What a headset says of itself; the same as over MQTT."""
+    """A telemetry report of a headset, as over MQTT."""
 
     battery: float | None = None
     level_dbfs: float | None = None
@@ -429,12 +429,12 @@ class NewTelemetryReport:
     reverted: int | None = None
     refused: str | None = None
     age_s: float = 0.0
-    """How long ago this was so."""
+    """Age of the report in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseSpan:
-    """A stretch of one kind of noise."""
+    """A section with one class of noise."""
 
     from_s: float
     to_s: float
@@ -444,7 +444,7 @@ class NoiseSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """The secondary path of a headset, as an impulse response at `rate` Hz."""
+    """Secondary path of a headset as an impulse response, tap 0 first, at `rate` Hz."""
 
     rate: int
     secondary: list[float]
@@ -452,7 +452,7 @@ class Paths:
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """How long blocks of live sessions, snapshots and REST requests took on the server."""
+    """Processing times of live blocks, snapshots and REST requests on the server."""
 
     block: Durations
     snapshot: Durations
@@ -461,10 +461,10 @@ class Performance:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody who may sign in."""
+    """A user."""
 
     user: str
-    """The id; never given to anybody else."""
+    """User id; never reused."""
 
     role: Literal["listener", "operator", "admin"]
     name: str
@@ -473,19 +473,19 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessingOptions:
-    """What shall be done with a recording; what is left out goes by its channels."""
+    """How to process a recording. The default mode depends on the number of channels."""
 
     mode: Literal["cancel", "predict", "classify"] | None = None
     algorithm: Literal["fdaf", "nlms"] = "fdaf"
     taps: int = 512
     mu: float | None = None
     horizon: int = 1
-    """Samples ahead, for `predict`."""
+    """Prediction horizon in samples, for `predict`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingReport:
-    """What was done with a recording and what came of it; nulls when the noise was only named."""
+    """Report on a processed recording. Fields of the result are null if it was only classified."""
 
     mode: str
     algorithm: str
@@ -507,7 +507,7 @@ class RecordingReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredDevice:
-    """A headset that was just registered. Its private key is shown this once."""
+    """A new headset. Its private key is shown only once."""
 
     thing: str
     model: str
@@ -521,7 +521,7 @@ class RegisteredDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class Serials:
-    """Serial numbers that are expected from now on, and those that were in the registry already."""
+    """Serial numbers that were added, and those that were already registered."""
 
     listed: list[str]
     known: list[str]
@@ -529,7 +529,7 @@ class Serials:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A live session; its next block is to be `next_seq`."""
+    """A live session. Its next block has the number `next_seq`."""
 
     session: str
     mode: Literal["cancel", "predict", "bypass"]
@@ -548,17 +548,17 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionChange:
-    """What shall be different about a live session. What is left out stays."""
+    """Changes to a live session. Omitted fields keep their values."""
 
     enabled: bool | None = None
     intensity: float | None = None
     algorithm: Literal["nlms", "fdaf"] | None = None
-    """Another one starts from nothing."""
+    """Changing the algorithm resets the filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionSummary:
-    """A session so far; attenuation is of energies, null before the first sound."""
+    """Totals of a session. `attenuation_db` is the ratio of energies; null before the first sound."""
 
     blocks: int
     seconds: float
@@ -569,7 +569,7 @@ class SessionSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Sessions:
-    """Part of the caller's sessions."""
+    """A page of the caller's sessions."""
 
     next: str | None
     sessions: list[Session]
@@ -585,18 +585,18 @@ class Shadow:
 
 @dataclass(frozen=True, kw_only=True)
 class ShadowChange:
-    """What is wanted of a headset. What is left out stays."""
+    """Desired state of a headset. Omitted fields keep their values."""
 
     mode: Literal["cancel", "transparency", "bypass"] | None = None
     intensity: float | None = None
     config: HeadsetConfig | None = None
     firmware: NewFirmware | None = None
-    """For operators."""
+    """Requires the role `operator`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """Who signs in."""
+    """A user name and password."""
 
     username: str
     password: str
@@ -604,7 +604,7 @@ class SignIn:
 
 @dataclass(frozen=True, kw_only=True)
 class Telemetry:
-    """What a headset said of itself last, and when; nulls before it said anything."""
+    """The latest telemetry report of a headset; nulls before the first."""
 
     at: float | None
     battery: float | None = None
@@ -619,7 +619,7 @@ class Telemetry:
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetryHistory:
-    """Part of what a headset said of itself."""
+    """A page of telemetry reports."""
 
     next: str | None
     reports: list[Telemetry]
@@ -627,14 +627,14 @@ class TelemetryHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """How often everything happened so far."""
+    """Totals of all counted events."""
 
     totals: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """How to send a recording: PUT it whole to the one link, or a part to each and then complete it."""
+    """Upload links. PUT the whole file to a single link, or one part to each and then complete the upload."""
 
     job: str
     links: list[str]
@@ -650,15 +650,15 @@ class Problem:
     title: str
     status: int
     code: str
-    """Stable, for programs."""
+    """Stable code for programs."""
 
     detail: str
-    """Names the field and what is allowed."""
+    """Explanation for people: the field and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What a sound measures. Without a calibration its levels are of full scale."""
+    """Acoustic levels of a sound. Without a calibration they are relative to full scale."""
 
     seconds: float
     rate: int
@@ -669,7 +669,7 @@ class Analysis:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntries:
-    """Part of the audit log."""
+    """A page of the audit log, newest entries first."""
 
     next: str | None
     entries: list[AuditEntry]
@@ -678,10 +678,10 @@ class AuditEntries:
 @dataclass(frozen=True, kw_only=True)
 class Classification:
     """
-    What a noise is. `kinds` are the scores of siren, horn and alarm.
+    Classification of a noise. `kinds` are the scores of siren, horn and alarm.
 
-    `model` and `sha256` name the model that says so: the endpoint's larger one, or the layer's own where
-    there is no endpoint or it does not answer in time. Emergency and kinds are always the layer's word.
+    `model` and `sha256` name the model used: that of the endpoint, or the built-in one if there is no
+    endpoint or it does not respond in time. `emergency` and `kinds` always come from the built-in model.
     """
 
     label: str
@@ -697,11 +697,11 @@ class Classification:
 @dataclass(frozen=True, kw_only=True)
 class DeviceDetails:
     """
-    A headset as it is now.
+    A headset with its connection state.
 
-    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it,
-    `refusal` is the last of that. `claim_refusal` is the last refused claim to its name, which may be
-    somebody else's doing; `refusal` shows it too as long as there is nothing else.
+    `online` is null before the first connection; `since` is when the state last changed. `refused` counts
+    rejected messages and `refusal` is the last one. `claim_refusal` is the last rejected claim to its name,
+    which another device may have sent; `refusal` repeats it if no message was rejected.
     """
 
     thing: str
@@ -720,10 +720,10 @@ class DeviceDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class NewUpload:
-    """A recording that will be uploaded."""
+    """A recording to upload."""
 
     size: int
-    """Bytes, exactly."""
+    """Exact size in bytes."""
 
     name: str = "recording"
     options: ProcessingOptions = field(
@@ -733,7 +733,7 @@ class NewUpload:
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Part of the people."""
+    """A page of users."""
 
     next: str | None
     users: list[Person]
@@ -741,7 +741,7 @@ class People:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessedSound:
-    """A recording that was treated: `audio` is a wav file in base64, empty when the noise was only named."""
+    """A processed recording. `audio` is a WAV file in base64, empty if it was only classified."""
 
     report: RecordingReport
     audio: str

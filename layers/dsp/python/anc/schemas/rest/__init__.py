@@ -1,1 +1,1 @@
-"""What the REST API takes and answers, as pydantic models: its OpenAPI document is made of them."""
+"""Request and response bodies of the REST API as pydantic models, the source of its OpenAPI document."""

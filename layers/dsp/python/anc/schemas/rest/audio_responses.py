@@ -1,6 +1,6 @@
-"""What the REST API answers about sounds: what was heard and measured in them, and what was made of them.
+"""Response bodies about sounds and recordings: classifications, levels, reports, uploads and emergencies.
 
-Times are seconds since the epoch, levels dBFS, attenuation dB.
+Times are in seconds since the epoch, levels in dBFS, attenuation in dB.
 """
 
 import base64
@@ -12,7 +12,7 @@ from anc.schemas.rest.responses import Page, Response
 
 
 class Emergency(Response):
-    """Whether an alarm is heard. `reason` when the answer is yes for want of hearing."""
+    """Whether the sound contains an emergency. `reason` is set if detection failed, which counts as one."""
 
     active: bool
     score: float
@@ -20,10 +20,10 @@ class Emergency(Response):
 
 
 class Classification(Response):
-    """What a noise is. `kinds` are the scores of siren, horn and alarm.
+    """Classification of a noise. `kinds` are the scores of siren, horn and alarm.
 
-    `model` and `sha256` name the model that says so: the endpoint's larger one, or the layer's own where
-    there is no endpoint or it does not answer in time. Emergency and kinds are always the layer's word.
+    `model` and `sha256` name the model used: that of the endpoint, or the built-in one if there is no
+    endpoint or it does not respond in time. `emergency` and `kinds` always come from the built-in model.
     """
 
     model_config = ConfigDict(from_attributes=True, extra="allow")
@@ -39,7 +39,7 @@ class Classification(Response):
 
 
 class Levels(Response):
-    """One channel: levels in dBFS and dBFS(A), of seconds and of third octaves (by centre in Hz) as well."""
+    """Levels of one channel in dBFS and dBFS(A): overall, by second, and by third octave (centre in Hz)."""
 
     level_dbfs: float
     level_dbfs_a: float
@@ -50,7 +50,7 @@ class Levels(Response):
 
 
 class NoiseSpan(Response):
-    """A stretch of one kind of noise."""
+    """A section with one class of noise."""
 
     from_s: float
     to_s: float
@@ -59,7 +59,7 @@ class NoiseSpan(Response):
 
 
 class AlarmSpan(Response):
-    """A stretch in which an alarm was heard."""
+    """A section with an alarm sound."""
 
     from_s: float
     to_s: float
@@ -68,7 +68,7 @@ class AlarmSpan(Response):
 
 
 class RecordingReport(Response):
-    """What was done with a recording and what came of it; nulls when the noise was only named."""
+    """Report on a processed recording. Fields of the result are null if it was only classified."""
 
     mode: str
     algorithm: str
@@ -89,19 +89,19 @@ class RecordingReport(Response):
 
 
 class ProcessedSound(Response):
-    """A recording that was treated: `audio` is a wav file in base64, empty when the noise was only named."""
+    """A processed recording. `audio` is a WAV file in base64, empty if it was only classified."""
 
     report: RecordingReport
     audio: str
 
     @property
     def wav(self) -> bytes:
-        """The file itself."""
+        """The WAV file."""
         return base64.b64decode(self.audio)
 
 
 class Upload(Response):
-    """How to send a recording: PUT it whole to the one link, or a part to each and then complete it."""
+    """Upload links. PUT the whole file to a single link, or one part to each and then complete the upload."""
 
     job: str
     links: list[str]
@@ -110,7 +110,7 @@ class Upload(Response):
 
 
 class Job(Response):
-    """A recording on its way; `downloads` are links to the results by name, once it is done."""
+    """A recording. `downloads` has links to the results by file name when the state is `done`."""
 
     job: str
     name: str
@@ -124,13 +124,13 @@ class Job(Response):
 
 
 class Jobs(Page):
-    """Part of the caller's recordings; the links are at each one's own path."""
+    """A page of the caller's recordings, without links."""
 
     jobs: list[Job]
 
 
 class ChannelLevels(Response):
-    """One channel of a sound: levels in the analysis's unit, `dc` of full scale, octaves by centre in Hz."""
+    """Levels of one channel in the unit of the analysis; `dc` is relative to full scale."""
 
     rms: float
     peak: float
@@ -142,7 +142,7 @@ class ChannelLevels(Response):
 
 
 class Analysis(Response):
-    """What a sound measures. Without a calibration its levels are of full scale."""
+    """Acoustic levels of a sound. Without a calibration they are relative to full scale."""
 
     seconds: float
     rate: int
@@ -152,14 +152,14 @@ class Analysis(Response):
 
 
 class EmergencyDetection(Emergency):
-    """Whether a headset in this sound should be open to the world; on any doubt it should."""
+    """Emergency detection in a sound. If detection fails, the mode is `transparency`."""
 
     mode: Literal["cancel", "transparency"]
     kinds: dict[str, float]
 
 
 class EmergencyEvent(Response):
-    """An alarm that opened a headset or a session."""
+    """An emergency that switched a headset or session to transparency."""
 
     id: str
     source: str
@@ -169,13 +169,13 @@ class EmergencyEvent(Response):
 
 
 class EmergencyEvents(Page):
-    """Part of the caller's emergencies, the oldest first."""
+    """A page of the caller's emergencies, oldest first."""
 
     events: list[EmergencyEvent]
 
 
 class EmergencyStatus(Response):
-    """Whether anything of the caller's is held open by an alarm now, and what."""
+    """Whether an emergency holds any headset or session of the caller in transparency, and which."""
 
     active: bool
     sources: list[EmergencyEvent]

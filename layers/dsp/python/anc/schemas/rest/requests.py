@@ -1,4 +1,4 @@
-"""Bodies that the REST API takes. Unknown fields are refused, and values that would need converting."""
+"""Request bodies of the REST API. Unknown fields and values of another type are rejected."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,8 @@ Secondary = Annotated[
     Field(
         min_length=1,
         max_length=MAX_PATH_TAPS,
-        description="The secondary path S, driver to error microphone, as an impulse response; not silent.",
+        description="Secondary path S, from driver to error microphone, as an impulse response, tap 0 first."
+        " At least one tap must not be zero.",
         json_schema_extra={"contains": {"not": {"exclusiveMinimum": -1e-6, "exclusiveMaximum": 1e-6}}},
         examples=[EXAMPLE_PATH],
     ),
@@ -42,18 +43,18 @@ Scope = Annotated[
 
 
 class Body(BaseModel):
-    """What every body has."""
+    """Base class of the request bodies."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def shown(**body: Any) -> JsonDict:
-    """Return what describes a body by an example that runs as it stands."""
+    """Return the JSON schema extension with an example body, which the tests send."""
     return {"examples": [body]}
 
 
 class SignIn(Body, json_schema_extra=shown(username="ada", password="correct horse battery staple")):
-    """Who signs in."""
+    """A user name and password."""
 
     username: Annotated[str, Field(pattern=USER_NAME)]
     password: Annotated[str, Field(min_length=1, max_length=256)]
@@ -63,7 +64,7 @@ class NewPerson(
     Body,
     json_schema_extra=shown(username="ada", password="correct horse battery staple", role="listener"),
 ):
-    """Somebody who shall be able to sign in."""
+    """A user to create."""
 
     username: Annotated[str, Field(pattern=USER_NAME)]
     password: Annotated[str, Field(min_length=12, max_length=128)]
@@ -71,22 +72,22 @@ class NewPerson(
 
 
 class NewRole(Body, json_schema_extra=shown(role="operator")):
-    """What somebody may do from now on."""
+    """The new role of a user."""
 
     role: Role
 
 
 class NewKey(Body, json_schema_extra=shown(name="night run", scopes=["audio", "devices:read"], days=7)):
-    """An API key for a machine; it has at most the rights of its owner."""
+    """An API key to create. It has at most the rights of its owner."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, description="What it is for.")]
+    name: Annotated[str, Field(min_length=1, max_length=64, description="Purpose of the key.")]
     role: Role = "listener"
     scopes: Annotated[
         list[Scope],
         Field(
             max_length=20,
-            description="What it may call below `/api`, as `audio`, or `devices:read` for looking only."
-            " Left out, all that its role may.",
+            description="Families of endpoints that the key may call, such as `audio`, or `devices:read` for"
+            " read-only access. Default: all that its role permits.",
         ),
     ] = []
     days: Annotated[float, Field(ge=0.01, le=MAX_API_KEY_DAYS, description="Days until the key expires.")] = (
@@ -95,7 +96,7 @@ class NewKey(Body, json_schema_extra=shown(name="night run", scopes=["audio", "d
 
 
 class NewSession(Body):
-    """A live session. What is left out is the platform's choice."""
+    """A live session to open. Omitted fields get the platform's defaults."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -111,121 +112,131 @@ class NewSession(Body):
 
     mode: SessionMode = "cancel"
     algorithm: Algorithm = "nlms"
-    rate: Annotated[int, Field(ge=MIN_RATE, le=MAX_RATE, description="Hz.")] | None = None
+    rate: Annotated[int, Field(ge=MIN_RATE, le=MAX_RATE, description="Sample rate in Hz.")] | None = None
     channels: Annotated[int, Field(ge=1, le=2)] | None = None
     taps: Annotated[int, Field(ge=1, le=MAX_TAPS)] | None = None
-    mu: Annotated[float, Field(gt=0, lt=2, description="Step size.")] = 0.5
-    horizon: Annotated[int, Field(ge=1, le=4096, description="Samples ahead, for `predict`.")] | None = None
+    mu: Annotated[float, Field(gt=0, lt=2, description="Step size of the adaptive filter.")] = 0.5
+    horizon: (
+        Annotated[int, Field(ge=1, le=4096, description="Prediction horizon in samples, for `predict`.")]
+        | None
+    ) = None
 
     def start(self) -> Start:
-        """Return what the same request is on a WebSocket."""
+        """Return the equivalent WebSocket message."""
         return Start(**self.model_dump())
 
 
 class SessionChange(Body, json_schema_extra=shown(enabled=True, intensity=0.8)):
-    """What shall be different about a live session. What is left out stays."""
+    """Changes to a live session. Omitted fields keep their values."""
 
     enabled: bool | None = None
     intensity: Intensity | None = None
-    algorithm: Algorithm | None = Field(None, description="Another one starts from nothing.")
+    algorithm: Algorithm | None = Field(None, description="Changing the algorithm resets the filter.")
 
 
 class ProcessingOptions(Body):
-    """What shall be done with a recording; what is left out goes by its channels."""
+    """How to process a recording. The default mode depends on the number of channels."""
 
     mode: Literal["cancel", "predict", "classify"] | None = None
     algorithm: Literal["fdaf", "nlms"] = "fdaf"
     taps: Annotated[int, Field(ge=1, le=MAX_TAPS)] = 512
-    mu: Annotated[float, Field(gt=0, lt=2, description="Step size.")] | None = None
-    horizon: Annotated[int, Field(ge=1, le=4096, description="Samples ahead, for `predict`.")] = 1
+    mu: Annotated[float, Field(gt=0, lt=2, description="Step size of the adaptive filter.")] | None = None
+    horizon: Annotated[
+        int, Field(ge=1, le=4096, description="Prediction horizon in samples, for `predict`.")
+    ] = 1
 
 
 class NewUpload(
     Body, json_schema_extra=shown(size=11_520_044, name="flight.wav", options={"mode": "cancel"})
 ):
-    """A recording that will be uploaded."""
+    """A recording to upload."""
 
-    size: Annotated[int, Field(ge=1, le=MAX_UPLOAD_BYTES, description="Bytes, exactly.")]
+    size: Annotated[int, Field(ge=1, le=MAX_UPLOAD_BYTES, description="Exact size in bytes.")]
     name: Annotated[str, Field(min_length=1, max_length=200)] = "recording"
     options: ProcessingOptions = ProcessingOptions()
 
 
 class NewDevice(Body, json_schema_extra=shown(thing="left-1", secondary=EXAMPLE_PATH, rate=16_000, taps=512)):
-    """A headset to be registered. What is left out is as its model was described."""
+    """A headset to register. Omitted fields are taken from its model."""
 
     thing: Annotated[str, Field(pattern=ID)]
     secondary: Secondary | None = None
     model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
-    rate: Annotated[HeadsetRate, Field(description="Hz of its control filter.")] | None = None
-    taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filter.")] | None = None
+    rate: Annotated[HeadsetRate, Field(description="Sample rate of the control filter in Hz.")] | None = None
+    taps: Annotated[int, Field(ge=16, le=1024, description="Length of the control filter.")] | None = None
 
 
 class NewDeviceModel(
     Body, json_schema_extra=shown(secondary=EXAMPLE_PATH, rate=16_000, taps=512, max_gain_db=40.0)
 ):
-    """A kind of headset, as its maker describes it."""
+    """A headset model, as its manufacturer describes it."""
 
     secondary: Secondary
     rate: Annotated[
-        int, Field(ge=MIN_RATE, le=MAX_HEADSET_RATE, description="Hz of its control filters.")
+        int, Field(ge=MIN_RATE, le=MAX_HEADSET_RATE, description="Sample rate of the control filters in Hz.")
     ] = 16_000
-    taps: Annotated[int, Field(ge=16, le=1024, description="Of its control filters.")] = 512
-    max_gain_db: Annotated[float, Field(ge=0, le=60, description="What its driver takes.")] = 40.0
+    taps: Annotated[int, Field(ge=16, le=1024, description="Length of the control filters.")] = 512
+    max_gain_db: Annotated[
+        float, Field(ge=0, le=60, description="Highest gain that a control filter may have, in dB.")
+    ] = 40.0
     serial_prefix: Annotated[
         str,
         Field(
             pattern=SERIAL_PREFIX,
             max_length=32,
-            description="How serial numbers of the model begin: listeners cannot register such names.",
+            description="Prefix of the model's serial numbers; listeners cannot register such names.",
         ),
     ] = ""
 
 
 class NewSerials(Body, json_schema_extra=shown(serials=["QO-000117", "QO-000118"])):
-    """Serial numbers of headsets that will come for their certificate themselves."""
+    """Serial numbers of headsets that will claim their certificates."""
 
     serials: Annotated[list[Annotated[str, Field(pattern=ID)]], Field(min_length=1, max_length=50)]
 
 
 class HeadsetConfig(Body):
-    """How a headset is to go about it. What is left out stays."""
+    """Configuration of a headset. Omitted fields keep their values."""
 
     snapshot_interval_s: (
-        Annotated[float, Field(ge=5, le=3600, description="Between snapshots of an unchanging noise.")] | None
+        Annotated[float, Field(ge=5, le=3600, description="Seconds between snapshots of an unchanged noise.")]
+        | None
     ) = None
     telemetry_interval_s: (
-        Annotated[float, Field(ge=60, le=86400, description="Between lines of telemetry.")] | None
+        Annotated[float, Field(ge=60, le=86400, description="Seconds between telemetry reports.")] | None
     ) = None
-    private: Annotated[bool | None, Field(description="Send statistics in place of sound.")] = None
+    private: Annotated[bool | None, Field(description="Send statistics instead of sound.")] = None
 
 
 class NewFirmware(Body):
-    """A firmware that a headset shall fetch, check and keep for its loader."""
+    """Firmware for a headset to download, verify and keep for its boot loader."""
 
     version: Annotated[str, Field(pattern=VERSION)]
-    url: Annotated[str, Field(pattern=FIRMWARE_URL, max_length=1024, description="HTTPS.")]
+    url: Annotated[str, Field(pattern=FIRMWARE_URL, max_length=1024, description="HTTPS URL of the image.")]
     sha256: Annotated[str, Field(pattern=SHA256)]
-    size: Annotated[int, Field(ge=1, le=16777216, description="Bytes, exactly.")]
+    size: Annotated[int, Field(ge=1, le=16777216, description="Exact size in bytes.")]
 
 
 class ShadowChange(Body, json_schema_extra=shown(mode="cancel", intensity=0.8)):
-    """What is wanted of a headset. What is left out stays."""
+    """Desired state of a headset. Omitted fields keep their values."""
 
     mode: HeadsetMode | None = None
     intensity: Intensity | None = None
     config: HeadsetConfig | None = None
-    firmware: Annotated[NewFirmware | None, Field(description="For operators.")] = None
+    firmware: Annotated[NewFirmware | None, Field(description="Requires the role `operator`.")] = None
 
-    def wish(self) -> dict[str, Any]:
-        """Return what is wanted, with nothing that was left out."""
+    def desired(self) -> dict[str, Any]:
+        """Return the desired state without the omitted fields."""
         return self.model_dump(exclude_none=True)
 
 
 class NewPath(Body, json_schema_extra=shown(secondary=EXAMPLE_PATH, rate=16_000)):
-    """A secondary path that was measured, at the device's rate."""
+    """A measured secondary path, at the sample rate of the headset."""
 
     secondary: Secondary
-    rate: Annotated[HeadsetRate, Field(description="Hz; to make sure.")] | None = None
+    rate: (
+        Annotated[HeadsetRate, Field(description="Sample rate in Hz; must be that of the headset.")] | None
+    ) = None
 
 
 class NewTelemetryReport(
@@ -234,18 +245,27 @@ class NewTelemetryReport(
         battery=0.8, level_dbfs=-31.5, attenuation_db=17.2, mode="cancel", firmware="1.4.2"
     ),
 ):
-    """What a headset says of itself; the same as over MQTT."""
+    """A telemetry report of a headset, as over MQTT."""
 
     battery: Annotated[float, Field(ge=0, le=1)] | None = None
     level_dbfs: Annotated[float, Field(ge=-200, le=20)] | None = None
     attenuation_db: Annotated[float, Field(ge=-100, le=100)] | None = None
     mode: HeadsetMode | None = None
     firmware: Annotated[str, Field(max_length=64)] | None = None
-    filters: Annotated[int, Field(ge=0, lt=2**32, description="Played since it is on.")] | None = None
-    reverted: Annotated[int, Field(ge=0, lt=2**32, description="Of these given up.")] | None = None
-    refused: Annotated[str, Field(max_length=200, description="What it could not take.")] | None = None
-    age_s: Annotated[float, Field(ge=0, le=2592000, description="How long ago this was so.")] = 0.0
+    filters: (
+        Annotated[int, Field(ge=0, lt=2**32, description="Control filters played since power-on.")] | None
+    ) = None
+    reverted: (
+        Annotated[
+            int, Field(ge=0, lt=2**32, description="Filters reverted because they made the noise louder.")
+        ]
+        | None
+    ) = None
+    refused: (
+        Annotated[str, Field(max_length=200, description="What the headset rejected last, and why.")] | None
+    ) = None
+    age_s: Annotated[float, Field(ge=0, le=2592000, description="Age of the report in seconds.")] = 0.0
 
     def report(self) -> TelemetryReport:
-        """Return what the same report is over MQTT."""
+        """Return the equivalent MQTT message."""
         return TelemetryReport(**self.model_dump())

@@ -1,4 +1,4 @@
-"""Bodies that the REST API answers. Times are seconds since the epoch, levels dBFS, attenuation dB.
+"""Response bodies of the REST API. Times are in seconds since the epoch, levels in dBFS, attenuation in dB.
 
 Those about sounds and recordings are in `anc.schemas.rest.audio_responses`.
 """
@@ -12,7 +12,7 @@ from anc.schemas.websocket import Algorithm, SessionMode
 
 
 class Response(BaseModel):
-    """What every answer has: it may be read off any object with these attributes."""
+    """Base class of the response bodies. Can be built from any object with the same attributes."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -37,18 +37,18 @@ class Problem(Response):
     type: str
     title: str
     status: int
-    code: Annotated[str, Field(description="Stable, for programs.")]
-    detail: Annotated[str, Field(description="Names the field and what is allowed.")]
+    code: Annotated[str, Field(description="Stable code for programs.")]
+    detail: Annotated[str, Field(description="Explanation for people: the field and what is allowed.")]
 
 
 class Page(Response):
-    """A part of a list. `next` is what to ask `after` for the next part; null at the end."""
+    """A page of a list. Pass `next` as `after` to get the next page; null on the last page."""
 
     next: str | None
 
 
 class Health(Response):
-    """Whether the platform lives and may be sent requests, and the state of what it depends on."""
+    """Health of the platform and of what it depends on."""
 
     status: Literal["ok", "degraded", "failing"]
     live: bool
@@ -65,25 +65,25 @@ class Grant(Response):
 
 
 class Me(Response):
-    """Who is calling."""
+    """The caller."""
 
-    user: Annotated[str, Field(description="The id; never given to anybody else.")]
-    name: Annotated[str, Field(description="What they sign in with; the id of who has no name here.")]
+    user: Annotated[str, Field(description="User id; never reused.")]
+    name: Annotated[str, Field(description="User name, or the user id if there is none.")]
     role: Role
     scopes: list[str] = []
 
 
 class Person(Response):
-    """Somebody who may sign in."""
+    """A user."""
 
-    user: Annotated[str, Field(description="The id; never given to anybody else.")]
+    user: Annotated[str, Field(description="User id; never reused.")]
     role: Role
     name: str
     created: float
 
 
 class People(Page):
-    """Part of the people."""
+    """A page of users."""
 
     users: list[Person]
 
@@ -100,7 +100,7 @@ class Key(Response):
 
 
 class CreatedKey(Key):
-    """An API key that was just made. `key` is shown this once."""
+    """A new API key. `key` is shown only once."""
 
     key: str
 
@@ -112,25 +112,25 @@ class Keys(Response):
 
 
 class AuditEntry(Response):
-    """An administrative act."""
+    """An administrative action."""
 
     at: float
-    user: Annotated[str, Field(description="Who acted.")]
-    name: Annotated[str, Field(description="What they signed in with then.")]
-    api_key: Annotated[str, Field(description="Id of the API key that was used; empty for none.")]
-    action: Annotated[str, Field(description="As `person.remove`.")]
-    subject: Annotated[str, Field(description="The person, key or headset concerned.")]
+    user: Annotated[str, Field(description="Id of the user who acted.")]
+    name: Annotated[str, Field(description="Their user name at that time.")]
+    api_key: Annotated[str, Field(description="Id of the API key used, or an empty string.")]
+    action: Annotated[str, Field(description="For example `person.remove`.")]
+    subject: Annotated[str, Field(description="The user, API key or headset that the action is about.")]
     detail: dict[str, str]
 
 
 class AuditEntries(Page):
-    """Part of the audit log."""
+    """A page of the audit log, newest entries first."""
 
     entries: list[AuditEntry]
 
 
 class Session(Response):
-    """A live session; its next block is to be `next_seq`."""
+    """A live session. Its next block has the number `next_seq`."""
 
     session: str
     mode: SessionMode
@@ -148,13 +148,13 @@ class Session(Response):
 
 
 class Sessions(Page):
-    """Part of the caller's sessions."""
+    """A page of the caller's sessions."""
 
     sessions: list[Session]
 
 
 class SessionSummary(Response):
-    """A session so far; attenuation is of energies, null before the first sound."""
+    """Totals of a session. `attenuation_db` is the ratio of energies; null before the first sound."""
 
     blocks: int
     seconds: float
@@ -176,7 +176,7 @@ class Device(Response):
 
 
 class DeviceRefusal(Response):
-    """What of a headset was refused: snapshot, telemetry or shadow; why, for programs and people; when."""
+    """A rejected message of a headset: what it was, an error code, an explanation, and when."""
 
     what: str
     code: str
@@ -185,11 +185,11 @@ class DeviceRefusal(Response):
 
 
 class DeviceDetails(Device):
-    """A headset as it is now.
+    """A headset with its connection state.
 
-    `online` since when, or not; null before it ever connected. `refused` counts what was refused of it,
-    `refusal` is the last of that. `claim_refusal` is the last refused claim to its name, which may be
-    somebody else's doing; `refusal` shows it too as long as there is nothing else.
+    `online` is null before the first connection; `since` is when the state last changed. `refused` counts
+    rejected messages and `refusal` is the last one. `claim_refusal` is the last rejected claim to its name,
+    which another device may have sent; `refusal` repeats it if no message was rejected.
     """
 
     online: bool | None
@@ -200,13 +200,13 @@ class DeviceDetails(Device):
 
 
 class Devices(Page):
-    """Part of somebody's headsets."""
+    """A page of headsets."""
 
     devices: list[Device]
 
 
 class Credentials(Response):
-    """What a headset connects with, as PEM texts."""
+    """What a headset needs to connect: PEM texts, endpoint and port."""
 
     certificate_id: str
     certificate: str
@@ -217,7 +217,7 @@ class Credentials(Response):
 
 
 class RegisteredDevice(Device):
-    """A headset that was just registered. Its private key is shown this once."""
+    """A new headset. Its private key is shown only once."""
 
     credentials: Credentials
 
@@ -230,14 +230,14 @@ class Shadow(Response):
 
 
 class DesiredState(Response):
-    """What is wanted of a headset; its shadow follows within seconds."""
+    """Desired state of a headset. Its shadow is updated within seconds."""
 
     mode: HeadsetMode
     intensity: float
 
 
 class Telemetry(Response):
-    """What a headset said of itself last, and when; nulls before it said anything."""
+    """The latest telemetry report of a headset; nulls before the first."""
 
     at: float | None
     battery: float | None = None
@@ -251,20 +251,20 @@ class Telemetry(Response):
 
 
 class TelemetryHistory(Page):
-    """Part of what a headset said of itself."""
+    """A page of telemetry reports."""
 
     reports: list[Telemetry]
 
 
 class Paths(Response):
-    """The secondary path of a headset, as an impulse response at `rate` Hz."""
+    """Secondary path of a headset as an impulse response, tap 0 first, at `rate` Hz."""
 
     rate: int
     secondary: list[float]
 
 
 class DeviceModel(Response):
-    """A kind of headset; `max_gain_db` is the most that a control filter may boost."""
+    """A headset model; `max_gain_db` is the highest gain that a control filter may have."""
 
     model: str
     rate: int
@@ -275,14 +275,14 @@ class DeviceModel(Response):
 
 
 class Serials(Response):
-    """Serial numbers that are expected from now on, and those that were in the registry already."""
+    """Serial numbers that were added, and those that were already registered."""
 
     listed: list[str]
     known: list[str]
 
 
 class DeviceModels(Page):
-    """Part of the kinds of headsets."""
+    """A page of headset models."""
 
     models: list[DeviceModel]
 
@@ -304,13 +304,13 @@ class Models(Response):
 
 
 class Totals(Response):
-    """How often everything happened so far."""
+    """Totals of all counted events."""
 
     totals: dict[str, int]
 
 
 class Durations(Response):
-    """How long something took; quantiles are the upper ends of the histogram's bins, null over the last."""
+    """Statistics of a duration. Quantiles are upper bounds of histogram bins; null above the last bin."""
 
     count: int
     mean_ms: float | None
@@ -320,7 +320,7 @@ class Durations(Response):
 
 
 class Performance(Response):
-    """How long blocks of live sessions, snapshots and REST requests took on the server."""
+    """Processing times of live blocks, snapshots and REST requests on the server."""
 
     block: Durations
     snapshot: Durations
