@@ -2,7 +2,8 @@
 
 Starts `anc up` with a temporary data folder and streams to it over WebSockets like microphones: a block is
 due when it has been recorded, and is sent when no other block of its session is in flight. Latency is
-measured from the due time and includes waiting in the client. An `overloaded` session skips to its newest block.
+measured from the due time and includes waiting in the client. An `overloaded` session skips to its newest
+block.
 
 All clients run in one process on the same machine; the table has the CPU time of server and clients.
 """

@@ -30,10 +30,10 @@ WHO = {"user": "alice", "role": "listener"}
 SUPPORTED = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, CAF"
 NOT_SOUND = f"not a sound file in a supported format; {SUPPORTED}"
 UNREADABLE = (
-    "its header is damaged or cut short, or its encoding is not supported; save it again, for example as "
+    "the header is damaged or incomplete, or the encoding is not supported; save it again, for example as "
     "16-bit WAV"
 )
-NOT_FINITE = "holds samples that are not finite (NaN or infinity), the first at 0.25 s"
+NOT_FINITE = "samples must be finite (NaN or infinity at 0.25 s)"
 DIVIDE = "divide them by full scale (32,768 for 16-bit values) and save the file again"
 
 
@@ -52,42 +52,42 @@ REFUSED = {
     "a format of libsndfile that is not supported": (encoded(noise(), "AU"), NOT_SOUND),
     "the beginning of a header": (b"RIFF\0\0\0\0WAVE", UNREADABLE),
     "no channels": (wav(bytes(3200), channels=0), UNREADABLE),
-    "no samples, WAV": (wav(b"", 2), "holds no samples; record or save it again"),
-    "no samples, AIFF": (encoded(noise(0.0), "AIFF"), "holds no samples; record or save it again"),
-    "nine channels": (wav(bytes(18 * RATE), 9), "9 channels, at most 8; leave some out"),
+    "no samples, WAV": (wav(b"", 2), "contains no samples; record or save it again"),
+    "no samples, AIFF": (encoded(noise(0.0), "AIFF"), "contains no samples; record or save it again"),
+    "nine channels": (wav(bytes(18 * RATE), 9), "must have at most 8 channels (got 9)"),
     "a low rate": (
         wav(bytes(4 * RATE), 2, 7_999),
-        "sample rate 7,999 Hz, supported are 8,000 to 192,000 Hz; resample it",
+        "the sample rate must be 8,000 to 192,000 Hz (got 7,999 Hz); resample it",
     ),
     "a high rate": (
         wav(bytes(4 * RATE), 2, 384_000),
-        "sample rate 384,000 Hz, supported are 8,000 to 192,000 Hz; resample it",
+        "the sample rate must be 8,000 to 192,000 Hz (got 384,000 Hz); resample it",
     ),
     "a length of 400 hours": (
         flac_of(400 * 3600 * RATE),
-        "1,440,000 s long, at most 129,600 s; split it",
+        "must be at most 129,600 s long (got 1,440,000 s); split it",
     ),
     "an unknown length": (
         flac_of(0),
-        "its header does not say how long it is; save it again, for example as 16-bit WAV",
+        "the header has no length; save it again, for example as 16-bit WAV",
     ),
     "FLAC cut short": (
         cut(encoded(noise(), "FLAC")),
-        "damaged or cut short: only a part of its 9,600 samples can be decoded; send or save it again",
+        "damaged or incomplete: only a part of 9,600 samples can be decoded; send or save it again",
     ),
     "MP3 cut short": (
         cut(encoded(noise(2.0), "MP3")),
-        "damaged or cut short: only some of its 32,000 samples can be decoded; send or save it again",
+        "damaged or incomplete: only some of 32,000 samples can be decoded; send or save it again",
     ),
     "not a number": (spoiled(np.nan), f"{NOT_FINITE}; replace them and save the file again"),
     "infinity": (spoiled(-np.inf), f"{NOT_FINITE}; replace them and save the file again"),
     "floats of 16-bit scale": (
         floats(np.rint(32_768 * noise())),
-        f"floating-point samples reach 13,183, but are expected within -1 to 1; {DIVIDE}",
+        f"floating-point samples must be within -1 to 1 (got 13,183); {DIVIDE}",
     ),
     "quiet floats of 16-bit scale": (
         floats(np.rint(100 * noise())),
-        f"floating-point samples reach 40, but are expected within -1 to 1; {DIVIDE}",
+        f"floating-point samples must be within -1 to 1 (got 40); {DIVIDE}",
     ),
 }
 ACCEPTED = {

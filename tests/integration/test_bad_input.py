@@ -111,7 +111,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "channels": (wav(100, 200), "channels"),
         "slow": (wav(100, 2, 1), "rate"),
         "fast": (wav(8_000, 2, 3_000_000), "rate"),
-        "nan": (not_numbers(), "not finite"),
+        "nan": (not_numbers(), "must be finite"),
         "empty": (b"", "file"),
         "text": (b"RIFF, but only in name", "file"),
         "cut": (wav()[:40], "file"),

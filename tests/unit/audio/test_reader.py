@@ -39,7 +39,7 @@ def test_a_small_file_that_expands_to_an_hour_is_refused_before_anything_is_deco
     data = silence(tmp_path / "bomb.flac", 3600, 8_000, 1)
     tracemalloc.reset_peak()
     held = tracemalloc.get_traced_memory()[0]
-    with pytest.raises(Refused, match="3,600 s long, at most 60 s; upload it instead"):
+    with pytest.raises(Refused, match=r"must be at most 60 s long \(got 3,600 s\); upload it instead"):
         open_short(data)
     assert peak() - held < 2**20
 
@@ -54,7 +54,7 @@ def test_a_minute_of_eight_channels_is_never_held_whole(tmp_path: Path, peak) ->
 
 
 def test_a_header_that_claims_a_minute_costs_no_more_and_is_found_out() -> None:
-    with pytest.raises(Refused, match=r"damaged or cut short: only .* of its 960,000 samples"):
+    with pytest.raises(Refused, match=r"damaged or incomplete: only .* of 960,000 samples"):
         open_short(flac_of(60 * RATE)).read_mono()
 
 
@@ -100,7 +100,7 @@ def test_a_fault_of_the_store_is_not_taken_for_a_damaged_file() -> None:
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_header_that_leads_before_the_file_is_refused_and_prints_nothing() -> None:
-    with pytest.raises(Refused, match="its header is damaged"):
+    with pytest.raises(Refused, match="the header is damaged"):
         open_short(encoded(noise(), "AIFF").replace(b"SSND", b"SSSS", 1))
 
 
@@ -113,7 +113,7 @@ def test_only_refusals_of_the_file_get_its_name(tmp_path: Path) -> None:
         raise Refused("bad_field", "file: 1 channel")
     with pytest.raises(Refused, match=f"^{tmp_path}: not a regular file"), open_path(tmp_path):
         pass
-    with pytest.raises(Refused, match=r"none\.wav: there is no such file$"), open_path(tmp_path / "none.wav"):
+    with pytest.raises(Refused, match=r"none\.wav: does not exist$"), open_path(tmp_path / "none.wav"):
         pass
 
 

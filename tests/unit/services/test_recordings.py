@@ -119,13 +119,13 @@ def test_a_mode_that_needs_other_channels_is_refused(deps, channels, mode, says)
     ("data", "says"),
     [
         (b"", "empty"),
-        (bytes(10_000_001), "at most 10,000,000; upload it"),
+        (bytes(10_000_001), "at most 10,000,000 bytes"),
         (
             sound_file(np.zeros((61 * 8000, 2)), subtype="PCM_U8", rate=8000),
-            "61 s long, at most 60 s; upload it",
+            "must be at most 60 s long",
         ),
-        (sound_file(np.zeros((0, 2))), "holds no samples"),
-        (sound_file(np.full((10, 2), -np.inf), subtype="FLOAT"), "not finite"),
+        (sound_file(np.zeros((0, 2))), "contains no samples"),
+        (sound_file(np.full((10, 2), -np.inf), subtype="FLOAT"), "must be finite"),
     ],
     ids=["empty", "too large", "too long", "no samples", "infinite"],
 )

@@ -68,7 +68,7 @@ def test_a_recording_without_sound_is_refused_by_name(tmp_path: Path, samples: n
 
 def test_a_recording_of_more_than_ten_minutes_is_refused_by_name(tmp_path: Path):
     soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 601, np.int16), 8000, subtype="PCM_U8")
-    with pytest.raises(Refused, match=r"long\.wav: 601 s long, at most 600 s; cut it"):
+    with pytest.raises(Refused, match=r"long\.wav: must be at most 600 s long \(got 601 s\); cut it"):
         Scene.from_file(tmp_path / "long.wav", RATE)
 
 

@@ -122,7 +122,7 @@ def test_progress_ends_where_the_recording_ends(tmp_path: Path, source: Path) ->
     [
         (np.zeros((100, 1)), "`cancel` needs 2 channels.*got 1"),
         (np.zeros((100, 3)), "`cancel` needs 2 channels.*got 3"),
-        (np.zeros((0, 2)), "holds no samples"),
+        (np.zeros((0, 2)), "contains no samples"),
         (np.full((100, 2), np.nan), "finite"),
         (np.full((100, 2), np.inf), "finite"),
         (None, "not a sound file in a supported format"),

@@ -1,4 +1,4 @@
-"""The sound file formats that the platform reads. Everything that names formats takes them from here."""
+"""Sound file formats that the platform reads."""
 
 import re
 from typing import NamedTuple
@@ -11,12 +11,12 @@ class Format(NamedTuple):
     ----------
     name : str
     media_types : tuple of str
-        The first is the one to send.
+        The first is the preferred one.
     suffixes : tuple of str
     magic : re.Pattern
-        Matches the first `MAGIC_BYTES` of a file. An ID3 tag may stand before other formats than MP3 too.
+        Matches the first `MAGIC_BYTES` of a file. An ID3 tag may precede formats other than MP3.
     libsndfile : tuple of str
-        What libsndfile calls it once it is open.
+        Names of the format in libsndfile.
     """
 
     name: str
@@ -53,7 +53,7 @@ LIBSNDFILE = frozenset(name for each in FORMATS for name in each.libsndfile)
 
 
 def recognise(start: bytes) -> Format | None:
-    """Return the format that the first `MAGIC_BYTES` of a file belong to, or None.
+    """Return the format of a file from its first `MAGIC_BYTES`, or None.
 
     >>> recognise(b"FORM\\x00\\x01\\x02\\x03AIFF").name
     'AIFF'

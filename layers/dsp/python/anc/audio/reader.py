@@ -1,4 +1,4 @@
-"""The decoder: every sound file that reaches the platform or a command is read here, within bounds."""
+"""Decode sound files of users within limits of size, rate and length."""
 
 import io
 import math
@@ -15,29 +15,28 @@ from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, refuse
 
 MAX_CHANNELS = 8
-MAX_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz: a result, as WAV of int16, holds little more
-MAX_PEAK = 100.0  # 40 dB above full scale; resamplers and codecs overshoot by 6 dB, integers by 80
-SHORT_BYTES = 10 * 1000 * 1000  # of a file in a request
+MAX_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz; the result, a 16-bit WAV, is limited to 4 GB
+MAX_PEAK = 100.0  # 40 dB above full scale; codecs overshoot by 6 dB, unscaled integers by 80
+SHORT_BYTES = 10 * 1000 * 1000  # limit of a file in a request
 SHORT_S = 60.0
 BLOCK = 1 << 16  # frames decoded at a time
 
 EMPTY = f"file: empty (0 bytes); supported are {SUPPORTED}"
 NOT_SOUND = f"file: not a sound file in a supported format; supported are {SUPPORTED}"
 UNREADABLE = (
-    "file: its header is damaged or cut short, or its encoding is not supported; save it again, for example "
+    "file: the header is damaged or incomplete, or the encoding is not supported; save it again, for example "
     "as 16-bit WAV"
 )
-NO_SAMPLES = "file: holds no samples; record or save it again"
-NO_LENGTH = "file: its header does not say how long it is; save it again, for example as 16-bit WAV"
+NO_SAMPLES = "file: contains no samples; record or save it again"
+NO_LENGTH = "file: the header has no length; save it again, for example as 16-bit WAV"
 NOT_A_FILE = "file: not a regular file; name a file on disk"
-ABSENT = "file: there is no such file"
+ABSENT = "file: does not exist"
 
 
 class AudioReader:
     """A sound file that is decoded block by block, in constant memory.
 
-    Refusals begin with `file: `; `open_path` puts the file's name there. Each says what is wrong, what is
-    supported and what to do, in the same words wherever the file was given.
+    Error messages start with `file: `; `open_path` replaces that by the path.
 
     Parameters
     ----------
@@ -51,8 +50,8 @@ class AudioReader:
     channels : int
         1 to 8.
     frames : int
-        Samples per channel that the header states, 1 to `MAX_FRAMES`; a file with fewer is refused once its
-        end is read.
+        Samples per channel according to the header, 1 to `MAX_FRAMES`. Reading the end of a file with fewer
+        raises Refused.
 
     Raises
     ------
@@ -65,7 +64,7 @@ class AudioReader:
         self._at = 0
         start = file.read(MAGIC_BYTES)
         file.seek(0)
-        # libsndfile reads two dozen more formats, each with a parser that need not meet strangers' bytes.
+        # libsndfile reads many more formats; their parsers are not exposed to untrusted files.
         if recognise(start) is None:
             refuse("bad_field", NOT_SOUND if start else EMPTY)
         try:
@@ -78,13 +77,16 @@ class AudioReader:
 
     @property
     def seconds(self) -> float:
-        """Length that the header states."""
+        """Length according to the header."""
         return self.frames / self.rate
 
-    def check_length(self, longest_s: float, advice: str) -> None:
-        """Refuse a file of more than so many seconds, and say what to do instead. Raises Refused."""
-        if self.seconds > longest_s:
-            refuse("too_large", f"file: {_in_ms(self.seconds)} long, at most {_in_ms(longest_s)}; {advice}")
+    def check_length(self, max_s: float, advice: str) -> None:
+        """Raise Refused, `too_large`, with the advice if the file is longer than a limit in seconds."""
+        if self.seconds > max_s:
+            refuse(
+                "too_large",
+                f"file: must be at most {_in_ms(max_s)} long (got {_in_ms(self.seconds)}); {advice}",
+            )
 
     def read(self, frames: int) -> np.ndarray:
         """Decode up to `frames` more samples per channel; fewer only at the end.
@@ -92,13 +94,13 @@ class AudioReader:
         Returns
         -------
         (n, channels) float32
-            Full scale is 1; up to `MAX_PEAK`, since floating-point files and lossy codecs may overshoot.
+            Full scale 1; up to `MAX_PEAK`, since floating-point files and lossy codecs may overshoot.
 
         Raises
         ------
         Refused
-            `bad_field` for a file that is damaged here or ends before its header says so, and for samples
-            that are not finite or not scaled to -1..1.
+            `bad_field` if the file is damaged or ends early, or samples are not finite or not scaled to
+            -1..1.
         """
         try:
             samples = self._file.read(frames, dtype="float32", always_2d=True)
@@ -113,7 +115,7 @@ class AudioReader:
         return samples
 
     def read_mono(self, frames: int | None = None) -> np.ndarray:
-        """Decode up to `frames` more samples, all of them if left out, as the mean of the channels.
+        """Decode up to `frames` more samples, by default all, as the mean of the channels.
 
         Returns
         -------
@@ -129,7 +131,7 @@ class AudioReader:
         return np.clip(mono, -1.0, 1.0, out=mono)
 
     def seek(self, frame: int) -> None:
-        """Go on decoding at a frame."""
+        """Continue decoding at a frame."""
         self._file.seek(frame)
         self._bytes.raise_fault()
         self._at = frame
@@ -150,11 +152,11 @@ class AudioReader:
         if not MIN_RATE <= self.rate <= MAX_RATE:
             refuse(
                 "bad_field",
-                f"file: sample rate {self.rate:,} Hz, supported are {MIN_RATE:,} to {MAX_RATE:,} Hz; "
+                f"file: the sample rate must be {MIN_RATE:,} to {MAX_RATE:,} Hz (got {self.rate:,} Hz); "
                 "resample it",
             )
         if self.channels > MAX_CHANNELS:
-            refuse("bad_field", f"file: {self.channels} channels, at most {MAX_CHANNELS}; leave some out")
+            refuse("bad_field", f"file: must have at most {MAX_CHANNELS} channels (got {self.channels})")
         if self.frames < 1:
             refuse("bad_field", NO_SAMPLES)
         if self.frames == np.iinfo(np.int64).max:
@@ -167,33 +169,33 @@ class AudioReader:
             frame = self._at + int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
             refuse(
                 "bad_field",
-                f"file: holds samples that are not finite (NaN or infinity), the first at "
-                f"{_in_ms(frame / self.rate)}; replace them and save the file again",
+                f"file: samples must be finite (NaN or infinity at {_in_ms(frame / self.rate)}); "
+                "replace them and save the file again",
             )
-        # Quiet 16-bit values reach less than MAX_PEAK, but no floating-point recording is in whole steps.
+        # Quiet unscaled 16-bit values may stay below MAX_PEAK, but scaled recordings are not all integers.
         if peak > MAX_PEAK or (peak > 1.0 and np.array_equal(samples, np.rint(samples))):
             refuse(
                 "bad_field",
-                f"file: floating-point samples reach {peak:,.0f}, but are expected within -1 to 1; divide "
+                f"file: floating-point samples must be within -1 to 1 (got {peak:,.0f}); divide "
                 "them by full scale (32,768 for 16-bit values) and save the file again",
             )
 
     def _damaged(self, part: str) -> str:
         return (
-            f"file: damaged or cut short: only {part} of its {self.frames:,} samples can be decoded; send or "
+            f"file: damaged or incomplete: only {part} of {self.frames:,} samples can be decoded; send or "
             "save it again"
         )
 
 
 @contextmanager
 def open_path(path: Path) -> Iterator[AudioReader]:
-    """Open a sound file on disk, for a `with` statement.
+    """Open a sound file on disk; use it in a `with` statement.
 
     Raises
     ------
     Refused
-        As `AudioReader`, and when there is no file; the messages begin with the path. Refusals from inside
-        the `with` statement that begin with `file: ` get the path as well.
+        As `AudioReader`, and `not_found`. Messages that start with `file: `, also those raised inside the
+        `with` statement, start with the path instead.
     """
     try:
         if not path.is_file():
@@ -208,7 +210,7 @@ def open_path(path: Path) -> Iterator[AudioReader]:
 
 
 def open_short(data: bytes) -> AudioReader:
-    """Open a file that is processed while its sender waits: at most 10 MB and a minute. Raises Refused."""
+    """Open a file from a request, of at most 10 MB and a minute. Raises Refused."""
     check_size(len(data))
     reader = AudioReader(io.BytesIO(data))
     reader.check_length(SHORT_S, "upload it instead")
@@ -216,25 +218,27 @@ def open_short(data: bytes) -> AudioReader:
 
 
 def check_size(size: int) -> None:
-    """Refuse a file in a request that has too many bytes. Raises Refused."""
+    """Raise Refused, `too_large`, if a file in a request has too many bytes."""
     if size > SHORT_BYTES:
-        refuse("too_large", f"file: {size:,} bytes, at most {SHORT_BYTES:,}; upload it instead")
+        refuse("too_large", f"file: must be at most {SHORT_BYTES:,} bytes (got {size:,}); upload it instead")
 
 
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as fault:
-        raise Refused("not_found", f"file: cannot be opened ({fault.strerror}); may you read it?") from fault
+        raise Refused(
+            "not_found", f"file: cannot be opened ({fault.strerror}); check its permissions"
+        ) from fault
 
 
 def _in_ms(seconds: float) -> str:
-    """Return seconds as text, rounded up to a millisecond: above a limit it never reads as the limit."""
+    """Return seconds as text, rounded up to a millisecond so that it never equals an exceeded limit."""
     return f"{math.ceil(1000 * seconds) / 1000:,.10g} s"
 
 
 class _Bytes:
-    """What libsndfile reads through. It takes an exception for the end of the file, so one is kept."""
+    """File object for libsndfile, which treats exceptions as end of file: stores one to raise it later."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -243,7 +247,7 @@ class _Bytes:
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         try:
             return self._file.seek(offset, whence)
-        except (OSError, ValueError):  # before the beginning, where a damaged header points to
+        except (OSError, ValueError):  # a damaged header may point before the start
             return self._file.tell()
 
     def tell(self) -> int:
@@ -252,7 +256,7 @@ class _Bytes:
     def read(self, size: int) -> bytes:
         try:
             return self._file.read(size)
-        except Exception as fault:  # noqa: BLE001  raised as soon as libsndfile is left
+        except Exception as fault:  # noqa: BLE001  raised by raise_fault
             self._fault = fault
             return b""
 
