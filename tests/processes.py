@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ANC = str(Path(sys.executable).with_name("anc"))
 T = TypeVar("T")
-UP = "the platform is up"
+UP = "Platform running"
 PATIENCE_S = 300.0  # of a machine with other things to do; every wait ends with its event
 ASK_AGAIN_S = 0.02
 

@@ -1,6 +1,6 @@
-"""`anc cost`: what a month of a fleet costs on AWS, by service, for three ways to build it.
+"""`anc cost`: estimate the monthly AWS cost of a fleet, by service, for three designs.
 
-Arithmetic on metering rules and list prices, nothing else: no support plan, no people, no discounts.
+The estimate applies metering rules to list prices. It excludes support plans, staff and discounts.
 """
 
 import tomllib
@@ -13,23 +13,26 @@ import msgspec
 
 PRICES = Path(__file__).with_name("prices.toml")
 PAGE = Path(__file__).with_name("cost_page.md")
-HOURS = 730.0  # in a month
+HOURS_PER_MONTH = 730.0
 KB = 1024
 
-RATE_LIVE = 48_000
+LIVE_RATE = 48_000
 BLOCK = 1024
-RATE_LONG = 16_000
+LONG_BLOCK_RATE = 16_000
 LONG_BLOCK_S = 0.2
-CHANNELS, BYTES = 2, 2
-FRAME_TEXT = 200  # what surrounds the PCM in a frame
+CHANNELS, SAMPLE_BYTES = 2, 2
+FRAME_OVERHEAD_BYTES = 200  # JSON around the PCM
 STATE_BYTES = 4_200  # of an NLMS session
-SNAPSHOT_BYTES = 32 + RATE_LONG * CHANNELS * BYTES
-PRIVATE_BYTES = 6 * KB
-CONTROL_BYTES = 9 * KB  # kept of a headset: statistics of 512 taps and its last four filters
+SNAPSHOT_BYTES = 32 + LONG_BLOCK_RATE * CHANNELS * SAMPLE_BYTES
+PRIVATE_SNAPSHOT_BYTES = 6 * KB
+CONTROL_BYTES = 9 * KB  # record of a headset: statistics of 512 taps and its last four filters
 SHADOW_BYTES = 3 * KB
-LOG_BYTES = 600  # of a call
-TRACED, TRACED_A_SECOND = 0.01, 1  # of the calls, and so many before that share counts
-BATCH = 4  # snapshots that one call takes from its queue, on average
+LOG_BYTES = 600  # per call
+TRACED_FRACTION, TRACED_PER_SECOND = (
+    0.01,
+    1,
+)  # X-Ray samples the first call of each second and 1 % of the rest
+SNAPSHOTS_PER_CALL = 4  # average batch size of the queue
 
 Tiers = list[tuple[float, float]]
 SERVICES = {
@@ -46,8 +49,8 @@ SERVICES = {
 DESIGNS = ("every block", "200-ms blocks", "snapshots")
 
 
-class Work(msgspec.Struct, frozen=True):
-    """What a call takes of a function, in GB and seconds."""
+class FunctionUsage(msgspec.Struct, frozen=True):
+    """Memory in GB and duration in seconds of a Lambda call."""
 
     memory_gb: float
     block_s: float
@@ -57,39 +60,39 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Prices(msgspec.Struct, frozen=True):
-    """The table of prices: by unit, as tiers of (up to so many units, dollars for one)."""
+    """A price table: for each unit, tiers of (upper limit in units, USD per unit)."""
 
     noted: str
     region: str
     prices: dict[str, Tiers]
     sources: dict[str, str]
-    work: Work
+    work: FunctionUsage
 
     def of(self, unit: str, amount: float) -> float:
-        """Return the dollars for an amount of a unit."""
+        """Return the price in USD of an amount of a unit."""
         dollars, below = 0.0, 0.0
-        for up_to, each in self.prices[unit]:
-            dollars += each * max(min(amount, up_to) - below, 0.0)
+        for up_to, price in self.prices[unit]:
+            dollars += price * max(min(amount, up_to) - below, 0.0)
             below = up_to
         return dollars
 
 
-class Use(NamedTuple):
-    """A fleet and how it is used.
+class Usage(NamedTuple):
+    """A fleet and its usage.
 
     Attributes
     ----------
     headsets : int
     hours_a_day : float
-        For which each is worn.
+        Hours of use per headset.
     snapshots_per_hour : float
-        While worn; most come when the noise changes.
+        Per headset and hour of use.
     changed : float
-        Share of the snapshots that are answered with a new filter.
+        Fraction of the snapshots that are answered with a new filter.
     private : float
-        Share of the headsets in privacy mode.
+        Fraction of the headsets in privacy mode.
     telemetry_per_hour : float
-        Messages.
+        Messages per headset and hour of use.
     """
 
     headsets: int = 1000
@@ -101,14 +104,13 @@ class Use(NamedTuple):
 
 
 def read_prices(path: Path = PRICES) -> Prices:
-    """Read a table of prices.
+    """Read a price table from a TOML file.
 
     Raises
     ------
     ValueError
-        When it is no such table; the message names what is wrong.
+        The file is not a price table or lacks a price.
     OSError
-        When it cannot be read.
     """
     try:
         prices = msgspec.convert(tomllib.loads(path.read_text()), Prices)
@@ -116,20 +118,24 @@ def read_prices(path: Path = PRICES) -> Prices:
         raise ValueError(f"{path}: {fault}") from fault
     units = {unit for each in SERVICES.values() for unit in each}
     if missing := sorted(units - prices.prices.keys()):
-        raise ValueError(f"{path}: no price for {', '.join(missing)}")
+        raise ValueError(f"{path}: missing prices for {', '.join(missing)}")
     return prices
 
 
-def monthly(use: Use, prices: Prices) -> dict[str, dict[str, float]]:
-    """Return dollars a month by design and service.
+def monthly_cost(use: Usage, prices: Prices) -> dict[str, dict[str, float]]:
+    """Return the cost in USD per month, by design and service.
 
-    The first two stream everything that a headset hears to the cloud and back, and still cannot cancel
+    The first two designs stream all audio to the cloud and back, which is too slow to cancel noise
     (`docs/dsp.md`); the third is this platform.
     """
     amounts = (
-        streamed(use, BLOCK / RATE_LIVE, BLOCK, prices.work.block_s, prices.work.memory_gb),
+        streamed(use, BLOCK / LIVE_RATE, BLOCK, prices.work.block_s, prices.work.memory_gb),
         streamed(
-            use, LONG_BLOCK_S, int(LONG_BLOCK_S * RATE_LONG), prices.work.long_block_s, prices.work.memory_gb
+            use,
+            LONG_BLOCK_S,
+            int(LONG_BLOCK_S * LONG_BLOCK_RATE),
+            prices.work.long_block_s,
+            prices.work.memory_gb,
         ),
         snapshots(use, prices.work),
     )
@@ -142,17 +148,19 @@ def monthly(use: Use, prices: Prices) -> dict[str, dict[str, float]]:
     }
 
 
-def streamed(use: Use, block_s: float, samples: int, takes_s: float, memory_gb: float) -> Mapping[str, float]:
-    """Return what streaming every block uses in a month: one frame in, one out, one call, one commit each."""
-    seconds = use.headsets * _worn_s(use)
+def streamed(
+    use: Usage, block_s: float, samples: int, call_s: float, memory_gb: float
+) -> Mapping[str, float]:
+    """Return the units per month of streaming: each block is a frame in, a frame out, a call and a write."""
+    seconds = use.headsets * _usage_s(use)
     blocks = seconds / block_s
-    up = _text(samples * CHANNELS * BYTES)
-    down = _text(samples * BYTES)
+    up = _frame_bytes(samples * CHANNELS * SAMPLE_BYTES)
+    down = _frame_bytes(samples * SAMPLE_BYTES)
     return {
         "websocket_message": blocks * (_units(up, 32 * KB) + _units(down, 32 * KB)),
         "websocket_minute": seconds / 60,
         "lambda_request": blocks,
-        "lambda_gb_s": blocks * takes_s * memory_gb,
+        "lambda_gb_s": blocks * call_s * memory_gb,
         "dynamodb_write": blocks * _units(STATE_BYTES, KB),
         "kms_key": 1,
         "trace": _traces(blocks),
@@ -160,29 +168,29 @@ def streamed(use: Use, block_s: float, samples: int, takes_s: float, memory_gb: 
     }
 
 
-def snapshots(use: Use, work: Work) -> Mapping[str, float]:
-    """Return what the platform's own way uses in a month."""
-    hours = use.headsets * _worn_s(use) / 3600
-    made = hours * use.snapshots_per_hour
-    answered = made * use.changed
-    told = hours * use.telemetry_per_hour
-    parts = [(1 - use.private, SNAPSHOT_BYTES), (use.private, PRIVATE_BYTES)]
-    five = sum(share * _units(size, 5 * KB) for share, size in parts)
-    queued = sum(share * _units(_text(size), 64 * KB) for share, size in parts)
-    calls = made / BATCH + answered / BATCH
+def snapshots(use: Usage, work: FunctionUsage) -> Mapping[str, float]:
+    """Return the units per month of this platform."""
+    hours = use.headsets * _usage_s(use) / 3600
+    sent = hours * use.snapshots_per_hour
+    answered = sent * use.changed
+    telemetry = hours * use.telemetry_per_hour
+    parts = [(1 - use.private, SNAPSHOT_BYTES), (use.private, PRIVATE_SNAPSHOT_BYTES)]
+    rule_units = sum(share * _units(size, 5 * KB) for share, size in parts)
+    queue_units = sum(share * _units(_frame_bytes(size), 64 * KB) for share, size in parts)
+    calls = sent / SNAPSHOTS_PER_CALL + answered / SNAPSHOTS_PER_CALL
     return {
         "iot_minute": hours * 60,
-        "iot_message": told + answered,
-        "iot_rule": made * five + told,
-        "iot_action": made * five + told,
+        "iot_message": telemetry + answered,
+        "iot_rule": sent * rule_units + telemetry,
+        "iot_action": sent * rule_units + telemetry,
         "shadow_operation": answered * 2 * _units(SHADOW_BYTES, KB),
-        "sqs_request": made * 3 * queued + answered * 3,
+        "sqs_request": sent * 3 * queue_units + answered * 3,
         "lambda_request": calls,
-        "lambda_gb_s": (made * work.snapshot_s + answered * work.update_s) * work.memory_gb,
-        "dynamodb_read": made * (_units(CONTROL_BYTES, 4 * KB) + 1)
+        "lambda_gb_s": (sent * work.snapshot_s + answered * work.update_s) * work.memory_gb,
+        "dynamodb_read": sent * (_units(CONTROL_BYTES, 4 * KB) + 1)
         + answered * _units(CONTROL_BYTES, 4 * KB),
-        "dynamodb_write": made * _units(CONTROL_BYTES, KB) + told,
-        "kms_key": 2,  # what is kept, and who touched it
+        "dynamodb_write": sent * _units(CONTROL_BYTES, KB) + telemetry,
+        "kms_key": 2,  # data and audit
         "kms_request": calls,
         "trace": _traces(calls),
         "log_gb": calls * LOG_BYTES / 1e9,
@@ -190,26 +198,26 @@ def snapshots(use: Use, work: Work) -> Mapping[str, float]:
     }
 
 
-def _worn_s(use: Use) -> float:
-    return HOURS * 3600 * use.hours_a_day / 24
+def _usage_s(use: Usage) -> float:
+    return HOURS_PER_MONTH * 3600 * use.hours_a_day / 24
 
 
 def _traces(calls: float) -> float:
-    first = min(calls, TRACED_A_SECOND * HOURS * 3600)
-    return first + TRACED * (calls - first)
+    first = min(calls, TRACED_PER_SECOND * HOURS_PER_MONTH * 3600)
+    return first + TRACED_FRACTION * (calls - first)
 
 
-def _text(size: int) -> int:
-    return 4 * ceil(size / 3) + FRAME_TEXT
+def _frame_bytes(size: int) -> int:
+    return 4 * ceil(size / 3) + FRAME_OVERHEAD_BYTES
 
 
 def _units(size: int, unit: int) -> int:
     return ceil(size / unit)
 
 
-def page(use: Use, prices: Prices) -> str:
+def page(use: Usage, prices: Prices) -> str:
     """Return `docs/cost.md`."""
-    table = monthly(use, prices)
+    table = monthly_cost(use, prices)
     rows = [
         f"| {service} | " + " | ".join(f"{table[design][service]:,.0f}" for design in DESIGNS) + " |"
         for service in SERVICES

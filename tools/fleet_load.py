@@ -1,4 +1,4 @@
-"""`anc fleet`: a fleet of headsets against a platform of its own, and how well each was served."""
+"""`anc fleet`: load-test a temporary platform with a fleet of simulated headsets."""
 
 import os
 import platform as system
@@ -39,25 +39,25 @@ from simulation.fleet import (
 )
 from tools.cli.terminal import errors, table
 
-EACH = 4  # headsets that a person owns
-CONNECT_S = 180.0
-DRAIN_S = 120.0
-LOOK_S = 0.2
+HEADSETS_PER_USER = 4
+CONNECT_TIMEOUT_S = 180.0
+DRAIN_TIMEOUT_S = 120.0
+POLL_S = 0.2
 
-Progress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1
+Progress = Callable[[str, float], None]  # name of the step, and fraction done, 0 to 1
 
 
 class Plan(NamedTuple):
-    """What is asked of the fleet.
+    """Parameters of a load test.
 
     Attributes
     ----------
     headsets : int
     minutes : float
     every_s : float
-        Between two snapshots of a headset.
+        Interval between a headset's snapshots.
     seed : int
-        Of when each headset speaks, and of what it hears.
+        Random seed of publication times and noises.
     """
 
     headsets: int
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
 
 
 class FleetProgress:
-    """Shows on the terminal how far a fleet has come."""
+    """Progress bars of a load test."""
 
     def __init__(self, hidden: bool) -> None:
         columns = (bars.TextColumn("{task.description:>16}"), bars.BarColumn(), bars.TimeElapsedColumn())
@@ -81,51 +81,53 @@ class FleetProgress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def at(self, what: str, share: float) -> None:
-        """Show that of `what` is done so much, 0 to 1."""
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=1.0)
-        self._bars.update(self._tasks[what], completed=share)
+    def at(self, step: str, fraction: float) -> None:
+        """Set the progress of a step, 0 to 1."""
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(step, total=1.0)
+        self._bars.update(self._tasks[step], completed=fraction)
 
 
 def measure(plan: Plan, settings: Settings, on_progress: Progress) -> dict[str, Any]:
-    """Run a platform on one core and a fleet on the others, and return how it was served.
+    """Run a platform on one core and a fleet on the others, and return the result.
 
-    Where there is one core only, or the system cannot hold a process to one, they share what there is.
+    They share the cores if there is only one or the system does not support CPU affinity.
 
     Raises
     ------
     PlatformFailed
     """
-    mine = cores()
-    core = mine[-1] if len(mine) > 1 else None
+    available = cores()
+    core = available[-1] if len(available) > 1 else None
     if core is not None:
-        os.sched_setaffinity(0, set(mine[:-1]))
+        os.sched_setaffinity(0, set(available[:-1]))
     try:
         with TemporaryDirectory() as folder, platform(free_port(), Path(folder), core) as running:
             result = run(plan, running, Path(folder), settings, on_progress)
     finally:
         if core is not None:
-            os.sched_setaffinity(0, set(mine))
+            os.sched_setaffinity(0, set(available))
     return {**result, "platform_on_one_core": core is not None}
 
 
 def run(
     plan: Plan, running: Running, data: Path, settings: Settings, on_progress: Progress
 ) -> dict[str, Any]:
-    """Enrol a fleet, let it live, and return how it was served.
+    """Register a fleet, run it, and return the result.
 
     Raises
     ------
     PlatformFailed
-        When the platform refuses a headset, or one cannot connect.
+        The platform rejected a headset, or a headset could not connect.
     """
     open_as_many_files_as_allowed()
     issuer = Issuer(data, settings)
-    heads = _recorded(plan, on_progress)
-    fleet = _enrolled(plan, running.url, issuer, heads, on_progress)
+    users = _simulate_users(plan, on_progress)
+    fleet = _register_fleet(plan, running.url, issuer, users, on_progress)
     try:
-        connect(fleet, lambda number: on_progress("connecting", (number + 1) / plan.headsets), CONNECT_S)
+        connect(
+            fleet, lambda number: on_progress("Connecting", (number + 1) / plan.headsets), CONNECT_TIMEOUT_S
+        )
     except TimeoutError as fault:
         raise PlatformFailed(str(fault)) from fault
     with Client(running.url, issuer.issue("fleet", "admin")) as client:
@@ -133,13 +135,13 @@ def run(
         begun = time.monotonic()
         seconds = 60 * plan.minutes
         course = run_fleet(
-            fleet, seconds, plan.every_s, plan.seed, lambda passed: on_progress("listening", passed / seconds)
+            fleet, seconds, plan.every_s, plan.seed, lambda passed: on_progress("Running", passed / seconds)
         )
         sent = sum(headset.sent for headset in fleet)
-        counted = _drained(client, before, sent)
+        counted = _wait_for_counters(client, before, sent)
         passed = time.monotonic() - begun
         cpu_after = cpu_seconds(running.pid)
-    on_progress("asking", 0.0)
+    on_progress("Reading counters", 0.0)
     missed = sum(headset.has_missed_filter() for headset in fleet)
     for headset in fleet:
         headset.stop()
@@ -158,13 +160,13 @@ def run(
 
 
 def lost(result: dict[str, Any]) -> int:
-    """Return how many snapshots and filters got lost."""
+    """Return the number of lost snapshots and filters."""
     snapshots = result["snapshots"]
     return int(snapshots["lost"] + snapshots["filters_missed"])
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float | int]:
-    """Return how many durations there are, and in milliseconds the middle, the tail and the longest."""
+    """Return the number of durations, and p50, p95, p99 and maximum in milliseconds."""
     if not seconds:
         return {"number": 0}
     p50, p95, p99 = np.quantile(seconds, [0.5, 0.95, 0.99])
@@ -172,50 +174,52 @@ def quantiles_ms(seconds: Sequence[float]) -> dict[str, float | int]:
     return {"number": len(seconds), **{name: round(1000 * float(s), 1) for name, s in figures.items()}}
 
 
-def _recorded(plan: Plan, on_progress: Progress) -> list[SimulatedUser]:
+def _simulate_users(plan: Plan, on_progress: Progress) -> list[SimulatedUser]:
     count = min(USERS, plan.headsets)
-    heads = []
-    for wearer in simulated_users(count, plan.seed):
-        heads.append(wearer)
-        on_progress("recording heads", len(heads) / count)
-    return heads
+    users = []
+    for user in simulated_users(count, plan.seed):
+        users.append(user)
+        on_progress("Simulating users", len(users) / count)
+    return users
 
 
-def _enrolled(
-    plan: Plan, url: str, issuer: Issuer, heads: Sequence[SimulatedUser], on_progress: Progress
+def _register_fleet(
+    plan: Plan, url: str, issuer: Issuer, users: Sequence[SimulatedUser], on_progress: Progress
 ) -> list[FleetHeadset]:
     fleet: list[FleetHeadset] = []
-    for first in range(0, plan.headsets, EACH):
-        with Client(url, issuer.issue(f"person-{first // EACH}", "listener")) as client:
-            for number in range(first, min(first + EACH, plan.headsets)):
-                wearer = heads[number % len(heads)]
+    for first in range(0, plan.headsets, HEADSETS_PER_USER):
+        with Client(url, issuer.issue(f"person-{first // HEADSETS_PER_USER}", "listener")) as client:
+            for number in range(first, min(first + HEADSETS_PER_USER, plan.headsets)):
+                user = users[number % len(users)]
                 thing = f"fleet-{number:05d}"
                 device = NewDevice(
-                    thing=thing, model="twin", rate=RATE, taps=TAPS, secondary=wearer.measured.tolist()
+                    thing=thing, model="twin", rate=RATE, taps=TAPS, secondary=user.measured.tolist()
                 )
                 try:
-                    given = asdict(client.register(device).credentials)
+                    credentials = asdict(client.register(device).credentials)
                 except ApiError as refusal:
-                    raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
+                    raise PlatformFailed(f"cannot register {thing}: {refusal.detail}") from refusal
                 fleet.append(
-                    FleetHeadset(thing, Credentials(**given), wearer, first_recording=number // len(heads))
+                    FleetHeadset(
+                        thing, Credentials(**credentials), user, first_recording=number // len(users)
+                    )
                 )
-                on_progress("enrolling", len(fleet) / plan.headsets)
+                on_progress("Registering", len(fleet) / plan.headsets)
     return fleet
 
 
-def _drained(client: Client, before: dict[str, int], sent: int) -> dict[str, int]:
-    """Return what the platform counted since, once it has dealt with every snapshot or makes no headway."""
-    counted, dealt, still_since = {}, -1, time.monotonic()
-    while dealt < sent and time.monotonic() < still_since + DRAIN_S:
+def _wait_for_counters(client: Client, before: dict[str, int], sent: int) -> dict[str, int]:
+    """Return the platform's counters once every snapshot is processed or progress has stopped."""
+    counted, finished, stalled_since = {}, -1, time.monotonic()
+    while finished < sent and time.monotonic() < stalled_since + DRAIN_TIMEOUT_S:
         counted = {name: total - before.get(name, 0) for name, total in client.totals().items()}
-        if (now := _dealt_with(counted)) > dealt:
-            dealt, still_since = now, time.monotonic()
-        time.sleep(LOOK_S)
+        if (now := _finished(counted)) > finished:
+            finished, stalled_since = now, time.monotonic()
+        time.sleep(POLL_S)
     return counted
 
 
-def _dealt_with(counted: dict[str, int]) -> int:
+def _finished(counted: dict[str, int]) -> int:
     return counted.get("snapshots_processed", 0) + sum(_refusals(counted).values())
 
 
@@ -230,7 +234,7 @@ def _snapshots(sent: int, counted: dict[str, int], unsent: int, missed: int) -> 
         "unsent": unsent,
         "processed": counted.get("snapshots_processed", 0),
         "refused": _refusals(counted),
-        "lost": sent - _dealt_with(counted),
+        "lost": sent - _finished(counted),
         "filters_sent": counted.get("filters_sent", 0),
         "filters_of_fleet": counted.get("filters_of_fleet", 0),
         "filters_kept": counted.get("filters_kept", 0),
@@ -257,39 +261,39 @@ def _machine() -> dict[str, Any]:
 
 
 def result_table(result: dict[str, Any]) -> Table:
-    """Return a fleet's result for people."""
+    """Return the result of a load test as a table."""
     snapshots, load, machine = result["snapshots"], result["platform"], result["machine"]
-    minutes = f"{result['minutes']:g} min, one snapshot in {result['every_s']:g} s each"
-    shown = table("", "", title=f"{result['headsets']:,} headsets, {minutes}")
+    minutes = f"{result['minutes']:g} min, one snapshot per headset every {result['every_s']:g} s"
+    view = table("", "", title=f"{result['headsets']:,} headsets, {minutes}")
     refused = ", ".join(f"{n} {code}" for code, n in snapshots["refused"].items()) or "none"
     rows = {
-        "snapshots sent": f"{snapshots['sent']:,}",
-        "lost": f"{snapshots['lost']} snapshots, {snapshots['filters_missed']} filters",
-        "refused": refused,
-        "filters": f"{snapshots['filters_sent']:,} sent, {snapshots['filters_of_fleet']:,} by others' help; "
-        f"{snapshots['filters_kept']:,} times the one in use was good enough",
-        "snapshot to shadow": _shown(result["snapshot_to_shadow_ms"]),
-        "published late by": _shown(result["published_late_ms"]),
-        "connections lost": str(result["connections_lost"]),
+        "Snapshots sent": f"{snapshots['sent']:,}",
+        "Lost": f"{snapshots['lost']} snapshots, {snapshots['filters_missed']} filters",
+        "Rejected": refused,
+        "Filters": f"{snapshots['filters_sent']:,} sent, {snapshots['filters_of_fleet']:,} of them "
+        f"from fleet data; current filter kept {snapshots['filters_kept']:,} times",
+        "Snapshot to shadow": _latencies(result["snapshot_to_shadow_ms"]),
+        "Publication delay": _latencies(result["published_late_ms"]),
+        "Connections lost": str(result["connections_lost"]),
     }
     forms = {
-        "cpu_s": "{:.1f} s of processor",
-        "cpu_ms_a_snapshot": "{:.1f} ms a snapshot",
+        "cpu_s": "{:.1f} s CPU time",
+        "cpu_ms_a_snapshot": "{:.1f} ms per snapshot",
         "cores": "{:.0%} of a core",
-        "peak_memory_mb": "{} MB at most",
+        "peak_memory_mb": "{} MB peak memory",
     }
     known = [form.format(load[name]) for name, form in forms.items() if load[name] is not None]
     if known:
-        rows["platform"] = ", ".join(known)
-    held = "held to one core" if result["platform_on_one_core"] else "not held to one core"
-    rows["machine"] = f"{machine['cores']} x {machine['cpu']}, load {machine['load'][0]}, platform {held}"
+        rows["Platform"] = ", ".join(known)
+    affinity = "on one core" if result["platform_on_one_core"] else "not limited to one core"
+    rows["Machine"] = f"{machine['cores']} x {machine['cpu']}, load {machine['load'][0]}, platform {affinity}"
     for name, value in rows.items():
-        shown.add_row(name, value)
-    return shown
+        view.add_row(name, value)
+    return view
 
 
-def _shown(ms: dict[str, float | int]) -> str:
+def _latencies(ms: dict[str, float | int]) -> str:
     if not ms["number"]:
-        return "never"
+        return "-"
     figures = (f"{name} {ms[name]:.0f}" for name in ("p50", "p95", "p99", "max"))
-    return f"{', '.join(figures)} ms, of {ms['number']:,}"
+    return f"{', '.join(figures)} ms (n = {ms['number']:,})"

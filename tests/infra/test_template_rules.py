@@ -15,7 +15,7 @@ from anc_client.client import TIMEOUT_S
 from functions.routes import SOCKET
 from infra.wheels import ROOT
 from tests.infra.conftest import Stacks, synthesize
-from tools.cost import TRACED, TRACED_A_SECOND, read_prices
+from tools.cost import TRACED_FRACTION, TRACED_PER_SECOND, read_prices
 
 TRIES = 3  # of boto3's mode "standard", unless AWS_MAX_ATTEMPTS says another number
 # How long a function's caller waits for it. Sources: API Gateway, quotas; AWS IoT, pre-provisioning hooks
@@ -229,8 +229,8 @@ def test_what_is_reckoned_of_the_cost_is_what_is_deployed(stacks):
         assert stacks.functions()[name]["MemorySize"] / 1024 == pytest.approx(reckoned, abs=0.001), name
     (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
     assert (rule["SamplingRule"]["FixedRate"], rule["SamplingRule"]["ReservoirSize"]) == (
-        TRACED,
-        TRACED_A_SECOND,
+        TRACED_FRACTION,
+        TRACED_PER_SECOND,
     )
 
 

@@ -1,4 +1,4 @@
-"""`anc bench`: the measurements of `make bench`, with a page to look at."""
+"""`anc bench`: run the benchmarks of `make bench` and write an HTML report."""
 
 import json
 import subprocess
@@ -7,33 +7,32 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tools.report.page import pictures_in, write_page
+from tools.report.page import embedded_figures, write_page
 
 CHECKOUT = Path(__file__).parents[2]
-NEEDS = ("adafilt", "matplotlib", "numba", "padasip", "pyroomacoustics")
-PICTURES = ("dsp-speed.svg", "dsp-delay.svg", "dsp-growth.svg")
+REQUIRED = ("adafilt", "matplotlib", "numba", "padasip", "pyroomacoustics")
+FIGURES = ("dsp-speed.svg", "dsp-delay.svg", "dsp-growth.svg")
 
 
 class CannotMeasure(RuntimeError):
-    """What the measurements need is not here; the message says what to do."""
+    """A requirement of the benchmarks is missing, or the run failed."""
 
 
 def bench(out: Path, sounds: Path | None, quick: bool, show: bool) -> dict[str, Any]:
-    """Measure the adaptive filters against everyone else's, in a process of its own.
+    """Benchmark the adaptive filters against other libraries and return the results.
 
-    Its own, since numpy's algebra reads how many threads it may use when it is loaded, and this process has
-    loaded it.
+    Runs in a separate process: BLAS reads its thread limit when numpy is loaded, which this process has done.
 
     Parameters
     ----------
     out : Path
         Folder for ``dsp.json``, the figures (SVG and PNG) and ``report.html``.
     sounds : Path, optional
-        Folder of recordings; synthetic noise without.
+        Folder of recordings; synthetic noise by default.
     quick : bool
-        Fewer rounds.
+        Run fewer rounds.
     show : bool
-        Print the tables while they come.
+        Print the tables as they are measured.
 
     Raises
     ------
@@ -41,18 +40,18 @@ def bench(out: Path, sounds: Path | None, quick: bool, show: bool) -> dict[str, 
     """
     if not (CHECKOUT / "benchmarks").is_dir():
         raise CannotMeasure(
-            "the benchmarks are in the repository, not in the package: run a checkout's `anc`"
+            "the benchmarks are not part of the package; run `anc bench` from a checkout of the repository"
         )
-    if missing := [name for name in NEEDS if find_spec(name) is None]:
-        raise CannotMeasure(f"not installed: {', '.join(missing)}; `make .venv/bench.stamp` does it")
+    if missing := [name for name in REQUIRED if find_spec(name) is None]:
+        raise CannotMeasure(f"not installed: {', '.join(missing)}; run `make .venv/bench.stamp`")
     command = [sys.executable, "-m", "benchmarks", "--out", str(out.absolute())]
     command += ["--sounds", str(sounds.absolute())] if sounds else []
     command += ["--quick"] if quick else []
-    done = subprocess.run(  # noqa: S603  our own command
+    done = subprocess.run(  # noqa: S603  fixed command
         command, cwd=CHECKOUT, check=False, text=True, stdout=None if show else subprocess.DEVNULL
     )
     if done.returncode:
-        raise CannotMeasure(f"the measurement ended with exit code {done.returncode}")
+        raise CannotMeasure(f"the benchmarks failed with exit code {done.returncode}")
     results: dict[str, Any] = json.loads((out / "dsp.json").read_text())
-    write_page(out / "report.html", "Adaptive filters, measured", results, pictures_in(out, *PICTURES))
+    write_page(out / "report.html", "Adaptive filter benchmarks", results, embedded_figures(out, *FIGURES))
     return results

@@ -1,4 +1,4 @@
-"""`anc cancel`: a two-channel recording in, the primary without what the reference explains out."""
+"""`anc cancel`: remove from a recording's primary channel what its reference channel predicts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,28 +24,28 @@ def cancel_file(
     mu: float = 0.5,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> RecordingReport:
-    """Clean a recording in constant memory.
+    """Filter a recording in constant memory and return the report.
 
     Parameters
     ----------
     source : Path
-        Two channels: the reference, and the primary that shall be cleaned; any of `anc.audio.formats`.
+        Two channels, reference and primary, in any format of `anc.audio.formats`.
     target : Path
-        One channel, 16 bit, in the format of its ending.
+        One channel, 16 bit; the suffix selects the format.
     algorithm : {'fdaf', 'nlms'}
     taps : int
     mu : float, 0 < mu < 2
     progress : callable
-        Called with samples done and samples in all.
+        Called with the number of samples done and the total.
 
     Raises
     ------
     Refused
-        When the source is no sound file of two channels, or holds nothing, or values that are not finite, and
-        when the target cannot be written.
+        The source is not a two-channel sound file, is empty or holds non-finite values, or the target cannot
+        be written.
     """
     options = Options(mode="cancel", algorithm=algorithm, taps=taps, mu=mu)
-    part = target.with_stem(f".{target.stem}.part")  # a target that is there stays until the new one is whole
+    part = target.with_stem(f".{target.stem}.part")  # an existing target is replaced only on success
     try:
         with open_path(source) as sound:
             processor = RecordingProcessor(options, sound.rate, sound.channels, classifier(Settings()))
@@ -60,11 +60,11 @@ def cancel_file(
 
 
 def write_report(report: RecordingReport, name: str, target: Path) -> None:
-    """Draw a report, as a PNG and, when the target ends in .html, as a page with it inside as well."""
-    spectrogram = plot_report(report)
-    target.with_suffix(".png").write_bytes(spectrogram)
+    """Plot a report to a PNG file and, if the target is an .html file, write a page with the plot."""
+    plot = plot_report(report)
+    target.with_suffix(".png").write_bytes(plot)
     if target.suffix.lower() != ".png":
-        write_page(target, f"{name}, before and after", report.summary(), {"report.png": spectrogram})
+        write_page(target, f"{name}, before and after", report.summary(), {"report.png": plot})
 
 
 def _create(part: Path, target: Path, rate: int) -> soundfile.SoundFile:
@@ -72,4 +72,4 @@ def _create(part: Path, target: Path, rate: int) -> soundfile.SoundFile:
     try:
         return soundfile.SoundFile(part, "w", rate, 1, subtype)
     except (soundfile.SoundFileError, TypeError, ValueError) as fault:
-        raise Refused("bad_field", f"{target}: cannot be written ({fault})") from fault
+        raise Refused("bad_field", f"{target}: cannot write this format ({fault})") from fault

@@ -1,4 +1,4 @@
-"""`anc classify`: name the noise in files."""
+"""`anc classify`: classify the noise in sound files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,44 +15,45 @@ from anc.services.sound.detection import MIN_SOUND_S, check_length
 PART_S = 60
 
 
-def classify(files: Sequence[Path], console: Console, model: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Name the noise of files a minute at a time, in bounded memory.
+def classify_files(
+    files: Sequence[Path], console: Console, model: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Classify files minute by minute, in bounded memory.
 
-    A file that is refused does not keep the others from being classified.
+    A file that cannot be read does not stop the others.
 
     Parameters
     ----------
     files : sequence of Path
-        Sound files as `anc.audio.reader` takes them, of a quarter of a second or more.
+        Sound files that `anc.audio.reader` supports, at least 0.25 s long.
     console : rich.console.Console
-        Shows how far it is.
+        Shows the progress bar.
     model : Path, optional
-        Instead of the one that ships.
+        Model file; the built-in model by default.
 
     Yields
     ------
     dict
-        For every minute ``file``, ``start_s``, and the fields of `anc.noise.Prediction`. For a file that is
-        refused, wherever the fault lies in it, only ``file``, ``code``, and ``error``, which says what is
-        wrong, what is supported and what to do.
+        ``file``, ``start_s`` and the fields of `anc.noise.Prediction` for each minute. For a file that cannot
+        be read, only ``file``, ``code`` and ``error`` (the message).
     """
     classifier = Classifier.load(model)
-    for path in track(files, "classifying", console=console, transient=True, disable=not console.is_terminal):
+    for path in track(files, "Classifying", console=console, transient=True, disable=not console.is_terminal):
         try:
             with open_path(path) as source:
                 check_length(source.frames, source.rate)
-                parts = list(_by_minute(source, classifier))
+                parts = list(_minutes(source, classifier))
         except Refused as refusal:
             message = refusal.message.removeprefix(f"{path}: ")
             yield {"file": str(path), "code": refusal.code, "error": message}
             continue
-        for start_s, heard in parts:
-            yield {"file": str(path), "start_s": start_s, **heard}
+        for start_s, prediction in parts:
+            yield {"file": str(path), "start_s": start_s, **prediction}
 
 
-def _by_minute(source: AudioReader, classifier: Classifier) -> Iterator[tuple[float, dict[str, Any]]]:
+def _minutes(source: AudioReader, classifier: Classifier) -> Iterator[tuple[float, dict[str, Any]]]:
     part = PART_S * source.rate
     for start in range(0, source.frames, part):
         samples = source.read_mono(part)
-        if len(samples) >= MIN_SOUND_S * source.rate:  # the rest of a long file may be too short to classify
+        if len(samples) >= MIN_SOUND_S * source.rate:  # the last part may be too short
             yield start / source.rate, vars(classifier.classify(samples, source.rate))

@@ -1,4 +1,4 @@
-"""A headset in noise against the platform, as people watch it: in the terminal, or as one JSON object."""
+"""`anc demo` and `anc headset`: run a simulated headset and show its status, as a live view or as JSON."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from rich.console import Console, Group
@@ -34,41 +34,39 @@ from simulation.headset import SimulationResult, StatusUpdate, run_headset
 from simulation.path_measurement import StimulusKind
 from simulation.scenes import Noise
 from tools.cli.terminal import table
-from tools.report.level_plot import plot_levels
-from tools.report.raster import png
 
-HISTORY = 60
-SILENCE_DBFS, QUIET_DBFS, LOUD_DBFS = -120.0, -80.0, -10.0
-BAR = 40
-COLUMNS = 80
+HISTORY_LENGTH = 60
+SILENCE_DBFS, BAR_MIN_DBFS, BAR_MAX_DBFS = -120.0, -80.0, -10.0
+BAR_WIDTH = 40
+VIEW_COLUMNS = 80
 USER = "demo"
-THING = re.compile("[A-Za-z0-9:_-]{1,128}")  # as AWS IoT takes them
+THING_NAME = re.compile("[A-Za-z0-9:_-]{1,128}")  # the names that AWS IoT accepts
 
 
-def register(url: str, token: str, thing: str, head: AcousticPlant, folder: Path) -> Credentials:
-    """Return the headset's credentials from its folder, or register it and keep them there.
+def register(url: str, token: str, thing: str, plant: AcousticPlant, folder: Path) -> Credentials:
+    """Return the headset's stored credentials, or register it and store them in its folder.
 
     Raises
     ------
     PlatformFailed
-        When the platform refuses to register it.
+        The platform rejected the registration.
     """
-    kept = folder / "credentials.json"
-    device = NewDevice(thing=thing, rate=head.rate, secondary=head.measured_secondary().tolist())
+    stored = folder / "credentials.json"
+    device = NewDevice(thing=thing, rate=plant.rate, secondary=plant.measured_secondary().tolist())
     try:
         with Client(url, token, timeout_s=START_S) as client:
-            if kept.exists() and _is_registered(client, thing):
-                return _read_credentials(kept)._replace(port=mqtt_port(url))  # it may have moved since
+            if stored.exists() and _is_registered(client, thing):
+                return _read_credentials(stored)._replace(port=mqtt_port(url))  # the port may have changed
             credentials = asdict(client.register(device).credentials)
     except ApiError as refusal:
-        raise PlatformFailed(f"{thing} was not registered: {refusal.detail}") from refusal
-    with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        raise PlatformFailed(f"cannot register {thing}: {refusal.detail}") from refusal
+    with os.fdopen(os.open(stored, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(credentials, file)
     return Credentials(**credentials)
 
 
 def mqtt_port(url: str) -> int:
-    """Return where MQTT is, on the port after that of REST."""
+    """Return the MQTT port, which is the one after the REST port."""
     return (urlsplit(url).port or 80) + 1
 
 
@@ -76,7 +74,7 @@ def _read_credentials(file: Path) -> Credentials:
     try:
         return Credentials(**json.loads(file.read_text()))
     except (TypeError, ValueError) as fault:
-        raise UnusableFolder(f"{file}: damaged; delete it, and the headset in the console") from fault
+        raise UnusableFolder(f"{file}: damaged; delete it, and delete the headset in the console") from fault
 
 
 def _is_registered(client: Client, thing: str) -> bool:
@@ -89,11 +87,11 @@ def _is_registered(client: Client, thing: str) -> bool:
     return True
 
 
-class Watcher:
-    """What the platform tells a client that watches the headset over the WebSocket."""
+class DeviceWatcher:
+    """A WebSocket client that receives a headset's updates from the platform."""
 
     def __init__(self, url: str, token: str, thing: str) -> None:
-        self.news: dict[str, Any] = {}
+        self.latest: dict[str, Any] = {}
         socket = url.replace("http", "ws", 1) + "/ws"
         protocols = [SUBPROTOCOL, token]
         self._socket = connect(
@@ -104,27 +102,27 @@ class Watcher:
             proxy=None,
         )
         self._socket.send(json.dumps({"action": "watch", "device": thing}))
-        self._thread = threading.Thread(target=self._listen, name="watcher", daemon=True)
+        self._thread = threading.Thread(target=self._receive, name="watcher", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
         self._thread.join(STOP_S)
 
-    def told(self, status: Status) -> tuple[str, str]:
-        """Return what the platform hears, and which filter it sent."""
-        noise = self.news.get("noise")
-        heard = f"{noise['label']} ({noise['confidence']:.0%})" if noise else "nothing yet"
-        gain = self.news.get("predicted_gain_db")
-        return heard, f"{self.news['filter']}, {gain:.1f} dB predicted" if gain is not None else "none yet"
+    def describe(self, status: Status) -> tuple[str, str]:
+        """Return the detected noise and the filter that the platform sent, as text."""
+        noise = self.latest.get("noise")
+        detected = f"{noise['label']} ({noise['confidence']:.0%})" if noise else "-"
+        gain = self.latest.get("predicted_gain_db")
+        return detected, f"{self.latest['filter']}, {gain:.1f} dB predicted" if gain is not None else "-"
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             for frame in self._socket:
                 message = json.loads(frame)
                 if message["type"] == "device":
-                    self.news = message
+                    self.latest = message
 
 
 def demonstrate(
@@ -139,42 +137,42 @@ def demonstrate(
     measure: StimulusKind | None = None,
     link: ConsoleLink | None = None,
 ) -> SimulationResult:
-    """Register a headset, put it into a noise, and show what happens.
+    """Register a headset, run it in a noise and show its status.
 
     Parameters
     ----------
     url : str
-        Of a platform that runs on this machine's `data`.
+        REST URL of a local platform on the folder `data`.
     issuer : Issuer
-        Of that platform.
+        Token issuer of that platform.
     scene, name : Scene, str
-        The noise and what to call it.
+        The noise and its display name.
     seconds : float
-        Infinite: until interrupted.
+        Duration; infinite runs until interrupted.
     console : Console or None
         None shows nothing.
     measure : str or None
         As in `simulation.headset.run_headset`.
     link : ConsoleLink, optional
-        Shown again on a terminal when it has been used.
+        On a terminal, a new link is shown once the last one is used.
 
     Raises
     ------
     FolderInUse
-        The headset of that name runs already.
+        A headset of that name is already running.
     PlatformFailed
     """
-    head = AcousticPlant()
+    plant = AcousticPlant()
     token = issuer.issue(USER, "operator")
     with headset_folder(data, thing) as folder:
-        credentials = register(url, token, thing, head, folder)
-        watcher = Watcher(url, token, thing)
+        credentials = register(url, token, thing, plant, folder)
+        watcher = DeviceWatcher(url, token, thing)
         try:
             return watch(
-                View(thing, name, watcher.told),
+                View(thing, name, watcher.describe),
                 console,
                 lambda show: run_headset(
-                    thing, credentials, head, scene, seconds, folder, show, measure=measure
+                    thing, credentials, plant, scene, seconds, folder, show, measure=measure
                 ),
                 link,
             )
@@ -184,17 +182,17 @@ def demonstrate(
 
 @contextlib.contextmanager
 def headset_folder(data: Path, thing: str) -> Iterator[Path]:
-    """Give the folder of a simulated headset, to one process at a time.
+    """Lock and return the folder of a simulated headset, for one process at a time.
 
     Raises
     ------
     UnusableFolder
     """
-    if not THING.fullmatch(thing):
-        raise UnusableFolder(f"--thing {thing}: a name has 1 to 128 letters, digits, colons, _ or -")
+    if not THING_NAME.fullmatch(thing):
+        raise UnusableFolder(f"--thing {thing}: must be 1 to 128 letters, digits, colons, _ or -")
     folder = data / "headsets" / thing
     make_private(folder)
-    with folder_lock(folder, "a headset of this name", "end it, or name this one with --thing"):
+    with folder_lock(folder, "a headset of this name", "stop it, or choose another name with --thing"):
         yield folder
 
 
@@ -204,7 +202,7 @@ def watch(
     run: Callable[[Callable[[StatusUpdate], None]], SimulationResult],
     link: ConsoleLink | None = None,
 ) -> SimulationResult:
-    """Show a headset's run: live on a terminal, else a line a second, or nothing without a console."""
+    """Run a headset and show it: live on a terminal, one line per update elsewhere, or not at all."""
     if console is None:
         return run(lambda update: None)
     if not console.is_terminal:
@@ -220,97 +218,101 @@ def watch(
 
 
 class View:
-    """The live view, in 80 columns.
+    """The live view, 80 columns wide.
 
     Parameters
     ----------
     thing, noise : str
-        What to call them.
-    told : callable
-        `told(status)`: what the platform hears and which filter it sent, in words.
-    where : str
-        What stands below, or "".
+        Display names of the headset and the noise.
+    describe : callable
+        `describe(status)` returns the detected noise and the filter sent, as text.
+    footer : str
+        Line below the panel, or "".
     """
 
     def __init__(
-        self, thing: str, noise: str, told: Callable[[Status], tuple[str, str]], where: str = ""
+        self, thing: str, noise: str, describe: Callable[[Status], tuple[str, str]], footer: str = ""
     ) -> None:
         self._thing, self._noise = thing, noise
-        self._told, self._where = told, where
-        self._history: deque[float] = deque(maxlen=HISTORY)
+        self._describe, self._footer = describe, footer
+        self._history: deque[float] = deque(maxlen=HISTORY_LENGTH)
 
     def line(self, update: StatusUpdate) -> str:
-        """Return a second of the run as a line of text."""
-        heard, _ = self._told(update.status)
-        gained = update.before_dbfs - update.after_dbfs
-        levels = f"{_level(update.before_dbfs)} to {_level(update.after_dbfs)}"
-        return f"{update.seconds:6.1f} s  {levels} {gained:5.1f} dB quieter  {update.status.mode}  {heard}"
+        """Return an update as one line of text."""
+        detected, _ = self._describe(update.status)
+        attenuation_db = update.before_dbfs - update.after_dbfs
+        levels = f"{_level(update.before_dbfs)} -> {_level(update.after_dbfs)}"
+        mode = update.status.mode
+        return f"{update.seconds:6.1f} s  {levels}  attenuation {attenuation_db:5.1f} dB  {mode}  {detected}"
 
     def draw(self, update: StatusUpdate) -> Group:
-        """Return a second of the run as a picture."""
-        heard, sent = self._told(update.status)
-        gained = update.before_dbfs - update.after_dbfs
-        self._history.append(gained)
+        """Return an update as a panel."""
+        detected, sent = self._describe(update.status)
+        attenuation_db = update.before_dbfs - update.after_dbfs
+        self._history.append(attenuation_db)
         facts = Table.grid(padding=(0, 2))
-        facts.add_row("noise playing", self._noise)
-        facts.add_row("the platform hears", Text(heard, "bold cyan"))
-        facts.add_row("the filter it sent", sent)
-        facts.add_row("the headset", self._headset(update))
+        facts.add_row("Noise", self._noise)
+        facts.add_row("Detected", Text(detected, "bold cyan"))
+        facts.add_row("Filter sent", sent)
+        facts.add_row("Headset", self._headset(update))
         levels = Table.grid(padding=(0, 1))
-        levels.add_row("before", _bar(update.before_dbfs, "red"), _level(update.before_dbfs))
-        levels.add_row("after", _bar(update.after_dbfs, "green"), _level(update.after_dbfs))
-        verdict = Text(f"{gained:5.1f} dB quieter at the ear", "bold green" if gained > 3 else "bold")
-        body = Group(facts, "", levels, verdict, Text(_spark(self._history), "green"))
-        where = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C ends"
-        panel = Panel(body, title="[bold]ANC Platform", subtitle=where, width=COLUMNS)
-        return Group(panel, *([f"  {self._where}"] if self._where else []))
+        levels.add_row("Before", _bar(update.before_dbfs, "red"), _level(update.before_dbfs))
+        levels.add_row("After", _bar(update.after_dbfs, "green"), _level(update.after_dbfs))
+        gain = Text(f"{attenuation_db:5.1f} dB attenuation", "bold green" if attenuation_db > 3 else "bold")
+        body = Group(facts, "", levels, gain, Text(_spark(self._history), "green"))
+        subtitle = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C to stop"
+        panel = Panel(body, title="[bold]ANC Platform", subtitle=subtitle, width=VIEW_COLUMNS)
+        return Group(panel, *([f"  {self._footer}"] if self._footer else []))
 
     @staticmethod
     def _headset(update: StatusUpdate) -> Text:
         status = update.status
         if status.emergency or status.mode == "transparency":
-            return Text("TRANSPARENCY: open to the world", "bold white on red")
-        plays = f"plays {status.filter_id}" if status.filter_id else "plays nothing yet"
-        return Text(f"{plays}, {status.snapshots} snapshots, {status.reverted} reverted")
+            return Text("TRANSPARENCY", "bold white on red")
+        playing = f"filter {status.filter_id}" if status.filter_id else "no filter"
+        return Text(f"{playing}, {status.snapshots} snapshots, {status.reverted} reverted")
 
 
 def result_document(result: SimulationResult) -> dict[str, Any]:
-    """Return a run's result for machines."""
+    """Return the result of a run as a JSON object."""
     figures = {name: value for name, value in asdict(result).items() if name not in ("onset_s", "course")}
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
 
 
 def result_table(result: SimulationResult) -> Table:
-    """Return a run's result for people."""
+    """Return the result of a run as a table."""
 
-    def told(value: float | None, unit: str) -> str:
+    def quantity(value: float | None, unit: str) -> str:
         return "-" if value is None else f"{value:.1f} {unit}"
 
-    shown = table("at the ear, since the first filter", "")
-    shown.add_row("quieter", f"[bold]{told(result.attenuation_db, 'dB')}[/]")
-    shown.add_row("possible, known in hindsight", told(result.oracle_db, "dB"))
-    shown.add_row("level before", told(result.before_dbfs, "dBFS"))
-    shown.add_row("level after", told(result.after_dbfs, "dBFS"))
-    shown.add_row("the first filter came after", told(result.first_filter_s, "s"))
-    shown.add_row("filters, given up, snapshots", f"{result.filters}, {result.reverted}, {result.snapshots}")
-    shown.add_row("the platform heard", result.noise or "-")
+    rows = table("At the ear, since the first filter", "")
+    rows.add_row("Attenuation", f"[bold]{quantity(result.attenuation_db, 'dB')}[/]")
+    rows.add_row("Best fixed filter (oracle)", quantity(result.oracle_db, "dB"))
+    rows.add_row("Level before", quantity(result.before_dbfs, "dBFS"))
+    rows.add_row("Level after", quantity(result.after_dbfs, "dBFS"))
+    rows.add_row("Time to the first filter", quantity(result.first_filter_s, "s"))
+    rows.add_row("Filters received, reverted", f"{result.filters}, {result.reverted}")
+    rows.add_row("Snapshots sent", str(result.snapshots))
+    rows.add_row("Detected noise", result.noise or "-")
     if result.refused:
-        shown.add_row("refused", result.refused)
-    return shown
+        rows.add_row("Rejected filters", result.refused)
+    return rows
 
 
-def write_picture(result: SimulationResult, noise: str, path: Path) -> None:
-    """Draw a run's levels at the ear, as SVG or PNG."""
-    events = [(result.onset_s, "")]
-    told = "simulated head; no filter came"
+def write_plot(result: SimulationResult, noise: str, path: Path) -> None:
+    """Plot a run's levels at the ear to an SVG or PNG file."""
+    from tools.report.level_plot import plot_levels  # matplotlib takes a second to import
+
+    marks = [(result.onset_s, "")]
+    subtitle = "Simulated headset; no filter received"
     if result.first_filter_s is not None:
         first_s = result.first_filter_s
-        events.append((result.onset_s + first_s, f"the first filter, {first_s:.2f} s after the noise began"))
-        told = f"simulated head; {result.attenuation_db:.1f} dB quieter since the first filter"
+        marks.append((result.onset_s + first_s, f"first filter, {first_s:.2f} s after the noise starts"))
+        subtitle = f"Simulated headset; {result.attenuation_db:.1f} dB attenuation since the first filter"
     if result.oracle_db is not None:
-        told += f", {result.oracle_db:.1f} dB were possible in hindsight"
-    svg = plot_levels(result.trace, events, f"Level at the ear, dBFS: {noise}", told)
-    path.write_bytes(png(svg) if path.suffix.lower() == ".png" else svg.encode())
+        subtitle += f" (best fixed filter: {result.oracle_db:.1f} dB)"
+    file_format: Literal["svg", "png"] = "png" if path.suffix.lower() == ".png" else "svg"
+    path.write_bytes(plot_levels(result.trace, marks, f"Level at the ear: {noise}", subtitle, file_format))
 
 
 def _level(dbfs: float) -> str:
@@ -318,10 +320,12 @@ def _level(dbfs: float) -> str:
 
 
 def _bar(level_dbfs: float, colour: str) -> Text:
-    share = (level_dbfs - QUIET_DBFS) / (LOUD_DBFS - QUIET_DBFS)
-    return Text("█" * round(BAR * min(max(share, 0.0), 1.0)), colour)
+    share = (level_dbfs - BAR_MIN_DBFS) / (BAR_MAX_DBFS - BAR_MIN_DBFS)
+    return Text("█" * round(BAR_WIDTH * min(max(share, 0.0), 1.0)), colour)
 
 
 def _spark(history: deque[float]) -> str:
     steps = "▁▂▃▄▅▆▇█"
-    return "".join(steps[min(int(max(gained, 0.0) / 4), len(steps) - 1)] for gained in history)
+    return "".join(
+        steps[min(int(max(attenuation_db, 0.0) / 4), len(steps) - 1)] for attenuation_db in history
+    )

@@ -1,4 +1,4 @@
-"""The platform that runs on this machine, proven by its key to be the one of a data folder."""
+"""Find the platform on this machine that uses a given data folder; its signing key proves the match."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,29 +10,29 @@ from local.listen_ports import NotServing, published_keys
 from tools.cli.terminal import command_line
 
 
-class Found(NamedTuple):
-    """A platform that answers: its address, and what signs tokens that it accepts."""
+class RunningPlatform(NamedTuple):
+    """The address of a running platform and an issuer of tokens that it accepts."""
 
     url: str
     issuer: Issuer
 
 
-def find_platform(port: int, data: Path, settings: Settings) -> Found:
-    """Return the platform that uses a data folder and answers on a port of this machine.
+def find_platform(port: int, data: Path, settings: Settings) -> RunningPlatform:
+    """Return the platform that serves a data folder on a local port.
 
     Parameters
     ----------
     port : int
     data : Path
-        Nothing is created in it.
+        Not modified.
     settings : Settings
 
     Raises
     ------
     NotServing
-        Nothing answers, or another program, or a platform that uses another folder.
+        No response, or one of another program, or of a platform with another data folder.
     UnusableFolder
-        No platform was ever started on the folder, or other users can access it.
+        The folder holds no platform, or other users can access it.
     """
     require_platform(data)
     issuer = Issuer(data, settings)
@@ -41,7 +41,7 @@ def find_platform(port: int, data: Path, settings: Settings) -> Found:
         published = published_keys(url)
     except NotServing as fault:
         start = command_line("up", port, data)
-        raise NotServing(f"{fault}; start a platform with `{start}`, or name another --port") from fault
+        raise NotServing(f"{fault}; start a platform with `{start}`, or set another --port") from fault
     if published.isdisjoint(key["kid"] for key in issuer.jwks()["keys"]):
-        raise NotServing(f"the platform at {url} uses another folder than {data}; name it with --data")
-    return Found(url, issuer)
+        raise NotServing(f"the platform at {url} uses another folder than {data}; set it with --data")
+    return RunningPlatform(url, issuer)

@@ -1,4 +1,4 @@
-"""The commands that look and measure: `train`, `evaluate`, `bench`, `fleet`, `cost`, `doctor`, `smoke`."""
+"""The commands `train`, `evaluate`, `bench`, `fleet`, `cost`, `doctor` and `smoke`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,33 +18,36 @@ from tools.cli.terminal import (
     Port,
     command_line,
     console,
+    print_report_path,
     progress_bar,
     settings,
     stop,
     table,
 )
-from tools.report.page import pictures_in, write_page
+from tools.report.page import embedded_figures, write_page
 
 app = typer.Typer()
-MEASURE, CARE = "Learn and measure", "Look after it"
+MEASURE, OPERATE = "Train and measure", "Operations"
 
 Sounds = Annotated[
     Path,
-    typer.Option("--data", help="Folder of recordings: ESC-10, ESC-50, UrbanSound8K or a folder a class."),
+    typer.Option(
+        "--data", help="Folder of recordings: ESC-10, ESC-50, UrbanSound8K, or one folder per class."
+    ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder for reports, plots and the cache.")]
+Out = Annotated[Path, typer.Option(help="Output folder for reports, plots and the cache.")]
 
 
 @app.command(rich_help_panel=MEASURE)
 def train(
     data: Sounds,
     out: Out = Path("build/training"),
-    model: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("build/training/model.npz"),
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    model: Annotated[Path, typer.Option(help="Output file of the model.")] = Path("build/training/model.npz"),
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 1,
     json: Json = False,
 ) -> None:
-    """Train the model that names noises and hears alarms."""
-    with usable_data():
+    """Train the noise classifier and emergency detector."""
+    with data_errors():
         from training import commands
 
         show_report(commands.train(data, out, model, seed), json)
@@ -53,27 +56,27 @@ def train(
 @app.command(rich_help_panel=MEASURE)
 def evaluate(
     what: Annotated[
-        Literal["hearing", "alarms", "control"],
-        typer.Argument(help="The model's hearing, how soon alarms open a headset, or the control path."),
-    ] = "hearing",
+        Literal["classifier", "alarms", "control"],
+        typer.Argument(help="Accuracy of the classifier, reaction time to alarms, or the control path."),
+    ] = "classifier",
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of recordings; alarms and control play built-in noise without."),
+        typer.Option(help="Folder of recordings; alarms and control default to built-in noise."),
     ] = None,
     dataset: Annotated[
-        Literal["esc10", "noise", "alarm"], typer.Option(help="Hearing: what to measure.")
+        Literal["esc10", "noise", "alarm"], typer.Option(help="Classifier: data set.")
     ] = "esc10",
     out: Out = Path("build/training"),
-    seed: Annotated[int, typer.Option(help="Hearing: of everything random.")] = 1,
+    seed: Annotated[int, typer.Option(help="Classifier: random seed.")] = 1,
     quick: Annotated[
-        bool, typer.Option(help="Alarms, control: two noises or kinds, to see that it runs.")
+        bool, typer.Option(help="Alarms, control: a minimal run with two noises or kinds.")
     ] = False,
     write: Annotated[
-        Path | None, typer.Option(help="Alarms, control: folder for page, plots and report.")
+        Path | None, typer.Option(help="Alarms, control: write the docs page, plots and data here.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure on sounds and heads that nothing was learned from."""
+    """Evaluate the classifier, alarm detection or the control path."""
     if what == "control":
         evaluate_control(data, quick, out, write, json)
         return
@@ -81,81 +84,79 @@ def evaluate(
         evaluate_alarms(data, quick, out, write, json)
         return
     if data is None:
-        stop("--data: hearing is measured on recordings; give a folder of them, such as ESC-50")
-    with usable_data():
+        stop("--data: required to evaluate the classifier; a folder of recordings such as ESC-50")
+    with data_errors():
         from training import commands
 
         report = commands.evaluate(dataset, data, out, seed)
     names = (f"model-confusion-{dataset}.png", "model-detection.png")
-    write_page(out / f"{dataset}.html", f"Hearing, measured on {dataset}", report, pictures_in(out, *names))
+    figures = embedded_figures(out, *names)
+    write_page(out / f"{dataset}.html", f"Classifier evaluation: {dataset}", report, figures)
     show_report(report, json)
-    look_at(out / f"{dataset}.html", json)
+    report_written(out / f"{dataset}.html", json)
 
 
 def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | None, json: bool) -> None:
-    """Measure the control path; prints the figures."""
+    """Evaluate the control path, write the report and print the figures."""
+    from tools.evaluation import page
     from tools.evaluation.command import measure, tables
-    from tools.evaluation.page import files
-    from tools.evaluation.page import write as write_docs
-    from tools.report.raster import png
 
     with progress_bar(json) as progress:
-        task = progress.add_task("listening", total=None)
+        task = progress.add_task("Simulating", total=None)
         try:
             document = measure(data, quick, lambda k, n: progress.update(task, completed=k, total=n))
         except ValueError as fault:
             stop(str(fault))
     if write:
-        write_docs(document, write)
-    spectrograms = {
-        Path(name).name: text.encode() for name, text in files(document).items() if name[-4:] == ".svg"
-    }
+        page.write(document, write)
     out.mkdir(parents=True, exist_ok=True)
-    for name, svg in spectrograms.items():
-        (out / name).with_suffix(".png").write_bytes(png(svg.decode()))
-    write_page(out / "control.html", "The control path, measured", document, spectrograms)
+    for name, png in page.figures(document, "png").items():
+        (out / name).write_bytes(png)
+    write_page(out / "control.html", "Control path evaluation", document, page.figures(document, "svg"))
     if json:
         print(dumps(document))
     else:
         console.print(*tables(document))
-    look_at(out / "control.html", json)
+    report_written(out / "control.html", json)
 
 
 def evaluate_alarms(data: Path | None, quick: bool, out: Path, write: Path | None, json: bool) -> None:
-    """Measure how soon alarms open a headset; prints the figures."""
+    """Evaluate the reaction time to alarms, write the report and print the figures."""
     from anc.noise import Classifier
     from tools.evaluation import alarms, alarms_report
 
     with progress_bar(json) as progress:
-        task = progress.add_task("wearing headsets", total=None)
+        task = progress.add_task("Simulating", total=None)
         try:
-            openings, noises = alarms.measure(
+            responses, noises = alarms.measure(
                 data, quick, lambda k, n: progress.update(task, completed=k, total=n)
             )
         except (OSError, ValueError) as fault:
             stop(str(fault))
     options = (" --data DIR" if data else "") + (" --quick" if quick else "")
     command = f"anc evaluate alarms{options} --write docs --json"
-    document = alarms_report.report(openings, noises, command, Classifier.load().sha256)
+    document = alarms_report.report(responses, noises, command, Classifier.load().sha256)
     if write:
         alarms_report.write(document, write)
     out.mkdir(parents=True, exist_ok=True)
-    write_page(out / "alarms.html", "How soon alarms open a headset", document, {})
+    write_page(out / "alarms.html", "Reaction time to alarms", document, {})
     if json:
         print(dumps(document))
     else:
-        console.print(alarms_report.shown(document))
-    look_at(out / "alarms.html", json)
+        console.print(alarms_report.result_table(document))
+    report_written(out / "alarms.html", json)
 
 
 @app.command(rich_help_panel=MEASURE)
 def bench(
-    out: Annotated[Path, typer.Option(help="Folder for figures and report.")] = Path("build/bench"),
-    sounds: Annotated[Path | None, typer.Option(help="Folder of recordings; synthetic without.")] = None,
-    quick: Annotated[bool, typer.Option(help="Fewer rounds: to see that it runs.")] = False,
+    out: Annotated[Path, typer.Option(help="Output folder for figures and report.")] = Path("build/bench"),
+    sounds: Annotated[
+        Path | None, typer.Option(help="Folder of recordings.", show_default="synthetic noise")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Run fewer rounds.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure the adaptive filters against everyone else's."""
+    """Benchmark the adaptive filters against other libraries."""
     from tools.cli.bench import CannotMeasure, bench
 
     try:
@@ -164,20 +165,20 @@ def bench(
         stop(str(fault))
     if json:
         print(dumps(results))
-    look_at(out / "report.html", json)
+    report_written(out / "report.html", json)
 
 
 @app.command(rich_help_panel=MEASURE)
 def fleet(
-    headsets: Annotated[int, typer.Option(min=1, max=20_000, help="In the fleet.")] = 1000,
-    minutes: Annotated[float, typer.Option(min=0.05, max=1440, help="For which they are worn.")] = 5.0,
+    headsets: Annotated[int, typer.Option(min=1, max=20_000, help="Number of headsets.")] = 1000,
+    minutes: Annotated[float, typer.Option(min=0.05, max=1440, help="Duration of the test.")] = 5.0,
     every: Annotated[
         float, typer.Option(min=1, max=3600, help="Seconds between a headset's snapshots.")
     ] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     json: Json = False,
 ) -> None:
-    """Run a fleet against a platform of its own, held to one core."""
+    """Load-test a temporary platform on one core with a simulated fleet."""
     from local.process import PlatformFailed
     from tools.fleet_load import FleetProgress, Plan, lost, measure, result_table
 
@@ -194,129 +195,146 @@ def fleet(
         raise typer.Exit(1)
 
 
-@app.command(rich_help_panel=CARE)
+@app.command(rich_help_panel=OPERATE)
 def cost(
-    headsets: Annotated[int, typer.Option(min=1, help="In the fleet.")] = 1000,
-    hours_a_day: Annotated[float, typer.Option(min=0, max=24, help="For which each is worn.")] = 24.0,
-    snapshots_per_hour: Annotated[float, typer.Option(min=0, max=3600, help="Of each, while worn.")] = 60.0,
-    changed: Annotated[float, typer.Option(min=0, max=1, help="Share answered with a new filter.")] = 0.2,
-    private: Annotated[float, typer.Option(min=0, max=1, help="Share of headsets in privacy mode.")] = 0.0,
-    prices: Annotated[Path | None, typer.Option(help="Another table of prices (TOML).")] = None,
-    write: Annotated[Path | None, typer.Option(help="Write the page here as well.")] = None,
+    headsets: Annotated[int, typer.Option(min=1, help="Number of headsets.")] = 1000,
+    hours_a_day: Annotated[float, typer.Option(min=0, max=24, help="Hours of use per headset.")] = 24.0,
+    snapshots_per_hour: Annotated[
+        float, typer.Option(min=0, max=3600, help="Snapshots per headset and hour of use.")
+    ] = 60.0,
+    changed: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction of snapshots answered with a new filter.")
+    ] = 0.2,
+    private: Annotated[float, typer.Option(min=0, max=1, help="Fraction of headsets in privacy mode.")] = 0.0,
+    prices: Annotated[
+        Path | None, typer.Option(help="Price table (TOML).", show_default="the built-in table")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(help="Also write the docs page to this file.")] = None,
     json: Json = False,
 ) -> None:
-    """Reckon what a month on AWS costs, for three ways to build it."""
-    from tools.cost import DESIGNS, SERVICES, Use, monthly, page, read_prices
+    """Estimate the monthly AWS cost of a fleet for three designs."""
+    from tools.cost import DESIGNS, SERVICES, Usage, monthly_cost, page, read_prices
 
-    use = Use(headsets, hours_a_day, snapshots_per_hour, changed, private)
+    usage = Usage(headsets, hours_a_day, snapshots_per_hour, changed, private)
     try:
-        known = read_prices(prices) if prices else read_prices()
+        price_list = read_prices(prices) if prices else read_prices()
     except ValueError as fault:
         stop(str(fault))
-    dollars = monthly(use, known)
+    dollars = monthly_cost(usage, price_list)
     if write:
-        write.write_text(page(use, known))
+        write.write_text(page(usage, price_list))
     if json:
-        print(dumps({"use": use._asdict(), "region": known.region, "noted": known.noted, "dollars": dollars}))
+        source = {"region": price_list.region, "noted": price_list.noted}
+        print(dumps({"use": usage._asdict(), **source, "dollars": dollars}))
         return
-    title = f"{headsets:,} headsets, {known.region}, prices of {known.noted}"
-    shown = table("dollars a month", *DESIGNS, numbers=True, title=title)
+    title = f"{headsets:,} headsets, {price_list.region}, prices of {price_list.noted}"
+    rows = table("USD per month", *DESIGNS, numbers=True, title=title)
     for service in SERVICES:
-        shown.add_row(service, *(f"{dollars[design][service]:,.0f}" for design in DESIGNS))
-    shown.add_section()
-    shown.add_row("all", *(f"[bold]{sum(dollars[design].values()):,.0f}[/]" for design in DESIGNS))
-    console.print(shown)
+        rows.add_row(service, *(f"{dollars[design][service]:,.0f}" for design in DESIGNS))
+    rows.add_section()
+    rows.add_row("Total", *(f"[bold]{sum(dollars[design].values()):,.0f}[/]" for design in DESIGNS))
+    console.print(rows)
 
 
-@app.command(rich_help_panel=CARE)
+@app.command(rich_help_panel=OPERATE)
 def doctor(
-    url: Annotated[str | None, typer.Option(help="A platform that runs; this machine when left out.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="Looks at more with one.")] = None,
-    sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="REST URL of a running deployment.", show_default="check this machine"),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="ANC_TOKEN", help="Bearer token; enables more checks of --url.")
+    ] = None,
+    sockets: Annotated[str | None, typer.Option(help="WebSocket URL.", show_default="URL/ws")] = None,
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Look whether this machine, or a platform that runs, is well."""
-    from tools.doctor import examine_deployment, examine_machine
+    """Check this machine or a running deployment."""
+    from tools.doctor import check_deployment, check_machine
 
-    shown = table("", "", "found", "what to do")
+    rows = table("Check", "State", "Found", "Suggestion")
     findings = []
-    for found in examine_deployment(url, token, sockets) if url else examine_machine(data, port):
-        findings.append(found._asdict())
-        colour = {"ok": "green", "look": "yellow", "failing": "red"}[found.state]
-        shown.add_row(found.what, f"[{colour}]{found.state}[/]", escape(found.found), escape(found.advice))
+    for finding in check_deployment(url, token, sockets) if url else check_machine(data, port):
+        findings.append(finding._asdict())
+        colour = {"ok": "green", "warning": "yellow", "failing": "red"}[finding.state]
+        state = f"[{colour}]{finding.state}[/]"
+        rows.add_row(finding.what, state, escape(finding.found), escape(finding.advice))
     if json:
         print(dumps(findings))
     else:
-        console.print(shown)
+        console.print(rows)
     if any(finding["state"] == "failing" for finding in findings):
         raise typer.Exit(1)
 
 
-@app.command(rich_help_panel=CARE)
+@app.command(rich_help_panel=OPERATE)
 def smoke(
-    url: Annotated[str | None, typer.Option(help="Of its REST API; on this machine when left out.")] = None,
-    sockets: Annotated[str | None, typer.Option(help="Its WebSocket URL, where it is not URL/ws.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="An admin's.")] = None,
-    stacks: Annotated[
-        str | None, typer.Option(help="On AWS: what its stacks' names begin with, such as anc-dev.")
+    url: Annotated[
+        str | None, typer.Option(help="REST URL.", show_default="the platform on this machine")
     ] = None,
-    https: Annotated[bool, typer.Option(help="On AWS: snapshots over HTTPS instead of MQTT.")] = False,
+    sockets: Annotated[str | None, typer.Option(help="WebSocket URL.", show_default="URL/ws")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="ANC_TOKEN", help="Bearer token of an admin, for --url.")
+    ] = None,
+    stacks: Annotated[
+        str | None, typer.Option(help="AWS: name prefix of the stacks, such as anc-dev.")
+    ] = None,
+    https: Annotated[bool, typer.Option(help="AWS: publish snapshots over HTTPS instead of MQTT.")] = False,
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Walk once through all that a platform does, and tidy up."""
+    """Test every feature of a running platform, then clean up."""
     from httpx import ConnectError
 
     from local.listen_ports import NotServing
     from tools.smoke.command import FAULTS, target
     from tools.smoke.steps import Smoke
 
-    shown = table("", "seen", "seconds")
-    seen, fault = [], ""
+    rows = table("Step", "Result", "Seconds")
+    passed, fault = [], ""
     try:
         for step in Smoke(target(url, sockets, token, stacks, https, port, data)).run():
-            seen.append(step._asdict())
-            shown.add_row(step.what, escape(step.found), f"{step.seconds:.1f}")
+            passed.append(step._asdict())
+            rows.add_row(step.what, escape(step.found), f"{step.seconds:.1f}")
     except (NotServing, UnusableFolder) as failed:
         fault = str(failed)
     except ConnectError as failed:
         start = command_line("up", port, data)
-        fault = f"no platform answers ({failed}); start one with `{start}`, or is the address wrong?"
+        fault = f"cannot connect ({failed}); check the address, or start a platform with `{start}`"
     except FAULTS as failed:
         fault = f"{type(failed).__name__}: {failed}"
     if json:
-        print(dumps({"seen": seen, "fault": fault}))
-    elif seen:
-        console.print(shown)
+        print(dumps({"seen": passed, "fault": fault}))
+    elif passed:
+        console.print(rows)
     if fault:
         stop(fault)
 
 
 @contextmanager
-def usable_data() -> Iterator[None]:
-    """Stop with a sentence when something is wrong with the data."""
+def data_errors() -> Iterator[None]:
+    """Print errors in the recordings as one line, without a traceback."""
     try:
         yield
     except ValueError as fault:
         stop(str(fault))
 
 
-def look_at(page: Path, json: bool) -> None:
-    """Say where a page is, to people."""
+def report_written(page: Path, json: bool) -> None:
+    """Print where a report was written, unless the output is JSON."""
     if not json:
-        console.print(f"to look at: {page}", highlight=False, soft_wrap=True)
+        print_report_path(page)
 
 
 def show_report(report: dict[str, Any], json: bool) -> None:
-    """Print what was measured: everything for machines, the figures at the top for people."""
+    """Print a report: as JSON in full, or the top-level figures as a table."""
     if json:
         print(dumps(report))
         return
-    shown = table("", "")
+    rows = table("", "")
     for name, value in report.items():
         if not isinstance(value, dict | list):
-            shown.add_row(name, str(value))
-    console.print(shown)
+            rows.add_row(name, str(value))
+    console.print(rows)

@@ -1,4 +1,4 @@
-"""A headset against a platform elsewhere, of which it has its credentials and nothing else."""
+"""`anc headset --credentials` and `--claim`: a simulated headset on a platform elsewhere."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -26,12 +26,12 @@ from tools.cli.demo import View, headset_folder, watch
 MQTT_TLS_PORT = 8883
 
 
-class Unusable(Exception):
-    """What was given as credentials or endpoint cannot be used; the message says why."""
+class InvalidCredentials(Exception):
+    """The credentials or the endpoint cannot be used."""
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    """Credentials as the platform gave them out: the whole answer to a registration, or a part of it."""
+class _StoredCredentials(msgspec.Struct, frozen=True):
+    """The `credentials` object of a registration response."""
 
     certificate: str
     private_key: str
@@ -41,75 +41,72 @@ class _Kept(msgspec.Struct, frozen=True):
     certificate_id: str = ""
 
 
-class _Registered(msgspec.Struct, frozen=True):
-    credentials: _Kept
+class _Registration(msgspec.Struct, frozen=True):
+    credentials: _StoredCredentials
     thing: str = ""
 
 
 class Identity(NamedTuple):
-    """Who a headset is, and where it goes."""
+    """A headset's name and its credentials, which include the endpoint."""
 
     thing: str
     credentials: Credentials
 
 
-def identity(file: Path, endpoint: str | None, thing: str | None) -> Identity:
-    """Read credentials: the answer of `POST /api/devices` or its `credentials`, as JSON.
+def read_identity(file: Path, endpoint: str | None, thing: str | None) -> Identity:
+    """Read the response of `POST /api/devices`, or its `credentials` object, from a JSON file.
 
     Parameters
     ----------
     file : Path
     endpoint : str, optional
-        `host` or `host:port`, instead of the one in the file.
+        `host` or `host:port`; overrides the file.
     thing : str, optional
-        The headset's name; the file's, or else that in the certificate, when left out.
+        Name of the headset; by default that in the file, else the common name of the certificate.
 
     Raises
     ------
-    Unusable
+    InvalidCredentials
     """
     try:
         text = file.read_bytes()
         try:
-            registered = msgspec.json.decode(text, type=_Registered)
+            registration = msgspec.json.decode(text, type=_Registration)
         except msgspec.ValidationError:
-            registered = _Registered(msgspec.json.decode(text, type=_Kept))
+            registration = _Registration(msgspec.json.decode(text, type=_StoredCredentials))
     except OSError as fault:
-        raise Unusable(f"{file}: {fault.strerror}") from fault
+        raise InvalidCredentials(f"{file}: {fault.strerror}") from fault
     except msgspec.DecodeError as fault:
-        raise Unusable(f"{file}: not credentials as the platform gives them out: {fault}") from fault
-    kept = registered.credentials
-    named = _checked(file, kept)
-    host, port = _where(endpoint) if endpoint else (kept.endpoint, kept.port)
+        raise InvalidCredentials(f"{file}: not the JSON response of a registration: {fault}") from fault
+    stored = registration.credentials
+    common_name = _validated_common_name(file, stored)
+    host, port = _parse_endpoint(endpoint) if endpoint else (stored.endpoint, stored.port)
     if not host:
-        raise Unusable(f"{file}: names no endpoint; say --endpoint HOST[:PORT]")
-    name = thing or registered.thing or named
+        raise InvalidCredentials(f"{file}: contains no endpoint; set --endpoint HOST[:PORT]")
+    name = thing or registration.thing or common_name
     if not name:
-        raise Unusable(f"{file}: does not say whose they are; say --thing NAME")
-    return Identity(
-        name,
-        Credentials(
-            kept.certificate_id, kept.certificate, kept.private_key, kept.ca or amazon_root(), host, port
-        ),
-    )
+        raise InvalidCredentials(f"{file}: contains no headset name; set --thing NAME")
+    ca = stored.ca or amazon_root()
+    credentials = Credentials(stored.certificate_id, stored.certificate, stored.private_key, ca, host, port)
+    return Identity(name, credentials)
 
 
-def claimed(file: Path, endpoint: str | None, serial: str | None, folders: Path) -> Identity:
-    """Have a headset come for its own certificate with the factory's claim, if it has none yet.
+def provisioned_identity(file: Path, endpoint: str | None, serial: str | None, folders: Path) -> Identity:
+    """Return a headset's identity; provisions its certificate with the claim if it has none yet.
 
     Raises
     ------
-    Unusable, ClaimFailed
+    InvalidCredentials, ClaimFailed
     """
     if not serial:
-        raise Unusable("--claim: says nothing of whose certificate is wanted; say --thing SERIAL_NUMBER")
-    claim = identity(file, endpoint, serial).credentials
+        raise InvalidCredentials("--claim: requires the headset's serial number; set --thing SERIAL_NUMBER")
+    claim = read_identity(file, endpoint, serial).credentials
     make_private(folders)
     return Identity(serial, provision(serial, claim, folders / serial))
 
 
-def claim_of(data: Path, port: int) -> str:
-    """Return a new claim of the platform on this machine, as JSON. Raises UnusableFolder."""
+def issue_claim(data: Path, port: int) -> str:
+    """Return a new claim certificate of the platform on this machine, as JSON. Raises UnusableFolder."""
     require_platform(data)
     authority = Authority(data / "certificates")
     things = LocalThings(Database(data / "anc.db"), authority, port + 1)
@@ -117,7 +114,7 @@ def claim_of(data: Path, port: int) -> str:
 
 
 def run_remote_headset(
-    who: Identity,
+    identity: Identity,
     data: Path,
     scene: Noise,
     name: str,
@@ -125,13 +122,13 @@ def run_remote_headset(
     console: Console | None,
     measure: StimulusKind | None = None,
 ) -> SimulationResult:
-    """Put a headset that is registered somewhere into a noise, and show what happens.
+    """Run a registered headset in a noise and show its status.
 
     Parameters
     ----------
-    who : Identity
+    identity : Identity
     data : Path
-        Below it the headset keeps a folder of its own.
+        Parent of the headset's own folder.
     scene, name, seconds, console, measure
         As in `tools.cli.demo.demonstrate`.
 
@@ -139,37 +136,46 @@ def run_remote_headset(
     ------
     UnusableFolder
     """
-    where = f"connected to {who.credentials.endpoint}:{who.credentials.port}"
-    view = View(who.thing, name, _seen_from_the_headset, where)
-    with headset_folder(data, who.thing) as folder:
+    footer = f"connected to {identity.credentials.endpoint}:{identity.credentials.port}"
+    view = View(identity.thing, name, _detection_on_headset, footer)
+    with headset_folder(data, identity.thing) as folder:
         return watch(
             view,
             console,
             lambda show: run_headset(
-                who.thing, who.credentials, AcousticPlant(), scene, seconds, folder, show, measure=measure
+                identity.thing,
+                identity.credentials,
+                AcousticPlant(),
+                scene,
+                seconds,
+                folder,
+                show,
+                measure=measure,
             ),
         )
 
 
-def _seen_from_the_headset(status: Status) -> tuple[str, str]:
-    return status.noise or "nothing yet", status.filter_id or "none yet"
+def _detection_on_headset(status: Status) -> tuple[str, str]:
+    return status.noise or "-", status.filter_id or "-"
 
 
-def _checked(file: Path, kept: _Kept) -> str:
-    """Return the certificate's common name. Raises Unusable when it, or its key, is none."""
+def _validated_common_name(file: Path, stored: _StoredCredentials) -> str:
+    """Return the certificate's common name. Raises InvalidCredentials if certificate or key is invalid."""
     try:
-        certificate = x509.load_pem_x509_certificate(kept.certificate.encode())
-        key = serialization.load_pem_private_key(kept.private_key.encode(), password=None)
+        certificate = x509.load_pem_x509_certificate(stored.certificate.encode())
+        key = serialization.load_pem_private_key(stored.private_key.encode(), password=None)
     except (ValueError, TypeError) as fault:
-        raise Unusable(f"{file}: certificate or private_key is not PEM") from fault
+        raise InvalidCredentials(f"{file}: certificate or private_key is not PEM") from fault
     if key.public_key() != certificate.public_key():
-        raise Unusable(f"{file}: private_key is not that of the certificate")
+        raise InvalidCredentials(f"{file}: private_key does not match the certificate")
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else ""
 
 
-def _where(endpoint: str) -> tuple[str, int]:
+def _parse_endpoint(endpoint: str) -> tuple[str, int]:
     host, _, port = endpoint.partition(":")
     if not host or (port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536)):
-        raise Unusable(f"--endpoint {endpoint}: HOST or HOST:PORT is wanted, the port from 1 to 65535")
+        raise InvalidCredentials(
+            f"--endpoint {endpoint}: must be HOST or HOST:PORT, with a port between 1 and 65535"
+        )
     return host, int(port or MQTT_TLS_PORT)

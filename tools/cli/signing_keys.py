@@ -1,4 +1,4 @@
-"""`anc keys`: the keys that the platform on this machine signs tokens with."""
+"""`anc keys`: manage the token signing keys of the platform on this machine."""
 
 import getpass
 import time
@@ -16,20 +16,20 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def keys() -> None:
-    """Manage the keys that sign tokens."""
+    """Manage the token signing keys."""
 
 
 @app.command()
 def rotate(
     data: Data = DEFAULT_DATA,
     at_once: Annotated[
-        bool, typer.Option(help="Also end every token that earlier keys signed, as after a leak.")
+        bool, typer.Option(help="Also invalidate all existing tokens, for example after a leak.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Sign tokens with a new key; tokens issued before stay valid until they expire.
+    """Create a new signing key. Existing tokens stay valid until they expire.
 
-    A platform that runs on the folder goes on and notices by itself.
+    A running platform picks up the new key without a restart.
     """
     from anc.access_records import AuditEntry
     from anc.services.access import audit
@@ -38,17 +38,17 @@ def rotate(
     from local.storage.database import Database
     from local.storage.tables import SqliteTable
 
-    given = settings()
+    current = settings()
     require_platform(data)
     table = SqliteTable(Database(data / "anc.db"), "audit", AuditEntry)
     owner = Caller("machine owner")
     detail = {"at_once": str(at_once).lower()}
     audit.write(table, "signing_key.rotate", "tokens", owner, getpass.getuser(), time.time(), detail)
-    kid, until = Issuer(data, given).rotate(at_once)
+    kid, until = Issuer(data, current).rotate(at_once)
     if json:
         print(dumps({"kid": kid, "earlier_keys_until": until}))
     elif at_once:
-        print(f"tokens are signed with key {kid}; earlier ones are refused: everybody signs in again")
+        print(f"New signing key: {kid}. All earlier tokens are invalid; users must sign in again.")
     else:
         ends = datetime.fromtimestamp(until, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-        print(f"tokens are signed with key {kid}; earlier ones are valid until they expire, by {ends}")
+        print(f"New signing key: {kid}. Earlier tokens stay valid until they expire, at the latest {ends}.")

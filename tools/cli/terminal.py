@@ -1,4 +1,4 @@
-"""What every command shares: where it prints, how it stops, the options that mean the same everywhere."""
+"""Shared by all commands: consoles, tables, error output and common options."""
 
 import errno
 import json
@@ -31,31 +31,33 @@ Data = Annotated[
     Path,
     typer.Option(
         envvar="ANC_DATA",
-        help="Folder in which the platform keeps everything.",
+        help="Data folder of the platform.",
         show_default="one per user, printed by `anc up`",
     ),
 ]
-Port = Annotated[int, typer.Option(min=1, max=65_534, help="REST and WebSocket; MQTT is on the next one.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")]
+Port = Annotated[
+    int, typer.Option(min=1, max=65_534, help="Port of REST and WebSocket; MQTT uses the next port.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT_DATA = default_folder()
 DEFAULT_PORT = 8080
 
 
 def table(*columns: str, numbers: bool = False, title: str | None = None) -> Table:
-    """Return an empty table in the look that all commands share; of `numbers`, but for its first column."""
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    """Return an empty table in the common style; `numbers` right-aligns all columns but the first."""
+    rows = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for k, name in enumerate(columns):
-        shown.add_column(name, justify="right" if numbers and k else "left")
-    return shown
+        rows.add_column(name, justify="right" if numbers and k else "left")
+    return rows
 
 
 def progress_bar(json: bool) -> Progress:
-    """Return a bar that goes when its work is done; for people at a terminal, not for machines and logs."""
+    """Return a transient progress bar on stderr; disabled for JSON output and outside a terminal."""
     return Progress(console=errors, disable=json or not errors.is_terminal, transient=True)
 
 
 def settings() -> Settings:
-    """Return the settings, or stop with a sentence that names the wrong one."""
+    """Return the settings from the environment, or stop with an error that names the invalid one."""
     try:
         return Settings.from_env(os.environ)
     except BadSetting as fault:
@@ -63,7 +65,7 @@ def settings() -> Settings:
 
 
 def command_line(command: str, port: int, data: Path) -> str:
-    """Return the command line, to paste into a shell, that runs a command on a platform's port and folder."""
+    """Return a shell command line that runs an `anc` command with a platform's port and data folder."""
     started_as = sys.argv[0]
     by_path = Path(started_as).name == "anc" and not shutil.which("anc")
     words = [started_as if by_path else "anc", command]
@@ -75,55 +77,60 @@ def command_line(command: str, port: int, data: Path) -> str:
 
 
 def print_notices(notices: Sequence[str], data: Path) -> None:
-    """Print what the owner of a platform has to know when it starts, one line each."""
+    """Print the start-up notices of a platform on stderr, one per line."""
     for notice in [*notices, *filter(None, [former_data(data)])]:
         errors.print(f"[bold yellow]anc:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 
 def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> None:
-    """Print where the platform is, and an address that opens the console; as JSON when there is no link."""
+    """Print the platform's addresses and a sign-in link to the console; as JSON without a link."""
     if link is None:
         socket = url.replace("http", "ws", 1) + "/ws"
-        where = {"url": url, "socket": socket, "mqtt_port": port + 1, "data": str(data.absolute())}
-        print(json.dumps(where), flush=True)
+        addresses = {"url": url, "socket": socket, "mqtt_port": port + 1, "data": str(data.absolute())}
+        print(json.dumps(addresses), flush=True)
         return
-    print(f"the platform is up: {url}  MQTT {port + 1}", flush=True)
-    print(f"its data folder:    {data.absolute()}", flush=True)
+    print(f"Platform running:   {url}  MQTT port {port + 1}", flush=True)
+    print(f"Data folder:        {data.absolute()}", flush=True)
     link.show()
-    again = command_line("console", port, data)
-    print(f"                    signs in once, within ten minutes; then: {again}", flush=True)
+    new_link = command_line("console", port, data)
+    print(f"                    (one use, valid for 10 minutes; new link: {new_link})", flush=True)
 
 
 class FriendlyErrors(TyperGroup):
-    """Commands of which each says in a sentence which file, folder or package it could not use, and why."""
+    """A command group that prints file, folder, package and input errors as one line, without traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run what was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as missing:
             stop(
-                f"the Python package {missing.name} is not installed; training and measuring hearing need it:"
-                " run `make .venv/train.stamp` in a checkout, or install the extra `train`"
+                f"the Python package {missing.name} is not installed; training and evaluating the classifier"
+                " require it: run `make .venv/train.stamp` in a checkout, or install the extra `train`"
             )
         except UnusableFolder as fault:
             stop(str(fault))
         except OSError as fault:
             if fault.errno in (errno.ENOSPC, errno.EDQUOT):
-                stop("no space is left on the disk; make some, or choose another folder")
+                stop("no space left on the disk; free some, or choose another folder")
             if fault.filename is None:
                 raise
-            stop(f"{fault.filename}: {fault.strerror}; is the name right, and may you read and write there?")
+            stop(f"{fault.filename}: {fault.strerror}; check the name and your permissions")
         except Refused as refusal:
             stop(refusal.message)
 
 
+def print_report_path(page: Path) -> None:
+    """Print where a report was written."""
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
 def print_error(reason: str) -> None:
-    """Print what is wrong to stderr, on one line."""
+    """Print an error on stderr, on one line."""
     errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
 
 
 def stop(reason: str) -> NoReturn:
-    """Say why, and end with exit code 2."""
+    """Print an error and exit with code 2."""
     print_error(reason)
     raise typer.Exit(2)

@@ -1,1 +1,1 @@
-"""What the platform is worth to a headset, in simulated time, against what a headset could do alone."""
+"""Evaluate the control path and alarm detection in simulated time, against methods without a platform."""

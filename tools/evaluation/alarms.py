@@ -1,4 +1,4 @@
-"""`anc evaluate alarms`: how soon an alarm opens a headset that is cancelling, every kind, at five levels."""
+"""`anc evaluate alarms`: measure the reaction time of headsets to every kind of alarm, at five levels."""
 
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -44,13 +44,13 @@ KINDS: dict[str, Maker] = {
 QUICK_KINDS, QUICK_LEVELS_DB = ("siren: wail", "smoke alarm: T3, 3.1 kHz"), (0, 10)
 BUILT_IN, RECORDED = "built-in cabin", "recorded aircraft"
 TRIALS = {BUILT_IN: 16, RECORDED: 8}
-HEADS = range(200, 216)
-DETECTION_LIMIT_S = 0.010  # of the end of a block: thrice what a window takes
-SEED = 88_000  # neither training's nor that of `training.delays`
+HEAD_SEEDS = range(200, 216)
+PROCESSING_S = 0.010  # after the end of a block: three times what a window takes
+SEED = 88_000  # not used in training or `training.delays`
 
 
-class Once:
-    """A sound that is played once, and silence after it."""
+class OneShot:
+    """A sound followed by silence."""
 
     def __init__(self, samples: Signal) -> None:
         self._samples = np.asarray(samples, np.float32)
@@ -64,49 +64,49 @@ class Once:
 
 
 @dataclass(frozen=True)
-class Opening:
-    """What a headset did about an alarm.
+class Response:
+    """A headset's response to an alarm.
 
     Attributes
     ----------
     noise, kind : str
     level_db : int
-        Of the alarm over the noise.
+        Level of the alarm relative to the noise.
     cancelling : bool
-        Whether a filter played alone and in full when the alarm began.
-    early : bool
-        Whether the headset was open before it began: a false alarm.
+        Whether a filter was fully faded in when the alarm started.
+    false_alarm : bool
+        Whether the headset switched to transparency before the alarm.
     delay_s : float or None
-        From the alarm's first sound until nothing of the filter was left; None if it never opened, or early.
+        Time from the start of the alarm until the filter is faded out; None for a missed or false alarm.
     """
 
     noise: str
     kind: str
     level_db: int
     cancelling: bool
-    early: bool
+    false_alarm: bool
     delay_s: float | None
 
 
 def measure(
     data: Path | None, quick: bool, progress: Callable[[int, int], None]
-) -> tuple[list[Opening], dict[str, str]]:
-    """Let alarms begin in the noise that headsets are cancelling, and time how soon they open.
+) -> tuple[list[Response], dict[str, str]]:
+    """Play alarms to headsets that are cancelling noise, and measure their reaction times.
 
     Parameters
     ----------
     data : Path or None
-        Folder of recordings, of which those of aircraft are played as noise besides the built-in cabin.
+        Folder of recordings; those of aircraft are used as noise in addition to the built-in cabin.
     quick : bool
-        Two kinds at two levels, once each: to see that it runs.
+        Two kinds at two levels, once each.
     progress : callable
-        `progress(done, all)`.
+        `progress(done, total)`.
 
     Returns
     -------
-    openings : list of Opening
+    responses : list of Response
     noises : dict of str to str
-        What each noise is, in words.
+        Descriptions of the noises.
 
     Raises
     ------
@@ -115,38 +115,38 @@ def measure(
     ModelError
     """
     classifier = Classifier.load()
-    scenes: dict[str, list[Scene]] = {BUILT_IN: [Scene.built_in("cabin", RATE, seed) for seed in HEADS]}
-    noises = {BUILT_IN: "the demo's scene, new to the model, which knows cabins of another formula"}
+    scenes: dict[str, list[Scene]] = {BUILT_IN: [Scene.built_in("cabin", RATE, seed) for seed in HEAD_SEEDS]}
+    noises = {BUILT_IN: "the cabin of `anc demo`; the model was trained on other synthetic cabins"}
     if data:
         recordings = [r for r in read_recordings(data) if label_of(r.name) == "aircraft"]
         if not recordings:
-            raise ValueError(f"{data}: no recordings of aircraft")
+            raise ValueError(f"{data}: contains no recordings of aircraft")
         scenes[RECORDED] = [Scene.from_file(r.path, RATE) for r in recordings]
-        noises[RECORDED] = _about(recordings)
+        noises[RECORDED] = _describe(recordings)
     planned = [plan for noise in scenes for plan in _plans(noise, quick)]
-    openings = []
+    responses = []
     with TemporaryDirectory() as folder:
         platform = SimulatedPlatform(Path(folder) / "platform")
         for done, (noise, kind, level, trial) in enumerate(planned):
             rng = np.random.default_rng([SEED, *map(ord, noise + kind), level + 100, trial])
             mixed = _mixed(scenes[noise], kind, level, rng)
-            worn = wear(
+            headset = registered_headset(
                 platform,
                 f"headset-{done}",
-                AcousticPlant(HEADS[trial], RATE),
+                AcousticPlant(HEAD_SEEDS[trial], RATE),
                 mixed,
                 StreamingClassifier(classifier, RATE),
             )
-            openings.append(Opening(noise, kind, level, *watch(worn, mixed)))
+            responses.append(Response(noise, kind, level, *run_alarm(headset, mixed)))
             progress(done + 1, len(planned))
-    return openings, noises
+    return responses, noises
 
 
-def _about(recordings: list[Recording]) -> str:
+def _describe(recordings: list[Recording]) -> str:
     collections = model_file.load(DEFAULT_MODEL).about["recordings"]
-    learnt = sum(r.collection in collections for r in recordings)
-    told = f"{learnt} of them are noise that the model learnt from" if learnt else "all new to the model"
-    return f"{len(recordings)} recordings; {told}"
+    trained_on = sum(r.collection in collections for r in recordings)
+    share = f"{trained_on} of them are in the training data" if trained_on else "none in the training data"
+    return f"{len(recordings)} recordings; {share}"
 
 
 def _plans(noise: str, quick: bool) -> Iterator[tuple[str, str, int, int]]:
@@ -158,42 +158,43 @@ def _plans(noise: str, quick: bool) -> Iterator[tuple[str, str, int, int]]:
 
 def _mixed(scenes: list[Scene], kind: str, level_db: int, rng: Generator) -> Mixture:
     alarm = distort_and_reverberate(KINDS[kind](int(AFTER_S * RATE), rng), rng)
-    scene = copy(scenes[rng.integers(len(scenes))])  # each is read from its beginning
+    scene = copy(scenes[rng.integers(len(scenes))])  # with its own read position
     scene.read(int(rng.integers(int(SCENE_S * RATE))))
     noise = scene.read(int((BEFORE_S + AFTER_S) * RATE)).astype(np.float64)
     return mixture(alarm, noise, level_db)
 
 
-def wear(
+def registered_headset(
     platform: SimulatedPlatform,
     thing: str,
     head: AcousticPlant,
     mixed: Mixture,
     emergency_detector: EmergencyDetector,
 ) -> SimulatedHeadset:
-    """Put a headset that was just registered into a noise in which an alarm will begin."""
+    """Register a headset and return it, in a noise with an alarm."""
     platform.register(thing, head)
     return SimulatedHeadset(
         platform,
         thing,
         head,
-        Once(mixed.samples),
+        OneShot(mixed.samples),
         emergency_detector=emergency_detector,
-        thinking_s=DETECTION_LIMIT_S,
+        processing_s=PROCESSING_S,
     )
 
 
-def watch(worn: SimulatedHeadset, mixed: Mixture) -> tuple[bool, bool, float | None]:
-    """Let time pass until the headset is open or the alarm over; returns the last three of `Opening`."""
+def run_alarm(headset: SimulatedHeadset, mixed: Mixture) -> tuple[bool, bool, float | None]:
+    """Run until the filter is faded out or the alarm ends; return the last three fields of `Response`."""
     onset_s, end_s = mixed.onset / RATE, len(mixed.samples) / RATE
     cancelling = False
-    while worn.now + BLOCK_S <= end_s:
-        begun = worn.now
-        worn.sound()
-        if begun <= onset_s:
-            cancelling = bool(worn.sitting.metrics.played[-1])
-        if worn.agent.status.emergency and worn.now <= onset_s:
+    while headset.now + BLOCK_S <= end_s:
+        block_start_s = headset.now
+        headset.play_block()
+        if block_start_s <= onset_s:
+            cancelling = bool(headset.simulation.metrics.played[-1])
+        if headset.agent.status.emergency and headset.now <= onset_s:
             return cancelling, True, None
-        if worn.agent.status.emergency and worn.controller.active.gain == 0 and worn.controller.steady:
-            return cancelling, False, begun - onset_s  # the fade was over when this block began
+        controller = headset.controller
+        if headset.agent.status.emergency and controller.active.gain == 0 and controller.steady:
+            return cancelling, False, block_start_s - onset_s  # the fade had ended when this block started
     return cancelling, False, None

@@ -1,4 +1,4 @@
-"""What an evaluation of alarms found: one document, `docs/alarms.md` out of it alone, a table for people."""
+"""Report an evaluation of alarms: a JSON document, the page `docs/alarms.md`, and a table."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,103 +9,103 @@ import numpy as np
 from rich.table import Table
 
 from tools.cli.terminal import table
-from tools.evaluation.alarms import KINDS, Opening
+from tools.evaluation.alarms import KINDS, Response
 from tools.evaluation.page import TEXT
 from training.delays import BEFORE_S
 
 TEMPLATE = Path(__file__).with_name("alarms.md")
 TARGET_S, TARGET_LEVEL_DB = 1.6, 0
-ALL = "all of them"
+ALL = "all kinds"
 
 
 def report(
-    openings: Sequence[Opening], noises: Mapping[str, str], command: str, sha256: str
+    responses: Sequence[Response], noises: Mapping[str, str], command: str, sha256: str
 ) -> dict[str, Any]:
     """Return the document.
 
     Parameters
     ----------
-    openings : sequence of Opening
+    responses : sequence of Response
     noises : mapping of str to str
-        What each noise is, in words.
+        Descriptions of the noises.
     command : str
-        That repeats it.
+        Command line that repeats the evaluation.
     sha256 : str
-        Of the model that listened.
+        Hash of the model.
     """
     return {
         "command": command,
         "model": sha256,
         "target_s": TARGET_S,
         "target_level_db": TARGET_LEVEL_DB,
-        "levels_db": sorted({one.level_db for one in openings}),
+        "levels_db": sorted({one.level_db for one in responses}),
         "noises": {
-            noise: {"about": about, **_in_noise([one for one in openings if one.noise == noise])}
-            for noise, about in noises.items()
+            noise: {"description": description, **_in_noise([one for one in responses if one.noise == noise])}
+            for noise, description in noises.items()
         },
     }
 
 
-def _in_noise(openings: Sequence[Opening]) -> dict[str, Any]:
-    def those(of_kind: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
-        levels = sorted({one.level_db for one in openings})
+def _in_noise(responses: Sequence[Response]) -> dict[str, Any]:
+    def by_level(of_kind: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
+        levels = sorted({one.level_db for one in responses})
         return {
-            str(level): _summary([one for one in openings if one.level_db == level and of_kind(one.kind)])
+            str(level): _summary([one for one in responses if one.level_db == level and of_kind(one.kind)])
             for level in levels
         }
 
-    kinds = {kind: those(kind.__eq__) for kind in KINDS if any(one.kind == kind for one in openings)}
-    kinds[ALL] = those(lambda kind: True)
+    kinds = {kind: by_level(kind.__eq__) for kind in KINDS if any(one.kind == kind for one in responses)}
+    kinds[ALL] = by_level(lambda kind: True)
     medians = {kind: levels[str(TARGET_LEVEL_DB)]["median_s"] for kind, levels in kinds.items()}
     return {
-        "trials": len(openings),
-        "cancelling": sum(one.cancelling for one in openings),
-        "minutes_before": round(len(openings) * BEFORE_S / 60, 1),
-        "early": sum(one.early for one in openings),
+        "trials": len(responses),
+        "cancelling": sum(one.cancelling for one in responses),
+        "minutes_before": round(len(responses) * BEFORE_S / 60, 1),
+        "false_alarms": sum(one.false_alarm for one in responses),
         "kinds": kinds,
         "missed": [kind for kind, median_s in medians.items() if median_s is None or median_s >= TARGET_S],
     }
 
 
-def _summary(openings: Sequence[Opening]) -> dict[str, Any]:
-    """Return the median, in which what never opened is infinitely late, and the longest of those that did."""
-    opened = [one.delay_s for one in openings if one.delay_s is not None]
-    late = [*opened, *[np.inf] * (len(openings) - len(opened))]
-    median = float(np.median(late))
+def _summary(responses: Sequence[Response]) -> dict[str, Any]:
+    """Return the median delay, where missed alarms count as infinite, and the longest finite delay."""
+    detected = [one.delay_s for one in responses if one.delay_s is not None]
+    delays = [*detected, *[np.inf] * (len(responses) - len(detected))]
+    median = float(np.median(delays))
     return {
-        "trials": len(openings),
-        "opened": len(opened),
+        "trials": len(responses),
+        "detected": len(detected),
         "median_s": round(median, 2) if np.isfinite(median) else None,
-        "worst_s": round(max(opened), 2) if opened else None,
-        "delays_s": [None if one.delay_s is None else round(one.delay_s, 3) for one in openings],
+        "worst_s": round(max(detected), 2) if detected else None,
+        "delays_s": [None if one.delay_s is None else round(one.delay_s, 3) for one in responses],
     }
 
 
 def cell(figures: Mapping[str, Any]) -> str:
-    """Return median, longest delay, and how many opened, in a few characters."""
+    """Return median delay, longest delay and number of detected alarms as one table cell."""
     if figures["worst_s"] is None:
-        return f"never, 0/{figures['trials']}"
-    median = "never" if figures["median_s"] is None else f"{figures['median_s']:.2f}"
-    return f"{median} ({figures['worst_s']:.2f}) {figures['opened']}/{figures['trials']}"
+        return f"- 0/{figures['trials']}"
+    median = "-" if figures["median_s"] is None else f"{figures['median_s']:.2f}"
+    return f"{median} ({figures['worst_s']:.2f}) {figures['detected']}/{figures['trials']}"
 
 
 def write(document: Mapping[str, Any], docs: Path) -> None:
-    """Write page and report; what was there is replaced."""
+    """Write the page and the report; replaces existing files."""
     docs.mkdir(parents=True, exist_ok=True)
     for name, text in files(document).items():
         (docs / name).write_text(text, encoding="utf-8")
 
 
 def files(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return every file by its name."""
+    """Return the files to write to the docs folder, by name."""
     page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(**document, all=ALL, cell=cell)
     return {"alarms.md": page, "alarms.json": json.dumps(document) + "\n"}
 
 
-def shown(document: Mapping[str, Any]) -> Table:
-    """Return the medians and how many opened, for people."""
+def result_table(document: Mapping[str, Any]) -> Table:
+    """Return the delays as a table."""
     levels = document["levels_db"]
-    view = table("seconds until open", *(f"{level} dB" for level in levels), numbers=True)
+    view = table("Delay (s)", *(f"{level} dB" for level in levels), numbers=True)
     for noise, found in document["noises"].items():
         view.add_row(f"[bold]{noise}")
         for kind, cells in found["kinds"].items():

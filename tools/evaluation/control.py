@@ -1,4 +1,4 @@
-"""The evaluation of the control path: who takes how much off which noise, how soon, and at what risk."""
+"""Evaluate the control path: attenuation, reaction time and side effects of each method on each noise."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from simulation.oracle import best_fixed_filter_db
 from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley
 from tools.evaluation import baselines
-from tools.evaluation.baselines import Trained
+from tools.evaluation.baselines import TrainedBaselines
 from tools.evaluation.dataset import PART_S, RATE, Clip, Dataset, Family
-from tools.evaluation.metrics import DEADLINE_S, Figures, figures, first_filter_s
+from tools.evaluation.metrics import DEADLINE_S, Metrics, first_filter_s, measure
 from tools.evaluation.simulated_platform import MODEL, SimulatedPlatform
 
 CHANGE = int((QUIET_S + PART_S) * RATE)
 SECONDS = QUIET_S + 2 * PART_S
-WAYS = (
+METHODS = (
     "own FxNLMS",
     "universal filter",
     "SFANC",
@@ -35,26 +35,25 @@ WAYS = (
 
 
 class Trial(NamedTuple):
-    """One head, on which a noise gives way to another one.
+    """One head, and a change from one noise to another.
 
     Attributes
     ----------
     family, kind, noise : str
-        `noise` names the recording that is judged.
+        `noise` names the test recording, which follows the change.
     head : int
-        Its seed.
+        Seed of the head.
     best_fixed_db : float
-        Attenuation by the fixed filter that is best from `DEADLINE_S` on, known only afterwards.
-    ways : mapping of str to Figures
+        Attenuation of the best fixed filter for the signals from `DEADLINE_S` on (oracle).
+    methods : mapping of str to Metrics
     first_filter_s : mapping of str to float or None
-        With and without the fleet: until a new filter played in full after the change.
+        By platform variant: time from the change until a new filter is faded in.
     onset_s : mapping of str to float or None
-        The same after the first noise began.
+        The same from the start of the first noise.
     fxnlms_step : float
-        The step that was best.
+        Best step size of the FxNLMS baseline.
     counts : mapping of str to int
-        Filters that the platform sent, and those it did not since the one in use was as good; filters that
-        the headset gave up, and messages that the platform refused.
+        Filters sent, filters kept in use, filters reverted by the headset, messages refused by the platform.
     """
 
     family: str
@@ -62,7 +61,7 @@ class Trial(NamedTuple):
     noise: str
     head: int
     best_fixed_db: float
-    ways: Mapping[str, Figures]
+    methods: Mapping[str, Metrics]
     first_filter_s: Mapping[str, float | None]
     onset_s: Mapping[str, float | None]
     fxnlms_step: float
@@ -70,90 +69,89 @@ class Trial(NamedTuple):
 
 
 def evaluate(
-    sounds: Dataset, families: Sequence[Family], progress: Callable[[int, int], None]
+    noises: Dataset, families: Sequence[Family], progress: Callable[[int, int], None]
 ) -> list[Trial]:
-    """Judge every way to control noise on every noise and head.
+    """Run every method on every noise and head.
 
     Parameters
     ----------
-    sounds : Material
+    noises : Dataset
     families : sequence of Family
     progress : callable
-        `progress(done, all)`.
+        `progress(done, total)`.
     """
-    number = sum(len(sounds.judged) * family.pupils for family in families)
+    number = sum(len(noises.test) * family.test_heads for family in families)
     trials: list[Trial] = []
     for family in families:
-        for trial in _of_family(family, sounds):
+        for trial in _family_trials(family, noises):
             trials.append(trial)
             progress(len(trials), number)
     return trials
 
 
-def _of_family(family: Family, sounds: Dataset) -> Iterator[Trial]:
-    trained = baselines.train(sounds.taught, family.teaching_heads())
+def _family_trials(family: Family, noises: Dataset) -> Iterator[Trial]:
+    trained = baselines.train(noises.training, family.laboratory_heads())
     with TemporaryDirectory() as folder:
-        knowing = SimulatedPlatform(Path(folder) / "knowing")
-        _teach(knowing, family, sounds.taught)
-        knowing.freeze_fleet(_keys())
-        alone = SimulatedPlatform(Path(folder) / "alone")
-        alone.freeze_fleet([])
-        for k, clip in enumerate(sounds.judged):
-            before = sounds.judged[k - len(sounds.judged) // 2]  # of another kind
-            for seed in family.pupils_for(k):
-                yield _try(family, seed, before, clip, trained, knowing, alone)
+        with_fleet = SimulatedPlatform(Path(folder) / "with-fleet")
+        _contribute(with_fleet, family, noises.training)
+        with_fleet.freeze_fleet(_fleet_keys())
+        without_fleet = SimulatedPlatform(Path(folder) / "without-fleet")
+        without_fleet.freeze_fleet([])
+        for k, clip in enumerate(noises.test):
+            before = noises.test[k - len(noises.test) // 2]  # a different kind of noise
+            for seed in family.test_seeds(k):
+                yield _run_trial(family, seed, before, clip, trained, with_fleet, without_fleet)
 
 
-def _keys() -> list[str]:
+def _fleet_keys() -> list[str]:
     return [f"{RATE}#{baselines.TAPS}#{noise}#{MODEL}" for noise in LABELS]
 
 
-def _teach(platform: SimulatedPlatform, family: Family, clips: Sequence[Clip]) -> None:
-    """Let the teachers' headsets meet the noises, as headsets in use do."""
-    for seed in family.teachers:
+def _contribute(platform: SimulatedPlatform, family: Family, clips: Sequence[Clip]) -> None:
+    """Have the headsets of the training heads contribute to the fleet statistics."""
+    for seed in family.training_heads:
         for k, clip in enumerate(clips):
             platform.now += fleet_statistics.CONTRIBUTION_INTERVAL_S
-            head, thing = family.head(seed), f"teacher-{seed}-{k}"
+            head, thing = family.head(seed), f"training-{seed}-{k}"
             platform.register(thing, head)
             noise = clip.read().read(2 * RATE)
-            platform.take(thing, "/snapshot", _snapshot(head, noise))
+            platform.receive(thing, "/snapshot", _snapshot(head, noise))
 
 
 def _snapshot(head: AcousticPlant, noise: np.ndarray) -> bytes:
-    sitting = baselines.baseline_signals(head, noise)
-    pcm = float_to_int16(np.stack([sitting.x, sitting.e], axis=1))[-RATE:]
+    signals = baselines.baseline_signals(head, noise)
+    pcm = float_to_int16(np.stack([signals.x, signals.e], axis=1))[-RATE:]
     return Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode()
 
 
-def _try(
+def _run_trial(
     family: Family,
     seed: int,
     before: Clip,
     clip: Clip,
-    trained: Trained,
-    knowing: SimulatedPlatform,
-    alone: SimulatedPlatform,
+    trained: TrainedBaselines,
+    with_fleet: SimulatedPlatform,
+    without_fleet: SimulatedPlatform,
 ) -> Trial:
     def noise() -> DelayedNoise:
         return DelayedNoise(Medley([before.read(), clip.read()], int(PART_S * RATE)), RATE)
 
-    sitting = baselines.baseline_signals(family.head(seed), noise().read(int(SECONDS * RATE)))
-    judged = slice(CHANGE, None)
-    fxnlms, step = baselines.own_fxnlms(sitting, judged)
-    left = {
+    signals = baselines.baseline_signals(family.head(seed), noise().read(int(SECONDS * RATE)))
+    fxnlms, step = baselines.own_fxnlms(signals, slice(CHANGE, None))
+    residuals = {
         "own FxNLMS": fxnlms,
-        "universal filter": baselines.universal(sitting, trained),
-        "SFANC": baselines.sfanc(sitting, trained),
-        "GFANC": baselines.gfanc(sitting, trained),
+        "universal filter": baselines.universal(signals, trained),
+        "SFANC": baselines.sfanc(signals, trained),
+        "GFANC": baselines.gfanc(signals, trained),
     }
-    ways = {name: figures(sitting.d, residual, CHANGE) for name, residual in left.items()}
+    methods = {name: measure(signals.d, residual, CHANGE) for name, residual in residuals.items()}
     first, onset, runs = {}, {}, []
-    for name, platform in zip(WAYS[-3:], (alone, knowing, knowing), strict=True):
+    for name, platform in zip(METHODS[-3:], (without_fleet, with_fleet, with_fleet), strict=True):
         head, private = family.head(seed), name == "platform, private"
-        thing = f"pupil-{seed}-{clip.name}" + "-private" * private
+        thing = f"test-{seed}-{clip.name}" + "-private" * private
         platform.register(thing, head)
         run = platform.run(thing, head, noise(), SECONDS, private=private)
-        ways[name] = figures(run.d, run.residual, CHANGE)
+        methods[name] = measure(run.d, run.residual, CHANGE)
         first[name] = first_filter_s(run.played, CHANGE)
         onset[name] = first_filter_s(run.played, int(QUIET_S * RATE))
         runs.append(run)
@@ -163,15 +161,15 @@ def _try(
         clip.kind,
         clip.name,
         seed,
-        best_fixed_filter_db(sitting.x, sitting.d, sitting.path, span),
-        {name: ways[name] for name in WAYS},
+        best_fixed_filter_db(signals.x, signals.d, signals.path, span),
+        {name: methods[name] for name in METHODS},
         first,
         onset,
         step,
         {
             "sent": sum(int(run.counts["filters_sent"]) for run in runs),
             "kept": sum(int(run.counts["filters_kept"]) for run in runs),
-            "given up": sum(run.status.reverted for run in runs),
+            "reverted": sum(run.status.reverted for run in runs),
             "refused": sum(len(run.refused) for run in runs),
         },
     )

@@ -1,4 +1,4 @@
-"""What is played to whom: noises and heads to learn from, and others to be judged on."""
+"""Noises and simulated heads of the control-path evaluation, split into training and test data."""
 
 import csv
 from collections import defaultdict
@@ -16,7 +16,8 @@ from simulation.scenes import SCENES, Scene, UnusableRecording
 
 RATE = 16_000
 PATH_MISMATCH = 0.15
-PART_S = 4.8  # of each noise: the recordings last five seconds, and none is heard twice
+MISMATCH, ANATOMIES = "path mismatch", "anatomies"  # families of heads
+PART_S = 4.8  # duration of each noise: recordings last five seconds and are not repeated
 KINDS = (
     "Airplane",
     "Chainsaw",
@@ -29,12 +30,12 @@ KINDS = (
     "Washing machine",
     "Wind",
 )
-TRAINING, EVALUATED = 4, 2  # recordings of a kind, at most
-TRAINING_HEADSETS = 8
+MAX_TRAINING_CLIPS, MAX_TEST_CLIPS = 4, 2  # per kind
+TRAINING_HEADS = 8
 
 
 class Clip(NamedTuple):
-    """A noise by kind and name; `read` makes it sound from its beginning."""
+    """A noise: a recording, or a built-in scene with a random seed."""
 
     kind: str
     name: str
@@ -42,7 +43,7 @@ class Clip(NamedTuple):
     seed: int = 0
 
     def read(self) -> Scene:
-        """Return it as a scene. Raises UnusableRecording."""
+        """Return the noise as a scene, from its beginning. Raises UnusableRecording."""
         return copy(_scene(self))
 
 
@@ -55,88 +56,88 @@ def _scene(clip: Clip) -> Scene:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Noises to learn from, and noises to be judged on, from other originals."""
+    """Training and test noises, from different sources."""
 
-    taught: Sequence[Clip]
-    judged: Sequence[Clip]
+    training: Sequence[Clip]
+    test: Sequence[Clip]
 
 
 class Family(NamedTuple):
-    """Heads that have something in common.
+    """Simulated heads that vary in the same respect.
 
     Attributes
     ----------
-    name, about : str
-    teachers : sequence of int
-        Seeds of the heads to learn from; nobody is judged on them.
-    pupils : int
-        How many heads to judge on with each noise.
+    name, description : str
+    training_heads : sequence of int
+        Seeds of the training heads; they are not used for testing.
+    test_heads : int
+        Number of test heads per noise.
     """
 
     name: str
-    about: str
-    teachers: Sequence[int]
-    pupils: int
+    description: str
+    training_heads: Sequence[int]
+    test_heads: int
 
     def head(self, seed: int) -> AcousticPlant:
-        """Return a head, as it is before anything sounded."""
-        if self.name == "fits":
+        """Return a new head."""
+        if self.name == MISMATCH:
             return AcousticPlant(seed, RATE, PlantParameters(), PATH_MISMATCH)
         return AcousticPlant(seed, RATE)
 
-    def pupils_for(self, noise: int) -> Sequence[int]:
-        """Return the seeds of the heads to judge on with a noise: others for every noise."""
-        return range(100 + noise * self.pupils, 100 + (noise + 1) * self.pupils)
+    def test_seeds(self, noise: int) -> Sequence[int]:
+        """Return the seeds of the test heads for a noise; each noise has its own."""
+        return range(100 + noise * self.test_heads, 100 + (noise + 1) * self.test_heads)
 
-    def teaching_heads(self) -> list[AcousticPlant]:
-        """Return what the makers of a headset have in their laboratory."""
-        if self.name == "fits":
+    def laboratory_heads(self) -> list[AcousticPlant]:
+        """Return the heads that the manufacturer of a headset can measure."""
+        if self.name == MISMATCH:
             return [AcousticPlant(0, RATE, PlantParameters())]
-        return [AcousticPlant(seed, RATE) for seed in self.teachers]
+        return [AcousticPlant(seed, RATE) for seed in self.training_heads]
 
 
-def families(pupils: int) -> tuple[Family, ...]:
-    """Return the families, with so many heads in each to be judged on."""
-    heads = range(TRAINING_HEADSETS), pupils
+def families(test_heads: int) -> tuple[Family, ...]:
+    """Return the families of heads, with that many test heads per noise."""
+    heads = range(TRAINING_HEADS), test_heads
     return (
-        Family("fits", "one head whose two paths are each 15 % from the nominal ones", *heads),
-        Family("people", "heads of other measures, within the ranges of the simulated head", *heads),
+        Family(MISMATCH, "one head whose primary and secondary paths each deviate 15 % from nominal", *heads),
+        Family(ANATOMIES, "heads of different dimensions, within the ranges of the simulated head", *heads),
     )
 
 
 def built_in() -> Dataset:
-    """Return the scenes that need no recordings; to be judged on, they are made anew."""
+    """Return the built-in scenes; the test scenes have other seeds than the training scenes."""
     return Dataset([Clip(name, name, seed=0) for name in SCENES], [Clip(n, n, seed=1) for n in SCENES])
 
 
 def recorded(folder: Path) -> Dataset:
-    """Return recordings of `KINDS` from a folder with `clips.csv`, divided by their originals.
+    """Return recordings of `KINDS` from a folder with `clips.csv`, split by source.
 
     Raises
     ------
     ValueError
-        When there are none.
+        The folder has no such recordings.
     """
     of_kind: dict[str, dict[str, Clip]] = defaultdict(dict)
     with (folder / "clips.csv").open(encoding="utf-8") as table:
         for row in csv.DictReader(table):
             kind, path = row["esc50_class"] or row["esc10_class"], folder / row["path"]
-            # Of one original there is one clip, so that no two sides share any.
+            # One clip per source, so that training and test data share none.
             if kind in KINDS and row["source_id"] not in of_kind[kind] and _long_enough(path):
                 of_kind[kind][row["source_id"]] = Clip(kind, path.stem, path)
     if not of_kind:
         raise ValueError(f"{folder}: no recordings of {', '.join(KINDS)} in clips.csv")
-    taught: list[Clip] = []
-    judged: list[Clip] = []
+    training: list[Clip] = []
+    test: list[Clip] = []
     for kind in sorted(of_kind):
         clips = [of_kind[kind][source] for source in sorted(of_kind[kind])]
-        judged += clips[0::2][:EVALUATED]
-        taught += clips[1::2][:TRAINING]
-    return Dataset(taught, judged)
+        test += clips[0::2][:MAX_TEST_CLIPS]
+        training += clips[1::2][:MAX_TRAINING_CLIPS]
+    return Dataset(training, test)
 
 
 def _long_enough(path: Path) -> bool:
-    """Tell whether a recording sounds for `PART_S` without a pause in it."""
+    """Return whether a recording has no pause within `PART_S`."""
     try:
         sound = Scene.from_file(path, RATE).read(int(PART_S * RATE))
     except UnusableRecording:

@@ -1,4 +1,4 @@
-"""Figures of what arrived at the ear. All of them are of the noise alone."""
+"""Metrics of the noise at the ear, without other signals."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,80 +11,81 @@ from simulation.playback import BLOCK_S
 from tools.evaluation.dataset import PART_S, RATE
 
 BLOCK = int(BLOCK_S * RATE)
-DEADLINE_S = 1.2  # by when a first filter is to play: what comes later is judged
+DEADLINE_S = 1.2  # a new filter is due by then; `settled_db` starts there
 FINAL_S = 2.0
-WINDOW_S, STEP_S = 0.25, 0.05  # over which attenuation is told, and how often
-BLOCKS_TOGETHER = 5  # 80 ms: in less, noise is louder and fainter by chance
-FAINT = 1e-8  # energy a sample: 80 dB below full scale, where nobody hears a difference
+WINDOW_S, STEP_S = 0.25, 0.05  # averaging window and step of `trace_db`
+LOUDER_BLOCKS = 5  # 80 ms: the level of noise fluctuates over shorter windows
+INAUDIBLE_POWER = 1e-8  # per sample: -80 dBFS
 
 
-class Figures(NamedTuple):
-    """Of one way to control noise, after one change of noise.
+class Metrics(NamedTuple):
+    """The metrics of one method after one change of noise.
 
     Attributes
     ----------
     settled_db : float
         Attenuation from `DEADLINE_S` after the change to the end.
     whole_db : float
-        From the change to the end.
+        Attenuation from the change to the end.
     to_90_percent_s : float or None
-        From the change until attenuation, over the last quarter second, first is 90 % of what it is in the
-        end, over the last two seconds; in dB. None where in the end there is none.
-    worse_s : float
-        The longest time in which the noise was louder than without control, whenever that was.
-    course_db : list of float
-        Attenuation over the last quarter second, every 50 ms from the change on.
+        Time from the change until the attenuation in dB over the previous 0.25 s first reaches 90 % of that
+        over the last 2 s. None without attenuation at the end.
+    louder_s : float
+        The longest time in which the noise was louder than without control, over the whole run.
+    trace_db : list of float
+        Attenuation over the previous 0.25 s, every 50 ms from the change on.
     """
 
     settled_db: float
     whole_db: float
     to_90_percent_s: float | None
-    worse_s: float
-    course_db: list[float]
+    louder_s: float
+    trace_db: list[float]
 
 
-def figures(d: Signal, residual: Signal, change: int) -> Figures:
-    """Measure a whole run in which the noise became another one at sample `change`."""
+def measure(d: Signal, residual: Signal, change: int) -> Metrics:
+    """Return the metrics of a run in which the noise changes at sample `change`."""
     end = change + int(PART_S * RATE)
     deadline, final = change + int(DEADLINE_S * RATE), end - int(FINAL_S * RATE)
-    course = _course(d[:end], residual[:end], change)
+    trace = _trace(d[:end], residual[:end], change)
     last = attenuation_db(d[final:end], residual[final:end])
-    reached = np.flatnonzero(np.array(course) >= 0.9 * last)
-    return Figures(
+    reached = np.flatnonzero(np.array(trace) >= 0.9 * last)
+    return Metrics(
         settled_db=attenuation_db(d[deadline:end], residual[deadline:end]),
         whole_db=attenuation_db(d[change:end], residual[change:end]),
         to_90_percent_s=float(reached[0] * STEP_S) if reached.size and last > 1.0 else None,
-        worse_s=longest_worse_s(d, residual),
-        course_db=course,
+        louder_s=longest_louder_s(d, residual),
+        trace_db=trace,
     )
 
 
-def longest_worse_s(d: Signal, residual: Signal) -> float:
-    """Return the longest time in which more noise was left than there was, over 80 ms each."""
-    worse = _together(residual) > np.maximum(_together(d), FAINT * BLOCK * BLOCKS_TOGETHER)
+def longest_louder_s(d: Signal, residual: Signal) -> float:
+    """Return the longest time in which the residual was louder than the noise, over windows of 80 ms."""
+    inaudible = INAUDIBLE_POWER * BLOCK * LOUDER_BLOCKS
+    louder = _window_energy(residual) > np.maximum(_window_energy(d), inaudible)
     longest = current = 0
-    for one in worse:
-        current = current + 1 if one else 0
+    for is_louder in louder:
+        current = current + 1 if is_louder else 0
         longest = max(longest, current)
     return round(longest * BLOCK_S, 3)
 
 
 def first_filter_s(played: Sequence[str], change: int) -> float | None:
-    """Return after how long the first filter that is not the old one played in full."""
+    """Return the time from the change until a new filter is faded in, or None."""
     first = -(-change // BLOCK)
-    old = next((name for name in reversed(played[:first]) if name), "")
+    previous = next((name for name in reversed(played[:first]) if name), "")
     for k in range(first, len(played)):
-        if played[k] not in ("", old):
+        if played[k] not in ("", previous):
             return k * BLOCK_S - change / RATE
     return None
 
 
-def _together(signal: Signal) -> np.ndarray:
+def _window_energy(signal: Signal) -> np.ndarray:
     energy = np.square(signal[: signal.size // BLOCK * BLOCK].astype(float)).reshape(-1, BLOCK).sum(axis=1)
-    return np.convolve(energy, np.ones(BLOCKS_TOGETHER), "valid")
+    return np.convolve(energy, np.ones(LOUDER_BLOCKS), "valid")
 
 
-def _course(d: Signal, residual: Signal, change: int) -> list[float]:
+def _trace(d: Signal, residual: Signal, change: int) -> list[float]:
     window = int(WINDOW_S * RATE)
     ends = np.arange(change, d.size + 1, int(STEP_S * RATE))
     before, after = (np.concatenate([[0.0], np.cumsum(np.square(s.astype(float)))]) for s in (d, residual))

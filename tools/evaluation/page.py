@@ -1,49 +1,62 @@
-"""`docs/control.md` and its pictures, out of the report alone."""
+"""Write `docs/control.md` and its figures from the report."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment
 
-from tools.evaluation.control import WAYS
-from tools.evaluation.level_plot import plot_levels
+from tools.evaluation.control import METHODS
+from tools.evaluation.report import NEW_FILTER
 
 TEMPLATE = Path(__file__).with_name("page.md")
 TEXT = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701  (Markdown)
 
 
-def files(report: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is written to the folder of the docs, by path in it."""
-    pictures = {
-        f"figures/control-{name}.svg": plot_levels(
-            {noise: _courses(group) for noise, group in family["noises"].items()},
+def files(report: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files to write to the docs folder, by path."""
+    page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        **report, methods=METHODS, new_filter=NEW_FILTER, cell=_cell, number=_number, slug=_slug
+    )
+    plots = {f"figures/{name}": svg for name, svg in figures(report, "svg").items()}
+    document = json.dumps(report, indent=1) + "\n"
+    return {"control.md": page.encode(), "control.json": document.encode(), **plots}
+
+
+def figures(report: Mapping[str, Any], file_format: Literal["svg", "png"]) -> dict[str, bytes]:
+    """Return a plot for each family of heads, by file name."""
+    from tools.evaluation.control_plot import plot_attenuation  # matplotlib takes half a second to import
+
+    return {
+        f"control-{_slug(name)}.{file_format}": plot_attenuation(
+            {noise: _traces(group) for noise, group in family["noises"].items()},
             f"Attenuation after a change of noise: {name}",
+            file_format,
         )
         for name, family in report["families"].items()
     }
-    page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        **report, ways=WAYS, cell=_cell, shown=_shown
-    )
-    return {"control.md": page, "control.json": json.dumps(report, indent=1) + "\n", **pictures}
 
 
 def write(report: Mapping[str, Any], docs: Path) -> None:
-    """Write page, report and pictures; what was there is replaced."""
-    for name, text in files(report).items():
+    """Write the page, the report and the figures; replaces existing files."""
+    for name, content in files(report).items():
         path = docs / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
 
 
-def _courses(group: Mapping[str, Any]) -> dict[str, list[float]]:
-    return {way: figures["course_db"] for way, figures in group["ways"].items()}
+def _slug(name: str) -> str:
+    return name.replace(" ", "-")
 
 
-def _cell(figures: Mapping[str, Any]) -> str:
-    return f"{figures['settled_db']:.1f} ({_shown(figures['to_90_percent_s'])})"
+def _traces(group: Mapping[str, Any]) -> dict[str, list[float]]:
+    return {method: metrics["trace_db"] for method, metrics in group["methods"].items()}
 
 
-def _shown(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.2f}"
+def _cell(metrics: Mapping[str, Any]) -> str:
+    return f"{metrics['settled_db']:.1f} ({_number(metrics['to_90_percent_s'])})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""What an evaluation found, as one document: every figure of the page is in it."""
+"""Summarise the trials of an evaluation in one JSON document, which holds every figure of the docs page."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from tools.evaluation.control import WAYS, Trial
-from tools.evaluation.dataset import PATH_MISMATCH, Family
+from tools.evaluation.control import METHODS, Trial
+from tools.evaluation.dataset import MISMATCH, PATH_MISMATCH, Family
 
-OURS = "platform"
-WITHIN_DB, OVER_UNIVERSAL_DB = 1.5, 4.0
-FIRST_S, FIRST_KNOWN_S, WORSE_S, PRIVATE_DB = 1.2, 0.3, 0.25, 0.3
+PLATFORM = "platform"
+NEW_FILTER = "New filter after a change of noise, if one was sent (s)"
+MAX_BELOW_BEST_DB, MIN_ABOVE_UNIVERSAL_DB, MAX_PRIVACY_LOSS_DB = 1.5, 4.0, 0.3
+MAX_FIRST_FILTER_S, MAX_FIRST_FILTER_WITH_FLEET_S, MAX_LOUDER_S = 1.2, 0.3, 0.25
 
 
 def report(
-    trials: Sequence[Trial], families: Sequence[Family], sounds: str, learning: str, command: str
+    trials: Sequence[Trial], families: Sequence[Family], sounds: str, data_split: str, command: str
 ) -> dict[str, Any]:
     """Return the document.
 
@@ -23,24 +24,22 @@ def report(
     ----------
     trials : sequence of Trial
     families : sequence of Family
-    sounds : str
-        What was played.
-    learning : str
-        What else was learned from.
+    sounds, data_split : str
+        Descriptions of the noises and of the split into training and test data.
     command : str
-        That repeats it.
+        Command line that repeats the evaluation.
     """
     return {
         "command": command,
         "sounds": sounds,
-        "learning": learning,
+        "data_split": data_split,
         "trials": len(trials),
         "heads": len({(trial.family, trial.head) for trial in trials}),
         "filters": dict(sum((Counter(trial.counts) for trial in trials), Counter())),
-        "reach": _reach(trials),
+        "targets": _targets(trials),
         "families": {
             family.name: {
-                "about": family.about,
+                "description": family.description,
                 "all": _group([one for one in trials if one.family == family.name]),
                 "noises": {kind: _group(members) for kind, members in _by_kind(trials, family.name).items()},
             }
@@ -62,57 +61,60 @@ def _group(trials: Sequence[Trial]) -> dict[str, Any]:
     return {
         "trials": len(trials),
         "best_fixed_db": _mean(trial.best_fixed_db for trial in trials),
-        "ways": {
-            way: {
-                "settled_db": _mean(trial.ways[way].settled_db for trial in trials),
-                "whole_db": _mean(trial.ways[way].whole_db for trial in trials),
-                "to_90_percent_s": _median(trial.ways[way].to_90_percent_s for trial in trials),
-                "worse_s": max(trial.ways[way].worse_s for trial in trials),
-                "course_db": np.mean([trial.ways[way].course_db for trial in trials], axis=0)
+        "methods": {
+            method: {
+                "settled_db": _mean(trial.methods[method].settled_db for trial in trials),
+                "whole_db": _mean(trial.methods[method].whole_db for trial in trials),
+                "to_90_percent_s": _median(trial.methods[method].to_90_percent_s for trial in trials),
+                "louder_s": max(trial.methods[method].louder_s for trial in trials),
+                "trace_db": np.mean([trial.methods[method].trace_db for trial in trials], axis=0)
                 .round(1)
                 .tolist(),
             }
-            for way in WAYS
+            for method in METHODS
         },
     }
 
 
-def _reach(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
-    fits = [trial for trial in trials if trial.family == "fits"]
-    over = [trial.ways[OURS].settled_db - trial.ways["universal filter"].settled_db for trial in fits]
-    behind = [trial.best_fixed_db - trial.ways[OURS].settled_db for trial in trials]
-    without = [trial.onset_s["platform, no fleet"] for trial in trials]
-    known = [trial.onset_s[OURS] for trial in trials]
-    changed = [trial.first_filter_s[OURS] for trial in trials]
-    costs = [trial.ways[OURS].settled_db - trial.ways["platform, private"].settled_db for trial in trials]
-    worse = [trial.ways[OURS].worse_s for trial in trials]
+def _targets(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    def settled_db(method: str, of: Sequence[Trial]) -> np.ndarray:
+        return np.array([trial.methods[method].settled_db for trial in of])
+
+    mismatched = [trial for trial in trials if trial.family == MISMATCH]
+    above = settled_db(PLATFORM, mismatched) - settled_db("universal filter", mismatched)
+    below = np.array([trial.best_fixed_db for trial in trials]) - settled_db(PLATFORM, trials)
+    loss = settled_db(PLATFORM, trials) - settled_db("platform, private", trials)
+    louder = [trial.methods[PLATFORM].louder_s for trial in trials]
+    from_silence = [trial.onset_s["platform, no fleet"] for trial in trials]
+    with_fleet = [trial.onset_s[PLATFORM] for trial in trials]
+    after_change = [trial.first_filter_s[PLATFORM] for trial in trials]
     return {
-        f"dB over the universal filter, paths changed by {PATH_MISMATCH:.0%}": _target(
-            over, _mean, OVER_UNIVERSAL_DB, least=True
+        f"Above the universal filter, {PATH_MISMATCH:.0%} path mismatch (dB)": _target(
+            above.tolist(), _mean, MIN_ABOVE_UNIVERSAL_DB, at_least=True
         ),
-        "dB below the best fixed filter in hindsight": _target(behind, _mean, WITHIN_DB),
-        "s to the first filter, out of quiet, without the fleet": _target(without, _median, FIRST_S),
-        "s to the first filter, out of quiet, with the fleet": _target(known, _median, FIRST_KNOWN_S),
-        "s to the first filter after a change, where the one in use was not kept": _target(
-            changed, _median, FIRST_S
+        "Below the oracle (dB)": _target(below.tolist(), _mean, MAX_BELOW_BEST_DB),
+        "First filter from silence, no fleet data (s)": _target(from_silence, _median, MAX_FIRST_FILTER_S),
+        "First filter from silence, fleet data (s)": _target(
+            with_fleet, _median, MAX_FIRST_FILTER_WITH_FLEET_S
         ),
-        "dB that privacy mode costs": _target(costs, _mean, PRIVATE_DB),
-        "s louder than without control, at a stretch": _target(worse, max, WORSE_S),
+        NEW_FILTER: _target(after_change, _median, MAX_FIRST_FILTER_S),
+        "Loss in privacy mode (dB)": _target(loss.tolist(), _mean, MAX_PRIVACY_LOSS_DB),
+        "Longest time louder than without control (s)": _target(louder, max, MAX_LOUDER_S),
     }
 
 
 def _target(
     values: Sequence[float | None],
     typical: Callable[[Iterable[float]], float | None],
-    target: float,
-    least: bool = False,
+    limit: float,
+    at_least: bool = False,
 ) -> dict[str, Any]:
     known = [value for value in values if value is not None]
-    met = [value >= target if least else value <= target for value in known]
+    met = [value >= limit if at_least else value <= limit for value in known]
     return {
-        "target": target,
+        "limit": limit,
         "typical": typical(known) if known else None,
-        "worst": (round(min(known), 2) if least else round(max(known), 2)) if known else None,
+        "worst": (round(min(known), 2) if at_least else round(max(known), 2)) if known else None,
         "met_in": sum(met),
         "of": len(known),
         "none": len(values) - len(known),
@@ -126,8 +128,8 @@ def _row(trial: Trial) -> dict[str, Any]:
         "kind": trial.kind,
         "noise": trial.noise,
         "best_fixed_db": round(trial.best_fixed_db, 2),
-        "settled_db": {way: round(trial.ways[way].settled_db, 2) for way in WAYS},
-        "worse_s": {way: trial.ways[way].worse_s for way in WAYS},
+        "settled_db": {method: round(trial.methods[method].settled_db, 2) for method in METHODS},
+        "louder_s": {method: trial.methods[method].louder_s for method in METHODS},
         "first_filter_s": trial.first_filter_s,
         "onset_s": trial.onset_s,
         "fxnlms_step": trial.fxnlms_step,

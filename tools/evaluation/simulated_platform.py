@@ -1,4 +1,4 @@
-"""The platform as it is, in a time of its own, and a headset on a simulated line to it."""
+"""The platform's services and a headset in simulated time, connected by a simulated network."""
 
 import time
 from collections import Counter
@@ -30,11 +30,11 @@ from simulation.scenes import Noise
 
 OWNER = Caller("evaluation")
 MODEL = "twin"
-NOWHERE = Credentials("", "", "", "", "127.0.0.1", 1)
+UNUSED_CREDENTIALS = Credentials("", "", "", "", "127.0.0.1", 1)
 
 
-class Updates:
-    """The queue of what changed, emptied as soon as a message lies in it."""
+class UpdateQueue:
+    """The queue of changed headsets, which `SimulatedPlatform` processes at once."""
 
     def __init__(self) -> None:
         self.things: list[str] = []
@@ -46,14 +46,14 @@ class Updates:
 
 
 class FrozenTable:
-    """What a fleet knows, kept as it is: no run of an evaluation learns from another one."""
+    """A read-only table of fleet statistics, so that runs do not learn from each other."""
 
-    def __init__(self, known: Mapping[str, Fleet]) -> None:
-        self.known = known
+    def __init__(self, records: Mapping[str, Fleet]) -> None:
+        self._records = records
 
     def get(self, key: str) -> Fleet | None:
         """See `anc.ports.Table`."""
-        return self.known.get(key)
+        return self._records.get(key)
 
     def put(self, record: Fleet) -> Fleet:
         """See `anc.ports.Table`; nothing is stored."""
@@ -64,24 +64,24 @@ class FrozenTable:
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[Fleet]:
         """See `anc.ports.Table`."""
-        return [one for one in self.known.values() if one.group == group][:limit]
+        return [one for one in self._records.values() if one.group == group][:limit]
 
 
 class Run(NamedTuple):
-    """What happened to a headset.
+    """The result of a run.
 
     Attributes
     ----------
     x, d, residual : (n,) ndarray
-        Reference microphone; noise alone at the true ear without control, and with it.
+        Reference microphone; noise at the true ear without control, and with control.
     played : list of str
-        Filter that played in full during each block of `BLOCK_S`, or "".
+        Active filter of each block of `BLOCK_S` during which it was fully faded in, else "".
     status : Status
-        Of the headset, in the end.
+        The headset's final status.
     refused : list of str
-        What the platform did not take of it.
+        Reasons of rejected messages.
     counts : mapping of str to float
-        What the platform counted meanwhile.
+        Change of the platform's counters.
     """
 
     x: Signal
@@ -94,38 +94,38 @@ class Run(NamedTuple):
 
 
 class SimulatedPlatform:
-    """The single-machine edition's world and the services on it, called in simulated time.
+    """The platform's services on local storage, called in simulated time.
 
-    It does not listen for alarms: what the detector costs and saves stands in the model card.
+    Emergency detection is off; the model card has its figures.
 
     Parameters
     ----------
     folder : Path
-        For its database; one that does not exist yet.
+        Data folder; must not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
         local = LocalPlatform(folder, 1, Settings(emergency_detection_enabled=False))
         self.now = 0.0
-        self._began = time.time()
+        self._start_s = time.time()
         self._folder = folder
-        self._updates = Updates()
+        self._updates = UpdateQueue()
         self._shadows = local.deps.shadows
-        self.deps = replace(local.deps, clock=lambda: self._began + self.now, updates=self._updates)
+        self.deps = replace(local.deps, clock=lambda: self._start_s + self.now, updates=self._updates)
 
     def register(self, thing: str, head: AcousticPlant, taps: int = 512) -> None:
-        """Register a headset as it was measured at enrolment."""
+        """Register a headset with its secondary path as measured at enrolment."""
         path = head.measured_secondary().tolist()
         devices.register(Registration(thing, path, MODEL, head.rate, taps), OWNER, self.deps)
 
-    def freeze_fleet(self, keys: Sequence[str], known: bool = True) -> None:
-        """Keep what the fleet knows under these keys from now on, or have it know nothing."""
-        found = {key: self.deps.fleets.get(key) for key in keys} if known else {}
-        kept = FrozenTable({key: fleet for key, fleet in found.items() if fleet})
-        self.deps = replace(self.deps, fleets=kept)
+    def freeze_fleet(self, keys: Sequence[str]) -> None:
+        """Freeze the fleet statistics under these keys, and drop all others."""
+        found = {key: self.deps.fleets.get(key) for key in keys}
+        frozen = FrozenTable({key: fleet for key, fleet in found.items() if fleet})
+        self.deps = replace(self.deps, fleets=frozen)
 
-    def take(self, thing: str, topic: str, payload: bytes) -> None:
-        """Do what the rule, the queues and the functions do with a message of a headset. Raises Refused."""
+    def receive(self, thing: str, topic: str, payload: bytes) -> None:
+        """Process a headset's message as rule, queues and functions do. Raises Refused."""
         if topic.endswith("/snapshot"):
             control.process_snapshot(thing, payload, self.deps)
             while self._updates.things:
@@ -144,40 +144,46 @@ class SimulatedPlatform:
         private: bool = False,
         slow_timer_s: float = SLOW_TIMER_S,
     ) -> Run:
-        """Put an enrolled headset into a noise for some seconds of simulated time; see `Worn`."""
-        counted = Counter(self.deps.counters.read())
-        worn = SimulatedHeadset(self, thing, head, noise, around, conditions, private, slow_timer_s)
+        """Run a registered headset in a noise; see `SimulatedHeadset` for the parameters."""
+        counts_before = Counter(self.deps.counters.read())
+        headset = SimulatedHeadset(self, thing, head, noise, around, conditions, private, slow_timer_s)
         for _ in range(int(seconds / BLOCK_S)):
-            worn.sound()
+            headset.play_block()
         counts = Counter(self.deps.counters.read())
-        counts.subtract(counted)
-        score = worn.sitting.metrics
-        return Run(*score.signals(), list(score.played), worn.agent.status, worn.refused, counts)
+        counts.subtract(counts_before)
+        score = headset.simulation.metrics
+        return Run(*score.signals(), list(score.played), headset.agent.status, headset.refused, counts)
 
-    def connect(self, line: SimulatedNetwork) -> None:
-        """Have what the shadows say go out on a line."""
-        self._shadows.publish = line.publish_to_headset  # type: ignore[attr-defined]
+    def connect(self, network: SimulatedNetwork) -> None:
+        """Send the shadows' messages over a network."""
+        self._shadows.publish = network.publish_to_headset  # type: ignore[attr-defined]
 
     def folder_of(self, thing: str) -> Path:
-        """Return the folder that a headset keeps its own things in."""
+        """Return the folder of a headset."""
         return self._folder / thing
 
 
 class SimulatedHeadset:
-    """An enrolled headset on a head in a noise, block by block, in simulated time.
+    """A registered headset on a simulated head in a noise, block by block, in simulated time.
 
-    A block is heard by the agent when its last sample has sounded; a message arrives when its way is over; an
-    order is obeyed from the first block on that begins after it was given.
+    The agent gets a block after its last sample. Messages arrive after their network delay. A command takes
+    effect with the first block that begins after it.
 
     Parameters
     ----------
     platform : SimulatedPlatform
-    thing, head, noise, around, weather, private, slow_timer_s
-        As in `SimulatedPlatform.run`.
-    ears : AlarmEars or None
+    thing : str
+    head : AcousticPlant
+    noise : Noise
+    around : Disturbances
+    conditions : NetworkConditions
+    private : bool
+        Send statistics instead of sound.
+    slow_timer_s : float
+    emergency_detector : EmergencyDetector or None
         As in `Agent`.
-    thinking_s : float
-        That the agent takes over a block before it gives an order.
+    processing_s : float
+        Time that the agent needs for a block.
     """
 
     def __init__(
@@ -191,16 +197,16 @@ class SimulatedHeadset:
         private: bool = False,
         slow_timer_s: float = SLOW_TIMER_S,
         emergency_detector: EmergencyDetector | None = None,
-        thinking_s: float = 0.0,
+        processing_s: float = 0.0,
     ) -> None:
         self.refused: list[str] = []
         self.controller = Controller(head.rate, MAX_TAPS)
         self._platform, self._thing = platform, thing
-        self._line = SimulatedNetwork(self._arrived, conditions)
-        platform.connect(self._line)
+        self._network = SimulatedNetwork(self._deliver, conditions)
+        platform.connect(self._network)
         self.agent = Agent(
             thing,
-            NOWHERE,
+            UNUSED_CREDENTIALS,
             self.controller,
             head.measured_secondary(),
             head.rate,
@@ -209,31 +215,31 @@ class SimulatedHeadset:
             slow_timer_s,
             private,
             make_transport=self._make_transport,
-            clock=lambda: self._line.now + thinking_s,
+            clock=lambda: self._network.now + processing_s,
         )
-        self.sitting = Simulation(head, noise, self.controller, self.agent, around)
+        self.simulation = Simulation(head, noise, self.controller, self.agent, around)
         self._blocks = 0
-        self._line.start()
+        self._network.start()
 
     @property
     def now(self) -> float:
         """Seconds since the noise began."""
         return self._blocks * BLOCK_S
 
-    def sound(self) -> None:
-        """Let the next block sound, and deliver and do what is due by its end."""
-        self.sitting.process_block(self._blocks, start=0.0)
+    def play_block(self) -> None:
+        """Play the next block, then deliver the messages and run the timers that are due."""
+        self.simulation.process_block(self._blocks, start=0.0)
         self._blocks += 1
-        self._line.advance_to(self.now)
+        self._network.advance_to(self.now)
         self.agent.process_pending()
 
-    def _arrived(self, topic: str, payload: bytes) -> None:
-        self._platform.now = self._line.now
+    def _deliver(self, topic: str, payload: bytes) -> None:
+        self._platform.now = self._network.now
         try:
-            self._platform.take(self._thing, topic, payload)
+            self._platform.receive(self._thing, topic, payload)
         except Refused as refusal:
             self.refused.append(refusal.message)
 
     def _make_transport(self, _: str, __: Credentials, when_online: Callable[[], None]) -> SimulatedNetwork:
-        self._line.when_online = when_online
-        return self._line
+        self._network.when_online = when_online
+        return self._network

@@ -1,1 +1,1 @@
-"""HTML pages and plots of measurements."""
+"""HTML reports and level plots."""

@@ -1,4 +1,4 @@
-"""A report that people keep: one HTML file with its pictures inside, which asks no network for anything."""
+"""HTML reports: one self-contained file with embedded figures, which loads nothing from the network."""
 
 import base64
 import json
@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment
 
-UNITS = {"db": "dB", "dbfs": "dBFS", "dba": "dB(A)", "hz": "Hz", "us": "µs"}  # as their words are written
-KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
+UNITS = {"db": "dB", "dbfs": "dBFS", "dba": "dB(A)", "hz": "Hz", "us": "µs"}
+MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 <!doctype html>
@@ -35,11 +35,11 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <body>
 <h1>{{ title }}</h1>
 <table>
-{% for name, value in figures %}
+{% for name, value in scalars %}
 <tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
 {% endfor %}
 </table>
-{% for name, address in pictures %}
+{% for name, address in images %}
 <img alt="{{ name }}" src="{{ address }}">
 {% endfor %}
 {% for name, columns, rows in tables %}
@@ -51,74 +51,74 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 {% endfor %}
 </table></div>
 {% endfor %}
-<details><summary>Everything, as JSON</summary><pre>{{ everything }}</pre></details>
+<details><summary>Full report (JSON)</summary><pre>{{ document }}</pre></details>
 </body>
 </html>
 """)
 
 
-def write_page(path: Path, title: str, report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
-    """Write a report as one HTML file.
+def write_page(path: Path, title: str, report: Mapping[str, Any], figures: Mapping[str, bytes]) -> None:
+    """Write a report as one HTML file; replaces an existing file.
 
     Parameters
     ----------
     path : Path
-        Where it goes; replaced when it exists.
     title : str
     report : mapping
-        As `--json` prints it: its single figures become a table, each list of alike things one more, and all
-        of it stands below the pictures.
-    pictures : mapping of str to bytes
-        By file name, whose ending says whether it is a PNG or an SVG.
+        The document that `--json` prints. Its scalars become one table and each list of records another; the
+        full document follows the figures.
+    figures : mapping of str to bytes
+        PNG or SVG images by file name.
     """
-    figures = [(_said(name), _shown(value)) for name, value in report.items() if _single(value)]
-    tables = [(_said(name), *_table(value)) for name, value in report.items() if _table(value)[1]]
-    addresses = [
-        (Path(name).stem, f"data:{KINDS[Path(name).suffix]};base64,{base64.b64encode(data).decode()}")
-        for name, data in pictures.items()
+    scalars = [(_label(name), _format(value)) for name, value in report.items() if _is_scalar(value)]
+    tables = [(_label(name), *_table(value)) for name, value in report.items() if _table(value)[1]]
+    images = [
+        (Path(name).stem, f"data:{MEDIA_TYPES[Path(name).suffix]};base64,{base64.b64encode(data).decode()}")
+        for name, data in figures.items()
     ]
     text = PAGE.render(
         title=title,
-        figures=figures,
+        scalars=scalars,
         tables=tables,
-        pictures=addresses,
-        everything=json.dumps(report, indent=1),
+        images=images,
+        document=json.dumps(report, indent=1),
     )
     path.write_text(text, encoding="utf-8")
 
 
 def _table(value: Any) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows of things that are alike: a list of mappings, or a mapping of them by name."""
+    """Return columns and rows of a list, or mapping by name, of records; two empty lists for other values."""
     named = isinstance(value, dict)
-    things = [{"": name, **one} for name, one in value.items() if isinstance(one, dict)] if named else value
-    if not isinstance(things, list) or not all(isinstance(one, dict) for one in things):
+    records = [{"": name, **one} for name, one in value.items() if isinstance(one, dict)] if named else value
+    if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
         return [], []
-    columns = list(dict.fromkeys(name for one in things for name in one if _single(one[name])))
+    columns = list(dict.fromkeys(name for one in records for name in one if _is_scalar(one[name])))
     if len(columns) < 2:
         return [], []
-    if sum(name in one for one in things for name in columns) < len(things) * len(columns) / 2:
-        # They have little in common: each says its own.
-        own = [
-            ", ".join(f"{name} {_shown(one[name])}" for name in columns[1:] if name in one) for one in things
+    if sum(name in one for one in records for name in columns) < len(records) * len(columns) / 2:
+        # Few common columns: list the fields of each record in one cell.
+        cells = [
+            ", ".join(f"{name} {_format(one[name])}" for name in columns[1:] if name in one)
+            for one in records
         ]
-        return ["", ""], [[_shown(one[columns[0]]), words] for one, words in zip(things, own, strict=True)]
-    return [_said(name) for name in columns], [
-        [_shown(one.get(name, "")) for name in columns] for one in things
+        return ["", ""], [[_format(one[columns[0]]), cell] for one, cell in zip(records, cells, strict=True)]
+    return [_label(name) for name in columns], [
+        [_format(one.get(name, "")) for name in columns] for one in records
     ]
 
 
-def _single(value: Any) -> bool:
+def _is_scalar(value: Any) -> bool:
     return not isinstance(value, dict | list | type(None))
 
 
-def _said(name: str) -> str:
+def _label(name: str) -> str:
     return " ".join(UNITS.get(word, word) for word in name.split("_"))
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def pictures_in(folder: Path, *names: str) -> dict[str, bytes]:
-    """Return the pictures of those names that are in a folder."""
+def embedded_figures(folder: Path, *names: str) -> dict[str, bytes]:
+    """Return the files of those names that exist in a folder."""
     return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}

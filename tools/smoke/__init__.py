@@ -1,1 +1,1 @@
-"""`anc smoke`: everything that a platform does, done once, on any deployment."""
+"""`anc smoke`: test every feature of a running platform once, on any deployment."""

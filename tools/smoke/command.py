@@ -1,4 +1,4 @@
-"""From the command's options to a platform, and what may go wrong there."""
+"""Select the target platform of `anc smoke` from its options."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tools.smoke.targets import AwsTarget, LocalTarget, RemoteTarget, Target
 FAULTS = (
     AssertionError,
     LookupError,
-    OSError,  # among them TimeoutError
+    OSError,  # includes TimeoutError
     ApiError,
     Refused,
     httpx.HTTPError,
@@ -35,12 +35,12 @@ def target(
     port: int,
     data: Path,
 ) -> Target:
-    """Return the platform that is meant.
+    """Return the platform to test.
 
     Raises
     ------
     NotServing, UnusableFolder
-        On this machine: none answers on the port, or not on this folder.
+        No local platform on the port, or one with another data folder.
     """
     if stacks:
         return AwsTarget(stacks, (url or "").rstrip("/"), sockets or "", https)

@@ -1,4 +1,4 @@
-"""The network, and which endpoints were seen to answer over it."""
+"""Record which REST endpoints have answered successfully."""
 
 import re
 
@@ -13,12 +13,12 @@ PATTERNS = [
 
 
 class EndpointCoverage(httpx.BaseTransport):
-    """Sends requests, and notes the endpoints that answered as they should.
+    """An HTTP transport that records the endpoints that answered with a 2xx status.
 
     Attributes
     ----------
     answered : set of (str, str)
-        Methods and paths of the table of routes.
+        Method and path, as in the route table.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class EndpointCoverage(httpx.BaseTransport):
         """See `httpx.BaseTransport`."""
         answer = self._network.handle_request(request)
         if answer.is_success:
-            self.saw(request.method, request.url.path)
+            self.record(request.method, request.url.path)
         return answer
 
-    def saw(self, method: str, path: str) -> None:
-        """Note that the endpoint at a path answered."""
-        for known, resource, pattern in PATTERNS:  # literal paths stand before those with names in them
+    def record(self, method: str, path: str) -> None:
+        """Record that the endpoint at a path answered."""
+        for known, resource, pattern in PATTERNS:  # literal paths come before those with parameters
             if known == method and pattern.search(path):
                 self.answered.add((known, resource))
                 return

@@ -1,4 +1,4 @@
-"""A headset's line as the smoke test uses it: it publishes, and waits for what its shadow wants of it."""
+"""Headset connections of the smoke test: publish messages and wait for shadow deltas."""
 
 import json
 import queue
@@ -17,52 +17,52 @@ CONNECT_S = 180.0
 
 
 class Headset(Protocol):
-    """What is published leaves at once; a wish comes once."""
+    """A connected headset. Each shadow delta is returned once."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Send a message."""
+        """Publish a message."""
 
-    def wish(self, patience_s: float) -> Desired:
-        """Return the next change that is wanted. Raises TimeoutError."""
+    def next_desired(self, timeout_s: float) -> Desired:
+        """Return the next desired state. Raises TimeoutError."""
 
 
-class OverMqtt:
-    """MQTT with the headset's own certificate."""
+class MqttHeadset:
+    """A headset on MQTT with its own certificate."""
 
     def __init__(self, thing: str, credentials: Credentials) -> None:
-        self._line = MqttTransport(thing, credentials, lambda: None)
+        self._transport = MqttTransport(thing, credentials, lambda: None)
         self._deltas: queue.Queue[bytes] = queue.Queue()
-        self._line.subscribe(f"$aws/things/{thing}/shadow/name/{SHADOW}/update/delta", self._deltas.put)
+        self._transport.subscribe(f"$aws/things/{thing}/shadow/name/{SHADOW}/update/delta", self._deltas.put)
 
     def __enter__(self) -> Self:
-        self._line.start()
-        if not self._line.online.wait(CONNECT_S):
-            raise TimeoutError(f"waited {CONNECT_S:g} s for the headset to connect over MQTT")
+        self._transport.start()
+        if not self._transport.online.wait(CONNECT_S):
+            raise TimeoutError(f"no MQTT connection within {CONNECT_S:g} s")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._line.stop()
+        self._transport.stop()
 
     def publish(self, topic: str, payload: bytes) -> None:
         """See `Headset.publish`."""
-        if not self._line.publish(topic, payload):
+        if not self._transport.publish(topic, payload):
             raise ConnectionError("the headset is offline")
 
-    def wish(self, patience_s: float) -> Desired:
-        """See `Headset.wish`."""
+    def next_desired(self, timeout_s: float) -> Desired:
+        """See `Headset.next_desired`."""
         try:
-            delta = self._deltas.get(timeout=patience_s)
+            delta = self._deltas.get(timeout=timeout_s)
         except queue.Empty:
-            raise TimeoutError(f"waited {patience_s:g} s for a delta of the shadow") from None
+            raise TimeoutError(f"no shadow delta within {timeout_s:g} s") from None
         return parse_desired(bytes(parse_json(delta, Delta).state))
 
 
-class OverHttps:
-    """AWS IoT's HTTPS endpoint, where a platform has no MQTT that this machine can reach."""
+class HttpsHeadset:
+    """A headset on AWS IoT's HTTPS endpoint, for networks that block MQTT."""
 
     def __init__(self, thing: str) -> None:
         self._thing = thing
@@ -79,16 +79,16 @@ class OverHttps:
         """See `Headset.publish`."""
         self._client.publish(topic=topic, qos=1, payload=payload)
 
-    def wish(self, patience_s: float) -> Desired:
-        """See `Headset.wish`."""
-        until = time.monotonic() + patience_s
+    def next_desired(self, timeout_s: float) -> Desired:
+        """See `Headset.next_desired`."""
+        until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             document = self._document()
             if document and document["version"] > self._version:
                 self._version = document["version"]
                 return parse_desired(json.dumps(document["state"]["delta"]).encode())
-            time.sleep(0.2)  # over HTTPS a shadow is asked, it does not tell
-        raise TimeoutError(f"waited {patience_s:g} s for a delta of the shadow")
+            time.sleep(0.2)  # HTTPS has no push: poll the shadow
+        raise TimeoutError(f"no shadow delta within {timeout_s:g} s")
 
     def _document(self) -> dict[str, Any] | None:
         try:

@@ -1,4 +1,4 @@
-"""What the smoke test does: a person, a headset and a browser use the platform, and each gets its answer."""
+"""The steps of the smoke test: a user, a headset and a live client use every feature of the platform."""
 
 import json
 import secrets
@@ -36,15 +36,15 @@ from anc_client import (
 from functions.routes import QUEUES, REST, RULES
 from tools.smoke.endpoint_coverage import EndpointCoverage
 from tools.smoke.sounds import RATE, SECONDARY, attenuation_db, noise, pcm, siren, wav
-from tools.smoke.targets import POISONED, Target
+from tools.smoke.targets import POISONED_QUEUE, Target
 
 TAPS, BLOCK = 128, 1024
-PATIENCE_S = 180.0  # within which every answer of the platform is there, or it does not work
+TIMEOUT_S = 180.0  # for every response
 T = TypeVar("T")
 
 
 class StepResult(NamedTuple):
-    """What was tried, what was seen, and how long it took."""
+    """Name, result and duration of a step."""
 
     what: str
     found: str
@@ -52,41 +52,41 @@ class StepResult(NamedTuple):
 
 
 class Smoke:
-    """One walk through a platform. Everything that it makes there is gone afterwards.
+    """The smoke test of a platform. It deletes everything that it creates.
 
     Parameters
     ----------
-    place : Place
+    target : Target
     """
 
-    def __init__(self, place: Target) -> None:
-        self._place = place
-        self._walked = EndpointCoverage()
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._coverage = EndpointCoverage()
         self._name = f"smoke-{secrets.token_hex(4)}"
-        self._leaving = ExitStack()
+        self._cleanup = ExitStack()
         self._poison = {"smoke": self._name}
 
     def run(self) -> Iterator[StepResult]:
-        """Do everything, and say what was seen.
+        """Run all steps and yield their results.
 
         Raises
         ------
         AssertionError
-            An answer was wrong.
+            A response was wrong.
         TimeoutError
-            There was none.
-        anc_client.Refusal, httpx.HTTPError, OSError
-            The platform refused, or could not be reached.
+            A response was missing.
+        anc_client.ApiError, httpx.HTTPError, OSError
+            The platform rejected a request or could not be reached.
         """
-        with self._leaving as leaving:
-            self._admin = self._client(leaving.enter_context(self._place.admin()))
-            self._person = self._client("")
-            self._raw = leaving.enter_context(httpx.Client(transport=self._walked, timeout=PATIENCE_S))
-            if self._place.operated:
-                self._place.poison(self._poison)
+        with self._cleanup as cleanup:
+            self._admin = self._client(cleanup.enter_context(self._target.admin()))
+            self._user = self._client("")
+            self._raw = cleanup.enter_context(httpx.Client(transport=self._coverage, timeout=TIMEOUT_S))
+            if self._target.queues_accessible:
+                self._target.poison(self._poison)
             for step in (
                 self._platform,
-                self._people,
+                self._users,
                 self._headsets,
                 self._live,
                 self._control,
@@ -95,180 +95,188 @@ class Smoke:
                 self._sounds,
                 self._sessions,
             ):
-                began = time.monotonic()
+                start_s = time.monotonic()
                 found = step()
-                yield StepResult(step.__name__.strip("_"), found, round(time.monotonic() - began, 2))
-            if self._place.operated:
+                yield StepResult(step.__name__.strip("_"), found, round(time.monotonic() - start_s, 2))
+            if self._target.queues_accessible:
                 yield self._dead_letter()
-        yield self._every_endpoint()
+        yield self._check_coverage()
 
     def _client(self, token: str) -> Client:
-        return self._leaving.enter_context(Client(self._place.rest, token, self._walked, PATIENCE_S))
+        return self._cleanup.enter_context(Client(self._target.rest, token, self._coverage, TIMEOUT_S))
 
     def _platform(self) -> str:
         health = self._admin.health()
-        _same("health", health.status, "ok")
+        _expect("health", health.status, "ok")
         for path, status in (("/openapi.json", 200), ("/docs", 200), ("/api/devices", 401)):
-            _same(f"{path} without a token", self._raw.get(self._place.rest + path).status_code, status)
+            _expect(f"{path} without a token", self._raw.get(self._target.rest + path).status_code, status)
         self._admin.metrics()
         self._admin.totals()
         self._admin.performance()
         return f"healthy, models {', '.join(model.name for model in self._admin.models())}"
 
-    def _people(self) -> str:
+    def _users(self) -> str:
         name, password = f"{self._name}@example.com", secrets.token_urlsafe() + "aA1!"
         added = self._admin.add_person(NewPerson(username=name, password=password))
-        self._leaving.callback(self._admin.remove_person, added.user)
-        self._person.sign_in(name, password)
-        _same("who signed in", self._person.me().user, added.user)
+        self._cleanup.callback(self._admin.remove_person, added.user)
+        self._user.sign_in(name, password)
+        _expect("user signed in", self._user.me().user, added.user)
         self._admin.change_role(added.user, "operator")
-        _same("the new role", self._admin.person(added.user).role, "operator")
-        _same("listed among the people", added.user in {each.user for each in self._admin.people()}, True)
-        self._token = self._person.sign_in(name, password).token
-        key = self._person.make_key(NewKey(name="smoke"))
-        _same("who a key is", self._client(key.key).me().user, added.user)
-        self._person.revoke_key(key.id)
-        _same("keys left", self._person.api_keys(), [])
-        noted = {entry.action for entry in self._admin.audit() if added.user in (entry.subject, entry.user)}
-        _same("audited", noted >= {"person.role", "key.create", "key.revoke"}, True)
-        return "signed up by an admin, signed in, promoted; an API key made, used and revoked"
+        _expect("new role", self._admin.person(added.user).role, "operator")
+        _expect("user listed", added.user in {each.user for each in self._admin.people()}, True)
+        self._token = self._user.sign_in(name, password).token
+        key = self._user.make_key(NewKey(name="smoke"))
+        _expect("user of the API key", self._client(key.key).me().user, added.user)
+        self._user.revoke_key(key.id)
+        _expect("remaining API keys", self._user.api_keys(), [])
+        audited = {entry.action for entry in self._admin.audit() if added.user in (entry.subject, entry.user)}
+        _expect("audit entries written", audited >= {"person.role", "key.create", "key.revoke"}, True)
+        return "user created, signed in and promoted; API key created, used and revoked"
 
     def _headsets(self) -> str:
-        person, thing, model = self._person, self._name, f"{self._name}-model"
+        user, thing, model = self._user, self._name, f"{self._name}-model"
         path = SECONDARY.tolist()
-        person.describe_model(model, NewDeviceModel(secondary=path, rate=RATE, taps=TAPS))
-        self._leaving.callback(person.forget_model, model)
-        _same("the model", person.device_model(model).taps, TAPS)
-        _same("listed", model in {each.model for each in person.device_models()}, True)
-        listed = person.expect_headsets(model, NewSerials(serials=[f"{thing}-b"])).listed
-        _same("expected with a claim", listed, [f"{thing}-b"])
-        person.remove_device(f"{thing}-b")
-        made = person.register(NewDevice(thing=thing, model=model, secondary=path))
-        self._leaving.callback(person.remove_device, thing)
-        self._credentials = Credentials(**asdict(person.rotate_credentials(thing)))
-        _same("renewed", self._credentials.certificate_id != made.credentials.certificate_id, True)
-        _same("headsets", [device.thing for device in person.devices()], [thing])
-        _same("the headset", person.device(thing).refused, 0)
-        person.report_telemetry(thing, NewTelemetryReport(battery=0.5))
-        _same("its battery", person.telemetry(thing).battery, 0.5)
-        _same("its history", len(list(person.history(thing))), 1)
-        person.replace_path(thing, NewPath(secondary=path))
-        measured = f"{self._place.rest}/api/devices/{thing}/paths"
+        user.describe_model(model, NewDeviceModel(secondary=path, rate=RATE, taps=TAPS))
+        self._cleanup.callback(user.forget_model, model)
+        _expect("device model", user.device_model(model).taps, TAPS)
+        _expect("device model listed", model in {each.model for each in user.device_models()}, True)
+        listed = user.expect_headsets(model, NewSerials(serials=[f"{thing}-b"])).listed
+        _expect("preregistered serials", listed, [f"{thing}-b"])
+        user.remove_device(f"{thing}-b")
+        registered = user.register(NewDevice(thing=thing, model=model, secondary=path))
+        self._cleanup.callback(user.remove_device, thing)
+        self._credentials = Credentials(**asdict(user.rotate_credentials(thing)))
+        previous_id = registered.credentials.certificate_id
+        _expect("certificate renewed", self._credentials.certificate_id != previous_id, True)
+        _expect("headsets", [device.thing for device in user.devices()], [thing])
+        _expect("refused messages", user.device(thing).refused, 0)
+        user.report_telemetry(thing, NewTelemetryReport(battery=0.5))
+        _expect("battery", user.telemetry(thing).battery, 0.5)
+        _expect("telemetry entries", len(list(user.history(thing))), 1)
+        user.replace_path(thing, NewPath(secondary=path))
+        paths_url = f"{self._target.rest}/api/devices/{thing}/paths"
         bearer = {"Authorization": f"Bearer {self._token}"}
-        answer = self._raw.post(measured, json={"secondary": path}, headers=bearer)
-        _same("a path measured at enrolment", answer.status_code, 201)
-        _same("its path", len(person.paths(thing).secondary), len(path))
-        return "a model described, a headset registered, its certificate renewed, its telemetry kept"
+        answer = self._raw.post(paths_url, json={"secondary": path}, headers=bearer)
+        _expect("path upload status", answer.status_code, 201)
+        _expect("path length", len(user.paths(thing).secondary), len(path))
+        return "device model created, headset registered, certificate renewed, telemetry stored"
 
     def _live(self) -> str:
-        self._socket = self._leaving.enter_context(self._connect())
-        _same("watching", self._ask(action="watch", device=self._name)["type"], "watching")
+        self._socket = self._cleanup.enter_context(self._connect())
+        _expect("watch", self._request(action="watch", device=self._name)["type"], "watching")
         start = {"action": "start", "mode": "cancel", "rate": RATE, "channels": 2, "taps": TAPS, "mu": 0.5}
-        session = self._ask(**start)["session"]
-        own, off, took = NLMS(taps=TAPS, mu=0.5), 0, []
+        session = self._request(**start)["session"]
+        reference, error, durations = NLMS(taps=TAPS, mu=0.5), 0, []
         x, d = noise(5 * BLOCK)
         for seq, block in enumerate(np.split(pcm(x, d), 5)):
-            began = time.monotonic()
+            start_s = time.monotonic()
             frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(block)}
-            answer = self._ask(**frame)
-            took.append(time.monotonic() - began)
-            _same("the answer to a block", (answer["type"], answer.get("seq")), ("audio", seq))
+            answer = self._request(**frame)
+            durations.append(time.monotonic() - start_s)
+            _expect("response to a block", (answer["type"], answer.get("seq")), ("audio", seq))
             signals = int16_to_float(block)
-            e = float_to_int16(own.process(signals[:, 0], signals[:, 1])[1]).astype(int)
-            off = max(off, int(np.abs(decode_pcm(answer["pcm"], 1)[:, 0] - e).max()))
-        _same("int16 steps by which the residual differs from the filter's here", off <= 1, True)
-        _same("set", self._ask(action="set", session=session, intensity=0.5)["intensity"], 0.5)
-        _same("ping", self._ask(action="ping")["type"], "pong")
-        _same("nonsense", self._ask(action="audio", session="never-was", seq=0, pcm="AAAA")["type"], "error")
-        _same("stop", self._ask(action="stop", session=session)["summary"]["blocks"], 5)
-        return (
-            f"5 blocks of {BLOCK} samples answered as the filter does here, {1000 * min(took):.0f} ms at best"
+            e = float_to_int16(reference.process(signals[:, 0], signals[:, 1])[1]).astype(int)
+            error = max(error, int(np.abs(decode_pcm(answer["pcm"], 1)[:, 0] - e).max()))
+        _expect("residual within one int16 step of the local filter", error <= 1, True)
+        _expect(
+            "intensity set", self._request(action="set", session=session, intensity=0.5)["intensity"], 0.5
         )
+        _expect("ping", self._request(action="ping")["type"], "pong")
+        _expect(
+            "unknown session",
+            self._request(action="audio", session="never-was", seq=0, pcm="AAAA")["type"],
+            "error",
+        )
+        _expect(
+            "blocks of the session", self._request(action="stop", session=session)["summary"]["blocks"], 5
+        )
+        return f"5 blocks of {BLOCK} samples match the local filter, {1000 * min(durations):.0f} ms at best"
 
     def _control(self) -> str:
-        self._headset = self._leaving.enter_context(self._place.headset(self._name, self._credentials))
+        self._headset = self._cleanup.enter_context(self._target.headset(self._name, self._credentials))
         x, d = noise(2 * RATE)
-        began = time.monotonic()
+        start_s = time.monotonic()
         self._publish(1, x[:RATE], d[:RATE])
-        arrived = self._wished_filter()
-        took = time.monotonic() - began
-        heard = int16_to_float(pcm(x[:RATE], d[:RATE]))
-        design = design_control_filter(heard[:, 0], heard[:, 1], SECONDARY, TAPS, rate=RATE)
-        here = decode_taps(float16(design.taps))
-        gains = attenuation_db(arrived.decode(), x, d), attenuation_db(here, x, d)
-        _same(
-            f"{gains[0]:.1f} dB where the same design gives {gains[1]:.1f} dB",
+        received = self._next_filter()
+        took = time.monotonic() - start_s
+        signals = int16_to_float(pcm(x[:RATE], d[:RATE]))
+        design = design_control_filter(signals[:, 0], signals[:, 1], SECONDARY, TAPS, rate=RATE)
+        expected = decode_taps(float16(design.taps))
+        gains = attenuation_db(received.decode(), x, d), attenuation_db(expected, x, d)
+        _expect(
+            f"{gains[0]:.1f} dB attenuation, at most 0.5 dB below the local design's {gains[1]:.1f} dB",
             gains[0] > gains[1] - 0.5,
             True,
         )
-        self._until("the watcher to hear of the filter", lambda news: news.get("filter") == arrived.id)
-        self._person.change_shadow(self._name, ShadowChange(intensity=0.5))
-        _answers(lambda: self._person.shadow(self._name).state.get("desired", {}).get("intensity") == 0.5)
-        return f"snapshot to filter in {took:.1f} s; it takes {gains[0]:.1f} dB off the next second"
+        self._receive("the filter update", lambda message: message.get("filter") == received.id)
+        self._user.change_shadow(self._name, ShadowChange(intensity=0.5))
+        _poll(lambda: self._user.shadow(self._name).state.get("desired", {}).get("intensity") == 0.5)
+        return f"snapshot to filter in {took:.1f} s; {gains[0]:.1f} dB attenuation in the next second"
 
     def _emergency(self) -> str:
-        began = time.monotonic()
+        start_s = time.monotonic()
         self._publish(2, *siren(RATE))
-        self._until("the watcher to hear of the siren", lambda news: news.get("mode") == "transparency")
-        took = time.monotonic() - began
-        # The headset is opened first, and what happened is written down afterwards.
-        alarms = _answers(lambda: [event.source for event in self._person.emergencies()])
-        _same("alarms", alarms, [self._name])
-        _same("held open", any(self._is_held_open(seq) for seq in range(3, 8)), True)
-        return f"a siren opened the headset, and its watcher knew after {took:.1f} s"
+        self._receive("the switch to transparency", lambda message: message.get("mode") == "transparency")
+        took = time.monotonic() - start_s
+        # The platform switches the headset first and stores the event afterwards.
+        sources = _poll(lambda: [event.source for event in self._user.emergencies()])
+        _expect("sources of emergencies", sources, [self._name])
+        _expect("emergency is held", any(self._is_held(seq) for seq in range(3, 8)), True)
+        return f"transparency after a siren, reported after {took:.1f} s"
 
-    def _is_held_open(self, seq: int) -> bool:
-        """Return whether a siren holds the headset open; if its hold has ended, let another sound."""
-        if self._person.emergency_status().active:
+    def _is_held(self, seq: int) -> bool:
+        """Return whether the emergency is still held; if the hold has expired, send another siren."""
+        if self._user.emergency_status().active:
             return True
         self._publish(seq, *siren(RATE))
-        self._until("the watcher to hear of another siren", lambda news: news.get("mode") == "transparency")
+        self._receive("the switch to transparency", lambda message: message.get("mode") == "transparency")
         return False
 
     def _recording(self) -> str:
         sound = wav(*noise(3 * RATE))
-        job = self._person.upload(sound, "smoke")
-        _same("completing what was sent whole", self._person.complete_upload(job).job, job)
-        done = _answers(lambda: _ended(self._person.job(job)))
-        _same("what became of it", (done.state, done.failure), ("done", ""))
-        report = httpx.get(done.downloads["report.json"], timeout=PATIENCE_S).raise_for_status().json()
-        _same("its length", report["seconds"], 3.0)
-        _same("recordings", [each.job for each in self._person.jobs()], [job])
-        self._until("its owner to be told", lambda news: news.get("job") == job)
-        self._person.remove_job(job)
-        fell = report["attenuation_last_half_db"]
-        _same(f"{fell:.1f} dB quieter, at least 10", fell > 10, True)
-        return f"sent to its link, cleaned by {fell:.1f} dB, its owner told, fetched and forgotten"
+        job = self._user.upload(sound, "smoke")
+        _expect("completing an upload", self._user.complete_upload(job).job, job)
+        done = _poll(lambda: _ended(self._user.job(job)))
+        _expect("job state", (done.state, done.failure), ("done", ""))
+        report = httpx.get(done.downloads["report.json"], timeout=TIMEOUT_S).raise_for_status().json()
+        _expect("report duration", report["seconds"], 3.0)
+        _expect("jobs", [each.job for each in self._user.jobs()], [job])
+        self._receive("the job update", lambda message: message.get("job") == job)
+        self._user.remove_job(job)
+        attenuation = report["attenuation_last_half_db"]
+        _expect(f"{attenuation:.1f} dB attenuation, at least 10", attenuation > 10, True)
+        return f"uploaded, cleaned by {attenuation:.1f} dB, downloaded, deleted"
 
     def _sounds(self) -> str:
         sound = wav(*noise(RATE))
-        heard = self._person.classify(sound)
-        self._person.process(sound)
-        self._person.analyze(sound)
-        _same("an alarm in noise", self._person.detect_emergency(sound).active, False)
-        _same("an alarm in a siren", self._person.detect_emergency(wav(*siren(3 * RATE))).active, True)
-        return f"a sound is called {heard.label}, cleaned, measured; a siren is heard"
+        classified = self._user.classify(sound)
+        self._user.process(sound)
+        self._user.analyze(sound)
+        _expect("emergency in noise", self._user.detect_emergency(sound).active, False)
+        _expect("emergency in a siren", self._user.detect_emergency(wav(*siren(3 * RATE))).active, True)
+        return f"noise classified as {classified.label}, cleaned and analyzed; siren detected"
 
     def _sessions(self) -> str:
-        person = self._person
-        session = person.open_session(NewSession(rate=RATE, taps=TAPS)).session
-        _same("sessions", [each.session for each in person.sessions()], [session])
-        person.change_session(session, SessionChange(intensity=0.5, algorithm=None))
-        _same("its intensity", person.session(session).intensity, 0.5)
-        _same("its blocks", person.session_summary(session).blocks, 0)
-        person.end_session(session)
-        return "a session opened, changed and ended over REST"
+        user = self._user
+        session = user.open_session(NewSession(rate=RATE, taps=TAPS)).session
+        _expect("open sessions", [each.session for each in user.sessions()], [session])
+        user.change_session(session, SessionChange(intensity=0.5, algorithm=None))
+        _expect("session intensity", user.session(session).intensity, 0.5)
+        _expect("session blocks", user.session_summary(session).blocks, 0)
+        user.end_session(session)
+        return "session opened, changed and ended over REST"
 
     def _dead_letter(self) -> StepResult:
-        route = next(route for route in QUEUES if route.name == POISONED)
-        began = time.monotonic()
-        _answers(lambda: self._place.died(self._poison), 1.5 * route.max_receives * route.visibility_s)
-        found = f"a poisoned message was tried {route.max_receives} times and laid aside"
-        return StepResult("dead letters", found, round(time.monotonic() - began, 2))
+        route = next(route for route in QUEUES if route.name == POISONED_QUEUE)
+        start_s = time.monotonic()
+        timeout_s = 1.5 * route.max_receives * route.visibility_s
+        _poll(lambda: self._target.take_dead_letter(self._poison), timeout_s)
+        found = f"invalid message in the dead-letter queue after {route.max_receives} attempts"
+        return StepResult("dead letters", found, round(time.monotonic() - start_s, 2))
 
-    def _every_endpoint(self) -> StepResult:
-        missed = {(route.method, route.path) for route in REST} - self._walked.answered
-        _same("endpoints that were not seen to answer", missed, set())
+    def _check_coverage(self) -> StepResult:
+        missing = {(route.method, route.path) for route in REST} - self._coverage.answered
+        _expect("endpoints without a successful response", missing, set())
         return StepResult("endpoints", f"all {len(REST)} answered", 0.0)
 
     def _publish(self, seq: int, x: np.ndarray, d: np.ndarray) -> None:
@@ -277,50 +285,50 @@ class Smoke:
         topic = f"$aws/rules/{RULES[0].name}/{RULES[0].topic.replace('+', self._name)}"
         self._headset.publish(topic, snapshot.encode())
 
-    def _wished_filter(self) -> FilterDocument:
-        while not (wanted := self._headset.wish(PATIENCE_S)).filter:
-            pass  # the wish of a change by hand, or of an alarm that ends
-        return wanted.filter
+    def _next_filter(self) -> FilterDocument:
+        while not (desired := self._headset.next_desired(TIMEOUT_S)).filter:
+            pass  # a change of intensity, or the end of an emergency
+        return desired.filter
 
     def _connect(self) -> ClientConnection:
         offered = [Subprotocol(SUBPROTOCOL), Subprotocol(self._token)]
         opened = connect(
-            self._place.sockets,
+            self._target.sockets,
             subprotocols=offered,
             compression=None,
-            open_timeout=PATIENCE_S,
+            open_timeout=TIMEOUT_S,
             proxy=None,
         )
         return opened
 
-    def _ask(self, **frame: Any) -> dict[str, Any]:
+    def _request(self, **frame: Any) -> dict[str, Any]:
         self._socket.send(json.dumps(frame))
-        return self._until(
-            f"an answer to {frame['action']}", lambda news: news["type"] not in ("device", "job")
+        return self._receive(
+            f"a response to {frame['action']}", lambda message: message["type"] not in ("device", "job")
         )
 
-    def _until(self, what: str, meant: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Return the first frame that is meant; what was pushed in between is passed over."""
-        until = time.monotonic() + PATIENCE_S
-        with suppress(TimeoutError):  # it does not say what was waited for
-            while (left := until - time.monotonic()) > 0:
+    def _receive(self, what: str, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the first frame that matches; discard others."""
+        deadline = time.monotonic() + TIMEOUT_S
+        with suppress(TimeoutError):  # raised below with a message that names the frame
+            while (left := deadline - time.monotonic()) > 0:
                 frame: dict[str, Any] = json.loads(self._socket.recv(left))
-                if meant(frame):
+                if matches(frame):
                     return frame
-        raise TimeoutError(f"waited {PATIENCE_S:g} s for {what}")
+        raise TimeoutError(f"no response within {TIMEOUT_S:g} s: {what}")
 
 
-def _same(what: str, found: object, expected: object) -> None:
+def _expect(what: str, found: object, expected: object) -> None:
     if found != expected:
         raise AssertionError(f"{what}: {found}, expected {expected}")
 
 
-def _answers(ask: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
-    """Return the first true answer."""
-    until = time.monotonic() + patience_s
-    while not (answer := ask()):
-        if time.monotonic() > until:
-            raise TimeoutError(f"waited {patience_s:g} s for an answer")
+def _poll(call: Callable[[], T | None], timeout_s: float = TIMEOUT_S) -> T:
+    """Return the first true result."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := call()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no response within {timeout_s:g} s")
         time.sleep(0.1)
     return answer
 

@@ -20,7 +20,7 @@ from local.mqtt.claims import MOST_REQUESTS
 from tests.factory_claims import key
 from tests.integration.mqtt.conftest import PATIENCE_S, Client
 from tests.processes import Platform
-from tools.cli.remote_headset import claim_of
+from tools.cli.remote_headset import issue_claim
 
 MODEL = {"secondary": [0.0, 0.5, 0.2], "taps": 32}
 FORBIDDEN_TOPICS = [
@@ -50,7 +50,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def claim(platform: Platform) -> Credentials:
-    return Credentials(**json.loads(claim_of(platform.data, platform.port)))
+    return Credentials(**json.loads(issue_claim(platform.data, platform.port)))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Credentials of a headset that is registered anywhere: what is taken, and what is said of what is not."""
+"""Read the credentials of a remote headset, and reject invalid ones."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from local.auth.certificates import Authority
-from tools.cli.remote_headset import MQTT_TLS_PORT, Unusable, identity
+from tools.cli.remote_headset import MQTT_TLS_PORT, InvalidCredentials, read_identity
 
 
 @pytest.fixture(scope="module")
 def issued(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return credentials as a platform gives them out, as JSON would hold them."""
+    """Return the `credentials` object of a registration response."""
     made = Authority(tmp_path_factory.mktemp("ca")).issue("left")
     return {
         "certificate_id": made.id,
@@ -29,57 +29,55 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "credentials.json"
 
 
-def test_the_answer_to_a_registration_says_who_the_headset_is_and_where_it_goes(
-    issued: dict[str, Any], file: Path
-) -> None:
+def test_a_registration_response_has_name_and_endpoint(issued: dict[str, Any], file: Path) -> None:
     file.write_text(json.dumps({"thing": "left", "model": "m", "credentials": issued}))
-    who = identity(file, None, None)
-    assert who.thing == "left"
-    assert who.credentials._asdict() == issued
+    identity = read_identity(file, None, None)
+    assert identity.thing == "left"
+    assert identity.credentials._asdict() == issued
 
 
-def test_bare_credentials_will_do_and_an_endpoint_that_is_given_counts(
+def test_bare_credentials_are_accepted_and_options_take_precedence(
     issued: dict[str, Any], file: Path
 ) -> None:
     bare = {name: issued[name] for name in ("certificate", "private_key")}
     file.write_text(json.dumps(bare))
-    who = identity(file, "abc-ats.iot.eu-west-1.amazonaws.com", None)
-    assert (who.thing, who.credentials.port) == ("left", MQTT_TLS_PORT)
-    assert who.credentials.endpoint == "abc-ats.iot.eu-west-1.amazonaws.com"
-    assert "BEGIN CERTIFICATE" in who.credentials.ca
-    assert identity(file, "localhost:1234", "right")._replace(credentials=who.credentials).thing == "right"
-    assert identity(file, "localhost:1234", None).credentials.port == 1234
+    identity = read_identity(file, "abc-ats.iot.eu-west-1.amazonaws.com", None)
+    assert (identity.thing, identity.credentials.port) == ("left", MQTT_TLS_PORT)
+    assert identity.credentials.endpoint == "abc-ats.iot.eu-west-1.amazonaws.com"
+    assert "BEGIN CERTIFICATE" in identity.credentials.ca
+    assert read_identity(file, "localhost:1234", "right").thing == "right"
+    assert read_identity(file, "localhost:1234", None).credentials.port == 1234
 
 
 @pytest.mark.parametrize(
-    ("changes", "endpoint", "says"),
+    ("changes", "endpoint", "message"),
     [
         ({"private_key": "-----BEGIN"}, None, "is not PEM"),
         ({"certificate": ""}, None, "is not PEM"),
-        ({"port": "many"}, None, "not credentials"),
-        ({"endpoint": ""}, None, "say --endpoint"),
-        ({}, "host:0", "1 to 65535"),
-        ({}, "host:port", "1 to 65535"),
+        ({"port": "many"}, None, "not the JSON response"),
+        ({"endpoint": ""}, None, "set --endpoint"),
+        ({}, "host:0", "between 1 and 65535"),
+        ({}, "host:port", "between 1 and 65535"),
         ({}, ":8883", "HOST"),
     ],
 )
-def test_what_cannot_be_used_is_said(
-    issued: dict[str, Any], file: Path, changes: dict[str, Any], endpoint: str | None, says: str
+def test_invalid_credentials_and_endpoints_are_rejected(
+    issued: dict[str, Any], file: Path, changes: dict[str, Any], endpoint: str | None, message: str
 ) -> None:
     file.write_text(json.dumps(issued | changes))
-    with pytest.raises(Unusable, match=says):
-        identity(file, endpoint, None)
+    with pytest.raises(InvalidCredentials, match=message):
+        read_identity(file, endpoint, None)
 
 
-def test_a_key_that_is_not_the_certificates_and_files_that_are_none_are_refused(
+def test_a_foreign_key_and_unreadable_files_are_rejected(
     issued: dict[str, Any], file: Path, tmp_path: Path
 ) -> None:
     other = Authority(tmp_path / "ca").issue("left")
     file.write_text(json.dumps(issued | {"private_key": other.private_key}))
-    with pytest.raises(Unusable, match="not that of the certificate"):
-        identity(file, None, None)
+    with pytest.raises(InvalidCredentials, match="does not match the certificate"):
+        read_identity(file, None, None)
     file.write_text("{")
-    with pytest.raises(Unusable, match="not credentials"):
-        identity(file, None, None)
-    with pytest.raises(Unusable, match="No such file"):
-        identity(tmp_path / "nowhere.json", None, None)
+    with pytest.raises(InvalidCredentials, match="not the JSON response"):
+        read_identity(file, None, None)
+    with pytest.raises(InvalidCredentials, match="No such file"):
+        read_identity(tmp_path / "nowhere.json", None, None)
