@@ -141,5 +141,5 @@ class ConsoleLink:
         if self._invitations.is_open(self._code):
             return
         self._code = self._invitations.make("demo", "admin")
-        shown = f"the console:        {console_address(self._url, self._code)}"
+        shown = f"Console:            {console_address(self._url, self._code)}"
         self._console.print(shown, soft_wrap=True, markup=False, highlight=False)

@@ -20,7 +20,7 @@ from tests.browser.conftest import Visit
 from tests.processes import PATIENCE_S, free_port
 
 ROOT = Path(__file__).parents[2]
-ADDRESS = re.compile(rb"the console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")
+ADDRESS = re.compile(rb"Console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")
 COLOURS = re.compile(rb"\x1b\[[\d;?]*\w")
 
 

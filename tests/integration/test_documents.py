@@ -1,8 +1,8 @@
-"""What the pages show is run: commands in a shell, Python as it stands, messages through their types.
+"""The documentation is correct: its commands and examples run, its messages parse, its links and files exist.
 
-A fence says what it needs: `sh` alone runs here; `sh training` needs recordings and what training takes,
-`sh account` an account at AWS. What stands within a sentence or a table runs as well, with a file for FILE.
-`ELSEWHERE` lists what does not run here, and why; of those it is seen that options, targets and files exist.
+Commands in `sh` fences run here, as do commands in sentences and tables, with a file in place of FILE.
+`sh training` marks commands that need recordings, `sh account` those that need an AWS account.
+`TESTED_ELSEWHERE` lists commands that do not run here, and why; their options, targets and files are checked.
 """
 
 import os
@@ -30,29 +30,29 @@ from tools.cli.main import app
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```([a-z]*)[ \t]*([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-RUNS = "test_a_command_that_the_pages_show_runs"
-AT_ONCE = 3
+RUN_TEST = "test_documented_command_runs"
+MAX_PARALLEL = 3
 INLINE = re.compile(r"`((?:anc|make|curl|pytest|python -m|\.venv/bin/[^`\s]+) [^`]+)`")
 FILE = re.compile(r"`((?!build/)(?:[\w.-]+/)+[\w-]+\.(?:py|md|toml|json|npz))`")
 INDENTED = re.compile(r"^    ((?:anc|make|pytest|\.venv/bin/\S+) .*)$", re.MULTILINE)
-ELSEWHERE = {  # what a page shows and this file does not run, by how it begins, and why
+TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "make": "CI's script and tests/browser/test_newcomer.py run the targets",
     "pytest": "the suite runs the files that it names",
-    "python -m": "needs what is installed for training or benchmarks, or minutes of a quiet machine",
-    "anc train": "needs recordings and what training takes; tests/unit/training trains on synthetic sounds",
-    "anc evaluate": "needs recordings or minutes; tests/unit/local/evaluation runs the quick one",
-    "anc bench": "needs everyone else's filters; tests/unit/dsp holds ours to the reference",
-    "anc fleet": "takes five minutes; tests/integration/test_fleet_load.py runs a smaller one",
-    "anc smoke": "hears a siren, which the platform here does not; tests/integration/test_smoke.py walks",
-    "anc headset --": "tests/unit/tools/test_remote_headset.py has them",
-    "anc claim": "writes what the next line takes to another platform; tests/integration/mqtt claims",
-    "anc keys rotate": "ends other tests' tokens; tests/integration/test_signing_keys.py rotates",
-    "anc --install-completion": "changes what the shell reads; tests/unit/tools/test_cli.py completes",
-    "pip": "needs a network; tests/integration/test_package.py builds and installs both packages without",
-    "aws": "needs an account",
-    "export": "asks the account",
+    "python -m": "needs the training or benchmark environment, or minutes on an idle machine",
+    "anc train": "needs recordings and the training environment; see tests/unit/training",
+    "anc evaluate": "needs recordings or minutes; tests/unit/tools/evaluation runs the quick version",
+    "anc bench": "needs the benchmark environment; tests/unit/dsp tests the filters",
+    "anc fleet": "takes five minutes; tests/integration/test_fleet_load.py runs a smaller fleet",
+    "anc smoke": "needs emergency detection; tests/integration/test_smoke.py runs it",
+    "anc headset --": "needs a remote platform; see tests/unit/tools/test_remote_headset.py",
+    "anc claim": "needs a remote platform; tests/integration/mqtt tests claims",
+    "anc keys rotate": "invalidates the tokens of other tests; see tests/integration/test_signing_keys.py",
+    "anc --install-completion": "changes the shell configuration; see tests/unit/tools/test_cli.py",
+    "pip": "needs a network; tests/integration/test_package.py installs both packages offline",
+    "aws": "needs an AWS account",
+    "export": "calls AWS",
 }
-STANDS_FOR = {  # in a sentence or a table
+PLACEHOLDERS = {  # in sentences and tables
     "RECORDING": "noise.wav",
     "helicopter.ogg": "noise.wav",
     "demo.svg": "course.svg",
@@ -93,55 +93,55 @@ MESSAGES = {
 
 
 def fences(language: str) -> Iterator[tuple[Path, str, str]]:
-    """Yield page, what the fence needs, and what is in it."""
+    """Yield page, requirement and content of each fence in a language."""
     for page in PAGES:
         for found, needs, text in FENCE.findall(page.read_text()):
             if found == language:
                 yield page, needs, text
 
 
-def shown() -> Iterator[str]:
-    """Yield every command that the pages show, continued lines joined, as it stands there."""
+def command_lines() -> Iterator[str]:
+    """Yield every command line on the pages, with continuation lines joined."""
     for _, _, text in fences("sh"):
         yield from text.replace("\\\n", " ").splitlines()
     for page in PAGES:
         text = FENCE.sub("", page.read_text())
         for command in [*INDENTED.findall(text), *INLINE.findall(text)]:
-            told = command if tried_elsewhere(command.removeprefix(".venv/bin/")) else meant(command)
-            yield " ".join(told.split())
+            runs_here = not runs_elsewhere(command.removeprefix(".venv/bin/"))
+            yield " ".join((fill_in(command) if runs_here else command).split())
 
 
-def meant(command: str) -> str:
-    """Return a command with a file for FILE and a number for N."""
-    for name, stands_for in STANDS_FOR.items():
-        command = command.replace(name, stands_for)
+def fill_in(command: str) -> str:
+    """Replace the placeholders of a command."""
+    for name, value in PLACEHOLDERS.items():
+        command = command.replace(name, value)
     return command
 
 
 def commands() -> list[str]:
-    """Return every command that the pages show, each once, without what is said of it."""
-    lines = {line.split("  #")[0].strip().removeprefix(".venv/bin/") for line in shown()}
+    """Return every distinct command on the pages, without comments."""
+    lines = {line.split("  #")[0].strip().removeprefix(".venv/bin/") for line in command_lines()}
     return sorted(line for line in lines if line and line[0] != "#")
 
 
-def tried_elsewhere(command: str) -> bool:
-    """Return whether something else than this file runs a command."""
-    return command.startswith(tuple(ELSEWHERE))
+def runs_elsewhere(command: str) -> bool:
+    """Return whether a command does not run here."""
+    return command.startswith(tuple(TESTED_ELSEWHERE))
 
 
-def lay_out(desk: Path) -> None:
-    """Put into a folder the files that the pages speak of."""
-    desk.mkdir()
+def create_files(folder: Path) -> None:
+    """Create the files that the commands read."""
+    folder.mkdir()
     rng = np.random.default_rng(7)
     x = 0.1 * rng.standard_normal(8 * 16_000)
     d = np.convolve(x, [0.0, 0.5, 0.3])[: x.size]
-    soundfile.write(desk / "noise.wav", x, 16_000)
-    soundfile.write(desk / "in.wav", np.stack([x, d], axis=1), 16_000)
+    soundfile.write(folder / "noise.wav", x, 16_000)
+    soundfile.write(folder / "in.wav", np.stack([x, d], axis=1), 16_000)
 
 
-def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
-    """Run a command as it stands on a page, but for the port; returns how it ended and what it printed."""
-    lay_out(desk)
+def run(command: str, folder: Path, platform: Platform) -> tuple[int, str]:
+    """Run a command on the port of `platform`; return its exit code and output."""
+    create_files(folder)
     where = f"--port {platform.port} --data {platform.data}"
     if command.startswith("anc up"):
         command = f"{re.sub(r' --(port|data) [^ ]+', '', command)} --port {free_port()} --data data"
@@ -154,7 +154,7 @@ def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
     token = platform.token("reader")
     running = subprocess.Popen(
         ["bash", "-c", f"exec {command.replace('127.0.0.1:8080', f'127.0.0.1:{platform.port}')}"],
-        cwd=desk,
+        cwd=folder,
         env=os.environ
         | {
             "PATH": f"{Path(ANC).parent}:{os.environ['PATH']}",
@@ -179,29 +179,29 @@ def run(command: str, desk: Path, platform: Platform) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def begun(
+def started_commands(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_platform: Platform
 ) -> Iterator[dict[str, Future[tuple[int, str]]]]:
-    """Begin all commands that are to be tried, some at once: most wait for sound that takes its time."""
-    wanted = {item.name for item in request.session.items}
-    chosen = [line for line in commands() if f"{RUNS}[{line}]" in wanted]
+    """Start all selected commands, a few in parallel: most of them wait for audio in real time."""
+    selected = {item.name for item in request.session.items}
+    lines = [line for line in commands() if f"{RUN_TEST}[{line}]" in selected]
     shared_platform.token("reader")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        desk = tmp_path_factory.mktemp("desks")
-        yield {line: pool.submit(run, line, desk / str(k), shared_platform) for k, line in enumerate(chosen)}
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
+        folder = tmp_path_factory.mktemp("commands")
+        yield {line: pool.submit(run, line, folder / str(k), shared_platform) for k, line in enumerate(lines)}
 
 
-@pytest.mark.parametrize("command", [line for line in commands() if not tried_elsewhere(line)], ids=str)
-def test_a_command_that_the_pages_show_runs(command: str, begun: dict[str, Future[tuple[int, str]]]) -> None:
+@pytest.mark.parametrize("command", [line for line in commands() if not runs_elsewhere(line)], ids=str)
+def test_documented_command_runs(command: str, started_commands: dict[str, Future[tuple[int, str]]]) -> None:
     if command.startswith("curl") and not shutil.which("curl"):
         pytest.skip("no curl on this machine")
-    ended, printed = begun[command].result()
-    assert ended == (-signal.SIGTERM if command.startswith("anc up") else 0), printed
+    exit_code, printed = started_commands[command].result()
+    assert exit_code == (-signal.SIGTERM if command.startswith("anc up") else 0), printed
     assert "Traceback" not in printed
 
 
-@pytest.mark.parametrize("command", [line for line in commands() if tried_elsewhere(line)])
-def test_a_command_that_is_tried_elsewhere_names_what_exists(command: str) -> None:
+@pytest.mark.parametrize("command", [line for line in commands() if runs_elsewhere(line)])
+def test_options_targets_and_files_of_other_documented_commands_exist(command: str) -> None:
     program, *words = shlex.split(command.partition(" > ")[0])
     options = [word for word in words if word.startswith("--")]
     if program == "anc":
@@ -222,51 +222,62 @@ def test_a_command_that_is_tried_elsewhere_names_what_exists(command: str) -> No
         assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
 
 
-def test_no_command_hides_in_a_block_that_no_test_reads() -> None:
+def test_no_command_is_in_an_untested_fence() -> None:
     for page, _, text in [*fences(""), *fences("text"), *fences("bash"), *fences("console")]:
         assert not re.search(r"^(\$ |anc |make |curl |aws )", text, re.MULTILINE), page.name
 
 
 def anchors(page: Path) -> set[str]:
-    """Return where in a page a link may lead, as GitHub calls it."""
+    """Return the anchors of the headings of a page, as GitHub generates them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_page_that_a_page_links_to_is_there() -> None:
+def test_every_link_target_exists() -> None:
     for page in [*PAGES, ROOT / "docs" / "decisions" / "README.md"]:
         for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
-            led_to = page.parent / link if link else page
-            assert led_to.exists(), f"{page.name}: {link}"
-            assert not anchor or anchor in anchors(led_to), f"{page.name}: {link}#{anchor}"
+            target = page.parent / link if link else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}#{anchor}"
 
 
-def test_every_file_of_the_project_that_a_page_names_is_there() -> None:
+def test_every_file_that_a_page_names_exists() -> None:
     for page in [*PAGES, ROOT / "docs" / "decisions" / "README.md"]:
         for name in FILE.findall(page.read_text()):
             assert (ROOT / name).exists(), f"{page.name}: {name}"
 
 
+def test_the_folders_in_the_readme_are_those_of_the_repository() -> None:
+    rows = re.findall(r"^\| `([\w/]+)/` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    listing = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True)
+    folders = {str(parent) for name in listing.splitlines() for parent in Path(name).parents}
+    for parent in (".", "local", "tools", "layers/dsp/python/anc"):
+        documented = {name for name in rows if str(Path(name).parent) == parent}
+        existing = {name for name in folders if str(Path(name).parent) == parent and name != "."}
+        assert documented == {name for name in existing if not name.startswith(".")}, parent
+    assert set(rows) <= folders
+
+
 @pytest.mark.parametrize(("name", "text"), [(needs, text) for _, needs, text in fences("json") if needs])
-def test_a_message_on_the_pages_is_one_that_the_platform_understands(name: str, text: str) -> None:
+def test_documented_message_is_valid(name: str, text: str) -> None:
     for message in text.splitlines() if name in ("client", "server") else [text]:
         parsed = msgspec.json.decode(message, type=MESSAGES[name])
         if isinstance(parsed, shadow.Desired) and parsed.filter:
             assert parsed.filter.decode().shape == (2,)
 
 
-def test_the_quick_start_runs_from_the_first_line_to_the_last(shared_platform: Platform) -> None:
+def test_the_quick_start_runs_completely(shared_platform: Platform) -> None:
     examples = [text for page, _, text in fences("python") if page.name == "quickstart.md"]
     assert len(examples) == 5
     url = f"http://127.0.0.1:{shared_platform.port}"
     exec("\n".join(examples), {"url": url, "token": shared_platform.token("firmware")})
 
 
-def test_javascript_on_a_page_is_run_by_a_browser() -> None:
+def test_documented_javascript_is_tested_in_a_browser() -> None:
     assert [page.name for page, _, _ in fences("js")] == ["quickstart.md"]  # tests/browser/test_live.py
 
 
-def test_python_on_a_page_is_run_by_some_test() -> None:
+def test_documented_python_is_tested() -> None:
     run = {"quickstart.md", "api.md"}
     assert {page.name for page, _, _ in fences("python")} == run
     assert sys.version_info >= (3, 11)

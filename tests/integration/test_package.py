@@ -1,4 +1,4 @@
-"""Both packages, built and installed as the documentation says: nothing else is needed to use them."""
+"""Both packages can be built, and installed with nothing but their declared dependencies."""
 
 import shutil
 import subprocess
@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
 PLATFORM = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "layers", "web", "functions", "iot")
 PLATFORM += ("local", "simulation", "tools", "training", "infra")
-NOT_OURS = shutil.ignore_patterns("__pycache__", "*.egg-info")
-TRAINING = {"jax", "matplotlib", "optax", "sklearn"}  # of the extra `train`
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+TRAINING = {"jax", "optax", "sklearn"}  # of the extra `train`
 IMPORT_ALL = """
 import importlib, pkgutil
 for root in ("anc", "anc_client", "functions", "iot", "local", "simulation", "tools", "training"):
@@ -39,8 +39,8 @@ USE_OF_TYPES = """
 from anc_client import Client, NewDevice, NewSession
 
 def use(anc: Client) -> tuple[float | None, str]:
-    made = anc.register(NewDevice(thing="left", secondary=[0.0, 0.5]))
-    return anc.telemetry(made.thing).battery, made.credentials.private_key
+    registered = anc.register(NewDevice(thing="left", secondary=[0.0, 0.5]))
+    return anc.telemetry(registered.thing).battery, registered.credentials.private_key
 
 def misuse(anc: Client) -> str:
     anc.open_session(NewSession(mode="cancle"))  # wrong
@@ -49,7 +49,7 @@ def misuse(anc: Client) -> str:
 
 
 class Installed:
-    """A virtual environment with a wheel and what the wheel requires."""
+    """A virtual environment with a wheel and its dependencies."""
 
     def __init__(self, folder: Path, wheel: Path, wheels: Path) -> None:
         venv.create(folder, symlinks=True)
@@ -81,7 +81,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy = folder / "checkout" / source
         copy.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, copy, ignore=NOT_OURS)
+            shutil.copytree(ROOT / source, copy, ignore=IGNORED)
         else:
             shutil.copy(ROOT / source, copy)
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"]
@@ -122,7 +122,7 @@ def _folders(wheel: Path) -> set[str]:
     return {name.partition("/")[0] for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
 
-def test_the_client_is_itself_and_httpx_with_its_types(client_wheel: Path) -> None:
+def test_the_client_has_type_annotations_and_depends_on_httpx_only(client_wheel: Path) -> None:
     assert _folders(client_wheel) == {"anc_client"}
     assert [Requirement(each).name for each in _requires(client_wheel)] == ["httpx"]
     sources = ROOT / "anc_client" / "src"
@@ -130,14 +130,14 @@ def test_the_client_is_itself_and_httpx_with_its_types(client_wheel: Path) -> No
     assert files <= set(ZipFile(client_wheel).namelist())
 
 
-def test_the_client_can_be_used_with_nothing_but_httpx_installed(client: Installed) -> None:
+def test_the_client_works_with_only_httpx_installed(client: Installed) -> None:
     used = client.run("python", "-c", "import anc_client; print(anc_client.__version__, anc_client.__file__)")
     assert used.stdout.split() == [__version__, str(client.site / "anc_client" / "__init__.py")], used.stderr
-    assert client.run("python", "-c", "import pydantic").returncode, "nothing else is there"
-    assert not (client.bin / "anc").exists(), "the command is the platform's"
+    assert client.run("python", "-c", "import pydantic").returncode, "other packages are installed"
+    assert not (client.bin / "anc").exists(), "the client has no command"
 
 
-def test_a_type_checker_knows_what_the_client_takes_and_returns(client: Installed, tmp_path: Path) -> None:
+def test_a_type_checker_finds_wrong_use_of_the_client(client: Installed, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(USE_OF_TYPES)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-executable", client.python]
@@ -148,11 +148,11 @@ def test_a_type_checker_knows_what_the_client_takes_and_returns(client: Installe
     assert found == wrong, checked.stdout
 
 
-def test_the_platform_holds_its_modules_its_model_and_the_console_but_not_the_stacks(
+def test_the_platform_wheel_contains_modules_model_and_console_but_no_stacks(
     platform_wheel: Path,
 ) -> None:
     assert _folders(platform_wheel) == {"anc", "functions", "iot", "local", "simulation", "tools", "training"}
-    held = set(ZipFile(platform_wheel).namelist())
+    contents = set(ZipFile(platform_wheel).namelist())
     modules = {
         path.relative_to(ROOT)
         for folder in _folders(platform_wheel)
@@ -161,20 +161,20 @@ def test_the_platform_holds_its_modules_its_model_and_the_console_but_not_the_st
     modules |= {
         path.relative_to(ROOT / "layers/dsp/python") for path in (ROOT / "layers/dsp/python").rglob("*.py")
     }
-    assert {str(path) for path in modules} <= held
+    assert {str(path) for path in modules} <= contents
     console = {path.relative_to(ROOT) for path in (ROOT / "web").rglob("*") if path.is_file()}
-    assert {f"local/{path}" for path in console} <= held
-    assert "anc/noise/model.npz" in held
+    assert {f"local/{path}" for path in console} <= contents
+    assert "anc/noise/model.npz" in contents
 
 
-def test_every_module_of_the_platform_finds_what_it_imports(platform: Installed) -> None:
+def test_every_module_of_the_platform_can_be_imported(platform: Installed) -> None:
     done = platform.run("python", "-c", IMPORT_ALL)
     assert done.returncode == 0, done.stderr
     missing = {tuple(line.split()) for line in done.stdout.splitlines()}
     assert missing <= {("training", name) for name in TRAINING}
 
 
-def test_an_installed_command_knows_its_version_and_explains_itself(platform: Installed) -> None:
+def test_the_installed_command_has_version_and_help(platform: Installed) -> None:
     assert platform.run("anc", "--version").stdout == f"anc {__version__}\n"
     answer = platform.run("anc", "-h")
     assert (answer.returncode, answer.stderr) == (0, "")
@@ -182,9 +182,7 @@ def test_an_installed_command_knows_its_version_and_explains_itself(platform: In
 
 
 @pytest.mark.parametrize("command", ["train --data .", "evaluate --data .", "bench"])
-def test_a_command_that_needs_more_says_in_one_sentence_what_to_install(
-    platform: Installed, command: str
-) -> None:
+def test_a_command_with_missing_requirements_says_what_to_install(platform: Installed, command: str) -> None:
     answer = platform.run("anc", *command.split())
     assert answer.returncode == 2
     assert answer.stderr.startswith("anc: ")
@@ -192,7 +190,7 @@ def test_a_command_that_needs_more_says_in_one_sentence_what_to_install(
     assert "checkout" in answer.stderr
 
 
-def test_an_installed_platform_names_noise(platform: Installed, tmp_path: Path) -> None:
+def test_the_installed_platform_classifies_noise(platform: Installed, tmp_path: Path) -> None:
     sound = tmp_path / "noise.wav"
     soundfile.write(sound, 0.1 * np.random.default_rng(1).standard_normal(32_000), 16_000)
     assert '"label"' in platform.run("anc", "classify", str(sound), "--json").stdout
@@ -206,7 +204,7 @@ def running(platform: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     started.kill()
 
 
-def test_an_installed_platform_serves_the_api_and_the_console(running: Platform) -> None:
+def test_the_installed_platform_serves_api_and_console(running: Platform) -> None:
     url = f"http://127.0.0.1:{running.port}"
     assert httpx.get(f"{url}/health", timeout=PATIENCE_S).json()["ready"]
     assert httpx.get(f"{url}/openapi.json", timeout=PATIENCE_S).json()["info"]["version"] == __version__

@@ -28,7 +28,7 @@ from tests.processes import until as until_found
 from tools.cli.demo import headset_folder, register
 
 ROOT = Path(__file__).parents[2]
-LINK = re.compile(r"the console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")
+LINK = re.compile(r"Console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")
 COLOURS = re.compile(r"\x1b\[[\d;?]*\w")
 NARROW = 40  # columns
 
@@ -168,8 +168,8 @@ def test_the_console_s_link_is_printed_whole_into_a_file_and_is_in_no_log_of_the
     port = free_port()
     demo = begin("up", "--demo", "--port", str(port), "--data", "data")
     assert demo.stdout is not None
-    assert demo.stdout.readline() == f"the platform is up: http://127.0.0.1:{port}  MQTT {port + 1}\n"
-    assert demo.stdout.readline() == f"its data folder:    {tmp_path / 'data'}\n"
+    assert demo.stdout.readline() == f"Platform running:   http://127.0.0.1:{port}  MQTT port {port + 1}\n"
+    assert demo.stdout.readline() == f"Data folder:        {tmp_path / 'data'}\n"
     url, code = link_in(demo.stdout)
     assert f"anc console --port {port} --data {tmp_path / 'data'}" in demo.stdout.readline()
     assert sign_in(url, code) == 200
@@ -196,7 +196,7 @@ def test_the_link_is_whole_on_a_narrow_terminal_and_another_one_follows_when_it_
         assert sign_in(url, another) == 200
         demo.send_signal(signal.SIGINT)
         for line in screen:
-            if "the platform heard" in line:
+            if "Detected noise" in line:
                 break
         else:
             pytest.fail("no result was printed")

@@ -1,6 +1,7 @@
 """Plot attenuation over time, with one panel for each noise."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tools.evaluation.metrics import STEP_S
 from tools.report.figure import (
@@ -54,7 +55,12 @@ def plot_attenuation(
                 trace = [min(max(level, low_db), top_db) for level in methods[method]]
                 seconds = [k * STEP_S for k in range(len(trace))]
                 layer = 3 if style != "-" else 2  # dashed lines stay visible on solid ones
-                style_arguments = {"color": colour, "linewidth": width, "linestyle": style, "zorder": layer}
+                style_arguments: dict[str, Any] = {
+                    "color": colour,
+                    "linewidth": width,
+                    "linestyle": style,
+                    "zorder": layer,
+                }
                 axes.plot(seconds, trace, label=method, **style_arguments)
             axes.set_title(noise, loc="left", fontsize=10.5, parse_math=False)
             axes.set_xlim(0, end_s)

@@ -7,7 +7,7 @@ draws: matplotlib takes half a second to import.
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ BEFORE_COLOUR, AFTER_COLOUR = "#ff9d6c", "#34d3b4"
 GRID_DB = 10
 PNG_DPI = 200
 CORNER_INCHES = 0.14
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "anc",  # fixed element ids
     "svg.fonttype": "none",  # text stays text
     "font.sans-serif": ["DejaVu Sans"],  # matplotlib's own, so that PNG files do not depend on the machine
@@ -59,7 +59,12 @@ def styled_figure(width: float, height: float, title: str, subtitle: str) -> Ite
     with rc_context(STYLE):
         figure = Figure((width, height), facecolor="none")
         corners = f"round,pad=0,rounding_size={CORNER_INCHES}"
-        box = {"boxstyle": corners, "facecolor": BACKGROUND, "edgecolor": "none", "zorder": -1}
+        box: dict[str, Any] = {
+            "boxstyle": corners,
+            "facecolor": BACKGROUND,
+            "edgecolor": "none",
+            "zorder": -1,
+        }
         figure.add_artist(FancyBboxPatch((0, 0), width, height, transform=figure.dpi_scale_trans, **box))
         left = 0.24 / width
         figure.text(left, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", parse_math=False)
