@@ -1,6 +1,6 @@
-"""The platform on AWS: `cdk synth`, `cdk deploy`. Context: `-c env=dev|prod`, `-c region=...`."""
+"""CDK app of the platform, for `cdk synth` and `cdk deploy`. Context: `-c env=dev|prod -c region=...`."""
 
-# ruff: noqa: I001  # infra tells CDK where Node is, before CDK is imported
+# ruff: noqa: I001  # infra sets the path of Node.js before CDK is imported
 import infra  # noqa: F401
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks

@@ -1,4 +1,4 @@
-"""The folders of the platform's package; everything else about it is in pyproject.toml."""
+"""The packages and package data of the platform; all other metadata is in pyproject.toml."""
 
 from setuptools import find_packages, setup
 

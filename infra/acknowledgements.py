@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that are meant to be so, each said at its resource with the reason."""
+"""Acknowledge cdk-nag findings that are intentional, at the resource and with the reason."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
-    """Say why a finding at this very resource is right as it is."""
+    """Acknowledge a finding at a resource with the reason."""
     cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
 
 
 def acknowledge_wildcard(role: IConstruct, resource: str, reason: str) -> None:
-    """Say why a role may do something to every resource that an ARN with a `*` covers."""
+    """Acknowledge a wildcard resource in a role's policy with the reason."""
     acknowledge(role, f"AwsSolutions-IAM5[Resource::{_flat(cdk.Stack.of(role).resolve(resource))}]", reason)
 
 
 def _flat(resolved: Any) -> str:
-    """Return a CloudFormation string as cdk-nag names it: what is joined in, in angle brackets."""
+    """Return a CloudFormation string as cdk-nag formats it, with references in angle brackets."""
     match resolved:
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(_flat(part) for part in parts)

@@ -1,4 +1,4 @@
-"""What clients talk to: the REST API and the WebSocket API, with the functions behind them."""
+"""The REST API and the WebSocket API with their functions."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ from infra.rest import Rest
 from infra.websocket import WebSocket
 
 ONE_CORE_MB = 1769
-PEOPLE_RIGHTS = (
+USER_POOL_ACTIONS = (
     "cognito-idp:AdminInitiateAuth",
     "cognito-idp:AdminGetUser",
     "cognito-idp:AdminCreateUser",
@@ -45,13 +45,13 @@ PEOPLE_RIGHTS = (
 
 
 class Api(cdk.Stack):
-    """Both APIs.
+    """The REST and WebSocket APIs.
 
     Attributes
     ----------
     rest : Rest
     socket : WebSocket
-        What pushes to clients need to reach them.
+        For functions that push to clients.
     functions : dict of str to PlatformFunction
     """
 
@@ -92,12 +92,12 @@ class Api(cdk.Stack):
                 "TOKEN_JWKS_URL": identity.jwks_url,
             },
         )
-        _may_check_rights(function)
+        _may_check_access(function)
         return function
 
     def _classifier(self) -> PlatformFunction:
         function = self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25)
-        _may_check_rights(function)
+        _may_check_access(function)
         function.may_use("limits", ADD)
         if function.knows_endpoint():
             name = endpoint_name(self._environment)
@@ -131,12 +131,12 @@ class Api(cdk.Stack):
         function.may_use("connections", READ, WRITE)
         function.may_use("watches", LIST, WRITE)
         function.may_use("devices", READ)
-        _may_check_rights(function)
+        _may_check_access(function)
         function.may_raise_the_alarm()
         return function
 
     def _live(self) -> lambda_.IFunction:
-        """Return what frames go to: the function, or so much of it that has started already."""
+        """Return the integration target of frames: the function, or an alias with provisioned concurrency."""
         function = self.functions["audio_receiver"]
         if not self._environment.session_cache:
             return function
@@ -174,19 +174,19 @@ class Api(cdk.Stack):
         function.may_use("watches", LIST, DELETE)
         function.may_use("emergencies", LIST)
         function.may_use("jobs", READ, LIST, WRITE, DELETE)
-        # A link permits no more than the role that signed it: sending to `uploads`, fetching from `results`.
+        # Presigned links have the rights of this role: write to `uploads`, read from `results`.
         function.may_use_files("uploads/", READ_FILE, WRITE_PARTS, DELETE_FILE)
         function.may_use_files("results/", READ_FILE, ABANDON_PARTS, DELETE_FILE)
         function.may_use_files("work/", DELETE_FILE)
         function.may_use("counters", READ)
         function.may_use("limits", ADD)
         function.may_send("updates")
-        function.may(PEOPLE_RIGHTS, identity.people.user_pool_arn)
+        function.may(USER_POOL_ACTIONS, identity.people.user_pool_arn)
         may_register(function)
         return function
 
 
-def _may_check_rights(function: PlatformFunction) -> None:
-    """Let a function look up what a token or key may do now."""
+def _may_check_access(function: PlatformFunction) -> None:
+    """Grant a function read access to accounts and API keys."""
     function.may_use("accounts", READ)
     function.may_use("api_keys", READ)

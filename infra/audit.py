@@ -1,4 +1,4 @@
-"""Who touched what people's sound is kept in: CloudTrail's data events on that, and on nothing else."""
+"""Audit access to stored audio with CloudTrail data events."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
@@ -11,14 +11,14 @@ from infra.acknowledgements import acknowledge
 from infra.data import Data
 from infra.environment import Environment
 
-# Sound that could not be processed waits here for somebody to look into it. What only functions read is left
-# out: a record of every snapshot would cost more than the snapshots, and name nobody.
-LOOKED_INTO = ("snapshots", "reclassifications")
-KEPT = cdk.Duration.days(400)  # a year and the month in which somebody asks about it
+# Dead-letter queues with audio that operators may read. Queues that only functions read are excluded: one
+# record per snapshot would cost more than the snapshots and identify no user.
+AUDITED_DEAD_LETTERS = ("snapshots", "reclassifications")
+RETENTION = cdk.Duration.days(400)  # a year, plus time for an inquiry
 
 
 class Audit(cdk.Stack):
-    """The trail, its bucket and a key of its own: who may read sound need not be able to read who did."""
+    """The trail, its bucket and its own key, so that access to audio does not include access to the trail."""
 
     def __init__(self, scope: Construct, id: str, environment: Environment, data: Data) -> None:
         super().__init__(scope, id, env=environment.target)
@@ -26,8 +26,8 @@ class Audit(cdk.Stack):
         trail_arn = self.format_arn(service="cloudtrail", resource="trail", resource_name=self._name)
         key = self._key(environment, trail_arn)
         records = self._bucket(environment, key)
-        self._let_write(records, trail_arn)
-        dead = [data.dead_letters[name].queue_arn for name in LOOKED_INTO]
+        self._grant_write(records, trail_arn)
+        dead = [data.dead_letters[name].queue_arn for name in AUDITED_DEAD_LETTERS]
         sound = data.export_value(data.objects.bucket_arn)
         trail = cloudtrail.CfnTrail(
             self,
@@ -59,7 +59,7 @@ class Audit(cdk.Stack):
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
                 actions=["kms:GenerateDataKey*", "kms:DescribeKey"],
-                resources=["*"],  # in a key's own policy: this key
+                resources=["*"],  # in a key policy: this key
                 conditions={
                     "StringEquals": {"aws:SourceArn": trail_arn},
                     "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": context},
@@ -79,30 +79,30 @@ class Audit(cdk.Stack):
             enforce_ssl=True,
             versioned=True,
             lifecycle_rules=[
-                s3.LifecycleRule(expiration=KEPT, noncurrent_version_expiration=cdk.Duration.days(30))
+                s3.LifecycleRule(expiration=RETENTION, noncurrent_version_expiration=cdk.Duration.days(30))
             ],
             removal_policy=environment.removal,
         )
-        acknowledge(bucket, "AwsSolutions-S1", "It holds records of access itself, each with a digest.")
+        acknowledge(bucket, "AwsSolutions-S1", "This bucket stores access records, with digests.")
         return bucket
 
-    def _let_write(self, bucket: s3.Bucket, trail_arn: str) -> None:
-        cloudtrail_itself = iam.ServicePrincipal("cloudtrail.amazonaws.com")
-        ours = {"aws:SourceArn": trail_arn}
+    def _grant_write(self, bucket: s3.Bucket, trail_arn: str) -> None:
+        cloudtrail_service = iam.ServicePrincipal("cloudtrail.amazonaws.com")
+        this_trail = {"aws:SourceArn": trail_arn}
         bucket.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[cloudtrail_itself],
+                principals=[cloudtrail_service],
                 actions=["s3:GetBucketAcl"],
                 resources=[bucket.bucket_arn],
-                conditions={"StringEquals": ours},
+                conditions={"StringEquals": this_trail},
             )
         )
         bucket.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[cloudtrail_itself],
+                principals=[cloudtrail_service],
                 actions=["s3:PutObject"],
                 resources=[bucket.arn_for_objects(f"AWSLogs/{self.account}/*")],
-                conditions={"StringEquals": ours | {"s3:x-amz-acl": "bucket-owner-full-control"}},
+                conditions={"StringEquals": this_trail | {"s3:x-amz-acl": "bucket-owner-full-control"}},
             )
         )
 

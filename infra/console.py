@@ -1,4 +1,4 @@
-"""The console: static files in a private bucket, and one address for them, both APIs and people's files."""
+"""The web console: a private bucket, and a CloudFront distribution for it, both APIs and user files."""
 
 import json
 
@@ -25,14 +25,14 @@ SECURITY = (
     "Strict-Transport-Security",
     "X-Content-Type-Options",
     "X-Frame-Options",
-)  # CloudFront has fields of their own for these
+)  # CloudFront has dedicated fields for these headers
 
 
 class Console(cdk.Stack):
     """Bucket and distribution.
 
-    A page may talk to its own origin alone (`web/headers.json`), so that origin passes on to both APIs, and
-    to the bucket that presigned links lead to. Nothing of theirs is cached.
+    The console may connect to its own origin only (`web/headers.json`), so the distribution forwards to both
+    APIs and to the bucket of presigned links, without caching.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Console(cdk.Stack):
         to_stage = cloudfront.Function(
             self,
             "to_stage",
-            code=cloudfront.FunctionCode.from_inline(_going_to(f"/{environment.name}")),
+            code=cloudfront.FunctionCode.from_inline(_rewrite_to(f"/{environment.name}")),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
-            comment="A WebSocket API knows one path, its stage, and refuses every other",
+            comment="Rewrite the path to the stage, the only path of a WebSocket API",
         )
         self._distribution = cloudfront.Distribution(
             self,
@@ -69,15 +69,15 @@ class Console(cdk.Stack):
                 response_headers_policy=headers,
             ),
             additional_behaviors={
-                **{path: _passed_on(rest) for path in rest_paths()},
-                SOCKET_PATH: _passed_on(sockets, to_stage),
-                **{f"{prefix}*": _passed_on(sound) for prefix in (ARRIVALS.prefix, RESULTS)},
+                **{path: _forwarded(rest) for path in rest_paths()},
+                SOCKET_PATH: _forwarded(sockets, to_stage),
+                **{f"{prefix}*": _forwarded(sound) for prefix in (ARRIVALS.prefix, RESULTS)},
             },
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
             if environment.domain
-            else None,  # CloudFront sets that of its own name
+            else None,  # CloudFront's own domain has a fixed policy
             domain_names=[environment.domain] if environment.domain else None,
             certificate=self._certificate(environment),
             web_acl_id=edge.acl.attr_arn if edge else None,
@@ -90,14 +90,14 @@ class Console(cdk.Stack):
         files = s3.Bucket(
             self,
             "files",
-            encryption=s3.BucketEncryption.S3_MANAGED,  # everybody may read them
+            encryption=s3.BucketEncryption.S3_MANAGED,  # public files
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             versioned=environment.kept,
             lifecycle_rules=[s3.LifecycleRule(noncurrent_version_expiration=cdk.Duration.days(90))],
-            removal_policy=cdk.RemovalPolicy.DESTROY,  # they are made of what is in the repository
+            removal_policy=cdk.RemovalPolicy.DESTROY,  # can be published again from the repository
         )
-        acknowledge(files, "AwsSolutions-S1", "Public files: who read them is nobody's business.")
+        acknowledge(files, "AwsSolutions-S1", "Public files; access logs are not needed.")
         return files
 
     def _certificate(self, environment: Environment) -> acm.ICertificate | None:
@@ -107,28 +107,26 @@ class Console(cdk.Stack):
 
     def _acknowledge(self, environment: Environment, edge: Edge | None) -> None:
         one = self._distribution
-        acknowledge(one, "AwsSolutions-CFR1", "Headsets are worn everywhere.")
-        acknowledge(
-            one, "AwsSolutions-CFR3", "It would keep addresses and signed links; the APIs log routes."
-        )
+        acknowledge(one, "AwsSolutions-CFR1", "The service is available worldwide.")
+        acknowledge(one, "AwsSolutions-CFR3", "Access logs would store presigned links; the APIs log routes.")
         if edge is None:
-            acknowledge(one, "AwsSolutions-CFR2", "Prod has a web ACL.")
+            acknowledge(one, "AwsSolutions-CFR2", "Only prod has a web ACL.")
         if not environment.domain:
             acknowledge(
-                one, "AwsSolutions-CFR4", "CloudFront sets the TLS of its own name; a domain has 1.2."
+                one, "AwsSolutions-CFR4", "CloudFront's own domain has a fixed TLS version; others use 1.2."
             )
 
 
 def rest_paths() -> list[str]:
-    """Return the paths of the REST API, as patterns."""
+    """Return path patterns that cover the REST API."""
     parts = {tuple(route.path.split("/")[1:]) for route in REST}
     return sorted({f"/{first}/*" if rest else f"/{first}" for first, *rest in parts})
 
 
-def _passed_on(
+def _forwarded(
     origin: cloudfront.IOrigin, function: cloudfront.Function | None = None
 ) -> cloudfront.BehaviorOptions:
-    """Return a behaviour that keeps nothing and changes nothing but the host, and what the function does."""
+    """Return a behaviour without caching that forwards everything but the host header."""
     event = cloudfront.FunctionEventType.VIEWER_REQUEST
     return cloudfront.BehaviorOptions(
         origin=origin,
@@ -142,12 +140,12 @@ def _passed_on(
     )
 
 
-def _going_to(path: str) -> str:
+def _rewrite_to(path: str) -> str:
     return f"function handler(event) {{ event.request.uri = '{path}'; return event.request; }}"
 
 
 def _headers(scope: Construct) -> cloudfront.ResponseHeadersPolicy:
-    """Return the headers that the single-machine edition sends with the console too."""
+    """Return the same response headers that the local platform sends with the console."""
     age, *rest = HEADERS["Strict-Transport-Security"].removeprefix("max-age=").split("; ")
     return cloudfront.ResponseHeadersPolicy(
         scope,

@@ -1,4 +1,4 @@
-"""One page that shows whether headsets get their filters, and what it takes."""
+"""The CloudWatch dashboard."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ from constructs import Construct
 
 from infra.data import Data
 from infra.environment import Environment
-from infra.metrics import ENDPOINT, HEARING, MINUTE, Metrics
+from infra.metrics import DETECTION, ENDPOINT, MINUTE, Metrics
 
-WIDTH, HEIGHT = 8, 6  # three graphs a row
+WIDTH, HEIGHT = 8, 6  # three graphs per row
 
 
 class Dashboard(Construct):
-    """Rows in the order in which one who was woken asks: what do people notice, what is stuck, and why."""
+    """Graphs from user-visible symptoms (first row) to possible causes (last row)."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Dashboard(Construct):
         counted = measures.counted
         board.add_widgets(
             _graph(
-                "Snapshots and filters, a minute",
+                "Snapshots and filters per minute",
                 [
                     counted("anc_processor", "snapshots_processed"),
                     counted("anc_processor", "filters_sent"),
@@ -46,14 +46,14 @@ class Dashboard(Construct):
                 ],
             ),
             _graph(
-                "A snapshot is worked on for, s",
+                "Snapshot processing time, s",
                 [
                     counted("anc_processor", "snapshot", "p50"),
                     measures.snapshot_p99,
                 ],
             ),
             _graph(
-                "The oldest message waits for, s",
+                "Age of the oldest message, s",
                 [
                     queue.metric_approximate_age_of_oldest_message(period=MINUTE, label=name)
                     for name, queue in data.queues.items()
@@ -61,27 +61,27 @@ class Dashboard(Construct):
             ),
         )
         board.add_widgets(
-            _graph("Live frames, a minute", [measures.frames, measures.live_errors]),
-            _graph("A live frame takes, ms (p99)", [measures.live_p99]),
+            _graph("Live frames per minute", [measures.frames, measures.live_errors]),
+            _graph("Live frame latency, ms (p99)", [measures.live_p99]),
             _graph("REST", [measures.rest_calls, measures.rest_errors], [measures.rest_p99]),
         )
         board.add_widgets(
             _graph(
-                "Alarms heard, and hearing that failed",
+                "Emergencies and failed classifications",
                 [
-                    measures.over(HEARING, "emergencies_raised"),
-                    measures.over(HEARING, "classification_failed"),
+                    measures.over(DETECTION, "emergencies_raised"),
+                    measures.over(DETECTION, "classification_failed"),
                 ],
             ),
             _graph(
-                "The endpoint",
+                "SageMaker endpoint",
                 [
                     measures.over(ENDPOINT, "endpoint_answered"),
                     measures.fallbacks,
                 ],
             ),
             _graph(
-                "Failed for good",
+                "Dead letters",
                 [
                     queue.metric_approximate_number_of_messages_visible(
                         period=MINUTE, statistic="max", label=name
@@ -92,18 +92,18 @@ class Dashboard(Construct):
         )
         board.add_widgets(
             _graph(
-                "Functions take, ms (p99)",
+                "Function duration, ms (p99)",
                 [
                     function.metric_duration(period=MINUTE, statistic="p99", label=name)
                     for name, function in functions.items()
                 ],
             ),
             _graph(
-                "Functions failed",
+                "Function errors",
                 [function.metric_errors(period=MINUTE, label=name) for name, function in functions.items()],
             ),
             _graph(
-                "Functions were held back",
+                "Function throttles",
                 [
                     function.metric_throttles(period=MINUTE, label=name)
                     for name, function in functions.items()

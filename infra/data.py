@@ -1,4 +1,4 @@
-"""What must not be lost: tables, files, queues, and the key that all of them are encrypted with."""
+"""Persistent data: tables, files, queues, and their encryption key."""
 
 from typing import Any
 
@@ -15,16 +15,16 @@ from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
 from infra.environment import Environment
 
-RECORDINGS_KEPT = cdk.Duration.days(30)
-# Snapshots are sound: what failed is kept long enough to be looked into after a weekend, and no longer. SQS
-# counts from when a message came, so one that has waited long before it failed must be left a day.
-WAITING_KEPT, DEAD_KEPT = cdk.Duration.days(3), cdk.Duration.days(4)
+RECORDING_RETENTION = cdk.Duration.days(30)
+# Snapshots contain audio: failed ones are kept over a weekend, and no longer. SQS counts retention from the
+# first send, so the dead-letter queue has one day more than the queue.
+QUEUE_RETENTION, DEAD_LETTER_RETENTION = cdk.Duration.days(3), cdk.Duration.days(4)
 RESULTS = "results/"
-ANNOUNCERS = ("s3", "cloudwatch", "budgets")
+NOTIFYING_SERVICES = ("s3", "cloudwatch", "budgets")
 
 
 class Data(cdk.Stack):
-    """The stack that outlives the others.
+    """The stack that is kept when the others are replaced.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Data(cdk.Stack):
     objects : Bucket
     queues, dead_letters : dict of str to Queue
     alerts : Topic
-        Who subscribes is told of emergencies.
+        Receives emergencies.
     key : Key
     """
 
@@ -41,7 +41,7 @@ class Data(cdk.Stack):
         self.key = kms.Key(
             self,
             "key",
-            description="Everything that the ANC Platform keeps",
+            description="ANC Platform data",
             enable_key_rotation=True,
             removal_policy=environment.removal,
         )
@@ -51,18 +51,18 @@ class Data(cdk.Stack):
         self.dead_letters: dict[str, sqs.Queue] = {}
         for route in QUEUES:
             self._queue(route)
-        self._announce_arrivals()
-        self._let_announce_with_key()
+        self._notify_arrivals()
+        self._grant_key_to_services()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
         self._export_in_order()
         cdk.CfnOutput(self, "ObjectsBucket", value=self.objects.bucket_name)
         cdk.CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
     def _export_in_order(self) -> None:
-        """Export what policies of other stacks name, before they ask.
+        """Export the ARNs that policies of other stacks use, in a fixed order.
 
-        They would ask in another order each time: CDK sorts what a policy names by its tokens, and numbers
-        those from a random number on.
+        Otherwise the order differs between syntheses: CDK sorts policy resources by tokens with random
+        numbers.
         """
         for table in self.tables.values():
             self.export_value(table.table_arn)
@@ -114,24 +114,24 @@ class Data(cdk.Stack):
             server_access_logs_bucket=logs,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    expiration=RECORDINGS_KEPT,
+                    expiration=RECORDING_RETENTION,
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
                 )
             ],
             removal_policy=environment.removal,
         )
 
-    def _announce_arrivals(self) -> None:
-        """Have S3 tell the queue of every new file, with no function of CDK's in between."""
-        queue, s3_itself = self.queues[ARRIVALS.queue], iam.ServicePrincipal("s3.amazonaws.com")
-        # The bucket must wait for these policies, so they cannot name it: they name the account.
-        ours = {"StringEquals": {"aws:SourceAccount": self.account}}
+    def _notify_arrivals(self) -> None:
+        """Send S3 notifications of new files to the queue, without CDK's custom resource function."""
+        queue, s3_service = self.queues[ARRIVALS.queue], iam.ServicePrincipal("s3.amazonaws.com")
+        # The bucket depends on this policy, so the policy names the account instead of the bucket.
+        this_account = {"StringEquals": {"aws:SourceAccount": self.account}}
         allowed = queue.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[s3_itself],
+                principals=[s3_service],
                 actions=["sqs:SendMessage"],
                 resources=[queue.queue_arn],
-                conditions=ours,
+                conditions=this_account,
             )
         )
         bucket = self.objects.node.default_child
@@ -152,30 +152,30 @@ class Data(cdk.Stack):
         if allowed.policy_dependable:
             self.objects.node.add_dependency(allowed.policy_dependable)
 
-    def _let_announce_with_key(self) -> None:
-        """Let AWS's services write to encrypted queues and topics: of new files, alarms, costs."""
+    def _grant_key_to_services(self) -> None:
+        """Let AWS services send notifications of files, alarms and costs to encrypted queues and topics."""
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in ANNOUNCERS],
+                principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in NOTIFYING_SERVICES],
                 actions=["kms:GenerateDataKey", "kms:Decrypt"],
-                resources=["*"],  # in a key's own policy: this key
+                resources=["*"],  # in a key policy: this key
                 conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             )
         )
 
     def _queue(self, route: QueueRoute) -> None:
-        dead = self._encrypted_queue(f"{route.name}_dead", DEAD_KEPT)
+        dead = self._encrypted_queue(f"{route.name}_dead", DEAD_LETTER_RETENTION)
         self.dead_letters[route.name] = dead
         cdk.CfnOutput(self, f"{route.name}DeadLetters", value=dead.queue_url)
         self.queues[route.name] = queue = self._encrypted_queue(
             route.name,
-            WAITING_KEPT,
+            QUEUE_RETENTION,
             visibility_timeout=cdk.Duration.seconds(route.visibility_s),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=route.max_receives),
         )
         cdk.CfnOutput(self, f"{route.name}Queue", value=queue.queue_url)
 
-    def _encrypted_queue(self, id: str, kept: cdk.Duration, **options: Any) -> sqs.Queue:
+    def _encrypted_queue(self, id: str, retention: cdk.Duration, **options: Any) -> sqs.Queue:
         return sqs.Queue(
             self,
             id,
@@ -183,6 +183,6 @@ class Data(cdk.Stack):
             encryption_master_key=self.key,
             data_key_reuse=cdk.Duration.hours(1),
             enforce_ssl=True,
-            retention_period=kept,
+            retention_period=retention,
             **options,
         )

@@ -1,4 +1,4 @@
-"""What differs between deployments: dev is thrown away, prod is kept."""
+"""The differences between deployments: dev is disposable, prod is retained."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ import aws_cdk as cdk
 from anc.settings import Settings
 
 REGION = "eu-central-1"
-LIVE_CONCURRENCY = 100  # blocks at a time: 2,000 frames a second at 50 ms each
-NO_ACCOUNT = "000000000000"  # synthesis needs no account; the CDK CLI names the real one
+LIVE_CONCURRENCY = 100  # concurrent blocks: 2,000 frames per second at 50 ms each
+NO_ACCOUNT = "000000000000"  # for synthesis; the CDK CLI sets the real one
 
 
 class Environment(NamedTuple):
@@ -20,23 +20,23 @@ class Environment(NamedTuple):
     ----------
     name : {"dev", "prod"}
     account, region : str
-        Where it goes. Named outright, since a table with a customer's key cannot be synthesized without.
+        Target of the deployment. Explicit, because tables with a customer managed key require it.
     layer : {"lambda", "host"}
-        What the functions' layer is built for: AWS, or this machine, whose Python an emulator runs them on.
+        Target of the functions' layer: AWS, or this machine's Python for an emulator.
     endpoint : {"none", "serverless", "instance"}
-        On what a larger model for noise runs.
+        SageMaker endpoint of a larger noise classifier.
     log_level : str
-        Of the functions, INFO or DEBUG; no level logs what people sent.
+        Log level of the functions, INFO or DEBUG; no level logs user data.
     mail : str
-        Who is told by e-mail of alarms and of what it costs; "" for nobody.
+        E-mail address for alarms and budget notifications, or "".
     budget : int
-        Dollars a month from which on the account is said to be expensive.
-    warm : int
-        Blocks of live streams at a time that meet a function which has started already; 0 for none.
+        Monthly budget of the account in USD.
+    session_cache : int
+        Provisioned concurrency of live streams (context `warm`); 0 for none.
     domain, certificate : str
-        The console's own name, and the ARN of its certificate in us-east-1; "" for CloudFront's.
+        Domain of the console, and the ARN of its certificate in us-east-1; "" for CloudFront's domain.
     limits : dict of str to str
-        Quotas and budgets of one person that differ from their defaults, as variables of the functions.
+        Overridden quotas per user, as environment variables of the functions.
     """
 
     name: str
@@ -54,21 +54,21 @@ class Environment(NamedTuple):
 
     @classmethod
     def of(cls, app: cdk.App) -> Self:
-        """Read the context (`-c env=prod`) and what the CDK CLI says of the account."""
+        """Return the environment from the CDK context (`-c env=prod`) and the account of the CDK CLI."""
         name = _choice(app, "env", ("dev", "prod"))
-        domain, certificate = _given(app, "domain", ""), _given(app, "certificate", "")
+        domain, certificate = _context(app, "domain", ""), _context(app, "certificate", "")
         if bool(domain) != bool(certificate):
-            raise ValueError(f"domain: {domain!r} with certificate {certificate!r}, name both or neither")
+            raise ValueError(f"set both domain and certificate (got {domain!r}, {certificate!r})")
         return cls(
             name=name,
             account=os.environ.get("CDK_DEFAULT_ACCOUNT") or NO_ACCOUNT,
-            region=_given(app, "region", REGION),  # a choice, not the shell's default
+            region=_context(app, "region", REGION),  # not the default region of the shell
             layer=_choice(app, "layer", ("lambda", "host")),
             endpoint=_choice(app, "endpoint", ("none", "serverless", "instance")),
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
-            mail=_given(app, "mail", ""),
-            budget=_whole(app, "budget", 1000 if name == "prod" else 50, least=1),
-            session_cache=_whole(app, "warm", 2 if name == "prod" else 0, most=LIVE_CONCURRENCY),
+            mail=_context(app, "mail", ""),
+            budget=_integer(app, "budget", 1000 if name == "prod" else 50, minimum=1),
+            session_cache=_integer(app, "warm", 2 if name == "prod" else 0, maximum=LIVE_CONCURRENCY),
             domain=domain,
             certificate=certificate,
             limits=_limits(app),
@@ -76,53 +76,53 @@ class Environment(NamedTuple):
 
     @property
     def target(self) -> cdk.Environment:
-        """Where its stacks go."""
+        """The AWS account and region of the stacks."""
         return cdk.Environment(account=self.account, region=self.region)
 
     @property
     def kept(self) -> bool:
-        """Whether what people entrusted to us outlives the stack."""
+        """Whether user data is retained when the stack is deleted."""
         return self.name == "prod"
 
     @property
     def guarded(self) -> bool:
-        """Whether it pays for web ACLs, and reserves concurrency, which a new account has too little of."""
+        """Whether to use web ACLs and reserved concurrency, which a new account has too little of."""
         return self.name == "prod"
 
     @property
     def metrics(self) -> str:
-        """Where CloudWatch keeps what the functions count."""
+        """The CloudWatch namespace of the functions' metrics."""
         return f"ANC/{self.name}"
 
     @property
     def removal(self) -> cdk.RemovalPolicy:
-        """What becomes of data when its stack is deleted."""
+        """The removal policy of data."""
         return cdk.RemovalPolicy.RETAIN if self.kept else cdk.RemovalPolicy.DESTROY
 
 
-def _given(app: cdk.App, what: str, default: str) -> str:
-    return str(app.node.try_get_context(what) or default)
+def _context(app: cdk.App, name: str, default: str) -> str:
+    return str(app.node.try_get_context(name) or default)
 
 
 def _limits(app: cdk.App) -> dict[str, str]:
-    """Return the settings of these kinds that were given, as in `-c quota_sessions=20`. Raises BadSetting."""
+    """Return the quotas that the context overrides, as in `-c quota_sessions=20`. Raises BadSetting."""
     names = [name for name in Settings.__struct_fields__ if name.startswith(("quota_", "sound_", "headset_"))]
-    given = {name.upper(): text for name in names if (text := _given(app, name, ""))}
+    given = {name.upper(): text for name in names if (text := _context(app, name, ""))}
     Settings.from_env(given)
     return given
 
 
-def _whole(app: cdk.App, what: str, default: int, least: int = 0, most: int = 1_000_000) -> int:
-    """Return the number that was given."""
-    given = _given(app, what, str(default))
-    if not (given.isascii() and given.isdecimal()) or not least <= int(given) <= most:
-        raise ValueError(f"{what}: {given}, a whole number from {least} to {most} is wanted")
-    return int(given)
+def _integer(app: cdk.App, name: str, default: int, minimum: int = 0, maximum: int = 1_000_000) -> int:
+    """Return a number from the context."""
+    text = _context(app, name, str(default))
+    if not (text.isascii() and text.isdecimal()) or not minimum <= int(text) <= maximum:
+        raise ValueError(f"{name} must be an integer between {minimum} and {maximum} (got {text})")
+    return int(text)
 
 
-def _choice(app: cdk.App, what: str, known: Sequence[str]) -> str:
-    """Return what was chosen; the first when nothing was."""
-    chosen = _given(app, what, known[0])
-    if chosen not in known:
-        raise ValueError(f"{what}: {chosen}, known are {', '.join(known)}")
-    return chosen
+def _choice(app: cdk.App, name: str, options: Sequence[str]) -> str:
+    """Return an option from the context; the first one by default."""
+    value = _context(app, name, options[0])
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)} (got {value})")
+    return value

@@ -1,4 +1,4 @@
-"""What a web ACL keeps away before anything of ours is asked; prod has one at each door."""
+"""Web ACLs for the REST API and the console; prod only."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,17 +10,17 @@ from constructs import Construct
 from infra.environment import Environment
 
 Scope = Literal["REGIONAL", "CLOUDFRONT"]
-EDGE_REGION = "us-east-1"  # where AWS takes everything that belongs to CloudFront
-# Of one address in five minutes. At the API that may be an address of CloudFront, for all consoles of a city.
-REQUESTS = {"CLOUDFRONT": 2000, "REGIONAL": 20_000}
-SIGN_INS = 10  # of one address in a minute, the least that can be said; the function itself allows 20
+EDGE_REGION = "us-east-1"  # required for CloudFront resources
+# Per IP address in five minutes. The API sees CloudFront's addresses, each shared by many users.
+MAX_REQUESTS = {"CLOUDFRONT": 2000, "REGIONAL": 20_000}
+MAX_SIGN_INS = 10  # per IP address and minute, the minimum of AWS WAF; the function allows 20
 SIGN_IN = "/api/auth/token"
 REPUTATION, KNOWN_BAD, COMMON = (
     f"AWSManagedRules{name}" for name in ("AmazonIpReputationList", "KnownBadInputsRuleSet", "CommonRuleSet")
 )
-# A body may be sound, of which any bytes may look like an attack and most are over 8 KB; links to files are
-# signed, and longer than 2 KB; machines need not say who they are. Services check all of it themselves.
-ONLY_COUNTED = (
+# Rules that would block valid requests: audio bodies exceed 8 KB and can contain any bytes, presigned links
+# exceed 2 KB, and devices may omit User-Agent. The services validate all of these.
+COUNT_ONLY_RULES = (
     "SizeRestrictions_BODY",
     "SizeRestrictions_QUERYSTRING",
     "CrossSiteScripting_BODY",
@@ -32,17 +32,17 @@ ONLY_COUNTED = (
 
 
 class WebAcl(wafv2.CfnWebACL):
-    """AWS's rules for known attackers and attacks, and a limit to what one address may ask for."""
+    """A web ACL with AWS managed rules and rate limits per IP address."""
 
     def __init__(self, scope: Construct, id: str, environment: Environment, of: Scope) -> None:
         rules = [
-            _rule(0, "requests", block=_more_than(REQUESTS[of], 300)),
+            _rule(0, "requests", block=_more_than(MAX_REQUESTS[of], 300)),
             _rule(1, "reputation", managed=_managed(REPUTATION)),
             _rule(2, "known-bad", managed=_managed(KNOWN_BAD)),
-            _rule(3, "common", managed=_managed(COMMON, ONLY_COUNTED)),
+            _rule(3, "common", managed=_managed(COMMON, COUNT_ONLY_RULES)),
         ]
         if of == "CLOUDFRONT":
-            rules.append(_rule(4, "sign-ins", block=_more_than(SIGN_INS, 60, path=SIGN_IN)))
+            rules.append(_rule(4, "sign-ins", block=_more_than(MAX_SIGN_INS, 60, path=SIGN_IN)))
         super().__init__(
             scope,
             id,
@@ -54,7 +54,7 @@ class WebAcl(wafv2.CfnWebACL):
 
 
 class Edge(cdk.Stack):
-    """What CloudFront needs in its own region: the web ACL of the console.
+    """The web ACL of the console, in the region that CloudFront requires.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def _rule(
     block: wafv2.CfnWebACL.StatementProperty | None = None,
     managed: wafv2.CfnWebACL.StatementProperty | None = None,
 ) -> wafv2.CfnWebACL.RuleProperty:
-    """Return a rule that blocks what its statement matches, or does what AWS's own group of rules says."""
+    """Return a rule that blocks matching requests, or applies a managed rule group."""
     return wafv2.CfnWebACL.RuleProperty(
         name=name,
         priority=priority,
@@ -86,7 +86,7 @@ def _rule(
 
 
 def _more_than(limit: int, seconds: int, path: str = "") -> wafv2.CfnWebACL.StatementProperty:
-    """Return a statement that matches an address from its `limit + 1`th request in so many seconds on."""
+    """Return a statement that matches addresses with more than `limit` requests in a time window."""
     kind = wafv2.CfnWebACL
     to_path = kind.StatementProperty(
         byte_match_statement=kind.ByteMatchStatementProperty(
@@ -122,7 +122,7 @@ def _managed(group: str, counted: Sequence[str] = ()) -> wafv2.CfnWebACL.Stateme
 
 
 def _seen(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
-    """Count what a rule does; keep no samples, which would show tokens."""
+    """Enable metrics but no request samples, which would contain tokens."""
     return wafv2.CfnWebACL.VisibilityConfigProperty(
         cloud_watch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=False
     )

@@ -1,4 +1,4 @@
-"""One Lambda function of the platform, with a role that is its own."""
+"""A Lambda function of the platform with its own role, and methods that grant permissions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,29 +31,29 @@ WRITE_FILE = ("s3:PutObject",)
 ABANDON_PARTS = ("s3:AbortMultipartUpload",)
 WRITE_PARTS = ("s3:PutObject", *ABANDON_PARTS, "s3:ListMultipartUploadParts")
 DELETE_FILE = ("s3:DeleteObject",)
-USE_OF_KEY = ("kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+KEY_ACTIONS = ("kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
 
 class PlatformFunction(lambda_.Function):
-    """The function whose handler lies in `functions/{name}`.
+    """The function with the handler in `functions/{name}`.
 
-    It may write its own log, leave traces and count what happens, and nothing else, until it is granted more.
+    By default it may only write its log, traces and counters.
 
     Parameters
     ----------
     data : Data
     name : str
-        A folder of `functions`.
+        Folder in `functions`.
     layer : LayerVersion
     environment : Environment
     memory_mb : int
-        A whole core comes with 1,769 MB.
+        1,769 MB correspond to one core.
     timeout_s : int
-        Longer than the retries of the function's own calls (`anc.aws.clients`), less than its caller waits.
+        Longer than the retries of its calls (`anc.aws.clients`), shorter than the caller's timeout.
     reserved : int, optional
-        Calls at a time that are kept for it out of the account's, and that it gets at most.
+        Reserved concurrency, which is also the maximum.
     variables : mapping
-        Environment variables besides those that every function has.
+        Additional environment variables.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class PlatformFunction(lambda_.Function):
                 "POWERTOOLS_SERVICE_NAME": name,
                 "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
                 "POWERTOOLS_LOG_LEVEL": environment.log_level,
-                "OPENBLAS_NUM_THREADS": "1",  # it counts the host's cores, not the share that memory_mb buys
+                "OPENBLAS_NUM_THREADS": "1",  # it would use the number of the host's cores
                 **environment.limits,
                 **(variables or {}),
             },
         )
-        acknowledge(self, "AwsSolutions-L1", "The layer's wheels are locked and tested for this Python.")
-        acknowledge_wildcard(role, "*", "A trace is no resource.")
+        acknowledge(self, "AwsSolutions-L1", "The layer is locked and tested for this version.")
+        acknowledge_wildcard(role, "*", "X-Ray actions do not support resources.")
         self._role = role
         self._data = data
         self._environment = environment
@@ -109,55 +109,55 @@ class PlatformFunction(lambda_.Function):
         self.may_use("counters", ADD)
 
     def may_use(self, table: str, *rights: Sequence[str]) -> None:
-        """Let the function do so much with a table, and no more, and tell it the table's name."""
-        kept = self._data.tables[table]
+        """Grant rights on a table and set the variable with its name."""
+        resource = self._data.tables[table]
         actions = [action for right in rights for action in right if action != QUERY]
-        self.may(actions, kept.table_arn)
+        self.may(actions, resource.table_arn)
         if LIST in rights:
-            self.may([QUERY], f"{kept.table_arn}/index/{GROUP_INDEX}")
-        self.add_environment(variable(table), kept.table_name)
+            self.may([QUERY], f"{resource.table_arn}/index/{GROUP_INDEX}")
+        self.add_environment(variable(table), resource.table_name)
 
     def may_use_files(self, prefix: str, *rights: Sequence[str]) -> None:
-        """Let the function do so much with the files below a prefix, and tell it the bucket's name."""
+        """Grant rights on the files below a prefix and set the variable with the bucket's name."""
         bucket = self._data.export_value(self._data.objects.bucket_arn)
         actions = sorted({action for right in rights for action in right})
-        self.may(actions, f"{bucket}/{prefix}*", "Files are named by the jobs that they belong to.")
+        self.may(actions, f"{bucket}/{prefix}*", "File names start with the id of their job.")
         self.may(["s3:ListBucket"], bucket)  # without it S3 answers 403, not 404, when a file is absent
         self.add_environment("OBJECTS_BUCKET", self._data.objects.bucket_name)
 
     def may_send(self, queue: str) -> None:
-        """Let the function send to a queue, and tell it the queue's address."""
-        kept = self._data.queues[queue]
-        self.may(["sqs:SendMessage"], kept.queue_arn)
-        self.add_environment(f"{queue.upper()}_QUEUE_URL", kept.queue_url)
+        """Grant sending to a queue and set the variable with its URL."""
+        resource = self._data.queues[queue]
+        self.may(["sqs:SendMessage"], resource.queue_arn)
+        self.add_environment(f"{queue.upper()}_QUEUE_URL", resource.queue_url)
 
     def may_raise_the_alarm(self) -> None:
-        """Let the function write emergencies down and tell those who want to know."""
+        """Grant storing and publishing emergencies."""
         self.may_use("emergencies", WRITE)
         self.may(["sns:Publish"], self._data.alerts.topic_arn)
         self.add_environment("ALERTS_TOPIC", self._data.alerts.topic_arn)
 
     def knows_endpoint(self) -> bool:
-        """Tell the function which endpoint there is, if there is one."""
+        """Set the variable with the endpoint's name; return whether there is an endpoint."""
         if self._environment.endpoint == "none":
             return False
         self.add_environment("ML_ENDPOINT_NAME", endpoint_name(self._environment))
         return True
 
-    def may(self, actions: Sequence[str], resource: str, why_any: str = "") -> None:
-        """Let the function do these things to a resource; `why_any` is the reason if that has a wildcard."""
+    def may(self, actions: Sequence[str], resource: str, wildcard_reason: str = "") -> None:
+        """Grant actions on a resource; a resource with a wildcard needs a reason for cdk-nag."""
         self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[resource]))
-        if why_any:
-            acknowledge_wildcard(self._role, resource, why_any)
+        if wildcard_reason:
+            acknowledge_wildcard(self._role, resource, wildcard_reason)
 
     def _may_use_key(self) -> None:
-        """Let the services that hold the data use the key in the function's name, not the function."""
+        """Grant use of the key through the data services only, not directly."""
         services = [
             f"{service}.{self._data.region}.amazonaws.com" for service in ("dynamodb", "sqs", "sns", "s3")
         ]
         self.add_to_role_policy(
             iam.PolicyStatement(
-                actions=[*USE_OF_KEY],
+                actions=[*KEY_ACTIONS],
                 resources=[self._data.key.key_arn],
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
@@ -165,7 +165,7 @@ class PlatformFunction(lambda_.Function):
 
 
 def source_of(route: QueueRoute, data: Data) -> SqsEventSource:
-    """Return a queue as the source of its function's events."""
+    """Return the event source of a queue's function."""
     return SqsEventSource(
         data.queues[route.name],
         batch_size=route.batch,
@@ -175,7 +175,7 @@ def source_of(route: QueueRoute, data: Data) -> SqsEventSource:
 
 
 def _code(name: str) -> lambda_.Code:
-    """Return the package `functions` with this function alone, so that names are the same everywhere."""
+    """Return the package `functions` with only this function, so that module names stay the same."""
     others = ["/*", "!/functions", "/functions/*"]
     own = ["!/functions/*.py", f"!/functions/{name}", "__pycache__"]
     return lambda_.Code.from_asset(str(ROOT), exclude=[*others, *own], ignore_mode=cdk.IgnoreMode.GIT)

@@ -1,4 +1,4 @@
-"""Who may come in: people through Cognito, headsets by certificate."""
+"""Identities: users in a Cognito user pool, headsets by certificate."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
@@ -16,15 +16,15 @@ THING = "${iot:Connection.Thing.ThingName}"
 
 
 class Identity(cdk.Stack):
-    """The user pool with a group per role, and the one policy of every headset's certificate.
+    """The user pool with a group per role, and the IoT policy of headset certificates.
 
     Attributes
     ----------
     people : UserPool
     issuer, audience, jwks_url : str
-        What a person's ID token must carry, and where the keys that sign it are published.
+        Issuer, audience and key set URL of the users' ID tokens.
     thing_policy : str
-        The policy's name.
+        Name of the IoT policy.
     """
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
@@ -47,8 +47,8 @@ class Identity(cdk.Stack):
             deletion_protection=environment.kept,
             removal_policy=environment.removal,
         )
-        acknowledge(people, "AwsSolutions-COG2", "Listeners choose a second factor; operators are told to.")
-        acknowledge(people, "AwsSolutions-COG8", "The Essentials plan has all that is used here.")
+        acknowledge(people, "AwsSolutions-COG2", "MFA is optional; operators are asked to enable it.")
+        acknowledge(people, "AwsSolutions-COG8", "The Essentials plan has all required features.")
         for role in ROLES:
             cognito.CfnUserPoolGroup(self, role, user_pool_id=people.user_pool_id, group_name=role)
         client = people.add_client(

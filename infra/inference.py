@@ -1,4 +1,4 @@
-"""A larger model for noise, on a SageMaker endpoint; there is none unless it is asked for."""
+"""An optional SageMaker endpoint with a larger noise classifier."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from infra.wheels import ROOT
 ARTIFACT = ROOT / "build" / "endpoint" / "model.tar.gz"
 CONTAINER = "sagemaker-scikit-learn"
 TAG = "1.4-2-cpu-py3"
-# Whose registry AWS keeps the container in.
+# AWS accounts that host the container, by region.
 # Source: SageMaker Developer Guide, "Docker Registry Paths and Example Code", scikit-learn.
 REGISTRIES = {
     "eu-central-1": "492215442770",
@@ -32,23 +32,25 @@ SERVERLESS_MB = 3072
 SERVERLESS_CONCURRENCY = 10
 INSTANCE = "ml.m5.large"
 INSTANCES = (1, 4)
-# Of one instance in a minute, from which another one is started: half of what one core does at 50 ms a sound.
-CALLS_A_MINUTE = 600
+# Scaling target per instance: half of what one core handles at 50 ms per call.
+CALLS_PER_MINUTE = 600
 
 
 def endpoint_name(environment: Environment) -> str:
-    """Return what the endpoint of a deployment is called."""
+    """Return the name of a deployment's endpoint."""
     return f"anc-{environment.name}"
 
 
 class Inference(cdk.Stack):
-    """Model, endpoint configuration and endpoint; an instance is followed by others when it is busy."""
+    """Model, endpoint configuration and endpoint; instances scale with the load."""
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
         super().__init__(scope, id, env=environment.target)
         registry = REGISTRIES.get(self.region)
         if registry is None:
-            raise ValueError(f"region: {self.region} has no container noted, known are {sorted(REGISTRIES)}")
+            raise ValueError(
+                f"region must be one of {', '.join(sorted(REGISTRIES))} for an endpoint (got {self.region})"
+            )
         image = f"{registry}.dkr.ecr.{self.region}.{self.url_suffix}/{CONTAINER}:{TAG}"
         artifact = assets.Asset(self, "artifact", path=_artifact())
         role = self._role(artifact, registry)
@@ -56,7 +58,7 @@ class Inference(cdk.Stack):
             self,
             "model",
             execution_role_arn=role.role_arn,
-            enable_network_isolation=True,  # it answers what it is asked, and calls nobody
+            enable_network_isolation=True,  # the container makes no outgoing calls
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image,
                 model_data_url=artifact.s3_object_url,
@@ -74,11 +76,13 @@ class Inference(cdk.Stack):
         endpoint = sagemaker.CfnEndpoint(
             self,
             "endpoint",
-            endpoint_name=endpoint_name(environment),  # functions are told it before it is there
+            endpoint_name=endpoint_name(
+                environment
+            ),  # fixed: functions get the name before the endpoint exists
             endpoint_config_name=configuration.attr_endpoint_config_name,
         )
         if environment.endpoint == "instance":
-            self._follow_demand(endpoint)
+            self._add_scaling(endpoint)
 
     def _role(self, artifact: assets.Asset, registry: str) -> iam.Role:
         role = iam.Role(self, "role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
@@ -100,25 +104,25 @@ class Inference(cdk.Stack):
             (["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs),
         ):
             role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
-        acknowledge_wildcard(role, "*", "A token of the registry has no resource to name.")
-        acknowledge_wildcard(role, logs, "SageMaker names the streams below the endpoint's own group.")
+        acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken does not support resources.")
+        acknowledge_wildcard(role, logs, "SageMaker creates the log streams of the endpoint.")
         return role
 
-    def _follow_demand(self, endpoint: sagemaker.CfnEndpoint) -> None:
-        least, most = INSTANCES
+    def _add_scaling(self, endpoint: sagemaker.CfnEndpoint) -> None:
+        min_instances, max_instances = INSTANCES
         target = autoscaling.ScalableTarget(
             self,
             "instances",
             service_namespace=autoscaling.ServiceNamespace.SAGEMAKER,
             resource_id=f"endpoint/{endpoint.endpoint_name}/variant/{VARIANT}",
             scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-            min_capacity=least,
-            max_capacity=most,
+            min_capacity=min_instances,
+            max_capacity=max_instances,
         )
         target.node.add_dependency(endpoint)
         target.scale_to_track_metric(
             "calls",
-            target_value=CALLS_A_MINUTE,
+            target_value=CALLS_PER_MINUTE,
             predefined_metric=autoscaling.PredefinedMetric.SAGEMAKER_VARIANT_INVOCATIONS_PER_INSTANCE,
             scale_in_cooldown=cdk.Duration.minutes(10),
             scale_out_cooldown=cdk.Duration.minutes(1),
@@ -146,7 +150,7 @@ def _variant(environment: Environment, model: str) -> sagemaker.CfnEndpointConfi
 
 
 def _artifact() -> str:
-    """Return the artifact that `make endpoint-model` left, or make the one without a backbone."""
+    """Return the artifact of `make endpoint-model`, or build the one without a backbone."""
     if not ARTIFACT.exists():
         script = ROOT / "sagemaker" / "package.py"
         subprocess.run([sys.executable, str(script), str(ARTIFACT)], check=True, capture_output=True)  # noqa: S603

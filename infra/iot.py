@@ -1,4 +1,4 @@
-"""The control path: a headset's snapshot by rule and queue to its filter, and that by queue to its shadow."""
+"""The control path: IoT rules and queues, the functions behind them, and device provisioning."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -25,14 +25,14 @@ from infra.functions import (
 from infra.identity import Identity
 from infra.layer import DspLayer
 from infra.provisioning import Provisioning
-from infra.registry import A_FINGERPRINT, certificates, may_revoke
+from infra.registry import CERTIFICATE_NAMES, certificates, may_revoke
 
-HOOK_S = 5  # for which AWS IoT waits. Source: AWS IoT Core, Pre-provisioning hooks
-VISIBILITY_IN_TIMEOUTS = 6  # AWS asks for a queue's visibility of six times its function's timeout
+HOOK_TIMEOUT_S = 5  # Source: AWS IoT Core, Pre-provisioning hooks
+TIMEOUTS_PER_VISIBILITY = 6  # AWS recommends a visibility timeout of six function timeouts
 
 
 class Iot(cdk.Stack):
-    """Rules, the functions behind the queues and what each of them may do, and how headsets come in.
+    """IoT rules, queue consumers with their permissions, and fleet provisioning.
 
     Attributes
     ----------
@@ -86,16 +86,16 @@ class Iot(cdk.Stack):
             data=data,
             layer=layer,
             environment=environment,
-            memory_mb=ONE_CORE_MB,  # for its start: it is asked rarely
-            timeout_s=HOOK_S - 1,
-            # AWS is asked once: the headset tries again.
+            memory_mb=ONE_CORE_MB,  # for cold starts, which are most of its calls
+            timeout_s=HOOK_TIMEOUT_S - 1,
+            # No retries within the hook timeout; the headset retries.
             variables={"AWS_MAX_ATTEMPTS": "1", "THING_POLICY": identity.thing_policy},
         )
         provisioner.may_use("devices", READ, WRITE)
         provisioner.may_use("statuses", READ, WRITE)
         provisioner.may_use("audit", WRITE)
         may_revoke(provisioner)
-        provisioner.may(["iot:AttachPolicy"], certificates(self), A_FINGERPRINT)
+        provisioner.may(["iot:AttachPolicy"], certificates(self), CERTIFICATE_NAMES)
         self.functions["provisioner"] = provisioner
         Provisioning(self, "factory", provisioner)
 
@@ -108,7 +108,7 @@ class Iot(cdk.Stack):
             layer=layer,
             environment=environment,
             memory_mb=ONE_CORE_MB,
-            timeout_s=max(route.visibility_s for route in routes) // VISIBILITY_IN_TIMEOUTS,
+            timeout_s=max(route.visibility_s for route in routes) // TIMEOUTS_PER_VISIBILITY,
         )
         for route in routes:
             function.add_event_source(source_of(route, self._data))
@@ -116,7 +116,7 @@ class Iot(cdk.Stack):
 
     def _may_update_shadows(self, function: PlatformFunction) -> None:
         shadow = self.format_arn(service="iot", resource="thing", resource_name=f"*/{SHADOW}")
-        function.may(["iot:UpdateThingShadow"], shadow, "It serves every headset, but only this shadow.")
+        function.may(["iot:UpdateThingShadow"], shadow, "This shadow of every headset.")
 
     def _rule(self, rule: Rule) -> None:
         queue, dead = self._data.queues[rule.queue], self._data.dead_letters[rule.queue]
@@ -140,7 +140,7 @@ class Iot(cdk.Stack):
         topic_rule = iot.CfnTopicRule(
             self,
             rule.name,
-            rule_name=rule.name,  # headsets name it in the topic that they publish to
+            rule_name=rule.name,  # fixed: part of the topic that headsets publish to
             topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
                 sql=rule.sql,
                 aws_iot_sql_version="2016-03-23",

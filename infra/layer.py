@@ -1,4 +1,4 @@
-"""The layer that every function gets: the locked requirements and `anc`, built without Docker."""
+"""The Lambda layer of all functions: the locked requirements and `anc`, built without Docker."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ UNUSED = shutil.ignore_patterns("__pycache__", "*.pyi", "tests", "*.pyx", "*.pxd
 
 
 class DspLayer(lambda_.LayerVersion):
-    """One version of the layer. Each stack has its own: an export that changes cannot be imported."""
+    """A layer version. Each stack has its own, because an export in use cannot be changed."""
 
     def __init__(self, scope: Construct, id: str, target: str) -> None:
         code = lambda_.Code.from_asset(
@@ -43,7 +43,7 @@ class DspLayer(lambda_.LayerVersion):
 
 
 def layer_key(target: str) -> str:
-    """Return what the layer's content follows from: requirements, sources, platform, and this file."""
+    """Return a hash of the layer's inputs: requirements, sources, platform, and this file."""
     digest = hashlib.sha256(f"{target} {sys.version if target == 'host' else RUNTIME.name}".encode())
     for path in (REQUIREMENTS, Path(__file__), Path(__file__).with_name("wheels.py"), *_sources()):
         digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode())
@@ -52,7 +52,7 @@ def layer_key(target: str) -> str:
 
 
 def build_layer(target: str, output: Path) -> None:
-    """Put the layer's files into a folder: what Lambda unpacks below /opt."""
+    """Write the layer's files, as below /opt on Lambda, to a folder."""
     shutil.copytree(requirements(target), output / "python", ignore=UNUSED, dirs_exist_ok=True)
     shutil.copytree(LIBRARY, output / "python" / "anc", ignore=UNUSED)
 
@@ -67,6 +67,6 @@ class _Bundle:
         self._target = target
 
     def try_bundle(self, output_dir: str, options: cdk.BundlingOptions) -> bool:
-        """Build the layer; there is no other way to."""
+        """Build the layer locally."""
         build_layer(self._target, Path(output_dir))
         return True

@@ -1,4 +1,4 @@
-"""What is measured of a deployment, in one vocabulary for alarms and dashboard."""
+"""Metrics of a deployment, shared by alarms and dashboard."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,24 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from infra.environment import Environment
 from infra.websocket import WebSocket
 
-HEARING = ("anc_processor", "audio_receiver", "classifier", "rest_api")  # who listens to sound
-ENDPOINT = ("classifier",)  # who asks the endpoint
+DETECTION = ("anc_processor", "audio_receiver", "classifier", "rest_api")  # functions that classify sound
+ENDPOINT = ("classifier",)  # functions that call the endpoint
 MINUTE = cdk.Duration.minutes(1)
 
 
 class Metrics:
-    """Metrics of the two APIs, and those that the functions count themselves.
+    """Metrics of the two APIs, and custom metrics of the functions.
 
     Attributes
     ----------
     rest_p99, live_p99 : Metric
-        Milliseconds until API Gateway had answered.
+        Response time of API Gateway in ms.
     rest_errors, live_errors : IMetric
-        Answers a minute that were a fault of ours.
+        Server errors per minute.
     snapshot_p99 : Metric
-        Seconds that a snapshot was worked on.
+        Processing time of a snapshot in seconds.
     fallbacks : IMetric
-        Times in five minutes that the endpoint was not asked or did not answer.
+        Fallbacks to the built-in model in five minutes.
     """
 
     def __init__(self, environment: Environment, rest: apigateway.Stage, socket: WebSocket) -> None:
@@ -42,7 +42,7 @@ class Metrics:
                 "execution": socket.metric("ExecutionError", "sum"),
             },
             period=MINUTE,
-            label="frames that nobody answered",
+            label="frames without a response",
         )
         self.frames = socket.metric("MessageCount", "sum")
         self.snapshot_p99 = self.counted("anc_processor", "snapshot", "p99")
@@ -51,7 +51,7 @@ class Metrics:
     def counted(
         self, function: str, name: str, statistic: str = "sum", minutes: int = 1
     ) -> cloudwatch.Metric:
-        """Return what one function counts or times under a name (`anc.ports.Counters`)."""
+        """Return a custom metric of one function (`anc.ports.Counters`)."""
         return cloudwatch.Metric(
             namespace=self._environment.metrics,
             metric_name=name,
@@ -62,7 +62,7 @@ class Metrics:
         )
 
     def over(self, functions: Sequence[str], *names: str, minutes: int = 1) -> cloudwatch.MathExpression:
-        """Return the sum of what several functions count, 0 where nobody did."""
+        """Return the sum of custom metrics over several functions; missing data counts as 0."""
         parts = {
             f"{name}_of_{function}": self.counted(function, name, minutes=minutes)
             for function in functions

@@ -1,4 +1,4 @@
-"""What somebody is woken for: alarms on what people notice, a topic that carries them, and a budget."""
+"""CloudWatch alarms, the topic that publishes them, dashboard, budget, and tracing."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
@@ -16,26 +16,26 @@ from infra.dashboard import Dashboard
 from infra.data import Data
 from infra.environment import Environment
 from infra.iot import Iot
-from infra.metrics import HEARING, Metrics
+from infra.metrics import DETECTION, Metrics
 
-REST_P99_MS = 3000  # sounds in a request take seconds by nature, everything else a tenth of one
-LIVE_P99_MS = 500  # of a block's way through API Gateway and back, the wait for a new container included
+REST_P99_MS = 3000  # requests with sound take seconds; others, about 0.1 s
+LIVE_P99_MS = 500  # including API Gateway and cold starts
 SNAPSHOT_P99_S = 2.0
-CONTROL_AGE_S = 60  # a filter that comes later is for another noise
+CONTROL_AGE_S = 60  # later filters are outdated
 RECORDING_AGE_S = 1800
-EMERGENCIES = 20  # in five minutes: a real one for many, or a detector that is wrong
-FALLBACKS = 10  # in five minutes: doubts that only the layer's own model could answer
-TRACED = 0.01  # of what is asked, and one a second: a trace costs as much as the call that it is of
-SHARES = (80, 100)  # percent of the budget, spent or foreseen
+MAX_EMERGENCIES = 20  # in five minutes
+MAX_FALLBACKS = 10  # in five minutes
+TRACED_FRACTION = 0.01  # plus one per second: a trace costs as much as the call
+BUDGET_THRESHOLDS = (80, 100)  # percent, actual and forecast
 
 
 class Monitoring(cdk.Stack):
-    """Topic, alarms, dashboard, budget, and how much is traced.
+    """Topic, alarms, dashboard, budget and X-Ray sampling.
 
     Attributes
     ----------
     topic : Topic
-        Who subscribes is told of alarms and of what it costs.
+        Receives alarms and budget notifications.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Monitoring(cdk.Stack):
         super().__init__(scope, id, env=environment.target)
         self._environment = environment
         self.topic = self._topic(data)
-        measures = Metrics(environment, api.rest.stage, api.socket)
+        metrics = Metrics(environment, api.rest.stage, api.socket)
         functions = api.functions | iot.functions
-        self._watch_what_clients_wait_for(measures)
+        self._watch_apis(metrics)
         self._watch_functions(functions)
         self._watch_queues(data)
-        self._watch_hearing(measures)
-        Dashboard(self, "dashboard", environment, measures, functions, data)
+        self._watch_detection(metrics)
+        Dashboard(self, "dashboard", environment, metrics, functions, data)
         self._budget()
         self._trace()
         cdk.CfnOutput(self, "AlarmsTopic", value=self.topic.topic_arn)
@@ -71,14 +71,14 @@ class Monitoring(cdk.Stack):
             topic.add_subscription(EmailSubscription(self._environment.mail))
         return topic
 
-    def _watch_what_clients_wait_for(self, measures: Metrics) -> None:
-        self._alarm("rest-slow", measures.rest_p99, REST_P99_MS, "One REST call in a hundred takes over 3 s.")
-        self._alarm("rest-errors", measures.rest_errors, 5, "REST calls end with a fault of ours.")
-        self._alarm("live-slow", measures.live_p99, LIVE_P99_MS, "Live streams fall behind.")
-        self._alarm("live-errors", measures.live_errors, 5, "Frames are answered by nobody.")
+    def _watch_apis(self, metrics: Metrics) -> None:
+        self._alarm("rest-slow", metrics.rest_p99, REST_P99_MS, "REST latency p99 is above 3 s.")
+        self._alarm("rest-errors", metrics.rest_errors, 5, "REST calls fail with server errors.")
+        self._alarm("live-slow", metrics.live_p99, LIVE_P99_MS, "Live streams fall behind.")
+        self._alarm("live-errors", metrics.live_errors, 5, "Frames are answered by nobody.")
         self._alarm(
             "snapshots-slow",
-            measures.snapshot_p99,
+            metrics.snapshot_p99,
             SNAPSHOT_P99_S,
             "A filter takes over 2 s to compute.",
         )
@@ -102,20 +102,20 @@ class Monitoring(cdk.Stack):
                 expression=f"SUM([{', '.join(f'FILL({name}, 0)' for name in throttles)}])",
                 using_metrics=throttles,
                 period=every_minute,
-                label="calls that Lambda held back",
+                label="throttled calls",
             ),
             0,
-            "The account's concurrent executions are used up: ask for more.",
+            "The concurrency limit of the account is reached; request an increase.",
         )
 
     def _watch_queues(self, data: Data) -> None:
         for name, queue in data.queues.items():
-            most = RECORDING_AGE_S if name == "recordings" else CONTROL_AGE_S
+            limit_s = RECORDING_AGE_S if name == "recordings" else CONTROL_AGE_S
             self._alarm(
                 f"{name}-old",
                 queue.metric_approximate_age_of_oldest_message(period=cdk.Duration.minutes(1)),
-                most,
-                f"What is in the queue {name} waits for over {most} s.",
+                limit_s,
+                f"Messages in the queue {name} wait for more than {limit_s} s.",
             )
         for name, dead in data.dead_letters.items():
             self._alarm(
@@ -124,35 +124,41 @@ class Monitoring(cdk.Stack):
                     period=cdk.Duration.minutes(1), statistic="max"
                 ),
                 0,
-                f"A message of the queue {name} failed for good; it is kept for four days.",
+                f"A message of the queue {name} moved to its dead-letter queue (kept for four days).",
                 minutes=1,
             )
 
-    def _watch_hearing(self, measures: Metrics) -> None:
-        deaf = measures.over(HEARING, "classification_failed")
-        self._alarm("cannot-hear", deaf, 0, "Classification failed; headsets are open meanwhile.")
-        many = measures.over(HEARING, "emergencies_raised", minutes=5)
-        self._alarm("emergencies", many, EMERGENCIES, "Many alarms at once, or a wrong detector.", minutes=1)
+    def _watch_detection(self, metrics: Metrics) -> None:
+        failed = metrics.over(DETECTION, "classification_failed")
+        self._alarm("cannot-hear", failed, 0, "Classification fails; headsets stay in transparency mode.")
+        many = metrics.over(DETECTION, "emergencies_raised", minutes=5)
+        self._alarm(
+            "emergencies",
+            many,
+            MAX_EMERGENCIES,
+            "Many emergencies at once, or false alarms of the detector.",
+            minutes=1,
+        )
         if self._environment.endpoint != "none":
             self._alarm(
                 "model-fallback",
-                measures.fallbacks,
-                FALLBACKS,
-                "The endpoint does not answer; the layer's own model does.",
+                metrics.fallbacks,
+                MAX_FALLBACKS,
+                "The endpoint fails; the built-in model is used instead.",
                 minutes=1,
             )
 
     def _alarm(
-        self, name: str, metric: cloudwatch.IMetric, most: float, means: str, *, minutes: int = 3
+        self, name: str, metric: cloudwatch.IMetric, threshold: float, description: str, *, minutes: int = 3
     ) -> None:
-        """Tell the topic when a metric is over `most` in as many periods out of five, or at once for one."""
+        """Add an alarm on a metric above a threshold: in `minutes` of five periods, or in a single one."""
         alarm = cloudwatch.Alarm(
             self,
             name,
             alarm_name=f"anc-{self._environment.name}-{name}",
-            alarm_description=means,
+            alarm_description=description,
             metric=metric,
-            threshold=most,
+            threshold=threshold,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=5 if minutes > 1 else 1,
             datapoints_to_alarm=minutes,
@@ -165,7 +171,7 @@ class Monitoring(cdk.Stack):
     def _trace(self) -> None:
         rule = xray.CfnSamplingRule.SamplingRuleProperty(
             rule_name=f"anc-{self._environment.name}",
-            service_name=f"anc-{self._environment.name}*",  # so begin the functions' names, and the API's
+            service_name=f"anc-{self._environment.name}*",  # prefix of the functions and the API
             service_type="*",
             host="*",
             http_method="*",
@@ -173,13 +179,13 @@ class Monitoring(cdk.Stack):
             resource_arn="*",
             priority=1000,
             reservoir_size=1,
-            fixed_rate=TRACED,
+            fixed_rate=TRACED_FRACTION,
             version=1,
         )
         xray.CfnSamplingRule(self, "traced", sampling_rule=rule)
 
     def _budget(self) -> None:
-        """Have AWS say when the account, with whatever else runs in it, becomes expensive."""
+        """Add a budget of the whole account, with notifications."""
         kind = budgets.CfnBudget
         subscriber = kind.SubscriberProperty(subscription_type="SNS", address=self.topic.topic_arn)
         notifications = [
@@ -192,7 +198,7 @@ class Monitoring(cdk.Stack):
                 ),
                 subscribers=[subscriber],
             )
-            for share, how in zip(SHARES, ("ACTUAL", "FORECASTED"), strict=True)
+            for share, how in zip(BUDGET_THRESHOLDS, ("ACTUAL", "FORECASTED"), strict=True)
         ]
         budgets.CfnBudget(
             self,

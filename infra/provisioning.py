@@ -1,4 +1,4 @@
-"""How headsets fresh from the factory come to a certificate of their own, with the factory's claim."""
+"""Fleet provisioning: new headsets get their own certificate with a claim certificate."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -10,9 +10,9 @@ from anc.schemas.claim import CLAIMING, REQUEST_TOPICS, RESPONSE_TOPICS, SERIAL,
 from infra.acknowledgements import acknowledge_wildcard
 
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
-# What AWS's managed policy for this, AWSIoTThingsRegistration, allows on everything: here without all that
-# makes or attaches policies or takes foreign certificates, and on what the template names.
-OF_THINGS = (
+# A subset of AWS's managed policy AWSIoTThingsRegistration: without policies and foreign certificates, and
+# restricted to the resources of the template.
+THING_ACTIONS = (
     "AttachThingPrincipal",
     "CreateThing",
     "DescribeThing",
@@ -20,7 +20,7 @@ OF_THINGS = (
     "ListThingPrincipals",
     "UpdateThing",
 )
-OF_CERTIFICATES = (
+CERTIFICATE_ACTIONS = (
     "AttachThingPrincipal",
     "DescribeCertificate",
     "ListAttachedPolicies",
@@ -32,11 +32,10 @@ OF_CERTIFICATES = (
 class Provisioning(Construct):
     """The fleet provisioning template with its hook, and the policy of the claim certificate.
 
-    The template makes a thing of the headset's type and group under its serial number, attaches its
-    certificate and turns it on; the hook has its say before, and gives the certificate the one policy of all
-    headsets. The template does not: AWS IoT carries it out whatever has happened since the hook said yes, and
-    a certificate that was revoked meanwhile must open nothing. Who holds the claim can ask for that and for
-    nothing else: not even connect under a name that could be a headset's.
+    The hook approves the request and attaches the headset policy to the certificate. The template then
+    creates a thing with the serial number as its name, and attaches and activates the certificate. It does
+    not attach the policy, because AWS IoT applies the template even if the certificate was revoked after the
+    hook. The claim certificate allows provisioning only, and no client id that a headset could have.
 
     Parameters
     ----------
@@ -62,17 +61,17 @@ class Provisioning(Construct):
         template = iot.CfnProvisioningTemplate(
             self,
             "template",
-            template_name=TEMPLATE,  # headsets name it in the topic that they publish to
+            template_name=TEMPLATE,  # fixed: part of the topic that headsets publish to
             template_type="FLEET_PROVISIONING",
             enabled=True,
-            description="A headset that comes with the factory's claim",
+            description="Headsets with a claim certificate",
             provisioning_role_arn=role.role_arn,
             template_body=self._stack.to_json_string(_body(kind.ref, group.ref)),
             pre_provisioning_hook=iot.CfnProvisioningTemplate.ProvisioningHookProperty(
                 target_arn=hook.function_arn, payload_version="2020-04-01"
             ),
         )
-        template.node.add_dependency(role, allowed)  # AWS IoT asks for the right when the template is made
+        template.node.add_dependency(role, allowed)  # AWS IoT checks the permission at creation
         claim = iot.CfnPolicy(self, "claim", policy_document=self._claim_policy())
         cdk.CfnOutput(self._stack, "ClaimPolicy", value=claim.ref)
 
@@ -80,8 +79,8 @@ class Provisioning(Construct):
         role = iam.Role(self, "role", assumed_by=iam.ServicePrincipal("iot.amazonaws.com"))
         things, certificates = self._arn("thing", "*"), self._arn("cert", "*")
         rights = {
-            things: (*OF_THINGS, "AddThingToThingGroup"),
-            certificates: OF_CERTIFICATES,
+            things: (*THING_ACTIONS, "AddThingToThingGroup"),
+            certificates: CERTIFICATE_ACTIONS,
             self._arn("thingtype", kind): ("DescribeThingType",),
             self._arn("thinggroup", group): ("AddThingToThingGroup", "DescribeThingGroup"),
         }
@@ -90,7 +89,7 @@ class Provisioning(Construct):
                 iam.PolicyStatement(actions=[f"iot:{verb}" for verb in verbs], resources=[resource])
             )
         for wildcard in (things, certificates):
-            acknowledge_wildcard(role, wildcard, "Headsets are named when they come.")
+            acknowledge_wildcard(role, wildcard, "Names of headsets are not known at deployment.")
         return role
 
     def _claim_policy(self) -> dict[str, object]:
@@ -108,7 +107,7 @@ class Provisioning(Construct):
 
 
 def _body(kind: str, group: str) -> dict[str, object]:
-    """Return the template, in AWS IoT's own words."""
+    """Return the body of the provisioning template."""
     thing = {"ThingName": {"Ref": SERIAL}, "ThingTypeName": kind, "ThingGroups": [group]}
     certificate = {"CertificateId": {"Ref": CERTIFICATE_ID}, "Status": "Active"}
     return {

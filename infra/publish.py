@@ -1,6 +1,6 @@
-"""Put the console's files where CloudFront finds them: `python -m infra.publish anc-dev`, after a deployment.
+"""Upload the console's files to its bucket: run `python -m infra.publish anc-dev` after a deployment.
 
-No function with rights to the bucket stays behind, as CDK's own way would have it; who deploys does it.
+Unlike CDK's BucketDeployment, this leaves no function with access to the bucket in the account.
 """
 
 import argparse
@@ -16,30 +16,30 @@ from infra.environment import REGION
 WEB = Path(__file__).parents[1] / "web"
 NOT_FOR_BROWSERS = {"headers.json", "README.md"}
 FIRST_PAGE = "index.html"
-FRESH = "no-cache"  # asked for each time, sent only when it changed
-KINDS = mimetypes.MimeTypes()
-KINDS.add_type("text/javascript", ".js")
+CACHE_CONTROL = "no-cache"  # revalidate each time
+MEDIA_TYPES = mimetypes.MimeTypes()
+MEDIA_TYPES.add_type("text/javascript", ".js")
 
 
 def main() -> None:
-    """Publish to the deployment that is named."""
+    """Publish the console of a deployment."""
     parser = argparse.ArgumentParser(prog="python -m infra.publish", description=__doc__)
-    parser.add_argument("stacks", help="what the stacks' names begin with: anc-dev, anc-prod")
+    parser.add_argument("stacks", help="name prefix of the stacks: anc-dev or anc-prod")
     parser.add_argument("--region", default=REGION)
-    asked = parser.parse_args()
-    stacks = boto3.client("cloudformation", region_name=asked.region)
-    (console,) = stacks.describe_stacks(StackName=f"{asked.stacks}-console")["Stacks"]
+    arguments = parser.parse_args()
+    stacks = boto3.client("cloudformation", region_name=arguments.region)
+    (console,) = stacks.describe_stacks(StackName=f"{arguments.stacks}-console")["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in console["Outputs"]}
-    for done in publish(boto3.client("s3", region_name=asked.region), outputs["ConsoleBucket"]):
+    for done in publish(boto3.client("s3", region_name=arguments.region), outputs["ConsoleBucket"]):
         print(done)
     print(f"The console is at {outputs['ConsoleUrl']}")
 
 
 def publish(s3: Any, bucket: str) -> Iterator[str]:
-    """Make a bucket hold the console and nothing else; yields what is done.
+    """Synchronize a bucket with the console's files and yield a line of text for each change.
 
-    The page comes after all that it loads, and what it does not load any more goes last, so that whoever
-    opens it meanwhile gets the old one or the new one whole.
+    The page is uploaded after the files that it loads, and obsolete files are deleted last, so that a browser
+    gets a consistent version at any time.
     """
     files = console_files()
     for name in sorted(files, key=lambda name: (name == FIRST_PAGE, name)):
@@ -47,19 +47,19 @@ def publish(s3: Any, bucket: str) -> Iterator[str]:
             Bucket=bucket,
             Key=name,
             Body=files[name].read_bytes(),
-            ContentType=kind_of(name),
-            CacheControl=FRESH,
+            ContentType=media_type(name),
+            CacheControl=CACHE_CONTROL,
         )
-        yield f"sent {name}"
+        yield f"uploaded {name}"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    there = {entry["Key"] for page in pages for entry in page.get("Contents", [])}
-    for name in sorted(there - files.keys()):
+    existing = {entry["Key"] for page in pages for entry in page.get("Contents", [])}
+    for name in sorted(existing - files.keys()):
         s3.delete_object(Bucket=bucket, Key=name)
-        yield f"removed {name}"
+        yield f"deleted {name}"
 
 
 def console_files() -> dict[str, Path]:
-    """Return the files of the console by their addresses."""
+    """Return the console's files by object key."""
     return {
         str(path.relative_to(WEB)): path
         for path in WEB.rglob("*")
@@ -67,9 +67,9 @@ def console_files() -> dict[str, Path]:
     }
 
 
-def kind_of(name: str) -> str:
-    """Return the media type that a browser is told."""
-    return KINDS.guess_type(name)[0] or "text/plain"
+def media_type(name: str) -> str:
+    """Return the media type of a file."""
+    return MEDIA_TYPES.guess_type(name)[0] or "text/plain"
 
 
 if __name__ == "__main__":

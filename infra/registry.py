@@ -1,4 +1,4 @@
-"""What functions may do with the registry of headsets in AWS IoT."""
+"""Permissions of functions on the headset registry in AWS IoT."""
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -6,10 +6,10 @@ from constructs import Construct
 from anc.schemas.shadow import SHADOW
 from infra.functions import PlatformFunction
 
-NAMELESS = "A headset's name is not known before it is registered."
-A_FINGERPRINT = "A certificate's name is its fingerprint."
-THING_RIGHTS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals")
-REVOKING = (
+THING_NAMES = "Names of headsets are not known at deployment."
+CERTIFICATE_NAMES = "Certificate ids are not known at deployment."
+THING_ACTIONS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals")
+REVOKE_ACTIONS = (
     "iot:DescribeCertificate",
     "iot:UpdateCertificate",
     "iot:DetachPolicy",
@@ -23,10 +23,10 @@ def certificates(scope: Construct) -> str:
 
 
 def may_revoke(function: PlatformFunction) -> None:
-    """Let a function revoke certificates of headsets and cut their connections."""
+    """Let a function revoke certificates of headsets and close their connections."""
     clients = cdk.Stack.of(function).format_arn(service="iot", resource="client", resource_name="*")
-    function.may(["iot:DeleteConnection"], clients, NAMELESS)
-    function.may(REVOKING, certificates(function), A_FINGERPRINT)
+    function.may(["iot:DeleteConnection"], clients, THING_NAMES)
+    function.may(REVOKE_ACTIONS, certificates(function), CERTIFICATE_NAMES)
 
 
 def may_register(function: PlatformFunction) -> None:
@@ -35,10 +35,10 @@ def may_register(function: PlatformFunction) -> None:
     things, shadows = (
         stack.format_arn(service="iot", resource="thing", resource_name=name) for name in ("*", f"*/{SHADOW}")
     )
-    function.may(THING_RIGHTS, things, NAMELESS)
-    function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], shadows, NAMELESS)
+    function.may(THING_ACTIONS, things, THING_NAMES)
+    function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], shadows, THING_NAMES)
     may_revoke(function)
-    function.may(["iot:AttachPolicy", "iot:AttachThingPrincipal"], certificates(function), A_FINGERPRINT)
+    function.may(["iot:AttachPolicy", "iot:AttachThingPrincipal"], certificates(function), CERTIFICATE_NAMES)
     function.may(
-        ["iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"], "*", "These have no resource to name."
+        ["iot:CreateKeysAndCertificate", "iot:DescribeEndpoint"], "*", "They do not support resources."
     )

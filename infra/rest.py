@@ -1,4 +1,4 @@
-"""The REST API, route by route from the table that the single-machine edition serves too."""
+"""The REST API, built from the same route table as the local platform."""
 
 from collections.abc import Mapping
 
@@ -18,31 +18,31 @@ from infra.environment import Environment
 from infra.firewall import WebAcl
 from infra.functions import LOG_RETENTION
 
-# 1.2 with forward secrecy, or 1.3; left to itself API Gateway takes 1.0. A WebSocket API leaves no choice.
+# TLS 1.2 with forward secrecy, or 1.3. The default is 1.0. WebSocket APIs have no such option.
 TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
-# What a leaked token or a runaway client can cost; a quota per caller comes before it.
+# Limits the cost of a leaked token or a faulty client; quotas per user apply first.
 REQUESTS_PER_SECOND = 500
 BURST = 1000
-# What API Gateway says before a function hears of a request: in the functions' own words.
-REFUSALS = {
-    apigateway.ResponseType.UNAUTHORIZED: ("unauthorized", "token: missing, expired or not ours"),
+# Errors that API Gateway returns without calling a function, in the functions' format.
+GATEWAY_ERRORS = {
+    apigateway.ResponseType.UNAUTHORIZED: ("unauthorized", "token is missing, expired or invalid"),
     apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN: (
         "not_found",
-        "path: there is nothing here, or nothing that takes this method",
+        "path or method does not exist",
     ),
     apigateway.ResponseType.REQUEST_TOO_LARGE: (
         "too_large",
-        "body: more than a function takes, 6 MB with sound as base64, of sound 4.5 MB; upload longer ones",
+        "body must be at most 6 MB (4.5 MB of audio before base64); upload longer files",
     ),
-    apigateway.ResponseType.THROTTLED: ("too_many", "requests: too many of all callers; come again in 1 s"),
-    apigateway.ResponseType.INTEGRATION_TIMEOUT: ("unavailable", "the function did not answer in time"),
-    apigateway.ResponseType.DEFAULT_4_XX: ("bad_request", "request: not one that this API takes"),
-    apigateway.ResponseType.DEFAULT_5_XX: ("bad_gateway", "the function failed; its log says why"),
+    apigateway.ResponseType.THROTTLED: ("too_many", "too many requests to the API; retry after 1 s"),
+    apigateway.ResponseType.INTEGRATION_TIMEOUT: ("unavailable", "the function timed out"),
+    apigateway.ResponseType.DEFAULT_4_XX: ("bad_request", "invalid request"),
+    apigateway.ResponseType.DEFAULT_5_XX: ("bad_gateway", "the function failed; see its log"),
 }
-# Static values stand in quotes themselves, so a policy with quotes in it cannot be sent.
+# Static values are enclosed in single quotes, so values with single quotes are not possible.
 SECURED = {name: f"'{value}'" for name, value in SECURITY_HEADERS.items() if "'" not in value}
 ADDED_HEADERS = {"unauthorized": {"WWW-Authenticate": "'Bearer'"}, "too_many": {"Retry-After": "'1'"}}
-# Names of routes, never of what is behind them: a path holds session and device ids.
+# Log route patterns instead of paths, which contain session and device ids.
 ACCESS_LOG = apigateway.AccessLogFormat.custom(
     '{"id":"$context.requestId","at":"$context.requestTimeEpoch","method":"$context.httpMethod",'
     '"route":"$context.resourcePath","status":"$context.status","ms":"$context.responseLatency",'
@@ -72,10 +72,10 @@ class Rest(Construct):
         api = apigateway.RestApi(
             self,
             "api",
-            rest_api_name=f"anc-{environment.name}",  # metrics go by it
+            rest_api_name=f"anc-{environment.name}",  # dimension of its metrics
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             binary_media_types=["audio/*", "application/octet-stream"],
-            # API Gateway packs what it sends: a function that did would be sent on as base64 to most clients.
+            # API Gateway compresses; compressed bodies of functions would reach most clients as base64.
             min_compression_size=cdk.Size.kibibytes(1),
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=environment.removal,
@@ -95,20 +95,20 @@ class Rest(Construct):
         child = api.node.default_child
         assert isinstance(child, apigateway.CfnRestApi)
         child.security_policy = TLS
-        child.endpoint_access_mode = "STRICT"  # asked under its own name, by which TLS found it
-        _refuse_in_problem_documents(api)
+        child.endpoint_access_mode = "STRICT"  # the Host header must match the TLS server name
+        _use_problem_documents(api)
         authorizer = apigateway.RequestAuthorizer(
             self,
             "authorizer",
             handler=functions["authorizer"],
-            # A token comes in one header or another, so neither is required; and a key that was revoked is
-            # refused at once, so nothing is cached.
+            # Either of two headers carries the token, so none is required. No caching: revoked keys must be
+            # rejected at once.
             identity_sources=[],
             results_cache_ttl=cdk.Duration.seconds(0),
         )
         integrations = {
             name: apigateway.LambdaIntegration(functions[name], scope_permission_to_method=False)
-            for name in dict.fromkeys(route.function for route in REST)  # in the same order each time
+            for name in dict.fromkeys(route.function for route in REST)  # in a fixed order
         }
         for route in REST:
             method = api.root.resource_for_path(route.path).add_method(
@@ -117,14 +117,14 @@ class Rest(Construct):
                 authorizer=None if route.public else authorizer,
             )
             if route.public:
-                acknowledge(method, "AwsSolutions-APIG4", "Public by intent: says nothing of anybody.")
-            acknowledge(method, "AwsSolutions-COG4", "The Lambda authorizer checks the pool's tokens itself.")
-        acknowledge(api, "AwsSolutions-APIG2", "Services check every field and say which one is wrong.")
+                acknowledge(method, "AwsSolutions-APIG4", "Public by design; contains no user data.")
+            acknowledge(method, "AwsSolutions-COG4", "The authorizer validates the pool's tokens.")
+        acknowledge(api, "AwsSolutions-APIG2", "The services validate every field.")
         acknowledge(
             api,
             "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
             "AmazonAPIGatewayPushToCloudWatchLogs]",
-            "What API Gateway may do with logs is AWS's to say: the role is the account's, not ours.",
+            "The account's log role of API Gateway requires this managed policy.",
         )
         if environment.guarded:
             acl = WebAcl(self, "acl", environment, "REGIONAL")
@@ -135,14 +135,16 @@ class Rest(Construct):
                 web_acl_arn=acl.attr_arn,
             )
         else:
-            acknowledge(api.deployment_stage, "AwsSolutions-APIG3", "Throttled; prod has a web ACL.")
+            acknowledge(
+                api.deployment_stage, "AwsSolutions-APIG3", "Only prod has a web ACL; dev is throttled."
+            )
         self.url = api.url
         self.api = api
         self.stage = api.deployment_stage
 
 
 def _throttle(route: RestRoute) -> apigateway.MethodDeploymentOptions:
-    """Let all callers together have in a second what one may have in a minute."""
+    """Return a throttle for all callers per second that equals the limit of one caller per minute."""
     rate = min(route.per_minute, REQUESTS_PER_SECOND)
     return apigateway.MethodDeploymentOptions(
         throttling_rate_limit=rate,
@@ -153,8 +155,8 @@ def _throttle(route: RestRoute) -> apigateway.MethodDeploymentOptions:
     )
 
 
-def _refuse_in_problem_documents(api: apigateway.RestApi) -> None:
-    for kind, (code, detail) in REFUSALS.items():
+def _use_problem_documents(api: apigateway.RestApi) -> None:
+    for kind, (code, detail) in GATEWAY_ERRORS.items():
         document = Problem.of(Refused(code, detail))
         api.add_gateway_response(
             f"says_{kind.response_type.lower()}",

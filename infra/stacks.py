@@ -1,4 +1,4 @@
-"""The whole platform: which stacks there are, and which stands on which."""
+"""All stacks of the platform and their dependencies."""
 
 import aws_cdk as cdk
 
@@ -13,7 +13,7 @@ from infra.inference import Inference
 from infra.iot import Iot
 from infra.monitoring import Monitoring
 
-# How CDK itself behaves; said here, so that synthesis is the same with and without its command line.
+# CDK feature flags, set here so that synthesis is the same without the CDK CLI.
 FLAGS = {
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/aws-s3:createDefaultLoggingPolicy": True,
@@ -26,7 +26,7 @@ FLAGS = {
 
 
 def provision(app: cdk.App) -> list[cdk.Stack]:
-    """Add every stack to an app; returns them in the order in which they are deployed."""
+    """Add all stacks to an app and return them in deployment order."""
     environment = Environment.of(app)
     prefix = f"anc-{environment.name}"
     data = Data(app, f"{prefix}-data", environment)
@@ -40,8 +40,8 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit, console]
     if environment.endpoint != "none":
         stacks.insert(2, Inference(app, f"{prefix}-inference", environment))
-        for asking in (api, iot):
-            asking.add_stack_dependency(stacks[2])
+        for dependent in (api, iot):
+            dependent.add_stack_dependency(stacks[2])
     if edge:
         stacks.insert(0, edge)
     for stack in stacks:

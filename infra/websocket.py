@@ -1,4 +1,4 @@
-"""The WebSocket API: one frame in, one frame out, in the route response."""
+"""The WebSocket API: each frame is answered in the route response."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from infra.functions import LOG_RETENTION, PlatformFunction
 
 MESSAGES_PER_SECOND = 2000
 BURST = 4000
-WITHOUT_ANSWER = ("$connect", "$disconnect")
+WITHOUT_RESPONSE = ("$connect", "$disconnect")
 ACCESS_LOG = (
     '{"id":"$context.requestId","at":"$context.requestTimeEpoch","route":"$context.routeKey",'
     '"event":"$context.eventType","status":"$context.status","fault":"$context.error.message"}'
@@ -46,17 +46,17 @@ class WebSocket(Construct):
         super().__init__(scope, id)
         self._stage_name = environment.name
         self._api = apigatewayv2.WebSocketApi(self, "api", route_selection_expression=SOCKET_ROUTE_SELECTION)
-        # A browser can offer its token only as a subprotocol, other clients as a header: neither is required.
+        # Browsers send the token as a subprotocol, other clients as a header, so none is required.
         authorizer = WebSocketLambdaAuthorizer("authorizer", functions["authorizer"], identity_source=[])
         for key, name in SOCKET.items():
             route = self._api.add_route(
                 key,
                 integration=WebSocketLambdaIntegration(key, functions[name]),
                 authorizer=authorizer if key == "$connect" else None,
-                return_response=key not in WITHOUT_ANSWER,
+                return_response=key not in WITHOUT_RESPONSE,
             )
             if key != "$connect":
-                acknowledge(route, "AwsSolutions-APIG4", "A socket is let in once, at $connect.")
+                acknowledge(route, "AwsSolutions-APIG4", "Connections are authorized at $connect.")
         log = logs.LogGroup(self, "log", retention=LOG_RETENTION, removal_policy=environment.removal)
         stage = apigatewayv2.WebSocketStage(
             self,
@@ -77,21 +77,21 @@ class WebSocket(Construct):
         self._stage = stage
 
     def metric(self, name: str, statistic: str) -> cloudwatch.Metric:
-        """Return a metric of the stage, by the minute."""
+        """Return a metric of the stage, per minute."""
         return self._stage.metric(name, statistic=statistic, period=cdk.Duration.minutes(1))
 
     def may_post(self, function: PlatformFunction) -> None:
-        """Let a function of another stack send frames to open sockets, and nothing else; tell it where."""
+        """Let a function of another stack send frames to connections, and set the endpoint for it."""
         api = cdk.Stack.of(self).export_value(self._api.api_id)
-        self._may_manage(function, api, "POST", "Sockets come and go; it may post to any.")
+        self._may_manage(function, api, "POST", "Connection ids are not known at deployment.")
 
     def may_close(self, function: PlatformFunction) -> None:
-        """Let a function of this stack close sockets, and nothing else; tell it where."""
-        self._may_manage(function, self._api.api_id, "DELETE", "Sockets come and go; it may close any.")
+        """Let a function of this stack close connections, and set the endpoint for it."""
+        self._may_manage(function, self._api.api_id, "DELETE", "Connection ids are not known at deployment.")
 
-    def _may_manage(self, function: PlatformFunction, api: str, method: str, why_any: str) -> None:
+    def _may_manage(self, function: PlatformFunction, api: str, method: str, wildcard_reason: str) -> None:
         arn = cdk.Stack.of(self).format_arn(
             service="execute-api", resource=api, resource_name=f"{self._stage_name}/{method}/@connections/*"
         )
-        function.may(["execute-api:ManageConnections"], arn, why_any)
+        function.may(["execute-api:ManageConnections"], arn, wildcard_reason)
         function.add_environment("SOCKETS_ENDPOINT", self.endpoint)

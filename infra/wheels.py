@@ -1,4 +1,4 @@
-"""The locked requirements of the functions' layer, for Lambda or for this machine: fetched once, and kept."""
+"""Install the locked requirements of the layer, for Lambda or for this machine, once per lock file."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_
 
 
 def requirements(target: str) -> Path:
-    """Return the folder that they are installed in, for "lambda" or for the "host"."""
+    """Return the folder of the installed requirements, for "lambda" or for "host"."""
     lock = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
     python = PYTHON if target == "lambda" else sys.implementation.cache_tag
     kept = KEPT / f"{target}-{python}-{lock}"

@@ -1,1 +1,1 @@
-"""The real stacks, deployed by the real CDK command line to an emulator of AWS on this machine."""
+"""Deploy the stacks with the CDK CLI to an AWS emulator on this machine."""

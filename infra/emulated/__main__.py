@@ -1,7 +1,7 @@
-"""Deploy the real stacks with the real CDK CLI to an emulator on this machine, use, update and destroy them.
+"""Deploy the stacks with the CDK CLI to an emulator on this machine, then test, update and destroy them.
 
-`make deploy-emulated` runs it. It needs no account: the emulator listens on 127.0.0.1 alone, lets every role
-do what its policy says and no more, and is stopped at the end.
+`make deploy-emulated` runs this module. It needs no AWS account. The emulator listens on 127.0.0.1, enforces
+IAM policies, and is stopped at the end.
 """
 
 import shutil
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from infra.emulated import headset
 from infra.emulated.assembly import fit_for_emulator
 from infra.emulated.deployment import STACKS, Deployment
 from infra.emulated.emulator import ACCOUNT, REGION, Emulator, running
-from infra.emulated.headset import SECONDS, wear
 from infra.emulated.isolation import isolate
 from infra.wheels import requirements
 
@@ -23,29 +23,29 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "emulated"
 ANC = Path(sys.executable).with_name("anc")
 CDK = ROOT / "build" / "cli" / "node_modules" / ".bin" / "cdk"
-BEGAN = time.monotonic()
+START_S = time.monotonic()
 
 
 def main() -> int:
-    """Run all steps; returns the exit status."""
+    """Run all steps and return the exit status."""
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    requirements("host")  # the last thing that needs a network
-    alone = isolate()
+    requirements("host")  # needs network access; later steps do not
+    isolated = isolate()
     try:
-        with running(WORK, mqtt=alone) as emulator:
+        with running(WORK, mqtt=isolated) as emulator:
             say(f"The emulator listens on {emulator.host}; IAM is enforced")
             deploy(emulator)
             publish(emulator)
             deployed = Deployment.of(emulator)
             try:
-                with ThreadPoolExecutor() as at_once:  # the walk waits half a minute for its dead letter
-                    walk = at_once.submit(smoke, deployed)
-                    if alone:
-                        wear_a_headset(deployed)
+                with ThreadPoolExecutor() as pool:  # the smoke test waits half a minute for a dead letter
+                    smoke_test = pool.submit(smoke, deployed)
+                    if isolated:
+                        run_headset(deployed)
                     else:
-                        say("No headset over MQTT: this machine allows no network of one's own")
-                    walk.result()
+                        say("Skipped the headset over MQTT: this machine does not allow network namespaces")
+                    smoke_test.result()
             finally:
                 (WORK / "functions.log").write_text("".join(deployed.logged()))
             update(emulator, deployed)
@@ -54,26 +54,26 @@ def main() -> int:
         say(f"FAILED: {fault}")
         say(f"Logs: {WORK.relative_to(ROOT)}/*.log")
         return 1
-    say("Deployed, used, updated and destroyed")
+    say("Deployed, tested, updated and destroyed")
     return 0
 
 
 def say(text: str) -> None:
-    """Print what was done, and after how many seconds."""
-    print(f"==> {time.monotonic() - BEGAN:3.0f} s: {text}", flush=True)
+    """Print a message with the elapsed seconds."""
+    print(f"==> {time.monotonic() - START_S:3.0f} s: {text}", flush=True)
 
 
 def deploy(emulator: Emulator) -> None:
-    """Synthesize, bootstrap and deploy every stack."""
+    """Synthesize, bootstrap and deploy all stacks."""
     fitted = synthesize(emulator, "assembly", say)
     cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", str(fitted))
     say("Bootstrapped")
     cdk(emulator, "deploy", "--all", "--require-approval", "never", "--app", str(fitted))
-    say("Deployed every stack")
+    say("Deployed all stacks")
 
 
 def synthesize(emulator: Emulator, name: str, tell: Callable[[str], None], **context: str) -> Path:
-    """Return an assembly with these settings, fit for the emulator."""
+    """Synthesize with these settings, and adapt the assembly to the emulator."""
     assembly, fitted = WORK / name, WORK / f"{name}-fitted"
     settings = [f"{key}={value}" for key, value in {"layer": "host", **context}.items()]
     chosen = [part for setting in settings for part in ("--context", setting)]
@@ -84,47 +84,47 @@ def synthesize(emulator: Emulator, name: str, tell: Callable[[str], None], **con
 
 
 def publish(emulator: Emulator) -> None:
-    """Put the console's files into their bucket, as `make deploy` does."""
+    """Publish the console, as `make deploy` does."""
     done = run(emulator, "infra.publish", STACKS)
     files = [line for line in done if line.startswith("sent ")]
     if not files:
-        raise AssertionError(f"no file of the console was sent: {done}")
+        raise AssertionError(f"no file of the console was uploaded: {done}")
     say(f"Published the console: {len(files)} files")
 
 
 def smoke(deployed: Deployment) -> None:
-    """Walk through the platform with the command that anybody uses."""
+    """Run `anc smoke`."""
     command = [str(ANC), "smoke", "--stacks", STACKS, "--https"]
     command += ["--url", deployed.rest, "--sockets", deployed.sockets]
     environment = deployed.emulator.environment | {"COLUMNS": "110", "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=WORK, env=environment, check=True)  # noqa: S603
 
 
-def wear_a_headset(deployed: Deployment) -> None:
-    """Run the headset agent, as it is."""
-    result = wear(deployed, WORK)
+def run_headset(deployed: Deployment) -> None:
+    """Run the headset agent."""
+    result = headset.run(deployed, WORK)
     say(
-        f"The headset agent, over MQTT with its certificate: {result['filters']} filters in {SECONDS} s, "
-        f"{result['attenuation_db']:.1f} dB quieter"
+        f"Headset agent over MQTT: {result['filters']} filters in {headset.SECONDS} s, "
+        f"{result['attenuation_db']:.1f} dB attenuation"
     )
 
 
 def update(emulator: Emulator, deployed: Deployment) -> None:
-    """Change a setting of every function in place; nothing else may become another."""
+    """Change a setting of all functions in place, and check that no resource is replaced."""
     fitted = synthesize(emulator, "changed", lambda change: None, log_level="DEBUG")
     cdk(emulator, "deploy", "--all", "--require-approval", "never", "--app", str(fitted))
     now = Deployment.of(emulator)
     if now != deployed:
-        raise AssertionError(f"the update moved the platform from {deployed} to {now}")
+        raise AssertionError(f"the update changed the outputs from {deployed} to {now}")
     levels = now.log_levels()
     if set(levels.values()) != {"DEBUG"}:
         raise AssertionError(f"log levels after the update: {levels}")
     now.expect_health()
-    say(f"Updated {len(levels)} functions in place: addresses stayed, and it answers")
+    say(f"Updated {len(levels)} functions in place; same addresses, healthy")
 
 
 def destroy(emulator: Emulator) -> None:
-    """Empty the buckets and delete every stack, as `make destroy` does; nothing may be left that costs."""
+    """Empty the buckets and delete all stacks, as `make destroy` does, and check that nothing is left."""
     emptied = [
         line for line in run(emulator, "infra.empty_buckets", STACKS, "--yes") if line.startswith("emptied ")
     ]
@@ -134,12 +134,12 @@ def destroy(emulator: Emulator) -> None:
     cdk(emulator, "destroy", "--all", "--force", "--app", str(WORK / "changed-fitted"))
     left = Deployment.left_behind(emulator)
     if left:
-        raise AssertionError(f"left behind: {left}")
-    say("Destroyed every stack; nothing was left")
+        raise AssertionError(f"not deleted: {left}")
+    say("Destroyed all stacks; no resources left")
 
 
 def run(emulator: Emulator, module: str, *arguments: str) -> list[str]:
-    """Run a module of `infra`; returns the lines that it printed."""
+    """Run a module of `infra` and return the lines of its output."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(  # noqa: S603
         command, cwd=ROOT, env=emulator.environment, check=True, text=True, stdout=subprocess.PIPE
@@ -148,7 +148,7 @@ def run(emulator: Emulator, module: str, *arguments: str) -> list[str]:
 
 
 def cdk(emulator: Emulator, command: str, *arguments: str) -> None:
-    """Run the CDK CLI; what it prints is kept in a log, and shown when it fails."""
+    """Run the CDK CLI; write its output to a log, and print it if the command fails."""
     done = subprocess.run(  # noqa: S603
         [str(CDK), command, *arguments, "--ci", "--no-color"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""A synthesized assembly made fit for an emulator: without what it lacks, and with its addresses."""
+"""Adapt a synthesized assembly to the emulator: remove unsupported resources and replace addresses."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Nothing that answers anybody: the emulator answers a frame with its integration's body anyway.
+# Not needed: the emulator returns the integration's body as the route response anyway.
 LACKING = frozenset(
     {
         "AWS::ApiGatewayV2::RouteResponse",
@@ -17,11 +17,11 @@ LACKING = frozenset(
     }
 )
 ALARM_ON_EXPRESSION = "AWS::CloudWatch::Alarm on an expression"
-RETRY_S = 6  # longer than the functions behind these queues take
+RETRY_S = 6  # longer than the functions of these queues take
 
 
 def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
-    """Copy an assembly, and change the templates of the copy.
+    """Copy an assembly and adapt the templates of the copy.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
 
 
 def lacking(resource: Mapping[str, Any]) -> str:
-    """Return what the emulator lacks of a resource, or "" when it knows how to make one."""
+    """Return why the emulator does not support a resource, or "" if it does."""
     kind: str = resource["Type"]
     if kind == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
         return ALARM_ON_EXPRESSION
@@ -62,7 +62,7 @@ def lacking(resource: Mapping[str, Any]) -> str:
 
 
 def drop(template: dict[str, Any]) -> Counter[str]:
-    """Remove what the emulator lacks, and the dependencies upon it; returns how many of which."""
+    """Remove unsupported resources and the dependencies on them; return their counts by reason."""
     resources = template["Resources"]
     gone = {name: kind for name, resource in resources.items() if (kind := lacking(resource))}
     for name in gone:
@@ -75,7 +75,7 @@ def drop(template: dict[str, Any]) -> Counter[str]:
 
 
 def readdress(template: Mapping[str, Any], host: str) -> None:
-    """Point the functions at the emulator where they were told an address of AWS."""
+    """Replace AWS addresses in the functions' variables by those of the emulator."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             variables = resource["Properties"].get("Environment", {}).get("Variables", {})
@@ -85,7 +85,7 @@ def readdress(template: Mapping[str, Any], host: str) -> None:
 
 
 def widen(template: Mapping[str, Any]) -> int:
-    """Let rights on IoT hold for any resource: the emulator reads most of these from the path, wrongly."""
+    """Extend IoT permissions to all resources: the emulator derives wrong ARNs from paths."""
     statements = [
         statement
         for resource in template["Resources"].values()
@@ -99,7 +99,7 @@ def widen(template: Mapping[str, Any]) -> int:
 
 
 def hurry(template: Mapping[str, Any]) -> int:
-    """Let messages that failed be tried again soon: a poisoned one is to die while somebody watches."""
+    """Shorten the retry delay of queues, so that the smoke test sees its dead letter in time."""
     hurried = [
         resource["Properties"]
         for resource in template["Resources"].values()

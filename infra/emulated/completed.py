@@ -1,4 +1,4 @@
-"""The emulator, and two things of AWS IoT that it lacks: see the functions below."""
+"""Run the emulator with two additions for AWS IoT; see the functions below."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ known, serve = iot_data.handle_request, iot._mtls_serve_conn
 
 
 async def handle_request(method: str, path: str, *rest: Any) -> Any:
-    """Answer as AWS does when the client is not connected; everything else is the emulator's."""
+    """Answer DeleteConnection as AWS does for a client that is not connected."""
     if method == "DELETE" and path.startswith("/connections/"):
         return error_response_json("ResourceNotFoundException", "no such connection", 404)
     return await known(method, path, *rest)
 
 
 async def serve_over_tls(reader: Any, writer: Any) -> None:
-    """Have queues know that what a rule sends them came by TLS, as all does that a headset publishes."""
+    """Mark messages from IoT rules to queues as sent over TLS, which the queue policies require."""
     pin_request_origin(writer.get_extra_info("peername")[0], secure_transport=True)
     await serve(reader, writer)
 

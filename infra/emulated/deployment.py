@@ -1,4 +1,4 @@
-"""The platform on the emulator: where it is, and what it is made of."""
+"""The platform on the emulator: its addresses, logs and resources."""
 
 import json
 import ssl
@@ -14,7 +14,7 @@ STACKS = "anc-dev"
 
 
 class Deployment(NamedTuple):
-    """Where the deployed platform is; addresses of AWS are the emulator's paths."""
+    """Addresses of the deployed platform, as paths on the emulator."""
 
     emulator: Emulator
     rest: str
@@ -23,7 +23,7 @@ class Deployment(NamedTuple):
 
     @classmethod
     def of(cls, emulator: Emulator) -> Self:
-        """Read it from the stacks' outputs."""
+        """Return the addresses from the outputs of the stacks."""
         outputs = {
             output["OutputKey"]: output["OutputValue"]
             for stack in client(emulator, "cloudformation").describe_stacks()["Stacks"]
@@ -38,14 +38,14 @@ class Deployment(NamedTuple):
         )
 
     def log_levels(self) -> dict[str, str]:
-        """Return what the functions of the platform are told to log."""
+        """Return the log levels of the functions."""
         functions = client(self.emulator, "lambda").list_functions()["Functions"]
         told = [function.get("Environment", {}).get("Variables", {}) for function in functions]
         name, level = "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"
         return {variables[name]: variables[level] for variables in told if name in variables}
 
     def expect_health(self) -> None:
-        """Raise AssertionError unless it is well."""
+        """Raise AssertionError unless the platform is healthy."""
         trust = ssl.create_default_context(cafile=self.emulator.certificate)
         with urllib.request.urlopen(f"{self.rest}/health", context=trust, timeout=300) as answer:  # noqa: S310
             health = json.loads(answer.read())
@@ -53,7 +53,7 @@ class Deployment(NamedTuple):
             raise AssertionError(f"health after the update: {health}")
 
     def logged(self) -> Iterator[str]:
-        """Yield what the functions logged."""
+        """Yield the log messages of the functions."""
         logs = client(self.emulator, "logs")
         for group in logs.describe_log_groups()["logGroups"]:
             for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
@@ -61,7 +61,7 @@ class Deployment(NamedTuple):
 
     @staticmethod
     def left_behind(emulator: Emulator) -> list[str]:
-        """Return what is still there of what the stacks made."""
+        """Return the resources of the stacks that still exist."""
         queues = client(emulator, "sqs").list_queues().get("QueueUrls", [])
         functions = client(emulator, "lambda").list_functions()["Functions"]
         buckets = client(emulator, "s3").list_buckets()["Buckets"]
@@ -74,7 +74,7 @@ class Deployment(NamedTuple):
 
 
 def client(emulator: Emulator, service: str) -> Any:
-    """Return a client that knows the emulator."""
+    """Return a boto3 client for the emulator."""
     environment = emulator.environment
     return boto3.client(
         service,  # type: ignore[call-overload]

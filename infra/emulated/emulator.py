@@ -1,4 +1,4 @@
-"""An emulator of AWS (ministack) on 127.0.0.1: over TLS and with IAM enforced, so that policies decide."""
+"""Run an AWS emulator (ministack) on 127.0.0.1 with TLS and IAM enforcement."""
 
 import contextlib
 import datetime
@@ -43,9 +43,9 @@ class Emulator(NamedTuple):
 
 @contextlib.contextmanager
 def running(folder: Path, mqtt: bool = False) -> Iterator[Emulator]:
-    """Run an emulator as long as the block does; its state and log lie in the folder.
+    """Run an emulator within the context, with its state and log in the folder.
 
-    Headsets reach it over MQTT only if they are let: its listener is on every interface there is.
+    MQTT is optional, because its listener binds to all network interfaces.
     """
     port = _free_port()
     certificate, key = _certificate(folder)
@@ -65,22 +65,22 @@ def running(folder: Path, mqtt: bool = False) -> Iterator[Emulator]:
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
     }
-    # By its path: on the module path, the functions could import what their packages lack.
+    # By path, because with `-m` the functions could import modules that their packages lack.
     command = [sys.executable, str(Path(__file__).with_name("completed.py"))]
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(command, env=own | settings, stdout=log, stderr=log, cwd=folder)  # noqa: S603
         try:
-            wait_for(lambda: process.poll() is not None or _answers(port), 300, "the emulator to answer")
+            wait_for(lambda: process.poll() is not None or _answers(port), 300, "the emulator to start")
             if process.poll() is not None:
-                raise OSError(f"the emulator ended with {process.returncode}")
+                raise OSError(f"the emulator exited with code {process.returncode}")
             yield emulator
         finally:
-            process.kill()  # it keeps nothing, and its workers end with their lines to it
+            process.kill()  # it has no state to save, and its workers exit with it
             process.wait()
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float, what: str) -> T:
-    """Return the first true answer. Raises TimeoutError."""
+    """Return the first true result of a condition. Raises TimeoutError."""
     until = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > until:
@@ -90,7 +90,7 @@ def wait_for(condition: Callable[[], T | None], seconds: float, what: str) -> T:
 
 
 def _environment(folder: Path, port: int, certificate: Path) -> dict[str, str]:
-    tools = str(Path(sys.executable).parent)  # Node is here
+    tools = str(Path(sys.executable).parent)  # includes Node.js
     return {
         "PATH": os.pathsep.join([tools, os.environ.get("PATH", os.defpath)]),
         "HOME": str(folder),
@@ -104,7 +104,7 @@ def _environment(folder: Path, port: int, certificate: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NODE_EXTRA_CA_CERTS": str(certificate),
         "SSL_CERT_FILE": str(certificate),
-        "AWS_ANSWER_S": "60",  # the functions inherit it: an emulator on a busy machine is slower than AWS
+        "AWS_ANSWER_S": "60",  # inherited by the functions: the emulator is slower than AWS
     }
 
 

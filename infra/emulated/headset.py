@@ -1,4 +1,4 @@
-"""The headset agent as it is, over the emulator's MQTT with mutual TLS: in a noise it gets its filters."""
+"""Run the headset agent over the emulator's MQTT with mutual TLS, in a noise."""
 
 import json
 import secrets
@@ -14,41 +14,45 @@ from infra.emulated.emulator import MQTT, wait_for
 
 ANC = Path(sys.executable).with_name("anc")
 SECONDS = 10
-PATIENCE_S = 300
-LEAST_DB = 3.0  # a path, a rule, a queue or a shadow that is broken gives 0
+TIMEOUT_S = 300
+MIN_ATTENUATION_DB = 3.0  # without a filter it is 0
 
 
-def wear(deployed: Deployment, folder: Path) -> dict[str, Any]:
-    """Register a headset, have the agent measure its path, then hear a noise in real time; remove it again.
+def run(deployed: Deployment, folder: Path) -> dict[str, Any]:
+    """Register a headset, measure its path, run it in a noise in real time, and remove it.
 
     Returns
     -------
     dict
-        What `anc headset --json` says.
+        The output of `anc headset --json`.
 
     Raises
     ------
     AssertionError
-        No filter came, or it did not help.
+        The headset received no filter, or the attenuation is too low.
     """
     thing = f"agent-{secrets.token_hex(4)}"
-    token = _somebody(deployed)
+    token = _user_token(deployed)
     secondary = [0.0, 0.0, 0.6, 0.3, -0.1]
-    made = _ask(deployed, "POST", "/api/devices", token, thing=thing, rate=16_000, secondary=secondary)
-    # The emulator signs what it shows itself, and listens here.
-    made["credentials"]["ca"] = _authority(deployed)
+    registration = _request(
+        deployed, "POST", "/api/devices", token, thing=thing, rate=16_000, secondary=secondary
+    )
+    # The emulator has its own certificate authority.
+    registration["credentials"]["ca"] = _authority(deployed)
     file = folder / "headset.json"
     file.touch(mode=0o600)
-    file.write_text(json.dumps(made))
+    file.write_text(json.dumps(registration))
     _run(deployed, file, thing, "--measure", "probe", "--seconds", "5")
     path = f"/api/devices/{thing}/paths"
     wait_for(
-        lambda: _ask(deployed, "GET", path, token)["secondary"] != secondary, PATIENCE_S, "the measured path"
+        lambda: _request(deployed, "GET", path, token)["secondary"] != secondary,
+        TIMEOUT_S,
+        "the measured path",
     )
     result = _run(deployed, file, thing, "--seconds", str(SECONDS))
-    if not result["filters"] or (result["attenuation_db"] or 0.0) < LEAST_DB:
-        raise AssertionError(f"the headset got no filter that helps: {result}")
-    _ask(deployed, "DELETE", f"/api/devices/{thing}", token)
+    if not result["filters"] or (result["attenuation_db"] or 0.0) < MIN_ATTENUATION_DB:
+        raise AssertionError(f"the attenuation is too low: {result}")
+    _request(deployed, "DELETE", f"/api/devices/{thing}", token)
     return result
 
 
@@ -64,13 +68,15 @@ def _run(deployed: Deployment, file: Path, thing: str, *options: str) -> dict[st
         check=False,
     )
     if done.returncode:
-        raise AssertionError(f"the headset agent ended with {done.returncode}: {done.stdout}{done.stderr}")
+        raise AssertionError(
+            f"the headset agent exited with code {done.returncode}: {done.stdout}{done.stderr}"
+        )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def _somebody(deployed: Deployment) -> str:
-    """Return the token of somebody who has just signed in."""
+def _user_token(deployed: Deployment) -> str:
+    """Create a user, sign in, and return the token."""
     cognito = client(deployed.emulator, "cognito-idp")
     name, password = "wearer@example.com", secrets.token_urlsafe() + "aA1!"
     cognito.admin_create_user(UserPoolId=deployed.pool, Username=name, MessageAction="SUPPRESS")
@@ -78,7 +84,7 @@ def _somebody(deployed: Deployment) -> str:
         UserPoolId=deployed.pool, Username=name, Password=password, Permanent=True
     )
     cognito.admin_add_user_to_group(UserPoolId=deployed.pool, Username=name, GroupName="listener")
-    signed_in = _ask(deployed, "POST", "/api/auth/token", username=name, password=password)
+    signed_in = _request(deployed, "POST", "/api/auth/token", username=name, password=password)
     return str(signed_in["token"])
 
 
@@ -89,7 +95,7 @@ def _authority(deployed: Deployment) -> str:
     return answer.decode()
 
 
-def _ask(deployed: Deployment, method: str, path: str, token: str = "", **body: Any) -> dict[str, Any]:
+def _request(deployed: Deployment, method: str, path: str, token: str = "", **body: Any) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(f"{deployed.rest}{path}", data, headers, method=method)  # noqa: S310
@@ -99,5 +105,5 @@ def _ask(deployed: Deployment, method: str, path: str, token: str = "", **body: 
 
 def _open(deployed: Deployment, request: urllib.request.Request) -> bytes:
     trust = ssl.create_default_context(cafile=str(deployed.emulator.certificate))
-    with urllib.request.urlopen(request, context=trust, timeout=PATIENCE_S) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, context=trust, timeout=TIMEOUT_S) as answer:  # noqa: S310
         return bytes(answer.read())

@@ -1,4 +1,4 @@
-"""A network of its own for an emulator whose MQTT listener is on every interface."""
+"""Isolate the emulator in a network namespace, because its MQTT listener binds to all interfaces."""
 
 import ctypes
 import fcntl
@@ -10,12 +10,12 @@ SET_FLAGS, UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP. Source: netdevice(7)
 
 
 def isolate() -> bool:
-    """Move this process, and whatever it starts, into a network that has a loopback and nothing else.
+    """Move this process and its children into a network namespace with only a loopback interface.
 
     Returns
     -------
     bool
-        Whether the machine allowed it: Linux does to root, most containers do not.
+        Whether this machine allows it: Linux allows it to root, most containers do not.
     """
     try:
         unshare = ctypes.CDLL(None, use_errno=True).unshare

@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from functions.routes import REST, SOCKET
-from infra.publish import console_files, kind_of, publish
+from infra.publish import console_files, media_type, publish
 from local.http.console import FILES, FOLDERS
 from tests.infra.conftest import Stacks, synthesize
 
@@ -151,8 +151,8 @@ def test_publishing_again_leaves_exactly_the_console_with_kinds_that_a_browser_r
     for name in there:
         head = s3.head_object(Bucket=BUCKET, Key=name)
         assert head["CacheControl"] == "no-cache"
-        assert head["ContentType"] == kind_of(name)
-    assert kind_of("app.js") == "text/javascript"
-    assert kind_of("index.html") == "text/html"
-    assert kind_of("icon.svg") == "image/svg+xml"
-    assert kind_of("config.json") == "application/json"
+        assert head["ContentType"] == media_type(name)
+    assert media_type("app.js") == "text/javascript"
+    assert media_type("index.html") == "text/html"
+    assert media_type("icon.svg") == "image/svg+xml"
+    assert media_type("config.json") == "application/json"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from functions.routes import FUNCTIONS, QUEUES
-from infra.audit import LOOKED_INTO
+from infra.audit import AUDITED_DEAD_LETTERS
 from infra.environment import NO_ACCOUNT
 from tests.infra.conftest import Stacks, synthesize
 
@@ -182,7 +182,7 @@ def test_the_trail_records_who_touched_what_holds_sound_and_nothing_else(stacks)
     assert not sound.startswith("objectslog")
     assert sound.endswith("/")
     dead = recorded.pop("AWS::SQS::Queue")
-    assert [name.partition("dead")[0] for name in dead] == [*LOOKED_INTO]
+    assert [name.partition("dead")[0] for name in dead] == [*AUDITED_DEAD_LETTERS]
     assert not recorded
     assert trail["EnableLogFileValidation"]
     assert trail["IsLogging"]

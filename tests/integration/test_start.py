@@ -111,9 +111,8 @@ def test_a_second_headset_of_the_same_name_ends_at_once_instead_of_pushing_the_f
     with headset_folder(shared_platform.data, "twice"):
         second = anc("headset", "--thing", "twice", *where, cwd=tmp_path)
     assert (second.returncode, second.stdout) == (2, "")
-    assert second.stderr.endswith(
-        f"in use by a headset of this name (process {os.getpid()}); end it, or name this one with --thing\n"
-    )
+    advice = "stop it, or choose another name with --thing"
+    assert second.stderr.endswith(f"in use by a headset of this name (process {os.getpid()}); {advice}\n")
     assert second.stderr.count("\n") == 1
 
 
