@@ -1,4 +1,4 @@
-"""Write the client's types from the OpenAPI document: `make client`."""
+"""Generate the client's types from the OpenAPI document; run by `make client`."""
 
 from json import loads
 from pathlib import Path
@@ -21,7 +21,7 @@ HEADER = '''"""The REST API's schemas. Generated from docs/openapi.json by `make
 
 
 def schemas(document: str) -> str:
-    """Return the source of one dataclass for each schema of an OpenAPI document, and of its version."""
+    """Return the source of the dataclasses for an OpenAPI document, and of `__version__`."""
     classes = generate(
         document,
         input_file_type=InputFileType.OpenAPI,

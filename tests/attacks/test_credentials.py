@@ -28,7 +28,7 @@ def body_of(route: RestRoute) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=label)
-def test_no_endpoint_accepts_a_worthless_credential(
+def test_no_endpoint_accepts_an_invalid_credential(
     target: Target, worthless: Mapping[str, str], route: RestRoute
 ) -> None:
     path = route.path.replace("{id}", "somebody")
@@ -39,7 +39,7 @@ def test_no_endpoint_accepts_a_worthless_credential(
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
-def test_no_header_accepts_a_worthless_credential(
+def test_no_header_accepts_an_invalid_credential(
     target: Target, worthless: Mapping[str, str], header: str
 ) -> None:
     prefix = "Bearer " if header == "Authorization" else ""
@@ -49,7 +49,7 @@ def test_no_header_accepts_a_worthless_credential(
 
 
 @pytest.mark.parametrize("place", ["Sec-WebSocket-Protocol", "Authorization", "X-Api-Key", "address"])
-def test_no_socket_is_opened_with_a_worthless_credential(
+def test_no_websocket_opens_with_an_invalid_credential(
     target: Target, worthless: Mapping[str, str], place: str
 ) -> None:
     for what, secret in {"none": "", **worthless}.items():
@@ -86,9 +86,7 @@ WRONG_PLACES = {
 
 
 @pytest.mark.parametrize("place", WRONG_PLACES)
-def test_a_token_in_the_wrong_place_opens_nothing_even_after_a_good_request(
-    target: Target, place: str
-) -> None:
+def test_a_misplaced_token_is_rejected_even_after_a_valid_request(target: Target, place: str) -> None:
     token = target.token("mixed", "admin")
     headers = WRONG_PLACES[place](token)
     for _ in range(2):
@@ -97,13 +95,13 @@ def test_a_token_in_the_wrong_place_opens_nothing_even_after_a_good_request(
         assert refused.status == (400 if "Upgrade" in headers else 401), refused.body
 
 
-def test_a_token_in_the_address_opens_nothing(target: Target) -> None:
+def test_a_token_in_the_query_string_is_rejected(target: Target) -> None:
     token = target.token("mixed", "admin")
     for name in ("token", "access_token", "authorization", "Authorization", "api_key"):
         assert_refused(target.call("GET", f"/api/models?{name}={token}"), 401)
 
 
-def test_of_two_credentials_a_worthless_one_in_front_is_not_made_good_by_the_other(
+def test_an_invalid_first_credential_is_not_replaced_by_a_second(
     target: Target, worthless: Mapping[str, str]
 ) -> None:
     good = target.token("mixed", "admin")
@@ -112,7 +110,7 @@ def test_of_two_credentials_a_worthless_one_in_front_is_not_made_good_by_the_oth
         assert_refused(target.call("GET", "/api/models", secret, headers=headers), 401)
 
 
-def test_a_login_link_signs_in_once_however_many_try_at_once(target: Target) -> None:
+def test_a_login_link_signs_in_once_under_concurrency(target: Target) -> None:
     code = target.links.make("console-user", "listener")
     request = f'{{"code": "{code}"}}'.encode()
     head = f"POST /sign-in HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(request)}\r\n\r\n"
@@ -125,11 +123,11 @@ def test_a_login_link_signs_in_once_however_many_try_at_once(target: Target) -> 
 @pytest.mark.parametrize(
     "code", ["", "x", "../issuer.pem", "\0", "x" * 200, None, 1, {}, [], True, "\N{SNOWMAN}" * 20]
 )
-def test_what_is_no_login_code_signs_nobody_in(target: Target, code: Any) -> None:
+def test_invalid_login_codes_are_rejected(target: Target, code: Any) -> None:
     assert_refused(target.call("POST", "/sign-in", body={"code": code}), 400, 401, 413)
 
 
-def test_a_presigned_link_permits_nothing_else(target: Target) -> None:
+def test_a_presigned_link_grants_nothing_else(target: Target) -> None:
     made = target.call("POST", "/api/audio/uploads", target.token("sender"), {"size": 4}).document()
     other = target.call("POST", "/api/audio/uploads", target.token("sender"), {"size": 4}).document()
     link = urlsplit(made["links"][0])
@@ -155,7 +153,7 @@ def test_a_presigned_link_permits_nothing_else(target: Target) -> None:
         target.call("DELETE", f"/api/audio/jobs/{upload['job']}", target.token("sender"))
 
 
-def test_a_presigned_link_ends_with_its_recording(target: Target) -> None:
+def test_a_presigned_link_is_invalid_after_deleting_the_recording(target: Target) -> None:
     made = target.call("POST", "/api/audio/uploads", target.token("sender"), {"size": 4}).document()
     path = made["links"][0].partition(urlsplit(made["links"][0]).netloc)[2]
     assert target.call("DELETE", f"/api/audio/jobs/{made['job']}", target.token("sender")).status == 204

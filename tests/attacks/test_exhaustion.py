@@ -46,9 +46,7 @@ def bombs() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("route", SOUNDS, ids=label)
-def test_a_small_file_that_decodes_to_much_is_refused(
-    target: Target, bombs: dict[str, bytes], route: Any
-) -> None:
+def test_decompression_bombs_are_rejected(target: Target, bombs: dict[str, bytes], route: Any) -> None:
     token = target.token("bomber")
     for what, bomb in bombs.items():
         assert len(bomb) < 1_000_000, what
@@ -57,7 +55,7 @@ def test_a_small_file_that_decodes_to_much_is_refused(
 
 
 @pytest.mark.parametrize("path", MADE)
-def test_who_uses_up_a_quota_stops_nobody_else(target: Target, path: str) -> None:
+def test_a_used_up_quota_does_not_affect_other_users(target: Target, path: str) -> None:
     body = MADE[path]
 
     def make(user: str, n: int) -> int:
@@ -72,14 +70,14 @@ def test_who_uses_up_a_quota_stops_nobody_else(target: Target, path: str) -> Non
     assert make("modest", 0) in {200, 201, 202}
 
 
-def test_who_asks_too_often_stops_nobody_else(target: Target) -> None:
+def test_a_rate_limited_user_does_not_affect_other_users(target: Target) -> None:
     route = next(route for route in REST if label(route) == "GET /api/users")
     greedy, modest = target.token("greedy-admin", "admin"), target.token("modest-admin", "admin")
     assert any(target.call("GET", route.path, greedy).status == 429 for _ in range(10 * route.per_minute))
     assert target.call("GET", route.path, modest).status == 200
 
 
-def test_who_opens_too_many_sockets_stops_nobody_else(target: Target) -> None:
+def test_too_many_websockets_of_a_user_do_not_affect_others(target: Target) -> None:
     for user in ("greedy", "modest"):
         target.platform.tokens[user] = target.token(user)
     opened = [target.platform.connect("greedy") for _ in range(QUOTA)]
@@ -94,6 +92,6 @@ def test_who_opens_too_many_sockets_stops_nobody_else(target: Target) -> None:
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_a_request_that_does_not_end_is_refused_or_dropped(slow_requests: SlowRequests, half: str) -> None:
+def test_an_unfinished_request_is_rejected_or_dropped(slow_requests: SlowRequests, half: str) -> None:
     answer = read_to_end(slow_requests.lines[half])
     assert not answer or answer.split()[1] in {b"400", b"408", b"413"}, answer

@@ -95,7 +95,7 @@ def test_a_payload_over_the_limit_ends_the_connection(
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_what_is_no_greeting_of_its_own_ends_the_connection(
+def test_an_invalid_connect_packet_ends_the_connection(
     credentials: dict[str, dict[str, Any]], what: str
 ) -> None:
     with Headset(credentials["rogue"]) as rogue:
@@ -104,7 +104,7 @@ def test_what_is_no_greeting_of_its_own_ends_the_connection(
 
 
 @pytest.mark.parametrize("topic", FOREIGN)
-def test_a_headset_speaks_for_no_other(credentials: dict[str, dict[str, Any]], topic: str) -> None:
+def test_a_headset_cannot_publish_for_another(credentials: dict[str, dict[str, Any]], topic: str) -> None:
     with Headset(credentials["rogue"]).connect("rogue") as rogue:
         rogue.publish(topic, b'{"level_dbfs":-20}')
         assert not rogue.is_answered()

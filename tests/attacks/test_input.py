@@ -46,7 +46,7 @@ def admin(target: Target) -> str:
 
 
 @pytest.mark.parametrize("route", NAMED, ids=label)
-def test_no_path_parameter_leads_out_of_its_table(target: Target, route: RestRoute, admin: str) -> None:
+def test_path_parameters_do_not_allow_traversal(target: Target, route: RestRoute, admin: str) -> None:
     for name in TRAVERSALS:
         path = route.path.replace("{id}", quote(name, safe=""))
         answer = target.call(route.method, path, admin, {} if route.method in WITH_BODY else None)
@@ -54,7 +54,7 @@ def test_no_path_parameter_leads_out_of_its_table(target: Target, route: RestRou
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_no_served_folder_leads_out_of_itself(target: Target, admin: str, folder: str) -> None:
+def test_static_files_do_not_allow_traversal(target: Target, admin: str, folder: str) -> None:
     for name in TRAVERSALS:
         for written in (quote(name), quote(name, safe=""), quote(name).replace(".", "%2e")):
             answer = target.call("GET", folder + written, admin)
@@ -85,9 +85,7 @@ def documents(limit: int) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("route", JSON_ROUTES, ids=label)
-def test_no_json_endpoint_accepts_a_document_that_exhausts(
-    target: Target, route: RestRoute, admin: str
-) -> None:
+def test_json_endpoints_reject_exhausting_documents(target: Target, route: RestRoute, admin: str) -> None:
     path = route.path.replace("{id}", "somebody")
     for what, document in documents(route.body_bytes).items():
         answer = target.call(route.method, path, admin, document, JSON)
@@ -117,7 +115,7 @@ def announced(target: Target, admin: str) -> Iterator[dict[tuple[str, bool], soc
 
 
 @pytest.mark.parametrize("route", SENDING, ids=label)
-def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(
+def test_an_oversized_content_length_is_rejected_before_the_body(
     announced: dict[tuple[str, bool], socket.socket], route: RestRoute
 ) -> None:
     for signed_in in (True, False):
@@ -140,7 +138,7 @@ FRAMES = (
 
 
 @pytest.mark.parametrize("action", [action for action in SOCKET if not action.startswith("$")])
-def test_no_socket_action_accepts_a_frame_that_exhausts(target: Target, action: str) -> None:
+def test_websocket_actions_reject_exhausting_frames(target: Target, action: str) -> None:
     target.platform.tokens["framer"] = target.token("framer")
     deep = [b'{"action":"%s","session":' % action.encode() + opening * 2_000 for opening in (b"[", b'{"a":')]
     wrong = [
@@ -157,7 +155,7 @@ def test_no_socket_action_accepts_a_frame_that_exhausts(target: Target, action: 
         assert line.ask(action="ping") == {"type": "pong"}
 
 
-def test_a_client_chooses_no_address_to_be_counted_under(target: Target) -> None:
+def test_a_client_cannot_spoof_its_address(target: Target) -> None:
     def guess(n: int) -> int:
         address = f"198.51.100.{n}"
         forwarded = {
@@ -181,7 +179,7 @@ INJECTIONS = (
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_what_stands_in_an_address_becomes_no_header(target: Target, admin: str, injection: str) -> None:
+def test_urls_cannot_inject_headers(target: Target, admin: str, injection: str) -> None:
     written = quote(injection, safe="%:")
     for path in (
         f"/{written}",
@@ -194,7 +192,7 @@ def test_what_stands_in_an_address_becomes_no_header(target: Target, admin: str,
         assert answer.status < 500
 
 
-def test_the_name_of_a_recording_becomes_no_header(target: Target) -> None:
+def test_recording_names_cannot_inject_headers(target: Target) -> None:
     token = target.token("namer")
     for name in (
         "a\r\nX-Injected: yes",
@@ -224,7 +222,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
-def test_a_request_whose_end_is_ambiguous_hides_no_other_request(target: Target, what: str) -> None:
+def test_ambiguous_requests_cannot_smuggle_another(target: Target, what: str) -> None:
     hidden = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     head = b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + AMBIGUOUS[what] + b"\r\n"
     answer = target.send_raw(head + b"0\r\n\r\n" + hidden)

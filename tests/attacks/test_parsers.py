@@ -34,19 +34,19 @@ def test_every_parser_is_listed(every_parser: dict[str, Parser]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_parser_accepts_an_undamaged_input(every_parser: dict[str, Parser], name: str) -> None:
+def test_every_parser_accepts_its_valid_samples(every_parser: dict[str, Parser], name: str) -> None:
     parser = every_parser[name]
     parser.parse(parser.samples[0])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_parser_accepts_or_refuses_whatever_it_is_given(every_parser: dict[str, Parser], name: str) -> None:
+def test_every_parser_accepts_or_rejects_mutated_input(every_parser: dict[str, Parser], name: str) -> None:
     outcome = fuzz([every_parser[name]], seed=1, rounds=ROUNDS)
     assert outcome.faults == []
     assert outcome.accepted[name] + outcome.refused[name] == ROUNDS
 
 
-def test_a_fault_is_reported_with_the_input_that_repeats_it(tmp_path: Path) -> None:
+def test_a_parser_fault_is_reported_with_its_input(tmp_path: Path) -> None:
     def parse(data: bytes) -> None:
         if data != b"sample":
             raise LookupError("a bug")

@@ -33,7 +33,7 @@ def in_parts(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("make", "parts"), [(small, 1), (in_parts, 2)], ids=["whole", "in parts"])
-def test_an_upload_is_sent_processed_and_shown_without_an_error(
+def test_an_upload_is_processed_without_errors(
     visit: Visit, tmp_path: Path, make, parts: int
 ) -> None:
     recording = make(tmp_path)

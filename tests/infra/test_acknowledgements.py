@@ -11,7 +11,7 @@ from infra.stacks import FLAGS, provision
 
 
 @pytest.mark.parametrize("context", [{}, {"env": "prod", "endpoint": "instance"}], ids=["dev", "prod"])
-def test_cdk_nag_finds_nothing_that_is_not_acknowledged_with_a_reason(context):
+def test_every_cdk_nag_finding_is_acknowledged_with_a_reason(context):
     app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     provision(app)
@@ -36,7 +36,7 @@ class Noting:
         self.noted.append((self.construct.node.path, said.id))
 
 
-def test_what_is_acknowledged_is_found(monkeypatch, tmp_path):
+def test_every_acknowledgement_matches_a_finding(monkeypatch, tmp_path):
     unheard = Noting()
     monkeypatch.setattr(acknowledgements, "cdk", unheard)
     app = App(context=FLAGS | {"aws:cdk:bundling-stacks": []}, outdir=str(tmp_path))

@@ -75,7 +75,7 @@ def deployed(functions: dict[str, Unpacked], tmp_path_factory: pytest.TempPathFa
                 here.stop()
 
 
-def test_every_function_answers_as_it_is_deployed(deployed: Deployed) -> None:
+def test_every_function_works_as_deployed(deployed: Deployed) -> None:
     for story in DOORS:
         story(deployed)
     assert deployed.consume("anc_processor", scenarios.snapshot(1, scenarios.noise(1))) == []
@@ -85,7 +85,7 @@ def test_every_function_answers_as_it_is_deployed(deployed: Deployed) -> None:
     assert set(deployed.started) == set(FUNCTIONS)
 
 
-def test_every_function_fits_with_its_layer(functions: dict[str, Unpacked]) -> None:
+def test_every_function_and_its_layer_are_within_the_size_limit(functions: dict[str, Unpacked]) -> None:
     assert set(functions) == set(FUNCTIONS)
     for function in functions.values():
         folders = (function.task, function.layer)
@@ -93,7 +93,7 @@ def test_every_function_fits_with_its_layer(functions: dict[str, Unpacked]) -> N
         assert sum(path.stat().st_size for path in files) < QUOTA * MEGABYTE / 2  # half is left to grow into
 
 
-def test_a_function_has_its_own_handler_and_no_other(functions: dict[str, Unpacked]) -> None:
+def test_a_function_contains_only_its_own_handler(functions: dict[str, Unpacked]) -> None:
     for name, function in functions.items():
         found = {path.parent.name for path in function.task.glob("functions/*/handler.py")}
         assert found == {name}

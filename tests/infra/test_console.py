@@ -31,7 +31,7 @@ def behaviours_of(distribution):
     return {one["PathPattern"]: one for one in distribution["CacheBehaviors"]}
 
 
-def test_cloudfront_sends_the_headers_that_one_machine_sends(stacks, distribution):
+def test_cloudfront_sends_the_same_headers_as_the_local_platform(stacks, distribution):
     (policy,) = stacks.of_type("AWS::CloudFront::ResponseHeadersPolicy").values()
     config = policy["ResponseHeadersPolicyConfig"]
     security = config["SecurityHeadersConfig"]
@@ -50,7 +50,7 @@ def test_cloudfront_sends_the_headers_that_one_machine_sends(stacks, distributio
     assert distribution["DefaultCacheBehavior"]["ResponseHeadersPolicyId"]["Ref"].startswith("headers")
 
 
-def test_the_files_are_read_through_cloudfront_alone(stacks, distribution, origins):
+def test_only_cloudfront_can_read_the_console_files(stacks, distribution, origins):
     origin = origins[distribution["DefaultCacheBehavior"]["TargetOriginId"]]
     (control,) = stacks.of_type("AWS::CloudFront::OriginAccessControl").values()
     (policy,) = [
@@ -70,7 +70,7 @@ def test_the_files_are_read_through_cloudfront_alone(stacks, distribution, origi
     assert ":distribution/distribution" in source
 
 
-def test_every_rest_path_of_the_console_leads_to_the_stage_and_nothing_of_it_is_cached(distribution, origins):
+def test_rest_paths_of_the_console_are_forwarded_to_the_stage_uncached(distribution, origins):
     behaviours = behaviours_of(distribution)
     disabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's CachingDisabled
     for route in REST:
@@ -85,7 +85,7 @@ def test_every_rest_path_of_the_console_leads_to_the_stage_and_nothing_of_it_is_
         assert route.method in behaviours[found]["AllowedMethods"]
 
 
-def test_the_socket_of_the_console_leads_to_the_stage_itself(stacks, distribution, origins):
+def test_the_websocket_path_of_the_console_is_rewritten_to_the_stage(stacks, distribution, origins):
     path = json.loads((WEB / "config.json").read_text())["socket"]
     behaviour = behaviours_of(distribution)[path]
     (function,) = stacks.of_type("AWS::CloudFront::Function").values()
@@ -98,7 +98,7 @@ def test_the_socket_of_the_console_leads_to_the_stage_itself(stacks, distributio
     assert "$connect" in SOCKET
 
 
-def test_links_to_recordings_lead_to_their_bucket_unsigned_by_cloudfront(distribution, origins):
+def test_presigned_links_are_forwarded_to_the_bucket_without_cloudfront_signature(distribution, origins):
     behaviours = behaviours_of(distribution)
     for prefix in ("uploads/", "results/"):
         behaviour = behaviours[f"{prefix}*"]
@@ -109,7 +109,7 @@ def test_links_to_recordings_lead_to_their_bucket_unsigned_by_cloudfront(distrib
         assert behaviour["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 
 
-def test_nothing_is_fetched_or_sent_without_tls(distribution, origins):
+def test_the_console_requires_tls(distribution, origins):
     behaviours = [distribution["DefaultCacheBehavior"], *distribution["CacheBehaviors"]]
     assert {b["ViewerProtocolPolicy"] for b in behaviours} == {"redirect-to-https", "https-only"}
     for origin in origins.values():
@@ -118,7 +118,7 @@ def test_nothing_is_fetched_or_sent_without_tls(distribution, origins):
             assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
 
 
-def test_a_name_of_ones_own_comes_with_tls_1_2():
+def test_a_custom_domain_requires_tls_1_2():
     arn = "arn:aws:acm:us-east-1:000000000000:certificate/0"
     stacks = Stacks(synthesize("dev", domain="console.example.com", certificate=arn))
     (one,) = stacks.of_type("AWS::CloudFront::Distribution").values()
@@ -129,7 +129,7 @@ def test_a_name_of_ones_own_comes_with_tls_1_2():
     assert viewer["MinimumProtocolVersion"].startswith("TLSv1.2")
 
 
-def test_what_is_published_is_what_one_machine_serves():
+def test_the_published_files_are_those_of_the_local_console():
     served = {*FILES} | {
         str(path.relative_to(WEB)) for name in FOLDERS for path in (WEB / name).rglob("*") if path.is_file()
     }
@@ -138,7 +138,7 @@ def test_what_is_published_is_what_one_machine_serves():
 
 
 @mock_aws
-def test_publishing_again_leaves_exactly_the_console_with_kinds_that_a_browser_runs():
+def test_publishing_again_deletes_obsolete_files_and_sets_media_types():
     s3 = boto3.client("s3", region_name="eu-central-1")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket=BUCKET, Key="lib/gone.js", Body=b"")

@@ -65,7 +65,7 @@ def run(monkeypatch, *arguments, answer=""):
     empty_buckets.main()
 
 
-def test_every_version_goes_of_what_is_deleted_with_its_stack_and_nothing_else(s3, monkeypatch):
+def test_all_versions_in_buckets_to_be_deleted_are_removed_and_no_others(s3, monkeypatch):
     run(monkeypatch, "anc-dev", "--yes")
 
     assert left(s3, "anc-dev-data-going") == 0
@@ -74,7 +74,7 @@ def test_every_version_goes_of_what_is_deleted_with_its_stack_and_nothing_else(s
 
 
 @pytest.mark.parametrize("answer", ["", "y", "anc-prod"])
-def test_nothing_goes_until_its_name_is_typed(s3, monkeypatch, answer):
+def test_buckets_are_emptied_only_after_confirmation(s3, monkeypatch, answer):
     with pytest.raises(SystemExit, match="nothing was deleted"):
         run(monkeypatch, "anc-dev", answer=answer)
     assert left(s3, "anc-dev-data-going") == 4

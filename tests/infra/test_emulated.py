@@ -8,9 +8,7 @@ from infra.emulated.assembly import ALARM_ON_EXPRESSION, LACKING, fit_for_emulat
 
 
 @pytest.mark.parametrize("deployment", ["stacks", "prod"])
-def test_the_copy_lacks_what_the_emulator_lacks_and_the_assembly_stays_as_it_was(
-    tmp_path, deployment, request
-):
+def test_unsupported_resources_are_removed_from_a_copy_of_the_assembly(tmp_path, deployment, request):
     stacks = request.getfixturevalue(deployment)
     assembly, fitted = tmp_path / "assembly", tmp_path / "fitted"
     assembly.mkdir()
@@ -32,7 +30,7 @@ def test_the_copy_lacks_what_the_emulator_lacks_and_the_assembly_stays_as_it_was
         assert not any(f'"{logical}"' in json.dumps(after[name]) for logical in gone)
 
 
-def test_functions_find_the_emulator_where_they_would_find_aws(tmp_path, stacks):
+def test_functions_get_the_emulator_addresses_instead_of_aws_ones(tmp_path, stacks):
     assembly, fitted = tmp_path / "assembly", tmp_path / "fitted"
     assembly.mkdir()
     for name, template in stacks.templates.items():

@@ -10,11 +10,11 @@ def acls(prod):
     return {acl["Scope"]: acl for acl in prod.of_type("AWS::WAFv2::WebACL").values()}
 
 
-def test_dev_pays_for_no_web_acl(stacks):
+def test_dev_has_no_web_acl(stacks):
     assert not stacks.of_type("AWS::WAFv2::WebACL")
 
 
-def test_prod_has_one_before_the_api_and_one_before_the_console(prod, acls):
+def test_prod_has_web_acls_for_api_and_console(prod, acls):
     assert set(acls) == {"REGIONAL", "CLOUDFRONT"}
     (guarded,) = prod.of_type("AWS::WAFv2::WebACLAssociation").values()
     assert "/stages/" in prod.text(guarded["ResourceArn"])
@@ -23,7 +23,7 @@ def test_prod_has_one_before_the_api_and_one_before_the_console(prod, acls):
 
 
 @pytest.mark.parametrize("scope", ["REGIONAL", "CLOUDFRONT"])
-def test_an_address_that_asks_too_often_is_refused_before_anything_else(acls, scope):
+def test_rate_limits_per_address_are_the_first_rule(acls, scope):
     first, *others = sorted(acls[scope]["Rules"], key=lambda rule: rule["Priority"])
 
     assert first["Action"] == {"Block": {}}
@@ -34,7 +34,7 @@ def test_an_address_that_asks_too_often_is_refused_before_anything_else(acls, sc
     assert [group["Name"] for group in managed if group] == [REPUTATION, KNOWN_BAD, COMMON]
 
 
-def test_guessing_passwords_through_the_console_is_slow(acls):
+def test_sign_ins_through_the_console_are_rate_limited(acls):
     (rule,) = [rule for rule in acls["CLOUDFRONT"]["Rules"] if rule["Name"] == "sign-ins"]
     rate = rule["Statement"]["RateBasedStatement"]
 
@@ -43,7 +43,7 @@ def test_guessing_passwords_through_the_console_is_slow(acls):
 
 
 @pytest.mark.parametrize("scope", ["REGIONAL", "CLOUDFRONT"])
-def test_sound_in_a_body_and_signed_links_are_not_taken_for_attacks(acls, scope):
+def test_audio_bodies_and_presigned_links_are_not_blocked(acls, scope):
     (common,) = [
         group
         for rule in acls[scope]["Rules"]
@@ -54,7 +54,7 @@ def test_sound_in_a_body_and_signed_links_are_not_taken_for_attacks(acls, scope)
     assert {"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "SizeRestrictions_QUERYSTRING"} <= counted
 
 
-def test_no_request_with_its_token_is_kept_as_a_sample(acls):
+def test_web_acls_store_no_request_samples(acls):
     for acl in acls.values():
         for part in (acl, *acl["Rules"]):
             assert not part["VisibilityConfig"]["SampledRequestsEnabled"]

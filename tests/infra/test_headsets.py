@@ -27,7 +27,7 @@ def policy_of(stacks, whose):
     return found
 
 
-def test_a_headset_may_use_its_own_topics_and_shadow_alone(stacks):
+def test_a_headset_may_use_only_its_own_topics_and_shadow(stacks):
     shadow = f"$aws/things/{ITSELF}/shadow/name/anc"
 
     assert rights_in_iot(stacks, policy_of(stacks, "headset")) == {
@@ -48,14 +48,14 @@ def test_a_headset_may_use_its_own_topics_and_shadow_alone(stacks):
     }
 
 
-def test_a_headset_connects_only_as_the_thing_that_its_certificate_is_attached_to(stacks):
+def test_a_headset_may_connect_only_as_its_own_thing(stacks):
     statements = policy_of(stacks, "headset")["PolicyDocument"]["Statement"]
     (connect,) = [statement for statement in statements if statement["Action"] == "iot:Connect"]
 
     assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
 
 
-def test_a_claim_asks_for_a_certificate_under_no_headset_s_name_and_for_nothing_else(stacks):
+def test_a_claim_may_only_provision_and_not_use_a_headset_name(stacks):
     sign, provision = "$aws/certificates/create-from-csr/json", f"{TEMPLATES}/anc-headset/provision/json"
     answers = [f"{topic}/{verb}" for topic in (sign, provision) for verb in ("accepted", "rejected")]
 
@@ -68,7 +68,7 @@ def test_a_claim_asks_for_a_certificate_under_no_headset_s_name_and_for_nothing_
     }
 
 
-def test_a_claim_makes_the_thing_of_its_serial_number_and_gives_its_certificate_no_policy(stacks):
+def test_the_template_creates_the_thing_and_attaches_no_policy(stacks):
     (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
     made = json.loads(stacks.text(template["TemplateBody"]))["Resources"]
 
@@ -81,7 +81,7 @@ def test_a_claim_makes_the_thing_of_its_serial_number_and_gives_its_certificate_
     assert made["certificate"]["Properties"]["Status"] == "Active"
 
 
-def test_no_claim_is_granted_unless_the_hook_says_so_and_aws_iot_may_ask_it_for_this_template_alone(stacks):
+def test_provisioning_requires_the_hook_which_only_this_template_may_invoke(stacks):
     (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
     (permission,) = [
         each
@@ -95,7 +95,7 @@ def test_no_claim_is_granted_unless_the_hook_says_so_and_aws_iot_may_ask_it_for_
     assert permission["SourceAccount"] == NO_ACCOUNT
 
 
-def test_what_provisions_a_headset_makes_and_attaches_no_policy_and_takes_no_foreign_certificate(stacks):
+def test_the_provisioning_role_may_not_use_policies_or_foreign_certificates(stacks):
     (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
     role = stacks.text(template["ProvisioningRoleArn"]).partition(".")[0]
     (policy,) = [
@@ -120,7 +120,7 @@ def _listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def test_both_policies_fit_into_what_aws_iot_takes_in_every_region(stacks):
+def test_iot_policies_are_within_the_size_limit(stacks):
     for policy in stacks.of_type("AWS::IoT::Policy").values():
         document = json.dumps(resolved(stacks, policy["PolicyDocument"]), separators=(",", ":"))
         assert len(document.replace("eu-central-1", FARTHEST)) <= POLICY_LIMIT
@@ -138,7 +138,7 @@ def resolved(stacks, value):
     return value
 
 
-def test_a_flood_of_telemetry_leaves_snapshots_their_room(stacks):
+def test_telemetry_cannot_use_up_the_concurrency_of_snapshots(stacks):
     """Each queue has batches of its own, and telemetry the fewest of the two."""
     at_once = {}
     for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values():

@@ -9,13 +9,13 @@ from tests.infra.conftest import Stacks, synthesize
 ENDPOINT = "AWS::SageMaker::Endpoint"
 
 
-def test_nothing_is_paid_for_that_nobody_asked_for(stacks):
+def test_there_is_no_endpoint_by_default(stacks):
     assert not stacks.of_type(ENDPOINT)
     for function in stacks.functions().values():
         assert "ML_ENDPOINT_NAME" not in function["Environment"]["Variables"]
 
 
-def test_the_functions_know_the_endpoint_that_there_is(with_endpoint):
+def test_functions_get_the_name_of_the_endpoint(with_endpoint):
     (endpoint,) = with_endpoint.of_type(ENDPOINT).values()
     told = {
         name: function["Environment"]["Variables"].get("ML_ENDPOINT_NAME")
@@ -25,7 +25,7 @@ def test_the_functions_know_the_endpoint_that_there_is(with_endpoint):
     assert told["classifier"] == told["anc_processor"] == endpoint["EndpointName"]
 
 
-def test_a_serverless_endpoint_keeps_within_what_serverless_can(with_endpoint):
+def test_a_serverless_endpoint_is_within_service_limits(with_endpoint):
     (configuration,) = with_endpoint.of_type("AWS::SageMaker::EndpointConfig").values()
     (variant,) = configuration["ProductionVariants"]
     assert variant["ServerlessConfig"]["MemorySizeInMB"] in range(1024, 6145, 1024)
@@ -35,7 +35,7 @@ def test_a_serverless_endpoint_keeps_within_what_serverless_can(with_endpoint):
     assert model["PrimaryContainer"]["Environment"]["OPENBLAS_NUM_THREADS"] == "1"
 
 
-def test_an_instance_is_followed_by_others_when_it_is_busy():
+def test_endpoint_instances_scale_with_the_load():
     stacks = Stacks(synthesize("dev", endpoint="instance"))
     (target,) = stacks.of_type("AWS::ApplicationAutoScaling::ScalableTarget").values()
     (endpoint,) = stacks.of_type(ENDPOINT).values()
@@ -58,6 +58,6 @@ def test_an_instance_is_followed_by_others_when_it_is_busy():
         ("certificate", "arn:none"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused_by_name(what, chosen):
+def test_an_invalid_context_value_is_rejected_by_name(what, chosen):
     with pytest.raises(ValueError, match=f"{what}.*{chosen}"):
         Environment.of(App(context={what: chosen}))

@@ -20,14 +20,14 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "python"
 
 
-def test_the_layer_is_small_enough(layer):
+def test_the_layer_is_within_the_size_limit(layer):
     size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
 
     print(f"{size / MEGABYTE:.0f} MB of the {QUOTA} that Lambda takes, functions included")
     assert size < 120 * MEGABYTE < QUOTA * MEGABYTE
 
 
-def test_every_compiled_file_is_for_lambdas_processor(layer):
+def test_compiled_files_are_built_for_arm64(layer):
     machines = {
         int.from_bytes(path.read_bytes()[18:20], "little")
         for path in layer.rglob("*.so*")
@@ -37,7 +37,7 @@ def test_every_compiled_file_is_for_lambdas_processor(layer):
     assert machines == {183}  # EM_AARCH64
 
 
-def test_the_wheels_are_the_newest_that_the_lock_allows_and_not_what_an_old_platform_tag_had(layer):
+def test_the_layer_has_the_locked_versions(layer):
     locked = {
         line.split("==")[0].replace("-", "_").lower(): line.split("==")[1].split()[0]
         for line in (Path("requirements") / "layer.txt").read_text().splitlines()
@@ -54,7 +54,7 @@ def test_the_wheels_are_the_newest_that_the_lock_allows_and_not_what_an_old_plat
     assert {"numpy", "msgspec", "pydantic", "soundfile"} <= set(installed)
 
 
-def test_the_library_is_in_it_whole_with_its_models(layer):
+def test_the_layer_contains_the_complete_library(layer):
     def files(root: Path) -> set[str]:
         return {
             str(path.relative_to(root))
@@ -65,16 +65,16 @@ def test_the_library_is_in_it_whole_with_its_models(layer):
     assert files(layer / "anc") == files(LIBRARY)
 
 
-def test_what_lambda_brings_itself_is_not_in_it(layer):
+def test_the_layer_excludes_packages_of_the_runtime(layer):
     assert not {"boto3", "botocore", "pip"} & {path.name for path in layer.iterdir()}
 
 
-def test_the_layer_for_this_machine_is_another_than_lambdas():
+def test_the_host_layer_has_another_hash_than_the_lambda_layer():
     assert layer_key("host") != layer_key("lambda")
     assert layer_key("lambda") == layer_key("lambda")
 
 
-def test_the_wheels_for_this_machine_are_those_of_its_python(tmp_path, monkeypatch):
+def test_the_host_layer_has_wheels_for_this_python(tmp_path, monkeypatch):
     monkeypatch.setattr(wheels, "KEPT", tmp_path)
     monkeypatch.setattr("subprocess.run", lambda command, check: Path(folder_of(command)).mkdir())
     used = wheels.requirements("host")
@@ -87,6 +87,6 @@ def folder_of(command: list[str]) -> str:
     return command[command.index("--target") + 1]
 
 
-def test_what_the_layer_gets_the_platform_requires_too():
+def test_layer_requirements_are_also_platform_requirements():
     stated = tomllib.loads(Path("pyproject.toml").read_text())
     assert set(stated["dependency-groups"]["layer"]) <= set(stated["project"]["dependencies"])

@@ -30,7 +30,7 @@ def metrics_of(alarm):
     ]
 
 
-def test_there_is_an_alarm_for_all_that_people_would_notice(alarms):
+def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
     expected |= {"cannot-hear", "emergencies"}
     expected |= {f"{name}-errors" for name in FUNCTIONS}
@@ -39,7 +39,7 @@ def test_there_is_an_alarm_for_all_that_people_would_notice(alarms):
     assert set(alarms) == {f"anc-dev-{name}" for name in expected}
 
 
-def test_with_an_endpoint_somebody_is_told_when_the_layers_own_model_has_to_do():
+def test_an_endpoint_adds_an_alarm_on_fallbacks():
     stacks = Stacks(synthesize("dev", endpoint="serverless"))
     (alarm,) = [
         alarm
@@ -53,13 +53,13 @@ def test_with_an_endpoint_somebody_is_told_when_the_layers_own_model_has_to_do()
     }
 
 
-def test_what_is_slow_is_judged_by_the_slowest_of_a_hundred(alarms):
+def test_latency_alarms_use_p99(alarms):
     for name in ("rest-slow", "live-slow", "snapshots-slow"):
         (metric,) = metrics_of(alarms[f"anc-dev-{name}"])
         assert metric.get("ExtendedStatistic", metric.get("Stat")) == "p99", name
 
 
-def test_one_dead_letter_is_enough(alarms, stacks):
+def test_a_single_dead_letter_raises_an_alarm(alarms, stacks):
     queues = stacks.of_type("AWS::SQS::Queue")
     for route in QUEUES:
         alarm = alarms[f"anc-dev-{route.name}-dead"]
@@ -69,7 +69,7 @@ def test_one_dead_letter_is_enough(alarms, stacks):
         assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
 
 
-def test_every_alarm_says_what_it_means_and_tells_the_topic_when_it_comes_and_goes(alarms, stacks):
+def test_every_alarm_has_a_description_and_notifies_the_topic(alarms, stacks):
     topics = stacks.of_type("AWS::SNS::Topic")
     for alarm in alarms.values():
         assert len(alarm["AlarmDescription"]) > 20
@@ -79,7 +79,7 @@ def test_every_alarm_says_what_it_means_and_tells_the_topic_when_it_comes_and_go
             assert stacks.text(told) in topics
 
 
-def test_functions_are_asked_for_nothing_that_they_do_not_count(alarms, stacks):
+def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
     """A name that nobody counts would be an alarm that cannot ring."""
     counted = {
         part.value
@@ -114,7 +114,7 @@ def test_functions_are_asked_for_nothing_that_they_do_not_count(alarms, stacks):
         assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "ANC/dev"
 
 
-def test_no_metric_is_kept_per_person_or_headset(alarms):
+def test_metrics_have_no_user_or_headset_dimension(alarms):
     names = {
         dimension["Name"]
         for alarm in alarms.values()
@@ -125,7 +125,7 @@ def test_no_metric_is_kept_per_person_or_headset(alarms):
     assert names == {"service", "FunctionName", "QueueName", "ApiName", "ApiId", "Stage"}
 
 
-def test_the_topic_of_alarms_is_encrypted_and_takes_what_cloudwatch_and_budgets_say(stacks):
+def test_the_alarm_topic_is_encrypted_and_accepts_cloudwatch_and_budgets(stacks):
     (key,) = [
         key for name, key in stacks.templates["data"]["Resources"].items() if key["Type"] == "AWS::KMS::Key"
     ]
@@ -147,7 +147,7 @@ def test_the_topic_of_alarms_is_encrypted_and_takes_what_cloudwatch_and_budgets_
         assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": NO_ACCOUNT}}
 
 
-def test_an_address_is_told_by_mail_when_the_deployment_has_one(stacks):
+def test_alarms_are_mailed_if_an_address_is_set(stacks):
     assert not stacks.of_type("AWS::SNS::Subscription")
     (told,) = Stacks(synthesize("dev", mail="ops@example.com")).of_type("AWS::SNS::Subscription").values()
 
@@ -155,7 +155,7 @@ def test_an_address_is_told_by_mail_when_the_deployment_has_one(stacks):
 
 
 @pytest.mark.parametrize("name", ["stacks", "prod"])
-def test_the_budget_is_the_environments_and_speaks_before_it_is_spent(name, request):
+def test_the_budget_notifies_before_it_is_exceeded(name, request):
     stacks = request.getfixturevalue(name)
     (budget,) = stacks.of_type("AWS::Budgets::Budget").values()
     told = {
@@ -167,7 +167,7 @@ def test_the_budget_is_the_environments_and_speaks_before_it_is_spent(name, requ
     assert told == {("ACTUAL", 80), ("FORECASTED", 100)}
 
 
-def test_the_trail_records_who_touched_what_holds_sound_and_nothing_else(stacks):
+def test_the_trail_records_access_to_audio_only(stacks):
     (trail,) = stacks.of_type("AWS::CloudTrail::Trail").values()
     recorded = {}
     for selector in trail["AdvancedEventSelectors"]:
@@ -188,7 +188,7 @@ def test_the_trail_records_who_touched_what_holds_sound_and_nothing_else(stacks)
     assert trail["IsLogging"]
 
 
-def test_records_of_access_are_encrypted_with_a_key_of_their_own_and_written_by_the_trail_alone(stacks):
+def test_audit_records_have_their_own_key_and_only_the_trail_writes_them(stacks):
     (trail,) = stacks.of_type("AWS::CloudTrail::Trail").values()
     own = stacks.templates["audit"]["Resources"]
     assert own[stacks.text(trail["KMSKeyId"])]["Type"] == "AWS::KMS::Key"

@@ -33,7 +33,7 @@ def fate(resource):
 
 
 @pytest.mark.parametrize("deployment", ["dev", "prod", "endpoint"])
-def test_each_stack_is_made_of_what_is_written_down(deployment, stacks, prod, with_endpoint):
+def test_stacks_match_their_resource_lists(deployment, stacks, prod, with_endpoint):
     deployments = {"dev": stacks, "prod": prod, "endpoint": with_endpoint}
     found = {name: listed(template) for name, template in deployments[deployment].templates.items()}
     if deployment == "endpoint":

@@ -5,7 +5,7 @@ import json
 from functions.routes import REST
 
 
-def test_what_api_gateway_refuses_by_itself_is_a_problem_document_too(stacks):
+def test_errors_of_api_gateway_are_problem_documents(stacks):
     answers = {
         answer["ResponseType"]: answer
         for answer in stacks.of_type("AWS::ApiGateway::GatewayResponse").values()
@@ -24,14 +24,14 @@ def test_what_api_gateway_refuses_by_itself_is_a_problem_document_too(stacks):
     assert "gatewayresponse.header.WWW-Authenticate" in answers["UNAUTHORIZED"]["ResponseParameters"]
 
 
-def test_nobody_asks_by_a_tls_older_than_1_2_or_under_another_name(stacks):
+def test_the_rest_api_requires_tls_1_2_and_its_own_host_name(stacks):
     (api,) = stacks.of_type("AWS::ApiGateway::RestApi").values()
 
     assert api["SecurityPolicy"].startswith("SecurityPolicy_TLS13_1_2_PFS_")
     assert api["EndpointAccessMode"] == "STRICT"
 
 
-def test_every_endpoint_has_a_limit_of_its_own_for_all_callers_together(stacks):
+def test_every_endpoint_has_its_own_throttle(stacks):
     (stage,) = stacks.of_type("AWS::ApiGateway::Stage").values()
     limits = {
         (setting["HttpMethod"], setting["ResourcePath"].replace("~1", "/")): setting
@@ -47,7 +47,7 @@ def test_every_endpoint_has_a_limit_of_its_own_for_all_callers_together(stacks):
         assert limit["MetricsEnabled"]
 
 
-def test_no_answer_of_the_authorizer_is_cached_on_the_way(stacks):
+def test_authorizer_results_are_not_cached(stacks):
     """It depends on several headers, of which a cache key would know some; a revoked key ends at once."""
     (rest,) = stacks.of_type("AWS::ApiGateway::Authorizer").values()
     (socket,) = stacks.of_type("AWS::ApiGatewayV2::Authorizer").values()

@@ -62,7 +62,7 @@ def named(resource):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("endpoint", [False, True], ids=["", "with an endpoint"])
-def test_a_function_may_do_what_it_does_and_nothing_else(stacks, with_endpoint, function, endpoint):
+def test_a_function_has_exactly_the_permissions_that_it_uses(stacks, with_endpoint, function, endpoint):
     may = rights_of(with_endpoint if endpoint else stacks, function)
     does = defaultdict(set)
     for calls, _ in map(lived, STORIES + WITH_ENDPOINT if endpoint else STORIES):
@@ -92,19 +92,19 @@ def listed(value):
 
 
 @pytest.mark.parametrize("deployment", ["stacks", "prod", "with_endpoint"])
-def test_anything_is_allowed_only_where_there_is_no_arn_to_name(deployment, request):
+def test_wildcard_resources_are_only_used_where_no_arn_exists(deployment, request):
     anything = {action for _, action, on in statements(request.getfixturevalue(deployment)) if on == "*"}
 
     assert anything <= NAMELESS
 
 
 @pytest.mark.parametrize("deployment", ["stacks", "prod", "with_endpoint"])
-def test_no_role_may_do_whatever_begins_alike(deployment, request):
+def test_no_role_has_wildcard_actions(deployment, request):
     assert not [action for _, action, _ in statements(request.getfixturevalue(deployment)) if "*" in action]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_rule_may_send_to_its_queue_and_to_that_queue_s_dead_letters(stacks, rule):
+def test_an_iot_rule_may_send_only_to_its_queue_and_dead_letter_queue(stacks, rule):
     (made,) = [
         each["TopicRulePayload"]
         for each in stacks.of_type("AWS::IoT::TopicRule").values()
@@ -124,7 +124,7 @@ def test_a_rule_may_send_to_its_queue_and_to_that_queue_s_dead_letters(stacks, r
     }
 
 
-def test_every_role_is_a_function_s_or_a_rule_s_or_one_that_is_named_here(stacks, prod, with_endpoint):
+def test_every_role_belongs_to_a_function_a_rule_or_the_list_here(stacks, prod, with_endpoint):
     for deployment, others in (
         (stacks, {"restapiCloudWatchRole", "factoryrole"}),
         (prod, {"restapiCloudWatchRole", "factoryrole", "CustomCrossRegionExport"}),
@@ -136,7 +136,7 @@ def test_every_role_is_a_function_s_or_a_rule_s_or_one_that_is_named_here(stacks
         assert all(stranger.startswith(tuple(others)) for stranger in strangers), strangers
 
 
-def test_every_function_has_a_role_of_its_own_and_no_managed_policy(stacks):
+def test_every_function_has_its_own_role_without_managed_policies(stacks):
     roles = [stacks.text(function["Role"]) for function in stacks.functions().values()]
 
     assert len(set(roles)) == len(FUNCTIONS)
@@ -144,7 +144,7 @@ def test_every_function_has_a_role_of_its_own_and_no_managed_policy(stacks):
         assert "ManagedPolicyArns" not in stacks.of_type("AWS::IAM::Role")[role]
 
 
-def test_the_key_is_used_by_the_services_that_hold_the_data_in_a_functions_name(stacks):
+def test_functions_may_use_the_key_through_data_services_only(stacks):
     uses = [
         statement
         for policy in stacks.of_type("AWS::IAM::Policy").values()
@@ -156,7 +156,7 @@ def test_the_key_is_used_by_the_services_that_hold_the_data_in_a_functions_name(
     assert all("kms:ViaService" in statement["Condition"]["StringEquals"] for statement in uses)
 
 
-def test_every_name_that_a_function_is_told_is_one_that_its_world_asks_for(stacks, monkeypatch):
+def test_functions_get_only_variables_that_they_read(stacks, monkeypatch):
     asked = set()
 
     class Environment(dict):
@@ -173,7 +173,7 @@ def test_every_name_that_a_function_is_told_is_one_that_its_world_asks_for(stack
         assert told <= asked, f"{name} is told {told - asked}, which nobody reads"
 
 
-def test_a_function_is_told_the_name_of_every_table_that_it_may_use(stacks):
+def test_a_function_gets_the_name_of_every_table_that_it_may_use(stacks):
     for name, function in stacks.functions().items():
         tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(TABLE_NAMES)
         told = function["Environment"]["Variables"]

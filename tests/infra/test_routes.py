@@ -37,7 +37,7 @@ def test_the_websocket_api_has_the_routes_of_the_table_and_no_others(stacks):
     assert deployed == SOCKET
 
 
-def test_a_socket_is_let_in_by_the_authorizer_once(stacks):
+def test_connections_are_authorized_at_connect(stacks):
     kinds = {
         route["RouteKey"]: route["AuthorizationType"]
         for route in stacks.of_type("AWS::ApiGatewayV2::Route").values()
@@ -71,7 +71,7 @@ def test_the_iot_rules_are_those_of_the_table(stacks):
     assert all(deployed[rule.name][1].startswith(rule.queue) for rule in RULES)
 
 
-def test_every_queue_feeds_the_function_of_the_table_and_a_failed_message_fails_alone(stacks):
+def test_every_queue_has_its_function_and_reports_single_failures(stacks):
     sources = stacks.of_type("AWS::Lambda::EventSourceMapping").values()
     queues = stacks.of_type("AWS::SQS::Queue")
 
@@ -86,7 +86,7 @@ def test_every_queue_feeds_the_function_of_the_table_and_a_failed_message_fails_
         assert queues[fed_by]["RedrivePolicy"]["maxReceiveCount"] == route.max_receives
 
 
-def test_every_file_that_arrives_is_announced_to_the_queue_of_the_table(stacks):
+def test_new_files_are_announced_to_the_queue_of_the_table(stacks):
     announced = [
         configuration
         for bucket in stacks.of_type("AWS::S3::Bucket").values()

@@ -52,7 +52,7 @@ def test_synthesis_is_deterministic(tmp_path):
     assert once == again
 
 
-def test_no_fifo_queue_stands_behind_an_iot_rule(stacks):
+def test_iot_rules_send_to_standard_queues(stacks):
     queues = stacks.of_type("AWS::SQS::Queue")
     for rule in stacks.of_type("AWS::IoT::TopicRule").values():
         payload = rule["TopicRulePayload"]
@@ -61,7 +61,7 @@ def test_no_fifo_queue_stands_behind_an_iot_rule(stacks):
             assert not queue.get("FifoQueue")
 
 
-def test_every_rule_says_where_a_message_goes_that_it_cannot_deliver(stacks):
+def test_every_iot_rule_has_an_error_action(stacks):
     queues = stacks.of_type("AWS::SQS::Queue")
     for rule in stacks.of_type("AWS::IoT::TopicRule").values():
         payload = rule["TopicRulePayload"]
@@ -70,7 +70,7 @@ def test_every_rule_says_where_a_message_goes_that_it_cannot_deliver(stacks):
         assert lost == stacks.text(queues[target]["RedrivePolicy"]["deadLetterTargetArn"])
 
 
-def test_every_queue_is_encrypted_with_our_key_and_has_a_dead_letter_queue(stacks):
+def test_every_queue_is_encrypted_and_has_a_dead_letter_queue(stacks):
     queues = stacks.of_type("AWS::SQS::Queue")
     dead = {
         stacks.text(queue["RedrivePolicy"]["deadLetterTargetArn"])
@@ -83,7 +83,7 @@ def test_every_queue_is_encrypted_with_our_key_and_has_a_dead_letter_queue(stack
     assert all(stacks.text(queue["KmsMasterKeyId"]).startswith("key") for queue in queues.values())
 
 
-def test_sound_in_a_queue_is_kept_for_days_and_no_longer(stacks):
+def test_audio_in_queues_is_retained_for_days_only(stacks):
     queues = stacks.of_type("AWS::SQS::Queue")
     days = {name: queue["MessageRetentionPeriod"] / 86_400 for name, queue in queues.items()}
 
@@ -94,7 +94,7 @@ def test_sound_in_a_queue_is_kept_for_days_and_no_longer(stacks):
             assert days[name] + 1 <= days[dead], name
 
 
-def test_tables_expire_recover_and_are_encrypted_with_our_key(stacks):
+def test_tables_have_expiry_recovery_and_encryption(stacks):
     tables = stacks.of_type("AWS::DynamoDB::GlobalTable")
 
     assert tables
@@ -105,7 +105,7 @@ def test_tables_expire_recover_and_are_encrypted_with_our_key(stacks):
         assert stacks.text(replica["SSESpecification"]["KMSMasterKeyId"]).startswith("key")
 
 
-def test_a_block_of_a_stream_is_not_written_twice_for_the_sake_of_lists(stacks):
+def test_table_indexes_project_keys_only(stacks):
     for table in stacks.of_type("AWS::DynamoDB::GlobalTable").values():
         (index,) = table["GlobalSecondaryIndexes"]
         assert index["IndexName"] == "by_group"
@@ -113,7 +113,7 @@ def test_a_block_of_a_stream_is_not_written_twice_for_the_sake_of_lists(stacks):
         assert index["Projection"]["ProjectionType"] == "KEYS_ONLY"
 
 
-def test_buckets_are_private_encrypted_and_forget(stacks):
+def test_buckets_are_private_encrypted_and_expire_objects(stacks):
     buckets = stacks.of_type("AWS::S3::Bucket")
 
     assert buckets
@@ -125,7 +125,7 @@ def test_buckets_are_private_encrypted_and_forget(stacks):
             assert all(rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"])
 
 
-def test_what_holds_data_takes_no_request_without_tls(stacks):
+def test_data_resources_require_tls(stacks):
     policies = [
         *stacks.of_type("AWS::S3::BucketPolicy").values(),
         *stacks.of_type("AWS::SQS::QueuePolicy").values(),
@@ -144,7 +144,7 @@ def test_what_holds_data_takes_no_request_without_tls(stacks):
         )
 
 
-def test_every_log_ends_some_day(stacks):
+def test_every_log_group_has_a_retention(stacks):
     logs = stacks.of_type("AWS::Logs::LogGroup")
 
     assert all(log["RetentionInDays"] <= 365 for log in logs.values())
@@ -152,7 +152,7 @@ def test_every_log_ends_some_day(stacks):
         assert stacks.text(function["LoggingConfig"]["LogGroup"]) in logs
 
 
-def test_access_logs_name_routes_and_never_paths_queries_or_tokens(stacks):
+def test_access_logs_contain_routes_but_no_paths_or_tokens(stacks):
     formats = [
         stage["AccessLogSetting"]["Format"] for stage in stacks.of_type("AWS::ApiGateway::Stage").values()
     ] + [
@@ -181,7 +181,7 @@ def test_both_apis_are_throttled(stacks):
         assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
 
 
-def test_every_function_computes_in_one_thread(stacks):
+def test_every_function_limits_blas_to_one_thread(stacks):
     for function in stacks.functions().values():
         assert function["Environment"]["Variables"]["OPENBLAS_NUM_THREADS"] == "1"
 
@@ -194,7 +194,7 @@ def test_functions_run_on_arm_with_the_layer(stacks):
         assert len(function["Layers"]) == 1
 
 
-def test_what_is_asked_is_traced_here_and_there_from_the_door_to_the_function(stacks):
+def test_requests_are_sampled_for_tracing(stacks):
     (stage,) = stacks.of_type("AWS::ApiGateway::Stage").values()
     (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
 
@@ -205,7 +205,7 @@ def test_what_is_asked_is_traced_here_and_there_from_the_door_to_the_function(st
     assert rule["SamplingRule"]["FixedRate"] <= 0.01
 
 
-def test_a_listener_in_prod_meets_a_function_that_has_started_and_that_nothing_else_can_crowd_out(prod):
+def test_prod_has_provisioned_and_reserved_concurrency_for_live_audio(prod):
     (live,) = prod.of_type("AWS::Lambda::Alias").items()
     name, alias = live
     integrations = prod.of_type("AWS::ApiGatewayV2::Integration").values()
@@ -218,12 +218,12 @@ def test_a_listener_in_prod_meets_a_function_that_has_started_and_that_nothing_e
     assert receiver["ReservedConcurrentExecutions"] == 100
 
 
-def test_dev_reserves_nothing_of_a_small_account_and_pays_for_nothing_that_waits(stacks):
+def test_dev_has_no_reserved_or_provisioned_concurrency(stacks):
     assert not stacks.of_type("AWS::Lambda::Alias")
     assert not any("ReservedConcurrentExecutions" in each for each in stacks.functions().values())
 
 
-def test_what_is_reckoned_of_the_cost_is_what_is_deployed(stacks):
+def test_the_cost_estimate_matches_the_deployment(stacks):
     reckoned = read_prices().work.memory_gb
     for name in ("audio_receiver", "anc_processor", "audio_sender"):
         assert stacks.functions()[name]["MemorySize"] / 1024 == pytest.approx(reckoned, abs=0.001), name
@@ -234,7 +234,7 @@ def test_what_is_reckoned_of_the_cost_is_what_is_deployed(stacks):
     )
 
 
-def test_a_call_ends_before_its_function_and_a_function_before_its_caller(stacks):
+def test_timeouts_decrease_from_caller_to_callee(stacks):
     queues, timeouts = stacks.of_type("AWS::SQS::Queue"), {}
     for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values():
         visible_again = queues[stacks.text(source["EventSourceArn"])]["VisibilityTimeout"]
@@ -256,7 +256,7 @@ def _longest(config, tries=TRIES):
     return tries * (config.connect_timeout + config.read_timeout) + sum(2**i for i in range(tries - 1))
 
 
-def test_nobody_signs_up_by_himself_and_every_role_is_a_group(stacks):
+def test_self_sign_up_is_disabled_and_every_role_has_a_group(stacks):
     (people,) = stacks.of_type("AWS::Cognito::UserPool").values()
     groups = {group["GroupName"] for group in stacks.of_type("AWS::Cognito::UserPoolGroup").values()}
 
@@ -264,7 +264,7 @@ def test_nobody_signs_up_by_himself_and_every_role_is_a_group(stacks):
     assert groups == set(get_args(Role))
 
 
-def test_prod_keeps_what_people_entrusted_to_it(prod):
+def test_prod_retains_user_data(prod):
     kept = [
         (name, resource)
         for stack, template in prod.templates.items()
@@ -279,7 +279,7 @@ def test_prod_keeps_what_people_entrusted_to_it(prod):
         assert table["Replicas"][0]["DeletionProtectionEnabled"]
 
 
-def test_quotas_and_budgets_of_a_person_are_given_to_every_function_by_the_context():
+def test_quotas_in_the_context_reach_every_function():
     given = Stacks(synthesize("dev", quota_sessions="20", sound_seconds_per_minute="15.5"))
     for function in given.functions().values():
         variables = function["Environment"]["Variables"]
@@ -287,6 +287,6 @@ def test_quotas_and_budgets_of_a_person_are_given_to_every_function_by_the_conte
         assert "QUOTA_SOCKETS" not in variables, "its default is the library's"
 
 
-def test_a_quota_that_cannot_be_meant_stops_the_synthesis():
+def test_an_invalid_quota_fails_the_synthesis():
     with pytest.raises(BadSetting, match="QUOTA_SESSIONS=0"):
         synthesize("dev", quota_sessions="0")

@@ -15,7 +15,7 @@ ROLE = decode(str(ROOT / "infra" / "github.yaml"))[0]["Resources"]["Role"]["Prop
 DEPLOYMENTS = [name for name, job in JOBS.items() if "environment" in job]
 
 
-def test_every_target_that_it_makes_is_there():
+def test_every_make_target_of_the_workflow_exists():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     made = re.findall(r"run: make ([a-z-]+)", WORKFLOW.read_text())
 
@@ -23,7 +23,7 @@ def test_every_target_that_it_makes_is_there():
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_a_deployment_waits_for_the_tests_and_is_tried_afterwards(name):
+def test_a_deployment_follows_the_tests_and_is_smoke_tested(name):
     job = JOBS[name]
     runs = [step["run"] for step in job["steps"] if "run" in step]
 
@@ -33,14 +33,14 @@ def test_a_deployment_waits_for_the_tests_and_is_tried_afterwards(name):
     assert runs[1] == f".venv/bin/anc smoke --stacks anc-{name}"
 
 
-def test_only_a_deployment_may_prove_to_aws_who_it_is_and_nothing_holds_a_key():
+def test_only_deployments_get_oidc_tokens_and_no_job_has_aws_keys():
     may = {name for name, job in JOBS.items() if job.get("permissions", {}).get("id-token") == "write"}
 
     assert may == set(DEPLOYMENTS) == {"dev", "prod"}
     assert "secrets." not in WORKFLOW.read_text()
 
 
-def test_what_others_wrote_is_run_as_it_was_read_and_gets_no_token_of_the_repository():
+def test_actions_are_pinned_and_tokens_are_read_only():
     used = [step for job in JOBS.values() for step in job["steps"] if "uses" in step]
 
     assert used
@@ -60,7 +60,7 @@ def actions_of(code):
             yield f"{service}:{operations[call]}".replace("s3:ListObjectsV2", "s3:ListBucket")
 
 
-def test_the_role_may_deploy_publish_and_try_and_nothing_else():
+def test_the_github_role_may_only_deploy_publish_and_test():
     statements = [each for policy in ROLE["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     may = {
         action
@@ -73,14 +73,14 @@ def test_the_role_may_deploy_publish_and_try_and_nothing_else():
     assert may == does | under_key | {"sts:AssumeRole"}
 
 
-def test_what_the_role_tries_it_tries_in_its_own_environment():
+def test_the_github_role_may_test_only_its_own_environment():
     for policy in ROLE["Policies"]:
         for each in policy["PolicyDocument"]["Statement"]:
             if each["Action"] != "sts:AssumeRole":  # the roles of CDK, which are the account's
                 assert "Environment" in str([each["Resource"], each.get("Condition")]), each["Sid"]
 
 
-def test_the_role_is_lent_to_one_environment_of_one_repository():
+def test_the_github_role_trusts_one_environment_of_one_repository():
     (trust,) = ROLE["AssumeRolePolicyDocument"]["Statement"]
 
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"

@@ -30,22 +30,22 @@ def guesses(platform: Platform, number: int) -> list[int]:
         ]
 
 
-def test_a_client_cannot_choose_the_address_that_its_sign_ins_are_counted_under(start: Start) -> None:
+def test_sign_in_limits_ignore_spoofed_addresses(start: Start) -> None:
     codes = guesses(start(RATE_LIMIT_SCALE="0.1", FORWARDED_ALLOW_IPS="*"), 4)
     assert codes == [401, 401, 429, 429], SECRETS
 
 
-def test_a_proxy_that_is_configured_names_its_clients(start: Start) -> None:
+def test_a_configured_proxy_sets_the_client_address(start: Start) -> None:
     assert guesses(start(RATE_LIMIT_SCALE="0.1", TRUSTED_PROXIES="127.0.0.1"), 4) == [401] * 4
 
 
-def test_a_token_among_the_subprotocols_opens_no_door_of_rest(shared_platform: Platform, url: str) -> None:
+def test_rest_ignores_tokens_in_subprotocols(shared_platform: Platform, url: str) -> None:
     offered = {"Sec-WebSocket-Protocol": f"anc.v1, {shared_platform.token('ann')}"}
     for headers in (offered, {}, offered | {"Authorization": "Bearer"}):
         assert httpx.get(f"{url}/api/sessions", headers=headers).status_code == 401
 
 
-def test_requests_that_never_end_keep_nobody_from_the_health(shared_platform: Platform, url: str) -> None:
+def test_unfinished_requests_do_not_block_the_health_check(shared_platform: Platform, url: str) -> None:
     halves = (
         b"",
         b"GET / HTTP/1.1\r\nHost: x\r\n",
@@ -61,7 +61,9 @@ def test_requests_that_never_end_keep_nobody_from_the_health(shared_platform: Pl
         assert httpx.get(f"{url}/health", timeout=PATIENCE_S).status_code == 200
 
 
-def test_a_large_body_without_a_token_is_answered_and_not_kept(shared_platform: Platform, url: str) -> None:
+def test_an_unauthenticated_large_body_is_rejected_without_buffering(
+    shared_platform: Platform, url: str
+) -> None:
     body = b'{"a":[' + b"[]," * 2_600_000 + b"1]}"
     answer = httpx.post(f"{url}/api/sessions", content=body, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")

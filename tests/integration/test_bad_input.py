@@ -33,8 +33,8 @@ def ann(shared_platform: Platform) -> Iterator[Client]:
     ) as client:
         client.open_session(NewSession(rate=16_000))
         client.register(NewDevice(thing="ann-left", secondary=[0.0, 0.5]))
-        client.make_key(NewKey(name="robot"))
-        client.announce(NewUpload(size=100))
+        client.create_key(NewKey(name="robot"))
+        client.create_upload(NewUpload(size=100))
         yield client
 
 
@@ -123,7 +123,7 @@ KINDS = ("bomb", "channels", "slow", "fast", "nan", "empty", "text", "cut")
 
 @pytest.mark.parametrize("path", SOUNDS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_that_cannot_be_meant_is_refused_and_costs_no_memory(
+def test_invalid_files_are_rejected_in_bounded_memory(
     unchanged: Client,
     shared_platform: Platform,
     hostile: dict[str, tuple[bytes, str]],
@@ -138,7 +138,7 @@ def test_a_file_that_cannot_be_meant_is_refused_and_costs_no_memory(
 
 
 @pytest.mark.parametrize("path", SOUNDS)
-def test_a_header_that_lies_about_its_size_costs_no_memory_and_invents_no_sound(
+def test_a_wrong_size_in_a_header_costs_no_memory(
     unchanged: Client, shared_platform: Platform, path: str
 ) -> None:
     before = peak_mb(shared_platform)
@@ -169,10 +169,10 @@ def until_cut_off(line: socket.socket) -> int:
         return taken
 
 
-def test_a_body_without_end_is_cut_off(unchanged: Client, shared_platform: Platform) -> None:
+def test_an_endless_body_is_cut_off(unchanged: Client, shared_platform: Platform) -> None:
     bearer = f"Authorization: Bearer {shared_platform.token('ann-of-bad-input')}"
     before = peak_mb(shared_platform)
-    link = httpx.URL(unchanged.announce(NewUpload(size=100)).links[0])
+    link = httpx.URL(unchanged.create_upload(NewUpload(size=100)).links[0])
     job = link.path.rpartition("/")[2]
     targets = [
         ("POST", "/api/audio/process", bearer),
@@ -192,7 +192,7 @@ def test_a_body_without_end_is_cut_off(unchanged: Client, shared_platform: Platf
     unchanged.remove_job(job)
 
 
-def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(shared_platform: Platform) -> None:
+def test_an_oversized_content_length_is_rejected(shared_platform: Platform) -> None:
     token = f"Authorization: Bearer {shared_platform.token('ann-of-bad-input')}"
     for headers, status, said in (([token], 413, b"10,000,000 bytes"), ([], 401, b"token")):
         with connect(shared_platform) as line:
@@ -203,7 +203,7 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(shared_pl
         assert said in answer
 
 
-def test_who_hangs_up_in_the_middle_leaves_no_trace_in_the_log(shared_platform: Platform) -> None:
+def test_an_aborted_request_logs_no_error(shared_platform: Platform) -> None:
     for target in ("/api/audio/process", "/api/sessions"):
         with connect(shared_platform) as line:
             line.sendall(head("POST", target, "Content-Length: 1000") + b"abc")
@@ -234,7 +234,7 @@ BODIES = [
 @pytest.mark.parametrize(
     ("method", "path", "body", "word"), BODIES, ids=[f"{case[1]} {str(case[2])[:30]}" for case in BODIES]
 )
-def test_a_body_that_cannot_be_meant_is_refused_by_the_name_of_its_field(
+def test_an_invalid_body_is_rejected_by_field_name(
     unchanged: Client, method: str, path: str, body: str | bytes, word: str
 ) -> None:
     assert word in refused(send(unchanged, method, path, body, "application/json"), 400)["detail"]
@@ -251,14 +251,14 @@ def test_a_body_that_cannot_be_meant_is_refused_by_the_name_of_its_field(
         ("/api/audio/process", "application/json"),
     ],
 )
-def test_a_body_of_another_kind_is_refused_by_the_kinds_that_are_allowed(
+def test_a_wrong_content_type_is_rejected_with_the_allowed_ones(
     unchanged: Client, path: str, kind: str
 ) -> None:
     document = refused(send(unchanged, "POST", path, b'{"rate": 16000}', kind), 415)
     assert "must be" in document["detail"]
 
 
-def test_a_compressed_body_is_not_unpacked(unchanged: Client) -> None:
+def test_compressed_bodies_are_not_decompressed(unchanged: Client) -> None:
     packed = zlib.compress(b'{"rate": 16000}' + b" " * 50_000_000, 9)
     headers = {"Content-Type": "application/json", "Content-Encoding": "deflate"}
     refused(unchanged._http.post("/api/sessions", content=packed, headers=headers), 400)
@@ -288,7 +288,7 @@ NAMED = [route for route in REST if "{id}" in route.path]
 
 
 @pytest.mark.parametrize("route", NAMED, ids=[f"{route.method} {route.path}" for route in NAMED])
-def test_a_name_that_is_a_query_or_a_path_names_nothing(unchanged: Client, route: Any) -> None:
+def test_names_with_query_or_path_characters_are_not_found(unchanged: Client, route: Any) -> None:
     for name in NAMES:
         path = route.path.replace("{id}", quote(name, safe=""))
         body = b"{}" if route.method in {"POST", "PUT", "PATCH"} else None
@@ -296,8 +296,8 @@ def test_a_name_that_is_a_query_or_a_path_names_nothing(unchanged: Client, route
         refused(answer, 400, 403, 404, 405)
 
 
-def test_a_link_opens_nothing_but_what_it_was_made_for(unchanged: Client, shared_platform: Platform) -> None:
-    made = unchanged.announce(NewUpload(size=100))
+def test_an_upload_link_grants_only_its_upload(unchanged: Client, shared_platform: Platform) -> None:
+    made = unchanged.create_upload(NewUpload(size=100))
     good = httpx.URL(made.links[0])
     for key in (
         "anc.db",
@@ -319,7 +319,7 @@ def test_a_link_opens_nothing_but_what_it_was_made_for(unchanged: Client, shared
 
 
 @pytest.mark.parametrize("cursor", ["' OR 1=1 --", "\0", "../..", "x" * 3_000, "%", "%00", "ÿ"])
-def test_a_cursor_that_we_did_not_give_shows_nobody_elses_things(unchanged: Client, cursor: str) -> None:
+def test_a_forged_cursor_shows_no_foreign_data(unchanged: Client, cursor: str) -> None:
     own = {session.session for session in unchanged.sessions()}
     for path in ("/api/sessions", "/api/devices", "/api/audio/jobs", "/api/emergency/events"):
         answer = unchanged._http.get(path, params={"after": cursor})
@@ -329,7 +329,7 @@ def test_a_cursor_that_we_did_not_give_shows_nobody_elses_things(unchanged: Clie
             refused(answer, 400)
 
 
-def test_broken_base64_in_a_block_is_refused_and_the_session_goes_on(
+def test_invalid_base64_in_a_block_is_rejected_and_the_session_continues(
     unchanged: Client, shared_platform: Platform
 ) -> None:
     with shared_platform.connect("ann-of-bad-input") as line:
@@ -343,14 +343,14 @@ def test_broken_base64_in_a_block_is_refused_and_the_session_goes_on(
         line.ask(action="stop", session=session)
 
 
-def test_a_token_that_is_broken_base64_lets_nobody_in(shared_platform: Platform) -> None:
+def test_a_token_with_invalid_base64_is_rejected(shared_platform: Platform) -> None:
     good = shared_platform.token("ann-of-bad-input")
     url = f"http://127.0.0.1:{shared_platform.port}/api/users/me"
     for token in (good[:-2] + "!!", "a.b.c", "..", "=" * 50, good.replace(".", "=.")):
         assert refused(httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S), 401)
 
 
-def test_after_all_this_the_platform_is_well_and_its_log_holds_no_crash(
+def test_the_platform_is_healthy_afterwards_and_logged_no_crash(
     shared_platform: Platform, ann: Client
 ) -> None:
     assert ann.health().ready

@@ -62,14 +62,14 @@ def root(admin_token: str, url: str) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def ada(root: Client, url: str) -> Iterator[Client]:
     """Give the client of somebody whom the admin has added and who has signed in."""
-    root.add_person(NewPerson(username="ada", password="correct horse battery"))
+    root.create_user(NewPerson(username="ada", password="correct horse battery"))
     with Client(url) as client:
         client.sign_in("ada", "correct horse battery")
         yield client
 
 
 @pytest.mark.usefixtures("ada")
-def test_the_platform_says_how_it_is(root: Client) -> None:
+def test_health_metrics_and_counters_are_available(root: Client) -> None:
     assert root.health().ready
     exposed = {family.name for family in text_string_to_metric_families(root.metrics())}
     assert {"anc_sign_ins", "anc_rest_seconds", "anc_block_seconds"} <= exposed
@@ -78,21 +78,21 @@ def test_the_platform_says_how_it_is(root: Client) -> None:
     assert root.performance().rest.count > 0
 
 
-def test_people_are_added_changed_listed_and_removed(root: Client) -> None:
-    bob = root.add_person(NewPerson(username="bob", password="correct horse battery"))
+def test_users_are_created_changed_listed_and_deleted(root: Client) -> None:
+    bob = root.create_user(NewPerson(username="bob", password="correct horse battery"))
     assert root.change_role(bob.user, "operator").role == "operator"
-    assert root.person(bob.user).role == "operator"
-    assert (bob.user, "bob") in {(person.user, person.name) for person in root.people()}
-    root.remove_person(bob.user)
+    assert root.user(bob.user).role == "operator"
+    assert (bob.user, "bob") in {(person.user, person.name) for person in root.users()}
+    root.delete_user(bob.user)
     acts = [entry.action for entry in root.audit() if bob.user == entry.subject]
     assert acts == ["person.remove", "person.role"], "the newest first"
     with pytest.raises(ApiError) as refusal:
-        root.person(bob.user)
+        root.user(bob.user)
     assert (refusal.value.status, refusal.value.code) == (404, "unknown_user")
 
 
-def test_a_machine_calls_with_a_key_until_it_is_revoked(ada: Client, url: str) -> None:
-    made = ada.make_key(NewKey(name="robot"))
+def test_an_api_key_works_until_it_is_revoked(ada: Client, url: str) -> None:
+    made = ada.create_key(NewKey(name="robot"))
     with Client(url, made.key) as robot:
         assert robot.me() == ada.me()
         assert [key.id for key in ada.api_keys()] == [made.id]
@@ -101,7 +101,7 @@ def test_a_machine_calls_with_a_key_until_it_is_revoked(ada: Client, url: str) -
             robot.me()
 
 
-def test_a_session_lives_as_long_as_it_is_wanted(ada: Client) -> None:
+def test_sessions_are_opened_changed_and_ended(ada: Client) -> None:
     opened = [ada.open_session(NewSession(rate=RATE)).session for _ in range(3)]
     assert {session.session for session in ada.sessions()} == set(opened)
     assert ada.change_session(opened[0], SessionChange(intensity=0.5)).intensity == 0.5
@@ -112,7 +112,7 @@ def test_a_session_lives_as_long_as_it_is_wanted(ada: Client) -> None:
     assert list(ada.sessions()) == []
 
 
-def test_a_name_is_one_part_of_a_path_whatever_is_in_it(ada: Client) -> None:
+def test_names_are_quoted_as_one_path_segment(ada: Client) -> None:
     session = ada.open_session(NewSession(rate=RATE)).session
     for name in (f"{session}?x=1", f"{session}#x", f"{session}/", f"../sessions/{session}", "", ".", ".."):
         with pytest.raises(ApiError):
@@ -120,7 +120,7 @@ def test_a_name_is_one_part_of_a_path_whatever_is_in_it(ada: Client) -> None:
     assert ada.end_session(session).blocks == 0, "nobody has ended it before"
 
 
-def test_a_headset_is_registered_steered_and_forgotten(ada: Client) -> None:
+def test_a_headset_is_registered_controlled_and_deleted(ada: Client) -> None:
     made = ada.register(NewDevice(thing="ada-left", secondary=[0.0, 0.5, 0.2]))
     assert "PRIVATE KEY" in made.credentials.private_key
     assert [device.thing for device in ada.devices()] == ["ada-left"]
@@ -136,18 +136,18 @@ def test_a_headset_is_registered_steered_and_forgotten(ada: Client) -> None:
     assert list(ada.devices()) == []
 
 
-def test_a_model_is_described_used_and_forgotten(root: Client, ada: Client) -> None:
-    root.describe_model("quiet-one", NewDeviceModel(secondary=[0.0, 0.5, 0.2], taps=256))
+def test_a_device_model_is_created_used_and_deleted(root: Client, ada: Client) -> None:
+    root.put_model("quiet-one", NewDeviceModel(secondary=[0.0, 0.5, 0.2], taps=256))
     assert [model.model for model in ada.device_models()] == ["quiet-one"]
     assert ada.device_model("quiet-one").taps == 256
     assert ada.register(NewDevice(thing="ada-right", model="quiet-one")).taps == 256
     assert "PRIVATE KEY" in ada.rotate_credentials("ada-right").private_key
     ada.remove_device("ada-right")
-    root.forget_model("quiet-one")
+    root.delete_model("quiet-one")
     assert list(ada.device_models()) == []
 
 
-def test_a_short_recording_is_cleaned_measured_and_named_in_the_request(ada: Client) -> None:
+def test_a_short_recording_is_processed_analyzed_and_classified(ada: Client) -> None:
     done = ada.process(recording(5, 2))
     assert done.report.attenuation_last_half_db is not None
     assert done.report.attenuation_last_half_db > 10
@@ -158,7 +158,7 @@ def test_a_short_recording_is_cleaned_measured_and_named_in_the_request(ada: Cli
     assert list(ada.emergencies()) == []
 
 
-def test_a_sound_is_given_as_bytes_as_a_path_or_as_an_open_file(ada: Client, tmp_path: Path) -> None:
+def test_a_sound_may_be_bytes_a_path_or_an_open_file(ada: Client, tmp_path: Path) -> None:
     path = tmp_path / "two.wav"
     path.write_bytes(recording(1, 2))
     with path.open("rb") as opened:
@@ -170,7 +170,7 @@ def test_a_sound_is_given_as_bytes_as_a_path_or_as_an_open_file(ada: Client, tmp
     ada.remove_job(job)
 
 
-def test_a_recording_is_uploaded_treated_in_the_background_and_fetched(ada: Client) -> None:
+def test_a_recording_is_uploaded_processed_and_downloaded(ada: Client) -> None:
     job = ada.upload(recording(5, 2), "a test")
     *_, found = ada.follow(job, every_s=0.05)
     assert (found.state, found.failure, found.progress) == ("done", "", 1.0)
@@ -183,7 +183,7 @@ def test_a_recording_is_uploaded_treated_in_the_background_and_fetched(ada: Clie
     assert list(ada.jobs()) == []
 
 
-def test_completing_an_upload_that_was_sent_whole_is_no_error_at_any_time(ada: Client) -> None:
+def test_completing_an_upload_of_one_part_is_not_an_error(ada: Client) -> None:
     job = ada.upload(recording(1, 2))
     assert ada.complete_upload(job).job == job
     *_, ended = ada.follow(job, every_s=0.05)
@@ -192,37 +192,37 @@ def test_completing_an_upload_that_was_sent_whole_is_no_error_at_any_time(ada: C
     ada.remove_job(job)
 
 
-def test_removing_what_is_gone_already_is_no_error_and_removes_nothing_of_others(
+def test_deleting_missing_resources_is_not_an_error_and_keeps_those_of_others(
     root: Client, ada: Client
 ) -> None:
-    job, key = ada.upload(recording(1, 2)), ada.make_key(NewKey(name="robot")).id
+    job, key = ada.upload(recording(1, 2)), ada.create_key(NewKey(name="robot")).id
     ada.register(NewDevice(thing="ada-twice", secondary=[0.0, 0.5, 0.2]))
-    root.describe_model("twice", NewDeviceModel(secondary=[0.0, 0.5, 0.2]))
+    root.put_model("twice", NewDeviceModel(secondary=[0.0, 0.5, 0.2]))
     root.remove_job(job)
     assert ada.job(job).job == job, "to others it does not exist, and it stays"
     for _ in range(2):
         ada.remove_job(job)
         ada.revoke_key(key)
         ada.remove_device("ada-twice")
-        root.forget_model("twice")
-        root.remove_person("never-was")
+        root.delete_model("twice")
+        root.delete_user("never-was")
     with pytest.raises(ApiError, match="operator"):
-        ada.forget_model("twice")
+        ada.delete_model("twice")
 
 
-def test_a_refusal_names_the_field(ada: Client) -> None:
+def test_an_api_error_names_the_field(ada: Client) -> None:
     with pytest.raises(ApiError) as refusal:
         ada.process(b"not a sound")
     assert (refusal.value.status, refusal.value.code) == (400, "bad_field")
     assert "file" in refusal.value.detail
-    whole = ada.announce(NewUpload(size=10))
+    whole = ada.create_upload(NewUpload(size=10))
     with pytest.raises(ApiError) as refusal:
         ada.complete_upload(whole.job)
     assert refusal.value.status == 409
     ada.remove_job(whole.job)
 
 
-def test_who_asks_too_often_is_told_when_to_come_again(start: Callable[..., Platform]) -> None:
+def test_excess_calls_get_429_with_retry_after(start: Callable[..., Platform]) -> None:
     refusals = []
     with Client(f"http://127.0.0.1:{start(RATE_LIMIT_SCALE='0.1').port}") as stranger:
         for _ in range(SECRETS // 10 + 1):

@@ -68,7 +68,7 @@ def all_sockets_are_closed(platform: Platform) -> bool:
     return bool(known.get("sockets_opened", 0) == known.get("sockets_closed", 0))
 
 
-def test_sockets_whose_clients_vanish_while_they_open_count_no_longer(platform: Platform) -> None:
+def test_websockets_dropped_during_the_handshake_are_not_counted(platform: Platform) -> None:
     token = platform.token("ann")
     for number in range(VANISHING):
         plain = sent(platform, handshake(token))
@@ -79,7 +79,7 @@ def test_sockets_whose_clients_vanish_while_they_open_count_no_longer(platform: 
         assert here.receive()["type"] == "pong"
 
 
-def test_sockets_whose_clients_vanish_amid_their_frames_leave_no_trace(platform: Platform) -> None:
+def test_websockets_dropped_within_a_frame_are_cleaned_up(platform: Platform) -> None:
     token = platform.token("bob")
     for number in range(40):
         plain = sent(platform, handshake(token))
@@ -94,7 +94,7 @@ def test_sockets_whose_clients_vanish_amid_their_frames_leave_no_trace(platform:
     until(lambda: all_sockets_are_closed(platform))
 
 
-def test_callers_who_hang_up_before_their_answer_or_amid_their_body_leave_no_trace(
+def test_aborted_requests_are_cleaned_up(
     platform: Platform,
 ) -> None:
     head = f"Host: x\r\nAuthorization: Bearer {platform.token('ann')}\r\n"
@@ -111,9 +111,7 @@ def test_callers_who_hang_up_before_their_answer_or_amid_their_body_leave_no_tra
     assert platform.request("GET", "/health")[0] == 200
 
 
-def test_headsets_that_vanish_amid_handshake_greeting_or_message_leave_no_trace(
-    platform: Platform, tmp_path: Path
-) -> None:
+def test_headsets_dropped_at_any_stage_are_cleaned_up(platform: Platform, tmp_path: Path) -> None:
     made = platform.request("POST", "/api/devices", {"thing": "h", "secondary": [0.0, 0.5]}, "ann")[1]
     pem = tmp_path / "own.pem"
     pem.write_text(made["credentials"]["certificate"] + made["credentials"]["private_key"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.processes import ANC, PATIENCE_S
 
 
-def test_of_a_small_fleet_every_snapshot_is_dealt_with_and_every_filter_arrives(tmp_path: Path) -> None:
+def test_a_small_fleet_loses_no_snapshot_and_no_filter(tmp_path: Path) -> None:
     command = [ANC, "fleet", "--headsets", "5", "--minutes", "0.05", "--every", "1", "--json"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S, check=False

@@ -80,7 +80,7 @@ def platform(shared_platform: Platform) -> Platform:
     return shared_platform
 
 
-def test_thirty_seconds_in_blocks_are_what_the_filter_gives_on_the_whole_signal(platform: Platform) -> None:
+def test_filtering_in_blocks_equals_filtering_the_whole_signal(platform: Platform) -> None:
     pcm = two_microphones(30)
     with platform.connect("ann") as socket:
         session = begin(socket)
@@ -93,7 +93,7 @@ def test_thirty_seconds_in_blocks_are_what_the_filter_gives_on_the_whole_signal(
     assert ended["summary"]["attenuation_db"] == pytest.approx(10 * np.log10((d @ d) / (e @ e)), abs=0.1)
 
 
-def test_what_is_heard_is_told_once_a_second_was_heard(platform: Platform) -> None:
+def test_the_classification_is_sent_after_one_second(platform: Platform) -> None:
     blocks = blocks_of(two_microphones(1.5))
     with platform.connect("ann") as socket:
         session = begin(socket, taps=16)
@@ -106,7 +106,7 @@ def test_what_is_heard_is_told_once_a_second_was_heard(platform: Platform) -> No
     assert not any(answer["emergency"]["active"] for answer in answers)
 
 
-def test_the_server_chooses_our_subprotocol_and_does_not_echo_the_token(platform: Platform) -> None:
+def test_the_server_selects_the_protocol_and_not_the_token(platform: Platform) -> None:
     with platform.connect("ann") as socket:
         assert socket.plain.subprotocol == "anc.v1"
         response = socket.plain.response
@@ -114,7 +114,7 @@ def test_the_server_chooses_our_subprotocol_and_does_not_echo_the_token(platform
         assert platform.token("ann") not in str(response.headers)
 
 
-def test_compression_that_a_client_offers_is_declined(platform: Platform) -> None:
+def test_compression_is_declined(platform: Platform) -> None:
     offer = ["anc.v1", platform.token("ann")]
     url = f"ws://127.0.0.1:{platform.port}/ws"
     with connect(url, subprotocols=offer, compression="deflate", open_timeout=PATIENCE_S) as socket:
@@ -125,7 +125,7 @@ def test_compression_that_a_client_offers_is_declined(platform: Platform) -> Non
 @pytest.mark.parametrize(
     "offer", [None, ["anc.v1"], ["anc.v1", "ey.forged.token"]], ids=["none", "name", "forged"]
 )
-def test_without_a_good_token_the_handshake_is_refused(platform: Platform, offer: Any) -> None:
+def test_the_handshake_requires_a_valid_token(platform: Platform, offer: Any) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         connect(f"ws://127.0.0.1:{platform.port}/ws", subprotocols=offer, proxy=None)
     assert refusal.value.response.status_code in {401, 403}
@@ -138,7 +138,7 @@ def closed(socket: Socket) -> int:
     return end.value.rcvd.code
 
 
-def test_a_binary_frame_closes_the_socket_with_1003_and_the_session_lives_on(platform: Platform) -> None:
+def test_a_binary_frame_closes_with_1003_and_keeps_the_session(platform: Platform) -> None:
     block = two_microphones(0.1)
     with platform.connect("ann") as socket:
         session = begin(socket, taps=16)
@@ -149,19 +149,19 @@ def test_a_binary_frame_closes_the_socket_with_1003_and_the_session_lives_on(pla
 
 
 @pytest.mark.parametrize("size", [32 * 1024 + 1, 100_000, 2_000_000])
-def test_a_frame_of_over_32_kilobytes_closes_the_socket_with_1009(platform: Platform, size: int) -> None:
+def test_a_frame_over_32_kb_closes_with_1009(platform: Platform, size: int) -> None:
     with platform.connect("ann") as socket:
         socket.plain.send("x" * size)
         assert closed(socket) == 1009
 
 
-def test_a_frame_of_just_32_kilobytes_is_answered(platform: Platform) -> None:
+def test_a_frame_of_32_kb_is_answered(platform: Platform) -> None:
     with platform.connect("ann") as socket:
         socket.plain.send("x" * 32 * 1024)
         assert socket.receive()["code"] == "bad_json"
 
 
-def test_two_users_stream_at_the_same_time_and_neither_hears_the_other(platform: Platform) -> None:
+def test_streams_of_two_users_do_not_mix(platform: Platform) -> None:
     signals = {user: two_microphones(2, seed=seed) for seed, user in enumerate(("ann", "bob"), 1)}
     with platform.connect("ann") as ann, platform.connect("bob") as bob:
         sockets = {"ann": ann, "bob": bob}
@@ -184,7 +184,7 @@ def test_two_users_stream_at_the_same_time_and_neither_hears_the_other(platform:
         assert ann.ask(action="stop", session=sessions["ann"])["summary"]["blocks"] == 20
 
 
-def test_several_sockets_of_one_user_hold_a_session_each(platform: Platform) -> None:
+def test_each_websocket_of_a_user_can_have_a_session(platform: Platform) -> None:
     signals = [two_microphones(0.5, seed=seed) for seed in range(4)]
     sockets = [platform.connect("ann") for _ in signals]
     sessions = [begin(socket, taps=64) for socket in sockets]
@@ -199,7 +199,7 @@ def test_several_sockets_of_one_user_hold_a_session_each(platform: Platform) -> 
         socket.plain.close()
 
 
-def test_a_session_goes_on_from_another_socket_when_the_first_is_dropped(platform: Platform) -> None:
+def test_a_session_continues_on_another_websocket(platform: Platform) -> None:
     pcm = two_microphones(2, seed=5)
     blocks = blocks_of(pcm)
     first = platform.connect("ann")
@@ -214,7 +214,7 @@ def test_a_session_goes_on_from_another_socket_when_the_first_is_dropped(platfor
     assert_same(np.concatenate([heard, rest]), residual(pcm))
 
 
-def test_blocks_of_one_session_from_two_sockets_are_never_both_the_next(platform: Platform) -> None:
+def test_concurrent_blocks_of_a_session_are_accepted_once(platform: Platform) -> None:
     pcm = two_microphones(1, seed=6)
     with platform.connect("ann") as here, platform.connect("ann") as there:
         session = begin(here, taps=64)
@@ -232,7 +232,7 @@ def test_blocks_of_one_session_from_two_sockets_are_never_both_the_next(platform
     assert_same(np.concatenate(answered), residual(pcm, 64))
 
 
-def test_a_session_opened_over_rest_is_streamed_over_the_socket_and_seen_over_rest(
+def test_a_session_opened_over_rest_is_used_over_the_websocket(
     platform: Platform,
 ) -> None:
     status, opened = platform.request("POST", "/api/sessions", {"taps": 32}, user="ann")
@@ -250,7 +250,7 @@ def test_a_session_opened_over_rest_is_streamed_over_the_socket_and_seen_over_re
     assert np.array_equal(again, pcm[:BLOCK, 1]), "switched off over REST, it passes the primary untouched"
 
 
-def test_a_dropped_socket_no_longer_watches(platform: Platform) -> None:
+def test_a_dropped_websocket_ends_its_watches(platform: Platform) -> None:
     devices = SqliteTable(Database(platform.data / "anc.db"), "devices", Device)
     devices.put(Device(key="kept", group="ann", model="m", rate=16_000, taps=64, secondary=b"", created=0.0))
     with platform.connect("ann") as socket:
@@ -262,7 +262,7 @@ def test_a_dropped_socket_no_longer_watches(platform: Platform) -> None:
             assert other.ask(action="ping") == {"type": "pong"}
 
 
-def test_a_hostile_client_does_not_disturb_the_others(platform: Platform) -> None:
+def test_a_hostile_client_does_not_affect_others(platform: Platform) -> None:
     pcm = two_microphones(0.5)
     with platform.connect("ann") as ann, platform.connect("mallory") as mallory:
         session = begin(ann, taps=64)

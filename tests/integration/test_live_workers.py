@@ -38,7 +38,7 @@ def test_there_is_a_worker_for_each_core(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("survivors", [0, 1])
-def test_a_session_goes_on_when_its_worker_was_killed(platform: Platform, survivors: int) -> None:
+def test_a_session_survives_the_death_of_its_worker(platform: Platform, survivors: int) -> None:
     pcm = two_microphones(2)
     blocks = blocks_of(pcm)
     with platform.connect("ann") as socket:
@@ -54,7 +54,7 @@ def test_a_session_goes_on_when_its_worker_was_killed(platform: Platform, surviv
     assert platform.request("GET", "/health")[1]["status"] == "ok"
 
 
-def test_what_workers_count_is_in_the_metrics(platform: Platform) -> None:
+def test_metrics_include_the_counts_of_workers(platform: Platform) -> None:
     with platform.connect("ann") as socket:
         stream(socket, begin(socket, taps=TAPS), blocks_of(two_microphones(0.5)))
 

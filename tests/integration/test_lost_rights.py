@@ -98,9 +98,7 @@ def lose(request: pytest.FixtureRequest) -> Loss:
 
 
 @pytest.mark.parametrize("kind", ["token", "admin's key"])
-def test_a_former_admin_can_call_nothing_that_takes_an_admin(
-    platform: Platform, lose: Loss, kind: str
-) -> None:
+def test_a_demoted_admin_cannot_call_admin_endpoints(platform: Platform, lose: Loss, kind: str) -> None:
     user = platform.add("ada", "admin")
     token = platform.sign_in("ada")
     secret = token if kind == "token" else platform.key(token, "admin")["key"]
@@ -114,7 +112,7 @@ def test_a_former_admin_can_call_nothing_that_takes_an_admin(
             assert platform.call(route.method, path, secret, {}).status_code == 401, route
 
 
-def test_a_demoted_admin_does_not_promote_himself_again(platform: Platform) -> None:
+def test_a_demoted_admin_cannot_promote_themselves(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     old = platform.sign_in("ada")
     platform.lower(user)
@@ -125,21 +123,21 @@ def test_a_demoted_admin_does_not_promote_himself_again(platform: Platform) -> N
     assert platform.call("GET", "/api/users/me", new).json()["role"] == "listener"
 
 
-def test_who_was_demoted_signs_in_again_at_once_with_what_is_left(platform: Platform) -> None:
+def test_a_demoted_user_can_sign_in_with_the_new_role(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     platform.lower(user, "operator")
     me = platform.call("GET", "/api/users/me", platform.sign_in("ada")).json()
     assert (me["user"], me["name"], me["role"]) == (user, "ada", "operator")
 
 
-def test_a_key_that_may_do_no_more_than_its_demoted_owner_goes_on(platform: Platform) -> None:
+def test_a_key_within_the_new_role_keeps_working(platform: Platform) -> None:
     user = platform.add("ada", "operator")
     key = platform.key(platform.sign_in("ada"), "listener")["key"]
     platform.lower(user)
     assert platform.call("GET", "/api/sessions", key).status_code == 200
 
 
-def test_a_key_never_does_more_than_its_owner_may_now(platform: Platform) -> None:
+def test_a_key_is_limited_to_the_current_role_of_its_owner(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     key = platform.key(platform.sign_in("ada"), "admin")["key"]
     account = platform.deps.accounts.get(user)
@@ -150,7 +148,7 @@ def test_a_key_never_does_more_than_its_owner_may_now(platform: Platform) -> Non
     assert platform.call("GET", "/api/users/me", key).json()["role"] == "listener"
 
 
-def test_somebody_promoted_gets_more_with_the_next_token(platform: Platform) -> None:
+def test_a_promotion_applies_with_the_next_token(platform: Platform) -> None:
     user = platform.add("ada", "listener")
     old = platform.sign_in("ada")
     assert platform.call("PATCH", f"/api/users/{user}", platform.root, {"role": "admin"}).status_code == 200
@@ -158,9 +156,7 @@ def test_somebody_promoted_gets_more_with_the_next_token(platform: Platform) -> 
     assert platform.call("GET", "/api/models", platform.sign_in("ada")).status_code == 200
 
 
-def test_who_has_lost_rights_makes_no_keys_with_what_was_issued_before(
-    platform: Platform, lose: Loss
-) -> None:
+def test_old_tokens_of_a_demoted_user_cannot_create_keys(platform: Platform, lose: Loss) -> None:
     user = platform.add("ada", "admin")
     token = platform.sign_in("ada")
     lose(platform, user)
@@ -170,7 +166,7 @@ def test_who_has_lost_rights_makes_no_keys_with_what_was_issued_before(
     assert platform.deps.api_keys.list(user) == []
 
 
-def test_a_new_person_of_the_same_name_inherits_nothing(platform: Platform) -> None:
+def test_a_new_user_of_the_same_name_inherits_nothing(platform: Platform) -> None:
     first = platform.add("ada", "listener")
     token = platform.sign_in("ada")
     assert platform.call("POST", "/api/devices", token, HEADSET).status_code == 201
@@ -191,13 +187,13 @@ def _emergency(owner: str) -> Any:
     return Emergency(key="1", group=owner, source="left", kind="siren", score=1.0, at=1.0)
 
 
-def test_a_token_of_the_machine_s_owner_needs_no_account(platform: Platform) -> None:
+def test_tokens_of_the_machine_owner_need_no_account(platform: Platform) -> None:
     token = platform.parts.issuer.issue("demo", "operator")
     me = platform.call("GET", "/api/users/me", token).json()
     assert (me["user"], me["name"], me["role"]) == ("demo", "demo", "operator")
 
 
-def test_a_token_for_a_person_s_id_does_no_more_than_the_person_whoever_signs_it(platform: Platform) -> None:
+def test_a_token_for_a_user_id_has_only_the_rights_of_that_user(platform: Platform) -> None:
     user = platform.add("ada", "listener")
     token = platform.parts.issuer.issue(user, "admin")
     assert platform.call("GET", "/api/models", token).status_code == 403
@@ -211,7 +207,9 @@ def test_a_token_for_a_person_s_id_does_no_more_than_the_person_whoever_signs_it
 
 
 @pytest.mark.parametrize("kind", ["token", "key"])
-def test_a_former_admin_opens_no_socket(platform: Platform, lose: Loss, kind: str) -> None:
+def test_a_demoted_admin_cannot_open_websockets_with_an_old_token(
+    platform: Platform, lose: Loss, kind: str
+) -> None:
     user = platform.add("ada", "admin")
     token = platform.sign_in("ada")
     secret = token if kind == "token" else platform.key(token, "admin")["key"]
@@ -223,7 +221,7 @@ def test_a_former_admin_opens_no_socket(platform: Platform, lose: Loss, kind: st
         pass
 
 
-def test_sockets_of_who_has_lost_rights_are_closed(platform: Platform, lose: Loss) -> None:
+def test_websockets_of_demoted_users_are_closed(platform: Platform, lose: Loss) -> None:
     user = platform.add("ada", "admin")
     with platform.connect(platform.sign_in("ada")) as socket:
         socket.send_json({"action": "ping"})
@@ -235,7 +233,7 @@ def test_sockets_of_who_has_lost_rights_are_closed(platform: Platform, lose: Los
     assert platform.deps.connections.list(user) == []
 
 
-def test_the_sockets_of_a_revoked_key_are_closed_and_no_others(platform: Platform) -> None:
+def test_revoking_a_key_closes_only_its_websockets(platform: Platform) -> None:
     platform.add("ada", "listener")
     token = platform.sign_in("ada")
     key = platform.key(token, "listener")
@@ -249,7 +247,7 @@ def test_the_sockets_of_a_revoked_key_are_closed_and_no_others(platform: Platfor
         assert own.receive_json() == {"type": "pong"}
 
 
-def test_the_next_frame_of_a_socket_that_was_not_closed_is_refused(platform: Platform) -> None:
+def test_frames_on_a_websocket_left_open_are_rejected(platform: Platform) -> None:
     user = platform.add("ada", "listener")
     key = platform.key(platform.sign_in("ada"), "listener")
     with platform.connect(platform.sign_in("ada")) as own, platform.connect(key["key"]) as robot:
@@ -301,7 +299,7 @@ def announced(platform: Platform, token: str) -> tuple[str, str]:
     return made["job"], made["links"][0].removeprefix("http://testserver")
 
 
-def test_links_to_files_end_with_their_owner(platform: Platform) -> None:
+def test_presigned_links_are_invalid_after_deleting_their_owner(platform: Platform) -> None:
     user = platform.add("ada", "listener")
     token = platform.sign_in("ada")
     _, upload = announced(platform, token)
@@ -330,14 +328,14 @@ def _closed(platform: Platform, user: str) -> Account:
     return known.replace(removed=True)
 
 
-def test_a_link_ends_with_its_recording(platform: Platform) -> None:
+def test_presigned_links_are_invalid_after_deleting_their_recording(platform: Platform) -> None:
     token = platform.parts.issuer.issue("ada", "listener")
     job, upload = announced(platform, token)
     assert platform.call("DELETE", f"/api/audio/jobs/{job}", token).status_code == 204
     assert platform.client.put(upload, content=b"sound").status_code == 404
 
 
-def test_an_address_of_the_console_opens_nothing_for_who_was_removed(platform: Platform) -> None:
+def test_login_links_of_deleted_users_are_invalid(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     code = platform.login_links.make(user, "admin")
     platform.remove(user)
@@ -345,7 +343,7 @@ def test_an_address_of_the_console_opens_nothing_for_who_was_removed(platform: P
     assert platform.call("GET", "/api/users/me", token).status_code == 401
 
 
-def test_an_address_of_the_console_gives_no_more_than_the_person_may_now(platform: Platform) -> None:
+def test_login_links_are_limited_to_the_current_role(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     code = platform.login_links.make(user, "admin")
     platform.lower(user)
@@ -356,7 +354,7 @@ def test_an_address_of_the_console_gives_no_more_than_the_person_may_now(platfor
 # Keys
 
 
-def test_with_an_admin_s_key_nobody_manages_people_or_keys(platform: Platform) -> None:
+def test_api_keys_cannot_manage_users_or_keys(platform: Platform) -> None:
     user = platform.add("ada", "admin")
     key = platform.key(platform.sign_in("ada"), "admin")["key"]
     before = platform.call("GET", "/api/users", platform.root).json()

@@ -242,7 +242,7 @@ def until_cut_off(work: Callable[[], None]) -> None:
         return
 
 
-def test_killed_at_any_moment_it_forgets_nothing_that_it_has_confirmed(platform: Platform) -> None:
+def test_confirmed_changes_survive_kills(platform: Platform) -> None:
     confirmed = Confirmations()
     listener = Listener(platform, confirmed, two_microphones(600))
     users: list[Listener | Registrar | Headsets] = [
@@ -270,7 +270,7 @@ def test_killed_at_any_moment_it_forgets_nothing_that_it_has_confirmed(platform:
     assert dead.fetchone() == (0,)
 
 
-def test_a_recording_goes_on_after_a_kill_and_no_block_is_done_twice(platform: Platform) -> None:
+def test_a_recording_resumes_after_a_kill_without_repeating_blocks(platform: Platform) -> None:
     rate, blocks = 192_000, 3
     x = 0.1 * np.random.default_rng(3).standard_normal(BLOCK_FRAMES * (blocks - 1) + rate)
     sound = np.stack([x, np.convolve(x, [0.0, 0.5, 0.3])[: x.size]], axis=1)

@@ -97,7 +97,7 @@ def useless(platform: FakePlatform, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
-def test_without_a_valid_token_only_public_endpoints_answer(
+def test_without_a_valid_token_only_public_endpoints_are_accessible(
     call: Callable[..., Any], useless: dict[str, str], route: RestRoute
 ) -> None:
     path = route.path.replace("{id}", "never-was")
@@ -114,7 +114,7 @@ def test_without_a_valid_token_only_public_endpoints_answer(
 @pytest.mark.parametrize("kind", ["token", "key", "key in a header of its own"])
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
-def test_a_role_may_do_what_the_table_says_and_nothing_else(
+def test_each_role_has_exactly_the_rights_in_the_table(
     call: Callable[..., Any], platform: FakePlatform, route: RestRoute, role: Role, kind: str
 ) -> None:
     if kind == "token":
@@ -142,9 +142,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(
 FAMILIES = sorted({route.family for route in REST if not route.public} - {"users"})
 
 
-def test_a_key_can_be_bound_to_every_family_of_endpoints_and_to_nothing_else(
-    call: Callable[..., Any], platform: FakePlatform
-) -> None:
+def test_key_scopes_are_the_families_of_endpoints(call: Callable[..., Any], platform: FakePlatform) -> None:
     assert sorted(requests.FAMILIES) == FAMILIES
     root = platform.issuer.issue("root", "admin")
     for scope in ("everything", "users", "users:read", "devices:write", "", "audio audio", "devices:read\n"):
@@ -154,9 +152,7 @@ def test_a_key_can_be_bound_to_every_family_of_endpoints_and_to_nothing_else(
 
 
 @pytest.mark.parametrize("scope", [*FAMILIES, *(f"{family}:read" for family in FAMILIES)])
-def test_a_key_is_refused_outside_its_scopes_where_its_owner_is_not(
-    call: Callable[..., Any], platform: FakePlatform, scope: str
-) -> None:
+def test_a_key_is_limited_to_its_scopes(call: Callable[..., Any], platform: FakePlatform, scope: str) -> None:
     root = platform.issuer.issue("bound", "admin")
     made = call("POST", "/api/users/me/keys", root, {"name": "robot", "role": "admin", "scopes": [scope]})
     assert made.json()["scopes"] == [scope]
@@ -197,7 +193,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("route", OWNED, ids=lambda route: f"{route.method} {route.path}")
-def test_nobody_can_tell_another_s_things_from_things_that_never_were(
+def test_resources_of_others_look_like_missing_ones(
     call: Callable[..., Any], platform: FakePlatform, belongings: dict[str, str], route: RestRoute
 ) -> None:
     family = route.path.split("/{id}")[0].rsplit("/", 1)[1]
@@ -221,7 +217,7 @@ def belongings_rows(platform: FakePlatform) -> list[Any]:
     return [table.list("alice") for table in (deps.streams, deps.devices, deps.api_keys, deps.jobs)]
 
 
-def test_an_operator_may_see_the_fleet_s_devices_and_nobody_s_sessions(
+def test_an_operator_sees_all_devices_but_no_foreign_sessions(
     call: Callable[..., Any], platform: FakePlatform, belongings: dict[str, str]
 ) -> None:
     olga = platform.issuer.issue("olga", "operator")

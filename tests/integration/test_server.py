@@ -47,12 +47,12 @@ def noise(seconds: float = 1.0, rate: int = 16_000) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_started_platform_answers_that_it_is_well(platform: Platform) -> None:
+def test_a_started_platform_is_healthy(platform: Platform) -> None:
     status, health = platform.request("GET", "/health")
     assert (status, health["status"]) == (200, "ok")
 
 
-def test_its_published_keys_verify_the_tokens_that_anc_token_prints(platform: Platform) -> None:
+def test_published_keys_verify_the_tokens_of_anc_token(platform: Platform) -> None:
     _, keys = platform.request("GET", "/.well-known/jwks.json")
     token = platform.token("ann")
     key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
@@ -60,31 +60,27 @@ def test_its_published_keys_verify_the_tokens_that_anc_token_prints(platform: Pl
     assert (claims["sub"], claims["role"]) == ("ann", "listener")
 
 
-def test_without_a_token_and_with_one_of_another_folder_nothing_is_told(
-    platform: Platform, tmp_path: Path
-) -> None:
+def test_missing_and_foreign_tokens_are_rejected(platform: Platform, tmp_path: Path) -> None:
     platform.tokens["stranger"] = Issuer(tmp_path, Settings()).issue("stranger", "admin")
     for user in (None, "stranger"):
         status, document = platform.request("GET", "/api/sessions", user=user)
         assert (status, document["status"], document["title"]) == (401, 401, "Unauthorized")
 
 
-def test_a_wrong_setting_stops_the_start_with_a_sentence_that_names_it(
-    platform: Platform, tmp_path: Path
-) -> None:
+def test_an_invalid_setting_prevents_the_start_and_is_named(platform: Platform, tmp_path: Path) -> None:
     refused = up(platform, "--data", str(tmp_path / "data"), EMERGENCY_CONFIDENCE_THRESHOLD="1.5")
     assert refused.returncode == 2
     assert refused.stderr == "anc: EMERGENCY_CONFIDENCE_THRESHOLD=1.5: must be less than 1\n"
     assert not (tmp_path / "data").exists()
 
 
-def test_the_folder_and_its_keys_are_readable_by_their_owner_alone(platform: Platform) -> None:
+def test_the_data_folder_is_accessible_to_its_owner_only(platform: Platform) -> None:
     assert stat.S_IMODE(platform.data.stat().st_mode) == 0o700
     for key in (platform.data / "issuer.pem", *platform.data.rglob("*.key")):
         assert stat.S_IMODE(key.stat().st_mode) == 0o600, key
 
 
-def test_a_noise_is_named_over_rest(platform: Platform) -> None:
+def test_noise_is_classified_over_rest(platform: Platform) -> None:
     status, heard = platform.request("POST", "/api/audio/classify", noise(), user="ann")
     assert status == 200
     assert (heard["label"], heard["model"]) == ("machine", "untaught")
@@ -92,7 +88,7 @@ def test_a_noise_is_named_over_rest(platform: Platform) -> None:
     assert (status, refused["code"]) == (400, "bad_field")
 
 
-def test_stopping_it_tells_its_clients_and_frees_the_folder(start: Start) -> None:
+def test_stopping_closes_connections_and_releases_the_folder(start: Start) -> None:
     platform = start()
     with platform.connect("ann") as socket:
         assert socket.ask(action="ping") == {"type": "pong"}
@@ -103,7 +99,7 @@ def test_stopping_it_tells_its_clients_and_frees_the_folder(start: Start) -> Non
     assert LocalPlatform(platform.data, platform.port, Settings()).deps.settings == Settings()
 
 
-def test_no_token_no_key_and_no_audio_reach_the_log(start: Start) -> None:
+def test_tokens_keys_and_audio_are_not_logged(start: Start) -> None:
     platform = start(POWERTOOLS_LOG_LEVEL="DEBUG", ML_MODEL_PATH="")
     pcm = "QUJD" * 1200
     with platform.connect("ann") as socket:

@@ -19,7 +19,7 @@ def kids(platform: Platform) -> list[str]:
         return [key["kid"] for key in json.load(answer)["keys"]]
 
 
-def test_a_running_platform_takes_tokens_of_the_old_and_the_new_key_until_told_otherwise(
+def test_a_running_platform_accepts_tokens_of_old_and_new_keys(
     start: Callable[..., Platform],
 ) -> None:
     platform = start()
@@ -45,7 +45,7 @@ def test_a_running_platform_takes_tokens_of_the_old_and_the_new_key_until_told_o
         until(lambda user=user: platform.request("GET", "/api/users/me", user=user)[0] == 401)
 
 
-def test_a_folder_without_a_platform_is_refused_and_left_alone(start: Callable[..., Platform]) -> None:
+def test_rotating_keys_requires_an_existing_platform(start: Callable[..., Platform]) -> None:
     platform = start()
     command = [ANC, "keys", "rotate", "--data", "nowhere"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=platform.folder)

@@ -86,7 +86,7 @@ def sign_in(url: str, code: str) -> int:
 
 @pytest.mark.parametrize("command", [["up"], ["up", "--demo"], ["up", "--demo", "--json"]], ids=" ".join)
 @pytest.mark.parametrize("shared", ["port", "MQTT port", "folder"])
-def test_a_second_start_ends_at_once_and_says_what_the_first_one_uses(
+def test_a_second_platform_on_the_same_folder_or_port_is_rejected(
     shared_platform: Platform, tmp_path: Path, command: list[str], shared: str
 ) -> None:
     first, data = shared_platform, tmp_path / "data"
@@ -104,9 +104,7 @@ def test_a_second_start_ends_at_once_and_says_what_the_first_one_uses(
     assert first.request("GET", "/health")[0] == 200, "the first one is not disturbed"
 
 
-def test_a_second_headset_of_the_same_name_ends_at_once_instead_of_pushing_the_first_one_out(
-    shared_platform: Platform, tmp_path: Path
-) -> None:
+def test_a_second_headset_of_the_same_name_is_rejected(shared_platform: Platform, tmp_path: Path) -> None:
     where = ["--port", str(shared_platform.port), "--data", str(shared_platform.data)]
     with headset_folder(shared_platform.data, "twice"):
         second = anc("headset", "--thing", "twice", *where, cwd=tmp_path)
@@ -117,7 +115,7 @@ def test_a_second_headset_of_the_same_name_ends_at_once_instead_of_pushing_the_f
 
 
 @pytest.mark.parametrize("command", [["console"], ["headset"], ["smoke"]], ids=lambda command: command[0])
-def test_a_command_that_finds_a_platform_of_another_folder_says_so(
+def test_a_platform_with_another_data_folder_is_reported(
     shared_platform: Platform, tmp_path: Path, command: list[str]
 ) -> None:
     Issuer(tmp_path / "other", Settings())
@@ -131,16 +129,14 @@ def test_a_command_that_finds_a_platform_of_another_folder_says_so(
 
 @pytest.mark.parametrize("command", [["up"], ["up", "--demo"], ["headset"], ["console"]], ids=" ".join)
 @pytest.mark.parametrize("port", ["0", "65535", "-1", "http"])
-def test_a_port_that_there_is_not_is_refused(tmp_path: Path, command: list[str], port: str) -> None:
+def test_an_invalid_port_is_rejected(tmp_path: Path, command: list[str], port: str) -> None:
     answer = anc(*command, "--port", port, "--data", "data", cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "--port" in answer.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_demo_for_machines_says_where_it_is_and_in_the_end_how_it_went(
-    begin: Start, tmp_path: Path
-) -> None:
+def test_up_demo_prints_addresses_and_result_as_json(begin: Start, tmp_path: Path) -> None:
     port = free_port()
     demo = begin("up", "--demo", "--json", "--port", str(port), "--data", "data")
     assert demo.stdout is not None
@@ -161,9 +157,7 @@ def test_a_demo_for_machines_says_where_it_is_and_in_the_end_how_it_went(
     assert {"attenuation_db", "snapshots", "filters"} <= json.loads(printed).keys()
 
 
-def test_the_console_s_link_is_printed_whole_into_a_file_and_is_in_no_log_of_the_platform(
-    begin: Start, tmp_path: Path
-) -> None:
+def test_the_login_link_is_printed_on_one_line_and_not_logged(begin: Start, tmp_path: Path) -> None:
     port = free_port()
     demo = begin("up", "--demo", "--port", str(port), "--data", "data")
     assert demo.stdout is not None
@@ -175,7 +169,7 @@ def test_the_console_s_link_is_printed_whole_into_a_file_and_is_in_no_log_of_the
     assert code not in (tmp_path / "data" / "platform.log").read_text()
 
 
-def test_the_link_is_whole_on_a_narrow_terminal_and_another_one_follows_when_it_was_used(
+def test_a_used_login_link_is_replaced_even_on_a_narrow_terminal(
     begin: Start,
 ) -> None:
     ours, theirs = pty.openpty()
@@ -202,9 +196,7 @@ def test_the_link_is_whole_on_a_narrow_terminal_and_another_one_follows_when_it_
         assert demo.wait(PATIENCE_S) == 0
 
 
-def test_what_a_platform_and_its_headset_write_is_their_owner_s_alone_whatever_the_umask(
-    begin: Start, tmp_path: Path
-) -> None:
+def test_files_are_private_regardless_of_the_umask(begin: Start, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(0o755)
     before = os.umask(0)
@@ -215,7 +207,7 @@ def test_what_a_platform_and_its_headset_write_is_their_owner_s_alone_whatever_t
     assert demo.stdout is not None
     url = json.loads(demo.stdout.readline())["url"]
     with Client(url, Issuer(data, Settings()).issue("ann", "admin")) as client:
-        (link,) = client.announce(NewUpload(size=4, name="a.wav")).links
+        (link,) = client.create_upload(NewUpload(size=4, name="a.wav")).links
         assert httpx.put(link, content=b"RIFF", trust_env=False, timeout=PATIENCE_S).is_success
     until((data / "headsets" / "demo-headset" / "credentials.json").exists, demo)
     assert {"anc.db", "anc.db-wal", "anc.db-shm", "platform.log"} <= {path.name for path in data.iterdir()}
@@ -227,7 +219,7 @@ def test_what_a_platform_and_its_headset_write_is_their_owner_s_alone_whatever_t
     assert open_to_others == {}
 
 
-def test_a_headset_follows_a_platform_that_moved_and_registers_anew_when_it_was_removed(
+def test_a_headset_follows_a_changed_port_and_registers_again_after_deletion(
     shared_platform: Platform, tmp_path: Path
 ) -> None:
     url = f"http://127.0.0.1:{shared_platform.port}"
@@ -241,7 +233,7 @@ def test_a_headset_follows_a_platform_that_moved_and_registers_anew_when_it_was_
     assert register(url, token, "moves", AcousticPlant(), tmp_path).certificate != first.certificate
 
 
-def test_a_platform_ends_with_the_process_that_started_it_however_that_ends(tmp_path: Path) -> None:
+def test_a_platform_ends_with_its_parent_process(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from local.process import free_port, platform\n"
         "with platform(free_port(), Path(sys.argv[1])) as running:\n"
@@ -255,7 +247,7 @@ def test_a_platform_ends_with_the_process_that_started_it_however_that_ends(tmp_
         fcntl.flock(lock, fcntl.LOCK_EX)  # returns when the platform has released it
 
 
-def test_make_run_hands_port_and_folder_on() -> None:
+def test_make_run_passes_port_and_folder() -> None:
     if not shutil.which("make"):
         pytest.skip("no make on this machine")
     command = ["make", "-n", "run", "PORT=1234", "DATA=a folder"]

@@ -117,15 +117,15 @@ class Smoke:
 
     def _users(self) -> str:
         name, password = f"{self._name}@example.com", secrets.token_urlsafe() + "aA1!"
-        added = self._admin.add_person(NewPerson(username=name, password=password))
-        self._cleanup.callback(self._admin.remove_person, added.user)
+        added = self._admin.create_user(NewPerson(username=name, password=password))
+        self._cleanup.callback(self._admin.delete_user, added.user)
         self._user.sign_in(name, password)
         _expect("user signed in", self._user.me().user, added.user)
         self._admin.change_role(added.user, "operator")
-        _expect("new role", self._admin.person(added.user).role, "operator")
-        _expect("user listed", added.user in {each.user for each in self._admin.people()}, True)
+        _expect("new role", self._admin.user(added.user).role, "operator")
+        _expect("user listed", added.user in {each.user for each in self._admin.users()}, True)
         self._token = self._user.sign_in(name, password).token
-        key = self._user.make_key(NewKey(name="smoke"))
+        key = self._user.create_key(NewKey(name="smoke"))
         _expect("user of the API key", self._client(key.key).me().user, added.user)
         self._user.revoke_key(key.id)
         _expect("remaining API keys", self._user.api_keys(), [])
@@ -136,11 +136,11 @@ class Smoke:
     def _headsets(self) -> str:
         user, thing, model = self._user, self._name, f"{self._name}-model"
         path = SECONDARY.tolist()
-        user.describe_model(model, NewDeviceModel(secondary=path, rate=RATE, taps=TAPS))
-        self._cleanup.callback(user.forget_model, model)
+        user.put_model(model, NewDeviceModel(secondary=path, rate=RATE, taps=TAPS))
+        self._cleanup.callback(user.delete_model, model)
         _expect("device model", user.device_model(model).taps, TAPS)
         _expect("device model listed", model in {each.model for each in user.device_models()}, True)
-        listed = user.expect_headsets(model, NewSerials(serials=[f"{thing}-b"])).listed
+        listed = user.preregister(model, NewSerials(serials=[f"{thing}-b"])).listed
         _expect("preregistered serials", listed, [f"{thing}-b"])
         user.remove_device(f"{thing}-b")
         registered = user.register(NewDevice(thing=thing, model=model, secondary=path))

@@ -1,7 +1,7 @@
 """A typed client of the ANC Platform's REST API.
 
 with Client("http://127.0.0.1:8080", token) as anc:
-    made = anc.register(NewDevice(thing="left", secondary=path))
+    registered = anc.register(NewDevice(thing="left", secondary=path))
     for session in anc.sessions():
         print(session.session, anc.session_summary(session.session).attenuation_db)
 """

@@ -1,4 +1,4 @@
-"""One method per endpoint; lists come whole, page after page, and refusals are exceptions."""
+"""The client: one method per endpoint. Lists are iterated over all pages; errors raise ApiError."""
 
 import time
 from base64 import b64decode
@@ -16,11 +16,11 @@ from anc_client.refusal import ApiError, api_error
 
 
 class Page(Protocol):
-    """A part of a list."""
+    """One page of a list."""
 
     @property
     def next(self) -> str | None:
-        """What to ask `after` for the following part; None at the end."""
+        """Value of `after` for the next page; None for the last page."""
 
 
 class Processed(schemas.ProcessedSound):
@@ -36,32 +36,32 @@ A = TypeVar("A")
 P = TypeVar("P", bound=Page)
 Role = Literal["listener", "operator", "admin"]
 Sound = bytes | Path | BinaryIO
-TIMEOUT_S = 40.0  # the platform itself gives up after 29 s, and before that on who calls after 10
-TRANSFER_S = 300.0  # for a part of a file over a slow line
-PAGE = 50
+TIMEOUT_S = 40.0  # the platform's own limit is 29 s, plus 10 s for a cold start
+TRANSFER_TIMEOUT_S = 300.0  # for one part of a file
+PAGE_LIMIT = 50
 
 
 class Client:
-    """Calls the REST API in somebody's name.
+    """A client of the REST API.
 
     Parameters
     ----------
     url : str
-        Where the platform is, such as `http://127.0.0.1:8080`.
+        Base URL of the platform, such as `http://127.0.0.1:8080`.
     token : str
-        A bearer token or an API key; `sign_in` gets one.
+        Bearer token or API key; see also `sign_in`.
     transport : httpx.BaseTransport, optional
-        Instead of the network.
+        Replaces the default HTTP transport.
     timeout_s : float
 
     Raises
     ------
-    Refusal
-        From every method, when the platform refuses. Removing what is gone already is fine.
+    ApiError
+        By every method, if the platform rejects the request. Deleting a missing resource is not an error.
     ValueError
-        From every method, when the answer does not have the fields that this version of the client expects.
+        By every method, if the response does not match this version of the client.
     httpx.TransportError
-        From every method, when it does not answer.
+        By every method, if the platform cannot be reached.
     """
 
     def __init__(
@@ -81,223 +81,233 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         self._http.close()
 
     # The platform
 
     def health(self) -> schemas.Health:
-        """Return whether the platform lives and is ready; a platform that is not is no refusal."""
+        """Return the health of the platform; does not raise ApiError if it is unhealthy."""
         return decode(schemas.Health, self._http.get("/health").json())
 
     def metrics(self) -> str:
-        """Return all totals in Prometheus' text format."""
+        """Return all counters in Prometheus text format."""
         return self._send("GET", "/metrics").text
 
     def models(self) -> list[schemas.Model]:
         """Return the classifiers in use."""
-        return self._ask(schemas.Models, "GET", "/api/models").models
+        return self._request(schemas.Models, "GET", "/api/models").models
 
     def totals(self) -> dict[str, int]:
-        """Return how often everything happened so far."""
-        return self._ask(schemas.Totals, "GET", "/api/stats/summary").totals
+        """Return the values of all counters."""
+        return self._request(schemas.Totals, "GET", "/api/stats/summary").totals
 
     def performance(self) -> schemas.Performance:
-        """Return how long blocks, snapshots and requests took on the server."""
-        return self._ask(schemas.Performance, "GET", "/api/stats/performance")
+        """Return processing times of blocks, snapshots and requests."""
+        return self._request(schemas.Performance, "GET", "/api/stats/performance")
 
     def audit(self) -> Iterator[schemas.AuditEntry]:
-        """Go through the audit log, the newest entry first."""
+        """Iterate over the audit log, newest entry first."""
         for page in self._pages(schemas.AuditEntries, "/api/audit"):
             yield from page.entries
 
-    # People and keys
+    # Users and keys
 
     def sign_in(self, username: str, password: str) -> schemas.Grant:
-        """Get a token, and use it from now on."""
+        """Get a token and use it for all further requests."""
         body = schemas.SignIn(username=username, password=password)
-        grant = self._ask(schemas.Grant, "POST", "/api/auth/token", body)
+        grant = self._request(schemas.Grant, "POST", "/api/auth/token", body)
         self._http.headers["Authorization"] = f"Bearer {grant.token}"
         return grant
 
     def me(self) -> schemas.Me:
-        """Return who is calling."""
-        return self._ask(schemas.Me, "GET", "/api/users/me")
+        """Return the caller's user and role."""
+        return self._request(schemas.Me, "GET", "/api/users/me")
 
-    def add_person(self, person: schemas.NewPerson) -> schemas.Person:
-        """Add somebody who may sign in."""
-        return self._ask(schemas.Person, "POST", "/api/users", person)
+    def create_user(self, user: schemas.NewPerson) -> schemas.Person:
+        """Create a user."""
+        return self._request(schemas.Person, "POST", "/api/users", user)
 
-    def people(self) -> Iterator[schemas.Person]:
-        """Go through the people who may sign in."""
+    def users(self) -> Iterator[schemas.Person]:
+        """Iterate over all users."""
         for page in self._pages(schemas.People, "/api/users"):
             yield from page.users
 
-    def person(self, user: str) -> schemas.Person:
-        """Return somebody who may sign in."""
-        return self._ask(schemas.Person, "GET", f"/api/users/{named(user)}")
+    def user(self, user: str) -> schemas.Person:
+        """Return a user."""
+        return self._request(schemas.Person, "GET", f"/api/users/{path_segment(user)}")
 
     def change_role(self, user: str, role: Role) -> schemas.Person:
-        """Let somebody do more or less."""
-        return self._ask(schemas.Person, "PATCH", f"/api/users/{named(user)}", schemas.NewRole(role=role))
+        """Change the role of a user."""
+        return self._request(
+            schemas.Person, "PATCH", f"/api/users/{path_segment(user)}", schemas.NewRole(role=role)
+        )
 
-    def remove_person(self, user: str) -> None:
-        """Remove somebody with their keys, sessions, recordings and headsets."""
-        self._remove(f"/api/users/{named(user)}")
+    def delete_user(self, user: str) -> None:
+        """Delete a user with their keys, sessions, recordings and headsets."""
+        self._remove(f"/api/users/{path_segment(user)}")
 
-    def make_key(self, key: schemas.NewKey) -> schemas.CreatedKey:
-        """Make an API key; it is shown this once."""
-        return self._ask(schemas.CreatedKey, "POST", "/api/users/me/keys", key)
+    def create_key(self, key: schemas.NewKey) -> schemas.CreatedKey:
+        """Create an API key; only this response contains it."""
+        return self._request(schemas.CreatedKey, "POST", "/api/users/me/keys", key)
 
     def api_keys(self) -> list[schemas.Key]:
         """Return the caller's API keys."""
-        return self._ask(schemas.Keys, "GET", "/api/users/me/keys").keys
+        return self._request(schemas.Keys, "GET", "/api/users/me/keys").keys
 
     def revoke_key(self, key: str) -> None:
-        """Make an API key useless at once."""
-        self._remove(f"/api/users/me/keys/{named(key)}")
+        """Revoke an API key, with immediate effect."""
+        self._remove(f"/api/users/me/keys/{path_segment(key)}")
 
     # Live sessions
 
     def open_session(self, session: schemas.NewSession) -> schemas.Session:
-        """Open a live session; its blocks go over the WebSocket."""
-        return self._ask(schemas.Session, "POST", "/api/sessions", session)
+        """Open a live session; its audio is sent over the WebSocket."""
+        return self._request(schemas.Session, "POST", "/api/sessions", session)
 
     def sessions(self) -> Iterator[schemas.Session]:
-        """Go through the caller's sessions."""
+        """Iterate over the caller's sessions."""
         for page in self._pages(schemas.Sessions, "/api/sessions"):
             yield from page.sessions
 
     def session(self, session: str) -> schemas.Session:
         """Return a session."""
-        return self._ask(schemas.Session, "GET", f"/api/sessions/{named(session)}")
+        return self._request(schemas.Session, "GET", f"/api/sessions/{path_segment(session)}")
 
     def change_session(self, session: str, change: schemas.SessionChange) -> schemas.Session:
-        """Switch a session on or off, set its intensity or its algorithm."""
-        return self._ask(schemas.Session, "PATCH", f"/api/sessions/{named(session)}", change)
+        """Change a session's state, intensity or algorithm."""
+        return self._request(schemas.Session, "PATCH", f"/api/sessions/{path_segment(session)}", change)
 
     def session_summary(self, session: str) -> schemas.SessionSummary:
-        """Sum up a session so far."""
-        return self._ask(schemas.SessionSummary, "GET", f"/api/sessions/{named(session)}/stats")
+        """Return the statistics of a session."""
+        return self._request(schemas.SessionSummary, "GET", f"/api/sessions/{path_segment(session)}/stats")
 
     def end_session(self, session: str) -> schemas.SessionSummary:
-        """End a session and sum it up."""
-        return self._ask(schemas.SessionSummary, "DELETE", f"/api/sessions/{named(session)}")
+        """End a session and return its statistics."""
+        return self._request(schemas.SessionSummary, "DELETE", f"/api/sessions/{path_segment(session)}")
 
     # Headsets
 
     def register(self, device: schemas.NewDevice) -> schemas.RegisteredDevice:
-        """Register a headset; its private key is in the answer and nowhere else."""
-        return self._ask(schemas.RegisteredDevice, "POST", "/api/devices", device)
+        """Register a headset; only this response contains its private key."""
+        return self._request(schemas.RegisteredDevice, "POST", "/api/devices", device)
 
     def devices(self, owner: str = "") -> Iterator[schemas.Device]:
-        """Go through the caller's headsets; an operator names another owner."""
-        named = {"owner": owner} if owner else {}
-        for page in self._pages(schemas.Devices, "/api/devices", **named):
+        """Iterate over the caller's headsets, or for operators those of another owner."""
+        query = {"owner": owner} if owner else {}
+        for page in self._pages(schemas.Devices, "/api/devices", **query):
             yield from page.devices
 
     def device(self, thing: str) -> schemas.DeviceDetails:
-        """Return a headset as it is now."""
-        return self._ask(schemas.DeviceDetails, "GET", f"/api/devices/{named(thing)}")
+        """Return a headset with its current state."""
+        return self._request(schemas.DeviceDetails, "GET", f"/api/devices/{path_segment(thing)}")
 
     def remove_device(self, thing: str) -> None:
-        """Revoke a headset's certificate and forget it."""
-        self._remove(f"/api/devices/{named(thing)}")
+        """Revoke a headset's certificate and delete the headset."""
+        self._remove(f"/api/devices/{path_segment(thing)}")
 
     def rotate_credentials(self, thing: str) -> schemas.Credentials:
-        """Give a headset a new certificate; the old one is useless at once."""
-        return self._ask(schemas.Credentials, "POST", f"/api/devices/{named(thing)}/credentials")
+        """Issue a new certificate for a headset and revoke the old one."""
+        return self._request(schemas.Credentials, "POST", f"/api/devices/{path_segment(thing)}/credentials")
 
     def shadow(self, thing: str) -> schemas.Shadow:
         """Return the shadow document of a headset."""
-        return self._ask(schemas.Shadow, "GET", f"/api/devices/{named(thing)}/shadow")
+        return self._request(schemas.Shadow, "GET", f"/api/devices/{path_segment(thing)}/shadow")
 
     def change_shadow(self, thing: str, change: schemas.ShadowChange) -> schemas.DesiredState:
-        """Have a headset work in another mode or at another intensity."""
-        return self._ask(schemas.DesiredState, "PATCH", f"/api/devices/{named(thing)}/shadow", change)
+        """Set the desired mode or intensity of a headset."""
+        return self._request(
+            schemas.DesiredState, "PATCH", f"/api/devices/{path_segment(thing)}/shadow", change
+        )
 
     def telemetry(self, thing: str) -> schemas.Telemetry:
-        """Return what a headset said of itself last."""
-        return self._ask(schemas.Telemetry, "GET", f"/api/devices/{named(thing)}/telemetry")
+        """Return the latest telemetry of a headset."""
+        return self._request(schemas.Telemetry, "GET", f"/api/devices/{path_segment(thing)}/telemetry")
 
     def history(self, thing: str, since: float = 0.0) -> Iterator[schemas.Telemetry]:
-        """Go through what a headset said of itself within the last month, the oldest first."""
+        """Iterate over a headset's telemetry of the last month, oldest first."""
         for page in self._pages(
-            schemas.TelemetryHistory, f"/api/devices/{named(thing)}/history", since=since
+            schemas.TelemetryHistory, f"/api/devices/{path_segment(thing)}/history", since=since
         ):
             yield from page.reports
 
     def report_telemetry(self, thing: str, report: schemas.NewTelemetryReport) -> schemas.Telemetry:
-        """Say something of a headset in its stead."""
-        return self._ask(schemas.Telemetry, "POST", f"/api/devices/{named(thing)}/telemetry", report)
+        """Report telemetry on behalf of a headset."""
+        return self._request(
+            schemas.Telemetry, "POST", f"/api/devices/{path_segment(thing)}/telemetry", report
+        )
 
     def paths(self, thing: str) -> schemas.Paths:
         """Return a headset's secondary path."""
-        return self._ask(schemas.Paths, "GET", f"/api/devices/{named(thing)}/paths")
+        return self._request(schemas.Paths, "GET", f"/api/devices/{path_segment(thing)}/paths")
 
     def device_models(self) -> Iterator[schemas.DeviceModel]:
-        """Go through the kinds of headsets."""
+        """Iterate over the device models."""
         for page in self._pages(schemas.DeviceModels, "/api/device-models"):
             yield from page.models
 
     def device_model(self, model: str) -> schemas.DeviceModel:
-        """Return a kind of headset."""
-        return self._ask(schemas.DeviceModel, "GET", f"/api/device-models/{named(model)}")
+        """Return a device model."""
+        return self._request(schemas.DeviceModel, "GET", f"/api/device-models/{path_segment(model)}")
 
-    def describe_model(self, model: str, description: schemas.NewDeviceModel) -> schemas.DeviceModel:
-        """Describe a kind of headset; for operators."""
-        return self._ask(schemas.DeviceModel, "PUT", f"/api/device-models/{named(model)}", description)
+    def put_model(self, model: str, description: schemas.NewDeviceModel) -> schemas.DeviceModel:
+        """Create or replace a device model (operators)."""
+        return self._request(
+            schemas.DeviceModel, "PUT", f"/api/device-models/{path_segment(model)}", description
+        )
 
-    def forget_model(self, model: str) -> None:
-        """Forget a kind of headset; for operators."""
-        self._remove(f"/api/device-models/{named(model)}")
+    def delete_model(self, model: str) -> None:
+        """Delete a device model (operators)."""
+        self._remove(f"/api/device-models/{path_segment(model)}")
 
-    def expect_headsets(self, model: str, serials: schemas.NewSerials) -> schemas.Serials:
-        """List headsets of a kind that will come for their certificate themselves; for operators."""
-        return self._ask(schemas.Serials, "POST", f"/api/device-models/{named(model)}/serials", serials)
+    def preregister(self, model: str, serials: schemas.NewSerials) -> schemas.Serials:
+        """Preregister headsets of a model by serial number, for provisioning with a claim (operators)."""
+        return self._request(
+            schemas.Serials, "POST", f"/api/device-models/{path_segment(model)}/serials", serials
+        )
 
     def replace_path(self, thing: str, path: schemas.NewPath) -> schemas.Paths:
-        """Store a secondary path that was measured anew."""
-        return self._ask(schemas.Paths, "PUT", f"/api/devices/{named(thing)}/paths", path)
+        """Replace the secondary path of a headset."""
+        return self._request(schemas.Paths, "PUT", f"/api/devices/{path_segment(thing)}/paths", path)
 
-    # Sounds: a file's bytes, its path, or the open file
+    # Sounds: the bytes of a file, its path, or an open file
 
     def classify(self, sound: Sound) -> schemas.Classification:
-        """Name the noise in a sound file."""
-        return self._ask(schemas.Classification, "POST", "/api/audio/classify", content(sound))
+        """Classify the noise in a sound file."""
+        return self._request(schemas.Classification, "POST", "/api/audio/classify", content(sound))
 
     def process(self, sound: Sound, **options: str | int | float) -> Processed:
-        """Clean a recording of up to a minute; options are `mode`, `algorithm`, `taps`, `mu`, `horizon`."""
-        return self._ask(Processed, "POST", "/api/audio/process", content(sound), **options)
+        """Filter a recording of up to a minute; options are `mode`, `algorithm`, `taps`, `mu`, `horizon`."""
+        return self._request(Processed, "POST", "/api/audio/process", content(sound), **options)
 
     def analyze(self, sound: Sound, **options: float) -> schemas.Analysis:
-        """Measure a sound file; `full_scale_db` calibrates it."""
-        return self._ask(schemas.Analysis, "POST", "/api/audio/analyze", content(sound), **options)
+        """Measure the levels of a sound file; `full_scale_db` calibrates them."""
+        return self._request(schemas.Analysis, "POST", "/api/audio/analyze", content(sound), **options)
 
     def detect_emergency(self, sound: Sound) -> schemas.EmergencyDetection:
-        """Tell whether a headset in this sound should be open to the world."""
-        return self._ask(schemas.EmergencyDetection, "POST", "/api/emergency/detect", content(sound))
+        """Return whether a sound contains an emergency signal."""
+        return self._request(schemas.EmergencyDetection, "POST", "/api/emergency/detect", content(sound))
 
     def emergency_status(self) -> schemas.EmergencyStatus:
-        """Tell whether anything of the caller's is held open by an alarm now."""
-        return self._ask(schemas.EmergencyStatus, "GET", "/api/emergency/status")
+        """Return whether an emergency is active for the caller's sessions or headsets."""
+        return self._request(schemas.EmergencyStatus, "GET", "/api/emergency/status")
 
     def emergencies(self) -> Iterator[schemas.EmergencyEvent]:
-        """Go through the alarms of the past, the oldest first."""
+        """Iterate over past emergencies, oldest first."""
         for page in self._pages(schemas.EmergencyEvents, "/api/emergency/events"):
             yield from page.events
 
     # Recordings
 
-    def announce(self, upload: schemas.NewUpload) -> schemas.Upload:
-        """Announce a recording, and get the links to send it to."""
-        return self._ask(schemas.Upload, "POST", "/api/audio/uploads", upload)
+    def create_upload(self, upload: schemas.NewUpload) -> schemas.Upload:
+        """Create an upload and return the links for its parts."""
+        return self._request(schemas.Upload, "POST", "/api/audio/uploads", upload)
 
     def upload(self, sound: Sound, name: str = "", **options: Any) -> str:
-        """Announce a recording, of any length, and send it part by part; returns its job.
+        """Upload a recording of any length and return the id of its job.
 
-        Without a `name` it is called as its file is. Options are `mode`, `algorithm`, `taps`, `mu` and
-        `horizon`, as for `process`. An open file must be seekable.
+        `name` defaults to the file name. Options are `mode`, `algorithm`, `taps`, `mu` and `horizon`, as for
+        `process`. An open file must be seekable.
         """
         if isinstance(sound, Path):
             with sound.open("rb") as opened:
@@ -305,63 +315,65 @@ class Client:
         file = BytesIO(sound) if isinstance(sound, bytes) else sound
         size = file.seek(0, SEEK_END)
         file.seek(0)
-        treatment = schemas.ProcessingOptions(**options)
-        made = self.announce(schemas.NewUpload(size=size, name=name or "recording", options=treatment))
-        for link in made.links:
-            # The link is all the permission that is needed: a token would go to whoever keeps the files.
-            part = file.read(made.part_bytes)
-            httpx.put(link, content=part, timeout=TRANSFER_S).raise_for_status()
-        if len(made.links) > 1:
-            self.complete_upload(made.job)
-        return made.job
+        processing = schemas.ProcessingOptions(**options)
+        upload = self.create_upload(
+            schemas.NewUpload(size=size, name=name or "recording", options=processing)
+        )
+        for link in upload.links:
+            # Presigned links need no token, and it must not be sent to the storage service.
+            part = file.read(upload.part_bytes)
+            httpx.put(link, content=part, timeout=TRANSFER_TIMEOUT_S).raise_for_status()
+        if len(upload.links) > 1:
+            self.complete_upload(upload.job)
+        return upload.job
 
     def follow(self, job: str, every_s: float = 1.0) -> Iterator[schemas.Job]:
-        """Return how far a recording is, again and again, the last time when it is done or has failed."""
+        """Poll a job and yield its state, until it is done or failed."""
         while (found := self.job(job)).state not in {"done", "failed"}:
             yield found
             time.sleep(every_s)
         yield found
 
     def fetch(self, job: str, name: str, into: BinaryIO) -> None:
-        """Write a result, `cleaned.wav`, `report.json` or `report.png`, into a file as it comes.
+        """Download a result (`cleaned.wav`, `report.json` or `report.png`) to a file.
 
-        Raises KeyError when there is no such result, as long as the job is not done.
+        Raises KeyError if the job is not done or has no such result.
         """
         link = self.job(job).downloads[name]
-        with httpx.stream("GET", link, timeout=TRANSFER_S) as answer:
+        with httpx.stream("GET", link, timeout=TRANSFER_TIMEOUT_S) as answer:
             answer.raise_for_status()
             for piece in answer.iter_bytes():
                 into.write(piece)
 
     def complete_upload(self, job: str) -> schemas.Job:
-        """Put a recording together once all its parts were sent. Again is fine, as for one sent whole."""
-        return self._ask(schemas.Job, "POST", f"/api/audio/uploads/{named(job)}")
+        """Complete an upload after all parts were sent. Idempotent; optional for uploads of one part."""
+        return self._request(schemas.Job, "POST", f"/api/audio/uploads/{path_segment(job)}")
 
     def jobs(self) -> Iterator[schemas.Job]:
-        """Go through the caller's recordings."""
+        """Iterate over the caller's recordings."""
         for page in self._pages(schemas.Jobs, "/api/audio/jobs"):
             yield from page.jobs
 
     def job(self, job: str) -> schemas.Job:
-        """Return how far a recording is, and links to the results when it is done."""
-        return self._ask(schemas.Job, "GET", f"/api/audio/jobs/{named(job)}")
+        """Return the state of a job, with links to the results when it is done."""
+        return self._request(schemas.Job, "GET", f"/api/audio/jobs/{path_segment(job)}")
 
     def remove_job(self, job: str) -> None:
-        """Forget a recording and everything that was made of it."""
-        self._remove(f"/api/audio/jobs/{named(job)}")
+        """Delete a recording and its results."""
+        self._remove(f"/api/audio/jobs/{path_segment(job)}")
 
     def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
         after: str | None = ""
         while after is not None:
-            page = self._ask(kind, "GET", path, limit=PAGE, **query, after=after)
+            page = self._request(kind, "GET", path, limit=PAGE_LIMIT, **query, after=after)
             yield page
             after = page.next
 
-    def _ask(self, kind: type[A], method: str, path: str, body: object = None, **query: Any) -> A:
+    def _request(self, kind: type[A], method: str, path: str, body: object = None, **query: Any) -> A:
         return decode(kind, self._send(method, path, body, **query).json())
 
     def _remove(self, path: str) -> None:
-        """Remove what is at a path; of what is gone already, or never was, nothing is left to remove."""
+        """Delete a resource; a missing resource is not an error."""
         try:
             self._send("DELETE", path)
         except ApiError as refusal:
@@ -380,13 +392,13 @@ class Client:
         return answer
 
 
-def named(name: str) -> str:
-    """Return a name as one part of a path, whatever is in it."""
+def path_segment(name: str) -> str:
+    """Return a name, quoted as one segment of a URL path."""
     return quote(name, safe="")
 
 
 def content(sound: Sound) -> bytes:
-    """Return what is in a sound file."""
+    """Return the content of a sound file."""
     if isinstance(sound, bytes):
         return sound
     return sound.read_bytes() if isinstance(sound, Path) else sound.read()

@@ -1,4 +1,4 @@
-"""JSON to and from the dataclasses of `anc_client.schemas`."""
+"""Convert the dataclasses of `anc_client.schemas` to and from JSON."""
 
 from dataclasses import asdict, fields, is_dataclass
 from json import dumps
@@ -9,24 +9,24 @@ T = TypeVar("T")
 
 
 def encode(body: Any) -> bytes:
-    """Return a body as JSON, without the fields that are None: the platform decides on those.
+    """Return a body as JSON, without fields that are None, for which the platform has defaults.
 
     Raises
     ------
     ValueError
-        A number is NaN or infinite, which JSON does not have.
+        A number is NaN or infinite, which JSON does not support.
     """
     given = asdict(body, dict_factory=lambda items: {name: each for name, each in items if each is not None})
     return dumps(given, allow_nan=False).encode()
 
 
 def decode(kind: type[T], value: Any) -> T:
-    """Return a JSON value as a dataclass; fields that it does not have are ignored.
+    """Return a JSON value as a dataclass; unknown fields are ignored.
 
     Raises
     ------
     ValueError
-        A field that the dataclass requires is missing, or the value is no JSON object.
+        A required field is missing, or the value is not a JSON object.
     """
     converted: T = _convert(kind, value)
     return converted
@@ -48,9 +48,9 @@ def _convert(kind: Any, value: Any) -> Any:
 
 def _object(kind: Any, value: Any) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"the answer should be a JSON object, {kind.__name__} (got {type(value).__name__})")
+        raise ValueError(f"response must be a JSON object, {kind.__name__} (got {type(value).__name__})")
     known = {each.name: each.type for each in fields(kind) if each.name in value}
     try:
         return kind(**{name: _convert(each, value[name]) for name, each in known.items()})
     except TypeError as fault:  # a field is missing
-        raise ValueError(f"the answer is not as this version of anc_client expects: {fault}") from fault
+        raise ValueError(f"response does not match this version of anc_client: {fault}") from fault

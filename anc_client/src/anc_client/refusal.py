@@ -1,4 +1,4 @@
-"""Requests that the platform refused."""
+"""The exception for rejected requests."""
 
 import httpx
 
@@ -7,18 +7,18 @@ from anc_client.codec import decode
 
 
 class ApiError(Exception):
-    """The platform said no.
+    """The platform rejected a request.
 
     Attributes
     ----------
     status : int
-        Of HTTP.
+        HTTP status.
     code : str
-        For programs: `bad_field`, `unknown_session`, ...
+        Error code, such as `bad_field` or `unknown_session`.
     detail : str
-        For people: the field and what is allowed.
+        Message with the field and its allowed values.
     retry_after_s : int or None
-        After how many seconds asking again makes sense, when the platform said so.
+        Seconds to wait before a retry, from the `Retry-After` header.
     """
 
     def __init__(self, status: int, code: str, detail: str, retry_after_s: int | None = None) -> None:
@@ -34,7 +34,7 @@ def api_error(answer: httpx.Response) -> ApiError:
     wait = answer.headers.get("Retry-After", "")
     try:
         problem = decode(schemas.Problem, answer.json())
-    except ValueError:  # not ours: a proxy's page
+    except ValueError:  # not from the platform, such as a proxy's error page
         return ApiError(answer.status_code, "bad_gateway", answer.reason_phrase)
     return ApiError(
         answer.status_code,

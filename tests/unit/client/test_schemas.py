@@ -35,21 +35,19 @@ def generator() -> ModuleType:
     return module
 
 
-def test_the_types_are_those_of_the_openapi_document(generator: ModuleType) -> None:
+def test_the_types_match_the_openapi_document(generator: ModuleType) -> None:
     assert generator.schemas(generator.OPENAPI.read_text()) == generator.SCHEMAS.read_text(), "make client"
 
 
 @pytest.mark.parametrize(("model", "example"), EXAMPLES, ids=lambda each: getattr(each, "__name__", ""))
-def test_the_platform_takes_a_request_as_the_client_encodes_it(
-    model: type[requests.Body], example: dict[str, Any]
-) -> None:
+def test_the_platform_accepts_encoded_requests(model: type[requests.Body], example: dict[str, Any]) -> None:
     kind = vars(schemas)[model.__name__]
     assert is_dataclass(kind)
     sent = encode(decode(kind, example))
     assert model.model_validate_json(sent) == model.model_validate(example)
 
 
-def test_what_a_request_leaves_out_is_not_sent() -> None:
+def test_unset_fields_are_not_sent() -> None:
     assert json.loads(encode(ShadowChange(intensity=0.5))) == {"intensity": 0.5}
     upload = json.loads(encode(NewUpload(size=1, options=ProcessingOptions(mode="cancel"))))
     assert "mu" not in upload["options"]
@@ -57,18 +55,18 @@ def test_what_a_request_leaves_out_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("sample", [math.nan, math.inf])
-def test_a_number_that_json_does_not_have_is_not_sent(sample: float) -> None:
+def test_non_finite_numbers_are_rejected(sample: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
         encode(NewDevice(thing="left", secondary=[0.0, sample]))
 
 
-def test_an_answer_of_a_newer_platform_is_understood() -> None:
+def test_unknown_fields_in_responses_are_ignored() -> None:
     decoded = decode(schemas.SessionSummary, {**SUMMARY, "loudness": 3})
     assert decoded == schemas.SessionSummary(blocks=3, seconds=1.0, gaps=0, attenuation_db=None)
     assert isinstance(decoded.seconds, float)
 
 
-def test_answers_within_answers_are_dataclasses_too() -> None:
+def test_nested_objects_are_decoded_as_dataclasses() -> None:
     durations = {"count": 1, "mean_ms": 1.5, "p50_ms": 1, "p90_ms": None, "p99_ms": None}
     decoded = decode(schemas.Performance, dict.fromkeys(("block", "snapshot", "rest"), durations))
     assert decoded.block.p50_ms == 1.0
@@ -79,6 +77,6 @@ def test_answers_within_answers_are_dataclasses_too() -> None:
 @pytest.mark.parametrize(
     "answer", [{"blocks": 3}, [], "no", None, {**SUMMARY, "seconds": {}}, {**SUMMARY, "seconds": "long"}]
 )
-def test_an_answer_that_is_something_else_is_a_value_error(answer: Any) -> None:
+def test_an_unexpected_response_raises_value_error(answer: Any) -> None:
     with pytest.raises(ValueError, match=r"answer|float"):
         decode(schemas.SessionSummary, answer)
