@@ -147,7 +147,7 @@ def test_publishing_again_deletes_obsolete_files_and_sets_media_types():
 
     there = {entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
     assert there == set(console_files())
-    assert done[-2:] == ["sent index.html", "removed lib/gone.js"]
+    assert done[-2:] == ["uploaded index.html", "deleted lib/gone.js"]
     for name in there:
         head = s3.head_object(Bucket=BUCKET, Key=name)
         assert head["CacheControl"] == "no-cache"

@@ -78,5 +78,5 @@ def test_nested_objects_are_decoded_as_dataclasses() -> None:
     "answer", [{"blocks": 3}, [], "no", None, {**SUMMARY, "seconds": {}}, {**SUMMARY, "seconds": "long"}]
 )
 def test_an_unexpected_response_raises_value_error(answer: Any) -> None:
-    with pytest.raises(ValueError, match=r"answer|float"):
+    with pytest.raises(ValueError, match=r"response|float"):
         decode(schemas.SessionSummary, answer)
