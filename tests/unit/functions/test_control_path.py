@@ -2,7 +2,6 @@
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,8 @@ from anc.services.headsets.device_models import ModelDescription
 from anc.services.headsets.devices import Registration
 from functions.anc_processor.handler import handler as anc_processor
 from functions.audio_sender.handler import handler as audio_sender
-from functions.routes import QUEUES
 from local.lambda_context import LocalContext
-from local.storage.database import Database
-from local.storage.queues import Message, SqliteQueue, sqs_event
+from local.storage.queues import Message, sqs_event
 from tests.fakes import ALICE, FakePlatform
 
 RATE, TAPS = 16_000, 32
@@ -271,72 +268,6 @@ def test_a_snapshot_of_an_unregistered_headset_is_refused(headsets: FakePlatform
     assert process(headsets, message("stranger", snapshot(1))) == []
     assert headsets.counts["snapshots_refused_unknown_device"] == 1
     assert stored() == before
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "no json",
-        "{}",
-        "[]",
-        '{"thing": "left"}',
-        '{"thing": "left", "data": 7}',
-        '{"kind": "fax", "thing": "left", "payload": ""}',
-        '{"kind": "control_changed", "thing": "left"}',
-        '{"kind": "snapshot", "thing": "left", "payload": "not base64!"}',
-        '{"kind": "telemetry", "thing": "left", "payload": "e30="}',
-        '{"kind": "presence", "thing": "left", "payload": "AA=="}',
-        '{"Records": [{"s3": {}}]}',
-    ],
-)
-def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
-    headsets: FakePlatform, body: str
-) -> None:
-    assert process(headsets, body, message("left", snapshot(1))) == ["0"]
-    assert headsets.deps.controls.get("left") is not None
-
-
-@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"kind": "fax"}', '{"kind": "path", "thing": "left"}'])
-def test_a_malformed_update_fails_alone_and_ends_in_the_dead_letter_queue(
-    headsets: FakePlatform, body: str
-) -> None:
-    process(headsets, message("left", snapshot(1)))
-    event = batch(body, encode(ControlChanged("left")))
-    assert failures(audio_sender(event, LocalContext("audio_sender"), headsets.deps)) == ["0"]
-    assert headsets.deps.shadows.get("left") is not None
-
-
-def test_messages_of_the_former_format_are_processed_after_an_upgrade(headsets: FakePlatform) -> None:
-    data = base64.b64encode(snapshot(1)).decode()
-    went = base64.b64encode(
-        b'{"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}'
-    ).decode()
-    waiting = [
-        f'{{"data": "{data}", "thing": "left", "at": 1800000000000}}',
-        '{"report": "eyJiYXR0ZXJ5IjogMC41fQ==", "thing": "left", "at": 1800000000000}',
-        f'{{"presence": "{went}", "thing": "left"}}',
-    ]
-    assert process(headsets, *waiting) == []
-    assert headsets.messages() == [ControlChanged("left")]
-    assert telemetry.latest("left", ALICE, headsets.deps)[1].battery == 0.5
-    assert device_status.find("left", headsets.deps).online
-    event = batch('{"thing": "left"}')
-    assert failures(audio_sender(event, LocalContext("audio_sender"), headsets.deps)) == []
-    assert headsets.deps.shadows.get("left") is not None
-
-
-def test_on_one_machine_a_malformed_message_is_a_dead_letter_after_the_last_attempt(
-    headsets: FakePlatform, tmp_path: Path
-) -> None:
-    route = next(route for route in QUEUES if route.name == "snapshots")
-    queue = SqliteQueue(Database(tmp_path / "anc.db"), route.name, route.max_receives, clock=headsets.clock)
-    queue.put({"kind": "fax", "thing": "left"})
-    for _ in range(route.max_receives):
-        (received,) = queue.receive(10)
-        assert process(headsets, received.body) == ["0"]
-        queue.failed(received, retry_s=0)
-    assert queue.receive(10) == []
-    assert [json.loads(body) for body in queue.dead()] == [{"kind": "fax", "thing": "left"}]
 
 
 @settings(max_examples=60, deadline=None)
