@@ -1,12 +1,12 @@
-"""The platform on one machine, and the `anc` command.
+"""The platform on one machine.
 
-Importing this package limits numpy's linear algebra to one thread. The blocks, snapshots and files that the
-platform works on are too small to gain from more, and the threads of a BLAS wait for each other by spinning:
-beside other busy processes a live block then takes seconds instead of milliseconds. The platform gets its
-parallelism from working on several blocks at a time.
+Importing this package limits numpy's linear algebra to one thread. Blocks, snapshots and files are too small
+to benefit from more, and BLAS threads wait for each other by spinning: beside other busy processes a live
+block then takes seconds instead of milliseconds. The platform processes several blocks in parallel instead.
 
-A BLAS reads its variable once, when numpy is first imported, which is why the limit is set here: Python runs
-this file before any module of the package. Child processes inherit it. A value that is set already is kept.
+
+A BLAS reads its variable once, when numpy is first imported, so the limit is set here: Python runs this file
+before any module of the package. Child processes inherit it. An existing value is not changed.
 """
 
 import os

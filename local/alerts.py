@@ -1,10 +1,10 @@
-"""`anc.ports.Alerts` on this machine."""
+"""`anc.ports.Alerts` of the local platform."""
 
 import logging
 
 
 class LoggedAlerts:
-    """`anc.ports.Alerts` in the log, at a level that people look at."""
+    """Write alerts to the log as warnings."""
 
     def publish(self, subject: str, text: str) -> None:
         """See `anc.ports.Alerts`."""

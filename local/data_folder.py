@@ -1,4 +1,4 @@
-"""The data folder of a platform on this machine: where it lies, who can read it, and who uses it."""
+"""The data folder of a local platform: location, permissions, lock."""
 
 import fcntl
 import os
@@ -11,77 +11,77 @@ from pathlib import Path
 import platformdirs
 
 APPLICATION = "anc-platform"
-FORMER_DEFAULT = Path("anc-data")  # in the working directory, up to version 0.1
+FORMER_DEFAULT = Path("anc-data")  # in the working directory, until version 0.1
 SIGNING_KEY = "issuer.pem"
 PLATFORM_FILES = (SIGNING_KEY, "anc.db")
-HOLDER_BYTES = 200
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MAX_HOLDER_BYTES = 200
+OTHERS_MODE = stat.S_IRWXG | stat.S_IRWXO
 
 
 class UnusableFolder(Exception):
-    """A data folder cannot be used; the message names it, says why and what to do."""
+    """Raised when a data folder cannot be used; the message names it and says why and what to do."""
 
 
 class FolderInUse(UnusableFolder):
-    """Another process uses the folder."""
+    """Raised when another process uses the folder."""
 
 
 def default_folder() -> Path:
-    """Return the data folder of the current user when no other one is named."""
+    """Return the default data folder of the current user."""
     return platformdirs.user_data_path(APPLICATION, appauthor=False)
 
 
 def prepare(data: Path) -> list[str]:
-    """Make a data folder ready for a platform that starts: present, and accessible to its owner alone.
+    """Create the data folder if missing and restrict access to its owner.
 
-    A folder that holds no platform yet is closed to other users. One that does is not: its keys may have been
-    read, and whoever owns it has to know.
+    Access is only restricted while the folder holds no platform yet. Otherwise its keys may have been read
+    already, and the owner must be informed.
 
     Returns
     -------
     list of str
-        What was changed that the owner does not expect, one sentence each.
+        Notices for the owner about changes, one sentence each.
 
     Raises
     ------
     UnusableFolder
     OSError
-        It cannot be created or changed.
+        When the folder cannot be created or changed.
     """
     if data.parts[:1] == ("~",):
-        raise UnusableFolder(f"{data}: there is no home folder here that ~ stands for; name one with --data")
+        raise UnusableFolder(f"{data}: ~ cannot be resolved to a home folder; choose a folder with --data")
     make_private(data)
     notices = []
     mode = stat.S_IMODE(data.stat().st_mode)
-    if mode & OTHERS:
+    if mode & OTHERS_MODE:
         check_private(data)
         is_empty = not any(data.iterdir())
         if not is_empty and _is_shared(data, mode):
-            raise UnusableFolder(f"{data}: holds other things too; choose an empty or new folder with --data")
-        data.chmod(mode & ~OTHERS)
-        if stat.S_IMODE(data.stat().st_mode) & OTHERS:
+            raise UnusableFolder(f"{data}: holds other files too; choose an empty or new folder with --data")
+        data.chmod(mode & ~OTHERS_MODE)
+        if stat.S_IMODE(data.stat().st_mode) & OTHERS_MODE:
             raise UnusableFolder(
                 f"{data}: its file system cannot keep other users out; choose a folder elsewhere with --data"
             )
         if not is_empty:
             notices.append(f"{data} was open to other users (mode {mode:o}); it is closed now")
     for path in data.iterdir():
-        with suppress(FileNotFoundError):  # of a platform that runs
+        with suppress(FileNotFoundError):  # deleted by a running platform meanwhile
             mode = path.lstat().st_mode
-            if mode & OTHERS and not stat.S_ISLNK(mode):
-                path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+            if mode & OTHERS_MODE and not stat.S_ISLNK(mode):
+                path.chmod(stat.S_IMODE(mode) & ~OTHERS_MODE)
     return notices
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder, and those above it that are missing, accessible to their owner alone."""
+    """Create a folder and its missing parents, accessible to their owner only."""
     for missing in [one for one in (*reversed(folder.parents), folder) if not one.exists()]:
         missing.mkdir(exist_ok=True, mode=0o700)
     folder.mkdir(exist_ok=True)  # raises when it is a file
 
 
 def require_platform(data: Path) -> None:
-    """Return if a platform has been started on a folder that others cannot access; create nothing.
+    """Check that a folder holds a platform and is private; creates nothing.
 
     Raises
     ------
@@ -97,20 +97,20 @@ def require_platform(data: Path) -> None:
 
 
 def holds_platform(data: Path) -> bool:
-    """Return whether a platform was started on a folder."""
+    """Return whether a folder holds a platform."""
     return (data / SIGNING_KEY).exists()
 
 
 def former_data(data: Path) -> str:
-    """Return how to go on with the data of an earlier version, or "" when there is none or it is in use."""
+    """Return a hint about the data folder of an earlier version; "" when there is none or it is in use."""
     if data != default_folder() or not any((FORMER_DEFAULT / name).exists() for name in PLATFORM_FILES):
         return ""
-    return f"an earlier version kept its data in ./{FORMER_DEFAULT}; go on with it: --data {FORMER_DEFAULT}"
+    return f"an earlier version stored its data in ./{FORMER_DEFAULT}; to use it: --data {FORMER_DEFAULT}"
 
 
 @contextmanager
 def folder_lock(folder: Path, holder: str, advice: str) -> Iterator[None]:
-    """Hold a folder as `hold` does, for the time of a `with` block."""
+    """Lock a folder as `lock_folder` does, for the duration of a `with` block."""
     lock = lock_folder(folder, holder, advice)
     try:
         yield
@@ -119,20 +119,20 @@ def folder_lock(folder: Path, holder: str, advice: str) -> Iterator[None]:
 
 
 def lock_folder(folder: Path, holder: str, advice: str) -> int:
-    """Hold a folder that one process uses at a time, until this process ends.
+    """Lock a folder until this process ends.
 
     Parameters
     ----------
     folder : Path
     holder : str
-        Who holds it, for the message that another process gets.
+        Description of the holder, for the error in other processes.
     advice : str
-        What to do when another process holds it.
+        Advice for the error when another process holds the lock.
 
     Returns
     -------
     int
-        A file descriptor; closing it releases the folder.
+        A file descriptor; closing it releases the lock.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def lock_folder(folder: Path, holder: str, advice: str) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as fault:
-        other = os.pread(lock, HOLDER_BYTES, 0).decode(errors="replace") or "another process"
+        other = os.pread(lock, MAX_HOLDER_BYTES, 0).decode(errors="replace") or "another process"
         os.close(lock)
         raise FolderInUse(f"{folder}: in use by {other}; {advice}") from fault
     os.ftruncate(lock, 0)
@@ -151,11 +151,11 @@ def lock_folder(folder: Path, holder: str, advice: str) -> int:
 
 
 def check_private(data: Path) -> None:
-    """Raise UnusableFolder when a folder that holds a platform can be accessed by other users."""
+    """Raise UnusableFolder when other users can access a folder that holds a platform."""
     if not data.is_dir():
         return
     mode = stat.S_IMODE(data.stat().st_mode)
-    if mode & OTHERS and any((data / name).exists() for name in PLATFORM_FILES):
+    if mode & OTHERS_MODE and any((data / name).exists() for name in PLATFORM_FILES):
         raise UnusableFolder(
             f"{data}: other users can access it (mode {mode:o}), and it holds the platform's private keys;"
             f" close it with `chmod -R go= {shlex.quote(str(data))}`"
@@ -163,10 +163,10 @@ def check_private(data: Path) -> None:
 
 
 def _is_shared(data: Path, mode: int) -> bool:
-    """Return whether a folder is likely to be there for more than a platform: /tmp, a home, a checkout."""
-    here = data.resolve()
+    """Return whether a folder is likely used for other purposes too: /tmp, a home folder, a checkout."""
+    folder = data.resolve()
     return bool(mode & stat.S_ISVTX) or any(
-        here in (place, *place.parents) for place in (Path(os.path.expanduser("~")).resolve(), Path.cwd())
+        folder in (place, *place.parents) for place in (Path(os.path.expanduser("~")).resolve(), Path.cwd())
     )
 
 

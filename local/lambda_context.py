@@ -1,4 +1,4 @@
-"""The LambdaContext of a call on this machine."""
+"""The LambdaContext of a local function call."""
 
 import itertools
 import secrets
@@ -11,12 +11,12 @@ _START, _COUNT = secrets.token_hex(6), itertools.count()
 
 
 def request_id() -> str:
-    """Return an id of its own for a request; asking the system for each would take longer."""
+    """Return a unique request id; a counter is faster than a UUID."""
     return f"{_START}-{next(_COUNT):012x}"
 
 
 class LocalContext(LambdaContext):
-    """What Lambda tells a function about its invocation."""
+    """Context of a local invocation."""
 
     def __init__(self, function: str) -> None:
         self._function_name = function

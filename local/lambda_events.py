@@ -1,4 +1,4 @@
-"""API Gateway's events, as its documentation has them: REST proxy, authorizer and WebSocket."""
+"""Events of API Gateway, as documented: REST proxy, authorizer and WebSocket."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ STAGE = "local"
 
 
 def method_arn(method: str, path: str) -> str:
-    """Return the ARN of a method as authorizers see it."""
+    """Return the ARN of a method, as passed to authorizers."""
     return f"arn:aws:execute-api:local:{ACCOUNT}:local/{STAGE}/{method}{path}"
 
 
@@ -26,7 +26,7 @@ def authorizer_event(method: str, path: str, headers: Mapping[str, str]) -> dict
 
 
 def handshake_event(headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the event of a REQUEST authorizer of the WebSocket API, where `$connect` alone has one."""
+    """Return the event of a REQUEST authorizer of the WebSocket API; only `$connect` has one."""
     context = {"routeKey": "$connect", "eventType": "CONNECT", "stage": STAGE, "apiId": "local"}
     return {
         "type": "REQUEST",
@@ -65,7 +65,7 @@ def rest_event(
             "authorizer": dict(authorizer),
             "httpMethod": method,
             "identity": {"sourceIp": source_ip, "userAgent": headers.get("user-agent", "")},
-            "path": path,  # as behind a domain of one's own: no stage before it
+            "path": path,  # without the stage, as with a custom domain
             "protocol": "HTTP/1.1",
             "requestId": request_id(),
             "requestTimeEpoch": int(time.time() * 1000),
@@ -95,7 +95,7 @@ def socket_event(
     kind : str
         CONNECT, MESSAGE or DISCONNECT.
     connected_at, received : float
-        When the socket was opened, and when the frame was received (now if left out); seconds since the
+        Times of the connect and of the receipt of the frame (default: now), in seconds since the
         epoch.
     """
     event: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Ports of this machine: listen on one, or say who else does."""
+"""Listen on ports, and explain why a port is unavailable."""
 
 import errno
 import json
@@ -6,21 +6,21 @@ import socket
 
 import httpx
 
-ANSWER_S = 5.0
-ANSWER_BYTES = 64 * 1024
-KEYS = "/.well-known/jwks.json"
+TIMEOUT_S = 5.0
+MAX_RESPONSE_BYTES = 64 * 1024
+JWKS_PATH = "/.well-known/jwks.json"
 
 
 class PortUnavailable(RuntimeError):
-    """The address or one of the two ports cannot be listened on; the message says why and what to do."""
+    """Raised when an address or port is unavailable; the message says why and what to do."""
 
 
 class NotServing(RuntimeError):
-    """No platform answers at an address; the message says what does, if anything."""
+    """Raised when no platform responds at an address; the message says what does, if anything."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens for REST and WebSocket. Raises CannotListen."""
+    """Return a listening socket for REST and WebSocket. Raises PortUnavailable."""
     try:
         return socket.create_server((host, port))
     except OSError as fault:
@@ -35,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def mqtt_taken(port: int, fault: OSError) -> PortUnavailable:
-    """Return what to say when MQTT cannot listen on the port after the one of REST."""
+    """Return the error when MQTT cannot listen on the port after the REST port."""
     reason = (
         "which another program uses already" if fault.errno == errno.EADDRINUSE else f"and {fault.strerror}"
     )
@@ -50,15 +50,15 @@ def published_keys(url: str) -> set[str]:
     Raises
     ------
     NotServing
-        Nothing answers there, or another program.
+        When nothing responds, or another program does.
     """
     try:
-        # No proxy: a platform of this machine is asked.
+        # No proxy, since the platform is on this machine.
         with (
-            httpx.Client(timeout=ANSWER_S, trust_env=False) as client,
-            client.stream("GET", url + KEYS) as answer,
+            httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client,
+            client.stream("GET", url + JWKS_PATH) as answer,
         ):
-            document = next(answer.raise_for_status().iter_bytes(ANSWER_BYTES), b"")
+            document = next(answer.raise_for_status().iter_bytes(MAX_RESPONSE_BYTES), b"")
         return {key["kid"] for key in json.loads(document)["keys"]}
     except httpx.ConnectError as fault:
         raise NotServing(f"nothing answers at {url}") from fault

@@ -1,8 +1,8 @@
-"""Processes that filter live blocks, so that sessions share the machine's cores and not one interpreter.
+"""Worker processes that filter live blocks, so that sessions use all cores of the machine.
 
-A block is many short calls of numpy, between which a Python thread holds the interpreter: two threads filter
+A block takes many short numpy calls, between which a thread holds the interpreter lock: two threads filter
 fewer blocks than one, two processes nearly twice as many. Workers are forked before the platform opens
-anything, which takes milliseconds and shares the memory of what was imported.
+anything, which takes milliseconds and shares the memory of imported modules.
 """
 
 import asyncio
@@ -35,41 +35,41 @@ from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
 from local.storage.tables import open_tables
 
-MOST = 8  # more would wait for each other to commit
-IN_WORK = 2  # calls that a worker has: one that it works on, and the next
+MAX_WORKERS = 8  # more would wait for each other's commits
+CALLS_PER_WORKER = 2  # one in progress and the next
 SIZE = Struct("<I")
 
 logger = Logger(service="live_workers")
 
 
 class WorkerGone(Exception):
-    """The process ended with calls unanswered."""
+    """Raised when a worker ended with pending calls."""
 
 
 class LiveWorker:
-    """A process that answers calls; callers take turns."""
+    """A worker process; callers take turns."""
 
     def __init__(self, others: list[socket.socket], data: Path, settings: Settings) -> None:
         self.ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             for inherited in (*others, self.ours):
-                inherited.close()  # else it would not notice that the platform has ended
-            _work(theirs, data, settings)
+                inherited.close()  # else it would not detect the end of the platform
+            _run_worker(theirs, data, settings)
         theirs.close()
-        self.sockets = 0  # WebSockets whose blocks it filters
+        self.sockets = 0  # number of WebSockets that it serves
         self.alive = True
-        self._turns = FairSemaphore(IN_WORK)
+        self._turns = FairSemaphore(CALLS_PER_WORKER)
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
 
     async def connect(self) -> None:
-        """Begin to read answers; call in the event loop that makes the calls."""
+        """Start reading responses; call it in the event loop of the calls."""
         reader, self._writer = await asyncio.open_unix_connection(sock=self.ours)
         self._reading = asyncio.create_task(self._read(reader))
 
     async def answer(self, call: Call) -> str:
-        """Return the answer to a call. Raises WorkerGone."""
+        """Return the response to a call. Raises WorkerGone."""
         await self._turns.take(call.authorizer["user"])
         try:
             if not self.alive or self._writer is None:
@@ -98,7 +98,7 @@ class LiveWorker:
             self._waiting.clear()
 
     async def stop(self) -> None:
-        """Let the process finish what it has begun, and end."""
+        """Let the process finish its calls, and wait for its end."""
         if self._writer is not None:
             self._writer.close()
             await asyncio.gather(self._reading, return_exceptions=True)
@@ -106,14 +106,14 @@ class LiveWorker:
 
 
 class WorkerConnection:
-    """The way of a socket's blocks to one worker, whose filters for them stay warm."""
+    """Assigns a WebSocket to one worker, which keeps its sessions in memory."""
 
     def __init__(self, workers: Sequence[LiveWorker]) -> None:
         self._workers = workers
         self._worker: LiveWorker | None = None
 
     def worker(self) -> LiveWorker | None:
-        """Return the socket's worker, at first the one with the fewest sockets; None when there is none."""
+        """Return the worker, initially the one with the fewest sockets; None when there is none."""
         if self._worker is None or not self._worker.alive:
             self.close()
             alive = [worker for worker in self._workers if worker.alive]
@@ -123,45 +123,46 @@ class WorkerConnection:
         return self._worker
 
     def close(self) -> None:
-        """Give the worker up."""
+        """Release the worker."""
         if self._worker:
             self._worker.sockets -= 1
 
 
 class LiveWorkers:
-    """The platform's workers, of which there may be none."""
+    """The workers of the platform, possibly none."""
 
     def __init__(self, workers: Sequence[LiveWorker] = ()) -> None:
         self._workers = workers
 
     @classmethod
     def fork(cls, count: int, data: Path, settings: Settings) -> "LiveWorkers":
-        """Start so many processes, at most `MOST`; none where forking is not safe: anywhere but on Linux.
+        """Start `count` processes, at most `MAX_WORKERS`; none outside of Linux, where forking is not safe.
 
-        Call it before anything is opened, and after everything is imported.
+        Call it after all imports and before anything is opened or a thread is started: a fork copies only
+        the calling thread, so locks of others would stay locked (DeprecationWarning since Python 3.12).
 
         Parameters
         ----------
         data : Path
-            The platform's folder, which need not be there yet.
+            The data folder, which may not exist yet.
         """
         workers: list[LiveWorker] = []
-        gc.freeze()  # collecting would copy the pages that the processes share
-        for _ in range(min(count, MOST) if sys.platform == "linux" else 0):
+        gc.freeze()  # garbage collection would copy the shared pages
+        for _ in range(min(count, MAX_WORKERS) if sys.platform == "linux" else 0):
             workers.append(LiveWorker([worker.ours for worker in workers], data, settings))
         return cls(workers)
 
     @contextmanager
-    def line(self) -> Iterator["WorkerConnection"]:
-        """Give a socket its way to a worker."""
-        line = WorkerConnection(self._workers)
+    def connection(self) -> Iterator["WorkerConnection"]:
+        """Return a context with the worker of a socket."""
+        connection = WorkerConnection(self._workers)
         try:
-            yield line
+            yield connection
         finally:
-            line.close()
+            connection.close()
 
     async def connect(self) -> None:
-        """Begin to read answers."""
+        """Start reading responses."""
         for worker in self._workers:
             await worker.connect()
 
@@ -171,18 +172,18 @@ class LiveWorkers:
             await worker.stop()
 
 
-def _work(line: socket.socket, data: Path, settings: Settings) -> NoReturn:
-    """Answer calls until the platform hangs up; the whole life of a worker's process."""
+def _run_worker(line: socket.socket, data: Path, settings: Settings) -> NoReturn:
+    """Process calls until the platform closes the connection; the main function of a worker."""
     code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the platform gets them too, and then hangs up
+        for number in (signal.SIGINT, signal.SIGTERM):  # the platform gets them too and closes the connection
             signal.signal(number, signal.SIG_IGN)
         _answer_all(line, data, settings)
         code = 0
     except Exception:
         logger.exception("a live worker failed")
     finally:
-        os._exit(code)  # nothing that was inherited is to be cleaned up twice
+        os._exit(code)  # skip the cleanup of inherited resources
 
 
 def _answer_all(line: socket.socket, data: Path, settings: Settings) -> None:
@@ -195,30 +196,30 @@ def _answer_all(line: socket.socket, data: Path, settings: Settings) -> None:
     calls = line.makefile("rb")
     while len(head := calls.read(SIZE.size)) == SIZE.size:
         call = decoder.decode(calls.read(*SIZE.unpack(head)))
-        if deps is None:  # the folder is the platform's by now, and its database is there
+        if deps is None:  # the platform has created the database by now
             deps = live_dependencies(data, settings)
-            threading.Thread(target=_keep_counters, args=(deps.counters,), daemon=True).start()
+            threading.Thread(target=_flush_counters_periodically, args=(deps.counters,), daemon=True).start()
         body = answer_call(call, invoke, deps.count).encode()
         line.sendall(SIZE.pack(len(body)) + body)
     if deps is not None:
         deps.counters.flush()  # type: ignore[attr-defined]
 
 
-def _keep_counters(counters: SqliteCounters) -> None:
+def _flush_counters_periodically(counters: SqliteCounters) -> None:
     while True:
         time.sleep(FLUSH_S)
         counters.flush()
 
 
 class _Absent:
-    """A port that live blocks do not need."""
+    """A port that is not available to live workers."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NotImplementedError(f"live workers have no port with {name}")
 
 
 def live_dependencies(data: Path, settings: Settings) -> Dependencies:
-    """Return the ports that filtering a block needs, on the platform's folder."""
+    """Return the ports that live blocks need, on the platform's data folder."""
     database = Database(data / "anc.db")
     ports: dict[str, Any] = open_tables(database) | {
         "settings": settings,

@@ -1,4 +1,4 @@
-"""A larger model for noise, over HTTP: `sagemaker/serve.py` on this machine or another."""
+"""A larger noise classifier over HTTP, for example `sagemaker/serve.py`."""
 
 import httpx
 
@@ -6,19 +6,19 @@ from anc.ports import MAX_RESPONSE_BYTES, EndpointUnavailable
 
 
 class HttpEndpoint:
-    """`anc.ports.Endpoint` at an address; "" for none.
+    """`anc.ports.Endpoint` at a URL; "" for none.
 
     Parameters
     ----------
     url : str
-        What `/invocations` follows.
+        Base URL, without `/invocations`.
     timeout_s : float
-        Waited for the connection, and for each byte.
+        Timeout of the connection and of each read.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = f"{url.rstrip('/')}/invocations" if url else ""
-        # No proxy: sound goes where the setting says, and nowhere else.
+        # No proxy: sound is only sent to the configured URL.
         self._client = httpx.Client(timeout=timeout_s, trust_env=False) if url else None
 
     @property
@@ -29,17 +29,17 @@ class HttpEndpoint:
     def invoke(self, request: bytes) -> bytes:
         """See `Endpoint.invoke`."""
         if self._client is None:
-            raise EndpointUnavailable("there is no endpoint")
+            raise EndpointUnavailable("no endpoint is configured")
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        said = bytearray()
+        body = bytearray()
         try:
             with self._client.stream("POST", self._url, content=request, headers=headers) as answer:
                 if answer.status_code != httpx.codes.OK:
                     raise EndpointUnavailable(f"HTTP {answer.status_code}")
                 for part in answer.iter_bytes():
-                    said += part
-                    if len(said) > MAX_RESPONSE_BYTES:
-                        raise EndpointUnavailable(f"its answer has over {MAX_RESPONSE_BYTES:,} bytes")
+                    body += part
+                    if len(body) > MAX_RESPONSE_BYTES:
+                        raise EndpointUnavailable(f"the response exceeds {MAX_RESPONSE_BYTES:,} bytes")
         except httpx.HTTPError as fault:
             raise EndpointUnavailable(type(fault).__name__) from fault
-        return bytes(said)
+        return bytes(body)

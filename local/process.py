@@ -1,4 +1,4 @@
-"""The platform as a process of its own: started, watched, and ended with the one that started it."""
+"""Run the platform as a child process that ends with its parent, and measure processes."""
 
 import contextlib
 import json
@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 
 from local.data_folder import prepare
 
-START_S = 300.0  # on a machine with other things to do; one that cannot start ends by itself
+START_S = 300.0  # generous, for a busy machine; a failed start ends the process anyway
 STOP_S = 60.0
-SAYS = "anc: "  # what stands before the reason for which a command stops
+ERROR_PREFIX = "anc: "
 
 
 class PlatformFailed(RuntimeError):
-    """The platform did not start, or refused what it was asked for; the message says why."""
+    """Raised when the platform did not start or refused a request; the message says why."""
 
 
 class Running(NamedTuple):
-    """A platform that answers: its address, its process, and what the owner of its folder has to know."""
+    """A running platform: URL, process id, and notices for the owner of its data folder."""
 
     url: str
     pid: int
@@ -34,19 +34,19 @@ class Running(NamedTuple):
 
 @contextlib.contextmanager
 def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running]:
-    """Run the platform in a process of its own. It ends when this one does, however.
+    """Run the platform in a child process, which ends with this process in any case.
 
     Parameters
     ----------
     port : int
     data : Path
     core : int, optional
-        The one processor core that it may use, where the system can hold it to one.
+        Restrict the platform to one processor core, where the system supports it.
 
     Raises
     ------
     PlatformFailed
-        It did not start; the message is what it said.
+        When it did not start; the message is its error.
     UnusableFolder
     """
     notices = prepare(data)
@@ -62,11 +62,11 @@ def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # an interrupt at the terminal ends the headset first
+                start_new_session=True,  # so that an interrupt at the terminal ends the headset first
             )
         try:
             if core is not None:
-                os.sched_setaffinity(process.pid, {core})  # before it has any thread but its first
+                os.sched_setaffinity(process.pid, {core})  # before it starts threads
             ready = _await(ours, log, start)
             yield Running(ready["url"], process.pid, [*notices, *ready["notices"]])
         finally:
@@ -78,12 +78,12 @@ def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running
 
 
 class Parent:
-    """The process that started this platform with `platform`, at the other end of a socket.
+    """Connection to the parent process that started this platform with `platform`.
 
     Parameters
     ----------
     descriptor : int
-        Of the socket, inherited.
+        Inherited socket descriptor.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -91,17 +91,17 @@ class Parent:
         threading.Thread(target=self._end_with_it, name="parent", daemon=True).start()
 
     def tell_ready(self, url: str, notices: Sequence[str]) -> None:
-        """Say that the platform answers, where, and what its owner has to know."""
+        """Report that the platform is ready, with its URL and notices."""
         self._socket.sendall(json.dumps({"url": url, "notices": list(notices)}).encode() + b"\n")
 
     def _end_with_it(self) -> None:
         with contextlib.suppress(OSError):
-            self._socket.recv(1)  # nothing is ever sent: it returns when the parent has ended
+            self._socket.recv(1)  # returns when the parent has ended, since nothing is sent
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def free_port() -> int:
-    """Return a port that is free and whose neighbour is: REST on it, MQTT on the next."""
+    """Return a free port whose successor is free too: REST and MQTT."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as first:
             port: int = first.getsockname()[1]
@@ -110,12 +110,12 @@ def free_port() -> int:
 
 
 def cores() -> list[int]:
-    """Return the cores that this process may use, or none where the system does not tell."""
+    """Return the processor cores that this process may use; empty if unknown."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Return the CPU time in seconds that a process and its children have taken; None where it is unknown."""
+    """Return the CPU time of a process and its children in seconds; None if unknown."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -125,16 +125,16 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started and that it has not taken leave of; none if unknown."""
+    """Return the child processes of a process; empty if unknown."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
             found += map(int, task.read_text().split())
     return sorted(found)
 
 
 def peak_memory_mb(pid: int) -> float | None:
-    """Return the most memory that a process has held so far; None where the system does not tell."""
+    """Return the peak memory of a process in megabytes; None if unknown."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -143,23 +143,23 @@ def peak_memory_mb(pid: int) -> float | None:
 
 
 def open_as_many_files_as_allowed() -> None:
-    """Raise this process's limit of open files, and so of connections, as far as the system lets it."""
+    """Raise the limit of open files of this process, and so of connections, to the system's maximum."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems bound it below what they call the limit
+    with contextlib.suppress(ValueError, OSError):  # some systems have a lower maximum than reported
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _await(child: socket.socket, log: Path, start: int) -> dict[str, Any]:
-    """Return what a platform says once it answers. Raises PlatformFailed when it ends before or is silent."""
+    """Wait for the ready message of a platform. Raises PlatformFailed when it ends first or times out."""
     child.settimeout(START_S)
     try:
-        with child.makefile("rb") as lines:
-            line = lines.readline()
+        with child.makefile("rb") as stream:
+            line = stream.readline()
     except TimeoutError as fault:
-        raise PlatformFailed(f"it does not answer after {START_S:.0f} s; {log} may say why") from fault
+        raise PlatformFailed(f"the platform was not ready after {START_S:.0f} s; see {log}") from fault
     if line:
         ready: dict[str, Any] = json.loads(line)
         return ready
-    said = log.read_bytes()[start:].decode(errors="replace").splitlines()
-    reasons = [text.removeprefix(SAYS) for text in said if text.startswith(SAYS)]
-    raise PlatformFailed(reasons[-1] if reasons else f"the platform ended at its start; {log} says why")
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
+    reasons = [text.removeprefix(ERROR_PREFIX) for text in lines if text.startswith(ERROR_PREFIX)]
+    raise PlatformFailed(reasons[-1] if reasons else f"the platform ended during its start; see {log}")

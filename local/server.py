@@ -1,4 +1,4 @@
-"""The single-machine edition: every port on one data folder, every function called in this process."""
+"""The local platform: all ports on one data folder, all functions called in this process."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# The handlers' tools would speak to CloudWatch and X-Ray; here nobody listens.
+# There is no CloudWatch or X-Ray on one machine.
 os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "ANC")
@@ -62,11 +62,11 @@ from local.storage.queues import QueueWorker, SqliteQueue
 from local.storage.rate_limits import MemoryLimits
 from local.storage.tables import SqliteTable, open_tables
 
-SWEEP_S = 300.0
-FRAME_ROOM = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the code that AWS uses
+SWEEP_INTERVAL_S = 300.0
+MAX_WEBSOCKET_BYTES = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the close code of AWS
 SHUTDOWN_S = 5
 IN_USE = "stop it, or choose another folder with --data and another --port"
-SWITCH_S = 0.001  # a thread that computes lets the one that answers go on after so long
+SWITCH_INTERVAL_S = 0.001  # keeps the event loop responsive while another thread computes
 
 
 class LocalPlatform:
@@ -75,26 +75,26 @@ class LocalPlatform:
     Parameters
     ----------
     data : Path
-        Everything that it keeps lies in this folder, and survives a kill at any moment.
+        Data folder; stored data survives a kill at any time.
     port : int
-        Of REST and WebSocket; MQTT listens on the next one.
+        Port of REST and WebSocket; MQTT uses the next one.
     settings : Settings
     host : str
-        To listen on.
+        Address to listen on.
     live_workers : int
-        Processes that filter live blocks; without any, this one does.
+        Number of worker processes for live blocks; 0 filters them in this process.
 
     Attributes
     ----------
     notices : list of str
-        What the owner of the folder has to know about this start, one sentence each.
-    invitations : Invitations
+        Notices for the owner of the data folder, one sentence each.
+    login_links : LoginLinks
 
     Raises
     ------
     UnusableFolder
     BadSetting
-        When the model that the settings name cannot be used, or a trusted proxy is no address.
+        When the configured model cannot be used, or a trusted proxy is not an address.
     """
 
     def __init__(
@@ -102,7 +102,9 @@ class LocalPlatform:
     ) -> None:
         _check_model(settings)
         self._is_proxy = proxies_of(settings.trusted_proxies)
-        self._live = LiveWorkers.fork(live_workers, data, settings)  # before anything is opened
+        self._live = LiveWorkers.fork(
+            live_workers, data, settings
+        )  # before anything is opened or a thread is started
         self.notices = prepare(data)
         self._lock = lock_folder(data, f"the platform on port {port}", IN_USE)
         self.notices += filter(None, [discard_published_key(data)])
@@ -129,7 +131,7 @@ class LocalPlatform:
         self._statuses: SqliteTable[Status] = tables["statuses"]
         self._expiring = [tables[spec.name] for spec in TABLES if spec.expires]
         links = SignedUrls.of(data, f"http://{host}:{port}")
-        self._objects = FileObjects(data / "objects", links, self._arrived)
+        self._objects = FileObjects(data / "objects", links, self._on_upload)
         self.deps = Dependencies(
             **tables,
             settings=settings,
@@ -163,7 +165,7 @@ class LocalPlatform:
             MessageRates(settings.headset_messages_per_s, settings.headset_bytes_per_s),
         )
         self.login_links = LoginLinks(data, issuer)
-        keys = Route("/.well-known/jwks.json", _responding(issuer.jwks), methods=["GET"])
+        keys = Route("/.well-known/jwks.json", _json_endpoint(issuer.jwks), methods=["GET"])
         routes = [
             keys,
             *Transfers(self._objects, links, partial(jobs.may_transfer, deps=self.deps)).routes(),
@@ -173,21 +175,21 @@ class LocalPlatform:
         self._gateway = Gateway(self.invoke, sockets, routes, self._live, self.deps.count)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """Call a function's handler as Lambda would."""
+        """Call a function's handler, as Lambda does."""
         return self._handlers[function](event, LocalContext(function), self.deps)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until interrupted; `ready` is called once everything answers. Raises CannotListen."""
+        """Serve until interrupted; call `ready` when all services are up. Raises PortUnavailable."""
         gc.collect()
-        gc.freeze()  # what was imported never becomes garbage: looking for it would make requests wait
-        sys.setswitchinterval(SWITCH_S)
+        gc.freeze()  # keeps imported modules out of garbage collections, which delay requests
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         open_as_many_files_as_allowed()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = listen(self._host, self._port)
-        self._forget_who_was_connected()
+        self._mark_all_offline()
         try:
             await self._broker.start()
         except OSError as fault:
@@ -204,13 +206,13 @@ class LocalPlatform:
                 forwarded_allow_ips=self.deps.settings.trusted_proxies,
                 log_level="warning",
                 access_log=False,
-                ws_max_size=FRAME_ROOM,
-                ws_per_message_deflate=False,  # base64 of audio hardly shrinks
+                ws_max_size=MAX_WEBSOCKET_BYTES,
+                ws_per_message_deflate=False,  # base64 audio compresses poorly
                 lifespan="off",
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
         )
-        background = asyncio.gather(self._attend(server, ready), self._keep_counters())
+        background = asyncio.gather(self._run_maintenance(server, ready), self._flush_counters())
         try:
             await server.serve([listener])
         finally:
@@ -221,11 +223,11 @@ class LocalPlatform:
             await self._live.stop()
             self._counters.flush()
 
-    def _forget_who_was_connected(self) -> None:
-        # A power cut ended connections that nobody could tell of.
-        for known in self._statuses.all():
-            if known.online:
-                self._statuses.put(known.replace(online=False, since=time.time()))
+    def _mark_all_offline(self) -> None:
+        # After a power cut there were no disconnect events.
+        for status in self._statuses.all():
+            if status.online:
+                self._statuses.put(status.replace(online=False, since=time.time()))
 
     def _start_workers(self) -> None:
         for route in QUEUES:
@@ -235,22 +237,22 @@ class LocalPlatform:
             worker.start()
             self._workers.append(worker)
 
-    async def _attend(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
+    async def _run_maintenance(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
         ready()
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(SWEEP_INTERVAL_S)
             for table in self._expiring:
                 await asyncio.to_thread(table.sweep)
             await asyncio.to_thread(self._objects.sweep, time.time())
 
-    async def _keep_counters(self) -> None:
+    async def _flush_counters(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
             await asyncio.to_thread(self._counters.flush)
 
-    def _arrived(self, key: str, size: int) -> None:
+    def _on_upload(self, key: str, size: int) -> None:
         if key.startswith(ARRIVALS.prefix):
             job = self.deps.jobs.get(jobs.job_of(key))
             owner = {"owner": job.group} if job else {}
@@ -263,8 +265,8 @@ def _handler(function: str) -> Callable[..., Any]:
 
 
 def _check_model(settings: Settings) -> None:
-    # Loaded now, not when the first headset waits. A platform without hearing opens every headset: better not
-    # to start than to start with a wrong path.
+    # Load the model now, not on the first snapshot. Without one every headset would be in transparency
+    # mode, so a wrong path is an error at the start.
     try:
         detection.load_classifier(settings)
     except ModelError as fault:
@@ -273,7 +275,7 @@ def _check_model(settings: Settings) -> None:
         logging.getLogger(__name__).error("%s", fault)
 
 
-def _responding(document: Callable[[], dict[str, Any]]) -> Callable[[Request], JSONResponse]:
+def _json_endpoint(document: Callable[[], dict[str, Any]]) -> Callable[[Request], JSONResponse]:
     return lambda request: JSONResponse(document())
 
 
@@ -281,6 +283,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop  # noqa: PLC0415  not on every system
     except ImportError:
-        logging.getLogger(__name__).info("without uvloop")
+        logging.getLogger(__name__).info("uvloop is not available")
         return None
     return uvloop.new_event_loop

@@ -1,4 +1,4 @@
-"""The edition's own certificate authority: made at first start, kept in the data folder, never given away."""
+"""The platform's own certificate authority, created at the first start and stored in the data folder."""
 
 import datetime
 import ipaddress
@@ -16,12 +16,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from local.data_folder import UnusableFolder
 
-LIFE = datetime.timedelta(days=3650)
+LIFETIME = datetime.timedelta(days=3650)
 CLOCK_SKEW = datetime.timedelta(days=1)
-CURVES = ("secp256r1", "secp384r1", "secp521r1")  # as AWS IoT takes them
+CURVES = ("secp256r1", "secp384r1", "secp521r1")  # as accepted by AWS IoT
 RSA_BITS = (2048, 4096)
-LARGEST_REQUEST = 8 * 1024
-CLIENT = "headset"  # whose it is, the registry knows
+MAX_REQUEST_CHARS = 8 * 1024
+CLIENT_NAME = "headset"  # the registry maps certificates to things
 
 
 class Issued(NamedTuple):
@@ -33,24 +33,24 @@ class Issued(NamedTuple):
 
 
 class Authority:
-    """Signs the broker's and the headsets' certificates.
+    """Sign the certificates of the broker and of headsets.
 
     Parameters
     ----------
     folder : Path
-        Holds `ca.pem`, `ca.key`, `server.pem` and `server.key`; they are made when they are missing.
+        Holds `ca.pem`, `ca.key`, `server.pem` and `server.key`; missing files are created.
 
     Raises
     ------
     UnusableFolder
-        A file in it is damaged.
+        When a file in it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         if not (folder / "ca.pem").exists():
-            self._found()
+            self._create()
         self.certificate = (folder / "ca.pem").read_text()
         try:
             self._ca = x509.load_pem_x509_certificate(self.certificate.encode())
@@ -64,7 +64,7 @@ class Authority:
             self._issue_server()
 
     def issue(self, name: str) -> Issued:
-        """Issue a client certificate whose common name is `name`."""
+        """Issue a client certificate with the common name `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._signed(name, key.public_key())
         return Issued(fingerprint(certificate), pem(certificate), _key_pem(key))
@@ -75,24 +75,26 @@ class Authority:
         Raises
         ------
         ValueError
-            When it is none, its signature is wrong, or its key is of another kind than AWS IoT takes; the
-            message says which. Nothing but the key is taken over, so whatever else it asks for is left out.
+            When the request or its signature is invalid, or AWS IoT would not accept the type of its key; the
+            message says which. Only the key is used; all other fields of the request are ignored.
         """
-        if len(request_pem) > LARGEST_REQUEST:
-            raise ValueError(f"it has {len(request_pem):,} characters, at most {LARGEST_REQUEST:,}")
+        if len(request_pem) > MAX_REQUEST_CHARS:
+            raise ValueError(
+                f"it must have at most {MAX_REQUEST_CHARS:,} characters (got {len(request_pem):,})"
+            )
         try:
             request = x509.load_pem_x509_csr(request_pem.encode())
             key = request.public_key()
-            _check_key(key)  # before the signature: checking that of a huge key takes long
+            _check_key(key)  # before the signature, which takes long to verify for a huge key
             signed = request.is_signature_valid
         except (x509.InvalidVersion, UnsupportedAlgorithm, TypeError, OverflowError) as fault:
             raise ValueError(f"it cannot be read: {fault}") from fault
         if not signed:
-            raise ValueError("its signature is not that of its key")
-        return self._signed(CLIENT, key)
+            raise ValueError("its signature does not match its key")
+        return self._signed(CLIENT_NAME, key)
 
     def server_context(self) -> ssl.SSLContext:
-        """Return the TLS context of a server that talks to nobody without a certificate of this authority."""
+        """Return a server TLS context that requires client certificates of this authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.verify_mode = ssl.CERT_REQUIRED
@@ -111,7 +113,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def _found(self) -> None:
+    def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name("ANC Platform local authority")
         usage = x509.KeyUsage(
@@ -132,8 +134,8 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        self._keep("ca.key", _key_pem(key))
-        self._keep("ca.pem", pem(certificate))
+        self._store("ca.key", _key_pem(key))
+        self._store("ca.pem", pem(certificate))
 
     def _issue_server(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -147,21 +149,21 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        self._keep("server.key", _key_pem(key))
-        self._keep("server.pem", pem(certificate))
+        self._store("server.key", _key_pem(key))
+        self._store("server.pem", pem(certificate))
 
     def _signer(self) -> x509.AuthorityKeyIdentifier:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
-    def _keep(self, name: str, pem: str) -> None:
-        """Write a file in one step; the certificate follows its key, so that its presence means both."""
-        half = self._folder / f"{name}.new"
-        half.unlink(missing_ok=True)
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    def _store(self, name: str, pem: str) -> None:
+        """Write a file atomically. Keys are written first, so an existing certificate has its key."""
+        partial = self._folder / f"{name}.new"
+        partial.unlink(missing_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        half.replace(self._folder / name)
+        partial.replace(self._folder / name)
 
 
 def _damaged(folder: Path, files: str) -> UnusableFolder:
@@ -175,7 +177,7 @@ def _check_key(key: object) -> None:
     if isinstance(key, rsa.RSAPublicKey) and low <= key.key_size <= high and key.public_numbers().e == 65_537:
         return
     raise ValueError(
-        f"its key must be an elliptic curve's ({', '.join(CURVES)}) or RSA of {low} to {high} bits with the "
+        f"its key must be an elliptic curve key ({', '.join(CURVES)}) or RSA of {low} to {high} bits with "
         "exponent 65537"
     )
 
@@ -193,17 +195,17 @@ def _builder(common: str, issuer: x509.Name, key: CertificatePublicKeyTypes) -> 
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + LIFE)
+        .not_valid_after(now + LIFETIME)
     )
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """Return the SHA-256 of a certificate: its id."""
+    """Return the SHA-256 fingerprint of a certificate, which is its id."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def pem(certificate: x509.Certificate) -> str:
-    """Return a certificate as text."""
+    """Return a certificate in PEM format."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 

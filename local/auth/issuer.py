@@ -1,9 +1,9 @@
-"""The platform's own token issuer: signs tokens that `anc.services.access.identity` verifies.
+"""The platform's own token issuer; `anc.services.access.identity` verifies its tokens.
 
-Files in the data folder, both readable by the owner alone:
+Files in the data folder, readable by the owner only:
 
-- `issuer.pem`: the private key that signs; made at the first start.
-- `retired.json`: public keys that signed before a rotation, each with the time until which it verifies.
+- `issuer.pem`: the private signing key, created at the first start.
+- `retired.json`: public keys from before a rotation, each with the time until which it is valid.
 """
 
 import fcntl
@@ -28,10 +28,10 @@ from anc.settings import Settings
 from local.data_folder import PLATFORM_FILES, SIGNING_KEY, UnusableFolder
 
 KEY_BITS = 2048
-# SHA-256 of the public half (DER) of a key that was once in this repository, in the default data folder.
-# Whoever has a copy of the repository can sign with it.
+# SHA-256 of the public key (DER) of a private key that was once published in this repository.
+# Anyone with a copy of the repository can sign with it.
 PUBLISHED_KEY = "6aaa934582ee33d2d9e58342e25538042fc6e4e9795fb3ed149e11eca5674262"
-TICKS = 1024  # a second, in which times are given: a power of two, so that they are exact in JSON
+TICKS = 1024  # resolution of times per second; a power of two is exact in JSON
 
 logger = Logger(service="issuer")
 
@@ -42,7 +42,7 @@ class _Retired(NamedTuple):
 
 
 class _Keys(NamedTuple):
-    """What the two files hold, and by what to tell that they have changed."""
+    """Content of the two files, and their identity for detecting changes."""
 
     private: rsa.RSAPrivateKey
     kid: str
@@ -51,9 +51,9 @@ class _Keys(NamedTuple):
 
 
 class Issuer:
-    """Signs tokens with the data folder's key, and gives out the public half.
+    """Sign tokens with the data folder's key, and publish the public keys.
 
-    A rotation by another process is noticed at the next token.
+    A rotation by another process takes effect at the next token.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Issuer:
     Raises
     ------
     UnusableFolder
-        A key file is damaged, or its key was published.
+        When a key file is damaged, or its key was published.
     """
 
     def __init__(self, data: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
@@ -88,8 +88,8 @@ class Issuer:
             "role": role,
             "iss": self._settings.token_issuer,
             "aud": self._settings.token_audience,
-            # Fractions of a second tell tokens of before and after a change of rights apart (RFC 7519,
-            # section 2), rounded up so that none of after counts as before.
+            # Fractions of a second distinguish tokens from before and after a change of roles (RFC 7519,
+            # section 2). They are rounded up, so that a later token never counts as an earlier one.
             "iat": now,
             "exp": now + hours * HOUR_S,
         }
@@ -102,11 +102,11 @@ class Issuer:
             return keys.private.public_key()
         retired = keys.retired.get(str(kid))
         if retired is None or retired.until < self._clock():
-            raise LookupError("signed with a key that this issuer does not have")
+            raise LookupError("the token was signed with an unknown key")
         return retired.public
 
     def jwks(self) -> dict[str, Any]:
-        """Return the public keys that verify now as a JSON Web Key Set, the one that signs first."""
+        """Return the valid public keys as a JSON Web Key Set, the current one first."""
         keys, now = self._keys(), self._clock()
         valid = {keys.kid: keys.private.public_key()}
         valid |= {kid: retired.public for kid, retired in keys.retired.items() if retired.until >= now}
@@ -117,21 +117,21 @@ class Issuer:
         }
 
     def rotate(self, at_once: bool = False) -> tuple[str, float]:
-        """Sign with a new key from now on.
+        """Replace the signing key.
 
-        The old private key is destroyed. Its public half verifies for as long as its longest token is valid.
+        The old private key is deleted. Its public key stays valid until its last token has expired.
 
         Parameters
         ----------
         at_once : bool
-            Refuse everything that earlier keys have signed, as after a leak: everybody signs in again.
+            Reject all tokens of earlier keys at once, as after a leak: all users must sign in again.
 
         Returns
         -------
         tuple of str and float
-            The new key's id, and until when earlier keys verify, in seconds since the epoch.
+            The new key's id, and the time until which earlier keys are valid, in seconds since the epoch.
         """
-        with _alone(self._path):
+        with _exclusive(self._path):
             old, now = self._keys(), self._clock()
             until = now if at_once else now + MAX_TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S
             public = old.private.public_key()
@@ -157,51 +157,51 @@ class Issuer:
         return tuple(_identity(path) for path in (self._path, self._retired_path))
 
     def _load(self) -> _Keys:
-        seen = self._seen()  # before reading: a change in between is read again next time
+        seen = self._seen()  # before reading, so that a change in between is detected next time
         private = _read(self._path)
         if is_published(private.public_key()):
             raise UnusableFolder(
-                f"{self._path}: this key was published with the source code, and anybody can sign tokens with"
-                " it; start the platform again: that makes a new one"
+                f"{self._path}: this key was published with the source code, so anyone can sign tokens with"
+                " it; restart the platform to create a new one"
             )
         retired = _read_retired(self._retired_path)
         return _Keys(private, _thumbprint(private.public_key()), retired, seen)
 
 
 def discard_published_key(data: Path) -> str:
-    """Remove the key of a data folder if it was published, so that the next `Issuer` makes a new one.
+    """Delete the signing key of a data folder if it was published; the next `Issuer` creates a new one.
 
-    Call it at the start of a platform, before anybody else reads the key.
+    Call it at the start of a platform, before the key is read.
 
     Returns
     -------
     str
-        What the owner has to know about the folder's signing key, or "".
+        Notice for the owner about the signing key, or "".
     """
     path = data / SIGNING_KEY
     if path.exists() and is_published(_read(path).public_key()):
         path.unlink()
         return (
-            f"{data}: made a new signing key, because the old one was published with the source code and"
-            " anybody could sign tokens with it; tokens made before are void: sign in again, make new ones,"
-            " and look through the people and API keys for any that you did not create"
+            f"{data}: created a new signing key, because the old one was published with the source code and"
+            " anyone could sign tokens with it; earlier tokens are invalid: sign in again, create new tokens,"
+            " and check the users and API keys for any that you did not create"
         )
     if not path.exists() and any((data / name).exists() for name in PLATFORM_FILES):
         return (
-            f"{data}: made a new signing key, because there was none; tokens made before are void:"
-            " sign in again and make new ones"
+            f"{data}: created a new signing key, because there was none; earlier tokens are invalid:"
+            " sign in again and create new tokens"
         )
     return ""
 
 
 def is_published(public: rsa.RSAPublicKey) -> bool:
-    """Return whether the private half of a key has been in the repository."""
+    """Return whether the private key was published in the repository."""
     return hashlib.sha256(_der(public)).hexdigest() == PUBLISHED_KEY
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time rotate."""
+def _exclusive(path: Path) -> Iterator[None]:
+    """Lock the key against a rotation by another process."""
     with open(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -220,7 +220,7 @@ def _store_new(path: Path, replace: bool = False) -> None:
         return
     part = _part(path, pem)
     try:
-        os.link(part, path)  # fails if another process was first: then its key is the one
+        os.link(part, path)  # fails if another process was faster; its key is used then
     except FileExistsError:
         pass
     finally:
@@ -232,9 +232,9 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _part(path: Path, content: bytes) -> Path:
-    """Write what is to become a file beside it, readable by the owner alone."""
+    """Write a temporary file beside `path`, readable by the owner only."""
     part = path.with_suffix(f".{os.getpid()}")
-    part.unlink(missing_ok=True)  # of a process that was killed
+    part.unlink(missing_ok=True)  # left by a killed process
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         file.flush()
@@ -273,9 +273,11 @@ def _read(path: Path) -> rsa.RSAPrivateKey:
     try:
         stored = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError) as fault:
-        raise UnusableFolder(f"{path}: not a private key in PEM; restore it from a backup") from fault
+        raise UnusableFolder(
+            f"{path}: must be a private key in PEM format; restore it from a backup"
+        ) from fault
     if not isinstance(stored, rsa.RSAPrivateKey):
-        raise UnusableFolder(f"{path}: not an RSA key; restore it from a backup")
+        raise UnusableFolder(f"{path}: must be an RSA key; restore it from a backup")
     return stored
 
 
@@ -287,5 +289,5 @@ def _read_retired(path: Path) -> Mapping[str, _Retired]:
         return {}
     except (ValueError, KeyError, TypeError, jwt.InvalidKeyError) as fault:
         raise UnusableFolder(
-            f"{path}: not a list of keys; restore it, or remove it, which ends tokens of earlier keys"
+            f"{path}: must be a list of keys; restore it, or delete it to reject the tokens of earlier keys"
         ) from fault

@@ -18,9 +18,9 @@ COLUMNS = "user, name, role, created"
 
 
 class LocalPeople:
-    """The people of one machine. `anc token --role admin` is how the first of them is let in.
+    """The users of the local platform. Use `anc token --role admin` to create the first one.
 
-    `user` is a random id. People who were added before there were ids keep their name as theirs.
+    `user` is a random id. Users of versions without ids have their name as id.
     """
 
     def __init__(self, database: Database, issuer: Issuer) -> None:
@@ -39,11 +39,11 @@ class LocalPeople:
             connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS people_by_user ON people (user)")
 
     def sign_in(self, name: str, password: str) -> Grant | None:
-        """See `anc.ports.People`. Takes as long for a name that nobody has."""
-        nobody = self._nobody  # the first time it takes as long again, whoever it is
+        """See `anc.ports.People`. Takes the same time for an unknown name."""
+        dummy_hash = self._dummy_hash  # computed for every caller, so that the first call leaks nothing
         sql = "SELECT hash, role, user FROM people WHERE name = ?"
         row = self._database.connection.execute(sql, (name,)).fetchone()
-        stored, role, user = row or (nobody, None, "")
+        stored, role, user = row or (dummy_hash, None, "")
         try:
             self._hasher.verify(stored, password)
         except VerifyMismatchError:
@@ -54,8 +54,8 @@ class LocalPeople:
         return Grant(token, int(HOUR_S * SIGN_IN_TOKEN_HOURS), role, user)
 
     @cached_property
-    def _nobody(self) -> str:
-        return self._hasher.hash("nobody signs in with this")
+    def _dummy_hash(self) -> str:
+        return self._hasher.hash("no password")
 
     def create(self, name: str, password: str, role: Role) -> Person:
         """See `anc.ports.People`."""

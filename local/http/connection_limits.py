@@ -8,9 +8,9 @@ from typing import Protocol
 
 from anc.settings import BadSetting
 
-MOST_HTTP = 4096
-UNLIMITED = 2**20  # descriptors assumed where the system sets no limit
-WAIT_S = 5
+MAX_HTTP_CONNECTIONS = 4096
+DEFAULT_DESCRIPTORS = 2**20  # assumed when the system sets no limit
+RETRY_AFTER_S = 5
 
 
 class HttpConnection(Protocol):
@@ -22,14 +22,14 @@ class HttpConnection(Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether it was closed without a call of `Connections.closed`."""
+        """Whether it was closed without a call of `ConnectionLimiter.closed`."""
 
     @property
     def idle(self) -> bool:
         """Whether it may be closed to make room for another."""
 
-    def give_way(self) -> None:
-        """Close."""
+    def close_to_make_room(self) -> None:
+        """Close the connection."""
 
 
 class ConnectionLimiter:
@@ -42,65 +42,65 @@ class ConnectionLimiter:
     Parameters
     ----------
     total : int
-    of_an_address : int
+    per_address : int
     is_proxy : callable
-        `is_proxy(address)` tells whether an address stands for many clients; the second limit does not apply.
+        `is_proxy(address)` returns whether an address is a proxy, which is exempt from the second limit.
     """
 
     def __init__(
-        self, total: int, of_an_address: int, is_proxy: Callable[[str], bool] = lambda address: False
+        self, total: int, per_address: int, is_proxy: Callable[[str], bool] = lambda address: False
     ) -> None:
-        self._total, self._of_an_address = total, of_an_address
+        self._total, self._per_address = total, per_address
         self._is_proxy = is_proxy
-        self._open: dict[HttpConnection, str] = {}  # in the order in which they were opened
+        self._open: dict[HttpConnection, str] = {}  # oldest first
         self._by_address: Counter[str] = Counter()
 
     def opened(self, connection: HttpConnection) -> bool:
-        """Register a new connection; return False when there is no room for it."""
+        """Register a new connection; return False when it must be refused."""
         address = connection.address
-        if self._full(address):
+        if self._is_full(address):
             for other in [other for other in self._open if other.gone]:
                 self.closed(other)
-        if self._full(address) and not self._make_room(address):
+        if self._is_full(address) and not self._make_room(address):
             return False
         self._open[connection] = address
         self._by_address[address] += 1
         return True
 
     def closed(self, connection: HttpConnection) -> None:
-        """Remove a connection; removing it twice is fine."""
+        """Remove a connection. May be called twice."""
         address = self._open.pop(connection, None)
         if address is not None:
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
 
-    def _full(self, address: str) -> bool:
-        return len(self._open) >= self._total or self._too_many_of(address)
+    def _is_full(self, address: str) -> bool:
+        return len(self._open) >= self._total or self._address_is_full(address)
 
-    def _too_many_of(self, address: str) -> bool:
-        return self._by_address[address] >= self._of_an_address and not self._is_proxy(address)
+    def _address_is_full(self, address: str) -> bool:
+        return self._by_address[address] >= self._per_address and not self._is_proxy(address)
 
     def _make_room(self, address: str) -> bool:
         other = next(self._idle(address), None)
         if other is None:
             return False
         self.closed(other)
-        other.give_way()
+        other.close_to_make_room()
         return True
 
     def _idle(self, address: str) -> Iterator[HttpConnection]:
-        if self._too_many_of(address):
+        if self._address_is_full(address):
             addresses = [address]
         else:
-            addresses = [most for most, _ in self._by_address.most_common()]
+            addresses = [address for address, _ in self._by_address.most_common()]
         for candidate in addresses:
-            yield from (one for one, its in self._open.items() if its == candidate and one.idle)
+            yield from (one for one, owner in self._open.items() if owner == candidate and one.idle)
 
 
 def http_connections_allowed() -> int:
-    """Return the limit of HTTP connections: half of the process's file descriptors, at most `MOST_HTTP`."""
-    return max(16, min(MOST_HTTP, _descriptors() // 2))
+    """Return half of the process's file descriptors, at most `MAX_HTTP_CONNECTIONS`."""
+    return max(16, min(MAX_HTTP_CONNECTIONS, _descriptors() // 2))
 
 
 def mqtt_connections_allowed() -> int:
@@ -110,16 +110,16 @@ def mqtt_connections_allowed() -> int:
 
 def _descriptors() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return UNLIMITED if soft == resource.RLIM_INFINITY else soft
+    return DEFAULT_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
 
 
 def proxies_of(setting: str) -> Callable[[str], bool]:
-    """Return a function that tells whether an address belongs to the proxies that the setting lists.
+    """Return a predicate for addresses that belong to the proxies listed in the setting.
 
     Raises
     ------
     BadSetting
-        When a part of the setting is neither an address nor a network.
+        When the setting contains anything but addresses and networks.
     """
     try:
         networks = [ip_network(part.strip()) for part in setting.split(",") if part.strip()]

@@ -1,4 +1,4 @@
-"""The console as this machine serves it: static files under the headers that CloudFront sends too."""
+"""The console of the local platform: static files with the same headers as CloudFront sends."""
 
 import json
 from collections.abc import Callable
@@ -11,33 +11,33 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 HERE = Path(__file__).parents[1]
-# In the package; in a checkout the folder lies beside `local`.
+# In an installed package the folder is in `local`, in a checkout beside it.
 WEB = next(path for path in (HERE / "web", HERE.parent / "web") if path.is_dir())
 HEADERS: dict[str, str] = json.loads((WEB / "headers.json").read_text())
 FOLDERS = ("lib", "live", "pages", "ui", "vendor")
 FILES = ("index.html", "app.js", "style.css", "icon.svg", "config.json", "costs.json")
-FRESH = {"Cache-Control": "no-cache"}  # asked for each time, sent only when it changed
+NO_CACHE = {"Cache-Control": "no-cache"}  # revalidated each time
 
 
 class _Folder(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(HEADERS | FRESH)
+        response.headers.update(HEADERS | NO_CACHE)
         return response
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the console; `/` is its page."""
+    """Return the routes of the console, with its page at `/`."""
     folders = [Mount(f"/{name}", _Folder(directory=WEB / name)) for name in FOLDERS]
     return [
-        Route("/", _sending("index.html")),
-        *(Route(f"/{name}", _sending(name)) for name in FILES),
+        Route("/", _serve_file("index.html")),
+        *(Route(f"/{name}", _serve_file(name)) for name in FILES),
         *folders,
     ]
 
 
-def _sending(name: str) -> Callable[[Request], FileResponse]:
+def _serve_file(name: str) -> Callable[[Request], FileResponse]:
     def send(_: Request) -> FileResponse:
-        return FileResponse(WEB / name, headers=HEADERS | FRESH)
+        return FileResponse(WEB / name, headers=HEADERS | NO_CACHE)
 
     return send

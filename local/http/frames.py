@@ -1,4 +1,4 @@
-"""The frames of one WebSocket: read as they come, answered in turn, refused when too many wait."""
+"""The frames of one WebSocket: read, queued and processed in order, refused when too many are waiting."""
 
 import asyncio
 import time
@@ -16,20 +16,20 @@ from functions.routes import SOCKET
 from local.lambda_context import request_id
 from local.lambda_events import socket_event
 
-BLOCKS_WAITING = 4  # of a session; its client is to send one at a time
-FRAMES_WAITING = 64  # of a socket, which may carry many sessions
-WAIT_LIMIT_S = 10.0  # a live block that has waited for longer is of no use
-REFUSAL_PAUSE_S = 0.02  # before the next frame is read from a socket that was sent too many
+MAX_WAITING_BLOCKS = 4  # per session; clients should send one block at a time
+MAX_WAITING_FRAMES = 64  # per socket, which may carry several sessions
+MAX_WAIT_S = 10.0  # older live blocks are refused
+REFUSAL_PAUSE_S = 0.02  # before the next read from an overloaded socket
 UNSUPPORTED, TOO_BIG = 1003, 1009
 
 logger = Logger(service="frames")
 
-# What sending to a socket raises when its client has vanished: before it was accepted, after it, once closed.
+# Raised by a send when the client has disconnected: before the accept, after it, after the close.
 GONE = (OSError, WebSocketDisconnect, RuntimeError)
 
 
-class _Head(msgspec.Struct):
-    """What of a frame decides who answers it; everything else in it is skipped, not decoded."""
+class _FrameHeader(msgspec.Struct):
+    """The fields of a frame that select its route; the other fields are not decoded."""
 
     action: str = "$default"
     session: Any = ""
@@ -37,24 +37,24 @@ class _Head(msgspec.Struct):
 
 
 async def close(socket: WebSocket, code: int, reason: str = "") -> None:
-    """Close a socket. Its client may have vanished before, which is no fault."""
+    """Close a socket; does nothing when the client has disconnected."""
     with suppress(*GONE):
         await socket.close(code, reason)
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
-    """A frame that was read.
+    """A received frame.
 
     Attributes
     ----------
     route : str
-        Of the WebSocket API.
+        Route of the WebSocket API.
     session : str
-        Whose block it is; empty for every other frame.
+        Session of an audio block; empty for other frames.
     seq : int or None
-        Of the block.
+        Sequence number of the block.
     received : float
-        When it was read, in seconds since the epoch.
+        Time of receipt, in seconds since the epoch.
     """
 
     text: str
@@ -65,19 +65,19 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, text: str, received: float) -> "Frame":
-        """Tell where a frame belongs. What cannot be read takes the route `$default`, which says so."""
+        """Return the frame of a text. Invalid frames get the route `$default`, which reports the error."""
         try:
-            head = msgspec.json.decode(text, type=_Head)
+            header = msgspec.json.decode(text, type=_FrameHeader)
         except (msgspec.DecodeError, RecursionError):
-            head = _Head()
-        route = head.action if head.action in SOCKET and not head.action.startswith("$") else "$default"
-        session = head.session if route == "audio" and isinstance(head.session, str) else ""
-        seq = head.seq if session and type(head.seq) is int and 0 <= head.seq < 2**53 else None
+            header = _FrameHeader()
+        route = header.action if header.action in SOCKET and not header.action.startswith("$") else "$default"
+        session = header.session if route == "audio" and isinstance(header.session, str) else ""
+        seq = header.seq if session and type(header.seq) is int and 0 <= header.seq < 2**53 else None
         return cls(text, route, session, seq, received)
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
-    """A frame, the id of its socket, since when that is open, and who the authorizer let in."""
+    """A frame with its connection id, the time of the connect, and the authorizer's context."""
 
     connection: str
     since: float
@@ -88,13 +88,13 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
 def answer_call(
     call: Call, invoke: Callable[[str, dict[str, Any]], Any], count: Callable[[str], None]
 ) -> str:
-    """Return the text that answers a frame, as API Gateway does."""
+    """Return the response to a frame, as API Gateway does."""
     frame = call.frame
     waited_s = time.time() - frame.received
-    if frame.session and waited_s > WAIT_LIMIT_S:
+    if frame.session and waited_s > MAX_WAIT_S:
         count("frames_overloaded")
-        fault = f"session: this block waited for {waited_s:.1f} s; go on with the newest block, or send this "
-        return encode(Error("overloaded", f"{fault}one again if none may be missing", frame.seq))
+        message = f"session: this block waited for {waited_s:.1f} s; send the newest block instead, or this "
+        return encode(Error("overloaded", f"{message}one again if you need every block", frame.seq))
     event = socket_event(
         "MESSAGE",
         frame.route,
@@ -112,28 +112,28 @@ def answer_call(
 
 
 def failure(call: Call) -> str:
-    """Return what API Gateway answers when a function fails."""
-    said = {
+    """Return the response of API Gateway to a failed function."""
+    response = {
         "message": "Internal server error",
         "connectionId": call.connection,
         "requestId": request_id(),
     }
-    return msgspec.json.encode(said).decode()
+    return msgspec.json.encode(response).decode()
 
 
 class Frames:
-    """Reads a socket's frames and answers them in turn.
+    """Read the frames of a socket and process them in order.
 
-    While one is answered, up to `BLOCKS_WAITING` blocks of each session and `FRAMES_WAITING` frames in all
-    wait; what comes beyond is refused at once, without being parsed.
+    While a frame is processed, up to `MAX_WAITING_BLOCKS` blocks per session and `MAX_WAITING_FRAMES` frames
+    in total are queued. Further frames are refused at once.
 
     Parameters
     ----------
     socket : WebSocket
     answer : callable
-        `await answer(frame)` returns the text that answers a frame. It is awaited for one frame at a time.
+        `await answer(frame)` returns the response to a frame. It is called for one frame at a time.
     count : callable
-        `count(event)` counts something that happened.
+        `count(event)` increments the counter of an event.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Frames:
         self._waiting: Counter[str] = Counter()
 
     async def serve(self, idle_s: float, end: float) -> bool:
-        """Return whether the socket is to be closed, idle or open for too long; else it is closed already.
+        """Process frames; return True when the socket is idle or open for too long and must be closed.
 
         Parameters
         ----------
@@ -170,12 +170,12 @@ class Frames:
         return True
 
     async def _take(self, text: str | None) -> bool:
-        """Queue a frame or refuse it; return False for one that closes the socket."""
+        """Queue or refuse a frame; return False when it closes the socket."""
         if text is None:
-            await close(self._socket, UNSUPPORTED, "text frames only")
+            await close(self._socket, UNSUPPORTED, "only text frames are supported")
             return False
         if len(text.encode()) > FRAME_LIMIT:
-            await close(self._socket, TOO_BIG, f"a frame is {FRAME_LIMIT} bytes at most")
+            await close(self._socket, TOO_BIG, f"a frame must have at most {FRAME_LIMIT} bytes")
             return False
         frame = Frame.read(text, time.time())
         if fault := self._fault(frame):
@@ -188,16 +188,16 @@ class Frames:
         return True
 
     def _fault(self, frame: Frame) -> str:
-        """Return why a frame cannot wait, if it cannot."""
-        if frame.session and self._waiting[frame.session] >= BLOCKS_WAITING:
+        """Return why a frame cannot be queued; empty if it can."""
+        if frame.session and self._waiting[frame.session] >= MAX_WAITING_BLOCKS:
             return (
-                f"session: {BLOCKS_WAITING} of its blocks are waiting, which is the most; send a block when "
-                "the last one is answered"
+                f"session: at most {MAX_WAITING_BLOCKS} blocks may be waiting; send a block after the "
+                "response to the previous one"
             )
-        if self._waiting.total() >= FRAMES_WAITING:
+        if self._waiting.total() >= MAX_WAITING_FRAMES:
             return (
-                f"frame: {FRAMES_WAITING} of this socket are waiting, which is the most; send a frame when "
-                "another one is answered"
+                f"frame: at most {MAX_WAITING_FRAMES} frames may be waiting; send a frame after the "
+                "response to another one"
             )
         return ""
 
@@ -207,5 +207,5 @@ class Frames:
             await self._send(await self._answer(frame))
 
     async def _send(self, text: str) -> None:
-        with suppress(*GONE):  # closed: what was done stays done
+        with suppress(*GONE):  # the client has disconnected
             await self._socket.send_text(text)

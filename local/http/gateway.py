@@ -1,4 +1,4 @@
-"""API Gateway on this machine: REST and WebSocket on one port, real events to the real handlers."""
+"""A local API Gateway: REST and WebSocket on one port, with the same events to the same handlers."""
 
 import asyncio
 import secrets
@@ -19,34 +19,34 @@ from anc.lifetimes import HOUR_S, SOCKET_HOURS
 from anc.ports import Gone
 from functions.routes import SOCKET
 from local.http.frames import GONE, Call, Frame, Frames, answer_call, close, failure
-from local.http.rest import Authorizer, Invoke, RestApi, nothing_here
+from local.http.rest import Authorizer, Invoke, RestApi, no_route
 from local.http.security_headers import SecurityHeaders
 from local.http.turns import FairSemaphore
 from local.lambda_events import handshake_event, socket_event
 from local.live_workers import LiveWorkers, WorkerConnection, WorkerGone
 
 IDLE_S = 600.0
-LIFE_S = SOCKET_HOURS * HOUR_S
+LIFETIME_S = SOCKET_HOURS * HOUR_S
 HANDLER_THREADS = 8
 POST_TIMEOUT_S = 5.0
 POLICY, GOING_AWAY = 1008, 1001
-SIGNED_OUT = "your rights have ended or changed; sign in again"
+SIGNED_OUT = "your access was revoked or changed; sign in again"
 
 logger = Logger(service="gateway")
 
 
 class LocalSockets:
-    """`anc.ports.Sockets` on the sockets that this process holds."""
+    """`anc.ports.Sockets` for the open WebSockets of this process."""
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[asyncio.AbstractEventLoop, WebSocket]] = {}
 
     def opened(self, connection: str, socket: WebSocket) -> None:
-        """Note a socket; call in its event loop."""
+        """Register a socket; call it in the socket's event loop."""
         self._open[connection] = (asyncio.get_running_loop(), socket)
 
     def closed(self, connection: str) -> None:
-        """Forget a socket."""
+        """Remove a socket."""
         self._open.pop(connection, None)
 
     def close(self, connection: str) -> None:
@@ -77,11 +77,11 @@ class Gateway:
         `invoke(function, event)` calls a function's handler and returns its answer.
     sockets : LocalSockets
     extra : list of BaseRoute
-        Routes that only this edition has: the issuer's keys, the console.
+        Routes that only the local platform has: the issuer's keys, the console.
     live : LiveWorkers, optional
-        Filter live blocks; without any, a thread of this process does.
+        Processes that filter live blocks; without any, a thread of this process does.
     count : callable
-        `count(event)` counts something that happened.
+        `count(event)` increments the counter of an event.
     """
 
     def __init__(
@@ -96,15 +96,15 @@ class Gateway:
         self._sockets = sockets
         self._threads = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
         self._live, self._count = live or LiveWorkers(), count
-        # Without workers. Two threads would be slower than one.
+        # Used without workers. Two threads would be slower than one.
         self._blocks, self._turns = ThreadPoolExecutor(1, thread_name_prefix="blocks"), FairSemaphore(1)
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._authorizer)
         app = Starlette(
             routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
-            exception_handlers={HTTPException: nothing_here},
+            exception_handlers={HTTPException: no_route},
         )
-        app.router.redirect_slashes = False  # API Gateway takes a path as it stands
+        app.router.redirect_slashes = False  # as in API Gateway
         self.app = SecurityHeaders(app)
 
     async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
@@ -117,7 +117,7 @@ class Gateway:
         headers = dict(socket.headers)
         authorizer = await self._in_thread(self._authorizer, handshake_event(headers))
         if authorizer is None:
-            await close(socket, POLICY)  # before accepting: the client sees HTTP 403
+            await close(socket, POLICY)  # before the accept, so the client gets HTTP 403
             return
         connection, since = secrets.token_urlsafe(12), time.time()
         event = socket_event("CONNECT", "$connect", connection, since, authorizer, headers)
@@ -126,30 +126,35 @@ class Gateway:
             await close(socket, POLICY)
             return
         try:
-            with suppress(*GONE):  # a client that vanished meanwhile: the first read says so
+            with suppress(*GONE):  # the client disconnected; the first read reports it
                 await socket.accept(answer.get("headers", {}).get("Sec-WebSocket-Protocol"))
                 self._sockets.opened(connection, socket)
-            with self._live.line() as line:
-                answer = partial(self._answer, connection, since, authorizer, line)
+            with self._live.connection() as worker_connection:
+                answer = partial(self._answer, connection, since, authorizer, worker_connection)
                 frames = Frames(socket, answer, self._count)
-                if await frames.serve(IDLE_S, since + LIFE_S):
-                    await close(socket, GOING_AWAY, "idle for 10 minutes, or open for 2 hours")
+                if await frames.serve(IDLE_S, since + LIFETIME_S):
+                    await close(socket, GOING_AWAY, "idle for 10 minutes or open for 2 hours")
         finally:
             self._sockets.closed(connection)
             gone = socket_event("DISCONNECT", "$disconnect", connection, since, authorizer)
             await self._invoke(SOCKET["$disconnect"], gone)
 
     async def _answer(
-        self, connection: str, since: float, authorizer: dict[str, str], line: WorkerConnection, frame: Frame
+        self,
+        connection: str,
+        since: float,
+        authorizer: dict[str, str],
+        worker_connection: WorkerConnection,
+        frame: Frame,
     ) -> str:
         call = Call(connection, since, authorizer, frame)
         if not frame.session:
             return str(await self._in_thread(answer_call, call, self._invoke_now, self._count))
-        if worker := line.worker():
+        if worker := worker_connection.worker():
             try:
                 return await worker.answer(call)
             except WorkerGone:
-                logger.error("a live worker ended", pid=worker.pid)
+                logger.error("a live worker ended unexpectedly", pid=worker.pid)
                 return failure(call)
         await self._turns.take(authorizer["user"])
         try:

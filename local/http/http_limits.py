@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections with limits on heads, on idle and stalled clients, and on their number."""
+"""HTTP/1.1 with limits on request heads, idle and stalled clients, and the number of connections."""
 
 import asyncio
 from http import HTTPStatus
@@ -9,32 +9,32 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from anc.schemas.problem import KIND, Problem
 from anc.schemas.refusal import Refused
 from functions.security_headers import SECURITY_HEADERS
-from local.http.connection_limits import WAIT_S, ConnectionLimiter
-from local.http.request_body import AUTHORISED, time_for
+from local.http.connection_limits import RETRY_AFTER_S, ConnectionLimiter
+from local.http.request_body import AUTHORISED, transfer_timeout_s
 
-HEAD_LIMIT = 16 * 1024  # of what stands before a body; API Gateway takes 10,240 bytes
-HEAD_S = 20.0
+MAX_HEAD_BYTES = 16 * 1024  # request line and headers; API Gateway allows 10,240 bytes
+HEAD_TIMEOUT_S = 20.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1 with limits on the size and time of heads, trailers, chunk extensions and unread answers.
+    """HTTP/1.1 with limits on heads, trailers, chunk extensions and unread responses, in size and time.
 
-    Uvicorn itself has none of these with httptools. Its `limit_concurrency` answers 503 but keeps the
-    connection open, so the number of connections is limited here too.
+    Uvicorn has no such limits with httptools: `h11_max_incomplete_event_size` applies to h11 only,
+    `limit_concurrency` responds with 503 but keeps the connection open.
 
     Parameters
     ----------
-    connections : Connections
+    connections : ConnectionLimiter
         All open connections of the server.
     """
 
     def __init__(self, *arguments: Any, connections: ConnectionLimiter, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._open = connections
-        self._fault = Refused("bad_request", "request: not HTTP/1.1")
-        self._without_body = 0  # bytes since the last that belonged to a body, or ended a request
-        self._late: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._fault = Refused("bad_request", "request must be HTTP/1.1")
+        self._head_bytes = 0  # bytes since the last byte of a body or the end of a request
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._upgraded = False
 
     @property
@@ -44,12 +44,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     @property
     def gone(self) -> bool:
-        """Whether it became a WebSocket that is closed: `connection_lost` is not called for those."""
+        """Whether it is a closed WebSocket, for which `connection_lost` is not called."""
         return self._upgraded and self.transport.is_closing()
 
     @property
     def idle(self) -> bool:
-        """Whether it may be closed to make room: it waits for a request, or for an unauthorised body."""
+        """Whether it may be closed to make room: it waits for a request or an unauthorised body."""
         if self._upgraded:
             return False
         cycle = self.cycle
@@ -58,37 +58,37 @@ class BoundedHttp(HttpToolsProtocol):
         )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request within `HEAD_S`, or refuse the connection when there is no room for it."""
+        """Start the head timer, or refuse the connection when there are too many."""
         super().connection_made(transport)
         if self._open.opened(self):
-            self._expect_head()
+            self._start_head_timer()
         else:
-            said = f"connections: all are in use; try again in {WAIT_S} s"
-            self._fault = Refused("overloaded", said, wait_s=WAIT_S)
+            message = f"connections: all connections are in use; try again in {RETRY_AFTER_S} s"
+            self._fault = Refused("overloaded", message, wait_s=RETRY_AFTER_S)
             self.send_400_response("")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more."""
+        """Cancel the timers and unregister the connection."""
         self._open.closed(self)
-        self._expect_nothing()
+        self._cancel_head_timer()
         self.resume_writing()
         super().connection_lost(exc)
 
-    def give_way(self) -> None:
-        """Close at once, unsent data included."""
+    def close_to_make_room(self) -> None:
+        """Close the connection at once; unsent data is dropped."""
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take the next bytes, and hang up when too many of them belong to no body."""
-        self._without_body += len(data)
+        """Process data; close the connection when a head is too large."""
+        self._head_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing() or self._upgraded:
             return
-        if self._without_body > HEAD_LIMIT:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._too_large()
             self.send_400_response("")
-        elif self._late is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect_head()  # or the rest of a body whose request was answered already
+        elif self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._start_head_timer()  # also for the rest of a body after an early response
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol."""
@@ -96,44 +96,44 @@ class BoundedHttp(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:
-        """Let a request in whose head is no larger than may be."""
-        self._expect_nothing()
+        """Accept a request if its head is not too large."""
+        self._cancel_head_timer()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > HEAD_LIMIT:
-            raise self._too_large()  # the parser turns it into a request that is refused
+        if size > MAX_HEAD_BYTES:
+            raise self._too_large()  # the parser then calls send_400_response
         super().on_headers_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; what comes behind a body is none."""
+        """Add a header; ignore trailers."""
         if self.cycle is None or self.cycle.scope is not self.scope:
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
-        self._without_body = 0
+        """Process a part of a body."""
+        self._head_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Know that a request ended."""
-        self._without_body = 0
+        """Reset the size of the head after a request."""
+        self._head_bytes = 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Close the connection unless the client reads what it was sent in the time allowed for it."""
+        """Limit the time in which the client must read the response."""
         super().pause_writing()
-        if self._unread is None:
-            within_s = time_for(self.transport.get_write_buffer_size())
-            self._unread = self.loop.call_later(within_s, self.transport.abort)
+        if self._write_timer is None:
+            within_s = transfer_timeout_s(self.transport.get_write_buffer_size())
+            self._write_timer = self.loop.call_later(within_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop the time limit: the client reads."""
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        """Cancel the time limit: the client reads again."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Say no as the rest of the platform does, and hang up."""
+        """Send a problem document and close the connection."""
         document = Problem.of(self._fault)
         body = document.encode().encode()
         headers = dict(SECURITY_HEADERS)
@@ -148,23 +148,23 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
     def _too_large(self) -> Refused:
-        said = f"head: at most {HEAD_LIMIT:,} bytes of request line and headers"
-        self._fault = Refused("head_too_large", said)
+        message = f"head: request line and headers must have at most {MAX_HEAD_BYTES:,} bytes"
+        self._fault = Refused("head_too_large", message)
         return self._fault
 
-    def _expect_head(self) -> None:
-        self._late = self.loop.call_later(HEAD_S, self._too_late)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._on_head_timeout)
 
-    def _expect_nothing(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _too_late(self) -> None:
+    def _on_head_timeout(self) -> None:
         if self.transport.is_closing():
             return
-        if not self._without_body:  # a browser connects before it has anything to ask for
+        if not self._head_bytes:  # browsers open connections in advance
             self.transport.close()
             return
-        self._fault = Refused("too_slow", f"head: not whole within {HEAD_S:g} s")
+        self._fault = Refused("too_slow", f"head must be complete within {HEAD_TIMEOUT_S:g} s")
         self.send_400_response("")

@@ -1,4 +1,4 @@
-"""API Gateway's REST side on this machine: the authorizer, and real events to the real handlers."""
+"""The REST API of the local API Gateway: the authorizer, and the same events to the same handlers."""
 
 import base64
 import os
@@ -15,13 +15,13 @@ from starlette.routing import Route
 from anc.schemas.problem import KIND, Problem
 from anc.schemas.refusal import Refused, refuse
 from functions.routes import REST, RestRoute, WorkKind
-from local.http.request_body import AUTHORISED, CLOSE, ByteBudget, RequestBody
+from local.http.request_body import AUTHORISED, CLOSE_HEADERS, ByteBudget, RequestBody
 from local.http.thread_pools import FairThreadPool
 from local.lambda_events import authorizer_event, rest_event
 
 Invoke = Callable[[str, dict[str, Any]], Any]
-# Threads, and the most calls that wait for one. Calls in `quick` are bounded by the number of connections;
-# `heavy` leaves a core to live blocks.
+# Threads and maximum number of waiting calls. Calls in `quick` are limited by the number of connections;
+# `heavy` leaves a core for live blocks.
 POOLS: dict[WorkKind, tuple[int, int]] = {
     "quick": (8, 4096),
     "heavy": (max(1, (os.cpu_count() or 1) // 2), 32),
@@ -32,16 +32,16 @@ logger = Logger(service="rest")
 
 
 class Authorizer:
-    """The authorizer function, called for every request and handshake.
+    """Call the authorizer function for every request and handshake.
 
-    Nothing is cached: a call takes 0.1 ms, a token ends at its expiry, and a revoked key at once.
+    Results are not cached: a call takes 0.1 ms, and a revoked key is rejected at once.
     """
 
     def __init__(self, invoke: Invoke) -> None:
         self._invoke = invoke
 
     def __call__(self, event: dict[str, Any]) -> dict[str, str] | None:
-        """Return who calls, or None for somebody who may not."""
+        """Return the authorizer's context, or None when access is denied."""
         try:
             policy = self._invoke("authorizer", event)
         except Exception as fault:
@@ -52,7 +52,7 @@ class Authorizer:
 
 
 class RestApi:
-    """The endpoints of the table of routes.
+    """The REST endpoints of `functions.routes`.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ class RestApi:
     def _endpoint(self, entries: Mapping[str, RestRoute]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             entry = entries.get(request.method)
-            if entry is None:  # HEAD, which comes with every GET
+            if entry is None:  # HEAD, which Starlette adds to GET
                 raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(entries)})
             body = RequestBody(request, entry.body_bytes)
             try:
                 return await self._serve(entry, request, body)
             except Refused as refusal:
-                return problem(refusal, {} if await body.discard() else CLOSE)
+                return problem(refusal, {} if await body.discard() else CLOSE_HEADERS)
             except ClientDisconnect:
                 return Response(status_code=HTTPStatus.BAD_REQUEST)
 
@@ -99,14 +99,14 @@ class RestApi:
             request.scope[AUTHORISED] = True
             caller = f"user {authorizer['principalId']}"
         body.check_size()
-        with self._budget.hold(caller, body.room):
+        with self._budget.hold(caller, body.size_to_reserve):
             sent = await body.read()
             answer = self._pools[entry.work].run(caller, self._answer, entry, request, sent, authorizer)
             return await answer
 
     def _authorise(self, entry: RestRoute, request: Request) -> dict[str, str]:
         event = authorizer_event(entry.method, request.scope["path"], dict(request.headers))
-        return self._authorizer(event) or refuse("unauthorized", "token: missing, expired or not ours")
+        return self._authorizer(event) or refuse("unauthorized", "token is missing, expired or invalid")
 
     def _answer(
         self, entry: RestRoute, request: Request, body: bytes, authorizer: Mapping[str, str]
@@ -115,7 +115,7 @@ class RestApi:
         event = rest_event(
             entry.method,
             entry.path,
-            request.scope["path"],  # of a URL, Python drops line feeds
+            request.scope["path"],  # request.url.path would drop line feeds
             {name: str(value) for name, value in request.path_params.items()},
             dict(request.query_params),
             dict(request.headers),
@@ -128,23 +128,23 @@ class RestApi:
             return _response(self._invoke(entry.function, event))
         except Exception:
             logger.exception("the function failed", function=entry.function)
-            return problem(Refused("bad_gateway", "the function failed; its log says why"))
+            return problem(Refused("bad_gateway", "the function failed; see its log"))
 
 
-async def nothing_here(request: Request, fault: Exception) -> Response:
-    """Say that there is nothing at a path, or nothing that takes this method."""
+async def no_route(request: Request, fault: Exception) -> Response:
+    """Return a problem document for an unknown path or method."""
     assert isinstance(fault, HTTPException)
     code = "method_not_allowed" if fault.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "not_found"
-    said = f"path: there is nothing at {request.method} {request.scope['path']}"
-    return problem(Refused(code, said), fault.headers)
+    message = f"path: {request.method} {request.scope['path']} does not exist"
+    return problem(Refused(code, message), fault.headers)
 
 
 def problem(refusal: Refused, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a refusal as a problem document, with the headers that belong to it."""
+    """Return a refusal as a problem document with its headers."""
     document = Problem.of(refusal)
-    wait = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
-    ask = {"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else {}
-    return Response(document.encode(), document.status, {**wait, **ask, **(headers or {})}, KIND)
+    retry = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
+    challenge = {"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else {}
+    return Response(document.encode(), document.status, {**retry, **challenge, **(headers or {})}, KIND)
 
 
 def _as_text(body: bytes) -> tuple[str | None, bool]:

@@ -1,4 +1,4 @@
-"""The security headers of every HTTP answer of this machine, whichever part of it answers."""
+"""Security headers for every HTTP response of the local platform."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,7 +7,7 @@ from functions.security_headers import SECURITY_HEADERS
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds the headers that an answer does not set itself.
+    """ASGI middleware that adds the security headers that a response does not set itself.
 
     Parameters
     ----------

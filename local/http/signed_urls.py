@@ -1,4 +1,4 @@
-"""URLs that carry their own permission: what S3's presigned URLs are, on this machine."""
+"""Signed URLs for uploads and downloads, like S3's presigned URLs."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ PREFIX = "/objects/"
 
 
 class SignedRequest(NamedTuple):
-    """What a URL permits: to GET the file as `name`, or to PUT `size` bytes, as a part if numbered."""
+    """What a URL permits: to GET a file as `name`, or to PUT `size` bytes, as a part if numbered."""
 
     method: str
     key: str
@@ -26,7 +26,7 @@ class SignedRequest(NamedTuple):
 
 
 class SignedUrls:
-    """Signs and checks URLs below `/objects/`: HMAC-SHA256 over method, key, expiry and all else in them.
+    """Sign and verify URLs below `/objects/`, with HMAC-SHA256 over all their fields.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class SignedUrls:
 
     @classmethod
     def of(cls, folder: Path, base: str) -> Self:
-        """Sign with the secret that the folder keeps; it is made when there is none."""
+        """Return an instance with the secret stored in a folder; creates it when it is missing."""
         path = folder / "links.key"
         if not path.exists():
             part = path.with_suffix(".part")
@@ -55,11 +55,11 @@ class SignedUrls:
         return cls(path.read_bytes(), base)
 
     def get(self, key: str, expires_s: int, name: str) -> str:
-        """Return a URL from which the file can be fetched for so many seconds."""
+        """Return a download URL that is valid for so many seconds."""
         return self._url(SignedRequest("GET", key, 0, "", 0, name), expires_s)
 
     def put(self, key: str, size: int, expires_s: int, parts: str = "", number: int = 0) -> str:
-        """Return a URL to which exactly `size` bytes can be sent for so many seconds."""
+        """Return an upload URL for exactly `size` bytes that is valid for so many seconds."""
         return self._url(SignedRequest("PUT", key, size, parts, number, ""), expires_s)
 
     def check(self, method: str, key: str, query: Mapping[str, str]) -> SignedRequest:
@@ -68,18 +68,18 @@ class SignedUrls:
         Raises
         ------
         Refused
-            `forbidden`: the signature is missing, or fits another request, or its time is over.
+            `forbidden`: the signature is missing or invalid, or the URL has expired.
         """
         try:
             size, number = int(query.get("size", "0")), int(query.get("number", "0"))
             expires = int(query["expires"])
         except (KeyError, ValueError):
-            refuse("forbidden", "link: not one of ours")
+            refuse("forbidden", "link: expires, size or number is missing or invalid")
         permit = SignedRequest(method, key, size, query.get("parts", ""), number, query.get("name", ""))
         if not hmac.compare_digest(self._sign(permit, expires).encode(), query.get("signature", "").encode()):
-            refuse("forbidden", "link: its signature does not fit this request")
+            refuse("forbidden", "link: the signature does not match this request")
         if expires < self._clock():
-            refuse("forbidden", "link: its time is over; ask for a new one")
+            refuse("forbidden", "link has expired; request a new one")
         return permit
 
     def _url(self, permit: SignedRequest, expires_s: int) -> str:

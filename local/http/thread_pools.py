@@ -1,4 +1,4 @@
-"""Thread pools in which callers take turns."""
+"""Thread pools with a fair queue per caller."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -9,11 +9,11 @@ from typing import TypeVar
 from anc.schemas.refusal import Refused
 
 T = TypeVar("T")
-WAIT_S = 2
+RETRY_AFTER_S = 2
 
 
 class FairThreadPool:
-    """A pool of threads with a bounded queue that is served caller by caller. Use it from one event loop.
+    """A thread pool with a bounded queue, served round-robin by caller. Use it from one event loop.
 
     Parameters
     ----------
@@ -21,17 +21,17 @@ class FairThreadPool:
         Prefix of the threads' names.
     threads : int
     waiting : int
-        Most calls that wait for a thread; one caller may have a quarter of them.
+        Maximum number of waiting calls; a caller may have a quarter of them.
     """
 
     def __init__(self, name: str, threads: int, waiting: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._free = threads
-        self._most, self._most_of_one = waiting, max(1, waiting // 4)
+        self._max_waiting, self._max_waiting_per_caller = waiting, max(1, waiting // 4)
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def run(self, caller: str, do: Callable[..., T], *arguments: object) -> T:
-        """Call `do(*arguments)` in a thread when it is the caller's turn; return its result.
+        """Call `do(*arguments)` in a thread at the caller's turn; return its result.
 
         Raises
         ------
@@ -49,14 +49,18 @@ class FairThreadPool:
             self._free -= 1
             return
         own = self._queues.get(caller, ())
-        if len(own) >= self._most_of_one:
+        if len(own) >= self._max_waiting_per_caller:
             raise Refused(
-                "too_many", f"requests: {len(own)} of yours are waiting; send fewer at once", wait_s=WAIT_S
+                "too_many",
+                f"requests: {len(own)} of your requests are waiting; send fewer at once",
+                wait_s=RETRY_AFTER_S,
             )
         waiting = sum(map(len, self._queues.values()))
-        if waiting >= self._most:
+        if waiting >= self._max_waiting:
             raise Refused(
-                "overloaded", f"requests: {waiting} are waiting; try again in {WAIT_S} s", wait_s=WAIT_S
+                "overloaded",
+                f"requests: {waiting} requests are waiting; try again in {RETRY_AFTER_S} s",
+                wait_s=RETRY_AFTER_S,
             )
         turn = asyncio.get_running_loop().create_future()
         self._queues.setdefault(caller, deque()).append(turn)
@@ -68,7 +72,7 @@ class FairThreadPool:
             raise
 
     def _next(self) -> None:
-        """Give the free thread to the caller whose last turn is the longest ago."""
+        """Pass the free thread to the caller that has waited longest for a turn."""
         while self._queues:
             caller, queue = self._queues.popitem(last=False)
             turn = queue.popleft()

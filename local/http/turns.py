@@ -1,13 +1,13 @@
-"""Slots that callers take in turn."""
+"""A semaphore with a fair queue per caller."""
 
 import asyncio
 from collections import OrderedDict, deque
 
 
 class FairSemaphore:
-    """So many slots at a time; who waits for one is served caller by caller. Use it from one event loop.
+    """A semaphore whose waiters are served round-robin by caller. Use it from one event loop.
 
-    However much one caller asks for, another one waits for no more than one turn of each.
+    A caller waits for at most one turn of each other caller, however many turns those request.
     """
 
     def __init__(self, slots: int) -> None:
@@ -15,7 +15,7 @@ class FairSemaphore:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def take(self, caller: str) -> None:
-        """Return when it is the caller's turn; a slot is the caller's then, until it is given back."""
+        """Wait for a slot; the caller must return it with `give`."""
         if self._free:
             self._free -= 1
             return
@@ -29,7 +29,7 @@ class FairSemaphore:
             raise
 
     def give(self) -> None:
-        """Give a slot back: it goes to the caller whose last turn is the longest ago."""
+        """Return a slot; it goes to the caller that has waited longest for a turn."""
         while self._waiting:
             caller, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()

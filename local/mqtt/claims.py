@@ -1,4 +1,4 @@
-"""Fleet provisioning by claim on one machine: the MQTT topics as AWS IoT plays them, and the same hook.
+"""Fleet provisioning by claim on one machine, with the MQTT topics and the hook of AWS IoT.
 
 References
 ----------
@@ -35,7 +35,7 @@ from local.mqtt.things import LocalThings
 TOKEN_S = 3600.0
 ALGORITHM = "HS256"
 INVALID_TOKEN = "InvalidCertificateOwnershipToken"
-MOST_REQUESTS = 8  # of one connection: a headset takes two, and some again after a lost answer
+MAX_REQUESTS = 8  # per connection; a headset needs two, and retries after a lost response
 TEMPLATE_ARN = f"arn:aws:iot:local:000000000000:provisioningtemplate/{TEMPLATE}"
 UNREADABLE = ("bad_json", "bad_field")
 
@@ -43,14 +43,14 @@ Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
 class ClaimProvisioning:
-    """Signs certificates for headsets that come with a claim, and makes those good that the hook allows.
+    """Sign certificates for headsets with a claim, and activate those that the hook allows.
 
     Parameters
     ----------
     things : LocalThings
     authority : Authority
     hook : callable
-        The function that AWS IoT would invoke: its event to its answer.
+        The pre-provisioning hook: event to response.
     clock : callable
         Seconds since the epoch.
     """
@@ -66,21 +66,21 @@ class ClaimProvisioning:
         self._authority = authority
         self._hook = hook
         self._clock = clock
-        # Nothing is kept of a certificate that waits, so nobody's requests push out another's.
+        # Pending certificates are kept in signed tokens, not here, so no client can displace another's.
         self._secret = secrets.token_bytes(32)
 
-    def answer(self, client_id: str, claim_id: str, topic: str, payload: bytes) -> tuple[str, bytes]:
-        """Return the answer to a request, topic and payload. A refused one changes nothing."""
+    def handle(self, client_id: str, claim_id: str, topic: str, payload: bytes) -> tuple[str, bytes]:
+        """Return the topic and the payload of the response to a request."""
         try:
             if topic == SIGN_TOPIC:
-                said: Signed | Provisioned = self._sign(parse_json(payload, SigningRequest))
+                response: Signed | Provisioned = self._sign(parse_json(payload, SigningRequest))
             else:
-                said = self._provision(client_id, claim_id, parse_json(payload, Registration))
+                response = self._provision(client_id, claim_id, parse_json(payload, Registration))
         except Refused as refusal:
             code = "InvalidPayload" if refusal.code in UNREADABLE else refusal.code
-            no = Rejected(403 if code == "AccessDenied" else 400, code, refusal.message)
-            return f"{topic}/rejected", msgspec.json.encode(no)
-        return f"{topic}/accepted", msgspec.json.encode(said)
+            rejected = Rejected(403 if code == "AccessDenied" else 400, code, refusal.message)
+            return f"{topic}/rejected", msgspec.json.encode(rejected)
+        return f"{topic}/accepted", msgspec.json.encode(response)
 
     def _sign(self, request: SigningRequest) -> Signed:
         try:
@@ -96,14 +96,14 @@ class ClaimProvisioning:
         return jwt.encode({"certificate": der, "until": self._clock() + TOKEN_S}, self._secret, ALGORITHM)
 
     def _certificate(self, token: str, serial: str) -> x509.Certificate:
-        """Return the certificate that a token was given out with. Raises Refused."""
+        """Return the certificate of an ownership token. Raises Refused."""
         try:
-            given = jwt.decode(token, self._secret, [ALGORITHM])
+            token_claims = jwt.decode(token, self._secret, [ALGORITHM])
         except jwt.PyJWTError as fault:
             raise Refused(INVALID_TOKEN, "Certificate ownership token is invalid.") from fault
-        certificate = x509.load_der_x509_certificate(base64.b64decode(given["certificate"]))
-        elsewhere = self._things.owner(fingerprint(certificate)) not in (None, serial)
-        if given["until"] < self._clock() or elsewhere:
+        certificate = x509.load_der_x509_certificate(base64.b64decode(token_claims["certificate"]))
+        taken = self._things.owner(fingerprint(certificate)) not in (None, serial)
+        if token_claims["until"] < self._clock() or taken:
             refuse(INVALID_TOKEN, "Certificate ownership token is invalid.")
         return certificate
 
@@ -111,7 +111,7 @@ class ClaimProvisioning:
         serial = request.parameters.get(SERIAL, "")
         certificate = self._certificate(request.certificate_ownership_token, serial)
         certificate_id = fingerprint(certificate)
-        answer = self._hook(
+        decision = self._hook(
             {
                 "claimCertificateId": claim_id,
                 "certificateId": certificate_id,
@@ -121,17 +121,17 @@ class ClaimProvisioning:
                 "parameters": request.parameters,
             }
         )
-        if not answer["allowProvisioning"]:
+        if not decision["allowProvisioning"]:
             raise Refused("AccessDenied", "Access Denied")
         self._things.activate(serial, certificate_id)
         return Provisioned(serial)
 
 
 def may_connect(client_id: str) -> bool:
-    """Return whether a claim may connect so: under a name that holds a serial number and is no thing's."""
+    """Return whether a claim may connect with this client id, which must contain a serial number."""
     return bool(serial_of_client(client_id))
 
 
 def may_publish(topic: str) -> bool:
-    """Return whether a claim may publish there."""
+    """Return whether a claim may publish on a topic."""
     return topic in REQUEST_TOPICS

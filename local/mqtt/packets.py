@@ -1,9 +1,9 @@
-"""MQTT 3.1.1 packets, as much of them as AWS IoT Core takes: QoS 0 and 1, no retained messages, no I/O here.
+"""MQTT 3.1.1 packets, limited as in AWS IoT Core: QoS 0 and 1, no retained messages. No I/O.
 
-Why not a broker from the shelf: the embeddable one for asyncio (amqtt 0.12) acknowledges a message before
-anybody has seen it, takes packets of any size, lets a client disturb another's session before it has asked
-who that client is, and compares each message with each subscription of the fleet. Here a headset's topics are
-its own, so a broker is little more than these packets.
+Why not an existing broker: the embeddable one for asyncio (amqtt 0.12) acknowledges a message before it is
+processed, accepts packets of any size, lets a client disturb the session of another one before it is
+authenticated, and compares each message with each subscription of the fleet. Here a headset only uses its
+own topics, so a broker needs little more than these packets.
 
 References
 ----------
@@ -25,11 +25,11 @@ _U16 = struct.Struct(">H")
 
 
 class Malformed(Exception):
-    """Bytes that are not MQTT 3.1.1, or a part of it that this platform does not speak."""
+    """Raised for bytes that are not MQTT 3.1.1 or use an unsupported feature of it."""
 
 
 class Connect(NamedTuple):
-    """A client introduces itself. `level` is 4 for MQTT 3.1.1."""
+    """CONNECT. `level` is 4 for MQTT 3.1.1."""
 
     level: int
     client_id: str
@@ -38,7 +38,7 @@ class Connect(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """A message; `packet_id` is 0 at QoS 0."""
+    """PUBLISH; `packet_id` is 0 at QoS 0."""
 
     topic: str
     payload: bytes
@@ -46,81 +46,81 @@ class Publish(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """Topic filters that a client wants, each with the QoS it asks for."""
+    """SUBSCRIBE: topic filters with the requested QoS."""
 
     packet_id: int
     filters: list[tuple[str, int]]
 
 
 class Unsubscribe(NamedTuple):
-    """Topic filters that a client wants no more."""
+    """UNSUBSCRIBE: topic filters."""
 
     packet_id: int
     filters: list[str]
 
 
 class Puback(NamedTuple):
-    """A client has a message that was sent to it."""
+    """PUBACK: a client acknowledges a message."""
 
     packet_id: int
 
 
 class Pingreq(NamedTuple):
-    """A client is still there."""
+    """PINGREQ."""
 
 
 class Disconnect(NamedTuple):
-    """A client leaves."""
+    """DISCONNECT."""
 
 
 Packet: TypeAlias = Connect | Publish | Subscribe | Unsubscribe | Puback | Pingreq | Disconnect
 
 
 class _Fields:
-    """Reads a packet's fields one after the other."""
+    """Sequential reader of a packet's fields."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._at = 0
 
-    def take(self, size: int) -> bytes:
-        piece = self._body[self._at : self._at + size]
-        if len(piece) < size:
+    def read(self, size: int) -> bytes:
+        data = self._body[self._at : self._at + size]
+        if len(data) < size:
             raise Malformed("the packet ends early")
         self._at += size
-        return piece
+        return data
 
     def rest(self) -> bytes:
-        return self.take(len(self._body) - self._at)
+        return self.read(len(self._body) - self._at)
 
     def u8(self) -> int:
-        return self.take(1)[0]
+        return self.read(1)[0]
 
     def u16(self) -> int:
-        return int(_U16.unpack(self.take(2))[0])
+        return int(_U16.unpack(self.read(2))[0])
 
     def text(self) -> str:
         try:
-            text = self.take(self.u16()).decode()
+            text = self.read(self.u16()).decode()
         except UnicodeDecodeError as fault:
             raise Malformed("a string is not UTF-8") from fault
         if "\0" in text:
-            raise Malformed("a string holds a null character")
+            raise Malformed("a string must not contain a null character")
         return text
 
-    def more(self) -> bool:
+    def has_more(self) -> bool:
         return self._at < len(self._body)
 
 
 def parse(first: int, body: bytes) -> Packet:
-    """Read a packet.
+    """Return the packet.
 
     Parameters
     ----------
     first : int
         The first byte: packet type and flags.
     body : bytes
-        What follows the length.
+        The bytes after the remaining length.
 
     Raises
     ------
@@ -131,33 +131,33 @@ def parse(first: int, body: bytes) -> Packet:
     if kind == PUBLISH:
         return _parse_publish(flags, fields)
     if flags != (2 if kind in (SUBSCRIBE, UNSUBSCRIBE) else 0):
-        raise Malformed(f"flags {flags:#x} of packet type {kind}")
+        raise Malformed(f"packet type {kind} must not have flags {flags:#x}")
     parser = _PARSERS.get(kind)
     if parser is None:
-        raise Malformed(f"packet type {kind}")
+        raise Malformed(f"packet type {kind} is not supported")
     return parser(fields)
 
 
 def _parse_publish(flags: int, fields: _Fields) -> Publish:
     qos = flags >> 1 & 3
     if qos > 1:
-        raise Malformed("quality of service above 1")
+        raise Malformed("the quality of service must be 0 or 1")
     if flags & 1:
-        raise Malformed("retained messages are not kept here")
+        raise Malformed("retained messages are not supported")
     topic = fields.text()
     if not topic or "+" in topic or "#" in topic:
-        raise Malformed("a topic is empty or holds a wildcard")
+        raise Malformed("a topic must not be empty or contain a wildcard")
     packet_id = fields.u16() if qos else 0
     if qos and not packet_id:
-        raise Malformed("packet identifier 0")
+        raise Malformed("the packet identifier must not be 0")
     return Publish(topic, fields.rest(), packet_id)
 
 
 def _parse_connect(fields: _Fields) -> Connect:
     protocol, level, flags, keep_alive_s = fields.text(), fields.u8(), fields.u8(), fields.u16()
     if protocol != "MQTT" or flags & 1:
-        raise Malformed("not MQTT")
-    if level != 4:  # other levels lay out the rest otherwise; the answer only needs to know the level
+        raise Malformed("the protocol name must be MQTT")
+    if level != 4:  # other versions have another layout; the response only needs the level
         return Connect(level, "", keep_alive_s, will=False)
     client_id = fields.text()
     return Connect(level, client_id, keep_alive_s, will=bool(flags & 4))
@@ -166,19 +166,19 @@ def _parse_connect(fields: _Fields) -> Connect:
 def _parse_subscribe(fields: _Fields) -> Subscribe:
     packet_id = fields.u16()
     filters = []
-    while fields.more():
-        wanted, qos = fields.text(), fields.u8()
+    while fields.has_more():
+        topic_filter, qos = fields.text(), fields.u8()
         if qos > 2:
-            raise Malformed("quality of service above 2")
-        filters.append((wanted, qos))
+            raise Malformed("the quality of service must be 0, 1 or 2")
+        filters.append((topic_filter, qos))
     if not filters:
-        raise Malformed("a subscription to nothing")
+        raise Malformed("a subscription must have at least one topic filter")
     return Subscribe(packet_id, filters)
 
 
 def _parse_unsubscribe(fields: _Fields) -> Unsubscribe:
     packet_id, filters = fields.u16(), []
-    while fields.more():
+    while fields.has_more():
         filters.append(fields.text())
     return Unsubscribe(packet_id, filters)
 
@@ -203,12 +203,12 @@ def _packet(first: int, body: bytes) -> bytes:
 
 
 def connack(code: int) -> bytes:
-    """Answer a CONNECT. A session of ours never outlives its connection, so none is ever present."""
+    """Return a CONNACK without session present, since sessions end with their connection."""
     return _packet(CONNACK << 4, bytes([0, code]))
 
 
 def publish(topic: str, payload: bytes, packet_id: int = 0) -> bytes:
-    """Send a message, at QoS 1 when it has a packet identifier."""
+    """Return a PUBLISH, at QoS 1 if it has a packet identifier."""
     name = topic.encode()
     head = _U16.pack(len(name)) + name
     if packet_id:
@@ -217,42 +217,42 @@ def publish(topic: str, payload: bytes, packet_id: int = 0) -> bytes:
 
 
 def puback(packet_id: int) -> bytes:
-    """Acknowledge a message."""
+    """Return a PUBACK."""
     return _packet(PUBACK << 4, _U16.pack(packet_id))
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
-    """Answer a subscription: the QoS granted for each filter, or 0x80."""
+    """Return a SUBACK with the granted QoS of each filter, or 0x80."""
     return _packet(SUBACK << 4, _U16.pack(packet_id) + bytes(codes))
 
 
 def unsuback(packet_id: int) -> bytes:
-    """Answer an unsubscription."""
+    """Return an UNSUBACK."""
     return _packet(UNSUBACK << 4, _U16.pack(packet_id))
 
 
 def pingresp() -> bytes:
-    """Answer a ping."""
+    """Return a PINGRESP."""
     return _packet(PINGRESP << 4, b"")
 
 
-def valid_filter(wanted: str) -> bool:
+def valid_filter(topic_filter: str) -> bool:
     """Return whether `+` and `#` stand alone in their levels and `#` in the last one (section 4.7.1)."""
-    levels = wanted.split("/")
+    levels = topic_filter.split("/")
     return all(
         level == "+" or (level == "#" and i == len(levels) - 1) or not {"+", "#"} & set(level)
         for i, level in enumerate(levels)
     )
 
 
-def matches(wanted: str, topic: str) -> bool:
+def matches(topic_filter: str, topic: str) -> bool:
     """Return whether a topic filter covers a topic (section 4.7)."""
-    wanted_levels, levels = wanted.split("/"), topic.split("/")
-    if topic.startswith("$") and wanted_levels[0] in ("+", "#"):
+    filter_levels, levels = topic_filter.split("/"), topic.split("/")
+    if topic.startswith("$") and filter_levels[0] in ("+", "#"):
         return False
-    if wanted_levels[-1] == "#":  # covers the parent level too
-        wanted_levels = wanted_levels[:-1]
-        levels = levels[: len(wanted_levels)]
-    return len(wanted_levels) == len(levels) and all(
-        want in ("+", level) for want, level in zip(wanted_levels, levels, strict=True)
+    if filter_levels[-1] == "#":  # covers the parent level too
+        filter_levels = filter_levels[:-1]
+        levels = levels[: len(filter_levels)]
+    return len(filter_levels) == len(levels) and all(
+        expected in ("+", level) for expected, level in zip(filter_levels, levels, strict=True)
     )

@@ -1,8 +1,8 @@
-"""`anc.ports.Shadows` on SQLite, and the device shadow service that headsets talk to over MQTT.
+"""`anc.ports.Shadows` on SQLite, and the device shadow service over MQTT.
 
 References
 ----------
-AWS IoT Core Developer Guide, "Device Shadow service documents" and "Device Shadow MQTT topics". Left out:
+AWS IoT Core Developer Guide, "Device Shadow service documents" and "Device Shadow MQTT topics". Without
 per-field metadata timestamps, `update/documents` and `delete`.
 """
 
@@ -23,14 +23,14 @@ HTTP_STATUS = {"too_large": 413, "conflict": 409, "not_found": 404}
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The state of an update request: a section that is null is removed, one that is absent stays."""
+    """The state of an update request: null removes a section, an absent one stays unchanged."""
 
     desired: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     reported: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class UpdateRequest(msgspec.Struct, frozen=True, rename={"client_token": "clientToken"}):
-    """What a headset publishes to `update`. `version` makes it conditional."""
+    """A message on `update`. `version` makes it conditional."""
 
     state: Section
     version: int | None = None
@@ -38,13 +38,13 @@ class UpdateRequest(msgspec.Struct, frozen=True, rename={"client_token": "client
 
 
 class GetRequest(msgspec.Struct, frozen=True, rename={"client_token": "clientToken"}):
-    """What a headset publishes to `get`; often nothing at all."""
+    """A message on `get`; often empty."""
 
     client_token: str | None = None
 
 
 def shadow_prefix(thing: str) -> str:
-    """Return what the topics of a thing's named shadow start with."""
+    """Return the prefix of the topics of a thing's named shadow."""
     return f"$aws/things/{thing}/shadow/name/{SHADOW}/"
 
 
@@ -55,7 +55,7 @@ class LocalShadows:
     ----------
     database : Database
     publish : callable
-        `publish(topic, payload)`, from any thread, in the order of the calls; the broker's.
+        `publish(topic, payload)` of the broker, called from any thread, in order.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class LocalShadows:
     ) -> None:
         self.publish = publish
         self._database = database
-        self._in_order = threading.Lock()
+        self._publish_lock = threading.Lock()
         database.connection.execute(
             "CREATE TABLE IF NOT EXISTS shadows"
             " (thing TEXT PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID"
@@ -75,25 +75,27 @@ class LocalShadows:
         return {"state": with_delta(state), "version": version} if version else None
 
     def update(self, thing: str, desired: Mapping[str, Any]) -> None:
-        """See `anc.ports.Shadows`. Raises Refused (`too_large`), and then changes nothing."""
+        """See `anc.ports.Shadows`. Raises Refused, `too_large`."""
         self._update(thing, UpdateRequest(Section(desired=dict(desired))))
 
-    def forget(self, thing: str) -> None:
-        """Remove a thing's shadow."""
+    def delete(self, thing: str) -> None:
+        """Delete a thing's shadow."""
         self._database.connection.execute("DELETE FROM shadows WHERE thing = ?", (thing,))
 
     def request(self, thing: str, operation: str, payload: bytes) -> bool:
-        """Do what a headset published to `get` or `update`, and publish the answer.
+        """Handle a request on `get` or `update`, and publish the response.
 
         Returns
         -------
         bool
-            False when the request was wrong; every refusal is answered on `rejected`, as in AWS IoT.
+            False when the request was invalid. As in AWS IoT, the reason is published on `rejected`.
         """
         token = None
         try:
             if len(payload) > DOCUMENT_LIMIT:
-                refuse("too_large", f"shadow: {len(payload):,} bytes, at most {DOCUMENT_LIMIT:,}")
+                refuse(
+                    "too_large", f"shadow must have at most {DOCUMENT_LIMIT:,} bytes (got {len(payload):,})"
+                )
             if operation == "update":
                 request = parse_json(payload, UpdateRequest)
                 token = request.client_token
@@ -101,11 +103,11 @@ class LocalShadows:
             else:
                 token = parse_json(payload or b"{}", GetRequest).client_token
                 document = self.get(thing) or refuse("not_found", f"No shadow exists with name: '{SHADOW}'")
-                self._answer(thing, "get/accepted", document, token)
+                self._publish(thing, "get/accepted", document, token)
         except Refused as refusal:
             error = {"code": HTTP_STATUS.get(refusal.code, 400), "message": refusal.message}
-            self._answer(thing, f"{operation}/rejected", error, token)
-            return refusal.code == "not_found"  # as a headset finds it when it comes for the first time
+            self._publish(thing, f"{operation}/rejected", error, token)
+            return refusal.code == "not_found"  # normal for a new headset
         return True
 
     def _read(self, thing: str) -> tuple[int, dict[str, Any]]:
@@ -116,16 +118,16 @@ class LocalShadows:
 
     def _update(self, thing: str, request: UpdateRequest) -> None:
         change = msgspec.to_builtins(request.state)
-        if depth(change) > MAX_DEPTH + 1:  # of each section, as AWS IoT counts
-            refuse("too_deep", f"state: nested deeper than {MAX_DEPTH} levels")
-        with self._in_order:  # so that no later version is published before this one
+        if depth(change) > MAX_DEPTH + 1:  # per section, as counted by AWS IoT
+            refuse("too_deep", f"state must be nested at most {MAX_DEPTH} levels deep")
+        with self._publish_lock:  # publish versions in order
             version, state = self._commit(thing, change, request.version)
-            self._answer(
+            self._publish(
                 thing, "update/accepted", {"state": change, "version": version}, request.client_token
             )
             delta = difference(state.get("desired", {}), state.get("reported", {}))
             if delta:
-                self._answer(
+                self._publish(
                     thing, "update/delta", {"state": delta, "version": version}, request.client_token
                 )
 
@@ -133,11 +135,14 @@ class LocalShadows:
         with self._database.writing() as connection:
             version, old = self._read(thing)
             if expected is not None and expected != version:
-                refuse("conflict", f"version: {expected}, the shadow has {version}")
+                refuse("conflict", f"version must be {version}, the version of the shadow (got {expected})")
             state = merge(old, change)
             text = json.dumps(state, separators=(",", ":"))
             if len(text.encode()) > DOCUMENT_LIMIT:
-                refuse("too_large", f"shadow: {len(text.encode()):,} bytes, at most {DOCUMENT_LIMIT:,}")
+                refuse(
+                    "too_large",
+                    f"shadow must have at most {DOCUMENT_LIMIT:,} bytes (got {len(text.encode()):,})",
+                )
             connection.execute(
                 "INSERT INTO shadows VALUES (?, ?, ?)"
                 " ON CONFLICT (thing) DO UPDATE SET version = excluded.version, state = excluded.state",
@@ -145,48 +150,48 @@ class LocalShadows:
             )
         return version + 1, state
 
-    def _answer(self, thing: str, stub: str, document: Mapping[str, Any], token: str | None) -> None:
-        answer = {**document, "timestamp": int(time.time())}
+    def _publish(self, thing: str, stub: str, document: Mapping[str, Any], token: str | None) -> None:
+        message = {**document, "timestamp": int(time.time())}
         if token is not None:
-            answer["clientToken"] = token
-        self.publish(shadow_prefix(thing) + stub, json.dumps(answer, separators=(",", ":")).encode())
+            message["clientToken"] = token
+        self.publish(shadow_prefix(thing) + stub, json.dumps(message, separators=(",", ":")).encode())
 
 
 def merge(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `old` changed: objects merge key by key, null removes, anything else replaces."""
+    """Return `old` with a change: objects are merged by key, null removes, other values replace."""
     merged = dict(old)
     for key, value in change.items():
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, dict):
-            below = merged.get(key)
-            merged[key] = merge(below if isinstance(below, dict) else {}, value)
+            nested = merged.get(key)
+            merged[key] = merge(nested if isinstance(nested, dict) else {}, value)
         else:
             merged[key] = value
     return merged
 
 
 def difference(desired: Mapping[str, Any], reported: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of `desired` is not so in `reported`: arrays whole, of objects the keys that differ."""
+    """Return the part of `desired` that differs from `reported`; objects by key, arrays as a whole."""
     delta: dict[str, Any] = {}
     for key, value in desired.items():
-        there = reported.get(key)
-        if isinstance(value, dict) and isinstance(there, dict):
-            below = difference(value, there)
-            if below:
-                delta[key] = below
-        elif key not in reported or value != there:
+        reported_value = reported.get(key)
+        if isinstance(value, dict) and isinstance(reported_value, dict):
+            nested = difference(value, reported_value)
+            if nested:
+                delta[key] = nested
+        elif key not in reported or value != reported_value:
             delta[key] = value
     return delta
 
 
 def with_delta(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state as `get` shows it."""
+    """Return the state with its delta, as in a `get` response."""
     delta = difference(state.get("desired", {}), state.get("reported", {}))
     return {**state, "delta": delta} if delta else dict(state)
 
 
 def depth(value: Any) -> int:
-    """Return how deep a JSON value nests; a plain value has depth 0."""
-    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if below is None else 1 + max(map(depth, below), default=0)
+    """Return the nesting depth of a JSON value; 0 for a scalar."""
+    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if nested is None else 1 + max(map(depth, nested), default=0)

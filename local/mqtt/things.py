@@ -1,4 +1,4 @@
-"""`anc.ports.Things` on the edition's own certificate authority."""
+"""`anc.ports.Things` with the platform's own certificate authority."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -9,48 +9,48 @@ from anc.schemas.refusal import refuse
 from local.auth.certificates import Authority
 from local.storage.database import Database
 
-# What may stand in an X.509 common name and in one level of a topic without meaning anything there.
+# Valid in an X.509 common name and in one level of an MQTT topic.
 THING_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class LocalThings:
-    """The registry of headsets' certificates. It outlives a restart; keys are given out once and not kept.
+    """The registry of headset certificates. Private keys are returned once and not stored.
 
     Parameters
     ----------
     database : Database
     authority : Authority
     port : int
-        Where the broker listens, for the credentials that are handed out.
+        MQTT port, part of the issued credentials.
     """
 
     def __init__(self, database: Database, authority: Authority, port: int) -> None:
         self._database = database
         self._authority = authority
         self._port = port
-        self._when_removed: list[Callable[[str], None]] = []
-        self._when_revoked: list[Callable[[str], None]] = []
+        self._on_removed: list[Callable[[str], None]] = []
+        self._on_revoked: list[Callable[[str], None]] = []
         connection = database.connection
         connection.execute(
             "CREATE TABLE IF NOT EXISTS certificates (id TEXT PRIMARY KEY, thing TEXT NOT NULL) WITHOUT ROWID"
         )
         columns = {row[1] for row in connection.execute("PRAGMA table_info(certificates)")}
-        if "active" not in columns:  # those of a folder of an older version all work
+        if "active" not in columns:  # certificates of older versions are all active
             connection.execute("ALTER TABLE certificates ADD COLUMN active INTEGER NOT NULL DEFAULT 1")
         connection.execute("CREATE INDEX IF NOT EXISTS certificates_by_thing ON certificates (thing)")
 
     def create(self, thing: str) -> Credentials:
-        """See `anc.ports.Things`. Raises Refused for a name that a topic or certificate cannot carry."""
+        """See `anc.ports.Things`. Raises Refused for an invalid name."""
         if not THING_NAME.fullmatch(thing):
-            refuse("bad_field", "thing: 1 to 64 letters, digits, `-` and `_`")
+            refuse("bad_field", "thing must have 1 to 64 letters, digits, `-` or `_`")
         return self._issue(thing, active=False)
 
     def issue_claim(self) -> Credentials:
-        """Return a claim certificate, with which headsets fresh from the factory come for their own."""
+        """Return a claim certificate, with which new headsets obtain their own certificate."""
         return self._issue(CLAIMING, active=True)
 
     def attach_certificate(self, thing: str, certificate_id: str) -> None:
-        """See `anc.ports.Things`. A certificate that works for a thing stays with that thing."""
+        """See `anc.ports.Things`. An active certificate cannot be attached to another thing."""
         self._database.connection.execute(
             "INSERT INTO certificates (id, thing, active) VALUES (?, ?, 0)"
             " ON CONFLICT (id) DO UPDATE SET thing = excluded.thing WHERE NOT active",
@@ -69,7 +69,7 @@ class LocalThings:
         return [str(row[0]) for row in self._database.connection.execute(sql, (thing,))]
 
     def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
-        """See `anc.ports.Things`. The headset comes back if it has another certificate that works."""
+        """See `anc.ports.Things`. The headset may reconnect with another active certificate."""
         if not certificate_ids:
             return
         with self._database.writing() as connection:
@@ -77,31 +77,31 @@ class LocalThings:
                 "DELETE FROM certificates WHERE id = ? AND thing = ?",
                 [(certificate_id, thing) for certificate_id in certificate_ids],
             )
-        for tell in self._when_revoked:
-            tell(thing)
+        for callback in self._on_revoked:
+            callback(thing)
 
     def remove(self, thing: str) -> None:
         """See `anc.ports.Things`."""
-        for tell in self._when_removed:
-            tell(thing)
+        for callback in self._on_removed:
+            callback(thing)
 
     def owner(self, certificate_id: str) -> str | None:
-        """Return whose it is: a thing's, or `CLAIMING`; None when it was revoked or is not active."""
+        """Return the thing of an active certificate, or `CLAIMING`; None if revoked or inactive."""
         sql = "SELECT thing FROM certificates WHERE id = ? AND active"
         row = self._database.connection.execute(sql, (certificate_id,)).fetchone()
         return row and str(row[0])
 
     def owns(self, thing: str, certificate_id: str) -> bool:
-        """Return whether this is an active certificate of this thing."""
+        """Return whether this is an active certificate of the thing."""
         return self.owner(certificate_id) == thing
 
-    def when_revoked(self, tell: Callable[[str], None]) -> None:
-        """Have `tell(thing)` called after certificates were revoked, in the revoking thread."""
-        self._when_revoked.append(tell)
+    def on_revoked(self, callback: Callable[[str], None]) -> None:
+        """Register `callback(thing)`, called after a revocation in the revoking thread."""
+        self._on_revoked.append(callback)
 
-    def when_removed(self, tell: Callable[[str], None]) -> None:
-        """Have `tell(thing)` called after a thing was removed, in the removing thread."""
-        self._when_removed.append(tell)
+    def on_removed(self, callback: Callable[[str], None]) -> None:
+        """Register `callback(thing)`, called after a removal in the removing thread."""
+        self._on_removed.append(callback)
 
     def _issue(self, name: str, active: bool) -> Credentials:
         issued = self._authority.issue(name)

@@ -1,4 +1,4 @@
-"""`anc.ports.Counters` in memory, written to SQLite from time to time."""
+"""`anc.ports.Counters` in memory, flushed to SQLite periodically."""
 
 import threading
 import time
@@ -12,10 +12,10 @@ FLUSH_S = 1.0
 
 
 class SqliteCounters:
-    """Totals since the data folder was made.
+    """Totals since the data folder was created.
 
-    An addition costs a dictionary's time; what was added goes to the file at most once a second, and at
-    `flush`. A kill loses the additions since then, and nothing else.
+    An addition updates a dictionary; the file is written at most once a second, and at `flush`. A kill loses
+    only the additions since the last flush.
     """
 
     def __init__(self, database: Database) -> None:
@@ -48,7 +48,7 @@ class SqliteCounters:
         return dict(self._database.connection.execute("SELECT name, total FROM counters ORDER BY name"))
 
     def flush(self) -> None:
-        """Write what was added since the last time."""
+        """Write the additions since the last flush."""
         with self._lock:
             added, self._added = self._added, Counter()
             self._flushed = time.monotonic()

@@ -1,4 +1,4 @@
-"""The one SQLite file of a data folder, in WAL mode: what was committed survives a kill at any moment."""
+"""The SQLite file of a data folder, in WAL mode: committed data survives a kill at any time."""
 
 import os
 import sqlite3
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.data_folder import UnusableFolder
 
-BUSY_TIMEOUT_S = 60.0  # of a process that holds the lock and is not let run by a busy machine
+BUSY_TIMEOUT_S = 60.0  # generous, for a lock holder that is not scheduled on a busy machine
 
 
 class Database:
@@ -18,7 +18,7 @@ class Database:
     Parameters
     ----------
     path : Path
-        The file; it and its folder are made if need be, readable by the owner alone.
+        The file; created with its folder if missing, readable by the owner only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,10 +28,10 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection, in autocommit mode. Raises UnusableFolder if the file is no database."""
+        """This thread's connection, in autocommit mode. Raises UnusableFolder if the file is damaged."""
         if not hasattr(self._threads, "connection"):
-            # SQLite makes its other files with the permissions of this one. Only a new file is opened here:
-            # closing one that SQLite has open would drop the locks that this process holds on it.
+            # SQLite creates its other files with the permissions of this one. An existing file is not opened
+            # here, since closing it would release the locks that this process holds on it.
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
@@ -46,7 +46,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give a transaction that holds the write lock from its first statement on."""
+        """Return a context with a transaction that holds the write lock from its start."""
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -15,21 +15,21 @@ from anc.ports import ObjectChanged, ObjectInfo
 from local.http.signed_urls import SignedUrls
 
 UNFINISHED = ".parts"
-FILES_KEPT_S, PARTS_KEPT_S = 30 * 86_400, 86_400
+FILE_RETENTION_S, PART_RETENTION_S = 30 * 86_400, 86_400
 
 
 class FileObjects:
-    """Files below a folder; a key is a relative path with `/`.
+    """Files in a folder; a key is a relative path with `/`.
 
-    A file is written beside its place and renamed, so that it is there whole or not at all.
+    Files are written to a temporary name and renamed, so that they are never partial.
 
     Parameters
     ----------
     folder : Path
-    links : Links, optional
-        Makes the URLs from which clients fetch files and to which they send them.
+    links : SignedUrls, optional
+        Creates the URLs for downloads and uploads.
     created : callable
-        Called with the key and size of every new file, as a bucket notifies.
+        `created(key, size)` is called for every new file, like an S3 notification.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class FileObjects:
         return _about(path.stat()) if path.is_file() else None
 
     def open(self, key: str, etag: str) -> BinaryIO:
-        """See `anc.ports.Objects`. What replaces the file later does not change what was opened."""
+        """See `anc.ports.Objects`. A later replacement does not change an open file."""
         try:
             file = self._path(key).open("rb")
         except FileNotFoundError as absent:
-            raise ObjectChanged(f"{key} is not there any more") from absent
+            raise ObjectChanged(f"{key} does not exist any more") from absent
         if _about(os.fstat(file.fileno())).etag != etag:
             file.close()
             raise ObjectChanged(f"{key} was replaced")
@@ -94,7 +94,7 @@ class FileObjects:
 
     def finish(self, key: str, parts: str) -> None:
         """See `anc.ports.Objects`."""
-        with self._finishing:  # twice at once, the second would replace the file under whoever reads it
+        with self._finishing:  # a concurrent second call would replace the file while it is read
             self._finish(key, parts)
 
     def abandon(self, key: str, parts: str) -> None:
@@ -114,13 +114,13 @@ class FileObjects:
         return self._signer().get(key, expires_s, name)
 
     def path(self, key: str) -> Path | None:
-        """Return where a file lies, for whoever sends it out, or None."""
+        """Return the path of a file, or None."""
         path = self._path(key)
         return path if path.is_file() else None
 
     @contextmanager
     def incoming(self) -> Iterator[IO[bytes]]:
-        """Give a file for bytes that are on their way; it is gone afterwards unless it was adopted."""
+        """Return a context with a temporary file, deleted at its end unless it was adopted."""
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
             try:
                 yield file
@@ -128,34 +128,34 @@ class FileObjects:
                 Path(file.name).unlink(missing_ok=True)
 
     def adopt(self, incoming: IO[bytes], key: str, parts: str = "", number: int = 0) -> None:
-        """Make an incoming file the file of that key, or a part of it. Raises LookupError when finished."""
+        """Move an incoming file to a key, or to a part of it. Raises LookupError when finished."""
         incoming.flush()
         path = self._parts(parts) / f"{number:05d}" if parts else self._path(key)
         if not parts:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.parent.is_dir():
-            raise LookupError(f"{key}: there are no such parts")
+            raise LookupError(f"{key}: the upload does not exist")
         os.replace(incoming.name, path)
         if not parts:
             self._created(key, path.stat().st_size)
 
     def sweep(self, now: float) -> None:
-        """Remove files older than 30 days and parts older than one, as the bucket's rules have it."""
+        """Delete files older than 30 days and parts older than one day, like the bucket's lifecycle rules."""
         for path in [path for path in self._folder.rglob("*") if path.is_file()]:
             unfinished = path.relative_to(self._folder).parts[0].startswith(".")
-            if path.stat().st_mtime < now - (PARTS_KEPT_S if unfinished else FILES_KEPT_S):
+            if path.stat().st_mtime < now - (PART_RETENTION_S if unfinished else FILE_RETENTION_S):
                 path.unlink(missing_ok=True)
 
     def _signer(self) -> SignedUrls:
         if self._links is None:
-            raise RuntimeError("this store was made without links")
+            raise RuntimeError("this store was created without links")
         return self._links
 
     def _path(self, key: str) -> Path:
         path = (self._folder / key).resolve() if "\0" not in key else self._folder
         inside = path.relative_to(self._folder).parts if path.is_relative_to(self._folder) else ()
-        if not inside or inside[0].startswith("."):  # those are on their way
-            raise ValueError(f"key: {key!r} does not name a file of the store")
+        if not inside or inside[0].startswith("."):  # temporary files
+            raise ValueError(f"key {key!r} does not name a file of the store")
         return path
 
     def _finish(self, key: str, parts: str) -> None:
@@ -168,7 +168,7 @@ class FileObjects:
                 self.adopt(file, key)
             shutil.rmtree(self._parts(parts))
         elif not self._path(key).is_file():
-            raise LookupError(f"{key}: there are no such parts")
+            raise LookupError(f"{key}: the upload does not exist")
 
     def _stored(self, parts: str) -> list[Path]:
         folder = self._parts(parts)
@@ -176,12 +176,12 @@ class FileObjects:
 
     def _parts(self, parts: str) -> Path:
         if not parts.isalnum():
-            raise ValueError(f"parts: {parts!r} is no name of parts")
+            raise ValueError(f"parts must be alphanumeric (got {parts!r})")
         return self._folder / UNFINISHED / parts
 
 
 def arrival_event(key: str, size: int) -> dict[str, Any]:
-    """Return S3's notification of a new file, as a queue carries it."""
+    """Return the body of S3's notification of a new file."""
     file = {"key": quote_plus(key), "size": size}
     return {
         "Records": [

@@ -18,13 +18,13 @@ from local.storage.database import Database
 logger = Logger(service="queue")
 IDLE_S = 0.5
 FORMER_NAMES = {"reclassifications": "opinions"}
-# The next turn of its headset, or the present one of the queue if nothing of the headset waits.
+# The turn after the last one of the sender, or the current turn of the queue if no message of it is waiting.
 SEND = """
     INSERT INTO messages (queue, body, due, thing, turn) SELECT ?1, ?2, ?3, ?4, max(
         coalesce((SELECT min(turn) FROM messages WHERE queue = ?1), 0),
         coalesce((SELECT max(turn) + 1 FROM messages WHERE queue = ?1 AND thing = ?4), 0))
 """
-# What is being worked on is left alone, as is what waits for its retry.
+# Messages in flight and messages that wait for a retry are not dropped.
 DROP = """
     DELETE FROM messages WHERE id IN (
         SELECT id FROM messages WHERE queue = ?1 AND thing = ?2 AND receives = 0
@@ -41,24 +41,24 @@ class Message(NamedTuple):
 
 
 class SqliteQueue:
-    """A queue with visibility timeout, delay and a dead-letter table. Delivery is at least once.
+    """A queue with visibility timeout, delay and dead letters. Delivery is at least once.
 
-    Headsets take turns, and so do owners of recordings: a message of one waits for at most one message of
-    each other, however many of theirs are in front of it (start-time fair queueing). `thing` or `owner` of a
-    message tells whose it is. Messages of the same one, and those that are of none, keep their order.
+    Headsets take turns, and so do owners of recordings: a message waits for at most one message of each other
+    sender, however many those have queued (start-time fair queueing). The field `thing` or `owner` of
+    a message identifies its sender. Messages of one sender keep their order, as do those without a sender.
 
     Parameters
     ----------
     database : Database
     name : str
     max_receives : int
-        Deliveries after which a message that still fails is laid aside.
+        Deliveries after which a failing message is moved to the dead letters.
     visibility_s : float
-        Seconds for which a delivered message is hidden from the next receive.
+        Seconds for which a delivered message is hidden.
     max_per_thing : int
-        Messages of one headset that wait at the same time; 0 for any number. One more pushes out its oldest.
+        Maximum number of waiting messages per headset, 0 for no limit. A further one drops the oldest.
     dropped : callable
-        `dropped(name)`, with the queue's name, for each message that was pushed out.
+        `dropped(name)`, with the queue's name, for each dropped message.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SqliteQueue:
         """)
         columns = {row[1] for row in database.connection.execute("PRAGMA table_info(messages)")}
         for column in ("thing TEXT NOT NULL DEFAULT ''", "turn INTEGER NOT NULL DEFAULT 0"):
-            if column.partition(" ")[0] not in columns:  # a folder of an older version
+            if column.partition(" ")[0] not in columns:  # a data folder of an older version
                 database.connection.execute(f"ALTER TABLE messages ADD COLUMN {column}")
         if name in FORMER_NAMES:
             for table in ("messages", "dead_letters"):
@@ -120,7 +120,7 @@ class SqliteQueue:
             self._dropped(self.name)
 
     def receive(self, limit: int) -> list[Message]:
-        """Take up to `limit` due messages; those that failed too often go to the dead letters instead."""
+        """Return up to `limit` due messages; move those that failed too often to the dead letters."""
         now = self._clock()
         with self._database.writing() as connection:
             connection.execute(
@@ -142,18 +142,18 @@ class SqliteQueue:
         return sorted(Message(*row) for row in rows)
 
     def done(self, message: Message) -> None:
-        """Remove a message that was handled."""
+        """Delete a processed message."""
         self._database.connection.execute("DELETE FROM messages WHERE id = ?", (message.id,))
 
     def failed(self, message: Message, retry_s: float) -> None:
-        """Give a message back: it comes again in `retry_s` seconds, or is put aside after its last try."""
+        """Return a message: it is delivered again in `retry_s` seconds, or becomes a dead letter."""
         wait_s = retry_s if message.receives < self._max_receives else 0.0
         self._database.connection.execute(
             "UPDATE messages SET due = ? WHERE id = ?", (self._clock() + wait_s, message.id)
         )
 
     def depth(self) -> int:
-        """Return how many messages wait or are in flight."""
+        """Return the number of messages that are waiting or in flight."""
         sql = "SELECT count(*) FROM messages WHERE queue = ?"
         return int(self._database.connection.execute(sql, (self.name,)).fetchone()[0])
 
@@ -163,14 +163,14 @@ class SqliteQueue:
         return [body for (body,) in self._database.connection.execute(sql, (self.name,))]
 
     def release(self) -> None:
-        """Make messages that were in flight when the process died due again; call before workers start."""
+        """Make messages in flight due again, after a restart. Call it before workers start."""
         self._database.connection.execute(
             "UPDATE messages SET due = ? WHERE queue = ? AND receives > 0", (self._clock(), self.name)
         )
 
 
 class QueueWorker(threading.Thread):
-    """Polls a queue and calls its function with SQS batches, as a Lambda event source mapping does."""
+    """Poll a queue and call its function with SQS batches, like a Lambda event source mapping."""
 
     def __init__(
         self, queue: SqliteQueue, route: QueueRoute, invoke: Callable[[dict[str, Any]], Any]
@@ -182,20 +182,20 @@ class QueueWorker(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Work until stopped."""
+        """Process messages until stopped."""
         while not self._stopping.is_set():
             self._queue.arrived.clear()
             try:
                 messages = self._queue.receive(self._route.batch)
                 self._deliver(messages)
-            except sqlite3.Error:  # locked for too long, disk full: what was received is due again in time
-                logger.exception("the queue's table failed", queue=self._queue.name)
+            except sqlite3.Error:  # locked too long or disk full; received messages become due again
+                logger.exception("the queue's table cannot be read or written", queue=self._queue.name)
                 messages = []
             if not messages:
                 self._queue.arrived.wait(IDLE_S)
 
     def stop(self) -> None:
-        """Finish the batch in hand, then end."""
+        """Stop after the current batch."""
         self._stopping.set()
         self._queue.arrived.set()
         self.join(timeout=10)

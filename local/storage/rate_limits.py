@@ -1,4 +1,4 @@
-"""How much each caller asked for in a minute, in memory."""
+"""Rate limits per caller and minute, in memory."""
 
 import math
 import threading
@@ -8,13 +8,13 @@ WINDOW_S = 60.0
 
 
 class MemoryLimits:
-    """`anc.ports.Limits`: the minute begins with the first call.
+    """`anc.ports.Limits` with fixed windows of a minute that start with the first call.
 
-    Memory grows with the callers of the last minute: what is older goes at the next call.
+    Only the callers of the last minute take memory; expired windows are deleted at the next call.
     """
 
     def __init__(self) -> None:
-        # (what, caller) -> (end of its minute, amount so far), the first to end first.
+        # (what, caller) -> (end of the window, amount), ordered by end.
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 

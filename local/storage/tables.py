@@ -13,13 +13,13 @@ from local.storage.database import Database
 
 
 class SqliteTable(Generic[R]):
-    """Records of one kind in a SQLite table of their own.
+    """Records of one type in a SQLite table.
 
     Parameters
     ----------
     database : Database
     name : str
-        Of the SQL table; a name of our own, never input.
+        Name of the SQL table; a constant, never user input.
     kind : type
         The record's class.
     clock : callable
@@ -89,14 +89,14 @@ class SqliteTable(Generic[R]):
         return [self._decoder.decode(body) for (body,) in rows]
 
     def all(self) -> Sequence[R]:
-        """Return every record, whoever owns it."""
+        """Return all records of all groups."""
         return [self._decoder.decode(body) for (body,) in self._database.connection.execute(self._everything)]
 
     def sweep(self) -> int:
-        """Remove what has expired, as DynamoDB does in its own time; returns how many."""
+        """Delete expired records, like DynamoDB's time to live; return their number."""
         return self._database.connection.execute(self._sweep, (self._clock(),)).rowcount
 
 
 def open_tables(database: Database, clock: Callable[[], float] = time.time) -> dict[str, Any]:
-    """Return the tables of the platform, each by its name."""
+    """Return the tables of the platform by name."""
     return tables.open_tables(lambda spec: SqliteTable(database, spec.name, spec.record, clock))

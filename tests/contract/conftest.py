@@ -229,7 +229,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "sqlite":
         cut: list[str] = []
         kept = LocalThings(request.getfixturevalue("database"), Authority(tmp_path / "ca"), port=8883)
-        kept.when_revoked(cut.append)
+        kept.on_revoked(cut.append)
         serial = itertools.count()
         return SimpleNamespace(
             port=kept,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.live_workers import MOST
+from local.live_workers import MAX_WORKERS
 from local.process import children_of, cores
 from tests.integration.test_live import assert_same, begin, blocks_of, residual, stream, two_microphones
 from tests.processes import PATIENCE_S, Platform, until
@@ -34,7 +34,7 @@ def ended(pid: int) -> bool:
 
 
 def test_there_is_a_worker_for_each_core(platform: Platform) -> None:
-    assert len(children_of(platform.process.pid)) == min(len(cores()), MOST)
+    assert len(children_of(platform.process.pid)) == min(len(cores()), MAX_WORKERS)
 
 
 @pytest.mark.parametrize("survivors", [0, 1])

@@ -73,7 +73,7 @@ class Site:
         self.counts = Counts()
         self.allow_claims = True
         self.port = 0
-        self.pace: MessageRates | None = None
+        self.rates: MessageRates | None = None
         self.start()
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class Site:
             {"snapshots": self.snapshots, "reports": self.reports},
             ClaimProvisioning(self.things, self.authority, self.allow_provisioning),
             self.counts.count,
-            pace=self.pace,
+            rates=self.rates,
         )
         self.run(self.broker.start())
         self.port = self.broker.port

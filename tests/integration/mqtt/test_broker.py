@@ -15,8 +15,8 @@ from awscrt.exceptions import AwsCrtError
 from awscrt.mqtt import SubscribeError
 
 from local.auth.certificates import Authority
-from local.mqtt.broker import CONNECTING_COSTS
-from local.mqtt.message_rates import BURST_S, LONGEST_DELAY_S, MessageRates
+from local.mqtt.broker import CONNECT_COST
+from local.mqtt.message_rates import BURST_S, MAX_DELAY_S, MessageRates
 from tests.integration.mqtt.conftest import Client
 from tests.processes import PATIENCE_S
 
@@ -64,7 +64,7 @@ def test_a_client_without_a_certificate_is_refused_in_the_handshake(site: Any, r
 def test_connections_over_the_limit_are_closed_and_open_ones_stay(
     site: Any, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(site.broker, "_most", 2)
+    monkeypatch.setattr(site.broker, "_max_connections", 2)
     first = raw(site.create("h1"))
     first.sendall(connect_packet("h1"))
     site.counts.wait_for("mqtt_connected")
@@ -150,10 +150,10 @@ def test_a_flooding_headset_is_throttled_and_disconnected_while_another_is_serve
         paused.append(wait_s)
 
     own_site.stop()
-    own_site.pace = MessageRates(10.0, 1e6, lambda: 0.0, pause)  # the clock stands still
+    own_site.rates = MessageRates(10.0, 1e6, lambda: 0.0, pause)  # the clock stands still
     own_site.start()
     rogue, other = (Client(own_site.create(name), name).connect() for name in ("rogue", "other"))
-    burst = int(10.0 * BURST_S) - CONNECTING_COSTS
+    burst = int(10.0 * BURST_S) - CONNECT_COST
     for _ in range(burst):
         rogue.publish("anc/rogue/telemetry", b"{}").result(PATIENCE_S)
     assert paused == [], "a burst is not throttled"
@@ -162,7 +162,7 @@ def test_a_flooding_headset_is_throttled_and_disconnected_while_another_is_serve
     own_site.counts.wait_for("mqtt_throttled")
     assert rogue.lost.wait(PATIENCE_S)
     assert paused == sorted(paused)
-    assert paused[-1] <= LONGEST_DELAY_S
+    assert paused[-1] <= MAX_DELAY_S
     other.publish(SNAPSHOT.format("other"), b"x").result(PATIENCE_S)
     event = {}
     while event.get("eventType") != "disconnected":

@@ -16,7 +16,7 @@ from anc.settings import Settings
 from iot.mqtt_transport import MqttTransport
 from iot.provisioning import ClaimFailed, _key_pem, _signing_request, provision
 from local.auth.issuer import Issuer
-from local.mqtt.claims import MOST_REQUESTS
+from local.mqtt.claims import MAX_REQUESTS
 from tests.factory_claims import key
 from tests.integration.mqtt.conftest import PATIENCE_S, Client
 from tests.processes import Platform
@@ -212,7 +212,7 @@ def test_a_claim_can_only_provision_the_serial_number_of_its_client_id(
 
 def test_too_many_requests_with_a_claim_end_the_connection(claiming: Callable[[str], Client]) -> None:
     client = claiming("claim.greedy")
-    for _ in range(MOST_REQUESTS):
+    for _ in range(MAX_REQUESTS):
         client.publish(SIGN_TOPIC, b"{}").result(PATIENCE_S)
     assert not client.lost.is_set()
     client.publish(SIGN_TOPIC, b"{}")

@@ -1,4 +1,4 @@
-"""The data folder: its owner's alone, one platform's at a time, and made by nothing but a start."""
+"""The data folder: permissions, lock, creation."""
 
 import os
 import re
@@ -27,24 +27,24 @@ def opened_to_others(path: Path, bits: int = 0o755) -> Path:
 
 @pytest.fixture
 def platform_data(tmp_path: Path) -> Path:
-    """Give a folder on which a platform was started."""
+    """Return the data folder of a platform."""
     Issuer(tmp_path / "data", Settings())
     return tmp_path / "data"
 
 
-def test_a_new_folder_is_its_owner_s_alone(tmp_path: Path) -> None:
+def test_a_new_folder_is_private(tmp_path: Path) -> None:
     assert prepare(tmp_path / "a" / "data") == []
     assert mode(tmp_path / "a" / "data") == 0o700
 
 
 @pytest.mark.parametrize("bits", [0o755, 0o777, 0o750])
-def test_an_empty_folder_that_others_can_enter_is_closed_to_them(tmp_path: Path, bits: int) -> None:
+def test_an_empty_folder_is_made_private(tmp_path: Path, bits: int) -> None:
     data = opened_to_others(tmp_path / "data", bits)
     assert prepare(data) == []
     assert mode(data) == 0o700
 
 
-def test_a_folder_with_files_of_its_owner_is_closed_to_others_and_the_owner_is_told(tmp_path: Path) -> None:
+def test_a_folder_with_files_is_made_private_with_a_notice(tmp_path: Path) -> None:
     data = opened_to_others(tmp_path / "data")
     (data / "start.log").touch()
     assert prepare(data) == [f"{data} was open to other users (mode 755); it is closed now"]
@@ -52,7 +52,7 @@ def test_a_folder_with_files_of_its_owner_is_closed_to_others_and_the_owner_is_t
 
 
 @pytest.mark.parametrize("bits", [0o755, 0o770, 0o707])
-def test_a_platform_s_folder_that_others_can_access_is_refused_until_the_command_that_is_named_was_run(
+def test_a_platform_folder_that_others_can_access_is_refused_until_it_is_made_private(
     platform_data: Path, bits: int
 ) -> None:
     opened_to_others(platform_data, bits)
@@ -65,7 +65,7 @@ def test_a_platform_s_folder_that_others_can_access_is_refused_until_the_command
     require_platform(platform_data)
 
 
-def test_the_command_that_closes_a_folder_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+def test_the_suggested_command_quotes_the_name_of_the_folder(tmp_path: Path) -> None:
     data = tmp_path / "my $data"
     Issuer(data, Settings())
     opened_to_others(data)
@@ -77,7 +77,7 @@ def test_the_command_that_closes_a_folder_can_be_pasted_whatever_the_folder_is_c
 
 
 @pytest.mark.parametrize("which", ["home", "work", "sticky"])
-def test_a_folder_that_is_there_for_other_things_is_neither_closed_nor_used(
+def test_a_folder_with_other_uses_is_neither_changed_nor_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     shared = opened_to_others(tmp_path / "shared", 0o1777 if which == "sticky" else 0o755)
@@ -92,7 +92,7 @@ def test_a_folder_that_is_there_for_other_things_is_neither_closed_nor_used(
     assert mode(shared) == before
 
 
-def test_what_lies_in_a_folder_already_is_closed_to_others(platform_data: Path) -> None:
+def test_existing_files_are_made_private(platform_data: Path) -> None:
     (platform_data / "objects").mkdir()
     for name in ("anc.db", "anc.db-wal", "platform.log", "objects"):
         path = platform_data / name
@@ -102,7 +102,7 @@ def test_what_lies_in_a_folder_already_is_closed_to_others(platform_data: Path) 
     assert {path.name: mode(path) & 0o077 for path in platform_data.iterdir() if mode(path) & 0o077} == {}
 
 
-def test_a_file_system_that_keeps_nobody_out_is_refused(
+def test_a_file_system_without_permissions_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = opened_to_others(tmp_path / "data")
@@ -111,17 +111,15 @@ def test_a_file_system_that_keeps_nobody_out_is_refused(
         prepare(data)
 
 
-def test_a_home_folder_that_is_not_known_is_not_taken_for_a_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unresolved_home_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnusableFolder, match="no home folder"):
+    with pytest.raises(UnusableFolder, match="cannot be resolved to a home folder"):
         prepare(Path("~/data"))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_folder_without_a_platform_is_named_and_stays_as_it_is(tmp_path: Path, exists: bool) -> None:
+def test_a_folder_without_a_platform_is_reported_and_not_changed(tmp_path: Path, exists: bool) -> None:
     data = tmp_path / "data"
     if exists:
         opened_to_others(data)
@@ -131,7 +129,7 @@ def test_a_folder_without_a_platform_is_named_and_stays_as_it_is(tmp_path: Path,
     assert list(tmp_path.rglob("*")) == ([data] if exists else [])
 
 
-def test_data_of_an_earlier_version_is_pointed_to_where_the_default_is_in_use(
+def test_the_data_of_an_earlier_version_is_suggested_for_the_default_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -145,7 +143,7 @@ def test_data_of_an_earlier_version_is_pointed_to_where_the_default_is_in_use(
         require_platform(tmp_path / "default")
 
 
-def test_of_two_processes_the_second_learns_which_one_holds_a_folder(tmp_path: Path) -> None:
+def test_a_second_process_gets_an_error_that_names_the_holder_of_the_lock(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from local.data_folder import folder_lock\n"
         "with folder_lock(Path(sys.argv[1]), 'the first', ''): print('held', flush=True); sys.stdin.read()"
@@ -159,8 +157,8 @@ def test_of_two_processes_the_second_learns_which_one_holds_a_folder(tmp_path: P
     assert first.stdin is not None
     assert first.stdout is not None
     first.stdout.readline()
-    said = re.escape(f"{tmp_path}: in use by the first (process {first.pid}); wait")
-    with pytest.raises(FolderInUse, match=said), folder_lock(tmp_path, "the second", "wait"):
+    message = re.escape(f"{tmp_path}: in use by the first (process {first.pid}); wait")
+    with pytest.raises(FolderInUse, match=message), folder_lock(tmp_path, "the second", "wait"):
         pass
     first.stdin.close()
     first.wait()

@@ -1,4 +1,4 @@
-"""Dashboard and alerts ask for metrics that the platform has, in queries that Prometheus understands."""
+"""Queries of dashboard and alerts are valid and use metrics of the platform."""
 
 import ast
 import json
@@ -20,7 +20,7 @@ INTERVAL = "$__rate_interval"  # Grafana fills it in before Prometheus sees the 
 
 
 def counted() -> set[str]:
-    """Return what the code counts: calls of `count("...")`, `_count("...")` and `counters.add("...")`."""
+    """Return the counters in the code: calls of `count("...")`, `_count("...")` and `counters.add("...")`."""
     names = set()
     for source in (path for folder in SOURCES for path in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(source.read_text())):
@@ -35,7 +35,7 @@ def counted() -> set[str]:
 
 
 def exposed() -> set[str]:
-    """Return every name under which Prometheus may find something."""
+    """Return the names of all metrics."""
     histograms = {f"anc_{name}_seconds_{part}" for name in TIMED for part in ("bucket", "count", "sum")}
     return {"up"} | histograms | {f"anc_{name}_total" for name in counted()}
 
@@ -55,7 +55,7 @@ def queries() -> list[str]:
 
 
 def selected(query: str) -> Iterator[str]:
-    """Yield the metrics that a query selects."""
+    """Yield the metrics of a query."""
     names: list[str] = []
 
     def note(node: promql_parser.Expr) -> bool:
@@ -70,34 +70,34 @@ def selected(query: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("query", queries())
-def test_a_query_asks_for_metrics_that_exist(query: str) -> None:
+def test_a_query_uses_existing_metrics(query: str) -> None:
     names = set(selected(query))
     assert names
     assert names <= exposed()
 
 
-def test_the_dashboard_shows_what_became_of_filters_before_they_were_sent_and_after() -> None:
+def test_the_dashboard_shows_the_outcome_of_filters() -> None:
     shown = " ".join(target["expr"] for panel in panels() for target in panel["targets"])
     for fate in ("sent", "kept", "at_drivers_limit", "reverted"):
         assert f"anc_filters_{fate}_total" in shown
 
 
-def test_a_metric_that_nobody_counts_would_be_found() -> None:
+def test_an_unknown_metric_is_detected() -> None:
     assert not set(selected("rate(anc_unicorns_total[5m]) > 1")) <= exposed()
 
 
-def test_the_page_operations_says_of_every_alert_what_to_do() -> None:
+def test_every_alert_has_a_runbook_entry() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     assert set(re.findall(r"^\| ([A-Z]\w+) \|", page, re.MULTILINE)) == {rule["alert"] for rule in alerts()}
 
 
-def test_every_alert_says_what_happened_and_how_bad_it_is() -> None:
+def test_every_alert_has_a_summary_a_description_and_a_severity() -> None:
     for rule in alerts():
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert set(rule["annotations"]) == {"summary", "description"}
 
 
-def test_no_two_panels_lie_on_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels():
         x, y, w, h = (panel["gridPos"][edge] for edge in "xywh")
@@ -107,7 +107,7 @@ def test_no_two_panels_lie_on_each_other() -> None:
         taken |= cells
 
 
-def test_prometheus_is_told_where_its_rules_are() -> None:
+def test_the_prometheus_configuration_includes_the_alert_rules() -> None:
     configuration = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     assert all((MONITORING / name).exists() for name in configuration["rule_files"])
     assert [job["job_name"] for job in configuration["scrape_configs"]] == ["anc"]

@@ -1,4 +1,4 @@
-"""Every process that the platform starts computes in one thread at a time, unless its user says otherwise."""
+"""Every process of the platform limits numpy to one thread, unless the user sets another number."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ LINUX = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts 
 
 
 def threads_of(module: str, **environ: str) -> int:
-    """Return how many threads a process has that imports a module and multiplies large matrices."""
+    """Return the number of threads of a process that imports a module and multiplies large matrices."""
     clean = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
     command = [sys.executable, "-c", THREADS.format(module=module)]
     done = subprocess.run(command, env=clean | environ, capture_output=True, text=True, check=True)
@@ -29,10 +29,10 @@ def threads_of(module: str, **environ: str) -> int:
 
 @LINUX
 @pytest.mark.parametrize("module", ["tools.cli.main", "local.server", "local.process", "benchmarks"])
-def test_whatever_the_platform_starts_computes_in_one_thread(module: str) -> None:
+def test_numpy_uses_one_thread_in_every_process(module: str) -> None:
     assert threads_of(module) == 1
 
 
 @LINUX
-def test_a_number_of_threads_that_the_user_sets_is_kept() -> None:
+def test_a_number_of_threads_set_by_the_user_is_kept() -> None:
     assert threads_of("tools.cli.main", OPENBLAS_NUM_THREADS="2") == min(2, os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""The edition's certificate authority."""
+"""The certificate authority of the local platform."""
 
 import base64
 import stat
@@ -28,12 +28,12 @@ def test_keys_are_readable_by_their_owner_alone(tmp_path: Path):
     assert modes == {0o600}
 
 
-def test_the_authority_outlives_a_restart(tmp_path: Path):
+def test_the_authority_survives_a_restart(tmp_path: Path):
     first = Authority(tmp_path / "ca").certificate
     assert Authority(tmp_path / "ca").certificate == first
 
 
-def test_a_start_cut_short_before_the_certificate_was_written_is_repeated(tmp_path: Path):
+def test_an_interrupted_first_start_is_repeated(tmp_path: Path):
     Authority(tmp_path / "ca")
     (tmp_path / "ca" / "ca.pem").unlink()  # the key was kept, its certificate was not
     (tmp_path / "ca" / "server.pem").unlink()
@@ -42,7 +42,7 @@ def test_a_start_cut_short_before_the_certificate_was_written_is_repeated(tmp_pa
     certificate.verify_directly_issued_by(ca)
 
 
-def test_a_headsets_certificate_carries_its_name_and_is_good_for_clients_only(tmp_path: Path):
+def test_a_headset_certificate_has_its_name_and_is_valid_for_clients_only(tmp_path: Path):
     issued = Authority(tmp_path / "ca").issue("headset-1")
     certificate = x509.load_pem_x509_certificate(issued.certificate.encode())
     assert certificate.subject.rfc4514_string() == "CN=headset-1"
@@ -62,7 +62,7 @@ def signing_request(key: Any, sign_with: Any = None, *extensions: x509.Extension
 @pytest.mark.parametrize(
     "curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda each: each.name
 )
-def test_the_curves_that_aws_iot_takes_are_signed(authority: Authority, curve: ec.EllipticCurve) -> None:
+def test_the_curves_of_aws_iot_are_accepted(authority: Authority, curve: ec.EllipticCurve) -> None:
     key = ec.generate_private_key(curve)
     assert authority.sign(signing_request(key)).public_key() == key.public_key()
 
@@ -80,12 +80,12 @@ def test_the_curves_that_aws_iot_takes_are_signed(authority: Authority, curve: e
     ],
     ids=["p224", "k256", "brainpool", "rsa-1024", "rsa-e3", "ed25519", "dsa"],
 )
-def test_a_key_of_another_kind_is_refused_with_what_is_taken(authority: Authority, key: Any) -> None:
+def test_an_unsupported_key_is_refused_with_the_supported_types(authority: Authority, key: Any) -> None:
     with pytest.raises(ValueError, match=r"secp256r1, secp384r1, secp521r1\) or RSA of 2048 to 4096 bits"):
         authority.sign(signing_request(key))
 
 
-def test_what_a_request_asks_for_besides_is_left_out(authority: Authority) -> None:
+def test_other_fields_of_a_signing_request_are_ignored(authority: Authority) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     wishes = [
         x509.BasicConstraints(ca=True, path_length=None),
@@ -98,8 +98,8 @@ def test_what_a_request_asks_for_besides_is_left_out(authority: Authority) -> No
     assert signed.subject.rfc4514_string() == "CN=headset"
 
 
-def test_a_request_that_is_too_long_is_refused_before_it_is_read(authority: Authority) -> None:
-    with pytest.raises(ValueError, match=r"it has 8,193 characters, at most 8,192"):
+def test_a_signing_request_that_is_too_long_is_refused_before_parsing(authority: Authority) -> None:
+    with pytest.raises(ValueError, match=r"at most 8,192 characters \(got 8,193\)"):
         authority.sign("-" * 8193)
 
 
@@ -114,7 +114,7 @@ REQUEST = base64.b64decode(
     size=st.integers(0, len(REQUEST)),
     more=st.binary(max_size=20),
 )
-def test_a_request_with_any_damage_is_refused_in_a_sentence_or_is_still_signed_by_its_key(
+def test_a_damaged_signing_request_is_refused_with_a_reason(
     authority: Authority, changes: list[tuple[int, int]], size: int, more: bytes
 ) -> None:
     damaged = bytearray(REQUEST)

@@ -1,4 +1,4 @@
-"""The edition's own issuer: one key for the life of a data folder, and tokens that verify against it."""
+"""The token issuer of the local platform: signing key, tokens, rotation."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def key_ids(folder: Path, count: int, found: "multiprocessing.Queue[str]") -> No
         found.put(Issuer(folder, Settings()).jwks()["keys"][0]["kid"])
 
 
-def test_a_token_says_who_for_whom_by_whom_and_until_when(issuer: Issuer) -> None:
+def test_a_token_has_subject_role_issuer_audience_and_expiry(issuer: Issuer) -> None:
     begun = int(time.time())
     token = issuer.issue("ann", "operator", hours=2)
     claims = jwt.decode(token, issuer.key_for(token), [ALGORITHM], audience="anc", issuer="anc-local")
@@ -40,14 +40,14 @@ def test_a_token_says_who_for_whom_by_whom_and_until_when(issuer: Issuer) -> Non
     assert begun <= claims["iat"] <= time.time()
 
 
-def test_issuer_and_audience_are_what_the_settings_say(tmp_path: Path) -> None:
+def test_issuer_and_audience_come_from_the_settings(tmp_path: Path) -> None:
     issuer = Issuer(tmp_path, Settings(token_issuer="https://site-7", token_audience="hall"))
     token = issuer.issue("ann", "listener")
     claims = jwt.decode(token, issuer.key_for(token), [ALGORITHM], audience="hall")
     assert (claims["iss"], claims["aud"]) == ("https://site-7", "hall")
 
 
-def test_a_token_outlives_a_restart(tmp_path: Path, issuer: Issuer) -> None:
+def test_a_token_survives_a_restart(tmp_path: Path, issuer: Issuer) -> None:
     token = issuer.issue("ann", "listener")
     restarted = Issuer(tmp_path, Settings())
     assert jwt.decode(token, restarted.key_for(token), [ALGORITHM], audience="anc")["sub"] == "ann"
@@ -80,35 +80,35 @@ def test_processes_that_start_together_on_a_new_folder_agree_on_one_key(tmp_path
 
 def test_a_token_of_another_folder_has_no_key_here(tmp_path: Path, issuer: Issuer) -> None:
     foreign = Issuer(tmp_path / "other", Settings()).issue("ann", "admin")
-    with pytest.raises(LookupError, match="does not have"):
+    with pytest.raises(LookupError, match="unknown key"):
         issuer.key_for(foreign)
 
 
 @pytest.mark.parametrize("content", ["", "nothing", "elliptic"])
-def test_a_file_that_holds_no_key_of_ours_stops_the_start(tmp_path: Path, content: str) -> None:
+def test_a_damaged_key_file_is_an_error(tmp_path: Path, content: str) -> None:
     if content == "elliptic":
         key = ec.generate_private_key(ec.SECP256R1())
         content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     (tmp_path / "issuer.pem").write_text(content)
-    with pytest.raises(UnusableFolder, match=r"issuer\.pem: not .*; restore it from a backup"):
+    with pytest.raises(UnusableFolder, match=r"issuer\.pem: must be .*; restore it from a backup"):
         Issuer(tmp_path, Settings())
 
 
 @pytest.fixture
 def published(tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give a token that somebody signed with a key out of the repository; the folder has that key."""
+    """Return a token signed with a published key, which is in the folder."""
     key = issuer.key_for(token := issuer.issue("mallory", "admin"))
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     monkeypatch.setattr("local.auth.issuer.PUBLISHED_KEY", hashlib.sha256(der).hexdigest())
     return token
 
 
-def test_a_key_that_was_published_is_replaced_at_a_start_and_what_it_signed_is_void(
+def test_a_published_key_is_replaced_at_the_start_and_its_tokens_are_invalid(
     tmp_path: Path, published: str
 ) -> None:
     notice = discard_published_key(tmp_path)
     assert "published" in notice
-    assert "tokens made before are void" in notice
+    assert "earlier tokens are invalid" in notice
     assert "\n" not in notice
     renewed = Issuer(tmp_path, Settings())
     with pytest.raises(LookupError):
@@ -117,26 +117,26 @@ def test_a_key_that_was_published_is_replaced_at_a_start_and_what_it_signed_is_v
     assert Issuer(tmp_path, Settings()).jwks() == renewed.jwks()
 
 
-def test_with_a_key_that_was_published_no_token_is_made(tmp_path: Path, published: str) -> None:
-    with pytest.raises(UnusableFolder, match="start the platform again"):
+def test_a_published_key_issues_no_tokens(tmp_path: Path, published: str) -> None:
+    with pytest.raises(UnusableFolder, match="restart the platform"):
         Issuer(tmp_path, Settings())
 
 
-def test_a_key_that_is_missing_from_the_folder_of_a_platform_is_made_and_the_owner_is_told(
+def test_a_missing_key_is_created_with_a_notice_for_the_owner(
     tmp_path: Path,
 ) -> None:
     assert discard_published_key(tmp_path) == "", "a new folder"
     (tmp_path / "anc.db").touch()
-    assert "because there was none; tokens made before are void" in discard_published_key(tmp_path)
+    assert "because there was none; earlier tokens are invalid" in discard_published_key(tmp_path)
 
 
-def test_no_token_is_valid_for_longer_than_the_longest(issuer: Issuer) -> None:
+def test_the_lifetime_of_a_token_is_limited(issuer: Issuer) -> None:
     for hours in (MAX_TOKEN_HOURS + 0.1, 0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="at most 12"):
             issuer.issue("ann", "listener", hours)
 
 
-def test_a_token_says_to_the_fraction_of_a_second_when_it_was_issued(tmp_path: Path) -> None:
+def test_the_time_of_issue_has_fractions_of_a_second(tmp_path: Path) -> None:
     issuer = Issuer(tmp_path, Settings(), lambda: 1_790_000_000.7)
     claims = jwt.decode(issuer.issue("ann", "listener"), options={"verify_signature": False})
     assert claims["iat"] == pytest.approx(1_790_000_000.7, abs=0.001)
@@ -144,15 +144,13 @@ def test_a_token_says_to_the_fraction_of_a_second_when_it_was_issued(tmp_path: P
 
 
 def of(token: str, issuer: Issuer) -> str:
-    """Return whose token it is, if it verifies; the clock on the wall does not matter here."""
+    """Return the subject of a token if it verifies, regardless of the wall clock."""
     options = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, issuer.key_for(token), [ALGORITHM], audience="anc", options=options)
     return str(claims["sub"])
 
 
-def test_after_a_rotation_old_tokens_verify_until_the_longest_of_them_has_expired(
-    tmp_path: Path, clock: Clock
-) -> None:
+def test_after_a_rotation_old_tokens_stay_valid_until_they_expire(tmp_path: Path, clock: Clock) -> None:
     issuer = Issuer(tmp_path, Settings(), clock)
     old = issuer.issue("ann", "listener")
     kid, until = issuer.rotate()
@@ -163,12 +161,12 @@ def test_after_a_rotation_old_tokens_verify_until_the_longest_of_them_has_expire
     assert clock.now < until < clock.now + 60
     assert of(old, issuer) == "ann"
     clock.now += 60
-    with pytest.raises(LookupError, match="does not have"):
+    with pytest.raises(LookupError, match="unknown key"):
         issuer.key_for(old)
     assert of(new, issuer) == "bob"
 
 
-def test_the_key_set_lists_every_key_that_verifies(tmp_path: Path, clock: Clock) -> None:
+def test_the_key_set_lists_all_valid_keys(tmp_path: Path, clock: Clock) -> None:
     issuer = Issuer(tmp_path, Settings(), clock)
     tokens = [issuer.issue("ann", "listener")]
     for _ in range(2):
@@ -189,7 +187,7 @@ def test_the_key_set_lists_every_key_that_verifies(tmp_path: Path, clock: Clock)
     assert [key["kid"] for key in issuer.jwks()["keys"]] == kids[-1:]
 
 
-def test_after_a_leak_a_rotation_ends_every_earlier_token_at_once(tmp_path: Path, clock: Clock) -> None:
+def test_an_immediate_rotation_rejects_all_earlier_tokens(tmp_path: Path, clock: Clock) -> None:
     issuer = Issuer(tmp_path, Settings(), clock)
     oldest = issuer.issue("ann", "listener")
     issuer.rotate()
@@ -202,7 +200,7 @@ def test_after_a_leak_a_rotation_ends_every_earlier_token_at_once(tmp_path: Path
     assert of(issuer.issue("ann", "listener"), issuer) == "ann"
 
 
-def test_a_rotation_by_another_process_is_noticed_at_the_next_token(tmp_path: Path) -> None:
+def test_a_rotation_by_another_process_applies_to_the_next_token(tmp_path: Path) -> None:
     running, command = Issuer(tmp_path, Settings()), Issuer(tmp_path, Settings())
     old = running.issue("ann", "listener")
     kid, _ = command.rotate()
@@ -214,7 +212,7 @@ def test_a_rotation_by_another_process_is_noticed_at_the_next_token(tmp_path: Pa
         running.key_for(new)
 
 
-def test_a_rotation_cut_short_loses_no_token(
+def test_an_interrupted_rotation_loses_no_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: Issuer
 ) -> None:
     token = issuer.issue("ann", "listener")
@@ -228,7 +226,7 @@ def test_a_rotation_cut_short_loses_no_token(
     assert of(token, issuer) == "ann"
 
 
-def test_the_old_private_key_is_not_kept(tmp_path: Path, issuer: Issuer) -> None:
+def test_the_old_private_key_is_deleted(tmp_path: Path, issuer: Issuer) -> None:
     before = (tmp_path / "issuer.pem").read_text()
     issuer.rotate()
     for path in tmp_path.iterdir():

@@ -1,4 +1,4 @@
-"""Addresses that open the console signed in: once, soon, and with no trace where others read."""
+"""Login links: single use, expiry, and no codes on disk."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def with_code(code: str) -> bytes:
     return json.dumps({"code": code}).encode()
 
 
-def test_a_code_is_exchanged_for_a_token_of_whom_it_was_made_for(login_links: LoginLinks, send: Send) -> None:
+def test_a_code_is_exchanged_for_a_token_of_its_user(login_links: LoginLinks, send: Send) -> None:
     answer = send(with_code(login_links.make("ann", "operator")))
     claims = jwt.decode(answer.json()["token"], options={"verify_signature": False})
     assert (claims["sub"], claims["role"]) == ("ann", "operator")
@@ -56,7 +56,7 @@ def test_a_code_signs_in_once(login_links: LoginLinks, send: Send) -> None:
     assert "anc console" in again.json()["detail"]
 
 
-def test_a_code_is_worth_nothing_after_ten_minutes(login_links: LoginLinks, clock: Clock) -> None:
+def test_a_code_expires_after_ten_minutes(login_links: LoginLinks, clock: Clock) -> None:
     code = login_links.make("ann", "admin")
     clock.now += LIFE_S + 1
     assert not login_links.is_open(code)
@@ -76,13 +76,13 @@ def test_a_code_is_worth_nothing_after_ten_minutes(login_links: LoginLinks, cloc
         (b'{"code": "' + 300 * b"a" + b'"}', 413),
     ],
 )
-def test_what_is_no_code_is_refused_in_words(send: Send, body: bytes, status: int) -> None:
+def test_an_invalid_code_is_refused_with_a_reason(send: Send, body: bytes, status: int) -> None:
     answer = send(body)
     assert answer.status_code == status
     assert answer.json()["detail"]
 
 
-def test_reading_the_folder_gives_no_code_away(login_links: LoginLinks, tmp_path: Path) -> None:
+def test_the_folder_does_not_reveal_codes(login_links: LoginLinks, tmp_path: Path) -> None:
     code = login_links.make("ann", "admin")
     (kept,) = (tmp_path / "invitations").iterdir()
     assert code not in kept.name + kept.read_text()

@@ -1,4 +1,4 @@
-"""People in a data folder from before there were ids of their own."""
+"""Users in a data folder of a version without user ids."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPeople:
-    """Give the people of an old folder, in which Ada is an operator."""
+    """Return the users of an old folder, in which Ada is an operator."""
     monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     database = Database(tmp_path / "anc.db")
     database.connection.execute(
@@ -28,7 +28,7 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPeople:
     return LocalPeople(database, Issuer(tmp_path, Settings()))
 
 
-def test_who_was_added_before_keeps_their_name_as_id_and_all_that_is_theirs(people: LocalPeople) -> None:
+def test_a_user_of_an_older_version_has_the_name_as_id(people: LocalPeople) -> None:
     ada = people.get("ada")
     assert ada
     assert (ada.user, ada.name, ada.role) == ("ada", "ada", "operator")
@@ -37,7 +37,7 @@ def test_who_was_added_before_keeps_their_name_as_id_and_all_that_is_theirs(peop
     assert (grant.user, grant.role) == ("ada", "operator")
 
 
-def test_a_later_person_of_an_old_name_gets_a_new_id(people: LocalPeople) -> None:
+def test_a_new_user_with_an_old_name_gets_a_new_id(people: LocalPeople) -> None:
     people.delete("ada")
     again = people.create("ada", PASSWORD, "listener")
     assert again.user != "ada"

@@ -1,4 +1,4 @@
-"""Frames that come faster than they are answered."""
+"""Frames that arrive faster than they are processed."""
 
 import json
 import threading
@@ -9,14 +9,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from local.http import frames
-from local.http.frames import BLOCKS_WAITING, FRAMES_WAITING, Frame
+from local.http.frames import MAX_WAITING_BLOCKS, MAX_WAITING_FRAMES, Frame
 from local.http.gateway import Gateway, LocalSockets
 
 PATIENCE_S = 20.0
 
 
 class SlowFunctions:
-    """Functions of which the one that answers frames does so only once it may."""
+    """Fake functions that process frames only when the test allows it."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -53,25 +53,25 @@ def block(session: str, seq: int) -> str:
     return json.dumps({"action": "audio", "session": session, "seq": seq, "pcm": "AAAA"})
 
 
-def test_a_block_too_many_of_a_session_is_refused_at_once_and_the_others_are_answered(
+def test_a_block_over_the_limit_of_a_session_is_refused_at_once(
     functions: SlowFunctions, socket: Any
 ) -> None:
     socket.send_text(block("s", 0))
     assert functions.begun.wait(PATIENCE_S)
-    for seq in range(1, BLOCKS_WAITING + 2):
+    for seq in range(1, MAX_WAITING_BLOCKS + 2):
         socket.send_text(block("s", seq))
     refusal = socket.receive_json()
     assert (refusal["type"], refusal["code"]) == ("error", "overloaded")
-    assert refusal["seq"] == BLOCKS_WAITING + 1
-    assert "send a block when the last one is answered" in refusal["message"]
+    assert refusal["seq"] == MAX_WAITING_BLOCKS + 1
+    assert "send a block after the response to the previous one" in refusal["message"]
     functions.may_answer.set()
-    answers = [socket.receive_json() for _ in range(BLOCKS_WAITING + 1)]
+    answers = [socket.receive_json() for _ in range(MAX_WAITING_BLOCKS + 1)]
     assert {answer["type"] for answer in answers} == {"done"}
-    assert functions.asked == [block("s", seq) for seq in range(BLOCKS_WAITING + 1)]
+    assert functions.asked == [block("s", seq) for seq in range(MAX_WAITING_BLOCKS + 1)]
 
 
-def test_the_sessions_of_one_socket_wait_for_themselves(functions: SlowFunctions, socket: Any) -> None:
-    sent = [block(session, seq) for seq in range(BLOCKS_WAITING) for session in ("a", "b", "c")]
+def test_each_session_of_a_socket_has_its_own_limit(functions: SlowFunctions, socket: Any) -> None:
+    sent = [block(session, seq) for seq in range(MAX_WAITING_BLOCKS) for session in ("a", "b", "c")]
     for frame in sent:
         socket.send_text(frame)
     functions.may_answer.set()
@@ -79,30 +79,30 @@ def test_the_sessions_of_one_socket_wait_for_themselves(functions: SlowFunctions
     assert functions.asked == sent
 
 
-def test_a_socket_has_no_more_frames_waiting_than_it_may(functions: SlowFunctions, socket: Any) -> None:
+def test_the_waiting_frames_of_a_socket_are_limited(functions: SlowFunctions, socket: Any) -> None:
     ping = '{"action": "ping"}'
     socket.send_text(ping)
     assert functions.begun.wait(PATIENCE_S)
-    for _ in range(FRAMES_WAITING + 1):
+    for _ in range(MAX_WAITING_FRAMES + 1):
         socket.send_text(ping)
     refusal = socket.receive_json()
     assert refusal["code"] == "overloaded"
     assert "seq" not in refusal
     functions.may_answer.set()
-    assert {socket.receive_json()["type"] for _ in range(FRAMES_WAITING + 1)} == {"done"}
+    assert {socket.receive_json()["type"] for _ in range(MAX_WAITING_FRAMES + 1)} == {"done"}
 
 
-def test_a_block_that_waited_for_too_long_is_refused_without_asking_the_function(
+def test_a_block_that_waited_too_long_is_refused_without_a_function_call(
     functions: SlowFunctions, socket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "WAIT_LIMIT_S", -1.0)
+    monkeypatch.setattr(frames, "MAX_WAIT_S", -1.0)
     socket.send_text(block("s", 7))
     refusal = socket.receive_json()
     assert (refusal["code"], refusal["seq"]) == ("overloaded", 7)
     assert functions.asked == []
 
 
-def test_what_was_read_before_a_socket_closed_is_done_before_the_platform_says_goodbye(
+def test_frames_read_before_a_close_are_processed_before_the_disconnect_event(
     functions: SlowFunctions, socket: Any
 ) -> None:
     for seq in range(3):
@@ -129,6 +129,6 @@ def test_what_was_read_before_a_socket_closed_is_done_before_the_platform_says_g
         ("hello", "", None),
     ],
 )
-def test_only_blocks_count_for_their_session(text: str, session: str, seq: int | None) -> None:
+def test_only_audio_blocks_count_for_their_session(text: str, session: str, seq: int | None) -> None:
     frame = Frame.read(text, 0.0)
     assert (frame.session, frame.seq) == (session, seq)

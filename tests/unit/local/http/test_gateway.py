@@ -1,4 +1,4 @@
-"""The gateway: real API Gateway events to the functions, and their answers to the client."""
+"""The gateway: API Gateway events to the functions, and their responses to the client."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Functions:
-    """Stand-ins for the Lambda functions: they keep their events and answer what a test tells them to."""
+    """Fake Lambda functions that record their events and return what the test sets."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -121,7 +121,7 @@ def test_a_binary_body_travels_as_base64(client: TestClient, functions: Function
 
 
 @pytest.mark.parametrize("route", REST, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_asks_for_a_token_unless_it_is_public(
+def test_every_route_requires_a_token_unless_it_is_public(
     client: TestClient, functions: Functions, route: Any
 ) -> None:
     path = route.path.replace("{id}", "x")
@@ -135,7 +135,7 @@ def test_every_route_asks_for_a_token_unless_it_is_public(
         assert client.request(route.method, path, headers=BEARER).status_code == 200
 
 
-def test_an_authorizer_that_fails_lets_nobody_in(functions: Functions, sockets: LocalSockets) -> None:
+def test_a_failing_authorizer_denies_access(functions: Functions, sockets: LocalSockets) -> None:
     def failing(function: str, event: dict[str, Any]) -> Any:
         raise RuntimeError("no keys")
 
@@ -143,7 +143,7 @@ def test_an_authorizer_that_fails_lets_nobody_in(functions: Functions, sockets: 
         assert problem(client.get("/api/sessions", headers=BEARER))["status"] == 401
 
 
-def test_status_headers_and_body_are_the_functions(client: TestClient, functions: Functions) -> None:
+def test_status_headers_and_body_are_returned_unchanged(client: TestClient, functions: Functions) -> None:
     functions.answers["rest_api"] = {
         "statusCode": 418,
         "headers": {"Content-Type": "text/teapot", "X-One": "1"},
@@ -158,7 +158,7 @@ def test_status_headers_and_body_are_the_functions(client: TestClient, functions
     assert answer.headers.get_list("x-two") == ["a", "b"]
 
 
-def test_a_function_that_crashes_is_a_bad_gateway_and_says_nothing_of_its_insides(
+def test_a_function_that_crashes_is_a_bad_gateway_without_details(
     client: TestClient, functions: Functions
 ) -> None:
     functions.answers["rest_api"] = RuntimeError("password=hunter2")
@@ -168,7 +168,7 @@ def test_a_function_that_crashes_is_a_bad_gateway_and_says_nothing_of_its_inside
 
 
 def in_pieces(size: int) -> Iterator[bytes]:
-    """Give a body whose size is not announced."""
+    """Yield a body of unknown length."""
     for at in range(0, size, 50_000):
         yield bytes(min(50_000, size - at))
 
@@ -188,12 +188,12 @@ def test_a_body_over_the_limit_of_its_endpoint_is_refused_before_the_function_is
         functions.events.clear()
         answer = client.request(route.method, path, headers=BEARER, content=over)
         assert answer.status_code == 413
-        assert problem(answer)["detail"] == f"body: at most {most:,} bytes"
+        assert problem(answer)["detail"] == f"body must have at most {most:,} bytes"
         assert functions.events == []
 
 
 @pytest.mark.parametrize("route", [route for route in REST if not route.public], ids=named)
-def test_of_a_request_without_a_token_no_body_is_kept(
+def test_the_body_of_a_request_without_a_token_is_discarded(
     client: TestClient, functions: Functions, monkeypatch: pytest.MonkeyPatch, route: RestRoute
 ) -> None:
     async def read(body: RequestBody) -> bytes:
@@ -207,7 +207,7 @@ def test_of_a_request_without_a_token_no_body_is_kept(
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/health", 405)])
-def test_where_there_is_no_route_a_problem_document_says_so(
+def test_an_unknown_route_gets_a_problem_document(
     client: TestClient, method: str, path: str, status: int
 ) -> None:
     document = problem(client.request(method, path))
@@ -231,15 +231,15 @@ def test_a_socket_that_the_function_refuses_is_never_opened(client: TestClient, 
     assert [name for name, _ in functions.events] == ["ws_connect"]
 
 
-def test_the_subprotocol_is_the_one_that_the_function_names(client: TestClient, functions: Functions) -> None:
+def test_the_subprotocol_is_the_one_that_the_function_selects(
+    client: TestClient, functions: Functions
+) -> None:
     functions.answers["ws_connect"] = {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "anc.v1"}}
     with client.websocket_connect("/ws", subprotocols=["anc.v1", TOKEN]) as socket:
         assert socket.accepted_subprotocol == "anc.v1"
 
 
-def test_a_socket_keeps_its_connection_id_from_its_first_event_to_its_last(
-    client: TestClient, functions: Functions
-) -> None:
+def test_a_socket_has_the_same_connection_id_in_all_events(client: TestClient, functions: Functions) -> None:
     with client.websocket_connect("/ws", headers=BEARER) as socket:
         socket.send_text('{"action":"ping"}')
         assert socket.receive_text() == '{"type":"pong"}'
@@ -268,7 +268,7 @@ def test_a_socket_keeps_its_connection_id_from_its_first_event_to_its_last(
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_frame_takes_the_route_of_its_action_and_everything_else_the_default(
+def test_a_frame_takes_the_route_of_its_action_or_the_default(
     client: TestClient, functions: Functions, frame: str, route: str
 ) -> None:
     with client.websocket_connect("/ws", headers=BEARER) as socket:
@@ -287,7 +287,7 @@ def test_a_binary_frame_closes_the_socket_with_1003(client: TestClient, function
     assert closed.value.code == 1003
 
 
-def test_a_frame_of_32_kilobytes_is_taken_and_one_byte_more_closes_with_1009(
+def test_a_frame_of_32_kilobytes_is_accepted_and_one_byte_more_closes_with_1009(
     client: TestClient, functions: Functions
 ) -> None:
     with client.websocket_connect("/ws", headers=BEARER) as socket:
@@ -300,7 +300,7 @@ def test_a_frame_of_32_kilobytes_is_taken_and_one_byte_more_closes_with_1009(
     assert len([name for name, _ in functions.events if name == "audio_receiver"]) == 1
 
 
-def test_a_function_that_crashes_is_answered_as_api_gateway_does_and_the_socket_lives_on(
+def test_a_function_that_crashes_gets_the_response_of_api_gateway_and_the_socket_stays_open(
     client: TestClient, functions: Functions
 ) -> None:
     good = functions.answers["audio_receiver"]
@@ -315,7 +315,7 @@ def test_a_function_that_crashes_is_answered_as_api_gateway_does_and_the_socket_
         assert socket.receive_text() == '{"type":"pong"}'
 
 
-@pytest.mark.parametrize("limit", ["IDLE_S", "LIFE_S"])
+@pytest.mark.parametrize("limit", ["IDLE_S", "LIFETIME_S"])
 def test_a_socket_that_is_idle_or_open_for_too_long_is_closed_with_1001(
     client: TestClient, functions: Functions, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
@@ -344,7 +344,7 @@ def test_a_frame_is_pushed_to_an_open_socket_and_a_closed_one_is_gone(
         sockets.post("never-was", "lost")
 
 
-def test_a_socket_that_takes_nothing_does_not_hold_up_the_sender(
+def test_a_socket_that_does_not_read_does_not_block_the_sender(
     sockets: LocalSockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = threading.Event()
@@ -379,7 +379,7 @@ async def fault(request: Request) -> Response:
     raise RuntimeError("as a part of the platform may")
 
 
-def test_whatever_answers_sends_the_security_headers(functions: Functions, tmp_path: Path) -> None:
+def test_every_response_has_the_security_headers(functions: Functions, tmp_path: Path) -> None:
     links = SignedUrls(b"secret", "")
     objects = FileObjects(tmp_path, links)
     objects.put("results/a", b"sound")

@@ -1,4 +1,4 @@
-"""Heads of requests: bounded in size and time, and refused in words."""
+"""Limits on request heads in size and time, and their error responses."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
 from local.http.connection_limits import ConnectionLimiter
-from local.http.http_limits import HEAD_LIMIT, HEAD_S, BoundedHttp
-from local.http.request_body import AUTHORISED, time_for
+from local.http.http_limits import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, BoundedHttp
+from local.http.request_body import AUTHORISED, transfer_timeout_s
 from tests.processes import PATIENCE_S
 
 Exchange = Callable[..., bytes]
@@ -29,7 +29,7 @@ HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 async def echo(request: Request) -> JSONResponse:
-    """Answer with what came; of a body that broke off, nobody hears."""
+    """Respond with the received body; no response to an incomplete one."""
     request.scope[AUTHORISED] = "x-authorised" in request.headers
     with suppress(ClientDisconnect):
         body = await request.body()
@@ -38,12 +38,12 @@ async def echo(request: Request) -> JSONResponse:
 
 
 async def deaf(request: Request) -> Response:
-    """Answer without reading the body."""
+    """Respond without reading the body."""
     return Response(b"no")
 
 
 async def large(request: Request) -> Response:
-    """Answer with more than the system holds for a client that does not read."""
+    """Respond with more data than the system buffers for a client that does not read."""
     return Response(bytes(64 * 1024 * 1024))
 
 
@@ -53,7 +53,7 @@ async def repeat(socket: WebSocket) -> None:
 
 
 class Host(asyncio.SelectorEventLoop):
-    """An event loop whose time can be moved on, and that tells what its server has heard from whom."""
+    """An event loop with a clock that the test advances, and a record of what the server received."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Host(asyncio.SelectorEventLoop):
 
 
 class Overheard(BoundedHttp):
-    """The same, telling its loop of what comes."""
+    """The protocol under test, reporting to the event loop what it receives."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -91,7 +91,7 @@ class Overheard(BoundedHttp):
 
 @contextmanager
 def serving(connections: ConnectionLimiter) -> Iterator[tuple[Host, int]]:
-    """Give a server's event loop, and its port."""
+    """Return a server's event loop and port."""
     host = Host()
     app = Starlette(
         routes=[
@@ -115,7 +115,7 @@ def serving(connections: ConnectionLimiter) -> Iterator[tuple[Host, int]]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Host, int]]:
-    with serving(ConnectionLimiter(total=1000, of_an_address=1000)) as served:
+    with serving(ConnectionLimiter(total=1000, per_address=1000)) as served:
         yield served
 
 
@@ -131,21 +131,21 @@ def port(served: tuple[Host, int]) -> int:
 
 @pytest.fixture
 def exchange(port: int) -> Exchange:
-    """Give `exchange(first, piece)`: send, the piece for ever, and return what is answered until the end."""
+    """Return `exchange(first, chunk)`, which sends both, `chunk` repeatedly, and returns the response."""
 
-    def run(first: bytes, piece: bytes = b"") -> bytes:
-        return asyncio.run(asyncio.wait_for(_exchange(port, first, piece), PATIENCE_S))
+    def run(first: bytes, chunk: bytes = b"") -> bytes:
+        return asyncio.run(asyncio.wait_for(_exchange(port, first, chunk), PATIENCE_S))
 
     return run
 
 
-async def _exchange(port: int, first: bytes, piece: bytes) -> bytes:
+async def _exchange(port: int, first: bytes, chunk: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     try:
         writer.write(first)
-        while piece and not reader.at_eof():
-            writer.write(piece)
+        while chunk and not reader.at_eof():
+            writer.write(chunk)
             await writer.drain()
         answer = await reader.read()
     except ConnectionError:
@@ -176,22 +176,22 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_what_never_comes_to_a_body_is_cut_off(exchange: Exchange, what: str) -> None:
+def test_data_that_never_reaches_a_body_is_refused(exchange: Exchange, what: str) -> None:
     exchange(*ENDLESS[what])  # comes to an end
 
 
-def test_a_head_that_is_too_large_is_refused_by_its_limit(exchange: Exchange) -> None:
+def test_a_head_that_is_too_large_is_refused_with_its_limit(exchange: Exchange) -> None:
     for head in (
-        b"GET /?" + bytes(b"a" * HEAD_LIMIT) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + bytes(b"a" * HEAD_LIMIT) + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"x: y\r\n" * (HEAD_LIMIT // 6) + b"\r\n",
+        b"GET /?" + bytes(b"a" * MAX_HEAD_BYTES) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + bytes(b"a" * MAX_HEAD_BYTES) + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"x: y\r\n" * (MAX_HEAD_BYTES // 6) + b"\r\n",
     ):
         refusal = document(exchange(head))
         assert (refusal["status"], refusal["code"]) == (431, "head_too_large")
         assert "16,384 bytes" in refusal["detail"]
 
 
-def test_what_is_no_http_is_refused_in_words(exchange: Exchange) -> None:
+def test_a_request_that_is_not_http_gets_a_problem_document(exchange: Exchange) -> None:
     refusal = document(exchange(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"))
     assert (refusal["status"], refusal["code"]) == (400, "bad_request")
 
@@ -201,55 +201,55 @@ def rest_of(line: socket) -> bytes:
         return answer.read()
 
 
-def test_a_head_that_does_not_come_to_an_end_in_time_is_refused(port: int, host: Host) -> None:
+def test_a_head_that_is_not_complete_in_time_is_refused(port: int, host: Host) -> None:
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         line.sendall(HALF)
         host.wait_until_heard(line, HALF)
-        host.skip(HEAD_S)
+        host.skip(HEAD_TIMEOUT_S)
         assert document(rest_of(line))["code"] == "too_slow"
 
 
-def test_who_says_nothing_hears_nothing_and_is_hung_up_on(port: int, host: Host) -> None:
+def test_a_silent_connection_is_closed_without_a_response(port: int, host: Host) -> None:
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         host.wait_until_heard(line, b"")
-        host.skip(HEAD_S)
+        host.skip(HEAD_TIMEOUT_S)
         assert rest_of(line) == b""
 
 
-def test_the_next_head_on_a_connection_has_its_own_time(port: int, host: Host) -> None:
+def test_each_head_on_a_connection_has_its_own_timeout(port: int, host: Host) -> None:
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         host.wait_until_heard(line, b"")
-        host.skip(0.9 * HEAD_S)
+        host.skip(0.9 * HEAD_TIMEOUT_S)
         for _ in range(2):  # the second is whole when the time of the first would have been over
             line.sendall(HALF)
             host.wait_until_heard(line, HALF)
-            host.skip(0.05 * HEAD_S)
+            host.skip(0.05 * HEAD_TIMEOUT_S)
             line.sendall(b"\r\n")
             answer = b""
             while not answer.endswith(b'"bytes":0}'):
                 answer += line.recv(65_536) or pytest.fail("hung up")
-            host.skip(0.05 * HEAD_S)
+            host.skip(0.05 * HEAD_TIMEOUT_S)
         line.sendall(HALF)
         host.wait_until_heard(line, HALF)
-        host.skip(HEAD_S)
+        host.skip(HEAD_TIMEOUT_S)
         assert document(rest_of(line))["code"] == "too_slow"
 
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
 
 
-def test_a_body_that_comes_after_its_head_has_its_own_time(port: int, host: Host) -> None:
+def test_a_body_has_its_own_timeout(port: int, host: Host) -> None:
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         line.sendall(POST)
         host.wait_until_heard(line, POST)
         for part in (b"ab", b"cd"):
-            host.skip(2 * HEAD_S)
+            host.skip(2 * HEAD_TIMEOUT_S)
             line.sendall(part)
             host.wait_until_heard(line, part)
         assert rest_of(line).endswith(b'"bytes":4}')
 
 
-def test_the_rest_of_a_body_that_was_answered_already_is_not_waited_for(port: int, host: Host) -> None:
+def test_the_rest_of_a_body_is_not_awaited_after_the_response(port: int, host: Host) -> None:
     head = b"POST /deaf HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         line.sendall(head)
@@ -258,28 +258,28 @@ def test_the_rest_of_a_body_that_was_answered_already_is_not_waited_for(port: in
             answer += line.recv(65_536) or pytest.fail("hung up")
         line.sendall(b"a")
         host.wait_until_heard(line, b"a")
-        host.skip(0.9 * HEAD_S)
+        host.skip(0.9 * HEAD_TIMEOUT_S)
         line.sendall(b"b")
         host.wait_until_heard(line, b"b")
-        host.skip(0.1 * HEAD_S)
+        host.skip(0.1 * HEAD_TIMEOUT_S)
         assert rest_of(line) == b""
 
 
-def test_who_does_not_read_an_answer_is_hung_up_on(port: int, host: Host) -> None:
+def test_a_client_that_does_not_read_the_response_is_disconnected(port: int, host: Host) -> None:
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         line.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         line.recv(1)  # it is being answered
-        host.skip(time_for(64 * 1024 * 1024))
+        host.skip(transfer_timeout_s(64 * 1024 * 1024))
         with suppress(ConnectionError):
             assert len(rest_of(line)) < 64 * 1024 * 1024
 
 
-def test_who_waits_for_nothing_makes_room_when_connections_are_used_up() -> None:
-    """As does who sends a body without having shown a token; who has shown one is left alone."""
+def test_an_idle_connection_is_closed_when_the_limit_is_reached() -> None:
+    """A connection with an unauthorised body counts as idle, one with an authorised body does not."""
     body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n%s\r\na"
     trusted = body % b"X-Authorised: yes\r\n"
     with ExitStack() as stack:
-        host, port = stack.enter_context(serving(ConnectionLimiter(total=4, of_an_address=4)))
+        host, port = stack.enter_context(serving(ConnectionLimiter(total=4, per_address=4)))
 
         def connected(sent: bytes) -> socket:
             line = stack.enter_context(create_connection(("127.0.0.1", port), PATIENCE_S))
@@ -301,7 +301,7 @@ def test_who_waits_for_nothing_makes_room_when_connections_are_used_up() -> None
             answer += in_use.recv(65_536) or pytest.fail("hung up")
 
 
-def test_requests_one_after_the_other_are_answered_however_many_bytes_they_are(exchange: Exchange) -> None:
+def test_the_head_limit_applies_to_each_request_of_a_connection(exchange: Exchange) -> None:
     padded = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 10_000 + b"\r\n\r\n"
     last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert exchange(padded * 5 + last).count(b"HTTP/1.1 200 OK") == 6
@@ -311,7 +311,7 @@ def test_requests_one_after_the_other_are_answered_however_many_bytes_they_are(e
     assert exchange(long).endswith(b'"bytes":1000000}')
 
 
-def test_what_comes_behind_a_body_is_no_header(exchange: Exchange) -> None:
+def test_trailers_are_not_headers(exchange: Exchange) -> None:
     answer = exchange(
         b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"1\r\na\r\n0\r\nAuthorization: Bearer late\r\n\r\n"
@@ -320,13 +320,13 @@ def test_what_comes_behind_a_body_is_no_header(exchange: Exchange) -> None:
     assert b"authorization" not in answer
 
 
-def test_a_websocket_outlives_the_time_for_a_head(port: int, host: Host) -> None:
+def test_a_websocket_outlives_the_head_timeout(port: int, host: Host) -> None:
     with (
         connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as line,
         create_connection(("127.0.0.1", port), PATIENCE_S) as later,
     ):
         host.wait_until_heard(later, b"")
-        host.skip(HEAD_S)
+        host.skip(HEAD_TIMEOUT_S)
         assert rest_of(later) == b"", "who connected later is cut off by now"
         line.send("still here")
         assert line.recv(PATIENCE_S) == "still here"

@@ -1,4 +1,4 @@
-"""The REST side of the gateway: who is let in, and what may be sent."""
+"""The REST side of the gateway: authorization, paths and methods."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from local.http.gateway import Gateway, LocalSockets
 
 
 class Functions:
-    """An authorizer that takes every token for a name, and functions that answer nothing."""
+    """An authorizer that accepts every token as a user name, and functions with empty responses."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -39,7 +39,7 @@ def client(functions: Functions) -> TestClient:
 
 @pytest.fixture
 def get(client: TestClient) -> Callable[..., Any]:
-    """Give `get(path, user)`, in which `header` says where the token is."""
+    """Return `get(path, user)`; `header` selects the header of the token."""
 
     def call(path: str, user: str = "", header: str = "Authorization") -> Any:
         return client.get(path, headers={header: f"Bearer {user}" if header == "Authorization" else user})
@@ -48,7 +48,7 @@ def get(client: TestClient) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
-def test_a_token_is_checked_at_every_request(
+def test_a_token_is_checked_for_every_request(
     get: Callable[..., Any], functions: Functions, header: str
 ) -> None:
     for path in ("/api/sessions", "/api/devices"):
@@ -56,19 +56,19 @@ def test_a_token_is_checked_at_every_request(
     assert functions.calls["authorizer"] == 2
 
 
-def test_a_request_without_a_token_is_refused_whoever_came_before(get: Callable[..., Any]) -> None:
+def test_a_request_without_a_token_is_refused_after_one_with_a_token(get: Callable[..., Any]) -> None:
     for header in ("Authorization", "X-Api-Key"):
         assert get("/api/sessions", "ann", header).status_code == 200
         assert get("/api/sessions").status_code == 401
 
 
 @pytest.mark.parametrize("method", ["PUT", "HEAD"])
-def test_a_path_that_takes_other_methods_says_which(client: TestClient, method: str) -> None:
+def test_a_wrong_method_is_refused_with_the_allowed_ones(client: TestClient, method: str) -> None:
     answer = client.request(method, "/api/sessions")
     assert answer.status_code == 405
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
 
 
-def test_a_path_is_taken_as_it_stands(client: TestClient) -> None:
+def test_a_path_is_passed_on_unchanged(client: TestClient) -> None:
     answer = client.get("/api/sessions/", follow_redirects=False)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

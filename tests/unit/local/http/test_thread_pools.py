@@ -1,4 +1,4 @@
-"""Threads that callers share: whose turn it is, and who is refused."""
+"""Fair thread pools: order of turns, and limits on waiting calls."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from tests.processes import PATIENCE_S
 
 
 class Work:
-    """Calls that note their names, the first of which lasts until it is let go."""
+    """Calls that record their names; the first one blocks until it is released."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -45,7 +45,7 @@ def waiting(pool: FairThreadPool) -> int:
 
 
 async def asked(pool: FairThreadPool, work: Work, *calls: tuple[str, str]) -> list[asyncio.Task[str]]:
-    """Have calls wait, one after the other."""
+    """Queue calls one after the other."""
     tasks = []
     for caller, name in calls:
         before = waiting(pool)
@@ -54,7 +54,7 @@ async def asked(pool: FairThreadPool, work: Work, *calls: tuple[str, str]) -> li
     return tasks
 
 
-def test_callers_take_turns_however_much_one_of_them_asks_for(work: Work) -> None:
+def test_callers_take_turns_regardless_of_their_number_of_calls(work: Work) -> None:
     async def run() -> None:
         pool = FairThreadPool("test", threads=1, waiting=100)
         first = asyncio.create_task(pool.run("ann", work.hold))
@@ -68,7 +68,7 @@ def test_callers_take_turns_however_much_one_of_them_asks_for(work: Work) -> Non
     assert work.done == ["ann-0", "bob-0", "cid-0", "ann-1", "bob-1", "ann-2", "ann-3"]
 
 
-def test_who_has_enough_calls_waiting_is_refused_and_nobody_else(work: Work) -> None:
+def test_only_the_caller_with_too_many_waiting_calls_is_refused(work: Work) -> None:
     async def run() -> tuple[Refused, Refused]:
         pool = FairThreadPool("test", threads=1, waiting=8)
         first = asyncio.create_task(pool.run("ann", work.hold))
@@ -90,7 +90,7 @@ def test_who_has_enough_calls_waiting_is_refused_and_nobody_else(work: Work) -> 
     assert full.wait_s
 
 
-def test_a_call_that_is_given_up_while_it_waits_costs_nobody_a_thread(work: Work) -> None:
+def test_a_call_cancelled_while_waiting_does_not_lose_a_thread(work: Work) -> None:
     async def run() -> str:
         pool = FairThreadPool("test", threads=1, waiting=8)
         first = asyncio.create_task(pool.run("ann", work.hold))

@@ -1,4 +1,4 @@
-"""Callers that wait for their turn."""
+"""The fair semaphore."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ def test_a_caller_with_one_request_waits_for_one_of_each_other_caller() -> None:
     assert asyncio.run(run()) == ["flooder", "flooder", "ann", "flooder", "flooder", "flooder"]
 
 
-def test_no_more_than_the_slots_are_taken_at_a_time_and_those_given_back_are_free_again() -> None:
+def test_at_most_all_slots_are_taken_and_returned_ones_are_free_again() -> None:
     async def run() -> None:
         turns, served = FairSemaphore(2), list[str]()
         tasks = [asyncio.create_task(serve(turns, "ann", served)) for _ in range(3)]
@@ -46,7 +46,7 @@ def test_no_more_than_the_slots_are_taken_at_a_time_and_those_given_back_are_fre
     asyncio.run(run())
 
 
-def test_a_turn_that_nobody_waits_for_any_more_goes_to_the_next() -> None:
+def test_a_cancelled_turn_goes_to_the_next_caller() -> None:
     async def run() -> list[str]:
         turns, served = FairSemaphore(1), list[str]()
         await turns.take("first")

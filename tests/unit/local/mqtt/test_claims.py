@@ -1,4 +1,4 @@
-"""Fleet provisioning by claim on one machine: what AWS IoT's topics answer."""
+"""Fleet provisioning by claim on one machine, with the topics of AWS IoT."""
 
 import json
 from pathlib import Path
@@ -38,8 +38,8 @@ def claims(tmp_path: Path, things: LocalThings, clock: Clock) -> ClaimProvisioni
 
 
 def ask(claims: ClaimProvisioning, topic: str, request: Any) -> tuple[str, Any]:
-    """Return the verb and the document of an answer."""
-    answered, payload = claims.answer(CLIENT, "c" * 64, topic, json.dumps(request).encode())
+    """Return the verb and the document of a response."""
+    answered, payload = claims.handle(CLIENT, "c" * 64, topic, json.dumps(request).encode())
     return answered.removeprefix(f"{topic}/"), json.loads(payload)
 
 
@@ -57,17 +57,17 @@ def provision(claims: ClaimProvisioning, signed: Any, serial: str = "one") -> tu
     return ask(claims, PROVISION_TOPIC, asked)
 
 
-def test_a_certificate_works_from_when_its_claim_was_allowed(
+def test_a_certificate_is_active_once_its_claim_was_allowed(
     claims: ClaimProvisioning, things: LocalThings
 ) -> None:
     signed = sign(claims)
     assert things.owner(signed["certificateId"]) is None
-    for _ in range(2):  # the answer may be lost
+    for _ in range(2):  # the handle may be lost
         assert provision(claims, signed) == ("accepted", {"thingName": "one", "deviceConfiguration": {}})
     assert things.owner(signed["certificateId"]) == "one"
 
 
-def test_however_many_certificates_others_have_signed_one_that_waits_can_still_be_claimed(
+def test_requests_of_others_do_not_displace_a_pending_certificate(
     claims: ClaimProvisioning,
 ) -> None:
     mine = sign(claims)
@@ -76,7 +76,7 @@ def test_however_many_certificates_others_have_signed_one_that_waits_can_still_b
     assert provision(claims, mine)[0] == "accepted"
 
 
-def test_a_token_ends_after_an_hour_and_is_good_for_one_serial_number(
+def test_a_token_expires_after_an_hour_and_is_valid_for_one_serial_number(
     claims: ClaimProvisioning, clock: Clock
 ) -> None:
     mine = sign(claims)
@@ -87,7 +87,7 @@ def test_a_token_ends_after_an_hour_and_is_good_for_one_serial_number(
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0" + ".eyJ1bnRpbCI6OTllOX0."])
-def test_a_token_that_was_made_up_is_refused(claims: ClaimProvisioning, token: str) -> None:
+def test_a_forged_token_is_refused(claims: ClaimProvisioning, token: str) -> None:
     assert provision(claims, {"certificateOwnershipToken": token})[1]["errorCode"] == (
         "InvalidCertificateOwnershipToken"
     )

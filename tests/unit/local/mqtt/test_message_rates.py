@@ -1,18 +1,18 @@
-"""How fast headsets may publish: slowed down first, cut off if they do not stop."""
+"""Rate limits of headset messages: delayed first, then disconnected."""
 
 import asyncio
 
 import pytest
 
 from anc.token_bucket import TokenBucket
-from local.mqtt.message_rates import BURST_S, LONGEST_DELAY_S, MOST_DELAYED, MessageRates
+from local.mqtt.message_rates import BURST_S, MAX_DELAY_S, MAX_DELAYED, MessageRates
 from tests.fakes import Clock
 
 PER_S = 10.0
 
 
-class Paced:
-    """A pace in a time that passes when a headset is made to wait, and when the test says so."""
+class FakeTimeRates:
+    """Rate limits with a fake clock that a delay or the test advances."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -27,35 +27,35 @@ class Paced:
         return asyncio.run(self.pace.admit(thing, messages, size))
 
 
-def test_a_burst_is_taken_at_once_and_what_follows_at_the_rate() -> None:
-    paced = Paced()
+def test_a_burst_passes_at_once_and_the_rest_at_the_rate() -> None:
+    paced = FakeTimeRates()
     assert all(paced.publish() for _ in range(int(PER_S * BURST_S)))
     assert paced.waited == []
     assert all(paced.publish() for _ in range(50))
     assert paced.waited == pytest.approx([1 / PER_S] * 50)
 
 
-def test_a_headset_that_does_not_stop_is_cut_off_and_stays_out_until_it_was_quiet() -> None:
-    paced = Paced()
+def test_a_flooding_headset_is_disconnected_until_it_has_been_quiet() -> None:
+    paced = FakeTimeRates()
     taken = 0
     while paced.publish():
         taken += 1
-    assert taken == PER_S * BURST_S + MOST_DELAYED
+    assert taken == PER_S * BURST_S + MAX_DELAYED
     assert not paced.publish(), "coming back at once changes nothing"
     paced.clock.now += 2 * BURST_S
     assert paced.publish()
 
 
 def test_large_messages_count_by_their_bytes() -> None:
-    paced = Paced()
+    paced = FakeTimeRates()
     assert paced.publish(size=int(1000 * BURST_S))
     assert paced.publish(size=500)
     assert paced.waited == pytest.approx([0.5])
-    assert not paced.publish(size=int(1000 * (LONGEST_DELAY_S + 1)))
+    assert not paced.publish(size=int(1000 * (MAX_DELAY_S + 1)))
 
 
-def test_one_headset_makes_no_other_wait() -> None:
-    paced = Paced()
+def test_one_headset_does_not_delay_another() -> None:
+    paced = FakeTimeRates()
     while paced.publish("rogue"):
         pass
     paced.waited.clear()
@@ -63,7 +63,7 @@ def test_one_headset_makes_no_other_wait() -> None:
     assert paced.waited == []
 
 
-def test_the_buckets_of_very_many_headsets_take_no_more_room_than_they_may() -> None:
+def test_the_number_of_buckets_is_limited() -> None:
     allowance = TokenBucket(1.0, 1.0, Clock(), most_keys=3)
     assert all(allowance.take(f"h{number}") for number in range(10))
     assert not allowance.take("h9")

@@ -12,7 +12,7 @@ topics = st.text(
 
 
 def body_of(packet: bytes) -> tuple[int, bytes]:
-    """Undo the framing: returns the first byte and the body."""
+    """Return the first byte and the body of a packet."""
     at, length, shift = 1, 0, 0
     while True:
         length |= (packet[at] & 0x7F) << shift
@@ -25,7 +25,7 @@ def body_of(packet: bytes) -> tuple[int, bytes]:
 
 
 @given(topics, st.binary(max_size=300), st.integers(0, 0xFFFF))
-def test_a_message_is_read_as_it_was_written(topic: str, payload: bytes, packet_id: int):
+def test_a_message_survives_a_round_trip(topic: str, payload: bytes, packet_id: int):
     packet = packets.publish(topic, payload, packet_id)
     assert packets.parse(*body_of(packet)) == packets.Publish(topic, payload, packet_id)
 
@@ -59,7 +59,7 @@ def test_any_bytes_are_a_packet_or_malformed(first: int, body: bytes):
         (0x10, b"\x00\x04MQTX\x04\x02\x00\x3c\x00\x01h"),
     ],
 )
-def test_what_the_platform_does_not_speak_is_malformed(first: int, body: bytes):
+def test_an_unsupported_packet_is_malformed(first: int, body: bytes):
     with pytest.raises(packets.Malformed):
         packets.parse(first, body)
 
@@ -82,7 +82,7 @@ def test_what_the_platform_does_not_speak_is_malformed(first: int, body: bytes):
         ("+", "/a", False),
     ],
 )
-def test_a_filter_covers_the_topics_that_the_standard_says(wanted: str, topic: str, covered: bool):
+def test_a_filter_matches_topics_as_in_the_standard(wanted: str, topic: str, covered: bool):
     assert packets.matches(wanted, topic) is covered
 
 

@@ -1,4 +1,4 @@
-"""The device shadow service on one machine, as AWS IoT documents it."""
+"""The device shadow service on one machine, as documented by AWS IoT."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """An update whose reported section is as many objects deep."""
+    """Return an update with a reported section of this nesting depth."""
     section: dict[str, Any] = {}
     for _ in range(depth - 1):
         section = {"a": section}
@@ -30,7 +30,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 class Service:
-    """The shadows of a fresh site, and what they published."""
+    """Empty shadows, and the messages that they publish."""
 
     def __init__(self, folder: Path) -> None:
         self.published: list[tuple[str, dict[str, Any]]] = []
@@ -40,7 +40,7 @@ class Service:
         self.published.append((topic.removeprefix(PREFIX), json.loads(payload)))
 
     def send(self, operation: str, document: Any = None) -> list[tuple[str, dict[str, Any]]]:
-        """Do a request of the headset; returns what was published in answer."""
+        """Send a request of the headset; return the published messages."""
         payload = document if isinstance(document, bytes) else json.dumps(document).encode()
         before = len(self.published)
         self.shadows.request("h1", operation, payload)
@@ -52,13 +52,13 @@ def service(tmp_path: Path) -> Service:
     return Service(tmp_path)
 
 
-def test_a_headset_that_has_no_shadow_yet_is_told_so(service: Service):
+def test_a_get_without_a_shadow_is_rejected(service: Service):
     [(topic, answer)] = service.send("get", b"")
     assert topic == "get/rejected"
     assert answer["code"] == 404
 
 
-def test_what_the_cloud_wants_is_published_as_a_delta(service: Service):
+def test_a_desired_change_is_published_as_a_delta(service: Service):
     service.shadows.update("h1", {"mode": "cancel", "intensity": 1.0})
     assert [topic for topic, _ in service.published] == ["update/accepted", "update/delta"]
     delta = service.published[-1][1]
@@ -66,7 +66,7 @@ def test_what_the_cloud_wants_is_published_as_a_delta(service: Service):
     assert delta["version"] == 1
 
 
-def test_what_the_headset_reports_leaves_the_delta(service: Service):
+def test_reported_fields_are_removed_from_the_delta(service: Service):
     service.shadows.update("h1", {"mode": "cancel", "intensity": 1.0})
     answers = service.send("update", {"state": {"reported": {"mode": "cancel"}}})
     assert [topic for topic, _ in answers] == ["update/accepted", "update/delta"]
@@ -75,7 +75,7 @@ def test_what_the_headset_reports_leaves_the_delta(service: Service):
     assert [topic for topic, _ in answers] == ["update/accepted"]
 
 
-def test_get_shows_desired_reported_and_delta(service: Service):
+def test_get_returns_desired_reported_and_delta(service: Service):
     service.shadows.update("h1", {"mode": "cancel"})
     service.send("update", {"state": {"reported": {"mode": "bypass"}}})
     [(topic, answer)] = service.send("get", {"clientToken": "t"})
@@ -111,7 +111,7 @@ def test_an_update_of_an_older_version_is_a_conflict_and_changes_nothing(service
     )
 
 
-def test_a_shadow_ends_at_8_kilobytes(service: Service):
+def test_a_shadow_has_at_most_8_kilobytes(service: Service):
     overhead = len(json.dumps({"reported": {"a": ""}}, separators=(",", ":")))
     assert (
         service.send("update", {"state": {"reported": {"a": "x" * (8000 - overhead)}}})[0][0]
@@ -154,19 +154,19 @@ def test_a_port_update_that_is_too_large_is_refused_and_publishes_nothing(servic
     assert service.published == []
 
 
-def test_shadows_outlive_a_restart(service: Service, tmp_path: Path):
+def test_shadows_survive_a_restart(service: Service, tmp_path: Path):
     service.shadows.update("h1", {"mode": "cancel"})
     assert Service(tmp_path).shadows.get("h1")["version"] == 1
 
 
 @given(objects, objects)
-def test_after_the_headset_reports_the_delta_nothing_is_left_of_it(desired: dict, reported: dict):
+def test_reporting_the_delta_clears_it(desired: dict, reported: dict):
     desired, reported = merge({}, desired), merge({}, reported)  # nulls removed, as stored
     assert difference(desired, merge(reported, difference(desired, reported))) == {}
     assert difference(desired, desired) == {}
 
 
 @given(objects, objects)
-def test_an_update_sent_twice_is_as_good_as_once(old: dict, change: dict):
+def test_an_update_is_idempotent(old: dict, change: dict):
     once = merge(merge({}, old), change)
     assert merge(once, change) == once

@@ -1,4 +1,4 @@
-"""The registry of headsets' certificates on one machine."""
+"""The registry of headset certificates on one machine."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ def things(tmp_path: Path) -> LocalThings:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "+", "#", "a b", "x" * 65, "a\n", "größe"])
-def test_a_name_that_would_mean_something_in_a_topic_is_refused(things: LocalThings, name: str):
-    with pytest.raises(Refused, match="thing: 1 to 64"):
+def test_a_name_that_is_invalid_in_a_topic_is_refused(things: LocalThings, name: str):
+    with pytest.raises(Refused, match="thing must have 1 to 64"):
         things.create(name)
 
 
-def test_a_revocation_outlives_a_restart(things: LocalThings, tmp_path: Path):
+def test_a_revocation_survives_a_restart(things: LocalThings, tmp_path: Path):
     kept, gone = things.create("kept"), things.create("gone")
     for name, credentials in (("kept", kept), ("gone", gone)):
         things.activate(name, credentials.certificate_id)
@@ -31,14 +31,14 @@ def test_a_revocation_outlives_a_restart(things: LocalThings, tmp_path: Path):
     assert not again.owns("gone", gone.certificate_id)
 
 
-def test_a_certificate_of_another_is_not_revoked(things: LocalThings):
+def test_a_certificate_of_another_thing_is_not_revoked(things: LocalThings):
     other = things.create("other")
     things.activate("other", other.certificate_id)
     things.revoke("mine", [other.certificate_id])
     assert things.owns("other", other.certificate_id)
 
 
-def test_a_certificate_is_good_for_its_own_thing_only(things: LocalThings):
+def test_a_certificate_is_valid_for_its_own_thing_only(things: LocalThings):
     two = things.create("two")
     for name in ("one", "two"):
         things.activate(name, two.certificate_id)
@@ -46,14 +46,14 @@ def test_a_certificate_is_good_for_its_own_thing_only(things: LocalThings):
     assert things.owns("two", two.certificate_id)
 
 
-def test_a_certificate_that_works_cannot_be_adopted_by_another_thing(things: LocalThings):
+def test_an_active_certificate_cannot_be_attached_to_another_thing(things: LocalThings):
     mine = things.create("mine")
     things.activate("mine", mine.certificate_id)
     things.attach_certificate("other", mine.certificate_id)
     assert things.owns("mine", mine.certificate_id)
 
 
-def test_certificates_of_a_folder_from_before_they_were_activated_all_work(tmp_path: Path):
+def test_certificates_of_older_versions_are_active(tmp_path: Path):
     database = Database(tmp_path / "anc.db")
     database.connection.execute(
         "CREATE TABLE certificates (id TEXT PRIMARY KEY, thing TEXT NOT NULL) WITHOUT ROWID"

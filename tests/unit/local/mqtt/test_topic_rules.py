@@ -1,4 +1,4 @@
-"""What IoT rules make of a message."""
+"""Topic rules."""
 
 import base64
 import json
@@ -19,8 +19,8 @@ from functions.routes import RULES, Rule
 from local.mqtt.topic_rules import TopicRules, basic_ingest_topic
 
 
-class Kept(list):
-    """A queue that keeps what it is sent."""
+class FakeQueue(list):
+    """A queue that records its messages."""
 
     def put(self, body):
         self.append(body)
@@ -39,10 +39,10 @@ def rule(sql: str, topic: str = "anc/+/snapshot") -> Rule:
 
 
 @pytest.mark.parametrize("topic", ["$aws/rules/anc_snapshot/anc/h1/snapshot", "anc/h1/snapshot"])
-def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
-    queue = Kept()
+def test_a_snapshot_is_queued_as_the_rule_selects(topic: str):
+    queue = FakeQueue()
     before = int(time.time() * 1000)
-    TopicRules(RULES, {"snapshots": queue, "reports": Kept()}).take(topic, b"\x00\xffANC1")
+    TopicRules(RULES, {"snapshots": queue, "reports": FakeQueue()}).take(topic, b"\x00\xffANC1")
     [body] = queue
     assert body.keys() == {"kind", "thing", "at", "payload"}
     assert base64.b64decode(body["payload"]) == b"\x00\xffANC1"
@@ -52,21 +52,21 @@ def test_a_snapshot_becomes_what_the_rules_sql_selects(topic: str):
 
 @pytest.mark.parametrize("topic", ["anc/h1/event", "anc/h1/x/snapshot", "$aws/rules/other/anc/h1/snapshot"])
 def test_a_message_on_another_topic_reaches_no_queue(topic: str):
-    queue = Kept()
+    queue = FakeQueue()
     TopicRules(RULES, {"snapshots": queue, "reports": queue}).take(topic, b"x")
     assert queue == []
 
 
 @pytest.mark.parametrize("topic", ["$aws/rules/anc_telemetry/anc/h1/telemetry", "anc/h1/telemetry"])
-def test_telemetry_reaches_its_queue_with_the_name_of_the_topic(topic: str):
-    queue = Kept()
-    TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
+def test_telemetry_is_queued_with_the_thing_of_its_topic(topic: str):
+    queue = FakeQueue()
+    TopicRules(RULES, {"snapshots": FakeQueue(), "reports": queue}).take(topic, b"{}")
     [body] = queue
     assert (body["thing"], base64.b64decode(body["payload"])) == ("h1", b"{}")
 
 
 def test_each_rule_makes_a_message_of_its_own_kind():
-    queue = Kept()
+    queue = FakeQueue()
     rules = TopicRules(RULES, {"snapshots": queue, "reports": queue})
     for rule in RULES:
         rules.take(rule.topic.replace("+", "h1"), b"\x00\xff")
@@ -81,19 +81,19 @@ def test_each_rule_makes_a_message_of_its_own_kind():
     assert all((message.thing, message.payload) == ("h1", b"\x00\xff") for message in messages)
 
 
-def test_who_comes_and_goes_is_told_to_the_same_queue():
-    queue = Kept()
-    TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(
+def test_presence_events_are_sent_to_the_same_queue():
+    queue = FakeQueue()
+    TopicRules(RULES, {"snapshots": FakeQueue(), "reports": queue}).take(
         "$aws/events/presence/connected/h1", b"{}"
     )
     [body] = queue
     assert (body["kind"], body["thing"], base64.b64decode(body["payload"])) == ("presence", "h1", b"{}")
 
 
-def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
-    queue = Kept()
+def test_a_rejected_shadow_update_is_queued_with_its_thing():
+    queue = FakeQueue()
     topic = "$aws/things/h1/shadow/name/anc/update/rejected"
-    TopicRules(RULES, {"snapshots": Kept(), "reports": queue}).take(topic, b"{}")
+    TopicRules(RULES, {"snapshots": FakeQueue(), "reports": queue}).take(topic, b"{}")
     [body] = queue
     assert (body["thing"], base64.b64decode(body["payload"])) == ("h1", b"{}")
 
@@ -110,9 +110,9 @@ def test_a_rejected_shadow_update_is_told_with_the_name_of_its_thing():
         "SELECT 'snapshot' FROM 'anc/+/snapshot'",
     ],
 )
-def test_a_rule_that_cannot_be_evaluated_stops_the_start_and_is_named(sql: str):
+def test_a_rule_that_cannot_be_evaluated_is_rejected_by_name(sql: str):
     with pytest.raises(ValueError, match="rule r: cannot evaluate"):
-        TopicRules([rule(sql)], {"q": Kept()})
+        TopicRules([rule(sql)], {"q": FakeQueue()})
 
 
 def test_a_thing_reaches_a_rule_by_its_own_topic():

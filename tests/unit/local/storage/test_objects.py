@@ -1,4 +1,4 @@
-"""Files of the single-machine edition: whole or not at all, and never outside their folder."""
+"""The file store of the local platform: atomic writes, and no access outside of its folder."""
 
 import threading
 from pathlib import Path
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("key", OUTSIDE)
-def test_a_key_that_leads_out_of_the_store_is_refused_for_every_use(folder: Path, key: str) -> None:
+def test_a_key_outside_of_the_store_is_refused(folder: Path, key: str) -> None:
     objects = FileObjects(folder)
     secret = folder.parent / "secret"
     secret.write_text("mine")
@@ -30,7 +30,7 @@ def test_a_key_that_leads_out_of_the_store_is_refused_for_every_use(folder: Path
 
 @settings(max_examples=150, deadline=None)
 @given(key=st.text(st.sampled_from("a./~\\ \n"), max_size=12))
-def test_no_key_whatsoever_reaches_beyond_the_folder(
+def test_no_key_gives_access_outside_of_the_folder(
     tmp_path_factory: pytest.TempPathFactory, key: str
 ) -> None:
     above = tmp_path_factory.mktemp("above")
@@ -46,7 +46,7 @@ def test_no_key_whatsoever_reaches_beyond_the_folder(
     assert sum(path.is_file() for path in (above / "objects").rglob("*")) == stored
 
 
-def test_a_link_that_leads_out_of_the_store_is_not_followed(folder: Path) -> None:
+def test_a_symbolic_link_out_of_the_store_is_not_followed(folder: Path) -> None:
     objects = FileObjects(folder)
     (folder.parent / "secret").write_text("mine")
     (folder / "way-out").symlink_to(folder.parent)
@@ -54,12 +54,12 @@ def test_a_link_that_leads_out_of_the_store_is_not_followed(folder: Path) -> Non
         objects.get("way-out/secret")
 
 
-def test_what_was_stored_is_there_after_a_restart(folder: Path) -> None:
+def test_stored_data_survives_a_restart(folder: Path) -> None:
     FileObjects(folder).put("results/1.wav", b"data")
     assert FileObjects(folder).get("results/1.wav") == b"data"
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one_and_never_half_of_either(folder: Path) -> None:
+def test_a_reader_never_sees_a_partial_file(folder: Path) -> None:
     objects = FileObjects(folder)
     old, new = b"a" * 2_000_000, b"b" * 2_000_000
     objects.put("file", old)
@@ -80,9 +80,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one_and_never_half_of_either(fold
     writer.join()
 
 
-def test_a_file_that_could_not_be_written_leaves_the_old_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = FileObjects(folder)
     objects.put("file", b"old")
 

@@ -1,4 +1,4 @@
-"""The worker that feeds a queue's function with batches, as Lambda's event source mapping does."""
+"""The queue worker, which calls a function with batches like Lambda's event source mapping."""
 
 import json
 import sqlite3
@@ -25,7 +25,7 @@ def queue(tmp_path: Path) -> SqliteQueue:
 
 @pytest.fixture
 def started() -> Iterator[Callable[..., QueueWorker]]:
-    """Give `started(queue, function)`: a worker that calls the function with batches of two."""
+    """Return `started(queue, function)`, which starts a worker with batches of two."""
     workers = []
 
     def start(queue: SqliteQueue, function: Callable[[dict[str, Any]], Any]) -> QueueWorker:
@@ -40,7 +40,7 @@ def started() -> Iterator[Callable[..., QueueWorker]]:
 
 
 class Function:
-    """A Lambda function that remembers what it was sent; `fate` decides what becomes of a message."""
+    """A fake Lambda function that records its messages; `fate` decides which ones fail."""
 
     def __init__(self, fate: Callable[[Any], bool] = lambda n: True, expected: int = 1) -> None:
         self.fate = fate
@@ -58,7 +58,7 @@ class Function:
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failures]}
 
 
-def test_the_function_gets_what_waits_and_what_comes_in_batches(
+def test_the_function_gets_waiting_and_new_messages_in_batches(
     queue: SqliteQueue, started: Callable[..., QueueWorker]
 ) -> None:
     function = Function(expected=5)
@@ -73,7 +73,7 @@ def test_the_function_gets_what_waits_and_what_comes_in_batches(
     assert queue.depth() == 0
 
 
-def test_of_a_batch_only_what_the_function_names_comes_again(
+def test_only_the_reported_failures_of_a_batch_are_delivered_again(
     queue: SqliteQueue, started: Callable[..., QueueWorker]
 ) -> None:
     tries: dict[Any, int] = {}
@@ -116,7 +116,7 @@ def test_the_back_off_doubles_with_every_failure(queue: SqliteQueue, monkeypatch
     assert waits == pytest.approx([0.4, 0.8, 1.6])
 
 
-def test_a_function_that_crashes_fails_its_whole_batch_and_the_worker_goes_on(
+def test_a_function_that_crashes_fails_its_batch_and_the_worker_continues(
     queue: SqliteQueue, started: Callable[..., QueueWorker]
 ) -> None:
     function = Function(expected=2)
@@ -136,7 +136,7 @@ def test_a_function_that_crashes_fails_its_whole_batch_and_the_worker_goes_on(
     assert queue.dead() == []
 
 
-def test_a_table_that_cannot_be_read_for_a_while_does_not_end_the_worker(
+def test_a_temporary_database_error_does_not_end_the_worker(
     queue: SqliteQueue, started: Callable[..., QueueWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive = queue.receive
@@ -155,7 +155,7 @@ def test_a_table_that_cannot_be_read_for_a_while_does_not_end_the_worker(
     assert function.all_done.wait(PATIENCE_S)
 
 
-def test_stopping_waits_for_the_batch_in_hand(queue: SqliteQueue) -> None:
+def test_stopping_waits_for_the_current_batch(queue: SqliteQueue) -> None:
     begun, may_end = threading.Event(), threading.Event()
     ended: list[bool] = []
 
@@ -176,7 +176,7 @@ def test_stopping_waits_for_the_batch_in_hand(queue: SqliteQueue) -> None:
     assert queue.depth() == 0
 
 
-def test_a_batch_is_the_event_that_lambda_gets_from_sqs() -> None:
+def test_a_batch_is_an_sqs_event() -> None:
     (record,) = sqs_event("updates", [Message(7, '{"n": 1}', 2)])["Records"]
     assert (record["messageId"], record["body"], record["eventSource"]) == ("7", '{"n": 1}', "aws:sqs")
     assert record["attributes"]["ApproximateReceiveCount"] == "2"

@@ -1,4 +1,4 @@
-"""The queue of the single-machine edition: nothing is lost, what keeps failing is laid aside."""
+"""The queue of the local platform: delivery, retries, dead letters, fairness."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ def bodies(messages: list[Message]) -> list[Any]:
     return [json.loads(message.body)["n"] for message in messages]
 
 
-def test_messages_come_in_the_order_in_which_they_were_sent(queue: SqliteQueue) -> None:
+def test_messages_are_delivered_in_order(queue: SqliteQueue) -> None:
     for n in range(25):
         queue.put({"n": n})
     assert bodies(queue.receive(10)) == list(range(10))
@@ -44,10 +44,10 @@ def test_a_delivered_message_is_hidden_until_its_visibility_ends(queue: SqliteQu
     assert queue.receive(10) == []
     clock.now += 0.01
     (again,) = queue.receive(10)
-    assert again.receives == 2, "nobody said that it was done: the consumer may have died"
+    assert again.receives == 2, "it was not acknowledged"
 
 
-def test_a_message_that_was_done_does_not_come_again(queue: SqliteQueue, clock: Clock) -> None:
+def test_a_processed_message_is_not_delivered_again(queue: SqliteQueue, clock: Clock) -> None:
     queue.put({"n": 1})
     (message,) = queue.receive(10)
     queue.done(message)
@@ -56,9 +56,7 @@ def test_a_message_that_was_done_does_not_come_again(queue: SqliteQueue, clock: 
     assert queue.depth() == 0
 
 
-def test_a_failed_message_comes_again_when_its_back_off_has_passed_and_not_before(
-    queue: SqliteQueue, clock: Clock
-) -> None:
+def test_a_failed_message_is_delivered_again_after_its_back_off(queue: SqliteQueue, clock: Clock) -> None:
     queue.put({"n": 1})
     (message,) = queue.receive(10)
     queue.failed(message, retry_s=4)
@@ -68,9 +66,7 @@ def test_a_failed_message_comes_again_when_its_back_off_has_passed_and_not_befor
     assert bodies(queue.receive(10)) == [1]
 
 
-def test_a_delayed_message_comes_when_its_time_has_come_and_others_overtake_it(
-    queue: SqliteQueue, clock: Clock
-) -> None:
+def test_a_delayed_message_is_delivered_after_its_delay(queue: SqliteQueue, clock: Clock) -> None:
     queue.put({"n": 1}, delay_s=11)
     queue.put({"n": 2})
     assert bodies(queue.receive(10)) == [2]
@@ -80,16 +76,14 @@ def test_a_delayed_message_comes_when_its_time_has_come_and_others_overtake_it(
     assert bodies(queue.receive(10)) == [1]
 
 
-def test_a_message_that_failed_as_often_as_allowed_is_laid_aside_with_all_that_it_said(
-    queue: SqliteQueue, clock: Clock
-) -> None:
+def test_a_message_that_failed_too_often_becomes_a_dead_letter(queue: SqliteQueue, clock: Clock) -> None:
     queue.put({"n": 1, "text": "ümläut"})
     for receives in range(1, MAX_RECEIVES + 1):
         (message,) = queue.receive(10)
         assert message.receives == receives
         clock.now += 1
         queue.failed(message, retry_s=0)
-    queue.failed(message, retry_s=60)  # nothing is waited for any more
+    queue.failed(message, retry_s=60)  # no retry is left
     assert queue.receive(10) == []
     assert [json.loads(body) for body in queue.dead()] == [{"n": 1, "text": "ümläut"}]
     assert queue.depth() == 0
@@ -99,7 +93,7 @@ def things(messages: list[Message]) -> list[Any]:
     return [json.loads(message.body)["thing"] for message in messages]
 
 
-def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) -> None:
+def test_headsets_take_turns_regardless_of_their_number_of_messages(queue: SqliteQueue) -> None:
     for n in range(500):
         queue.put({"thing": "rogue", "n": n})
     assert things(queue.receive(10)) == ["rogue"] * 10
@@ -113,7 +107,7 @@ def test_headsets_take_turns_however_much_one_of_them_sends(queue: SqliteQueue) 
         assert mine == sorted(mine), "each keeps its order"
 
 
-def test_owners_of_recordings_take_turns_however_many_one_of_them_uploads(queue: SqliteQueue) -> None:
+def test_owners_of_recordings_take_turns_regardless_of_their_number_of_uploads(queue: SqliteQueue) -> None:
     for n in range(20):
         queue.put({"Records": [n], "owner": "ann"})
     queue.put({"job": "b", "owner": "bob"})
@@ -121,7 +115,7 @@ def test_owners_of_recordings_take_turns_however_many_one_of_them_uploads(queue:
     assert taken == ["ann", "bob"]
 
 
-def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path: Path, clock: Clock) -> None:
+def test_a_full_queue_drops_the_oldest_message_of_the_same_headset(tmp_path: Path, clock: Clock) -> None:
     dropped: list[str] = []
     queue = SqliteQueue(
         Database(tmp_path / "anc.db"), "snapshots", clock=clock, max_per_thing=3, dropped=dropped.append
@@ -138,7 +132,7 @@ def test_a_headset_pushes_out_its_own_oldest_messages_and_nobody_elses(tmp_path:
     assert [each["n"] for each in left if "thing" not in each] == [0, 1, 2, 3, 4]
 
 
-def test_what_is_being_worked_on_is_pushed_out_by_nothing(tmp_path: Path, clock: Clock) -> None:
+def test_messages_in_flight_are_not_dropped(tmp_path: Path, clock: Clock) -> None:
     queue = SqliteQueue(Database(tmp_path / "anc.db"), "snapshots", clock=clock, max_per_thing=1)
     queue.put({"thing": "h", "n": 0})
     (message,) = queue.receive(1)
@@ -148,7 +142,7 @@ def test_what_is_being_worked_on_is_pushed_out_by_nothing(tmp_path: Path, clock:
     assert bodies(queue.receive(10)) == [0, 2]
 
 
-def test_messages_of_a_folder_of_an_older_version_come_first(tmp_path: Path, clock: Clock) -> None:
+def test_messages_of_an_older_version_are_delivered_first(tmp_path: Path, clock: Clock) -> None:
     database = Database(tmp_path / "anc.db")
     database.connection.executescript("""
         CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
@@ -161,15 +155,13 @@ def test_messages_of_a_folder_of_an_older_version_come_first(tmp_path: Path, clo
     assert bodies(queue.receive(10)) == [1, 2]
 
 
-def test_messages_of_a_queue_that_was_renamed_are_received_under_its_present_name(
-    tmp_path: Path, clock: Clock
-) -> None:
+def test_messages_of_a_renamed_queue_are_received_under_its_new_name(tmp_path: Path, clock: Clock) -> None:
     database = Database(tmp_path / "anc.db")
     SqliteQueue(database, "opinions", clock=clock).put({"n": 1})
     assert bodies(SqliteQueue(database, "reclassifications", clock=clock).receive(10)) == [1]
 
 
-def test_a_poisonous_message_does_not_hold_up_the_others(queue: SqliteQueue, clock: Clock) -> None:
+def test_a_failing_message_does_not_block_the_others(queue: SqliteQueue, clock: Clock) -> None:
     queue.put({"n": "poison"})
     for n in range(5):
         queue.put({"n": n})
@@ -183,7 +175,7 @@ def test_a_poisonous_message_does_not_hold_up_the_others(queue: SqliteQueue, clo
     assert len(queue.dead()) == 1
 
 
-def test_after_a_crash_what_was_in_flight_is_due_at_once_and_delays_still_hold(
+def test_after_a_crash_messages_in_flight_are_due_at_once_and_delays_are_kept(
     tmp_path: Path, clock: Clock
 ) -> None:
     before = SqliteQueue(Database(tmp_path / "anc.db"), "updates", MAX_RECEIVES, VISIBILITY_S, clock)
@@ -200,7 +192,7 @@ def test_after_a_crash_what_was_in_flight_is_due_at_once_and_delays_still_hold(
     assert bodies(after.receive(10)) == ["later"]
 
 
-def test_queues_in_one_file_do_not_see_each_others_messages(tmp_path: Path, clock: Clock) -> None:
+def test_queues_in_one_file_are_separate(tmp_path: Path, clock: Clock) -> None:
     database = Database(tmp_path / "anc.db")
     here, there = (SqliteQueue(database, name, 1, VISIBILITY_S, clock) for name in ("here", "there"))
     here.put({"n": 1})
@@ -214,7 +206,7 @@ def test_queues_in_one_file_do_not_see_each_others_messages(tmp_path: Path, cloc
     assert (len(here.dead()), len(there.dead())) == (1, 0)
 
 
-def test_two_consumers_never_hold_the_same_message(tmp_path: Path, clock: Clock) -> None:
+def test_two_consumers_never_receive_the_same_message(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "anc.db"
     for n in range(60):
         SqliteQueue(Database(path), "updates", MAX_RECEIVES, VISIBILITY_S, clock).put({"n": n})
@@ -234,7 +226,7 @@ def test_two_consumers_never_hold_the_same_message(tmp_path: Path, clock: Clock)
 
 
 class AnyOrderOfEvents(RuleBasedStateMachine):
-    """Sends, receives, successes, failures, crashes and time in any order: each message has one fate."""
+    """Random sends, receives, successes, failures, crashes and delays: every message ends exactly once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Rate limits of the single-machine platform: many handler threads ask at once, and nothing else may run."""
+"""Rate limits of the local platform."""
 
 import threading
 
@@ -7,8 +7,8 @@ import pytest
 from local.storage.rate_limits import MemoryLimits
 
 
-def test_counting_a_call_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timer that two handler threads start at once fails the request of one of them."""
+def test_a_check_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer thread started by two handler threads at once would fail one of their requests."""
 
     def start(self: threading.Thread) -> None:
         raise AssertionError(f"{self.name} was started")
@@ -17,7 +17,7 @@ def test_counting_a_call_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> No
     assert [MemoryLimits().wait_s("GET /api/sessions", "user ann", 1) for _ in range(2)] == [0, 0]
 
 
-def test_windows_that_have_ended_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_windows_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1_800_000_000.0]
     monkeypatch.setattr("time.time", lambda: now[0])
     limits = MemoryLimits()

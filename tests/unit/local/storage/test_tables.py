@@ -1,4 +1,4 @@
-"""Tables in the one SQLite file: what several threads, processes and restarts see."""
+"""Tables in SQLite, used by several threads and processes and across restarts."""
 
 import multiprocessing
 import sqlite3
@@ -34,7 +34,7 @@ def stream(key: str, expires: float | None = None) -> Stream:
 
 
 def count_up(path: Path, times: int) -> None:
-    """Raise `blocks` by one, as often as asked, against whoever does the same."""
+    """Increment `blocks` repeatedly, concurrently with other writers."""
     table = SqliteTable(Database(path), "streams", Stream)
     while times:
         read = table.get("shared")
@@ -51,7 +51,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "anc.db"
 
 
-def test_what_was_stored_is_there_after_a_restart(path: Path) -> None:
+def test_stored_data_survives_a_restart(path: Path) -> None:
     stored = SqliteTable(Database(path), "streams", Stream).put(stream("s1"))
     assert SqliteTable(Database(path), "streams", Stream).get("s1") == stored
 
@@ -69,7 +69,7 @@ def test_threads_that_write_the_same_record_lose_no_write(path: Path) -> None:
     assert (counted.blocks, counted.version) == (120, first.version + 120)
 
 
-def test_of_threads_that_have_read_the_same_version_exactly_one_writes(path: Path) -> None:
+def test_exactly_one_of_several_threads_with_the_same_version_writes(path: Path) -> None:
     table = SqliteTable(Database(path), "streams", Stream)
     table.put(stream("shared"))
     all_have_read = threading.Barrier(4)
@@ -105,7 +105,7 @@ def test_processes_that_write_the_same_record_lose_no_write(path: Path) -> None:
     assert counted.blocks == 80
 
 
-def test_a_writer_waits_for_another_ones_transaction_and_does_not_fail(path: Path) -> None:
+def test_a_writer_waits_for_the_transaction_of_another_one(path: Path) -> None:
     table = SqliteTable(Database(path), "streams", Stream)
     elsewhere = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     elsewhere.execute("BEGIN IMMEDIATE")
@@ -125,7 +125,7 @@ def test_a_writer_waits_for_another_ones_transaction_and_does_not_fail(path: Pat
     assert table.get("s1") is not None
 
 
-def test_a_transaction_that_fails_leaves_nothing_behind(path: Path) -> None:
+def test_a_failed_transaction_is_rolled_back(path: Path) -> None:
     database = Database(path)
     table = SqliteTable(database, "streams", Stream)
 
@@ -141,7 +141,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(path: Path) -> None:
     assert table.get("s1") is not None, "and the next write does not wait for it"
 
 
-def test_sweeping_removes_what_has_expired_and_nothing_else(path: Path, clock: Clock) -> None:
+def test_a_sweep_deletes_expired_records_only(path: Path, clock: Clock) -> None:
     table = SqliteTable(Database(path), "streams", Stream, clock)
     table.put(stream("gone", expires=clock.now + 1))
     table.put(stream("alive", expires=clock.now + 2))
@@ -153,7 +153,7 @@ def test_sweeping_removes_what_has_expired_and_nothing_else(path: Path, clock: C
     assert [found.key for found in table.list("ann")] == ["alive", "for ever"]
 
 
-def test_a_record_of_an_older_release_gets_the_defaults_of_what_it_lacks(path: Path) -> None:
+def test_a_record_of_an_older_release_gets_defaults_for_missing_fields(path: Path) -> None:
     class Connection1(SocketConnection, frozen=True, kw_only=True, omit_defaults=True):
         pass
 
@@ -173,7 +173,7 @@ def test_the_folder_is_readable_by_its_owner_alone(path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_further_connection_leaves_the_locks_of_the_process_in_place(path: Path) -> None:
+def test_another_connection_keeps_the_locks_of_the_process(path: Path) -> None:
     database = Database(path)
     assert SqliteTable(database, "streams", Stream).get("s1") is None
     other = threading.Thread(target=lambda: database.connection)
