@@ -67,7 +67,7 @@ class Scene:
             mono = soxr.resample(source.read_mono(), source.rate, rate)
         audible = np.flatnonzero(np.abs(mono) > SILENCE * np.abs(mono).max(initial=0.0))
         if audible.size == 0 or audible[-1] - audible[0] < rate / 2:
-            raise UnusableRecording(f"{path} must contain at least half a second of sound")
+            raise UnusableRecording(f"{path}: must contain at least half a second of sound")
         return cls(mono[audible[0] : audible[-1] + 1], rate)
 
     @classmethod

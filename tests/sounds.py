@@ -1,4 +1,4 @@
-"""Sound files as people have them, and files that are damaged or lie."""
+"""Sound files in common formats, and files that are damaged or have wrong headers."""
 
 import io
 import struct
@@ -22,12 +22,12 @@ def encoded(samples: np.ndarray, format: str = "WAV", subtype: str | None = None
 
 
 def floats(samples: np.ndarray) -> bytes:
-    """Encode samples as floating-point WAV, whatever they are."""
+    """Encode samples as floating-point WAV."""
     return encoded(samples, subtype="FLOAT")
 
 
 def wav(samples: bytes, channels: int = 1, rate: int = RATE, data_size: int | None = None) -> bytes:
-    """Write a WAV file of 16 bit whose header says whatever it is told to say."""
+    """Return a 16-bit WAV file with arbitrary header fields."""
     size = len(samples) if data_size is None else data_size
     frame = (2 * channels) & 0xFFFF
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * frame & 0xFFFFFFFF, frame, 16)
@@ -40,7 +40,7 @@ def wav(samples: bytes, channels: int = 1, rate: int = RATE, data_size: int | No
 
 
 def flac_of(frames: int) -> bytes:
-    """Write a FLAC file of 0.6 s whose header claims so many samples; 0 stands for an unknown number."""
+    """Return a FLAC file of 0.6 s whose header claims a number of samples; 0 for unknown."""
     data = bytearray(encoded(noise(), "FLAC"))
     data[21] = (data[21] & 0xF0) | (frames >> 32)
     data[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")

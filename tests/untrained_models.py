@@ -1,4 +1,4 @@
-"""Models of the right form that have learnt nothing: what they hear is decided when they are made."""
+"""Valid models without training, with fixed predictions."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ BIASES = (".dense.bias", ".hand.bias1")  # of the last layers
 
 
 def untrained_model(path: Path, alarm: bool, label: str = "machine") -> Path:
-    """Write a model that hears `label` in everything, and an alarm in everything or in nothing."""
+    """Write a model that always predicts `label`, and always or never an alarm."""
     shipped = model_file.load(DEFAULT_MODEL)
     arrays = {name: np.zeros_like(array) for name, array in shipped.arrays.items()}
     meant = [shipped.about["labels"][name] == label for name in shipped.about["classes"]]

@@ -1,4 +1,4 @@
-"""The decoder: bounded whatever a file claims, and the same samples however they are asked for."""
+"""The decoder: bounded resources for any file, and the same samples in any block lengths."""
 
 import io
 import tracemalloc
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def silence(path: Path, seconds: float, rate: int, channels: int) -> bytes:
-    """Return a FLAC file of silence: hours of it are a few kilobytes."""
+    """Return a FLAC file of silence, a few kilobytes per hour."""
     second = np.zeros((rate, channels), np.int16)
     with soundfile.SoundFile(path, "w", rate, channels, "PCM_16", format="FLAC") as file:
         for _ in range(int(seconds)):
@@ -27,7 +27,7 @@ def silence(path: Path, seconds: float, rate: int, channels: int) -> bytes:
 
 @pytest.fixture
 def peak(monkeypatch: pytest.MonkeyPatch):
-    """Give `peak()`: the most bytes that Python has held since the test began."""
+    """Return a function that gives the peak Python memory since the test began."""
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -44,7 +44,7 @@ def test_a_small_file_that_expands_to_an_hour_is_refused_before_anything_is_deco
     assert peak() - held < 2**20
 
 
-def test_a_minute_of_eight_channels_is_never_held_whole(tmp_path: Path, peak) -> None:
+def test_a_minute_of_eight_channels_is_decoded_in_bounded_memory(tmp_path: Path, peak) -> None:
     data = silence(tmp_path / "wide.flac", 59, 96_000, 8)
     tracemalloc.reset_peak()
     held = tracemalloc.get_traced_memory()[0]
@@ -53,13 +53,13 @@ def test_a_minute_of_eight_channels_is_never_held_whole(tmp_path: Path, peak) ->
     assert peak() - held < mono.nbytes + 3 * 4 * 8 * BLOCK + 2**20, "the mean, and a few blocks"
 
 
-def test_a_header_that_claims_a_minute_costs_no_more_and_is_found_out() -> None:
+def test_a_header_with_a_wrong_length_needs_no_memory_and_is_refused() -> None:
     with pytest.raises(Refused, match=r"damaged or incomplete: only .* of 960,000 samples"):
         open_short(flac_of(60 * RATE)).read_mono()
 
 
 @pytest.mark.parametrize("frames", [1, 1000, BLOCK, 10**9])
-def test_the_mean_of_the_channels_is_the_same_in_parts_and_at_once(frames: int) -> None:
+def test_read_mono_gives_the_same_in_parts_and_at_once(frames: int) -> None:
     data = encoded(noise(1.0, 3))
     whole = open_short(data).read_mono()
     reader = open_short(data)
@@ -68,18 +68,18 @@ def test_the_mean_of_the_channels_is_the_same_in_parts_and_at_once(frames: int) 
     assert whole == pytest.approx(soundfile.read(io.BytesIO(data))[0].mean(axis=1), abs=1e-6)
 
 
-def test_the_mean_is_clipped_and_what_lies_below_is_not() -> None:
+def test_the_mean_of_the_channels_is_clipped() -> None:
     samples = np.array([[1.5, 1.5], [1.5, 0.1], [-3.0, -1.25], [0.0, 0.0]])
     assert open_short(floats(samples)).read_mono() == pytest.approx([1.0, 0.8, -1.0, 0.0])
     assert open_short(floats(samples)).read(4) == pytest.approx(samples)
 
 
-def test_whole_numbers_up_to_full_scale_are_a_square_wave_and_not_integers_by_mistake() -> None:
+def test_a_full_scale_square_wave_is_not_mistaken_for_integers() -> None:
     square = np.sign(noise())
     assert np.array_equal(open_short(floats(square)).read(len(square)), square)
 
 
-def test_reading_goes_on_where_it_was_put() -> None:
+def test_reading_continues_after_a_seek() -> None:
     with open_short(encoded(noise())) as reader:
         whole = reader.read(reader.frames)
         assert len(reader.read(1)) == 0
@@ -87,7 +87,7 @@ def test_reading_goes_on_where_it_was_put() -> None:
         assert np.array_equal(reader.read(10**6), whole[9_000:])
 
 
-def test_a_fault_of_the_store_is_not_taken_for_a_damaged_file() -> None:
+def test_a_storage_error_is_not_reported_as_a_damaged_file() -> None:
     class Lost(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell() > 100_000:
@@ -99,12 +99,12 @@ def test_a_fault_of_the_store_is_not_taken_for_a_damaged_file() -> None:
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-def test_a_header_that_leads_before_the_file_is_refused_and_prints_nothing() -> None:
+def test_a_header_with_a_negative_offset_is_refused_and_prints_nothing() -> None:
     with pytest.raises(Refused, match="the header is damaged"):
         open_short(encoded(noise(), "AIFF").replace(b"SSND", b"SSSS", 1))
 
 
-def test_only_refusals_of_the_file_get_its_name(tmp_path: Path) -> None:
+def test_only_errors_of_the_file_get_its_path(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(encoded(noise()))
     with pytest.raises(Refused, match=r"^out\.doc: cannot be written$"), open_path(path):
@@ -118,17 +118,17 @@ def test_only_refusals_of_the_file_get_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
-def test_a_format_is_recognised_by_how_its_files_begin(each) -> None:
+def test_a_format_is_recognised_by_its_magic_bytes(each) -> None:
     data = encoded(noise(rate=48_000), each.libsndfile[0], rate=48_000)
     assert recognise(data[:12]) == each
     assert open_short(data).rate == 48_000
 
 
 @pytest.mark.parametrize("page", ["docs/api.md", "web/lib/formats.js"])
-def test_what_people_read_names_the_formats_that_are_read(page: str) -> None:
+def test_documentation_and_messages_name_all_formats(page: str) -> None:
     assert SUPPORTED in (ROOT / page).read_text(encoding="utf-8")
 
 
-def test_the_consoles_file_picker_offers_what_is_read() -> None:
+def test_the_file_picker_of_the_console_offers_all_formats() -> None:
     accepted = ",".join(suffix for each in FORMATS for suffix in each.suffixes)
     assert f'ACCEPTED = "{accepted}"' in (ROOT / "web/lib/formats.js").read_text(encoding="utf-8")

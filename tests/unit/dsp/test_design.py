@@ -1,4 +1,4 @@
-"""Designed control filters cancel, say honestly how much, and travel as statistics."""
+"""Designed control filters: attenuation, predicted gain and design from statistics."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 class Head:
-    """Noise on its way to an ear through short paths, the secondary one the shorter, and microphone noise."""
+    """Noise at a headset with short primary and secondary paths and microphone noise."""
 
     def __init__(self, seed, seconds=3, microphone_noise=0.03, hum=0.0):
         self.rng = np.random.default_rng(seed)
@@ -37,7 +37,7 @@ class Head:
         return self.x[part], self.d[part]
 
     def attenuation(self, w, k):
-        """What the filter does in second k when it plays through the real path all the time."""
+        """Return the attenuation of a filter in second k through the true path."""
         e = self.d - np.convolve(np.convolve(self.x, w), self.S)[: self.d.size]
         return attenuation_db(self.second(k)[1], e[k * RATE : (k + 1) * RATE])
 
@@ -51,7 +51,7 @@ def test_the_filter_of_one_second_works_on_the_next_as_predicted():
         assert abs(r.predicted_gain_db - real) < 2
 
 
-def test_it_stays_within_1_5_db_of_the_best_filter_in_hindsight():
+def test_the_filter_is_within_1_5_db_of_the_optimal_one():
     for seed in range(5):
         head = Head(seed)
         then = design_control_filter(*head.second(0), head.S)
@@ -59,13 +59,13 @@ def test_it_stays_within_1_5_db_of_the_best_filter_in_hindsight():
         assert head.attenuation(then.taps, 1) > head.attenuation(hindsight.taps, 1) - 1.5
 
 
-def test_no_gain_is_promised_where_nothing_can_be_cancelled():
+def test_no_gain_is_predicted_for_uncorrelated_signals():
     x, d = np.random.default_rng(0).standard_normal((2, RATE))
     r = design_control_filter(x, d, [0.0, 1.0])
     assert -0.5 < r.predicted_gain_db < 0.2
 
 
-def test_white_noise_cannot_be_cancelled_through_a_secondary_path_that_is_later_than_it():
+def test_white_noise_cannot_be_cancelled_through_a_longer_secondary_path():
     x = np.random.default_rng(1).standard_normal(RATE)
     late = np.zeros(100)
     late[80] = 1.0  # 5 ms after the noise has passed
@@ -78,18 +78,18 @@ def test_silence_gives_a_filter_of_zeros():
     assert r.predicted_gain_db == 0
 
 
-def test_a_snapshot_taken_while_a_filter_plays_gives_the_noise_back():
+def test_recover_primary_removes_the_effect_of_the_playing_filter():
     head = Head(2)
     w, gain = design_control_filter(*head.second(0), head.S).taps, 0.7
     e = head.d - gain * np.convolve(np.convolve(head.x, w), head.S)[: head.d.size]
-    cut = slice(RATE, 2 * RATE)  # in the middle of playing: what came before is unknown
+    cut = slice(RATE, 2 * RATE)  # while the filter plays; earlier samples are unknown
     x, d = recover_primary(head.x[cut], e[cut], w, head.S, gain)
     assert d.size == RATE - w.size - head.S.size + 2
     assert np.allclose(d, head.d[2 * RATE - d.size : 2 * RATE], atol=1e-9)
     assert np.array_equal(x, head.x[2 * RATE - d.size : 2 * RATE])
 
 
-def test_a_filter_designed_while_another_plays_is_as_good():
+def test_a_filter_designed_while_another_one_plays_is_as_good():
     head = Head(3)
     first = design_control_filter(*head.second(0), head.S).taps
     e = head.d - np.convolve(np.convolve(head.x, first), head.S)[: head.d.size]
@@ -98,7 +98,7 @@ def test_a_filter_designed_while_another_plays_is_as_good():
     assert head.attenuation(second, 2) > head.attenuation(first, 2) - 0.5
 
 
-def test_statistics_judge_any_filter_as_the_sound_would():
+def test_statistics_predict_the_attenuation_of_any_filter():
     head = Head(4)
     statistics = Statistics.measure(*head.second(1), head.S)
     good = design_control_filter(*head.second(0), head.S).taps
@@ -106,7 +106,7 @@ def test_statistics_judge_any_filter_as_the_sound_would():
         assert statistics.attenuation_db(w) == pytest.approx(head.attenuation(w, 1), abs=0.7)
 
 
-def test_statistics_of_several_snapshots_add_up_and_fade():
+def test_statistics_can_be_added_and_decayed():
     head = Head(5)
     one, two = (Statistics.measure(*head.second(k), head.S, taps=64) for k in (0, 1))
     both = one.decayed(0.5) + two
@@ -121,7 +121,7 @@ def test_statistics_that_do_not_match_are_not_added():
         Statistics.measure(x, x, [1.0], 16) + Statistics.measure(x, x, [1.0], 32)
 
 
-def test_what_has_been_learned_before_helps_a_short_snapshot():
+def test_a_prior_improves_the_design_from_a_short_snapshot():
     head = Head(6, microphone_noise=0.1)
     prior = Statistics.measure(*head.second(0), head.S)
     x, d = (part[:1100] for part in head.second(1))
@@ -129,7 +129,7 @@ def test_what_has_been_learned_before_helps_a_short_snapshot():
     assert head.attenuation(helped, 2) > head.attenuation(alone, 2) + 1
 
 
-def test_statistics_alone_design_as_well_as_the_sound():
+def test_a_design_from_statistics_is_as_good_as_from_sound():
     head = Head(7)
     sent = [Statistics.from_bytes(Statistics.measure(*head.second(k), head.S).to_bytes()) for k in (0, 1)]
     from_sound = design_control_filter(*head.second(1), head.S, prior=sent[0])
@@ -141,7 +141,7 @@ def test_statistics_alone_design_as_well_as_the_sound():
         assert abs(r.predicted_gain_db - head.attenuation(r.taps, 2)) < 2
 
 
-def test_a_short_lesson_alone_is_not_overrated():
+def test_the_gain_of_a_design_from_little_sound_is_not_overestimated():
     head = Head(8, microphone_noise=0.3)
     x, d = (part[:3000] for part in head.second(0))
     r = design_from_statistics([Statistics.measure(x, d, head.S)])
@@ -149,7 +149,7 @@ def test_a_short_lesson_alone_is_not_overrated():
 
 
 @pytest.mark.parametrize("error", [0.05, 0.1, 0.15])
-def test_a_secondary_path_that_is_somewhat_wrong_costs_no_more_than_its_error(error):
+def test_an_error_of_the_secondary_path_costs_no_more_than_its_size(error):
     left = []
     for seed in range(8):
         head = Head(seed)
@@ -162,7 +162,7 @@ def test_a_secondary_path_that_is_somewhat_wrong_costs_no_more_than_its_error(er
     assert np.mean(left) < 1.6  # 2 dB: the wrong path also misleads the design
 
 
-def test_one_filter_for_several_fits_is_good_on_the_worst_of_them():
+def test_a_filter_for_several_paths_is_better_on_the_worst_of_them():
     head = Head(9)
     fits = np.array([gain * np.roll(head.S, shift) for gain, shift in ((1.0, 0), (0.7, 0), (1.0, 1))])
 
@@ -184,13 +184,13 @@ def test_the_control_effort_stays_below_its_limit():
     assert 20 * np.log10(np.abs(np.fft.rfft(w, 4096)).max()) < 12.2
 
 
-def test_a_filter_sent_in_half_precision_loses_nothing_that_is_heard():
+def test_half_precision_costs_less_than_a_tenth_of_a_decibel():
     head = Head(17)
     w = design_control_filter(*head.second(0), head.S).taps
     assert head.attenuation(w.astype(np.float16), 1) > head.attenuation(w, 1) - 0.1
 
 
-def test_rumble_below_what_drivers_can_play_is_left_alone():
+def test_rumble_below_the_range_of_drivers_is_ignored():
     head = Head(11)
     rumble = 50 * np.sin(2 * np.pi * 8 * np.arange(head.d.size) / RATE)
     head.x, head.d = head.x + rumble, head.d + rumble
@@ -208,7 +208,7 @@ def test_rumble_below_what_drivers_can_play_is_left_alone():
         ({"x": np.ones(4000), "d": np.ones(4000), "secondary": []}, "secondary: empty"),
     ],
 )
-def test_a_design_says_what_it_cannot_use(arguments, message):
+def test_invalid_input_of_a_design_is_refused_with_the_reason(arguments, message):
     with pytest.raises(ValueError, match=message):
         design_control_filter(**{"secondary": [1.0], **arguments})
 
@@ -219,7 +219,7 @@ def test_damaged_statistics_are_refused():
         Statistics.from_bytes(data[:60] + b"\0\1" + data[62:])
 
 
-def test_the_secondary_path_is_found_from_what_the_driver_plays():
+def test_the_secondary_path_is_identified_from_probe_and_music():
     head = Head(13)
     for played in (head.rng.standard_normal(2 * RATE), head.x[: 2 * RATE]):
         heard = np.convolve(played, head.S)[: played.size] + 0.01 * head.rng.standard_normal(played.size)
@@ -229,6 +229,6 @@ def test_the_secondary_path_is_found_from_what_the_driver_plays():
         assert found.fit_db > 20
 
 
-def test_a_path_that_is_not_there_is_not_found():
+def test_no_path_is_identified_between_uncorrelated_signals():
     played, heard = np.random.default_rng(14).standard_normal((2, RATE))
     assert identify_secondary(played, heard).fit_db < 0.5

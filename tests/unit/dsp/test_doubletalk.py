@@ -1,4 +1,4 @@
-"""A filter in double talk removes noise and leaves speech."""
+"""Double-talk control removes noise and leaves speech."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from anc.dsp import NLMS, DoubleTalkNLMS, attenuation_db
 
 
 def scene(changed_at=None):
-    """A reference, its noise at the ear, and speech as loud as that in every other half second.
+    """Return reference, noise at the ear, and speech of the same level in every other half second.
 
     Always there: sound 20 dB below that the reference does not hear.
     """
@@ -28,21 +28,21 @@ def left_of_noise(f, noise, at_ear, speech, part):
     return attenuation_db(at_ear[part], (e - speech)[part])
 
 
-def test_it_removes_at_least_8_db_more_noise_while_someone_speaks():
+def test_double_talk_control_removes_8_db_more_noise_during_speech():
     talking = slice(40_000, 48_000)
     plain = left_of_noise(NLMS(64), *scene(), talking)
     controlled = left_of_noise(DoubleTalkNLMS(64), *scene(), talking)
     assert controlled > plain + 8
 
 
-def test_it_follows_a_changed_path_nearly_as_fast_as_the_fast_filter():
+def test_double_talk_control_tracks_a_path_change_almost_as_fast_as_nlms():
     after = slice(49_000, 51_000)
     sound = scene(changed_at=48_000)
     assert left_of_noise(DoubleTalkNLMS(64), *sound, after) > left_of_noise(NLMS(64), *sound, after) - 3
     assert left_of_noise(DoubleTalkNLMS(64), *sound, after) > left_of_noise(NLMS(64, 0.02), *sound, after) + 3
 
 
-def test_blocks_may_be_cut_anywhere():
+def test_the_residual_does_not_depend_on_block_lengths():
     noise, at_ear, speech = (part[:3000] for part in scene())
     whole, cut = DoubleTalkNLMS(64, dtype=np.float64), DoubleTalkNLMS(64, dtype=np.float64)
     expected = whole.process(noise, at_ear + speech)[1]

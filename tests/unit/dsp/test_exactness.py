@@ -1,4 +1,4 @@
-"""The fast filters are the textbook recursions, to rounding, however the stream is cut."""
+"""The fast filters equal the textbook recursions to rounding, for any block lengths."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ tap_counts = st.one_of(st.integers(2, 40), st.sampled_from([63, 64, 100, 128]))
 
 
 def scene(rng, n, kind="noise"):
-    """A reference, and a primary: what a short path makes of it, and something else 20 dB below."""
+    """Return a reference, and a primary: the filtered reference with noise 20 dB below."""
     t = np.arange(n)
     x = {
         "noise": lambda: rng.standard_normal(n),
@@ -30,7 +30,7 @@ def scene(rng, n, kind="noise"):
 
 
 def in_blocks(f, x, d, lengths):
-    """Residual of a filter that is given a stream in blocks of these lengths, again and again."""
+    """Return the residual of a filter for a stream in blocks of these lengths, repeated."""
     residual, at, k = [], 0, 0
     while at < len(x):
         stop = at + lengths[k % len(lengths)]
@@ -40,7 +40,7 @@ def in_blocks(f, x, d, lengths):
 
 
 def plain_loop(x, d, taps, mu, dtype):
-    """The recursion as anyone would write it in `dtype`: what rounding costs at least."""
+    """Return the residual of a plain loop in `dtype`."""
     past, w, e = (
         np.concatenate([np.zeros(taps - 1), x]).astype(dtype),
         np.zeros(taps, dtype),
@@ -54,14 +54,14 @@ def plain_loop(x, d, taps, mu, dtype):
 
 
 def rounding(x, d, taps, mu, dtype, expected):
-    """Deviation to allow: where windows have next to no power, no arithmetic of this width comes closer."""
+    """Return the allowed deviation, at least that of a plain loop."""
     plain = np.abs(plain_loop(x, d, taps, mu, dtype) - expected).max()
     return max(CLOSE[dtype] * np.abs(d).max(), 4 * plain)
 
 
 @settings(max_examples=60, deadline=None)
 @given(seeds, dtypes, tap_counts, st.lists(st.integers(1, 300), min_size=1, max_size=5), st.floats(0.01, 1.0))
-def test_nlms_equals_the_recursion_for_any_split(seed, dtype, taps, lengths, mu):
+def test_nlms_equals_the_recursion_for_any_block_lengths(seed, dtype, taps, lengths, mu):
     x, d = scene(np.random.default_rng(seed), 700)
     expected = nlms_reference(x, d, taps, mu)[1]
     deviation = np.abs(in_blocks(NLMS(taps, mu, dtype=dtype), x, d, lengths) - expected).max()
@@ -70,7 +70,7 @@ def test_nlms_equals_the_recursion_for_any_split(seed, dtype, taps, lengths, mu)
 
 @settings(max_examples=40, deadline=None)
 @given(seeds, dtypes, tap_counts, st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(1, 60))
-def test_fxnlms_equals_the_recursion_for_any_split(seed, dtype, taps, lengths, path_length):
+def test_fxnlms_equals_the_recursion_for_any_block_lengths(seed, dtype, taps, lengths, path_length):
     rng = np.random.default_rng(seed)
     x, d = scene(rng, 600)
     S = rng.standard_normal(path_length) * 0.8 ** np.arange(path_length)
@@ -90,7 +90,7 @@ def test_nlms_equals_the_recursion_on_every_kind_of_sound(kind, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_nlms_is_no_less_exact_than_a_plain_loop_of_its_width(dtype):
+def test_nlms_is_as_exact_as_a_plain_loop_of_its_precision(dtype):
     x, d = scene(np.random.default_rng(4), 6000)
     expected = nlms_reference(x, d, 512)[1]
     ours = np.abs(NLMS(512, dtype=dtype).process(x, d)[1] - expected).max()
@@ -99,7 +99,7 @@ def test_nlms_is_no_less_exact_than_a_plain_loop_of_its_width(dtype):
 
 
 @pytest.mark.parametrize(("leak", "gate"), [(1e-3, 0.0), (1e-2, 0.0), (0.0, 1e-2), (1e-4, 1e-2)])
-def test_leak_and_gate_are_exact_too(leak, gate):
+def test_leak_and_gate_equal_the_recursion(leak, gate):
     x, d = scene(np.random.default_rng(5), 3000, "80 dB drops")
     expected = nlms_reference(x, d, 48, leak=leak, gate=gate)[1]
     e = in_blocks(NLMS(48, dtype=np.float64, leak=leak, gate=gate), x, d, [333, 1, 64])

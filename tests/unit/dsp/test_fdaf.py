@@ -1,4 +1,4 @@
-"""The frequency-domain filter is what its equations say, and beats NLMS on coloured noise."""
+"""The frequency-domain filter equals its equations and outperforms NLMS on coloured noise."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ KINDS = ("tone", "harmonics", "chirp", "offset", "clipped", "modulated")
 
 
 def dft_reference(x, d, taps, mu, block, eps=1e-6, memory=0.9):
-    """Overlap-save block update with every transform written as a matrix: no FFT, no partition trick."""
+    """Return the residual of overlap-save block updates with DFT matrices."""
     size, partitions = 2 * block, -(-taps // block)
     F = np.exp(-2j * np.pi * np.outer(np.arange(size), np.arange(size)) / size)
     past, w, power = (
@@ -59,7 +59,7 @@ def test_blocks_may_come_one_by_one_or_together():
     assert np.array_equal(np.concatenate(one_by_one), together)
 
 
-def test_weights_may_be_given_and_are_the_impulse_response():
+def test_weights_can_be_set_and_are_the_impulse_response():
     f = FDAF(20, 0.0, block=8, dtype=np.float64)
     f.w = np.arange(20.0)
     x = np.random.default_rng(2).standard_normal(80)
@@ -93,7 +93,7 @@ def test_fdaf_removes_at_least_8_db_more_than_nlms_under_speech_20_db_below(bloc
 
 
 def tonal_pair(kind, hz, floor_db, seed):
-    """Two seconds of a narrow-band reference, and what reaches the ear of it."""
+    """Return two seconds of a narrow-band reference and its filtered copy at the ear."""
     rng = np.random.default_rng(seed)
     t = np.arange(2 * RATE) / RATE
     x = {
@@ -120,7 +120,7 @@ def tonal_pair(kind, hz, floor_db, seed):
     block=st.sampled_from([64, 128, 512]),
     seed=st.integers(0, 2**16),
 )
-def test_no_block_of_a_narrow_band_signal_leaves_louder_than_it_came(kind, hz, floor_db, mu, block, seed):
+def test_no_block_of_a_narrow_band_signal_gets_louder(kind, hz, floor_db, mu, block, seed):
     x, d = tonal_pair(kind, hz, floor_db, seed)
     n = d.size // block * block
     e = FDAF(512, mu, block=block).process(x[:n], d[:n])[1].reshape(-1, block)

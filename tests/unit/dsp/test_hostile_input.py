@@ -1,4 +1,4 @@
-"""What a filter refuses, it refuses before anything changes; what it accepts never poisons it."""
+"""Invalid input is refused without changing a filter; valid input never breaks it."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ GOOD = np.random.default_rng(0).standard_normal((2, 64))
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("which", ["x", "d"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e30])
-def test_a_poisoned_block_is_refused_and_changes_nothing(name, which, poison):
+def test_a_block_with_invalid_samples_is_refused_and_changes_nothing(name, which, poison):
     f = FILTERS[name]()
     f.process(*GOOD)
     before = f.state()
@@ -39,17 +39,17 @@ def test_a_poisoned_block_is_refused_and_changes_nothing(name, which, poison):
         (np.array(["a"] * 16), np.zeros(16), "real samples"),
     ],
 )
-def test_a_refusal_says_what_is_wrong(name, x, d, message):
+def test_an_error_says_what_is_wrong(name, x, d, message):
     with pytest.raises(ValueError, match=message):
         FILTERS[name]().process(x, d)
 
 
-def test_fdaf_says_which_lengths_it_takes():
+def test_fdaf_refuses_blocks_of_other_lengths():
     with pytest.raises(ValueError, match=r"multiple of the block, 16 \(got 17\)"):
         FDAF(32, block=16).process(np.zeros(17), np.zeros(17))
 
 
-def test_the_predictor_refuses_poison_and_changes_nothing():
+def test_the_predictor_refuses_invalid_samples_and_is_unchanged():
     f = Predictor(16, 4)
     f.process(GOOD[0])
     before = f.state()
@@ -76,7 +76,7 @@ def test_parameters_outside_their_range_are_refused_by_name(kind, arguments, mes
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float16, np.float32, np.float64])
-def test_any_real_samples_are_taken(dtype):
+def test_all_real_sample_types_are_accepted(dtype):
     samples = (1000 * GOOD[0]).astype(dtype)
     assert np.array_equal(
         NLMS(8).process(samples, samples)[1], NLMS(8).process(samples.tolist(), samples.tolist())[1]
@@ -92,7 +92,7 @@ def test_the_input_is_left_untouched(name):
 
 @pytest.mark.parametrize("name", ["NLMS", "FDAF", "DoubleTalkNLMS"])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 32768.0, 1e6])
-def test_a_filter_works_at_any_scale_and_through_silence_and_sudden_level(name, scale):
+def test_a_filter_works_at_any_scale_and_through_silence_and_level_jumps(name, scale):
     rng = np.random.default_rng(1)
     loudness = np.repeat([1.0, 1e-4, 0.0, 1.0, 0.0, 1e-4, 1.0], 1600)
     x = loudness * rng.standard_normal(loudness.size)
@@ -105,7 +105,7 @@ def test_a_filter_works_at_any_scale_and_through_silence_and_sudden_level(name, 
     assert attenuation_db(d[-800:], e[-800:]) >= (25 if scale >= 1 else 0)
 
 
-def test_a_filter_that_diverges_says_so_and_keeps_what_it_was():
+def test_divergence_raises_and_leaves_the_filter_unchanged():
     # The model has the wrong sign, so every update makes the residual larger.
     f = FxNLMS(16, 1.0, secondary=[1.0], path=[-1.0], dtype=np.float32)
     x = np.random.default_rng(2).standard_normal(4000)

@@ -1,4 +1,4 @@
-"""Levels and attenuation, as sound level meters read them."""
+"""Levels and attenuation agree with sound level meters."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_levels_are_relative_to_full_scale():
         (8000, -1.1),
     ],
 )
-def test_a_weighting_is_that_of_the_standard(frequency, weight):
+def test_a_weighting_follows_the_standard(frequency, weight):
     # IEC 61672-1:2013, table 3.
     # The table means the exact frequencies of base ten, 125.89 for 125.
     exact = 1000 * 10 ** (np.round(10 * np.log10(frequency / 1000)) / 10)
@@ -51,12 +51,12 @@ def test_attenuation_is_positive_when_noise_falls():
     assert attenuation_db(tone(100), 2 * tone(100)) == pytest.approx(-6.02, abs=0.01)
 
 
-def test_silence_is_neither_attenuated_nor_infinitely_attenuable():
+def test_attenuation_of_and_to_silence_is_finite():
     assert attenuation_db(np.zeros(8), np.ones(8)) == 0
     assert attenuation_db(np.ones(8), np.zeros(8)) == 200
 
 
-def test_hearing_decides_what_an_attenuation_is_worth():
+def test_a_weighted_attenuation_depends_on_the_frequency():
     before = tone(63) + 0.1 * tone(1000)
     rumble_gone, hiss_gone = 0.1 * tone(1000), tone(63)
     assert attenuation_db(before, rumble_gone) == pytest.approx(20, abs=0.1)
@@ -65,14 +65,14 @@ def test_hearing_decides_what_an_attenuation_is_worth():
 
 
 @pytest.mark.parametrize("quiet", [0.0, 0.2, 0.7])
-def test_a_noise_begins_where_the_quiet_before_it_ends(quiet):
+def test_the_onset_of_a_noise_is_the_end_of_the_quiet_before_it(quiet):
     noise = np.random.default_rng(0).normal(0, 0.1, 3200)
     noise[: int(quiet * noise.size)] *= 0.01
     begun = onset(noise) / noise.size
     assert quiet - 1 / 32 <= begun <= quiet
 
 
-def test_of_a_noise_that_has_hardly_begun_a_quarter_is_kept():
+def test_the_onset_leaves_at_least_a_quarter_of_the_sound():
     x = np.zeros(3200)
     x[-400:] = 0.1
     assert onset(x) == 2400
@@ -81,11 +81,11 @@ def test_of_a_noise_that_has_hardly_begun_a_quarter_is_kept():
 @pytest.mark.parametrize(
     "x", [np.zeros(3200), np.ones(3200), np.ones(31), np.r_[np.ones(1600), np.zeros(1600)]]
 )
-def test_what_has_no_quiet_before_it_begins_at_once(x):
+def test_the_onset_is_zero_without_quiet_before_the_noise(x):
     assert onset(x) == 0
 
 
 @pytest.mark.parametrize("x", [[], [np.nan] * 64])
-def test_what_is_no_sound_has_no_onset(x):
+def test_the_onset_of_invalid_samples_is_refused(x):
     with pytest.raises(ValueError, match="x"):
         onset(x)

@@ -1,4 +1,4 @@
-"""Levels and spectrum of a stream: right, whatever it is cut into."""
+"""Levels and spectrum of a stream, for any block lengths."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_the_powers_of_all_frequencies_add_up_to_the_power_of_the_signal(n, wher
 
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(1, 40_000), min_size=1, max_size=6))
-def test_how_a_stream_is_cut_changes_nothing(cuts):
+def test_the_result_does_not_depend_on_block_lengths(cuts):
     samples = noise(3.0)
     whole, parts = metered(samples), Meter(RATE)
     for part in np.split(samples, np.cumsum(cuts)):
@@ -49,7 +49,7 @@ def test_how_a_stream_is_cut_changes_nothing(cuts):
     assert (parts.peak, parts.clipped) == (whole.peak, whole.clipped)
 
 
-def test_a_meter_goes_on_from_its_state_bit_for_bit():
+def test_a_restored_meter_continues_bit_for_bit():
     first, second = np.split(noise(3.3), [RATE + 77])
     whole = metered(first)
     restored = Meter.from_state(whole.state())
@@ -67,24 +67,24 @@ def test_a_tone_is_in_its_octave_and_its_third_octave(hz):
     assert sum(meter.octaves().values()) == pytest.approx(power, rel=0.02)
 
 
-def test_white_noise_gains_three_decibels_from_octave_to_octave():
+def test_white_noise_rises_by_three_decibels_per_octave():
     levels = power_to_dbfs(list(metered(noise(20.0)).octaves().values()))
     assert np.diff(levels) == pytest.approx(np.full(levels.size - 1, 3.01), abs=0.6)
 
 
-def test_only_bands_that_the_rate_carries_whole_are_reported():
+def test_only_complete_bands_below_half_the_rate_are_reported():
     assert max(metered(noise(1.0)).third_octaves()) == 6300
     assert max(metered(noise(1.0)).octaves()) == 4000
     assert max(metered(noise(1.0, 48_000), 48_000).octaves()) == 16_000
 
 
 @pytest.mark.parametrize("hz", [50, 100, 1000, 4000])
-def test_the_a_weighted_power_of_a_tone_is_what_the_standard_says(hz):
+def test_the_a_weighted_power_of_a_tone_follows_the_standard(hz):
     level = power_to_dbfs(metered(sine(hz)).a_weighted_power())
     assert level == pytest.approx(power_to_dbfs(0.125) + float(a_weighting_db(hz)), abs=0.1)
 
 
-def test_seconds_are_levels_of_their_own_and_the_last_one_is_as_long_as_it_is():
+def test_each_second_has_a_level_and_the_last_may_be_shorter():
     samples = np.concatenate([np.full(RATE, 0.1), np.full(RATE, 0.01), np.full(RATE // 4, 1e-9), [0.0]])
     assert metered(samples).dbfs_by_second == pytest.approx([-20, -40, -120], abs=1e-4)
 
@@ -97,7 +97,7 @@ def test_clipping_peak_and_offset_are_counted():
 
 
 @pytest.mark.parametrize("samples", [[], [np.nan], [[0.0, 0.0]], [np.inf]])
-def test_what_is_no_signal_is_refused_and_changes_nothing(samples):
+def test_invalid_samples_are_refused_and_change_nothing(samples):
     meter = metered(noise(1.0))
     before = meter.state()
     with pytest.raises(ValueError, match="samples"):

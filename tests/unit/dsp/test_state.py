@@ -1,4 +1,4 @@
-"""A filter that was stored continues bit for bit as if it never had been."""
+"""A restored filter continues bit for bit."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_a_damaged_state_is_refused(name):
             type(f).from_state(cut)
 
 
-def test_a_state_of_another_filter_is_refused_by_name():
+def test_a_state_of_another_filter_is_refused():
     with pytest.raises(ValueError, match=r"kind must be nlms \(got fdaf\)"):
         NLMS.from_state(FDAF(16, block=16).state())
 
@@ -90,7 +90,7 @@ def test_statistics_of_512_taps_travel_in_about_4_kilobytes():
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_clearing_the_history_keeps_the_weights_and_forgets_the_sound(name):
+def test_clear_history_keeps_the_weights(name):
     f = FILTERS[name]()
     step(f, *np.random.default_rng(1).standard_normal((2, 160)))
     w = f.w.copy()

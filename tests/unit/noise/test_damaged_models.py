@@ -1,4 +1,4 @@
-"""A model file with any damage is refused by name, and nothing is allocated by its word."""
+"""Damaged model files are refused with the file name and without large allocations."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def shipped() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def write(path: Path, arrays: dict[str, np.ndarray], about: Any) -> None:
-    """Write a model that hashes to what it claims."""
+    """Write a model with a valid checksum."""
     label = json.dumps({**about, "sha256": digest(arrays, about)}).encode()
     np.savez(path, about=np.frombuffer(label, np.uint8), **arrays)  # type: ignore[arg-type]
 
@@ -49,7 +49,7 @@ def refused(path: Path) -> str:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Allow a refusal that names the file."""
+    """Allow a ModelError that names the file."""
     try:
         yield
     except ModelError as fault:
@@ -87,7 +87,7 @@ def test_a_file_that_ends_early_is_refused(path: Path, size: int) -> None:
 
 @properties
 @given(data=st.binary(max_size=300))
-def test_whatever_stands_where_an_array_should_is_refused(path: Path, data: bytes) -> None:
+def test_random_bytes_as_an_array_are_refused(path: Path, data: bytes) -> None:
     archive(path, {"about.npy": data})
     refused(path)
 
@@ -110,9 +110,7 @@ def test_whatever_stands_where_an_array_should_is_refused(path: Path, data: byte
         "\x00",
     ],
 )
-def test_a_header_that_promises_what_is_not_there_allocates_nothing_and_is_refused(
-    path: Path, header: str
-) -> None:
+def test_a_header_with_a_wrong_shape_allocates_nothing_and_is_refused(path: Path, header: str) -> None:
     _, about = shipped()
     stored = io.BytesIO()
     np.save(stored, np.frombuffer(json.dumps({**about, "sha256": "x"}).encode(), np.uint8))
@@ -120,7 +118,7 @@ def test_a_header_that_promises_what_is_not_there_allocates_nothing_and_is_refus
     refused(path)
 
 
-def test_a_bomb_and_an_archive_of_very_many_arrays_are_refused(path: Path) -> None:
+def test_a_decompression_bomb_and_too_many_arrays_are_refused(path: Path) -> None:
     archive(path, {"about.npy": bytes(80 << 20)}, zipfile.ZIP_DEFLATED)
     assert "must unpack to at most 64 MB" in refused(path)
     archive(path, {f"{number}.npy": b"" for number in range(2000)})
@@ -128,7 +126,7 @@ def test_a_bomb_and_an_archive_of_very_many_arrays_are_refused(path: Path) -> No
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_damage_in_an_archive_of_another_method_is_refused(path: Path, method: int) -> None:
+def test_damage_in_an_archive_with_another_compression_is_refused(path: Path, method: int) -> None:
     archive(path, {"about.npy": bytes(1000)}, method)
     data = bytearray(path.read_bytes())
     for at in range(45, 60):
@@ -165,7 +163,7 @@ ARRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("damage", ARRAYS)
 @pytest.mark.parametrize("name", sorted(shipped()[0]))
-def test_weights_of_another_kind_or_shape_are_refused(path: Path, name: str, damage: str) -> None:
+def test_weights_of_another_type_or_shape_are_refused(path: Path, name: str, damage: str) -> None:
     arrays, about = shipped()
     changed = ARRAYS[damage](arrays[name])
     if (
@@ -182,7 +180,7 @@ def test_weights_of_another_kind_or_shape_are_refused(path: Path, name: str, dam
 @pytest.mark.parametrize(
     "value", [None, [], {}, "x", 0, -1, 1e400, float("nan"), 10**400, [0], ["x"], {"x": "y"}]
 )
-def test_a_description_that_makes_no_sense_is_refused_or_answers_with_numbers(
+def test_an_invalid_description_is_refused_or_gives_finite_results(
     path: Path, field: str, value: Any
 ) -> None:
     arrays, about = shipped()
@@ -193,7 +191,7 @@ def test_a_description_that_makes_no_sense_is_refused_or_answers_with_numbers(
         assert sum(heard.probabilities.values()) == pytest.approx(1.0)
 
 
-def test_a_description_that_nests_without_end_is_refused(path: Path) -> None:
+def test_a_deeply_nested_description_is_refused(path: Path) -> None:
     text = np.frombuffer(b"[" * 100_000, np.uint8)
     np.savez(path, about=text)
     refused(path)

@@ -1,4 +1,4 @@
-"""What the networks say together."""
+"""Log odds of an emergency from the noise classifier."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ SIREN, RAIN, DOG = np.eye(3) * 2.0
 WITNESSES = np.array([0])
 
 
-def test_the_network_that_names_noises_speaks_for_an_emergency_as_far_as_it_is_sure() -> None:
+def test_the_log_odds_of_an_emergency_follow_the_noise_probabilities() -> None:
     siren, undecided, rain = emergency_log_odds(
         np.array([SIREN, np.log([0.5, 0.25, 0.25]), RAIN]), WITNESSES
     )[:, 0]
@@ -19,6 +19,6 @@ def test_the_network_that_names_noises_speaks_for_an_emergency_as_far_as_it_is_s
 
 
 @pytest.mark.parametrize("sure", [50.0, 1e4])
-def test_it_never_silences_the_one_that_listens_for_emergencies(sure: float) -> None:
+def test_the_log_odds_of_an_emergency_are_limited(sure: float) -> None:
     assert emergency_log_odds(sure * np.array([DOG]), WITNESSES) == -MAX_LOG_ODDS
     assert emergency_log_odds(sure * np.array([SIREN]), WITNESSES) == MAX_LOG_ODDS

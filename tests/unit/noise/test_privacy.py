@@ -1,4 +1,4 @@
-"""What somebody who holds a snapshot of statistics can make of it, tried with the usual means.
+"""Reconstruction of speech from a snapshot in privacy mode, with common methods.
 
 `pytest -s tests/unit/noise/test_privacy.py` prints the figures that the page on privacy quotes.
 """
@@ -28,7 +28,7 @@ def statistics(x: Signal) -> Statistics:
 
 
 def from_summary(sent: bytes, rng: np.random.Generator) -> Signal:
-    """Return a sound with such a summary, (RATE,): Griffin and Lim, IEEE Trans. ASSP 32(2), 1984."""
+    """Return a sound with a given summary, (RATE,): Griffin and Lim, IEEE Trans. ASSP 32(2), 1984."""
     spectrogram, length = unpack(sent), column_length(RATE)
     starts = np.arange(len(spectrogram)) * RATE // 48
     window, hz = np.hanning(length + 1)[:-1], np.fft.rfftfreq(length, 1 / RATE)
@@ -48,7 +48,7 @@ def from_summary(sent: bytes, rng: np.random.Generator) -> Signal:
 
 
 def from_statistics(sent: Statistics, rng: np.random.Generator) -> Signal:
-    """Return a sound with such statistics, (RATE,): noise of the spectrum, without S, that they tell."""
+    """Return noise with the spectrum given by the statistics, with S removed, (RATE,)."""
     r = sent.autocorrelation * np.hanning(2 * TAPS)[TAPS:]
     power = np.fft.rfft(np.concatenate([r, np.zeros(RATE - 2 * TAPS + 1), r[:0:-1]])).real
     power /= np.maximum(np.abs(np.fft.rfft(SECONDARY, RATE)) ** 2, 1e-3)
@@ -56,9 +56,9 @@ def from_statistics(sent: Statistics, rng: np.random.Generator) -> Signal:
 
 
 def intelligibility(clean: Signal, heard: Signal) -> float:
-    """Short-time objective intelligibility, 1 for the original: Taal et al., IEEE Trans. ASLP 19(7), 2011.
+    """Return the short-time objective intelligibility (Taal et al., IEEE Trans. ASLP 19(7), 2011).
 
-    At the signals' own rate; as there, without what lies 40 dB below the loudest frame of the original.
+    Frames 40 dB below the loudest frame of the original are left out, as in the paper.
     """
     frame, together, clip = int(0.0256 * RATE), 30, 1 + 10 ** (15 / 20)
     hz, centres = np.fft.rfftfreq(1024, 1 / RATE), 150 * 2 ** (np.arange(15) / 3)
@@ -85,13 +85,13 @@ def _correlation(x: Signal, y: Signal) -> Signal:
 
 
 def waveform(clean: Signal, heard: Signal) -> float:
-    """Largest correlation of two sounds, whatever the delay between them."""
+    """Return the maximum correlation of two sounds over all delays."""
     return float(
         np.abs(np.correlate(clean, heard, "full")).max() / np.linalg.norm(clean) / np.linalg.norm(heard)
     )
 
 
-def test_of_two_words_the_statistics_do_not_tell_which_came_first() -> None:
+def test_statistics_do_not_contain_the_order_of_words() -> None:
     def second(*words: Signal) -> Signal:
         gap = np.zeros(RATE // 5)
         return np.concatenate([gap, words[0], gap, words[1], gap])
@@ -104,7 +104,7 @@ def test_of_two_words_the_statistics_do_not_tell_which_came_first() -> None:
     )
 
 
-def test_what_can_be_made_of_speech_in_privacy_mode_is_what_the_docs_say() -> None:
+def test_reconstruction_of_speech_in_privacy_mode_is_as_documented() -> None:
     told: dict[str, list[tuple[float, float]]] = {}
     for seed in VOICES:
         rng, said = np.random.default_rng(seed), voice(seed)

@@ -1,4 +1,4 @@
-"""Hearing a stream block by block, its state kept as bytes between blocks."""
+"""Streaming classification block by block, with stored states."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def hear_in(blocks: list[np.ndarray], rate: int, stored: bool) -> list[Predictio
 
 @given(rate=st.sampled_from([8000, 16000, 44100, 48000]), seed=st.integers(0, 1000))
 @settings(max_examples=8, deadline=None)
-def test_how_a_stream_is_cut_and_stored_changes_nothing(rate: int, seed: int) -> None:
+def test_predictions_do_not_depend_on_block_lengths_or_stored_states(rate: int, seed: int) -> None:
     x = sound(2.2, rate)
     cuts = np.sort(np.random.default_rng(seed).integers(0, len(x), 20))
     whole = hear_in([x], rate, stored=False)
@@ -45,13 +45,13 @@ def test_the_state_is_small(rate: int, most: int) -> None:
         assert len(classifier_stream.state()) <= most
 
 
-def test_a_quarter_second_of_stream_gives_one_hearing_after_the_first_second() -> None:
+def test_a_stream_gives_one_prediction_per_quarter_second_after_the_first_second() -> None:
     classifier_stream = StreamingClassifier(CLASSIFIER, 16000)
     counts = [len(classifier_stream.process(sound(3, 16000)[i : i + 4000])) for i in range(0, 48000, 4000)]
     assert counts == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
 
 
-def test_the_stream_and_the_clip_hear_the_same_window() -> None:
+def test_a_stream_and_a_clip_give_the_same_prediction() -> None:
     x = sound(1.03, 16000)
     [heard] = StreamingClassifier(CLASSIFIER, 16000).process(x)
     clip = CLASSIFIER.classify(x, 16000)
@@ -66,7 +66,7 @@ def test_a_siren_is_an_emergency_within_two_seconds_of_its_onset() -> None:
     assert 3 <= fired[0] <= 5
 
 
-def test_bad_samples_are_refused_and_the_stream_goes_on_as_it_was() -> None:
+def test_invalid_samples_are_refused_and_the_stream_is_unchanged() -> None:
     classifier_stream = StreamingClassifier(CLASSIFIER, 16000)
     classifier_stream.process(sound(1.5, 16000))
     before = classifier_stream.state()
@@ -78,14 +78,14 @@ def test_bad_samples_are_refused_and_the_stream_goes_on_as_it_was() -> None:
 
 @given(st.binary(max_size=400))
 @settings(max_examples=50, deadline=None)
-def test_bytes_that_are_no_state_are_refused(junk: bytes) -> None:
+def test_invalid_states_are_refused(junk: bytes) -> None:
     with pytest.raises(ValueError, match=r"state|summary"):
         StreamingClassifier.from_state(CLASSIFIER, junk)
 
 
 @given(st.integers(0, 200), st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
-def test_a_damaged_state_is_refused_or_goes_on_without_an_error(at: int, flip: int) -> None:
+def test_a_damaged_state_is_refused_or_works(at: int, flip: int) -> None:
     classifier_stream = StreamingClassifier(CLASSIFIER, 16000)
     classifier_stream.process(sound(1.3, 16000))
     state = bytearray(classifier_stream.state())

@@ -1,4 +1,4 @@
-"""A large network given as a file: run when it is whole and its head belongs to it, refused otherwise."""
+"""A backbone runs if it is valid and its head was fitted to it, and is refused otherwise."""
 
 import os
 import sys
@@ -43,13 +43,13 @@ def test_a_network_without_its_head_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["network.pkl", "network.tflite", "network.onnx"])
-def test_what_is_no_network_or_cannot_run_here_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_an_invalid_or_unsupported_network_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"no network at all")
     with pytest.raises(ModelError, match=name):
         backbone.load_network(tmp_path / name, "112")
 
 
-def test_the_label_is_the_heads_word_on_the_mean_over_windows(
+def test_the_label_comes_from_the_head_averaged_over_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tmp_path / "backbone.onnx"

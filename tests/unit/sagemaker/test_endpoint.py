@@ -1,4 +1,4 @@
-"""The endpoint's contract, over a real socket, from the artifact as it is deployed."""
+"""The endpoint's contract over a real socket, with the deployed artifact."""
 
 import base64
 import http.client
@@ -75,7 +75,7 @@ def test_ping_answers_once_the_model_is_loaded(port: int) -> None:
     assert connection.getresponse().status == 200
 
 
-def test_the_endpoint_hears_what_the_layer_hears(port: int) -> None:
+def test_endpoint_and_layer_give_the_same_prediction(port: int) -> None:
     heard = Classifier.load().classify(hiss() / 32768, 16000)
     status, answer = invoke(port, message(hiss()), "application/json")
     assert status == 200
@@ -96,7 +96,7 @@ def test_a_file_and_its_samples_get_the_same_answer(port: int) -> None:
     )
 
 
-def test_a_private_headset_sends_a_summary_instead_of_sound(port: int) -> None:
+def test_a_summary_is_accepted_instead_of_sound(port: int) -> None:
     packed = summary(hiss() / 32768, 16000)
     body = json.dumps({"summary": base64.b64encode(packed).decode()}).encode()
     status, answer = invoke(port, body, "application/json")
@@ -125,11 +125,11 @@ def test_a_bad_request_is_refused_with_its_reason(port: int, body: bytes, kind: 
     assert says in answer["error"]
 
 
-def test_only_json_is_given(port: int) -> None:
+def test_only_json_responses_are_supported(port: int) -> None:
     assert invoke(port, message(hiss()), "application/json", accept="image/png")[0] == 400
 
 
-def test_a_body_that_is_too_large_is_refused_unread(port: int) -> None:
+def test_a_body_that_is_too_large_is_refused_without_reading_it(port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.putrequest("POST", "/invocations")
     connection.putheader("Content-Length", str(5 << 20))
@@ -137,12 +137,12 @@ def test_a_body_that_is_too_large_is_refused_unread(port: int) -> None:
     assert connection.getresponse().status == 413
 
 
-def test_the_artifact_is_the_same_bytes_each_time(artifact: Path, tmp_path: Path) -> None:
+def test_the_artifact_is_reproducible(artifact: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, SAGEMAKER / "package.py", tmp_path / "model.tar.gz"], check=True)
     assert (tmp_path / "model.tar.gz").read_bytes() == (artifact / "model.tar.gz").read_bytes()
 
 
-def test_an_endpoint_with_a_damaged_model_never_gets_into_service(tmp_path: Path) -> None:
+def test_an_endpoint_with_a_damaged_model_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "model.npz").write_bytes(b"damaged")
     run = subprocess.run(
         [sys.executable, SAGEMAKER / "serve.py", str(tmp_path), "--port", "0"],

@@ -1,4 +1,4 @@
-"""What a short file measures, against what it was made of."""
+"""Levels of short files agree with the synthesised sound."""
 
 import io
 
@@ -22,7 +22,7 @@ def tone(hz: float = 1000.0, amplitude: float = 0.5, seconds: float = 2.0) -> np
     return amplitude * np.sin(2 * np.pi * hz * np.arange(int(RATE * seconds)) / RATE)
 
 
-def test_a_tone_at_1_khz_has_the_same_level_weighted_and_not():
+def test_a_tone_at_1_khz_has_equal_weighted_and_unweighted_levels():
     report = analyze(sound_file(tone()))
     (channel,) = report["channels"]
     assert (report["seconds"], report["rate"]) == (2.0, RATE)
@@ -43,7 +43,7 @@ def test_a_calibration_turns_levels_into_sound_pressure():
     assert absolute["channels"][0]["crest_db"] == relative["channels"][0]["crest_db"]
 
 
-def test_every_channel_is_measured_for_itself():
+def test_every_channel_is_measured_separately():
     samples = np.stack([tone(), 0.1 * tone(), np.full(2 * RATE, 0.25)], axis=1)
     loud, quiet, constant = analyze(sound_file(samples))["channels"]
     assert loud["rms"] - quiet["rms"] == pytest.approx(20, abs=0.02)
@@ -58,7 +58,7 @@ def test_clipping_is_counted():
     assert counted == expected > RATE
 
 
-def test_silence_is_the_floor_and_not_an_error():
+def test_silence_has_the_minimum_level():
     (channel,) = analyze(sound_file(np.zeros(RATE)))["channels"]
     assert channel["rms"] == channel["peak"] == channel["la_eq"] == -120
     assert channel["crest_db"] == 0
@@ -82,6 +82,6 @@ def test_a_file_that_cannot_be_measured_is_refused_with_the_limit(data, says):
 
 
 @pytest.mark.parametrize("level", [201.0, -201.0, np.nan, np.inf])
-def test_a_calibration_that_cannot_be_is_refused(level):
+def test_a_calibration_out_of_range_is_refused(level):
     with pytest.raises(Refused, match="full_scale_db"):
         analyze(sound_file(tone()), level)

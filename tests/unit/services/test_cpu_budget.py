@@ -1,4 +1,4 @@
-"""What treating a sound file will take: predicted and refused before the work."""
+"""The processing time of sound files is predicted and limited before the work."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.recordings import sound_file
 
 
 class Header:
-    """What a file's header states."""
+    """Size from the header of a file."""
 
     def __init__(self, seconds: float, rate: int = 48_000, channels: int = 2) -> None:
         self.frames, self.rate, self.channels = int(seconds * rate), rate, channels
@@ -24,7 +24,7 @@ class Header:
 
 @pytest.fixture
 def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing be decoded."""
+    """Fail the test if anything is decoded."""
 
     def read(*_: object) -> None:
         raise AssertionError("it was decoded before it was refused")
@@ -32,7 +32,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anc.audio.reader.AudioReader.read", read)
 
 
-def test_a_prediction_grows_with_all_that_work_grows_with() -> None:
+def test_the_predicted_time_grows_with_length_channels_and_taps() -> None:
     least = estimated_cpu_s(Header(1), Options(mode="cancel", taps=16))
     for more in (
         estimated_cpu_s(Header(2), Options(mode="cancel", taps=16)),
@@ -48,7 +48,7 @@ def test_a_prediction_grows_with_all_that_work_grows_with() -> None:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_silence_that_would_become_a_large_result_is_refused_before_any_work(platform: FakePlatform) -> None:
+def test_a_result_over_the_limit_is_refused_before_any_work(platform: FakePlatform) -> None:
     data = sound_file(np.zeros((60 * 192_000, 2)), "FLAC", rate=192_000)
     assert len(data) < 100_000
     with pytest.raises(Refused) as refusal:
@@ -77,33 +77,33 @@ def test_work_is_charged_before_it_is_done(platform: FakePlatform) -> None:
     assert all(0 < seconds < 1 for seconds in charged)
 
 
-def test_more_than_one_request_may_take_is_refused_with_the_limit_and_a_way_out(
+def test_a_request_over_the_time_limit_is_refused_with_limit_and_advice(
     platform: FakePlatform,
 ) -> None:
     with pytest.raises(Refused) as refusal:
         cpu_budget.charge(REQUEST_S + 0.1, ALICE, platform.deps)
     assert refusal.value.code == "too_large"
-    assert "at most 10 s" in refusal.value.message
+    assert "at most 10 core-seconds" in refusal.value.message
     assert "upload it" in refusal.value.message
 
 
-def test_every_caller_has_a_budget_a_minute(platform: FakePlatform) -> None:
+def test_every_caller_has_a_budget_per_minute(platform: FakePlatform) -> None:
     for _ in range(3):
         cpu_budget.charge(REQUEST_S, ALICE, platform.deps)
     with pytest.raises(Refused) as refusal:
         cpu_budget.charge(0.5, ALICE, platform.deps)
     assert refusal.value.code == "too_many"
     assert refusal.value.wait_s
-    assert "30 s a minute" in refusal.value.message
+    assert "30 core-seconds per minute" in refusal.value.message
     cpu_budget.charge(REQUEST_S, BOB, platform.deps)
 
 
-def test_the_longest_file_that_is_answered_at_once_costs_less_than_one_request_may() -> None:
+def test_the_longest_short_file_is_within_the_time_limit() -> None:
     longest = Header(SHORT_RESULT_BYTES / 2 / 48_000)
     for options in (Options(mode="cancel", algorithm="nlms", taps=4096), Options(mode="cancel")):
         assert estimated_cpu_s(longest, options) < REQUEST_S
     assert estimated_cpu_s(Header(SHORT_S), Options(mode="classify")) < REQUEST_S
 
 
-def test_the_table_of_routes_lets_in_as_many_bytes_as_the_decoder_takes() -> None:
+def test_the_routes_accept_as_many_bytes_as_the_decoder() -> None:
     assert SOUND_BYTES == SHORT_BYTES

@@ -1,4 +1,4 @@
-"""Recordings of hours: what was committed is never done again, and a crash changes no byte."""
+"""Jobs for long recordings: committed blocks are never repeated, and a crash changes no byte."""
 
 import io
 import itertools
@@ -20,7 +20,7 @@ from tests.recordings import LONG, RATE, done, left, result, sound_file, two_mic
 
 
 class Killed(BaseException):
-    """The machine is gone: nothing gets to clean up."""
+    """Simulated crash without cleanup."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "classifier", lambda settings: None)
 
 
-def test_the_result_is_what_one_filter_makes_of_the_whole_recording(deps: Dependencies) -> None:
+def test_the_result_equals_filtering_the_whole_recording_at_once(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
     job = uploaded(deps, data)
     assert done(deps, job).state == "done"
@@ -82,8 +82,8 @@ def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
     assert result(deps, job, "report.json") == result(deps, at_once, "report.json")
 
 
-def test_an_mp3_of_a_low_rate_is_resumed_within_one_step_of_the_scale(deps: Dependencies) -> None:
-    # Below 32 kHz libmpg123 decodes to another last bit of a float after a seek than without.
+def test_a_resumed_low_rate_mp3_differs_by_at_most_one_step(deps: Dependencies) -> None:
+    # Below 32 kHz, libmpg123 rounds differently after a seek.
     data = sound_file(two_microphones(), "MP3", "MPEG_LAYER_III")
     at_once, job = uploaded(deps, data), uploaded(deps, data)
     done(deps, at_once)
@@ -141,7 +141,7 @@ def test_a_job_that_is_killed_around_any_write_makes_the_same_result_and_leaves_
     assert kills >= 1
 
 
-def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: FakePlatform) -> None:
+def test_a_worker_queues_the_job_again_before_its_time_is_over(platform: FakePlatform) -> None:
     deps = platform.deps
     data = sound_file(two_microphones())
     at_once = uploaded(deps, data)
@@ -162,7 +162,7 @@ def test_a_worker_hands_the_job_on_before_its_time_is_over(platform: FakePlatfor
     assert result(deps, job) == result(deps, at_once)
 
 
-def test_of_two_workers_on_one_job_only_one_gets_on(
+def test_only_one_of_two_workers_on_a_job_continues(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = sound_file(two_microphones())
@@ -176,9 +176,7 @@ def test_of_two_workers_on_one_job_only_one_gets_on(
         nonlocal others
         if not others:
             others = 1
-            jobs.process(
-                job, deps, lambda: LONG
-            )  # the message came twice: somebody else does it all meanwhile
+            jobs.process(job, deps, lambda: LONG)  # the message is delivered to a second worker
         return commit(mine, *rest)
 
     monkeypatch.setattr(jobs, "_process_block", overtaken)
@@ -187,7 +185,7 @@ def test_of_two_workers_on_one_job_only_one_gets_on(
     assert result(deps, job) == result(deps, at_once)
 
 
-def test_a_file_that_breaks_every_worker_at_the_same_place_is_given_up(
+def test_a_file_that_crashes_every_worker_fails_after_three_attempts(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
@@ -204,7 +202,7 @@ def test_a_file_that_breaks_every_worker_at_the_same_place_is_given_up(
     assert not left(deps, job)
 
 
-def test_an_upload_that_is_replaced_on_the_way_fails_the_job(deps: Dependencies) -> None:
+def test_an_upload_replaced_during_processing_fails_the_job(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
     job = uploaded(deps, data)
     jobs.process(job, deps, lambda: 0.0)
@@ -215,7 +213,7 @@ def test_an_upload_that_is_replaced_on_the_way_fails_the_job(deps: Dependencies)
 
 
 def bomb() -> bytes:
-    """Silence that says it lasts for 400 hours, in a few bytes."""
+    """Return a file of a few bytes whose header claims 400 hours."""
     data = bytearray(sound_file(np.zeros((RATE, 2)), "FLAC"))
     frames = 400 * 3600 * RATE
     data[21] = (data[21] & 0xF0) | (frames >> 32)
@@ -224,7 +222,7 @@ def bomb() -> bytes:
 
 
 def lying_flac() -> bytes:
-    """A flac file that was cut in the middle."""
+    """Return a truncated FLAC file."""
     whole = sound_file(two_microphones(), "FLAC")
     return whole[: len(whole) // 2]
 
@@ -245,9 +243,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_file_that_cannot_be_processed_fails_with_a_sentence_and_leaves_nothing(
-    platform: FakePlatform, kind: str
-) -> None:
+def test_an_invalid_file_fails_with_a_reason_and_is_deleted(platform: FakePlatform, kind: str) -> None:
     data, says = HOSTILE[kind]
     job = uploaded(platform.deps, data)
     failed = done(platform.deps, job)
@@ -257,7 +253,7 @@ def test_a_file_that_cannot_be_processed_fails_with_a_sentence_and_leaves_nothin
     assert platform.messages()[0] == RecordingFinished(job)
 
 
-def test_a_wav_header_that_lies_about_its_size_is_read_as_far_as_the_file_goes(deps: Dependencies) -> None:
+def test_a_wav_header_with_a_wrong_size_is_read_to_the_end_of_the_file(deps: Dependencies) -> None:
     data = bytearray(sound_file(two_microphones(1.0)))
     data[40:44] = (2**31 - 4).to_bytes(4, "little")
     assert done(deps, uploaded(deps, bytes(data))).summary["seconds"] == 1.0
@@ -269,21 +265,21 @@ def test_a_file_of_another_size_than_announced_is_not_processed(deps: Dependenci
     assert "must have the announced" in done(deps, job).failure
 
 
-def test_noise_is_named_without_a_result(deps: Dependencies) -> None:
+def test_classification_has_no_result_file(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()[:, :1]))
     assert done(deps, job).state == "done"
     assert set(jobs.downloads(job, ALICE, deps)) == {"report.json", "report.png"}
     assert json.loads(result(deps, job, "report.json"))["mode"] == "classify"
 
 
-def test_the_report_is_a_picture_too(deps: Dependencies) -> None:
+def test_the_report_is_plotted(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     done(deps, job)
     spectrogram = Image.open(io.BytesIO(result(deps, job, "report.png")))
     assert (spectrogram.format, spectrogram.size) == ("PNG", (1200, 900))
 
 
-def test_a_job_goes_on_after_a_restart_of_the_platform(tmp_path, clock) -> None:
+def test_a_job_continues_after_a_restart(tmp_path, clock) -> None:
     deps = make_dependencies(tmp_path, clock).deps
     data = sound_file(two_microphones())
     job = uploaded(deps, data)

@@ -1,4 +1,4 @@
-"""Recordings of hours, as their owners meet them: sent, announced, fetched, removed, and nobody else's."""
+"""Jobs for long recordings from the owner's view: upload, notification, download, removal, privacy."""
 
 import json
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "classifier", lambda settings: None)
 
 
-def test_from_upload_to_the_owners_socket_through_both_functions(platform: FakePlatform) -> None:
+def test_an_upload_is_processed_and_announced_to_the_owners_socket(platform: FakePlatform) -> None:
     deps = platform.deps
     deps.connections.put(SocketConnection(key="alices", group="alice", role="listener"))
     deps.connections.put(SocketConnection(key="closed", group="alice", role="listener"))
@@ -48,13 +48,13 @@ def test_from_upload_to_the_owners_socket_through_both_functions(platform: FakeP
     assert deps.connections.get("closed") is None
 
 
-def test_the_event_with_which_s3_tries_a_queue_is_taken_and_does_nothing(platform: FakePlatform) -> None:
+def test_the_test_event_of_s3_is_ignored(platform: FakePlatform) -> None:
     platform.recordings.put({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "anc"})
     event = sqs_event("recordings", platform.recordings.receive(1))
     assert processor(event, LocalContext("function"), platform.deps) == {"batchItemFailures": []}
 
 
-def test_a_message_that_is_delivered_again_when_all_is_done_tells_the_owner_again_and_no_more(
+def test_a_message_delivered_again_only_notifies_the_owner_again(
     platform: FakePlatform,
 ) -> None:
     job = uploaded(platform.deps, sound_file(two_microphones()))
@@ -81,7 +81,7 @@ def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
     assert done(deps, upload.job).state == "done"
 
 
-def test_an_upload_with_a_missing_part_is_not_put_together_until_the_part_is_sent(
+def test_an_upload_with_a_missing_part_cannot_be_completed(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_PART_BYTES", 80_000)
@@ -99,7 +99,7 @@ def test_an_upload_with_a_missing_part_is_not_put_together_until_the_part_is_sen
     assert done(deps, upload.job).state == "done"
 
 
-def test_a_file_that_is_sent_whole_may_be_completed_once_it_has_arrived(deps: Dependencies) -> None:
+def test_a_single_part_upload_can_be_completed_after_it_arrived(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
     job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
     with pytest.raises(Refused, match="upload: the file has not arrived; send it") as refusal:
@@ -111,7 +111,7 @@ def test_a_file_that_is_sent_whole_may_be_completed_once_it_has_arrived(deps: De
 
 @pytest.mark.parametrize("in_parts", [True, False])
 @pytest.mark.parametrize("state", ["uploading", "waiting", "done", "failed"])
-def test_completing_an_upload_again_returns_the_job_as_it_is_and_changes_nothing(
+def test_completing_an_upload_is_idempotent(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch, in_parts: bool, state: str
 ) -> None:
     data = sound_file(two_microphones()) if state != "failed" else b"not a sound" * 1000
@@ -134,7 +134,7 @@ def test_completing_an_upload_again_returns_the_job_as_it_is_and_changes_nothing
     assert deps.objects.info(f"uploads/{job}") == about, "it was not put together again under the worker"
 
 
-def test_an_upload_that_is_completed_twice_at_once_is_put_together_once(
+def test_concurrent_completion_of_an_upload_happens_once(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_PART_BYTES", 80_000)
@@ -155,7 +155,7 @@ def test_an_upload_that_is_completed_twice_at_once_is_put_together_once(
     assert jobs.complete(job, ALICE, deps).state == "done"
 
 
-def test_nobody_finds_another_persons_recording(deps: Dependencies) -> None:
+def test_recordings_of_other_users_do_not_exist(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     done(deps, job)
     for use in (jobs.find, jobs.complete, jobs.downloads, jobs.remove):
@@ -168,7 +168,7 @@ def test_nobody_finds_another_persons_recording(deps: Dependencies) -> None:
     assert [mine.key for mine in jobs.list_own(ALICE, deps)] == [job]
 
 
-def test_there_are_no_results_before_it_is_done(deps: Dependencies) -> None:
+def test_there_are_no_results_before_a_job_is_done(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     with pytest.raises(Refused, match="must be done"):
         jobs.downloads(job, ALICE, deps)
@@ -185,7 +185,7 @@ def test_a_removed_recording_leaves_nothing(deps: Dependencies, when: str) -> No
     assert not jobs.list_own(ALICE, deps)
 
 
-def test_what_is_uploaded_to_a_removed_recording_is_dropped(deps: Dependencies) -> None:
+def test_an_upload_to_a_removed_job_is_deleted(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     jobs.remove(job, ALICE, deps)
     deps.objects.put(f"uploads/{job}", b"late")
@@ -208,7 +208,7 @@ def test_a_worker_stops_when_its_job_is_removed(deps: Dependencies, monkeypatch:
     assert not jobs.list_own(ALICE, deps)
 
 
-def test_a_recording_that_never_arrives_is_forgotten_in_a_day_and_one_that_does_in_thirty(tmp_path, clock):
+def test_a_job_expires_after_a_day_without_upload_and_thirty_days_with_it(tmp_path, clock):
     deps = make_dependencies(tmp_path, clock).deps
     never = jobs.create(UploadRequest(1), ALICE, deps).job
     job = uploaded(deps, sound_file(two_microphones()))

@@ -1,4 +1,4 @@
-"""What one person may have at the same time: sessions, sockets, API keys, recordings and their bytes."""
+"""Quotas of a user: sessions, sockets, API keys, recordings and their bytes."""
 
 import threading
 from collections.abc import Callable
@@ -31,12 +31,12 @@ DAYS = 2.0
 
 @pytest.fixture
 def platform(tmp_path: Path, clock: Clock) -> FakePlatform:
-    """Give a platform on which a person may have two of each."""
+    """Return a platform with quotas of two."""
     return make_dependencies(tmp_path, clock, **SMALL)
 
 
 class Kind:
-    """How things of one kind are made and ended."""
+    """How to create and end items of a quota."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ def test_a_refusal_names_the_quota_its_use_and_what_to_do(platform: FakePlatform
     kind.make(BOB, deps)
 
 
-def test_what_was_ended_makes_room(platform: FakePlatform, kind: Kind) -> None:
+def test_ended_items_free_the_quota(platform: FakePlatform, kind: Kind) -> None:
     deps = platform.deps
     one, _ = kind.make(ALICE, deps), kind.make(ALICE, deps)
     for _ in range(5):
@@ -115,7 +115,7 @@ def test_what_was_ended_makes_room(platform: FakePlatform, kind: Kind) -> None:
     refused(lambda: kind.make(ALICE, deps))
 
 
-def test_what_expired_makes_room(platform: FakePlatform, kind: Kind) -> None:
+def test_expired_items_free_the_quota(platform: FakePlatform, kind: Kind) -> None:
     deps = platform.deps
     for _ in range(2):
         kind.make(ALICE, deps)
@@ -125,7 +125,7 @@ def test_what_expired_makes_room(platform: FakePlatform, kind: Kind) -> None:
     refused(lambda: kind.make(ALICE, deps))
 
 
-def test_what_was_counted_and_never_made_makes_room_after_a_minute(
+def test_reserved_items_that_were_never_created_free_the_quota_after_a_minute(
     platform: FakePlatform, kind: Kind
 ) -> None:
     deps = platform.deps
@@ -136,7 +136,7 @@ def test_what_was_counted_and_never_made_makes_room_after_a_minute(
     kind.make(ALICE, deps)
 
 
-def test_what_was_there_before_quotas_were_counted_counts(platform: FakePlatform, kind: Kind) -> None:
+def test_items_from_before_quotas_are_counted(platform: FakePlatform, kind: Kind) -> None:
     deps = platform.deps
     for _ in range(2):
         kind.make(ALICE, deps)
@@ -146,7 +146,7 @@ def test_what_was_there_before_quotas_were_counted_counts(platform: FakePlatform
     refused(lambda: kind.make(ALICE, deps))
 
 
-def test_many_at_the_same_time_do_not_exceed_a_quota_together(platform: FakePlatform, kind: Kind) -> None:
+def test_concurrent_requests_do_not_exceed_a_quota(platform: FakePlatform, kind: Kind) -> None:
     deps, begin = platform.deps, threading.Barrier(6)
     outcomes: list[str] = []
 
@@ -166,7 +166,7 @@ def test_many_at_the_same_time_do_not_exceed_a_quota_together(platform: FakePlat
     assert sorted(outcomes) == ["made"] * 2 + ["too_many"] * 4
 
 
-def test_nobody_announces_more_bytes_than_may_be_stored_of_a_person(tmp_path: Path, clock: Clock) -> None:
+def test_uploads_cannot_exceed_the_quota_of_bytes(tmp_path: Path, clock: Clock) -> None:
     deps = make_dependencies(tmp_path, clock).deps
     announced = [jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps).job for _ in range(2)]
     said = refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
@@ -176,15 +176,13 @@ def test_nobody_announces_more_bytes_than_may_be_stored_of_a_person(tmp_path: Pa
     jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps)
 
 
-def test_a_refused_announcement_counts_nowhere(tmp_path: Path, clock: Clock) -> None:
+def test_a_refused_upload_is_not_counted(tmp_path: Path, clock: Clock) -> None:
     deps = make_dependencies(tmp_path, clock, quota_recording_bytes=10, quota_unfinished_recordings=1).deps
     refused(lambda: jobs.create(UploadRequest(11), ALICE, deps))
     jobs.create(UploadRequest(10), ALICE, deps)
 
 
-def test_a_recording_that_is_done_counts_with_its_result_and_no_more_as_unfinished(
-    tmp_path: Path, clock: Clock
-) -> None:
+def test_a_finished_recording_counts_with_its_result_only(tmp_path: Path, clock: Clock) -> None:
     data = sound_file(two_microphones(1.0))
     result = len(data) // 2
     room = len(data) + result
@@ -198,7 +196,7 @@ def test_a_recording_that_is_done_counts_with_its_result_and_no_more_as_unfinish
     jobs.create(UploadRequest(len(data) // 4), ALICE, deps)
 
 
-def test_removing_a_person_removes_all_that_they_had(tmp_path: Path, clock: Clock) -> None:
+def test_removing_a_user_removes_all_their_items(tmp_path: Path, clock: Clock) -> None:
     most = dict.fromkeys(["quota_sessions", "quota_unfinished_recordings", "quota_recordings"], 150)
     deps = make_dependencies(tmp_path, clock, **most).deps
     person = deps.people.create("ann", "correct horse battery", "listener")

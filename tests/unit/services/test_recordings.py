@@ -1,4 +1,4 @@
-"""A recording in the request: cleaned, predicted or named, measured and heard."""
+"""Recordings in a request: cancelled, predicted or classified, and measured."""
 
 import io
 from types import SimpleNamespace
@@ -41,7 +41,7 @@ def test_two_channels_are_cancelled_with_the_frequency_domain_filter(deps: Depen
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_or_with_nlms_when_that_is_asked_for(deps: Dependencies) -> None:
+def test_two_channels_are_cancelled_with_nlms_on_request(deps: Dependencies) -> None:
     samples = two_microphones()
     result, _ = process_short(sound_file(samples), Options(algorithm="nlms", taps=64, mu=0.3), deps)
     _, e = NLMS(64, 0.3).process(*samples.T)
@@ -49,7 +49,7 @@ def test_or_with_nlms_when_that_is_asked_for(deps: Dependencies) -> None:
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_one_channel_is_predicted_when_asked_and_white_noise_cannot_be(deps: Dependencies) -> None:
+def test_one_channel_is_predicted_and_white_noise_is_not(deps: Dependencies) -> None:
     tone = 0.3 * np.sin(0.2 * np.arange(3 * RATE))
     result, report = process_short(sound_file(tone), Options(mode="predict", taps=64, horizon=80), deps)
     _, e = Predictor(64, 80, 0.1).process(heard(sound_file(tone)))
@@ -62,7 +62,7 @@ def test_one_channel_is_predicted_when_asked_and_white_noise_cannot_be(deps: Dep
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_the_report_is_what_can_be_measured_on_the_files(deps: Dependencies) -> None:
+def test_the_report_agrees_with_measurements_on_the_files(deps: Dependencies) -> None:
     samples = two_microphones(3.5)
     result, report = process_short(sound_file(samples), Options(taps=64), deps)
     d, e = samples[:, 1], heard(result)
@@ -83,7 +83,7 @@ def test_the_report_is_what_can_be_measured_on_the_files(deps: Dependencies) -> 
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_without_a_classifier_the_report_says_nothing_of_noise(deps: Dependencies) -> None:
+def test_without_a_classifier_the_report_has_no_noise(deps: Dependencies) -> None:
     _, report = process_short(sound_file(two_microphones()), Options(), deps)
     assert report.noise is None
     assert report.emergencies is None
@@ -92,7 +92,7 @@ def test_without_a_classifier_the_report_says_nothing_of_noise(deps: Dependencie
 
 
 @pytest.mark.usefixtures("_deaf")
-def test_a_level_below_the_diagram_is_drawn_at_its_edge(deps: Dependencies) -> None:
+def test_a_level_below_the_plot_is_drawn_at_its_edge(deps: Dependencies) -> None:
     sound = np.zeros((4 * RATE, 2))
     sound[:RATE] = 0.9 * np.random.default_rng(5).uniform(-1, 1, (RATE, 2))
     spectrogram = Image.open(io.BytesIO(plot_report(process_short(sound_file(sound), Options(), deps)[1])))
@@ -129,13 +129,13 @@ def test_a_mode_that_needs_other_channels_is_refused(deps, channels, mode, says)
     ],
     ids=["empty", "too large", "too long", "no samples", "infinite"],
 )
-def test_a_file_that_cannot_be_treated_is_refused(deps: Dependencies, data: bytes, says: str) -> None:
+def test_an_invalid_file_is_refused(deps: Dependencies, data: bytes, says: str) -> None:
     with pytest.raises(Refused, match=says):
         process_short(data, Options(), deps)
 
 
 class Ears:
-    """Ears that hear a siren in loud quarter seconds, and as noise how loud they are."""
+    """A classifier that detects a siren in loud quarter seconds and labels noise by its level."""
 
     def __init__(self, classifier: object, rate: int) -> None:
         self.quarter = rate // 4
@@ -202,7 +202,7 @@ def test_noise_and_alarms_are_reported_with_their_times(deps: Dependencies) -> N
 
 
 @pytest.mark.usefixtures("_ears")
-def test_the_timeline_goes_on_from_its_state(deps: Dependencies) -> None:
+def test_a_restored_timeline_continues(deps: Dependencies) -> None:
     x = siren_from_3_to_5_seconds()[:, 0].astype(np.float32)
     whole = Timeline("a classifier", RATE)  # type: ignore[arg-type]
     whole.process(x)
@@ -216,7 +216,7 @@ def test_the_timeline_goes_on_from_its_state(deps: Dependencies) -> None:
 @pytest.mark.usefixtures("_deaf")
 @pytest.mark.parametrize("mode", ["cancel", "predict", "classify"])
 @pytest.mark.parametrize("algorithm", ["fdaf", "nlms"])
-def test_a_treatment_goes_on_from_its_state_bit_for_bit(mode: str, algorithm: str) -> None:
+def test_a_restored_processor_continues_bit_for_bit(mode: str, algorithm: str) -> None:
     samples = two_microphones().astype(np.float32)[:, : 2 if mode == "cancel" else 1]
     options = Options(mode=mode, algorithm=algorithm, taps=96, horizon=7)  # type: ignore[arg-type]
     processor = RecordingProcessor(options, RATE, samples.shape[1], None)

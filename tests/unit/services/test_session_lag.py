@@ -1,4 +1,4 @@
-"""Live sessions whose answers do not keep up with their sound."""
+"""Live sessions whose answers lag behind their sound."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ PCM = encode_pcm(np.random.default_rng(0).integers(-3000, 3000, 2 * BLOCK).astyp
 
 
 class LiveClient:
-    """A client that sends each block as soon as the last one is answered, which takes as long as it says."""
+    """A client that sends each block when the last one is answered, with given answer times."""
 
     def __init__(self, platform: FakePlatform) -> None:
         self.platform = platform
@@ -31,7 +31,7 @@ class LiveClient:
         return filter_block(Audio(self.session, seq, PCM), ALICE, self.platform.deps, received)
 
     def fall_behind(self) -> int:
-        """Send blocks that are answered too late, until the lag is over the limit; returns the next one."""
+        """Send blocks with late answers until the lag exceeds the limit; return the next seq."""
         for seq in range(5):
             self.send(seq, SLOW_S)
         return 5
@@ -42,7 +42,7 @@ def client(platform: FakePlatform) -> LiveClient:
     return LiveClient(platform)
 
 
-def test_a_session_that_falls_behind_is_told_by_how_much_and_answered(
+def test_a_session_that_falls_behind_gets_answers_with_its_lag(
     client: LiveClient,
 ) -> None:
     seq = client.fall_behind()
@@ -50,36 +50,36 @@ def test_a_session_that_falls_behind_is_told_by_how_much_and_answered(
     assert (answer.seq, answer.lag_s) == (seq, pytest.approx(1.5))
 
 
-def test_a_client_that_goes_on_with_its_newest_block_is_not_behind_any_more(client: LiveClient) -> None:
+def test_a_client_that_skips_to_its_newest_block_has_no_lag(client: LiveClient) -> None:
     answer = client.send(client.fall_behind() + 10, SLOW_S)
     assert (answer.gap, answer.lag_s) == (10, None)
 
 
-def test_after_one_hiccup_a_session_catches_up_by_itself(client: LiveClient) -> None:
+def test_a_session_catches_up_after_one_slow_answer(client: LiveClient) -> None:
     client.send(0, 5.0)
     lags = [client.send(seq, 0.01).lag_s for seq in range(1, 100)]
     assert lags[0] == pytest.approx(4.9)
     assert lags[-1] is None
 
 
-def test_a_lag_that_does_not_grow_is_one_nevertheless(client: LiveClient) -> None:
+def test_a_constant_lag_is_reported(client: LiveClient) -> None:
     client.send(0, 1.0)
     assert [client.send(seq, BLOCK_S).lag_s for seq in range(1, 10)] == pytest.approx([0.9] * 9)
 
 
-def test_a_client_that_pauses_is_not_behind(client: LiveClient) -> None:
+def test_a_client_that_pauses_has_no_lag(client: LiveClient) -> None:
     seq = client.fall_behind()
     client.platform.clock.now += 2 * IDLE_S
     assert client.send(seq, SLOW_S).lag_s is None
 
 
-def test_a_block_that_is_sent_again_gets_its_answer_however_late_it_is(client: LiveClient) -> None:
+def test_a_repeated_block_gets_its_answer_in_spite_of_a_lag(client: LiveClient) -> None:
     seq = client.fall_behind()
     again = client.send(seq - 1, SLOW_S)
     assert again.seq == seq - 1
 
 
-def test_clocks_that_differ_do_not_count_as_lag(client: LiveClient) -> None:
+def test_clock_differences_do_not_count_as_lag(client: LiveClient) -> None:
     for seq in range(9):
         skewed = client.platform.clock.now - 3600
         answer = filter_block(Audio(client.session, seq, PCM), ALICE, client.platform.deps, skewed)
@@ -87,7 +87,7 @@ def test_clocks_that_differ_do_not_count_as_lag(client: LiveClient) -> None:
 
 
 @given(st.lists(st.floats(0.001, 0.08), min_size=1, max_size=50))
-def test_the_lag_is_how_long_the_next_block_waits_in_the_client(taking_s: list[float]) -> None:
+def test_the_lag_equals_the_waiting_time_of_the_next_block(taking_s: list[float]) -> None:
     block_s = 2 * MIN_BLOCK_S
     pace, free = SessionLag(), 1000.0
     for number, seconds in enumerate(taking_s):

@@ -1,4 +1,4 @@
-"""The live path: blocks in order, again, late, missing, foreign and broken."""
+"""Live sessions: blocks in order, repeated, late, missing, of other users and invalid."""
 
 import base64
 
@@ -18,7 +18,7 @@ RATE, BLOCK = 48_000, 1024
 
 
 def two_microphones(blocks: int, seed: int = 0) -> np.ndarray:
-    """Noise at the reference, the same through a short path at the primary; (blocks, BLOCK, 2) int16."""
+    """Return noise at the reference and its filtered copy at the primary, (blocks, BLOCK, 2) int16."""
     rng = np.random.default_rng(seed)
     x = 0.1 * rng.standard_normal(blocks * BLOCK)
     d = np.convolve(x, [0.0, 0.5, -0.3, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
@@ -35,7 +35,7 @@ def heard(answer: FilteredBlock) -> np.ndarray:
 
 @pytest.fixture
 def deaf_ears(tmp_path, clock) -> Dependencies:
-    """A world in which no alarm opens a session: these tests are about filters."""
+    """Return a platform without alarms, for tests of filters."""
     return make_dependencies(tmp_path / "deaf", clock, emergency_detection_enabled=False).deps
 
 
@@ -56,7 +56,7 @@ def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(
     assert np.count_nonzero(difference) < 1e-2 * difference.size
 
 
-def test_the_frequency_domain_filter_is_used_when_asked_for(deps: Dependencies) -> None:
+def test_the_frequency_domain_filter_is_used_on_request(deps: Dependencies) -> None:
     session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
     pcm = two_microphones(5)
     answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
@@ -101,7 +101,7 @@ def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
     assert np.abs(heard(answer).astype(int) - float_to_int16(e)).max() <= 1
 
 
-def test_an_alarm_opens_a_session_that_skips_every_other_block(deps: Dependencies) -> None:
+def test_an_alarm_is_detected_in_a_session_that_skips_every_other_block(deps: Dependencies) -> None:
     rate, block, seconds = 16_000, 1600, 8
     t = np.arange(seconds * rate) / rate
     phase = 2 * np.pi * np.cumsum(900 + 400 * np.sin(np.pi * t)) / rate
@@ -121,13 +121,13 @@ def test_another_users_session_does_not_exist(deps: Dependencies, session: str) 
     assert (foreign.value.code, foreign.value.message) == (absent.value.code, absent.value.message)
 
 
-def test_a_warm_session_is_no_way_around_its_owner(deps: Dependencies, session: str) -> None:
+def test_a_cached_session_is_checked_for_its_owner(deps: Dependencies, session: str) -> None:
     send(deps, session, 0, two_microphones(1)[0])
     with pytest.raises(Refused, match="there is none"):
         send(deps, session, 1, two_microphones(1)[0], caller=BOB)
 
 
-def test_a_session_goes_on_after_a_restart_as_if_nothing_had_happened(
+def test_a_session_continues_unchanged_after_a_restart(
     platform: FakePlatform, session: str, tmp_path
 ) -> None:
     pcm = two_microphones(6)
@@ -140,12 +140,14 @@ def test_a_session_goes_on_after_a_restart_as_if_nothing_had_happened(
     assert np.abs(answer.astype(int) - float_to_int16(e)[-BLOCK:]).max() <= 1
 
 
-def test_two_instances_with_warm_state_never_both_win(platform: FakePlatform, session: str, tmp_path) -> None:
+def test_two_instances_with_cached_state_never_both_commit(
+    platform: FakePlatform, session: str, tmp_path
+) -> None:
     pcm = two_microphones(4)
     here, there = platform.deps, make_dependencies(tmp_path, platform.clock).deps
     send(here, session, 0, pcm[0])
     send(there, session, 1, pcm[1])
-    assert send(here, session, 1, pcm[1]) == send(there, session, 1, pcm[1])  # `here` was warm at 0
+    assert send(here, session, 1, pcm[1]) == send(there, session, 1, pcm[1])  # `here` has block 0 cached
     assert send(here, session, 2, pcm[2]).gap == 0
     stored = here.streams.get(session)
     assert stored is not None
@@ -163,7 +165,7 @@ def test_intensity_leaves_that_share_of_the_noise(deps: Dependencies, session: s
     assert np.abs(answer - float_to_int16(d - 0.5 * y)[-BLOCK:]).max() <= 1
 
 
-def test_a_disabled_session_passes_the_primary_untouched_and_keeps_learning(
+def test_a_disabled_session_passes_the_primary_unchanged_and_keeps_adapting(
     deps: Dependencies, session: str
 ) -> None:
     pcm = two_microphones(3)
@@ -177,7 +179,7 @@ def test_a_disabled_session_passes_the_primary_untouched_and_keeps_learning(
     assert np.abs(answer - float_to_int16(e)[-BLOCK:]).max() <= 1
 
 
-def test_bypass_passes_the_primary_untouched(deps: Dependencies) -> None:
+def test_bypass_passes_the_primary_unchanged(deps: Dependencies) -> None:
     session = sessions.open_session(Start(mode="bypass", rate=RATE), ALICE, deps).key
     block = two_microphones(1)[0]
     assert np.array_equal(heard(send(deps, session, 0, block)), block[:, 1])
@@ -193,7 +195,7 @@ def test_bypass_passes_the_primary_untouched(deps: Dependencies) -> None:
         ("A" * 40_000, "at most 24,000"),
     ],
 )
-def test_a_broken_block_is_refused_and_changes_nothing(
+def test_an_invalid_block_is_refused_and_changes_nothing(
     deps: Dependencies, session: str, pcm: str, says: str
 ) -> None:
     before = deps.streams.get(session)
@@ -202,7 +204,7 @@ def test_a_broken_block_is_refused_and_changes_nothing(
     assert deps.streams.get(session) == before
 
 
-def test_a_block_that_the_frequency_domain_filter_cannot_take_is_refused(deps: Dependencies) -> None:
+def test_a_block_of_invalid_length_for_fdaf_is_refused(deps: Dependencies) -> None:
     session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
     with pytest.raises(Refused, match="must be a multiple of the block"):
         send(deps, session, 0, two_microphones(1)[0][:1000])
@@ -214,7 +216,7 @@ def test_an_expired_session_is_unknown(platform: FakePlatform, session: str) -> 
         send(platform.deps, session, 0, two_microphones(1)[0])
 
 
-def test_a_deaf_platform_lets_the_world_in_and_says_why(tmp_path, clock) -> None:
+def test_a_failure_of_detection_passes_the_sound_through_with_a_reason(tmp_path, clock) -> None:
     deaf = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
     session = sessions.open_session(Start(rate=RATE), ALICE, deaf.deps).key
     block = two_microphones(1)[0]
@@ -237,7 +239,7 @@ def test_the_summary_counts_what_was_sent(deps: Dependencies, session: str) -> N
 
 
 def predicted_db(deps: Dependencies, noise: np.ndarray, horizon: int) -> float:
-    """Attenuation over the second half of a signal that a `predict` session gets block by block."""
+    """Return the attenuation of a `predict` session over the second half of a signal."""
     session = sessions.open_session(
         Start(mode="predict", rate=RATE, horizon=horizon, taps=128, mu=0.1), ALICE, deps
     ).key

@@ -1,4 +1,4 @@
-"""What JAX fits is what numpy runs, and cross-validation never sees what it judges."""
+"""JAX training and numpy inference agree, and cross-validation does not leak."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def two_classes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return network_input(spectrograms.astype(np.uint8)), np.eye(2, dtype=np.float32)[truth]
 
 
-def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
+def test_a_fitted_network_separates_low_and_high_noise() -> None:
     with Progress(disable=True) as progress:
         arrays = fit(TINY, two_classes, "noise", 0, progress)
     x, targets = two_classes(np.random.default_rng(99))
@@ -40,7 +40,7 @@ def test_a_fitted_network_tells_low_from_high_in_numpy() -> None:
     assert Ensemble(arrays, "noise")(x, handcrafted_features(x)) == pytest.approx(np.mean(members, axis=0))
 
 
-def test_numpy_runs_what_jax_fitted() -> None:
+def test_numpy_and_jax_inference_agree() -> None:
     rng = np.random.default_rng(0)
     parameters = fitting._initial(TINY, 5, 0, rng)
     parameters = {k: v + 0.3 * rng.standard_normal(v.shape).astype(np.float32) for k, v in parameters.items()}
@@ -54,7 +54,7 @@ def test_numpy_runs_what_jax_fitted() -> None:
     assert here == pytest.approx(there, rel=1e-3, abs=1e-3)
 
 
-def test_a_fold_is_judged_by_a_model_that_saw_nothing_of_it() -> None:
+def test_a_fold_is_evaluated_with_a_model_fitted_without_it() -> None:
     sounds = [Sound((np.full((WINDOW, BANDS), i, np.uint8),), (np.array([0]),)) for i in range(9)]
     folds = np.arange(9) % 3
 
@@ -78,7 +78,7 @@ def test_the_interval_is_wider_when_clips_share_their_source() -> None:
     assert together[1] - together[0] > alone[1] - alone[0]
 
 
-def test_confidence_that_is_right_as_often_as_it_says_has_no_calibration_error() -> None:
+def test_calibrated_confidence_has_no_calibration_error() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.3, 1, 100_000)
     right = rng.uniform(size=100_000) < confidence

@@ -1,4 +1,4 @@
-"""Figures are honest: nothing of a test fold is seen, thresholds keep their budget, intervals hold."""
+"""Augmentation, voting, thresholds and calibration."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def spectrogram(seed: int, slope: int = 1) -> np.ndarray:
     return log_mel(quantise(noise, 16000), 16000)[:WINDOW]
 
 
-def test_mixing_pictures_is_mixing_sounds() -> None:
+def test_mixing_spectrograms_equals_mixing_sounds() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 0.1, 18000), np.convolve(rng.normal(0, 0.1, 18000), np.ones(8) / 8, mode="same")
     b *= np.sqrt(np.mean(a**2) / np.mean(b**2)) / 10 ** (6 / 20)
@@ -30,7 +30,7 @@ def test_mixing_pictures_is_mixing_sounds() -> None:
 
 @given(ratio=st.floats(-20, 40))
 @settings(max_examples=20, deadline=None)
-def test_the_ratio_of_a_mixture_is_the_one_asked_for(ratio: float) -> None:
+def test_a_mixture_has_the_requested_ratio(ratio: float) -> None:
     a, b = POWER_OF_BYTE[spectrogram(1)[None]], POWER_OF_BYTE[spectrogram(2, slope=6)[None]]
     added = mix(a, b, [ratio]) - a
     again = mix(added, a, [0.0]) - added
@@ -39,7 +39,7 @@ def test_the_ratio_of_a_mixture_is_the_one_asked_for(ratio: float) -> None:
     assert scale == pytest.approx(-ratio, abs=0.2)
 
 
-def test_disturbed_pictures_are_pictures_and_differ() -> None:
+def test_augmented_spectrograms_are_valid_and_differ() -> None:
     x = POWER_OF_BYTE[np.stack([spectrogram(seed) for seed in range(6)])]
     one, two = (augment(x, np.random.default_rng(seed)) for seed in (1, 2))
     assert one.shape == (6, WINDOW, BANDS)
@@ -47,7 +47,7 @@ def test_disturbed_pictures_are_pictures_and_differ() -> None:
     assert not np.array_equal(one, two)
 
 
-def test_coloured_noise_fluctuates_as_real_noise_does() -> None:
+def test_coloured_noise_fluctuates_like_real_noise() -> None:
     made = 10 * np.log10(coloured_noise(40, np.random.default_rng(0)))
     real = np.concatenate(
         [log_mel(quantise(np.random.default_rng(s).normal(0, 0.1, 20000), 16000), 16000) for s in range(20)]
@@ -56,7 +56,7 @@ def test_coloured_noise_fluctuates_as_real_noise_does() -> None:
         assert made[:, :, band].std(axis=1).mean() == pytest.approx(real[:, band].std(), rel=0.35)
 
 
-def test_thresholds_let_no_more_than_the_budget_fire() -> None:
+def test_thresholds_keep_the_false_alarm_rate() -> None:
     rng = np.random.default_rng(0)
     negatives = [rng.beta(1, 8, (17, 3)) for _ in range(400)]
     fired = np.concatenate([voted(scores) for scores in negatives]) > thresholds_of(negatives)
@@ -64,18 +64,18 @@ def test_thresholds_let_no_more_than_the_budget_fire() -> None:
     assert sum(MAX_FALSE_ALARM_RATE.values()) <= 0.0101
 
 
-def test_training_votes_as_the_product_does() -> None:
+def test_training_and_classifier_vote_equally() -> None:
     scores = np.random.default_rng(0).uniform(size=(9, 3))
     assert np.array_equal(voted(scores).max(axis=0), vote(scores))
 
 
-def test_after_the_shift_every_kind_fires_at_the_operating_point() -> None:
+def test_the_shift_moves_thresholds_to_the_operating_point() -> None:
     thresholds = np.array([0.2, 0.5, 0.97])
     logits = np.log(thresholds / (1 - thresholds))
     assert sigmoid(logits + shift_for(thresholds, 0.85)) == pytest.approx(0.85)
 
 
-def test_overconfident_logits_get_a_temperature_that_cools_them() -> None:
+def test_overconfident_logits_get_a_higher_temperature() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1, (4000, 4))
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The model card says what was measured, and the attribution names everyone."""
+"""The model card contains the measurements, and the attribution all authors."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def reports(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_table_of_the_card_is_filled_and_filling_again_changes_nothing(reports: Path) -> None:
+def test_filling_the_model_card_fills_all_tables_and_is_idempotent(reports: Path) -> None:
     card = pytest.importorskip("training.model_card")
     filled = card.fill(card.CARD.read_text(encoding="utf-8"), reports)
     assert "| all | 4 | **75.0 %** (50.0 % to 100.0 %) | **60.0 %** |" in filled
@@ -45,7 +45,7 @@ def test_every_table_of_the_card_is_filled_and_filling_again_changes_nothing(rep
     assert card.fill(filled, reports) == filled
 
 
-def test_a_card_without_a_place_for_a_table_is_refused(reports: Path) -> None:
+def test_a_card_without_a_marker_is_refused(reports: Path) -> None:
     card = pytest.importorskip("training.model_card")
     with pytest.raises(ValueError, match="no place for esc10"):
         card.fill("# An empty card", reports)

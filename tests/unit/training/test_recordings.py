@@ -1,4 +1,4 @@
-"""Collections of recordings, in the layouts people have them in."""
+"""Collections of recordings in common layouts."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def write_sound(path: Path, channels: int = 1) -> None:
     soundfile.write(path, np.full((800, channels), 0.25), 8000)
 
 
-def test_esc50_as_published_tells_class_fold_and_source(tmp_path: Path) -> None:
+def test_esc50_is_read_with_class_fold_and_source(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "esc50.csv").write_text(
         "filename,fold,target,category,esc10,src_file,take\n"
@@ -31,7 +31,7 @@ def test_esc50_as_published_tells_class_fold_and_source(tmp_path: Path) -> None:
     assert siren.path == tmp_path / "audio" / "2-1-B-42.wav"
 
 
-def test_urbansound8k_as_published_tells_class_fold_and_source(tmp_path: Path) -> None:
+def test_urbansound8k_is_read_with_class_fold_and_source(tmp_path: Path) -> None:
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "UrbanSound8K.csv").write_text(
         "slice_file_name,fsID,start,end,salience,fold,classID,class\n100032-3-0-0.wav,100032,0,1,1,5,3,dog_bark\n"
@@ -42,7 +42,7 @@ def test_urbansound8k_as_published_tells_class_fold_and_source(tmp_path: Path) -
     assert label_of(bark.name) == "animal"
 
 
-def test_a_table_with_licences_keeps_whom_to_credit(tmp_path: Path) -> None:
+def test_a_table_with_licences_keeps_the_credits(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text(
         "path,dataset,fold,esc10_class,esc50_class,source_id,licence,author,title,source_url\n"
         "esc10/1-7-A.ogg,esc10,1,Baby cry,Crying baby,7,CC-BY,Ann,cry.wav,http://example.org/7\n"
@@ -52,7 +52,7 @@ def test_a_table_with_licences_keeps_whom_to_credit(tmp_path: Path) -> None:
     assert cry.credit == ("Ann", "cry.wav", "CC-BY", "http://example.org/7")
 
 
-def test_a_folder_per_class_is_enough(tmp_path: Path) -> None:
+def test_one_folder_per_class_is_read(tmp_path: Path) -> None:
     write_sound(tmp_path / "Vacuum cleaner" / "mine.wav", channels=2)
     (tmp_path / "Vacuum cleaner" / "notes.txt").write_text("no sound")
     [recording] = read_recordings(tmp_path)
@@ -63,7 +63,7 @@ def test_a_folder_per_class_is_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])
-def test_a_folder_without_recordings_is_refused_with_what_was_expected(tmp_path: Path, folder: str) -> None:
+def test_a_folder_without_recordings_is_refused(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"clips\.csv.*one folder per class"):
         read_recordings(tmp_path / folder)
@@ -90,14 +90,14 @@ recordings = st.lists(
 
 @given(recordings)
 @settings(max_examples=50, deadline=None)
-def test_clips_of_one_source_never_sit_on_both_sides_of_a_split(clips: list[Recording]) -> None:
+def test_clips_of_one_source_are_in_the_same_fold(clips: list[Recording]) -> None:
     folds = assign_folds(clips)
     assert set(folds) <= {1, 2, 3, 4, 5}
     for source in {clip.source for clip in clips}:
         assert len({f for f, clip in zip(folds, clips, strict=True) if clip.source == source}) == 1
 
 
-def test_esc10_keeps_its_folds_and_a_source_keeps_them_elsewhere() -> None:
+def test_esc10_folds_are_kept_for_all_clips_of_a_source() -> None:
     clips = [
         Recording(Path("a"), "dog", "7", 5, "esc10"),
         Recording(Path("b"), "wind", "7", 4, "esc50"),
@@ -105,7 +105,7 @@ def test_esc10_keeps_its_folds_and_a_source_keeps_them_elsewhere() -> None:
     assert assign_folds(clips).tolist() == [5, 5]
 
 
-def test_every_known_class_has_a_label_and_a_strange_one_is_other() -> None:
+def test_every_known_class_has_a_label_and_others_are_other() -> None:
     assert label_of("helicopter") == "aircraft"
     assert label_of("didgeridoo_repair") == "other"
     assert label_of("rail") == "rail"
@@ -116,7 +116,7 @@ SOUNDS = os.environ.get("ANC_SOUNDS", "")
 
 
 @pytest.mark.skipif(not SOUNDS, reason="ANC_SOUNDS names no folder of recordings")
-def test_the_collection_at_hand_splits_without_a_leak() -> None:
+def test_the_local_collection_is_split_without_leakage() -> None:
     clips = read_recordings(Path(SOUNDS))
     folds = assign_folds(clips)
     sides: dict[str, set[int]] = {}

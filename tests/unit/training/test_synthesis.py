@@ -1,4 +1,4 @@
-"""Alarms and everyday sounds from formulas are what they claim to be."""
+"""Synthetic alarms and everyday sounds have the documented properties."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def loudest_frequency(x: np.ndarray, every: int = 1600) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_sound_is_as_long_as_asked_finite_and_the_same_for_the_same_seed(name: str) -> None:
+def test_a_synthetic_sound_has_its_length_is_finite_and_reproducible(name: str) -> None:
     maker: Maker = EVERY[name]
     first, again, other = (maker(3 * RATE, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.shape == (3 * RATE,)
@@ -65,20 +65,20 @@ def test_doppler_raises_the_pitch_before_and_lowers_it_after_the_passage() -> No
     assert np.all(np.abs(heard / 1000 - 1) < 0.11)
 
 
-def test_echoes_and_drive_keep_the_peak_at_half() -> None:
+def test_distortion_and_reverberation_keep_the_peak_at_half() -> None:
     for seed in range(5):
         out = distort_and_reverberate(wail(RATE, np.random.default_rng(1)), np.random.default_rng(seed))
         assert np.max(np.abs(out)) == pytest.approx(0.5, rel=1e-6)
 
 
-def test_noise_falls_with_frequency_as_asked() -> None:
+def test_coloured_noise_has_the_requested_slope() -> None:
     power = np.abs(np.fft.rfft(coloured_noise(1 << 18, 6.02, np.random.default_rng(0)))) ** 2
     frequency = np.fft.rfftfreq(1 << 18, 1 / RATE)
     octave = [power[(frequency >= f) & (frequency < 2 * f)].mean() for f in (250, 1000)]
     assert 10 * np.log10(octave[0] / octave[1]) == pytest.approx(12, abs=0.7)
 
 
-def test_a_cabin_is_low_and_steady() -> None:
+def test_cabin_noise_is_low_and_stationary() -> None:
     x = cabin(8 * RATE, np.random.default_rng(0))
     power = np.abs(np.fft.rfft(x)) ** 2
     assert power[: 8 * 500].sum() > 0.8 * power.sum()
