@@ -294,10 +294,10 @@ class Agent:
                 self._emergency_detector = FailOpenDetector("a microphone delivers invalid samples")
                 self._update_controller()
             return
-        self._recorder.process(block)
+        evaluation = self._monitor.process(block)
+        self._recorder.process(block.x, block.e, self._monitor.d)
         self._scheduler.process(block)
         self._telemetry.process(block.e, lambda: self.status.telemetry(self._firmware))
-        evaluation = self._monitor.process(block)
         if evaluation:
             self._handle_evaluation(evaluation, block.active)
         self._detect(block.x)

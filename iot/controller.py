@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iot.fir import Signal
+from iot.local_adaptation import LocalAdaptation
 
 FADE_S = 0.05
 
@@ -44,11 +45,14 @@ class Controller:
         Hz.
     max_taps : int
         Maximum filter length.
+    adaptation : LocalAdaptation, optional
+        Adapts the active filter to the residual; without it every filter stays as it came.
     """
 
-    def __init__(self, rate: int, max_taps: int) -> None:
+    def __init__(self, rate: int, max_taps: int, adaptation: LocalAdaptation | None = None) -> None:
         self.max_taps = max_taps
         self.active = NO_FILTER
+        self.weights = NO_FILTER.w
         self.steady = True
         self._previous = NO_FILTER
         self._history = np.zeros(max_taps - 1, np.float32)
@@ -56,6 +60,7 @@ class Controller:
         self._faded = self._fade
         self._orders: deque[tuple[float, ActiveFilter]] = deque()
         self._lock = threading.Lock()
+        self._adaptation = adaptation
 
     def play(self, active: ActiveFilter, at: float) -> None:
         """Change to another filter, from any thread. `at` is the time of the order, as time.monotonic().
@@ -76,7 +81,7 @@ class Controller:
             self._apply_orders(at)
         padded = np.concatenate([self._history, x])
         self._history = padded[x.size :]
-        y = self._filter(self.active, padded, x.size)
+        y = self._filter(self.active._replace(w=self.weights), padded, x.size)
         self.steady = self._faded == self._fade
         if not self.steady:
             rise = np.minimum(np.arange(self._faded + 1, self._faded + x.size + 1) / self._fade, 1.0)
@@ -85,6 +90,12 @@ class Controller:
             self._faded = min(self._faded + x.size, self._fade)
         return y
 
+    def adapt(self, x: Signal, e: Signal, y: Signal) -> None:
+        """Adapt the active filter to the block that was just played, for the next block on."""
+        if self._adaptation:
+            self._adaptation.process(x, e, y, self.steady)
+            self.weights = self._adaptation.w if self.active.gain else self.active.w
+
     def _apply_orders(self, at: float) -> None:
         with self._lock:
             due = [active for ordered_at, active in self._orders if ordered_at <= at]
@@ -92,6 +103,10 @@ class Controller:
                 self._orders.popleft()
         if due and (due[-1].filter_id, due[-1].gain) != (self.active.filter_id, self.active.gain):
             self._previous, self.active, self._faded = self.active, due[-1], 0
+            if self._adaptation:
+                self._previous = self._previous._replace(w=self.weights)
+                self._adaptation.start(self.active.w, self.active.gain)
+            self.weights = self.active.w
 
     def _filter(self, active: ActiveFilter, padded: Signal, n: int) -> Signal:
         if active.gain == 0.0:

@@ -44,7 +44,14 @@ class FilterMonitor:
         Model S, as measured at enrolment.
     rate : int
         Hz.
+
+    Attributes
+    ----------
+    d : (n,) ndarray
+        The noise without control during the latest block.
     """
+
+    d: Signal
 
     def __init__(self, secondary: ArrayLike, rate: int) -> None:
         self._window = int(WINDOW_S * rate)
@@ -58,7 +65,7 @@ class FilterMonitor:
 
     def process(self, block: Block) -> Evaluation | None:
         """Process a block; return an evaluation at the end of each window without a cross-fade."""
-        d = block.e + self._secondary_path.process(block.y)
+        d = self.d = block.e + self._secondary_path.process(block.y)
         if block.active is not self._active:
             self._set_active(block.active)
         alternative = self._alternative_residual(block.x, d)

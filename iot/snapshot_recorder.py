@@ -3,12 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anc.dsp import Statistics, onset, recover_primary
+from anc.dsp import Statistics, onset
 from anc.noise import summary
-from anc.pcm import float_to_int16, int16_to_float
+from anc.pcm import MAX_INT16, float_to_int16, int16_to_float
 from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot, check_clipping
-from iot.controller import ActiveFilter, Block
+from iot.controller import ActiveFilter
+from iot.fir import Signal
+
+CLIPPED = MAX_INT16 / 32768
 
 
 class SnapshotRecorder:
@@ -32,15 +35,19 @@ class SnapshotRecorder:
         self._rate = rate
         self._recent = np.zeros((length, 2), np.int16)
 
-    def process(self, block: Block) -> None:
-        """Append a block."""
-        pcm = float_to_int16(np.stack([block.x, block.e], 1))
+    def process(self, x: Signal, e: Signal, d: Signal) -> None:
+        """Record a block of the reference x and of d, the noise without control as the headset knows it.
+
+        Where the error microphone e is clipped, d is unknown: it is recorded as clipped, too.
+        """
+        d = np.where(np.abs(e) >= CLIPPED, np.sign(e), d)
+        pcm = float_to_int16(np.stack([x, d], 1))
         self._recent = np.concatenate([self._recent, pcm])[-self._recent.shape[0] :]
 
     def snapshot(self, seq: int, active: ActiveFilter, samples: int, private: bool) -> Snapshot:
         """Return a snapshot of the last samples, as PCM or, if private, as statistics and a summary.
 
-        The filter `active` must have played during all of them.
+        It names the filter `active` at gain 0: its second channel is d, whatever played meanwhile.
 
         Raises
         ------
@@ -49,13 +56,13 @@ class SnapshotRecorder:
             `bad_field`, when the sound is too short for statistics.
         """
         pcm = self._recent[-samples:]
-        header = (seq, self._rate, len(pcm), active.filter_id, active.gain)
+        header = (seq, self._rate, len(pcm), active.filter_id, 0.0)
         if not private:
             return Snapshot(*header, pcm=pcm)
         check_clipping(pcm)
         signals = int16_to_float(pcm).astype(np.float64)
+        x, d = signals.T
         try:
-            x, d = recover_primary(signals[:, 0], signals[:, 1], active.w, self._secondary, active.gain)
             start = onset(x)
             statistics = Statistics.measure(x[start:], d[start:], self._secondary, self._taps, self._rate)
         except ValueError as fault:

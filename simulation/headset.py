@@ -14,6 +14,7 @@ from anc.schemas.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent
 from iot.controller import Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
+from iot.local_adaptation import LocalAdaptation
 from iot.status import Status
 from iot.store import PathStore
 from simulation.acoustic_plant import AcousticPlant
@@ -122,17 +123,18 @@ def run_headset(
     MeasurementFailed
     """
     emergency_detector = make_emergency_detector(plant.rate) if detect_emergencies else None
-    controller = Controller(plant.rate, MAX_TAPS)
     path = PathStore(folder / "path.json")
     if measure:
         stimulus = probe_stimulus(plant.rate) if measure == "probe" else music_stimulus(plant.rate)
         path.save(to_measured_path(measure_secondary(plant, stimulus), plant.rate, measure))
     measured = path.read()
+    secondary = measured.secondary if measured else plant.measured_secondary()
+    controller = Controller(plant.rate, MAX_TAPS, LocalAdaptation(secondary, plant.rate))
     agent = Agent(
         thing,
         credentials,
         controller,
-        measured.secondary if measured else plant.measured_secondary(),
+        secondary,
         plant.rate,
         folder,
         emergency_detector,

@@ -171,6 +171,8 @@ class Simulation:
         # The headset subtracts its own music from the error microphone, with its model of the path.
         music = self._plant.music(disturbances.music) - self._music_model.process(disturbances.music)
         e = ear.e + self._plant.speech(disturbances.speech) + disturbances.wind_inside + music
+        self._controller.adapt(x + disturbances.speech, e, y)
+        self._noise_controller.weights = self._controller.weights
         return x + disturbances.speech, y, ear._replace(e=e)
 
 

@@ -20,6 +20,7 @@ from iot.agent import SLOW_TIMER_S, Agent
 from iot.controller import Controller
 from iot.emergency_detector import EmergencyDetector
 from iot.fir import Signal
+from iot.local_adaptation import LocalAdaptation
 from iot.status import Status
 from local.server import LocalPlatform
 from simulation.acoustic_plant import AcousticPlant
@@ -200,7 +201,8 @@ class SimulatedHeadset:
         processing_s: float = 0.0,
     ) -> None:
         self.refused: list[str] = []
-        self.controller = Controller(head.rate, MAX_TAPS)
+        secondary = head.measured_secondary()
+        self.controller = Controller(head.rate, MAX_TAPS, LocalAdaptation(secondary, head.rate))
         self._platform, self._thing = platform, thing
         self._network = SimulatedNetwork(self._deliver, conditions)
         platform.connect(self._network)
@@ -208,7 +210,7 @@ class SimulatedHeadset:
             thing,
             UNUSED_CREDENTIALS,
             self.controller,
-            head.measured_secondary(),
+            secondary,
             head.rate,
             platform.folder_of(thing),
             emergency_detector,

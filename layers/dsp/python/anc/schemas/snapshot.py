@@ -11,7 +11,8 @@ A fixed little-endian header of 32 bytes, then the payload:
     12      4     rate u32 in Hz, at which the control filter runs
     16      4     sample count u32 per channel (statistics: how many samples they sum up)
     20      8     id of the control filter in use during all of these samples; zeros: none was playing
-    28      4     gain f32 at which it was playing, 0..1 (the intensity)
+    28      4     gain f32 at which it was playing, 0..1 (the intensity); 0 beside a filter id: the
+                  second channel is d, the noise without control as the headset knows it
 
 Kind 1 is followed by int16 PCM, channels interleaved; kind 2 by a u32 length, that many bytes of sufficient
 statistics, and the log-mel summary.

@@ -70,7 +70,13 @@ def design_filter(
         memory = Statistics.from_bytes(known.statistics) if known.statistics else None
         new_noise = label and (label != known.noise or memory is None)
         neighbour = fleet_statistics.nearest(device, label, now, deps) if new_noise else None
-        return _design(now, memory, neighbour, now.attenuation_db(snapshot.gain * in_use), device.max_gain_db)
+        return _design(
+            now,
+            memory,
+            neighbour,
+            now.attenuation_db((snapshot.gain or known.intensity) * in_use),
+            device.max_gain_db,
+        )
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
 
@@ -93,6 +99,8 @@ def _filter_in_use(snapshot: Snapshot, known: Control) -> np.ndarray:
     for sent in known.filters:
         if sent.id == snapshot.filter_id:
             return sent.decode()
+    if snapshot.gain == 0.0:
+        return np.zeros(1, np.float32)
     refuse(
         "unknown_filter",
         f"filter id: {snapshot.filter_id} was not sent to this headset recently; "
