@@ -110,7 +110,7 @@ class LocalAdaptation:
             return
         share = adapted / reference
         rose = share > MAX_RISE * (self._share or share)
-        self._rises += rose
+        self._rises += int(rose)
         if adapted > base or rose:
             self.w, self._share = self._base, None
         elif self._share is None:
