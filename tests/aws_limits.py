@@ -1,4 +1,4 @@
-"""AWS on moto, strict where moto takes what AWS refuses, and whole where moto lacks a call."""
+"""AWS on moto, with limits and calls that moto lacks."""
 
 import io
 import json
@@ -49,7 +49,7 @@ class StrictAws:
         self.asked: list[bytes] = []
 
     def session(self) -> boto3.Session:
-        """Return a session whose clients meet AWS's limits."""
+        """Return a session whose clients enforce AWS's limits."""
         session = session_here()
         on = session.events.register
         on("before-call.apigatewaymanagementapi.PostToConnection", self._post)
@@ -87,14 +87,14 @@ class StrictAws:
 
 
 def session_here() -> boto3.Session:
-    """Return a session that need not read anew what AWS's services look like: that takes most of the time."""
+    """Return a session with cached service descriptions, whose loading is slow."""
     session = botocore.session.Session()
     session.register_component("data_loader", LOADER)
     return boto3.Session(botocore_session=session, region_name=REGION)
 
 
 def _keep_small(params: dict[str, Any], **_: Any) -> Any:
-    """Refuse what would make a shadow larger than it may be with what it holds already."""
+    """Reject an update that would make a shadow exceed its size limit."""
     thing = params["url_path"].split("/")[2]
     client = session_here().client("iot-data")
     try:

@@ -1,4 +1,4 @@
-"""Fixtures that several kinds of tests share, and which tests run in one worker."""
+"""Shared fixtures, and the distribution of tests to workers."""
 
 import os
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ LONGEST_FIRST = (
 
 
 def group_of(nodeid: str) -> str:
-    """Return what runs in one worker as a whole: a file, or a folder whose files share what is expensive."""
+    """Return the group of tests that runs in one worker: a file, or a folder with expensive fixtures."""
     path = PurePosixPath(nodeid.partition("::")[0].removeprefix("tests/"))
     return next((group for group in LONGEST_FIRST if path.is_relative_to(group)), path.as_posix())
 
 
 class Groups(LoadScopeScheduling):
-    """Hands whole groups to workers; `--dist loadgroup` of pytest-xdist 3.8 does not under pytest 9.2."""
+    """Assigns whole groups to workers; `--dist loadgroup` of pytest-xdist 3.8 does not with pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
@@ -58,14 +58,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
+    """Run the longest tests first."""
     places = {group: place for place, group in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_data_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep tests, and the processes that they start, away from the data of who runs them."""
+    """Keep tests and their processes away from the user's data."""
     before = os.environ.get("ANC_DATA")
     os.environ["ANC_DATA"] = str(tmp_path_factory.mktemp("user") / "data")
     yield

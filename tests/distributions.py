@@ -1,4 +1,4 @@
-"""Distributions that are installed here, made available elsewhere without a network."""
+"""Make installed distributions available in another environment, offline."""
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
@@ -18,7 +18,7 @@ def link(names: Iterable[str], folder: Path) -> None:
 
 
 def closure(requirements: Iterable[str]) -> set[str]:
-    """Return the names of the distributions that requirements lead to on this machine."""
+    """Return the names of all distributions that the requirements depend on."""
     found: set[tuple[str, str]] = set()
     waiting = [Requirement(each) for each in requirements]
     while waiting:

@@ -1,4 +1,4 @@
-"""Headsets fresh from the factory, as AWS IoT's hook sees them."""
+"""Certificates and hook events of new headsets."""
 
 import datetime
 import hashlib
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 @cache
 def key(name: str) -> ec.EllipticCurvePrivateKey:
-    """Return the key that goes by this name."""
+    """Return the key of this name."""
     return ec.generate_private_key(ec.SECP256R1())
 
 

@@ -1,4 +1,4 @@
-"""A world on one machine for the tests of services and handlers, with a clock of its own."""
+"""Local dependencies for tests of services and handlers, with a controllable clock."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -34,7 +34,7 @@ ALICE, BOB = Caller("alice"), Caller("bob")
 
 @dataclass
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that a test advances."""
 
     now: float = 1_800_000_000.0
 
@@ -44,7 +44,7 @@ class Clock:
 
 @dataclass
 class FakeSockets:
-    """Sockets that keep what was posted; those named in `gone` are closed."""
+    """Fake connections that record posted frames; those in `gone` are closed."""
 
     posted: list[tuple[str, str]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
@@ -61,7 +61,7 @@ class FakeSockets:
 
 @dataclass
 class FakeThings:
-    """Certificates that open nothing: whose each is, and which of them are active."""
+    """A fake certificate registry with owner and state of each certificate."""
 
     revoked: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class FakeThings:
 
 @dataclass
 class FakeAlerts:
-    """People who remember what they were told."""
+    """A fake alert topic that records messages."""
 
     told: list[str] = field(default_factory=list)
 
@@ -106,7 +106,7 @@ class FakeAlerts:
 
 @dataclass
 class FakeEndpoint:
-    """A larger model that says what the test put into `says`; an exception there is raised."""
+    """A fake endpoint that returns `says`, or raises it if it is an exception."""
 
     says: bytes | Exception | None = None
     asked: list[bytes] = field(default_factory=list)
@@ -123,7 +123,7 @@ class FakeEndpoint:
 
 
 class FakeCounters(Counter[str]):
-    """Totals that a test looks into."""
+    """Counters that a test can read."""
 
     def add(self, name: str, amount: float = 1) -> None:
         self[name] += amount  # type: ignore[assignment]
@@ -138,7 +138,7 @@ class FakeCounters(Counter[str]):
 
 @dataclass
 class FakePlatform:
-    """The world, with the parts of it that tests look into."""
+    """The dependencies, with the fakes that tests read."""
 
     __test__ = False
     deps: Dependencies
@@ -159,7 +159,7 @@ class FakePlatform:
 
 
 def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatform:
-    """Build a world in a folder; a second one there is the same platform after a restart."""
+    """Create dependencies in a folder; a second call on it acts as a restart."""
     database = Database(folder / "anc.db")
     counts = FakeCounters()
     configured = Settings(**settings)
@@ -196,7 +196,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
 
 @cache
 def signing_key() -> rsa.RSAPrivateKey:
-    """Return the one key of all issuers of all tests: making one takes longer than most of them."""
+    """Return the signing key shared by all tests, because creating one is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 

@@ -1,4 +1,4 @@
-"""The platform as people start it: `anc up` as a process of its own, on a free port and a folder."""
+"""Run `anc up` in a separate process, on a free port and a folder."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ASK_AGAIN_S = 0.02
 
 
 def until(found: Callable[[], T]) -> T:
-    """Return what `found` finds once that counts as true; for what can only be asked for, and asked again."""
+    """Poll `found` and return its first true result."""
     give_up = time.monotonic() + PATIENCE_S
     while not (answer := found()):
         assert time.monotonic() < give_up, f"not within {PATIENCE_S:g} s"
@@ -32,7 +32,7 @@ def until(found: Callable[[], T]) -> T:
 
 
 def read_to_end(line: socket.socket) -> bytes:
-    """Return what the other side sends before it closes the connection."""
+    """Return everything that the peer sends before it closes the connection."""
     parts = []
     try:
         while part := line.recv(65536):
@@ -43,7 +43,7 @@ def read_to_end(line: socket.socket) -> bytes:
 
 
 def free_port() -> int:
-    """Return a port that is free, as is the next one."""
+    """Return a port that is free together with the next one."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as first:
             port: int = first.getsockname()[1]
@@ -68,7 +68,7 @@ class Platform:
         self.start()
 
     def start(self) -> None:
-        """Start it, and return when it says that it is up."""
+        """Start the platform and wait until it is running."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [ANC, "up", "--port", str(self.port), "--data", str(self.data)],
@@ -83,12 +83,12 @@ class Platform:
         assert line.startswith(UP), line + self.log.read_text()
 
     def kill(self) -> None:
-        """End it as a power cut would, with SIGKILL."""
+        """Kill the platform with SIGKILL, as a power failure would."""
         self.process.kill()
         self._wait()
 
     def stop(self) -> int:
-        """End it as a service manager would, with SIGTERM; returns how it ended."""
+        """Stop the platform with SIGTERM, as a service manager would; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         self._wait()
         return self.process.returncode
@@ -107,7 +107,7 @@ class Platform:
     def request(
         self, method: str, path: str, body: Any = None, user: str | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Call the REST API; returns status and document."""
+        """Call the REST API and return status and document."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         headers = {"Content-Type": "audio/wav" if isinstance(body, bytes) else "application/json"}
         if user:
@@ -134,7 +134,7 @@ class Platform:
 
 
 class Socket:
-    """A client's socket, made of the plain `websockets` library and json."""
+    """A WebSocket client based on `websockets`."""
 
     def __init__(self, plain: ClientConnection) -> None:
         self.plain = plain
@@ -153,10 +153,10 @@ class Socket:
         return answer
 
     def ask(self, **frame: Any) -> dict[str, Any]:
-        """Send a frame and return the next one that comes."""
+        """Send a frame and return the next one received."""
         self.send(**frame)
         return self.receive()
 
     def cut(self) -> None:
-        """Drop the connection without a word, as a train in a tunnel does."""
+        """Drop the connection without a close frame."""
         self.plain.socket.shutdown(socket.SHUT_RDWR)

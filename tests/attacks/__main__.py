@@ -1,4 +1,4 @@
-"""`python -m tests.attacks`: fuzz every parser of outside bytes for some minutes.
+"""`python -m tests.attacks`: fuzz all parsers of untrusted input for some minutes.
 
 Prints the seed, what each parser accepted and refused, and each fault with the start of its input. Exits with
 1 when there was a fault.
@@ -48,7 +48,7 @@ def main() -> int:
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Drop what is written to standard error: libmpg123 reports every damaged frame there."""
+    """Suppress stderr: libmpg123 reports every damaged frame there."""
     kept = os.dup(2)
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 2)

@@ -1,4 +1,4 @@
-"""One platform for the whole suite, with small quotas and the rate limits that it ships with."""
+"""One platform for the whole suite, with small quotas and default rate limits."""
 
 from collections.abc import Iterator
 
@@ -24,14 +24,14 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 @pytest.fixture(scope="session", autouse=True)
 def slow_requests(target: Target) -> Iterator[SlowRequests]:
-    """Hold unfinished requests open while everything else is tested: each waits for its time limit."""
+    """Hold unfinished requests open during the other tests, until they time out."""
     with SlowRequests(target) as held:
         yield held
 
 
 @pytest.fixture(autouse=True)
 def platform_stays_up(target: Target) -> Iterator[None]:
-    """Check after every attack that the platform is up and answers others."""
+    """Check after every attack that the platform still responds to others."""
     yield
     assert target.platform.process.poll() is None
     assert target.call("GET", "/health").status == 200

@@ -1,4 +1,4 @@
-"""Tokens, keys and links that are worth nothing, by what is wrong with them."""
+"""Invalid tokens, keys and links, by the kind of defect."""
 
 import base64
 import hashlib

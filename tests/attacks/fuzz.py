@@ -13,7 +13,7 @@ MOST_FAULTS = 20
 
 
 class Fault(NamedTuple):
-    """An input on which a parser raised something else than its refusal."""
+    """An input on which a parser raised an unexpected exception."""
 
     parser: str
     number: int
@@ -22,7 +22,7 @@ class Fault(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How many inputs each parser accepted and refused, and on which ones it failed."""
+    """The numbers of accepted and rejected inputs of each parser, and its faults."""
 
     accepted: Counter[str]
     refused: Counter[str]
@@ -36,7 +36,7 @@ def fuzz(
     until: float = float("inf"),
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Give each parser one mutated input a round.
+    """Pass one mutated input per round to each parser.
 
     An input depends on the seed, the parser's name and the round alone.
 

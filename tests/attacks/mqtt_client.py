@@ -1,4 +1,4 @@
-"""A headset's connection on which any bytes can be sent."""
+"""A headset's connection that can send arbitrary bytes."""
 
 import socket
 import ssl
@@ -30,7 +30,7 @@ def connect_packet(client_id: str) -> bytes:
 
 
 class Headset:
-    """A TLS connection with the credentials that a registration answered.
+    """A TLS connection with the credentials of a registration.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Headset:
             self.line.sendall(packet(0x30, text(topic) + payload))
 
     def is_answered(self) -> bool:
-        """Whether the broker still answers a ping on this connection, after whatever else it sends."""
+        """Return whether the broker still answers a ping on this connection."""
         received = b""
         try:
             self.line.sendall(packet(0xC0, b""))

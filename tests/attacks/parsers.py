@@ -1,4 +1,4 @@
-"""Every parser that takes bytes from outside, with valid samples and the exception that is its refusal."""
+"""All parsers of untrusted input, with valid samples and their expected exceptions."""
 
 import io
 import json
@@ -25,7 +25,7 @@ FRAMES_READ = 20_000  # of a sound file, more are as the first ones
 
 
 class Parser(NamedTuple):
-    """A parser; what it raises but `refusal` is a fault."""
+    """A parser; any exception other than `refusal` is a fault."""
 
     name: str
     parse: Callable[[bytes], object]

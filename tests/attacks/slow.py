@@ -1,4 +1,4 @@
-"""Requests that begin and do not end."""
+"""Unfinished requests."""
 
 import socket
 from contextlib import ExitStack

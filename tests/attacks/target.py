@@ -1,4 +1,4 @@
-"""The platform under attack, reached as strangers reach it: plain HTTP on a port."""
+"""The platform under attack, accessed with plain HTTP."""
 
 import http.client
 import json
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 class Target:
-    """A running platform, and what its owner can make on its machine: tokens and console links."""
+    """A running platform, with tokens and console links of its owner."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.platform = Platform(folder, **environ)
@@ -79,7 +79,7 @@ class Target:
         return found
 
     def open_line(self) -> socket.socket:
-        """Connect, for what no HTTP library would send."""
+        """Return a socket for requests that HTTP libraries do not send."""
         return socket.create_connection(("127.0.0.1", self.platform.port), PATIENCE_S)
 
     def send_raw(self, request: bytes) -> bytes:

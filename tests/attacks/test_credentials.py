@@ -1,4 +1,4 @@
-"""Doors tried from outside with credentials that are worth nothing."""
+"""Access with invalid credentials is rejected."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ PROTECTED = [route for route in REST if not route.public]
 
 @pytest.fixture(scope="module")
 def worthless(target: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give tokens and keys that nobody may be let in with, by what is wrong with them."""
+    """Return invalid tokens and keys, by the kind of defect."""
     return {**forged.tokens(target, tmp_path_factory.mktemp("stranger")), **forged.keys(target)}
 
 

@@ -1,4 +1,4 @@
-"""What one caller uses up is missing to nobody else."""
+"""One caller cannot exhaust resources of others."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a headset with good credentials publishes to break the platform or to speak for another."""
+"""A headset with valid credentials cannot harm the platform or act for another."""
 
 import json
 from typing import Any

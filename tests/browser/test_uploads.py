@@ -33,9 +33,7 @@ def in_parts(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("make", "parts"), [(small, 1), (in_parts, 2)], ids=["whole", "in parts"])
-def test_an_upload_is_processed_without_errors(
-    visit: Visit, tmp_path: Path, make, parts: int
-) -> None:
+def test_an_upload_is_processed_without_errors(visit: Visit, tmp_path: Path, make, parts: int) -> None:
     recording = make(tmp_path)
     console = visit("recordings", user=f"sender-of-{parts}")
     page, errors, sent, completed = console.page, [], [], []

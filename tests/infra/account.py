@@ -1,4 +1,4 @@
-"""An account in which the functions run, on moto and as strict as AWS; every call is noted."""
+"""An AWS account on moto, with AWS's limits, that runs the functions and records every API call."""
 
 import base64
 import json
@@ -29,14 +29,14 @@ ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
 
 
 class Call(NamedTuple):
-    """What a function did, as IAM sees it: an action, and in the words of the rights, to what."""
+    """An IAM action that a function used, and its resource as in the permission lists."""
 
     action: str
     what: str
 
 
 class Soon(LocalContext):
-    """The context of an invocation that ends soon."""
+    """A Lambda context with little remaining time."""
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
         return 1000
@@ -44,7 +44,7 @@ class Soon(LocalContext):
 
 @dataclass
 class Account:
-    """Calls the functions as AWS does, each with a world of its own, as after a cold start."""
+    """Invokes the functions as AWS does, each with new dependencies, as after a cold start."""
 
     calls: dict[str, set[Call]] = field(default_factory=dict)
     strict: StrictAws = field(default_factory=StrictAws)
@@ -52,12 +52,12 @@ class Account:
     signed_for: dict[str, str] = field(default_factory=dict)
 
     def with_endpoint(self, **opinion: Any) -> None:
-        """Have an endpoint that says this of everything it is asked."""
+        """Add an endpoint that always returns this prediction."""
         os.environ["ML_ENDPOINT_NAME"] = "anc-dev"
         self.strict.opinion = opinion
 
     def invoke(self, function: str, event: dict[str, Any], context: Any = None) -> Any:
-        """Call a function."""
+        """Invoke a function."""
         handler = import_module(f"functions.{function}.handler").handler
         self.running = function
         self.calls.setdefault(function, set())
@@ -67,7 +67,7 @@ class Account:
             self.running = ""
 
     def rest(self, method: str, resource: str, body: Any = None, id: str = "", **who: str) -> tuple[int, Any]:
-        """Call the REST API with the identity of the path, if it has one; returns status and document."""
+        """Call the REST API and return status and document."""
         path = resource.replace("{id}", id)
         route = next(route for route in REST if (route.method, route.path) == (method, resource))
         raw = isinstance(body, bytes)
@@ -80,7 +80,7 @@ class Account:
         return answer["statusCode"], json.loads(answer["body"] or "null")
 
     def socket(self, kind: str, connection: str = "socket-1", frame: Any = None, **who: str) -> Any:
-        """Open or close a socket of Alice's, or of somebody else's, or send a frame over it."""
+        """Open or close a WebSocket connection of a user, or send a frame on it."""
         body = None if frame is None else json.dumps(frame)
         route = {"CONNECT": "$connect", "DISCONNECT": "$disconnect", "MESSAGE": "$default"}[kind]
         event = socket_event(kind, route, connection, 0.0, ALICE | who, headers={}, body=body)
@@ -89,7 +89,7 @@ class Account:
         return json.loads(answer["body"]) if "body" in answer else answer
 
     def signed(self, claim: dict[str, Any]) -> dict[str, Any]:
-        """Have AWS IoT know the certificate that a claim is for; returns the hook's event."""
+        """Register the certificate of a claim with AWS IoT and return the hook's event."""
         pem = claim["certificatePem"]
         if pem not in self.signed_for:
             made = (
@@ -101,14 +101,14 @@ class Account:
         return claim | {"certificateId": self.signed_for[pem]}
 
     def consume(self, function: str, *messages: Any, context: Any = None) -> list[str]:
-        """Hand messages of a queue to its function; returns those that failed."""
+        """Pass messages of a queue to its function and return the failed ones."""
         texts = [json.dumps(message) for message in messages]
         event = sqs_event("queue", [Message(n, text, 1) for n, text in enumerate(texts)])
         answer = self.invoke(function, event, context)
         return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
 
     def waiting(self, queue: str) -> list[Any]:
-        """Take the messages that wait in a queue."""
+        """Receive the messages of a queue."""
         sqs = session_here().client("sqs")
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -118,23 +118,23 @@ class Account:
 
     @property
     def deps(self) -> Dependencies:
-        """A world to look behind the functions, with nothing noted."""
+        """Dependencies whose calls are not recorded, for assertions."""
         return aws_dependencies.__wrapped__()
 
     def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        """Write down what a call or a signed link takes."""
+        """Record the permissions that a call or a presigned link requires."""
         if self.running:
             self.calls[self.running] |= set(needs(model.service_model.service_name, model.name, params))
 
     def session(self) -> boto3.Session:
-        """Return a session whose clients are watched, and as strict as AWS."""
+        """Return a boto3 session with recorded calls and AWS's limits."""
         session = self.strict.session()
         session.events.register("provide-client-params.*.*", self.note)
         return session
 
 
 def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call]:
-    """Yield the rights that an operation takes.
+    """Yield the permissions that an operation requires.
 
     References
     ----------
@@ -186,7 +186,7 @@ IOT = {
 
 @contextmanager
 def account() -> Iterator[Account]:
-    """Give an empty account with everything that the stacks make."""
+    """Return an empty account with the resources of the stacks."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     own = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": REGION}
     here = Account()
@@ -198,7 +198,7 @@ def account() -> Iterator[Account]:
 
 @contextmanager
 def fresh_clients(session: Callable[[], boto3.Session]) -> Iterator[None]:
-    """Have `anc.aws` make its clients anew, from a session of these."""
+    """Make `anc.aws` create its clients from this session."""
     caches = [getattr(clients, name) for name in CLIENTS]
     with mock.patch.object(clients, "_session", session):
         for cached in caches:
@@ -211,7 +211,7 @@ def fresh_clients(session: Callable[[], boto3.Session]) -> Iterator[None]:
 
 
 def provision() -> dict[str, str]:
-    """Make what the stacks make; returns what they tell the functions."""
+    """Create the resources of the stacks and return the functions' environment variables."""
     client = session_here().client
     dynamodb, sqs, s3, cognito = (client(name) for name in ("dynamodb", "sqs", "s3", "cognito-idp"))
     made = {variable(name): _table(name, dynamodb) for name in TABLE_NAMES}

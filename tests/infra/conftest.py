@@ -1,4 +1,4 @@
-"""The synthesized stacks, as CloudFormation will get them."""
+"""Fixtures with the synthesized CloudFormation templates."""
 
 # ruff: noqa: I001  # infra tells CDK where Node is, before CDK is imported
 import infra  # noqa: F401
@@ -23,7 +23,7 @@ def synthesize(env: str = "dev", **context: str) -> dict[str, Template]:
 
 
 class Stacks:
-    """Questions to the templates."""
+    """Queries on the templates."""
 
     def __init__(self, templates: dict[str, Template]) -> None:
         self.templates = templates
@@ -79,17 +79,17 @@ class Stacks:
 
 @pytest.fixture(scope="session")
 def stacks() -> Stacks:
-    """Give the stacks of a dev deployment."""
+    """Return the stacks of a dev deployment."""
     return Stacks(synthesize("dev"))
 
 
 @pytest.fixture(scope="session")
 def prod() -> Stacks:
-    """Give the stacks of a prod deployment."""
+    """Return the stacks of a prod deployment."""
     return Stacks(synthesize("prod"))
 
 
 @pytest.fixture(scope="session")
 def with_endpoint() -> Stacks:
-    """Give the stacks of a dev deployment with an endpoint that scales by itself."""
+    """Return the stacks of a dev deployment with an endpoint that scales by itself."""
     return Stacks(synthesize("dev", endpoint="serverless"))

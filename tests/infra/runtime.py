@@ -1,4 +1,4 @@
-"""Functions as Lambda runs them: unpacked below /var/task and /opt, fed by a Runtime API, alone."""
+"""Run functions as Lambda does: unpacked to /var/task and /opt, with a Runtime API."""
 
 import json
 import os
@@ -39,7 +39,7 @@ class Unpacked(NamedTuple):
         return [sys.executable, "-I", "-S", "-B", "-c", code, *paths]
 
     def cost_of(self, module: str) -> tuple[float, int]:
-        """Return the seconds of processor time that a first import takes, and how many modules it loads."""
+        """Return the CPU time in seconds and the number of modules of the first import."""
         done = subprocess.run([*self.command(COST), module], capture_output=True, text=True, check=True)
         seconds, modules = done.stdout.split()
         return float(seconds), int(modules)
@@ -77,7 +77,7 @@ def _asset(assembly: Path, stored: Mapping[str, str]) -> Path:
 
 
 class Runtime:
-    """A function that runs, and the Runtime API that hands it events.
+    """A running function with its Runtime API.
 
     References
     ----------
@@ -113,7 +113,7 @@ class Runtime:
             )
 
     def invoke(self, event: Any) -> Any:
-        """Return the answer to an event. Raises RuntimeError with what the handler raised."""
+        """Return the response to an event. Raises RuntimeError with the handler's exception."""
         self._events.put(json.dumps(event))
         try:
             kind, answer = self._answers.get(timeout=PATIENCE_S)
@@ -124,7 +124,7 @@ class Runtime:
         return answer
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the function."""
         self._process.kill()
         self._process.wait()
         self._server.shutdown()

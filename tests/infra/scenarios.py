@@ -1,4 +1,4 @@
-"""What people and headsets do, through the functions on AWS; each story is a test of its own."""
+"""Scenarios of users and headsets, run through the functions on AWS; each is a separate test."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def published(kind: str, payload: str) -> dict[str, Any]:
 
 
 def snapshot(seq: int, x: np.ndarray) -> dict[str, Any]:
-    """What the rule makes of a snapshot of the headset."""
+    """Return what the IoT rule forwards for a snapshot."""
     pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
     data = Snapshot(seq, RATE, len(x), "", pcm=pcm).encode()
     return published("snapshot", base64.b64encode(data).decode())
@@ -54,17 +54,17 @@ def noise(seq: int) -> np.ndarray:
 
 
 def of_iot(**event: Any) -> str:
-    """What a rule makes of a payload of AWS IoT's own."""
+    """Return what an IoT rule forwards for an event of AWS IoT."""
     return base64.b64encode(json.dumps(event).encode()).decode()
 
 
 def arrival(job: str) -> dict[str, Any]:
-    """What S3 says of an upload."""
+    """Return the S3 notification of an upload."""
     return {"Records": [{"s3": {"object": {"key": f"uploads/{job}"}}}]}
 
 
 def announced(aws: Account, data: bytes, **options: Any) -> str:
-    """Announce a recording and send it to its link."""
+    """Create an upload and send a recording to its link."""
     made = aws.rest("POST", UPLOADS, {"size": len(data), "options": options})[1]
     assert httpx.URL(made["links"][0]).params["X-Amz-SignedHeaders"] == "content-length;host"
     aws.deps.objects.put(f"uploads/{made['job']}", data)
@@ -444,7 +444,7 @@ STORIES: tuple[Story, ...] = (
 
 @cache
 def lived(story: Story) -> tuple[dict[str, set[Call]], Exception | None]:
-    """Live through a story, once; return what each function did, and what went wrong."""
+    """Run a scenario and return the recorded calls of each function, and the failure, if any."""
     with account() as aws:
         try:
             story(aws)

@@ -1,4 +1,4 @@
-"""cdk-nag's findings: each is meant to be so for a written reason, and no reason outlives its finding."""
+"""Every cdk-nag finding is acknowledged with a reason, and every acknowledgement has a finding."""
 
 import json
 
@@ -20,7 +20,7 @@ def test_every_cdk_nag_finding_is_acknowledged_with_a_reason(context):
 
 
 class Noting:
-    """CDK, but that an acknowledgement is written down and not heard."""
+    """A replacement of CDK's validations that records acknowledgements without applying them."""
 
     Acknowledgment, Stack = Acknowledgment, Stack
 

@@ -1,4 +1,4 @@
-"""What is deployed is what is tested: the packages as they were synthesized, run as Lambda runs them."""
+"""The synthesized packages work when run as on Lambda."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ DOORS = (
 
 
 class Deployed(Account):
-    """Functions as they were synthesized, each in a process of its own, on an emulator of AWS."""
+    """The synthesized functions, each in its own process, on an AWS emulator."""
 
     def __init__(self, functions: Mapping[str, Unpacked]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Deployed(Account):
         return self.started[function].invoke(event)
 
     def stop(self) -> None:
-        """End every function."""
+        """Stop all functions."""
         for runtime in self.started.values():
             runtime.stop()
 

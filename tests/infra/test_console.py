@@ -1,4 +1,4 @@
-"""The console on AWS: who may read its files, under which headers, and where its address leads."""
+"""The console on AWS: access to its files, response headers, and forwarding."""
 
 import json
 from pathlib import Path

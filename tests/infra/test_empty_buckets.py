@@ -1,4 +1,4 @@
-"""Before stacks are deleted their buckets are emptied: those that are deleted with them, and no others."""
+"""Buckets that are deleted with their stacks are emptied before, and no others."""
 
 import boto3
 import pytest
@@ -38,7 +38,7 @@ class CloudFormation:
 
 @pytest.fixture
 def s3(monkeypatch):
-    """Give S3 with three versions and a deletion in each bucket."""
+    """Return S3 with three versions and a delete marker in each bucket."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "none")
     with mock_aws():

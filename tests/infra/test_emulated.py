@@ -1,4 +1,4 @@
-"""What is changed in the stacks before an emulator gets them is what it needs, and nothing else."""
+"""The stacks are adapted to the emulator only where it requires it."""
 
 import json
 

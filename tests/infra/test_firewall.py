@@ -1,4 +1,4 @@
-"""What prod keeps away before anything of ours is asked."""
+"""The web ACLs of prod."""
 
 import pytest
 

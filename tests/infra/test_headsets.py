@@ -1,4 +1,4 @@
-"""What a headset's certificate, and a factory's claim, may do with AWS IoT."""
+"""The AWS IoT policies of headsets and claims."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A larger model for noise, when it is asked for: what it runs on, and who may ask it."""
+"""The optional SageMaker endpoint and its permissions."""
 
 import pytest
 from aws_cdk import App

@@ -1,4 +1,4 @@
-"""The layer that is deployed: what is in it, for which machine, and how large."""
+"""The content, platform and size of the Lambda layer."""
 
 import sys
 import tomllib

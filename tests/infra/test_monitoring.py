@@ -1,4 +1,4 @@
-"""Who is told of what: alarms, their topic, the budget, the dashboard, and who touched people's sound."""
+"""Alarms, their topic, the budget, the dashboard, and the audit trail."""
 
 import ast
 import json
@@ -20,7 +20,7 @@ def alarms(stacks):
 
 
 def metrics_of(alarm):
-    """Return every metric that an alarm looks at: its own, or those in its expression."""
+    """Return the metrics of an alarm, including those in its expression."""
     if "MetricName" in alarm:
         return [alarm]
     return [
@@ -80,7 +80,7 @@ def test_every_alarm_has_a_description_and_notifies_the_topic(alarms, stacks):
 
 
 def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
-    """A name that nobody counts would be an alarm that cannot ring."""
+    """An alarm on an unknown metric would never be raised."""
     counted = {
         part.value
         for path in LIBRARY.rglob("*.py")

@@ -1,4 +1,4 @@
-"""Every story of the functions on AWS ends well."""
+"""Every scenario passes on the functions on AWS."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What each stack is made of is written down, so that a review shows what changed."""
+"""The resources of each stack are listed in files, so that reviews show changes."""
 
 import os
 import re
@@ -12,7 +12,7 @@ VERSIONS = ("AWS::ApiGateway::Deployment", "AWS::Lambda::Version")
 
 
 def listed(template):
-    """Return a line for each resource and output: kind, name, and whether it outlives its stack."""
+    """Return a line for each resource and output: type, name, and removal policy."""
     lines = [
         f"{resource['Type']:<36} {named(name, resource)}{fate(resource)}"
         for name, resource in template["Resources"].items()
@@ -23,12 +23,12 @@ def listed(template):
 
 
 def named(name, resource):
-    """Return a resource's logical name: another one means that it is replaced."""
+    """Return a resource's logical name; a changed name means a replacement."""
     return re.sub(r"[0-9a-f]{32}$", "*", name) if resource["Type"] in VERSIONS else name
 
 
 def fate(resource):
-    """Say what becomes of a resource when its stack is deleted, if it is not deleted too."""
+    """Return what happens to a resource when its stack is deleted, unless it is deleted."""
     return " (kept)" if resource.get("DeletionPolicy") == "Retain" else ""
 
 

@@ -1,4 +1,4 @@
-"""What API Gateway does by itself: it says no as the functions do, and holds back who asks too often."""
+"""Errors, TLS and throttling of API Gateway."""
 
 import json
 
@@ -48,7 +48,7 @@ def test_every_endpoint_has_its_own_throttle(stacks):
 
 
 def test_authorizer_results_are_not_cached(stacks):
-    """It depends on several headers, of which a cache key would know some; a revoked key ends at once."""
+    """The result depends on several headers, and a revoked key must be rejected at once."""
     (rest,) = stacks.of_type("AWS::ApiGateway::Authorizer").values()
     (socket,) = stacks.of_type("AWS::ApiGatewayV2::Authorizer").values()
 

@@ -1,4 +1,4 @@
-"""Each function may do what it was seen doing, and nothing else: a right that is missing or unused fails."""
+"""Each function has exactly the permissions that it uses; missing and unused ones fail."""
 
 from collections import defaultdict
 from itertools import product
@@ -29,7 +29,7 @@ QUEUE_NAMES = {route.name for route in QUEUES}
 
 
 def rights_of(stacks, function):
-    """Return what the function's role may do, to what; without its own log, checked apart."""
+    """Return the permissions of a function's role, without its log, which is checked separately."""
     role = stacks.text(stacks.functions()[function]["Role"])
     found = defaultdict(set)
     for policy in stacks.of_type("AWS::IAM::Policy").values():
@@ -43,7 +43,7 @@ def rights_of(stacks, function):
 
 
 def named(resource):
-    """Return a resource of the stacks in the words of RIGHTS."""
+    """Return a resource of the stacks as RIGHTS names it."""
     if "execute-api" in resource:
         sockets = {"POST": "any socket", "DELETE": "any socket's end"}
         return sockets.get(resource.removesuffix("/@connections/*").rpartition("/")[2], resource)
@@ -79,7 +79,7 @@ def test_a_function_has_exactly_the_permissions_that_it_uses(stacks, with_endpoi
 
 
 def statements(stacks):
-    """Yield whose role may do what to what, by the roles' logical ids: one action and one resource each."""
+    """Yield role, action and resource of every permission."""
     for policy in stacks.of_type("AWS::IAM::Policy").values():
         for statement in policy["PolicyDocument"]["Statement"]:
             actions, resources = statement["Action"], statement["Resource"]

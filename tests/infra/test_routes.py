@@ -1,4 +1,4 @@
-"""What is deployed is what runs on one machine: both come from one table."""
+"""The deployed routes are those of the route table."""
 
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES, REST, RULES, SOCKET
 

@@ -1,4 +1,4 @@
-"""What a careful AWS engineer would look for in the templates."""
+"""Security, reliability and cost rules for the templates."""
 
 import json
 import os
@@ -252,7 +252,7 @@ def test_timeouts_decrease_from_caller_to_callee(stacks):
 
 
 def _longest(config, tries=TRIES):
-    """Return the seconds until a call has failed for good: tries, and waits of up to 1, 2, ... s between."""
+    """Return the seconds until a call finally fails: attempts, and waits of up to 1, 2, ... s between."""
     return tries * (config.connect_timeout + config.read_timeout) + sum(2**i for i in range(tries - 1))
 
 

@@ -1,4 +1,4 @@
-"""GitHub's workflow runs what there is to run, and comes to AWS without a key that could leak."""
+"""The GitHub workflow runs all checks and accesses AWS without stored keys."""
 
 import re
 
@@ -51,7 +51,7 @@ def test_actions_are_pinned_and_tokens_are_read_only():
 
 
 def actions_of(code):
-    """Return the actions that the calls in a source take, of the services that it has clients of."""
+    """Return the IAM actions of the boto3 calls in a source file."""
     text = (ROOT / code).read_text()
     named = set(re.findall(r"\.(\w+)\(", text)) | set(re.findall(r'get_paginator\("(\w+)"\)', text))
     for service in set(re.findall(r'boto3\.client\("([\w-]+)"', text)):

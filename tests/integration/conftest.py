@@ -1,4 +1,4 @@
-"""Platforms that run as processes of their own."""
+"""Fixtures with platforms in separate processes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.untrained_models import untrained_model
 
 @pytest.fixture(scope="session")
 def shared_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Give one platform for all tests that leave it running; it hears no alarm in anything."""
+    """Return a platform shared by tests that leave it running, without emergency detection."""
     folder = tmp_path_factory.mktemp("platform")
     model = untrained_model(folder / "calm.npz", alarm=False)
     platform = Platform(folder, ML_MODEL_PATH=str(model))
@@ -21,7 +21,7 @@ def shared_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platfo
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Platform]]:
-    """Give `start(NAME="value")`: a platform of the test's own, with settings."""
+    """Return `start(NAME="value")`, which starts a separate platform with settings."""
     running: list[Platform] = []
 
     def begin(**environ: str) -> Platform:

@@ -1,4 +1,4 @@
-"""What one caller does to a running platform, and what everybody else sees of it."""
+"""Abuse by one caller does not affect others."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is sent to break it: refused in words, bounded in memory, and nothing that is stored has changed."""
+"""Invalid input is rejected with a message, in bounded memory, without changes to stored data."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ PIECE = b"10000\r\n" + bytes(0x10000) + b"\r\n"  # of a chunked body
 
 @pytest.fixture(scope="module")
 def ann(shared_platform: Platform) -> Iterator[Client]:
-    """Give the client of somebody who has one of everything."""
+    """Return the client of a user with one resource of each kind."""
     with Client(
         f"http://127.0.0.1:{shared_platform.port}", shared_platform.token("ann-of-bad-input")
     ) as client:
@@ -40,7 +40,7 @@ def ann(shared_platform: Platform) -> Iterator[Client]:
 
 @pytest.fixture
 def unchanged(ann: Client) -> Iterator[Client]:
-    """Give the client, and see that nothing of hers has changed afterwards."""
+    """Return the client, and check afterwards that its resources are unchanged."""
     before = everything(ann)
     yield ann
     assert everything(ann) == before
@@ -58,7 +58,7 @@ def send(client: Client, method: str, path: str, content: Any = None, kind: str 
 
 
 def refused(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
-    """Hold an answer to RFC 9457, and return it."""
+    """Check that a response is a problem document (RFC 9457), and return it."""
     assert answer.status_code in statuses, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = answer.json()
@@ -91,7 +91,7 @@ def bomb() -> bytes:
 
 
 def lying() -> bytes:
-    """Return half a second that calls itself eighteen hours."""
+    """Return a file of half a second whose header says 18 hours."""
     data = bytearray(wav())
     data[4:8] = data[40:44] = (2**31 - 4).to_bytes(4, "little")
     return bytes(data)
@@ -105,7 +105,7 @@ def not_numbers() -> bytes:
 
 @pytest.fixture(scope="module")
 def hostile() -> dict[str, tuple[bytes, str]]:
-    """Give files by what is wrong with them, and a word that the refusal says."""
+    """Return invalid files by defect, each with a word of the expected message."""
     return {
         "bomb": (bomb(), "60"),
         "channels": (wav(100, 200), "channels"),

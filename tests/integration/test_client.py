@@ -1,4 +1,4 @@
-"""What a product team does with the client, against the platform as it runs."""
+"""The Python client against a running platform."""
 
 import io
 import re
@@ -54,14 +54,14 @@ def admin_token(shared_platform: Platform) -> str:
 
 @pytest.fixture(scope="module")
 def root(admin_token: str, url: str) -> Iterator[Client]:
-    """Give the client of an admin."""
+    """Return the client of an admin."""
     with Client(url, admin_token) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def ada(root: Client, url: str) -> Iterator[Client]:
-    """Give the client of somebody whom the admin has added and who has signed in."""
+    """Return the client of a new user who has signed in."""
     root.create_user(NewPerson(username="ada", password="correct horse battery"))
     with Client(url) as client:
         client.sign_in("ada", "correct horse battery")

@@ -1,4 +1,4 @@
-"""Clients that vanish, at any moment: nothing is left open in their name, and no fault is logged."""
+"""Connections dropped at any stage are cleaned up without errors in the log."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def reset(plain: socket.socket) -> None:
-    """End a connection as a client does that is switched off."""
+    """Reset a connection, as when a client is switched off."""
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     plain.close()
 

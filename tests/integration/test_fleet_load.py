@@ -1,4 +1,4 @@
-"""`anc fleet`: many headsets, each with a certificate and connection, and what came of every snapshot."""
+"""`anc fleet` with a small fleet."""
 
 import json
 import subprocess

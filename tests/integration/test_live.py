@@ -1,4 +1,4 @@
-"""Live sessions over the real thing: a process, a port, and a client made of a plain WebSocket library."""
+"""Live sessions with a running platform and a plain WebSocket client."""
 
 import base64
 import json

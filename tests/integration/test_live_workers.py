@@ -1,4 +1,4 @@
-"""The processes that filter live blocks: sessions go on without them, and none outlives the platform."""
+"""The worker processes of live sessions: sessions survive them, and they end with the platform."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def platform(start: Callable[..., Platform]) -> Platform:
 
 
 def ended(pid: int) -> bool:
-    """Return whether a process has ended, whether or not somebody has taken note of it."""
+    """Return whether a process has ended, including zombies."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""Rights that were taken away, at every door: REST, sockets, links to files and addresses of the console."""
+"""Revoked rights take effect on REST, WebSockets, presigned links and login links."""
 
 import importlib
 import io
@@ -53,7 +53,7 @@ class Platform:
         return self.client.request(method, path, headers=headers, json=body)
 
     def add(self, name: str, role: str) -> str:
-        """Add somebody; returns their id."""
+        """Create a user and return its id."""
         body = {"username": name, "password": PASSWORD, "role": role}
         made = self.call("POST", "/api/users", self.root, body)
         assert made.status_code == 201
@@ -93,7 +93,7 @@ LOSSES = {"demoted": Platform.lower, "removed": Platform.remove}
 
 @pytest.fixture(params=LOSSES)
 def lose(request: pytest.FixtureRequest) -> Loss:
-    """Give `lose(platform, user)`: take an admin's rights away."""
+    """Return `lose(platform, user)`, which revokes the rights of an admin."""
     return LOSSES[request.param]
 
 
@@ -294,7 +294,7 @@ def test_a_headset_that_is_registered_again_can_be_watched_again(platform: Platf
 
 
 def announced(platform: Platform, token: str) -> tuple[str, str]:
-    """Announce a recording of five bytes; returns the job, and the path of its link."""
+    """Create an upload of five bytes; return the job and the path of its link."""
     made = platform.call("POST", "/api/audio/uploads", token, {"size": 5}).json()
     return made["job"], made["links"][0].removeprefix("http://testserver")
 

@@ -1,4 +1,4 @@
-"""The REST API does what its OpenAPI document says, whatever is thrown at it."""
+"""The REST API conforms to its OpenAPI document."""
 
 import os
 import re

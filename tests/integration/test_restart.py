@@ -1,4 +1,4 @@
-"""Killed at any moment and started again: what the platform has confirmed it has not forgotten."""
+"""After a kill at any moment and a restart, confirmed changes are still there."""
 
 import base64
 import http.client

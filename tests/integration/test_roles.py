@@ -1,4 +1,4 @@
-"""Who may do what: every endpoint with every kind of caller, through gateway, authorizer and API."""
+"""The rights of every kind of caller on every endpoint."""
 
 import importlib
 import json
@@ -70,7 +70,7 @@ def signed(issuer: Issuer, **claims: Any) -> str:
 
 @pytest.fixture(scope="module")
 def useless(platform: FakePlatform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give tokens that are worth nothing, by what is wrong with them."""
+    """Return invalid tokens, by the kind of defect."""
     issuer = platform.issuer
     stranger = Issuer(tmp_path_factory.mktemp("stranger"), platform.deps.settings)
     good = issuer.issue("alice", "admin")
@@ -173,7 +173,7 @@ def test_a_key_is_limited_to_its_scopes(call: Callable[..., Any], platform: Fake
 
 @pytest.fixture(scope="module")
 def belongings(call: Callable[..., Any], platform: FakePlatform) -> dict[str, str]:
-    """Give what Alice has, by the family of endpoints where it is found."""
+    """Return the resources of Alice, by family of endpoints."""
     alice = platform.issuer.issue("alice", "listener")
     assert call("POST", "/api/devices", alice, HEADSET).status_code == 201
     return {

@@ -1,4 +1,4 @@
-"""The single-machine edition as people start and stop it: `anc up`, its folder, its port, its log."""
+"""Starting and stopping the local platform with `anc up`."""
 
 import io
 import stat
@@ -27,7 +27,7 @@ def platform(shared_platform: Platform) -> Platform:
 
 
 def up(platform: Platform, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Try to start another platform; it must end by itself."""
+    """Start another platform, which must exit by itself."""
     return subprocess.run(
         [ANC, "up", *arguments],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The key that signs tokens, replaced while the platform runs."""
+"""Rotation of signing keys on a running platform."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Every start serves, or ends at once with one sentence that says why and a code that tells of failure."""
+"""`anc up` either serves or exits at once with one line of error and a non-zero code."""
 
 import fcntl
 import json
@@ -36,7 +36,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def anc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that ends by itself."""
+    """Run a command until it exits."""
     return subprocess.run(
         [ANC, *arguments], capture_output=True, text=True, cwd=cwd, timeout=PATIENCE_S, check=False
     )
@@ -44,7 +44,7 @@ def anc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Start]:
-    """Give `begin(*arguments)`: a command that runs until the test ends, its output in a pipe."""
+    """Return `begin(*arguments)`, which starts a command until the test ends, with its output in a pipe."""
     running = []
 
     def start(*arguments: str, **options: object) -> "subprocess.Popen[str]":
@@ -60,7 +60,7 @@ def begin(tmp_path: Path) -> Iterator[Start]:
 
 
 def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    """Return once something is so, while a process runs."""
+    """Wait for a condition while a process runs."""
     until_found(lambda: condition() or process.poll() is not None)
     assert process.poll() is None, "it ended"
 
@@ -73,7 +73,7 @@ def is_online(thing: str, client: Client) -> bool:
 
 
 def link_in(lines: IO[str]) -> tuple[str, str]:
-    """Return address and code of the console's link in what a start prints, once it is there."""
+    """Read lines until the console's link, and return its URL and code."""
     for line in lines:
         if found := LINK.search(COLOURS.sub("", line)):
             return found[1], found[2]

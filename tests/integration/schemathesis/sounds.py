@@ -1,4 +1,4 @@
-"""Sound files for schemathesis, which knows of them only that they are bytes."""
+"""Sound files for schemathesis."""
 
 import io
 
