@@ -1,13 +1,12 @@
-"""Search the tree and each commit of a change for keys and tokens; exit with 1 when one is found.
+"""Search the working tree and the commits of a change for keys and tokens; exit with 1 if any is found.
 
     python .ci/scan_secrets.py [BASE]
 
-The change is what HEAD has and the commit BASE has not; without BASE, or where it is not known (a shallow
-clone, the first push of a branch), the last commits. A key that one commit adds and a later one removes is
-still published.
+The change consists of the commits between BASE and HEAD, or of the last commits if BASE is missing or unknown
+(shallow clone, first push of a branch). A key stays published even if a later commit removes it.
 
-Every form of key that detect-secrets knows is searched for, and nothing is exempt: no baseline, no comments.
-Its detectors of passwords and of random text are left out: here they find hashes and examples alone.
+All key detectors of detect-secrets are used, without baseline or exempting comments. Its detectors of
+passwords and high-entropy text are disabled, because they only find hashes and examples here.
 """
 
 import argparse
@@ -28,13 +27,13 @@ DETECTORS = [
     if detector.__name__ not in GUESSES
 ]
 KEY_FILES = (".key", ".p12", ".pfx", ".jks", ".kdbx")
-LAST = 200  # commits that are searched without a base
-# The history until here holds one key, of a data folder. A platform that finds it there makes a new one.
+LAST = 200  # commits to search without a base
+# History up to here contains the key of one data folder. A platform with that key creates a new one.
 SEARCHED = "a342b52973241fed59fa35ad72c469692b073761"
 
 
 class Finding(NamedTuple):
-    """A line that looks like a secret; `commit` is "" for the tree."""
+    """A line with a possible secret; `commit` is "" for the working tree."""
 
     commit: str
     file: str
@@ -43,13 +42,13 @@ class Finding(NamedTuple):
 
 
 def git(*arguments: str) -> str:
-    """Return what a git command prints."""
+    """Return the output of a git command."""
     command = ["git", "-c", "core.quotePath=false", *arguments]
     return subprocess.run(command, capture_output=True, check=True).stdout.decode(errors="replace")
 
 
 def search(commit: str, files: Mapping[str, Iterable[str]], searched: set[str]) -> Iterator[Finding]:
-    """Search lines by file name, but for those that were searched before, and note that they were."""
+    """Search lines by file name, except those searched before."""
     for name, lines in files.items():
         if name.endswith(KEY_FILES):
             yield Finding(commit, name, 1, "Key file")
@@ -61,7 +60,7 @@ def search(commit: str, files: Mapping[str, Iterable[str]], searched: set[str]) 
 
 
 def tree() -> dict[str, list[str]]:
-    """Return the lines of every tracked file as it is in the working tree; none of a binary one."""
+    """Return the lines of all tracked text files in the working tree."""
     files = {}
     for name in git("ls-files", "-z").split("\0"):
         path = Path(name)
@@ -79,13 +78,13 @@ def commits(base: str) -> list[str]:
 
 
 def is_commit(name: str) -> bool:
-    """Return whether this clone has a commit of that name."""
+    """Return whether this clone contains a commit."""
     command = ["git", "cat-file", "-e", f"{name}^{{commit}}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def added(commit: str) -> dict[str, list[str]]:
-    """Return the lines that a commit adds, by file; of a merge those that none of its parents has."""
+    """Return the lines that a commit adds, by file; for a merge, those that no parent has."""
     options = ("--format=", "--diff-merges=dense-combined", "--unified=0", "--no-renames", "--no-ext-diff")
     files: dict[str, list[str]] = defaultdict(list)
     name, parents = "", 0  # parents: 0 outside of a hunk
@@ -102,7 +101,7 @@ def added(commit: str) -> dict[str, list[str]]:
 
 
 def main(base: str) -> int:
-    """Search, and print what was found without showing it."""
+    """Search, and print the locations of findings but not the secrets."""
     searched: set[str] = set()
     here, changes = tree(), commits(base)
     findings = list(search("", here, searched))
@@ -113,7 +112,7 @@ def main(base: str) -> int:
         print(f"{where}: {found.kind}")
     print(f"secrets: {len(findings)} found in {len(here)} files and {len(changes)} commits")
     if findings:
-        print("Take it out of every commit. If it was pushed, replace it wherever it is in use.")
+        print("Remove it from every commit. If it was pushed, replace it wherever it is used.")
     return 1 if findings else 0
 
 

@@ -123,7 +123,7 @@ def test_a_platform_with_another_data_folder_is_reported(
     assert (answer.returncode, answer.stdout) == (2, "")
     url = f"http://127.0.0.1:{shared_platform.port}"
     assert answer.stderr == (
-        f"anc: the platform at {url} uses another folder than other; name it with --data\n"
+        f"anc: the platform at {url} uses another folder than other; set it with --data\n"
     )
 
 
