@@ -29,7 +29,7 @@ from simulation.network import GOOD_CONDITIONS, NetworkConditions, SimulatedNetw
 from simulation.playback import BLOCK_S, Simulation
 from simulation.scenes import Noise
 
-OWNER = Caller("evaluation")
+OWNER = Caller("evaluation", "operator")  # a listener may have only some headsets
 MODEL = "twin"
 UNUSED_CREDENTIALS = Credentials("", "", "", "", "127.0.0.1", 1)
 

@@ -65,3 +65,9 @@ def test_the_headset_attenuates_with_feedback_into_the_reference_microphone(tmp_
     platform.register("fed-back", plant)
     result = platform.run("fed-back", plant, DelayedNoise(Scene.built_in("cabin", RATE), RATE), 4.0)
     assert attenuation_db(result, from_s=3.0) > 2
+
+
+def test_an_evaluation_can_register_more_headsets_than_one_listener_may_have(tmp_path: Path) -> None:
+    platform, plant = SimulatedPlatform(tmp_path), AcousticPlant(0, RATE)
+    for number in range(platform.deps.settings.quota_devices + 1):
+        platform.register(f"h{number}", plant)
