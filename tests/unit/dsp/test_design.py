@@ -167,10 +167,10 @@ def test_a_filter_for_several_paths_is_better_on_the_worst_of_them():
     fits = np.array([gain * np.roll(head.S, shift) for gain, shift in ((1.0, 0), (0.7, 0), (1.0, 1))])
 
     def worst(w):
-        def heard(S):
+        def residual(S):
             return head.d - np.convolve(np.convolve(head.x, w), S)[: head.d.size]
 
-        return min(attenuation_db(head.d[RATE:], heard(S)[RATE:]) for S in fits)
+        return min(attenuation_db(head.d[RATE:], residual(S)[RATE:]) for S in fits)
 
     for_all = design_control_filter(*head.second(0), fits).taps
     for_one = design_control_filter(*head.second(0), fits[0]).taps
@@ -222,13 +222,13 @@ def test_damaged_statistics_are_refused():
 def test_the_secondary_path_is_identified_from_probe_and_music():
     head = Head(13)
     for played in (head.rng.standard_normal(2 * RATE), head.x[: 2 * RATE]):
-        heard = np.convolve(played, head.S)[: played.size] + 0.01 * head.rng.standard_normal(played.size)
-        found = identify_secondary(played, heard, 128)
+        recorded = np.convolve(played, head.S)[: played.size] + 0.01 * head.rng.standard_normal(played.size)
+        found = identify_secondary(played, recorded, 128)
         missing = found.impulse_response - np.pad(head.S, (0, 128 - head.S.size))
         assert np.linalg.norm(missing) < 0.05 * np.linalg.norm(head.S)
         assert found.fit_db > 20
 
 
 def test_no_path_is_identified_between_uncorrelated_signals():
-    played, heard = np.random.default_rng(14).standard_normal((2, RATE))
-    assert identify_secondary(played, heard).fit_db < 0.5
+    played, recorded = np.random.default_rng(14).standard_normal((2, RATE))
+    assert identify_secondary(played, recorded).fit_db < 0.5

@@ -8,7 +8,7 @@ from anc.dsp import NLMS, DoubleTalkNLMS, attenuation_db
 def scene(changed_at=None):
     """Return reference, noise at the ear, and speech of the same level in every other half second.
 
-    Always there: sound 20 dB below that the reference does not hear.
+    Uncorrelated noise 20 dB below is always present.
     """
     rng = np.random.default_rng(0)
     n = 64_000

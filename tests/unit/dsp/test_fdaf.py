@@ -63,8 +63,8 @@ def test_weights_can_be_set_and_are_the_impulse_response():
     f = FDAF(20, 0.0, block=8, dtype=np.float64)
     f.w = np.arange(20.0)
     x = np.random.default_rng(2).standard_normal(80)
-    heard = np.convolve(x, np.arange(20.0))[:80]
-    assert np.allclose(f.process(x, heard)[0], heard)
+    expected = np.convolve(x, np.arange(20.0))[:80]
+    assert np.allclose(f.process(x, expected)[0], expected)
     assert np.array_equal(f.w, np.arange(20.0))
 
 

@@ -73,11 +73,11 @@ def test_white_noise_is_no_emergency(classifier: Classifier) -> None:
 
 def test_a_summary_gives_the_same_prediction_as_the_sound(classifier: Classifier) -> None:
     for sound in (noise(1.0), wail(1.0), np.zeros(RATE)):
-        told = classifier.classify_summary(summary(sound, RATE))
-        heard = classifier.classify(sound, RATE)
-        assert told.label == heard.label
-        assert told.probabilities == pytest.approx(heard.probabilities, abs=1e-5)
-        assert told.kinds == pytest.approx(heard.kinds, abs=1e-5)
+        from_summary = classifier.classify_summary(summary(sound, RATE))
+        from_sound = classifier.classify(sound, RATE)
+        assert from_summary.label == from_sound.label
+        assert from_summary.probabilities == pytest.approx(from_sound.probabilities, abs=1e-5)
+        assert from_summary.kinds == pytest.approx(from_sound.kinds, abs=1e-5)
 
 
 def test_the_threshold_changes_only_the_emergency(classifier: Classifier) -> None:

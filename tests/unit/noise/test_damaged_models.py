@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "model.npz"
 
 
-def shipped() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def bundled_model() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with np.load(DEFAULT_MODEL, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     about = json.loads(arrays.pop("about").tobytes())
@@ -111,7 +111,7 @@ def test_random_bytes_as_an_array_are_refused(path: Path, data: bytes) -> None:
     ],
 )
 def test_a_header_with_a_wrong_shape_allocates_nothing_and_is_refused(path: Path, header: str) -> None:
-    _, about = shipped()
+    _, about = bundled_model()
     stored = io.BytesIO()
     np.save(stored, np.frombuffer(json.dumps({**about, "sha256": "x"}).encode(), np.uint8))
     archive(path, {"about.npy": stored.getvalue(), "weights.npy": npy(header)})
@@ -162,9 +162,9 @@ ARRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("damage", ARRAYS)
-@pytest.mark.parametrize("name", sorted(shipped()[0]))
+@pytest.mark.parametrize("name", sorted(bundled_model()[0]))
 def test_weights_of_another_type_or_shape_are_refused(path: Path, name: str, damage: str) -> None:
-    arrays, about = shipped()
+    arrays, about = bundled_model()
     changed = ARRAYS[damage](arrays[name])
     if (
         changed.shape == arrays[name].shape
@@ -183,12 +183,12 @@ def test_weights_of_another_type_or_shape_are_refused(path: Path, name: str, dam
 def test_an_invalid_description_is_refused_or_gives_finite_results(
     path: Path, field: str, value: Any
 ) -> None:
-    arrays, about = shipped()
+    arrays, about = bundled_model()
     write(path, arrays, about | {field: value})
     with named(path):
-        heard = Classifier.load(path).classify(np.zeros(16_000), 16_000)
-        assert np.isfinite(list(heard.probabilities.values())).all()
-        assert sum(heard.probabilities.values()) == pytest.approx(1.0)
+        prediction = Classifier.load(path).classify(np.zeros(16_000), 16_000)
+        assert np.isfinite(list(prediction.probabilities.values())).all()
+        assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
 
 
 def test_a_deeply_nested_description_is_refused(path: Path) -> None:

@@ -55,7 +55,7 @@ def from_statistics(sent: Statistics, rng: np.random.Generator) -> Signal:
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(RATE)) * np.sqrt(np.maximum(power, 0.0)))
 
 
-def intelligibility(clean: Signal, heard: Signal) -> float:
+def intelligibility(clean: Signal, other: Signal) -> float:
     """Return the short-time objective intelligibility (Taal et al., IEEE Trans. ASLP 19(7), 2011).
 
     Frames 40 dB below the loudest frame of the original are left out, as in the paper.
@@ -74,7 +74,7 @@ def intelligibility(clean: Signal, heard: Signal) -> float:
         levels = np.sqrt([power[:, band].sum(axis=1) for band in bands])
         return np.lib.stride_tricks.sliding_window_view(levels, together, axis=1)
 
-    x, y = envelopes(clean), envelopes(heard)
+    x, y = envelopes(clean), envelopes(other)
     y = y * np.linalg.norm(x, axis=2, keepdims=True) / np.linalg.norm(y, axis=2, keepdims=True)
     return float(np.mean(_correlation(x, np.minimum(y, clip * x))))
 
@@ -84,10 +84,10 @@ def _correlation(x: Signal, y: Signal) -> Signal:
     return (x * y).sum(axis=-1) / (np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1))
 
 
-def waveform(clean: Signal, heard: Signal) -> float:
+def waveform(clean: Signal, other: Signal) -> float:
     """Return the maximum correlation of two sounds over all delays."""
     return float(
-        np.abs(np.correlate(clean, heard, "full")).max() / np.linalg.norm(clean) / np.linalg.norm(heard)
+        np.abs(np.correlate(clean, other, "full")).max() / np.linalg.norm(clean) / np.linalg.norm(other)
     )
 
 
@@ -105,22 +105,24 @@ def test_statistics_do_not_contain_the_order_of_words() -> None:
 
 
 def test_reconstruction_of_speech_in_privacy_mode_is_as_documented() -> None:
-    told: dict[str, list[tuple[float, float]]] = {}
+    results: dict[str, list[tuple[float, float]]] = {}
     for seed in VOICES:
-        rng, said = np.random.default_rng(seed), voice(seed)
+        rng, clean = np.random.default_rng(seed), voice(seed)
         made = {
-            "the summary": from_summary(summary(said, RATE), rng),
-            "the statistics": from_statistics(statistics(said), rng),
+            "the summary": from_summary(summary(clean, RATE), rng),
+            "the statistics": from_statistics(statistics(clean), rng),
             "other speech": voice(seed + 100),
         }
         for name, sound in made.items():
-            told.setdefault(name, []).append((intelligibility(said, sound), waveform(said, sound)))
-    for name, figures in told.items():
+            results.setdefault(name, []).append((intelligibility(clean, sound), waveform(clean, sound)))
+    for name, figures in results.items():
         (low, least), (high, most) = np.min(figures, axis=0), np.max(figures, axis=0)
         print(
             f"\n{name}: intelligibility {low:.2f} to {high:.2f}, waveform {least:.2f} to {most:.2f}", end=""
         )
-    understood, alike = (dict(zip(told, column, strict=True)) for column in np.mean(list(told.values()), 1).T)
+    understood, alike = (
+        dict(zip(results, column, strict=True)) for column in np.mean(list(results.values()), 1).T
+    )
     assert understood["the summary"] > 0.8, "words can be made out, and the docs must say so"
     assert alike["the summary"] < 0.4
     assert understood["the statistics"] < understood["other speech"] + 0.1

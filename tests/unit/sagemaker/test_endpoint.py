@@ -76,11 +76,11 @@ def test_ping_answers_once_the_model_is_loaded(port: int) -> None:
 
 
 def test_endpoint_and_layer_give_the_same_prediction(port: int) -> None:
-    heard = Classifier.load().classify(hiss() / 32768, 16000)
+    expected = Classifier.load().classify(hiss() / 32768, 16000)
     status, answer = invoke(port, message(hiss()), "application/json")
     assert status == 200
-    assert answer["label"] == heard.label
-    assert answer["probabilities"] == pytest.approx(heard.probabilities, abs=1e-6)
+    assert answer["label"] == expected.label
+    assert answer["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     assert set(answer["probabilities"]) == set(LABELS)
     assert answer["sha256"] == Classifier.load().sha256
 

@@ -3,6 +3,7 @@
 import io
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -19,41 +20,41 @@ from anc.services.sound.timeline import Timeline
 from tests.recordings import RATE, sound_file, two_microphones
 
 
-def heard(data: bytes) -> np.ndarray:
+def samples_of(data: bytes) -> np.ndarray:
     samples, rate = soundfile.read(io.BytesIO(data), dtype="float64")
     assert rate == RATE
     return samples
 
 
 @pytest.fixture
-def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "classifier", lambda settings: None)
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 def test_two_channels_are_cancelled_with_the_frequency_domain_filter(deps: Dependencies) -> None:
     samples = two_microphones()
     result, report = process_short(sound_file(samples), Options(taps=64), deps)
     x, d = np.pad(samples, ((0, -len(samples) % 512), (0, 0))).astype(np.float32).T
     _, e = FDAF(64, 0.5, block=512).process(x, d)
-    assert np.abs(heard(result) - e[: len(samples)]).max() <= 1 / 32768
+    assert np.abs(samples_of(result) - e[: len(samples)]).max() <= 1 / 32768
     assert (report.mode, report.algorithm, report.mu) == ("cancel", "fdaf", 0.5)
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 def test_two_channels_are_cancelled_with_nlms_on_request(deps: Dependencies) -> None:
     samples = two_microphones()
     result, _ = process_short(sound_file(samples), Options(algorithm="nlms", taps=64, mu=0.3), deps)
     _, e = NLMS(64, 0.3).process(*samples.T)
-    assert np.abs(heard(result) - e).max() <= 1 / 32768
+    assert np.abs(samples_of(result) - e).max() <= 1 / 32768
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 def test_one_channel_is_predicted_and_white_noise_is_not(deps: Dependencies) -> None:
     tone = 0.3 * np.sin(0.2 * np.arange(3 * RATE))
     result, report = process_short(sound_file(tone), Options(mode="predict", taps=64, horizon=80), deps)
-    _, e = Predictor(64, 80, 0.1).process(heard(sound_file(tone)))
-    assert np.abs(heard(result) - e).max() <= 1 / 32768
+    _, e = Predictor(64, 80, 0.1).process(samples_of(sound_file(tone)))
+    assert np.abs(samples_of(result) - e).max() <= 1 / 32768
     assert report.attenuation_last_half_db is not None
     assert report.attenuation_last_half_db > 20
     white = two_microphones()[:, 0]
@@ -61,11 +62,11 @@ def test_one_channel_is_predicted_and_white_noise_is_not(deps: Dependencies) -> 
     assert report.attenuation_db == pytest.approx(0, abs=0.2)
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 def test_the_report_agrees_with_measurements_on_the_files(deps: Dependencies) -> None:
     samples = two_microphones(3.5)
     result, report = process_short(sound_file(samples), Options(taps=64), deps)
-    d, e = samples[:, 1], heard(result)
+    d, e = samples[:, 1], samples_of(result)
     assert report.attenuation_db == pytest.approx(10 * np.log10((d @ d) / (e @ e)), abs=0.01)
     assert report.before.level_dbfs == pytest.approx(10 * np.log10(np.mean(d**2)), abs=0.01)
     last = slice(RATE, None)
@@ -82,7 +83,7 @@ def test_the_report_agrees_with_measurements_on_the_files(deps: Dependencies) ->
     assert report.seconds == 3.5
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 def test_without_a_classifier_the_report_has_no_noise(deps: Dependencies) -> None:
     _, report = process_short(sound_file(two_microphones()), Options(), deps)
     assert report.noise is None
@@ -91,7 +92,7 @@ def test_without_a_classifier_the_report_has_no_noise(deps: Dependencies) -> Non
     assert plot_report(report).startswith(b"\x89PNG")
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 def test_a_level_below_the_plot_is_drawn_at_its_edge(deps: Dependencies) -> None:
     sound = np.zeros((4 * RATE, 2))
     sound[:RATE] = 0.9 * np.random.default_rng(5).uniform(-1, 1, (RATE, 2))
@@ -100,7 +101,7 @@ def test_a_level_below_the_plot_is_drawn_at_its_edge(deps: Dependencies) -> None
     assert not colours & {ImageColor.getrgb(BEFORE), ImageColor.getrgb(AFTER)}
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 @pytest.mark.parametrize(
     ("channels", "mode", "says"),
     [
@@ -114,7 +115,7 @@ def test_a_mode_that_needs_other_channels_is_refused(deps, channels, mode, says)
         process_short(sound_file(np.zeros((RATE, channels))), Options(mode=mode), deps)
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_no_classifier")
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -134,7 +135,7 @@ def test_an_invalid_file_is_refused(deps: Dependencies, data: bytes, says: str) 
         process_short(data, Options(), deps)
 
 
-class Ears:
+class StreamingClassifierStub:
     """A classifier that detects a siren in loud quarter seconds and labels noise by its level."""
 
     def __init__(self, classifier: object, rate: int) -> None:
@@ -145,13 +146,13 @@ class Ears:
     def process(self, block: np.ndarray) -> list[SimpleNamespace]:
         assert np.abs(block).max() <= 1
         self.pcm = np.concatenate([self.pcm, block])
-        heard = []
+        predictions = []
         while self.pcm.size >= self.quarter * (4 if self.first else 1):
             size = self.quarter * (4 if self.first else 1)
             loud = bool(np.abs(self.pcm[size - self.quarter : size]).max() > 0.5)
             self.pcm, self.first = self.pcm[size:], False
             score = 0.9 if loud else 0.1
-            heard.append(
+            predictions.append(
                 SimpleNamespace(
                     label="loud" if loud else "quiet",
                     confidence=score,
@@ -160,21 +161,21 @@ class Ears:
                     kinds={"siren": score, "horn": 0.0, "alarm": 0.0},
                 )
             )
-        return heard
+        return predictions
 
     def state(self) -> bytes:
         return bytes([self.first]) + self.pcm.tobytes()
 
     @classmethod
-    def from_state(cls, classifier: object, state: bytes) -> "Ears":
-        ears = cls(classifier, RATE)
-        ears.first, ears.pcm = bool(state[0]), np.frombuffer(state[1:], np.float32)
-        return ears
+    def from_state(cls, classifier: object, state: bytes) -> "StreamingClassifierStub":
+        stub = cls(classifier, RATE)
+        stub.first, stub.pcm = bool(state[0]), np.frombuffer(state[1:], np.float32)
+        return stub
 
 
 @pytest.fixture
-def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "StreamingClassifier", Ears)
+def _classifier_stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "StreamingClassifier", StreamingClassifierStub)
     monkeypatch.setattr(recordings, "classifier", lambda settings: "a classifier")
 
 
@@ -184,7 +185,7 @@ def siren_from_3_to_5_seconds() -> np.ndarray:
     return x
 
 
-@pytest.mark.usefixtures("_ears")
+@pytest.mark.usefixtures("_classifier_stub")
 def test_noise_and_alarms_are_reported_with_their_times(deps: Dependencies) -> None:
     _, report = process_short(sound_file(siren_from_3_to_5_seconds()), Options(), deps)
     assert report.noise is not None
@@ -201,7 +202,7 @@ def test_noise_and_alarms_are_reported_with_their_times(deps: Dependencies) -> N
     assert report.summary()["emergencies"] == 1
 
 
-@pytest.mark.usefixtures("_ears")
+@pytest.mark.usefixtures("_classifier_stub")
 def test_a_restored_timeline_continues(deps: Dependencies) -> None:
     x = siren_from_3_to_5_seconds()[:, 0].astype(np.float32)
     whole = Timeline("a classifier", RATE)  # type: ignore[arg-type]
@@ -213,7 +214,17 @@ def test_a_restored_timeline_continues(deps: Dependencies) -> None:
     assert parts.state() == whole.state()
 
 
-@pytest.mark.usefixtures("_deaf")
+@pytest.mark.usefixtures("_classifier_stub")
+def test_a_timeline_stored_by_an_earlier_version_continues(deps: Dependencies) -> None:
+    current = Timeline("a classifier", RATE)  # type: ignore[arg-type]
+    current.process(siren_from_3_to_5_seconds()[:, 0].astype(np.float32))
+    stored = msgspec.msgpack.decode(current.state())
+    assert set(stored) == {"listener", "hearings", "noise", "alarms"}, "the names that checkpoints have"
+    restored = Timeline.from_state("a classifier", RATE, current.state())  # type: ignore[arg-type]
+    assert (restored.noise, restored.alarms) == (current.noise, current.alarms)
+
+
+@pytest.mark.usefixtures("_no_classifier")
 @pytest.mark.parametrize("mode", ["cancel", "predict", "classify"])
 @pytest.mark.parametrize("algorithm", ["fdaf", "nlms"])
 def test_a_restored_processor_continues_bit_for_bit(mode: str, algorithm: str) -> None:

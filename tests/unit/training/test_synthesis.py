@@ -60,9 +60,9 @@ def test_a_t3_alarm_sounds_three_times_and_pauses() -> None:
 
 
 def test_doppler_raises_the_pitch_before_and_lowers_it_after_the_passage() -> None:
-    heard = doppler(np.full(20 * RATE, 1000.0), np.random.default_rng(4))
-    assert heard[0] >= heard[-1]
-    assert np.all(np.abs(heard / 1000 - 1) < 0.11)
+    shifted = doppler(np.full(20 * RATE, 1000.0), np.random.default_rng(4))
+    assert shifted[0] >= shifted[-1]
+    assert np.all(np.abs(shifted / 1000 - 1) < 0.11)
 
 
 def test_distortion_and_reverberation_keep_the_peak_at_half() -> None:
