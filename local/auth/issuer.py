@@ -135,10 +135,10 @@ class Issuer:
             old, now = self._keys(), self._clock()
             until = now if at_once else now + MAX_TOKEN_HOURS * HOUR_S + CLOCK_SKEW_S
             public = old.private.public_key()
-            kept = {kid: each for kid, each in old.retired.items() if each.until > now}
-            kept = {} if at_once else kept | {old.kid: _Retired(public, until)}
-            listed = [{"kid": kid, "until": each.until, **_jwk(each.public)} for kid, each in kept.items()]
-            # First: whoever is cut short has a key that both signs and is retired, and loses no token.
+            retired = {kid: key for kid, key in old.retired.items() if key.until > now}
+            retired = {} if at_once else retired | {old.kid: _Retired(public, until)}
+            listed = [{"kid": kid, "until": key.until, **_jwk(key.public)} for kid, key in retired.items()]
+            # Written first: after an interruption the old key is both current and retired
             _replace(self._retired_path, json.dumps(listed).encode())
             _store_new(self._path, replace=True)
             return self._keys().kid, until
@@ -148,7 +148,7 @@ class Issuer:
         if seen != self._loaded.seen:
             try:
                 self._loaded = self._load()
-            except (OSError, UnusableFolder):  # somebody moves files about: go on with the keys known
+            except (OSError, UnusableFolder):  # files are being replaced: continue with the loaded keys
                 logger.exception("the signing keys cannot be read")
                 self._loaded = self._loaded._replace(seen=seen)
         return self._loaded

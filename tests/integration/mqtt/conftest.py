@@ -31,7 +31,7 @@ class Snapshots:
     """A fake queue; `failing` makes it fail, `unblocked` cleared makes it wait."""
 
     def __init__(self) -> None:
-        self.kept: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self.failing = False
         self.unblocked = threading.Event()
         self.unblocked.set()
@@ -40,7 +40,7 @@ class Snapshots:
         assert self.unblocked.wait(PATIENCE_S)
         if self.failing:
             raise OSError("disk full")
-        self.kept.put(dict(body))
+        self.messages.put(dict(body))
 
 
 class Counts(Counter[str]):

@@ -138,7 +138,7 @@ def test_a_second_connection_of_a_thing_replaces_the_first(site: Any, headset: C
     second = headset("twice", credentials=credentials)
     assert first.lost.wait(PATIENCE_S)
     second.publish(SNAPSHOT.format("twice"), b"x").result(PATIENCE_S)
-    assert site.snapshots.kept.get(timeout=PATIENCE_S)["thing"] == "twice"
+    assert site.snapshots.messages.get(timeout=PATIENCE_S)["thing"] == "twice"
 
 
 def test_a_flooding_headset_is_throttled_and_disconnected_while_another_is_served(
@@ -166,7 +166,7 @@ def test_a_flooding_headset_is_throttled_and_disconnected_while_another_is_serve
     other.publish(SNAPSHOT.format("other"), b"x").result(PATIENCE_S)
     event = {}
     while event.get("eventType") != "disconnected":
-        report = own_site.reports.kept.get(timeout=PATIENCE_S)
+        report = own_site.reports.messages.get(timeout=PATIENCE_S)
         event = json.loads(base64.b64decode(report["payload"]))
     assert (event["clientId"], event["disconnectReason"]) == ("rogue", "THROTTLED")
     for client in (rogue, other):
@@ -185,7 +185,7 @@ def test_a_snapshot_is_queued_before_it_is_acknowledged(site: Any, headset: Call
     assert not acknowledged.done()
     site.snapshots.unblocked.set()
     acknowledged.result(PATIENCE_S)
-    body = site.snapshots.kept.get_nowait()
+    body = site.snapshots.messages.get_nowait()
     assert base64.b64decode(body["payload"]) == payload
     assert body["thing"] == "s1"
     shadow_request.result(PATIENCE_S)
@@ -202,7 +202,7 @@ def test_a_snapshot_that_could_not_be_queued_is_not_acknowledged_and_is_sent_aga
     assert site.counts["mqtt_not_kept"] == 1
     site.snapshots.failing = False
     acknowledged.result(PATIENCE_S)
-    assert site.snapshots.kept.get_nowait()["thing"] == "s2"
+    assert site.snapshots.messages.get_nowait()["thing"] == "s2"
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_publishing_on_a_topic_of_another_headset_ends_the_connection(
     client.publish(topic, b"{}")
     assert client.lost.wait(PATIENCE_S)
     assert site.counts["mqtt_refused_message"] == 1
-    assert site.snapshots.kept.empty()
+    assert site.snapshots.messages.empty()
     assert site.shadows.get("bystander") is None
 
 
@@ -254,11 +254,11 @@ def test_a_headset_cannot_subscribe_to_topics_of_others(
 def test_a_payload_has_at_most_128_kilobytes(site: Any, headset: Callable[..., Any]):
     client = headset("big")
     client.publish(SNAPSHOT.format("big"), bytes(128 * 1024)).result(PATIENCE_S)
-    assert len(base64.b64decode(site.snapshots.kept.get_nowait()["payload"])) == 128 * 1024
+    assert len(base64.b64decode(site.snapshots.messages.get_nowait()["payload"])) == 128 * 1024
     client.publish(SNAPSHOT.format("big"), bytes(128 * 1024 + 1))
     assert client.lost.wait(PATIENCE_S)
     assert site.counts["mqtt_refused_message"] == 1
-    assert site.snapshots.kept.empty()
+    assert site.snapshots.messages.empty()
 
 
 def test_a_packet_of_256_megabytes_is_refused_by_its_header(site: Any, raw: Callable[..., Any]):
@@ -329,7 +329,7 @@ def test_large_snapshots_are_stored_outside_of_the_event_loop(
     ]
     for acknowledged in waiting:
         acknowledged.result(PATIENCE_S)
-    assert site.snapshots.kept.qsize() == 40
+    assert site.snapshots.messages.qsize() == 40
     assert site.run(this_thread()) not in threads
 
 

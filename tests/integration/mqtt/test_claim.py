@@ -229,7 +229,7 @@ def test_a_response_goes_to_the_requesting_connection_only(claiming: Callable[[s
 
 
 @pytest.mark.parametrize(
-    ("topic", "asked", "code"),
+    ("topic", "payload", "code"),
     [
         (SIGN_TOPIC, b"", "InvalidPayload"),
         (SIGN_TOPIC, b'{"certificateSigningRequest": 7}', "InvalidPayload"),
@@ -243,11 +243,11 @@ def test_a_response_goes_to_the_requesting_connection_only(claiming: Callable[[s
     ],
 )
 def test_an_invalid_request_is_rejected_with_the_reason(
-    claiming: Callable[[str], Client], topic: str, asked: bytes, code: str
+    claiming: Callable[[str], Client], topic: str, payload: bytes, code: str
 ) -> None:
     client = claiming("claim.one")
     answers = client.subscribe(f"{topic}/rejected")
-    client.publish(topic, asked).result(PATIENCE_S)
+    client.publish(topic, payload).result(PATIENCE_S)
     assert json.loads(answers.get(timeout=PATIENCE_S))["errorCode"] == code
 
 

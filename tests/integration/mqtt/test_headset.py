@@ -55,7 +55,7 @@ class MinimalCloud(threading.Thread):
     def run(self) -> None:
         while not self._stopping.is_set():
             try:
-                body = self._site.snapshots.kept.get(timeout=0.05)
+                body = self._site.snapshots.messages.get(timeout=0.05)
             except queue.Empty:
                 continue
             snapshot = Snapshot.parse(base64.b64decode(body["payload"]))

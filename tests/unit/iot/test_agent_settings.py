@@ -1,4 +1,4 @@
-"""What a headset is published of how to go about it, and what it tells of itself."""
+"""Configuration, telemetry, measured path, firmware and reports of the headset agent."""
 
 import errno
 import json

@@ -50,8 +50,8 @@ def panels() -> list[dict[str, Any]]:
 
 
 def queries() -> list[str]:
-    asked = [target["expr"] for panel in panels() for target in panel["targets"]]
-    return [rule["expr"] for rule in alerts()] + [query.replace(INTERVAL, "5m") for query in asked]
+    expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return [rule["expr"] for rule in alerts()] + [query.replace(INTERVAL, "5m") for query in expressions]
 
 
 def selected(query: str) -> Iterator[str]:

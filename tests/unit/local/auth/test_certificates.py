@@ -35,7 +35,7 @@ def test_the_authority_survives_a_restart(tmp_path: Path):
 
 def test_an_interrupted_first_start_is_repeated(tmp_path: Path):
     Authority(tmp_path / "ca")
-    (tmp_path / "ca" / "ca.pem").unlink()  # the key was kept, its certificate was not
+    (tmp_path / "ca" / "ca.pem").unlink()  # the key exists, its certificate does not
     (tmp_path / "ca" / "server.pem").unlink()
     certificate = x509.load_pem_x509_certificate(Authority(tmp_path / "ca").issue("h").certificate.encode())
     ca = x509.load_pem_x509_certificate((tmp_path / "ca" / "ca.pem").read_bytes())
@@ -87,12 +87,12 @@ def test_an_unsupported_key_is_refused_with_the_supported_types(authority: Autho
 
 def test_other_fields_of_a_signing_request_are_ignored(authority: Authority) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    wishes = [
+    extensions = [
         x509.BasicConstraints(ca=True, path_length=None),
         x509.SubjectAlternativeName([x509.DNSName("localhost")]),
         x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(2000)),
     ]
-    signed = authority.sign(signing_request(key, None, *wishes))
+    signed = authority.sign(signing_request(key, None, *extensions))
     kinds = {type(extension.value) for extension in signed.extensions}
     assert kinds == {x509.AuthorityKeyIdentifier, x509.ExtendedKeyUsage}
     assert signed.subject.rfc4514_string() == "CN=headset"

@@ -32,12 +32,12 @@ def key_ids(folder: Path, count: int, found: "multiprocessing.Queue[str]") -> No
 
 
 def test_a_token_has_subject_role_issuer_audience_and_expiry(issuer: Issuer) -> None:
-    begun = int(time.time())
+    start = int(time.time())
     token = issuer.issue("ann", "operator", hours=2)
     claims = jwt.decode(token, issuer.key_for(token), [ALGORITHM], audience="anc", issuer="anc-local")
     assert (claims["sub"], claims["role"]) == ("ann", "operator")
     assert claims["exp"] - claims["iat"] == 7200
-    assert begun <= claims["iat"] <= time.time()
+    assert start <= claims["iat"] <= time.time()
 
 
 def test_issuer_and_audience_come_from_the_settings(tmp_path: Path) -> None:

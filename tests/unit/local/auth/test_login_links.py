@@ -84,6 +84,6 @@ def test_an_invalid_code_is_refused_with_a_reason(send: Send, body: bytes, statu
 
 def test_the_folder_does_not_reveal_codes(login_links: LoginLinks, tmp_path: Path) -> None:
     code = login_links.make("ann", "admin")
-    (kept,) = (tmp_path / "invitations").iterdir()
-    assert code not in kept.name + kept.read_text()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    (link_file,) = (tmp_path / "invitations").iterdir()
+    assert code not in link_file.name + link_file.read_text()
+    assert stat.S_IMODE(link_file.stat().st_mode) == 0o600

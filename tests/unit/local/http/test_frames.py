@@ -19,19 +19,19 @@ class SlowFunctions:
     """Fake functions that process frames only when the test allows it."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.begun, self.may_answer, self.left = threading.Event(), threading.Event(), threading.Event()
+        self.calls: list[str] = []
+        self.started, self.may_respond, self.left = threading.Event(), threading.Event(), threading.Event()
 
     def __call__(self, function: str, event: dict[str, Any]) -> Any:
         if function == "authorizer":
             return {"principalId": "ann", "context": {"user": "ann", "role": "listener"}}
         if function == "audio_receiver":
-            self.asked.append(event["body"])
-            self.begun.set()
-            assert self.may_answer.wait(PATIENCE_S)
+            self.calls.append(event["body"])
+            self.started.set()
+            assert self.may_respond.wait(PATIENCE_S)
         elif function == "ws_disconnect":
             self.left.set()
-        return {"statusCode": 200, "body": json.dumps({"type": "done", "of": len(self.asked)})}
+        return {"statusCode": 200, "body": json.dumps({"type": "done", "of": len(self.calls)})}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def socket(functions: SlowFunctions) -> Iterator[Any]:
         client.websocket_connect("/ws", headers={"Authorization": "Bearer x"}) as socket,
     ):
         yield socket
-        functions.may_answer.set()
+        functions.may_respond.set()
 
 
 def block(session: str, seq: int) -> str:
@@ -57,38 +57,38 @@ def test_a_block_over_the_limit_of_a_session_is_refused_at_once(
     functions: SlowFunctions, socket: Any
 ) -> None:
     socket.send_text(block("s", 0))
-    assert functions.begun.wait(PATIENCE_S)
+    assert functions.started.wait(PATIENCE_S)
     for seq in range(1, MAX_WAITING_BLOCKS + 2):
         socket.send_text(block("s", seq))
     refusal = socket.receive_json()
     assert (refusal["type"], refusal["code"]) == ("error", "overloaded")
     assert refusal["seq"] == MAX_WAITING_BLOCKS + 1
     assert "send a block after the response to the previous one" in refusal["message"]
-    functions.may_answer.set()
+    functions.may_respond.set()
     answers = [socket.receive_json() for _ in range(MAX_WAITING_BLOCKS + 1)]
     assert {answer["type"] for answer in answers} == {"done"}
-    assert functions.asked == [block("s", seq) for seq in range(MAX_WAITING_BLOCKS + 1)]
+    assert functions.calls == [block("s", seq) for seq in range(MAX_WAITING_BLOCKS + 1)]
 
 
 def test_each_session_of_a_socket_has_its_own_limit(functions: SlowFunctions, socket: Any) -> None:
     sent = [block(session, seq) for seq in range(MAX_WAITING_BLOCKS) for session in ("a", "b", "c")]
     for frame in sent:
         socket.send_text(frame)
-    functions.may_answer.set()
+    functions.may_respond.set()
     assert {socket.receive_json()["type"] for _ in sent} == {"done"}
-    assert functions.asked == sent
+    assert functions.calls == sent
 
 
 def test_the_waiting_frames_of_a_socket_are_limited(functions: SlowFunctions, socket: Any) -> None:
     ping = '{"action": "ping"}'
     socket.send_text(ping)
-    assert functions.begun.wait(PATIENCE_S)
+    assert functions.started.wait(PATIENCE_S)
     for _ in range(MAX_WAITING_FRAMES + 1):
         socket.send_text(ping)
     refusal = socket.receive_json()
     assert refusal["code"] == "overloaded"
     assert "seq" not in refusal
-    functions.may_answer.set()
+    functions.may_respond.set()
     assert {socket.receive_json()["type"] for _ in range(MAX_WAITING_FRAMES + 1)} == {"done"}
 
 
@@ -99,7 +99,7 @@ def test_a_block_that_waited_too_long_is_refused_without_a_function_call(
     socket.send_text(block("s", 7))
     refusal = socket.receive_json()
     assert (refusal["code"], refusal["seq"]) == ("overloaded", 7)
-    assert functions.asked == []
+    assert functions.calls == []
 
 
 def test_frames_read_before_a_close_are_processed_before_the_disconnect_event(
@@ -107,12 +107,12 @@ def test_frames_read_before_a_close_are_processed_before_the_disconnect_event(
 ) -> None:
     for seq in range(3):
         socket.send_text(block("s", seq))
-    assert functions.begun.wait(PATIENCE_S)
+    assert functions.started.wait(PATIENCE_S)
     socket.close()
     assert not functions.left.is_set()
-    functions.may_answer.set()
+    functions.may_respond.set()
     assert functions.left.wait(PATIENCE_S)
-    assert functions.asked == [block("s", seq) for seq in range(3)]
+    assert functions.calls == [block("s", seq) for seq in range(3)]
 
 
 @pytest.mark.parametrize(

@@ -389,8 +389,8 @@ def test_every_response_has_the_security_headers(functions: Functions, tmp_path:
         *console.routes(),
     ]
     client = TestClient(Gateway(functions, LocalSockets(), routes).app, raise_server_exceptions=False)
-    asked = ("/", "/app.js", "/lib/html.js", "/nowhere", "/fault", "/health", "/api/sessions", "/objects/x")
-    for path in (*asked, links.get("results/a", 60, "a.wav")):
+    paths = ("/", "/app.js", "/lib/html.js", "/nowhere", "/fault", "/health", "/api/sessions", "/objects/x")
+    for path in (*paths, links.get("results/a", 60, "a.wav")):
         headers = client.get(path, follow_redirects=False).headers
         for name in set(SECURITY_HEADERS) - {
             "Content-Security-Policy",

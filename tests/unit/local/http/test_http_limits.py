@@ -149,7 +149,7 @@ async def _exchange(port: int, first: bytes, chunk: bytes) -> bytes:
             await writer.drain()
         answer = await reader.read()
     except ConnectionError:
-        pass  # hung up in the middle of what was sent
+        pass  # the server closed the connection
     finally:
         writer.close()
     return answer
@@ -227,7 +227,7 @@ def test_each_head_on_a_connection_has_its_own_timeout(port: int, host: Host) ->
             line.sendall(b"\r\n")
             answer = b""
             while not answer.endswith(b'"bytes":0}'):
-                answer += line.recv(65_536) or pytest.fail("hung up")
+                answer += line.recv(65_536) or pytest.fail("connection closed")
             host.skip(0.05 * HEAD_TIMEOUT_S)
         line.sendall(HALF)
         host.wait_until_heard(line, HALF)
@@ -255,7 +255,7 @@ def test_the_rest_of_a_body_is_not_awaited_after_the_response(port: int, host: H
         line.sendall(head)
         answer = b""
         while not answer.endswith(b"no"):
-            answer += line.recv(65_536) or pytest.fail("hung up")
+            answer += line.recv(65_536) or pytest.fail("connection closed")
         line.sendall(b"a")
         host.wait_until_heard(line, b"a")
         host.skip(0.9 * HEAD_TIMEOUT_S)
@@ -298,7 +298,7 @@ def test_an_idle_connection_is_closed_when_the_limit_is_reached() -> None:
         in_use.sendall(b"b")
         answer = b""
         while not answer.endswith(b'"bytes":2}'):
-            answer += in_use.recv(65_536) or pytest.fail("hung up")
+            answer += in_use.recv(65_536) or pytest.fail("connection closed")
 
 
 def test_the_head_limit_applies_to_each_request_of_a_connection(exchange: Exchange) -> None:
@@ -327,6 +327,6 @@ def test_a_websocket_outlives_the_head_timeout(port: int, host: Host) -> None:
     ):
         host.wait_until_heard(later, b"")
         host.skip(HEAD_TIMEOUT_S)
-        assert rest_of(later) == b"", "who connected later is cut off by now"
+        assert rest_of(later) == b"", "the later connection has timed out"
         line.send("still here")
         assert line.recv(PATIENCE_S) == "still here"

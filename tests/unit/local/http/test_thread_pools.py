@@ -16,11 +16,11 @@ class Work:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.begun, self.let_go = threading.Event(), threading.Event()
+        self.started, self.release = threading.Event(), threading.Event()
 
     def hold(self) -> None:
-        self.begun.set()
-        self.let_go.wait(PATIENCE_S)
+        self.started.set()
+        self.release.wait(PATIENCE_S)
 
     def __call__(self, name: str) -> str:
         self.done.append(name)
@@ -31,7 +31,7 @@ class Work:
 def work() -> Iterator[Work]:
     work = Work()
     yield work
-    work.let_go.set()
+    work.release.set()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -44,7 +44,7 @@ def waiting(pool: FairThreadPool) -> int:
     return sum(map(len, pool._queues.values()))
 
 
-async def asked(pool: FairThreadPool, work: Work, *calls: tuple[str, str]) -> list[asyncio.Task[str]]:
+async def queue_calls(pool: FairThreadPool, work: Work, *calls: tuple[str, str]) -> list[asyncio.Task[str]]:
     """Queue calls one after the other."""
     tasks = []
     for caller, name in calls:
@@ -58,10 +58,10 @@ def test_callers_take_turns_regardless_of_their_number_of_calls(work: Work) -> N
     async def run() -> None:
         pool = FairThreadPool("test", threads=1, waiting=100)
         first = asyncio.create_task(pool.run("ann", work.hold))
-        await until(work.begun.is_set)
+        await until(work.started.is_set)
         calls = [("ann", f"ann-{i}") for i in range(4)]
-        tasks = await asked(pool, work, *calls, ("bob", "bob-0"), ("bob", "bob-1"), ("cid", "cid-0"))
-        work.let_go.set()
+        tasks = await queue_calls(pool, work, *calls, ("bob", "bob-0"), ("bob", "bob-1"), ("cid", "cid-0"))
+        work.release.set()
         assert await asyncio.gather(first, *tasks)
 
     asyncio.run(run())
@@ -72,14 +72,14 @@ def test_only_the_caller_with_too_many_waiting_calls_is_refused(work: Work) -> N
     async def run() -> tuple[Refused, Refused]:
         pool = FairThreadPool("test", threads=1, waiting=8)
         first = asyncio.create_task(pool.run("ann", work.hold))
-        await until(work.begun.is_set)
-        tasks = await asked(pool, work, *[("ann", "a"), ("ann", "b")])
+        await until(work.started.is_set)
+        tasks = await queue_calls(pool, work, *[("ann", "a"), ("ann", "b")])
         with pytest.raises(Refused) as own:
             await pool.run("ann", work, "c")
-        tasks += await asked(pool, work, *[(caller, "x") for caller in "bcd" for _ in range(2)])
+        tasks += await queue_calls(pool, work, *[(caller, "x") for caller in "bcd" for _ in range(2)])
         with pytest.raises(Refused) as full:
             await pool.run("eve", work, "y")
-        work.let_go.set()
+        work.release.set()
         await asyncio.gather(first, *tasks)
         assert await pool.run("ann", work, "later") == "later"
         return own.value, full.value
@@ -94,12 +94,12 @@ def test_a_call_cancelled_while_waiting_does_not_lose_a_thread(work: Work) -> No
     async def run() -> str:
         pool = FairThreadPool("test", threads=1, waiting=8)
         first = asyncio.create_task(pool.run("ann", work.hold))
-        await until(work.begun.is_set)
-        (given_up, kept) = await asked(pool, work, ("ann", "a"), ("bob", "b"))
-        given_up.cancel()
-        work.let_go.set()
-        await asyncio.gather(first, given_up, return_exceptions=True)
-        assert await kept == "b"
+        await until(work.started.is_set)
+        (cancelled, remaining) = await queue_calls(pool, work, ("ann", "a"), ("bob", "b"))
+        cancelled.cancel()
+        work.release.set()
+        await asyncio.gather(first, cancelled, return_exceptions=True)
+        assert await remaining == "b"
         return await pool.run("ann", work, "later")
 
     assert asyncio.run(run()) == "later"

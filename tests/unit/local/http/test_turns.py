@@ -55,7 +55,7 @@ def test_a_cancelled_turn_goes_to_the_next_caller() -> None:
         next_one = asyncio.create_task(serve(turns, "next", served))
         await let_go_on()
         gone.cancel()
-        turns.give()  # to late, who is cancelled before it goes on
+        turns.give()  # to `late`, which is cancelled before it resumes
         late.cancel()
         await let_go_on()
         await next_one

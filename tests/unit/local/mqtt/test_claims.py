@@ -37,14 +37,14 @@ def claims(tmp_path: Path, things: LocalThings, clock: Clock) -> ClaimProvisioni
     return ClaimProvisioning(things, Authority(tmp_path / "ca"), admit, clock)
 
 
-def ask(claims: ClaimProvisioning, topic: str, request: Any) -> tuple[str, Any]:
+def send_request(claims: ClaimProvisioning, topic: str, request: Any) -> tuple[str, Any]:
     """Return the verb and the document of a response."""
-    answered, payload = claims.handle(CLIENT, "c" * 64, topic, json.dumps(request).encode())
-    return answered.removeprefix(f"{topic}/"), json.loads(payload)
+    response_topic, payload = claims.handle(CLIENT, "c" * 64, topic, json.dumps(request).encode())
+    return response_topic.removeprefix(f"{topic}/"), json.loads(payload)
 
 
 def sign(claims: ClaimProvisioning) -> Any:
-    verb, signed = ask(
+    verb, signed = send_request(
         claims, SIGN_TOPIC, {"certificateSigningRequest": _signing_request("one", key("ours"))}
     )
     assert verb == "accepted"
@@ -53,8 +53,8 @@ def sign(claims: ClaimProvisioning) -> Any:
 
 def provision(claims: ClaimProvisioning, signed: Any, serial: str = "one") -> tuple[str, Any]:
     token = signed["certificateOwnershipToken"]
-    asked = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": serial}}
-    return ask(claims, PROVISION_TOPIC, asked)
+    request = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": serial}}
+    return send_request(claims, PROVISION_TOPIC, request)
 
 
 def test_a_certificate_is_active_once_its_claim_was_allowed(

@@ -22,13 +22,13 @@ def test_a_name_that_is_invalid_in_a_topic_is_refused(things: LocalThings, name:
 
 
 def test_a_revocation_survives_a_restart(things: LocalThings, tmp_path: Path):
-    kept, gone = things.create("kept"), things.create("gone")
-    for name, credentials in (("kept", kept), ("gone", gone)):
+    active, revoked = things.create("active"), things.create("revoked")
+    for name, credentials in (("active", active), ("revoked", revoked)):
         things.activate(name, credentials.certificate_id)
-    things.revoke("gone", [gone.certificate_id])
+    things.revoke("revoked", [revoked.certificate_id])
     again = LocalThings(Database(tmp_path / "anc.db"), Authority(tmp_path / "ca"), 8883)
-    assert again.owns("kept", kept.certificate_id)
-    assert not again.owns("gone", gone.certificate_id)
+    assert again.owns("active", active.certificate_id)
+    assert not again.owns("revoked", revoked.certificate_id)
 
 
 def test_a_certificate_of_another_thing_is_not_revoked(things: LocalThings):

@@ -156,18 +156,18 @@ def test_a_temporary_database_error_does_not_end_the_worker(
 
 
 def test_stopping_waits_for_the_current_batch(queue: SqliteQueue) -> None:
-    begun, may_end = threading.Event(), threading.Event()
+    started, may_end = threading.Event(), threading.Event()
     ended: list[bool] = []
 
     def slow(event: dict[str, Any]) -> None:
-        begun.set()
+        started.set()
         assert may_end.wait(PATIENCE_S)
         ended.append(True)
 
     queue.put({"n": 1})
     worker = QueueWorker(queue, ROUTE, slow)
     worker.start()
-    assert begun.wait(PATIENCE_S)
+    assert started.wait(PATIENCE_S)
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
     may_end.set()

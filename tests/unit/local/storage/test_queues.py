@@ -256,7 +256,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         came = self.queue.receive(limit)
         for message in came:
             (n,) = bodies([message])
-            assert n not in self.finished, "what is done never comes again"
+            assert n not in self.finished, "a processed message was delivered again"
             assert self.due[n] <= self.clock.now, "what is hidden or delayed does not come"
             self.receives[n] += 1
             assert message.receives == self.receives[n] <= MAX_RECEIVES
