@@ -235,10 +235,13 @@ HOSTILE = {
     "a flac file cut in the middle": (lying_flac(), "file: "),
     "200 channels": (sound_file(np.zeros((100, 200))), "must have at most 8 channels (got 200)"),
     "three channels": (sound_file(np.zeros((100, 3))), "got 3"),
-    "a rate of 1 Hz": (sound_file(np.zeros((100, 2)), rate=1), "sample rate 1 Hz"),
-    "a rate of 3 MHz": (sound_file(np.zeros((100, 2)), rate=3_000_000), "sample rate 3,000,000 Hz"),
+    "a rate of 1 Hz": (sound_file(np.zeros((100, 2)), rate=1), "the sample rate must be 8,000 to 192,000 Hz"),
+    "a rate of 3 MHz": (
+        sound_file(np.zeros((100, 2)), rate=3_000_000),
+        "the sample rate must be 8,000 to 192,000 Hz",
+    ),
     "no numbers": (sound_file(np.full((100, 2), np.nan), subtype="FLOAT"), "must be finite"),
-    "endlessly loud": (sound_file(np.full((100, 2), 1e30), subtype="FLOAT"), "expected within -1 to 1"),
+    "endlessly loud": (sound_file(np.full((100, 2), 1e30), subtype="FLOAT"), "must be within -1 to 1"),
 }
 
 
