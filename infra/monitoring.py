@@ -74,13 +74,13 @@ class Monitoring(cdk.Stack):
     def _watch_apis(self, metrics: Metrics) -> None:
         self._alarm("rest-slow", metrics.rest_p99, REST_P99_MS, "REST latency p99 is above 3 s.")
         self._alarm("rest-errors", metrics.rest_errors, 5, "REST calls fail with server errors.")
-        self._alarm("live-slow", metrics.live_p99, LIVE_P99_MS, "Live streams fall behind.")
-        self._alarm("live-errors", metrics.live_errors, 5, "Frames are answered by nobody.")
+        self._alarm("live-slow", metrics.live_p99, LIVE_P99_MS, "Latency p99 of live streams is above 0.5 s.")
+        self._alarm("live-errors", metrics.live_errors, 5, "Frames get no response.")
         self._alarm(
             "snapshots-slow",
             metrics.snapshot_p99,
             SNAPSHOT_P99_S,
-            "A filter takes over 2 s to compute.",
+            "Snapshot processing p99 is above 2 s.",
         )
 
     def _watch_functions(self, functions: dict[str, lambda_.Function]) -> None:
@@ -90,7 +90,7 @@ class Monitoring(cdk.Stack):
                 f"{name}-errors",
                 function.metric_errors(period=every_minute),
                 0,
-                f"{name} raised what nobody caught, or ran out of time or memory; its log says which.",
+                f"{name} failed: an unhandled exception, a timeout or no memory; see its log.",
             )
         throttles = {
             f"t{i}": function.metric_throttles(period=every_minute)

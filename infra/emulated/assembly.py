@@ -26,30 +26,30 @@ def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
     Parameters
     ----------
     assembly, fitted : Path
-        The assembly and where its copy goes; what is there is replaced.
+        The assembly and its copy, which replaces an existing one.
     host : str
-        Of the emulator, `127.0.0.1:{port}`.
+        Address of the emulator, `127.0.0.1:{port}`.
 
     Returns
     -------
     list of str
-        What was changed, a sentence each.
+        Descriptions of the changes.
     """
     shutil.rmtree(fitted, ignore_errors=True)
     shutil.copytree(assembly, fitted)
-    dropped: Counter[str] = Counter()
-    widened = hurried = 0
+    removed: Counter[str] = Counter()
+    widened = shortened = 0
     for path in sorted(fitted.glob("*.template.json")):
         template = json.loads(path.read_text())
-        dropped += drop(template)
+        removed += drop(template)
         readdress(template, host)
         widened += widen(template)
-        hurried += hurry(template)
+        shortened += hurry(template)
         path.write_text(json.dumps(template, indent=1))
     return [
-        *(f"Left out, since the emulator lacks it: {n} x {kind}" for kind, n in sorted(dropped.items())),
-        f"Tried again after {RETRY_S} s, so that nobody waits for dead letters: {hurried} queues",
-        f"Checked by action alone, since the emulator cannot tell the resource: {widened} statements on IoT",
+        *(f"Removed, not supported by the emulator: {n} x {kind}" for kind, n in sorted(removed.items())),
+        f"Retry delay shortened to {RETRY_S} s: {shortened} queues",
+        f"Checked by action only, because the emulator derives wrong resources: {widened} IoT statements",
     ]
 
 
@@ -100,14 +100,14 @@ def widen(template: Mapping[str, Any]) -> int:
 
 def hurry(template: Mapping[str, Any]) -> int:
     """Shorten the retry delay of queues, so that the smoke test sees its dead letter in time."""
-    hurried = [
+    shortened = [
         resource["Properties"]
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::SQS::Queue" and resource["Properties"].get("VisibilityTimeout") == 60
     ]
-    for properties in hurried:
+    for properties in shortened:
         properties["VisibilityTimeout"] = RETRY_S
-    return len(hurried)
+    return len(shortened)
 
 
 def _listed(actions: str | list[str]) -> list[str]:

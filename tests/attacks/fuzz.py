@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tests.attacks.mutations import mutated
 from tests.attacks.parsers import Parser
 
-MOST_FAULTS = 20
+MAX_FAULTS = 20
 
 
 class Fault(NamedTuple):
@@ -51,12 +51,12 @@ def fuzz(
     Returns
     -------
     Outcome
-        It ends early with `MOST_FAULTS` faults.
+        It ends early with `MAX_FAULTS` faults.
     """
     outcome = Outcome(Counter(), Counter(), [])
     for number in range(rounds):
         for parser in parsers:
-            if clock() >= until or len(outcome.faults) >= MOST_FAULTS:
+            if clock() >= until or len(outcome.faults) >= MAX_FAULTS:
                 return outcome
             data = mutated(parser.samples, random.Random(f"{seed} {parser.name} {number}"))
             try:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 TOKENS = (
     b"[",
     b'{"a":',
@@ -25,11 +25,11 @@ TOKENS = (
 
 
 def mutated(samples: Sequence[bytes], chance: random.Random) -> bytes:
-    """Return one of the samples with one to eight random changes, at most `MOST_BYTES` long."""
+    """Return one of the samples with one to eight random changes, at most `MAX_BYTES` long."""
     data = bytearray(chance.choice(samples))
     for _ in range(chance.randint(1, 8)):
         chance.choice(CHANGES)(data, samples, chance)
-    return bytes(data[:MOST_BYTES])
+    return bytes(data[:MAX_BYTES])
 
 
 def _place(data: bytearray, chance: random.Random) -> int:

@@ -205,7 +205,7 @@ def demo(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a temporary platform and a simulated headset for 30 seconds."""
+    """Run a simulated headset on a temporary platform."""
     from local.process import free_port
     from tools.cli.demo import write_plot
 
