@@ -1,5 +1,6 @@
 """Evaluate the active filter at the error microphone, against the previous filter and against none."""
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ from iot.controller import NO_FILTER, ActiveFilter, Block
 from iot.fir import Fir, Signal
 
 WINDOW_S = 0.25
+ALERT_S = 0.08  # window of the early decision
+ALERT_DB = 2.0  # excess within it that ends a filter before the window does
 MARGIN_DB = 1.0  # tolerance for errors of the model of S
 LOUDER_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
 SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged
@@ -54,7 +57,7 @@ class FilterMonitor:
     d: Signal
 
     def __init__(self, secondary: ArrayLike, rate: int) -> None:
-        self._window = int(WINDOW_S * rate)
+        self._window, self._alert_window = int(WINDOW_S * rate), int(ALERT_S * rate)
         self._secondary = secondary
         self._secondary_path = Fir(secondary)
         self._active = self._previous = NO_FILTER
@@ -62,9 +65,13 @@ class FilterMonitor:
         self._last: tuple[float, float] | None = None
         self._energy = np.zeros(4)
         self._n = 0
+        self._latest: deque[tuple[int, np.ndarray]] = deque()  # samples and energies of the last blocks
 
     def process(self, block: Block) -> Evaluation | None:
-        """Process a block; return an evaluation at the end of each window without a cross-fade."""
+        """Process a block; return an evaluation at the end of each window without a cross-fade.
+
+        A filter that is clearly louder is evaluated before the window ends.
+        """
         d = self.d = block.e + self._secondary_path.process(block.y)
         if block.active is not self._active:
             self._set_active(block.active)
@@ -72,11 +79,29 @@ class FilterMonitor:
         if not block.steady:
             self._start_window()
             return None
-        self._energy += [np.vdot(signal, signal) for signal in (block.x, block.e, d, alternative)]
+        energy = np.array([np.vdot(signal, signal) for signal in (block.x, block.e, d, alternative)])
+        self._energy += energy
         self._n += block.x.size
         if self._n < self._window:
-            return None
+            return self._alert(block.x.size, energy)
         evaluation = self._evaluate(self._energy / self._n)
+        self._start_window()
+        return evaluation
+
+    def _alert(self, n: int, energy: np.ndarray) -> Evaluation | None:
+        """Return an evaluation before the end of the window, if the last blocks are clearly louder."""
+        self._latest.append((n, energy))
+        samples = sum(size for size, _ in self._latest)
+        if samples < self._alert_window:
+            return None
+        power = np.sum([energies for _, energies in self._latest], axis=0) / samples
+        while samples - self._latest[0][0] >= self._alert_window:
+            samples -= self._latest.popleft()[0]
+        _, e, d, alternative = power
+        best = min(d, alternative) if self._comparison else d
+        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (ALERT_DB / 10) * best:
+            return None
+        evaluation = self._evaluate(power)
         self._start_window()
         return evaluation
 
@@ -96,6 +121,7 @@ class FilterMonitor:
     def _start_window(self) -> None:
         self._energy = np.zeros(4)
         self._n = 0
+        self._latest.clear()
 
     def _evaluate(self, power: np.ndarray) -> Evaluation:
         x, e, d, alternative = np.maximum(power, 1e-15)

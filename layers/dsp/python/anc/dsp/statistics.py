@@ -23,7 +23,7 @@ from anc.dsp.validation import Signal
 
 KIND = "stats"
 DOUBLE = np.dtype(np.float64)
-HIGH_PASS_HZ = 60.0  # headset drivers produce no sound below
+HIGH_PASS_HZ = 20.0  # headsets with a good seal reduce noise from there on
 HIGH_PASS_ORDER = 2
 ROUNDING_TOLERANCE = 1e-3  # relative, for values that were rounded to float32
 
@@ -63,7 +63,7 @@ class Statistics:
     def measure(
         cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int = 512, rate: float = 16_000
     ) -> Self:
-        """Return the statistics of one snapshot, high-passed at 60 Hz.
+        """Return the statistics of one snapshot, high-passed at 20 Hz.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ def tukey_window(n: int) -> Signal:
 
 
 def high_pass_power(frequency: Signal) -> Signal:
-    """Return the squared magnitude of a Butterworth high-pass at 60 Hz, for `frequency` in Hz.
+    """Return the squared magnitude of a Butterworth high-pass at 20 Hz, for `frequency` in Hz.
 
     Applied to spectra it weights v and d equally and without phase, so the optimal filter stays causal and is
     unchanged in the pass band.
