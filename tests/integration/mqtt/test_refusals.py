@@ -84,9 +84,9 @@ def not_numbers() -> bytes:
 
 
 INVALID = {
-    "truncated": (truncated, "the header promises 8,589,934,592"),
+    "truncated": (truncated, "the header announces 8,589,934,592"),
     "clipped": (clipped, "of the samples are clipped, at most 1% may be"),
-    "nan-gain": (lambda: snapshot(gain=float("nan")).encode(), "gain: nan, allowed are 0 to 1"),
+    "nan-gain": (lambda: snapshot(gain=float("nan")).encode(), "gain: must be between 0 and 1 (got nan)"),
     "nan-statistics": (not_numbers, "finite"),
     "of-another": (lambda: snapshot(filter_id="00112233445566ff").encode(), "was not sent to this headset"),
 }
@@ -177,4 +177,4 @@ def test_a_measured_path_is_applied_and_a_poor_measurement_refused(
     client.publish("anc/measured/path", json.dumps(poor).encode()).result(PATIENCE_S)
     device = until(platform, "measured", lambda device: device["refused"] > 0)
     assert (device["secondary_taps"], device["refusal"]["what"]) == (4, "path")
-    assert "fit_db: 2.5, at least 6 is needed" in device["refusal"]["message"]
+    assert "fit_db: must be at least 6 (got 2.5)" in device["refusal"]["message"]

@@ -58,8 +58,8 @@ def test_a_worse_filter_is_replaced_by_the_previous_one(headset: Headset):
     [
         ({"sha256": "0" * 64}, "damaged"),
         ({"rate": 48_000}, "filter.rate must be 16000 Hz on this headset (got 48000)"),
-        ({"taps": 4}, "make 4 taps"),
-        ({"data": "????"}, "not base64"),
+        ({"taps": 4}, "for 4 taps"),
+        ({"data": "????"}, "must be base64"),
     ],
 )
 def test_an_invalid_filter_is_refused_with_the_reason(headset: Headset, fault: dict[str, Any], reason: str):

@@ -161,7 +161,7 @@ def test_the_next_owner_of_a_name_cannot_read_earlier_telemetry(headset: FakePla
         (b'{"battery": NaN}', "not a JSON document"),
         (b'{"where": "here"}', "where"),
         (b'[{"age_s": -1}]', "age_s"),
-        (b"[" + b"{}," * 64 + b"{}]", "65 reports, at most 64"),
+        (b"[" + b"{}," * 64 + b"{}]", "at most 64 reports"),
         (b" " * 20_000, "at most 16,384"),
     ],
 )

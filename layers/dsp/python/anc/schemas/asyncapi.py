@@ -1,6 +1,6 @@
-"""The AsyncAPI document of the WebSocket and MQTT sides, made from the message types.
+"""The AsyncAPI document of the WebSocket and MQTT messages, generated from their types.
 
-`python -m anc.schemas.asyncapi > docs/asyncapi.json` writes it down.
+`python -m anc.schemas.asyncapi > docs/asyncapi.json` writes it.
 
 References
 ----------
@@ -17,7 +17,7 @@ from anc import __version__
 from anc.schemas import path, shadow, snapshot, telemetry, websocket
 
 SCHEMAS = "#/components/schemas/{name}"
-# What a client says, and what it may be answered besides `Error`.
+# Each request of a client, and its response if it is not `Error`.
 ANSWERS: dict[type[msgspec.Struct], type[msgspec.Struct]] = {
     websocket.Start: websocket.Started,
     websocket.Audio: websocket.FilteredBlock,
@@ -31,19 +31,19 @@ FRAMES: list[type[msgspec.Struct]] = [*ANSWERS, *ANSWERS.values(), *PUSHED, webs
 
 
 class ShadowUpdateMessage(msgspec.Struct, frozen=True):
-    """What a headset reports of itself."""
+    """The state that a headset reports."""
 
     state: "ReportedState"
 
 
 class ReportedState(msgspec.Struct, frozen=True):
-    """The part of the shadow that is the headset's to write."""
+    """The part of the shadow that the headset writes."""
 
     reported: shadow.Reported
 
 
 class ShadowDelta(msgspec.Struct, frozen=True):
-    """What of the desired state the headset has not reported yet."""
+    """The desired state that differs from the reported state."""
 
     state: shadow.Desired
     version: int
@@ -77,7 +77,7 @@ def document() -> dict[str, Any]:
     messages = {struct.__name__: _message(struct) for struct in structs}
     messages["Snapshot"] = {
         "contentType": "application/octet-stream",
-        "summary": "One moment of a headset's noise.",
+        "summary": "A snapshot of the noise at a headset.",
         "description": inspect.getdoc(snapshot),
         "payload": {"type": "string", "format": "binary", "maxLength": snapshot.MQTT_PAYLOAD_LIMIT},
     }
@@ -107,7 +107,7 @@ def _socket() -> dict[str, Any]:
 
 
 def _socket_operations() -> dict[str, Any]:
-    def said(struct: type[msgspec.Struct]) -> dict[str, str]:
+    def message(struct: type[msgspec.Struct]) -> dict[str, str]:
         return _ref("channels/socket/messages", struct.__name__)
 
     channel = _ref("channels", "socket")
@@ -115,19 +115,23 @@ def _socket_operations() -> dict[str, Any]:
         request.__name__.lower(): {
             "action": "receive",
             "channel": channel,
-            "messages": [said(request)],
-            "reply": {"channel": channel, "messages": [said(answer), said(websocket.Error)]},
+            "messages": [message(request)],
+            "reply": {"channel": channel, "messages": [message(answer), message(websocket.Error)]},
         }
         for request, answer in ANSWERS.items()
     }
-    operations["news"] = {"action": "send", "channel": channel, "messages": [said(each) for each in PUSHED]}
+    operations["news"] = {
+        "action": "send",
+        "channel": channel,
+        "messages": [message(each) for each in PUSHED],
+    }
     return operations
 
 
 def _topic(address: str, message: str) -> dict[str, Any]:
     return {
         "address": address,
-        "parameters": {"thing": {"description": "The headset's name, which its certificate is bound to."}},
+        "parameters": {"thing": {"description": "Name of the headset, to which its certificate is bound."}},
         "messages": {message: _ref("components/messages", message)},
     }
 

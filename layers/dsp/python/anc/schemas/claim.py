@@ -1,7 +1,7 @@
-"""Fleet provisioning by claim: what a headset, fresh from the factory, and the cloud say to each other.
+"""Messages of fleet provisioning by claim, between a new headset and the cloud.
 
-The headset holds the factory's claim certificate, which opens these topics and nothing else. It makes its own
-key, has a certificate signed for it, and names its serial number; the cloud's hook says yes or no.
+The headset has the claim certificate of the factory, which permits only these topics. It creates its own key,
+requests a certificate for it, and sends its serial number. The pre-provisioning hook allows or denies it.
 
 References
 ----------
@@ -22,7 +22,7 @@ from anc.validation_messages import msgspec_sentence
 
 TEMPLATE = "anc-headset"
 SERIAL = "SerialNumber"
-CLAIMING = "claim."  # how the client id of a claim begins: no thing's name does
+CLAIMING = "claim."  # prefix of the client id of a claim; no thing name begins with it
 CLIENT_ID = re.compile(r"claim\.(?P<serial>[A-Za-z0-9_-]{1,64})(\.[0-9a-f]{16,32})?")
 SIGN_TOPIC = "$aws/certificates/create-from-csr/json"
 PROVISION_TOPIC = f"$aws/provisioning-templates/{TEMPLATE}/provision/json"
@@ -31,16 +31,16 @@ RESPONSE_TOPICS = tuple(f"{topic}/{verb}" for topic in REQUEST_TOPICS for verb i
 
 
 def client_id(serial: str) -> str:
-    """Return a client id under which a headset connects with the claim.
+    """Return a client id for a connection with the claim certificate.
 
-    A broker closes a connection when another one comes under its client id. Nobody who does not know the
-    random part can have that done to a headset that claims.
+    A broker closes a connection when another one uses its client id. The random part prevents others from
+    closing the connection of a headset in this way.
     """
     return f"{CLAIMING}{serial}.{secrets.token_hex(8)}"
 
 
 def serial_of_client(client_id: str) -> str:
-    """Return the serial number that a claim's connection is for; "" when it is for none."""
+    """Return the serial number in the client id of a claim, or ""."""
     found = CLIENT_ID.fullmatch(client_id)
     return found["serial"] if found else ""
 
@@ -49,13 +49,13 @@ Pem = Annotated[str, Meta(max_length=8 * 1024)]
 
 
 class SigningRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """Asks for a certificate of a key that never leaves the headset."""
+    """Request a certificate for a key that never leaves the headset."""
 
     certificate_signing_request: Pem
 
 
 class Signed(msgspec.Struct, frozen=True, rename="camel"):
-    """The certificate, good for nothing yet, and the token that says whose it is."""
+    """The certificate, not active yet, and the token that proves its ownership."""
 
     certificate_id: str
     certificate_pem: Pem
@@ -63,21 +63,21 @@ class Signed(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Registration(msgspec.Struct, frozen=True, rename="camel"):
-    """Asks for the certificate to be made good, for the serial number in `parameters`."""
+    """Request the activation of the certificate for the serial number in `parameters`."""
 
     certificate_ownership_token: Annotated[str, Meta(max_length=4096)]
     parameters: dict[str, Annotated[str, Meta(max_length=1024)]]
 
 
 class Provisioned(msgspec.Struct, frozen=True, rename="camel"):
-    """From now on the headset connects as this thing, with its own certificate."""
+    """The thing as which the headset connects from now on, with its own certificate."""
 
     thing_name: str
     device_configuration: dict[str, Any] = {}
 
 
 class Rejected(msgspec.Struct, frozen=True, rename="camel"):
-    """Why not. Of what the hook refused AWS IoT says no more than `AccessDenied`; its owner reads why."""
+    """A rejected request. If the hook denied it, AWS IoT sends only `AccessDenied`."""
 
     status_code: int
     error_code: str
@@ -85,7 +85,7 @@ class Rejected(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Claim(msgspec.Struct, frozen=True, rename="camel"):
-    """What AWS IoT asks its pre-provisioning hook; here is what matters of it."""
+    """The relevant fields of the event that AWS IoT passes to the pre-provisioning hook."""
 
     certificate_id: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
     certificate_pem: Pem
@@ -94,7 +94,7 @@ class Claim(msgspec.Struct, frozen=True, rename="camel"):
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> "Claim":
-        """Read the hook's event. Raises Refused."""
+        """Parse the event of the hook. Raises Refused."""
         try:
             return msgspec.convert(event, cls)
         except msgspec.ValidationError as fault:

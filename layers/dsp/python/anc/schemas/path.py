@@ -1,4 +1,4 @@
-"""A secondary path that a headset measured itself, as it publishes it on `anc/{thing}/path`."""
+"""The secondary path that a headset measured, as published on `anc/{thing}/path`."""
 
 from typing import Annotated, Literal
 
@@ -9,24 +9,24 @@ from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import parse_json, refuse
 
 PAYLOAD_LIMIT = 32 * 1024
-MIN_FIT_DB = 6.0  # below, too little of what was heard was the driver's doing to tell S from it
+MIN_FIT_DB = 6.0  # below this, too little of the microphone signal came from the driver to identify S
 
 
 class MeasuredPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The outcome of a measurement.
+    """A measured secondary path.
 
     Attributes
     ----------
     secondary : list of float
-        S, driver to error microphone, newest sample first; e = d - S * y.
+        Impulse response S from driver to error microphone, tap 0 first; e = d - S * y.
     rate : int
         Hz.
     played : str
-        What the driver played: a probe, or the listener's music.
+        What the driver played: a probe signal, or the user's music.
     fit_db : float
-        How far S explains the microphone on sound that it was not made from (`anc.dsp.identification`).
+        How much of the microphone signal S explains, on validation data (`anc.dsp.identification`).
     seq : int
-        Counts with the headset's snapshots; a path with a lower number than one that came is old.
+        Sequence number, counted with the snapshots; a path with a lower number than the last is outdated.
     """
 
     secondary: Annotated[list[float], Meta(min_length=1, max_length=1024)]
@@ -37,14 +37,14 @@ class MeasuredPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_path(payload: bytes) -> MeasuredPath:
-    """Read what a headset published. Raises Refused; `poor_fit` asks it to measure again."""
+    """Parse a published path. Raises Refused: `poor_fit` if the headset must measure again."""
     if len(payload) > PAYLOAD_LIMIT:
-        refuse("too_large", f"path: {len(payload):,} bytes, at most {PAYLOAD_LIMIT:,}")
+        refuse("too_large", f"path: must have at most {PAYLOAD_LIMIT:,} bytes (got {len(payload):,})")
     path: MeasuredPath = parse_json(payload, MeasuredPath)
     if path.fit_db < MIN_FIT_DB:
         refuse(
             "poor_fit",
-            f"fit_db: {path.fit_db:.1f}, at least {MIN_FIT_DB:.0f} is needed; measure for longer, louder, "
+            f"fit_db: must be at least {MIN_FIT_DB:.0f} (got {path.fit_db:.1f}); measure for longer, louder, "
             "or in a quieter place",
         )
     return path

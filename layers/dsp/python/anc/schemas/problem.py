@@ -1,4 +1,4 @@
-"""Problem documents: how HTTP says no.
+"""Problem documents: the bodies of HTTP error responses.
 
 References
 ----------
@@ -50,7 +50,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, refusal: Refused) -> "Problem":
-        """Say a refusal in HTTP's words."""
+        """Return the problem document for a refusal."""
         status = STATUS.get(refusal.code, HTTPStatus.BAD_REQUEST)
         return cls("about:blank", status.phrase, status.value, refusal.code, refusal.message)
 

@@ -1,4 +1,4 @@
-"""One way to say no: a code for machines, and a sentence that names the field, the fault and the limit."""
+"""Refusals: the exception for every rejected request, and the JSON parser that raises it."""
 
 import re
 from typing import Any, NoReturn, TypeVar
@@ -13,18 +13,18 @@ _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 class Refused(Exception):
-    """A request that the platform will not do. Nothing stored has changed.
+    """A request was rejected, and nothing stored has changed.
 
     Attributes
     ----------
     code : str
-        Stable, for programs: `bad_field`, `too_large`, `stale_seq`, `unknown_session`, ...
+        Stable code for programs: `bad_field`, `too_large`, `stale_seq`, `unknown_session`, ...
     message : str
-        For people.
+        Explanation for people: the field, the fault and the limit.
     seq : int or None
-        The block that was refused, when the refusal is about one.
+        Number of the rejected block, if there is one.
     wait_s : int
-        After how many seconds it may be tried again; 0 when time changes nothing.
+        Seconds until the request may be repeated; 0 if waiting does not help.
     """
 
     def __init__(self, code: str, message: str, wait_s: int = 0) -> None:
@@ -36,14 +36,14 @@ class Refused(Exception):
 
 
 def refuse(code: str, message: str) -> NoReturn:
-    """Raise Refused; an expression, so that it can stand behind `or`."""
+    """Raise Refused. Being an expression, it can follow `or`."""
     raise Refused(code, message)
 
 
-def check_depth(text: str | bytes, most: int = MAX_DEPTH) -> None:
-    """Refuse JSON that nests deeper than any document of this platform.
+def check_depth(text: str | bytes, max_depth: int = MAX_DEPTH) -> None:
+    """Reject JSON that is nested deeper than `max_depth` levels.
 
-    A decoder written in C takes deeper documents than the code that walks through what it returns.
+    The decoder, written in C, accepts deeper documents than recursive code in Python can process.
 
     Raises
     ------
@@ -51,21 +51,21 @@ def check_depth(text: str | bytes, most: int = MAX_DEPTH) -> None:
         `bad_json`.
     """
     text = text.encode(errors="replace") if isinstance(text, str) else text
-    if text.count(b"[") + text.count(b"{") <= most:
+    if text.count(b"[") + text.count(b"{") <= max_depth:
         return
     depth = 0
     for token in _TOKENS.finditer(text):
         match token[0][:1]:
             case b"[" | b"{":
                 depth += 1
-                if depth > most:
-                    refuse("bad_json", f"not a JSON document: nested deeper than {most} levels")
+                if depth > max_depth:
+                    refuse("bad_json", f"not a JSON document: nested deeper than {max_depth} levels")
             case b"]" | b"}":
                 depth -= 1
 
 
 def parse_json(text: str | bytes, kind: Any) -> Any:
-    """Decode JSON into the given msgspec type, or refuse with the field's name and its limit."""
+    """Decode JSON into a msgspec type. Raises Refused, naming the field and what is allowed."""
     try:
         value = msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as fault:

@@ -1,4 +1,4 @@
-"""The named shadow `anc` of a headset: what the cloud desires and what the headset reports."""
+"""The named shadow `anc` of a headset: desired and reported state."""
 
 import base64
 from typing import Annotated, Literal, Self
@@ -22,18 +22,18 @@ Version = Annotated[str, Meta(pattern=VERSION + ONE_LINE)]
 
 
 class FilterDocument(msgspec.Struct, frozen=True):
-    """A control filter on its way: float16 little-endian, tap 0 first, base64.
+    """An encoded control filter: float16 little-endian, tap 0 first, base64.
 
     Attributes
     ----------
     id : str
         The first 16 hexadecimal digits of `sha256`.
     seq : int
-        The snapshot that it was computed from.
+        Number of the snapshot that it was designed from.
     rate : int
-        Hz, at which the filter runs.
+        Sample rate of the filter in Hz.
     sha256 : str
-        Of the float16 bytes; a headset plays nothing whose hash it has not checked.
+        Hash of the float16 bytes. A headset verifies it before playing the filter.
     """
 
     id: Annotated[str, Meta(pattern=SHORT_HASH + ONE_LINE)]
@@ -46,45 +46,48 @@ class FilterDocument(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, data: bytes, seq: int, rate: int) -> Self:
-        """Wrap float16 taps."""
+        """Return the document of float16 taps."""
         text = base64.b64encode(data).decode()
         return cls(filter_id(data), seq, rate, len(data) // 2, "f16", text, taps_sha256(data))
 
     def decode(self) -> np.ndarray:
-        """Return the (taps,) float32 filter. Raises Refused when length, hash or a value is wrong."""
+        """Return the (taps,) float32 filter. Raises Refused if length, hash or a value is invalid."""
         try:
             data = base64.b64decode(self.data, validate=True)
         except ValueError as fault:
-            raise Refused("bad_field", "filter.data: not base64") from fault
+            raise Refused("bad_field", "filter.data: must be base64") from fault
         if len(data) != 2 * self.taps:
-            refuse("bad_field", f"filter.data: {len(data)} bytes, {2 * self.taps} make {self.taps} taps")
+            refuse(
+                "bad_field",
+                f"filter.data: must have {2 * self.taps} bytes for {self.taps} taps (got {len(data)})",
+            )
         if (taps_sha256(data), filter_id(data)) != (self.sha256, self.id):
-            refuse("bad_hash", "filter.sha256: does not match the data; the filter was damaged on its way")
+            refuse("bad_hash", "filter.sha256: does not match the data; the filter was damaged in transit")
         w = decode_taps(data)
         if not np.isfinite(w).all():
-            refuse("bad_field", "filter.data: holds a value that is not finite")
+            refuse("bad_field", "filter.data: has a value that is not finite")
         return w
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """What the cloud heard."""
+    """The predicted class of the noise."""
 
     label: str
     confidence: float
 
 
 class Firmware(msgspec.Struct, frozen=True):
-    """A firmware that is wanted, and by what the headset knows it when it has fetched it.
+    """Desired firmware, with the hash and size by which the headset verifies the download.
 
     Attributes
     ----------
     version : str
-        Three numbers; a headset never goes back to a lower one.
+        Three numbers. A headset never installs a lower version.
     url : str
-        HTTPS, or plain HTTP from the very machine.
+        HTTPS URL, or plain HTTP from 127.0.0.1.
     sha256 : str
     size : int
-        Bytes.
+        Size in bytes.
     """
 
     version: Version
@@ -94,16 +97,16 @@ class Firmware(msgspec.Struct, frozen=True):
 
 
 class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a headset is to go about it; what is left out is its maker's choice.
+    """Configuration of a headset. Omitted fields have the manufacturer's defaults.
 
     Attributes
     ----------
     snapshot_interval_s : float
-        Between snapshots of an unchanging noise.
+        Seconds between snapshots of an unchanged noise.
     telemetry_interval_s : float
-        Between lines of telemetry.
+        Seconds between telemetry reports.
     private : bool
-        Send statistics and a summary in place of sound.
+        Send statistics and a summary instead of sound.
     """
 
     snapshot_interval_s: Annotated[float, Meta(ge=5.0, le=3600.0)] | None = None
@@ -112,7 +115,7 @@ class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FirmwareState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of the firmware that was wanted last; nothing is said of one that runs already."""
+    """Progress of the desired firmware update; absent once that version runs."""
 
     version: str
     state: Literal["downloading", "verified", "refused"]
@@ -120,10 +123,10 @@ class FirmwareState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the cloud wants of the headset. A field that is absent from a delta has not changed.
+    """Desired state of a headset. A field that is absent from a delta has not changed.
 
-    `without_control` is the number of a snapshot that the cloud could not use, since it does not know the
-    filter that was playing; it wants another one, taken in silence.
+    `without_control` is the number of a snapshot that was recorded with a filter unknown to the cloud. It
+    requests another snapshot without anti-noise.
     """
 
     mode: HeadsetMode | None = None
@@ -137,11 +140,11 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """What the headset says it does. `attenuation_db` is measured at its error microphone.
+    """Reported state of a headset. `attenuation_db` is measured at its error microphone.
 
-    `config` is what is in force; `firmware` is the version that runs, `update` tells of another, wanted one.
-    What is wanted as an object is reported under its own name only where it has the same fields: a shadow's
-    delta leaves out what is equal on both sides, and half a firmware is none.
+    `config` is the active configuration, `firmware` the running version, and `update` the progress of the
+    desired one. The desired firmware is not reported under the name `firmware`: the delta omits fields that
+    are equal on both sides, and a part of a firmware object is unusable.
     """
 
     mode: HeadsetMode
@@ -157,22 +160,22 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 def float16(w: np.ndarray) -> bytes:
-    """Return the filter's bytes as they travel.
+    """Return the taps of a filter as float16 bytes.
 
     Raises
     ------
     Refused
-        When a tap is beyond the range of float16 (65,504) or not finite.
+        If a tap exceeds the range of float16 (65,504) or is not finite.
     """
     with np.errstate(over="ignore"):
         half = np.asarray(w).astype("<f2")
     if not np.isfinite(half).all():
-        refuse("bad_field", "filter: a tap does not fit into float16")
+        refuse("bad_field", "filter: a tap does not fit into float16 (at most 65504)")
     return half.tobytes()
 
 
 def parse_desired(text: str | bytes) -> Desired:
-    """Read the desired part of a shadow document or delta. Raises Refused."""
+    """Parse the desired part of a shadow document or delta. Raises Refused."""
     if len(text) > DOCUMENT_LIMIT:
-        refuse("too_large", f"shadow: {len(text):,} bytes, at most {DOCUMENT_LIMIT:,}")
+        refuse("too_large", f"shadow: must have at most {DOCUMENT_LIMIT:,} bytes (got {len(text):,})")
     return parse_json(text, Desired)

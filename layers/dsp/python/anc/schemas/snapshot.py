@@ -1,4 +1,4 @@
-"""The snapshot: one moment of a headset's noise, as a headset publishes it over MQTT.
+"""The snapshot: a short sample of the noise at a headset, in the format published over MQTT.
 
 A fixed little-endian header of 32 bytes, then the payload:
 
@@ -7,12 +7,12 @@ A fixed little-endian header of 32 bytes, then the payload:
     4       1     version, 1
     5       1     kind: 1 PCM, 2 statistics
     6       2     channels u16 (PCM: 2, the reference x and the error microphone e; statistics: 0)
-    8       4     sequence u32, one higher with every snapshot of this headset
-    12      4     rate u32 in Hz, at which the control filter runs
-    16      4     sample count u32 per channel (statistics: how many samples they sum up)
-    20      8     id of the control filter in use during all of these samples; zeros: none was playing
-    28      4     gain f32 at which it was playing, 0..1 (the intensity); 0 beside a filter id: the
-                  second channel is d, the noise without control as the headset knows it
+    8       4     sequence number u32, incremented with every snapshot of the headset
+    12      4     sample rate u32 of the control filter in Hz
+    16      4     sample count u32 per channel (statistics: number of samples they summarise)
+    20      8     id of the control filter in use during all samples; zeros: none
+    28      4     gain f32 of the filter, 0..1 (the intensity); 0 with a filter id: the second
+                  channel is d, the noise without control as the headset estimates it
 
 Kind 1 is followed by int16 PCM, channels interleaved; kind 2 by a u32 length, that many bytes of sufficient
 statistics, and the log-mel summary.
@@ -33,7 +33,7 @@ MAGIC = b"ANC1"
 VERSION = 1
 PCM, STATISTICS = 1, 2
 MQTT_PAYLOAD_LIMIT = 128 * 1024
-MAX_CLIPPED_SHARE = 0.01  # a filter designed on more would cancel the clipping
+MAX_CLIPPED_SHARE = 0.01  # with more, the designed filter would cancel the clipping
 NO_FILTER = ""
 NO_FILTER_BYTES = bytes(8)
 
@@ -46,9 +46,9 @@ class Snapshot:
     ----------
     seq, rate, samples : int
     filter_id : str
-        16 hexadecimal digits, or "" when no control filter was playing.
+        16 hexadecimal digits, or "" if no control filter was in use.
     gain : float
-        At which the filter was playing.
+        Gain of the filter, 0 to 1.
     pcm : (samples, 2) int16 ndarray or None
         Columns are x, the reference microphone, and e, the error microphone. None in privacy mode.
     statistics, summary : bytes
@@ -65,7 +65,7 @@ class Snapshot:
     summary: bytes = b""
 
     def encode(self) -> bytes:
-        """Return the MQTT payload. Raises Refused when it would not fit into one."""
+        """Return the MQTT payload. Raises Refused if it is too large."""
         header = HEADER.pack(
             MAGIC,
             VERSION,
@@ -86,19 +86,19 @@ class Snapshot:
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Read a payload. Raises Refused, naming the field and the limit."""
+        """Parse a payload. Raises Refused, naming the field and the limit."""
         _check_size(len(data))
         if len(data) < HEADER.size:
-            refuse("truncated", f"header: {len(data)} bytes, {HEADER.size} needed")
+            refuse("truncated", f"header: must have {HEADER.size} bytes (got {len(data)})")
         magic, version, kind, channels, seq, rate, samples, filter_id, gain = HEADER.unpack_from(data)
         if magic != MAGIC:
-            refuse("bad_field", "magic: not `ANC1`; this is no snapshot")
+            refuse("bad_field", "magic: must be `ANC1`; the message is not a snapshot")
         if version != VERSION:
-            refuse("bad_field", f"version: {version}, this platform reads {VERSION}")
+            refuse("bad_field", f"version: must be {VERSION} (got {version})")
         if not MIN_RATE <= rate <= MAX_HEADSET_RATE:
-            refuse("bad_field", f"rate: {rate} Hz, allowed are {MIN_RATE} to {MAX_HEADSET_RATE}")
+            refuse("bad_field", f"rate: must be between {MIN_RATE} and {MAX_HEADSET_RATE} Hz (got {rate})")
         if not 0.0 <= gain <= 1.0:  # false for NaN too
-            refuse("bad_field", f"gain: {gain}, allowed are 0 to 1")
+            refuse("bad_field", f"gain: must be between 0 and 1 (got {gain})")
         named = NO_FILTER if filter_id == NO_FILTER_BYTES else filter_id.hex()
         body = data[HEADER.size :]
         if kind == PCM:
@@ -107,11 +107,11 @@ class Snapshot:
         if kind == STATISTICS:
             statistics, summary = _statistics(body)
             return cls(seq, rate, samples, named, gain, statistics=statistics, summary=summary)
-        refuse("bad_field", f"kind: {kind}, known are 1 (PCM) and 2 (statistics)")
+        refuse("bad_field", f"kind: must be 1 (PCM) or 2 (statistics) (got {kind})")
 
 
 def check_clipping(pcm: np.ndarray) -> None:
-    """Refuse sound, int16, that no filter should be designed on: Refused `clipped`."""
+    """Raise Refused, `clipped`, for int16 samples with too many at full scale."""
     clipped = np.mean(np.abs(pcm.astype(np.int32)) >= MAX_INT16)
     if clipped > MAX_CLIPPED_SHARE:
         refuse(
@@ -122,19 +122,25 @@ def check_clipping(pcm: np.ndarray) -> None:
 
 def _check_size(size: int) -> None:
     if size > MQTT_PAYLOAD_LIMIT:
-        refuse("too_large", f"snapshot: {size:,} bytes, at most {MQTT_PAYLOAD_LIMIT:,}; send a shorter one")
+        refuse(
+            "too_large",
+            f"snapshot: must have at most {MQTT_PAYLOAD_LIMIT:,} bytes (got {size:,}); send a shorter one",
+        )
 
 
 def _pcm(body: bytes, samples: int, channels: int) -> np.ndarray:
     if channels != 2:
-        refuse("bad_field", f"channels: {channels}, a PCM snapshot has 2 (reference, error microphone)")
+        refuse("bad_field", f"channels: must be 2 (reference, error microphone) for PCM (got {channels})")
     if samples == 0 or len(body) != samples * 4:
-        refuse("truncated", f"pcm: {len(body):,} bytes, the header promises {samples * 4:,}")
+        refuse("truncated", f"pcm: {len(body):,} bytes, the header announces {samples * 4:,}")
     return bytes_to_int16(body, channels)
 
 
 def _statistics(body: bytes) -> tuple[bytes, bytes]:
     size = struct.unpack_from("<I", body)[0] if len(body) >= 4 else 0
     if size == 0 or 4 + size > len(body):
-        refuse("truncated", f"statistics: {len(body):,} bytes do not hold the {size:,} they promise")
+        refuse(
+            "truncated",
+            f"statistics: must have the announced {size:,} bytes (got {len(body):,} with the length)",
+        )
     return body[4 : 4 + size], body[4 + size :]

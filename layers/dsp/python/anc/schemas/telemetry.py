@@ -1,4 +1,4 @@
-"""Telemetry: what a headset says of itself now and then, as JSON on `anc/{thing}/telemetry` or over REST."""
+"""Telemetry reports of a headset, as JSON on `anc/{thing}/telemetry` or over REST."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,29 +14,29 @@ MAX_REPORTS = 64
 
 
 class TelemetryReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a headset knows of itself; it leaves out what it does not know.
+    """A telemetry report. Fields without a value are omitted.
 
     Attributes
     ----------
     battery : float
-        Charge left, 0 to 1.
+        State of charge, 0 to 1.
     level_dbfs : float
-        At the error microphone.
+        Level at the error microphone.
     attenuation_db : float
-        As measured there.
+        Attenuation measured at the error microphone.
     mode : str
     firmware : str
     filters : int
-        How many control filters it has played since it was switched on.
+        Number of control filters played since power-on.
     reverted : int
-        How many of these it gave up, since they made things worse.
+        Number of these that were reverted because they made the noise louder.
     refused : str
-        What it could not take last, and why.
+        What the headset rejected last, and why.
     age_s : float
-        How long ago this was so: a headset that was out of reach sends what it kept, without a clock.
+        Age of the report: after a disconnection, a headset without a clock sends buffered reports.
     run, line : int
-        A number drawn when the headset was switched on, and how many lines it had written since: with both, a
-        line that comes again later is known to be the same.
+        A random number drawn at power-on, and the number of reports since: together they identify a
+        report that arrives again.
     """
 
     battery: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
@@ -53,13 +53,13 @@ class TelemetryReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
 
 
 def parse_reports(payload: bytes) -> Sequence[TelemetryReport]:
-    """Read what a headset published: one report, or an array of them. Raises Refused."""
+    """Parse one report or an array of reports. Raises Refused."""
     if len(payload) > PAYLOAD_LIMIT:
-        refuse("too_large", f"telemetry: {len(payload):,} bytes, at most {PAYLOAD_LIMIT:,}")
-    said: TelemetryReport | list[TelemetryReport] = parse_json(
+        refuse("too_large", f"telemetry: must have at most {PAYLOAD_LIMIT:,} bytes (got {len(payload):,})")
+    parsed: TelemetryReport | list[TelemetryReport] = parse_json(
         payload, TelemetryReport | list[TelemetryReport]
     )
-    reports = said if isinstance(said, list) else [said]
+    reports = parsed if isinstance(parsed, list) else [parsed]
     if len(reports) > MAX_REPORTS:
-        refuse("too_large", f"telemetry: {len(reports)} reports, at most {MAX_REPORTS}")
+        refuse("too_large", f"telemetry: must have at most {MAX_REPORTS} reports (got {len(reports)})")
     return reports

@@ -1,6 +1,6 @@
-"""The live stream: JSON text frames, parsed and checked on the way in, encoded on the way out.
+"""Messages of a live session over a WebSocket: JSON text frames, parsed and validated, or encoded.
 
-API Gateway closes frames over 32 KB (1009) and binary ones (1003); what comes through meets the limits here.
+API Gateway closes the socket after a frame over 32 KB (1009) or a binary frame (1003).
 """
 
 import base64
@@ -34,14 +34,14 @@ Algorithm = Literal["nlms", "fdaf"]
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="action", forbid_unknown_fields=True):
-    """A frame from a client; `action` tells which."""
+    """A frame from a client; `action` identifies its type."""
 
 
 class Start(Request, frozen=True, tag="start"):
-    """Open a session. What is left out is the platform's choice.
+    """Open a session. Omitted fields get the platform's defaults.
 
-    `horizon` is for `predict`: samples between what is heard and when its anti-noise sounds, a block if left
-    out.
+    `horizon` applies to `predict`: samples from the microphone signal to the playback of its anti-noise; one
+    block by default.
     """
 
     mode: SessionMode = "cancel"
@@ -62,7 +62,7 @@ class Audio(Request, frozen=True, tag="audio"):
 
 
 class Set(Request, frozen=True, tag="set"):
-    """Change a session. A field that is left out stays; another algorithm starts from nothing."""
+    """Change a session. Omitted fields keep their values; changing the algorithm resets the filter."""
 
     session: SessionId
     enabled: bool | None = None
@@ -71,44 +71,44 @@ class Set(Request, frozen=True, tag="set"):
 
 
 class Stop(Request, frozen=True, tag="stop"):
-    """End a session; the answer sums it up."""
+    """End a session and get its summary."""
 
     session: SessionId
 
 
 class Watch(Request, frozen=True, tag="watch"):
-    """Be told what happens to a device."""
+    """Subscribe to updates of a headset."""
 
     device: DeviceName
 
 
 class Ping(Request, frozen=True, tag="ping"):
-    """Keep the socket from idling out."""
+    """Prevent the idle timeout of the socket."""
 
 
 AnyRequest = Start | Audio | Set | Stop | Watch | Ping
 
 
 class Response(msgspec.Struct, frozen=True, tag_field="type"):
-    """A frame to a client; `type` tells which."""
+    """A frame to a client; `type` identifies its type."""
 
 
 class Started(Response, frozen=True, tag="started"):
-    """The session is open; its first block has `next_seq`."""
+    """A session was opened. Its first block must have the number `next_seq`."""
 
     session: str
     next_seq: int
 
 
 class NoisePrediction(msgspec.Struct, frozen=True):
-    """What the platform takes the noise for."""
+    """Predicted class of the noise, with its confidence, 0 to 1."""
 
     label: str
     confidence: float
 
 
 class EmergencyState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whether an alarm opened the session to the world; `reason` when it is open for want of hearing."""
+    """Whether an emergency passes the sound through unfiltered; `reason` is set if detection failed."""
 
     active: bool
     score: float
@@ -116,10 +116,10 @@ class EmergencyState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FilteredBlock(Response, frozen=True, tag="audio", omit_defaults=True):
-    """The answer to a block. `attenuation_db` and `noise` are null while there is nothing to tell.
+    """A filtered block. `attenuation_db` and `noise` are null until enough sound was received.
 
-    `lag_s`, when there, is for how many seconds the block waited in the client because earlier answers took
-    longer than their blocks last: a live client skips to its newest block.
+    `lag_s`, if present, is how many seconds the block waited in the client because earlier responses took
+    longer than the duration of their blocks. A live client should then skip to its newest block.
     """
 
     seq: int
@@ -134,7 +134,7 @@ class FilteredBlock(Response, frozen=True, tag="audio", omit_defaults=True):
 
 
 class SetDone(Response, frozen=True, tag="set"):
-    """The session's settings as they now are."""
+    """The current settings of the session."""
 
     session: str
     enabled: bool
@@ -142,7 +142,7 @@ class SetDone(Response, frozen=True, tag="set"):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A session from beginning to end; attenuation is of energies, over all that was answered."""
+    """Totals of a session. `attenuation_db` is the ratio of energies over all filtered blocks."""
 
     blocks: int
     seconds: float
@@ -152,20 +152,20 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Stopped(Response, frozen=True, tag="stopped"):
-    """The session has ended and is forgotten."""
+    """The session has ended and was deleted."""
 
     session: str
     summary: Summary
 
 
 class Watching(Response, frozen=True, tag="watching"):
-    """From now on this socket gets `device` frames."""
+    """The socket now receives `device` frames of the headset."""
 
     device: str
 
 
 class DeviceUpdate(Response, frozen=True, tag="device", omit_defaults=True):
-    """Something happened to a watched device."""
+    """The state of a watched headset changed."""
 
     device: str
     mode: str
@@ -176,7 +176,7 @@ class DeviceUpdate(Response, frozen=True, tag="device", omit_defaults=True):
 
 
 class JobUpdate(Response, frozen=True, tag="job", omit_defaults=True):
-    """A recording of this socket's user is done or has failed; this may be said twice."""
+    """A recording of this user is done or has failed. The message may be sent twice."""
 
     job: str
     name: str
@@ -186,11 +186,11 @@ class JobUpdate(Response, frozen=True, tag="job", omit_defaults=True):
 
 
 class Pong(Response, frozen=True, tag="pong"):
-    """Here I am."""
+    """Response to `ping`."""
 
 
 class Error(Response, frozen=True, tag="error", omit_defaults=True):
-    """Every refusal looks like this."""
+    """A request was rejected; `seq` is the number of the block, if the request was one."""
 
     code: str
     message: str
@@ -198,12 +198,12 @@ class Error(Response, frozen=True, tag="error", omit_defaults=True):
 
     @classmethod
     def of(cls, refusal: Refused) -> "Error":
-        """Wrap a refusal."""
+        """Return the frame for a refusal."""
         return cls(refusal.code, refusal.message, refusal.seq)
 
 
 def parse_request(frame: str | None) -> AnyRequest:
-    """Read a client's frame. Raises Refused."""
+    """Parse a client's frame. Raises Refused."""
     text = frame or ""
     if len(text) > FRAME_LIMIT:
         refuse("too_large", f"frame: {len(text):,} bytes, at most {FRAME_LIMIT:,}; send shorter blocks")
@@ -211,7 +211,7 @@ def parse_request(frame: str | None) -> AnyRequest:
 
 
 def encode(answer: Response) -> str:
-    """Return the text frame of an answer."""
+    """Return a response as a text frame."""
     return msgspec.json.encode(answer).decode()
 
 
