@@ -1,4 +1,4 @@
-"""A circuit breaker: who fails again and again is left alone for a while, then tried once."""
+"""A circuit breaker: after repeated failures, calls are rejected for a while, then tried once."""
 
 import threading
 import time
@@ -16,11 +16,11 @@ class CircuitOpen(Exception):
 
 
 class CircuitBreaker:
-    """Calls what may fail, from any number of threads.
+    """Calls functions that may fail. Thread-safe.
 
-    Closed, every call goes through. After some failures in a row it opens, and calls raise `Resting` at once.
-    When it has rested it is half open: one call goes through as a probe, while all others go on resting. The
-    probe's success closes it, its failure opens it anew.
+    Closed, every call goes through. After some failures in a row it opens, and calls raise `CircuitOpen`
+    at once. After `rest_s` it is half open: one call goes through as a probe, all others are rejected. The
+    probe closes it by success and opens it again by failure.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class CircuitBreaker:
         self._probing = False
 
     def call(self, do: Callable[[], T]) -> T:
-        """Return what `do()` returns; whatever it raises passes on, and is a failure. Raises Resting."""
+        """Return what `do()` returns; an exception counts as a failure. Raises CircuitOpen."""
         self._admit()
         try:
             result = do()

@@ -1,6 +1,6 @@
-"""What the services need of the world, as small Protocols with their promises written down.
+"""Interfaces of everything that the services use, as Protocols.
 
-`anc.aws` keeps these promises on AWS, `local` on one machine; one contract suite holds both to them.
+`anc.aws` implements them on AWS and `local` on one machine; the tests in `tests/contract` run against both.
 """
 
 import threading
@@ -23,19 +23,19 @@ MAX_RESPONSE_BYTES = 64 * 1024
 
 
 class Conflict(Exception):
-    """The record was written by somebody else since it was read."""
+    """Another writer changed the record after it was read."""
 
 
 class Gone(Exception):
-    """The socket is closed: forget it."""
+    """The socket is closed."""
 
 
 class ObjectChanged(Exception):
-    """The file's content is not the one that was asked for any more."""
+    """The file no longer has the requested content."""
 
 
 class EndpointUnavailable(Exception):
-    """The endpoint did not answer; the message says why, and holds nothing of what it was asked."""
+    """The endpoint did not respond. The message gives the reason and no part of the request."""
 
 
 class Queue(Protocol):
@@ -113,7 +113,7 @@ class ObjectInfo(NamedTuple):
 class Objects(Protocol):
     """Files by key: recordings, results, reports. Small ones whole, large ones in parts and by ranges.
 
-    A file in parts appears, whole, when it is finished; every part but the last has at least `PART_LEAST`
+    A file in parts appears, whole, when it is finished; every part but the last has at least `MIN_PART_BYTES`
     bytes.
     """
 
@@ -132,7 +132,7 @@ class Objects(Protocol):
     def open(self, key: str, etag: str) -> BinaryIO:
         """Return the file, seekable and read by ranges as needed.
 
-        Opening or reading raises Changed when the content is not, or not any more, the one of that `etag`.
+        Opening or reading raises ObjectChanged if the content does not have that `etag`.
         """
 
     def begin(self, key: str) -> str:
@@ -233,9 +233,9 @@ class Endpoint(Protocol):
         """Whether there is one to ask."""
 
     def invoke(self, request: bytes) -> bytes:
-        """Return its answer to a JSON document (`sagemaker/inference.py`); at most `ANSWER_LIMIT` bytes.
+        """Return the response to a JSON document (`sagemaker/inference.py`), at most `MAX_RESPONSE_BYTES`.
 
-        It is asked once. Raises NoAnswer when there is none, it refuses, or no byte comes for the time limit.
+        Calls it once. Raises EndpointUnavailable if there is none, it fails, or it times out.
         """
 
 
@@ -273,10 +273,10 @@ class SessionCache:
 
 
 class Alerts(Protocol):
-    """The people who want to know of emergencies."""
+    """Notifications of emergencies to subscribers."""
 
     def publish(self, subject: str, text: str) -> None:
-        """Tell them. What cannot be delivered is not retried: the headset is open already."""
+        """Send a notification. Failures are not retried: the headset is transparent already."""
 
 
 class FloodLimiter:

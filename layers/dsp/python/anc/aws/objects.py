@@ -47,7 +47,7 @@ class S3Objects:
         self._client().delete_object(Bucket=self._bucket, Key=key)
 
     def info(self, key: str) -> ObjectInfo | None:
-        """See `Objects.about`."""
+        """See `Objects.info`."""
         try:
             head = self._client().head_object(Bucket=self._bucket, Key=key)
         except ClientError as fault:

@@ -40,7 +40,7 @@ class IotThings:
         self._data = data
 
     def create(self, thing: str) -> Credentials:
-        """See `Things.enrol`. The certificate stays inactive while it is bound to thing and policy."""
+        """See `Things.create`. The certificate stays inactive while it is bound to thing and policy."""
         iot = self._client()
         with suppress(iot.exceptions.ResourceAlreadyExistsException):  # made by a claim, with a thing type
             iot.create_thing(thingName=thing)
@@ -58,7 +58,7 @@ class IotThings:
         )
 
     def attach_certificate(self, thing: str, certificate_id: str) -> None:
-        """See `Things.adopt`. Binds the certificate to the policy.
+        """See `Things.attach_certificate`. Binds the certificate to the policy.
 
         AWS IoT itself makes the thing, attaches the certificate and activates it, after the hook has allowed
         the claim and whatever has happened since. Without the policy such a certificate opens nothing.
