@@ -75,7 +75,7 @@ def test_tables_are_told_apart(rows: Rows, clock: Clock) -> None:
 def test_it_holds_so_many_records_and_no_more(
     rows: Rows, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ReadCache, "MOST", 3)
+    monkeypatch.setattr(ReadCache, "MAX_RECORDS", 3)
     recent = ReadCache(clock)
     for name in "abcdefgh":
         recent.read("accounts", name, rows.get)

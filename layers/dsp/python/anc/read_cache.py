@@ -1,4 +1,4 @@
-"""A small cache of records that every request needs and that seldom change: accounts and API keys."""
+"""A cache of records that every request needs and that rarely change: accounts and API keys."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ class ReadCache:
     """Records read within the last `SECONDS`, absent ones included.
 
     A write of this process is visible at once, if the writer calls `forget`; one of another process after
-    `SECONDS` at the latest. Holds at most `MOST` records.
+    `SECONDS` at the latest. Holds at most `MAX_RECORDS` records.
     """
 
     SECONDS = 5.0
-    MOST = 10_000
+    MAX_RECORDS = 10_000
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock  # of the wall: a monotonic one may stand still while a Lambda container is frozen
@@ -34,7 +34,7 @@ class ReadCache:
         found = get(key)
         with self._lock:
             if writes == self._writes:  # else it may have been read before that write
-                if len(self._found) >= self.MOST:
+                if len(self._found) >= self.MAX_RECORDS:
                     self._found.clear()
                 self._found[kind, key] = found, self._clock() + self.SECONDS
         return found

@@ -35,7 +35,7 @@ Url = Annotated[
 
 
 class BadSetting(ValueError):
-    """A setting has a value that cannot be meant; the message names it."""
+    """A setting has an invalid value. The message names it."""
 
 
 class Settings(msgspec.Struct, frozen=True, rename="upper"):
@@ -44,9 +44,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     Attributes
     ----------
     anc_filter_taps : int
-        Taps of a live session's filter when the client does not ask for another length.
+        Default filter length of a live session.
     anc_sample_rate : int
-        Rate in Hz of a live session when the client does not state one.
+        Default sample rate of a live session in Hz.
     anc_block_size : int
         Samples per channel in a block that the platform's own clients send.
     anc_session_hours : float
@@ -135,12 +135,12 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings of an environment; names that are absent or empty keep their defaults.
+        """Return the settings in environment variables; absent or empty ones have the defaults.
 
         Raises
         ------
         BadSetting
-            Naming the variable, its value's fault and what is allowed.
+            Names the variable, its value and what is allowed.
         """
         names = [field.encode_name for field in msgspec.structs.fields(cls)]
         given = {name: environ[name] for name in names if environ.get(name)}

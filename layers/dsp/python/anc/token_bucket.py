@@ -14,7 +14,7 @@ class TokenBucket:
     per_s, burst : float
     clock : callable
         Seconds.
-    most_keys : int
+    max_keys : int
         Keys that are remembered; the one not used for longest is forgotten, and its bucket is full then.
     """
 
@@ -23,12 +23,12 @@ class TokenBucket:
         per_s: float,
         burst: float,
         clock: Callable[[], float] = time.monotonic,
-        most_keys: int = 10_000,
+        max_keys: int = 10_000,
     ) -> None:
         self._per_s = per_s
         self._burst = burst
         self._clock = clock
-        self._most_keys = most_keys
+        self._max_keys = max_keys
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -59,5 +59,5 @@ class TokenBucket:
     def _keep(self, key: str, left: float) -> None:
         self._buckets[key] = (left, self._clock())
         self._buckets.move_to_end(key)
-        if len(self._buckets) > self._most_keys:
+        if len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)

@@ -64,7 +64,7 @@ def test_one_headset_does_not_delay_another() -> None:
 
 
 def test_the_number_of_buckets_is_limited() -> None:
-    allowance = TokenBucket(1.0, 1.0, Clock(), most_keys=3)
+    allowance = TokenBucket(1.0, 1.0, Clock(), max_keys=3)
     assert all(allowance.take(f"h{number}") for number in range(10))
     assert not allowance.take("h9")
     assert allowance.take("h0"), "the one not seen for longest is forgotten"
