@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from anc.dsp import (
     FDAF,
     NLMS,
-    DoubleTalkNLMS,
     Predictor,
     a_weighted_attenuation_db,
     attenuation_db,
@@ -31,7 +30,7 @@ def fdaf_and_nlms(seconds: int = 10) -> dict:
     path = rng.standard_normal(200) * np.exp(-np.arange(200) / 30)
     at_ear = np.convolve(noise, path)[:n]
     voice *= 0.1 * at_ear.std()
-    filters = {"NLMS": NLMS(512, 0.5), "DoubleTalkNLMS": DoubleTalkNLMS(512)}
+    filters: dict[str, NLMS | FDAF] = {"NLMS": NLMS(512, 0.5)}
     filters |= {f"FDAF block {block}": FDAF(512, 0.5, block=block) for block in (128, 256, 512, 1024)}
     late = slice(n // 2, n)
     result = {}

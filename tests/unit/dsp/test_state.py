@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anc.dsp import FDAF, NLMS, DoubleTalkNLMS, FxNLMS, Predictor, Statistics
+from anc.dsp import FDAF, NLMS, FxNLMS, Predictor, Statistics
 
 FILTERS = {
     "NLMS float32": lambda: NLMS(40),
@@ -14,7 +14,6 @@ FILTERS = {
     "FxNLMS with a path of its own": lambda: FxNLMS(4, 0.01, secondary=np.ones(9), path=[0.0, 0.5, 0.2, 0.1]),
     "FDAF": lambda: FDAF(40, block=16),
     "FDAF float64, shorter than its block": lambda: FDAF(10, block=16, dtype=np.float64),
-    "DoubleTalkNLMS": lambda: DoubleTalkNLMS(40),
     "Predictor": lambda: Predictor(24, 17),
 }
 

@@ -13,7 +13,6 @@ from anc.dsp.design import (
     peak_gain_db,
     recover_primary,
 )
-from anc.dsp.double_talk import DoubleTalkNLMS
 from anc.dsp.fdaf import FDAF
 from anc.dsp.fxnlms import FxNLMS
 from anc.dsp.identification import SecondaryPath, identify_secondary
@@ -33,7 +32,6 @@ __all__ = [
     "FDAF",
     "NLMS",
     "ControlFilter",
-    "DoubleTalkNLMS",
     "FxNLMS",
     "Predictor",
     "SecondaryPath",
