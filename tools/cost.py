@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from anc.validation_messages import msgspec_sentence
+
 PRICES = Path(__file__).with_name("prices.toml")
 PAGE = Path(__file__).with_name("cost_page.md")
 HOURS_PER_MONTH = 730.0
@@ -28,10 +30,7 @@ PRIVATE_SNAPSHOT_BYTES = 6 * KB
 CONTROL_BYTES = 9 * KB  # record of a headset: statistics of 512 taps and its last four filters
 SHADOW_BYTES = 3 * KB
 LOG_BYTES = 600  # per call
-TRACED_FRACTION, TRACED_PER_SECOND = (
-    0.01,
-    1,
-)  # X-Ray samples the first call of each second and 1 % of the rest
+TRACED_FRACTION, TRACED_PER_SECOND = 0.01, 1  # X-Ray samples one call a second and 1 % of the rest
 SNAPSHOTS_PER_CALL = 4  # average batch size of the queue
 
 Tiers = list[tuple[float, float]]
@@ -113,9 +112,12 @@ def read_prices(path: Path = PRICES) -> Prices:
     OSError
     """
     try:
-        prices = msgspec.convert(tomllib.loads(path.read_text()), Prices)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
-        raise ValueError(f"{path}: {fault}") from fault
+        document = tomllib.loads(path.read_text())
+        prices = msgspec.convert(document, Prices)
+    except tomllib.TOMLDecodeError as fault:
+        raise ValueError(f"{path}: not a TOML document: {fault}") from fault
+    except msgspec.ValidationError as fault:
+        raise ValueError(f"{path}: {msgspec_sentence(str(fault), Prices, document)}") from fault
     units = {unit for each in SERVICES.values() for unit in each}
     if missing := sorted(units - prices.prices.keys()):
         raise ValueError(f"{path}: missing prices for {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""`anc headset --credentials` and `--claim`: a simulated headset on a platform elsewhere."""
+"""`anc headset --credentials` and `--claim`: run a simulated headset against a remote platform."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from anc.aws.things import amazon_root
 from anc.ports import Credentials
+from anc.validation_messages import msgspec_sentence
 from iot.provisioning import provision
 from iot.status import Status
 from local.auth.certificates import Authority
@@ -62,22 +63,13 @@ def read_identity(file: Path, endpoint: str | None, thing: str | None) -> Identi
     endpoint : str, optional
         `host` or `host:port`; overrides the file.
     thing : str, optional
-        Name of the headset; by default that in the file, else the common name of the certificate.
+        Name of the headset; defaults to the name in the file, else to the certificate's common name.
 
     Raises
     ------
     InvalidCredentials
     """
-    try:
-        text = file.read_bytes()
-        try:
-            registration = msgspec.json.decode(text, type=_Registration)
-        except msgspec.ValidationError:
-            registration = _Registration(msgspec.json.decode(text, type=_StoredCredentials))
-    except OSError as fault:
-        raise InvalidCredentials(f"{file}: {fault.strerror}") from fault
-    except msgspec.DecodeError as fault:
-        raise InvalidCredentials(f"{file}: not the JSON response of a registration: {fault}") from fault
+    registration = _read_registration(file)
     stored = registration.credentials
     common_name = _validated_common_name(file, stored)
     host, port = _parse_endpoint(endpoint) if endpoint else (stored.endpoint, stored.port)
@@ -92,7 +84,7 @@ def read_identity(file: Path, endpoint: str | None, thing: str | None) -> Identi
 
 
 def provisioned_identity(file: Path, endpoint: str | None, serial: str | None, folders: Path) -> Identity:
-    """Return a headset's identity; provisions its certificate with the claim if it has none yet.
+    """Return a headset's identity, provisioned with the claim in `file` if it has no certificate yet.
 
     Raises
     ------
@@ -122,7 +114,7 @@ def run_remote_headset(
     console: Console | None,
     measure: StimulusKind | None = None,
 ) -> SimulationResult:
-    """Run a registered headset in a noise and show its status.
+    """Run a registered headset in a noise scene and show its status.
 
     Parameters
     ----------
@@ -157,6 +149,22 @@ def run_remote_headset(
 
 def _detection_on_headset(status: Status) -> tuple[str, str]:
     return status.noise or "-", status.filter_id or "-"
+
+
+def _read_registration(file: Path) -> _Registration:
+    try:
+        document = msgspec.json.decode(file.read_bytes())
+    except OSError as fault:
+        raise InvalidCredentials(f"{file}: {fault.strerror}") from fault
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise InvalidCredentials(f"{file}: not a JSON document: {fault}") from fault
+    if isinstance(document, dict) and "credentials" not in document:
+        document = {"credentials": document}
+    try:
+        return msgspec.convert(document, _Registration)
+    except msgspec.ValidationError as fault:
+        rule = msgspec_sentence(str(fault), _Registration, document)
+        raise InvalidCredentials(f"{file}: not the response of a registration: {rule}") from fault
 
 
 def _validated_common_name(file: Path, stored: _StoredCredentials) -> str:

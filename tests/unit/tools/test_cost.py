@@ -66,11 +66,21 @@ def test_the_cost_page_in_the_docs_is_current() -> None:
     assert (ROOT / "docs" / "cost.md").read_text() == page(Usage(), read_prices())
 
 
-@pytest.mark.parametrize("text", ["", "noted = 1", "noted =", '[prices]\nwebsocket_message = "free"'])
-def test_an_invalid_price_table_is_rejected_by_file_name(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "noted: is required"),
+        ("noted = 1", r"noted: must be a string \(got an integer\)"),
+        ("noted =", "not a TOML document"),
+        ('noted = ""\nregion = ""\n[prices]\nwebsocket_message = "free"', "prices.*: must be an array"),
+    ],
+)
+def test_an_invalid_price_table_is_rejected_by_file_and_field(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"mine\.toml"):
+    with pytest.raises(ValueError, match=rf"mine\.toml: {message}"):
         read_prices(path)
     with pytest.raises(FileNotFoundError, match=r"absent\.toml"):
         read_prices(tmp_path / "absent.toml")

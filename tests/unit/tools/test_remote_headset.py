@@ -54,7 +54,7 @@ def test_bare_credentials_are_accepted_and_options_take_precedence(
     [
         ({"private_key": "-----BEGIN"}, None, "is not PEM"),
         ({"certificate": ""}, None, "is not PEM"),
-        ({"port": "many"}, None, "not the JSON response"),
+        ({"port": "many"}, None, r"credentials\.port: must be an integer \(got a string\)"),
         ({"endpoint": ""}, None, "set --endpoint"),
         ({}, "host:0", "between 1 and 65535"),
         ({}, "host:port", "between 1 and 65535"),
@@ -76,8 +76,11 @@ def test_a_foreign_key_and_unreadable_files_are_rejected(
     file.write_text(json.dumps(issued | {"private_key": other.private_key}))
     with pytest.raises(InvalidCredentials, match="does not match the certificate"):
         read_identity(file, None, None)
+    file.write_text("[]")
+    with pytest.raises(InvalidCredentials, match=r"must be an object \(got an array\)"):
+        read_identity(file, None, None)
     file.write_text("{")
-    with pytest.raises(InvalidCredentials, match="not the JSON response"):
+    with pytest.raises(InvalidCredentials, match="not a JSON document"):
         read_identity(file, None, None)
     with pytest.raises(InvalidCredentials, match="No such file"):
         read_identity(tmp_path / "nowhere.json", None, None)

@@ -18,6 +18,7 @@ from anc.patterns import ONE_LINE, SHA256
 from anc.pcm import float_to_int16, int16_to_bytes
 from anc.ports import Dependencies, EndpointUnavailable
 from anc.schemas.endpoint import EndpointRequest
+from anc.schemas.refusal import Refused, parse_json
 
 T = TypeVar("T")
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -104,8 +105,8 @@ def _in_time(do: Callable[[], T], limit_s: float) -> T:
 
 def _validated(response: bytes) -> EndpointPrediction:
     try:
-        prediction = msgspec.json.decode(response, type=EndpointPrediction)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        prediction: EndpointPrediction = parse_json(response, EndpointPrediction)
+    except Refused as fault:
         raise EndpointUnavailable(f"the endpoint returned an invalid response: {fault}") from fault
     known, named = prediction.probabilities, {prediction.label, *prediction.probabilities}
     if unknown := named - set(LABELS):
