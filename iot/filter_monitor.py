@@ -97,9 +97,8 @@ class FilterMonitor:
         power = np.sum([energies for _, energies in self._latest], axis=0) / samples
         while samples - self._latest[0][0] >= self._alert_window:
             samples -= self._latest.popleft()[0]
-        _, e, d, alternative = power
-        best = min(d, alternative) if self._comparison else d
-        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (ALERT_DB / 10) * best:
+        _, e, d, _ = power
+        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (ALERT_DB / 10) * d:
             return None
         evaluation = self._evaluate(power)
         self._start_window()
