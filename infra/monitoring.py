@@ -130,7 +130,9 @@ class Monitoring(cdk.Stack):
 
     def _watch_detection(self, metrics: Metrics) -> None:
         failed = metrics.over(DETECTION, "classification_failed")
-        self._alarm("cannot-hear", failed, 0, "Classification fails; headsets stay in transparency mode.")
+        self._alarm(
+            "classification-failed", failed, 0, "Classification fails; headsets stay in transparency mode."
+        )
         many = metrics.over(DETECTION, "emergencies_raised", minutes=5)
         self._alarm(
             "emergencies",

@@ -208,7 +208,7 @@ def _health(answer: httpx.Response) -> Iterator[Finding]:
     advice = {
         "tables": "the platform does not work without it",
         "files": "recordings are processed once it recovers",
-        "hearing": "headsets stay in transparency mode without it",
+        "classifier": "headsets stay in transparency mode without it",
     }
     try:
         checks: dict[str, str] = answer.json()["checks"]

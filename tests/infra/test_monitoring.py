@@ -32,7 +32,7 @@ def metrics_of(alarm):
 
 def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
-    expected |= {"cannot-hear", "emergencies"}
+    expected |= {"classification-failed", "emergencies"}
     expected |= {f"{name}-errors" for name in FUNCTIONS}
     expected |= {f"{route.name}-{what}" for route in QUEUES for what in ("old", "dead")}
 

@@ -24,7 +24,7 @@ def states(findings: Any) -> dict[str, str]:
 def test_a_healthy_platform_passes_every_check(shared_platform: Platform) -> None:
     url = f"http://127.0.0.1:{shared_platform.port}"
     found = states(check_deployment(url, shared_platform.token("ann")))
-    assert {"tables", "hearing", "clock", "description", "token", "socket"} <= set(found)
+    assert {"tables", "classifier", "clock", "description", "token", "socket"} <= set(found)
     assert set(found.values()) == {"ok"}
 
 
@@ -35,12 +35,12 @@ def test_a_rejected_token_is_reported(shared_platform: Platform) -> None:
 
 
 def test_a_platform_without_a_classifier_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    degraded = {"status": "degraded", "checks": {"tables": "ok", "hearing": "ModelError"}}
+    degraded = {"status": "degraded", "checks": {"tables": "ok", "classifier": "ModelError"}}
     answers = httpx.MockTransport(lambda request: httpx.Response(200, json=degraded))
     client = functools.partial(httpx.Client, transport=answers)
     monkeypatch.setattr("tools.doctor.httpx.Client", client)
     found = states(check_deployment("http://127.0.0.1:1", None))
-    assert (found["tables"], found["hearing"]) == ("ok", "failing")
+    assert (found["tables"], found["classifier"]) == ("ok", "failing")
 
 
 def test_an_unreachable_address_exits_with_code_1() -> None:

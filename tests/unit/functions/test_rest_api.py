@@ -56,7 +56,7 @@ def test_a_platform_without_its_files_is_degraded_and_ready(
     monkeypatch.setattr(platform.deps.objects, "info", unreachable)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
-    assert health["checks"] == {"tables": "ok", "files": "ConnectionError", "hearing": "ok"}
+    assert health["checks"] == {"tables": "ok", "files": "ConnectionError", "classifier": "ok"}
 
 
 def test_a_platform_without_detection_is_degraded_and_ready(
@@ -68,7 +68,7 @@ def test_a_platform_without_detection_is_degraded_and_ready(
     monkeypatch.setattr("anc.services.sound.detection.load_classifier", deaf)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
-    assert health["checks"]["hearing"] == "ModelError"
+    assert health["checks"]["classifier"] == "ModelError"
 
 
 def test_a_session_from_opening_to_end_over_rest(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Whether the platform lives, is ready, and what of that on which it depends does not answer."""
+"""Health of the platform: liveness, readiness, and the state of each dependency."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -9,7 +9,7 @@ from anc.ports import Dependencies
 from anc.services.sound import detection
 from anc.services.sound.jobs import UPLOADS
 
-NOBODY = "health"  # a key under which nothing is stored
+PROBE_KEY = "health"  # nothing is stored under this key
 
 logger = Logger(service="health")
 
@@ -20,12 +20,12 @@ class State(NamedTuple):
     Attributes
     ----------
     status : str
-        `degraded` when it answers but cannot hear, so that every headset is open to the world, or cannot
-        reach recordings; `failing` when what it stores in does not answer.
+        `degraded` if the classifier cannot be loaded, which keeps headsets in transparency mode, or if
+        recordings cannot be reached; `failing` if the tables do not respond.
     live, ready : bool
-        Whether it runs at all, and whether it should be sent requests.
+        Whether the process runs, and whether it should receive requests.
     checks : dict of str to str
-        `ok` or the kind of fault, for each thing that it depends on.
+        `ok` or the exception type, for each dependency.
     """
 
     status: Literal["ok", "degraded", "failing"]
@@ -35,11 +35,11 @@ class State(NamedTuple):
 
 
 def check(deps: Dependencies) -> State:
-    """Try everything that the platform depends on."""
+    """Call each dependency once."""
     checks = {
-        "tables": _try(lambda: deps.streams.get(NOBODY)),
-        "files": _try(lambda: deps.objects.info(UPLOADS + NOBODY)),
-        "hearing": _try(lambda: detection.load_classifier(deps.settings)),
+        "tables": _try(lambda: deps.streams.get(PROBE_KEY)),
+        "files": _try(lambda: deps.objects.info(UPLOADS + PROBE_KEY)),
+        "classifier": _try(lambda: detection.load_classifier(deps.settings)),
     }
     ready = checks["tables"] == "ok"
     status: Literal["ok", "degraded", "failing"] = "degraded" if ready else "failing"
@@ -51,7 +51,7 @@ def check(deps: Dependencies) -> State:
 def _try(dependency: Callable[[], Any]) -> str:
     try:
         dependency()
-    except Exception as fault:  # whatever it is, it is the answer
-        logger.exception("a dependency does not answer")
+    except Exception as fault:  # the exception type is the result
+        logger.exception("a dependency failed")
         return type(fault).__name__
     return "ok"
