@@ -26,9 +26,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from anc.headset_records import Status
 from anc.noise import ModelError
 from anc.ports import Dependencies
-from anc.records import Status
 from anc.services.sound import detection, jobs
 from anc.settings import BadSetting, Settings
 from anc.tables import TABLES

@@ -8,7 +8,7 @@ import numpy as np
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from anc import records
+from anc import headset_records
 from anc.schemas.rest.requests import (
     NewDevice,
     NewDeviceModel,
@@ -185,16 +185,16 @@ def expect_headsets(id: Thing, body: NewSerials) -> Serials:
     )
 
 
-def _secondary(device: records.Device) -> list[float]:
+def _secondary(device: headset_records.Device) -> list[float]:
     path: list[float] = np.frombuffer(device.secondary, "<f4").tolist()
     return path
 
 
-def _refusal(refusal: records.RecordedRefusal | None) -> DeviceRefusal | None:
+def _refusal(refusal: headset_records.RecordedRefusal | None) -> DeviceRefusal | None:
     return DeviceRefusal.model_validate(refusal) if refusal else None
 
 
-def _device(device: records.Device) -> Device:
+def _device(device: headset_records.Device) -> Device:
     return Device(
         thing=device.key,
         model=device.model,
@@ -206,7 +206,7 @@ def _device(device: records.Device) -> Device:
     )
 
 
-def _model(model: records.DeviceModel) -> DeviceModel:
+def _model(model: headset_records.DeviceModel) -> DeviceModel:
     return DeviceModel(
         model=model.key,
         rate=model.rate,
@@ -222,5 +222,5 @@ def _telemetry(at: float | None, report: TelemetryReport) -> Telemetry:
     return Telemetry(at=at, **fields)
 
 
-def _paths(device: records.Device) -> Paths:
+def _paths(device: headset_records.Device) -> Paths:
     return Paths(rate=device.rate, secondary=_secondary(device))

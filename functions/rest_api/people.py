@@ -5,13 +5,13 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from anc.records import ApiKey
-from anc.schemas.rest.requests import NewKey, NewPerson, NewRole, SignIn
-from anc.schemas.rest.responses import CreatedKey, Grant, Key, Keys, Me, People, Person
+from anc.schemas.rest.requests import NewKey, NewRole, NewUser, SignIn
+from anc.schemas.rest.responses import CreatedKey, Grant, Key, Keys, Me, User, Users
 from anc.services.access import accounts, api_keys, people
-from functions.rest_api.request_context import After, KeyId, Limit, User, caller, dependencies
+from functions.rest_api.request_context import After, KeyId, Limit, UserId, caller, dependencies
 
 router = Router()
-TAGS = ["people"]
+TAGS = ["users"]
 
 
 @router.post("/api/auth/token", tags=TAGS)
@@ -48,34 +48,34 @@ def revoke_key(id: KeyId) -> None:
 
 
 @router.post("/api/users", tags=TAGS, status_code=HTTPStatus.CREATED)
-def add_person(body: NewPerson) -> Person:
+def add_user(body: NewUser) -> User:
     """Add a user."""
-    return Person.model_validate(
+    return User.model_validate(
         people.create(body.username, body.password, body.role, caller(), dependencies())
     )
 
 
 @router.get("/api/users", tags=TAGS)
-def list_people(limit: Limit = 50, after: After = "") -> People:
+def list_users(limit: Limit = 50, after: After = "") -> Users:
     """List the users, page by page."""
     page, following = people.list_all(limit, after, dependencies())
-    return People(users=[Person.model_validate(person) for person in page], next=following or None)
+    return Users(users=[User.model_validate(user) for user in page], next=following or None)
 
 
 @router.get("/api/users/<id>", tags=TAGS)
-def get_person(id: User) -> Person:
+def get_user(id: UserId) -> User:
     """Return a user."""
-    return Person.model_validate(people.find(id, dependencies()))
+    return User.model_validate(people.find(id, dependencies()))
 
 
 @router.patch("/api/users/<id>", tags=TAGS)
-def change_role(id: User, body: NewRole) -> Person:
+def change_role(id: UserId, body: NewRole) -> User:
     """Change a user's role: a higher one from the next token on, a lower one at once, with keys revoked."""
-    return Person.model_validate(people.set_role(id, body.role, caller(), dependencies()))
+    return User.model_validate(people.set_role(id, body.role, caller(), dependencies()))
 
 
 @router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
-def remove_person(id: User) -> None:
+def remove_user(id: UserId) -> None:
     """Remove a user with all keys, sockets, sessions, recordings and headsets. Repeat it if it fails."""
     people.remove(id, caller(), dependencies())
 

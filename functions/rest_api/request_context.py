@@ -28,7 +28,7 @@ After = Annotated[
 ]
 SessionId = Annotated[str, Path(pattern=ID)]
 Thing = Annotated[str, Path(pattern=ID)]
-User = Annotated[str, Path(pattern=USER_NAME)]
+UserId = Annotated[str, Path(pattern=USER_NAME)]
 KeyId = Annotated[str, Path(pattern=SHORT_HASH)]
 
 

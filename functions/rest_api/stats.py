@@ -9,7 +9,7 @@ from anc.services.sound import detection
 from functions.rest_api.request_context import dependencies
 
 router = Router()
-TAGS = ["insight"]
+TAGS = ["statistics"]
 
 
 @router.get("/api/models", tags=TAGS)

@@ -10,7 +10,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from anc.lifetimes import HOUR_S, SIGN_IN_TOKEN_HOURS
 from anc.ports import Conflict, Grant
-from anc.records import Person, Role
+from anc.records import Role, User
 from local.auth.issuer import Issuer
 from local.storage.database import Database
 
@@ -57,9 +57,9 @@ class LocalPeople:
     def _dummy_hash(self) -> str:
         return self._hasher.hash("no password")
 
-    def create(self, name: str, password: str, role: Role) -> Person:
+    def create(self, name: str, password: str, role: Role) -> User:
         """See `anc.ports.People`."""
-        person = Person(user=str(uuid.uuid4()), name=name, role=role, created=time.time())
+        person = User(user=str(uuid.uuid4()), name=name, role=role, created=time.time())
         done = self._database.connection.execute(
             f"INSERT INTO people ({COLUMNS}, hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
             (person.user, name, role, person.created, self._hasher.hash(password)),
@@ -68,13 +68,13 @@ class LocalPeople:
             raise Conflict(name)
         return person
 
-    def get(self, user: str) -> Person | None:
+    def get(self, user: str) -> User | None:
         """See `anc.ports.People`."""
         sql = f"SELECT {COLUMNS} FROM people WHERE user = ?"  # noqa: S608
         row = self._database.connection.execute(sql, (user,)).fetchone()
         return _person(*row) if row else None
 
-    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[Person], str]:
+    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
         """See `anc.ports.People`."""
         sql = f"SELECT {COLUMNS} FROM people WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
         people = [_person(*row) for row in self._database.connection.execute(sql, (after, limit + 1))]
@@ -92,5 +92,5 @@ class LocalPeople:
         self._database.connection.execute("DELETE FROM people WHERE user = ?", (user,))
 
 
-def _person(user: str, name: str, role: Role, created: float) -> Person:
-    return Person(user=user, name=name, role=role, created=created)
+def _person(user: str, name: str, role: Role, created: float) -> User:
+    return User(user=user, name=name, role=role, created=created)

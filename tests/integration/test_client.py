@@ -18,10 +18,10 @@ from anc_client import (
     NewDevice,
     NewDeviceModel,
     NewKey,
-    NewPerson,
     NewSession,
     NewTelemetryReport,
     NewUpload,
+    NewUser,
     SessionChange,
     ShadowChange,
 )
@@ -62,7 +62,7 @@ def root(admin_token: str, url: str) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def ada(root: Client, url: str) -> Iterator[Client]:
     """Return the client of a new user who has signed in."""
-    root.create_user(NewPerson(username="ada", password="correct horse battery"))
+    root.create_user(NewUser(username="ada", password="correct horse battery"))
     with Client(url) as client:
         client.sign_in("ada", "correct horse battery")
         yield client
@@ -79,7 +79,7 @@ def test_health_metrics_and_counters_are_available(root: Client) -> None:
 
 
 def test_users_are_created_changed_listed_and_deleted(root: Client) -> None:
-    bob = root.create_user(NewPerson(username="bob", password="correct horse battery"))
+    bob = root.create_user(NewUser(username="bob", password="correct horse battery"))
     assert root.change_role(bob.user, "operator").role == "operator"
     assert root.user(bob.user).role == "operator"
     assert (bob.user, "bob") in {(person.user, person.name) for person in root.users()}

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from anc.dsp import NLMS
-from anc.records import Device
+from anc.headset_records import Device
 from local.storage.database import Database
 from local.storage.tables import SqliteTable
 from tests.processes import PATIENCE_S, Platform, Socket

@@ -19,8 +19,9 @@ from awsiot import mqtt_connection_builder
 from websockets.exceptions import WebSocketException
 
 from anc.dsp import FDAF, NLMS
+from anc.headset_records import Control
 from anc.pcm import float_to_int16
-from anc.records import Control, Job
+from anc.records import Job
 from anc.schemas.snapshot import Snapshot
 from anc.services.sound.jobs import BLOCK_FRAMES
 from anc_client import Client

@@ -6,30 +6,32 @@ import json
 import msgspec
 import pytest
 
-from anc import access_records, records
+from anc import access_records, headset_records, records
 from anc.access_records import Account, AuditEntry
-from anc.records import (
-    Alarm,
-    ApiKey,
+from anc.headset_records import (
     Contribution,
     Control,
     DesiredConfiguration,
     DesiredFirmware,
     Device,
     DeviceModel,
-    Emergency,
     Fleet,
+    ReceivedReports,
+    RecordedRefusal,
+    SentFilter,
+    Status,
+    Telemetry,
+)
+from anc.records import (
+    Alarm,
+    ApiKey,
+    Emergency,
     Job,
     Options,
     QuotaItem,
-    ReceivedReports,
     Record,
-    RecordedRefusal,
-    SentFilter,
     SocketConnection,
-    Status,
     Stream,
-    Telemetry,
     Usage,
     Watch,
 )
@@ -145,7 +147,7 @@ def test_a_record_is_written_under_the_stored_field_names(stored, record):
 def test_every_record_class_has_an_example():
     classes = [
         kind
-        for module in (records, access_records)
+        for module in (records, headset_records, access_records)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Record) and kind is not Record
     ]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from anc.headset_records import Fleet
 from anc.ports import Credentials
-from anc.records import Fleet
 from anc.schemas.messages import ControlChanged, Message
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import MAX_TAPS

@@ -26,10 +26,10 @@ from anc_client import (
     NewDeviceModel,
     NewKey,
     NewPath,
-    NewPerson,
     NewSerials,
     NewSession,
     NewTelemetryReport,
+    NewUser,
     SessionChange,
     ShadowChange,
 )
@@ -117,7 +117,7 @@ class Smoke:
 
     def _users(self) -> str:
         name, password = f"{self._name}@example.com", secrets.token_urlsafe() + "aA1!"
-        added = self._admin.create_user(NewPerson(username=name, password=password))
+        added = self._admin.create_user(NewUser(username=name, password=password))
         self._cleanup.callback(self._admin.delete_user, added.user)
         self._user.sign_in(name, password)
         _expect("user signed in", self._user.me().user, added.user)

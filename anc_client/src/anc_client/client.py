@@ -124,23 +124,23 @@ class Client:
         """Return the caller's user and role."""
         return self._request(schemas.Me, "GET", "/api/users/me")
 
-    def create_user(self, user: schemas.NewPerson) -> schemas.Person:
+    def create_user(self, user: schemas.NewUser) -> schemas.User:
         """Create a user."""
-        return self._request(schemas.Person, "POST", "/api/users", user)
+        return self._request(schemas.User, "POST", "/api/users", user)
 
-    def users(self) -> Iterator[schemas.Person]:
+    def users(self) -> Iterator[schemas.User]:
         """Iterate over all users."""
-        for page in self._pages(schemas.People, "/api/users"):
+        for page in self._pages(schemas.Users, "/api/users"):
             yield from page.users
 
-    def user(self, user: str) -> schemas.Person:
+    def user(self, user: str) -> schemas.User:
         """Return a user."""
-        return self._request(schemas.Person, "GET", f"/api/users/{path_segment(user)}")
+        return self._request(schemas.User, "GET", f"/api/users/{path_segment(user)}")
 
-    def change_role(self, user: str, role: Role) -> schemas.Person:
+    def change_role(self, user: str, role: Role) -> schemas.User:
         """Change the role of a user."""
         return self._request(
-            schemas.Person, "PATCH", f"/api/users/{path_segment(user)}", schemas.NewRole(role=role)
+            schemas.User, "PATCH", f"/api/users/{path_segment(user)}", schemas.NewRole(role=role)
         )
 
     def delete_user(self, user: str) -> None:

@@ -379,15 +379,6 @@ class NewPath:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewPerson:
-    """A user to create."""
-
-    username: str
-    password: str
-    role: Literal["listener", "operator", "admin"] = "listener"
-
-
-@dataclass(frozen=True, kw_only=True)
 class NewRole:
     """The new role of a user."""
 
@@ -433,6 +424,15 @@ class NewTelemetryReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewUser:
+    """A user to create."""
+
+    username: str
+    password: str
+    role: Literal["listener", "operator", "admin"] = "listener"
+
+
+@dataclass(frozen=True, kw_only=True)
 class NoiseSpan:
     """A section with one class of noise."""
 
@@ -457,18 +457,6 @@ class Performance:
     block: Durations
     snapshot: Durations
     rest: Durations
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """A user."""
-
-    user: str
-    """User id; never reused."""
-
-    role: Literal["listener", "operator", "admin"]
-    name: str
-    created: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -643,6 +631,26 @@ class Upload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class User:
+    """A user."""
+
+    user: str
+    """User id; never reused."""
+
+    role: Literal["listener", "operator", "admin"]
+    name: str
+    created: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Users:
+    """A page of users."""
+
+    next: str | None
+    users: list[User]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """Why a request was refused (RFC 9457)."""
 
@@ -729,14 +737,6 @@ class NewUpload:
     options: ProcessingOptions = field(
         default_factory=lambda: ProcessingOptions(mode=None, algorithm="fdaf", taps=512, mu=None, horizon=1)
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class People:
-    """A page of users."""
-
-    next: str | None
-    users: list[Person]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,7 +133,7 @@ def test_without_a_model_the_health_is_degraded_and_names_the_fault(
 ) -> None:
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
-    assert health["checks"]["hearing"] == "ModelError"
+    assert health["checks"]["classifier"] == "ModelError"
     assert call("GET", "/api/models", role="admin")[1]["models"] == []
     assert str(damaged) not in json.dumps(health), "the health does not contain paths"
     assert platform.counts["classification_failed"] > 0

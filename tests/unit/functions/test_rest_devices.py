@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anc.records import Alarm, Control, SentFilter
+from anc.headset_records import Control, SentFilter
+from anc.records import Alarm
 from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot

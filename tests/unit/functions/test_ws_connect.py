@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anc.records import Device
+from anc.headset_records import Device
 from anc.services.connections import MAX_WATCHES_PER_CONNECTION, RECORD_LIFETIME_S
 from anc.services.sound import jobs
 from functions.ws_connect.handler import handler as ws_connect

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.dsp import Statistics, design_control_filter, peak_gain_db
+from anc.headset_records import Contribution, Device, Fleet, SentFilter
 from anc.noise import summary
 from anc.pcm import float_to_int16
 from anc.ports import Conflict, Dependencies
-from anc.records import Contribution, Device, Fleet, SentFilter
 from anc.schemas.snapshot import Snapshot
 from anc.services.headsets import control, devices, fleet_statistics
 from anc.services.headsets.devices import Registration

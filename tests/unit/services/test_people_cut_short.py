@@ -10,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from anc.ports import Dependencies
-from anc.records import Person, SocketConnection, Watch
+from anc.records import SocketConnection, User, Watch
 from anc.schemas.refusal import Refused
 from anc.schemas.websocket import Start
 from anc.services.access import api_keys, identity, people
@@ -65,7 +65,7 @@ class Ada:
         self.platform = platform
         # Tokens go by the clock on the wall, which the platform must agree with.
         self.deps = deps = replace(platform.deps, clock=time.time)
-        self.person: Person = people.create("ada", PASSWORD, "operator", ROOT, deps)
+        self.person: User = people.create("ada", PASSWORD, "operator", ROOT, deps)
         self.user = self.person.user
         self.token = people.sign_in("ada", PASSWORD, deps).token
         self.caller = identity.verify(self.token, deps)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anc.records import ReceivedReports
+from anc.headset_records import ReceivedReports
 from anc.schemas.refusal import Refused
 from anc.services.headsets import devices, telemetry
 from anc.services.headsets.devices import Registration

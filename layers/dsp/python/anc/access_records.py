@@ -40,7 +40,7 @@ class AuditEntry(Record, frozen=True, kw_only=True, omit_defaults=True):
     action : str
         As `person.remove`; see `anc.services.access.audit.Action`.
     subject : str
-        Person, key or device concerned.
+        User, key or device concerned.
     detail : dict of str to str
     """
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from anc.circuit_breaker import CircuitBreaker
 from anc.read_cache import ReadCache
-from anc.records import Person, Role
+from anc.records import Role, User
 from anc.schemas.messages import Message
 from anc.settings import Settings
 from anc.tables import Tables
@@ -179,13 +179,13 @@ class People(Protocol):
     def sign_in(self, name: str, password: str) -> Grant | None:
         """Return a token, or None: nobody learns whether the name or the password was wrong."""
 
-    def create(self, name: str, password: str, role: Role) -> Person:
+    def create(self, name: str, password: str, role: Role) -> User:
         """Add a person. Raises Conflict when the name is taken, Refused when the password is too simple."""
 
-    def get(self, user: str) -> Person | None:
+    def get(self, user: str) -> User | None:
         """Return a person."""
 
-    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[Person], str]:
+    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
         """Return up to `limit` (1-60) people, and what to ask `after` for the next ones; "" at the end."""
 
     def set_role(self, user: str, role: Role) -> None:

@@ -8,22 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_type_hints
 
 from anc.access_records import Account, AuditEntry
-from anc.records import (
-    ApiKey,
-    Control,
-    Device,
-    DeviceModel,
-    Emergency,
-    Fleet,
-    Job,
-    Record,
-    SocketConnection,
-    Status,
-    Stream,
-    Telemetry,
-    Usage,
-    Watch,
-)
+from anc.headset_records import Control, Device, DeviceModel, Fleet, Status, Telemetry
+from anc.records import ApiKey, Emergency, Job, Record, SocketConnection, Stream, Usage, Watch
 
 R = TypeVar("R", bound=Record)
 

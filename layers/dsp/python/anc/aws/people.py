@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from anc.aws import clients
 from anc.ports import Conflict, Grant
-from anc.records import Person, Role
+from anc.records import Role, User
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import role_of
 
@@ -50,7 +50,7 @@ class CognitoPeople:
             return None
         return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user), user)
 
-    def create(self, name: str, password: str, role: Role) -> Person:
+    def create(self, name: str, password: str, role: Role) -> User:
         """See `People.create`."""
         cognito = self._client()
         try:
@@ -70,7 +70,7 @@ class CognitoPeople:
         self.set_role(user, role)
         return _person(made["User"], role)
 
-    def get(self, user: str) -> Person | None:
+    def get(self, user: str) -> User | None:
         """See `People.get`."""
         cognito = self._client()
         try:
@@ -80,7 +80,7 @@ class CognitoPeople:
         found["Attributes"] = found["UserAttributes"]
         return _person(found, self._role(user))
 
-    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[Person], str]:
+    def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
         """See `People.list`."""
         asked = {"PaginationToken": after} if after else {}
         answer = self._client().list_users(UserPoolId=self._pool, Limit=min(limit, PAGE), **asked)
@@ -120,7 +120,7 @@ class CognitoPeople:
         return [user["Username"] for page in found for user in page["Users"]]
 
 
-def _person(found: dict[str, Any], role: Role) -> Person:
+def _person(found: dict[str, Any], role: Role) -> User:
     attributes = {each["Name"]: each["Value"] for each in found["Attributes"]}
     name = attributes.get("email") or found["Username"]
-    return Person(user=found["Username"], name=name, role=role, created=found["UserCreateDate"].timestamp())
+    return User(user=found["Username"], name=name, role=role, created=found["UserCreateDate"].timestamp())

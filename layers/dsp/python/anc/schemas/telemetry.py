@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from anc.records import HeadsetMode
+from anc.headset_records import HeadsetMode
 from anc.schemas.refusal import parse_json, refuse
 
 PAYLOAD_LIMIT = 16 * 1024

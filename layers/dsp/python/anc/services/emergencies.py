@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
 
+from anc.headset_records import Control
 from anc.ports import Conflict, Dependencies
-from anc.records import Alarm, Control, Emergency, Stream
+from anc.records import Alarm, Emergency, Stream
 from anc.services.access.identity import Caller
 from anc.tables import Table
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from anc.headset_records import HeadsetMode
 from anc.lifetimes import DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS
 from anc.patterns import FIRMWARE_URL, ID, SERIAL_PREFIX, SHA256, USER_NAME, VERSION, described
-from anc.records import HeadsetMode, Role
+from anc.records import Role
 from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
 from anc.schemas.telemetry import TelemetryReport
 from anc.schemas.websocket import MAX_TAPS, Algorithm, SessionMode, Start
@@ -60,7 +61,7 @@ class SignIn(Body, json_schema_extra=shown(username="ada", password="correct hor
     password: Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class NewPerson(
+class NewUser(
     Body,
     json_schema_extra=shown(username="ada", password="correct horse battery staple", role="listener"),
 ):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anc.records import HeadsetMode, Role
+from anc.headset_records import HeadsetMode
+from anc.records import Role
 from anc.schemas.websocket import Algorithm, SessionMode
 
 
@@ -73,7 +74,7 @@ class Me(Response):
     scopes: list[str] = []
 
 
-class Person(Response):
+class User(Response):
     """A user."""
 
     user: Annotated[str, Field(description="User id; never reused.")]
@@ -82,10 +83,10 @@ class Person(Response):
     created: float
 
 
-class People(Page):
+class Users(Page):
     """A page of users."""
 
-    users: list[Person]
+    users: list[User]
 
 
 class Key(Response):

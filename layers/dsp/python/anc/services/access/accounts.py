@@ -11,7 +11,7 @@ from collections.abc import Callable
 from anc.access_records import Account
 from anc.lifetimes import DAY_S, REMOVED_ACCOUNT_DAYS
 from anc.ports import Dependencies
-from anc.records import Person, Role
+from anc.records import Role, User
 from anc.schemas.refusal import refuse
 from anc.services.updates import retry_or_refuse
 
@@ -35,13 +35,13 @@ def name_of(user: str, deps: Dependencies) -> str:
     return (account and account.name) or user
 
 
-def open_account(person: Person, deps: Dependencies) -> None:
+def open_account(person: User, deps: Dependencies) -> None:
     """Create the account of a new user."""
     deps.accounts.put(Account(key=person.user, name=person.name, role=person.role))
     deps.read_cache.forget("accounts", person.user)
 
 
-def limit_account(person: Person, role: Role, deps: Dependencies, sign_out: bool = False) -> None:
+def limit_account(person: User, role: Role, deps: Dependencies, sign_out: bool = False) -> None:
     """Limit all tokens and API keys of a user to a role.
 
     Parameters
@@ -63,7 +63,7 @@ def limit_account(person: Person, role: Role, deps: Dependencies, sign_out: bool
     _change(person, limited, deps)
 
 
-def close_account(person: Person, deps: Dependencies) -> None:
+def close_account(person: User, deps: Dependencies) -> None:
     """Reject every token and API key of a user from now on."""
 
     def closed(account: Account) -> Account:
@@ -72,13 +72,13 @@ def close_account(person: Person, deps: Dependencies) -> None:
     _change(person, closed, deps)
 
 
-def delete_account(person: Person, deps: Dependencies) -> None:
+def delete_account(person: User, deps: Dependencies) -> None:
     """Erase the name of a removed user, and let the account expire after their last credential."""
     expires = deps.clock() + REMOVED_ACCOUNT_DAYS * DAY_S
     _change(person, lambda account: account.replace(name="", expires=expires), deps)
 
 
-def _change(person: Person, change: Callable[[Account], Account], deps: Dependencies) -> None:
+def _change(person: User, change: Callable[[Account], Account], deps: Dependencies) -> None:
     def update() -> None:
         known = deps.accounts.get(person.user)
         account = known or Account(key=person.user, name=person.name, role=person.role)

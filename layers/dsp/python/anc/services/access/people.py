@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from anc.ports import Conflict, Dependencies, Grant
-from anc.records import Person, Role
+from anc.records import Role, User
 from anc.schemas.refusal import Refused, refuse
 from anc.services import connections
 from anc.services.access import accounts, api_keys, audit
@@ -26,7 +26,7 @@ def sign_in(name: str, password: str, deps: Dependencies) -> Grant:
     return grant
 
 
-def create(name: str, password: str, role: Role, caller: Caller, deps: Dependencies) -> Person:
+def create(name: str, password: str, role: Role, caller: Caller, deps: Dependencies) -> User:
     """Create a user. Raises Refused: `exists`, or `bad_field` if the password is too simple."""
     if name == ME:
         refuse("exists", "username: `me` is reserved for the caller")
@@ -40,17 +40,17 @@ def create(name: str, password: str, role: Role, caller: Caller, deps: Dependenc
     return person
 
 
-def find(user: str, deps: Dependencies) -> Person:
+def find(user: str, deps: Dependencies) -> User:
     """Return a user. Raises Refused: `unknown_user`."""
     return deps.people.get(user) or refuse("unknown_user", f"user: {user} does not exist")
 
 
-def list_all(limit: int, after: str, deps: Dependencies) -> tuple[Sequence[Person], str]:
+def list_all(limit: int, after: str, deps: Dependencies) -> tuple[Sequence[User], str]:
     """Return a page of users, and the value of `after` for the next page."""
     return deps.people.list(limit, after)
 
 
-def set_role(user: str, role: Role, caller: Caller, deps: Dependencies) -> Person:
+def set_role(user: str, role: Role, caller: Caller, deps: Dependencies) -> User:
     """Change the role of a user.
 
     A promotion takes effect with the next token. A demotion takes effect at once: earlier tokens are
@@ -76,7 +76,7 @@ def set_role(user: str, role: Role, caller: Caller, deps: Dependencies) -> Perso
     # Also after a promotion: this may complete an interrupted demotion.
     api_keys.revoke_all(user, deps, above=role)
     connections.close_all(user, deps, above=role)
-    return Person(user=user, name=person.name, role=role, created=person.created)
+    return User(user=user, name=person.name, role=role, created=person.created)
 
 
 def remove(user: str, caller: Caller, deps: Dependencies) -> None:

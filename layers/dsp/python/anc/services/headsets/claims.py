@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from anc.headset_records import Device
 from anc.ports import Dependencies
-from anc.records import Device
 from anc.schemas.claim import CLAIMING, SERIAL, Claim, serial_of_client
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access import audit

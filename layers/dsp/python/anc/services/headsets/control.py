@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from anc.headset_records import Control, Device, HeadsetMode
 from anc.ports import Dependencies
-from anc.records import Alarm, Control, Device, HeadsetMode
+from anc.records import Alarm
 from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Desired, FilterDocument, Noise

@@ -8,9 +8,9 @@ import numpy as np
 from msgspec import Meta
 
 from anc.dsp.design import MAX_GAIN_DB
+from anc.headset_records import DeviceModel
 from anc.patterns import ONE_LINE, SERIAL_PREFIX
 from anc.ports import Conflict, Dependencies
-from anc.records import DeviceModel
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import refuse
 from anc.services.headsets import secondary_paths

@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from anc.headset_records import RecordedRefusal, Status
 from anc.ports import Conflict, Dependencies
-from anc.records import RecordedRefusal, Status
 from anc.schemas.refusal import Refused, parse_json
 from anc.services.headsets.registrations import registered
 from anc.services.updates import retry_on_conflict

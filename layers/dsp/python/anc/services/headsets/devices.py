@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from anc.dsp.design import MAX_GAIN_DB
+from anc.headset_records import Control, DesiredConfiguration, DesiredFirmware, Device, HeadsetMode
 from anc.ports import Conflict, Credentials, Dependencies
-from anc.records import Control, DesiredConfiguration, DesiredFirmware, Device, HeadsetMode
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.messages import ControlChanged
 from anc.schemas.path import parse_path

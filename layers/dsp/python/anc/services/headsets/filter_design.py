@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from anc.dsp import Statistics, design_for_priors, onset, peak_gain_db, recover_primary
+from anc.headset_records import Control, Device, SentFilter
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
-from anc.records import Control, Device, SentFilter
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import float16
 from anc.schemas.snapshot import Snapshot, check_clipping

@@ -14,8 +14,8 @@ import numpy as np
 
 from anc.dsp import Statistics, peak_gain_db
 from anc.filter_taps import decode_taps
+from anc.headset_records import Contribution, Device, Fleet, SentFilter
 from anc.ports import Conflict, Dependencies
-from anc.records import Contribution, Device, Fleet, SentFilter
 
 MAX_CONTRIBUTIONS = 16  # of 1024 taps: 164 KB of the 400 KB that DynamoDB takes
 CONTRIBUTION_LIFETIME_S = 90 * 24 * 3600.0  # headsets and their surroundings change

@@ -1,8 +1,8 @@
 """Reclassification: the endpoint classifies a snapshot again when the layer's classifier was uncertain."""
 
+from anc.headset_records import Control
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
-from anc.records import Control
 from anc.schemas.messages import ControlChanged, ReclassificationRequest
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import NoisePrediction

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import msgspec
 
+from anc.headset_records import Control, Device
 from anc.ports import Conflict, Dependencies
-from anc.records import Control, Device
 from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.quotas import Quota, release

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import msgspec
 
+from anc.headset_records import Device, ReceivedReports, Telemetry
 from anc.ports import Conflict, Dependencies
-from anc.records import Device, ReceivedReports, Telemetry
 from anc.schemas.refusal import refuse
 from anc.schemas.telemetry import TelemetryReport, parse_reports
 from anc.services.access.identity import Caller
