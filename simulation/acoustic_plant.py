@@ -1,9 +1,10 @@
 """A simulated head with a headset on it: microphones, driver and the acoustic paths between them.
 
 Sound comes from one side, passes the reference microphone and reaches the ear through and past the cup; a
-reflection comes from the other side. Each path is an analogue transfer function, realised as the causal
-impulse response that approximates it best, so that fractional delays are accurate. The headset only gets the
-microphone signals; the platform only gets the secondary path as `measured_secondary` returns it.
+reflection comes from the other side. (`simulation.sound_field` has sound from many directions.) Each path is
+an analogue transfer function, realised as the causal impulse response that approximates it best, so that
+fractional delays are accurate. The headset only gets the microphone signals; the platform only gets the
+secondary path as `measured_secondary` returns it.
 """
 
 from dataclasses import dataclass
@@ -144,9 +145,9 @@ class AcousticPlant:
         self._secondary = self._secondary_path(self.parameters.leak)
         reflection = 10 ** (self.parameters.reflection_db / 20)
         delay = np.zeros(round(self.parameters.reflection_s * rate))
-        feedback = _impulse_response(self._feedback_response(), rate, self.feedback_samples)
+        feedback = impulse_response(self._feedback_response(), rate, self.feedback_samples)
         self._primary_fir = Fir(self._primary_path())
-        self._speech_fir = Fir(_impulse_response(self._primary_response(lead=SPEECH_LEAD), rate))
+        self._speech_fir = Fir(impulse_response(self._primary_response(lead=SPEECH_LEAD), rate))
         self._residual_fir = Fir(self._secondary)
         self._reference_fir = Fir(np.concatenate([[1.0], delay[1:], [reflection]]))
         self._driver_fir = Fir(self._secondary)
@@ -180,7 +181,7 @@ class AcousticPlant:
             self._draw_mismatch(path_mismatch)
         self._secondary = self._secondary_path(parameters.leak)
         samples = max(1, int(over_s * self.rate))
-        self._primary_fir.fade_to(self._primary_path(), samples)
+        self._fade_primary(samples)
         self._driver_fir.fade_to(self._secondary, samples)
         self._music_fir.fade_to(self._secondary, samples)
         self._residual_fir.fade_to(self._secondary, samples)
@@ -199,7 +200,7 @@ class AcousticPlant:
 
     def reference(self, noise: Signal) -> Signal:
         """Return x, the reference microphone signal for a block of noise, with feedback of earlier blocks."""
-        x = self._reference_fir.process(noise) + self._microphone_noise(noise.size)
+        x = self._noise_at_reference(noise) + self._microphone_noise(noise.size)
         if self.feedback_samples:
             x += self._feedback[: noise.size]
             self._feedback = self._feedback[noise.size :]
@@ -210,7 +211,7 @@ class AcousticPlant:
 
         `y_noise` is the part of y that the filter derives from the noise, if y also contains speech or wind.
         """
-        d = self._primary_fir.process(noise)
+        d = self._noise_at_ear(noise)
         at_ear = d - self._driver_fir.process(np.clip(y, -1.0, 1.0))
         residual = at_ear
         if y_noise is not None:
@@ -234,6 +235,15 @@ class AcousticPlant:
         """Return the music that reaches the error microphone while the driver plays `played`."""
         return self._music_fir.process(played)
 
+    def _noise_at_reference(self, noise: Signal) -> Signal:
+        return self._reference_fir.process(noise)
+
+    def _noise_at_ear(self, noise: Signal) -> Signal:
+        return self._primary_fir.process(noise)
+
+    def _fade_primary(self, samples: int) -> None:
+        self._primary_fir.fade_to(self._primary_path(), samples)
+
     def _draw_mismatch(self, share: float) -> None:
         kernels = self._rng.standard_normal((2, MISMATCH_TAPS)) if share else np.zeros((2, MISMATCH_TAPS))
         kernels *= share / np.maximum(np.linalg.norm(kernels, axis=1, keepdims=True), 1e-30)
@@ -242,28 +252,28 @@ class AcousticPlant:
 
     def _primary_path(self) -> NDArray[np.float64]:
         delay = round(self.parameters.reflection_s * self.rate)
-        direct = _impulse_response(self._primary_response(lead=1.0), self.rate)
-        reflected = _impulse_response(self._primary_response(lead=0.2), self.rate)
+        direct = impulse_response(self._primary_response(lead=1.0), self.rate)
+        reflected = impulse_response(self._primary_response(lead=0.2), self.rate)
         path = np.concatenate([direct, np.zeros(delay)])
         path[delay:] += 10 ** (self.parameters.reflection_db / 20) * reflected
         return np.convolve(path, self._primary_mismatch)[: path.size]
 
     def _secondary_path(self, leak: float) -> NDArray[np.float64]:
-        path = _impulse_response(self._secondary_response(leak), self.rate, first=1)
+        path = impulse_response(self._secondary_response(leak), self.rate, first=1)
         return np.convolve(path, self._secondary_mismatch)[: path.size]
 
     def _microphone_noise(self, n: int) -> Signal:
         return (self._noise_rms * self._rng.standard_normal(n)).astype(np.float32)
 
     def _primary_response(self, lead: float) -> "Response":
-        p, s = self.parameters, _jw(self.rate)
+        p, s = self.parameters, jw(self.rate)
         through = _low_pass(s, p.cup_hz, p.cup_q)
         past = 10 ** ((p.bypass_db + 8 * p.leak) / 20) * _low_pass(s, p.driver_top_hz, 0.7)
         delay = lead * p.reference_to_ear_m / SPEED_OF_SOUND
         return (through + past) * _peak(s, p.canal_hz, p.canal_db) * np.exp(-s * delay)
 
     def _secondary_response(self, leak: float) -> "Response":
-        p, s = self.parameters, _jw(self.rate)
+        p, s = self.parameters, jw(self.rate)
         vent = s / (s + 2 * np.pi * (10 + 120 * leak))
         driver = _high_pass(s, p.driver_hz, p.driver_q) * _low_pass(s, p.driver_top_hz, 0.7)
         delay = p.converters_s + p.driver_to_error_m / SPEED_OF_SOUND
@@ -271,7 +281,7 @@ class AcousticPlant:
         return path
 
     def _feedback_response(self) -> "Response":
-        p, s = self.parameters, _jw(self.rate)
+        p, s = self.parameters, jw(self.rate)
         driver = _high_pass(s, p.driver_hz, p.driver_q) * _low_pass(s, FEEDBACK_CUTOFF_HZ, 0.7)
         gain = 10 ** ((p.feedback_db or 0.0) / 20)
         path: Response = gain * driver * np.exp(-s * self._feedback_delay_s)
@@ -281,7 +291,7 @@ class AcousticPlant:
 Response = NDArray[np.complex128]
 
 
-def _jw(rate: int) -> Response:
+def jw(rate: int) -> Response:
     """Return jw from 0 to half the rate, on a grid fine enough for the longest path."""
     return np.asarray(1j * np.linspace(0.0, np.pi * rate, 8 * int(RESPONSE_S * rate)), np.complex128)
 
@@ -302,15 +312,26 @@ def _peak(s: Response, hz: float, db: float, q: float = 3.0) -> Response:
     return bell
 
 
-def _impulse_response(response: Response, rate: int, first: int = 0) -> NDArray[np.float64]:
+def impulse_response(response: Response, rate: int, first: int = 0) -> NDArray[np.float64]:
     """Return the causal impulse response, zero before tap `first`, closest to an analogue response.
 
     A least-squares fit over frequency up to 0.4 of the rate. Fractional delays are accurate there, and the
     band above, where control filters have no effect, does not alias.
+
+    Parameters
+    ----------
+    response : (..., bins) ndarray
+        On the grid of `jw`.
+    rate, first : int
+
+    Returns
+    -------
+    (..., taps) ndarray
     """
     n = np.arange(first, int(RESPONSE_S * rate))
-    weight = np.where(np.linspace(0.0, 0.5, response.size) < 0.4, 1.0, OUT_OF_BAND_WEIGHT)
+    weight = np.where(np.linspace(0.0, 0.5, response.shape[-1]) < 0.4, 1.0, OUT_OF_BAND_WEIGHT)
     r = np.fft.irfft(weight)
     matrix = r[np.abs(np.subtract.outer(n, n))]
     matrix.flat[:: n.size + 1] += RIDGE * r[0]
-    return np.concatenate([np.zeros(first), np.linalg.solve(matrix, np.fft.irfft(weight * response)[n])])
+    fitted = np.linalg.solve(matrix, np.fft.irfft(weight * response)[..., n].T).T
+    return np.concatenate([np.zeros((*fitted.shape[:-1], first)), fitted], axis=-1)
