@@ -143,7 +143,7 @@ def test_a_key_is_limited_to_the_current_role_of_its_owner(platform: Platform) -
     account = platform.deps.accounts.get(user)
     assert account
     platform.deps.accounts.put(account.replace(role="listener"))  # as if keys had not been revoked yet
-    platform.deps.read_cache.forget("accounts", user)
+    platform.deps.read_cache.invalidate("accounts", user)
     assert platform.call("GET", "/api/models", key).status_code == 403
     assert platform.call("GET", "/api/users/me", key).json()["role"] == "listener"
 
@@ -257,7 +257,7 @@ def test_frames_on_a_websocket_left_open_are_rejected(platform: Platform) -> Non
         known = platform.deps.accounts.get(user)
         assert known
         platform.deps.accounts.put(known.replace(removed=True))  # as if cut short right after the first step
-        platform.deps.read_cache.forget("accounts", user)
+        platform.deps.read_cache.invalidate("accounts", user)
         for socket in (own, robot):
             for frame in ({"action": "ping"}, {"action": "start"}, {"action": "watch", "device": "left"}):
                 socket.send_json(frame)
@@ -311,7 +311,7 @@ def test_presigned_links_are_invalid_after_deleting_their_owner(platform: Platfo
     assert platform.client.get(download).status_code == 200
     # As if cut short right after the first step, with every file still there.
     platform.deps.accounts.put(_closed(platform, user))
-    platform.deps.read_cache.forget("accounts", user)
+    platform.deps.read_cache.invalidate("accounts", user)
 
     assert platform.client.get(download).status_code == 404
     assert platform.client.put(upload, content=b"sound").status_code == 404

@@ -30,7 +30,7 @@ def callee() -> Callee:
 
 @pytest.fixture
 def breaker(clock: Clock) -> CircuitBreaker:
-    return CircuitBreaker(failures=3, rest_s=30, clock=clock)
+    return CircuitBreaker(failure_threshold=3, open_s=30, clock=clock)
 
 
 def fail(breaker: CircuitBreaker, callee: Callee, times: int) -> None:

@@ -32,7 +32,7 @@ def test_a_record_is_read_again_after_five_seconds(rows: Rows, clock: Clock) -> 
     recent = ReadCache(clock)
     assert recent.read("accounts", "ada", rows.get) == "operator"
     rows.rows["ada"] = "listener"
-    clock.now += ReadCache.SECONDS - 0.1
+    clock.now += ReadCache.TTL_S - 0.1
     assert recent.read("accounts", "ada", rows.get) == "operator"
     clock.now += 0.2
     assert recent.read("accounts", "ada", rows.get) == "listener"
@@ -49,7 +49,7 @@ def test_a_write_of_this_process_is_seen_at_once(rows: Rows, clock: Clock) -> No
     recent = ReadCache(clock)
     recent.read("accounts", "ada", rows.get)
     rows.rows["ada"] = "listener"
-    recent.forget("accounts", "ada")
+    recent.invalidate("accounts", "ada")
     assert recent.read("accounts", "ada", rows.get) == "listener"
 
 
@@ -59,7 +59,7 @@ def test_what_was_read_before_a_write_is_not_remembered_after_it(rows: Rows, clo
     def write() -> None:
         rows.meanwhile = lambda: None
         rows.rows["ada"] = "listener"
-        recent.forget("accounts", "ada")
+        recent.invalidate("accounts", "ada")
 
     rows.meanwhile = write
     recent.read("accounts", "ada", rows.get)
@@ -79,4 +79,4 @@ def test_it_holds_so_many_records_and_no_more(
     recent = ReadCache(clock)
     for name in "abcdefgh":
         recent.read("accounts", name, rows.get)
-    assert len(recent._found) <= 3
+    assert len(recent._records) <= 3

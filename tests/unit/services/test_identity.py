@@ -40,7 +40,7 @@ def test_a_pool_s_token_does_no_more_than_the_account_whatever_its_groups_say(pl
     admin = token(platform, **{"cognito:groups": ["admin", "listener"]})
     assert identity.verify(admin, platform.deps).role == "admin"
     platform.deps.accounts.put(Account(key="ada", name="ada", role="operator"))
-    platform.deps.read_cache.forget("accounts", "ada")
+    platform.deps.read_cache.invalidate("accounts", "ada")
     assert identity.verify(admin, platform.deps).role == "operator"
 
 
@@ -66,7 +66,7 @@ def test_who_was_let_in_earlier_is_looked_at_again(platform: FakePlatform) -> No
     caller = Caller("ada", "admin", since=NOW)
     assert identity.refresh(caller, platform.deps) == caller
     platform.deps.accounts.put(Account(key="ada", name="ada", role="listener", valid_from=NOW))
-    platform.deps.read_cache.forget("accounts", "ada")
+    platform.deps.read_cache.invalidate("accounts", "ada")
     assert identity.refresh(caller, platform.deps) == Caller("ada", "listener", since=NOW)
     with pytest.raises(Refused, match="sign in again"):
         identity.refresh(Caller("ada", "admin", since=NOW - 1), platform.deps)

@@ -7,29 +7,29 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-FAILURES = 3  # in a row, after which the circuit opens
-OPEN_S = 30.0  # for which it stays open
+FAILURE_THRESHOLD = 3  # consecutive failures that open the circuit
+OPEN_S = 30.0
 
 
 class CircuitOpen(Exception):
-    """The circuit is open: nothing was called."""
+    """The circuit is open: the function was not called."""
 
 
 class CircuitBreaker:
-    """Calls functions that may fail. Thread-safe.
+    """Call functions that may fail, and stop calling them while they do. Thread-safe.
 
-    Closed, every call goes through. After some failures in a row it opens, and calls raise `CircuitOpen`
-    at once. After `rest_s` it is half open: one call goes through as a probe, all others are rejected. The
-    probe closes it by success and opens it again by failure.
+    Closed: every call goes through. After consecutive failures the circuit opens, and calls raise
+    `CircuitOpen` at once. After `open_s` it is half open: one call goes through as a probe, all others are
+    rejected. A successful probe closes the circuit; a failed one opens it again.
 
     Parameters
     ----------
-    failures : int
-        In a row, after which it opens.
-    rest_s : float
-        For which it stays open.
+    failure_threshold : int
+        Consecutive failures that open the circuit.
+    open_s : float
+        Seconds before a probe.
     clock : callable
-        Seconds, never going back.
+        Returns monotonic seconds.
 
     References
     ----------
@@ -37,38 +37,41 @@ class CircuitBreaker:
     """
 
     def __init__(
-        self, failures: int = FAILURES, rest_s: float = OPEN_S, clock: Callable[[], float] = time.monotonic
+        self,
+        failure_threshold: int = FAILURE_THRESHOLD,
+        open_s: float = OPEN_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._most = failures
-        self._rest_s = rest_s
+        self._failure_threshold = failure_threshold
+        self._open_s = open_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._failed = 0  # in a row
-        self._rests_until = 0.0
+        self._consecutive_failures = 0
+        self._open_until = 0.0
         self._probing = False
 
-    def call(self, do: Callable[[], T]) -> T:
-        """Return what `do()` returns; an exception counts as a failure. Raises CircuitOpen."""
+    def call(self, function: Callable[[], T]) -> T:
+        """Return `function()`. Any exception counts as a failure. Raises CircuitOpen."""
         self._admit()
         try:
-            result = do()
+            result = function()
         except BaseException:
-            self._note(failed=True)
+            self._record(failed=True)
             raise
-        self._note(failed=False)
+        self._record(failed=False)
         return result
 
     def _admit(self) -> None:
         with self._lock:
-            if self._failed < self._most:
+            if self._consecutive_failures < self._failure_threshold:
                 return
-            if self._probing or self._clock() < self._rests_until:
+            if self._probing or self._clock() < self._open_until:
                 raise CircuitOpen
             self._probing = True
 
-    def _note(self, failed: bool) -> None:
+    def _record(self, failed: bool) -> None:
         with self._lock:
             self._probing = False
-            self._failed = self._failed + 1 if failed else 0
-            if self._failed >= self._most:
-                self._rests_until = self._clock() + self._rest_s
+            self._consecutive_failures = self._consecutive_failures + 1 if failed else 0
+            if self._consecutive_failures >= self._failure_threshold:
+                self._open_until = self._clock() + self._open_s

@@ -240,35 +240,35 @@ class Endpoint(Protocol):
 
 
 class SessionCache:
-    """The sessions that this instance committed last, so that the next block need not read its session.
+    """The sessions that this process committed last, so that the next block skips a read. Thread-safe.
 
-    Only a shortcut: the conditional write still protects a session that another instance went on with.
+    The conditional write still rejects a cached session that another process has continued.
     """
 
-    SESSIONS = 256
+    MAX_SESSIONS = 256
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._sessions: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def take(self, session: str) -> Any:
-        """Remove and return what is kept of a session, or None.
+        """Remove and return a cached session, or None.
 
-        Removed, so that two threads never work with the same filter, and so that one is not used again whose
-        block was interrupted.
+        Removing it prevents two threads from using the same filter, and an interrupted block from leaving a
+        changed filter behind.
         """
         with self._lock:
-            return self._kept.pop(session, None)
+            return self._sessions.pop(session, None)
 
-    def keep(self, session: str, what: Any) -> None:
-        """Keep a session just written, and drop the one not written for longest."""
+    def put(self, session: str, cached: Any) -> None:
+        """Cache a session after its commit; evict the least recently written one."""
         with self._lock:
-            self._kept[session] = what
-            if len(self._kept) > self.SESSIONS:
-                self._kept.popitem(last=False)
+            self._sessions[session] = cached
+            if len(self._sessions) > self.MAX_SESSIONS:
+                self._sessions.popitem(last=False)
 
-    def forget(self, session: str) -> None:
-        """Drop what is kept of a session."""
+    def discard(self, session: str) -> None:
+        """Remove a session from the cache."""
         self.take(session)
 
 

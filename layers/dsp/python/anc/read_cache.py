@@ -9,38 +9,39 @@ T = TypeVar("T")
 
 
 class ReadCache:
-    """Records read within the last `SECONDS`, absent ones included.
+    """Cache of records read within the last `TTL_S` seconds, including absent ones. Thread-safe.
 
-    A write of this process is visible at once, if the writer calls `forget`; one of another process after
-    `SECONDS` at the latest. Holds at most `MAX_RECORDS` records.
+    A write of this process is visible at once if the writer calls `invalidate`. A write of another process is
+    visible after at most `TTL_S`. The cache holds at most `MAX_RECORDS` records.
     """
 
-    SECONDS = 5.0
+    TTL_S = 5.0
     MAX_RECORDS = 10_000
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock  # of the wall: a monotonic one may stand still while a Lambda container is frozen
+        # Wall-clock time: a monotonic clock may stop while a Lambda container is frozen.
+        self._clock = clock
         self._lock = threading.Lock()
-        self._found: dict[tuple[str, str], tuple[Any, float]] = {}
+        self._records: dict[tuple[str, str], tuple[Any, float]] = {}
         self._writes = 0
 
     def read(self, kind: str, key: str, get: Callable[[str], T | None]) -> T | None:
-        """Return what `get(key)` returned not long ago, or returns now. `kind` names the table."""
+        """Return `get(key)`, cached for up to `TTL_S`. `kind` names the table."""
         with self._lock:
-            found, until = self._found.get((kind, key), (None, 0.0))
-            if self._clock() < until:
-                return found
+            record, expires = self._records.get((kind, key), (None, 0.0))
+            if self._clock() < expires:
+                return record
             writes = self._writes
-        found = get(key)
+        record = get(key)
         with self._lock:
-            if writes == self._writes:  # else it may have been read before that write
-                if len(self._found) >= self.MAX_RECORDS:
-                    self._found.clear()
-                self._found[kind, key] = found, self._clock() + self.SECONDS
-        return found
+            if writes == self._writes:  # otherwise the record may have been read before that write
+                if len(self._records) >= self.MAX_RECORDS:
+                    self._records.clear()
+                self._records[kind, key] = record, self._clock() + self.TTL_S
+        return record
 
-    def forget(self, kind: str, key: str) -> None:
-        """Read a record again next time: call after each write of it."""
+    def invalidate(self, kind: str, key: str) -> None:
+        """Remove a record from the cache. Call it after each write of the record."""
         with self._lock:
             self._writes += 1
-            self._found.pop((kind, key), None)
+            self._records.pop((kind, key), None)

@@ -1,6 +1,6 @@
 """Accounts: the current role of each user, against which every token and API key is checked.
 
-Lost rights end within `ReadCache.SECONDS`, whatever role a token names. A user without an account has the
+Lost rights end within `ReadCache.TTL_S`, whatever role a token names. A user without an account has the
 role that the token names: the owner of a machine signs such tokens with `anc token`, and a user pool has
 users whose role the platform never changed. The account of a removed user is kept for longer than any of
 their tokens and keys is valid.
@@ -19,13 +19,13 @@ LOWEST_ROLE: Role = "listener"
 
 
 def cached_account(user: str, deps: Dependencies) -> Account | None:
-    """Return an account, read at most `ReadCache.SECONDS` ago, or None."""
+    """Return an account, read at most `ReadCache.TTL_S` ago, or None."""
     return deps.read_cache.read("accounts", user, deps.accounts.get)
 
 
 def current_account(user: str, deps: Dependencies) -> Account | None:
     """Return an account as it is stored now, or None."""
-    deps.read_cache.forget("accounts", user)
+    deps.read_cache.invalidate("accounts", user)
     return cached_account(user, deps)
 
 
@@ -38,7 +38,7 @@ def name_of(user: str, deps: Dependencies) -> str:
 def open_account(person: User, deps: Dependencies) -> None:
     """Create the account of a new user."""
     deps.accounts.put(Account(key=person.user, name=person.name, role=person.role))
-    deps.read_cache.forget("accounts", person.user)
+    deps.read_cache.invalidate("accounts", person.user)
 
 
 def limit_account(person: User, role: Role, deps: Dependencies, sign_out: bool = False) -> None:
@@ -85,6 +85,6 @@ def _change(person: User, change: Callable[[Account], Account], deps: Dependenci
         try:
             deps.accounts.put(change(account))
         finally:
-            deps.read_cache.forget("accounts", person.user)
+            deps.read_cache.invalidate("accounts", person.user)
 
     retry_or_refuse(update, f"user: another request is changing {person.user}; try again")

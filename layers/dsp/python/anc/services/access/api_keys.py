@@ -94,7 +94,7 @@ def _revoke(key: ApiKey, deps: Dependencies) -> None:
     with suppress(Conflict):  # another request revokes it
         if not key.revoked:
             deps.api_keys.put(key.replace(revoked=True))
-    deps.read_cache.forget("api_keys", key.key)
+    deps.read_cache.invalidate("api_keys", key.key)
     connections.close_all(key.group, deps, api_key=key.key)
     deps.api_keys.delete(key.key)
     release(API_KEYS, key.key, key.group, deps)

@@ -80,7 +80,7 @@ def verify(token: str, deps: Dependencies) -> Caller:
 def refresh(caller: Caller, deps: Dependencies) -> Caller:
     """Return a caller that was verified earlier, with its current role.
 
-    A change is effective within `ReadCache.SECONDS`, a change made by this process at once.
+    A change is effective within `ReadCache.TTL_S`, a change made by this process at once.
 
     Raises
     ------

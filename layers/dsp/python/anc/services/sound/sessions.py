@@ -87,7 +87,7 @@ def end(session: str, caller: Caller, deps: Dependencies) -> Summary:
     """Delete a session and return its summary."""
     stream = find(session, caller, deps)
     deps.streams.delete(stream.key)
-    deps.session_cache.forget(stream.key)
+    deps.session_cache.discard(stream.key)
     release(SESSIONS, stream.key, stream.group, deps)
     deps.count("sessions_ended")
     return summary(stream)

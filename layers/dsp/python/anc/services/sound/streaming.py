@@ -105,7 +105,7 @@ def _cached(block: Audio, caller: Caller, deps: Dependencies) -> CachedSession |
     if cached is None:
         return None
     if cached.stream.group != caller.user or block.seq <= cached.stream.seq:
-        deps.session_cache.keep(block.session, cached)
+        deps.session_cache.put(block.session, cached)
         return None
     return cached
 
@@ -140,7 +140,7 @@ def _advance(
     )
     stored = deps.streams.put(_next(stream, answer, adaptive, detected, (before, after), d.size, deps))
     lag = lag.after(received, deps.clock(), d.size / stream.rate)
-    deps.session_cache.keep(
+    deps.session_cache.put(
         stream.key,
         CachedSession(_flush_pending_emergency(stored, deps), adaptive, detected.classifier_stream, lag),
     )
