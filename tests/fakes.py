@@ -129,7 +129,7 @@ class FakeCounters(Counter[str]):
         self[name] += amount  # type: ignore[assignment]
 
     def time(self, name: str, seconds: float) -> None:
-        for part, amount in platform_metrics.parts_of(name, seconds):
+        for part, amount in platform_metrics.histogram_increments(name, seconds):
             self.add(part, amount)
 
     def read(self) -> dict[str, float]:

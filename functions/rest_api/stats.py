@@ -21,14 +21,14 @@ def list_models() -> Models:
 @router.get("/api/stats/summary", tags=TAGS)
 def stats_summary() -> Totals:
     """Return all totals."""
-    return Totals(totals=platform_metrics.plain(dependencies().counters.read()))
+    return Totals(totals=platform_metrics.event_totals(dependencies().counters.read()))
 
 
 @router.get("/api/stats/performance", tags=TAGS)
 def stats_performance() -> Performance:
     """Return server-side durations of live blocks, snapshots and REST requests."""
-    timed = platform_metrics.timed(dependencies().counters.read())
-    return Performance(**{name: _durations(histogram) for name, histogram in timed.items()})
+    histograms = platform_metrics.histograms(dependencies().counters.read())
+    return Performance(**{name: _durations(histogram) for name, histogram in histograms.items()})
 
 
 def _durations(histogram: Histogram) -> Durations:

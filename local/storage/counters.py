@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from anc.services.platform_metrics import parts_of
+from anc.services.platform_metrics import histogram_increments
 from local.storage.database import Database
 
 FLUSH_S = 1.0
@@ -33,7 +33,7 @@ class SqliteCounters:
 
     def time(self, name: str, seconds: float) -> None:
         """See `anc.ports.Counters`."""
-        self._add(dict(parts_of(name, seconds)))
+        self._add(dict(histogram_increments(name, seconds)))
 
     def _add(self, amounts: Mapping[str, float]) -> None:
         with self._lock:

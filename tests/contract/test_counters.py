@@ -38,7 +38,7 @@ def test_durations_make_a_histogram_with_their_sum(counters: Any) -> None:
     for seconds in (0.0004, 0.003, 0.004, 60.0):
         totals.time("block", seconds)
     found = platform_metrics.histogram("block", totals.read())
-    assert (found.number, found.sizes[0], found.sizes[2], found.sizes[-1]) == (4, 1, 2, 1)
+    assert (found.number, found.counts[0], found.counts[2], found.counts[-1]) == (4, 1, 2, 1)
     assert found.total_s == pytest.approx(60.0074)
     assert found.quantile_s(0.5) == 0.005
     assert found.quantile_s(0.99) is None, "longer than the last bound"

@@ -5,14 +5,14 @@ from collections import Counter
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from anc.services.platform_metrics import BOUNDS_S, exposition, histogram, parts_of
+from anc.services.platform_metrics import BOUNDS_S, exposition, histogram, histogram_increments
 
 
 def totals(**durations: list[float]) -> Counter[str]:
     found: Counter[str] = Counter()
     for name, each in durations.items():
         for seconds in each:
-            found.update(dict(parts_of(name, seconds)))
+            found.update(dict(histogram_increments(name, seconds)))
     return found
 
 

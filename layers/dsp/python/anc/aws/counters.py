@@ -10,7 +10,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from anc.aws import clients
-from anc.services.platform_metrics import parts_of
+from anc.services.platform_metrics import histogram_increments
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -49,7 +49,7 @@ class DynamoCounters:
     def time(self, name: str, seconds: float) -> None:
         """See `Counters.time`. CloudWatch gets the duration itself, and knows its percentiles."""
         Metrics().add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
-        self._add(dict(parts_of(name, seconds)))
+        self._add(dict(histogram_increments(name, seconds)))
 
     def read(self) -> Mapping[str, float]:
         """See `Counters.read`."""

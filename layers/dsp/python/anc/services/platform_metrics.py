@@ -1,83 +1,83 @@
-"""What the platform has done so far and how long it took, from totals that are kept as it happens."""
+"""Event counts and duration histograms of the platform, computed from stored running totals."""
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-OVER = "over"
-TIMED = ("block", "snapshot", "rest")
+OVERFLOW = "over"
+TIMED = {"block": "live blocks", "snapshot": "snapshots", "rest": "REST requests"}
 
 
 class Histogram(NamedTuple):
-    """Durations by size.
+    """A histogram of durations.
 
     Attributes
     ----------
-    sizes : tuple of int
-        How many took no longer than each of `BOUNDS_S` but longer than the one before; the last, longer
-        than all.
+    counts : tuple of int
+        Durations per bucket: each bucket ends at one of `BOUNDS_S`, inclusive, and the last one has no upper
+        bound.
     total_s : float
-        Their sum.
+        Sum of all durations.
     """
 
-    sizes: tuple[int, ...]
+    counts: tuple[int, ...]
     total_s: float
 
     @property
     def number(self) -> int:
-        """How many there are."""
-        return sum(self.sizes)
+        """Number of durations."""
+        return sum(self.counts)
 
     def quantile_s(self, q: float) -> float | None:
-        """Return the least bound that at least the share `q` did not exceed; None when it exceeded all."""
-        reached = 0
-        for bound, size in zip(BOUNDS_S, self.sizes, strict=False):
-            reached += size
-            if reached and reached >= q * self.number:
+        """Return the upper bound of the bucket that contains quantile `q`; None for the last bucket."""
+        below = 0
+        for bound, count in zip(BOUNDS_S, self.counts, strict=False):
+            below += count
+            if below and below >= q * self.number:
                 return bound
         return None
 
 
-def parts_of(name: str, seconds: float) -> Iterator[tuple[str, float]]:
-    """Return the totals that a duration belongs to, and what it adds to each."""
-    bound = next((f"{bound:g}" for bound in BOUNDS_S if seconds <= bound), OVER)
+def histogram_increments(name: str, seconds: float) -> Iterator[tuple[str, float]]:
+    """Return the names of the totals that a duration changes, each with its increment."""
+    bound = next((f"{bound:g}" for bound in BOUNDS_S if seconds <= bound), OVERFLOW)
     yield f"{name}_seconds_{bound}", 1
     yield f"{name}_seconds_total", seconds
 
 
 def histogram(name: str, totals: Mapping[str, float]) -> Histogram:
-    """Return the durations of one name from all totals."""
-    labels = [*(f"{bound:g}" for bound in BOUNDS_S), OVER]
-    sizes = tuple(int(totals.get(f"{name}_seconds_{label}", 0)) for label in labels)
-    return Histogram(sizes, totals.get(f"{name}_seconds_total", 0.0))
+    """Return the histogram of one timed operation."""
+    labels = [*(f"{bound:g}" for bound in BOUNDS_S), OVERFLOW]
+    counts = tuple(int(totals.get(f"{name}_seconds_{label}", 0)) for label in labels)
+    return Histogram(counts, totals.get(f"{name}_seconds_total", 0.0))
 
 
-def plain(totals: Mapping[str, float]) -> dict[str, int]:
-    """Return the totals that count events."""
+def event_totals(totals: Mapping[str, float]) -> dict[str, int]:
+    """Return the totals that count events, without those of histograms."""
     return {name: int(total) for name, total in totals.items() if "_seconds_" not in name}
 
 
-def timed(totals: Mapping[str, float]) -> dict[str, Histogram]:
-    """Return the durations of everything that is timed."""
+def histograms(totals: Mapping[str, float]) -> dict[str, Histogram]:
+    """Return the histogram of each timed operation."""
     return {name: histogram(name, totals) for name in TIMED}
 
 
 def exposition(totals: Mapping[str, float]) -> str:
-    """Return all totals in Prometheus' text format."""
-    # Imported here: it takes longer than all else that a REST function imports of its own.
+    """Return all totals in the text format of Prometheus."""
+    # Imported on use, because the import takes longer than all others of the REST function together.
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
     from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
 
     class Totals:
         def collect(self) -> Iterator[Any]:
-            for name, total in sorted(plain(totals).items()):
+            for name, total in sorted(event_totals(totals).items()):
                 yield CounterMetricFamily(f"anc_{name}", name.replace("_", " "), value=total)
-            for name, durations in timed(totals).items():
+            for name, durations in histograms(totals).items():
                 labels = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
-                buckets = list(zip(labels, accumulate(durations.sizes), strict=True))
+                buckets = list(zip(labels, accumulate(durations.counts), strict=True))
                 yield HistogramMetricFamily(
-                    f"anc_{name}_seconds", f"How long a {name} takes.", buckets, durations.total_s
+                    f"anc_{name}_seconds", f"Duration of {TIMED[name]}.", buckets, durations.total_s
                 )
 
     registry = CollectorRegistry()
