@@ -22,8 +22,8 @@ class HttpEndpoint:
         self._client = httpx.Client(timeout=timeout_s, trust_env=False) if url else None
 
     @property
-    def present(self) -> bool:
-        """See `Endpoint.present`."""
+    def configured(self) -> bool:
+        """See `Endpoint.configured`."""
         return self._client is not None
 
     def invoke(self, request: bytes) -> bytes:

@@ -112,7 +112,7 @@ class FakeEndpoint:
     asked: list[bytes] = field(default_factory=list)
 
     @property
-    def present(self) -> bool:
+    def configured(self) -> bool:
         return self.says is not None
 
     def invoke(self, request: bytes) -> bytes:

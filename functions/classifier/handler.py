@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
-from anc.aws.events import caller_of, refused
+from anc.aws.events import caller_of, problem_response
 from anc.ports import Dependencies
 from anc.schemas import messages
 from anc.schemas.refusal import Refused
@@ -46,7 +46,7 @@ def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
         answer = detection.classify_file(request_body.sound(event), deps, charge)
     except Refused as refusal:
         deps.count(f"refused_{refusal.code}")
-        return refused(refusal)
+        return problem_response(refusal)
     return {
         "statusCode": 200,
         "multiValueHeaders": {"Content-Type": ["application/json"]},

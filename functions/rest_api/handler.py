@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
-from anc.aws.events import refused
+from anc.aws.events import problem_response
 from anc.ports import Dependencies
 from anc.schemas.problem import KIND, Problem
 from anc.schemas.refusal import Refused, refuse
@@ -69,7 +69,7 @@ def handler(
             answer = app.resolve(event, context)
         except Refused as refusal:
             here.count(f"refused_{refusal.code}")
-            answer = refused(refusal)
+            answer = problem_response(refusal)
     if answer["statusCode"] == 204:
         answer |= {"body": "", "multiValueHeaders": {}}
     here.counters.time("rest", time.perf_counter() - begun)

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
-from anc.aws.events import caller_of, connection_of, refused
+from anc.aws.events import caller_of, connection_of, problem_response
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
 from anc.schemas.websocket import SUBPROTOCOL
@@ -27,7 +27,7 @@ def handler(
         connections.connect(connection_of(event), caller_of(event), here)
     except Refused as refusal:
         here.count(f"refused_{refusal.code}")
-        return refused(refusal)
+        return problem_response(refusal)
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     offered = headers.get("sec-websocket-protocol", "")
     if SUBPROTOCOL in (part.strip() for part in offered.split(",")):

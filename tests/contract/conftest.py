@@ -423,7 +423,7 @@ def endpoint(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
         server = Hearer("/endpoints/hearing/invocations", "ModelError")
         client = boto3.Session(region_name=REGION).client(
-            "sagemaker-runtime", config=clients.once(limit_s), endpoint_url=server.url
+            "sagemaker-runtime", config=clients.single_attempt(limit_s), endpoint_url=server.url
         )
         port = SageMakerEndpoint("hearing", limit_s, lambda timeout_s: client)
         absent = SageMakerEndpoint("", limit_s)

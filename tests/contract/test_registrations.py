@@ -41,7 +41,7 @@ WATCHED = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no certificate to be detached, and make one key for all of them."""
-    monkeypatch.setattr("anc.aws.things.DETACHING_S", ())
+    monkeypatch.setattr("anc.aws.things.DETACH_WAITS_S", ())
     monkeypatch.setattr(
         "moto.iot.models.rsa", SimpleNamespace(generate_private_key=lambda **_: signing_key())
     )

@@ -122,7 +122,7 @@ def test_a_slow_endpoint_costs_at_most_the_time_limit(
     platform: FakePlatform, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never = threading.Event()
-    monkeypatch.setattr(type(platform.endpoint), "present", True)
+    monkeypatch.setattr(type(platform.endpoint), "configured", True)
     monkeypatch.setattr(platform.endpoint, "invoke", lambda request: never.wait(PATIENCE_S))
     assert ask()["answered_by"] == "layer"
     assert not never.is_set()

@@ -229,7 +229,7 @@ class Endpoint(Protocol):
     """A larger model that names noises, on a machine of its own, which may be absent, slow or wrong."""
 
     @property
-    def present(self) -> bool:
+    def configured(self) -> bool:
         """Whether there is one to ask."""
 
     def invoke(self, request: bytes) -> bytes:

@@ -1,1 +1,1 @@
-"""The ports on AWS: DynamoDB, SQS, IoT Core, API Gateway, S3, and the token issuer's published keys."""
+"""Implementations of `anc.ports` on AWS: DynamoDB, SQS, SNS, IoT Core, API Gateway, S3, Cognito and others."""

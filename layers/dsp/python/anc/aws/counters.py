@@ -20,11 +20,11 @@ FLUSH_S = 10.0
 
 
 class DynamoCounters:
-    """`anc.ports.Counters`: every addition a CloudWatch metric, and now and then one update of the item.
+    """`anc.ports.Counters`: each addition is a CloudWatch metric, and totals are in one item.
 
-    A busy container writes at most every ten seconds, so that a block of a live session does not cost a
-    second write; what a container counted last is lost from the totals when Lambda drops it, never from
-    CloudWatch. Functions that are given no table write metrics only.
+    A container updates the item at most every ten seconds, so that a block of a live session does not cost a
+    second write. When Lambda stops a container, its latest additions are lost from the totals, but not from
+    CloudWatch. Without a table name only metrics are written.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class DynamoCounters:
         self._client = client
         self._clock = clock
         self._lock = threading.Lock()
-        self._added: Counter[str] = Counter()
-        self._flushed = clock() - FLUSH_S
+        self._pending: Counter[str] = Counter()
+        self._flushed_at = clock() - FLUSH_S
 
     def add(self, name: str, amount: float = 1) -> None:
         """See `Counters.add`."""
-        # The handler's `log_metrics` writes what was counted when the invocation ends.
+        # The handler's `log_metrics` writes the metrics at the end of the invocation.
         Metrics().add_metric(name=name, unit=MetricUnit.Count, value=amount)
         self._add({name: amount})
 
     def time(self, name: str, seconds: float) -> None:
-        """See `Counters.time`. CloudWatch gets the duration itself, and knows its percentiles."""
+        """See `Counters.time`. CloudWatch receives the duration itself and computes percentiles."""
         Metrics().add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
         self._add(dict(histogram_increments(name, seconds)))
 
@@ -61,15 +61,15 @@ class DynamoCounters:
         if not self._table:
             return
         with self._lock:
-            self._added.update(amounts)
-            due = self._clock() - self._flushed >= FLUSH_S
+            self._pending.update(amounts)
+            due = self._clock() - self._flushed_at >= FLUSH_S
         if due:
             self._flush()
 
     def _flush(self) -> None:
         with self._lock:
-            added, self._added = list(self._added.items()), Counter()
-            self._flushed = self._clock()
+            added, self._pending = list(self._pending.items()), Counter()
+            self._flushed_at = self._clock()
         if added:
             self._client().update_item(
                 TableName=self._table,
@@ -77,6 +77,6 @@ class DynamoCounters:
                 UpdateExpression="ADD " + ", ".join(f"#{i} :{i}" for i in range(len(added))),
                 ExpressionAttributeNames={f"#{i}": name for i, (name, _) in enumerate(added)},
                 ExpressionAttributeValues={
-                    f":{i}": {"N": f"{sum_:.9g}"} for i, (_, sum_) in enumerate(added)
+                    f":{i}": {"N": f"{amount:.9g}"} for i, (_, amount) in enumerate(added)
                 },
             )

@@ -24,10 +24,11 @@ from anc.tables import open_tables, variable
 def aws_dependencies() -> Dependencies:
     """Return the adapters of this Lambda function, built once.
 
-    Their names come from the environment, where the stacks put them: one variable per table
+    The stacks set the names of resources in the environment: one variable per table
     (`anc.tables.variable`), `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
     `RECORDINGS_QUEUE_URL`, `RECLASSIFICATIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
-    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function gets the names of what it may use only.
+    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function gets only the names of the resources that
+    it may use.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A larger model for noise, on a SageMaker endpoint."""
+"""A larger noise classifier on a SageMaker endpoint."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +11,16 @@ from anc.ports import MAX_RESPONSE_BYTES, EndpointUnavailable
 
 
 class SageMakerEndpoint:
-    """`anc.ports.Endpoint` by its name; "" for none.
+    """`anc.ports.Endpoint` on SageMaker.
 
     Parameters
     ----------
     name : str
+        Endpoint name; "" for none.
     timeout_s : float
-        Waited for the connection (at most 1 s of it), and for each byte.
+        Timeout of each read and, up to 1 s, of the connection.
     client : callable
-        Makes the client for that time limit.
+        Returns the client for a timeout in seconds.
     """
 
     def __init__(
@@ -30,26 +31,26 @@ class SageMakerEndpoint:
         self._client = client
 
     @property
-    def present(self) -> bool:
-        """See `Endpoint.present`."""
+    def configured(self) -> bool:
+        """See `Endpoint.configured`."""
         return bool(self._name)
 
     def invoke(self, request: bytes) -> bytes:
         """See `Endpoint.invoke`."""
         if not self._name:
-            raise EndpointUnavailable("there is no endpoint")
-        kind = "application/json"
+            raise EndpointUnavailable("no endpoint is configured")
+        json_type = "application/json"
         try:
-            answer = self._client(self._timeout_s).invoke_endpoint(
-                EndpointName=self._name, Body=request, ContentType=kind, Accept=kind
+            response = self._client(self._timeout_s).invoke_endpoint(
+                EndpointName=self._name, Body=request, ContentType=json_type, Accept=json_type
             )
-            with answer["Body"] as body:
-                said: bytes = body.read(MAX_RESPONSE_BYTES + 1)
+            with response["Body"] as stream:
+                body: bytes = stream.read(MAX_RESPONSE_BYTES + 1)
         except (BotoCoreError, ClientError, HTTPError) as fault:
             raise EndpointUnavailable(_reason(fault)) from fault
-        if len(said) > MAX_RESPONSE_BYTES:
-            raise EndpointUnavailable(f"its answer has over {MAX_RESPONSE_BYTES:,} bytes")
-        return said
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise EndpointUnavailable(f"the response exceeds {MAX_RESPONSE_BYTES:,} bytes")
+        return body
 
 
 def _reason(fault: Exception) -> str:

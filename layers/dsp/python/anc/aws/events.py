@@ -1,4 +1,4 @@
-"""What API Gateway's events say of the caller; the shapes are AWS's, and the single-machine edition's too."""
+"""Read events of API Gateway and build its responses. The single-machine platform uses the same events."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from anc.services.access.identity import Caller
 
 
 def caller_of(event: dict[str, Any]) -> Caller:
-    """Return who the authorizer let in, with what they might do then; see `identity.current`."""
+    """Return the caller as authorized at the time of the request; see `identity.current`."""
     authorizer = event["requestContext"]["authorizer"]
     scopes = tuple(authorizer.get("scopes", "").split())
     since = float(authorizer.get("since") or 0.0)
@@ -16,24 +16,24 @@ def caller_of(event: dict[str, Any]) -> Caller:
 
 
 def connection_of(event: dict[str, Any]) -> str:
-    """Return the id of the WebSocket that the event came over."""
+    """Return the id of the WebSocket connection."""
     return str(event["requestContext"]["connectionId"])
 
 
 def received_at(event: dict[str, Any]) -> float:
-    """Return when API Gateway received what the event is about, in seconds since the epoch."""
+    """Return when API Gateway received the request, in seconds since the epoch."""
     return float(event["requestContext"]["requestTimeEpoch"]) / 1000
 
 
-def refused(refusal: Refused) -> dict[str, Any]:
-    """Return a refusal as API Gateway passes it on."""
+def problem_response(refusal: Refused) -> dict[str, Any]:
+    """Return the HTTP response for a refusal, in API Gateway's format."""
     problem = Problem.of(refusal)
-    added = {"Retry-After": [str(refusal.wait_s)]} if refusal.wait_s else {}
+    headers = {"Retry-After": [str(refusal.wait_s)]} if refusal.wait_s else {}
     if refusal.code == "unauthorized":
-        added["WWW-Authenticate"] = ["Bearer"]
+        headers["WWW-Authenticate"] = ["Bearer"]
     return {
         "statusCode": problem.status,
-        "multiValueHeaders": {"Content-Type": [KIND], **added},
+        "multiValueHeaders": {"Content-Type": [KIND], **headers},
         "body": problem.encode(),
         "isBase64Encoded": False,
     }

@@ -1,4 +1,4 @@
-"""Files in S3."""
+"""Store files in S3."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
-READ_AHEAD = 4 * 1024 * 1024  # bytes of one ranged read: a request costs as long as transferring about one MB
-ABSENT = ("404", "NoSuchKey", "NoSuchUpload")
-REPLACED = ("412", "PreconditionFailed", *ABSENT)
+READ_AHEAD_BYTES = 4 * 1024 * 1024  # per ranged read; a request takes as long as the transfer of about 1 MB
+NOT_FOUND_CODES = ("404", "NoSuchKey", "NoSuchUpload")
+CHANGED_CODES = ("412", "PreconditionFailed", *NOT_FOUND_CODES)
 
 
 class S3Objects:
-    """`anc.ports.Objects` on a bucket, which encrypts and expires by its own rules.
+    """`anc.ports.Objects` on a bucket. Encryption and expiry are configured on the bucket.
 
-    The role that reads needs `s3:ListBucket` too: without it S3 answers 403, not 404, when a file is absent.
-    A link permits no more than the role that signed it.
+    The role that reads also needs `s3:ListBucket`; without it S3 returns 403 instead of 404 for an absent
+    file. A link permits no more than the role that signed it.
     """
 
     def __init__(self, bucket: str, client: "Callable[[], S3Client]" = clients.s3) -> None:
@@ -51,7 +51,7 @@ class S3Objects:
         try:
             head = self._client().head_object(Bucket=self._bucket, Key=key)
         except ClientError as fault:
-            if _code(fault) in ABSENT:
+            if _code(fault) in NOT_FOUND_CODES:
                 return None
             raise
         return ObjectInfo(head["ContentLength"], head["ETag"])
@@ -60,10 +60,9 @@ class S3Objects:
         """See `Objects.open`."""
         known = self.info(key)
         if known is None or known.etag != etag:
-            raise ObjectChanged(f"{key} was replaced or is not there any more")
-        return cast(
-            BinaryIO, io.BufferedReader(_Ranges(self._client(), self._bucket, key, known), READ_AHEAD)
-        )
+            raise ObjectChanged(f"{key}: the file was replaced or deleted")
+        ranges = _RangeReader(self._client(), self._bucket, key, known)
+        return cast(BinaryIO, io.BufferedReader(ranges, READ_AHEAD_BYTES))
 
     def begin(self, key: str) -> str:
         """See `Objects.begin`."""
@@ -75,8 +74,8 @@ class S3Objects:
         try:
             client.upload_part(Bucket=self._bucket, Key=key, UploadId=parts, PartNumber=number, Body=data)
         except ClientError as fault:
-            if _code(fault) in ABSENT:
-                raise LookupError(f"{key}: there are no such parts") from fault
+            if _code(fault) in NOT_FOUND_CODES:
+                raise LookupError(f"{key}: no upload in parts with this id") from fault
             raise
 
     def stored_parts(self, key: str, parts: str) -> Sequence[int]:
@@ -84,7 +83,7 @@ class S3Objects:
         try:
             return [part["PartNumber"] for part in self._stored_parts(key, parts)]
         except ClientError as fault:
-            if _code(fault) in ABSENT:
+            if _code(fault) in NOT_FOUND_CODES:
                 return []
             raise
 
@@ -93,26 +92,26 @@ class S3Objects:
         try:
             stored = self._stored_parts(key, parts)
             if not stored:
-                raise LookupError(f"{key}: there are no such parts")
+                raise LookupError(f"{key}: no upload in parts with this id")
             self._client().complete_multipart_upload(
                 Bucket=self._bucket, Key=key, UploadId=parts, MultipartUpload={"Parts": stored}
             )
         except ClientError as fault:
-            if _code(fault) not in ABSENT:
+            if _code(fault) not in NOT_FOUND_CODES:
                 raise
             if self.info(key) is None:
-                raise LookupError(f"{key}: there are no such parts") from fault
+                raise LookupError(f"{key}: no upload in parts with this id") from fault
 
     def abandon(self, key: str, parts: str) -> None:
         """See `Objects.abandon`."""
         try:
             self._client().abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=parts)
         except ClientError as fault:
-            if _code(fault) not in ABSENT:
+            if _code(fault) not in NOT_FOUND_CODES:
                 raise
 
     def upload_link(self, key: str, size: int, expires_s: int) -> str:
-        """See `Objects.upload_link`. The length is signed: S3 takes neither more nor less."""
+        """See `Objects.upload_link`. The length is part of the signature: S3 rejects any other."""
         return self._link("put_object", expires_s, Key=key, ContentLength=size)
 
     def part_link(self, key: str, parts: str, number: int, size: int, expires_s: int) -> str:
@@ -139,14 +138,14 @@ class S3Objects:
         ]
 
 
-class _Ranges(io.RawIOBase):
-    """A file in S3, read by ranges, and only as long as it is the one that it was."""
+class _RangeReader(io.RawIOBase):
+    """A file in S3, read by ranges. Raises ObjectChanged once its ETag differs."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str, about: ObjectInfo) -> None:
         self._client = client
         self._bucket, self._key = bucket, key
         self._size, self._etag = about
-        self._at = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -155,25 +154,26 @@ class _Ranges(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        end = min(self._at + len(buffer), self._size)
-        if end <= self._at:
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
             return 0
+        part = f"bytes={self._position}-{end - 1}"
         try:
-            answer = self._client.get_object(
-                Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=f"bytes={self._at}-{end - 1}"
+            response = self._client.get_object(
+                Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=part
             )
         except ClientError as fault:
-            if _code(fault) in REPLACED:
-                raise ObjectChanged("the file was replaced while it was read") from fault
+            if _code(fault) in CHANGED_CODES:
+                raise ObjectChanged("the file was replaced or deleted while it was read") from fault
             raise
-        data = answer["Body"].read()
+        data = response["Body"].read()
         buffer[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)
 
 

@@ -1,4 +1,4 @@
-"""People in a Cognito user pool with a group per role."""
+"""User accounts in a Cognito user pool with one group per role."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
@@ -9,21 +9,21 @@ from anc.records import Role, User
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import role_of
 
-PAGE = 60  # of Cognito's listings
+MAX_PAGE = 60  # users per request, a limit of Cognito
 
 
 class CognitoPeople:
     """`anc.ports.People` on a user pool; `user` is the subject of its tokens.
 
-    A person in no group is a listener. Signing in with a second factor, or with a password that must be
-    changed first, takes more than one step and is the client's business: `sign_in` returns None.
+    A user in no group is a listener. `sign_in` returns None for a user with a second factor or a password
+    that must be changed: such a user signs in to Cognito directly.
 
     Parameters
     ----------
     pool, client_id : str
-        The user pool, and the client that may sign people in (`ADMIN_USER_PASSWORD_AUTH`).
+        Ids of the user pool and of the app client that permits `ADMIN_USER_PASSWORD_AUTH`.
     client : callable
-        Returns the boto3 client of Cognito.
+        Returns the Cognito client.
     """
 
     def __init__(self, pool: str, client_id: str, client: Callable[[], Any] = clients.cognito) -> None:
@@ -34,7 +34,7 @@ class CognitoPeople:
     def sign_in(self, name: str, password: str) -> Grant | None:
         """See `People.sign_in`."""
         cognito = self._client()
-        no = cognito.exceptions
+        errors = cognito.exceptions
         try:
             answer = cognito.admin_initiate_auth(
                 UserPoolId=self._pool,
@@ -46,7 +46,11 @@ class CognitoPeople:
             if granted is None:
                 return None
             user = cognito.admin_get_user(UserPoolId=self._pool, Username=name)["Username"]
-        except (no.NotAuthorizedException, no.UserNotFoundException, no.UserNotConfirmedException):
+        except (
+            errors.NotAuthorizedException,
+            errors.UserNotFoundException,
+            errors.UserNotConfirmedException,
+        ):
             return None
         return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user), user)
 
@@ -54,12 +58,14 @@ class CognitoPeople:
         """See `People.create`."""
         cognito = self._client()
         try:
-            made = cognito.admin_create_user(UserPoolId=self._pool, Username=name, MessageAction="SUPPRESS")
+            created = cognito.admin_create_user(
+                UserPoolId=self._pool, Username=name, MessageAction="SUPPRESS"
+            )
         except cognito.exceptions.UsernameExistsException as fault:
             raise Conflict(name) from fault
         except cognito.exceptions.InvalidParameterException as fault:
-            raise Refused("bad_field", "username: an e-mail address is needed here") from fault
-        user = made["User"]["Username"]
+            raise Refused("bad_field", "username: must be an e-mail address") from fault
+        user = created["User"]["Username"]
         try:
             cognito.admin_set_user_password(
                 UserPoolId=self._pool, Username=user, Password=password, Permanent=True
@@ -68,7 +74,7 @@ class CognitoPeople:
             self.delete(user)
             raise Refused("bad_field", "password: too simple; mix cases, digits and symbols") from fault
         self.set_role(user, role)
-        return _person(made["User"], role)
+        return _person(created["User"], role)
 
     def get(self, user: str) -> User | None:
         """See `People.get`."""
@@ -82,8 +88,8 @@ class CognitoPeople:
 
     def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
         """See `People.list`."""
-        asked = {"PaginationToken": after} if after else {}
-        answer = self._client().list_users(UserPoolId=self._pool, Limit=min(limit, PAGE), **asked)
+        page = {"PaginationToken": after} if after else {}
+        answer = self._client().list_users(UserPoolId=self._pool, Limit=min(limit, MAX_PAGE), **page)
         roles = {user: role for role in get_args(Role)[1:] for user in self._members(role)}
         people = [_person(found, roles.get(found["Username"], "listener")) for found in answer["Users"]]
         return people, answer.get("PaginationToken", "")
@@ -114,7 +120,7 @@ class CognitoPeople:
         return [group["GroupName"] for group in answer["Groups"]]
 
     def _members(self, group: str) -> Sequence[str]:
-        # Far fewer people are operators and admins than there are people to ask each group of.
+        # Listing the few operators and admins is cheaper than one request per user for its groups.
         pages = self._client().get_paginator("list_users_in_group")
         found = pages.paginate(UserPoolId=self._pool, GroupName=group)
         return [user["Username"] for page in found for user in page["Users"]]

@@ -1,4 +1,4 @@
-"""Queues on SQS."""
+"""Send messages to SQS."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SqsQueue:
-    """`anc.ports.Queue` on a standard SQS queue, named by its URL."""
+    """`anc.ports.Queue` on a standard SQS queue, given by its URL."""
 
     def __init__(self, url: str, client: "Callable[[], SQSClient]" = clients.sqs) -> None:
         self._url = url

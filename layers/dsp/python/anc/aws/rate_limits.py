@@ -1,4 +1,4 @@
-"""How often each caller called what, in DynamoDB."""
+"""Rate limits per caller, counted in DynamoDB."""
 
 import time
 from collections.abc import Callable
@@ -13,9 +13,9 @@ WINDOW_S = 60
 
 
 class DynamoLimits:
-    """`anc.ports.Limits`: one counter for each minute of each caller and endpoint, swept when it is over.
+    """`anc.ports.Limits`: one item per minute, caller and resource, which expires after that minute.
 
-    API Gateway's own quotas go by API keys of its usage plans, which bearers of tokens do not have.
+    API Gateway's own quotas apply to API keys of usage plans, which callers with tokens do not have.
     """
 
     def __init__(self, table: str, client: "Callable[[], DynamoDBClient]" = clients.dynamodb) -> None:
@@ -26,20 +26,20 @@ class DynamoLimits:
         """See `Limits.wait_s`."""
         now, cost = int(time.time()), min(amount, per_minute)
         window = now // WINDOW_S
-        over = (window + 1) * WINDOW_S
+        window_end = (window + 1) * WINDOW_S
         client = self._client()
         try:
             client.update_item(
                 TableName=self._table,
                 Key={"key": {"S": f"{window}#{what}#{caller}"}},
-                UpdateExpression="ADD calls :cost SET sweep = :over",
+                UpdateExpression="ADD calls :cost SET sweep = :end",
                 ConditionExpression="attribute_not_exists(calls) OR calls <= :room",
                 ExpressionAttributeValues={
                     ":cost": {"N": str(cost)},
                     ":room": {"N": str(per_minute - cost)},
-                    ":over": {"N": str(over)},
+                    ":end": {"N": str(window_end)},
                 },
             )
         except client.exceptions.ConditionalCheckFailedException:
-            return over - now
+            return window_end - now
         return 0

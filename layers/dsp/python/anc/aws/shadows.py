@@ -1,4 +1,4 @@
-"""The named shadow `anc` on AWS IoT."""
+"""Device shadows on AWS IoT."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -29,10 +29,10 @@ class IotShadows:
         return document
 
     def update(self, thing: str, desired: Mapping[str, Any]) -> None:
-        """See `Shadows.update`. Raises Refused (`too_large`), and then changes nothing."""
+        """See `Shadows.update`. Raises Refused, `too_large`, and changes nothing above the size limit."""
         payload = json.dumps({"state": {"desired": desired}}).encode()
         client = self._client()
         try:
             client.update_thing_shadow(thingName=thing, shadowName=SHADOW, payload=payload)
         except client.exceptions.RequestEntityTooLargeException as fault:
-            raise Refused("too_large", f"shadow: more than {DOCUMENT_LIMIT:,} bytes") from fault
+            raise Refused("too_large", f"shadow: must have at most {DOCUMENT_LIMIT:,} bytes") from fault

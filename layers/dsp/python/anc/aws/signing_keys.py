@@ -8,11 +8,11 @@ from jwt.exceptions import DecodeError, PyJWKClientConnectionError, PyJWKClientE
 
 
 class JwksSigningKeys:
-    """`anc.ports.SigningKeys` on a JWKS document, fetched when first needed and kept for an hour.
+    """`anc.ports.SigningKeys` on a JWKS document, fetched on first use and cached for an hour.
 
-    A `kid` that is not in it makes the document be fetched anew, at most every 30 s: a rotated key is found
-    soon, and forged tokens cannot make us hammer the issuer. Raises ConnectionError when the issuer does not
-    answer, which is no fault of the token.
+    A token with an unknown `kid` triggers another fetch, at most every 30 s: rotated keys are found soon, and
+    forged tokens cannot flood the issuer with requests. Raises ConnectionError, not LookupError, if the
+    issuer does not respond.
     """
 
     def __init__(self, url: str) -> None:

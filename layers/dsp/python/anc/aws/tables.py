@@ -1,4 +1,4 @@
-"""Records in DynamoDB, one table per kind."""
+"""Store records in DynamoDB, one table per class."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,24 +13,24 @@ from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, R
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-BATCH = 100  # keys of one BatchGetItem
+MAX_BATCH_KEYS = 100  # of one BatchGetItem
 
 
 class DynamoTable(Generic[R]):
     """`anc.ports.Table` on a DynamoDB table.
 
-    An item is `key`, `group`, `version`, `expires`, `sweep` and `body`, the record in MessagePack. `expires`
-    is exact and decides; `sweep` is the same in whole seconds, which is all that DynamoDB's TTL understands,
-    and TTL may be two days late. The index `by_group` holds keys only: a write that changes neither key nor
-    group costs nothing there, and a listing reads the records themselves, consistently. A new record may be
-    listed a second late.
+    An item has the attributes `key`, `group`, `version`, `expires`, `sweep`, and `body`, the record in
+    MessagePack. Reads use `expires`, which is exact. DynamoDB's TTL uses `sweep`, the same time in whole
+    seconds, and may be two days late. The index `by_group` contains keys only, so a write that changes
+    neither key nor group does not update it, and a listing reads the records consistently. A new record may
+    be listed a second late.
 
     Parameters
     ----------
     name : str
-        The table's name or ARN.
+        Name or ARN of the table.
     kind : type[R]
-        The record's class.
+        Class of the records.
     client : callable
         Returns the DynamoDB client.
     clock : callable
@@ -51,13 +51,13 @@ class DynamoTable(Generic[R]):
 
     def get(self, key: str) -> R | None:
         """See `Table.get`."""
-        answer = self._client().get_item(
+        response = self._client().get_item(
             TableName=self._name,
             Key={"key": {"S": key}},
             ConsistentRead=True,
             ProjectionExpression="body",
         )
-        return self._live(answer.get("Item"))
+        return self._live(response.get("Item"))
 
     def put(self, record: R) -> R:
         """See `Table.put`. At most 400 KB."""
@@ -91,7 +91,7 @@ class DynamoTable(Generic[R]):
                 ExpressionAttributeValues=values,
             )
         except client.exceptions.ConditionalCheckFailedException as fault:
-            raise Conflict(f"{record.key}: no longer at version {record.version}") from fault
+            raise Conflict(f"{record.key}: changed since version {record.version}") from fault
         return stored
 
     def delete(self, key: str, version: int | None = None) -> None:
@@ -107,14 +107,14 @@ class DynamoTable(Generic[R]):
         try:
             client.delete_item(TableName=self._name, Key={"key": {"S": key}}, **condition)
         except client.exceptions.ConditionalCheckFailedException as fault:
-            raise Conflict(f"{key}: no longer at version {version}") from fault
+            raise Conflict(f"{key}: changed since version {version}") from fault
 
     def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
         """See `Table.list`. Records of the empty group are not listed."""
         found: list[R] = []
         more = bool(group)
         while more and len(found) < limit:
-            keys, more = self._keys(group, min(limit - len(found), BATCH), after)
+            keys, more = self._keys(group, min(limit - len(found), MAX_BATCH_KEYS), after)
             found += [record for record in self._records(keys) if record.group == group]
             after = keys[-1] if keys else after
         return found
@@ -124,7 +124,7 @@ class DynamoTable(Generic[R]):
         condition = "#group = :group AND #key > :after" if after else "#group = :group"
         names = {"#group": "group", "#key": "key"}
         values = {":group": {"S": group}} | ({":after": {"S": after}} if after else {})
-        answer = self._client().query(
+        response = self._client().query(
             TableName=self._name,
             IndexName=GROUP_INDEX,
             KeyConditionExpression=condition,
@@ -133,10 +133,10 @@ class DynamoTable(Generic[R]):
             ExpressionAttributeValues=values,
             Limit=limit,
         )
-        return [item["key"]["S"] for item in answer["Items"]], "LastEvaluatedKey" in answer
+        return [item["key"]["S"] for item in response["Items"]], "LastEvaluatedKey" in response
 
     def _records(self, keys: Sequence[str]) -> Sequence[R]:
-        asked: dict[str, Any] = {
+        request: dict[str, Any] = {
             self._name: {
                 "Keys": [{"key": {"S": key}} for key in keys],
                 "ConsistentRead": True,
@@ -144,10 +144,10 @@ class DynamoTable(Generic[R]):
             }
         }
         found = []
-        while keys and asked:
-            answer = self._client().batch_get_item(RequestItems=asked)
-            found += [self._live(item) for item in answer["Responses"][self._name]]
-            asked = dict(answer["UnprocessedKeys"])  # what did not fit into 16 MB
+        while keys and request:
+            response = self._client().batch_get_item(RequestItems=request)
+            found += [self._live(item) for item in response["Responses"][self._name]]
+            request = dict(response["UnprocessedKeys"])  # of a response over 16 MB
         return sorted((record for record in found if record), key=lambda record: record.key)
 
     def _live(self, item: Any) -> R | None:

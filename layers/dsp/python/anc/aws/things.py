@@ -1,4 +1,4 @@
-"""Identities of headsets in AWS IoT's registry."""
+"""Things and certificates of headsets in the AWS IoT registry."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from types_boto3_iot_data import IoTDataPlaneClient
 
 MQTT_TLS_PORT = 8883
-DETACHING_S = (0.2, 0.5, 1.0, 2.0)  # a certificate is detached asynchronously, and a thing that has one stays
+# AWS IoT detaches a certificate asynchronously, and a thing with one cannot be deleted.
+DETACH_WAITS_S = (0.2, 0.5, 1.0, 2.0)
 
 
 class IotThings:
@@ -25,8 +26,8 @@ class IotThings:
     Parameters
     ----------
     policy : str
-        Name of the one policy that every headset's certificate gets. It is bound to the thing's name by a
-        policy variable, so that nothing is made per headset.
+        Name of the policy attached to the certificate of every headset. A policy variable restricts it to
+        the thing's own name.
     """
 
     def __init__(
@@ -40,36 +41,36 @@ class IotThings:
         self._data = data
 
     def create(self, thing: str) -> Credentials:
-        """See `Things.create`. The certificate stays inactive while it is bound to thing and policy."""
+        """See `Things.create`. The certificate stays inactive until `activate`."""
         iot = self._client()
-        with suppress(iot.exceptions.ResourceAlreadyExistsException):  # made by a claim, with a thing type
+        with suppress(iot.exceptions.ResourceAlreadyExistsException):  # created by a claim, with a thing type
             iot.create_thing(thingName=thing)
-        made = iot.create_keys_and_certificate(setAsActive=False)
-        certificate = made["certificateArn"]
+        created = iot.create_keys_and_certificate(setAsActive=False)
+        certificate = created["certificateArn"]
         iot.attach_thing_principal(thingName=thing, principal=certificate)
         iot.attach_policy(policyName=self._policy, target=certificate)
         return Credentials(
-            certificate_id=made["certificateId"],
-            certificate=made["certificatePem"],
-            private_key=made["keyPair"]["PrivateKey"],
+            certificate_id=created["certificateId"],
+            certificate=created["certificatePem"],
+            private_key=created["keyPair"]["PrivateKey"],
             ca=amazon_root(),
             endpoint=self._endpoint,
             port=MQTT_TLS_PORT,
         )
 
     def attach_certificate(self, thing: str, certificate_id: str) -> None:
-        """See `Things.attach_certificate`. Binds the certificate to the policy.
+        """See `Things.attach_certificate`. Attaches the policy to the certificate.
 
-        AWS IoT itself makes the thing, attaches the certificate and activates it, after the hook has allowed
-        the claim and whatever has happened since. Without the policy such a certificate opens nothing.
+        After the hook has allowed the claim, AWS IoT itself creates the thing, attaches the certificate and
+        activates it, even if it was revoked meanwhile. Without the policy the certificate grants no access.
         """
         certificate = self._arn(certificate_id)
         if not certificate:
-            refuse("bad_field", f"certificate: {certificate_id} is not in the registry")
+            refuse("bad_field", f"certificate: {certificate_id} does not exist")
         self._client().attach_policy(policyName=self._policy, target=certificate)
 
     def activate(self, thing: str, certificate_id: str) -> None:
-        """See `Things.activate`. A certificate that was revoked has neither thing nor policy any more."""
+        """See `Things.activate`. A revoked certificate has neither thing nor policy."""
         self._client().update_certificate(certificateId=certificate_id, newStatus="ACTIVE")
 
     def certificates(self, thing: str) -> Sequence[str]:
@@ -86,21 +87,21 @@ class IotThings:
     def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
         """See `Things.revoke`.
 
-        A certificate loses its policy before the connection is cut, so that AWS IoT, which may still activate
-        it for a claim, opens nothing by that. Deactivating alone leaves a connection open for minutes. The
-        certificates stay in the registry: what they signed can still be looked up.
+        The policy is detached before the connection is closed, because AWS IoT may still activate the
+        certificate for a claim. Deactivation alone leaves a connection open for minutes. The certificates
+        stay in the registry for later audits.
         """
         iot, data = self._client(), self._data()
         certificates = [arn for arn in map(self._arn, certificate_ids) if arn]
         for certificate in certificates:
             iot.update_certificate(certificateId=_id_of(certificate), newStatus="INACTIVE")
-            with suppress(iot.exceptions.ResourceNotFoundException):  # it has none any more
+            with suppress(iot.exceptions.ResourceNotFoundException):  # the policy is not attached
                 iot.detach_policy(policyName=self._policy, target=certificate)
         if certificates:
             with suppress(data.exceptions.ResourceNotFoundException):
                 data.delete_connection(clientId=thing, cleanSession=True)
         for certificate in certificates:
-            with suppress(iot.exceptions.ResourceNotFoundException):  # it was never attached, or is not now
+            with suppress(iot.exceptions.ResourceNotFoundException):  # not attached to the thing
                 iot.detach_thing_principal(thingName=thing, principal=certificate)
 
     def remove(self, thing: str) -> None:
@@ -111,7 +112,7 @@ class IotThings:
         self._remove(thing)
 
     def _arn(self, certificate_id: str) -> str:
-        """Return a certificate's name among all of AWS; "" when there is none of that id."""
+        """Return the ARN of a certificate, or "" if it does not exist."""
         iot = self._client()
         try:
             described = iot.describe_certificate(certificateId=certificate_id)
@@ -121,7 +122,7 @@ class IotThings:
 
     def _remove(self, thing: str) -> None:
         iot = self._client()
-        for wait_s in (*DETACHING_S, None):
+        for wait_s in (*DETACH_WAITS_S, None):
             try:
                 iot.delete_thing(thingName=thing)
             except iot.exceptions.ResourceNotFoundException:
@@ -129,7 +130,7 @@ class IotThings:
             except iot.exceptions.InvalidRequestException as fault:
                 if wait_s is None:
                     raise Refused(
-                        "in_flight", f"thing: {thing} still has a certificate attached; try again"
+                        "in_flight", f"thing: {thing} still has a certificate attached; try again later"
                     ) from fault
                 time.sleep(wait_s)
             else:
@@ -142,7 +143,7 @@ class IotThings:
 
 
 def amazon_root() -> str:
-    """Return the certificate, PEM, that AWS IoT's endpoints are signed with."""
+    """Return the root certificate of AWS IoT endpoints, in PEM."""
     return resources.files(__package__).joinpath("AmazonRootCA1.pem").read_text()
 
 

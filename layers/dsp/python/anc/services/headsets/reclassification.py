@@ -11,7 +11,7 @@ from anc.services.sound import endpoint_classifier
 
 def is_uncertain(noise: NoisePrediction | None, deps: Dependencies) -> bool:
     """Return whether the confidence is below the threshold, and there is an endpoint to classify again."""
-    if noise is None or noise.label == "quiet" or not deps.endpoint.present:
+    if noise is None or noise.label == "quiet" or not deps.endpoint.configured:
         return False
     return noise.confidence < deps.settings.ml_confidence_threshold
 

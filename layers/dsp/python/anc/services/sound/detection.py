@@ -183,7 +183,7 @@ def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -
         raise Refused("unavailable", "model: cannot be loaded, so noise cannot be classified") from fault
     prediction = classifier.classify(mono, rate)
     remote = None
-    if deps.endpoint.present and prediction.label != "quiet":
+    if deps.endpoint.configured and prediction.label != "quiet":
         remote = endpoint_classifier.classify(endpoint_classifier.endpoint_request(mono, rate), deps)
     chosen = remote or prediction
     return {
