@@ -1,1 +1,1 @@
-"""Implementations of `anc.ports` on AWS: DynamoDB, SQS, SNS, IoT Core, API Gateway, S3, Cognito and others."""
+"""Implementations of `anc.ports` on AWS: DynamoDB, SQS, SNS, IoT Core, API Gateway, S3 and others."""

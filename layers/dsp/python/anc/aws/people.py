@@ -74,7 +74,7 @@ class CognitoPeople:
             self.delete(user)
             raise Refused("bad_field", "password: too simple; mix cases, digits and symbols") from fault
         self.set_role(user, role)
-        return _person(created["User"], role)
+        return _user(created["User"], role)
 
     def get(self, user: str) -> User | None:
         """See `People.get`."""
@@ -84,14 +84,14 @@ class CognitoPeople:
         except cognito.exceptions.UserNotFoundException:
             return None
         found["Attributes"] = found["UserAttributes"]
-        return _person(found, self._role(user))
+        return _user(found, self._role(user))
 
     def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
         """See `People.list`."""
         page = {"PaginationToken": after} if after else {}
         answer = self._client().list_users(UserPoolId=self._pool, Limit=min(limit, MAX_PAGE), **page)
         roles = {user: role for role in get_args(Role)[1:] for user in self._members(role)}
-        people = [_person(found, roles.get(found["Username"], "listener")) for found in answer["Users"]]
+        people = [_user(found, roles.get(found["Username"], "listener")) for found in answer["Users"]]
         return people, answer.get("PaginationToken", "")
 
     def set_role(self, user: str, role: Role) -> None:
@@ -126,7 +126,7 @@ class CognitoPeople:
         return [user["Username"] for page in found for user in page["Users"]]
 
 
-def _person(found: dict[str, Any], role: Role) -> User:
+def _user(found: dict[str, Any], role: Role) -> User:
     attributes = {each["Name"]: each["Value"] for each in found["Attributes"]}
     name = attributes.get("email") or found["Username"]
     return User(user=found["Username"], name=name, role=role, created=found["UserCreateDate"].timestamp())
