@@ -10,7 +10,7 @@ import { Headsets } from "./pages/headsets.js";
 import { Headset } from "./pages/headset.js";
 import { Recordings } from "./pages/recordings.js";
 import { Emergencies } from "./pages/emergencies.js";
-import { People } from "./pages/people.js";
+import { Users } from "./pages/users.js";
 import { System } from "./pages/system.js";
 import { Run } from "./live/run.js";
 
@@ -19,7 +19,7 @@ const PAGES = {
   headsets: { name: "Headsets", page: Headsets, item: Headset },
   recordings: { name: "Recordings", page: Recordings },
   emergencies: { name: "Emergencies", page: Emergencies },
-  people: { name: "People", page: People },
+  users: { name: "Users", page: Users },
   system: { name: "System", page: System },
 };
 const THEMES = ["auto", "light", "dark"];

@@ -78,7 +78,7 @@ def test_a_siren_shows_an_emergency_on_every_page(visit: Visit) -> None:
     console.until("attenuation", "value < 1")
     console.until_levels("Math.abs(after - before) < 1")
     console.check_appearance("live-alarm")
-    console.show("people")  # the session continues
+    console.show("users")  # the session continues
     expect(emergency).to_be_visible()
     console.page.get_by_role("link", name="Go to the Live page").click()
     console.button("Stop").click()
@@ -297,7 +297,7 @@ def test_the_page_can_be_used_with_the_keyboard(visit: Visit) -> None:
 
 
 def test_the_javascript_of_the_quick_start_runs_in_a_browser(visit: Visit, platform: Platform) -> None:
-    console = visit("people")
+    console = visit("users")
     page = (Path(__file__).parents[2] / "docs" / "quickstart.md").read_text()
     (example,) = re.findall(r"^```js\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     answer = console.page.evaluate(

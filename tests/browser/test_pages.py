@@ -24,7 +24,7 @@ PAGES = {  # and a text on each
     f"headsets/{HEADSET}": "Frequency response",
     "recordings": "hall 3, night.wav",
     "emergencies": "siren",
-    "people": "night run",
+    "users": "night run",
     "system": "Estimated monthly cost on AWS",
 }
 PASSWORD = "a long way to the sea"
@@ -43,7 +43,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def in_use(browser: Browser, platform: Platform, headset: Headset, siren: Path, recording: Path) -> None:
-    """Prepare headsets in noise and near a siren, a live emergency, a recording, a person and a key."""
+    """Prepare headsets in noise and near a siren, a live emergency, a recording, a user and a key."""
     headset(HEADSET)
     headset(KERB, siren)
     context = browser.new_context()
@@ -74,7 +74,7 @@ def send(console: Console, recording: Path) -> Locator:
 
 def make_key(console: Console, name: str, scopes: str = "") -> str:
     """Create an API key and return it."""
-    console.show("people")
+    console.show("users")
     console.page.get_by_label("Name", exact=True).first.fill(name)
     console.page.get_by_label("Scopes").fill(scopes)
     console.button("Create key").click()
@@ -196,7 +196,7 @@ def test_a_sign_in_link_opens_the_console_once(visit: Visit, platform: Platform)
     again.check_appearance("sign-in-refused")
 
 
-def test_a_person_signs_in_with_a_password_and_a_wrong_one_is_rejected(visit: Visit, in_use: None) -> None:
+def test_a_user_signs_in_with_a_password_and_a_wrong_one_is_rejected(visit: Visit, in_use: None) -> None:
     console = visit(role=None)
     console.page.goto(console.url)
     console.page.get_by_label("Name").fill("ann")

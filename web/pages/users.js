@@ -1,12 +1,12 @@
-/** People: API keys of the user, and for admins all people and their roles. */
+/** People: API keys of the user, and for admins all users and their roles. */
 import { html, useState } from "../lib/html.js";
 import { Alert, Empty, Heading, useRequest, when } from "../ui/parts.js";
 
 const ROLES = ["listener", "operator", "admin"];
 
-export function People({ rest, me }) {
-  return html`<${Heading} title="People" text="A listener has their own headsets and recordings. An operator also manages all headsets. An admin also manages people." />
-    <div class="stack"><${Keys} rest=${rest} me=${me} />${me?.role === "admin" && html`<${Users} rest=${rest} me=${me} />`}</div>`;
+export function Users({ rest, me }) {
+  return html`<${Heading} title="Users" text="A listener has their own headsets and recordings. An operator also manages all headsets. An admin also manages users." />
+    <div class="stack"><${Keys} rest=${rest} me=${me} />${me?.role === "admin" && html`<${UserList} rest=${rest} me=${me} />`}</div>`;
 }
 
 /** Return an error message and a function that runs an action and then reloads the list. */
@@ -61,7 +61,7 @@ function Keys({ rest, me }) {
   </section>`;
 }
 
-function Users({ rest, me }) {
+function UserList({ rest, me }) {
   const { data, error, reload } = useRequest(() => rest.all("/api/users", "users"), []);
   const [rejection, attempt] = useAction(reload);
   const add = async (event) => {
@@ -69,7 +69,7 @@ function Users({ rest, me }) {
     const form = event.target;
     if (await attempt(() => rest.post("/api/users", Object.fromEntries(new FormData(form))))) form.reset();
   };
-  return html`<section class="card"><h2>All people</h2>
+  return html`<section class="card"><h2>All users</h2>
     ${(error || rejection) && html`<${Alert} kind="error">${rejection || error}<//>`}
     <form class="row" onSubmit=${add}>
       <label>Name<input name="username" required autocapitalize="none" autocomplete="off" placeholder="grace" /></label>
@@ -77,15 +77,15 @@ function Users({ rest, me }) {
       <label>Role<select name="role">${ROLES.map((role) => html`<option key=${role}>${role}</option>`)}</select></label>
       <button>Add</button>
     </form>
-    ${data?.length === 0 && html`<${Empty} title="No people yet">You signed in with a token. Add people above.<//>`}
+    ${data?.length === 0 && html`<${Empty} title="No users yet">You signed in with a token. Add users above.<//>`}
     ${data?.length > 0 && html`<div class="table"><table>
       <thead><tr><th>Name</th><th>Role</th><th class="minor">Added</th><th><span class="visually-hidden">Remove</span></th></tr></thead>
-      <tbody>${data.map((person) => html`<tr key=${person.user}><td>${person.name}</td>
-        <td><select aria-label=${`Role of ${person.name}`} value=${person.role} disabled=${person.user === me.user}
-          onChange=${(event) => attempt(() => rest.patch(`/api/users/${person.user}`, { role: event.target.value }))}>
-          ${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select></td><td class="minor">${when(person.created)}</td>
-        <td><button class="quiet danger" disabled=${person.user === me.user} aria-label=${`Remove ${person.name}`}
-          onClick=${() => confirm(`Remove ${person.name}?`) && attempt(() => rest.remove(`/api/users/${person.user}`))}>Remove</button></td></tr>`)}</tbody>
+      <tbody>${data.map((user) => html`<tr key=${user.user}><td>${user.name}</td>
+        <td><select aria-label=${`Role of ${user.name}`} value=${user.role} disabled=${user.user === me.user}
+          onChange=${(event) => attempt(() => rest.patch(`/api/users/${user.user}`, { role: event.target.value }))}>
+          ${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select></td><td class="minor">${when(user.created)}</td>
+        <td><button class="quiet danger" disabled=${user.user === me.user} aria-label=${`Remove ${user.name}`}
+          onClick=${() => confirm(`Remove ${user.name}?`) && attempt(() => rest.remove(`/api/users/${user.user}`))}>Remove</button></td></tr>`)}</tbody>
     </table></div>`}
   </section>`;
 }
