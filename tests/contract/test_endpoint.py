@@ -10,13 +10,13 @@ from tests.processes import until
 
 def test_what_is_asked_arrives_and_what_is_answered_comes_back(endpoint: Any) -> None:
     endpoint.server.body = b'{"label": "rail"}'
-    assert endpoint.port.present
+    assert endpoint.port.configured
     assert endpoint.port.invoke(b'{"rate": 16000}') == b'{"label": "rail"}'
     assert endpoint.server.asked == [("application/json", b'{"rate": 16000}')]
 
 
-def test_an_absent_endpoint_is_not_present_and_has_no_answer(endpoint: Any) -> None:
-    assert not endpoint.absent.present
+def test_an_absent_endpoint_is_not_configured_and_cannot_be_called(endpoint: Any) -> None:
+    assert not endpoint.absent.configured
     with pytest.raises(EndpointUnavailable):
         endpoint.absent.invoke(b"{}")
 
