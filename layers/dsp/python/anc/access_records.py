@@ -1,4 +1,4 @@
-"""Records of who may do what, and of who changed it."""
+"""Stored records of accounts and of the audit log."""
 
 import msgspec
 
@@ -6,18 +6,18 @@ from anc.records import Record, Role
 
 
 class Account(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """The current rights of somebody who may sign in: key is the user id.
+    """The current rights of a user. The key is the user id.
 
     Attributes
     ----------
     name : str
-        Sign-in name; empty once removed.
+        Sign-in name; empty after removal.
     role : str
-        The most that tokens and API keys of this person may do now.
+        Upper limit for the role of the user's tokens and API keys.
     valid_from : float
-        Seconds since the epoch. Tokens issued earlier are refused.
+        Seconds since the epoch. Tokens issued earlier are rejected.
     removed : bool
-        Nothing of this person is accepted any more. The record outlives every token and key.
+        Whether all tokens and API keys are rejected. The record is kept longer than they are valid.
     """
 
     name: str
@@ -27,20 +27,20 @@ class Account(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AuditEntry(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """One administrative act: key sorts the newest first. Never holds a secret.
+    """One entry of the audit log. Its key sorts the newest first. It contains no secrets.
 
     Attributes
     ----------
     at : float
         Seconds since the epoch.
     user, name : str
-        Who acted: user id, and sign-in name at the time.
+        User id and, at the time of the action, sign-in name.
     api_key : str
-        Id of the API key that was used; empty for somebody who signed in.
+        Id of the API key that was used; empty for a token.
     action : str
-        As `person.remove`; see `anc.services.access.audit.Action`.
+        Such as `person.remove`; see `anc.services.access.audit.Action`.
     subject : str
-        User, key or device concerned.
+        User, API key or device concerned.
     detail : dict of str to str
     """
 

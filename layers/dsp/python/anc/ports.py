@@ -1,6 +1,6 @@
-"""Interfaces of everything that the services use, as Protocols.
+"""Interfaces to storage, messaging and identity that the services use, as Protocols.
 
-`anc.aws` implements them on AWS and `local` on one machine; the tests in `tests/contract` run against both.
+`anc.aws` implements them on AWS and `local` on one machine. The tests in `tests/contract` run against both.
 """
 
 import threading
@@ -23,11 +23,11 @@ MAX_RESPONSE_BYTES = 64 * 1024
 
 
 class Conflict(Exception):
-    """Another writer changed the record after it was read."""
+    """Another writer changed or created the record after it was read."""
 
 
 class Gone(Exception):
-    """The socket is closed."""
+    """The WebSocket is closed."""
 
 
 class ObjectChanged(Exception):
@@ -42,7 +42,7 @@ class Queue(Protocol):
     """At-least-once delivery of messages to the function that consumes the queue."""
 
     def send(self, message: Message, delay_s: int = 0) -> None:
-        """Return when the message is safely kept; it is delivered `delay_s` (0-900) seconds later."""
+        """Store the message durably; it is delivered after `delay_s` (0-900) seconds."""
 
 
 class Shadows(Protocol):
@@ -52,11 +52,11 @@ class Shadows(Protocol):
         """Return the shadow document with `state` and `version`, or None."""
 
     def update(self, thing: str, desired: Mapping[str, Any]) -> None:
-        """Merge `desired` into the desired state; keys set to None are removed. At most 8 KB in all."""
+        """Merge `desired` into the desired state and remove keys set to None. The total limit is 8 KB."""
 
 
 class Credentials(NamedTuple):
-    """What a headset needs to connect: PEM texts, and where to. The key is never kept by the platform."""
+    """Certificate, key and CA (PEM) of a headset, and the endpoint. The platform does not store the key."""
 
     certificate_id: str
     certificate: str
@@ -67,30 +67,30 @@ class Credentials(NamedTuple):
 
 
 class Things(Protocol):
-    """The registry of headsets' identities. Every call may be repeated.
+    """The registry of headsets and their certificates. Every call may be repeated.
 
-    A certificate opens nothing before it is activated, and never again after it was revoked, in whatever
-    order the two arrive. So a caller that stores a certificate's id between enrolling and activating it can
-    be overtaken by a removal at any point, and no certificate is left that works.
+    A certificate grants no access before it is activated or after it was revoked, in whatever order the two
+    calls arrive. A caller that stores the certificate id before activating it leaves no valid certificate
+    behind when a removal runs at the same time.
     """
 
     def create(self, thing: str) -> Credentials:
-        """Create the thing, if it is new, and a certificate bound to its name. It is not active yet."""
+        """Create the thing if it does not exist, and an inactive certificate bound to its name."""
 
     def attach_certificate(self, thing: str, certificate_id: str) -> None:
-        """Bind a certificate that was signed for a claim to a thing's name. It is not active yet."""
+        """Bind the inactive certificate of a claim to a thing's name."""
 
     def activate(self, thing: str, certificate_id: str) -> None:
-        """Make a thing's certificate work, unless it was revoked."""
+        """Activate a certificate of a thing, unless it was revoked."""
 
     def certificates(self, thing: str) -> Sequence[str]:
         """Return the ids of all certificates of a thing, active or not."""
 
     def revoke(self, thing: str, certificate_ids: Collection[str]) -> None:
-        """Make certificates of a thing useless at once and for good, and cut its connection."""
+        """Revoke certificates of a thing immediately and permanently, and close its connection."""
 
     def remove(self, thing: str) -> None:
-        """Remove a thing that has no certificate any more, with its shadow."""
+        """Delete a thing without certificates, and its shadow."""
 
 
 class Sockets(Protocol):
@@ -100,68 +100,68 @@ class Sockets(Protocol):
         """Send one text frame. Raises Gone when the socket is closed."""
 
     def close(self, connection: str) -> None:
-        """Close the socket; nothing is sent over it any more. Closing a closed one is fine."""
+        """Close the socket. Closing a closed socket has no effect."""
 
 
 class ObjectInfo(NamedTuple):
-    """A stored file: its bytes, and a text that is another one as soon as its content is."""
+    """Size of a stored file in bytes, and an ETag that changes with its content."""
 
     size: int
     etag: str
 
 
 class Objects(Protocol):
-    """Files by key: recordings, results, reports. Small ones whole, large ones in parts and by ranges.
+    """Files by key: recordings, results and reports, stored whole or in parts, read whole or by ranges.
 
-    A file in parts appears, whole, when it is finished; every part but the last has at least `MIN_PART_BYTES`
-    bytes.
+    A file in parts becomes visible when it is finished. Every part except the last has at least
+    `MIN_PART_BYTES` bytes.
     """
 
     def put(self, key: str, data: bytes) -> None:
-        """Store the whole file, or nothing."""
+        """Store a file atomically."""
 
     def get(self, key: str) -> bytes | None:
         """Return the file, or None."""
 
     def delete(self, key: str) -> None:
-        """Remove the file; removing what is absent is fine."""
+        """Delete the file, if it exists."""
 
     def info(self, key: str) -> ObjectInfo | None:
-        """Return what is known of a file without reading it, or None."""
+        """Return size and ETag of a file, or None."""
 
     def open(self, key: str, etag: str) -> BinaryIO:
-        """Return the file, seekable and read by ranges as needed.
+        """Return a seekable reader that fetches ranges as needed.
 
-        Opening or reading raises ObjectChanged if the content does not have that `etag`.
+        Opening and reading raise ObjectChanged if the ETag of the file is not `etag`.
         """
 
     def begin(self, key: str) -> str:
-        """Begin a file in parts; returns the name that its parts are stored under."""
+        """Begin a file in parts; return the id of the upload, which the other methods take as `parts`."""
 
     def put_part(self, key: str, parts: str, number: int, data: bytes) -> None:
-        """Store a part, numbered from 1, or replace it. Raises LookupError when the file is finished."""
+        """Store or replace a part, numbered from 1. Raises LookupError when the file is finished."""
 
     def stored_parts(self, key: str, parts: str) -> Sequence[int]:
-        """Return the numbers of the stored parts, ascending; none of a file that is finished or abandoned."""
+        """Return the numbers of the stored parts, ascending; empty for a finished or abandoned upload."""
 
     def finish(self, key: str, parts: str) -> None:
-        """Make the parts the file, in order. Again is fine. Raises LookupError when there are none."""
+        """Create the file from its parts, in order. Idempotent. Raises LookupError if there are no parts."""
 
     def abandon(self, key: str, parts: str) -> None:
-        """Drop the parts of a file that will not be finished; those of a finished one are gone already."""
+        """Delete the parts of an unfinished upload. Has no effect on a finished one."""
 
     def upload_link(self, key: str, size: int, expires_s: int) -> str:
-        """Return a URL to which a client may PUT exactly `size` bytes as the whole file."""
+        """Return a URL that accepts a PUT of exactly `size` bytes as the whole file."""
 
     def part_link(self, key: str, parts: str, number: int, size: int, expires_s: int) -> str:
-        """Return a URL to which a client may PUT exactly `size` bytes as a part."""
+        """Return a URL that accepts a PUT of exactly `size` bytes as one part."""
 
     def download_link(self, key: str, expires_s: int, name: str) -> str:
-        """Return a URL from which anybody may GET the file, saved as `name`."""
+        """Return a public URL that downloads the file as `name`."""
 
 
 class Grant(NamedTuple):
-    """A bearer token, for how many seconds it is valid, what it lets its bearer do, and its subject."""
+    """A bearer token, its lifetime in seconds, its role, and its subject."""
 
     token: str
     expires_in: int
@@ -170,36 +170,36 @@ class Grant(NamedTuple):
 
 
 class People(Protocol):
-    """The people who may sign in.
+    """User accounts.
 
-    Each is known by `user`, what a token names as its subject: never given to anybody else, not even to
-    a later person of the same name.
+    `user` is the id of an account and the subject of its tokens. Ids are never reused, not even for a later
+    account of the same name.
     """
 
     def sign_in(self, name: str, password: str) -> Grant | None:
-        """Return a token, or None: nobody learns whether the name or the password was wrong."""
+        """Return a token, or None for a wrong name and for a wrong password alike."""
 
     def create(self, name: str, password: str, role: Role) -> User:
-        """Add a person. Raises Conflict when the name is taken, Refused when the password is too simple."""
+        """Create a user. Raises Conflict if the name is taken, Refused if the password is too simple."""
 
     def get(self, user: str) -> User | None:
-        """Return a person."""
+        """Return a user, or None."""
 
     def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
-        """Return up to `limit` (1-60) people, and what to ask `after` for the next ones; "" at the end."""
+        """Return up to `limit` (1-60) users and the `after` of the next page, "" on the last page."""
 
     def set_role(self, user: str, role: Role) -> None:
-        """Let a person do more or less, from the next token on. Raises LookupError when there is none."""
+        """Change a user's role from the next token on. Raises LookupError for an unknown user."""
 
     def delete(self, user: str) -> None:
-        """Remove a person; removing who is absent is fine."""
+        """Delete a user, if it exists."""
 
 
 class Counters(Protocol):
-    """Running totals that are read without counting anything again."""
+    """Running totals of events and durations."""
 
     def add(self, name: str, amount: float = 1) -> None:
-        """Add to a total. Cheap: what was added in the last seconds may be lost when the power fails."""
+        """Add to a total. Buffered: a crash may lose the additions of the last seconds."""
 
     def time(self, name: str, seconds: float) -> None:
         """Add a duration to the totals of its histogram (`anc.services.platform_metrics`)."""
@@ -209,12 +209,12 @@ class Counters(Protocol):
 
 
 class Limits(Protocol):
-    """How much a caller may ask for in a minute. All who answer for the platform count together."""
+    """Rate limits per caller and minute, shared by all processes of the platform."""
 
     def wait_s(self, what: str, caller: str, per_minute: int, amount: int = 1) -> int:
-        """Take `amount` out of the caller's minute and return 0, or return the seconds (1-60) to wait.
+        """Charge `amount` to the caller's budget for `what` and return 0, else the seconds (1-60) to wait.
 
-        What is refused takes nothing. More than the whole minute's is taken as the whole minute's.
+        A call over the budget is not charged. An `amount` above `per_minute` is charged as `per_minute`.
         """
 
 
@@ -222,20 +222,20 @@ class SigningKeys(Protocol):
     """Public keys of the token issuer."""
 
     def key_for(self, token: str) -> Any:
-        """Return the public key that the token's `kid` names. Raises LookupError when there is none."""
+        """Return the public key with the token's `kid`. Raises LookupError for an unknown key."""
 
 
 class Endpoint(Protocol):
-    """A larger model that names noises, on a machine of its own, which may be absent, slow or wrong."""
+    """An optional larger noise classifier on another machine, which may be slow or return invalid data."""
 
     @property
     def configured(self) -> bool:
-        """Whether there is one to ask."""
+        """Whether an endpoint is configured."""
 
     def invoke(self, request: bytes) -> bytes:
         """Return the response to a JSON document (`sagemaker/inference.py`), at most `MAX_RESPONSE_BYTES`.
 
-        Calls it once. Raises EndpointUnavailable if there is none, it fails, or it times out.
+        Does not retry. Raises EndpointUnavailable if none is configured, it fails, or it times out.
         """
 
 
@@ -276,21 +276,21 @@ class Alerts(Protocol):
     """Notifications of emergencies to subscribers."""
 
     def publish(self, subject: str, text: str) -> None:
-        """Send a notification. Failures are not retried: the headset is transparent already."""
+        """Send a notification, without retries: the headset is in transparency mode already."""
 
 
 class FloodLimiter:
-    """What each headset has had this instance work on lately, so that none takes the time of the others."""
+    """Limit the messages per headset that this process handles, so that one cannot delay the others."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, TokenBucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
     def allow(self, kind: str, thing: str, per_minute: int) -> bool:
-        """Note a message of a headset; return whether it may be worked on. A minute's worth comes at once."""
-        known = self._kinds.get(kind) or self._kinds.setdefault(
+        """Count a message and return whether to handle it. Allows a burst of `per_minute` messages."""
+        bucket = self._buckets.get(kind) or self._buckets.setdefault(
             kind, TokenBucket(per_minute / 60, per_minute)
         )
-        return known.take(thing)
+        return bucket.take(thing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,5 +318,5 @@ class Dependencies(Tables):
     read_cache: ReadCache = field(default_factory=ReadCache)
 
     def count(self, event: str) -> None:
-        """Count something that happened."""
+        """Add 1 to the total of an event."""
         self.counters.add(event)

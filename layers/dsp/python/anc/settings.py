@@ -1,4 +1,4 @@
-"""Every setting of the platform, typed, in one place. `.env.example` lists them for people."""
+"""The settings of the platform, with types and limits. `.env.example` describes them for users."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -11,7 +11,7 @@ from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.validation_messages import msgspec_sentence
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
-Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # at 0 everything would be an alarm, at 1 nothing
+Threshold = Annotated[float, Meta(gt=0.0, lt=1.0)]  # 0 would detect everything, 1 nothing
 
 Count = Annotated[int, Meta(ge=1, le=1000)]
 EndpointName = Annotated[
@@ -50,21 +50,20 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     anc_block_size : int
         Samples per channel in a block that the platform's own clients send.
     anc_session_hours : float
-        How long a live session is kept after its last block.
+        Hours until a live session expires after its last block.
     ml_model_path : str
-        Classifier to load; empty for the one that ships.
+        Classifier to load; empty for the built-in one.
     ml_confidence_threshold : float
-        Below this the noise of a snapshot is named a second time, by the endpoint's larger model, while the
-        filter is on its way already. Without an endpoint it has no effect.
+        Snapshots whose noise class has a lower confidence are reclassified by the larger model of the
+        endpoint, which does not delay the filter. Has no effect without an endpoint.
     ml_endpoint_name : str
-        SageMaker endpoint that names noises, of `sagemaker/`; empty for none. On AWS.
+        On AWS: SageMaker endpoint with the classifier of `sagemaker/`; empty for none.
     ml_endpoint_url : str
-        Where such an endpoint answers over HTTP, as `sagemaker/serve.py` does; empty for none. On one
-        machine.
+        On one machine: URL of such an endpoint, for example of `sagemaker/serve.py`; empty for none.
     ml_endpoint_timeout_s : float
-        Seconds that an answer of the endpoint is waited for; then the model that ships has the word.
+        Timeout of the endpoint in seconds; after it the result of the built-in classifier is used.
     emergency_detection_enabled : bool
-        Whether sirens and alarms open the headset.
+        Whether sirens and alarms switch headsets to transparency mode.
     emergency_confidence_threshold : float
         Score from which a live block or snapshot counts as an emergency.
     emergency_hold_s : float
@@ -72,33 +71,33 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     aws_region : str
         Region of the AWS clients.
     rate_limit_scale : float
-        Multiplies how often a caller may call each REST endpoint, and the two budgets for sound.
+        Factor for the rate limits of REST endpoints and for the two budgets for sound.
     sound_seconds_per_minute : float
-        Core-seconds of predicted sound processing that one caller may ask for in a minute, in requests.
+        Predicted CPU seconds of sound processing per caller and minute, in requests.
     sound_bytes_per_minute : int
-        Bytes of sound that one caller may send in a minute, in requests.
+        Bytes of sound per caller and minute, in requests.
     quota_sessions, quota_sockets, quota_api_keys : int
-        Live sessions, open WebSockets and API keys that one person may have.
+        Maximum live sessions, open WebSockets and API keys per user.
     headset_messages_per_s : float
-        Messages that a headset may publish in the long run, on one machine; ten seconds' worth may come at
-        once. AWS IoT Core takes 100 a second on a connection.
+        On one machine: messages that a headset may publish per second, with bursts of ten times as many. AWS
+        IoT Core accepts 100 per second and connection.
     headset_bytes_per_s : int
-        Bytes that it may publish, in the same way. AWS IoT Core takes 512 KB a second on a connection.
+        The same for bytes. AWS IoT Core accepts 512 KB per second and connection.
     headset_snapshots_per_minute, headset_reports_per_minute : int
-        Snapshots, and messages of other kinds, of one headset that are worked on; more are dropped.
+        Snapshots and other messages of one headset that are processed; the rest is dropped.
     quota_devices : int
-        Headsets that a listener may have. Operators, who list whole production lots, may have any number.
+        Maximum headsets per listener. Operators, who register production lots, have no limit.
     quota_recordings, quota_unfinished_recordings : int
-        Recordings that are kept of one person, and those of them that are not done yet.
+        Maximum stored recordings per user, and those of them that are not processed yet.
     quota_recording_bytes : int
-        Bytes of one person's uploads and results.
+        Maximum bytes of uploads and results per user.
     trusted_proxies : str
-        Addresses or networks, separated by commas, of the reverse proxies before the single-machine edition:
-        from them alone `X-Forwarded-For` is believed. Empty for none.
+        On one machine: addresses or networks, separated by commas, of reverse proxies whose
+        `X-Forwarded-For` is accepted. Empty for none.
     token_issuer, token_audience : str
-        What a bearer token must carry as `iss` and `aud`.
+        Required `iss` and `aud` of bearer tokens.
     token_jwks_url : str
-        Where the issuer publishes its keys; empty in the single-machine edition, which has its own.
+        URL of the issuer's public keys; empty on one machine, where the platform issues tokens.
     """
 
     anc_filter_taps: Annotated[int, Meta(ge=16, le=4096)] = 512
@@ -135,7 +134,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Return the settings in environment variables; absent or empty ones have the defaults.
+        """Return the settings from environment variables; absent or empty ones have their defaults.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Token buckets: how much each caller may do, with room for a burst."""
+"""Token buckets: a rate limit per key that allows bursts."""
 
 import threading
 import time
@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """A bucket for each key, which holds `burst` tokens and is filled with `per_s` of them every second.
+    """A bucket per key that holds up to `burst` tokens and gains `per_s` tokens per second. Thread-safe.
 
     Parameters
     ----------
     per_s, burst : float
     clock : callable
-        Seconds.
+        Returns monotonic seconds.
     max_keys : int
-        Keys that are remembered; the one not used for longest is forgotten, and its bucket is full then.
+        Maximum number of keys; the least recently used one is removed, which refills its bucket.
     """
 
     def __init__(
@@ -33,31 +33,31 @@ class TokenBucket:
         self._lock = threading.Lock()
 
     def take(self, key: str, amount: float = 1.0) -> bool:
-        """Take tokens if there are as many, and return whether there were."""
+        """Take tokens if the bucket has enough, and return whether it had."""
         with self._lock:
-            left = self._left(key)
-            enough = left >= amount
-            self._keep(key, left - amount if enough else left)
+            balance = self._balance(key)
+            enough = balance >= amount
+            self._store(key, balance - amount if enough else balance)
         return enough
 
     def charge(self, key: str, amount: float = 1.0) -> float:
-        """Take tokens, also those that are not there yet; returns the seconds until they are."""
+        """Take tokens, going below zero if necessary, and return the seconds until the balance is zero."""
         with self._lock:
-            left = self._left(key) - amount
-            self._keep(key, left)
-        return max(0.0, -left / self._per_s)
+            balance = self._balance(key) - amount
+            self._store(key, balance)
+        return max(0.0, -balance / self._per_s)
 
     def full(self, key: str) -> bool:
-        """Return whether nothing is missing from a bucket."""
+        """Return whether a bucket is full."""
         with self._lock:
-            return self._left(key) >= self._burst
+            return self._balance(key) >= self._burst
 
-    def _left(self, key: str) -> float:
-        left, at = self._buckets.get(key, (self._burst, self._clock()))
-        return min(self._burst, left + self._per_s * (self._clock() - at))
+    def _balance(self, key: str) -> float:
+        balance, at = self._buckets.get(key, (self._burst, self._clock()))
+        return min(self._burst, balance + self._per_s * (self._clock() - at))
 
-    def _keep(self, key: str, left: float) -> None:
-        self._buckets[key] = (left, self._clock())
+    def _store(self, key: str, balance: float) -> None:
+        self._buckets[key] = (balance, self._clock())
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
