@@ -1,8 +1,7 @@
 """Search for signals that a guarded filter makes louder: `python -m benchmarks.never_louder --signals 20000`.
 
-Each signal is drawn at random: what the reference hears, what of it reaches the ear, who talks meanwhile, how
-often either pauses, rate, block, filter and step size. A violation is a second whose residual has more than
-twice the energy (3 dB) of the input, or an exception.
+Noise, path to the ear, speech, pauses, sample rate, block, filter and step size are random. A violation is an
+exception, or a second whose residual has more than twice the energy (3 dB) of the input.
 """
 
 import argparse
@@ -17,14 +16,14 @@ from anc.dsp.validation import Signal
 from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter
 
 MAX_EXCESS = 2.0  # of energy, in a second: 3 dB
-INAUDIBLE = 2e-9  # mean square below the last bit of a 16-bit sample
+INAUDIBLE = 2e-9  # mean square below one bit of 16-bit audio
 SECONDS = 4
 RATES = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000)
 FDAF_BLOCK = 128
 
 
 class Trial(NamedTuple):
-    """A filter, the signals it is given, and the length of its blocks."""
+    """A filter, its input signals, their rate in Hz, and the length of a block."""
 
     about: str
     filter: AdaptiveFilter
@@ -35,12 +34,12 @@ class Trial(NamedTuple):
 
 
 def tone(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """A sine of any frequency."""
+    """Return a sine of random frequency."""
     return np.sin(2 * np.pi * rng.uniform(20, 0.45 * rate) * np.arange(n) / rate)
 
 
 def harmonics(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """Hum or an engine: a fundamental and its harmonics, falling."""
+    """Return a fundamental and up to 20 harmonics with falling amplitudes, like hum or an engine."""
     hz = rng.uniform(25, 1_000)
     orders = np.arange(1, min(20, int(0.45 * rate / hz)) + 1)
     phases = rng.uniform(0, 2 * np.pi, orders.size)
@@ -50,30 +49,30 @@ def harmonics(n: int, rate: int, rng: np.random.Generator) -> Signal:
 
 
 def chirp(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """A tone that glides from one frequency to another."""
+    """Return a tone that glides from one frequency to another."""
     hz = np.linspace(*rng.uniform(20, 0.4 * rate, 2), n)
     return np.sin(2 * np.pi * np.cumsum(hz) / rate)
 
 
 def offset(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """A constant."""
+    """Return a constant."""
     return np.full(n, rng.choice([-1.0, 1.0]))
 
 
 def coloured(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """Noise whose spectrum falls by up to 12 dB an octave above a corner."""
+    """Return noise whose spectrum falls by up to 12 dB per octave above a random frequency."""
     f = np.fft.rfftfreq(n, 1 / rate)
     gain = (1 + f / rng.uniform(20, 2_000)) ** -rng.uniform(0, 2)
     return np.fft.irfft(gain * np.fft.rfft(rng.standard_normal(n)), n)
 
 
 def impulses(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """Clicks, few or many."""
+    """Return impulses at a random rate."""
     return rng.standard_normal(n) * (rng.random(n) < 10 ** rng.uniform(-4, -1))
 
 
 def modulated(n: int, rate: int, rng: np.random.Generator) -> Signal:
-    """Any of the others, louder and softer several times a second."""
+    """Return one of the other sounds with a periodic amplitude modulation."""
     slow = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(0.3, 30) * np.arange(n) / rate)
     return slow ** rng.uniform(1, 8) * KINDS[int(rng.integers(len(KINDS) - 1))](n, rate, rng)
 
@@ -84,7 +83,7 @@ KINDS: tuple[Callable[[int, int, np.random.Generator], Signal], ...] = (
 
 
 def sound(n: int, rate: int, rng: np.random.Generator) -> tuple[str, Signal]:
-    """A signal of any kind and level, at times clipped, at times interrupted."""
+    """Return kind and samples of a random sound, sometimes clipped, sometimes interrupted."""
     kind = KINDS[int(rng.integers(len(KINDS)))]
     s = kind(n, rate, rng)
     s *= 10 ** (rng.uniform(-80, 0) / 20) / max(float(np.abs(s).max()), 1e-9)
@@ -97,23 +96,23 @@ def sound(n: int, rate: int, rng: np.random.Generator) -> tuple[str, Signal]:
 
 
 def draw(rng: np.random.Generator, seconds: float = SECONDS) -> Trial:
-    """Draw a trial."""
+    """Return a random trial."""
     rate = int(rng.choice(RATES))
     n = int(seconds * rate)
     taps = int(rng.choice([16, 64, 256, 512]))
-    name, noise = sound(n, rate, rng)
-    other, talk = sound(n, rate, rng)
+    noise_kind, noise = sound(n, rate, rng)
+    speech_kind, speech = sound(n, rate, rng)
     path = rng.standard_normal(int(rng.integers(1, 200)))
     path *= np.exp(-np.arange(path.size) / 20)
     d = np.convolve(noise, path)[:n] * rng.choice([0.0, 0.1, 1.0], p=[0.1, 0.4, 0.5])
-    d += talk * rng.choice([0.0, 1.0])
-    x = noise + talk * rng.choice([0.0, 0.01, 0.5], p=[0.6, 0.2, 0.2])
+    d += speech * rng.choice([0.0, 1.0])
+    x = noise + speech * rng.choice([0.0, 0.01, 0.5], p=[0.6, 0.2, 0.2])
     floor = 10 ** (rng.uniform(-120, -40) / 20)
     x, d = (np.clip(s + floor * rng.standard_normal(n), -1, 1).astype(np.float32) for s in (x, d))
     algorithm = ("nlms", "fdaf", "predict")[int(rng.integers(3))]
     mu = float(rng.choice([0.05, 0.1, 0.5, 1.0, 1.9]))
     block = int(rng.choice([128, 512, 1024, 4096])) if algorithm == "fdaf" else int(rng.integers(32, 4096))
-    about = f"{algorithm} mu {mu} taps {taps} rate {rate} block {block}: {name} and {other}"
+    about = f"{algorithm} mu {mu} taps {taps} rate {rate} block {block}: {noise_kind} and {speech_kind}"
     filter_ = new_filter(
         "predict" if algorithm == "predict" else "cancel",
         "fdaf" if algorithm == "fdaf" else "nlms",
@@ -127,7 +126,7 @@ def draw(rng: np.random.Generator, seconds: float = SECONDS) -> Trial:
 
 
 def excess_db(trial: Trial) -> float:
-    """Return by how much the loudest second is louder than its input, dB; audible seconds only."""
+    """Return the largest excess of the residual over the input in any audible second, dB."""
     n = trial.d.size // trial.block * trial.block
     e = np.empty(n, np.float32)
     for start in range(0, n, trial.block):
@@ -142,13 +141,13 @@ def excess_db(trial: Trial) -> float:
 
 
 def search(signals: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> list[str]:
-    """Return what was violated, one line each: the trial's seed, what it is, and by how much."""
+    """Return one line per violation: the seed and description of the trial, and the excess."""
     violations = []
     for k in range(signals):
         trial = draw(np.random.default_rng([seed, k]))
         try:
             excess = excess_db(trial)
-        except Exception as fault:  # noqa: BLE001  an exception is what is looked for
+        except Exception as fault:  # noqa: BLE001  any exception is a violation
             violations.append(f"{seed}/{k} {trial.about}: {fault!r}")
         else:
             if excess > 10 * math.log10(MAX_EXCESS):
@@ -158,20 +157,20 @@ def search(signals: int, seed: int, progress: Callable[[int], None] = lambda don
 
 
 def main() -> None:
-    """Search, and print what was found."""
+    """Search and print the violations."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--signals", type=int, default=20_000, help="How many signals to try.")
+    parser.add_argument("--signals", type=int, default=20_000, help="Number of signals.")
     parser.add_argument("--seed", type=int, default=1, help="Random seed.")
-    given = parser.parse_args()
-    begun = time.perf_counter()
+    args = parser.parse_args()
+    started = time.perf_counter()
 
     def progress(done: int) -> None:
         if done % 500 == 0:
-            print(f"{done:6} signals, {time.perf_counter() - begun:.0f} s", flush=True)
+            print(f"{done:6} signals, {time.perf_counter() - started:.0f} s", flush=True)
 
-    violations = search(given.signals, given.seed, progress)
+    violations = search(args.signals, args.seed, progress)
     print(*violations, sep="\n")
-    print(f"{len(violations)} violations in {given.signals} signals of {SECONDS} s, seed {given.seed}")
+    print(f"{len(violations)} violations in {args.signals} signals of {SECONDS} s, seed {args.seed}")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from iot.controller import NO_FILTER, ActiveFilter, Block
 from iot.fir import Fir, Signal
 
 WINDOW_S = 0.25
-ALERT_S = 0.08  # window of the early decision
-ALERT_DB = 2.0  # excess within it that ends a filter before the window does
+ALERT_WINDOW_S = 0.08  # window of the early evaluation
+MAX_EXCESS_DB = 2.0  # residual over the best alternative that triggers the early evaluation
 MARGIN_DB = 1.0  # tolerance for errors of the model of S
-LOUDER_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
+MAX_RISE_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
 SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged
 MIN_POWER = 10 ** (-65 / 10)  # below it, the microphone's own noise dominates
 
@@ -26,7 +26,7 @@ class Evaluation(NamedTuple):
     attenuation_db : float
         Attenuation by the active filter.
     replacement : ActiveFilter or None
-        What would have left less noise in this window: the previous filter, or `NO_FILTER`. None keeps the
+        The previous filter or `NO_FILTER`, if it would have left less noise in this window; None to keep the
         active filter.
     """
 
@@ -57,20 +57,20 @@ class FilterMonitor:
     d: Signal
 
     def __init__(self, secondary: ArrayLike, rate: int) -> None:
-        self._window, self._alert_window = int(WINDOW_S * rate), int(ALERT_S * rate)
+        self._window, self._alert_window = int(WINDOW_S * rate), int(ALERT_WINDOW_S * rate)
         self._secondary = secondary
         self._secondary_path = Fir(secondary)
         self._active = self._previous = NO_FILTER
         self._comparison: tuple[Fir, Fir] | None = None
         self._last: tuple[float, float] | None = None
         self._energy = np.zeros(4)
-        self._n = 0
-        self._latest: deque[tuple[int, np.ndarray]] = deque()  # samples and energies of the last blocks
+        self._samples = 0
+        self._recent: deque[tuple[int, np.ndarray]] = deque()  # samples and energies of recent blocks
 
     def process(self, block: Block) -> Evaluation | None:
         """Process a block; return an evaluation at the end of each window without a cross-fade.
 
-        A filter that is clearly louder is evaluated before the window ends.
+        A filter that is clearly louder is evaluated after 80 ms.
         """
         d = self.d = block.e + self._secondary_path.process(block.y)
         if block.active is not self._active:
@@ -81,24 +81,24 @@ class FilterMonitor:
             return None
         energy = np.array([np.vdot(signal, signal) for signal in (block.x, block.e, d, alternative)])
         self._energy += energy
-        self._n += block.x.size
-        if self._n < self._window:
+        self._samples += block.x.size
+        if self._samples < self._window:
             return self._alert(block.x.size, energy)
-        evaluation = self._evaluate(self._energy / self._n)
+        evaluation = self._evaluate(self._energy / self._samples)
         self._start_window()
         return evaluation
 
     def _alert(self, n: int, energy: np.ndarray) -> Evaluation | None:
-        """Return an evaluation before the end of the window, if the last blocks are clearly louder."""
-        self._latest.append((n, energy))
-        samples = sum(size for size, _ in self._latest)
+        """Return an early evaluation if the residual of the last 80 ms is clearly louder, else None."""
+        self._recent.append((n, energy))
+        samples = sum(size for size, _ in self._recent)
         if samples < self._alert_window:
             return None
-        power = np.sum([energies for _, energies in self._latest], axis=0) / samples
-        while samples - self._latest[0][0] >= self._alert_window:
-            samples -= self._latest.popleft()[0]
+        power = np.sum([energies for _, energies in self._recent], axis=0) / samples
+        while samples - self._recent[0][0] >= self._alert_window:
+            samples -= self._recent.popleft()[0]
         _, e, d, _ = power
-        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (ALERT_DB / 10) * d:
+        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (MAX_EXCESS_DB / 10) * d:
             return None
         evaluation = self._evaluate(power)
         self._start_window()
@@ -119,8 +119,8 @@ class FilterMonitor:
 
     def _start_window(self) -> None:
         self._energy = np.zeros(4)
-        self._n = 0
-        self._latest.clear()
+        self._samples = 0
+        self._recent.clear()
 
     def _evaluate(self, power: np.ndarray) -> Evaluation:
         x, e, d, alternative = np.maximum(power, 1e-15)
@@ -141,4 +141,4 @@ class FilterMonitor:
             return False
         last_x, last_e = self._last
         same = abs(10 * np.log10(x / last_x)) < SAME_LEVEL_DB
-        return bool(same and 10 * np.log10(e / last_e) > LOUDER_DB)
+        return bool(same and 10 * np.log10(e / last_e) > MAX_RISE_DB)
