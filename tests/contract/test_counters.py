@@ -1,4 +1,4 @@
-"""Running totals: promises of `anc.ports.Counters`, of one DynamoDB item as of one machine."""
+"""Contract of `anc.ports.Counters`, for DynamoDB and SQLite."""
 
 import threading
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from anc.services import platform_metrics
 
 
-def test_what_was_added_is_read_whole_and_by_everybody(counters: Any) -> None:
+def test_additions_are_visible_to_all_readers(counters: Any) -> None:
     one, other = counters(), counters()
     one.add("blocks")
     one.add("blocks", 2)
@@ -19,11 +19,11 @@ def test_what_was_added_is_read_whole_and_by_everybody(counters: Any) -> None:
     assert one.read()["blocks"] == 4
 
 
-def test_nothing_was_counted_in_the_beginning(counters: Any) -> None:
+def test_initial_totals_are_empty(counters: Any) -> None:
     assert counters().read() == {}
 
 
-def test_additions_from_many_threads_all_count(counters: Any) -> None:
+def test_concurrent_additions_are_all_counted(counters: Any) -> None:
     totals = counters()
     threads = [threading.Thread(target=lambda: [totals.add("blocks") for _ in range(50)]) for _ in range(4)]
     for thread in threads:
@@ -33,7 +33,7 @@ def test_additions_from_many_threads_all_count(counters: Any) -> None:
     assert totals.read() == {"blocks": 200}
 
 
-def test_durations_make_a_histogram_with_their_sum(counters: Any) -> None:
+def test_durations_are_stored_as_a_histogram_with_their_sum(counters: Any) -> None:
     totals = counters()
     for seconds in (0.0004, 0.003, 0.004, 60.0):
         totals.time("block", seconds)

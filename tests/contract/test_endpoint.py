@@ -1,4 +1,4 @@
-"""The larger model elsewhere: promises of `anc.ports.Endpoint`, of SageMaker as of an address."""
+"""Contract of `anc.ports.Endpoint`, for SageMaker and HTTP."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from anc.ports import MAX_RESPONSE_BYTES, EndpointUnavailable
 from tests.processes import until
 
 
-def test_what_is_asked_arrives_and_what_is_answered_comes_back(endpoint: Any) -> None:
+def test_the_request_arrives_and_the_response_is_returned(endpoint: Any) -> None:
     endpoint.server.body = b'{"label": "rail"}'
     assert endpoint.port.configured
     assert endpoint.port.invoke(b'{"rate": 16000}') == b'{"label": "rail"}'
@@ -22,7 +22,7 @@ def test_an_absent_endpoint_is_not_configured_and_cannot_be_called(endpoint: Any
 
 
 @pytest.mark.parametrize("status", [400, 424, 500, 503])
-def test_a_refusal_is_no_answer_and_it_is_not_asked_again(endpoint: Any, status: int) -> None:
+def test_an_error_status_raises_and_is_not_retried(endpoint: Any, status: int) -> None:
     endpoint.server.status, endpoint.server.body = status, b'{"Message": "what was said: secret"}'
     with pytest.raises(EndpointUnavailable) as fault:
         endpoint.port.invoke(b"{}")
@@ -31,7 +31,7 @@ def test_a_refusal_is_no_answer_and_it_is_not_asked_again(endpoint: Any, status:
 
 
 @pytest.mark.parametrize("limit_s", [0.2])
-def test_a_slow_one_is_given_up_and_it_is_not_asked_again(endpoint: Any) -> None:
+def test_a_slow_endpoint_times_out_and_is_not_retried(endpoint: Any) -> None:
     endpoint.server.let_go.clear()
     with pytest.raises(EndpointUnavailable):
         endpoint.port.invoke(b"{}")
@@ -39,14 +39,14 @@ def test_a_slow_one_is_given_up_and_it_is_not_asked_again(endpoint: Any) -> None
     assert len(endpoint.server.asked) == 1
 
 
-def test_one_that_nobody_serves_has_no_answer(endpoint: Any) -> None:
+def test_an_unreachable_endpoint_raises(endpoint: Any) -> None:
     endpoint.server.server_close()
     with pytest.raises(EndpointUnavailable):
         endpoint.port.invoke(b"{}")
 
 
 @pytest.mark.parametrize(("size", "fits"), [(MAX_RESPONSE_BYTES, True), (MAX_RESPONSE_BYTES + 1, False)])
-def test_an_answer_has_a_limit(endpoint: Any, size: int, fits: bool) -> None:
+def test_the_size_of_a_response_is_limited(endpoint: Any, size: int, fits: bool) -> None:
     endpoint.server.body = b" " * size
     if fits:
         assert len(endpoint.port.invoke(b"{}")) == size
@@ -55,7 +55,7 @@ def test_an_answer_has_a_limit(endpoint: Any, size: int, fits: bool) -> None:
             endpoint.port.invoke(b"{}")
 
 
-def test_several_may_ask_one_after_another(endpoint: Any) -> None:
+def test_consecutive_requests_succeed(endpoint: Any) -> None:
     for _ in range(3):
         endpoint.port.invoke(b"{}")
     assert len(endpoint.server.asked) == 3

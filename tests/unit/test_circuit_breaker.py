@@ -10,7 +10,7 @@ from tests.processes import PATIENCE_S
 
 
 class Callee:
-    """What is called: fails as long as it is told to."""
+    """A function that counts its calls and raises while `failing` is set."""
 
     def __init__(self) -> None:
         self.failing = False
@@ -41,26 +41,26 @@ def fail(breaker: CircuitBreaker, callee: Callee, times: int) -> None:
     callee.failing = False
 
 
-def test_a_closed_breaker_calls_and_passes_on_what_is_returned_and_raised(breaker, callee) -> None:
+def test_a_closed_circuit_passes_results_and_exceptions_through(breaker, callee) -> None:
     assert breaker.call(callee) == "here"
     fail(breaker, callee, 1)
     assert callee.calls == 2
 
 
-def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(breaker, callee) -> None:
+def test_the_circuit_opens_after_consecutive_failures(breaker, callee) -> None:
     fail(breaker, callee, 3)
     with pytest.raises(CircuitOpen):
         breaker.call(callee)
     assert callee.calls == 3
 
 
-def test_a_success_between_failures_starts_the_count_anew(breaker, callee) -> None:
+def test_a_success_resets_the_failure_count(breaker, callee) -> None:
     for _ in range(4):
         fail(breaker, callee, 2)
         assert breaker.call(callee) == "here"
 
 
-def test_it_rests_for_as_long_as_was_said_and_no_longer(breaker, callee, clock: Clock) -> None:
+def test_an_open_circuit_allows_a_call_after_its_open_time(breaker, callee, clock: Clock) -> None:
     fail(breaker, callee, 3)
     clock.now += 29.9
     with pytest.raises(CircuitOpen):
@@ -70,7 +70,7 @@ def test_it_rests_for_as_long_as_was_said_and_no_longer(breaker, callee, clock: 
     assert breaker.call(callee) == "here"
 
 
-def test_a_probe_that_fails_opens_it_again_at_once(breaker, callee, clock: Clock) -> None:
+def test_a_failed_probe_opens_the_circuit_again(breaker, callee, clock: Clock) -> None:
     fail(breaker, callee, 3)
     clock.now += 30
     fail(breaker, callee, 1)
@@ -80,9 +80,7 @@ def test_a_probe_that_fails_opens_it_again_at_once(breaker, callee, clock: Clock
     assert callee.calls == 4
 
 
-def test_of_many_callers_at_the_same_time_one_probes_and_the_others_go_on_resting(
-    breaker, callee, clock: Clock
-) -> None:
+def test_only_one_of_many_concurrent_callers_probes(breaker, callee, clock: Clock) -> None:
     fail(breaker, callee, 3)
     clock.now += 30
     inside, go_on = threading.Event(), threading.Event()
@@ -102,10 +100,10 @@ def test_of_many_callers_at_the_same_time_one_probes_and_the_others_go_on_restin
     go_on.set()
     probe.join(PATIENCE_S)
     assert heard == ["here"]
-    assert breaker.call(callee) == "here", "the probe's success closed it"
+    assert breaker.call(callee) == "here", "a successful probe closes the circuit"
 
 
-def test_calls_that_succeed_do_not_wait_for_each_other(breaker) -> None:
+def test_successful_calls_run_concurrently(breaker) -> None:
     both = threading.Barrier(2)
     threads = [threading.Thread(target=breaker.call, args=(lambda: both.wait(PATIENCE_S),)) for _ in range(2)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The cache of accounts and API keys: how long it is believed, and what makes it look again."""
+"""The cache of accounts and API keys: expiry, invalidation and size."""
 
 from collections.abc import Callable
 
@@ -29,54 +29,54 @@ def rows() -> Rows:
 
 
 def test_a_record_is_read_again_after_five_seconds(rows: Rows, clock: Clock) -> None:
-    recent = ReadCache(clock)
-    assert recent.read("accounts", "ada", rows.get) == "operator"
+    cache = ReadCache(clock)
+    assert cache.read("accounts", "ada", rows.get) == "operator"
     rows.rows["ada"] = "listener"
     clock.now += ReadCache.TTL_S - 0.1
-    assert recent.read("accounts", "ada", rows.get) == "operator"
+    assert cache.read("accounts", "ada", rows.get) == "operator"
     clock.now += 0.2
-    assert recent.read("accounts", "ada", rows.get) == "listener"
+    assert cache.read("accounts", "ada", rows.get) == "listener"
     assert rows.reads == 2
 
 
-def test_that_there_is_no_record_is_remembered_too(rows: Rows, clock: Clock) -> None:
-    recent = ReadCache(clock)
-    assert [recent.read("accounts", "bob", rows.get) for _ in range(3)] == [None] * 3
+def test_absent_records_are_cached(rows: Rows, clock: Clock) -> None:
+    cache = ReadCache(clock)
+    assert [cache.read("accounts", "bob", rows.get) for _ in range(3)] == [None] * 3
     assert rows.reads == 1
 
 
-def test_a_write_of_this_process_is_seen_at_once(rows: Rows, clock: Clock) -> None:
-    recent = ReadCache(clock)
-    recent.read("accounts", "ada", rows.get)
+def test_an_invalidated_record_is_read_again_at_once(rows: Rows, clock: Clock) -> None:
+    cache = ReadCache(clock)
+    cache.read("accounts", "ada", rows.get)
     rows.rows["ada"] = "listener"
-    recent.invalidate("accounts", "ada")
-    assert recent.read("accounts", "ada", rows.get) == "listener"
+    cache.invalidate("accounts", "ada")
+    assert cache.read("accounts", "ada", rows.get) == "listener"
 
 
-def test_what_was_read_before_a_write_is_not_remembered_after_it(rows: Rows, clock: Clock) -> None:
-    recent = ReadCache(clock)
+def test_a_read_that_overlaps_a_write_is_not_cached(rows: Rows, clock: Clock) -> None:
+    cache = ReadCache(clock)
 
     def write() -> None:
         rows.meanwhile = lambda: None
         rows.rows["ada"] = "listener"
-        recent.invalidate("accounts", "ada")
+        cache.invalidate("accounts", "ada")
 
     rows.meanwhile = write
-    recent.read("accounts", "ada", rows.get)
-    assert recent.read("accounts", "ada", rows.get) == "listener"
+    cache.read("accounts", "ada", rows.get)
+    assert cache.read("accounts", "ada", rows.get) == "listener"
 
 
-def test_tables_are_told_apart(rows: Rows, clock: Clock) -> None:
-    recent = ReadCache(clock)
-    assert recent.read("accounts", "ada", rows.get) == "operator"
-    assert recent.read("api_keys", "ada", lambda key: None) is None
+def test_equal_keys_of_different_tables_are_separate(rows: Rows, clock: Clock) -> None:
+    cache = ReadCache(clock)
+    assert cache.read("accounts", "ada", rows.get) == "operator"
+    assert cache.read("api_keys", "ada", lambda key: None) is None
 
 
-def test_it_holds_so_many_records_and_no_more(
+def test_the_number_of_cached_records_is_limited(
     rows: Rows, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ReadCache, "MAX_RECORDS", 3)
-    recent = ReadCache(clock)
+    cache = ReadCache(clock)
     for name in "abcdefgh":
-        recent.read("accounts", name, rows.get)
-    assert len(recent._records) <= 3
+        cache.read("accounts", name, rows.get)
+    assert len(cache._records) <= 3

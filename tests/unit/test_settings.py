@@ -1,4 +1,4 @@
-"""Settings: defaults, wrong values, and the example file that lists them for people."""
+"""Settings: defaults, invalid values, and the example file."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ EXAMPLE = Path(__file__).parents[2] / ".env.example"
 NAMES = [field.encode_name for field in msgspec.structs.fields(Settings)]
 
 
-def test_without_an_environment_the_settings_are_the_published_defaults() -> None:
+def test_without_environment_variables_the_documented_defaults_apply() -> None:
     s = Settings.from_env({})
     assert (s.anc_filter_taps, s.anc_sample_rate, s.anc_block_size) == (512, 48_000, 1024)
     assert (s.ml_confidence_threshold, s.emergency_confidence_threshold) == (0.7, 0.85)
     assert s.emergency_detection_enabled
 
 
-def test_the_example_file_holds_every_setting_with_its_default() -> None:
+def test_the_example_file_lists_every_setting_with_its_default() -> None:
     example = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
     assert example.pop("ANC_DATA") == "", "of the commands; the platform's settings follow"
     assert list(example) == NAMES
@@ -58,7 +58,7 @@ def test_the_example_file_explains_every_group_of_settings() -> None:
         ("TOKEN_JWKS_URL", "https://issuer/keys", "https://issuer/keys"),
     ],
 )
-def test_a_variable_sets_what_its_name_says_and_nothing_else(name: str, text: str, value: object) -> None:
+def test_a_variable_changes_only_its_own_setting(name: str, text: str, value: object) -> None:
     assert Settings.from_env({name: text}) == msgspec.structs.replace(Settings(), **{name.lower(): value})
 
 
@@ -92,7 +92,7 @@ def test_a_variable_sets_what_its_name_says_and_nothing_else(name: str, text: st
         ("EMERGENCY_HOLD_S", "601", "at most 600"),
     ],
 )
-def test_a_wrong_value_is_refused_with_a_sentence_that_names_it(name: str, text: str, allowed: str) -> None:
+def test_an_invalid_value_is_rejected_with_name_and_limit(name: str, text: str, allowed: str) -> None:
     with pytest.raises(BadSetting) as fault:
         Settings.from_env({name: text})
     assert str(fault.value).startswith(f"{name}={text}: must be ")
@@ -104,12 +104,12 @@ def test_an_empty_variable_keeps_the_default(name: str) -> None:
     assert Settings.from_env({name: ""}) == Settings()
 
 
-def test_variables_of_others_are_none_of_its_business() -> None:
+def test_unknown_variables_are_ignored() -> None:
     assert Settings.from_env({"PATH": "/bin", "ANC_FILTER": "7", "anc_filter_taps": "7"}) == Settings()
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12)))
-def test_whatever_an_environment_holds_the_answer_is_settings_or_a_sentence(environ: dict[str, str]) -> None:
+def test_any_environment_gives_settings_or_a_named_error(environ: dict[str, str]) -> None:
     try:
         settings = Settings.from_env(environ)
     except BadSetting as fault:

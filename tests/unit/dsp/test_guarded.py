@@ -1,4 +1,4 @@
-"""A guarded filter is the bare filter until that would make things louder, and never louder after that."""
+"""A guarded filter equals the bare filter unless that would be louder than its input."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def noise_and_ear(n, seed=0):
 
 
 def pausing_reference(leak):
-    """Noise that pauses for some seconds in which somebody talks, and of that a share at the reference."""
+    """Return noise with a pause that contains speech; `leak` is its share at the reference."""
     n, rate = (BEFORE_S + PAUSE_S + AFTER_S) * RATE, RATE
     x, d = noise_and_ear(n)
     rng = np.random.default_rng(1)
@@ -46,7 +46,7 @@ def run(f, x, d, block):
 
 
 @pytest.mark.parametrize("block", [128, 1024, 1600])
-def test_in_noise_that_goes_on_outputs_are_those_of_the_bare_filter_bit_for_bit(block):
+def test_in_steady_noise_the_output_equals_that_of_the_bare_filter_bit_for_bit(block):
     x, d = noise_and_ear(30 * block)
     bare, guarded = NLMS(512, 0.5), GuardedFilter(NLMS(512, 0.5), RATE)
     assert np.array_equal(run(bare, x, d, block), run(guarded, x, d, block))
@@ -56,7 +56,7 @@ def test_in_noise_that_goes_on_outputs_are_those_of_the_bare_filter_bit_for_bit(
 
 @pytest.mark.parametrize("leak", [0.0, 0.01, 0.1])
 @pytest.mark.parametrize("bare", [NLMS(512, 0.5), FDAF(512, 0.5, block=512)], ids=["nlms", "fdaf"])
-def test_noise_that_comes_back_after_a_pause_is_quiet_again_within_a_second(bare, leak):
+def test_noise_after_a_pause_is_attenuated_within_a_second(bare, leak):
     x, d = pausing_reference(leak)
     attenuation = attenuation_by_second(
         run(GuardedFilter(type(bare).from_state(bare.state()), RATE), x, d, 2048), d
@@ -65,20 +65,20 @@ def test_noise_that_comes_back_after_a_pause_is_quiet_again_within_a_second(bare
     assert attenuation[BEFORE_S + PAUSE_S + 1] > 20
 
 
-def test_without_the_guard_noise_that_comes_back_is_louder_than_without_a_filter():
+def test_without_the_guard_noise_after_a_pause_is_amplified():
     x, d = pausing_reference(0.0)
     assert attenuation_by_second(run(NLMS(512, 0.5), x, d, 2048), d).min() < -6
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_no_second_of_any_signal_is_louder_than_its_input_by_3_db(seed):
+def test_no_second_of_a_random_signal_is_3_db_louder_than_its_input(seed):
     trial = draw(np.random.default_rng(seed), seconds=2)
     assert excess_db(trial) < 10 * np.log10(MAX_EXCESS), trial.about
 
 
 @pytest.mark.parametrize("mu", [0.5, 2.0])
-def test_weights_that_cannot_be_computed_with_are_dropped(mu):
+def test_overflowing_weights_are_replaced(mu):
     guarded = GuardedFilter(NLMS(64, mu), RATE)
     x, d = noise_and_ear(3200)
     guarded.process(x, d)
@@ -107,7 +107,7 @@ def test_a_state_continues_bit_for_bit(make):
     assert first.state() == second.state()
 
 
-def test_a_filter_that_was_stored_without_a_guard_gets_one():
+def test_a_filter_stored_without_a_guard_is_restored_with_one():
     bare = NLMS(16)
     x, d = noise_and_ear(320)
     bare.process(x, d)
@@ -117,6 +117,6 @@ def test_a_filter_that_was_stored_without_a_guard_gets_one():
 
 
 @pytest.mark.parametrize("damage", [b"", b"ANCF", b"x" * 200])
-def test_bytes_that_are_no_state_are_refused(damage):
+def test_invalid_states_are_rejected(damage):
     with pytest.raises(ValueError, match="state"):
         restore_filter("cancel", "nlms", damage, rate=RATE)

@@ -16,7 +16,7 @@ def totals(**durations: list[float]) -> Counter[str]:
     return found
 
 
-def test_prometheus_reads_every_total_and_every_duration() -> None:
+def test_prometheus_parses_all_totals_and_histograms() -> None:
     families = {
         family.name: family
         for family in text_string_to_metric_families(
@@ -35,12 +35,12 @@ def test_prometheus_reads_every_total_and_every_duration() -> None:
     assert (number, total) == (4, pytest.approx(60.0085))
 
 
-def test_a_platform_that_has_done_nothing_yet_exposes_noughts() -> None:
+def test_a_new_platform_exposes_zeros() -> None:
     for family in text_string_to_metric_families(exposition({})):
         assert {sample.value for sample in family.samples} == {0}
 
 
-def test_a_quantile_is_the_least_bound_that_so_many_did_not_exceed() -> None:
+def test_a_quantile_is_the_upper_bound_of_its_bucket() -> None:
     found = histogram("block", totals(block=[0.002] * 98 + [0.02, 60.0]))
     assert [found.quantile_s(q) for q in (0.5, 0.98, 0.99, 1.0)] == [0.0025, 0.0025, 0.025, None]
     assert histogram("block", {}).quantile_s(0.5) is None
