@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from anc.aws.clients import CONFIG, FILES, IDENTITIES
+from anc.aws.clients import CONFIG, IOT_CONFIG, S3_CONFIG
 from anc.services.access.identity import Role
 from anc.settings import BadSetting
 from anc_client.client import TIMEOUT_S
@@ -245,8 +245,8 @@ def test_timeouts_decrease_from_caller_to_callee(stacks):
         assert all(function["Timeout"] <= visible_again for visible_again in timeouts.get(name, ())), name
         assert name in QUEUED or function["Timeout"] < WAIT_S[name], name
         if "OBJECTS_BUCKET" in function["Environment"]["Variables"]:
-            assert _longest(FILES) < function["Timeout"], name
-    assert _longest(IDENTITIES) < stacks.functions()["rest_api"]["Timeout"]
+            assert _longest(S3_CONFIG) < function["Timeout"], name
+    assert _longest(IOT_CONFIG) < stacks.functions()["rest_api"]["Timeout"]
     let_in = stacks.functions()["authorizer"]["Timeout"]
     assert let_in + WAIT_S["rest_api"] < TIMEOUT_S  # of `anc_client`
 
