@@ -179,7 +179,7 @@ def test_the_page_of_a_headset_shows_its_owner_the_last_rejection_and_its_reason
     client.disconnect()
     console = visit("headsets/garbled", user="ben")
     message = console.page.get_by_role("status").filter(has_text="Rejected snapshot")
-    expect(message).to_contain_text("header: 4 bytes, 32 needed")
+    expect(message).to_contain_text("header: must have 32 bytes (got 4)")
 
 
 def test_a_sign_in_link_opens_the_console_once(visit: Visit, platform: Platform) -> None:
