@@ -1,7 +1,7 @@
 """A ring buffer of the microphone signals, and the snapshots made from it."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from anc.dsp import Statistics, onset
 from anc.noise import summary
@@ -33,16 +33,17 @@ class SnapshotRecorder:
         self._secondary = np.asarray(secondary, np.float64)
         self._taps = taps
         self._rate = rate
-        self._recent = np.zeros((length, 2), np.int16)
+        self._recent = np.zeros((length, 2), np.float32)
+        self._clipped = np.zeros(length, np.bool_)
 
     def process(self, x: Signal, e: Signal, d: Signal) -> None:
         """Record a block of the reference x and of d, the noise without control as the headset knows it.
 
-        Where the error microphone e is clipped, d is unknown: it is recorded as clipped, too.
+        Where the error microphone e is clipped, d is unknown.
         """
-        d = np.where(np.abs(e) >= CLIPPED, np.sign(e), d)
-        pcm = float_to_int16(np.stack([x, d], 1))
-        self._recent = np.concatenate([self._recent, pcm])[-self._recent.shape[0] :]
+        length = self._clipped.size
+        self._recent = np.concatenate([self._recent, np.stack([x, d], 1).astype(np.float32)])[-length:]
+        self._clipped = np.concatenate([self._clipped, np.abs(e) >= CLIPPED])[-length:]
 
     def snapshot(self, seq: int, active: ActiveFilter, samples: int, private: bool) -> Snapshot:
         """Return a snapshot of the last samples, as PCM or, if private, as statistics and a summary.
@@ -55,7 +56,7 @@ class SnapshotRecorder:
             Only if private: `clipped`, since the platform cannot detect clipping from statistics, or
             `bad_field`, when the sound is too short for statistics.
         """
-        pcm = self._recent[-samples:]
+        pcm = self._to_pcm(samples)
         header = (seq, self._rate, len(pcm), active.filter_id, 0.0)
         if not private:
             return Snapshot(*header, pcm=pcm)
@@ -69,3 +70,16 @@ class SnapshotRecorder:
             raise Refused("bad_field", f"snapshot: {fault}") from fault
         noise = np.resize(signals[onset(signals[:, 0]) :, 0], len(pcm))  # repeated to the full length
         return Snapshot(*header, statistics=statistics.to_bytes(), summary=summary(noise, self._rate))
+
+    def _to_pcm(self, samples: int) -> NDArray[np.int16]:
+        """Return the last samples as PCM, (samples, 2), clipped only where a microphone was.
+
+        With control, d can exceed full scale while both microphones do not. Both channels are then attenuated
+        alike, which changes no filter that is designed on them.
+        """
+        signals, clipped = self._recent[-samples:], self._clipped[-samples:]
+        peak = float(np.abs(signals[~clipped, 1]).max(initial=0.0))
+        if peak > 1.0:
+            signals = signals / peak
+        signals = np.stack([signals[:, 0], np.where(clipped, np.sign(signals[:, 1]), signals[:, 1])], 1)
+        return float_to_int16(signals)

@@ -194,3 +194,23 @@ def test_the_filter_resumes_when_the_connection_is_lost_during_a_request_without
     headset.agent.stop()
     headset.run(0.1)
     assert headset.controller.active.filter_id == played
+
+
+def test_noise_beyond_full_scale_attenuates_both_channels_alike():
+    recorder = SnapshotRecorder(400, [1.0], 8, 16_000)
+    x = np.linspace(-0.8, 0.8, 400, dtype=np.float32)
+    recorder.process(x, np.zeros(400, np.float32), 2 * x)
+    pcm = recorder.snapshot(1, NO_FILTER, 400, private=False).pcm
+    assert pcm is not None
+    assert np.abs(pcm[:, 1]).max() >= 32_767
+    assert np.allclose(pcm[:, 1], 2.0 * pcm[:, 0], atol=2)
+
+
+def test_samples_at_which_the_error_microphone_is_clipped_are_recorded_as_clipped():
+    recorder = SnapshotRecorder(400, [1.0], 8, 16_000)
+    e = np.zeros(400, np.float32)
+    e[:40] = 1.0
+    recorder.process(0.1 * e, e, 0.5 * np.ones(400, np.float32))
+    pcm = recorder.snapshot(1, NO_FILTER, 400, private=False).pcm
+    assert pcm is not None
+    assert np.count_nonzero(np.abs(pcm[:, 1].astype(int)) >= 32_767) == 40

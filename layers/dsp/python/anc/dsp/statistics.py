@@ -24,6 +24,7 @@ from anc.dsp.validation import Signal
 KIND = "stats"
 DOUBLE = np.dtype(np.float64)
 HIGH_PASS_HZ = 20.0  # headsets with a good seal reduce noise from there on
+MIN_CYCLES = 6.5  # of a frequency in a segment; fewer say nothing about it
 HIGH_PASS_ORDER = 2
 ROUNDING_TOLERANCE = 1e-3  # relative, for values that were rounded to float32
 
@@ -63,7 +64,7 @@ class Statistics:
     def measure(
         cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int = 512, rate: float = 16_000
     ) -> Self:
-        """Return the statistics of one snapshot, high-passed at 20 Hz.
+        """Return the statistics of one snapshot, high-passed at 20 Hz, or above for short ones.
 
         Parameters
         ----------
@@ -97,7 +98,9 @@ class Statistics:
         length = x.size // count
         # Zero padding prevents circular wrap-around of correlations and high-pass.
         size = 1 << (2 * length - 1).bit_length()
-        weight = high_pass_power(np.fft.rfftfreq(size, 1 / rate))
+        weight = high_pass_power(
+            np.fft.rfftfreq(size, 1 / rate), max(HIGH_PASS_HZ, MIN_CYCLES * rate / length)
+        )
         window = tukey_window(length)
         samples = len(paths) * float(window @ window)
         segments = []
@@ -210,11 +213,11 @@ def tukey_window(n: int) -> Signal:
     return np.concatenate([edge, np.ones(n - 2 * edge.size), edge[::-1]])
 
 
-def high_pass_power(frequency: Signal) -> Signal:
-    """Return the squared magnitude of a Butterworth high-pass at 20 Hz, for `frequency` in Hz.
+def high_pass_power(frequency: Signal, corner_hz: float = HIGH_PASS_HZ) -> Signal:
+    """Return the squared magnitude of a Butterworth high-pass, for `frequency` in Hz.
 
     Applied to spectra it weights v and d equally and without phase, so the optimal filter stays causal and is
     unchanged in the pass band.
     """
-    ratio = np.power(frequency / HIGH_PASS_HZ, 2 * HIGH_PASS_ORDER)
+    ratio = np.power(frequency / corner_hz, 2 * HIGH_PASS_ORDER)
     return ratio / (1 + ratio)
