@@ -15,38 +15,38 @@ from anc.schemas.refusal import parse_json
 
 REGION = "eu-central-1"
 LOADER = create_loader()
-# Source: AWS service quotas; an item of DynamoDB (400 KB) and a message of SQS (1 MB) moto limits itself.
+# Source: AWS service quotas; moto enforces those of DynamoDB items (400 KB) and SQS messages (1 MB).
 SHADOW_LIMIT = 8 * 1024
 MESSAGE_LIMIT = 128 * 1024  # over a WebSocket
-QUESTION_LIMIT = 4 * 1024**2  # to a serverless endpoint
+REQUEST_LIMIT = 4 * 1024**2  # to a serverless endpoint
 
 
-class StrictAws:
-    """What is refused, and what became of what moto does not do.
+class AwsLimits:
+    """Limits of AWS that moto lacks, and records of calls that moto does not implement.
 
     Attributes
     ----------
-    gone : callable
-        Whether a socket is closed, by its connection.
+    is_gone : callable
+        Returns whether a WebSocket is closed, by connection id.
     sent : dict of lists of str
-        What each socket was sent.
+        Messages sent, by connection id.
     closed : list of str
-        Sockets that were closed from this side.
-    cut : list of str
-        MQTT clients that were thrown out.
-    opinion : dict
-        What the endpoint says of everything.
-    asked : list of bytes
-        What it was asked: moto takes no bytes but UTF-8.
+        WebSockets closed by the platform.
+    disconnected : list of str
+        MQTT clients disconnected by the platform.
+    prediction : dict
+        Response of the endpoint to every request.
+    requests : list of bytes
+        Requests to the endpoint; moto accepts UTF-8 only.
     """
 
     def __init__(self) -> None:
-        self.gone: Callable[[str], bool] = lambda connection: False
+        self.is_gone: Callable[[str], bool] = lambda connection: False
         self.sent: dict[str, list[str]] = defaultdict(list)
         self.closed: list[str] = []
-        self.cut: list[str] = []
-        self.opinion: dict[str, Any] = {}
-        self.asked: list[bytes] = []
+        self.disconnected: list[str] = []
+        self.prediction: dict[str, Any] = {}
+        self.requests: list[bytes] = []
 
     def session(self) -> boto3.Session:
         """Return a session whose clients enforce AWS's limits."""
@@ -61,7 +61,7 @@ class StrictAws:
 
     def _post(self, params: dict[str, Any], **_: Any) -> Any:
         connection = params["url_path"].rpartition("/")[2]
-        if self.gone(connection) or connection in self.closed:
+        if self.is_gone(connection) or connection in self.closed:
             return _refusal(410, "GoneException")
         if len(params["body"]) > MESSAGE_LIMIT:
             return _refusal(413, "PayloadTooLargeException")
@@ -70,20 +70,20 @@ class StrictAws:
 
     def _close(self, params: dict[str, Any], **_: Any) -> Any:
         connection = params["url_path"].rpartition("/")[2]
-        if self.gone(connection) or connection in self.closed:
+        if self.is_gone(connection) or connection in self.closed:
             return _refusal(410, "GoneException")
         self.closed.append(connection)
         return _done()
 
     def _delete_connection(self, params: dict[str, Any], **_: Any) -> Any:
-        self.cut.append(params["url_path"].rpartition("/")[2])
+        self.disconnected.append(params["url_path"].rpartition("/")[2])
         return _done()
 
     def _answer(self, params: dict[str, Any], **_: Any) -> Any:
-        if len(params["body"]) > QUESTION_LIMIT:
+        if len(params["body"]) > REQUEST_LIMIT:
             return _refusal(413, "ValidationError")
-        self.asked.append(params["body"])
-        return _done(Body=StreamingBody(io.BytesIO(json.dumps(self.opinion).encode()), None))
+        self.requests.append(params["body"])
+        return _done(Body=StreamingBody(io.BytesIO(json.dumps(self.prediction).encode()), None))
 
 
 def session_here() -> boto3.Session:

@@ -98,10 +98,10 @@ class FakeThings:
 class FakeAlerts:
     """A fake alert topic that records messages."""
 
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def publish(self, subject: str, text: str) -> None:
-        self.told.append(text)
+        self.messages.append(text)
 
 
 @dataclass
@@ -109,14 +109,14 @@ class FakeEndpoint:
     """A fake endpoint that returns `says`, or raises it if it is an exception."""
 
     says: bytes | Exception | None = None
-    asked: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
 
     @property
     def configured(self) -> bool:
         return self.says is not None
 
     def invoke(self, request: bytes) -> bytes:
-        self.asked.append(request)
+        self.requests.append(request)
         if not isinstance(self.says, bytes):
             raise self.says or EndpointUnavailable("absent")
         return self.says

@@ -1,4 +1,4 @@
-"""What AWS refuses and moto would take: the account of these tests refuses it too."""
+"""AWS limits that moto lacks and the test account adds."""
 
 import json
 
@@ -10,23 +10,23 @@ HERE, KB = "https://api/prod", 1024
 
 
 def refused(code, call, **request):
-    """Expect a refusal with this code."""
+    """Expect an AWS error with this code."""
     with pytest.raises(Exception, match=code):
         call(**request)
 
 
-def test_a_closed_socket_is_gone_and_a_message_over_128_kilobytes_is_not_sent(aws, strict):
-    strict.gone = "closed".__eq__
+def test_a_closed_socket_is_gone_and_a_message_over_128_kilobytes_is_rejected(aws, aws_limits):
+    aws_limits.is_gone = "closed".__eq__
     post = aws("apigatewaymanagementapi", endpoint_url=HERE).post_to_connection
 
     post(ConnectionId="open", Data=b"m" * 128 * KB)
     refused("GoneException", post, ConnectionId="closed", Data=b"{}")
     refused("PayloadTooLarge", post, ConnectionId="open", Data=b"m" * (128 * KB + 1))
 
-    assert list(strict.sent) == ["open"]
+    assert list(aws_limits.sent) == ["open"]
 
 
-def test_a_shadow_holds_8_kilobytes_of_what_is_desired_and_reported_together(aws):
+def test_desired_and_reported_state_share_the_8_kilobytes_of_a_shadow(aws):
     aws("iot").create_thing(thingName="left")
     update = aws("iot-data").update_thing_shadow
     named = {"thingName": "left", "shadowName": "anc"}
@@ -39,7 +39,7 @@ def test_a_shadow_holds_8_kilobytes_of_what_is_desired_and_reported_together(aws
     update(**named, payload=more)
 
 
-def test_an_item_over_400_kilobytes_is_not_stored(aws, streams_on_aws):
+def test_an_item_over_400_kilobytes_is_rejected(aws, streams_on_aws):
     put = aws("dynamodb").put_item
     whole = {"key": {"S": "k"}, "body": {"B": bytes(390 * KB)}}
 
@@ -47,9 +47,7 @@ def test_an_item_over_400_kilobytes_is_not_stored(aws, streams_on_aws):
     refused("ValidationException", put, TableName="streams", Item=whole | {"body": {"B": bytes(401 * KB)}})
 
 
-def test_an_item_whose_time_is_over_stays_until_it_is_swept_and_only_the_adapter_passes_it_over(
-    aws, streams_on_aws, clock
-):
+def test_dynamodb_returns_expired_items_and_the_adapter_skips_them(aws, streams_on_aws, clock):
     stream = Stream(key="s", mode="bypass", rate=16_000, channels=1, taps=1, mu=0.5, created=clock())
     streams_on_aws.put(stream.replace(expires=clock() + 1))
     clock.now += 10
@@ -60,7 +58,7 @@ def test_an_item_whose_time_is_over_stays_until_it_is_swept_and_only_the_adapter
     assert streams_on_aws.get("s") is None
 
 
-def test_a_message_over_a_megabyte_is_not_queued_and_none_waits_longer_than_a_quarter_of_an_hour(aws):
+def test_sqs_rejects_messages_over_a_megabyte_and_delays_over_15_minutes(aws):
     sqs = aws("sqs")
     queue = sqs.create_queue(QueueName="q")["QueueUrl"]
 
@@ -68,12 +66,12 @@ def test_a_message_over_a_megabyte_is_not_queued_and_none_waits_longer_than_a_qu
     refused("InvalidParameterValue", sqs.send_message, QueueUrl=queue, MessageBody="m", DelaySeconds=901)
 
 
-def test_an_endpoint_takes_any_bytes_up_to_4_megabytes(aws, strict):
+def test_an_endpoint_accepts_any_bytes_up_to_4_megabytes(aws, aws_limits):
     invoke = aws("sagemaker-runtime").invoke_endpoint
-    strict.opinion = {"label": "rail"}
+    aws_limits.prediction = {"label": "rail"}
 
-    said = invoke(EndpointName="e", Body=b"\xff\x00\x80")["Body"].read()
+    answer = invoke(EndpointName="e", Body=b"\xff\x00\x80")["Body"].read()
     refused("ValidationError", invoke, EndpointName="e", Body=bytes(4 * KB * KB + 1))
 
-    assert json.loads(said) == strict.opinion
-    assert strict.asked == [b"\xff\x00\x80"]
+    assert json.loads(answer) == aws_limits.prediction
+    assert aws_limits.requests == [b"\xff\x00\x80"]

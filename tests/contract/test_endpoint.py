@@ -12,7 +12,7 @@ def test_the_request_arrives_and_the_response_is_returned(endpoint: Any) -> None
     endpoint.server.body = b'{"label": "rail"}'
     assert endpoint.port.configured
     assert endpoint.port.invoke(b'{"rate": 16000}') == b'{"label": "rail"}'
-    assert endpoint.server.asked == [("application/json", b'{"rate": 16000}')]
+    assert endpoint.server.requests == [("application/json", b'{"rate": 16000}')]
 
 
 def test_an_absent_endpoint_is_not_configured_and_cannot_be_called(endpoint: Any) -> None:
@@ -27,16 +27,16 @@ def test_an_error_status_raises_and_is_not_retried(endpoint: Any, status: int) -
     with pytest.raises(EndpointUnavailable) as fault:
         endpoint.port.invoke(b"{}")
     assert "secret" not in str(fault.value)
-    assert len(endpoint.server.asked) == 1
+    assert len(endpoint.server.requests) == 1
 
 
 @pytest.mark.parametrize("limit_s", [0.2])
 def test_a_slow_endpoint_times_out_and_is_not_retried(endpoint: Any) -> None:
-    endpoint.server.let_go.clear()
+    endpoint.server.released.clear()
     with pytest.raises(EndpointUnavailable):
         endpoint.port.invoke(b"{}")
-    until(lambda: endpoint.server.asked)
-    assert len(endpoint.server.asked) == 1
+    until(lambda: endpoint.server.requests)
+    assert len(endpoint.server.requests) == 1
 
 
 def test_an_unreachable_endpoint_raises(endpoint: Any) -> None:
@@ -58,4 +58,4 @@ def test_the_size_of_a_response_is_limited(endpoint: Any, size: int, fits: bool)
 def test_consecutive_requests_succeed(endpoint: Any) -> None:
     for _ in range(3):
         endpoint.port.invoke(b"{}")
-    assert len(endpoint.server.asked) == 3
+    assert len(endpoint.server.requests) == 3

@@ -1,4 +1,4 @@
-"""What a store of files promises, whoever keeps it."""
+"""Contract of `anc.ports.Objects`."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ FIRST, LAST = bytes(range(256)) * (MIN_PART_BYTES // 256), b"the end"
 
 @pytest.fixture(params=["s3", "files"])
 def linked(request: pytest.FixtureRequest, tmp_path: Any, clock: Any) -> Any:
-    """Give `.port`, and what a client does with its links: `.send(url, data)` and `.fetch(url)`."""
+    """Yield `.port`, and a client of its links: `.send(url, data)` and `.fetch(url)`."""
     if request.param == "s3":
         client = request.getfixturevalue("aws")("s3")
         where = {"LocationConstraint": "eu-central-1"}
@@ -59,12 +59,12 @@ def test_a_file_comes_back_byte_for_byte(objects, data):
     assert objects.get("recordings/one.wav") == data
 
 
-def test_a_file_that_was_never_stored_is_absent(objects):
+def test_a_missing_file_is_absent(objects):
     assert objects.get("recordings/none.wav") is None
     assert objects.info("recordings/none.wav") is None
 
 
-def test_a_key_may_hold_spaces_and_other_alphabets(objects):
+def test_a_key_may_contain_spaces_and_unicode(objects):
     objects.put("aufnahmen/zug fährt ab/日本.wav", b"pcm")
 
     assert objects.get("aufnahmen/zug fährt ab/日本.wav") == b"pcm"
@@ -89,7 +89,7 @@ def opened(objects: Any, key: str = KEY) -> Any:
     return objects.open(key, objects.info(key).etag)
 
 
-def test_an_opened_file_is_read_from_anywhere(objects):
+def test_an_opened_file_supports_random_access(objects):
     objects.put(KEY, FIRST + LAST)
     assert objects.info(KEY).size == len(FIRST + LAST)
     with opened(objects) as file:
@@ -101,7 +101,7 @@ def test_an_opened_file_is_read_from_anywhere(objects):
         assert file.read(6 * 1024 * 1024) == (FIRST + LAST)[300:]
 
 
-def test_a_file_that_was_replaced_is_not_opened_as_the_old_one(objects):
+def test_opening_a_replaced_version_fails(objects):
     objects.put(KEY, b"the old content")
     etag = objects.info(KEY).etag
     objects.put(KEY, b"the new content")
@@ -134,7 +134,7 @@ def test_a_file_in_parts_appears_whole_when_it_is_finished(objects):
     assert objects.get(KEY) == FIRST + LAST
 
 
-def test_a_part_that_is_stored_again_replaces_the_one_before(objects):
+def test_a_part_that_is_stored_again_replaces_the_previous_one(objects):
     parts = objects.begin(KEY)
     objects.put_part(KEY, parts, 1, b"wrong")
     objects.put_part(KEY, parts, 1, b"right")
@@ -142,7 +142,7 @@ def test_a_part_that_is_stored_again_replaces_the_one_before(objects):
     assert objects.get(KEY) == b"right"
 
 
-def test_the_parts_that_are_stored_are_known_until_the_file_is_finished(objects):
+def test_stored_parts_are_listed_until_the_file_is_finished(objects):
     parts = objects.begin(KEY)
     assert list(objects.stored_parts(KEY, parts)) == []
     objects.put_part(KEY, parts, 2, LAST)
@@ -152,7 +152,7 @@ def test_the_parts_that_are_stored_are_known_until_the_file_is_finished(objects)
     assert list(objects.stored_parts(KEY, parts)) == []
 
 
-def test_of_an_abandoned_file_no_parts_are_stored(objects):
+def test_an_abandoned_upload_has_no_stored_parts(objects):
     parts = objects.begin(KEY)
     objects.put_part(KEY, parts, 1, LAST)
     objects.abandon(KEY, parts)
@@ -167,7 +167,7 @@ def test_finishing_again_changes_nothing(objects):
     assert objects.get(KEY) == LAST
 
 
-def test_a_finished_file_takes_no_more_parts(objects):
+def test_a_finished_file_accepts_no_more_parts(objects):
     parts = objects.begin(KEY)
     objects.put_part(KEY, parts, 1, LAST)
     objects.finish(KEY, parts)
@@ -175,14 +175,14 @@ def test_a_finished_file_takes_no_more_parts(objects):
         objects.put_part(KEY, parts, 2, LAST)
 
 
-def test_nothing_is_made_of_no_parts(objects):
+def test_finishing_without_parts_creates_no_file(objects):
     parts = objects.begin(KEY)
     with pytest.raises(LookupError):
         objects.finish(KEY, parts)
     assert objects.get(KEY) is None
 
 
-def test_abandoned_parts_are_gone_and_may_be_abandoned_again(objects):
+def test_abandoning_an_upload_is_idempotent(objects):
     parts = objects.begin(KEY)
     objects.put_part(KEY, parts, 1, LAST)
     objects.abandon(KEY, parts)
@@ -191,7 +191,7 @@ def test_abandoned_parts_are_gone_and_may_be_abandoned_again(objects):
         objects.finish(KEY, parts)
 
 
-def test_abandoning_the_parts_of_a_finished_file_leaves_the_file(objects):
+def test_abandoning_a_finished_upload_keeps_the_file(objects):
     parts = objects.begin(KEY)
     objects.put_part(KEY, parts, 1, LAST)
     objects.finish(KEY, parts)
@@ -212,7 +212,7 @@ def test_a_client_sends_a_file_in_parts(linked):
     assert linked.port.get(KEY) == FIRST + LAST
 
 
-def test_a_client_fetches_a_file_under_a_name_of_its_own(linked):
+def test_a_client_downloads_a_file_under_the_given_name(linked):
     linked.port.put(KEY, LAST)
     status, content, saved_as = linked.fetch(linked.port.download_link(KEY, 60, "zug fährt ab.wav"))
     assert (status, content) == (200, LAST)
@@ -221,7 +221,7 @@ def test_a_client_fetches_a_file_under_a_name_of_its_own(linked):
 
 @pytest.fixture
 def site(tmp_path: Any, clock: Any) -> Any:
-    """Give the local edition's own side: what moto does not refuse, S3 and this do."""
+    """Return the local implementation: it enforces what S3 enforces and moto does not."""
     links = SignedUrls(b"secret", "http://testserver", clock)
     created: list[tuple[str, int]] = []
     port = FileObjects(tmp_path / "site", links, lambda key, size: created.append((key, size)))
@@ -229,20 +229,20 @@ def site(tmp_path: Any, clock: Any) -> Any:
     return SimpleNamespace(port=port, client=client, created=created)
 
 
-def test_the_length_that_was_announced_is_part_of_the_permission(linked):
+def test_an_upload_link_permits_only_the_announced_length(linked):
     url = linked.port.upload_link(KEY, len(LAST), 60)
     query = {name.lower(): values for name, values in parse_qs(urlsplit(url).query).items()}
     assert query.get("size") == [str(len(LAST))] or "content-length" in query["x-amz-signedheaders"][0]
 
 
 @pytest.mark.parametrize("body", [LAST + b"!", LAST[:-1], b""])
-def test_an_upload_of_another_length_is_refused_and_leaves_nothing(site, body):
+def test_an_upload_of_another_length_is_rejected_and_not_stored(site, body):
     assert site.client.put(site.port.upload_link(KEY, len(LAST), 60), content=body).status_code in (400, 413)
     assert site.port.get(KEY) is None
     assert not site.created
 
 
-def test_an_endless_upload_is_cut_off(site):
+def test_an_endless_upload_is_aborted(site):
     sent = 0
 
     def endless() -> Any:
@@ -267,19 +267,19 @@ def test_an_endless_upload_is_cut_off(site):
         lambda url: url + "&parts=abc&number=1",
     ],
 )
-def test_a_link_that_was_tampered_with_permits_nothing(site, change):
+def test_a_modified_link_is_rejected(site, change):
     url = change(site.port.upload_link(KEY, len(LAST), 60))
     assert site.client.put(url, content=LAST).status_code == 403
     assert not site.created
 
 
-def test_a_link_to_fetch_does_not_permit_to_send(site):
+def test_a_download_link_does_not_permit_uploads(site):
     site.port.put(KEY, LAST)
     assert site.client.put(site.port.download_link(KEY, 60, "a.wav"), content=b"").status_code == 403
     assert site.port.get(KEY) == LAST
 
 
-def test_a_link_ends(site, clock):
+def test_a_link_expires(site, clock):
     site.port.put(KEY, LAST)
     url = site.port.download_link(KEY, 60, "a.wav")
     assert site.client.get(url).status_code == 200
@@ -287,7 +287,7 @@ def test_a_link_ends(site, clock):
     assert site.client.get(url).status_code == 403
 
 
-def test_a_new_file_is_announced_once_and_its_parts_are_not(site):
+def test_one_notification_is_sent_per_file_and_none_per_part(site):
     parts = site.port.begin(KEY)
     site.client.put(site.port.part_link(KEY, parts, 1, len(LAST), 60), content=LAST)
     assert not site.created
@@ -295,7 +295,7 @@ def test_a_new_file_is_announced_once_and_its_parts_are_not(site):
     assert site.created == [(KEY, len(LAST))]
 
 
-def test_files_leave_after_thirty_days_and_unfinished_parts_after_one(site):
+def test_files_expire_after_thirty_days_and_unfinished_uploads_after_one(site):
     site.port.put(KEY, LAST)
     parts = site.port.begin("uploads/two.wav")
     site.port.put_part("uploads/two.wav", parts, 1, LAST)
@@ -309,6 +309,6 @@ def test_files_leave_after_thirty_days_and_unfinished_parts_after_one(site):
 
 
 @pytest.mark.parametrize("key", ["", "../secret", "/etc/passwd", ".parts/abc/00001", "a\0b", "."])
-def test_a_key_cannot_leave_the_folder(site, key):
+def test_a_key_cannot_escape_the_folder(site, key):
     with pytest.raises(ValueError, match="does not name a file"):
         site.port.put(key, b"")

@@ -1,4 +1,4 @@
-"""Who may sign in: promises of `anc.ports.People`, of a Cognito user pool as of one machine."""
+"""Contract of `anc.ports.People`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from anc.ports import Conflict
 PASSWORD = "Correct-horse-7-battery"
 
 
-def test_who_was_added_signs_in_with_the_password_and_role_given(people: Any) -> None:
+def test_a_new_user_signs_in_with_the_given_password_and_role(people: Any) -> None:
     person = people.create("ada@example.org", PASSWORD, "operator")
     grant = people.sign_in("ada@example.org", PASSWORD)
     assert grant.role == "operator"
@@ -24,12 +24,12 @@ def test_who_was_added_signs_in_with_the_password_and_role_given(people: Any) ->
     ("name", "password"),
     [("ada@example.org", "Wrong-horse-7-battery"), ("bob@example.org", PASSWORD), ("ada@example.org", "x")],
 )
-def test_a_wrong_name_and_a_wrong_password_look_alike(people: Any, name: str, password: str) -> None:
+def test_a_wrong_name_and_a_wrong_password_look_the_same(people: Any, name: str, password: str) -> None:
     people.create("ada@example.org", PASSWORD, "listener")
     assert people.sign_in(name, password) is None
 
 
-def test_a_name_is_taken_once(people: Any) -> None:
+def test_a_name_is_unique(people: Any) -> None:
     first = people.create("ada@example.org", PASSWORD, "listener")
     with pytest.raises(Conflict):
         people.create("ada@example.org", "Another-horse-7-battery", "admin")
@@ -37,7 +37,7 @@ def test_a_name_is_taken_once(people: Any) -> None:
     assert people.sign_in("ada@example.org", PASSWORD) is not None
 
 
-def test_people_are_listed_page_by_page_with_their_roles(people: Any) -> None:
+def test_users_are_listed_by_page_with_their_roles(people: Any) -> None:
     roles = ["listener", "operator", "admin", "listener", "operator"]
     made = {people.create(f"p{i}@example.org", PASSWORD, role).user: role for i, role in enumerate(roles)}
     seen: dict[str, str] = {}
@@ -51,14 +51,14 @@ def test_people_are_listed_page_by_page_with_their_roles(people: Any) -> None:
     assert seen == made
 
 
-def test_a_new_role_holds_from_the_next_token_on(people: Any) -> None:
+def test_a_new_role_applies_to_the_next_token(people: Any) -> None:
     user = people.create("ada@example.org", PASSWORD, "admin").user
     people.set_role(user, "listener")
     assert people.get(user).role == "listener"
     assert people.sign_in("ada@example.org", PASSWORD).role == "listener"
 
 
-def test_who_is_removed_is_gone_and_signs_in_no_more(people: Any) -> None:
+def test_a_removed_user_cannot_sign_in(people: Any) -> None:
     user = people.create("ada@example.org", PASSWORD, "listener").user
     people.delete(user)
     people.delete(user)
@@ -68,7 +68,7 @@ def test_who_is_removed_is_gone_and_signs_in_no_more(people: Any) -> None:
         people.set_role(user, "admin")
 
 
-def test_somebody_new_of_the_same_name_is_somebody_else(people: Any) -> None:
+def test_a_new_user_of_the_same_name_gets_a_new_id(people: Any) -> None:
     user = people.create("ada@example.org", PASSWORD, "listener").user
     people.delete(user)
     again = people.create("ada@example.org", PASSWORD, "listener")

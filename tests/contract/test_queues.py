@@ -1,4 +1,4 @@
-"""What a queue guarantees on every platform."""
+"""Contract of `anc.ports.Queue`."""
 
 import json
 

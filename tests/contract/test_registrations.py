@@ -1,8 +1,8 @@
-"""No certificate of an earlier registration works for the next owner of its name, whatever interleaves.
+"""Certificates of an earlier registration are never valid for the next owner of the name.
 
-The services run step by step, on every registry of headsets: a step ends at each call of the registry, of AWS
-behind it, or of the table of devices. One test lets another owner come in before any step, one cuts any step
-short, and one has three of them take turns in any order.
+The services run step by step on every thing registry. A step ends at each call of the registry, of AWS, or of
+the device table. One test registers another owner before each step, one interrupts each step, and one
+interleaves three actions in any order.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from tests.fakes import Clock, make_dependencies, signing_key
 THING = "left"
 PATH = [0.0, 0.5, 0.2]
 ALICE, BOB, MAKER = Caller("alice"), Caller("bob"), Caller("maker", "operator")
-MOST_STEPS = 60
+MAX_STEPS = 60
 serial = itertools.count()
 WATCHED = {
     "things": ("create", "attach_certificate", "activate", "certificates", "revoke", "remove"),
@@ -39,8 +39,8 @@ WATCHED = {
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no certificate to be detached, and make one key for all of them."""
+def fast_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip waiting for detachment, and use one key for all certificates."""
     monkeypatch.setattr("anc.aws.things.DETACH_WAITS_S", ())
     monkeypatch.setattr(
         "moto.iot.models.rsa", SimpleNamespace(generate_private_key=lambda **_: signing_key())
@@ -51,12 +51,12 @@ def ignore() -> None:
     """Do nothing before a step."""
 
 
-class CutShort(BaseException):
-    """The process died."""
+class Interrupted(BaseException):
+    """The process stops."""
 
 
 class Watched:
-    """A port that calls `before()` before each call that it passes on."""
+    """A proxy of a port that calls `before()` before each call."""
 
     def __init__(self, port: Any, names: Sequence[str], before: Callable[[], None]) -> None:
         self._port, self._names, self._before = port, names, before
@@ -74,7 +74,7 @@ class Watched:
 
 
 class Site:
-    """A platform and its registry of headsets, and every certificate that was ever made in it."""
+    """A platform, its thing registry, and all certificates ever issued."""
 
     def __init__(self, folder: Path, things: Any) -> None:
         folder.mkdir(parents=True)
@@ -90,7 +90,7 @@ class Site:
         getattr(self._thread, "before", ignore)()
 
     def stepwise(self, before: Callable[[], None]) -> Dependencies:
-        """Return the world, with `before()` called before each step."""
+        """Return the dependencies, with `before()` called before each step."""
 
         def note() -> None:
             self._thread.before = ignore
@@ -137,7 +137,7 @@ class Site:
             assert (device.group, device.certificate) == ("bob", self.bobs)
             assert self.things.active(THING, self.bobs)
 
-    def bob_comes(self) -> None:
+    def register_bob(self) -> None:
         """Remove the device that there is, register Bob's, and check what works."""
         with suppress(Refused):
             self.remove(MAKER)
@@ -148,7 +148,7 @@ class Site:
     def end(self) -> None:
         """Check that Bob can have the name in the end and his certificate alone works; then remove it."""
         if not self.bobs:
-            self.bob_comes()
+            self.register_bob()
         assert self.bobs
         self.check()
         self.remove(MAKER)
@@ -158,7 +158,7 @@ class Site:
 
 
 def at_step(number: int, do: Callable[[], None]) -> Callable[[], None]:
-    """Return what does something before the step of that number, once."""
+    """Return a callback that calls `do` before the step with this number, once."""
     left = [number]
 
     def before() -> None:
@@ -170,7 +170,7 @@ def at_step(number: int, do: Callable[[], None]) -> Callable[[], None]:
 
 
 def begin_with(what: str, site: Site) -> None:
-    """Bring a device into the state in which an action of Alice's begins."""
+    """Prepare the device for an action of Alice."""
     if what == "claim":
         claims.preregister("twin", [THING], ALICE, site.deps)
     elif what != "register":
@@ -181,16 +181,16 @@ ACTIONS = ["register", "renew", "remove", "claim"]
 
 
 @pytest.mark.parametrize("what", ACTIONS)
-def test_another_owner_who_comes_before_any_step_is_impersonated_by_nobody(
+def test_a_registration_before_any_step_is_safe_from_earlier_certificates(
     things: Any, tmp_path: Path, what: str
 ) -> None:
-    for step in range(MOST_STEPS):
+    for step in range(MAX_STEPS):
         site, came = Site(tmp_path / str(step), things), []
         begin_with(what, site)
 
         def another_owner(site: Site = site, came: list[bool] = came) -> None:
             came.append(True)
-            site.bob_comes()
+            site.register_bob()
 
         with suppress(Refused, Conflict):
             getattr(site, what)(ALICE, at_step(step, another_owner))
@@ -198,43 +198,43 @@ def test_another_owner_who_comes_before_any_step_is_impersonated_by_nobody(
         site.end()
         if not came:
             break
-    assert 2 < step < MOST_STEPS - 1
+    assert 2 < step < MAX_STEPS - 1
 
 
 @pytest.mark.parametrize("what", ACTIONS)
-def test_what_is_cut_short_at_any_step_is_finished_by_doing_it_again_and_leaves_nothing_that_works(
+def test_repeating_an_interrupted_action_completes_it_and_revokes_old_certificates(
     things: Any, tmp_path: Path, what: str
 ) -> None:
-    for step in range(MOST_STEPS):
+    for step in range(MAX_STEPS):
         site, died = Site(tmp_path / str(step), things), []
         begin_with(what, site)
 
         def die(died: list[bool] = died) -> None:
             died.append(True)
-            raise CutShort
+            raise Interrupted
 
-        with suppress(CutShort):
+        with suppress(Interrupted):
             getattr(site, what)(ALICE, at_step(step, die))
         site.check()
         if what == "remove":
-            with suppress(Refused):  # all was done already
+            with suppress(Refused):  # the interrupted removal was complete
                 site.remove(ALICE)
             assert site.deps.devices.get(THING) is None
         site.end()
         if not died:
             break
-    assert 2 < step < MOST_STEPS - 1
+    assert 2 < step < MAX_STEPS - 1
 
 
 class Turns:
-    """Actors in threads of their own, of which one at a time takes a step."""
+    """Actions in separate threads, of which one at a time executes a step."""
 
     def __init__(self) -> None:
         self._may: dict[int, threading.Semaphore] = {}
         self._stopped = threading.Semaphore(0)
 
     def start(self, number: int, act: Callable[[Callable[[], None]], None]) -> None:
-        """Have an actor wait for its first turn; `act(before)` calls `before()` before each step."""
+        """Start an action that waits for its first turn; `act(before)` calls `before()` before each step."""
         self._may[number] = may = threading.Semaphore(0)
 
         def before() -> None:
@@ -251,13 +251,13 @@ class Turns:
         threading.Thread(target=run, daemon=True).start()
 
     def take(self, number: int) -> None:
-        """Let an actor go on to its next step, or to its end."""
+        """Run an action to its next step, or to its end."""
         if number in self._may:
             self._may[number].release()
             assert self._stopped.acquire(timeout=60)
 
     def finish(self) -> None:
-        """Let all go on to their ends."""
+        """Run all actions to their ends."""
         while self._may:
             self.take(next(iter(self._may)))
 
@@ -267,7 +267,7 @@ class Turns:
     what=st.lists(st.sampled_from(["renew", "remove", "claim"]), min_size=2, max_size=2),
     schedule=st.lists(st.integers(0, 2), max_size=60),
 )
-def test_three_who_take_turns_in_any_order_leave_nobody_a_certificate_of_an_earlier_registration(
+def test_no_interleaving_of_three_actions_leaves_an_earlier_certificate_valid(
     things: Any, tmp_path: Path, what: list[str], schedule: list[int]
 ) -> None:
     site, turns = Site(tmp_path / str(next(serial)), things), Turns()

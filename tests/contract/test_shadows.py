@@ -1,4 +1,4 @@
-"""What the device shadows promise, whoever keeps them."""
+"""Contract of `anc.ports.Shadows`."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from anc.schemas.refusal import Refused
 THING = "headset-1"
 
 
-def test_a_headset_that_was_never_told_anything_has_no_shadow(shadows):
+def test_a_new_headset_has_no_shadow(shadows):
     assert shadows.get(THING) is None
 
 
-def test_an_update_merges_into_what_was_desired(shadows):
+def test_an_update_is_merged_into_the_desired_state(shadows):
     shadows.update(THING, {"mode": "cancel", "intensity": 0.5, "noise": {"label": "rail", "confidence": 0.5}})
     shadows.update(THING, {"intensity": 1.0, "noise": {"label": "road"}})
 
@@ -38,7 +38,7 @@ def test_a_key_set_to_none_is_removed(shadows):
     assert shadows.get(THING)["state"]["desired"] == {"mode": "cancel"}
 
 
-def test_a_shadow_over_8_kilobytes_is_refused_and_nothing_changes(shadows):
+def test_an_update_beyond_8_kilobytes_is_rejected_and_changes_nothing(shadows):
     shadows.update(THING, {"mode": "cancel", "reason": "r" * 4000})
 
     with pytest.raises(Refused) as refusal:

@@ -1,4 +1,4 @@
-"""What the issuer's keys promise, wherever they are kept."""
+"""Contract of `anc.ports.SigningKeys`."""
 
 import jwt
 import pytest
@@ -17,13 +17,13 @@ def test_a_token_signed_by_another_issuer_has_no_key(keys):
         keys.port.key_for(keys.foreign)
 
 
-def test_a_token_that_names_no_key_has_none(keys):
+def test_a_token_without_a_key_id_has_no_key(keys):
     with pytest.raises(LookupError):
         keys.port.key_for(jwt.encode({"sub": "u"}, "a shared secret of 32 bytes or more", "HS256"))
 
 
-def test_an_issuer_out_of_reach_is_not_the_tokens_fault(keys):
-    nobody = JwksSigningKeys("http://127.0.0.1:1/jwks.json")
+def test_an_unreachable_issuer_raises_another_error_than_a_bad_token(keys):
+    unreachable = JwksSigningKeys("http://127.0.0.1:1/jwks.json")
 
     with pytest.raises(ConnectionError):
-        nobody.key_for(keys.token)
+        unreachable.key_for(keys.token)

@@ -1,4 +1,4 @@
-"""What the sockets promise, whoever holds them."""
+"""Contract of `anc.ports.Sockets`."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_closed_socket_is_gone(sockets):
         sockets.port.post("closed", "{}")
 
 
-def test_a_socket_that_was_closed_from_this_side_is_gone(sockets):
+def test_a_socket_that_the_server_closed_is_gone(sockets):
     sockets.port.close("open")
 
     assert sockets.closed()
@@ -24,6 +24,6 @@ def test_a_socket_that_was_closed_from_this_side_is_gone(sockets):
         sockets.port.post("open", "{}")
 
 
-def test_closing_a_closed_socket_is_fine(sockets):
+def test_closing_a_socket_is_idempotent(sockets):
     for connection in ("open", "open", "closed"):
         sockets.port.close(connection)

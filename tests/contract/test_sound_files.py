@@ -1,4 +1,4 @@
-"""What every entry for sound files promises: the same file gets the same verdict, in the same words."""
+"""Every entry point for sound files accepts the same files and reports the same errors."""
 
 import base64
 import contextlib
@@ -197,7 +197,7 @@ def given(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_that_cannot_be_used_is_refused_by_every_entry_in_the_same_words(
+def test_every_entry_point_rejects_an_unusable_file_with_the_same_message(
     kind: str, given: Path, platform: FakePlatform
 ) -> None:
     data, words = REFUSED[kind]
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_used_is_refused_by_every_entry_in_the_same_words(
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
-def test_a_file_in_a_supported_format_is_accepted_by_every_entry(
+def test_every_entry_point_accepts_every_supported_format(
     kind: str, given: Path, platform: FakePlatform
 ) -> None:
     given.write_bytes(ACCEPTED[kind])
@@ -220,14 +220,14 @@ def test_a_file_in_a_supported_format_is_accepted_by_every_entry(
     assert found == dict.fromkeys(ENTRIES, "") | nothing_to_play
 
 
-def test_a_file_in_another_format_than_its_name_says_is_read(given: Path, platform: FakePlatform) -> None:
+def test_the_format_is_read_from_the_content_not_the_name(given: Path, platform: FakePlatform) -> None:
     named = given.with_suffix(".mp3")
     named.write_bytes(ACCEPTED["CAF"])
     assert {entry(named, platform) for entry in ENTRIES.values()} == {""}
 
 
 @pytest.mark.parametrize("kind", ["WAV, 16 bit", "an overshoot to 3", "Ogg Opus", "AIFF", "CAF"])
-def test_the_command_and_the_api_classify_a_file_as_the_same(
+def test_the_command_and_the_api_classify_a_file_identically(
     kind: str, given: Path, platform: FakePlatform
 ) -> None:
     given.write_bytes(ACCEPTED[kind])

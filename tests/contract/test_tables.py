@@ -1,4 +1,4 @@
-"""What a table promises, whoever keeps it."""
+"""Contract of `anc.tables.Table`."""
 
 import itertools
 from typing import Any
@@ -23,8 +23,8 @@ def stream(key: str, **fields: Any) -> Stream:
     )
 
 
-def test_what_was_never_stored_is_absent(streams):
-    assert streams.get("nobody") is None
+def test_a_missing_record_is_absent(streams):
+    assert streams.get("missing") is None
 
 
 def test_a_stored_record_comes_back_one_version_higher(streams):
@@ -58,7 +58,7 @@ def test_a_record_of_300_kilobytes_survives(streams):
 
 
 @pytest.mark.parametrize("behind", [-1, 1, None])
-def test_a_write_from_any_but_the_stored_version_conflicts_and_changes_nothing(streams, behind):
+def test_a_write_from_another_version_conflicts_and_changes_nothing(streams, behind):
     stored = streams.put(streams.put(stream("s1")).replace(seq=4))
     known = 0 if behind is None else stored.version - behind
 
@@ -80,8 +80,8 @@ def test_a_write_to_a_record_that_was_deleted_conflicts(streams):
 
 @properties
 @given(writers=st.lists(st.integers(0, 3), min_size=1, max_size=12))
-def test_two_writers_never_both_win(streams, writers):
-    """Four writers, each reading at its first turn and writing at its second, in any order."""
+def test_of_concurrent_writers_only_one_succeeds(streams, writers):
+    """Run four writers in any order; each reads at its first turn and writes at its second."""
     start = streams.put(stream(f"race-{next(serial)}"))
     read: dict[int, Stream] = {}
     won = []
@@ -98,7 +98,7 @@ def test_two_writers_never_both_win(streams, writers):
     assert won == [(version, version + 1) for version in range(start.version, start.version + len(won))]
 
 
-def test_a_writer_never_wins_over_a_record_that_was_deleted_and_created_anew(streams):
+def test_a_write_to_a_recreated_record_conflicts(streams):
     read = streams.put(streams.put(stream("s1")).replace(seq=1))
     streams.delete("s1")
     anew = streams.put(stream("s1", group="bob"))
@@ -110,7 +110,7 @@ def test_a_writer_never_wins_over_a_record_that_was_deleted_and_created_anew(str
     assert streams.get("s1") == anew
 
 
-def test_a_record_is_deleted_at_the_version_that_was_read_and_at_no_other(streams):
+def test_a_record_is_deleted_only_at_the_version_read(streams):
     read = streams.put(stream("s1"))
     now = streams.put(read.replace(seq=1))
     with pytest.raises(Conflict):
@@ -122,11 +122,11 @@ def test_a_record_is_deleted_at_the_version_that_was_read_and_at_no_other(stream
     assert streams.get("s1") is None
 
 
-def test_deleting_what_is_absent_is_fine(streams):
-    streams.delete("nobody")
+def test_deleting_a_missing_record_does_nothing(streams):
+    streams.delete("missing")
 
 
-def test_an_expired_record_is_absent_though_nobody_swept_it(streams, clock):
+def test_an_expired_record_is_absent_before_it_is_deleted(streams, clock):
     streams.put(stream("s1", expires=clock.now + 0.5))
     clock.now += 0.49
     assert streams.get("s1") is not None
@@ -138,7 +138,7 @@ def test_an_expired_record_is_absent_though_nobody_swept_it(streams, clock):
     assert streams.list("ann") == []
 
 
-def test_a_new_record_takes_the_place_of_an_expired_one(streams, clock):
+def test_a_new_record_replaces_an_expired_one(streams, clock):
     streams.put(stream("s1", expires=clock.now + 0.5, seq=9))
     clock.now += 0.5
 
@@ -146,7 +146,7 @@ def test_a_new_record_takes_the_place_of_an_expired_one(streams, clock):
     assert streams.get("s1").seq == -1
 
 
-def test_an_expired_record_cannot_be_gone_on_with(streams, clock):
+def test_an_expired_record_cannot_be_updated(streams, clock):
     stored = streams.put(stream("s1", expires=clock.now + 0.5))
     clock.now += 0.5
 
@@ -154,7 +154,7 @@ def test_an_expired_record_cannot_be_gone_on_with(streams, clock):
         streams.put(stored.replace(expires=clock.now + 60))
 
 
-def test_a_record_can_be_given_longer_to_live_or_for_ever(streams, clock):
+def test_the_expiry_of_a_record_can_be_extended_or_removed(streams, clock):
     stored = streams.put(stream("s1", expires=clock.now + 1))
     streams.put(stored.replace(expires=None))
     clock.now += 1e6
@@ -162,13 +162,13 @@ def test_a_record_can_be_given_longer_to_live_or_for_ever(streams, clock):
     assert streams.get("s1") is not None
 
 
-def test_a_listing_holds_the_group_alone_in_the_order_of_keys(streams):
+def test_a_listing_contains_only_its_group_in_key_order(streams):
     for key in ("b", "ä", "a", "Z", "aa"):
         streams.put(stream(key))
     streams.put(stream("c", group="bob"))
 
     assert [found.key for found in streams.list("ann")] == ["Z", "a", "aa", "b", "ä"]
-    assert streams.list("nobody") == []
+    assert streams.list("missing") == []
 
 
 def test_a_listing_shows_records_as_last_written(streams):
@@ -182,7 +182,7 @@ def test_a_listing_shows_records_as_last_written(streams):
 
 @properties
 @given(alive=st.lists(st.booleans(), max_size=12), size=st.integers(1, 5))
-def test_pages_put_together_are_the_whole_list_without_the_expired(streams, clock, alive, size):
+def test_the_pages_contain_all_records_except_expired_ones(streams, clock, alive, size):
     group = f"group-{next(serial)}"
     for index, lives in enumerate(alive):
         streams.put(stream(f"{group}-{index:02}", group=group, expires=clock.now + (1 if lives else -1)))
@@ -196,7 +196,7 @@ def test_pages_put_together_are_the_whole_list_without_the_expired(streams, cloc
     assert list(itertools.chain.from_iterable(pages)) == expected
 
 
-def test_a_listing_of_more_than_a_hundred_large_records_is_whole(streams):
+def test_a_listing_of_more_than_a_hundred_large_records_is_complete(streams):
     for index in range(130):
         streams.put(stream(f"{index:03}", filter=bytes(20_000)))
 

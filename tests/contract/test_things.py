@@ -1,4 +1,4 @@
-"""What the registry of headsets promises, whoever keeps it."""
+"""Contract of `anc.ports.Things`."""
 
 import pytest
 from cryptography import x509
@@ -13,7 +13,7 @@ def working(things, thing="headset-1"):
     return given
 
 
-def test_an_enrolled_headset_gets_a_certificate_and_where_to_connect(things):
+def test_an_enrolled_headset_gets_a_certificate_and_an_endpoint(things):
     given = working(things)
 
     assert given.endpoint
@@ -22,29 +22,29 @@ def test_an_enrolled_headset_gets_a_certificate_and_where_to_connect(things):
     assert x509.load_pem_x509_certificates((given.certificate + given.ca).encode())
 
 
-def test_a_certificate_opens_nothing_before_it_is_activated(things):
+def test_a_certificate_is_invalid_until_it_is_activated(things):
     given = things.port.create("headset-1")
 
     assert not things.active("headset-1", given.certificate_id)
     assert list(things.port.certificates("headset-1")) == [given.certificate_id]
 
 
-def test_every_headset_gets_a_certificate_of_its_own(things):
+def test_every_headset_gets_its_own_certificate(things):
     one, other = working(things, "headset-1"), working(things, "headset-2")
 
     assert one.certificate_id != other.certificate_id
     assert one.private_key != other.private_key
 
 
-def test_a_revoked_headset_is_thrown_out_and_cannot_come_back(things):
+def test_a_revoked_headset_is_disconnected_and_cannot_reconnect(things):
     given = working(things)
     things.port.revoke("headset-1", [given.certificate_id])
 
     assert not things.active("headset-1", given.certificate_id)
-    assert things.cut == ["headset-1"]
+    assert things.disconnected == ["headset-1"]
 
 
-def test_a_certificate_that_was_revoked_cannot_be_activated_any_more(things):
+def test_a_revoked_certificate_cannot_be_activated(things):
     given = things.port.create("headset-1")
     things.port.revoke("headset-1", [given.certificate_id])
     things.port.activate("headset-1", given.certificate_id)
@@ -53,24 +53,24 @@ def test_a_certificate_that_was_revoked_cannot_be_activated_any_more(things):
     assert list(things.port.certificates("headset-1")) == []
 
 
-def test_revoking_one_headset_leaves_the_others_alone(things):
+def test_revoking_one_headset_does_not_affect_others(things):
     one, other = working(things, "headset-1"), working(things, "headset-2")
     things.port.revoke("headset-1", [one.certificate_id])
 
     assert things.active("headset-2", other.certificate_id)
-    assert things.cut == ["headset-1"]
+    assert things.disconnected == ["headset-1"]
 
 
-def test_revoking_nothing_cuts_nobody_off(things):
+def test_revoking_no_certificate_disconnects_no_headset(things):
     given = working(things)
     things.port.revoke("headset-1", [])
 
     assert things.active("headset-1", given.certificate_id)
-    assert things.cut == []
+    assert things.disconnected == []
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_a_removal_may_be_repeated(things, times):
+def test_removal_is_idempotent(things, times):
     given = working(things)
     for _ in range(times):
         things.port.revoke("headset-1", [given.certificate_id])
@@ -89,7 +89,7 @@ def test_a_headset_may_be_enrolled_again_after_its_removal(things):
     assert list(things.port.certificates("headset-1")) == [new.certificate_id]
 
 
-def test_revoking_an_old_certificate_again_leaves_the_new_one_alone(things):
+def test_revoking_an_old_certificate_again_does_not_affect_the_new_one(things):
     old = working(things)
     new = working(things)
     for _ in range(2):
@@ -97,10 +97,10 @@ def test_revoking_an_old_certificate_again_leaves_the_new_one_alone(things):
 
     assert things.active("headset-1", new.certificate_id)
     assert not things.active("headset-1", old.certificate_id)
-    assert set(things.cut) == {"headset-1"}
+    assert set(things.disconnected) == {"headset-1"}
 
 
-def test_a_certificate_signed_for_a_claim_works_once_it_was_adopted_and_provisioned(things):
+def test_a_claimed_certificate_is_valid_after_adoption_and_provisioning(things):
     certificate = things.sign()
     things.port.attach_certificate("headset-1", certificate)
     assert not things.active("headset-1", certificate)
@@ -111,7 +111,7 @@ def test_a_certificate_signed_for_a_claim_works_once_it_was_adopted_and_provisio
     assert list(things.port.certificates("headset-1")) == [certificate]
 
 
-def test_a_claimed_certificate_that_was_revoked_opens_nothing_though_it_is_provisioned_later(things):
+def test_a_revoked_claimed_certificate_stays_invalid_after_provisioning(things):
     certificate = things.sign()
     things.port.attach_certificate("headset-1", certificate)
     things.port.revoke("headset-1", [certificate])
@@ -121,7 +121,7 @@ def test_a_claimed_certificate_that_was_revoked_opens_nothing_though_it_is_provi
     assert not things.active("headset-1", certificate)
 
 
-def test_removing_a_thing_that_never_was_is_fine(things):
+def test_removing_a_missing_thing_does_nothing(things):
     things.port.remove("headset-1")
 
     assert list(things.port.certificates("headset-1")) == []

@@ -22,7 +22,7 @@ from functions.routes import QUEUES, REST
 from local.lambda_context import LocalContext
 from local.lambda_events import rest_event, socket_event
 from local.storage.queues import Message, sqs_event
-from tests.aws_limits import REGION, StrictAws, session_here
+from tests.aws_limits import REGION, AwsLimits, session_here
 
 CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway", "sagemaker")
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
@@ -47,14 +47,14 @@ class Account:
     """Invokes the functions as AWS does, each with new dependencies, as after a cold start."""
 
     calls: dict[str, set[Call]] = field(default_factory=dict)
-    strict: StrictAws = field(default_factory=StrictAws)
+    limits: AwsLimits = field(default_factory=AwsLimits)
     running: str = ""
     signed_for: dict[str, str] = field(default_factory=dict)
 
-    def with_endpoint(self, **opinion: Any) -> None:
+    def with_endpoint(self, **prediction: Any) -> None:
         """Add an endpoint that always returns this prediction."""
         os.environ["ML_ENDPOINT_NAME"] = "anc-dev"
-        self.strict.opinion = opinion
+        self.limits.prediction = prediction
 
     def invoke(self, function: str, event: dict[str, Any], context: Any = None) -> Any:
         """Invoke a function."""
@@ -128,7 +128,7 @@ class Account:
 
     def session(self) -> boto3.Session:
         """Return a boto3 session with recorded calls and AWS's limits."""
-        session = self.strict.session()
+        session = self.limits.session()
         session.events.register("provide-client-params.*.*", self.note)
         return session
 

@@ -94,7 +94,7 @@ def an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything(
     )
     assert aws.rest("DELETE", "/api/users/{id}", id=user, **admin)[0] == 204
     assert aws.rest("GET", "/api/users/{id}", id=user, **admin)[0] == 404
-    assert aws.strict.closed == ["hers"]
+    assert aws.limits.closed == ["hers"]
     deps = aws.deps
     assert deps.devices.get("left") is None
     assert deps.api_keys.list(user) == deps.streams.list(user) == deps.watches.list("left") == []
@@ -125,7 +125,7 @@ def who_has_lost_rights_is_refused_at_every_door(aws: Account) -> None:
     assert aws.rest("GET", "/api/users", **newer)[0] == 403
     assert aws.rest("POST", "/api/audio/classify", b"nonsense", **robot)[0] == 400
     assert aws.rest("DELETE", "/api/users/me/keys/{id}", id=key["id"], **newer)[0] == 204
-    assert aws.strict.closed == ["robot"]
+    assert aws.limits.closed == ["robot"]
     assert aws.socket("MESSAGE", "robot", {"action": "ping"}, **robot)["code"] == "unauthorized"
     assert aws.rest("POST", "/api/audio/classify", b"sound", **robot)[0] == 401
 
@@ -181,7 +181,7 @@ def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> No
     assert aws.rest("GET", "/api/devices/{id}/paths", id="left")[0] == 200
     renewed = aws.rest("POST", "/api/devices/{id}/credentials", id="left")[1]
     assert renewed["certificate"] != made["credentials"]["certificate"]
-    assert aws.strict.cut == ["left"]
+    assert aws.limits.disconnected == ["left"]
     aws.socket("CONNECT")
     assert aws.socket("MESSAGE", frame={"action": "watch", "device": "left"})["type"] == "watching"
     assert aws.rest("DELETE", "/api/devices/{id}", id="left")[0] == 204
@@ -258,7 +258,7 @@ def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account
     deps = aws.deps
     for name in ("open", "closed"):
         deps.watches.put(Watch(key=f"left#{name}", group="left", connection=name, expires=None))
-    aws.strict.gone = "closed".__eq__
+    aws.limits.is_gone = "closed".__eq__
     assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
     assert aws.waiting("updates") == [CHANGED]
     assert aws.consume("audio_sender", CHANGED) == []
@@ -304,7 +304,7 @@ def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -
     deps = aws.deps
     for name in ("open", "closed"):
         deps.connections.put(SocketConnection(key=name, group="alice", role="listener", expires=None))
-    aws.strict.gone = "closed".__eq__
+    aws.limits.is_gone = "closed".__eq__
     assert aws.consume("anc_processor", arrival(job)) == []
     told = aws.waiting("updates")
     assert told == [{"kind": "recording_finished", "job": job}]

@@ -86,7 +86,7 @@ def test_without_an_endpoint_the_label_of_the_layer_is_returned_with_its_source(
     heard = ask()
     assert (heard["label"], heard["model"], heard["answered_by"]) == ("machine", "untaught", "layer")
     assert heard["sha256"] == Classifier.load(platform.deps.settings.ml_model_path).sha256
-    assert platform.endpoint.asked == []
+    assert platform.endpoint.requests == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_after_three_failures_the_endpoint_is_not_called_for_30_seconds(
     platform.endpoint.says = EndpointUnavailable("ReadTimeoutError")
     for _ in range(5):
         assert ask()["answered_by"] == "layer"
-    assert len(platform.endpoint.asked) == 3
+    assert len(platform.endpoint.requests) == 3
     assert platform.counts["endpoint_circuit_open"] == 2
     clock.now += 30
     platform.endpoint.says = said()
@@ -147,14 +147,14 @@ def test_the_endpoint_gets_at_most_16_khz_and_its_maximum_size(platform: FakePla
     ask(seconds=1, rate=8_000)
     ask(seconds=2, rate=48_000)
     ask(seconds=60, rate=44_100)
-    asked = [json.loads(question) for question in platform.endpoint.asked]
+    asked = [json.loads(question) for question in platform.endpoint.requests]
     assert [question["rate"] for question in asked] == [8_000, 16_000, 16_000]
     sizes = [len(base64.b64decode(question["pcm"])) for question in asked]
     assert sizes == pytest.approx([16_000, 64_000, 2 * 960_000], abs=4)
-    assert max(map(len, platform.endpoint.asked)) < 4 << 20
+    assert max(map(len, platform.endpoint.requests)) < 4 << 20
 
 
 def test_silence_is_not_sent_to_the_endpoint(platform: FakePlatform, ask: Ask) -> None:
     platform.endpoint.says = said()
     assert ask(level=0.0)["label"] == "quiet"
-    assert platform.endpoint.asked == []
+    assert platform.endpoint.requests == []

@@ -84,7 +84,7 @@ def test_a_continuing_alarm_is_one_emergency(platform: FakePlatform) -> None:
         send(platform, session, seq, loud=True)
     (event,) = emergencies.list_own(ALICE, platform.deps)
     assert (event.source, event.kind, event.score) == (session, "siren", 0.97)
-    assert len(platform.alerts.told) == 1
+    assert len(platform.alerts.messages) == 1
 
 
 def test_in_transparency_the_primary_passes_unchanged(platform: FakePlatform) -> None:
@@ -131,7 +131,7 @@ def assert_published(platform: FakePlatform, step: str) -> None:
     """Assert that the event is stored once and the alert sent, twice only if the first was not recorded."""
     (event,) = emergencies.list_own(ALICE, platform.deps)
     assert event.kind == "siren"
-    assert len(platform.alerts.told) == (2 if step == "note" else 1)
+    assert len(platform.alerts.messages) == (2 if step == "note" else 1)
     assert platform.counts["emergencies_raised"] == 1
 
 
@@ -181,7 +181,7 @@ def test_a_block_is_answered_when_its_alarm_cannot_be_published_and_the_next_blo
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     fail_once(platform.deps.emergencies, "put", 1, RuntimeError("the table is away"), monkeypatch)
     assert send(platform, session, 0, loud=True).emergency.active
-    assert not platform.alerts.told
+    assert not platform.alerts.messages
     send(platform, session, 1, loud=False)
     assert_published(platform, "event")
 

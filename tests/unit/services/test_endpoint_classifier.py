@@ -73,7 +73,7 @@ def delivered_labels(headset: FakePlatform) -> tuple[str, str]:
 
 def test_the_filter_is_sent_at_once_and_the_label_of_the_endpoint_follows(headset: FakePlatform) -> None:
     send(headset, 1)
-    assert headset.endpoint.asked == []
+    assert headset.endpoint.requests == []
     assert delivered_labels(headset) == ("machine", "machine")
     first = headset.deps.controls.get(THING)
     assert first is not None
@@ -89,7 +89,7 @@ def test_the_filter_is_sent_at_once_and_the_label_of_the_endpoint_follows(headse
 def test_the_endpoint_gets_the_reference_microphone_of_the_snapshot(headset: FakePlatform) -> None:
     send(headset, 1)
     reclassify(headset)
-    question = json.loads(headset.endpoint.asked[0])
+    question = json.loads(headset.endpoint.requests[0])
     parsed = Snapshot.parse(snapshot(1, noise(1, seed=1)))
     assert parsed.pcm is not None
     assert question["rate"] == RATE
@@ -105,7 +105,7 @@ def test_reclassifying_a_snapshot_that_is_no_longer_the_latest_changes_nothing(
     before = headset.deps.controls.get(THING)
     handler(sqs_event("reclassifications", waiting), LocalContext("classifier"), headset.deps)
     assert headset.deps.controls.get(THING) == before
-    assert headset.endpoint.asked == []
+    assert headset.endpoint.requests == []
     assert headset.counts["reclassifications_too_late"] == 1
 
 
