@@ -35,7 +35,7 @@ class Call(NamedTuple):
     what: str
 
 
-class Soon(LocalContext):
+class AlmostOutOfTime(LocalContext):
     """A Lambda context with little remaining time."""
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]

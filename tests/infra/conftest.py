@@ -1,6 +1,6 @@
 """Fixtures with the synthesized CloudFormation templates."""
 
-# ruff: noqa: I001  # infra tells CDK where Node is, before CDK is imported
+# ruff: noqa: I001  # infra sets the path of Node, which CDK needs on import
 import infra  # noqa: F401
 from functools import cache
 from typing import Any

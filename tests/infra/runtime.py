@@ -68,8 +68,8 @@ def _unpack(assembly: Path, template: Any, properties: Any, target: Path, runtim
     shutil.copytree(_asset(assembly, properties["Code"]), task)
     if not opt.exists():
         shutil.copytree(_asset(assembly, layer), opt)
-    said = {key: value for key, value in variables.items() if isinstance(value, str)}
-    return Unpacked(name, task, opt, runtime, said | {"_HANDLER": properties["Handler"]})
+    environment = {key: value for key, value in variables.items() if isinstance(value, str)}
+    return Unpacked(name, task, opt, runtime, environment | {"_HANDLER": properties["Handler"]})
 
 
 def _asset(assembly: Path, stored: Mapping[str, str]) -> Path:

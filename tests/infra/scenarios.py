@@ -1,6 +1,5 @@
 """Scenarios of users and headsets, run through the functions on AWS; each is a separate test."""
 
-import base64
 import json
 import os
 from collections.abc import Callable
@@ -14,53 +13,18 @@ import pytest
 from anc.pcm import float_to_int16
 from anc.ports import MIN_PART_BYTES
 from anc.records import SocketConnection, Stream, Watch
-from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, encode_pcm
 from anc.services.sound import jobs
 from tests.factory_claims import claim
-from tests.infra.account import Account, Call, Soon, account
+from tests.infra.account import Account, AlmostOutOfTime, Call, account
+from tests.infra.messages import RATE, iot_event, noise, published, siren, snapshot, upload_notification
 from tests.recordings import sound_file, two_microphones
 
-Story = Callable[[Account], None]
-RATE = 16_000
+Scenario = Callable[[Account], None]
 CHANGED = {"kind": "control_changed", "thing": "left"}
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2], "rate": RATE, "taps": 32}
 PASSWORD = "Correct-horse-battery-1"
 JOBS, JOB, UPLOADS = "/api/audio/jobs", "/api/audio/jobs/{id}", "/api/audio/uploads"
-
-
-def siren(seconds: float) -> np.ndarray:
-    """A wail between 500 and 1400 Hz, every three seconds, with overtones."""
-    t = np.arange(int(seconds * RATE)) / RATE
-    phase = 2 * np.pi * np.cumsum(950 + 450 * np.sin(2 * np.pi * t / 3)) / RATE
-    return np.asarray(0.3 * sum(0.4 / k * np.sin(k * phase) for k in (1, 2, 3)))
-
-
-def published(kind: str, payload: str) -> dict[str, Any]:
-    """Return what an IoT rule forwards."""
-    return {"kind": kind, "thing": "left", "at": 1_800_000_000_000, "payload": payload}
-
-
-def snapshot(seq: int, x: np.ndarray) -> dict[str, Any]:
-    """Return what the IoT rule forwards for a snapshot."""
-    pcm = float_to_int16(np.stack([x, np.concatenate([np.zeros(3), 0.6 * x[:-3]])], axis=1))
-    data = Snapshot(seq, RATE, len(x), "", pcm=pcm).encode()
-    return published("snapshot", base64.b64encode(data).decode())
-
-
-def noise(seq: int) -> np.ndarray:
-    """Half a second of it."""
-    return 0.05 * np.random.default_rng(seq).standard_normal(RATE // 2)
-
-
-def of_iot(**event: Any) -> str:
-    """Return what an IoT rule forwards for an event of AWS IoT."""
-    return base64.b64encode(json.dumps(event).encode()).decode()
-
-
-def arrival(job: str) -> dict[str, Any]:
-    """Return the S3 notification of an upload."""
-    return {"Records": [{"s3": {"object": {"key": f"uploads/{job}"}}}]}
 
 
 def announced(aws: Account, data: bytes, **options: Any) -> str:
@@ -71,8 +35,8 @@ def announced(aws: Account, data: bytes, **options: Any) -> str:
     return str(made["job"])
 
 
-def an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything(aws: Account) -> None:
-    """Cognito behind people; with somebody go keys, sessions and headsets."""
+def an_admin_adds_promotes_and_removes_a_user(aws: Account) -> None:
+    """Users are in Cognito. Removing one deletes their keys, sessions and headsets."""
     admin = {"role": "admin", "user": "root", "principalId": "root"}
     body = {"username": "ann@example.com", "password": PASSWORD}
     status, ann = aws.rest("POST", "/api/users", body, **admin)
@@ -99,13 +63,13 @@ def an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything(
     assert deps.devices.get("left") is None
     assert deps.api_keys.list(user) == deps.streams.list(user) == deps.watches.list("left") == []
     actions = [entry["action"] for entry in aws.rest("GET", "/api/audit", **admin)[1]["entries"]]
-    people, devices = ("create", "role", "remove"), ("register", "remove")
-    expected = {f"person.{act}" for act in people} | {f"device.{act}" for act in devices} | {"key.create"}
+    users, devices = ("create", "role", "remove"), ("register", "remove")
+    expected = {f"person.{act}" for act in users} | {f"device.{act}" for act in devices} | {"key.create"}
     assert set(actions) == expected
 
 
-def who_has_lost_rights_is_refused_at_every_door(aws: Account) -> None:
-    """By the account, whatever their token or key says."""
+def lost_permissions_are_denied_by_every_function(aws: Account) -> None:
+    """The account decides, not the token or key."""
     admin = {"role": "admin", "user": "root", "principalId": "root"}
     body = {"username": "ann@example.com", "password": PASSWORD, "role": "admin"}
     user = aws.rest("POST", "/api/users", body, **admin)[1]["user"]
@@ -130,16 +94,16 @@ def who_has_lost_rights_is_refused_at_every_door(aws: Account) -> None:
     assert aws.rest("POST", "/api/audio/classify", b"sound", **robot)[0] == 401
 
 
-def a_password_that_the_pool_refuses_leaves_nobody_behind(aws: Account) -> None:
-    """The person was made already when the pool looks at the password."""
+def a_rejected_password_leaves_no_user_behind(aws: Account) -> None:
+    """The pool checks the password after it has created the user."""
     admin = {"role": "admin"}
     weak = {"username": "ann@example.com", "password": "x" * 12}
     assert aws.rest("POST", "/api/users", weak, **admin)[0] == 400
     assert aws.rest("GET", "/api/users", **admin)[1]["users"] == []
 
 
-def a_key_opens_the_door_until_it_is_revoked(aws: Account) -> None:
-    """The authorizer looks every key up."""
+def an_api_key_is_valid_until_it_is_revoked(aws: Account) -> None:
+    """The authorizer looks up every key."""
     made = aws.rest("POST", "/api/users/me/keys", {"name": "machine"})[1]
     event = {"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:api/dev/GET/health"}
     event |= {"headers": {"Authorization": f"Bearer {made['key']}"}}
@@ -150,8 +114,8 @@ def a_key_opens_the_door_until_it_is_revoked(aws: Account) -> None:
         aws.invoke("authorizer", event)
 
 
-def a_session_is_opened_changed_summed_up_and_ended_over_rest(aws: Account) -> None:
-    """The other half of a live session."""
+def a_session_is_managed_over_rest(aws: Account) -> None:
+    """Create, read, change, summarize and end it."""
     one = aws.rest("POST", "/api/sessions", {"rate": RATE, "taps": 32})[1]["session"]
     assert [each["session"] for each in aws.rest("GET", "/api/sessions")[1]["sessions"]] == [one]
     assert aws.rest("PATCH", "/api/sessions/{id}", {"intensity": 0.5}, id=one)[1]["intensity"] == 0.5
@@ -161,8 +125,8 @@ def a_session_is_opened_changed_summed_up_and_ended_over_rest(aws: Account) -> N
     assert aws.rest("GET", "/api/sessions/{id}", id=one)[0] == 404
 
 
-def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> None:
-    """Its thing, certificates, shadow and records."""
+def a_headset_is_registered_managed_and_removed(aws: Account) -> None:
+    """With its thing, certificates, shadow and records."""
     made = aws.rest("POST", "/api/devices", HEADSET)[1]
     assert "BEGIN CERTIFICATE" in made["credentials"]["certificate"]
     assert [each["thing"] for each in aws.rest("GET", "/api/devices")[1]["devices"]] == ["left"]
@@ -189,7 +153,7 @@ def a_headset_is_registered_told_asked_renewed_and_forgotten(aws: Account) -> No
     assert aws.rest("GET", "/api/devices/{id}", id="left")[0] == 404
 
 
-def kinds_of_headsets_are_described_and_forgotten(aws: Account) -> None:
+def device_models_are_created_and_deleted(aws: Account) -> None:
     """By operators."""
     operator, one = {"role": "operator"}, "/api/device-models/{id}"
     assert aws.rest("PUT", one, {"secondary": [0.0, 0.5]}, id="m", **operator)[0] == 200
@@ -198,8 +162,8 @@ def kinds_of_headsets_are_described_and_forgotten(aws: Account) -> None:
     assert aws.rest("DELETE", one, id="m", **operator)[0] == 204
 
 
-def a_headset_comes_with_a_claim_and_another_one_does_not(aws: Account) -> None:
-    """The hook looks the serial number up, and says yes to the first key that comes."""
+def a_headset_is_provisioned_with_a_claim_and_another_key_is_rejected(aws: Account) -> None:
+    """The hook checks the serial number and accepts only the first key."""
     operator, one = {"role": "operator"}, "/api/device-models/{id}"
     aws.rest("PUT", one, {"secondary": [0.0, 0.5]}, id="m", **operator)
     for listed in (["right"], []):
@@ -211,8 +175,8 @@ def a_headset_comes_with_a_claim_and_another_one_does_not(aws: Account) -> None:
     assert aws.rest("GET", "/api/devices/{id}", id="right", **operator)[1]["claim_refusal"]["what"] == "claim"
 
 
-def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
-    """One frame in, one frame out."""
+def a_live_session_cancels_noise_and_detects_an_emergency(aws: Account) -> None:
+    """Each frame gets one response."""
     aws.rest("POST", "/api/devices", HEADSET)
     for name in ("socket-1", "socket-2"):
         assert aws.socket("CONNECT", name)["statusCode"] == 200
@@ -220,13 +184,13 @@ def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
         assert aws.socket("MESSAGE", name, frame)["type"] == "watching"
     aws.socket("MESSAGE", frame={"action": "start"})
     session = aws.socket("MESSAGE", frame={"action": "start", "rate": RATE, "taps": 16})["session"]
-    sound, heard = siren(4.0), []
+    sound, detected = siren(4.0), []
     for seq in range(20):
         x = float_to_int16(sound[seq * 3200 : (seq + 1) * 3200])
         frame = {"action": "audio", "session": session, "seq": seq, "pcm": encode_pcm(np.stack([x, x], 1))}
-        heard.append(aws.socket("MESSAGE", frame=frame)["emergency"]["active"])
-    assert heard[-1]
-    assert not heard[0]
+        detected.append(aws.socket("MESSAGE", frame=frame)["emergency"]["active"])
+    assert detected[-1]
+    assert not detected[0]
     assert aws.socket("MESSAGE", frame={"action": "set", "session": session, "enabled": False})
     assert aws.rest("GET", "/api/emergency/status")[1]["active"]
     assert aws.socket("MESSAGE", frame={"action": "stop", "session": session})["type"] == "stopped"
@@ -235,8 +199,8 @@ def a_live_session_cancels_watches_and_raises_the_alarm(aws: Account) -> None:
     assert [watch.connection for watch in aws.deps.watches.list("left")] == ["socket-2"]
 
 
-def the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame(aws: Account) -> None:
-    """The most taps, and blocks as large as a frame takes."""
+def the_largest_session_fits_into_an_item_and_its_largest_response_into_a_frame(aws: Account) -> None:
+    """With the maximum of taps, and the largest blocks that fit into a frame."""
     start = {"action": "start", "algorithm": "fdaf", "taps": MAX_TAPS, "rate": 192_000}
     aws.socket("CONNECT")
     session = aws.socket("MESSAGE", frame=start)["session"]
@@ -252,8 +216,8 @@ def the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame(aw
     assert stored.seq == 2
 
 
-def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account) -> None:
-    """Also those that are gone, who are forgotten."""
+def a_snapshot_updates_the_shadow_and_notifies_watchers(aws: Account) -> None:
+    """Watches of closed sockets are removed."""
     aws.rest("POST", "/api/devices", HEADSET)
     deps = aws.deps
     for name in ("open", "closed"):
@@ -268,9 +232,9 @@ def a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know(aws: Account
     assert [watch.connection for watch in deps.watches.list("left")] == ["open"]
 
 
-def a_siren_in_a_snapshot_opens_the_headset_and_people_are_told(aws: Account) -> None:
-    """Emergencies are written down, published and listed."""
-    os.environ["EMERGENCY_HOLD_S"] = "600"  # for as long as it takes to ask
+def a_siren_in_a_snapshot_starts_an_emergency(aws: Account) -> None:
+    """Emergencies are stored, published and listed."""
+    os.environ["EMERGENCY_HOLD_S"] = "600"  # longer than the test runs
     aws.rest("POST", "/api/devices", HEADSET)
     assert aws.consume("anc_processor", snapshot(1, siren(1.0))) == []
     control = aws.deps.controls.get("left")
@@ -280,17 +244,17 @@ def a_siren_in_a_snapshot_opens_the_headset_and_people_are_told(aws: Account) ->
     assert aws.rest("GET", "/api/emergency/status")[1]["active"]
 
 
-def what_headsets_say_and_what_is_noticed_of_them_is_kept(aws: Account) -> None:
-    """Telemetry, lifecycle events, and shadows that were rejected."""
+def headset_messages_and_lifecycle_events_are_stored(aws: Account) -> None:
+    """Telemetry, lifecycle events and rejected shadow updates."""
     aws.rest("POST", "/api/devices", HEADSET)
-    path = of_iot(secondary=[0.0, 0.5, 0.1], rate=16_000, played="probe", fit_db=21.0)
-    came = of_iot(clientId="left", timestamp=1, eventType="connected", sessionIdentifier="s")
+    path = iot_event(secondary=[0.0, 0.5, 0.1], rate=16_000, played="probe", fit_db=21.0)
+    came = iot_event(clientId="left", timestamp=1, eventType="connected", sessionIdentifier="s")
     failed = aws.consume(
         "anc_processor",
-        published("telemetry", of_iot(battery=0.7)),
+        published("telemetry", iot_event(battery=0.7)),
         published("presence", came),
         published("path", path),
-        published("shadow_rejected", of_iot(code=409, message="version conflict")),
+        published("shadow_rejected", iot_event(code=409, message="version conflict")),
         published("snapshot", "bm9uc2Vuc2U="),
     )
     assert failed == []
@@ -298,17 +262,17 @@ def what_headsets_say_and_what_is_noticed_of_them_is_kept(aws: Account) -> None:
     assert (now["online"], now["refused"]) == (True, 2)
 
 
-def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -> None:
-    """From link to link."""
+def a_recording_is_uploaded_processed_and_deleted(aws: Account) -> None:
+    """From the upload link to the download links."""
     job = announced(aws, sound_file(two_microphones()))
     deps = aws.deps
     for name in ("open", "closed"):
         deps.connections.put(SocketConnection(key=name, group="alice", role="listener", expires=None))
     aws.limits.is_gone = "closed".__eq__
-    assert aws.consume("anc_processor", arrival(job)) == []
-    told = aws.waiting("updates")
-    assert told == [{"kind": "recording_finished", "job": job}]
-    assert aws.consume("audio_sender", *told) == []
+    assert aws.consume("anc_processor", upload_notification(job)) == []
+    messages = aws.waiting("updates")
+    assert messages == [{"kind": "recording_finished", "job": job}]
+    assert aws.consume("audio_sender", *messages) == []
     assert [each.key for each in deps.connections.list("alice")] == ["open"]
     answer = aws.rest("GET", JOB, id=job)[1]
     assert answer["state"] == "done"
@@ -318,8 +282,8 @@ def a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten(aws: Account) -
     assert deps.objects.get(f"results/{job}/report.json") is None
 
 
-def a_large_recording_is_sent_in_parts(aws: Account) -> None:
-    """The parts are put together when their sender says so; again is fine, as long as one is missing not."""
+def a_large_recording_is_uploaded_in_parts(aws: Account) -> None:
+    """The client completes the upload; repeating it is allowed, completing it with missing parts is not."""
     made = aws.rest("POST", UPLOADS, {"size": 65 * 1024**2})[1]
     assert len(made["links"]) == 2
     assert aws.rest("POST", f"{UPLOADS}/{{id}}", id=made["job"])[0] == 409
@@ -334,12 +298,12 @@ def a_large_recording_is_sent_in_parts(aws: Account) -> None:
     assert aws.rest("DELETE", JOB, id=made["job"])[0] == 204
 
 
-def a_long_recording_goes_on_where_the_last_worker_stopped(aws: Account) -> None:
-    """A worker whose time is nearly over queues the job again."""
+def a_long_recording_continues_where_the_last_worker_stopped(aws: Account) -> None:
+    """A worker that is almost out of time queues the job again."""
     quiet = np.zeros(jobs.BLOCK_FRAMES + 1000)
     job = announced(aws, sound_file(quiet, rate=192_000), mode="classify")
-    soon = Soon("anc_processor")
-    assert aws.consume("anc_processor", arrival(job), context=soon) == []
+    context = AlmostOutOfTime("anc_processor")
+    assert aws.consume("anc_processor", upload_notification(job), context=context) == []
     waiting_job = {"kind": "recording_waiting", "job": job, "owner": "alice"}
     assert aws.waiting("recordings") == [waiting_job]
     waiting = aws.deps.jobs.get(job)
@@ -349,25 +313,25 @@ def a_long_recording_goes_on_where_the_last_worker_stopped(aws: Account) -> None
     assert aws.rest("GET", JOB, id=job)[1]["state"] == "done"
 
 
-def a_recording_that_breaks_off_fails_and_says_why(aws: Account) -> None:
-    """What was made of it is dropped."""
+def a_truncated_recording_fails_with_a_reason(aws: Account) -> None:
+    """Its partial result is deleted."""
     whole = sound_file(two_microphones(8.0), "FLAC")
     job = announced(aws, whole[: len(whole) // 2])
-    assert aws.consume("anc_processor", arrival(job)) == []
+    assert aws.consume("anc_processor", upload_notification(job)) == []
     answer = aws.rest("GET", JOB, id=job)[1]
     assert answer["state"] == "failed"
     assert "could be read" in answer["failure"] or "damaged" in answer["failure"]
 
 
-def an_upload_that_nobody_announced_is_removed(aws: Account) -> None:
-    """It is nobody's."""
-    aws.deps.objects.put("uploads/nobodys", b"sound")
-    assert aws.consume("anc_processor", arrival("nobodys")) == []
-    assert aws.deps.objects.get("uploads/nobodys") is None
+def an_unannounced_upload_is_removed(aws: Account) -> None:
+    """It belongs to no job."""
+    aws.deps.objects.put("uploads/unannounced", b"sound")
+    assert aws.consume("anc_processor", upload_notification("unannounced")) == []
+    assert aws.deps.objects.get("uploads/unannounced") is None
 
 
-def a_sound_is_named_measured_and_cleaned_while_its_sender_waits(aws: Account) -> None:
-    """By the classifier and the REST API."""
+def a_sound_is_classified_measured_and_processed_synchronously(aws: Account) -> None:
+    """By the functions `classifier` and `rest_api`."""
     sound = sound_file(two_microphones())
     assert aws.rest("POST", "/api/audio/classify", sound)[1]["label"]
     assert aws.rest("POST", "/api/audio/classify", b"nonsense")[0] == 400
@@ -376,8 +340,8 @@ def a_sound_is_named_measured_and_cleaned_while_its_sender_waits(aws: Account) -
     assert aws.rest("POST", "/api/emergency/detect", sound)[1]["active"] is False
 
 
-def a_person_has_no_more_sockets_and_sessions_than_the_settings_say(aws: Account) -> None:
-    """What was there before quotas were counted counts too."""
+def a_user_has_a_quota_of_sockets_and_sessions(aws: Account) -> None:
+    """Items stored before quotas were counted are counted too."""
     os.environ["QUOTA_SOCKETS"] = os.environ["QUOTA_SESSIONS"] = "2"
     deps = aws.deps
     deps.connections.put(SocketConnection(key="socket-0", group="alice", role="listener"))
@@ -392,62 +356,62 @@ def a_person_has_no_more_sockets_and_sessions_than_the_settings_say(aws: Account
     assert aws.socket("CONNECT", "socket-2")["statusCode"] == 200
 
 
-def admins_see_totals_and_models_and_everybody_sees_health(aws: Account) -> None:
-    """What is known of the platform as a whole."""
+def admins_see_totals_and_models_and_everyone_sees_health(aws: Account) -> None:
+    """Health, models and statistics."""
     assert aws.rest("GET", "/health")[1]["status"] == "ok"
     assert aws.rest("GET", "/api/models", role="admin")[0] == 200
     assert aws.rest("GET", "/api/stats/summary", role="admin")[0] == 200
 
 
-def a_snapshot_in_doubt_is_named_again_by_the_endpoint(aws: Account) -> None:
-    """While its filter is on its way."""
+def an_uncertain_snapshot_is_reclassified_by_the_endpoint(aws: Account) -> None:
+    """While its filter is being delivered."""
     probabilities = {"rail": 0.9, "road": 0.1}
-    said = {"label": "rail", "confidence": 0.9, "probabilities": probabilities, "sha256": "ab" * 32}
-    aws.with_endpoint(model="large", **said)
+    prediction = {"label": "rail", "confidence": 0.9, "probabilities": probabilities, "sha256": "ab" * 32}
+    aws.with_endpoint(model="large", **prediction)
     os.environ["ML_CONFIDENCE_THRESHOLD"] = "1"
     aws.rest("POST", "/api/devices", HEADSET)
     assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
-    (doubt,) = aws.waiting("reclassifications")
+    (request,) = aws.waiting("reclassifications")
     aws.waiting("updates")
-    assert aws.consume("classifier", doubt) == []
+    assert aws.consume("classifier", request) == []
     control = aws.deps.controls.get("left")
     assert control is not None
     assert (control.noise, control.confidence) == ("rail", 0.9)
     assert aws.waiting("updates") == [CHANGED]
 
 
-WITH_ENDPOINT: tuple[Story, ...] = (a_snapshot_in_doubt_is_named_again_by_the_endpoint,)
-STORIES: tuple[Story, ...] = (
-    an_admin_adds_somebody_who_signs_in_is_promoted_and_removed_with_everything,
-    a_password_that_the_pool_refuses_leaves_nobody_behind,
-    who_has_lost_rights_is_refused_at_every_door,
-    a_key_opens_the_door_until_it_is_revoked,
-    a_session_is_opened_changed_summed_up_and_ended_over_rest,
-    a_headset_is_registered_told_asked_renewed_and_forgotten,
-    kinds_of_headsets_are_described_and_forgotten,
-    a_headset_comes_with_a_claim_and_another_one_does_not,
-    a_live_session_cancels_watches_and_raises_the_alarm,
-    the_largest_session_fits_into_an_item_and_its_largest_answer_into_a_frame,
-    a_snapshot_becomes_a_filter_in_the_shadow_and_its_watchers_know,
-    a_siren_in_a_snapshot_opens_the_headset_and_people_are_told,
-    what_headsets_say_and_what_is_noticed_of_them_is_kept,
-    a_recording_is_sent_whole_cleaned_told_fetched_and_forgotten,
-    a_large_recording_is_sent_in_parts,
-    a_long_recording_goes_on_where_the_last_worker_stopped,
-    a_recording_that_breaks_off_fails_and_says_why,
-    an_upload_that_nobody_announced_is_removed,
-    a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
-    a_person_has_no_more_sockets_and_sessions_than_the_settings_say,
-    admins_see_totals_and_models_and_everybody_sees_health,
+ENDPOINT_SCENARIOS: tuple[Scenario, ...] = (an_uncertain_snapshot_is_reclassified_by_the_endpoint,)
+SCENARIOS: tuple[Scenario, ...] = (
+    an_admin_adds_promotes_and_removes_a_user,
+    a_rejected_password_leaves_no_user_behind,
+    lost_permissions_are_denied_by_every_function,
+    an_api_key_is_valid_until_it_is_revoked,
+    a_session_is_managed_over_rest,
+    a_headset_is_registered_managed_and_removed,
+    device_models_are_created_and_deleted,
+    a_headset_is_provisioned_with_a_claim_and_another_key_is_rejected,
+    a_live_session_cancels_noise_and_detects_an_emergency,
+    the_largest_session_fits_into_an_item_and_its_largest_response_into_a_frame,
+    a_snapshot_updates_the_shadow_and_notifies_watchers,
+    a_siren_in_a_snapshot_starts_an_emergency,
+    headset_messages_and_lifecycle_events_are_stored,
+    a_recording_is_uploaded_processed_and_deleted,
+    a_large_recording_is_uploaded_in_parts,
+    a_long_recording_continues_where_the_last_worker_stopped,
+    a_truncated_recording_fails_with_a_reason,
+    an_unannounced_upload_is_removed,
+    a_sound_is_classified_measured_and_processed_synchronously,
+    a_user_has_a_quota_of_sockets_and_sessions,
+    admins_see_totals_and_models_and_everyone_sees_health,
 )
 
 
 @cache
-def lived(story: Story) -> tuple[dict[str, set[Call]], Exception | None]:
+def run(scenario: Scenario) -> tuple[dict[str, set[Call]], Exception | None]:
     """Run a scenario and return the recorded calls of each function, and the failure, if any."""
     with account() as aws:
         try:
-            story(aws)
+            scenario(aws)
         except Exception as fault:
             return aws.calls, fault
         return aws.calls, None

@@ -19,7 +19,7 @@ def test_every_cdk_nag_finding_is_acknowledged_with_a_reason(context):
     app.synth()  # raises on a finding
 
 
-class Noting:
+class AcknowledgementRecorder:
     """A replacement of CDK's validations that records acknowledgements without applying them."""
 
     Acknowledgment, Stack = Acknowledgment, Stack
@@ -32,13 +32,13 @@ class Noting:
         self.construct = construct
         return self
 
-    def acknowledge(self, said):
-        self.noted.append((self.construct.node.path, said.id))
+    def acknowledge(self, acknowledgement):
+        self.noted.append((self.construct.node.path, acknowledgement.id))
 
 
 def test_every_acknowledgement_matches_a_finding(monkeypatch, tmp_path):
-    unheard = Noting()
-    monkeypatch.setattr(acknowledgements, "cdk", unheard)
+    recorder = AcknowledgementRecorder()
+    monkeypatch.setattr(acknowledgements, "cdk", recorder)
     app = App(context=FLAGS | {"aws:cdk:bundling-stacks": []}, outdir=str(tmp_path))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     provision(app)
@@ -51,6 +51,6 @@ def test_every_acknowledgement_matches_a_finding(monkeypatch, tmp_path):
         for violation in report["violations"]
         for place in violation["violatingConstructs"]
     }
-    assert unheard.noted
-    for where, what in unheard.noted:
+    assert recorder.noted
+    for where, what in recorder.noted:
         assert any(rule == what and f"{path}/".startswith(f"{where}/") for path, rule in found), (where, what)

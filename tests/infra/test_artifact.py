@@ -13,18 +13,18 @@ from functions.routes import FUNCTIONS
 from infra.emulated.emulator import running
 from infra.stacks import FLAGS, provision
 from tests.aws_limits import session_here
-from tests.infra import account, scenarios
+from tests.infra import account, messages, scenarios
 from tests.infra.account import Account, fresh_clients
 from tests.infra.runtime import Runtime, Unpacked, unpack
 from tests.infra.test_layer import MEGABYTE, QUOTA
 
 # What a cold start loads before it answers, boto3 included. Only the REST API validates with pydantic.
 MODULES, OTHERS_MODULES = {"rest_api": 950}, 820
-DOORS = (
-    scenarios.a_key_opens_the_door_until_it_is_revoked,
-    scenarios.a_headset_comes_with_a_claim_and_another_one_does_not,
-    scenarios.a_live_session_cancels_watches_and_raises_the_alarm,
-    scenarios.a_sound_is_named_measured_and_cleaned_while_its_sender_waits,
+ENTRY_POINTS = (
+    scenarios.an_api_key_is_valid_until_it_is_revoked,
+    scenarios.a_headset_is_provisioned_with_a_claim_and_another_key_is_rejected,
+    scenarios.a_live_session_cancels_noise_and_detects_an_emergency,
+    scenarios.a_sound_is_classified_measured_and_processed_synchronously,
 )
 
 
@@ -76,9 +76,9 @@ def deployed(functions: dict[str, Unpacked], tmp_path_factory: pytest.TempPathFa
 
 
 def test_every_function_works_as_deployed(deployed: Deployed) -> None:
-    for story in DOORS:
-        story(deployed)
-    assert deployed.consume("anc_processor", scenarios.snapshot(1, scenarios.noise(1))) == []
+    for scenario in ENTRY_POINTS:
+        scenario(deployed)
+    assert deployed.consume("anc_processor", messages.snapshot(1, messages.noise(1))) == []
     assert deployed.consume("audio_sender", {"kind": "control_changed", "thing": "left"}) == []
     shadow = deployed.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
     assert shadow["state"]["desired"]["filter"]["seq"] == 1

@@ -38,14 +38,14 @@ def test_functions_get_the_emulator_addresses_instead_of_aws_ones(tmp_path, stac
 
     fit_for_emulator(assembly, fitted, "127.0.0.1:4566")
 
-    told = {}
+    variables = {}
     for path in fitted.glob("*.json"):
         for resource in json.loads(path.read_text())["Resources"].values():
             if resource["Type"] == "AWS::Lambda::Function":
-                told |= resource["Properties"]["Environment"]["Variables"]
-    endpoint, jwks = stacks.text(told["SOCKETS_ENDPOINT"]), stacks.text(told["TOKEN_JWKS_URL"])
+                variables |= resource["Properties"]["Environment"]["Variables"]
+    endpoint, jwks = stacks.text(variables["SOCKETS_ENDPOINT"]), stacks.text(variables["TOKEN_JWKS_URL"])
     assert endpoint.startswith("https://127.0.0.1:4566/_aws/execute-api/")
     assert endpoint.endswith("/dev")
     assert jwks.startswith("https://127.0.0.1:4566/")
     assert jwks.endswith("/.well-known/jwks.json")
-    assert "cognito-idp" in stacks.text(told["TOKEN_ISSUER"])
+    assert "cognito-idp" in stacks.text(variables["TOKEN_ISSUER"])

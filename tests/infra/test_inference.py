@@ -17,12 +17,12 @@ def test_there_is_no_endpoint_by_default(stacks):
 
 def test_functions_get_the_name_of_the_endpoint(with_endpoint):
     (endpoint,) = with_endpoint.of_type(ENDPOINT).values()
-    told = {
+    endpoints = {
         name: function["Environment"]["Variables"].get("ML_ENDPOINT_NAME")
         for name, function in with_endpoint.functions().items()
     }
-    assert {name for name, value in told.items() if value} == {"classifier", "anc_processor"}
-    assert told["classifier"] == told["anc_processor"] == endpoint["EndpointName"]
+    assert {name for name, value in endpoints.items() if value} == {"classifier", "anc_processor"}
+    assert endpoints["classifier"] == endpoints["anc_processor"] == endpoint["EndpointName"]
 
 
 def test_a_serverless_endpoint_is_within_service_limits(with_endpoint):

@@ -75,8 +75,8 @@ def test_every_alarm_has_a_description_and_notifies_the_topic(alarms, stacks):
         assert len(alarm["AlarmDescription"]) > 20
         assert alarm["TreatMissingData"] == "notBreaching"
         for actions in (alarm["AlarmActions"], alarm["OKActions"]):
-            (told,) = actions
-            assert stacks.text(told) in topics
+            (action,) = actions
+            assert stacks.text(action) in topics
 
 
 def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
@@ -149,22 +149,24 @@ def test_the_alarm_topic_is_encrypted_and_accepts_cloudwatch_and_budgets(stacks)
 
 def test_alarms_are_mailed_if_an_address_is_set(stacks):
     assert not stacks.of_type("AWS::SNS::Subscription")
-    (told,) = Stacks(synthesize("dev", mail="ops@example.com")).of_type("AWS::SNS::Subscription").values()
+    (subscription,) = (
+        Stacks(synthesize("dev", mail="ops@example.com")).of_type("AWS::SNS::Subscription").values()
+    )
 
-    assert (told["Protocol"], told["Endpoint"]) == ("email", "ops@example.com")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.com")
 
 
 @pytest.mark.parametrize("name", ["stacks", "prod"])
 def test_the_budget_notifies_before_it_is_exceeded(name, request):
     stacks = request.getfixturevalue(name)
     (budget,) = stacks.of_type("AWS::Budgets::Budget").values()
-    told = {
+    notifications = {
         (one["Notification"]["NotificationType"], one["Notification"]["Threshold"])
         for one in budget["NotificationsWithSubscribers"]
     }
 
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 1000 if name == "prod" else 50, "Unit": "USD"}
-    assert told == {("ACTUAL", 80), ("FORECASTED", 100)}
+    assert notifications == {("ACTUAL", 80), ("FORECASTED", 100)}
 
 
 def test_the_trail_records_access_to_audio_only(stacks):

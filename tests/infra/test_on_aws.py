@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.infra.scenarios import STORIES, WITH_ENDPOINT, lived
+from tests.infra.scenarios import ENDPOINT_SCENARIOS, SCENARIOS, run
 
 
-@pytest.mark.parametrize("story", STORIES + WITH_ENDPOINT, ids=lambda story: story.__name__)
-def test_on_aws(story):
-    _, fault = lived(story)
+@pytest.mark.parametrize("scenario", SCENARIOS + ENDPOINT_SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_on_aws(scenario):
+    _, fault = run(scenario)
     if fault:
         raise fault

@@ -8,7 +8,7 @@ import pytest
 from anc.aws import dependencies
 from anc.tables import TABLE_NAMES, variable
 from functions.routes import FUNCTIONS, QUEUES, RULES
-from tests.infra.scenarios import STORIES, WITH_ENDPOINT, lived
+from tests.infra.scenarios import ENDPOINT_SCENARIOS, SCENARIOS, run
 
 KEY = {"kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 TRACE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -65,7 +65,7 @@ def named(resource):
 def test_a_function_has_exactly_the_permissions_that_it_uses(stacks, with_endpoint, function, endpoint):
     may = rights_of(with_endpoint if endpoint else stacks, function)
     does = defaultdict(set)
-    for calls, _ in map(lived, STORIES + WITH_ENDPOINT if endpoint else STORIES):
+    for calls, _ in map(run, SCENARIOS + ENDPOINT_SCENARIOS if endpoint else SCENARIOS):
         for call in calls.get(function, ()):
             does[call.what].add(call.action)
     for queue in (route.name for route in QUEUES if route.function == function):
@@ -132,8 +132,8 @@ def test_every_role_belongs_to_a_function_a_rule_or_the_list_here(stacks, prod, 
     ):
         known = {f"{name.replace('_', '')}role" for name in (*FUNCTIONS, *(rule.name for rule in RULES))}
         roles = deployment.of_type("AWS::IAM::Role")
-        strangers = {role for role in roles if not role.startswith(tuple(known))}
-        assert all(stranger.startswith(tuple(others)) for stranger in strangers), strangers
+        unknown = {role for role in roles if not role.startswith(tuple(known))}
+        assert all(role.startswith(tuple(others)) for role in unknown), unknown
 
 
 def test_every_function_has_its_own_role_without_managed_policies(stacks):
@@ -157,11 +157,11 @@ def test_functions_may_use_the_key_through_data_services_only(stacks):
 
 
 def test_functions_get_only_variables_that_they_read(stacks, monkeypatch):
-    asked = set()
+    read = set()
 
     class Environment(dict):
         def get(self, name, default=None):
-            asked.add(name)
+            read.add(name)
             return default
 
     monkeypatch.setattr(dependencies.os, "environ", Environment())
@@ -169,13 +169,13 @@ def test_functions_get_only_variables_that_they_read(stacks, monkeypatch):
 
     for name, function in stacks.functions().items():
         variables = function["Environment"]["Variables"]
-        told = {key for key in variables if not key.startswith(("POWERTOOLS_", "AWS_", "OPENBLAS_"))}
-        assert told <= asked, f"{name} is told {told - asked}, which nobody reads"
+        passed = {key for key in variables if not key.startswith(("POWERTOOLS_", "AWS_", "OPENBLAS_"))}
+        assert passed <= read, f"{name} gets the unused variables {passed - read}"
 
 
 def test_a_function_gets_the_name_of_every_table_that_it_may_use(stacks):
     for name, function in stacks.functions().items():
         tables = {word.partition("/")[0] for word in rights_of(stacks, name)} & set(TABLE_NAMES)
-        told = function["Environment"]["Variables"]
+        passed = function["Environment"]["Variables"]
         for table in tables:
-            assert stacks.text(told[variable(table)]).startswith(table.replace("_", ""))
+            assert stacks.text(passed[variable(table)]).startswith(table.replace("_", ""))
