@@ -11,7 +11,7 @@ import pytest
 from anc.aws.clients import CONFIG, IOT_CONFIG, S3_CONFIG
 from anc.services.access.identity import Role
 from anc.settings import BadSetting
-from anc_client.client import TIMEOUT_S
+from anc_client.base_client import TIMEOUT_S
 from functions.routes import SOCKET
 from infra.wheels import ROOT
 from tests.infra.conftest import Stacks, synthesize

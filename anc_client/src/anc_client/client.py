@@ -5,22 +5,13 @@ from base64 import b64decode
 from collections.abc import Iterator
 from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol, Self, TypeVar
-from urllib.parse import quote
+from typing import Any, BinaryIO, Literal
 
 import httpx
 
 from anc_client import schemas
-from anc_client.codec import decode, encode
-from anc_client.refusal import ApiError, api_error
-
-
-class Page(Protocol):
-    """One page of a list."""
-
-    @property
-    def next(self) -> str | None:
-        """Value of `after` for the next page; None for the last page."""
+from anc_client.base_client import BaseClient, path_segment
+from anc_client.codec import decode
 
 
 class Processed(schemas.ProcessedSound):
@@ -32,16 +23,12 @@ class Processed(schemas.ProcessedSound):
         return b64decode(self.audio)
 
 
-A = TypeVar("A")
-P = TypeVar("P", bound=Page)
 Role = Literal["listener", "operator", "admin"]
 Sound = bytes | Path | BinaryIO
-TIMEOUT_S = 40.0  # the platform's own limit is 29 s, plus 10 s for a cold start
 TRANSFER_TIMEOUT_S = 300.0  # for one part of a file
-PAGE_LIMIT = 50
 
 
-class Client:
+class Client(BaseClient):
     """A client of the REST API.
 
     Parameters
@@ -63,26 +50,6 @@ class Client:
     httpx.TransportError
         By every method, if the platform cannot be reached.
     """
-
-    def __init__(
-        self,
-        url: str,
-        token: str = "",
-        transport: httpx.BaseTransport | None = None,
-        timeout_s: float = TIMEOUT_S,
-    ) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, transport=transport, timeout=timeout_s)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._http.close()
 
     # The platform
 
@@ -361,40 +328,6 @@ class Client:
     def remove_job(self, job: str) -> None:
         """Delete a recording and its results."""
         self._remove(f"/api/audio/jobs/{path_segment(job)}")
-
-    def _pages(self, kind: type[P], path: str, **query: Any) -> Iterator[P]:
-        after: str | None = ""
-        while after is not None:
-            page = self._request(kind, "GET", path, limit=PAGE_LIMIT, **query, after=after)
-            yield page
-            after = page.next
-
-    def _request(self, kind: type[A], method: str, path: str, body: object = None, **query: Any) -> A:
-        return decode(kind, self._send(method, path, body, **query).json())
-
-    def _remove(self, path: str) -> None:
-        """Delete a resource; a missing resource is not an error."""
-        try:
-            self._send("DELETE", path)
-        except ApiError as refusal:
-            if not refusal.code.startswith("unknown_"):
-                raise
-
-    def _send(self, method: str, path: str, body: object = None, **query: Any) -> httpx.Response:
-        content, headers = None, {}
-        if isinstance(body, bytes):
-            content, headers = body, {"Content-Type": "application/octet-stream"}
-        elif body is not None:
-            content, headers = encode(body), {"Content-Type": "application/json"}
-        answer = self._http.request(method, path, content=content, headers=headers, params=query)
-        if not answer.is_success:
-            raise api_error(answer)
-        return answer
-
-
-def path_segment(name: str) -> str:
-    """Return a name, quoted as one segment of a URL path."""
-    return quote(name, safe="")
 
 
 def content(sound: Sound) -> bytes:

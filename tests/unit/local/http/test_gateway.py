@@ -5,26 +5,18 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from anc.ports import Gone
 from anc.schemas.websocket import FRAME_LIMIT
 from functions.routes import REST, SOCKET, SOUND_BYTES, RestRoute
-from functions.security_headers import SECURITY_HEADERS
-from local.http import console, gateway
+from local.http import gateway
 from local.http.gateway import Gateway, LocalSockets
 from local.http.request_body import RequestBody
-from local.http.signed_urls import SignedUrls
-from local.http.transfers import Transfers
-from local.storage.objects import FileObjects
 from tests.processes import PATIENCE_S
 
 TOKEN = "ey.good.token"
@@ -373,30 +365,3 @@ def test_a_socket_that_does_not_read_does_not_block_the_sender(
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE_S)
         loop.close()
-
-
-async def fault(request: Request) -> Response:
-    raise RuntimeError("as a part of the platform may")
-
-
-def test_every_response_has_the_security_headers(functions: Functions, tmp_path: Path) -> None:
-    links = SignedUrls(b"secret", "")
-    objects = FileObjects(tmp_path, links)
-    objects.put("results/a", b"sound")
-    routes = [
-        Route("/fault", fault),
-        *Transfers(objects, links, lambda key: True).routes(),
-        *console.routes(),
-    ]
-    client = TestClient(Gateway(functions, LocalSockets(), routes).app, raise_server_exceptions=False)
-    paths = ("/", "/app.js", "/lib/html.js", "/nowhere", "/fault", "/health", "/api/sessions", "/objects/x")
-    for path in (*paths, links.get("results/a", 60, "a.wav")):
-        headers = client.get(path, follow_redirects=False).headers
-        for name in set(SECURITY_HEADERS) - {
-            "Content-Security-Policy",
-            "Permissions-Policy",
-            "Cache-Control",
-        }:
-            assert headers[name] == SECURITY_HEADERS[name], (path, name)
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
-        assert headers["Cache-Control"] in ("no-store", "no-cache")
