@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simulation.acoustic_plant import SPEED_OF_SOUND
 
-SEGMENT = 1024  # at 16 kHz 64 ms, twice the length of a control filter of 512 taps
+SEGMENT = 2048  # at 16 kHz 128 ms, four times the length of a control filter of 512 taps
 WINDOW_CORRELATION = 1 / 36  # squared correlation of two Hann windows that overlap by half (Welch, 1967)
 MAX_LIMIT_DB = 60.0
 THIRD_OCTAVES_HZ = tuple(round(1000 * 10 ** (k / 10)) for k in range(-12, 9))  # 63 Hz to 6.3 kHz

@@ -11,7 +11,7 @@ from simulation.sound_field import DIFFUSE_FIELD, SoundField, SoundFieldPlant, e
 MOVING_SOURCES = SoundField(evenly_spread(4), period_s=8.0)
 FEEDBACK_DB = -40.0
 WIND_OUTSIDE_DB, WIND_INSIDE_DB = -20.0, -25.0  # relative to the noise
-RESEAT_AT_S, RESEAT_LEAK = 3.0, 0.2
+RESEAT_AT_S, RESEAT_LEAK = 2.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Condition:
     windy : bool
         Whether there is wind at both microphones.
     reseated : bool
-        Whether the cup is lifted after 3 s and put back with more leakage.
+        Whether the cup is lifted after 2 s and put back with more leakage.
     """
 
     field: SoundField | None = None

@@ -1,7 +1,7 @@
 """The attenuation of the best fixed filter, computed from the true signals: an upper bound for evaluation."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 TAPS = 512
 RIDGE = 1e-9  # regularisation relative to the filtered reference's power, far below microphone noise
@@ -10,7 +10,16 @@ RIDGE = 1e-9  # regularisation relative to the filtered reference's power, far b
 def best_fixed_filter_db(
     x: ArrayLike, d: ArrayLike, secondary: ArrayLike, span: slice, taps: int = TAPS
 ) -> float:
-    """Return the attenuation in dB of the causal filter fitted to a span, evaluated on the same span.
+    """Return the attenuation in dB of the best fixed filter; see `best_fixed_filter_residual`."""
+    target = np.asarray(d, float)[span]
+    residual = best_fixed_filter_residual(x, d, secondary, span, taps)
+    return float(10 * np.log10(np.vdot(target, target) / np.vdot(residual, residual)))
+
+
+def best_fixed_filter_residual(
+    x: ArrayLike, d: ArrayLike, secondary: ArrayLike, span: slice, taps: int = TAPS
+) -> NDArray[np.float64]:
+    """Return the residual over a span of the causal filter fitted to the same span, (samples of the span,).
 
     Least squares over exactly the samples of the span (the covariance method). The matrix follows from its
     first row, since R[i+1, j+1] and R[i, j] differ only by the products at the ends of the span.
@@ -50,5 +59,4 @@ def best_fixed_filter_db(
     matrix += np.triu(matrix, 1).T
     matrix.flat[:: taps + 1] += RIDGE * matrix[0, 0]
     w = np.linalg.solve(matrix, correlate(target))
-    residual = target - np.convolve(padded, w, "valid")
-    return float(10 * np.log10(np.vdot(target, target) / np.vdot(residual, residual)))
+    return np.asarray(target - np.convolve(padded, w, "valid"), float)

@@ -53,5 +53,5 @@ def test_a_diffuse_field_is_coherent_at_low_frequencies_only():
 
 
 def test_too_short_signals_are_rejected():
-    with pytest.raises(ValueError, match="at least 2048 samples"):
-        coherence_limit(np.ones(2000), np.ones(2000), RATE)
+    with pytest.raises(ValueError, match="at least 4096 samples"):
+        coherence_limit(np.ones(4000), np.ones(4000), RATE)

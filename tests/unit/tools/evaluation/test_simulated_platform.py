@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from anc.dsp import level_dbfs
 from simulation.acoustic_plant import AcousticPlant, PlantParameters
+from simulation.conditions import CONDITIONS
 from simulation.disturbances import Disturbances, chewing, music, reseated, speech, wind
 from simulation.network import NetworkConditions
 from simulation.playback import DelayedNoise
 from simulation.scenes import Medley, Scene
+from tools.evaluation.metrics import longest_louder_s
 from tools.evaluation.simulated_platform import Run, SimulatedPlatform
 
 RATE = 16_000
@@ -65,6 +68,20 @@ def test_the_headset_attenuates_with_feedback_into_the_reference_microphone(tmp_
     platform.register("fed-back", plant)
     result = platform.run("fed-back", plant, DelayedNoise(Scene.built_in("cabin", RATE), RATE), 4.0)
     assert attenuation_db(result, from_s=3.0) > 2
+
+
+@pytest.mark.parametrize(
+    ("condition", "min_db"), [("diffuse field", 14), ("moving sources", 14), ("everything", 10)]
+)
+def test_the_headset_attenuates_in_hard_acoustics(tmp_path: Path, condition: str, min_db: float) -> None:
+    platform, plant = SimulatedPlatform(tmp_path), CONDITIONS[condition].plant(1, RATE)
+    disturbances = CONDITIONS[condition].disturbances(plant, 1)
+    platform.register("h1", plant)
+    noise = DelayedNoise(Scene.built_in("cabin", RATE), RATE)
+    result = platform.run("h1", plant, noise, 4.0, disturbances)
+    assert result.refused == []
+    assert attenuation_db(result, from_s=3.0) > min_db
+    assert longest_louder_s(result.d, result.residual) <= 0.25
 
 
 def test_an_evaluation_can_register_more_headsets_than_one_listener_may_have(tmp_path: Path) -> None:
