@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tools.cli.terminal import table
 from tools.evaluation import dataset
-from tools.evaluation.control import METHODS, evaluate
+from tools.evaluation.control import LIMIT, METHODS, ORACLE, evaluate
 from tools.evaluation.dataset import Dataset
 from tools.evaluation.report import report
 
@@ -58,13 +58,14 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
 
 def tables(document: dict[str, Any]) -> tuple[Table, Table]:
     """Return two tables: attenuation by noise and method, and the targets."""
-    attenuation = table("Attenuation (dB)", *METHODS, "oracle", numbers=True, title=document["sounds"])
+    attenuation = table("Attenuation (dB)", *METHODS, ORACLE, LIMIT, numbers=True, title=document["sounds"])
     attenuation.padding = (0, 0, 0, 0)
     for name, family in document["families"].items():
         attenuation.add_row(f"[bold]{name}")
         for noise, group in [*family["noises"].items(), ("all", family["all"])]:
             figures = [f"{group['methods'][method]['settled_db']:.1f}" for method in METHODS]
-            attenuation.add_row(noise.lower(), *figures, f"{group['best_fixed_db']:.1f}")
+            figures += [f"{group['best_fixed_db']:.1f}", f"{group['coherence_limit_db']:.1f}"]
+            attenuation.add_row(noise.lower(), *figures)
         attenuation.add_section()
     targets = table("Target", "limit", "typical", "worst", "met in", "of", numbers=True)
     for name, result in document["targets"].items():

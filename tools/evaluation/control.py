@@ -7,18 +7,27 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anc.dsp import attenuation_db
 from anc.noise.classifier import LABELS
 from anc.pcm import float_to_int16
 from anc.schemas.snapshot import Snapshot
 from anc.services.headsets import fleet_statistics
 from simulation.acoustic_plant import AcousticPlant
-from simulation.oracle import best_fixed_filter_db
+from simulation.coherence import coherence_limit, third_octave_limits_db
+from simulation.oracle import best_fixed_filter_residual
 from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley
 from tools.evaluation import baselines
 from tools.evaluation.baselines import TrainedBaselines
 from tools.evaluation.dataset import PART_S, RATE, Clip, Dataset, Family
-from tools.evaluation.metrics import DEADLINE_S, Metrics, first_filter_s, measure
+from tools.evaluation.metrics import (
+    DEADLINE_S,
+    Metrics,
+    band_attenuation_db,
+    first_filter_s,
+    measure,
+    where_audible,
+)
 from tools.evaluation.simulated_platform import MODEL, SimulatedPlatform
 
 CHANGE = int((QUIET_S + PART_S) * RATE)
@@ -32,6 +41,7 @@ METHODS = (
     "platform, private",
     "platform",
 )
+ORACLE, LIMIT = "oracle", "coherence limit"
 
 
 class Trial(NamedTuple):
@@ -45,6 +55,11 @@ class Trial(NamedTuple):
         Seed of the head.
     best_fixed_db : float
         Attenuation of the best fixed filter for the signals from `DEADLINE_S` on (oracle).
+    coherence_limit_db : float
+        Attenuation that the coherence of the same signals allows.
+    bands_db : mapping of str to list of float or None
+        Attenuation of the same signals by third octave, for each method, `ORACLE` and `LIMIT`; None where the
+        noise has no sound.
     methods : mapping of str to Metrics
     first_filter_s : mapping of str to float or None
         By platform variant: time from the change until a new filter is faded in.
@@ -61,6 +76,8 @@ class Trial(NamedTuple):
     noise: str
     head: int
     best_fixed_db: float
+    coherence_limit_db: float
+    bands_db: Mapping[str, list[float | None]]
     methods: Mapping[str, Metrics]
     first_filter_s: Mapping[str, float | None]
     onset_s: Mapping[str, float | None]
@@ -80,7 +97,7 @@ def evaluate(
     progress : callable
         `progress(done, total)`.
     """
-    number = sum(len(noises.test) * family.test_heads for family in families)
+    number = sum(len(family.test_noises(noises)) * family.test_heads for family in families)
     trials: list[Trial] = []
     for family in families:
         for trial in _family_trials(family, noises):
@@ -97,7 +114,8 @@ def _family_trials(family: Family, noises: Dataset) -> Iterator[Trial]:
         with_fleet.freeze_fleet(_fleet_keys())
         without_fleet = SimulatedPlatform(Path(folder) / "without-fleet")
         without_fleet.freeze_fleet([])
-        for k, clip in enumerate(noises.test):
+        for k in family.test_noises(noises):
+            clip = noises.test[k]
             before = noises.test[k - len(noises.test) // 2]  # a different kind of noise
             for seed in family.test_seeds(k):
                 yield _run_trial(family, seed, before, clip, trained, with_fleet, without_fleet)
@@ -152,16 +170,25 @@ def _run_trial(
         platform.register(thing, head)
         run = platform.run(thing, head, noise(), SECONDS, private=private)
         methods[name] = measure(run.d, run.residual, CHANGE)
+        residuals[name] = run.residual
         first[name] = first_filter_s(run.played, CHANGE)
         onset[name] = first_filter_s(run.played, int(QUIET_S * RATE))
         runs.append(run)
     span = slice(CHANGE + int(DEADLINE_S * RATE), None)
+    x, d = signals.x[span], signals.d[span]
+    oracle = best_fixed_filter_residual(signals.x, signals.d, signals.path, span)
     return Trial(
         family.name,
         clip.kind,
         clip.name,
         seed,
-        best_fixed_filter_db(signals.x, signals.d, signals.path, span),
+        attenuation_db(d, oracle),
+        coherence_limit(x, d, RATE).broadband_db,
+        {
+            **{name: band_attenuation_db(d, residual[span]) for name, residual in residuals.items()},
+            ORACLE: band_attenuation_db(d, oracle),
+            LIMIT: where_audible(d, third_octave_limits_db(x, d, RATE)),
+        },
         {name: methods[name] for name in METHODS},
         first,
         onset,

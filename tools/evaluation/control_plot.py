@@ -1,8 +1,11 @@
-"""Plot attenuation over time, with one panel for each noise."""
+"""Plot attenuation over time for each noise, and by third octave for each family of heads."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from tools.evaluation.control import LIMIT, ORACLE
 from tools.evaluation.metrics import STEP_S
 from tools.report.figure import (
     GRID_DB,
@@ -24,6 +27,15 @@ LINES = {
     "platform, private": ("#ff7ab6", 1.2, (0, (1, 2))),
     "platform": ("#34d3b4", 2.4, "-"),
 }
+BAND_LINES = {
+    LIMIT: ("#f4f7fb", 1.6, (0, (5, 3))),
+    ORACLE: ("#f4d35e", 1.2, "-"),
+    "own FxNLMS": LINES["own FxNLMS"],
+    "universal filter": LINES["universal filter"],
+    "platform": LINES["platform"],
+}
+TICKS_HZ = (63, 125, 250, 500, 1000, 2000, 4000)
+BAND_HEIGHT = 3.4
 COLUMNS = 3
 WIDTH, ROW_HEIGHT = 10.2, 2.1
 MARGINS = Margins(0.66, 0.3, 1.0, 0.56)
@@ -42,8 +54,7 @@ def plot_attenuation(
     file_format : {'svg', 'png'}
     """
     traces = [trace for methods in noises.values() for trace in methods.values()]
-    top_db = GRID_DB * (int(max(map(max, traces))) // GRID_DB + 1)
-    low_db = max(GRID_DB * (int(min(map(min, traces))) // GRID_DB), -GRID_DB)
+    low_db, top_db = _limits([level for trace in traces for level in trace])
     end_s = (max(map(len, traces)) - 1) * STEP_S
     rows = -(-(len(noises) + 1) // COLUMNS)  # one cell at least is left for the legend
     subtitle = "Mean attenuation over the previous 0.25 s, by time since the change of noise"
@@ -77,3 +88,42 @@ def plot_attenuation(
         )
         figure.supylabel("Attenuation (dB)", fontsize=9.5, color=MUTED_TEXT, x=0.18 / WIDTH)
         return render(figure, file_format)
+
+
+def plot_bands(families: Mapping[str, Mapping[str, Any]], title: str, file_format: Format = "svg") -> bytes:
+    """Return a plot with a panel for each family of heads and a line for each of `BAND_LINES`.
+
+    Parameters
+    ----------
+    families : mapping of str to mapping
+        By family: `hz`, the third octaves, and `db`, the attenuation of each line, None without sound.
+    title : str
+    file_format : {'svg', 'png'}
+    """
+    curves = [family["db"][name] for family in families.values() for name in BAND_LINES]
+    low_db, top_db = _limits([level for curve in curves for level in curve if level is not None])
+    subtitle = "Mean attenuation in each third octave, from 1.2 s after a change of noise on"
+    with styled_figure(WIDTH, BAND_HEIGHT + MARGINS.top, title, subtitle) as figure:
+        panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
+        place_axes(figure, MARGINS, wspace=0.08)
+        for axes, (family, bands) in zip(panels, families.items(), strict=True):
+            for name, (colour, width, style) in BAND_LINES.items():
+                levels = [np.nan if level is None else max(level, low_db) for level in bands["db"][name]]
+                style_arguments: dict[str, Any] = {"color": colour, "linewidth": width, "linestyle": style}
+                axes.plot(bands["hz"], levels, label=name, **style_arguments)
+            axes.set_title(family, loc="left", fontsize=10.5, parse_math=False)
+            axes.set_xscale("log")
+            axes.set_xticks(TICKS_HZ, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in TICKS_HZ])
+            axes.minorticks_off()
+            axes.set_xlim(bands["hz"][0], bands["hz"][-1])
+            decibel_axis(axes, low_db, top_db)
+        panels[-1].legend(loc="upper right", labelcolor="linecolor", fontsize=9.5)
+        figure.supxlabel("Frequency (Hz)", fontsize=9.5, color=MUTED_TEXT, y=0.16 / figure.get_figheight())
+        figure.supylabel("Attenuation (dB)", fontsize=9.5, color=MUTED_TEXT, x=0.18 / WIDTH)
+        return render(figure, file_format)
+
+
+def _limits(levels: Sequence[float]) -> tuple[int, int]:
+    """Return the ends of the decibel axis: whole steps of the grid, the lower one at least -10 dB."""
+    top_db = GRID_DB * (int(max(levels)) // GRID_DB + 1)
+    return max(GRID_DB * (int(min(levels)) // GRID_DB), -GRID_DB), top_db

@@ -12,11 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from simulation.acoustic_plant import AcousticPlant, PlantParameters
+from simulation.conditions import CONDITIONS, Condition
 from simulation.scenes import SCENES, Scene, UnusableRecording
 
 RATE = 16_000
 PATH_MISMATCH = 0.15
-MISMATCH, ANATOMIES = "path mismatch", "anatomies"  # families of heads
+MISMATCH, ANATOMIES = "path mismatch", "anatomies"  # families of heads, sound from one side
+DIFFUSE, MOVING = "diffuse field", "moving sources"  # families of heads, sound from many sides
 PART_S = 4.8  # duration of each noise: recordings last five seconds and are not repeated
 KINDS = (
     "Airplane",
@@ -32,6 +34,11 @@ KINDS = (
 )
 MAX_TRAINING_CLIPS, MAX_TEST_CLIPS = 4, 2  # per kind
 TRAINING_HEADS = 8
+FEW_TRAINING_HEADS, FEW_HEADS, NOISE_STEP = (
+    4,
+    1,
+    2,
+)  # of `DIFFUSE` and `MOVING`, which take a third of the time
 
 
 class Clip(NamedTuple):
@@ -63,7 +70,7 @@ class Dataset:
 
 
 class Family(NamedTuple):
-    """Simulated heads that vary in the same respect.
+    """Simulated heads that vary in the same respect, in the same acoustic condition.
 
     Attributes
     ----------
@@ -72,18 +79,27 @@ class Family(NamedTuple):
         Seeds of the training heads; they are not used for testing.
     test_heads : int
         Number of test heads per noise.
+    condition : Condition
+    noise_step : int
+        Every how many test noises are used.
     """
 
     name: str
     description: str
     training_heads: Sequence[int]
     test_heads: int
+    condition: Condition = CONDITIONS["one direction"]
+    noise_step: int = 1
 
     def head(self, seed: int) -> AcousticPlant:
         """Return a new head."""
         if self.name == MISMATCH:
-            return AcousticPlant(seed, RATE, PlantParameters(), PATH_MISMATCH)
-        return AcousticPlant(seed, RATE)
+            return self.condition.plant(seed, RATE, PlantParameters(), PATH_MISMATCH)
+        return self.condition.plant(seed, RATE)
+
+    def test_noises(self, noises: "Dataset") -> Sequence[int]:
+        """Return the indices of the test noises."""
+        return range(0, len(noises.test), self.noise_step)
 
     def test_seeds(self, noise: int) -> Sequence[int]:
         """Return the seeds of the test heads for a noise; each noise has its own."""
@@ -92,16 +108,31 @@ class Family(NamedTuple):
     def laboratory_heads(self) -> list[AcousticPlant]:
         """Return the heads that the manufacturer of a headset can measure."""
         if self.name == MISMATCH:
-            return [AcousticPlant(0, RATE, PlantParameters())]
-        return [AcousticPlant(seed, RATE) for seed in self.training_heads]
+            return [self.condition.plant(0, RATE, PlantParameters())]
+        return [self.head(seed) for seed in self.training_heads]
 
 
 def families(test_heads: int) -> tuple[Family, ...]:
     """Return the families of heads, with that many test heads per noise."""
     heads = range(TRAINING_HEADS), test_heads
+    few_heads = range(FEW_TRAINING_HEADS), min(FEW_HEADS, test_heads)
     return (
         Family(MISMATCH, "one head whose primary and secondary paths each deviate 15 % from nominal", *heads),
         Family(ANATOMIES, "heads of different dimensions, within the ranges of the simulated head", *heads),
+        Family(
+            DIFFUSE,
+            "16 sources spread evenly around heads of different dimensions",
+            *few_heads,
+            CONDITIONS["diffuse field"],
+            NOISE_STEP,
+        ),
+        Family(
+            MOVING,
+            "four sources that each move around heads of different dimensions in about 8 s",
+            *few_heads,
+            CONDITIONS["moving sources"],
+            NOISE_STEP,
+        ),
     )
 
 

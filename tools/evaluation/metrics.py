@@ -7,6 +7,7 @@ import numpy as np
 
 from anc.dsp import attenuation_db
 from iot.fir import Signal
+from simulation.coherence import third_octave_levels_db
 from simulation.playback import BLOCK_S
 from tools.evaluation.dataset import PART_S, RATE
 
@@ -16,6 +17,7 @@ FINAL_S = 2.0
 WINDOW_S, STEP_S = 0.25, 0.05  # averaging window and step of `trace_db`
 LOUDER_BLOCKS = 5  # 80 ms: the level of noise fluctuates over shorter windows
 INAUDIBLE_POWER = 1e-8  # per sample: -80 dBFS
+INAUDIBLE_BAND_DB = -50.0  # level of a third octave relative to the strongest one
 
 
 class Metrics(NamedTuple):
@@ -68,6 +70,20 @@ def longest_louder_s(d: Signal, residual: Signal) -> float:
         current = current + 1 if is_louder else 0
         longest = max(longest, current)
     return round(longest * BLOCK_S, 3)
+
+
+def band_attenuation_db(d: Signal, residual: Signal) -> list[float | None]:
+    """Return the attenuation in dB in each of `THIRD_OCTAVES_HZ`, (bands,), over the shorter signal."""
+    n = min(d.size, residual.size)
+    levels = [third_octave_levels_db(signal[:n], RATE) for signal in (d, residual)]
+    return where_audible(d, levels[0] - levels[1])
+
+
+def where_audible(d: Signal, bands_db: np.ndarray) -> list[float | None]:
+    """Return values of third octaves, (bands,), with None where d has no sound."""
+    level = third_octave_levels_db(d, RATE)
+    audible = level > level.max() + INAUDIBLE_BAND_DB
+    return [round(float(value), 2) if heard else None for value, heard in zip(bands_db, audible, strict=True)]
 
 
 def first_filter_s(played: Sequence[str], change: int) -> float | None:

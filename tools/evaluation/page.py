@@ -8,8 +8,10 @@ from typing import Any, Literal
 from jinja2 import Environment
 
 from tools.evaluation.control import METHODS
+from tools.evaluation.dataset import ANATOMIES, DIFFUSE
 from tools.evaluation.report import NEW_FILTER
 
+BAND_FAMILIES = (ANATOMIES, DIFFUSE)  # side by side in the plot by third octave
 TEMPLATE = Path(__file__).with_name("page.md")
 TEXT = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701  (Markdown)
 
@@ -17,7 +19,13 @@ TEXT = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=T
 def files(report: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the files to write to the docs folder, by path."""
     page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        **report, methods=METHODS, new_filter=NEW_FILTER, cell=_cell, number=_number, slug=_slug
+        **report,
+        methods=METHODS,
+        new_filter=NEW_FILTER,
+        bands=bool(_bands(report)),
+        cell=_cell,
+        number=_number,
+        slug=_slug,
     )
     plots = {f"figures/{name}": svg for name, svg in figures(report, "svg").items()}
     document = json.dumps(report, indent=1) + "\n"
@@ -25,10 +33,14 @@ def files(report: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def figures(report: Mapping[str, Any], file_format: Literal["svg", "png"]) -> dict[str, bytes]:
-    """Return a plot for each family of heads, by file name."""
-    from tools.evaluation.control_plot import plot_attenuation  # matplotlib takes half a second to import
+    """Return a plot for each family of heads and one by third octave, by file name.
 
-    return {
+    Reports from before the plot by third octave was added have no data for it.
+    """
+    # matplotlib takes half a second to import
+    from tools.evaluation.control_plot import plot_attenuation, plot_bands
+
+    plots = {
         f"control-{_slug(name)}.{file_format}": plot_attenuation(
             {noise: _traces(group) for noise, group in family["noises"].items()},
             f"Attenuation after a change of noise: {name}",
@@ -36,6 +48,10 @@ def figures(report: Mapping[str, Any], file_format: Literal["svg", "png"]) -> di
         )
         for name, family in report["families"].items()
     }
+    if bands := _bands(report):
+        title = "Attenuation by third octave against the coherence limit"
+        plots[f"control-bands.{file_format}"] = plot_bands(bands, title, file_format)
+    return plots
 
 
 def write(report: Mapping[str, Any], docs: Path) -> None:
@@ -44,6 +60,11 @@ def write(report: Mapping[str, Any], docs: Path) -> None:
         path = docs / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def _bands(report: Mapping[str, Any]) -> dict[str, Any]:
+    families = report["families"]
+    return {name: families[name]["bands"] for name in BAND_FAMILIES if "bands" in families.get(name, {})}
 
 
 def _slug(name: str) -> str:

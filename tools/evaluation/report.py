@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tools.evaluation.control import METHODS, Trial
-from tools.evaluation.dataset import MISMATCH, PATH_MISMATCH, Family
+from simulation.coherence import THIRD_OCTAVES_HZ
+from tools.evaluation.control import LIMIT, METHODS, ORACLE, Trial
+from tools.evaluation.dataset import ANATOMIES, MISMATCH, PATH_MISMATCH, Family
 
 PLATFORM = "platform"
+STANDARD = (MISMATCH, ANATOMIES)  # families to which the targets apply
 NEW_FILTER = "New filter after a change of noise, if one was sent (s)"
 MAX_BELOW_BEST_DB, MIN_ABOVE_UNIVERSAL_DB, MAX_PRIVACY_LOSS_DB = 1.5, 4.0, 0.3
 MAX_FIRST_FILTER_S, MAX_FIRST_FILTER_WITH_FLEET_S, MAX_LOUDER_S = 1.2, 0.3, 0.25
@@ -36,11 +38,12 @@ def report(
         "trials": len(trials),
         "heads": len({(trial.family, trial.head) for trial in trials}),
         "filters": dict(sum((Counter(trial.counts) for trial in trials), Counter())),
-        "targets": _targets(trials),
+        "targets": _targets(trials, [trial for trial in trials if trial.family in STANDARD]),
         "families": {
             family.name: {
                 "description": family.description,
                 "all": _group([one for one in trials if one.family == family.name]),
+                "bands": _bands([one for one in trials if one.family == family.name]),
                 "noises": {kind: _group(members) for kind, members in _by_kind(trials, family.name).items()},
             }
             for family in families
@@ -61,6 +64,7 @@ def _group(trials: Sequence[Trial]) -> dict[str, Any]:
     return {
         "trials": len(trials),
         "best_fixed_db": _mean(trial.best_fixed_db for trial in trials),
+        "coherence_limit_db": _mean(trial.coherence_limit_db for trial in trials),
         "methods": {
             method: {
                 "settled_db": _mean(trial.methods[method].settled_db for trial in trials),
@@ -76,7 +80,20 @@ def _group(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def _targets(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+def _bands(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return the mean over the trials by third octave; None where the noise of every trial has no sound."""
+
+    def mean(name: str) -> list[float | None]:
+        bands = zip(*(trial.bands_db[name] for trial in trials), strict=True)
+        known = [[value for value in band if value is not None] for band in bands]
+        return [_mean(values) if values else None for values in known]
+
+    return {"hz": list(THIRD_OCTAVES_HZ), "db": {name: mean(name) for name in (*METHODS, ORACLE, LIMIT)}}
+
+
+def _targets(all_trials: Sequence[Trial], trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    """Return the targets, which apply to the trials in `STANDARD` families; the last applies to all."""
+
     def settled_db(method: str, of: Sequence[Trial]) -> np.ndarray:
         return np.array([trial.methods[method].settled_db for trial in of])
 
@@ -84,7 +101,7 @@ def _targets(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
     above = settled_db(PLATFORM, mismatched) - settled_db("universal filter", mismatched)
     below = np.array([trial.best_fixed_db for trial in trials]) - settled_db(PLATFORM, trials)
     loss = settled_db(PLATFORM, trials) - settled_db("platform, private", trials)
-    louder = [trial.methods[PLATFORM].louder_s for trial in trials]
+    louder = [trial.methods[PLATFORM].louder_s for trial in all_trials]
     from_silence = [trial.onset_s["platform, no fleet"] for trial in trials]
     with_fleet = [trial.onset_s[PLATFORM] for trial in trials]
     after_change = [trial.first_filter_s[PLATFORM] for trial in trials]
@@ -128,6 +145,7 @@ def _row(trial: Trial) -> dict[str, Any]:
         "kind": trial.kind,
         "noise": trial.noise,
         "best_fixed_db": round(trial.best_fixed_db, 2),
+        "coherence_limit_db": round(trial.coherence_limit_db, 2),
         "settled_db": {method: round(trial.methods[method].settled_db, 2) for method in METHODS},
         "louder_s": {method: trial.methods[method].louder_s for method in METHODS},
         "first_filter_s": trial.first_filter_s,
