@@ -167,14 +167,14 @@ def run(command: str, folder: Path, platform: Platform) -> tuple[int, str]:
         text=True,
     )
     assert running.stdout is not None
-    if command.startswith("anc up"):
-        assert running.stdout.readline().startswith(UP)
-        running.terminate()
     try:
+        if command.startswith("anc up"):
+            first = running.stdout.readline()
+            running.terminate()
+            assert first.startswith(UP), first
         printed, _ = running.communicate(timeout=PATIENCE_S)
-    except subprocess.TimeoutExpired:
+    finally:
         running.kill()
-        raise
     return running.returncode, printed
 
 
