@@ -179,7 +179,7 @@ class Lifecycle(NamedTuple):
     found_at: str = ""
 
 
-PERSON = {"username": "somebody", "password": "correct horse battery"}
+NEW_USER = {"username": "new-user", "password": "correct horse battery"}
 LIFECYCLES = (
     Lifecycle("/api/sessions", {}, "session", [("DELETE", "", None)]),
     Lifecycle(
@@ -191,7 +191,7 @@ LIFECYCLES = (
     Lifecycle("/api/users/me/keys", {"name": "robot"}, "id", [("DELETE", "", None)]),
     Lifecycle(
         "/api/users",
-        PERSON,
+        NEW_USER,
         "user",
         [("GET", "", None), ("PATCH", "", {"role": "operator"}), ("DELETE", "", None)],
     ),
@@ -294,8 +294,8 @@ async def measure(server: Server, seconds: float, rate: float) -> dict[str, Any]
     for life in LIFECYCLES:
         tokens = scene.admins if life.at == "/api/users" else scene.tokens
         note(await live(port, tokens, life, REPEATS))
-    await send_once(port, request("POST /api/users", scene.admins[0], PERSON))
-    note(await sequential(port, [request("POST /api/auth/token", "", PERSON)] * REPEATS))
+    await send_once(port, request("POST /api/users", scene.admins[0], NEW_USER))
+    note(await sequential(port, [request("POST /api/auth/token", "", NEW_USER)] * REPEATS))
     if left_out := {f"{route.method} {route.path}" for route in REST} - set(results["endpoints"]):
         raise RuntimeError(f"not measured: {', '.join(sorted(left_out))}")
     for name, calls in often.items():

@@ -22,5 +22,5 @@ def untrained_model(path: Path, alarm: bool, label: str = "machine") -> Path:
                 array[meant] = SURE
             else:
                 array[:] = SURE if alarm else -SURE
-    model_file.save(path, arrays, {**shipped.about, "name": "untaught"})
+    model_file.save(path, arrays, {**shipped.about, "name": "untrained"})
     return path

@@ -40,9 +40,9 @@ class Deployment(NamedTuple):
     def log_levels(self) -> dict[str, str]:
         """Return the log levels of the functions."""
         functions = client(self.emulator, "lambda").list_functions()["Functions"]
-        told = [function.get("Environment", {}).get("Variables", {}) for function in functions]
+        environments = [function.get("Environment", {}).get("Variables", {}) for function in functions]
         name, level = "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"
-        return {variables[name]: variables[level] for variables in told if name in variables}
+        return {variables[name]: variables[level] for variables in environments if name in variables}
 
     def expect_health(self) -> None:
         """Raise AssertionError unless the platform is healthy."""

@@ -78,7 +78,7 @@ def _run(deployed: Deployment, file: Path, thing: str, *options: str) -> dict[st
 def _user_token(deployed: Deployment) -> str:
     """Create a user, sign in, and return the token."""
     cognito = client(deployed.emulator, "cognito-idp")
-    name, password = "wearer@example.com", secrets.token_urlsafe() + "aA1!"
+    name, password = "user@example.com", secrets.token_urlsafe() + "aA1!"
     cognito.admin_create_user(UserPoolId=deployed.pool, Username=name, MessageAction="SUPPRESS")
     cognito.admin_set_user_password(
         UserPoolId=deployed.pool, Username=name, Password=password, Permanent=True

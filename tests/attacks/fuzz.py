@@ -64,8 +64,8 @@ def fuzz(
             except parser.refusal:
                 outcome.refused[parser.name] += 1
             except Exception as error:
-                said = f"{type(error).__name__}: {error}"[:200]
-                outcome.faults.append(Fault(parser.name, number, said, data))
+                message = f"{type(error).__name__}: {error}"[:200]
+                outcome.faults.append(Fault(parser.name, number, message, data))
             else:
                 outcome.accepted[parser.name] += 1
     return outcome

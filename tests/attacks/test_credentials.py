@@ -31,7 +31,7 @@ def body_of(route: RestRoute) -> dict[str, Any] | None:
 def test_no_endpoint_accepts_an_invalid_credential(
     target: Target, worthless: Mapping[str, str], route: RestRoute
 ) -> None:
-    path = route.path.replace("{id}", "somebody")
+    path = route.path.replace("{id}", "someone")
     for what, secret in {"none": "", **worthless}.items():
         answer = target.call(route.method, path, secret, body_of(route))
         assert assert_refused(answer, 401)["code"] == "unauthorized", what

@@ -86,7 +86,7 @@ def documents(limit: int) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("route", JSON_ROUTES, ids=label)
 def test_json_endpoints_reject_exhausting_documents(target: Target, route: RestRoute, admin: str) -> None:
-    path = route.path.replace("{id}", "somebody")
+    path = route.path.replace("{id}", "someone")
     for what, document in documents(route.body_bytes).items():
         answer = target.call(route.method, path, admin, document, JSON)
         refused = assert_refused(answer, 400, 404, 413, 422, 429)
@@ -108,7 +108,7 @@ def announced(target: Target, admin: str) -> Iterator[dict[tuple[str, bool], soc
         for route, signed_in in product(SENDING, (True, False)):
             line = lines[label(route), signed_in] = stack.enter_context(target.open_line())
             bearer = f"Authorization: Bearer {admin}\r\n" if signed_in else ""
-            path = route.path.replace("{id}", "somebody")
+            path = route.path.replace("{id}", "someone")
             head = f"{route.method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}"
             line.sendall(f"{head}Content-Length: {route.body_bytes + 1}\r\n\r\n".encode())
         yield lines
@@ -164,7 +164,7 @@ def test_a_client_cannot_spoof_its_address(target: Target) -> None:
             "X-Real-IP": address,
             "CF-Connecting-IP": address,
         }
-        document = {"username": "nobody-here", "password": "guess"}
+        document = {"username": "unknown-user", "password": "guess"}
         return target.call("POST", "/api/auth/token", body=document, headers=forwarded).status
 
     assert any(guess(n) == 429 for n in range(10 * SECRETS))

@@ -258,10 +258,10 @@ def test_a_file_is_filtered_as_by_the_library(visit: Visit, tmp_path: Path) -> N
         fdaf.clear_history()
         _, expected = fdaf.process(*sent.reshape(-1, 2).T)
         np.testing.assert_allclose(residual, expected, atol=1 / 32768)
-    heard, e = (np.concatenate(parts) for parts in zip(*runs, strict=True))
-    heard = heard.reshape(-1, 2)
+    primary, e = (np.concatenate(parts) for parts in zip(*runs, strict=True))
+    primary = primary.reshape(-1, 2)
     tail = slice(-RATE, None)
-    attenuation = 10 * np.log10(np.mean(heard[tail, 1] ** 2) / np.mean(e[tail] ** 2))
+    attenuation = 10 * np.log10(np.mean(primary[tail, 1] ** 2) / np.mean(e[tail] ** 2))
     console.until("attenuation", f"Math.abs(value - {attenuation}) < 0.5")
 
 

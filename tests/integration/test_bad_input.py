@@ -194,13 +194,13 @@ def test_an_endless_body_is_cut_off(unchanged: Client, shared_platform: Platform
 
 def test_an_oversized_content_length_is_rejected(shared_platform: Platform) -> None:
     token = f"Authorization: Bearer {shared_platform.token('ann-of-bad-input')}"
-    for headers, status, said in (([token], 413, b"10,000,000 bytes"), ([], 401, b"token")):
+    for headers, status, expected in (([token], 413, b"10,000,000 bytes"), ([], 401, b"token")):
         with connect(shared_platform) as line:
             announced = head("POST", "/api/audio/process", "Content-Length: 99999999999", *headers)
             line.sendall(announced + b"abc")
             answer = read_to_end(line)
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
-        assert said in answer
+        assert expected in answer
 
 
 def test_an_aborted_request_logs_no_error(shared_platform: Platform) -> None:

@@ -204,14 +204,14 @@ def test_a_session_continues_on_another_websocket(platform: Platform) -> None:
     blocks = blocks_of(pcm)
     first = platform.connect("ann")
     session = begin(first)
-    heard = stream(first, session, blocks[:9])
+    received = stream(first, session, blocks[:9])
     first.send(action="audio", session=session, seq=9, pcm=encoded(blocks[9]))
     first.cut()
 
     with platform.connect("ann") as second:
-        # Whether the tenth block arrived before the line was cut nobody knows: it is simply sent again.
+        # The tenth block may have arrived before the disconnection; the client sends it again.
         rest = stream(second, session, blocks[9:], first=9)
-    assert_same(np.concatenate([heard, rest]), residual(pcm))
+    assert_same(np.concatenate([received, rest]), residual(pcm))
 
 
 def test_concurrent_blocks_of_a_session_are_accepted_once(platform: Platform) -> None:

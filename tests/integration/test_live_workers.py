@@ -43,14 +43,14 @@ def test_a_session_survives_the_death_of_its_worker(platform: Platform, survivor
     blocks = blocks_of(pcm)
     with platform.connect("ann") as socket:
         session = begin(socket, taps=TAPS)
-        heard = stream(socket, session, blocks[:9])
+        received = stream(socket, session, blocks[:9])
         workers = children_of(platform.process.pid)
         killed = workers[: len(workers) - survivors]
         for worker in killed:
             os.kill(worker, signal.SIGKILL)
         until(lambda: all(map(ended, killed)))
         rest = stream(socket, session, blocks[9:], first=9)
-    assert_same(np.concatenate([heard, rest]), residual(pcm, TAPS))
+    assert_same(np.concatenate([received, rest]), residual(pcm, TAPS))
     assert platform.request("GET", "/health")[1]["status"] == "ok"
 
 

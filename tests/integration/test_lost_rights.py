@@ -274,7 +274,7 @@ def test_watches_end_with_the_registration_of_the_headset(platform: Platform) ->
         assert platform.call("DELETE", "/api/devices/left", token).status_code == 204
         bob = platform.parts.issuer.issue("bob", "listener")
         assert platform.call("POST", "/api/devices", bob, HEADSET).status_code == 201
-        assert platform.deps.watches.list("left") == [], "nobody watches the next owner's headset"
+        assert platform.deps.watches.list("left") == [], "the next owner's headset has no watches"
         socket.send_json({"action": "watch", "device": "left"})
         assert socket.receive_json()["code"] == "unknown_device"
 

@@ -16,7 +16,7 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 HERE = Path(__file__).with_name("schemathesis")
 EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of each endpoint and phase
 LINKS = 10  # at least, of the 25 by which an answer leads to another call; chance often takes 24
-ROUNDS = (  # each in the name of somebody who has nothing yet: there is a most that one may have
+ROUNDS = (  # each as a new user, because of quotas
     ("root", "examples,coverage,fuzzing", EXAMPLES),
     ("heir", "stateful", 3 * EXAMPLES),
 )
@@ -28,7 +28,7 @@ def test_schemathesis_finds_no_violation_of_the_openapi_document(
 ) -> None:
     platform = start(RATE_LIMIT_SCALE="100000")
     environ = {**os.environ, "SCHEMATHESIS_HOOKS": "sounds", "PYTHONPATH": str(HERE)}
-    said = {}
+    output = {}
     for user, phases, examples in ROUNDS:
         made = [ANC, "token", "--data", str(platform.data), "--role", "admin", "--user", user]
         token = subprocess.run(made, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.strip()
@@ -43,10 +43,10 @@ def test_schemathesis_finds_no_violation_of_the_openapi_document(
             command, capture_output=True, text=True, cwd=tmp_path, env=environ, check=False
         )
         assert found.returncode == 0, found.stdout[-8000:] + found.stderr[-2000:]
-        said[user] = found.stdout
+        output[user] = found.stdout
     described = len(REST) - len({"/openapi.json", "/docs"})
-    assert f"Tested: {described}" in said["root"], "every endpoint"
-    followed = re.search(r"API Links: +(\d+) covered", said["heir"])
-    assert followed, said["heir"]
-    assert int(followed[1]) >= LINKS, said["heir"]
+    assert f"Tested: {described}" in output["root"], "every endpoint"
+    followed = re.search(r"API Links: +(\d+) covered", output["heir"])
+    assert followed, output["heir"]
+    assert int(followed[1]) >= LINKS, output["heir"]
     assert "Traceback" not in platform.log.read_text()

@@ -30,7 +30,7 @@ from local.storage.tables import SqliteTable
 from tests.processes import PATIENCE_S, Platform
 from tests.untrained_models import untrained_model
 
-KILL_AFTER = (20, 120)  # confirmations: what else is on its way then, nobody knows
+KILL_AFTER = (20, 120)  # confirmations; more requests may be in flight
 RATE, BLOCK, TAPS = 16_000, 1_024, 128
 THINGS = ("left", "right", "spare")
 CUT_OFF = (OSError, http.client.HTTPException, WebSocketException, AwsCrtError, TimeoutError)
@@ -76,7 +76,7 @@ class Confirmations:
             assert self._changed.wait_for(lambda: self._count >= target, PATIENCE_S)
 
 
-class Listener:
+class LiveClient:
     """Streams one session, block after block, and remembers every answer."""
 
     def __init__(self, platform: Platform, confirmed: Confirmations, pcm: np.ndarray) -> None:
@@ -245,9 +245,9 @@ def until_cut_off(work: Callable[[], None]) -> None:
 
 def test_confirmed_changes_survive_kills(platform: Platform) -> None:
     confirmed = Confirmations()
-    listener = Listener(platform, confirmed, two_microphones(600))
-    users: list[Listener | Registrar | Headsets] = [
-        listener,
+    live_client = LiveClient(platform, confirmed, two_microphones(600))
+    users: list[LiveClient | Registrar | Headsets] = [
+        live_client,
         Registrar(platform, confirmed, "/api/sessions", "session"),
         Registrar(platform, confirmed, "/api/devices", "thing"),
         Headsets(platform, confirmed),
@@ -263,9 +263,9 @@ def test_confirmed_changes_survive_kills(platform: Platform) -> None:
         for user in users:
             user.check()
 
-    answered = [np.frombuffer(base64.b64decode(answer["pcm"]), "<i2") for answer in listener.answers]
+    answered = [np.frombuffer(base64.b64decode(answer["pcm"]), "<i2") for answer in live_client.answers]
     assert len(answered) > len(KILL_AFTER)
-    expected = residual(listener.pcm[: len(answered)])
+    expected = residual(live_client.pcm[: len(answered)])
     assert np.abs(np.concatenate(answered) - expected).max() < 1.0, "as if it had never been killed"
     dead = Database(platform.data / "anc.db").connection.execute("SELECT count(*) FROM dead_letters")
     assert dead.fetchone() == (0,)

@@ -81,9 +81,9 @@ def test_the_data_folder_is_accessible_to_its_owner_only(platform: Platform) -> 
 
 
 def test_noise_is_classified_over_rest(platform: Platform) -> None:
-    status, heard = platform.request("POST", "/api/audio/classify", noise(), user="ann")
+    status, prediction = platform.request("POST", "/api/audio/classify", noise(), user="ann")
     assert status == 200
-    assert (heard["label"], heard["model"]) == ("machine", "untaught")
+    assert (prediction["label"], prediction["model"]) == ("machine", "untrained")
     status, refused = platform.request("POST", "/api/audio/classify", b"\xff\x00garbage", user="ann")
     assert (status, refused["code"]) == (400, "bad_field")
 

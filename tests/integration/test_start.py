@@ -91,7 +91,7 @@ def test_a_second_platform_on_the_same_folder_or_port_is_rejected(
 ) -> None:
     first, data = shared_platform, tmp_path / "data"
     port = {"port": first.port, "MQTT port": first.port + 1, "folder": free_port()}[shared]
-    said = {
+    message = {
         "port": f"--port {port}: another ANC platform uses it already; stop it or choose another port",
         "MQTT port": f"--port {port}: another program uses it already; stop it or choose another port",
         "folder": f"{first.data}: in use by the platform on port {first.port}"
@@ -100,7 +100,7 @@ def test_a_second_platform_on_the_same_folder_or_port_is_rejected(
     second = anc(
         *command, "--port", str(port), "--data", str(first.data if shared == "folder" else data), cwd=tmp_path
     )
-    assert (second.returncode, second.stdout, second.stderr) == (2, "", f"anc: {said}\n")
+    assert (second.returncode, second.stdout, second.stderr) == (2, "", f"anc: {message}\n")
     assert first.request("GET", "/health")[0] == 200, "the first one is not disturbed"
 
 

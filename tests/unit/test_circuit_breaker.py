@@ -90,8 +90,8 @@ def test_only_one_of_many_concurrent_callers_probes(breaker, callee, clock: Cloc
         assert go_on.wait(PATIENCE_S)
         return "here"
 
-    heard: list[str] = []
-    probe = threading.Thread(target=lambda: heard.append(breaker.call(slow)))
+    results: list[str] = []
+    probe = threading.Thread(target=lambda: results.append(breaker.call(slow)))
     probe.start()
     assert inside.wait(PATIENCE_S)
     for _ in range(5):
@@ -99,7 +99,7 @@ def test_only_one_of_many_concurrent_callers_probes(breaker, callee, clock: Cloc
             breaker.call(callee)
     go_on.set()
     probe.join(PATIENCE_S)
-    assert heard == ["here"]
+    assert results == ["here"]
     assert breaker.call(callee) == "here", "a successful probe closes the circuit"
 
 

@@ -1,4 +1,4 @@
-"""docs/security.md and the CLI promise the lifetimes of `anc.lifetimes`."""
+"""docs/security.md and the CLI state the lifetimes of `anc.lifetimes`."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ def attenuation(x, horizon, taps=256):
 
 def predictions_by_definition(x, taps, horizon, mu, eps=1e-6):
     """Return predictions by definition, with samples up to n - horizon only."""
-    past, w, said = (
+    past, w, prediction = (
         np.concatenate([np.zeros(taps - 1 + horizon), x]),
         np.zeros(taps),
         np.zeros(x.size + horizon),
@@ -23,8 +23,8 @@ def predictions_by_definition(x, taps, horizon, mu, eps=1e-6):
     for n in range(x.size):
         then, now = past[n : n + taps][::-1], past[n + horizon : n + horizon + taps][::-1]
         w = w + mu * (x[n] - w @ then) / (eps + then @ then) * then
-        said[n + horizon] = w @ now
-    return said
+        prediction[n + horizon] = w @ now
+    return prediction
 
 
 @pytest.mark.parametrize(("horizon", "lengths"), [(1, [50]), (7, [1, 90, 3]), (64, [300]), (200, [33])])

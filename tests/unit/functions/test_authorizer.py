@@ -205,7 +205,7 @@ def test_an_event_without_any_headers_is_refused(platform: FakePlatform) -> None
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"iss": "somebody-else"},
+        {"iss": "another-issuer"},
         {"iss": None},
         {"aud": "another-service"},
         {"aud": None},
@@ -311,14 +311,14 @@ def test_the_log_of_a_refused_token_does_not_contain_it(
     kid: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(logger, "info", lambda *message, **fields: said.append(f"{message} {fields}"))
+    logged: list[str] = []
+    monkeypatch.setattr(logger, "info", lambda *message, **fields: logged.append(f"{message} {fields}"))
     expired = jwt.encode(claims(exp=1), key, "RS256", {"kid": kid})
     forged = platform.issuer.issue("ann", "listener")[:-9] + "forgerist"
     refused(bearer(expired))
     refused({"X-Api-Key": forged})
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         authorize_socket({"Sec-WebSocket-Protocol": f"anc.v1, {forged}"})
-    assert len(said) == 3
+    assert len(logged) == 3
     for part in (*expired.split("."), *forged.split(".")):
-        assert part not in "".join(said)
+        assert part not in "".join(logged)

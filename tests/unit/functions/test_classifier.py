@@ -54,24 +54,28 @@ def refused(classify: Classify, platform: FakePlatform) -> Callable[..., None]:
 
 
 def test_a_classification_contains_all_probabilities_and_the_model(classify: Classify) -> None:
-    status, heard, kind = classify(encoded(noise(1.0, 1)))
+    status, prediction, kind = classify(encoded(noise(1.0, 1)))
     assert (status, kind) == (200, "application/json")
-    said_by = {"model", "sha256", "answered_by"}
-    assert set(heard) == {"label", "confidence", "probabilities", "emergency", "kinds", *said_by}
-    assert (heard["label"], heard["model"], heard["answered_by"]) == ("machine", "untaught", "layer")
-    assert heard["confidence"] == heard["probabilities"]["machine"] > 0.9
-    assert set(heard["probabilities"]) == set(LABELS)
-    assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)
-    assert heard["emergency"] == {"active": False, "score": max(heard["kinds"].values())}
-    assert set(heard["kinds"]) == set(KINDS)
+    source_fields = {"model", "sha256", "answered_by"}
+    assert set(prediction) == {"label", "confidence", "probabilities", "emergency", "kinds", *source_fields}
+    assert (prediction["label"], prediction["model"], prediction["answered_by"]) == (
+        "machine",
+        "untrained",
+        "layer",
+    )
+    assert prediction["confidence"] == prediction["probabilities"]["machine"] > 0.9
+    assert set(prediction["probabilities"]) == set(LABELS)
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert prediction["emergency"] == {"active": False, "score": max(prediction["kinds"].values())}
+    assert set(prediction["kinds"]) == set(KINDS)
 
 
 def test_the_shipped_model_classifies_a_sound(tmp_path: Path, clock: Clock) -> None:
     shipped = make_dependencies(tmp_path, clock)
-    status, heard, _ = request(shipped, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
+    status, prediction, _ = request(shipped, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
     assert status == 200
-    assert heard["label"] in LABELS
-    assert heard["model"] != "untaught"
+    assert prediction["label"] in LABELS
+    assert prediction["model"] != "untrained"
 
 
 def test_silence_is_classified_as_quiet_by_any_model(classify: Classify) -> None:
@@ -81,8 +85,8 @@ def test_silence_is_classified_as_quiet_by_any_model(classify: Classify) -> None
 def test_an_alarm_is_an_emergency(tmp_path: Path, clock: Clock, platform: FakePlatform) -> None:
     model = untrained_model(tmp_path / "alarm.npz", alarm=True)
     alarmed = make_dependencies(tmp_path, clock, ml_model_path=str(model))
-    _, heard, _ = request(alarmed, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
-    assert heard["emergency"]["active"]
+    _, prediction, _ = request(alarmed, base64.b64encode(encoded(noise(1.0, 1))).decode(), True)
+    assert prediction["emergency"]["active"]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +106,8 @@ def test_an_alarm_is_an_emergency(tmp_path: Path, clock: Clock, platform: FakePl
 def test_files_of_all_supported_formats_are_classified(
     classify: Classify, kind: str, subtype: str | None, rate: int, channels: int
 ) -> None:
-    status, heard, _ = classify(encoded(noise(1.0, channels, rate), kind, subtype, rate))
-    assert (status, heard["label"]) == (200, "machine")
+    status, prediction, _ = classify(encoded(noise(1.0, channels, rate), kind, subtype, rate))
+    assert (status, prediction["label"]) == (200, "machine")
 
 
 def test_the_mean_of_several_channels_is_classified(classify: Classify) -> None:

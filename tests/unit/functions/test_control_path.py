@@ -189,8 +189,8 @@ def test_valid_telemetry_is_stored_and_invalid_telemetry_refused(
 
 
 def measured(to: str, **changes: Any) -> dict[str, Any]:
-    said = {"secondary": [0.0, 0.5, 0.1], "rate": RATE, "played": "music", "fit_db": 18.0, **changes}
-    return published("path", to, json.dumps(said).encode())
+    message = {"secondary": [0.0, 0.5, 0.1], "rate": RATE, "played": "music", "fit_db": 18.0, **changes}
+    return published("path", to, json.dumps(message).encode())
 
 
 def test_a_measured_path_is_stored_and_statistics_of_the_old_path_are_discarded(
@@ -258,8 +258,8 @@ def test_an_invalid_measured_path_changes_nothing_and_the_reason_is_recorded(
 
 
 def test_a_lifecycle_event_updates_the_connection_status(headsets: FakePlatform) -> None:
-    said = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
-    assert process(headsets, published("presence", "left", json.dumps(said).encode())) == []
+    message = {"clientId": "left", "timestamp": 1, "eventType": "connected", "sessionIdentifier": "s"}
+    assert process(headsets, published("presence", "left", json.dumps(message).encode())) == []
     assert device_status.find("left", headsets.deps).online
 
 

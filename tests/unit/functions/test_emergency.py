@@ -28,21 +28,21 @@ def say(deps: FakePlatform, frame: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def hear(deps: FakePlatform, session: str, blocks: range) -> list[tuple[str, dict[str, Any]]]:
+def send_siren(deps: FakePlatform, session: str, blocks: range) -> list[tuple[str, dict[str, Any]]]:
     """Stream noise; return the sent primary and the response of each block."""
-    heard = []
+    results = []
     for seq in blocks:
         x = np.random.default_rng(seq).integers(-3000, 3000, BLOCK).astype("<i2")
         pcm = base64.b64encode(np.stack([x, x // 2], axis=1).tobytes()).decode()
         answer = say(deps, {"action": "audio", "session": session, "seq": seq, "pcm": pcm})
-        heard.append((base64.b64encode((x // 2).tobytes()).decode(), answer))
-    return heard
+        results.append((base64.b64encode((x // 2).tobytes()).decode(), answer))
+    return results
 
 
 def test_an_alarm_switches_a_session_to_transparency_with_its_reason(tmp_path: Path, clock: Clock) -> None:
     model = untrained_model(tmp_path / "alarm.npz", alarm=True)
     deps = make_dependencies(tmp_path, clock, ml_model_path=str(model))
-    for primary, answer in hear(deps, begin(deps), range(20))[15:]:
+    for primary, answer in send_siren(deps, begin(deps), range(20))[15:]:
         assert answer["emergency"]["active"]
         assert answer["emergency"]["score"] > 0.9
         assert answer["pcm"] == primary
@@ -52,7 +52,7 @@ def test_an_alarm_switches_a_session_to_transparency_with_its_reason(tmp_path: P
 def test_with_detection_disabled_an_alarm_is_cancelled_like_any_noise(tmp_path: Path, clock: Clock) -> None:
     model = untrained_model(tmp_path / "alarm.npz", alarm=True)
     deps = make_dependencies(tmp_path, clock, ml_model_path=str(model), emergency_detection_enabled=False)
-    for primary, answer in hear(deps, begin(deps), range(20)):
+    for primary, answer in send_siren(deps, begin(deps), range(20)):
         assert not answer["emergency"]["active"]
         assert answer["pcm"] != primary
 
@@ -60,7 +60,7 @@ def test_with_detection_disabled_an_alarm_is_cancelled_like_any_noise(tmp_path: 
 def test_without_an_alarm_the_session_keeps_cancelling(tmp_path: Path, clock: Clock) -> None:
     model = untrained_model(tmp_path / "calm.npz", alarm=False)
     deps = make_dependencies(tmp_path, clock, ml_model_path=str(model))
-    for primary, answer in hear(deps, begin(deps), range(20)):
+    for primary, answer in send_siren(deps, begin(deps), range(20)):
         assert not answer["emergency"]["active"]
         assert answer["pcm"] != primary
 
@@ -78,8 +78,8 @@ def test_the_hold_is_measured_in_audio_time_and_the_filter_keeps_adapting(
         for alarm in (True, False)
     )
     session = begin(alarmed)
-    hear(alarmed, session, range(20))
-    open_blocks = [answer["emergency"]["active"] for _, answer in hear(calm, session, range(20, 60))]
+    send_siren(alarmed, session, range(20))
+    open_blocks = [answer["emergency"]["active"] for _, answer in send_siren(calm, session, range(20, 60))]
     assert all(open_blocks[: int(HOLD_S * RATE / BLOCK) - 5])
     assert not any(open_blocks[int(HOLD_S * RATE / BLOCK) + 5 :])
-    assert hear(calm, session, range(60, 61))[0][1]["attenuation_db"] > 10
+    assert send_siren(calm, session, range(60, 61))[0][1]["attenuation_db"] > 10

@@ -153,9 +153,9 @@ def test_a_headset_with_a_damaged_model_is_in_transparency_with_a_reason(
     damaged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classifier, "DEFAULT_MODEL", damaged)
-    ears = make_emergency_detector(RATE)
-    assert ears.holding
-    ears.process(np.zeros(160, np.float32))
-    assert ears.holding
-    assert isinstance(ears, FailOpenDetector)
-    assert ears.reason == "the model cannot be loaded"
+    detector = make_emergency_detector(RATE)
+    assert detector.holding
+    detector.process(np.zeros(160, np.float32))
+    assert detector.holding
+    assert isinstance(detector, FailOpenDetector)
+    assert detector.reason == "the model cannot be loaded"

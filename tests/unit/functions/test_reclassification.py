@@ -25,7 +25,7 @@ SHA = "ab" * 32
 Ask = Callable[..., dict[str, Any]]
 
 
-def said(label: str = "rail", confidence: float = 0.9, **other: Any) -> bytes:
+def endpoint_response(label: str = "rail", confidence: float = 0.9, **other: Any) -> bytes:
     probabilities = {label: confidence, "road": round(1 - confidence, 6)}
     answer = {"label": label, "confidence": confidence, "probabilities": probabilities}
     return json.dumps(answer | {"model": "yamnet", "sha256": SHA, "emergency": False} | other).encode()
@@ -67,25 +67,33 @@ def ask(platform: FakePlatform) -> Ask:
 
 
 def test_the_label_of_the_endpoint_is_returned_with_its_source(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = said()
-    heard = ask()
-    assert (heard["label"], heard["confidence"]) == ("rail", 0.9)
-    assert (heard["model"], heard["sha256"], heard["answered_by"]) == ("yamnet", SHA, "endpoint")
-    assert list(heard["probabilities"]) == list(LABELS)
+    platform.endpoint.says = endpoint_response()
+    prediction = ask()
+    assert (prediction["label"], prediction["confidence"]) == ("rail", 0.9)
+    assert (prediction["model"], prediction["sha256"], prediction["answered_by"]) == (
+        "yamnet",
+        SHA,
+        "endpoint",
+    )
+    assert list(prediction["probabilities"]) == list(LABELS)
     assert platform.counts["endpoint_answered"] == 1
 
 
 def test_the_endpoint_does_not_decide_about_emergencies(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = said(emergency=False, kinds={"siren": 0.0})
+    platform.endpoint.says = endpoint_response(emergency=False, kinds={"siren": 0.0})
     assert ask()["emergency"]["active"]
 
 
 def test_without_an_endpoint_the_label_of_the_layer_is_returned_with_its_source(
     platform: FakePlatform, ask: Ask
 ) -> None:
-    heard = ask()
-    assert (heard["label"], heard["model"], heard["answered_by"]) == ("machine", "untaught", "layer")
-    assert heard["sha256"] == Classifier.load(platform.deps.settings.ml_model_path).sha256
+    prediction = ask()
+    assert (prediction["label"], prediction["model"], prediction["answered_by"]) == (
+        "machine",
+        "untrained",
+        "layer",
+    )
+    assert prediction["sha256"] == Classifier.load(platform.deps.settings.ml_model_path).sha256
     assert platform.endpoint.requests == []
 
 
@@ -98,22 +106,22 @@ def test_without_an_endpoint_the_label_of_the_layer_is_returned_with_its_source(
         b"\xff\xfe",
         b"[" * 5000,
         b'{"label": "rail"}',
-        said("submarine"),
-        said(confidence=1.5),
-        said(confidence=-0.1),
-        said().replace(b"0.9", b"NaN"),
-        said(probabilities={"rail": 0.9}),
-        said(probabilities={"rail": 0.2, "road": 0.8}),
-        said(probabilities={"rail": 0.9, "submarine": 0.1}),
-        said(sha256="none"),
-        said(model=""),
-        said(model="m" * 101),
+        endpoint_response("submarine"),
+        endpoint_response(confidence=1.5),
+        endpoint_response(confidence=-0.1),
+        endpoint_response().replace(b"0.9", b"NaN"),
+        endpoint_response(probabilities={"rail": 0.9}),
+        endpoint_response(probabilities={"rail": 0.2, "road": 0.8}),
+        endpoint_response(probabilities={"rail": 0.9, "submarine": 0.1}),
+        endpoint_response(sha256="none"),
+        endpoint_response(model=""),
+        endpoint_response(model="m" * 101),
     ],
 )
 def test_an_invalid_response_of_the_endpoint_is_ignored(platform: FakePlatform, ask: Ask, wrong: Any) -> None:
     platform.endpoint.says = wrong
-    heard = ask()
-    assert (heard["label"], heard["answered_by"]) == ("machine", "layer")
+    prediction = ask()
+    assert (prediction["label"], prediction["answered_by"]) == ("machine", "layer")
     assert platform.counts["endpoint_failed"] == 1
 
 
@@ -137,13 +145,13 @@ def test_after_three_failures_the_endpoint_is_not_called_for_30_seconds(
     assert len(platform.endpoint.requests) == 3
     assert platform.counts["endpoint_circuit_open"] == 2
     clock.now += 30
-    platform.endpoint.says = said()
+    platform.endpoint.says = endpoint_response()
     assert ask()["answered_by"] == "endpoint"
     assert ask()["answered_by"] == "endpoint"
 
 
 def test_the_endpoint_gets_at_most_16_khz_and_its_maximum_size(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = said()
+    platform.endpoint.says = endpoint_response()
     ask(seconds=1, rate=8_000)
     ask(seconds=2, rate=48_000)
     ask(seconds=60, rate=44_100)
@@ -155,6 +163,6 @@ def test_the_endpoint_gets_at_most_16_khz_and_its_maximum_size(platform: FakePla
 
 
 def test_silence_is_not_sent_to_the_endpoint(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = said()
+    platform.endpoint.says = endpoint_response()
     assert ask(level=0.0)["label"] == "quiet"
     assert platform.endpoint.requests == []

@@ -62,10 +62,10 @@ def test_a_platform_without_its_files_is_degraded_and_ready(
 def test_a_platform_without_detection_is_degraded_and_ready(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deaf(settings: Any) -> None:
+    def failing(settings: Any) -> None:
         raise ModelError("model.npz: damaged")
 
-    monkeypatch.setattr("anc.services.sound.detection.load_classifier", deaf)
+    monkeypatch.setattr("anc.services.sound.detection.load_classifier", failing)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
     assert health["checks"]["classifier"] == "ModelError"

@@ -116,9 +116,9 @@ def test_the_latest_telemetry_report_is_returned(call: Call, platform: FakePlatf
     call("POST", "/api/devices/left/telemetry", {"battery": 0.9, "firmware": "1.0"})
     platform.clock.now += 60
     call("POST", "/api/devices/left/telemetry", {"battery": 0.8, "mode": "cancel"})
-    said = call("GET", "/api/devices/left/telemetry")[1]
-    assert (said["battery"], said["mode"], said["firmware"]) == (0.8, "cancel", None)
-    assert said["at"] == platform.clock.now
+    stored = call("GET", "/api/devices/left/telemetry")[1]
+    assert (stored["battery"], stored["mode"], stored["firmware"]) == (0.8, "cancel", None)
+    assert stored["at"] == platform.clock.now
 
 
 @pytest.mark.usefixtures("headset")
@@ -212,10 +212,10 @@ def test_after_a_new_certificate_sequence_numbers_may_start_anew(call: Call, pla
     deps = platform.deps
     sent = SentFilter.of(b"\0\0", LAST_NUMBER, 16_000, 12.0)
     deps.controls.put(Control(key="left", group="alice", seq=LAST_NUMBER, filters=(sent,), noise="road"))
-    said = telemetry.store(
+    stored = telemetry.store(
         "left", b'{"battery": 0.5, "run": 1, "line": 4294967295}', platform.clock.now, deps
     )
-    assert said is None
+    assert stored is None
     path = {"rate": 16_000, "played": "probe", "fit_db": 21.0}
     devices.store_measured_path(
         "left", json.dumps(path | {"secondary": [0.1], "seq": LAST_NUMBER}).encode(), deps

@@ -36,7 +36,7 @@ def test_a_new_user_signs_in_with_a_token_that_the_authorizer_accepts(
     assert (caller.user, caller.role) == (person["user"], "operator")
 
 
-@pytest.mark.parametrize("name", ["ada", "nobody"])
+@pytest.mark.parametrize("name", ["ada", "unknown"])
 def test_a_refused_sign_in_does_not_say_what_was_wrong(call: Call, root: Call, name: str) -> None:
     root("POST", "/api/users", ADA)
     status, problem, _ = call("POST", "/api/auth/token", {"username": name, "password": "wrong"})

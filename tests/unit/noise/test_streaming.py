@@ -53,9 +53,9 @@ def test_a_stream_gives_one_prediction_per_quarter_second_after_the_first_second
 
 def test_a_stream_and_a_clip_give_the_same_prediction() -> None:
     x = sound(1.03, 16000)
-    [heard] = StreamingClassifier(CLASSIFIER, 16000).process(x)
+    [prediction] = StreamingClassifier(CLASSIFIER, 16000).process(x)
     clip = CLASSIFIER.classify(x, 16000)
-    assert heard.probabilities == pytest.approx(clip.probabilities, abs=1e-5)
+    assert prediction.probabilities == pytest.approx(clip.probabilities, abs=1e-5)
 
 
 def test_a_siren_is_an_emergency_within_two_seconds_of_its_onset() -> None:

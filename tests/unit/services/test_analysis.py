@@ -48,7 +48,7 @@ def test_every_channel_is_measured_separately():
     loud, quiet, constant = analyze(sound_file(samples))["channels"]
     assert loud["rms"] - quiet["rms"] == pytest.approx(20, abs=0.02)
     assert (constant["dc"], constant["crest_db"]) == (0.25, 0)
-    assert constant["la_eq"] < -45, "of a constant pressure only its first and last moment are heard"
+    assert constant["la_eq"] < -45, "a constant pressure only has energy at its start and end"
 
 
 def test_clipping_is_counted():

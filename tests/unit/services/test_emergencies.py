@@ -20,7 +20,7 @@ from tests.fakes import ALICE, FakePlatform, make_dependencies
 RATE = 16_000
 
 
-def hears(alarm: bool) -> SimpleNamespace:
+def prediction(alarm: bool) -> SimpleNamespace:
     """Return the prediction for a window, with or without a siren."""
     return SimpleNamespace(
         label="road",
@@ -42,14 +42,14 @@ class LoudnessClassifier:
         return cls()
 
     def process(self, x: np.ndarray) -> list:
-        self.latest = hears(bool(np.abs(x).max() > 0.5))
+        self.latest = prediction(bool(np.abs(x).max() > 0.5))
         return [self.latest]
 
     def state(self) -> bytes:
-        return b"ears"
+        return b"state"
 
     def classify(self, x: np.ndarray, rate: int) -> SimpleNamespace:
-        return hears(bool(np.abs(x).max() > 0.5))
+        return prediction(bool(np.abs(x).max() > 0.5))
 
 
 @pytest.fixture(autouse=True)

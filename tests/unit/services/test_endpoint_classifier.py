@@ -23,7 +23,7 @@ from functions.classifier.handler import handler
 from local.lambda_context import LocalContext
 from local.storage.queues import sqs_event
 from tests.fakes import ALICE, Clock, FakePlatform, make_dependencies
-from tests.unit.functions.test_reclassification import said
+from tests.unit.functions.test_reclassification import endpoint_response
 from tests.unit.services.test_control import RATE, SECONDARY, TAPS, THING, noise, snapshot
 
 
@@ -31,7 +31,7 @@ from tests.unit.services.test_control import RATE, SECONDARY, TAPS, THING, noise
 def headset(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
     """Give a platform with an endpoint and a watched headset whose noise has an uncertain label."""
     platform = make_dependencies(tmp_path, clock)
-    platform.endpoint.says = said("rail", 0.9)
+    platform.endpoint.says = endpoint_response("rail", 0.9)
     devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, platform.deps)
     platform.deps.watches.put(Watch(key=f"{THING}#c", group=THING, connection="c"))
     sounds_like(monkeypatch, "machine", 0.4)
@@ -39,8 +39,8 @@ def headset(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Fa
 
 
 def sounds_like(monkeypatch: pytest.MonkeyPatch, label: str, confidence: float) -> None:
-    heard = Detection(NoisePrediction(label, confidence), EmergencyState(False, 0.0), 0.0)
-    monkeypatch.setattr(detection, "detect_in_snapshot", lambda snapshot, deps: heard)
+    detected = Detection(NoisePrediction(label, confidence), EmergencyState(False, 0.0), 0.0)
+    monkeypatch.setattr(detection, "detect_in_snapshot", lambda snapshot, deps: detected)
 
 
 def send(headset: FakePlatform, seq: int, seed: int | None = None) -> None:

@@ -313,8 +313,8 @@ def test_three_faulty_headsets_of_sixteen_do_no_harm(
 def private_snapshot(plant: Plant, **otherwise: Callable[[Any], Any]) -> bytes:
     """Return a snapshot in private mode with falsified statistics."""
     x, d = plant.process(1.0, seed=5)
-    heard = Statistics.measure(x, d, plant.secondary, TAPS, RATE)
-    wrong = replace(heard, **{name: change(getattr(heard, name)) for name, change in otherwise.items()})
+    measured = Statistics.measure(x, d, plant.secondary, TAPS, RATE)
+    wrong = replace(measured, **{name: change(getattr(measured, name)) for name, change in otherwise.items()})
     fields = {"statistics": wrong.to_bytes(), "summary": summary(x, RATE)}
     return Snapshot(1, RATE, RATE, "", **fields).encode()
 

@@ -1,4 +1,4 @@
-"""Removing somebody or taking rights from them, cut short after each step and repeated."""
+"""Removal and demotion of users, interrupted after each step and repeated."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ class Breaking:
 
 
 def breaking(deps: Dependencies, after: int) -> Dependencies:
-    """Return the world, in which the power goes after so many steps that change something."""
+    """Return dependencies that raise after this number of writes."""
     steps = (number == after for number in range(1, 10_000))
     assert set(PORTS) <= {field.name for field in fields(deps)}
     return replace(deps, **{name: Breaking(getattr(deps, name), steps) for name in PORTS})

@@ -100,9 +100,11 @@ def test_a_refusal_names_the_quota_its_use_and_what_to_do(platform: FakePlatform
     deps = platform.deps
     for _ in range(2):
         kind.make(ALICE, deps)
-    said = refused(lambda: kind.make(ALICE, deps))
-    assert "2 of 2 in use" in said
-    assert said.endswith(("stop one, or wait until one expires", "close one", "revoke one", "or delete one"))
+    message = refused(lambda: kind.make(ALICE, deps))
+    assert "2 of 2 in use" in message
+    assert message.endswith(
+        ("stop one, or wait until one expires", "close one", "revoke one", "or delete one")
+    )
     kind.make(BOB, deps)
 
 
@@ -169,8 +171,8 @@ def test_concurrent_requests_do_not_exceed_a_quota(platform: FakePlatform, kind:
 def test_uploads_cannot_exceed_the_quota_of_bytes(tmp_path: Path, clock: Clock) -> None:
     deps = make_dependencies(tmp_path, clock).deps
     announced = [jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps).job for _ in range(2)]
-    said = refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
-    assert "25,769,803,776 of 25,769,803,776 bytes in use, 1 more requested" in said
+    message = refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
+    assert "25,769,803,776 of 25,769,803,776 bytes in use, 1 more requested" in message
     jobs.create(UploadRequest(MAX_UPLOAD_BYTES), BOB, deps)
     jobs.remove(announced[0], ALICE, deps)
     jobs.create(UploadRequest(MAX_UPLOAD_BYTES), ALICE, deps)

@@ -29,14 +29,14 @@ def send(deps: Dependencies, session: str, seq: int, pcm: np.ndarray, caller=ALI
     return filter_block(Audio(session=session, seq=seq, pcm=encode_pcm(pcm)), caller, deps)
 
 
-def heard(answer: FilteredBlock) -> np.ndarray:
+def samples(answer: FilteredBlock) -> np.ndarray:
     return np.frombuffer(base64.b64decode(answer.pcm), "<i2")
 
 
 @pytest.fixture
 def deaf_ears(tmp_path, clock) -> Dependencies:
     """Return a platform without alarms, for tests of filters."""
-    return make_dependencies(tmp_path / "deaf", clock, emergency_detection_enabled=False).deps
+    return make_dependencies(tmp_path / "failing", clock, emergency_detection_enabled=False).deps
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(
     deps: Dependencies, session: str
 ) -> None:
     pcm = two_microphones(20)
-    answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
+    answers = [samples(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
     x, d = int16_to_float(pcm.reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
     difference = np.concatenate(answers).astype(int) - float_to_int16(e)
@@ -59,7 +59,7 @@ def test_the_answers_are_the_residual_of_one_filter_over_the_whole_signal(
 def test_the_frequency_domain_filter_is_used_on_request(deps: Dependencies) -> None:
     session = sessions.open_session(Start(rate=RATE, algorithm="fdaf"), ALICE, deps).key
     pcm = two_microphones(5)
-    answers = [heard(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
+    answers = [samples(send(deps, session, seq, block)) for seq, block in enumerate(pcm)]
     x, d = int16_to_float(pcm.reshape(-1, 2)).T
     _, e = FDAF(512, 0.5, block=FDAF_BLOCK).process(x, d)
     assert np.abs(np.concatenate(answers).astype(int) - float_to_int16(e)).max() <= 1
@@ -98,7 +98,7 @@ def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
     f.process(*int16_to_float(pcm[:5].reshape(-1, 2)).T)
     f.clear_history()
     _, e = f.process(*int16_to_float(pcm[8]).T)
-    assert np.abs(heard(answer).astype(int) - float_to_int16(e)).max() <= 1
+    assert np.abs(samples(answer).astype(int) - float_to_int16(e)).max() <= 1
 
 
 def test_an_alarm_is_detected_in_a_session_that_skips_every_other_block(deps: Dependencies) -> None:
@@ -134,7 +134,7 @@ def test_a_session_continues_unchanged_after_a_restart(
     for seq in range(3):
         send(platform.deps, session, seq, pcm[seq])
     restarted = make_dependencies(tmp_path, platform.clock).deps
-    answer = heard(send(restarted, session, 3, pcm[3]))
+    answer = samples(send(restarted, session, 3, pcm[3]))
     x, d = int16_to_float(pcm[:4].reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
     assert np.abs(answer.astype(int) - float_to_int16(e)[-BLOCK:]).max() <= 1
@@ -159,7 +159,7 @@ def test_intensity_leaves_that_share_of_the_noise(deps: Dependencies, session: s
     for seq in range(2):
         send(deps, session, seq, pcm[seq])
     sessions.change(Set(session=session, intensity=0.5), ALICE, deps)
-    answer = heard(send(deps, session, 2, pcm[2])).astype(int)
+    answer = samples(send(deps, session, 2, pcm[2])).astype(int)
     x, d = int16_to_float(pcm.reshape(-1, 2)).T
     y, _ = NLMS(512, 0.5).process(x, d)
     assert np.abs(answer - float_to_int16(d - 0.5 * y)[-BLOCK:]).max() <= 1
@@ -171,9 +171,9 @@ def test_a_disabled_session_passes_the_primary_unchanged_and_keeps_adapting(
     pcm = two_microphones(3)
     send(deps, session, 0, pcm[0])
     sessions.change(Set(session=session, enabled=False), ALICE, deps)
-    assert np.array_equal(heard(send(deps, session, 1, pcm[1])), pcm[1][:, 1])
+    assert np.array_equal(samples(send(deps, session, 1, pcm[1])), pcm[1][:, 1])
     sessions.change(Set(session=session, enabled=True), ALICE, deps)
-    answer = heard(send(deps, session, 2, pcm[2])).astype(int)
+    answer = samples(send(deps, session, 2, pcm[2])).astype(int)
     x, d = int16_to_float(pcm.reshape(-1, 2)).T
     _, e = NLMS(512, 0.5).process(x, d)
     assert np.abs(answer - float_to_int16(e)[-BLOCK:]).max() <= 1
@@ -182,7 +182,7 @@ def test_a_disabled_session_passes_the_primary_unchanged_and_keeps_adapting(
 def test_bypass_passes_the_primary_unchanged(deps: Dependencies) -> None:
     session = sessions.open_session(Start(mode="bypass", rate=RATE), ALICE, deps).key
     block = two_microphones(1)[0]
-    assert np.array_equal(heard(send(deps, session, 0, block)), block[:, 1])
+    assert np.array_equal(samples(send(deps, session, 0, block)), block[:, 1])
 
 
 @pytest.mark.parametrize(
@@ -217,14 +217,14 @@ def test_an_expired_session_is_unknown(platform: FakePlatform, session: str) -> 
 
 
 def test_a_failure_of_detection_passes_the_sound_through_with_a_reason(tmp_path, clock) -> None:
-    deaf = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
-    session = sessions.open_session(Start(rate=RATE), ALICE, deaf.deps).key
+    failing = make_dependencies(tmp_path, clock, ml_model_path=str(tmp_path / "nothing.npz"))
+    session = sessions.open_session(Start(rate=RATE), ALICE, failing.deps).key
     block = two_microphones(1)[0]
-    answer = send(deaf.deps, session, 0, block)
+    answer = send(failing.deps, session, 0, block)
     assert answer.emergency.active
     assert "cannot be loaded" in answer.emergency.reason
-    assert np.array_equal(heard(answer), block[:, 1])
-    assert deaf.counts["classification_failed"] == 1
+    assert np.array_equal(samples(answer), block[:, 1])
+    assert failing.counts["classification_failed"] == 1
 
 
 def test_the_summary_counts_what_was_sent(deps: Dependencies, session: str) -> None:
@@ -244,7 +244,7 @@ def predicted_db(deps: Dependencies, noise: np.ndarray, horizon: int) -> float:
         Start(mode="predict", rate=RATE, horizon=horizon, taps=128, mu=0.1), ALICE, deps
     ).key
     blocks = float_to_int16(noise).reshape(-1, BLOCK, 1)
-    left = np.concatenate([heard(send(deps, session, seq, pcm)) for seq, pcm in enumerate(blocks)])
+    left = np.concatenate([samples(send(deps, session, seq, pcm)) for seq, pcm in enumerate(blocks)])
     half = noise.size // 2
     return attenuation_db(noise[half:], int16_to_float(left)[half:])
 

@@ -33,8 +33,8 @@ def say(platform: FakePlatform, *reports: dict[str, Any]) -> None:
 
 
 def batteries(platform: FakePlatform, **page: Any) -> list[float | None]:
-    told = telemetry.history(THING, ALICE, platform.deps, **page)
-    return [telemetry.report_of(each).battery for each in told]
+    reports = telemetry.history(THING, ALICE, platform.deps, **page)
+    return [telemetry.report_of(each).battery for each in reports]
 
 
 def test_a_report_over_mqtt_is_stored_as_the_latest_and_in_the_history(headset: FakePlatform) -> None:

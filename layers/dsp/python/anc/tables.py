@@ -84,7 +84,7 @@ class TableSpec(NamedTuple):
 
 
 def variable(name: str) -> str:
-    """Return the environment variable that tells a Lambda function the name of a table."""
+    """Return the environment variable with the name of a table."""
     return f"{name.upper()}_TABLE"
 
 

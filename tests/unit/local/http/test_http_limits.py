@@ -37,7 +37,7 @@ async def echo(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
-async def deaf(request: Request) -> Response:
+async def unread(request: Request) -> Response:
     """Respond without reading the body."""
     return Response(b"no")
 
@@ -96,7 +96,7 @@ def serving(connections: ConnectionLimiter) -> Iterator[tuple[Host, int]]:
     app = Starlette(
         routes=[
             Route("/", echo, methods=["GET", "POST"]),
-            Route("/deaf", deaf, methods=["POST"]),
+            Route("/unread", unread, methods=["POST"]),
             Route("/large", large),
             WebSocketRoute("/ws", repeat),
         ],
@@ -250,7 +250,7 @@ def test_a_body_has_its_own_timeout(port: int, host: Host) -> None:
 
 
 def test_the_rest_of_a_body_is_not_awaited_after_the_response(port: int, host: Host) -> None:
-    head = b"POST /deaf HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    head = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
     with create_connection(("127.0.0.1", port), PATIENCE_S) as line:
         line.sendall(head)
         answer = b""

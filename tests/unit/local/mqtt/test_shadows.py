@@ -128,7 +128,7 @@ def test_a_shadow_has_at_most_8_kilobytes(service: Service):
         (b"{", 400),
         (b"\xff\xfe", 400),
         (b"[" * 8000, 400),
-        ({"state": {"wished": {}}}, 400),
+        ({"state": {"unknown": {}}}, 400),
         ({"state": {"reported": 3}}, 400),
         ({}, 400),
         (nested(9), 400),
