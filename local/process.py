@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from local.data_folder import prepare
 
+FREE_PORTS = (15_000, 32_000)
 START_S = 300.0  # generous, for a busy machine; a failed start ends the process anyway
 STOP_S = 60.0
 ERROR_PREFIX = "anc: "
@@ -101,12 +103,16 @@ class Parent:
 
 
 def free_port() -> int:
-    """Return a free port whose successor is free too: REST and MQTT."""
+    """Return a free port whose successor is free too: REST and MQTT.
+
+    It lies below the range from which systems take the ports of outgoing connections: one of those could
+    take the port before the platform does.
+    """
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
-                return port
+        port = random.randrange(*FREE_PORTS, 2)  # noqa: S311  no secret
+        first, second = ("127.0.0.1", port), ("127.0.0.1", port + 1)
+        with contextlib.suppress(OSError), socket.create_server(first), socket.create_server(second):
+            return port
 
 
 def cores() -> list[int]:

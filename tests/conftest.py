@@ -1,6 +1,7 @@
 """Shared fixtures, and the distribution of tests to workers."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +24,8 @@ hypothesis.settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("anc")
+# A shell ignores SIGINT for background jobs, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 MOST_WORKERS = 8  # each loads everything first
 # Groups of tests: folders of which the files share what is expensive, and files that take long.
 LONGEST_FIRST = (

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from websockets.sync.client import ClientConnection, connect
 
+from local.process import free_port
+
 ANC = str(Path(sys.executable).with_name("anc"))
 T = TypeVar("T")
 UP = "Platform running"
@@ -40,18 +42,6 @@ def read_to_end(line: socket.socket) -> bytes:
     except ConnectionError:
         pass
     return b"".join(parts)
-
-
-def free_port() -> int:
-    """Return a port that is free together with the next one."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            try:
-                with socket.create_server(("127.0.0.1", port + 1)):
-                    return port
-            except OSError:
-                continue
 
 
 class Platform:

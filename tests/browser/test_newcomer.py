@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from local.process import free_port
 from tests.browser.conftest import Visit
-from tests.processes import PATIENCE_S, free_port
+from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(rb"Console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")

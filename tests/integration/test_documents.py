@@ -24,7 +24,8 @@ import soundfile
 from typer.testing import CliRunner
 
 from anc.schemas import claim, path, shadow, telemetry, websocket
-from tests.processes import ANC, PATIENCE_S, UP, Platform, free_port
+from local.process import free_port
+from tests.processes import ANC, PATIENCE_S, UP, Platform
 from tools.cli.main import app
 
 ROOT = Path(__file__).parents[2]

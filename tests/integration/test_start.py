@@ -22,8 +22,9 @@ import pytest
 from anc.settings import Settings
 from anc_client import ApiError, Client, NewUpload
 from local.auth.issuer import Issuer
+from local.process import free_port
 from simulation.acoustic_plant import AcousticPlant
-from tests.processes import ANC, PATIENCE_S, Platform, free_port
+from tests.processes import ANC, PATIENCE_S, Platform
 from tests.processes import until as until_found
 from tools.cli.demo import headset_folder, register
 
