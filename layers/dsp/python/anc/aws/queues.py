@@ -18,6 +18,6 @@ class SqsQueue:
         self._client = client
 
     def send(self, message: messages.Message, delay_s: int = 0) -> None:
-        """See `Queue.send`. At most 256 KB."""
+        """See `Queue.send`. At most 1 MB."""
         body = messages.encode(message)
         self._client().send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)
