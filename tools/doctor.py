@@ -20,7 +20,7 @@ import soundfile
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
-from anc.audio.formats import FORMATS, SUPPORTED
+from anc.audio.formats import FORMATS, SUPPORTED, WITHOUT_FFMPEG
 from anc.dsp import design_control_filter
 from anc.noise import Classifier
 from anc.schemas.websocket import SUBPROTOCOL
@@ -122,12 +122,18 @@ def _settings(environ: Mapping[str, str]) -> str:
 
 def _audio_formats() -> Finding:
     formats = soundfile.available_formats()
-    missing = [each.name for each in FORMATS if each.libsndfile[0] not in formats]
+    missing = [each.name for each in FORMATS if each.libsndfile and each.libsndfile[0] not in formats]
     version = soundfile.__libsndfile_version__
     if missing:
         found = f"libsndfile {version} without {', '.join(missing)}"
         return Finding("audio formats", "warning", found, "install soundfile from its wheel")
-    return Finding("audio formats", "ok", f"libsndfile {version}: {SUPPORTED}")
+    try:
+        import av  # noqa: PLC0415
+    except ImportError:
+        found = f"libsndfile {version}, no FFmpeg: only {WITHOUT_FFMPEG}"
+        return Finding("audio formats", "warning", found, "install av from its wheel")
+    found = f"libsndfile {version}, PyAV {av.__version__}: {SUPPORTED}"
+    return Finding("audio formats", "ok", found)
 
 
 def _classifier() -> Finding:

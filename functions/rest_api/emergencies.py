@@ -20,13 +20,15 @@ TAGS = ["emergencies"]
 @router.post("/api/emergency/detect", tags=TAGS)
 def detect_emergency() -> EmergencyDetection:
     """Detect alarms in a sound file. When detection fails, the result is an active emergency."""
-    detected, kinds = detection.emergency_in_file(sound(), dependencies(), charge)
+    detected, kinds, note = detection.emergency_in_file(sound(), dependencies(), charge)
     return EmergencyDetection(
         active=detected.active,
         score=detected.score,
         reason=detected.reason,
         mode="transparency" if detected.active else "cancel",
         kinds=kinds,
+        truncated=bool(note),
+        note=note,
     )
 
 

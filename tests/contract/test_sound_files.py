@@ -2,9 +2,9 @@
 
 import base64
 import contextlib
+import gzip
 import io
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
 from local.lambda_context import LocalContext
 from local.lambda_events import rest_event
+from tests.compressed import compressed, vbr_mp3
 from tests.fakes import Clock, FakePlatform, make_dependencies
 from tests.recordings import done, uploaded
 from tests.sounds import RATE, cut, encoded, flac_of, floats, noise, wav
@@ -27,7 +28,9 @@ from training.recordings import load_sound
 
 Entry = Callable[[Path, FakePlatform], str]
 WHO = {"user": "alice", "role": "listener"}
-SUPPORTED = "supported are WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, CAF"
+SUPPORTED = (
+    "supported are WAV, FLAC, Ogg (Vorbis, Opus, FLAC, Speex), MP3, MP4 (M4A), WebM, AAC, AMR, AIFF, CAF"
+)
 NOT_SOUND = f"not a sound file in a supported format; {SUPPORTED}"
 UNREADABLE = (
     "the header is damaged or incomplete, or the encoding is not supported; save it again, for example as "
@@ -47,7 +50,12 @@ REFUSED = {
     "nothing": (b"", f"empty (0 bytes); {SUPPORTED}"),
     "text": (b"not a sound\n" * 100, NOT_SOUND),
     "a web page": (b"<!DOCTYPE html><html><body>404</body></html>", NOT_SOUND),
-    "a zip archive": (b"PK\x03\x04" + bytes(100), NOT_SOUND),
+    "a zip archive": (b"PK\x03\x04" + bytes(100), "a zip archive; unpack it and send the sound file itself"),
+    "a compressed file": (
+        gzip.compress(encoded(noise())),
+        "compressed with gzip; decompress it and send the sound file itself",
+    ),
+    "base64": (base64.b64encode(encoded(noise())), "base64 text; decode it and send the bytes of the file"),
     "a film": (b"RIFF\x00\x10\x00\x00AVI LIST" + bytes(4096), NOT_SOUND),
     "a format of libsndfile that is not supported": (encoded(noise(), "AU"), NOT_SOUND),
     "the beginning of a header": (b"RIFF\0\0\0\0WAVE", UNREADABLE),
@@ -62,22 +70,6 @@ REFUSED = {
     "a high rate": (
         wav(bytes(4 * RATE), 2, 384_000),
         "the sample rate must be 8,000 to 192,000 Hz (got 384,000 Hz); resample it",
-    ),
-    "a length of 400 hours": (
-        flac_of(400 * 3600 * RATE),
-        "must be at most 129,600 s long (got 1,440,000 s); split it",
-    ),
-    "an unknown length": (
-        flac_of(0),
-        "the header has no length; save it again, for example as 16-bit WAV",
-    ),
-    "FLAC cut short": (
-        cut(encoded(noise(), "FLAC")),
-        "damaged or incomplete: only a part of 9,600 samples can be decoded; send or save it again",
-    ),
-    "MP3 cut short": (
-        cut(encoded(noise(2.0), "MP3")),
-        "damaged or incomplete: only some of 32,000 samples can be decoded; send or save it again",
     ),
     "not a number": (spoiled(np.nan), f"{NOT_FINITE}; replace them and save the file again"),
     "infinity": (spoiled(-np.inf), f"{NOT_FINITE}; replace them and save the file again"),
@@ -101,6 +93,11 @@ ACCEPTED = {
     "an overshoot to 1.5": floats(1.5 * noise() / np.abs(noise()).max()),
     "an overshoot to 3": floats(3.0 * noise() / np.abs(noise()).max()),
     "FLAC": encoded(noise(), "FLAC"),
+    "FLAC of unknown length": flac_of(0),
+    "M4A": compressed(noise(), RATE, "ipod", "aac"),
+    "MP4 in fragments": compressed(noise(), RATE, "mp4", "aac", {"movflags": "frag_keyframe+empty_moov"}),
+    "WebM": compressed(noise(rate=48_000), 48_000, "webm", "libopus", {"live": "1"}),
+    "MP3 without a header": vbr_mp3(noise(), RATE),
     "Ogg Vorbis": encoded(noise(), "OGG", "VORBIS"),
     "Ogg Opus": encoded(noise(rate=48_000), "OGG", "OPUS", 48_000),
     "MP3": encoded(noise(), "MP3"),
@@ -203,9 +200,7 @@ def test_every_entry_point_rejects_an_unusable_file_with_the_same_message(
     data, words = REFUSED[kind]
     given.write_bytes(data)
     found = {name: entry(given, platform) for name, entry in ENTRIES.items()}
-    assert len({*found.values()}) == 1, found
-    for message in found.values():  # how many can be decoded depends on the version of libmpg123
-        assert re.sub(r"only \d[\d,]* of", "only some of", message) == words
+    assert {*found.values()} == {words}
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
@@ -237,3 +232,47 @@ def test_the_command_and_the_api_classify_a_file_identically(
     assert (here["label"], here["emergency"]) == (there["label"], there["emergency"]["active"])
     for scores in ("probabilities", "kinds"):
         assert {name: round(score, 4) for name, score in here[scores].items()} == there[scores]
+
+
+TRUNCATED = {
+    "FLAC": cut(encoded(noise(3.0), "FLAC")),
+    "MP3": cut(encoded(noise(3.0), "MP3")),
+    "WAV": cut(encoded(noise(3.0))),
+    "a length of 400 hours": flac_of(400 * 3600 * RATE),
+}
+
+
+@pytest.mark.parametrize("kind", TRUNCATED)
+def test_what_could_not_be_read_is_said_in_every_answer(
+    kind: str, given: Path, platform: FakePlatform
+) -> None:
+    given.write_bytes(TRUNCATED[kind])
+    said = "The file is damaged or breaks off: only "
+    for operation in ("audio/process", "audio/classify", "audio/analyze", "emergency/detect"):
+        status, document = posted(operation, given, platform)
+        answer = document.get("report", document)
+        assert (status, answer["truncated"]) == (200, True), operation
+        assert answer["note"].startswith(said), operation
+    summary = done(platform.deps, uploaded(platform.deps, given.read_bytes())).summary
+    assert summary["truncated"]
+    assert summary["note"].startswith(said)
+    for arguments in (["classify", str(given)], ["cancel", str(given), str(given.with_suffix(".out.wav"))]):
+        answer = CliRunner().invoke(app, arguments)
+        assert answer.exit_code == 0
+        assert answer.stderr.startswith(f"anc: {given}: {said}")
+
+
+def test_a_siren_after_a_quiet_beginning_is_found_in_an_mp3_without_a_header(
+    given: Path, platform: FakePlatform
+) -> None:
+    rate, t = 44_100, np.arange(8 * 44_100) / 44_100
+    pitch = 2 * np.pi * np.cumsum(1050 - 400 * np.cos(2 * np.pi * t / 2.5)) / rate
+    siren = 0.3 * (np.sin(pitch) + 0.5 * np.sin(2 * pitch) + 0.3 * np.sin(3 * pitch)) / 1.8
+    sound = np.concatenate([1e-4 * np.sin(0.02 * np.arange(20 * rate)), siren])[:, None]
+    given.write_bytes(vbr_mp3(sound, rate))
+    summary = done(platform.deps, uploaded(platform.deps, given.read_bytes())).summary
+    assert summary["seconds"] == pytest.approx(28.0, abs=0.1)
+    assert summary["emergencies"] == 1
+    (line,) = CliRunner().invoke(app, ["classify", "--json", str(given)]).stdout.splitlines()
+    assert json.loads(line)["emergency"]
+    assert posted("emergency/detect", given, platform)[1]["active"]

@@ -36,7 +36,7 @@ def cancel_file(
     taps : int
     mu : float, 0 < mu < 2
     progress : callable
-        Called with the number of samples done and the total.
+        Called with the percentage done, and 100.
 
     Raises
     ------
@@ -50,13 +50,14 @@ def cancel_file(
         with open_path(source) as sound:
             processor = RecordingProcessor(options, sound.rate, sound.channels, classifier(Settings()))
             with _create(part, target, sound.rate) as cleaned:
-                for residual in residuals(sound, processor, sound.frames + 1):
+                for residual in residuals(sound, processor):
                     cleaned.write(residual)
-                    progress(processor.frames, sound.frames)
+                    progress(round(100 * sound.progress), 100)
+            report = processor.report(sound.note)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return processor.report()
+    return report
 
 
 def write_report(report: RecordingReport, name: str, target: Path) -> None:

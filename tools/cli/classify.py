@@ -34,26 +34,29 @@ def classify_files(
     Yields
     ------
     dict
-        ``file``, ``start_s`` and the fields of `anc.noise.Prediction` for each minute. For a file that cannot
-        be read, only ``file``, ``code`` and ``error`` (the message).
+        ``file``, ``start_s``, the fields of `anc.noise.Prediction`, ``truncated`` and ``note`` for each
+        minute. For a file that cannot be read, only ``file``, ``code`` and ``error`` (the message).
     """
     classifier = Classifier.load(model)
     for path in track(files, "Classifying", console=console, transient=True, disable=not console.is_terminal):
         try:
             with open_path(path) as source:
-                check_length(source.frames, source.rate)
                 parts = list(_minutes(source, classifier))
+                note = source.note
         except Refused as refusal:
             message = refusal.message.removeprefix(f"{path}: ")
             yield {"file": str(path), "code": refusal.code, "error": message}
             continue
         for start_s, prediction in parts:
-            yield {"file": str(path), "start_s": start_s, **prediction}
+            yield {"file": str(path), "start_s": start_s, **prediction, "truncated": bool(note), "note": note}
 
 
 def _minutes(source: AudioReader, classifier: Classifier) -> Iterator[tuple[float, dict[str, Any]]]:
-    part = PART_S * source.rate
-    for start in range(0, source.frames, part):
+    part, start = PART_S * source.rate, 0
+    while not source.ended:
         samples = source.read_mono(part)
+        if not start:
+            check_length(len(samples), source.rate)
         if len(samples) >= MIN_SOUND_S * source.rate:  # the last part may be too short
             yield start / source.rate, vars(classifier.classify(samples, source.rate))
+        start += len(samples)

@@ -61,6 +61,8 @@ def cancel(
             stop(refusal.message)
     if report_to:
         write_report(report, source.name, report_to)
+    if report.note:
+        print_error(f"{source}: {report.note}")
     if json:
         print(dumps(report.document()))
         return
@@ -96,6 +98,8 @@ def classify(
             if "error" in result:
                 failed = True
                 print_error(f"{result['file']}: {result['error']}")
+            if result.get("note") and not result["start_s"]:
+                print_error(f"{result['file']}: {result['note']}")
             if json:
                 print(dumps(result))
             elif "error" not in result:

@@ -41,7 +41,7 @@ function Row({ job, remove }) {
   return html`<tr>
     <td><a href=${`#/recordings/${encodeURIComponent(job.job)}`}>${job.name || "unnamed"}</a><br /><small>${bytes(job.size)}</small></td>
     <td>${job.state === "running" ? html`<progress value=${job.progress} aria-label="Progress"></progress>`
-      : html`<span class=${`tag ${job.state === "done" ? "good" : job.state === "failed" ? "bad" : ""}`}>${job.state}</span>`}</td>
+      : html`<span class=${`tag ${job.state === "done" ? "good" : job.state === "failed" ? "bad" : ""}`}>${job.state}</span>`}${job.summary?.truncated && html` <span class="tag bad" title=${job.summary.note}>incomplete</span>`}</td>
     <td>${attenuation == null ? "–" : `${attenuation.toFixed(1)} dB`}</td><td class="minor">${noise ?? "–"}</td><td class="minor">${emergencies ?? "–"}</td>
     <td class="minor">${when(job.created)}</td>
     <td><button class="quiet danger" onClick=${remove} aria-label=${`Remove ${job.name || "unnamed"}`}>Remove</button></td></tr>`;
@@ -79,7 +79,7 @@ function Upload({ rest, onSent }) {
     <${Choice} name="Processing" value=${mode} options=${MODES} onChange=${setMode} disabled=${!!sending} />
     <label class="button">Choose a recording<input class="visually-hidden" type="file" accept=${ACCEPTED} disabled=${!!sending}
       onChange=${(event) => send(event.target.files[0])} /></label>
-    <span class="hint">or drop one here</span>
+    <span class="hint">or drop one here: ${FORMATS}</span>
     ${sending && html`<p class="sending" role="status"><progress value=${sending.share} aria-label=${`Uploading ${sending.name}`}></progress>${sending.name}: ${percent(sending.share)} uploaded</p>`}
     ${error && html`<${Alert} kind="error">${error}<//>`}
   </section>`;
@@ -104,6 +104,7 @@ function Recording({ rest, id }) {
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${job?.failure && html`<${Alert} kind="error">${job.failure}<//>`}
     ${job && !finished && html`<${Alert}>Processing. <progress value=${job.progress} aria-label="Progress"></progress><//>`}
+    ${report?.note && html`<${Alert} kind="error">${report.note}<//>`}
     ${report && html`<${Report} report=${report} filtered=${job.downloads["cleaned.wav"]} />`}`;
 }
 

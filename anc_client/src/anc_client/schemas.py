@@ -164,6 +164,8 @@ class EmergencyDetection:
     score: float
     mode: Literal["cancel", "transparency"]
     kinds: dict[str, float]
+    truncated: bool = False
+    note: str = ""
     reason: str = ""
 
 
@@ -490,6 +492,8 @@ class RecordingReport:
     attenuation_by_second_db: list[float] | None
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
+    truncated: bool = False
+    note: str = ""
     filter_resets: int | None = None
 
 
@@ -673,6 +677,8 @@ class Analysis:
     unit: Literal["dBFS", "dB SPL"]
     a_weighted_unit: Literal["dBFS(A)", "dB(A)"]
     channels: list[ChannelLevels]
+    truncated: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -700,6 +706,8 @@ class Classification:
     model: str
     sha256: str
     answered_by: Literal["endpoint", "layer"]
+    truncated: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from anc.schemas.refusal import Refused
 from anc.services.sound import cpu_budget, detection
 from anc.services.sound.analysis import analyze
 from anc.services.sound.cpu_budget import REQUEST_S, estimated_cpu_s
-from anc.services.sound.recordings import SHORT_RESULT_BYTES, process_short
+from anc.services.sound.recordings import SHORT_RESULT_BYTES, RecordingProcessor, process_short
 from functions.routes import SOUND_BYTES
 from tests.fakes import ALICE, BOB, FakePlatform
 from tests.recordings import sound_file
@@ -47,8 +47,10 @@ def test_the_predicted_time_grows_with_length_channels_and_taps() -> None:
     assert estimated_cpu_s(Header(1), detects=False) < estimated_cpu_s(Header(1))
 
 
-@pytest.mark.usefixtures("untouched")
-def test_a_result_over_the_limit_is_refused_before_any_work(platform: FakePlatform) -> None:
+def test_a_result_over_the_limit_is_refused_before_it_is_filtered(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(RecordingProcessor, "process")
     data = sound_file(np.zeros((60 * 192_000, 2)), "FLAC", rate=192_000)
     assert len(data) < 100_000
     with pytest.raises(Refused) as refusal:

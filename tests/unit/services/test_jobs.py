@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import wave
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -82,15 +83,13 @@ def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
     assert result(deps, job, "report.json") == result(deps, at_once, "report.json")
 
 
-def test_a_resumed_low_rate_mp3_differs_by_at_most_one_step(deps: Dependencies) -> None:
-    # Below 32 kHz, libmpg123 rounds differently after a seek.
+def test_a_resumed_low_rate_mp3_has_the_same_result(deps: Dependencies) -> None:
     data = sound_file(two_microphones(), "MP3", "MPEG_LAYER_III")
     at_once, job = uploaded(deps, data), uploaded(deps, data)
     done(deps, at_once)
     while jobs.find(job, ALICE, deps).state != "done":
         jobs.process(job, deps, lambda: 0.0)
-    first, second = (np.frombuffer(result(deps, key)[44:], "<i2").astype(int) for key in (at_once, job))
-    assert np.abs(first - second).max() <= 1
+    assert result(deps, at_once) == result(deps, job)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
@@ -229,10 +228,8 @@ def lying_flac() -> bytes:
 
 HOSTILE = {
     "text": (b"hello, this is no sound file at all", "not a sound file"),
-    "a zip archive": (b"PK\x03\x04" + bytes(100), "not a sound file"),
+    "a zip archive": (b"PK\x03\x04" + bytes(100), "a zip archive; unpack it"),
     "a header alone": (sound_file(np.zeros((0, 2))), "contains no samples"),
-    "400 hours in a kilobyte": (bomb(), "must be at most 129,600 s long"),
-    "a flac file cut in the middle": (lying_flac(), "file: "),
     "200 channels": (sound_file(np.zeros((100, 200))), "must have at most 8 channels (got 200)"),
     "three channels": (sound_file(np.zeros((100, 3))), "got 3"),
     "a rate of 1 Hz": (sound_file(np.zeros((100, 2)), rate=1), "the sample rate must be 8,000 to 192,000 Hz"),
@@ -254,6 +251,17 @@ def test_an_invalid_file_fails_with_a_reason_and_is_deleted(platform: FakePlatfo
     assert says in failed.failure
     assert not left(platform.deps, job)
     assert platform.messages()[0] == RecordingFinished(job)
+
+
+def test_a_file_that_breaks_off_is_done_and_the_report_says_so(deps: Dependencies) -> None:
+    for data, note in ((lying_flac(), "only "), (bomb(), "of 1,440,000 s could be decoded")):
+        job = uploaded(deps, data)
+        summary = done(deps, job).summary
+        report = json.loads(result(deps, job, "report.json"))
+        assert summary["truncated"] is report["truncated"] is True
+        assert note in report["note"] == summary["note"]
+        with wave.open(io.BytesIO(result(deps, job))) as cleaned:
+            assert cleaned.getnframes() == round(report["seconds"] * report["rate"]) > 0
 
 
 def test_a_wav_header_with_a_wrong_size_is_read_to_the_end_of_the_file(deps: Dependencies) -> None:

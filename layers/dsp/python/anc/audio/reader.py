@@ -5,12 +5,11 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self
 
 import numpy as np
-import soundfile
 
-from anc.audio.formats import LIBSNDFILE, MAGIC_BYTES, SUPPORTED, recognise
+from anc.audio.backends import UNREADABLE, open_decoder
 from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, refuse
 
@@ -21,14 +20,7 @@ SHORT_BYTES = 10 * 1000 * 1000  # limit of a file in a request
 SHORT_S = 60.0
 BLOCK = 1 << 16  # frames decoded at a time
 
-EMPTY = f"file: empty (0 bytes); supported are {SUPPORTED}"
-NOT_SOUND = f"file: not a sound file in a supported format; supported are {SUPPORTED}"
-UNREADABLE = (
-    "file: the header is damaged or incomplete, or the encoding is not supported; save it again, for example "
-    "as 16-bit WAV"
-)
 NO_SAMPLES = "file: contains no samples; record or save it again"
-NO_LENGTH = "file: the header has no length; save it again, for example as 16-bit WAV"
 NOT_A_FILE = "file: not a regular file; name a file on disk"
 ABSENT = "file: does not exist"
 
@@ -36,7 +28,8 @@ ABSENT = "file: does not exist"
 class AudioReader:
     """A sound file that is decoded block by block, in constant memory.
 
-    Error messages start with `file: `; `open_path` replaces that by the path.
+    The length is what can be decoded, whatever the header says. Error messages start with `file: `;
+    `open_path` replaces that by the path.
 
     Parameters
     ----------
@@ -49,9 +42,8 @@ class AudioReader:
         Hz, 8,000 to 192,000.
     channels : int
         1 to 8.
-    frames : int
-        Samples per channel according to the header, 1 to `MAX_FRAMES`. Reading the end of a file with fewer
-        raises Refused.
+    ended : bool
+        Whether all samples were read.
 
     Raises
     ------
@@ -60,33 +52,62 @@ class AudioReader:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._bytes = _Bytes(file)
         self._at = 0
-        start = file.read(MAGIC_BYTES)
-        file.seek(0)
-        # libsndfile reads many more formats; their parsers are not exposed to untrusted files.
-        if recognise(start) is None:
-            refuse("bad_field", NOT_SOUND if start else EMPTY)
+        self._source, self._decoder = open_decoder(file)
+        self.rate, self.channels = self._decoder.rate, self._decoder.channels
+        self._frames = self._decoder.frames
+        self.ended = False
         try:
-            self._file = soundfile.SoundFile(cast(BinaryIO, self._bytes))
-        except (soundfile.SoundFileError, TypeError, ValueError) as fault:
-            self._bytes.raise_fault()
-            raise Refused("bad_field", UNREADABLE) from fault
-        self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
-        self._check_header()
+            self._check_header()
+        except Refused:
+            self.close()
+            raise
 
     @property
-    def seconds(self) -> float:
-        """Length according to the header."""
-        return self.frames / self.rate
+    def frames(self) -> int:
+        """Samples per channel. Decodes the file once if its header does not give the exact length."""
+        if self._frames is None:
+            self._measure(MAX_FRAMES)
+        return self._frames or 0
+
+    @property
+    def progress(self) -> float:
+        """Share of the file that was read, 0 to 1."""
+        if self.ended:
+            return 1.0
+        if self._frames is not None:
+            return self._at / self._frames
+        return min(0.99, self._source.tell() / self._source.size)
+
+    @property
+    def note(self) -> str:
+        """What is missing of the part that was read so far, as a sentence; "" if nothing is."""
+        decoder = self._decoder
+        if not decoder.broken and not (decoder.frames is not None and decoder.announced > decoder.frames):
+            return ""
+        read = max(self._at, decoder.frames or 0)
+        part = f"only {_in_ms(read / self.rate)}"
+        if decoder.announced > read:
+            part += f" of {_in_ms(decoder.announced / self.rate)}"
+        return f"The file is damaged or breaks off: {part} could be decoded. Send or save it again."
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a part of the file is damaged or missing; `note` says what was read."""
+        return bool(self.note)
 
     def check_length(self, max_s: float, advice: str) -> None:
-        """Raise Refused, `too_large`, with the advice if the file is longer than a limit in seconds."""
-        if self.seconds > max_s:
-            refuse(
-                "too_large",
-                f"file: must be at most {_in_ms(max_s)} long (got {_in_ms(self.seconds)}); {advice}",
-            )
+        """Raise Refused, `too_large`, with the advice if the file is longer than a limit in seconds.
+
+        Decodes the file up to the limit if its header does not give the exact length.
+        """
+        limit = int(max_s * self.rate)
+        if self._frames is None:
+            self._measure(limit)
+        if self._frames is None or self._frames > limit:
+            frames = self._frames or max(self._decoder.announced, limit + 1)
+            got = _in_ms(frames / self.rate)
+            refuse("too_large", f"file: must be at most {_in_ms(max_s)} long (got {got}); {advice}")
 
     def read(self, frames: int) -> np.ndarray:
         """Decode up to `frames` more samples per channel; fewer only at the end.
@@ -99,19 +120,18 @@ class AudioReader:
         Raises
         ------
         Refused
-            `bad_field` if the file is damaged or ends early, or samples are not finite or not scaled to
-            -1..1.
+            `bad_field` if samples are not finite or not scaled to -1..1, `too_large` beyond `MAX_FRAMES`.
         """
-        try:
-            samples = self._file.read(frames, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, ValueError) as fault:
-            self._bytes.raise_fault()
-            raise Refused("bad_field", self._damaged("a part")) from fault
-        self._bytes.raise_fault()
+        samples = self._decoder.read(frames)
         self._check_samples(samples)
         self._at += len(samples)
-        if len(samples) < frames and self._at != self.frames:
-            refuse("bad_field", self._damaged(f"{self._at:,}"))
+        if self._at > MAX_FRAMES:
+            refuse("too_large", f"file: must be at most {_in_ms(MAX_FRAMES / self.rate)} long; split it")
+        self.ended = len(samples) < frames or self._at == self._frames
+        if self.ended:
+            self._frames = self._at
+            if not self._at:
+                refuse("bad_field", UNREADABLE if self._decoder.broken else NO_SAMPLES)
         return samples
 
     def read_mono(self, frames: int | None = None) -> np.ndarray:
@@ -122,23 +142,27 @@ class AudioReader:
         (n,) float32
             Clipped to -1..1.
         """
-        left = self.frames - self._at
+        left = (self.frames if frames is None or self._frames is not None else MAX_FRAMES) - self._at
         wanted = left if frames is None else min(frames, left)
-        mono = np.empty(wanted, np.float32)
-        for at in range(0, wanted, BLOCK):
+        mono, at = np.empty(wanted if self._frames is not None else min(wanted, BLOCK), np.float32), 0
+        while at < wanted and not self.ended:
             block = self.read(min(BLOCK, wanted - at))
+            if at + len(block) > len(mono):
+                mono.resize(min(wanted, 2 * len(mono)), refcheck=False)
             mono[at : at + len(block)] = block.mean(axis=1)
+            at += len(block)
+        mono = mono[:at]
         return np.clip(mono, -1.0, 1.0, out=mono)
 
     def seek(self, frame: int) -> None:
         """Continue decoding at a frame."""
-        self._file.seek(frame)
-        self._bytes.raise_fault()
+        self._decoder.seek(frame)
         self._at = frame
+        self.ended = frame == self._frames
 
     def close(self) -> None:
         """Free the decoder; the file stays open."""
-        self._file.close()
+        self._decoder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -147,8 +171,6 @@ class AudioReader:
         self.close()
 
     def _check_header(self) -> None:
-        if self._file.format not in LIBSNDFILE:
-            refuse("bad_field", NOT_SOUND)
         if not MIN_RATE <= self.rate <= MAX_RATE:
             refuse(
                 "bad_field",
@@ -157,11 +179,19 @@ class AudioReader:
             )
         if self.channels > MAX_CHANNELS:
             refuse("bad_field", f"file: must have at most {MAX_CHANNELS} channels (got {self.channels})")
-        if self.frames < 1:
-            refuse("bad_field", NO_SAMPLES)
-        if self.frames == np.iinfo(np.int64).max:
-            refuse("bad_field", NO_LENGTH)
-        self.check_length(MAX_FRAMES / self.rate, "split it")
+        if self._frames is not None:
+            if self._frames < 1:
+                refuse("bad_field", NO_SAMPLES)
+            self.check_length(MAX_FRAMES / self.rate, "split it")
+
+    def _measure(self, limit: int) -> None:
+        """Decode the file, at most up to a number of samples, and return to where it was read."""
+        at, ended = self._at, self.ended
+        while self._at <= limit and not self.ended:
+            self.read(min(BLOCK, limit + 1 - self._at))
+        if self._at != at:
+            self.seek(at)
+            self.ended = ended
 
     def _check_samples(self, samples: np.ndarray) -> None:
         peak = float(max(samples.max(), -samples.min())) if samples.size else 0.0
@@ -179,12 +209,6 @@ class AudioReader:
                 f"file: floating-point samples must be within -1 to 1 (got {peak:,.0f}); divide "
                 "them by full scale (32,768 for 16-bit values) and save the file again",
             )
-
-    def _damaged(self, part: str) -> str:
-        return (
-            f"file: damaged or incomplete: only {part} of {self.frames:,} samples can be decoded; send or "
-            "save it again"
-        )
 
 
 @contextmanager
@@ -235,31 +259,3 @@ def _opened(path: Path) -> BinaryIO:
 def _in_ms(seconds: float) -> str:
     """Return seconds as text, rounded up to a millisecond so that it never equals an exceeded limit."""
     return f"{math.ceil(1000 * seconds) / 1000:,.10g} s"
-
-
-class _Bytes:
-    """File object for libsndfile, which treats exceptions as end of file: stores one to raise it later."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._fault: Exception | None = None
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError):  # a damaged header may point before the start
-            return self._file.tell()
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, size: int) -> bytes:
-        try:
-            return self._file.read(size)
-        except Exception as fault:  # noqa: BLE001  raised by raise_fault
-            self._fault = fault
-            return b""
-
-    def raise_fault(self) -> None:
-        if self._fault:
-            raise self._fault

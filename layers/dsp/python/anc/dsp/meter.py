@@ -100,10 +100,19 @@ class Meter:
 
     @property
     def dbfs_by_second(self) -> Signal:
-        """RMS level of each second, (seconds,), in dBFS."""
-        n = np.full(len(self._seconds), self.rate)
-        n[-1:] = self.samples - self.rate * (len(self._seconds) - 1)
-        return power_to_dbfs(self.energy_by_second / n)
+        """RMS level of each second, (seconds,), in dBFS.
+
+        A last piece of less than half a second is averaged with the second before: alone it may lie between
+        two periods or impulses, and would look like a drop.
+        """
+        energy = self.energy_by_second
+        n = np.full(len(energy), self.rate)
+        n[-1:] = self.samples - self.rate * (len(energy) - 1)
+        if len(energy) > 1 and n[-1] < self.rate / 2:
+            last = len(energy) - 1
+            energy = np.append(energy[: last - 1], energy[last - 1 :].sum())
+            n = np.append(n[: last - 1], n[last - 1 :].sum())
+        return power_to_dbfs(energy / n)
 
     def power(self) -> tuple[Signal, Signal]:
         """Return frequencies in Hz and mean power at each, both (bins,); the sum is `mean_square`."""

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 
 from anc.ports import Dependencies
 from anc.services.sound import detection
-from anc.services.sound.jobs import UPLOADS
+from anc.services.sound.job_files import UPLOADS
 
 PROBE_KEY = "health"  # nothing is stored under this key
 

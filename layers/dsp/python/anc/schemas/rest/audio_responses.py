@@ -19,7 +19,14 @@ class Emergency(Response):
     reason: str = ""
 
 
-class Classification(Response):
+class FromFile(Response):
+    """What of the sound file was read. `note` says what is missing if a part could not be decoded."""
+
+    truncated: bool = False
+    note: str = ""
+
+
+class Classification(FromFile):
     """Classification of a noise. `kinds` are the scores of siren, horn and alarm.
 
     `model` and `sha256` name the model used: that of the endpoint, or the built-in one if there is no
@@ -67,7 +74,7 @@ class AlarmSpan(Response):
     score: float
 
 
-class RecordingReport(Response):
+class RecordingReport(FromFile):
     """Report on a processed recording. Fields of the result are null if it was only classified."""
 
     mode: str
@@ -141,7 +148,7 @@ class ChannelLevels(Response):
     octaves: dict[str, float]
 
 
-class Analysis(Response):
+class Analysis(FromFile):
     """Acoustic levels of a sound. Without a calibration they are relative to full scale."""
 
     seconds: float
@@ -151,7 +158,7 @@ class Analysis(Response):
     channels: list[ChannelLevels]
 
 
-class EmergencyDetection(Emergency):
+class EmergencyDetection(Emergency, FromFile):
     """Emergency detection in a sound. If detection fails, the mode is `transparency`."""
 
     mode: Literal["cancel", "transparency"]

@@ -58,7 +58,7 @@ def analyze(data: bytes, full_scale_db: float | None = None, charge: Charge = no
     -------
     dict
         `seconds`, `rate`, `unit` ("dBFS" or "dB SPL"), `a_weighted_unit`, and `channels`, a list of
-        `ChannelLevels` as dicts.
+        `ChannelLevels` as dicts; `truncated` and `note` if a part of the file could not be decoded.
 
     Raises
     ------
@@ -67,26 +67,29 @@ def analyze(data: bytes, full_scale_db: float | None = None, charge: Charge = no
     """
     if full_scale_db is not None and not abs(full_scale_db) <= MAX_CALIBRATION_DB:
         refuse("bad_field", f"full_scale_db: must be between -200 and 200 (got {full_scale_db:g})")
-    meters, rate = _measure(data, charge)
+    meters, note = _measure(data, charge)
     offset = full_scale_db or 0.0
     calibrated = full_scale_db is not None
     return {
-        "seconds": round(meters[0].samples / rate, 3),
-        "rate": rate,
+        "seconds": round(meters[0].samples / meters[0].rate, 3),
+        "truncated": bool(note),
+        "note": note,
+        "rate": meters[0].rate,
         "unit": "dB SPL" if calibrated else "dBFS",
         "a_weighted_unit": "dB(A)" if calibrated else "dBFS(A)",
         "channels": [msgspec.to_builtins(_channel_levels(meter, offset)) for meter in meters],
     }
 
 
-def _measure(data: bytes, charge: Charge) -> tuple[list[Meter], int]:
+def _measure(data: bytes, charge: Charge) -> tuple[list[Meter], str]:
     with open_short(data) as source:
         charge(estimated_cpu_s(source, detects=False))
         meters = [Meter(source.rate) for _ in range(source.channels)]
-        while len(block := source.read(BLOCK)):
-            for meter, channel in zip(meters, block.T, strict=True):
+        while not source.ended:
+            block = source.read(BLOCK)
+            for meter, channel in zip(meters, block.T if len(block) else (), strict=len(block) > 0):
                 meter.add(channel)
-    return meters, source.rate
+        return meters, source.note
 
 
 def _channel_levels(meter: Meter, offset_db: float) -> ChannelLevels:

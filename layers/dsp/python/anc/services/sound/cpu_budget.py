@@ -22,11 +22,14 @@ FILTER_S = {"nlms": (0.4e-6, 0.7e-6), "fdaf": (0.15e-6, 0.1e-6), "predict": (0.5
 
 
 class AudioSize(Protocol):
-    """Frames, rate in Hz and channels from the header of a sound file."""
+    """Frames, rate in Hz and channels of a sound file."""
 
-    frames: int
     rate: int
     channels: int
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
 
 
 def estimated_cpu_s(file: AudioSize, options: Options | None = None, detects: bool = True) -> float:

@@ -175,7 +175,7 @@ def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -
     Refused
         `bad_field` or `too_large` for an invalid file; `unavailable` without a classifier.
     """
-    mono, rate = _decoded(data, charge)
+    mono, rate, note = _decoded(data, charge)
     try:
         classifier = load_classifier(deps.settings)
     except ModelError as fault:
@@ -195,13 +195,17 @@ def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -
         "model": remote.model if remote else classifier.name,
         "sha256": remote.sha256 if remote else classifier.sha256,
         "answered_by": "endpoint" if remote else "layer",
+        "truncated": bool(note),
+        "note": note,
     }
 
 
 def emergency_in_file(
     data: bytes, deps: Dependencies, charge: Charge = no_charge
-) -> tuple[EmergencyState, dict[str, float]]:
-    """Detect alarms in a sound file; return the emergency state and the score of each kind.
+) -> tuple[EmergencyState, dict[str, float], str]:
+    """Detect alarms in a sound file; return the emergency state, the score of each kind, and what is missing.
+
+    The last is a sentence if a part of the file could not be decoded, else "".
 
     If detection itself fails, the emergency is active. `charge` is called with the predicted core-seconds
     first.
@@ -211,14 +215,13 @@ def emergency_in_file(
     Refused
         `bad_field` or `too_large` for an invalid file.
     """
-    mono, rate = _decoded(data, charge)
+    mono, rate, note = _decoded(data, charge)
     try:
         prediction = load_classifier(deps.settings).classify(mono, rate)
     except Exception as fault:  # noqa: BLE001  any failure must fail open
-        return EmergencyState(True, 0.0, _report_failure(fault, deps)), {}
-    return EmergencyState(prediction.emergency, round(prediction.emergency_score, 4)), _rounded(
-        prediction.kinds
-    )
+        return EmergencyState(True, 0.0, _report_failure(fault, deps)), {}, note
+    emergency = EmergencyState(prediction.emergency, round(prediction.emergency_score, 4))
+    return emergency, _rounded(prediction.kinds), note
 
 
 def check_length(samples: int, rate: int) -> None:
@@ -230,11 +233,11 @@ def check_length(samples: int, rate: int) -> None:
         )
 
 
-def _decoded(data: bytes, charge: Charge) -> tuple[np.ndarray, int]:
+def _decoded(data: bytes, charge: Charge) -> tuple[np.ndarray, int, str]:
     with open_short(data) as source:
         check_length(source.frames, source.rate)
         charge(estimated_cpu_s(source))
-        return source.read_mono(), source.rate
+        return source.read_mono(), source.rate, source.note
 
 
 def _rounded(scores: dict[str, float]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 A block is about a minute of sound. Its part of the result and a checkpoint are stored first, then one
 conditional write commits it. A committed block is never processed again, an interrupted one is repeated from
 its beginning, and only one of two workers on a job can commit. The result of an interrupted job is bit for
-bit the same (for MP3 below 32 kHz within one 16-bit step, since libmpg123 rounds differently after a seek).
+bit the same. The first part of the result waits in a file of its own for the header with the length.
 """
 
 import math
@@ -26,12 +26,21 @@ from anc.schemas.websocket import JobUpdate, encode
 from anc.services.access import accounts
 from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota, release, reserve
+from anc.services.sound.job_files import (
+    PLOT,
+    REPORT,
+    RESULT,
+    UPLOADS,
+    checkpoint_key,
+    finish_result,
+    first_block_key,
+    put_block,
+    result_key,
+)
 from anc.services.sound.recordings import BLOCK, RecordingProcessor, classifier, residuals, wav_header
 from anc.services.sound.report import RecordingReport
 
-UPLOADS = "uploads/"
 FINISHED = ("done", "failed")
-RESULT, REPORT, PLOT = "cleaned.wav", "report.json", "report.png"
 BLOCK_FRAMES = 48 * BLOCK  # about a minute; its 6 MiB of result exceed S3's minimum part size
 MARGIN_S = 5.0
 ATTEMPTS = 3
@@ -209,7 +218,7 @@ def downloads(job_id: str, caller: Caller, deps: Dependencies) -> dict[str, str]
     if job.state != "done":
         refuse("not_ready", f"job: must be done before results are available (state is {job.state})")
     names = [RESULT, REPORT, PLOT] if job.result else [REPORT, PLOT]
-    return {name: deps.objects.download_link(_result(job, name), DOWNLOAD_LINK_S, name) for name in names}
+    return {name: deps.objects.download_link(result_key(job, name), DOWNLOAD_LINK_S, name) for name in names}
 
 
 def remove(job_id: str, caller: Caller, deps: Dependencies) -> None:
@@ -234,9 +243,9 @@ def _delete_files(job: Job, deps: Dependencies) -> None:
     if job.upload:
         deps.objects.abandon(UPLOADS + job.key, job.upload)
     if job.result:
-        deps.objects.abandon(_result(job, RESULT), job.result)
+        deps.objects.abandon(result_key(job, RESULT), job.result)
     for name in (RESULT, REPORT, PLOT):
-        deps.objects.delete(_result(job, name))
+        deps.objects.delete(result_key(job, name))
     _delete_intermediate_files(job, deps)
 
 
@@ -292,9 +301,9 @@ def _advance(job: Job, deps: Dependencies, remaining_s: Callable[[], float]) -> 
     with deps.objects.open(UPLOADS + job.key, job.source) as file, AudioReader(file) as source:
         processor = _processor(job, source, deps)
         if processor.options.mode != "classify" and not job.result:
-            job = deps.jobs.put(job.replace(result=deps.objects.begin(_result(job, RESULT))))
+            job = deps.jobs.put(job.replace(result=deps.objects.begin(result_key(job, RESULT))))
         longest_s = 0.0
-        while processor.frames < source.frames:
+        while not source.ended:
             if longest_s and remaining_s() < 2 * longest_s + MARGIN_S:
                 deps.jobs.put(job.replace(state="waiting"))
                 deps.recordings.send(RecordingWaiting(job.key, job.group))
@@ -302,7 +311,8 @@ def _advance(job: Job, deps: Dependencies, remaining_s: Callable[[], float]) -> 
             begun = time.monotonic()
             job = _process_block(job, source, processor, deps)
             longest_s = max(longest_s, time.monotonic() - begun)
-    _finish(job, processor.report(), deps)
+        report = processor.report(source.note)
+    _finish(job, report, wav_header(2 * processor.frames, source.rate), deps)
 
 
 def _claim(job: Job, deps: Dependencies) -> Job:
@@ -328,10 +338,10 @@ def _processor(job: Job, source: AudioReader, deps: Dependencies) -> RecordingPr
     model = classifier(deps.settings)
     if not job.blocks:
         return RecordingProcessor(job.options, source.rate, source.channels, model)
-    checkpoint = deps.objects.get(_checkpoint(job, job.blocks))
+    checkpoint = deps.objects.get(checkpoint_key(job, job.blocks))
     if checkpoint is None:
         raise Conflict(job.key)  # another worker has committed a later block
-    deps.objects.delete(_checkpoint(job, job.blocks - 1))  # left over if the last worker was interrupted
+    deps.objects.delete(checkpoint_key(job, job.blocks - 1))  # left over if the last worker was interrupted
     source.seek(job.frames)
     return RecordingProcessor.from_state(checkpoint, model)
 
@@ -339,26 +349,25 @@ def _processor(job: Job, source: AudioReader, deps: Dependencies) -> RecordingPr
 def _process_block(job: Job, source: AudioReader, processor: RecordingProcessor, deps: Dependencies) -> Job:
     number = job.blocks + 1
     pcm = b"".join(residual.tobytes() for residual in residuals(source, processor, BLOCK_FRAMES))
+    if processor.frames == job.frames:  # the last block ended with the file
+        return job
     if job.result:
-        header = wav_header(2 * source.frames, source.rate) if number == 1 else b""
-        try:
-            deps.objects.put_part(_result(job, RESULT), job.result, number, header + pcm)
-        except LookupError as fault:
-            raise Conflict(job.key) from fault  # finished or abandoned by another worker
-    deps.objects.put(_checkpoint(job, number), processor.state())
-    progress = processor.frames / source.frames
-    stored = deps.jobs.put(job.replace(blocks=number, frames=processor.frames, attempts=0, progress=progress))
-    deps.objects.delete(_checkpoint(job, number - 1))
+        put_block(job, number, pcm, deps)
+    deps.objects.put(checkpoint_key(job, number), processor.state())
+    stored = deps.jobs.put(
+        job.replace(blocks=number, frames=processor.frames, attempts=0, progress=source.progress)
+    )
+    deps.objects.delete(checkpoint_key(job, number - 1))
     return stored
 
 
-def _finish(job: Job, report: RecordingReport, deps: Dependencies) -> None:
+def _finish(job: Job, report: RecordingReport, header: bytes, deps: Dependencies) -> None:
     from anc.services.sound.report_plot import plot_report  # noqa: PLC0415  Pillow is slow to import and rarely needed
 
     if job.result:
-        deps.objects.finish(_result(job, RESULT), job.result)
-    deps.objects.put(_result(job, REPORT), msgspec.json.encode(report))
-    deps.objects.put(_result(job, PLOT), plot_report(report))
+        finish_result(job, header, deps)
+    deps.objects.put(result_key(job, REPORT), msgspec.json.encode(report))
+    deps.objects.put(result_key(job, PLOT), plot_report(report))
     done = deps.jobs.put(job.replace(state="done", progress=1.0, summary=report.summary()))
     deps.count("jobs_done")
     _delete_files_and_notify(done, deps)
@@ -370,7 +379,7 @@ def _fail(job_id: str, refusal: Refused, deps: Dependencies) -> None:
         return
     failed = deps.jobs.put(job.replace(state="failed", failure=refusal.message))
     if job.result:
-        deps.objects.abandon(_result(job, RESULT), job.result)
+        deps.objects.abandon(result_key(job, RESULT), job.result)
     deps.count(f"jobs_refused_{refusal.code}")
     _delete_files_and_notify(failed, deps)
 
@@ -384,12 +393,5 @@ def _delete_intermediate_files(job: Job, deps: Dependencies) -> None:
     """Delete the upload and the checkpoint as soon as they are no longer needed, for privacy."""
     deps.objects.delete(UPLOADS + job.key)
     if job.blocks:
-        deps.objects.delete(_checkpoint(job, job.blocks))
-
-
-def _result(job: Job, name: str) -> str:
-    return f"results/{job.key}/{name}"
-
-
-def _checkpoint(job: Job, number: int) -> str:
-    return f"work/{job.key}/{number}"
+        deps.objects.delete(checkpoint_key(job, job.blocks))
+    deps.objects.delete(first_block_key(job))

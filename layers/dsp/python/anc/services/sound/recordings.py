@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from aws_lambda_powertools import Logger
 
-from anc.audio.reader import AudioReader, open_short
+from anc.audio.reader import MAX_FRAMES, AudioReader, open_short
 from anc.dsp import FDAF
 from anc.dsp.meter import Meter
 from anc.noise import Classifier, ModelError
@@ -101,8 +101,8 @@ class RecordingProcessor:
         self._after.add(int16_to_float(residual))
         return residual
 
-    def report(self) -> RecordingReport:
-        """Return the report of the sound processed so far."""
+    def report(self, note: str = "") -> RecordingReport:
+        """Return the report of the sound processed so far; `note` says what of the file is missing."""
         timeline = self._timeline
         return build_report(
             self.options,
@@ -112,6 +112,7 @@ class RecordingProcessor:
             self._filter.resets if self._filter else None,
             timeline.noise if timeline else None,
             timeline.alarms if timeline else None,
+            note,
         )
 
     def state(self) -> bytes:
@@ -168,7 +169,9 @@ class RecordingProcessor:
         return mono, mono
 
 
-def residuals(source: AudioReader, processor: RecordingProcessor, frames: int) -> Iterator[np.ndarray]:
+def residuals(
+    source: AudioReader, processor: RecordingProcessor, frames: int = MAX_FRAMES
+) -> Iterator[np.ndarray]:
     """Process the next `frames` of a file, rounded up to whole blocks; yield residuals, (n,) int16.
 
     Raises
@@ -177,11 +180,11 @@ def residuals(source: AudioReader, processor: RecordingProcessor, frames: int) -
         As `AudioReader.read`.
     """
     for _ in range(0, frames, BLOCK):
+        if source.ended:
+            return
         block = source.read(BLOCK)
         if len(block):
             yield processor.process(block)
-        if len(block) < BLOCK:
-            return
 
 
 def process_short(
@@ -205,10 +208,11 @@ def process_short(
                 f"result: must be at most {SHORT_RESULT_BYTES:,} bytes (got {size:,}); upload it instead",
             )
         charge(estimated_cpu_s(source, processor.options))
-        parts = [part.tobytes() for part in residuals(source, processor, source.frames + 1)]
+        parts = [part.tobytes() for part in residuals(source, processor)]
+        report = processor.report(source.note)
     pcm = b"".join(parts)
     deps.count("recordings_processed")
-    return wav_header(len(pcm), source.rate) + pcm if pcm else b"", processor.report()
+    return wav_header(len(pcm), source.rate) + pcm if pcm else b"", report
 
 
 def classifier(settings: Settings) -> Classifier | None:

@@ -12,6 +12,8 @@ from anc.services.sound.timeline import AlarmSpan, NoiseSpan
 SUMMARY_FIELDS = (
     "mode",
     "seconds",
+    "truncated",
+    "note",
     "rate",
     "level_before_dbfs",
     "level_after_dbfs",
@@ -55,7 +57,8 @@ class RecordingReport(msgspec.Struct, frozen=True):
     Attenuations are energy ratios in dB, positive when noise falls; `attenuation_dba` is A-weighted. `after`
     and the attenuations are None in mode `classify`; `noise` and `emergencies` are None without a classifier.
     `filter_resets` is the number of times that weights were replaced because they would have amplified the
-    noise. Alarms in a recording do not affect headsets.
+    noise. `truncated` is True if a part of the file could not be decoded; `note` says how much was. Alarms
+    in a recording do not affect headsets.
     """
 
     mode: str
@@ -74,6 +77,8 @@ class RecordingReport(msgspec.Struct, frozen=True):
     filter_resets: int | None
     noise: list[NoiseSpan] | None
     emergencies: list[AlarmSpan] | None
+    truncated: bool = False
+    note: str = ""
 
     @property
     def level_before_dbfs(self) -> float:
@@ -111,8 +116,9 @@ def build_report(
     filter_resets: int | None,
     noise: list[NoiseSpan] | None,
     emergencies: list[AlarmSpan] | None,
+    note: str = "",
 ) -> RecordingReport:
-    """Return the report from two meters, noise spans and alarm spans."""
+    """Return the report from two meters, noise spans, alarm spans and a sentence on what is missing."""
     total, a_weighted, last_half, by_second = (
         _attenuations(before, after) if after else (None, None, None, None)
     )
@@ -133,6 +139,8 @@ def build_report(
         filter_resets=filter_resets,
         noise=noise,
         emergencies=emergencies,
+        truncated=bool(note),
+        note=note,
     )
 
 
