@@ -36,7 +36,7 @@ def cancel_file(
     taps : int
     mu : float, 0 < mu < 2
     progress : callable
-        Called with the percentage done, and 100.
+        Called with the number of samples done and the total, estimated until the end.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def cancel_file(
             with _create(part, target, sound.rate) as cleaned:
                 for residual in residuals(sound, processor):
                     cleaned.write(residual)
-                    progress(round(100 * sound.progress), 100)
+                    progress(processor.frames, round(processor.frames / sound.progress))
             report = processor.report(sound.note)
         part.replace(target)
     finally:

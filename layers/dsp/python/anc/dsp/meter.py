@@ -102,16 +102,15 @@ class Meter:
     def dbfs_by_second(self) -> Signal:
         """RMS level of each second, (seconds,), in dBFS.
 
-        A last piece of less than half a second is averaged with the second before: alone it may lie between
-        two periods or impulses, and would look like a drop.
+        The level of a last piece of less than a quarter of a second includes the second before: alone it may
+        lie between two periods or impulses, and would look like a drop.
         """
         energy = self.energy_by_second
         n = np.full(len(energy), self.rate)
         n[-1:] = self.samples - self.rate * (len(energy) - 1)
-        if len(energy) > 1 and n[-1] < self.rate / 2:
-            last = len(energy) - 1
-            energy = np.append(energy[: last - 1], energy[last - 1 :].sum())
-            n = np.append(n[: last - 1], n[last - 1 :].sum())
+        if len(energy) > 1 and n[-1] < self.rate / 4:
+            energy[-1] += energy[-2]
+            n[-1] += self.rate
         return power_to_dbfs(energy / n)
 
     def power(self) -> tuple[Signal, Signal]:
