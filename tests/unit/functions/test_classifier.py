@@ -56,7 +56,7 @@ def refused(classify: Classify, platform: FakePlatform) -> Callable[..., None]:
 def test_a_classification_contains_all_probabilities_and_the_model(classify: Classify) -> None:
     status, prediction, kind = classify(encoded(noise(1.0, 1)))
     assert (status, kind) == (200, "application/json")
-    source_fields = {"model", "sha256", "answered_by"}
+    source_fields = {"model", "sha256", "answered_by", "truncated", "note"}
     assert set(prediction) == {"label", "confidence", "probabilities", "emergency", "kinds", *source_fields}
     assert (prediction["label"], prediction["model"], prediction["answered_by"]) == (
         "machine",
@@ -153,7 +153,11 @@ def test_a_header_that_claims_hours_costs_nothing_and_the_present_samples_are_cl
     classify: Classify, claimed: int
 ) -> None:
     samples = (32_768 * noise(1.0, 1)).astype("<i2").tobytes()
-    assert classify(wav(samples, data_size=claimed)) == classify(wav(samples))
+    answer, whole = classify(wav(samples, data_size=claimed))[1], classify(wav(samples))[1]
+    is_truncated = claimed < 2**31 - 1  # greater sizes mark a stream of unknown length
+    assert answer["truncated"] is is_truncated
+    assert ("only 1 s of 3,600 s" in answer["note"]) is is_truncated
+    assert {**answer, "truncated": False, "note": ""} == whole
 
 
 def test_samples_beyond_the_length_in_the_header_are_ignored(classify: Classify) -> None:
