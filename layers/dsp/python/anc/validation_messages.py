@@ -141,7 +141,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _joined(path: Sequence[str], rule: str) -> str:
-    where = ".".join(path)
+    where = ".".join(path).replace("....", "[*]")  # of any key
     return f"{where}: {rule}" if where else rule
 
 
