@@ -86,7 +86,7 @@ def synthesize(emulator: Emulator, name: str, tell: Callable[[str], None], **con
 def publish(emulator: Emulator) -> None:
     """Publish the console, as `make deploy` does."""
     done = run(emulator, "infra.publish", STACKS)
-    files = [line for line in done if line.startswith("sent ")]
+    files = [line for line in done if line.startswith("uploaded ")]
     if not files:
         raise AssertionError(f"no file of the console was uploaded: {done}")
     say(f"Published the console: {len(files)} files")
