@@ -19,6 +19,7 @@ from anc.services.access import identity
 from local.mqtt import packets
 from local.mqtt.shadows import UpdateRequest
 from tests.attacks.mqtt_client import connect_packet, text
+from tests.compressed import compressed
 from tests.fakes import Clock, make_dependencies
 
 FRAMES_READ = 20_000  # of a sound file, more are as the first ones
@@ -75,7 +76,7 @@ def parsers(folder: Path) -> list[Parser]:
 
 def _sound(data: bytes) -> object:
     with AudioReader(io.BytesIO(data)) as reader:
-        return reader.read(min(reader.frames, FRAMES_READ))
+        return reader.read(FRAMES_READ)
 
 
 def _sounds() -> list[bytes]:
@@ -91,6 +92,17 @@ def _sounds() -> list[bytes]:
         file = io.BytesIO()
         soundfile.write(file, noise, 16_000, format=kind, subtype=subtype)
         written.append(file.getvalue())
+    for container, codec in (
+        ("ipod", "alac"),
+        ("mp4", "aac"),
+        ("webm", "libopus"),
+        ("ogg", "libopus"),
+        ("adts", "aac"),
+        ("wav", "adpcm_ms"),
+        ("caf", "alac"),
+        ("aiff", "pcm_s16be"),
+    ):
+        written.append(compressed(noise, 48_000, container, codec))
     return written
 
 

@@ -2,15 +2,18 @@
 
 import base64
 import builtins
+import contextlib
 import gzip
 import io
 import re
 import struct
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from anc.audio.ffmpeg import _floats
 from anc.audio.reader import AudioReader, open_short
 from anc.schemas.refusal import Refused
 from tests.compressed import compressed, pink, snr_db, vbr_mp3
@@ -230,4 +233,17 @@ def test_sample_tables_that_would_fill_the_memory_are_refused(sound: np.ndarray)
     at = data.index(b"stsz") + 8
     data[at : at + 8] = struct.pack(">II", 1, 2**31 - 1)
     with pytest.raises(Refused, match="the header is damaged"):
+        open_short(bytes(data))
+
+
+def test_frames_of_more_channels_than_pyav_reads_are_not_converted() -> None:
+    frame = av.AudioFrame(format="fltp", layout="hexadecagonal", samples=100)
+    assert _floats(frame).shape == (100, 16)
+
+
+def test_damaged_sample_tables_are_refused_or_read(sound: np.ndarray) -> None:
+    data = bytearray(made("M4A, AAC", sound))
+    at = data.index(b"stts") - 4
+    data[at : at + 4] = (9).to_bytes(4, "big")  # ends within its own header
+    with contextlib.suppress(Refused):
         open_short(bytes(data))

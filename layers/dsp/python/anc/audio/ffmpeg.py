@@ -30,6 +30,7 @@ OPTIONS = {
 }
 MAX_FRAME_SAMPLES = 1 << 20
 MAX_IDLE_PACKETS = 20_000  # without a sample
+MAX_PLANES = 8  # PyAV reads planes beyond these from invalid memory; `AudioReader` refuses such files
 SLACK_S = 0.1  # encoders pad the start and the end
 MAX_OGG_PAGE = 65_307
 LSB = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
@@ -177,7 +178,9 @@ def _is_known(stream: "av.AudioStream") -> bool:
 
 
 def _floats(frame: "av.AudioFrame") -> np.ndarray:
-    """Return the samples of a frame, (n, channels) float32."""
+    """Return the samples of a frame, (n, channels) float32; zeros beyond `MAX_PLANES` channels."""
+    if frame.layout.nb_channels > MAX_PLANES:
+        return np.zeros((frame.samples, frame.layout.nb_channels), np.float32)
     samples: np.ndarray = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     kind = frame.format.name.removesuffix("p")

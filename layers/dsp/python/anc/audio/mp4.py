@@ -10,6 +10,7 @@ MAX_SAMPLES = 1 << 22  # twelve hours of AAC at 96 kHz; FFmpeg holds 24 bytes pe
 MAX_BOXES = 1 << 20
 PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"edts"))
 MAX_DEPTH = 8
+MAX_TABLE_BYTES = 1 << 24
 
 
 def check_mp4(source: ByteSource) -> bool:
@@ -23,9 +24,9 @@ def check_mp4(source: ByteSource) -> bool:
     left, cut = [MAX_SAMPLES], False
     for name, at, size in _boxes(source, 0, source.size, 0, [MAX_BOXES]):
         cut |= at + size > source.size
-        if name in (b"stsz", b"stts", b"ctts", b"trun"):
+        if name in (b"stsz", b"stts", b"trun"):
             source.seek(at)
-            left[0] -= _samples(name, source.read(min(size, 1 << 24))) if name != b"ctts" else 0
+            left[0] -= _samples(name, source.read(min(size, MAX_TABLE_BYTES)))
         if left[0] < 0:
             raise Damaged
     return cut
@@ -58,5 +59,6 @@ def _samples(name: bytes, table: bytes) -> int:
         return int.from_bytes(table[4:8], "big")
     if name == b"stsz":
         return int.from_bytes(table[8:12], "big") // 2
-    counts = struct.unpack(f">{(len(table) - 8) // 8 * 2}I", table[8 : 8 + (len(table) - 8) // 8 * 8])
+    entries = max(0, len(table) - 8) // 8
+    counts = struct.unpack(f">{2 * entries}I", table[8 : 8 + 8 * entries])
     return sum(counts[::2]) // 2
