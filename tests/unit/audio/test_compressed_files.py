@@ -130,6 +130,18 @@ def test_all_parts_of_a_chained_ogg_are_read(codec: str, sound: np.ndarray) -> N
     assert not reader.truncated
 
 
+def test_all_parts_of_a_chained_vorbis_file_are_read() -> None:
+    samples, reader = decoded(encoded(noise(2.0), "OGG", "VORBIS") + encoded(noise(3.0), "OGG", "VORBIS"))
+    assert len(samples) == pytest.approx(5 * RATE, abs=512)  # the first block of a part may overlap
+    assert not reader.truncated
+
+
+def test_an_mp4_file_without_its_index_is_refused_with_the_reason(sound: np.ndarray) -> None:
+    data = made("M4A, AAC", sound)
+    with pytest.raises(Refused, match=r"the index of the MP4 file \(moov\) is missing"):
+        open_short(data[: len(data) // 2])
+
+
 def test_the_length_of_a_flac_file_is_what_it_holds() -> None:
     whole = encoded(noise(), "FLAC")
     expected = decoded(whole)[0]

@@ -40,7 +40,7 @@ def open_decoder(file: BinaryIO) -> tuple[ByteSource, Decoder]:
         except Damaged:
             return source, _ffmpeg(source, format)
     except Damaged as fault:
-        raise Refused("bad_field", UNREADABLE) from fault
+        raise Refused("bad_field", str(fault) or UNREADABLE) from fault
 
 
 def _recognise(file: BinaryIO) -> tuple[Format, int]:

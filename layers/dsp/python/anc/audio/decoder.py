@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Damaged(Exception):
-    """Raised if a file, or its encoding, cannot be decoded at all."""
+    """Raised if a file, or its encoding, cannot be decoded at all; the message, if any, is for the user."""
 
 
 class Decoder(Protocol):

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from anc.audio.byte_source import ByteSource
 from anc.audio.decoder import Damaged
 
+NO_INDEX = (
+    "file: the index of the MP4 file (moov) is missing, since recording or transfer was interrupted; "
+    "record or send it again"
+)
 MAX_SAMPLES = 1 << 22  # twelve hours of AAC at 96 kHz; FFmpeg holds 24 bytes per sample
 MAX_BOXES = 1 << 20
 PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"edts"))
@@ -19,16 +23,19 @@ def check_mp4(source: ByteSource) -> bool:
     Raises
     ------
     Damaged
-        If the tables announce more samples than a recording can have.
+        If the tables announce more samples than a recording can have, or are missing.
     """
-    left, cut = [MAX_SAMPLES], False
+    left, cut, has_index = [MAX_SAMPLES], False, False
     for name, at, size in _boxes(source, 0, source.size, 0, [MAX_BOXES]):
         cut |= at + size > source.size
+        has_index |= name == b"moov"
         if name in (b"stsz", b"stts", b"trun"):
             source.seek(at)
             left[0] -= _samples(name, source.read(min(size, MAX_TABLE_BYTES)))
         if left[0] < 0:
             raise Damaged
+    if not has_index:
+        raise Damaged(NO_INDEX)
     return cut
 
 
