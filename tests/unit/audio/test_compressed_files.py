@@ -259,3 +259,10 @@ def test_damaged_sample_tables_are_refused_or_read(sound: np.ndarray) -> None:
     data[at : at + 4] = (9).to_bytes(4, "big")  # ends within its own header
     with contextlib.suppress(Refused):
         open_short(bytes(data))
+
+
+def test_a_wav_header_with_absurd_numbers_is_refused() -> None:
+    data = bytearray(wav(bytes(1000), 2))
+    data[22:36] = b"\xff" * 10 + bytes(2) + b"\xff" * 2  # channels, rates, no block size, bits
+    with pytest.raises(Refused):
+        open_short(bytes(data))

@@ -106,8 +106,11 @@ def _wav(
         claimed = present
     size = min(claimed, present)
     if tag in (1, 3, 0xFFFE) and not align:
-        align = channels * -(-bits // 8)
-        fmt = struct.pack(order + "HHIIHH", tag, channels, rate, rate * align, align, bits) + fmt[16:]
+        align = channels * -(-bits // 8) & 0xFFFF  # absurd numbers are the decoder's to reject
+        fmt = (
+            struct.pack(order + "HHIIHH", tag, channels, rate, rate * align & 0xFFFF_FFFF, align, bits)
+            + fmt[16:]
+        )
     elif size != claimed or not align:
         fact = b""
     if align and (tag in (1, 3, 0xFFFE) or size < claimed):  # no partial frames or blocks
