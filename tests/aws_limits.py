@@ -2,14 +2,17 @@
 
 import io
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple
 
 import boto3
 import botocore.session
 from botocore.loaders import create_loader
 from botocore.response import StreamingBody
+from moto.dynamodb.models import DynamoDBBackend
 
 from anc.schemas.refusal import parse_json
 
@@ -19,6 +22,21 @@ LOADER = create_loader()
 SHADOW_LIMIT = 8 * 1024
 MESSAGE_LIMIT = 128 * 1024  # over a WebSocket
 REQUEST_LIMIT = 4 * 1024**2  # to a serverless endpoint
+
+
+def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with ITEM_LOCK:
+            return call(*args, **kwargs)
+
+    return locked
+
+
+# Every write of an item is atomic on DynamoDB, and reads and writes in two steps on moto.
+ITEM_LOCK = threading.RLock()
+for _name in ("put_item", "update_item", "delete_item"):
+    setattr(DynamoDBBackend, _name, _one_at_a_time(getattr(DynamoDBBackend, _name)))
 
 
 class AwsLimits:

@@ -318,7 +318,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     recordings.a_recording_is_uploaded_processed_and_deleted,
     recordings.a_large_recording_is_uploaded_in_parts,
     recordings.a_long_recording_continues_where_the_last_worker_stopped,
-    recordings.a_truncated_recording_fails_with_a_reason,
+    recordings.a_recording_with_invalid_samples_fails_with_a_reason,
     recordings.an_unannounced_upload_is_removed,
     a_sound_is_classified_measured_and_processed_synchronously,
     a_user_has_a_quota_of_sockets_and_sessions,
