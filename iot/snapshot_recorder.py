@@ -34,16 +34,17 @@ class SnapshotRecorder:
         self._taps = taps
         self._rate = rate
         self._recent = np.zeros((length, 2), np.float32)
-        self._clipped = np.zeros(length, np.bool_)
+        self._clipped = np.zeros((length, 2), np.bool_)
 
     def process(self, x: Signal, e: Signal, d: Signal) -> None:
         """Record a block of the reference x and of d, the noise without control as the headset knows it.
 
         Where the error microphone e is clipped, d is unknown.
         """
-        length = self._clipped.size
+        length = len(self._recent)
         self._recent = np.concatenate([self._recent, np.stack([x, d], 1).astype(np.float32)])[-length:]
-        self._clipped = np.concatenate([self._clipped, np.abs(e) >= CLIPPED])[-length:]
+        clipped = np.abs(np.stack([x, e], 1)) >= CLIPPED
+        self._clipped = np.concatenate([self._clipped, clipped])[-length:]
 
     def snapshot(self, seq: int, active: ActiveFilter, samples: int, private: bool) -> Snapshot:
         """Return a snapshot of the last samples, as PCM or, if private, as statistics and a summary.
@@ -78,8 +79,5 @@ class SnapshotRecorder:
         alike, which changes no filter that is designed on them.
         """
         signals, clipped = self._recent[-samples:], self._clipped[-samples:]
-        peak = float(np.abs(signals[~clipped, 1]).max(initial=0.0))
-        if peak > 1.0:
-            signals = signals / peak
-        signals = np.stack([signals[:, 0], np.where(clipped, np.sign(signals[:, 1]), signals[:, 1])], 1)
-        return float_to_int16(signals)
+        peak = np.abs(signals[~clipped]).max(initial=1.0)
+        return float_to_int16(np.where(clipped, np.sign(signals), signals / peak))

@@ -120,3 +120,22 @@ def test_a_filter_stored_without_a_guard_is_restored_with_one():
 def test_invalid_states_are_rejected(damage):
     with pytest.raises(ValueError, match="state"):
         restore_filter("cancel", "nlms", damage, rate=RATE)
+
+
+@pytest.mark.parametrize(
+    "create",
+    [lambda: NLMS(64), lambda: FDAF(64, block=64), lambda: Predictor(64, 5)],
+    ids=["nlms", "fdaf", "predictor"],
+)
+def test_a_repeated_block_starts_from_the_state_before_it(create, monkeypatch):
+    x, d = pausing_reference(0.0)
+    bare, guarded = create(), GuardedFilter(create(), RATE)
+    for part in (slice(0, 1920), slice(1920, 3840)):
+        bare.process(*(d[part],) if isinstance(bare, Predictor) else (x[part], d[part]))
+        answers = iter([0])  # the whole block is repeated, and each step is good
+        monkeypatch.setattr(guarded, "_first_step_to_repeat", lambda *_: next(answers, None))
+        guarded.process(x[part], d[part])
+    following = slice(3840, 5760)
+    monkeypatch.undo()
+    expected = bare.process(*(d[following],) if isinstance(bare, Predictor) else (x[following], d[following]))
+    assert np.allclose(guarded.process(x[following], d[following])[1], expected[1], atol=1e-5)

@@ -7,6 +7,7 @@ import pytest
 
 from anc.dsp import Statistics, design_from_statistics
 from anc.noise import Classifier
+from anc.pcm import MAX_INT16
 from anc.schemas.refusal import Refused
 from iot.controller import NO_FILTER
 from iot.snapshot_recorder import SnapshotRecorder
@@ -214,3 +215,13 @@ def test_samples_at_which_the_error_microphone_is_clipped_are_recorded_as_clippe
     pcm = recorder.snapshot(1, NO_FILTER, 400, private=False).pcm
     assert pcm is not None
     assert np.count_nonzero(np.abs(pcm[:, 1].astype(int)) >= 32_767) == 40
+
+
+def test_a_clipped_reference_stays_clipped_when_both_channels_are_attenuated():
+    recorder = SnapshotRecorder(400, [1.0], 8, 16_000)
+    x = np.full(400, 0.5, np.float32)
+    x[:40] = 1.0
+    recorder.process(x, np.zeros(400, np.float32), np.full(400, 2.0, np.float32))
+    pcm = recorder.snapshot(1, NO_FILTER, 400, private=False).pcm
+    assert pcm is not None
+    assert np.count_nonzero(pcm[:, 0] >= MAX_INT16) == 40

@@ -88,7 +88,7 @@ class GuardedFilter:
             As the bare filter. The state is then unchanged.
         """
         x, d = np.asarray(x), np.asarray(d)
-        before = copy.copy(self.bare)
+        before = copy.deepcopy(self.bare)
         try:
             y, e = self._run(x, d)
         except ArithmeticError:
@@ -176,10 +176,10 @@ class GuardedFilter:
 
     def _process_step(self, x: Signal, d: Signal) -> tuple[Signal, Signal]:
         """Process a step with the current, stored or zero weights: the first that are good enough."""
-        before = copy.copy(self.bare)
+        before = copy.deepcopy(self.bare)
         energy = self._energies(d)
         for weights in self._candidates(before, x, d):
-            self.bare = copy.copy(before)
+            self.bare = copy.deepcopy(before)
             if weights is not None:
                 self.bare.w = weights
             try:
@@ -193,7 +193,7 @@ class GuardedFilter:
                 return y, e
         # Adapting from zero is not good enough either: pass the step through without adapting.
         self._replacements += 1
-        self.bare = copy.copy(before)
+        self.bare = copy.deepcopy(before)
         self.bare.w = np.zeros_like(before.w)
         self._run(x, np.zeros_like(d))
         return np.zeros_like(d), d.copy()
