@@ -101,7 +101,7 @@ class Rest(Construct):
             self,
             "authorizer",
             handler=functions["authorizer"],
-            # Either of two headers carries the token, so none is required. No caching: revoked keys must be
+            # The token is in one of two headers, so neither can be required. No caching: revoked keys must be
             # rejected at once.
             identity_sources=[],
             results_cache_ttl=cdk.Duration.seconds(0),

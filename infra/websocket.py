@@ -46,7 +46,7 @@ class WebSocket(Construct):
         super().__init__(scope, id)
         self._stage_name = environment.name
         self._api = apigatewayv2.WebSocketApi(self, "api", route_selection_expression=SOCKET_ROUTE_SELECTION)
-        # Browsers send the token as a subprotocol, other clients as a header, so none is required.
+        # Browsers send the token as a subprotocol and other clients as a header, so neither can be required.
         authorizer = WebSocketLambdaAuthorizer("authorizer", functions["authorizer"], identity_source=[])
         for key, name in SOCKET.items():
             route = self._api.add_route(

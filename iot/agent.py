@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anc.headset_records import HeadsetMode
 from anc.ports import Credentials
 from anc.schemas.refusal import Refused, refuse
-from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, HeadsetMode, Reported
+from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, Reported
 from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
 from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from anc.schemas.shadow import Configuration, FirmwareState, HeadsetMode, Reported
+from anc.headset_records import HeadsetMode
+from anc.schemas.shadow import Configuration, FirmwareState, Reported
 from anc.schemas.telemetry import TelemetryReport
 
 MAX_REFUSAL_CHARS = 200

@@ -26,8 +26,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("anc")
 # A shell ignores SIGINT for background jobs, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-MOST_WORKERS = 8  # each loads everything first
-# Groups of tests: folders of which the files share what is expensive, and files that take long.
+MAX_WORKERS = 8  # each loads everything first
+# Groups of tests: folders with expensive fixtures, and slow files.
 LONGEST_FIRST = (
     "integration/test_rest_schema.py",
     "infra",
@@ -52,7 +52,7 @@ class Groups(LoadScopeScheduling):
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return how many workers `-n auto` starts: one more than cores, since some wait for sound to play."""
-    return min(len(cores()) or 2, MOST_WORKERS) + 1
+    return min(len(cores()) or 2, MAX_WORKERS) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:

@@ -191,12 +191,12 @@ class Frames:
         """Return why a frame cannot be queued; empty if it can."""
         if frame.session and self._waiting[frame.session] >= MAX_WAITING_BLOCKS:
             return (
-                f"session: at most {MAX_WAITING_BLOCKS} blocks may be waiting; send a block after the "
-                "response to the previous one"
+                f"session: {MAX_WAITING_BLOCKS} blocks are waiting, which is the limit; send a block after "
+                "the response to the previous one"
             )
         if self._waiting.total() >= MAX_WAITING_FRAMES:
             return (
-                f"frame: at most {MAX_WAITING_FRAMES} frames may be waiting; send a frame after the "
+                f"frame: {MAX_WAITING_FRAMES} frames are waiting, which is the limit; send a frame after the "
                 "response to another one"
             )
         return ""

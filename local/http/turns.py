@@ -14,6 +14,17 @@ class FairSemaphore:
         self._free = slots
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a slot can be taken without waiting."""
+        return self._free > 0
+
+    def waiting(self, caller: str | None = None) -> int:
+        """Return the number of requests of a caller that wait, or of all callers."""
+        if caller is None:
+            return sum(map(len, self._waiting.values()))
+        return len(self._waiting.get(caller, ()))
+
     async def take(self, caller: str) -> None:
         """Wait for a slot; the caller must return it with `give`."""
         if self._free:

@@ -227,7 +227,7 @@ def test_repeating_an_interrupted_action_completes_it_and_revokes_old_certificat
 
 
 class Turns:
-    """Actions in separate threads, of which one at a time executes a step."""
+    """Actions in separate threads that execute their steps one at a time."""
 
     def __init__(self) -> None:
         self._may: dict[int, threading.Semaphore] = {}

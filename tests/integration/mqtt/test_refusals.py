@@ -85,7 +85,7 @@ def not_numbers() -> bytes:
 
 INVALID = {
     "truncated": (truncated, "the header announces 8,589,934,592"),
-    "clipped": (clipped, "of the samples are clipped, at most 1% may be"),
+    "clipped": (clipped, "at most 1% of the samples must be clipped"),
     "nan-gain": (lambda: snapshot(gain=float("nan")).encode(), "gain: must be between 0 and 1 (got nan)"),
     "nan-statistics": (not_numbers, "finite"),
     "of-another": (lambda: snapshot(filter_id="00112233445566ff").encode(), "was not sent to this headset"),

@@ -133,7 +133,7 @@ def test_a_repeated_block_starts_from_the_state_before_it(create, monkeypatch):
     for part in (slice(0, 1920), slice(1920, 3840)):
         bare.process(*(d[part],) if isinstance(bare, Predictor) else (x[part], d[part]))
         answers = iter([0])  # the whole block is repeated, and each step is good
-        monkeypatch.setattr(guarded, "_first_step_to_repeat", lambda *_: next(answers, None))
+        monkeypatch.setattr(guarded, "_first_step_to_repeat", lambda *_, answers=answers: next(answers, None))
         guarded.process(x[part], d[part])
     following = slice(3840, 5760)
     monkeypatch.undo()

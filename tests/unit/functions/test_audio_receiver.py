@@ -130,7 +130,7 @@ def test_omitted_fields_take_the_defaults_of_the_settings(say: Say, platform: Fa
         (
             {**BLOCK_FRAME, "session": "none"},
             "unknown_session",
-            "session: there is none",
+            "session: not found",
         ),
         (
             {"action": "set", "session": "s", "intensity": 1.1},
@@ -138,8 +138,8 @@ def test_omitted_fields_take_the_defaults_of_the_settings(say: Say, platform: Fa
             "intensity: must be at most 1 (got 1.1)",
         ),
         ({"action": "set", "session": "s", "enabled": "yes"}, "bad_field", "enabled: must be true or false"),
-        ({"action": "set", "session": "none"}, "unknown_session", "session: there is none"),
-        ({"action": "stop", "session": "none"}, "unknown_session", "session: there is none"),
+        ({"action": "set", "session": "none"}, "unknown_session", "session: not found"),
+        ({"action": "stop", "session": "none"}, "unknown_session", "session: not found"),
         (
             {"action": "watch", "device": "../other"},
             "bad_field",

@@ -88,7 +88,7 @@ def test_a_session_from_opening_to_end_over_rest(call: Call) -> None:
     nothing_yet = {"blocks": 0, "seconds": 0.0, "gaps": 0, "attenuation_db": None, "filter_resets": 0}
     assert call("GET", f"{path}/stats")[1] == nothing_yet
     assert call("DELETE", path)[:2] == (200, nothing_yet)
-    assert_problem(call("GET", path), 404, "unknown_session", "session: there is none of this name")
+    assert_problem(call("GET", path), 404, "unknown_session", "session: not found")
     assert call("GET", "/api/sessions")[1] == {"sessions": [], "next": None}
 
 
@@ -163,7 +163,7 @@ def test_an_invalid_session_change_is_refused_and_changes_nothing(call: Call, bo
 def test_a_session_is_not_found_by_other_users(call: Call, method: str, path: str) -> None:
     _, opened, _ = call("POST", "/api/sessions", {})
     foreign = call(method, path.format(opened["session"]), {}, user="mallory")
-    assert_problem(foreign, 404, "unknown_session", "there is none of this name")
+    assert_problem(foreign, 404, "unknown_session", "not found")
     assert foreign == call(method, path.format("never-was"), {}, user="mallory")
     assert call("GET", "/api/sessions", user="mallory")[1] == {"sessions": [], "next": None}
     assert call("GET", f"/api/sessions/{opened['session']}")[1] == opened

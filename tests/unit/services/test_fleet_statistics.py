@@ -199,7 +199,7 @@ def test_a_refused_snapshot_is_not_contributed(platform: FakePlatform) -> None:
         float_to_int16(np.stack(Plant(1).process(1.0, 1), axis=1)).astype(np.int32) * 400, -32768, 32767
     )
     data = Snapshot(1, RATE, len(loud), "", pcm=loud.astype(np.int16)).encode()
-    with pytest.raises(control.Refused, match="samples are clipped, at most 1%"):
+    with pytest.raises(control.Refused, match="at most 1% of the samples must be clipped"):
         control.process_snapshot("one", data, platform.deps)
     assert platform.counts["fleet_contributions"] == 0
     assert platform.deps.controls.get("one") is None

@@ -123,7 +123,7 @@ def test_another_users_session_does_not_exist(deps: Dependencies, session: str) 
 
 def test_a_cached_session_is_checked_for_its_owner(deps: Dependencies, session: str) -> None:
     send(deps, session, 0, two_microphones(1)[0])
-    with pytest.raises(Refused, match="there is none"):
+    with pytest.raises(Refused, match="not found"):
         send(deps, session, 1, two_microphones(1)[0], caller=BOB)
 
 
@@ -212,7 +212,7 @@ def test_a_block_of_invalid_length_for_fdaf_is_refused(deps: Dependencies) -> No
 
 def test_an_expired_session_is_unknown(platform: FakePlatform, session: str) -> None:
     platform.clock.now += platform.deps.settings.anc_session_hours * 3600 + 1
-    with pytest.raises(Refused, match="there is none"):
+    with pytest.raises(Refused, match="not found"):
         send(platform.deps, session, 0, two_microphones(1)[0])
 
 

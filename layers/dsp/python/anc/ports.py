@@ -235,7 +235,7 @@ class Endpoint(Protocol):
     def invoke(self, request: bytes) -> bytes:
         """Return the response to a JSON document (`sagemaker/inference.py`), at most `MAX_RESPONSE_BYTES`.
 
-        Does not retry. Raises EndpointUnavailable if none is configured, it fails, or it times out.
+        Does not retry. Raises EndpointUnavailable if no endpoint is configured, it fails, or it times out.
         """
 
 

@@ -41,7 +41,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def waiting(pool: FairThreadPool) -> int:
-    return sum(map(len, pool._queues.values()))
+    return pool._turns.waiting()
 
 
 async def queue_calls(pool: FairThreadPool, work: Work, *calls: tuple[str, str]) -> list[asyncio.Task[str]]:

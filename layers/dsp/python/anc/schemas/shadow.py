@@ -8,13 +8,13 @@ import numpy as np
 from msgspec import Meta
 
 from anc.filter_taps import decode_taps, filter_id, taps_sha256
+from anc.headset_records import HeadsetMode
 from anc.patterns import FIRMWARE_URL, ONE_LINE, SHA256, SHORT_HASH, VERSION
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, parse_json, refuse
 
 SHADOW = "anc"
 DOCUMENT_LIMIT = 8 * 1024
-HeadsetMode = Literal["cancel", "transparency", "bypass"]
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024
 MAX_FIRMWARE_BYTES = 16 * 1024**2

@@ -116,7 +116,7 @@ def check_clipping(pcm: np.ndarray) -> None:
     if clipped > MAX_CLIPPED_SHARE:
         refuse(
             "clipped",
-            f"pcm: {clipped:.1%} of the samples are clipped, at most {MAX_CLIPPED_SHARE:.0%} may be",
+            f"pcm: at most {MAX_CLIPPED_SHARE:.0%} of the samples must be clipped (got {clipped:.1%})",
         )
 
 

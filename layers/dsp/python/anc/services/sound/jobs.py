@@ -197,7 +197,7 @@ def find(job_id: str, caller: Caller, deps: Dependencies) -> Job:
     """Return a job of the caller. Raises Refused, `unknown_job`, also for jobs of others."""
     job = deps.jobs.get(job_id)
     if job is None or job.group != caller.user:
-        refuse("unknown_job", "job: there is none of this name; recordings are kept for 30 days")
+        refuse("unknown_job", "job: not found; recordings are kept for 30 days")
     return job
 
 

@@ -60,7 +60,7 @@ def find(session: str, caller: Caller, deps: Dependencies) -> Stream:
     """Return a session of the caller. Raises Refused, `unknown_session`, also for sessions of others."""
     stream = deps.streams.get(session)
     if stream is None or stream.group != caller.user:
-        refuse("unknown_session", "session: there is none of this name; it may have expired")
+        refuse("unknown_session", "session: not found; it may have expired")
     return stream
 
 
