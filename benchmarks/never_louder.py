@@ -12,14 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anc.dsp import FDAF, NLMS
+from anc.dsp.guarded import GuardedFilter
 from anc.dsp.validation import Signal
 from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter
+from benchmarks.speed import interleaved
 
 MAX_EXCESS = 2.0  # of energy, in a second: 3 dB
 INAUDIBLE = 2e-9  # mean square below one bit of 16-bit audio
 SECONDS = 4
 RATES = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000)
 FDAF_BLOCK = 128
+COST_BLOCK = 1536  # 96 ms at 16 kHz
 
 
 class Trial(NamedTuple):
@@ -156,12 +160,40 @@ def search(signals: int, seed: int, progress: Callable[[int], None] = lambda don
     return violations
 
 
+def cost(rounds: int = 30, blocks: int = 20) -> dict[str, float]:
+    """Return the CPU time of guarded filters relative to bare ones, by filter and signal."""
+    rng = np.random.default_rng(0)
+    x, unrelated = 0.1 * rng.standard_normal((2, blocks * COST_BLOCK)).astype(np.float32)
+    related = np.convolve(x, 0.2 * rng.standard_normal(60))[: x.size].astype(np.float32)
+    cases: dict[str, tuple[Callable[[], NLMS | FDAF], Signal]] = {
+        "NLMS, steady noise": (lambda: NLMS(512), related),
+        "FDAF, steady noise": (lambda: FDAF(512, block=FDAF_BLOCK), related),
+        "NLMS, unrelated signals, mu 1.9": (lambda: NLMS(512, 1.9), unrelated),
+    }
+    ratios = {}
+    for name, (create, d) in cases.items():
+
+        def run(filter_: NLMS | FDAF | GuardedFilter, d: Signal = d) -> None:
+            for k in range(0, d.size, COST_BLOCK):
+                filter_.process(x[k : k + COST_BLOCK], d[k : k + COST_BLOCK])
+
+        both = [lambda: run(create()), lambda: run(GuardedFilter(create(), 16_000))]  # noqa: B023  run at once
+        bare, guarded = interleaved(both, rounds).T
+        ratios[name] = float(np.median(guarded / bare))
+    return ratios
+
+
 def main() -> None:
-    """Search and print the violations."""
+    """Search and print the violations, or print the cost of the guard."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cost", action="store_true", help="Measure the CPU time of the guard instead.")
     parser.add_argument("--signals", type=int, default=20_000, help="Number of signals.")
     parser.add_argument("--seed", type=int, default=1, help="Random seed.")
     args = parser.parse_args()
+    if args.cost:
+        for name, ratio in cost().items():
+            print(f"{name:32} {ratio:.2f} times the bare filter")
+        return
     started = time.perf_counter()
 
     def progress(done: int) -> None:

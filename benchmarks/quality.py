@@ -14,6 +14,7 @@ from anc.dsp import (
     attenuation_db,
     design_control_filter,
 )
+from anc.dsp.statistics import HIGH_PASS_HZ
 from benchmarks import scenes
 
 RATE = 16_000
@@ -73,7 +74,7 @@ def control_filters(sounds: dict[str, NDArray], heads: int = 5) -> dict:
     return {
         "predicted_db": predicted,
         "next_second_db": own,
-        "below_hindsight_db": optimal - own,
+        "below_oracle_db": optimal - own,
         "over_universal_db": own - universal,
         "with_secondary_path_10_percent_wrong_db": wrong,
         "prediction_error_db_rms": float(np.sqrt(np.mean(np.square(figures[:, 0] - figures[:, 1])))),
@@ -83,10 +84,10 @@ def control_filters(sounds: dict[str, NDArray], heads: int = 5) -> dict:
 
 
 def second_attenuation(x: NDArray, d: NDArray, S: NDArray, w: NDArray) -> float:
-    """Return the attenuation in the second second, above 60 Hz, through the true path."""
+    """Return the attenuation in the second second, above 20 Hz, through the true path."""
     e = d - np.convolve(np.convolve(x, w), S)[: d.size]
     f = np.fft.rfftfreq(RATE, 1 / RATE)
-    parts = [np.fft.irfft((f > 60) * np.fft.rfft(part[RATE : 2 * RATE])) for part in (d, e)]
+    parts = [np.fft.irfft((f > HIGH_PASS_HZ) * np.fft.rfft(part[RATE : 2 * RATE])) for part in (d, e)]
     return attenuation_db(*parts)
 
 
