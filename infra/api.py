@@ -155,7 +155,7 @@ class Api(cdk.Stack):
             timeout_s=25,
             variables={
                 "THING_POLICY": identity.thing_policy,
-                "PEOPLE_POOL": identity.people.user_pool_id,
+                "PEOPLE_POOL": identity.users.user_pool_id,
                 "PEOPLE_CLIENT": identity.audience,
             },
         )
@@ -181,7 +181,7 @@ class Api(cdk.Stack):
         function.may_use("counters", READ)
         function.may_use("limits", ADD)
         function.may_send("updates")
-        function.may(USER_POOL_ACTIONS, identity.people.user_pool_arn)
+        function.may(USER_POOL_ACTIONS, identity.users.user_pool_arn)
         may_register(function)
         return function
 

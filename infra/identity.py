@@ -20,7 +20,7 @@ class Identity(cdk.Stack):
 
     Attributes
     ----------
-    people : UserPool
+    users : UserPool
     issuer, audience, jwks_url : str
         Issuer, audience and key set URL of the users' ID tokens.
     thing_policy : str
@@ -29,7 +29,7 @@ class Identity(cdk.Stack):
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
         super().__init__(scope, id, env=environment.target)
-        self.people = people = cognito.UserPool(
+        self.users = users = cognito.UserPool(
             self,
             "people",
             self_sign_up_enabled=False,
@@ -47,23 +47,23 @@ class Identity(cdk.Stack):
             deletion_protection=environment.kept,
             removal_policy=environment.removal,
         )
-        acknowledge(people, "AwsSolutions-COG2", "MFA is optional; operators are asked to enable it.")
-        acknowledge(people, "AwsSolutions-COG8", "The Essentials plan has all required features.")
+        acknowledge(users, "AwsSolutions-COG2", "MFA is optional; operators are asked to enable it.")
+        acknowledge(users, "AwsSolutions-COG8", "The Essentials plan has all required features.")
         for role in ROLES:
-            cognito.CfnUserPoolGroup(self, role, user_pool_id=people.user_pool_id, group_name=role)
-        client = people.add_client(
+            cognito.CfnUserPoolGroup(self, role, user_pool_id=users.user_pool_id, group_name=role)
+        client = users.add_client(
             "client",
             auth_flows=cognito.AuthFlow(user_srp=True, admin_user_password=True),
             id_token_validity=cdk.Duration.hours(SIGN_IN_TOKEN_HOURS),
             prevent_user_existence_errors=True,
             disable_o_auth=True,
         )
-        self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{people.user_pool_id}"
+        self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{users.user_pool_id}"
         self.audience = client.user_pool_client_id
         self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
         policy = iot.CfnPolicy(self, "headset", policy_document=self._headset_policy())
         self.thing_policy = policy.ref
-        cdk.CfnOutput(self, "UserPool", value=people.user_pool_id)
+        cdk.CfnOutput(self, "UserPool", value=users.user_pool_id)
         cdk.CfnOutput(self, "Client", value=self.audience)
 
     def _headset_policy(self) -> dict[str, object]:

@@ -37,7 +37,7 @@ from local.alerts import LoggedAlerts
 from local.auth.certificates import Authority
 from local.auth.issuer import Issuer, discard_published_key
 from local.auth.login_links import LoginLinks
-from local.auth.people import LocalPeople
+from local.auth.users import LocalUsers
 from local.data_folder import lock_folder, prepare
 from local.http import console
 from local.http.connection_limits import ConnectionLimiter, http_connections_allowed, proxies_of
@@ -143,7 +143,7 @@ class LocalPlatform:
             alerts=LoggedAlerts(),
             objects=self._objects,
             keys=issuer,
-            people=LocalPeople(database, issuer),
+            users=LocalUsers(database, issuer),
             counters=self._counters,
             limits=MemoryLimits(),
             reclassifications=queues["reclassifications"],

@@ -20,7 +20,7 @@ from anc.services import platform_metrics
 from anc.services.access.identity import Caller
 from anc.settings import Settings
 from local.auth.issuer import Issuer
-from local.auth.people import LocalPeople
+from local.auth.users import LocalUsers
 from local.http.signed_urls import SignedUrls
 from local.mqtt.shadows import LocalShadows
 from local.storage.database import Database
@@ -180,7 +180,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         alerts=alerts,
         objects=FileObjects(folder / "objects", SignedUrls(b"secret", "http://testserver", clock)),
         keys=issuer,
-        people=LocalPeople(database, issuer),
+        users=LocalUsers(database, issuer),
         counters=counts,
         limits=MemoryLimits(),
         reclassifications=reclassifications,

@@ -26,12 +26,12 @@ from functions.rest_api import (
     devices,
     emergencies,
     openapi,
-    people,
     platform,
     recordings,
     request_context,
     sessions,
     stats,
+    users,
 )
 from functions.rest_api.resolver import Resolver
 from functions.security_headers import with_security_headers
@@ -44,7 +44,7 @@ app = Resolver(
     serializer=lambda answer: msgspec.json.encode(answer).decode(),
     json_body_deserializer=request_context.parse_body,
 )
-for family in (platform, people, sessions, audio, recordings, emergencies, devices, audit, stats):
+for family in (platform, users, sessions, audio, recordings, emergencies, devices, audit, stats):
     app.include_router(family.router)
 openapi.serve(app)
 

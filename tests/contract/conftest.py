@@ -18,7 +18,6 @@ from anc.aws import clients
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.objects import S3Objects
-from anc.aws.people import CognitoPeople
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
 from anc.aws.shadows import IotShadows
@@ -26,11 +25,12 @@ from anc.aws.signing_keys import JwksSigningKeys
 from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
+from anc.aws.users import CognitoUsers
 from anc.records import Role, Stream
 from anc.settings import Settings
 from local.auth.certificates import Authority
 from local.auth.issuer import Issuer
-from local.auth.people import LocalPeople
+from local.auth.users import LocalUsers
 from local.ml_endpoint import HttpEndpoint
 from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
@@ -248,10 +248,10 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture(params=["cognito", "sqlite"])
-def people(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def users(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Return an empty user pool, configured as in the stacks: users sign in with e-mail addresses."""
     if request.param == "sqlite":
-        return LocalPeople(request.getfixturevalue("database"), Issuer(tmp_path, Settings()))
+        return LocalUsers(request.getfixturevalue("database"), Issuer(tmp_path, Settings()))
     client = request.getfixturevalue("aws")("cognito-idp")
     pool = client.create_user_pool(
         PoolName="people",
@@ -263,7 +263,7 @@ def people(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     app = client.create_user_pool_client(
         UserPoolId=pool, ClientName="client", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
     )["UserPoolClient"]["ClientId"]
-    return CognitoPeople(pool, app, lambda: client)
+    return CognitoUsers(pool, app, lambda: client)
 
 
 @pytest.fixture(params=["dynamodb", "sqlite"])

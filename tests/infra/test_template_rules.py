@@ -257,10 +257,10 @@ def _longest(config, tries=TRIES):
 
 
 def test_self_sign_up_is_disabled_and_every_role_has_a_group(stacks):
-    (people,) = stacks.of_type("AWS::Cognito::UserPool").values()
+    (users,) = stacks.of_type("AWS::Cognito::UserPool").values()
     groups = {group["GroupName"] for group in stacks.of_type("AWS::Cognito::UserPoolGroup").values()}
 
-    assert people["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
+    assert users["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
     assert groups == set(get_args(Role))
 
 

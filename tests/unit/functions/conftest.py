@@ -39,7 +39,7 @@ def key() -> rsa.RSAPrivateKey:
 @pytest.fixture(autouse=True)
 def quick_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use fast password hashes."""
-    monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    monkeypatch.setattr("local.auth.users.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
 
 
 @pytest.fixture

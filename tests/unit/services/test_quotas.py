@@ -11,7 +11,7 @@ from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
 from anc.schemas.websocket import Start
 from anc.services import connections
-from anc.services.access import api_keys, people, quotas
+from anc.services.access import api_keys, quotas, users
 from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota
 from anc.services.sound import jobs, sessions
@@ -201,11 +201,11 @@ def test_a_finished_recording_counts_with_its_result_only(tmp_path: Path, clock:
 def test_removing_a_user_removes_all_their_items(tmp_path: Path, clock: Clock) -> None:
     most = dict.fromkeys(["quota_sessions", "quota_unfinished_recordings", "quota_recordings"], 150)
     deps = make_dependencies(tmp_path, clock, **most).deps
-    person = deps.people.create("ann", "correct horse battery", "listener")
+    person = deps.users.create("ann", "correct horse battery", "listener")
     ann = Caller(person.user)
     for _ in range(120):
         sessions.open_session(Start(), ann, deps)
         announce(ann, deps)
-    people.remove(person.user, Caller("root", "admin"), deps)
+    users.remove(person.user, Caller("root", "admin"), deps)
     assert not sessions.list_own(ann, deps)
     assert not jobs.list_own(ann, deps)

@@ -169,7 +169,7 @@ class Grant(NamedTuple):
     user: str
 
 
-class People(Protocol):
+class Users(Protocol):
     """User accounts.
 
     `user` is the id of an account and the subject of its tokens. Ids are never reused, not even for a later
@@ -306,7 +306,7 @@ class Dependencies(Tables):
     alerts: Alerts
     objects: Objects
     keys: SigningKeys
-    people: People
+    users: Users
     counters: Counters
     limits: Limits
     reclassifications: Queue

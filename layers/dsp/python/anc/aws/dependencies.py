@@ -7,7 +7,6 @@ from anc.aws.alerts import SnsAlerts
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.objects import S3Objects
-from anc.aws.people import CognitoPeople
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
 from anc.aws.shadows import IotShadows
@@ -15,6 +14,7 @@ from anc.aws.signing_keys import JwksSigningKeys
 from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
+from anc.aws.users import CognitoUsers
 from anc.ports import Dependencies
 from anc.settings import Settings
 from anc.tables import open_tables, variable
@@ -48,7 +48,7 @@ def aws_dependencies() -> Dependencies:
         alerts=SnsAlerts(name("ALERTS_TOPIC", "")),
         objects=S3Objects(name("OBJECTS_BUCKET", "")),
         keys=JwksSigningKeys(settings.token_jwks_url),
-        people=CognitoPeople(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
+        users=CognitoUsers(name("PEOPLE_POOL", ""), name("PEOPLE_CLIENT", "")),
         counters=DynamoCounters(name("COUNTERS_TABLE", "")),
         limits=DynamoLimits(name("LIMITS_TABLE", "")),
         reclassifications=SqsQueue(name("RECLASSIFICATIONS_QUEUE_URL", "")),

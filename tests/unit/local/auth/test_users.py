@@ -7,16 +7,16 @@ from argon2 import PasswordHasher
 
 from anc.settings import Settings
 from local.auth.issuer import Issuer
-from local.auth.people import LocalPeople
+from local.auth.users import LocalUsers
 from local.storage.database import Database
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPeople:
+def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalUsers:
     """Return the users of an old folder, in which Ada is an operator."""
-    monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    monkeypatch.setattr("local.auth.users.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     database = Database(tmp_path / "anc.db")
     database.connection.execute(
         "CREATE TABLE people (name TEXT PRIMARY KEY, role TEXT NOT NULL,"
@@ -24,22 +24,22 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPeople:
     )
     row = ("ada", "operator", PasswordHasher(1, 8, 1).hash(PASSWORD), 1.0)
     database.connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", row)
-    LocalPeople(database, Issuer(tmp_path, Settings()))
-    return LocalPeople(database, Issuer(tmp_path, Settings()))
+    LocalUsers(database, Issuer(tmp_path, Settings()))
+    return LocalUsers(database, Issuer(tmp_path, Settings()))
 
 
-def test_a_user_of_an_older_version_has_the_name_as_id(people: LocalPeople) -> None:
-    ada = people.get("ada")
+def test_a_user_of_an_older_version_has_the_name_as_id(users: LocalUsers) -> None:
+    ada = users.get("ada")
     assert ada
     assert (ada.user, ada.name, ada.role) == ("ada", "ada", "operator")
-    grant = people.sign_in("ada", PASSWORD)
+    grant = users.sign_in("ada", PASSWORD)
     assert grant
     assert (grant.user, grant.role) == ("ada", "operator")
 
 
-def test_a_new_user_with_an_old_name_gets_a_new_id(people: LocalPeople) -> None:
-    people.delete("ada")
-    again = people.create("ada", PASSWORD, "listener")
+def test_a_new_user_with_an_old_name_gets_a_new_id(users: LocalUsers) -> None:
+    users.delete("ada")
+    again = users.create("ada", PASSWORD, "listener")
     assert again.user != "ada"
-    assert people.get("ada") is None
-    assert [person.user for person in people.list()[0]] == [again.user]
+    assert users.get("ada") is None
+    assert [person.user for person in users.list()[0]] == [again.user]

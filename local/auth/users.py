@@ -1,4 +1,4 @@
-"""`anc.ports.People` on SQLite: passwords hashed with argon2id, tokens from the platform's own issuer."""
+"""`anc.ports.Users` on SQLite: passwords hashed with argon2id, tokens from the platform's own issuer."""
 
 import time
 import uuid
@@ -17,7 +17,7 @@ from local.storage.database import Database
 COLUMNS = "user, name, role, created"
 
 
-class LocalPeople:
+class LocalUsers:
     """The users of the local platform. Use `anc token --role admin` to create the first one.
 
     `user` is a random id. Users of versions without ids have their name as id.
@@ -39,7 +39,7 @@ class LocalPeople:
             connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS people_by_user ON people (user)")
 
     def sign_in(self, name: str, password: str) -> Grant | None:
-        """See `anc.ports.People`. Takes the same time for an unknown name."""
+        """See `anc.ports.Users`. Takes the same time for an unknown name."""
         dummy_hash = self._dummy_hash  # computed for every caller, so that the first call leaks nothing
         sql = "SELECT hash, role, user FROM people WHERE name = ?"
         row = self._database.connection.execute(sql, (name,)).fetchone()
@@ -58,7 +58,7 @@ class LocalPeople:
         return self._hasher.hash("no password")
 
     def create(self, name: str, password: str, role: Role) -> User:
-        """See `anc.ports.People`."""
+        """See `anc.ports.Users`."""
         person = User(user=str(uuid.uuid4()), name=name, role=role, created=time.time())
         done = self._database.connection.execute(
             f"INSERT INTO people ({COLUMNS}, hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
@@ -69,26 +69,26 @@ class LocalPeople:
         return person
 
     def get(self, user: str) -> User | None:
-        """See `anc.ports.People`."""
+        """See `anc.ports.Users`."""
         sql = f"SELECT {COLUMNS} FROM people WHERE user = ?"  # noqa: S608
         row = self._database.connection.execute(sql, (user,)).fetchone()
         return _person(*row) if row else None
 
     def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
-        """See `anc.ports.People`."""
+        """See `anc.ports.Users`."""
         sql = f"SELECT {COLUMNS} FROM people WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
-        people = [_person(*row) for row in self._database.connection.execute(sql, (after, limit + 1))]
-        page = people[:limit]
-        return page, page[-1].name if len(people) > limit else ""
+        users = [_person(*row) for row in self._database.connection.execute(sql, (after, limit + 1))]
+        page = users[:limit]
+        return page, page[-1].name if len(users) > limit else ""
 
     def set_role(self, user: str, role: Role) -> None:
-        """See `anc.ports.People`."""
+        """See `anc.ports.Users`."""
         sql = "UPDATE people SET role = ? WHERE user = ?"
         if self._database.connection.execute(sql, (role, user)).rowcount == 0:
             raise LookupError(user)
 
     def delete(self, user: str) -> None:
-        """See `anc.ports.People`."""
+        """See `anc.ports.Users`."""
         self._database.connection.execute("DELETE FROM people WHERE user = ?", (user,))
 
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from anc.records import ApiKey
 from anc.schemas.rest.requests import NewKey, NewRole, NewUser, SignIn
 from anc.schemas.rest.responses import CreatedKey, Grant, Key, Keys, Me, User, Users
-from anc.services.access import accounts, api_keys, people
+from anc.services.access import accounts, api_keys, users
 from functions.rest_api.request_context import After, KeyId, Limit, UserId, caller, dependencies
 
 router = Router()
@@ -17,7 +17,7 @@ TAGS = ["users"]
 @router.post("/api/auth/token", tags=TAGS)
 def sign_in(body: SignIn) -> Grant:
     """Return a bearer token for a username and a password."""
-    return Grant.model_validate(people.sign_in(body.username, body.password, dependencies()))
+    return Grant.model_validate(users.sign_in(body.username, body.password, dependencies()))
 
 
 @router.get("/api/users/me", tags=TAGS)
@@ -51,33 +51,33 @@ def revoke_key(id: KeyId) -> None:
 def add_user(body: NewUser) -> User:
     """Add a user."""
     return User.model_validate(
-        people.create(body.username, body.password, body.role, caller(), dependencies())
+        users.create(body.username, body.password, body.role, caller(), dependencies())
     )
 
 
 @router.get("/api/users", tags=TAGS)
 def list_users(limit: Limit = 50, after: After = "") -> Users:
     """List the users, page by page."""
-    page, following = people.list_all(limit, after, dependencies())
+    page, following = users.list_all(limit, after, dependencies())
     return Users(users=[User.model_validate(user) for user in page], next=following or None)
 
 
 @router.get("/api/users/<id>", tags=TAGS)
 def get_user(id: UserId) -> User:
     """Return a user."""
-    return User.model_validate(people.find(id, dependencies()))
+    return User.model_validate(users.find(id, dependencies()))
 
 
 @router.patch("/api/users/<id>", tags=TAGS)
 def change_role(id: UserId, body: NewRole) -> User:
     """Change a user's role: a higher one from the next token on, a lower one at once, with keys revoked."""
-    return User.model_validate(people.set_role(id, body.role, caller(), dependencies()))
+    return User.model_validate(users.set_role(id, body.role, caller(), dependencies()))
 
 
 @router.delete("/api/users/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
 def remove_user(id: UserId) -> None:
     """Remove a user with all keys, sockets, sessions, recordings and headsets. Repeat it if it fails."""
-    people.remove(id, caller(), dependencies())
+    users.remove(id, caller(), dependencies())
 
 
 def _key(key: ApiKey) -> Key:

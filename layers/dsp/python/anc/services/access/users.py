@@ -17,7 +17,7 @@ ME = "me"  # in a path: the caller
 
 def sign_in(name: str, password: str, deps: Dependencies) -> Grant:
     """Return a bearer token. Raises Refused, `unauthorized`, for a wrong user name or password alike."""
-    grant = deps.people.sign_in(name, password)
+    grant = deps.users.sign_in(name, password)
     account = deps.accounts.get(grant.user) if grant else None
     if grant is None or (account and account.removed):
         deps.count("sign_ins_refused")
@@ -32,7 +32,7 @@ def create(name: str, password: str, role: Role, caller: Caller, deps: Dependenc
         refuse("exists", "username: `me` is reserved for the caller")
     audit.record("person.create", name, caller, deps, role=role)
     try:
-        person = deps.people.create(name, password, role)
+        person = deps.users.create(name, password, role)
     except Conflict as taken:
         raise Refused("exists", "username: is taken") from taken
     accounts.open_account(person, deps)
@@ -42,12 +42,12 @@ def create(name: str, password: str, role: Role, caller: Caller, deps: Dependenc
 
 def find(user: str, deps: Dependencies) -> User:
     """Return a user. Raises Refused: `unknown_user`."""
-    return deps.people.get(user) or refuse("unknown_user", f"user: {user} does not exist")
+    return deps.users.get(user) or refuse("unknown_user", f"user: {user} does not exist")
 
 
 def list_all(limit: int, after: str, deps: Dependencies) -> tuple[Sequence[User], str]:
     """Return a page of users, and the value of `after` for the next page."""
-    return deps.people.list(limit, after)
+    return deps.users.list(limit, after)
 
 
 def set_role(user: str, role: Role, caller: Caller, deps: Dependencies) -> User:
@@ -68,7 +68,7 @@ def set_role(user: str, role: Role, caller: Caller, deps: Dependencies) -> User:
     if demoted:
         accounts.limit_account(person, role, deps, sign_out=True)
     try:
-        deps.people.set_role(user, role)
+        deps.users.set_role(user, role)
     except LookupError as gone:
         raise Refused("unknown_user", f"user: {user} has just been removed") from gone
     if not demoted:
@@ -110,7 +110,7 @@ def remove(user: str, caller: Caller, deps: Dependencies) -> None:
             with _ignore_unknown():
                 devices.remove(device.key, caller, deps)
     accounts.delete_account(person, deps)
-    deps.people.delete(user)
+    deps.users.delete(user)
     deps.count("people_removed")
 
 

@@ -12,8 +12,8 @@ from anc.services.access.identity import role_of
 MAX_PAGE = 60  # users per request, a limit of Cognito
 
 
-class CognitoPeople:
-    """`anc.ports.People` on a user pool; `user` is the subject of its tokens.
+class CognitoUsers:
+    """`anc.ports.Users` on a user pool; `user` is the subject of its tokens.
 
     A user in no group is a listener. `sign_in` returns None for a user with a second factor or a password
     that must be changed: such a user signs in to Cognito directly.
@@ -32,7 +32,7 @@ class CognitoPeople:
         self._client = client
 
     def sign_in(self, name: str, password: str) -> Grant | None:
-        """See `People.sign_in`."""
+        """See `Users.sign_in`."""
         cognito = self._client()
         errors = cognito.exceptions
         try:
@@ -55,7 +55,7 @@ class CognitoPeople:
         return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user), user)
 
     def create(self, name: str, password: str, role: Role) -> User:
-        """See `People.create`."""
+        """See `Users.create`."""
         cognito = self._client()
         try:
             created = cognito.admin_create_user(
@@ -77,7 +77,7 @@ class CognitoPeople:
         return _user(created["User"], role)
 
     def get(self, user: str) -> User | None:
-        """See `People.get`."""
+        """See `Users.get`."""
         cognito = self._client()
         try:
             found = cognito.admin_get_user(UserPoolId=self._pool, Username=user)
@@ -87,15 +87,15 @@ class CognitoPeople:
         return _user(found, self._role(user))
 
     def list(self, limit: int = 50, after: str = "") -> tuple[Sequence[User], str]:
-        """See `People.list`."""
+        """See `Users.list`."""
         page = {"PaginationToken": after} if after else {}
         answer = self._client().list_users(UserPoolId=self._pool, Limit=min(limit, MAX_PAGE), **page)
         roles = {user: role for role in get_args(Role)[1:] for user in self._members(role)}
-        people = [_user(found, roles.get(found["Username"], "listener")) for found in answer["Users"]]
-        return people, answer.get("PaginationToken", "")
+        users = [_user(found, roles.get(found["Username"], "listener")) for found in answer["Users"]]
+        return users, answer.get("PaginationToken", "")
 
     def set_role(self, user: str, role: Role) -> None:
-        """See `People.set_role`."""
+        """See `Users.set_role`."""
         cognito = self._client()
         try:
             for group in set(self._groups(user)) - {role}:
@@ -105,7 +105,7 @@ class CognitoPeople:
             raise LookupError(user) from fault
 
     def delete(self, user: str) -> None:
-        """See `People.delete`."""
+        """See `Users.delete`."""
         cognito = self._client()
         try:
             cognito.admin_delete_user(UserPoolId=self._pool, Username=user)

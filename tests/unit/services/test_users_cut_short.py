@@ -13,7 +13,7 @@ from anc.ports import Dependencies
 from anc.records import SocketConnection, User, Watch
 from anc.schemas.refusal import Refused
 from anc.schemas.websocket import Start
-from anc.services.access import api_keys, identity, people
+from anc.services.access import api_keys, identity, users
 from anc.services.access.identity import Caller
 from anc.services.headsets import devices
 from anc.services.sound import jobs, sessions
@@ -22,7 +22,7 @@ from tests.fakes import Clock, FakePlatform, make_dependencies
 ROOT = Caller("root", "admin")
 PASSWORD = "correct horse battery"
 PORTS = ("accounts", "audit", "api_keys", "connections", "watches", "streams", "jobs", "objects", "devices")
-PORTS += ("controls", "telemetry", "statuses", "things", "sockets", "people")
+PORTS += ("controls", "telemetry", "statuses", "things", "sockets", "users")
 READS = ("get", "list", "about")
 
 
@@ -65,9 +65,9 @@ class Ada:
         self.platform = platform
         # Tokens go by the clock on the wall, which the platform must agree with.
         self.deps = deps = replace(platform.deps, clock=time.time)
-        self.person: User = people.create("ada", PASSWORD, "operator", ROOT, deps)
+        self.person: User = users.create("ada", PASSWORD, "operator", ROOT, deps)
         self.user = self.person.user
-        self.token = people.sign_in("ada", PASSWORD, deps).token
+        self.token = users.sign_in("ada", PASSWORD, deps).token
         self.caller = identity.verify(self.token, deps)
         self.keys = {role: api_keys.create("robot", role, 365, self.caller, deps)[1] for role in ROLES}
         self.session = sessions.open_session(Start(), self.caller, deps).key
@@ -104,7 +104,7 @@ ROLES = ("listener", "operator")
 
 @pytest.fixture
 def ada(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ada:
-    monkeypatch.setattr("local.auth.people.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    monkeypatch.setattr("local.auth.users.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     return Ada(make_dependencies(tmp_path, Clock(time.time())))
 
 
@@ -123,16 +123,16 @@ def cut_short_after_each_step(act: Callable[[Dependencies], Any], deps: Dependen
 
 def test_a_removal_cut_short_anywhere_is_finished_by_repeating_it(ada: Ada) -> None:
     steps = 0
-    for steps in cut_short_after_each_step(lambda deps: people.remove(ada.user, ROOT, deps), ada.deps):
+    for steps in cut_short_after_each_step(lambda deps: users.remove(ada.user, ROOT, deps), ada.deps):
         if steps >= 2:  # the audit entry is written, the account closed
             assert ada.role_of(ada.token) == ""
             assert [ada.role_of(key) for key in ada.keys.values()] == ["", ""]
             with pytest.raises(Refused, match="username or password"):
-                people.sign_in("ada", PASSWORD, ada.deps)
-        if not ada.deps.people.get(ada.user):
+                users.sign_in("ada", PASSWORD, ada.deps)
+        if not ada.deps.users.get(ada.user):
             break  # deleted last: nothing is left to finish
     assert steps > 2
-    assert ada.deps.people.get(ada.user) is None
+    assert ada.deps.users.get(ada.user) is None
     assert ada.left_behind() == []
     assert "socket" in ada.platform.sockets.closed
     assert {name for name in ada.platform.things.revoked if name.startswith("cert-")} == {
@@ -144,11 +144,11 @@ def test_a_removal_cut_short_anywhere_is_finished_by_repeating_it(ada: Ada) -> N
 @pytest.mark.parametrize("after", range(1, 40))
 def test_one_repetition_finishes_a_removal_wherever_it_was_cut_short(ada: Ada, after: int) -> None:
     try:
-        people.remove(ada.user, ROOT, breaking(ada.deps, after))
+        users.remove(ada.user, ROOT, breaking(ada.deps, after))
     except Cut:
-        if ada.deps.people.get(ada.user):
-            people.remove(ada.user, ROOT, ada.deps)
-    assert ada.deps.people.get(ada.user) is None
+        if ada.deps.users.get(ada.user):
+            users.remove(ada.user, ROOT, ada.deps)
+    assert ada.deps.users.get(ada.user) is None
     assert ada.left_behind() == []
     assert ada.role_of(ada.token) == ""
 
@@ -158,13 +158,13 @@ def test_a_demotion_cut_short_anywhere_lets_nobody_do_more_and_is_finished_by_re
     ada: Ada, after: int
 ) -> None:
     try:
-        people.set_role(ada.user, "listener", ROOT, breaking(ada.deps, after))
+        users.set_role(ada.user, "listener", ROOT, breaking(ada.deps, after))
     except Cut:
         if after >= 2:
             assert ada.role_of(ada.token) == ""
             assert ada.role_of(ada.keys["operator"]) in ("", "listener")
-            assert ada.role_of(people.sign_in("ada", PASSWORD, ada.deps).token) == "listener"
-        people.set_role(ada.user, "listener", ROOT, ada.deps)
+            assert ada.role_of(users.sign_in("ada", PASSWORD, ada.deps).token) == "listener"
+        users.set_role(ada.user, "listener", ROOT, ada.deps)
     assert ada.role_of(ada.token) == ""
     assert {role: ada.role_of(key) for role, key in ada.keys.items()} == {
         "listener": "listener",
@@ -172,30 +172,30 @@ def test_a_demotion_cut_short_anywhere_lets_nobody_do_more_and_is_finished_by_re
     }
     assert ada.platform.sockets.closed
     assert ada.deps.connections.list(ada.user) == []
-    assert ada.role_of(people.sign_in("ada", PASSWORD, ada.deps).token) == "listener"
+    assert ada.role_of(users.sign_in("ada", PASSWORD, ada.deps).token) == "listener"
 
 
 @pytest.mark.parametrize("after", range(1, 4))
 def test_a_promotion_cut_short_anywhere_gives_nothing_until_it_is_repeated(ada: Ada, after: int) -> None:
     with pytest.raises(Cut):
-        people.set_role(ada.user, "admin", ROOT, breaking(ada.deps, after))
+        users.set_role(ada.user, "admin", ROOT, breaking(ada.deps, after))
     if after < 3:
-        assert ada.role_of(people.sign_in("ada", PASSWORD, ada.deps).token) == "operator"
-    people.set_role(ada.user, "admin", ROOT, ada.deps)
-    assert ada.role_of(people.sign_in("ada", PASSWORD, ada.deps).token) == "admin"
+        assert ada.role_of(users.sign_in("ada", PASSWORD, ada.deps).token) == "operator"
+    users.set_role(ada.user, "admin", ROOT, ada.deps)
+    assert ada.role_of(users.sign_in("ada", PASSWORD, ada.deps).token) == "admin"
     assert ada.role_of(ada.token) == "operator", "an old token does what it did"
 
 
 def test_who_is_being_removed_is_given_no_role(ada: Ada) -> None:
     with pytest.raises(Cut):
-        people.remove(ada.user, ROOT, breaking(ada.deps, 2))
+        users.remove(ada.user, ROOT, breaking(ada.deps, 2))
     with pytest.raises(Refused, match="repeat the removal"):
-        people.set_role(ada.user, "admin", ROOT, ada.deps)
+        users.set_role(ada.user, "admin", ROOT, ada.deps)
     assert ada.role_of(ada.token) == ""
 
 
 def test_a_removed_person_s_id_is_dead_for_longer_than_any_key_lives_and_holds_no_name(ada: Ada) -> None:
-    people.remove(ada.user, ROOT, ada.deps)
+    users.remove(ada.user, ROOT, ada.deps)
     clock = ada.platform.clock
     clock.now += 366 * 86_400
     account = ada.deps.accounts.get(ada.user)
@@ -214,8 +214,8 @@ def test_what_cannot_be_written_into_the_audit_log_is_not_done(ada: Ada, act: st
     deps = replace(ada.deps, audit=Full())  # type: ignore[arg-type]
     before = ada.left_behind()
     doing = {
-        "remove": lambda: people.remove(ada.user, ROOT, deps),
-        "demote": lambda: people.set_role(ada.user, "listener", ROOT, deps),
+        "remove": lambda: users.remove(ada.user, ROOT, deps),
+        "demote": lambda: users.set_role(ada.user, "listener", ROOT, deps),
         "key": lambda: api_keys.create("robot", "listener", 1, ada.caller, deps),
     }
     with pytest.raises(OSError, match="disk full"):
