@@ -106,20 +106,20 @@ class FakeAlerts:
 
 @dataclass
 class FakeEndpoint:
-    """A fake endpoint that returns `says`, or raises it if it is an exception."""
+    """A fake endpoint that returns `response`, or raises it if it is an exception."""
 
-    says: bytes | Exception | None = None
+    response: bytes | Exception | None = None
     requests: list[bytes] = field(default_factory=list)
 
     @property
     def configured(self) -> bool:
-        return self.says is not None
+        return self.response is not None
 
     def invoke(self, request: bytes) -> bytes:
         self.requests.append(request)
-        if not isinstance(self.says, bytes):
-            raise self.says or EndpointUnavailable("absent")
-        return self.says
+        if not isinstance(self.response, bytes):
+            raise self.response or EndpointUnavailable("absent")
+        return self.response
 
 
 class FakeCounters(Counter[str]):

@@ -140,14 +140,14 @@ class SimulatedPlatform:
         head: AcousticPlant,
         noise: Noise,
         seconds: float,
-        around: Disturbances = NO_DISTURBANCES,
+        disturbances: Disturbances = NO_DISTURBANCES,
         conditions: NetworkConditions = GOOD_CONDITIONS,
         private: bool = False,
         slow_timer_s: float = SLOW_TIMER_S,
     ) -> Run:
         """Run a registered headset in a noise; see `SimulatedHeadset` for the parameters."""
         counts_before = Counter(self.deps.counters.read())
-        headset = SimulatedHeadset(self, thing, head, noise, around, conditions, private, slow_timer_s)
+        headset = SimulatedHeadset(self, thing, head, noise, disturbances, conditions, private, slow_timer_s)
         for _ in range(int(seconds / BLOCK_S)):
             headset.play_block()
         counts = Counter(self.deps.counters.read())
@@ -176,7 +176,7 @@ class SimulatedHeadset:
     thing : str
     head : AcousticPlant
     noise : Noise
-    around : Disturbances
+    disturbances : Disturbances
     conditions : NetworkConditions
     private : bool
         Send statistics instead of sound.
@@ -193,7 +193,7 @@ class SimulatedHeadset:
         thing: str,
         head: AcousticPlant,
         noise: Noise,
-        around: Disturbances = NO_DISTURBANCES,
+        disturbances: Disturbances = NO_DISTURBANCES,
         conditions: NetworkConditions = GOOD_CONDITIONS,
         private: bool = False,
         slow_timer_s: float = SLOW_TIMER_S,
@@ -219,7 +219,7 @@ class SimulatedHeadset:
             make_transport=self._make_transport,
             clock=lambda: self._network.now + processing_s,
         )
-        self.simulation = Simulation(head, noise, self.controller, self.agent, around)
+        self.simulation = Simulation(head, noise, self.controller, self.agent, disturbances)
         self._blocks = 0
         self._network.start()
 

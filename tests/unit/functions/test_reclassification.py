@@ -67,7 +67,7 @@ def ask(platform: FakePlatform) -> Ask:
 
 
 def test_the_label_of_the_endpoint_is_returned_with_its_source(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = endpoint_response()
+    platform.endpoint.response = endpoint_response()
     prediction = ask()
     assert (prediction["label"], prediction["confidence"]) == ("rail", 0.9)
     assert (prediction["model"], prediction["sha256"], prediction["answered_by"]) == (
@@ -80,7 +80,7 @@ def test_the_label_of_the_endpoint_is_returned_with_its_source(platform: FakePla
 
 
 def test_the_endpoint_does_not_decide_about_emergencies(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = endpoint_response(emergency=False, kinds={"siren": 0.0})
+    platform.endpoint.response = endpoint_response(emergency=False, kinds={"siren": 0.0})
     assert ask()["emergency"]["active"]
 
 
@@ -119,7 +119,7 @@ def test_without_an_endpoint_the_label_of_the_layer_is_returned_with_its_source(
     ],
 )
 def test_an_invalid_response_of_the_endpoint_is_ignored(platform: FakePlatform, ask: Ask, wrong: Any) -> None:
-    platform.endpoint.says = wrong
+    platform.endpoint.response = wrong
     prediction = ask()
     assert (prediction["label"], prediction["answered_by"]) == ("machine", "layer")
     assert platform.counts["endpoint_failed"] == 1
@@ -139,19 +139,19 @@ def test_a_slow_endpoint_costs_at_most_the_time_limit(
 def test_after_three_failures_the_endpoint_is_not_called_for_30_seconds(
     platform: FakePlatform, ask: Ask, clock: Clock
 ) -> None:
-    platform.endpoint.says = EndpointUnavailable("ReadTimeoutError")
+    platform.endpoint.response = EndpointUnavailable("ReadTimeoutError")
     for _ in range(5):
         assert ask()["answered_by"] == "layer"
     assert len(platform.endpoint.requests) == 3
     assert platform.counts["endpoint_circuit_open"] == 2
     clock.now += 30
-    platform.endpoint.says = endpoint_response()
+    platform.endpoint.response = endpoint_response()
     assert ask()["answered_by"] == "endpoint"
     assert ask()["answered_by"] == "endpoint"
 
 
 def test_the_endpoint_gets_at_most_16_khz_and_its_maximum_size(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = endpoint_response()
+    platform.endpoint.response = endpoint_response()
     ask(seconds=1, rate=8_000)
     ask(seconds=2, rate=48_000)
     ask(seconds=60, rate=44_100)
@@ -163,6 +163,6 @@ def test_the_endpoint_gets_at_most_16_khz_and_its_maximum_size(platform: FakePla
 
 
 def test_silence_is_not_sent_to_the_endpoint(platform: FakePlatform, ask: Ask) -> None:
-    platform.endpoint.says = endpoint_response()
+    platform.endpoint.response = endpoint_response()
     assert ask(level=0.0)["label"] == "quiet"
     assert platform.endpoint.requests == []

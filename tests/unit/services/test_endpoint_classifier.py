@@ -31,7 +31,7 @@ from tests.unit.services.test_control import RATE, SECONDARY, TAPS, THING, noise
 def headset(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
     """Give a platform with an endpoint and a watched headset whose noise has an uncertain label."""
     platform = make_dependencies(tmp_path, clock)
-    platform.endpoint.says = endpoint_response("rail", 0.9)
+    platform.endpoint.response = endpoint_response("rail", 0.9)
     devices.register(Registration(THING, SECONDARY.tolist(), rate=RATE, taps=TAPS), ALICE, platform.deps)
     platform.deps.watches.put(Watch(key=f"{THING}#c", group=THING, connection="c"))
     sounds_like(monkeypatch, "machine", 0.4)
@@ -162,7 +162,7 @@ def test_a_confident_or_quiet_label_is_not_reclassified(
 
 
 def test_without_an_endpoint_nothing_is_reclassified(headset: FakePlatform) -> None:
-    headset.endpoint.says = None
+    headset.endpoint.response = None
     send(headset, 1)
     assert headset.reclassifications.depth() == 0
 
@@ -170,7 +170,7 @@ def test_without_an_endpoint_nothing_is_reclassified(headset: FakePlatform) -> N
 def test_when_the_endpoint_fails_the_first_label_stays_and_the_queue_is_emptied(
     headset: FakePlatform,
 ) -> None:
-    headset.endpoint.says = EndpointUnavailable("HTTP 500")
+    headset.endpoint.response = EndpointUnavailable("HTTP 500")
     send(headset, 1)
     assert reclassify(headset) == []
     assert delivered_labels(headset) == ("machine", "machine")

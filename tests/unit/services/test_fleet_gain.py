@@ -1,7 +1,7 @@
 """The benefit of fleet statistics for a new head, in dB and seconds (`pytest -s` prints it).
 
-Eight heads of the twin have met a noise; four others meet it for the first time, without a filter. Each sends
-the glance with which a headset begins out of quiet, or a second, and is judged by what its ear hears then.
+Eight headsets contribute statistics of a noise. Four others meet it for the first time, without a filter.
+Each sends a first or a long snapshot, and its filter is evaluated at the ear afterwards.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from tests.untrained_models import untrained_model
 
 SETTLED_S = 0.5
 RATE, TAPS = 16_000, 512
-TEACHERS, PUPILS = range(8), range(100, 104)
+CONTRIBUTING_HEADS, NEW_HEADS = range(8), range(100, 104)
 LONG_S = 1.0
 QUIET_S = (
     SETTLED_S + FIRST_SNAPSHOT_S - SUDDEN_CHANGE_S
@@ -70,7 +70,7 @@ def register(name: str, head: AcousticPlant, deps: Dependencies) -> None:
 
 def begin(scene: str, seed: int, seconds: float, deps: Dependencies, quiet_s: float = 0.0) -> Start:
     situation = Situation(scene, seed, quiet_s)
-    name = f"pupil-{scene}-{seed}-{int(100 * seconds)}"
+    name = f"new-{scene}-{seed}-{int(100 * seconds)}"
     register(name, situation.head, deps)
     control.process_snapshot(name, situation.snapshot(seconds), deps)
     known = deps.controls.get(name)
@@ -83,30 +83,30 @@ def begin(scene: str, seed: int, seconds: float, deps: Dependencies, quiet_s: fl
 
 @pytest.fixture(scope="module")
 def starts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Start]]:
-    """Give the first filter of every head in every scene: `glance`, `glance, fleet` and `long`."""
+    """Give the first filter of every head in every scene: `first`, `first, fleet` and `long`."""
     folder = tmp_path_factory.mktemp("fleet")
     model = str(untrained_model(folder / "model.npz", alarm=False, label=NOISE))
-    found: dict[str, list[Start]] = {"glance": [], "glance, fleet": [], "long": []}
+    found: dict[str, list[Start]] = {"first": [], "first, fleet": [], "long": []}
     for scene in SCENES:
-        knowing = taught(scene, folder / scene, model)
+        with_fleet = contributed(scene, folder / scene, model)
         alone = make_dependencies(folder / f"{scene}-alone", Clock(), ml_model_path=model).deps
-        for seed in PUPILS:
-            found["glance"].append(begin(scene, seed, FIRST_SNAPSHOT_S, alone, QUIET_S))
+        for seed in NEW_HEADS:
+            found["first"].append(begin(scene, seed, FIRST_SNAPSHOT_S, alone, QUIET_S))
             found["long"].append(begin(scene, seed, LONG_S, alone))
-            found["glance, fleet"].append(begin(scene, seed, FIRST_SNAPSHOT_S, knowing, QUIET_S))
+            found["first, fleet"].append(begin(scene, seed, FIRST_SNAPSHOT_S, with_fleet, QUIET_S))
             alone.fleets.delete(
-                fleet_statistics.fleet_key(devices.find(f"pupil-{scene}-{seed}-100", ALICE, alone), NOISE)
+                fleet_statistics.fleet_key(devices.find(f"new-{scene}-{seed}-100", ALICE, alone), NOISE)
             )
     return found
 
 
-def taught(scene: str, folder: Path, model: str) -> Dependencies:
+def contributed(scene: str, folder: Path, model: str) -> Dependencies:
     platform = make_dependencies(folder, Clock(), ml_model_path=model)
-    for seed in TEACHERS:
+    for seed in CONTRIBUTING_HEADS:
         situation = Situation(scene, seed)
-        register(f"teacher-{seed}", situation.head, platform.deps)
-        control.process_snapshot(f"teacher-{seed}", situation.snapshot(LONG_S), platform.deps)
-    assert platform.counts["fleet_contributions"] == len(TEACHERS)
+        register(f"contributor-{seed}", situation.head, platform.deps)
+        control.process_snapshot(f"contributor-{seed}", situation.snapshot(LONG_S), platform.deps)
+    assert platform.counts["fleet_contributions"] == len(CONTRIBUTING_HEADS)
     return platform.deps
 
 
@@ -122,17 +122,17 @@ def test_a_first_snapshot_with_fleet_statistics_nearly_matches_a_full_second(
             f"{name:13} {LONG_S if name == 'long' else SUDDEN_CHANGE_S:.2f} s of sound:"
             f" {mean(each):5.1f} dB, worst {min(start.true_db for start in each):5.1f} dB"
         )
-    assert mean(starts["glance, fleet"]) > mean(starts["long"]) - 2.0
+    assert mean(starts["first, fleet"]) > mean(starts["long"]) - 2.0
 
 
 def test_fleet_statistics_do_not_harm_a_new_headset(starts: Mapping[str, list[Start]]) -> None:
     gained = [
         known.true_db - alone.true_db
-        for known, alone in zip(starts["glance, fleet"], starts["glance"], strict=True)
+        for known, alone in zip(starts["first, fleet"], starts["first"], strict=True)
     ]
     assert np.mean(gained) > -0.05
     assert min(gained) > -0.5
 
 
 def test_the_predicted_gain_of_a_first_filter_is_realistic(starts: Mapping[str, list[Start]]) -> None:
-    assert all(start.predicted_db < start.true_db + 6.0 for start in starts["glance, fleet"])
+    assert all(start.predicted_db < start.true_db + 6.0 for start in starts["first, fleet"])

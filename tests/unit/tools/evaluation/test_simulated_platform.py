@@ -20,11 +20,13 @@ SECONDS = 8.0
 BAD_NETWORK = NetworkConditions(one_way_s=0.05, loss=0.3, duplicates=0.4, delayed=0.3)
 
 
-def run(folder: Path, around: Disturbances, conditions: NetworkConditions) -> tuple[SimulatedPlatform, Run]:
+def run(
+    folder: Path, disturbances: Disturbances, conditions: NetworkConditions
+) -> tuple[SimulatedPlatform, Run]:
     platform, head = SimulatedPlatform(folder), AcousticPlant(1, RATE)
     platform.register("h1", head)
     noise = DelayedNoise(Medley.built_in(RATE, 3.0), RATE)
-    return platform, platform.run("h1", head, noise, SECONDS, around, conditions, slow_timer_s=1.0)
+    return platform, platform.run("h1", head, noise, SECONDS, disturbances, conditions, slow_timer_s=1.0)
 
 
 def attenuation_db(run: Run, from_s: float) -> float:
@@ -48,14 +50,14 @@ def test_a_bad_network_costs_filters_but_not_consistency(tmp_path: Path) -> None
 
 def test_wind_music_speech_chewing_and_a_refitted_cup_are_tolerated(tmp_path: Path) -> None:
     seat = AcousticPlant(1, RATE).parameters
-    around = Disturbances(
+    disturbances = Disturbances(
         wind(RATE, 1, -20),
         wind(RATE, 2, -25),
         speech(RATE, 1, -10),
         music(RATE, 1, -10),
         [*chewing(seat, 2.0, 4.0), *reseated(seat, 5.0, leak=min(seat.leak + 0.2, 1.0))],
     )
-    _, result = run(tmp_path, around, NetworkConditions())
+    _, result = run(tmp_path, disturbances, NetworkConditions())
     assert result.refused == []
     assert result.status.filters > 1
     assert np.isfinite(result.residual).all()
