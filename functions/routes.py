@@ -208,6 +208,8 @@ RULES = (
     ),
 )
 HEADSETS_RULES = tuple(rule for rule in RULES if rule.of_headsets)
+# What a headset may publish below `anc/{thing}/`; no rule processes `event`, which is reserved.
+HEADSET_TOPICS = ("snapshot", "telemetry", "path", "event")
 
 ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
 

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from anc.lifetimes import SIGN_IN_TOKEN_HOURS
 from anc.schemas.shadow import SHADOW
-from functions.routes import HEADSETS_RULES
+from functions.routes import HEADSET_TOPICS, HEADSETS_RULES
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
@@ -70,7 +70,7 @@ class Identity(cdk.Stack):
         shadow = f"$aws/things/{THING}/shadow/name/{SHADOW}"
         ingest = [f"$aws/rules/{rule.name}/{rule.topic.replace('+', THING)}" for rule in HEADSETS_RULES]
         answers = [f"{shadow}/{verb}/*" for verb in ("get", "update")]
-        own = [f"anc/{THING}/{kind}" for kind in ("snapshot", "telemetry", "path", "event")]
+        own = [f"anc/{THING}/{kind}" for kind in HEADSET_TOPICS]
         return {
             "Version": "2012-10-17",
             "Statement": [

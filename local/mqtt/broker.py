@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from anc.schemas.claim import CLAIMING, RESPONSE_TOPICS
 from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from anc.settings import Settings
-from functions.routes import HEADSETS_RULES, RULES
+from functions.routes import HEADSET_TOPICS, HEADSETS_RULES, RULES
 from local.auth.certificates import Authority
 from local.http.connection_limits import mqtt_connections_allowed
 from local.mqtt import claims as claiming
@@ -325,7 +325,7 @@ def thing_of(topic: str) -> str:
 def may_publish(thing: str, topic: str) -> bool:
     """Return whether a headset may publish on a topic: its own, those of its rules, or its shadow's."""
     return (
-        topic.startswith(f"anc/{thing}/")
+        topic in (f"anc/{thing}/{kind}" for kind in HEADSET_TOPICS)
         or topic in (basic_ingest_topic(rule, thing) for rule in HEADSETS_RULES)
         or topic in (shadow_prefix(thing) + "get", shadow_prefix(thing) + "update")
     )

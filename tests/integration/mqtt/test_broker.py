@@ -211,6 +211,7 @@ def test_a_snapshot_that_could_not_be_queued_is_not_acknowledged_and_is_sent_aga
         SNAPSHOT.format("bystander"),
         "$aws/rules/anc_other/anc/mallory/snapshot",
         "anc/bystander/event",
+        "anc/mallory/other",
         SHADOW.format("bystander", "update"),
         SHADOW.format("mallory", "update/delta"),
         "$aws/things/mallory/shadow/update",
@@ -218,7 +219,7 @@ def test_a_snapshot_that_could_not_be_queued_is_not_acknowledged_and_is_sent_aga
         "other",
     ],
 )
-def test_publishing_on_a_topic_of_another_headset_ends_the_connection(
+def test_publishing_on_a_topic_that_is_not_its_own_ends_the_connection(
     site: Any, headset: Callable[..., Any], topic: str
 ):
     client = headset("mallory")
