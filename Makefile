@@ -88,7 +88,8 @@ client: .venv/dev.stamp  ## update the client's types from docs/openapi.json
 	$(PYTHON) -m venv .venv
 
 # The environment is stale if its stamp is older than the lock file.
-.venv/%.stamp: requirements/%.txt pyproject.toml setup.py anc_client/pyproject.toml $(STALE) | .venv/bin/python
+KERNEL := $(wildcard layers/dsp/python/anc/dsp/kernel.c)
+.venv/%.stamp: requirements/%.txt pyproject.toml setup.py $(KERNEL) anc_client/pyproject.toml $(STALE) | .venv/bin/python
 	$(INSTALL) -r requirements/$*.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./anc_client
 	@touch $@

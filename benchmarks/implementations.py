@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,7 @@ def available() -> Iterator[Implementation]:
     yield Implementation(
         "anc NLMS float32", lambda x, d, taps, mu, eps: run_in_blocks(NLMS(taps, mu, eps), x, d)
     )
+    yield Implementation("anc NLMS float32, numpy", without_kernel)
     yield Implementation(
         "anc NLMS float64", lambda x, d, taps, mu, eps: run_in_blocks(NLMS(taps, mu, eps, np.float64), x, d)
     )
@@ -68,6 +71,12 @@ def run_in_blocks(f: NLMS | FDAF, x: NDArray, d: NDArray) -> NDArray:
     return np.concatenate(
         [f.process(x[at : at + 1024], d[at : at + 1024])[1] for at in range(0, x.size, 1024)]
     )
+
+
+def without_kernel(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:
+    """Return the residual of our NLMS as it runs where the kernel was not compiled."""
+    with patch("anc.dsp.nlms.kernel", SimpleNamespace(nlms=None)):
+        return run_in_blocks(NLMS(taps, mu, eps), x, d)
 
 
 def numpy_loop(x: NDArray, d: NDArray, taps: int, mu: float, eps: float) -> NDArray:

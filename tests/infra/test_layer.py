@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra import wheels
-from infra.layer import LIBRARY, build_layer, layer_key
+from infra.layer import LIBRARY, build_layer, layer_key, sources
 
 MEGABYTE = 1_000_000
 QUOTA = 250  # of a function and its layers, unpacked. Source: Lambda quotas
@@ -59,10 +59,21 @@ def test_the_layer_contains_the_complete_library(layer):
         return {
             str(path.relative_to(root))
             for path in root.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".c", ".so")
         }
 
     assert files(layer / "anc") == files(LIBRARY)
+
+
+def test_the_layer_has_the_filter_kernel(layer):
+    library = (layer / "anc" / "dsp" / "_kernel.so").read_bytes()
+
+    assert b"anc_nlms_f32" in library
+
+
+def test_the_hash_of_the_layer_ignores_the_kernel_of_this_machine():
+    assert not [path for path in sources() if path.suffix == ".so"]
+    assert LIBRARY / "dsp" / "kernel.c" in sources()
 
 
 def test_the_layer_excludes_packages_of_the_runtime(layer):

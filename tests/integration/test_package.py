@@ -23,13 +23,13 @@ ROOT = Path(__file__).parents[2]
 CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
 PLATFORM = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "layers", "web", "functions", "iot")
 PLATFORM += ("local", "simulation", "tools", "training", "infra")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
 TRAINING = {"jax", "optax", "sklearn"}  # of the extra `train`
 IMPORT_ALL = """
 import importlib, pkgutil
 for root in ("anc", "anc_client", "functions", "iot", "local", "simulation", "tools", "training"):
     for found in pkgutil.walk_packages(importlib.import_module(root).__path__, root + "."):
-        if not found.name.endswith("__main__"):
+        if not found.name.endswith(("__main__", "._kernel")):
             try:
                 importlib.import_module(found.name)
             except ModuleNotFoundError as missing:
@@ -97,7 +97,8 @@ def client_wheel(wheels: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def platform_wheel(wheels: Path) -> Path:
-    return wheels / f"anc_platform-{__version__}-py3-none-any.whl"
+    (wheel,) = wheels.glob(f"anc_platform-{__version__}-*.whl")  # tagged for this machine: it has the kernel
+    return wheel
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ MODULES = ["anc.audio.formats", "anc.filter_taps", "anc.pcm"] + [
     f"{package.__name__}.{module.name}"
     for package in PACKAGES
     for module in pkgutil.iter_modules(package.__path__)
+    if not module.name.startswith("_")  # the compiled kernel is no Python module
 ]
 
 

@@ -1,7 +1,8 @@
-"""Normalised LMS, block-exact: processes whole blocks, equal to the sample-by-sample recursion to rounding.
+"""Normalised LMS over blocks, equal to the sample-by-sample recursion to rounding.
 
-Within a block the weights change at every sample, yet the a-priori errors solve one triangular system. With
-X the rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
+The compiled kernel runs the recursion itself. Without it numpy processes a block at a time, and exactly:
+the weights change at every sample, yet the a-priori errors of a block solve one triangular system. With X the
+rows x_n of the block, G = X X^T and mu_n = mu / (eps + x_n . x_n)::
 
     (I + strict_lower(G) diag(mu_n)) e = d - X w        then        w <- w + X^T (mu_n e)
 
@@ -14,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from anc.dsp import validation
+from anc.dsp import kernel, validation
 from anc.dsp.block_exact import gram, invert_unit_lower, runs, window_columns
 from anc.dsp.state import pack, unpack
 from anc.dsp.validation import Signal
@@ -118,9 +119,13 @@ class NLMS:
         stream = np.concatenate([self._past, x])
         # Windows hold their oldest sample first, so the weights are reversed while they are applied.
         w, e = self.w[::-1].copy(), np.empty_like(d)
-        for start, stop, size in runs(d.size, self.dtype):
-            run = stream[start : stop + self.taps - 1]
-            self._adapt(w, run, d[start:stop].reshape(-1, size), e[start:stop].reshape(-1, size))
+        if kernel.nlms is not None:
+            gate = self.gate * self.taps
+            kernel.nlms(stream, d, e, w, mu=self.mu, eps=self.eps, leak=self.leak, gate=gate)
+        else:
+            for start, stop, size in runs(d.size, self.dtype):
+                run = stream[start : stop + self.taps - 1]
+                self._adapt(w, run, d[start:stop].reshape(-1, size), e[start:stop].reshape(-1, size))
         validation.check_converged(e)
         self.w, self._past = w[::-1].copy(), stream[d.size :]
         return d - e, e
