@@ -18,7 +18,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test attacks bench lint secrets synth resources bootstrap diff deploy destroy deploy-emulated lock client clean stale
+.PHONY: help run test attacks bench lint secrets synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -67,7 +67,10 @@ deploy: .venv/dev.stamp build/cli.stamp  ## deploy the stacks and the console to
 
 destroy: .venv/dev.stamp build/cli.stamp  ## delete the stacks of ENV; prod retains user data
 	$(BIN)/python -m infra.empty_buckets anc-$(ENV) --region $(REGION)
-	$(CDK) destroy --all $(SETTINGS) --force
+	$(CDK) destroy 'anc-$(ENV)-*' $(SETTINGS) --force
+
+destroy-account: .venv/dev.stamp build/cli.stamp  ## delete the settings that all environments share, at last
+	$(CDK) destroy anc-account $(SETTINGS) --force
 
 deploy-emulated: .venv/dev.stamp build/cli.stamp  ## deploy to a local AWS emulator, smoke-test, update, destroy
 	$(BIN)/python -m infra.emulated

@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from functions.routes import QUEUES
+from infra.account import Account
 from infra.data import Data
 from infra.environment import LIVE_CONCURRENCY, Environment
 from infra.functions import (
@@ -56,7 +57,13 @@ class Api(cdk.Stack):
     """
 
     def __init__(
-        self, scope: Construct, id: str, environment: Environment, data: Data, identity: Identity
+        self,
+        scope: Construct,
+        id: str,
+        environment: Environment,
+        account: Account,
+        data: Data,
+        identity: Identity,
     ) -> None:
         super().__init__(scope, id, env=environment.target)
         self._environment = environment
@@ -77,6 +84,8 @@ class Api(cdk.Stack):
         self.socket.may_close(self.functions["rest_api"])
         cdk.CfnOutput(self, "RestUrl", value=self.rest.url)
         cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
+        # Both stages write logs, which needs the account's role first: this import orders the stacks.
+        cdk.CfnOutput(self, "LogSetting", value=account.api_gateway.ref)
 
     def _function(self, name: str, **options: Any) -> PlatformFunction:
         return PlatformFunction(

@@ -54,19 +54,28 @@ class Audit(cdk.Stack):
             enable_key_rotation=True,
             removal_policy=environment.removal,
         )
+        self._grant_key(key, ["kms:DescribeKey"], {"StringEquals": {"aws:SourceArn": trail_arn}})
         context = f"arn:{self.partition}:cloudtrail:*:{self.account}:trail/*"
+        self._grant_key(
+            key,
+            ["kms:GenerateDataKey*", "kms:Decrypt"],  # Decrypt because of the bucket key
+            {
+                "StringEquals": {"aws:SourceArn": trail_arn},
+                "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": context},
+            },
+        )
+        return key
+
+    @staticmethod
+    def _grant_key(key: kms.Key, actions: list[str], conditions: dict[str, dict[str, str]]) -> None:
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
-                actions=["kms:GenerateDataKey*", "kms:DescribeKey"],
+                actions=actions,
                 resources=["*"],  # in a key policy: this key
-                conditions={
-                    "StringEquals": {"aws:SourceArn": trail_arn},
-                    "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": context},
-                },
+                conditions=conditions,
             )
         )
-        return key
 
     def _bucket(self, environment: Environment, key: kms.Key) -> s3.Bucket:
         bucket = s3.Bucket(

@@ -23,8 +23,8 @@ class Environment(NamedTuple):
         Target of the deployment. Explicit, because tables with a customer managed key require it.
     layer : {"lambda", "host"}
         Target of the functions' layer: AWS, or this machine's Python for an emulator.
-    endpoint : {"none", "serverless", "instance"}
-        SageMaker endpoint of a larger noise classifier.
+    endpoint : {"serverless", "instance", "none"}
+        SageMaker endpoint of a larger noise classifier. A serverless one costs nothing while it is idle.
     log_level : str
         Log level of the functions, INFO or DEBUG; no level logs user data.
     mail : str
@@ -64,7 +64,7 @@ class Environment(NamedTuple):
             account=os.environ.get("CDK_DEFAULT_ACCOUNT") or NO_ACCOUNT,
             region=_context(app, "region", REGION),  # not the default region of the shell
             layer=_choice(app, "layer", ("lambda", "host")),
-            endpoint=_choice(app, "endpoint", ("none", "serverless", "instance")),
+            endpoint=_choice(app, "endpoint", ("serverless", "instance", "none")),
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_context(app, "mail", ""),
             budget=_integer(app, "budget", 1000 if name == "prod" else 50, minimum=1),

@@ -1,4 +1,4 @@
-"""An optional SageMaker endpoint with a larger noise classifier."""
+"""A SageMaker endpoint with a larger noise classifier; `-c endpoint=none` leaves it out."""
 
 import subprocess
 import sys
@@ -29,7 +29,8 @@ REGISTRIES = {
 }
 VARIANT = "all"
 SERVERLESS_MB = 3072
-SERVERLESS_CONCURRENCY = 10
+# A new account has 10 for all endpoints of a region: enough for two environments.
+SERVERLESS_CONCURRENCY = 5
 INSTANCE = "ml.m5.large"
 INSTANCES = (1, 4)
 # Scaling target per instance: half of what one core handles at 50 ms per call.
@@ -49,7 +50,8 @@ class Inference(cdk.Stack):
         registry = REGISTRIES.get(self.region)
         if registry is None:
             raise ValueError(
-                f"region must be one of {', '.join(sorted(REGISTRIES))} for an endpoint (got {self.region})"
+                f"region must be one of {', '.join(sorted(REGISTRIES))} for an endpoint (got {self.region}); "
+                "deploy without one: -c endpoint=none"
             )
         image = f"{registry}.dkr.ecr.{self.region}.{self.url_suffix}/{CONTAINER}:{TAG}"
         artifact = assets.Asset(self, "artifact", path=_artifact())
@@ -58,7 +60,8 @@ class Inference(cdk.Stack):
             self,
             "model",
             execution_role_arn=role.role_arn,
-            enable_network_isolation=True,  # the container makes no outgoing calls
+            # The container makes no outgoing calls. Serverless endpoints do not support isolation.
+            enable_network_isolation=environment.endpoint != "serverless",
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image,
                 model_data_url=artifact.s3_object_url,

@@ -77,8 +77,7 @@ class Rest(Construct):
             binary_media_types=["audio/*", "application/octet-stream"],
             # API Gateway compresses; compressed bodies of functions would reach most clients as base64.
             min_compression_size=cdk.Size.kibibytes(1),
-            cloud_watch_role=True,
-            cloud_watch_role_removal_policy=environment.removal,
+            cloud_watch_role=False,  # the account has one for all APIs (`infra.account`)
             deploy_options=apigateway.StageOptions(
                 stage_name=environment.name,
                 throttling_rate_limit=REQUESTS_PER_SECOND,
@@ -120,12 +119,6 @@ class Rest(Construct):
                 acknowledge(method, "AwsSolutions-APIG4", "Public by design; contains no user data.")
             acknowledge(method, "AwsSolutions-COG4", "The authorizer validates the pool's tokens.")
         acknowledge(api, "AwsSolutions-APIG2", "The services validate every field.")
-        acknowledge(
-            api,
-            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
-            "AmazonAPIGatewayPushToCloudWatchLogs]",
-            "The account's log role of API Gateway requires this managed policy.",
-        )
         if environment.guarded:
             acl = WebAcl(self, "acl", environment, "REGIONAL")
             wafv2.CfnWebACLAssociation(

@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 
+from infra.account import Account
 from infra.api import Api
 from infra.audit import Audit
 from infra.console import Console
@@ -29,9 +30,10 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     """Add all stacks to an app and return them in deployment order."""
     environment = Environment.of(app)
     prefix = f"anc-{environment.name}"
+    account = Account(app, environment)
     data = Data(app, f"{prefix}-data", environment)
     identity = Identity(app, f"{prefix}-identity", environment)
-    api = Api(app, f"{prefix}-api", environment, data, identity)
+    api = Api(app, f"{prefix}-api", environment, account, data, identity)
     iot = Iot(app, f"{prefix}-iot", environment, data, identity, api)
     monitoring = Monitoring(app, f"{prefix}-monitoring", environment, data, api, iot)
     audit = Audit(app, f"{prefix}-audit", environment, data)
@@ -39,12 +41,15 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     console = Console(app, f"{prefix}-console", environment, data, api, edge)
     stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit, console]
     if environment.endpoint != "none":
-        stacks.insert(2, Inference(app, f"{prefix}-inference", environment))
+        inference = Inference(app, f"{prefix}-inference", environment)
+        stacks.insert(2, inference)
         for dependent in (api, iot):
-            dependent.add_stack_dependency(stacks[2])
+            dependent.add_stack_dependency(inference)
     if edge:
         stacks.insert(0, edge)
     for stack in stacks:
-        cdk.Tags.of(stack).add("platform", "anc")
         cdk.Tags.of(stack).add("environment", environment.name)
+    stacks.insert(0, account)
+    for stack in stacks:
+        cdk.Tags.of(stack).add("platform", "anc")
     return stacks

@@ -13,6 +13,9 @@ LACKING = frozenset(
         "AWS::ApiGatewayV2::RouteResponse",
         "AWS::Budgets::Budget",
         "AWS::CloudTrail::Trail",
+        "AWS::SageMaker::Endpoint",  # its callers fall back to the built-in model
+        "AWS::SageMaker::EndpointConfig",
+        "AWS::SageMaker::Model",
         "AWS::XRay::SamplingRule",
     }
 )

@@ -11,11 +11,23 @@ import pytest
 from infra.stacks import FLAGS, provision
 
 Template = dict[str, Any]
+OPTIONS = {
+    "endpoint": "none",
+    "domain": "anc.example.com",
+    "certificate": "arn:aws:acm:us-east-1:000000000000:certificate/1",
+    "mail": "ops@example.com",
+    "warm": "1",
+}
+
+
+def synthesize(env: str = "dev", **context: str) -> dict[str, Template]:
+    """Return the templates of a deployment by the last word of their names; assets are not built."""
+    return _synthesize(env, tuple(sorted(context.items())))
 
 
 @cache
-def synthesize(env: str = "dev", **context: str) -> dict[str, Template]:
-    """Return the templates of a deployment by the last word of their names; assets are not built."""
+def _synthesize(env: str, options: tuple[tuple[str, str], ...]) -> dict[str, Template]:
+    context = dict(options)
     app = cdk.App(context=FLAGS | context | {"env": env, "aws:cdk:bundling-stacks": []})
     names = [stack.stack_name for stack in provision(app)]
     assembly = app.synth()
@@ -79,7 +91,7 @@ class Stacks:
 
 @pytest.fixture(scope="session")
 def stacks() -> Stacks:
-    """Return the stacks of a dev deployment."""
+    """Return the stacks of a dev deployment, with a serverless endpoint."""
     return Stacks(synthesize("dev"))
 
 
@@ -90,6 +102,6 @@ def prod() -> Stacks:
 
 
 @pytest.fixture(scope="session")
-def with_endpoint() -> Stacks:
-    """Return the stacks of a dev deployment with an endpoint that scales by itself."""
-    return Stacks(synthesize("dev", endpoint="serverless"))
+def without_endpoint() -> Stacks:
+    """Return the stacks of a dev deployment without an endpoint, and with the other options."""
+    return Stacks(synthesize(**OPTIONS))

@@ -1,4 +1,4 @@
-"""The optional SageMaker endpoint and its permissions."""
+"""The SageMaker endpoint and its permissions."""
 
 import pytest
 from aws_cdk import App
@@ -9,29 +9,29 @@ from tests.infra.conftest import Stacks, synthesize
 ENDPOINT = "AWS::SageMaker::Endpoint"
 
 
-def test_there_is_no_endpoint_by_default(stacks):
-    assert not stacks.of_type(ENDPOINT)
-    for function in stacks.functions().values():
+def test_the_endpoint_can_be_left_out(without_endpoint):
+    assert not without_endpoint.of_type(ENDPOINT)
+    for function in without_endpoint.functions().values():
         assert "ML_ENDPOINT_NAME" not in function["Environment"]["Variables"]
 
 
-def test_functions_get_the_name_of_the_endpoint(with_endpoint):
-    (endpoint,) = with_endpoint.of_type(ENDPOINT).values()
+def test_functions_get_the_name_of_the_endpoint(stacks):
+    (endpoint,) = stacks.of_type(ENDPOINT).values()
     endpoints = {
         name: function["Environment"]["Variables"].get("ML_ENDPOINT_NAME")
-        for name, function in with_endpoint.functions().items()
+        for name, function in stacks.functions().items()
     }
     assert {name for name, value in endpoints.items() if value} == {"classifier", "anc_processor"}
     assert endpoints["classifier"] == endpoints["anc_processor"] == endpoint["EndpointName"]
 
 
-def test_a_serverless_endpoint_is_within_service_limits(with_endpoint):
-    (configuration,) = with_endpoint.of_type("AWS::SageMaker::EndpointConfig").values()
+def test_a_serverless_endpoint_is_within_service_limits(stacks):
+    (configuration,) = stacks.of_type("AWS::SageMaker::EndpointConfig").values()
     (variant,) = configuration["ProductionVariants"]
     assert variant["ServerlessConfig"]["MemorySizeInMB"] in range(1024, 6145, 1024)
     assert "InstanceType" not in variant
-    (model,) = with_endpoint.of_type("AWS::SageMaker::Model").values()
-    assert model["EnableNetworkIsolation"]
+    (model,) = stacks.of_type("AWS::SageMaker::Model").values()
+    assert not model["EnableNetworkIsolation"], "which serverless inference does not support"
     assert model["PrimaryContainer"]["Environment"]["OPENBLAS_NUM_THREADS"] == "1"
 
 
@@ -39,6 +39,8 @@ def test_endpoint_instances_scale_with_the_load():
     stacks = Stacks(synthesize("dev", endpoint="instance"))
     (target,) = stacks.of_type("AWS::ApplicationAutoScaling::ScalableTarget").values()
     (endpoint,) = stacks.of_type(ENDPOINT).values()
+    (model,) = stacks.of_type("AWS::SageMaker::Model").values()
+    assert model["EnableNetworkIsolation"]
     assert target["ResourceId"] == f"endpoint/{endpoint['EndpointName']}/variant/all"
     assert 1 <= target["MinCapacity"] < target["MaxCapacity"]
 

@@ -32,15 +32,16 @@ def metrics_of(alarm):
 
 def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
-    expected |= {"classification-failed", "emergencies"}
+    expected |= {"classification-failed", "emergencies", "model-fallback"}
     expected |= {f"{name}-errors" for name in FUNCTIONS}
     expected |= {f"{route.name}-{what}" for route in QUEUES for what in ("old", "dead")}
 
     assert set(alarms) == {f"anc-dev-{name}" for name in expected}
 
 
-def test_an_endpoint_adds_an_alarm_on_fallbacks():
-    stacks = Stacks(synthesize("dev", endpoint="serverless"))
+def test_an_endpoint_adds_an_alarm_on_fallbacks(stacks, without_endpoint):
+    names = {alarm["AlarmName"] for alarm in without_endpoint.of_type("AWS::CloudWatch::Alarm").values()}
+    assert "anc-dev-model-fallback" not in names
     (alarm,) = [
         alarm
         for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()

@@ -32,12 +32,10 @@ def fate(resource):
     return " (kept)" if resource.get("DeletionPolicy") == "Retain" else ""
 
 
-@pytest.mark.parametrize("deployment", ["dev", "prod", "endpoint"])
-def test_stacks_match_their_resource_lists(deployment, stacks, prod, with_endpoint):
-    deployments = {"dev": stacks, "prod": prod, "endpoint": with_endpoint}
+@pytest.mark.parametrize("deployment", ["dev", "prod"])
+def test_stacks_match_their_resource_lists(deployment, stacks, prod):
+    deployments = {"dev": stacks, "prod": prod}
     found = {name: listed(template) for name, template in deployments[deployment].templates.items()}
-    if deployment == "endpoint":
-        found = {"inference": found["inference"]}  # the others are those of dev
 
     folder = WRITTEN / deployment
     if os.environ.get("WRITE_RESOURCES"):

@@ -62,8 +62,8 @@ def named(resource):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("endpoint", [False, True], ids=["", "with an endpoint"])
-def test_a_function_has_exactly_the_permissions_that_it_uses(stacks, with_endpoint, function, endpoint):
-    may = rights_of(with_endpoint if endpoint else stacks, function)
+def test_a_function_has_exactly_the_permissions_that_it_uses(stacks, without_endpoint, function, endpoint):
+    may = rights_of(stacks if endpoint else without_endpoint, function)
     does = defaultdict(set)
     for calls, _ in map(run, SCENARIOS + ENDPOINT_SCENARIOS if endpoint else SCENARIOS):
         for call in calls.get(function, ()):
@@ -91,14 +91,14 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("deployment", ["stacks", "prod", "with_endpoint"])
+@pytest.mark.parametrize("deployment", ["stacks", "prod", "without_endpoint"])
 def test_wildcard_resources_are_only_used_where_no_arn_exists(deployment, request):
     anything = {action for _, action, on in statements(request.getfixturevalue(deployment)) if on == "*"}
 
     assert anything <= NAMELESS
 
 
-@pytest.mark.parametrize("deployment", ["stacks", "prod", "with_endpoint"])
+@pytest.mark.parametrize("deployment", ["stacks", "prod", "without_endpoint"])
 def test_no_role_has_wildcard_actions(deployment, request):
     assert not [action for _, action, _ in statements(request.getfixturevalue(deployment)) if "*" in action]
 
@@ -124,11 +124,10 @@ def test_an_iot_rule_may_send_only_to_its_queue_and_dead_letter_queue(stacks, ru
     }
 
 
-def test_every_role_belongs_to_a_function_a_rule_or_the_list_here(stacks, prod, with_endpoint):
+def test_every_role_belongs_to_a_function_a_rule_or_the_list_here(stacks, prod):
     for deployment, others in (
-        (stacks, {"restapiCloudWatchRole", "factoryrole"}),
-        (prod, {"restapiCloudWatchRole", "factoryrole", "CustomCrossRegionExport"}),
-        (with_endpoint, {"restapiCloudWatchRole", "factoryrole", "role"}),
+        (stacks, {"apigatewayrole", "factoryrole", "role"}),
+        (prod, {"apigatewayrole", "factoryrole", "role", "CustomCrossRegionExport"}),
     ):
         known = {f"{name.replace('_', '')}role" for name in (*FUNCTIONS, *(rule.name for rule in RULES))}
         roles = deployment.of_type("AWS::IAM::Role")
