@@ -68,7 +68,7 @@ def recordings(folder: Path | None, rate: int) -> dict[str, NDArray]:
             names = [name for name in found if name.startswith(kind)]
             if kind in CLASSES and len(names) < CLIPS_PER_CLASS:
                 with open_path(folder / row["path"]) as source:
-                    sound = soxr.resample(source.read_mono().astype(np.float64), source.rate, rate)
+                    sound = soxr.resample(source.read_loudest().astype(np.float64), source.rate, rate)
                 steady = np.std(sound) > 1e-4 and np.mean(np.abs(sound) < 1e-6) < 0.05
                 if steady:
                     found[f"{kind} {len(names) + 1}"] = sound

@@ -20,7 +20,6 @@ from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
 from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.filter_monitor import Evaluation, FilterMonitor
-from iot.fir import Signal
 from iot.firmware import Updater
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import ShadowClient
@@ -301,15 +300,16 @@ class Agent:
         self._telemetry.process(block.e, lambda: self.status.telemetry(self._firmware))
         if evaluation:
             self._handle_evaluation(evaluation, block.active)
-        self._detect(block.x)
+        self._detect(block)
         if samples := self._scheduler.due():
             self._publish_snapshot(block.active, samples)
 
-    def _detect(self, x: Signal) -> None:
+    def _detect(self, block: Block) -> None:
         if self._emergency_detector is None:
             return
         try:
-            self._emergency_detector.process(np.clip(x, -1.0, 1.0))
+            microphones = np.stack([block.x, block.e], axis=1)
+            self._emergency_detector.process(np.clip(microphones, -1.0, 1.0))
         except Exception:  # any failure: without detection the headset must not suppress outside sound
             logger.exception("emergency detection failed")
             self._emergency_detector = FailOpenDetector("the detector raised an error")

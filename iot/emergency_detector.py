@@ -6,14 +6,14 @@ from iot.fir import Signal
 
 
 class EmergencyDetector(Protocol):
-    """Detects sirens and alarms; `anc.noise.StreamingClassifier` implements it."""
+    """Detects sirens and alarms; `anc.noise.MultichannelClassifier` implements it."""
 
     @property
     def holding(self) -> bool:
         """Whether a siren or an alarm was detected within the last ten seconds."""
 
     def process(self, block: Signal) -> object:
-        """Process a block of the reference microphone, in [-1, 1]."""
+        """Process a block of the reference x and the error microphone e, (n, 2) in [-1, 1]."""
 
 
 class FailOpenDetector:

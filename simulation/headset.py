@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from anc.dsp import level_dbfs
-from anc.noise import Classifier, ModelError, StreamingClassifier
+from anc.noise import Classifier, ModelError, MultichannelClassifier
 from anc.ports import Credentials
 from anc.schemas.shadow import MAX_TAPS
 from iot.agent import SLOW_TIMER_S, Agent
@@ -30,6 +30,7 @@ from simulation.scenes import Noise
 
 FIRMWARE = "1.0.0"
 UPDATE_S = 1.0
+MICROPHONES = 2
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def run_headset(
 def make_emergency_detector(rate: int) -> EmergencyDetector:
     """Return an emergency detector; one that fails open if the model cannot be loaded."""
     try:
-        return StreamingClassifier(Classifier.load(), rate)
+        return MultichannelClassifier(Classifier.load(), rate, MICROPHONES)
     except ModelError:
         return FailOpenDetector("the model cannot be loaded")
 

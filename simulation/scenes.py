@@ -53,7 +53,7 @@ class Scene:
 
     @classmethod
     def from_file(cls, path: Path, rate: int) -> "Scene":
-        """Return a recording as a scene: any sound file, its channels mixed to mono.
+        """Return a recording as a scene: any sound file; of several channels, the loudest.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Scene:
         """
         with open_path(path) as source:
             source.check_length(MAX_RECORDING_S, "cut it")
-            mono = soxr.resample(source.read_mono(), source.rate, rate)
+            mono = soxr.resample(source.read_loudest(), source.rate, rate)
         audible = np.flatnonzero(np.abs(mono) > SILENCE * np.abs(mono).max(initial=0.0))
         if audible.size == 0 or audible[-1] - audible[0] < rate / 2:
             raise UnusableRecording(f"{path}: must contain at least half a second of sound")

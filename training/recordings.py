@@ -43,7 +43,7 @@ class Recording:
 
 
 def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Return the mean of all channels, (n,) float32 in [-1, 1], and the rate in Hz.
+    """Return the loudest channel, (n,) float32 in [-1, 1], and the rate in Hz.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
     """
     with open_path(path) as source:
         source.check_length(MAX_LENGTH_S, "cut it")
-        return source.read_mono(), source.rate
+        return source.read_loudest(), source.rate
 
 
 def snake_case(name: str) -> str:

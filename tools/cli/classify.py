@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from anc.audio.reader import AudioReader, open_path
-from anc.noise import Classifier
+from anc.noise import Classifier, classify_channels
 from anc.schemas.refusal import Refused
 from anc.services.sound.detection import MIN_SOUND_S, check_length
 
@@ -18,7 +18,7 @@ PART_S = 60
 def classify_files(
     files: Sequence[Path], console: Console, model: Path | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Classify files minute by minute, in bounded memory.
+    """Classify files minute by minute, in bounded memory. An alarm in any channel counts.
 
     A file that cannot be read does not stop the others.
 
@@ -54,9 +54,9 @@ def classify_files(
 def _minutes(source: AudioReader, classifier: Classifier) -> Iterator[tuple[float, dict[str, Any]]]:
     part, start = PART_S * source.rate, 0
     while not source.ended:
-        samples = source.read_mono(part)
+        samples = source.read_channels(part)
         if not start:
             check_length(len(samples), source.rate)
         if len(samples) >= MIN_SOUND_S * source.rate:  # the last part may be too short
-            yield start / source.rate, vars(classifier.classify(samples, source.rate))
+            yield start / source.rate, vars(classify_channels(classifier, samples, source.rate))
         start += len(samples)

@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.random import Generator
 
-from anc.noise import Classifier, StreamingClassifier, model_file
+from anc.noise import Classifier, MultichannelClassifier, model_file
 from anc.noise.classifier import DEFAULT_MODEL
 from iot.emergency_detector import EmergencyDetector
 from iot.fir import Signal
 from simulation.acoustic_plant import AcousticPlant
+from simulation.headset import MICROPHONES
 from simulation.playback import BLOCK_S
 from simulation.scenes import SCENE_S, Scene
 from tools.evaluation.simulated_platform import SimulatedHeadset, SimulatedPlatform
@@ -135,7 +136,7 @@ def measure(
                 f"headset-{done}",
                 AcousticPlant(HEAD_SEEDS[trial], RATE),
                 mixed,
-                StreamingClassifier(classifier, RATE),
+                MultichannelClassifier(classifier, RATE, MICROPHONES),
             )
             responses.append(Response(noise, kind, level, *run_alarm(headset, mixed)))
             progress(done + 1, len(planned))

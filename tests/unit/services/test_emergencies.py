@@ -54,7 +54,7 @@ class LoudnessClassifier:
 
 @pytest.fixture(autouse=True)
 def _ears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "StreamingClassifier", LoudnessClassifier)
+    monkeypatch.setattr(detection, "MultichannelClassifier", LoudnessClassifier)
     monkeypatch.setattr(detection, "load_classifier", lambda settings: LoudnessClassifier())
 
 

@@ -135,17 +135,17 @@ def test_an_invalid_file_is_refused(deps: Dependencies, data: bytes, says: str) 
         process_short(data, Options(), deps)
 
 
-class StreamingClassifierStub:
+class ClassifierStub:
     """A classifier that detects a siren in loud quarter seconds and labels noise by its level."""
 
-    def __init__(self, classifier: object, rate: int) -> None:
+    def __init__(self, classifier: object, rate: int, channels: int) -> None:
         self.quarter = rate // 4
         self.pcm = np.zeros(0, np.float32)
         self.first = True
 
     def process(self, block: np.ndarray) -> list[SimpleNamespace]:
         assert np.abs(block).max() <= 1
-        self.pcm = np.concatenate([self.pcm, block])
+        self.pcm = np.concatenate([self.pcm, np.abs(block).max(axis=1)])
         predictions = []
         while self.pcm.size >= self.quarter * (4 if self.first else 1):
             size = self.quarter * (4 if self.first else 1)
@@ -167,15 +167,15 @@ class StreamingClassifierStub:
         return bytes([self.first]) + self.pcm.tobytes()
 
     @classmethod
-    def from_state(cls, classifier: object, state: bytes) -> "StreamingClassifierStub":
-        stub = cls(classifier, RATE)
+    def from_state(cls, classifier: object, state: bytes, channels: int) -> "ClassifierStub":
+        stub = cls(classifier, RATE, channels)
         stub.first, stub.pcm = bool(state[0]), np.frombuffer(state[1:], np.float32)
         return stub
 
 
 @pytest.fixture
 def _classifier_stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "StreamingClassifier", StreamingClassifierStub)
+    monkeypatch.setattr(timeline, "MultichannelClassifier", ClassifierStub)
     monkeypatch.setattr(recordings, "classifier", lambda settings: "a classifier")
 
 
@@ -204,23 +204,23 @@ def test_noise_and_alarms_are_reported_with_their_times(deps: Dependencies) -> N
 
 @pytest.mark.usefixtures("_classifier_stub")
 def test_a_restored_timeline_continues(deps: Dependencies) -> None:
-    x = siren_from_3_to_5_seconds()[:, 0].astype(np.float32)
+    x = siren_from_3_to_5_seconds()[:, :1].astype(np.float32)
     whole = Timeline("a classifier", RATE)  # type: ignore[arg-type]
     whole.process(x)
     parts = Timeline("a classifier", RATE)  # type: ignore[arg-type]
     for part in np.split(x, [5_000, 51_111, 70_000]):
         parts.process(part)
-        parts = Timeline.from_state("a classifier", RATE, parts.state())  # type: ignore[arg-type]
+        parts = Timeline.from_state("a classifier", RATE, 1, parts.state())  # type: ignore[arg-type]
     assert parts.state() == whole.state()
 
 
 @pytest.mark.usefixtures("_classifier_stub")
 def test_a_timeline_stored_by_an_earlier_version_continues(deps: Dependencies) -> None:
     current = Timeline("a classifier", RATE)  # type: ignore[arg-type]
-    current.process(siren_from_3_to_5_seconds()[:, 0].astype(np.float32))
+    current.process(siren_from_3_to_5_seconds()[:, :1].astype(np.float32))
     stored = msgspec.msgpack.decode(current.state())
     assert set(stored) == {"listener", "hearings", "noise", "alarms"}, "the names that checkpoints have"
-    restored = Timeline.from_state("a classifier", RATE, current.state())  # type: ignore[arg-type]
+    restored = Timeline.from_state("a classifier", RATE, 1, current.state())  # type: ignore[arg-type]
     assert (restored.noise, restored.alarms) == (current.noise, current.alarms)
 
 

@@ -134,25 +134,44 @@ class AudioReader:
                 refuse("bad_field", UNREADABLE if self._decoder.broken else NO_SAMPLES)
         return samples
 
-    def read_mono(self, frames: int | None = None) -> np.ndarray:
-        """Decode up to `frames` more samples, by default all, as the mean of the channels.
+    def read_channels(self, frames: int | None = None) -> np.ndarray:
+        """Decode up to `frames` more samples, by default all. The channels are never mixed: they may cancel.
 
         Returns
         -------
-        (n,) float32
+        (n, channels) float32
             Clipped to -1..1.
         """
         left = (self.frames if frames is None or self._frames is not None else MAX_FRAMES) - self._at
         wanted = left if frames is None else min(frames, left)
-        mono, at = np.empty(wanted if self._frames is not None else min(wanted, BLOCK), np.float32), 0
+        size = wanted if self._frames is not None else min(wanted, BLOCK)
+        samples, at = np.empty((size, self.channels), np.float32), 0
         while at < wanted and not self.ended:
             block = self.read(min(BLOCK, wanted - at))
-            if at + len(block) > len(mono):
-                mono.resize(min(wanted, 2 * len(mono)), refcheck=False)
-            mono[at : at + len(block)] = block.mean(axis=1)
+            if at + len(block) > len(samples):
+                samples.resize((min(wanted, 2 * len(samples)), self.channels), refcheck=False)
+            samples[at : at + len(block)] = block
             at += len(block)
-        mono = mono[:at]
-        return np.clip(mono, -1.0, 1.0, out=mono)
+        samples = samples[:at]
+        return np.clip(samples, -1.0, 1.0, out=samples)
+
+    def read_loudest(self) -> np.ndarray:
+        """Decode the rest; return the channel with the most energy, (n,) float32, clipped to -1..1.
+
+        A file of several channels is decoded twice, so that only one channel is in memory.
+        """
+        channel = self._loudest_channel() if self.channels > 1 else 0
+        parts = [np.zeros(0, np.float32)]
+        while not self.ended:
+            parts.append(np.clip(self.read(BLOCK)[:, channel], -1.0, 1.0))
+        return np.concatenate(parts)
+
+    def _loudest_channel(self) -> int:
+        at, energy = self._at, np.zeros(self.channels)
+        while not self.ended:
+            energy += np.square(self.read(BLOCK), dtype=np.float64).sum(axis=0)
+        self.seek(at)
+        return int(np.argmax(energy))
 
     def seek(self, frame: int) -> None:
         """Continue decoding at a frame."""

@@ -19,6 +19,7 @@ from anc.noise.features import (
     windows,
 )
 from anc.noise.handcrafted import handcrafted_features
+from anc.noise.labels import average
 from anc.noise.model_file import ModelError, ModelFile
 from anc.noise.network import Ensemble, emergency_log_odds, sigmoid, softmax
 
@@ -168,12 +169,10 @@ class Classifier:
         """Classify a log-mel spectrogram, (columns, BANDS) uint8 with at least one column."""
         views = windows(spectrogram)
         parts = [self.predict(views[i : i + 64]) for i in range(0, len(views), 64)]
-        probabilities = np.concatenate([part[0] for part in parts])
-        loud = probabilities[:, -1] < 0.5
-        counted = probabilities[loud] if loud.any() else probabilities
-        mean = np.exp(np.log(counted + 1e-6).mean(axis=0))
         return self.to_prediction(
-            mean / mean.sum(), vote(np.concatenate([part[1] for part in parts])), spectrogram
+            average(np.concatenate([part[0] for part in parts])),
+            vote(np.concatenate([part[1] for part in parts])),
+            spectrogram,
         )
 
     def predict(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

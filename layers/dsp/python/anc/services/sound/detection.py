@@ -11,7 +11,8 @@ from aws_lambda_powertools import Logger
 
 from anc.audio.reader import open_short
 from anc.dsp import onset
-from anc.noise import Classifier, ModelError, Prediction, StreamingClassifier
+from anc.noise import Classifier, ModelError, MultichannelClassifier, Prediction
+from anc.noise.channels import classify_channels, classify_each, worst
 from anc.noise.classifier import KINDS, LABELS
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
@@ -24,6 +25,7 @@ from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 from anc.settings import Settings
 
 MIN_SOUND_S = 0.25  # shortest sound that can be classified
+MAX_SAMPLES = 60 * 48_000 * 8  # of a file in a request, over all channels: 92 MB of memory
 DETECTION_FAILED = "alarm detection failed, so the sound is passed through"
 MODEL_UNAVAILABLE = "the detection model cannot be loaded, so the sound is passed through"
 FAULTS = (DETECTION_FAILED, MODEL_UNAVAILABLE)
@@ -48,7 +50,7 @@ class Detection(NamedTuple):
         Siren, horn or alarm if one was detected in this sound, else "".
     state : bytes
         Classifier state for the stream's next block.
-    classifier_stream : StreamingClassifier or None
+    classifier_stream : MultichannelClassifier or None
         The classifier that `state` encodes.
     """
 
@@ -57,33 +59,34 @@ class Detection(NamedTuple):
     until: float
     kind: str = ""
     state: bytes = b""
-    classifier_stream: StreamingClassifier | None = None
+    classifier_stream: MultichannelClassifier | None = None
 
 
 def detect_in_block(
-    stream: Stream, cached: StreamingClassifier | None, x: np.ndarray, deps: Dependencies
+    stream: Stream, cached: MultichannelClassifier | None, signals: np.ndarray, deps: Dependencies
 ) -> Detection:
-    """Classify the next block of a stream.
+    """Classify the next block of a stream. An alarm in either microphone counts.
 
     After a gap the classifier continues with earlier sound. It needs a second of sound, so a reset would
     prevent detection in a session that skips blocks often.
 
     Parameters
     ----------
-    cached : StreamingClassifier or None
+    cached : MultichannelClassifier or None
         The decoded `stream.classifier_state`, if it is in memory.
-    x : (n,) float32
-        Reference channel of the block.
+    signals : (n, channels) float32
     """
     settings = deps.settings
-    at = (stream.samples + x.size) / stream.rate
+    at = (stream.samples + len(signals)) / stream.rate
     try:
         classifier = load_classifier(settings)
         if stream.classifier_state:
-            classifier_stream = cached or StreamingClassifier.from_state(classifier, stream.classifier_state)
+            classifier_stream = cached or MultichannelClassifier.from_state(
+                classifier, stream.classifier_state, stream.channels
+            )
         else:
-            classifier_stream = StreamingClassifier(classifier, stream.rate)
-        alarms = [prediction for prediction in classifier_stream.process(x) if prediction.emergency]
+            classifier_stream = MultichannelClassifier(classifier, stream.rate, stream.channels)
+        alarms = [prediction for prediction in classifier_stream.process(signals) if prediction.emergency]
     except Exception as fault:  # noqa: BLE001  any failure must fail open
         reason = _report_failure(fault, deps)
         return Detection(None, EmergencyState(settings.emergency_detection_enabled, 0.0, reason), at)
@@ -102,7 +105,9 @@ def detect_in_block(
 
 
 def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
-    """Classify the PCM or the log-mel summary of a snapshot.
+    """Classify the PCM of both microphones, or the log-mel summary of a snapshot.
+
+    The summary is of the reference microphone only.
 
     Raises
     ------
@@ -116,9 +121,7 @@ def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
         if snapshot.pcm is None:
             prediction = classifier.classify_summary(snapshot.summary)
         else:
-            x = int16_to_float(snapshot.pcm[:, 0])
-            # A noise that starts after quiet looks impulsive, so its sound is repeated to the full length.
-            prediction = classifier.classify(np.resize(x[onset(x) :], x.size), snapshot.rate)
+            prediction = classify_channels(classifier, _after_onset(snapshot.pcm), snapshot.rate)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
     except Exception as fault:  # noqa: BLE001  any failure must fail open
@@ -135,6 +138,16 @@ def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
         bool(kind), round(prediction.emergency_score, 3), f"{kind} detected" if kind else ""
     )
     return Detection(_noise(prediction), emergency, now + settings.emergency_hold_s if kind else 0.0, kind)
+
+
+def _after_onset(pcm: np.ndarray) -> np.ndarray:
+    """Return (n, channels) int16 as floats.
+
+    In a channel that starts with quiet, the sound after it is repeated to the full length, since it would
+    look impulsive otherwise.
+    """
+    channels = int16_to_float(pcm).T
+    return np.stack([np.resize(one[onset(one) :], one.size) for one in channels], axis=1)
 
 
 def load_classifier(settings: Settings) -> Classifier:
@@ -164,7 +177,10 @@ def _noise(prediction: Prediction | None) -> NoisePrediction | None:
 
 
 def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -> dict[str, Any]:
-    """Classify the noise in a sound file of 0.25 s to a minute. Channels are averaged.
+    """Classify the noise in a sound file of 0.25 s to a minute.
+
+    An alarm in any channel counts; the label is that of all channels together, or the endpoint's of the
+    channel in which an alarm is most evident.
 
     The label comes from the endpoint if one is configured and answers, unless the sound is quiet. Alarms are
     always detected by the model of the layer, whose thresholds are calibrated. `charge` is called with the
@@ -175,16 +191,19 @@ def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -
     Refused
         `bad_field` or `too_large` for an invalid file; `unavailable` without a classifier.
     """
-    mono, rate, note = _decoded(data, charge)
+    samples, rate, note = _decoded(data, charge)
     try:
         classifier = load_classifier(deps.settings)
     except ModelError as fault:
         _report_failure(fault, deps)
         raise Refused("unavailable", "model: cannot be loaded, so noise cannot be classified") from fault
-    prediction = classifier.classify(mono, rate)
+    by_channel = classify_each(classifier, samples, rate)
+    prediction = worst(list(by_channel.values()))
     remote = None
     if deps.endpoint.configured and prediction.label != "quiet":
-        remote = endpoint_classifier.classify(endpoint_classifier.endpoint_request(mono, rate), deps)
+        suspect = max(by_channel, key=lambda i: by_channel[i].emergency_score)
+        question = endpoint_classifier.endpoint_request(samples[:, suspect], rate)
+        remote = endpoint_classifier.classify(question, deps)
     chosen = remote or prediction
     return {
         "label": chosen.label,
@@ -205,7 +224,8 @@ def emergency_in_file(
 ) -> tuple[EmergencyState, dict[str, float], str]:
     """Detect alarms in a sound file; return the emergency state, the score of each kind, and what is missing.
 
-    The last is a sentence if a part of the file could not be decoded, else "".
+    An alarm in any channel counts; channels are never averaged, since they may cancel. What is missing is a
+    sentence if a part of the file could not be decoded, else "".
 
     If detection itself fails, the emergency is active. `charge` is called with the predicted core-seconds
     first.
@@ -215,9 +235,9 @@ def emergency_in_file(
     Refused
         `bad_field` or `too_large` for an invalid file.
     """
-    mono, rate, note = _decoded(data, charge)
+    samples, rate, note = _decoded(data, charge)
     try:
-        prediction = load_classifier(deps.settings).classify(mono, rate)
+        prediction = classify_channels(load_classifier(deps.settings), samples, rate)
     except Exception as fault:  # noqa: BLE001  any failure must fail open
         return EmergencyState(True, 0.0, _report_failure(fault, deps)), {}, note
     emergency = EmergencyState(prediction.emergency, round(prediction.emergency_score, 4))
@@ -236,8 +256,12 @@ def check_length(samples: int, rate: int) -> None:
 def _decoded(data: bytes, charge: Charge) -> tuple[np.ndarray, int, str]:
     with open_short(data) as source:
         check_length(source.frames, source.rate)
+        size = source.frames * source.channels
+        if size > MAX_SAMPLES:
+            limit = f"file: must have at most {MAX_SAMPLES:,} samples over all channels (got {size:,})"
+            refuse("too_large", f"{limit}; use fewer channels or a lower rate, or upload it instead")
         charge(estimated_cpu_s(source))
-        return source.read_mono(), source.rate, source.note
+        return source.read_channels(), source.rate, source.note
 
 
 def _rounded(scores: dict[str, float]) -> dict[str, float]:

@@ -71,7 +71,7 @@ class RecordingProcessor:
         self.channels = channels
         self._filter = self._new_filter()
         self._before, self._after = Meter(rate), Meter(rate)
-        self._timeline = Timeline(classifier, rate) if classifier else None
+        self._timeline = Timeline(classifier, rate, channels) if classifier else None
 
     @property
     def frames(self) -> int:
@@ -94,7 +94,7 @@ class RecordingProcessor:
         x, d = self._signals(block)
         self._before.add(d)
         if self._timeline:
-            self._timeline.process(np.clip(x, -1.0, 1.0))
+            self._timeline.process(np.clip(block, -1.0, 1.0))
         if self._filter is None:
             return np.zeros(0, np.int16)
         residual = float_to_int16(_residual(self._filter, x, d))
@@ -145,7 +145,7 @@ class RecordingProcessor:
             )
         processor._before, processor._after = Meter.from_state(kept.before), Meter.from_state(kept.after)
         if classifier and kept.timeline:
-            processor._timeline = Timeline.from_state(classifier, kept.rate, kept.timeline)
+            processor._timeline = Timeline.from_state(classifier, kept.rate, kept.channels, kept.timeline)
         return processor
 
     def _new_filter(self) -> AdaptiveFilter | None:
@@ -165,8 +165,8 @@ class RecordingProcessor:
     def _signals(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.options.mode == "cancel":
             return block[:, 0], block[:, 1]
-        mono = block.mean(axis=1)
-        return mono, mono
+        primary = block[:, min(1, self.channels - 1)]  # not the mean, in which channels may cancel
+        return primary, primary
 
 
 def residuals(

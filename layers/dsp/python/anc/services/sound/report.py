@@ -82,7 +82,7 @@ class RecordingReport(msgspec.Struct, frozen=True):
 
     @property
     def level_before_dbfs(self) -> float:
-        """RMS level of the recording, or of its primary channel if it has two."""
+        """RMS level of the recording, or of its primary (second) channel if it has several."""
         return self.before.level_dbfs
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from aws_lambda_powertools import Logger
 
 from anc.dsp.levels import power_reduction_db, power_to_db
-from anc.noise import StreamingClassifier
+from anc.noise import MultichannelClassifier
 from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Conflict, Dependencies
 from anc.records import Alarm, Stream
@@ -35,7 +35,7 @@ class CachedSession(NamedTuple):
     Attributes
     ----------
     stream : Stream
-    filter, classifier_stream : AdaptiveFilter, StreamingClassifier or None
+    filter, classifier_stream : AdaptiveFilter, MultichannelClassifier or None
         None if they must be restored from the bytes in `stream`.
     lag : SessionLag
         Lag of the answers; not stored.
@@ -43,7 +43,7 @@ class CachedSession(NamedTuple):
 
     stream: Stream
     filter: AdaptiveFilter | None = None
-    classifier_stream: StreamingClassifier | None = None
+    classifier_stream: MultichannelClassifier | None = None
     lag: SessionLag = SessionLag()
 
 
@@ -122,7 +122,7 @@ def _advance(
     lag_s = lag.lag_at(received)
     if lag_s > LAG_LIMIT_S:
         deps.count("blocks_late")
-    detected = detection.detect_in_block(stream, cached.classifier_stream, x, deps)
+    detected = detection.detect_in_block(stream, cached.classifier_stream, signals, deps)
     adaptive = cached.filter or _filter_of(stream)
     residual, y = _filter(adaptive, x, d, gap > 0)
     cleaned = _output(stream, detected, d, residual, y)

@@ -5,10 +5,8 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from anc.noise import Classifier, Prediction, StreamingClassifier
-from anc.noise.features import COLUMNS_PER_SECOND, HOP, WINDOW
-
-WINDOW_S, HOP_S = WINDOW / COLUMNS_PER_SECOND, HOP / COLUMNS_PER_SECOND
+from anc.noise import Classifier, MultichannelClassifier, Prediction
+from anc.noise.channels import HOP_S, WINDOW_S
 
 
 class NoiseSpan(msgspec.Struct):
@@ -37,23 +35,24 @@ class _State(msgspec.Struct):
 
 
 class Timeline:
-    """Classify one channel block by block into spans of noise and alarms.
+    """Classify all channels block by block into spans of noise and alarms.
 
     Parameters
     ----------
     classifier : Classifier
     rate : int
         Hz.
+    channels : int
     """
 
-    def __init__(self, classifier: Classifier, rate: int) -> None:
+    def __init__(self, classifier: Classifier, rate: int, channels: int = 1) -> None:
         self.noise: list[NoiseSpan] = []
         self.alarms: list[AlarmSpan] = []
-        self._classifier = StreamingClassifier(classifier, rate)
+        self._classifier = MultichannelClassifier(classifier, rate, channels)
         self._predictions = 0
 
     def process(self, block: np.ndarray) -> None:
-        """Process the next samples, (n,) within [-1, 1]."""
+        """Process the next samples, (n, channels) within [-1, 1]."""
         for prediction in self._classifier.process(block):
             end = WINDOW_S + HOP_S * self._predictions
             begin = end - HOP_S if self._predictions else 0.0
@@ -88,10 +87,10 @@ class Timeline:
         )
 
     @classmethod
-    def from_state(cls, classifier: Classifier, rate: int, state: bytes) -> Self:
+    def from_state(cls, classifier: Classifier, rate: int, channels: int, state: bytes) -> Self:
         """Restore a timeline from `state()`. Raises ValueError for other bytes."""
         kept = msgspec.msgpack.decode(state, type=_State)
-        timeline = cls(classifier, rate)
+        timeline = cls(classifier, rate, channels)
         timeline.noise, timeline.alarms, timeline._predictions = kept.noise, kept.alarms, kept.predictions
-        timeline._classifier = StreamingClassifier.from_state(classifier, kept.classifier)
+        timeline._classifier = MultichannelClassifier.from_state(classifier, kept.classifier, channels)
         return timeline
