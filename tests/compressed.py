@@ -18,7 +18,7 @@ def compressed(
     coding: dict[str, str] | None = None,
     bit_rate: int = 128_000,
 ) -> bytes:
-    """Encode (n, channels) samples of one or two channels.
+    """Encode (n, channels) samples of one, two or eight channels.
 
     Parameters
     ----------
@@ -26,14 +26,15 @@ def compressed(
         Options of FFmpeg's muxer and encoder.
     """
     file = io.BytesIO()
-    layout = ("mono", "stereo")[samples.shape[1] - 1]
-    with av.open(file, "w", format=container, options=muxing or {}) as output:
+    layout = {1: "mono", 2: "stereo", 8: "7.1"}[samples.shape[1]]
+    # Without `bitexact`, files have random numbers in them.
+    with av.open(file, "w", format=container, options={"fflags": "+bitexact", **(muxing or {})}) as output:
         stream = output.add_stream(codec, rate=rate, options=coding or {}, layout=layout)
         if not coding:
             stream.bit_rate = bit_rate
         for at in range(0, len(samples), BLOCK):
-            block = np.ascontiguousarray(samples[at : at + BLOCK].T.astype(np.float32))
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            block = samples[at : at + BLOCK].astype(np.float32).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

@@ -5,17 +5,15 @@ Prints the seed, what each parser accepted and refused, and each fault with the 
 """
 
 import argparse
-import os
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.attacks.fuzz import fuzz
 from tests.attacks.parsers import parsers
+from tests.attacks.quiet import quiet_decoders
 
 SHOWN = 64  # bytes of an input
 
@@ -44,19 +42,6 @@ def main() -> int:
     total = outcome.accepted.total() + outcome.refused.total() + len(outcome.faults)
     print(f"{total:,} inputs, {len(outcome.faults)} faults")
     return 1 if outcome.faults else 0
-
-
-@contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Suppress stderr: libmpg123 reports every damaged frame there."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 if __name__ == "__main__":

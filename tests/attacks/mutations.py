@@ -24,10 +24,10 @@ TOKENS = (
 )
 
 
-def mutated(samples: Sequence[bytes], chance: random.Random) -> bytes:
-    """Return one of the samples with one to eight random changes, at most `MAX_BYTES` long."""
+def mutated(samples: Sequence[bytes], chance: random.Random, most: int = 8) -> bytes:
+    """Return one of the samples with one to `most` random changes, at most `MAX_BYTES` long."""
     data = bytearray(chance.choice(samples))
-    for _ in range(chance.randint(1, 8)):
+    for _ in range(chance.randint(1, most)):
         chance.choice(CHANGES)(data, samples, chance)
     return bytes(data[:MAX_BYTES])
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
 import local.server  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.audio.reader import AudioReader
@@ -19,9 +18,10 @@ from anc.services.access import identity
 from local.mqtt import packets
 from local.mqtt.shadows import UpdateRequest
 from tests.attacks.mqtt_client import connect_packet, text
-from tests.compressed import compressed
 from tests.fakes import Clock, make_dependencies
+from tests.sound_kinds import KINDS
 
+SECONDS = 0.1  # of sound in a file
 FRAMES_READ = 20_000  # of a sound file, more are as the first ones
 
 
@@ -69,7 +69,7 @@ def parsers(folder: Path) -> list[Parser]:
             packets.Malformed,
         ),
         Parser("token", verify, [good, b"anc_0123456789abcdef_secret", b"a.b.c"], Refused),
-        Parser("sound file", _sound, _sounds(), Refused),
+        Parser("sound file", _sound, [kind.make(SECONDS) for kind in KINDS], Refused),
         Parser("model file", model, [small.read_bytes()], model_file.ModelError),
     ]
 
@@ -77,33 +77,6 @@ def parsers(folder: Path) -> list[Parser]:
 def _sound(data: bytes) -> object:
     with AudioReader(io.BytesIO(data)) as reader:
         return reader.read(FRAMES_READ)
-
-
-def _sounds() -> list[bytes]:
-    noise = 0.1 * np.random.default_rng(1).standard_normal((2_000, 2))
-    written = []
-    for kind, subtype in (
-        ("WAV", "PCM_16"),
-        ("WAV", "FLOAT"),
-        ("FLAC", "PCM_16"),
-        ("OGG", "VORBIS"),
-        ("MP3", None),
-    ):
-        file = io.BytesIO()
-        soundfile.write(file, noise, 16_000, format=kind, subtype=subtype)
-        written.append(file.getvalue())
-    for container, codec in (
-        ("ipod", "alac"),
-        ("mp4", "aac"),
-        ("webm", "libopus"),
-        ("ogg", "libopus"),
-        ("adts", "aac"),
-        ("wav", "adpcm_ms"),
-        ("caf", "alac"),
-        ("aiff", "pcm_s16be"),
-    ):
-        written.append(compressed(noise, 48_000, container, codec))
-    return written
 
 
 def _snapshots() -> list[bytes]:

@@ -124,7 +124,10 @@ def test_an_mp3_with_tags_and_without_its_beginning_is_read(sound: np.ndarray) -
 
 @pytest.mark.parametrize("codec", ["libopus", "flac"])
 def test_all_parts_of_a_chained_ogg_are_read(codec: str, sound: np.ndarray) -> None:
-    one, other = (compressed(half, RATE_48, "ogg", codec) for half in (sound, sound[::-1]))
+    one, other = (
+        compressed(half, RATE_48, "ogg", codec, {"serial_offset": serial})
+        for serial, half in (("1", sound), ("2", sound[::-1]))
+    )
     samples, reader = decoded(one + other)
     assert len(samples) == pytest.approx(2 * len(sound), abs=2)
     assert not reader.truncated
@@ -248,9 +251,35 @@ def test_sample_tables_that_would_fill_the_memory_are_refused(sound: np.ndarray)
         open_short(bytes(data))
 
 
-def test_frames_of_more_channels_than_pyav_reads_are_not_converted() -> None:
+def test_files_of_eight_channels_are_read_and_of_more_refused() -> None:
+    sound = pink(0.5, RATE_48, 8)
+    samples, reader = decoded(compressed(sound, RATE_48, "ipod", "aac", bit_rate=1_000_000))
+    assert (reader.channels, reader.note) == (8, "")
+    assert snr_db(samples, sound) > 15
     frame = av.AudioFrame(format="fltp", layout="hexadecagonal", samples=100)
-    assert _floats(frame).shape == (100, 16)
+    assert _floats(frame).shape == (1, 16)
+
+
+def test_sound_that_the_demuxer_discards_is_said(sound: np.ndarray) -> None:
+    one = compressed(sound[: RATE_48 // 2], RATE_48, "ogg", "libopus")
+    samples, reader = decoded(one + one)  # two streams with one number, in this order not allowed
+    assert len(samples) < 0.6 * RATE_48
+    assert reader.note.startswith("The file is damaged or breaks off: only 0.514 s could be decoded.")
+
+
+def test_an_mp3_file_of_a_low_rate_with_padding_is_complete() -> None:
+    sound = pink(0.5, 8_000, 1)
+    samples, reader = decoded(compressed(sound, 8_000, "mp3", "libmp3lame", bit_rate=16_000))
+    assert (len(samples), reader.note) == (len(sound), "")
+
+
+@pytest.mark.parametrize(("size", "whole"), [(-1, True), (0, True), (10**6, False)])
+def test_a_caf_file_with_a_wrong_size_is_read_to_its_end(size: int, whole: bool) -> None:
+    data = encoded(noise(), "CAF")
+    at = data.index(b"data") + 4
+    samples, reader = decoded(data[:at] + struct.pack(">q", size) + data[at + 8 :])
+    assert samples == pytest.approx(noise(), abs=2 / 32_768)
+    assert reader.truncated is not whole
 
 
 def test_damaged_sample_tables_are_refused_or_read(sound: np.ndarray) -> None:

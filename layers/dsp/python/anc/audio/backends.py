@@ -3,6 +3,7 @@
 from typing import BinaryIO
 
 from anc.audio.byte_source import ByteSource
+from anc.audio.caf import parse_caf
 from anc.audio.decoder import Damaged, Decoder
 from anc.audio.ffmpeg import FFmpegDecoder
 from anc.audio.formats import AIFF, MP3, SUPPORTED, WAV, WITHOUT_FFMPEG, Format, describe_other, recognise
@@ -32,13 +33,17 @@ def open_decoder(file: BinaryIO) -> tuple[ByteSource, Decoder]:
     try:
         if format is WAV:
             return _open_wav(file, begin)
-        source = ByteSource(file, begin)
+        source, present = ByteSource(file, begin), 1.0
         if not format.libsndfile:
             return source, _ffmpeg(source, format)
+        if format is AIFF:
+            present = _present(source)
+        elif caf := parse_caf(file, begin):
+            source, present = ByteSource(file, caf.begin, caf.size, caf.header), caf.present
         try:
-            return source, LibsndfileDecoder(source, _present(source) if format is AIFF else 1.0)
+            return source, LibsndfileDecoder(source, present)
         except Damaged:
-            return source, _ffmpeg(source, format)
+            return source, _ffmpeg(source, format, present < 1)
     except Damaged as fault:
         raise Refused("bad_field", str(fault) or UNREADABLE) from fault
 

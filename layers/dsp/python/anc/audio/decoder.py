@@ -4,6 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
+MAX_CHANNELS = 8
+
 
 class Damaged(Exception):
     """Raised if a file, or its encoding, cannot be decoded at all; the message, if any, is for the user."""

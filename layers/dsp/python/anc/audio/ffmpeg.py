@@ -1,12 +1,12 @@
 """Decode compressed sound files with FFmpeg, from a file object: no network, no other files, one thread."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from anc.audio.byte_source import ByteSource
-from anc.audio.decoder import Damaged
+from anc.audio.decoder import MAX_CHANNELS, Damaged
 from anc.audio.formats import FLAC, MP3, Format
 from anc.audio.mp4 import check_mp4
 from anc.audio.mpeg import SEARCH_BYTES, TAIL_BYTES, announced_mp3, ends_within_frame
@@ -30,10 +30,10 @@ OPTIONS = {
 }
 MAX_FRAME_SAMPLES = 1 << 20
 MAX_IDLE_PACKETS = 20_000  # without a sample
-MAX_PLANES = 8  # PyAV reads planes beyond these from invalid memory; `AudioReader` refuses such files
+MAX_SKIPPED_PACKETS = 4  # an encoder's padding; more are sound that the demuxer discarded
 SLACK_S = 0.1  # encoders pad the start and the end
 MAX_OGG_PAGE = 65_307
-LSB = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
+TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # of samples
 
 
 class FFmpegDecoder:
@@ -103,6 +103,7 @@ class FFmpegDecoder:
         self.close()
         self._source.seek(0)
         self._at = 0
+        self._has_samples = False
         try:
             self._container = self._av.open(
                 self._source, "r", format=self._format.demuxer, options=OPTIONS, metadata_errors="ignore"
@@ -145,11 +146,10 @@ class FFmpegDecoder:
                 self.broken |= packet.is_corrupt
                 self._last = (packet.pos, packet.size) if packet.pos else self._last
                 frames = packet.decode()
-            except StopIteration:
+            except (StopIteration, self._av.EOFError):
+                self._check_skipped(idle)
                 return
-            except self._av.EOFError:
-                return
-            except (self._av.FFmpegError, ValueError):
+            except (self._av.FFmpegError, ValueError, IndexError):  # PyAV's for a stream that begins later
                 self.broken |= self.rate > 0  # a stream may start within a frame
                 continue  # after an error of the demuxer, `packets` has ended
             for frame in frames:
@@ -158,9 +158,13 @@ class FFmpegDecoder:
                     return
                 self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
                 if frame.samples:
-                    idle = 0
+                    self._check_skipped(idle)
+                    idle, self._has_samples = 0, True
                     yield _floats(frame)
         self.broken = True
+
+    def _check_skipped(self, packets: int) -> None:
+        self.broken |= self._has_samples and packets > MAX_SKIPPED_PACKETS
 
     def _announced(self, stream: "av.AudioStream") -> int:
         """Return the length that the file announces, 0 if FFmpeg would only estimate it."""
@@ -178,16 +182,29 @@ def _is_known(stream: "av.AudioStream") -> bool:
 
 
 def _floats(frame: "av.AudioFrame") -> np.ndarray:
-    """Return the samples of a frame, (n, channels) float32; zeros beyond `MAX_PLANES` channels."""
-    if frame.layout.nb_channels > MAX_PLANES:
-        return np.zeros((frame.samples, frame.layout.nb_channels), np.float32)
-    samples: np.ndarray = frame.to_ndarray()
-    samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
-    kind = frame.format.name.removesuffix("p")
-    if kind not in LSB:
-        return np.ascontiguousarray(samples, np.float32)
-    scaled: np.ndarray = samples.astype(np.float64) - (128 if kind == "u8" else 0)
-    return (scaled * LSB[kind]).astype(np.float32)
+    """Return the samples of a frame, (n, channels) float32.
+
+    Of a frame with too many channels, which `AudioReader` refuses, one sample of silence.
+    """
+    channels = frame.layout.nb_channels
+    if channels > MAX_CHANNELS:
+        return np.zeros((1, channels), np.float32)
+    kind = np.dtype(TYPES[frame.format.name.removesuffix("p")])
+    # `frame.planes` and `frame.to_ndarray` read up to a null pointer, which does not follow eight planes.
+    if frame.format.is_planar:
+        samples = np.stack([_plane(frame, i, kind, frame.samples) for i in range(channels)], axis=1)
+    else:
+        samples = _plane(frame, 0, kind, frame.samples * channels).reshape(-1, channels)
+    if kind.kind == "f":
+        return samples.astype(np.float32)
+    scaled: np.ndarray = samples.astype(np.float64) - (128 if kind.kind == "u" else 0)
+    return (scaled * 0.5 ** (8 * kind.itemsize - 1)).astype(np.float32)
+
+
+def _plane(frame: "av.AudioFrame", index: int, kind: np.dtype, count: int) -> np.ndarray:
+    from av.audio.plane import AudioPlane  # noqa: PLC0415  as `av`
+
+    return np.frombuffer(cast(memoryview, AudioPlane(frame, index)), kind, count)
 
 
 def _announced(source: ByteSource, format: Format) -> int:

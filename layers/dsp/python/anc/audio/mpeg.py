@@ -12,6 +12,8 @@ _KBPS = {
     (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+_XING_FIELDS = (4, 4, 100, 4)  # bytes of frames, size, seek table, quality
+_WITH_PADDING = (b"LAME", b"Lavf", b"Lavc")  # encoders that write how many samples they added
 _RATES = (44_100, 48_000, 32_000)
 
 
@@ -85,9 +87,13 @@ def announced_mp3(data: bytes) -> tuple[int, int]:
     header = frame_header(data[:4])
     if header is None:
         return 0, 0
-    tag = data[4 + header.side_bytes :][:16]
+    tag = data[4 + header.side_bytes :]
     if tag[:4] not in (b"Xing", b"Info") or len(tag) < 16:
         return 0, 0
-    flags, first, second = struct.unpack(">III", tag[4:])
-    frames, size = (first if flags & 1 else 0), (second if flags & 1 else first) if flags & 2 else 0
-    return frames * header.samples, size
+    flags, at, fields = struct.unpack(">I", tag[4:8])[0], 8, []
+    for bit, size in enumerate(_XING_FIELDS):
+        present = flags >> bit & 1
+        fields.append(int.from_bytes(tag[at : at + size * present], "big"))
+        at += size * present
+    padding = int.from_bytes(tag[at + 21 : at + 24], "big") if tag[at : at + 4] in _WITH_PADDING else 0
+    return max(0, fields[0] * header.samples - (padding >> 12) - (padding & 0xFFF)), fields[1]

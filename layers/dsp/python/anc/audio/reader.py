@@ -10,10 +10,10 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from anc.audio.backends import UNREADABLE, open_decoder
+from anc.audio.decoder import MAX_CHANNELS
 from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, refuse
 
-MAX_CHANNELS = 8
 MAX_FRAMES = 12 * 3600 * 48_000  # twelve hours at 48 kHz; the result, a 16-bit WAV, is limited to 4 GB
 MAX_PEAK = 100.0  # 40 dB above full scale; codecs overshoot by 6 dB, unscaled integers by 80
 SHORT_BYTES = 10 * 1000 * 1000  # limit of a file in a request
