@@ -195,7 +195,8 @@ class Agent:
         if change.without_control is not None:
             self._request_uncontrolled(change.without_control)
         if self._desired.noise:
-            self.status = replace(self.status, noise=self._desired.noise.label)
+            noise = self._desired.noise
+            self.status = replace(self.status, noise=noise.label, noise_confidence=noise.confidence)
         if change.config:
             self._config = self._config_store.update(self._config, change.config)
             self._configure()

@@ -20,6 +20,7 @@ class Status:
     reverted: int = 0
     refused: str = ""
     noise: str = ""
+    noise_confidence: float = 0.0
     attenuation_db: float | None = None
     emergency: bool = False
     snapshots: int = 0

@@ -59,7 +59,7 @@ class SimulationResult:
         Levels over that span.
     filters, reverted, snapshots : int
         Filters played, filters reverted by the headset, snapshots sent.
-    noise : str
+    noise, noise_confidence : str, float
         Latest label of the noise from the platform.
     refused : str
         Latest reason why the headset refused something.
@@ -78,6 +78,7 @@ class SimulationResult:
     reverted: int
     snapshots: int
     noise: str
+    noise_confidence: float
     refused: str
     onset_s: float
     trace: LevelTrace
@@ -191,6 +192,7 @@ def _result(playback: RealTimePlayback, plant: AcousticPlant, status: Status) ->
         reverted=status.reverted,
         snapshots=status.snapshots,
         noise=status.noise,
+        noise_confidence=status.noise_confidence,
         refused=status.refused,
         onset_s=playback.onset / plant.rate,
         trace=metrics.trace(plant.rate),

@@ -77,6 +77,8 @@ def test_a_siren_shows_an_emergency_on_every_page(visit: Visit) -> None:
     expect(console.page).to_have_title("EMERGENCY · ANC Platform")
     console.until("attenuation", "value < 1")
     console.until_levels("Math.abs(after - before) < 1")
+    labels = [label.replace("_", " ") for label in LABELS]
+    assert console.text("noise").lower() in labels, "the noise around the alarm, as on the command line"
     console.check_appearance("live-alarm")
     console.show("users")  # the session continues
     expect(emergency).to_be_visible()

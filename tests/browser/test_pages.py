@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Locator, expect
 
+from anc.noise.classifier import LABELS
 from anc.ports import Credentials
 from anc.settings import Settings
 from local.auth.issuer import Issuer
@@ -156,6 +157,7 @@ def test_a_headset_near_a_siren_shows_an_emergency_on_its_page(visit: Visit, in_
     console.page.get_by_role("alert").filter(has_text="Cancelling is off").first.wait_for()
     expect(console.page.locator("body")).to_have_css("background-color", "rgb(251, 220, 220)")
     console.check_appearance("headset-alarm")
+    assert console.text("noise").lower().split()[0] in LABELS, "the noise around the alarm"
     console.show("emergencies")
     console.page.get_by_role("link", name=KERB).first.wait_for()
 

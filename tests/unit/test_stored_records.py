@@ -75,13 +75,15 @@ STORED = [
     ),
     (
         {"seq": 9, "mode": "transparency", "intensity": 0.5, "statistics": "AAE=", "noise": "cabin"}
+        | {"label_evidence": "BAU=", "classified_at": 7.5}
         | {"filters": [{"id": "f1", "seq": 8, "rate": 16000, "taps": "AgM=", "predicted_gain_db": 12.5}]}
         | {"confidence": 0.75, "doubted": "street", "reason": "alarm", "emergency_until": 9.5}
         | {"untold": ALARM, "shared": {"cabin": 4.5}, "without_control": 6}
         | {"firmware": FIRMWARE, "config": {"snapshot_interval_s": 30.0, "private": True}},
         Control(seq=9, mode="transparency", intensity=0.5, statistics=b"\0\1", noise="cabin",
                 filters=(SentFilter("f1", 8, 16000, b"\2\3", 12.5),), confidence=0.75,
-                reclassified_from="street", reason="alarm", emergency_until=9.5,
+                label_evidence=b"\4\5", classified_at=7.5, reclassified_from="street", reason="alarm",
+                emergency_until=9.5,
                 pending_emergency=Alarm("siren", 0.9, 5.5), shared={"cabin": 4.5}, without_control=6,
                 firmware=DesiredFirmware(**FIRMWARE),
                 config=DesiredConfiguration(snapshot_interval_s=30.0, private=True), **KEYS),

@@ -65,6 +65,14 @@ def register(url: str, token: str, thing: str, plant: AcousticPlant, folder: Pat
     return Credentials(**credentials)
 
 
+def desired_state(url: str, token: str, thing: str) -> dict[str, Any]:
+    """Return the desired state of a headset's shadow, which the console shows too; empty if there is none."""
+    with Client(url, token, timeout_s=START_S) as client, contextlib.suppress(ApiError):
+        desired: dict[str, Any] = client.shadow(thing).state.get("desired", {})
+        return desired
+    return {}
+
+
 def mqtt_port(url: str) -> int:
     """Return the MQTT port, which is the one after the REST port."""
     return (urlsplit(url).port or 80) + 1
@@ -110,10 +118,14 @@ class DeviceWatcher:
         self._socket.close()
         self._thread.join(STOP_S)
 
+    def show_desired(self, desired: dict[str, Any]) -> None:
+        """Show the noise of a desired state until the first update arrives."""
+        self.latest = self.latest or {"noise": desired.get("noise")}
+
     def describe(self, status: Status) -> tuple[str, str]:
         """Return the detected noise and the filter that the platform sent, as text."""
-        noise = self.latest.get("noise")
-        detected = f"{noise['label']} ({noise['confidence']:.0%})" if noise else "-"
+        noise = self.latest.get("noise") or {"label": "", "confidence": 0.0}
+        detected = noise_text(**noise)
         gain = self.latest.get("predicted_gain_db")
         return detected, f"{self.latest['filter']}, {gain:.1f} dB predicted" if gain is not None else "-"
 
@@ -167,6 +179,7 @@ def demonstrate(
     with headset_folder(data, thing) as folder:
         credentials = register(url, token, thing, plant, folder)
         watcher = DeviceWatcher(url, token, thing)
+        watcher.show_desired(desired_state(url, token, thing))
         try:
             return watch(
                 View(thing, name, watcher.describe),
@@ -215,6 +228,11 @@ def watch(
             live.update(view.draw(update), refresh=True)
 
         return run(show)
+
+
+def noise_text(label: str, confidence: float) -> str:
+    """Return a noise label with its confidence as text, the same as the console shows; "-" for none."""
+    return f"{label} ({confidence:.0%})" if label else "-"
 
 
 class View:
@@ -293,7 +311,7 @@ def result_table(result: SimulationResult) -> Table:
     rows.add_row("Time to the first filter", quantity(result.first_filter_s, "s"))
     rows.add_row("Filters received, reverted", f"{result.filters}, {result.reverted}")
     rows.add_row("Snapshots sent", str(result.snapshots))
-    rows.add_row("Detected noise", result.noise or "-")
+    rows.add_row("Detected noise", noise_text(result.noise, result.noise_confidence))
     if result.refused:
         rows.add_row("Rejected filters", result.refused)
     return rows

@@ -22,7 +22,7 @@ from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import SimulationResult, run_headset
 from simulation.path_measurement import StimulusKind
 from simulation.scenes import Noise
-from tools.cli.demo import View, headset_folder, watch
+from tools.cli.demo import View, headset_folder, noise_text, watch
 
 MQTT_TLS_PORT = 8883
 
@@ -148,7 +148,7 @@ def run_remote_headset(
 
 
 def _detection_on_headset(status: Status) -> tuple[str, str]:
-    return status.noise or "-", status.filter_id or "-"
+    return noise_text(status.noise, status.noise_confidence), status.filter_id or "-"
 
 
 def _read_registration(file: Path) -> _Registration:

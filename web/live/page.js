@@ -153,8 +153,7 @@ function Volume({ run }) {
 }
 
 function Noise({ run, busy }) {
-  const { active, score } = run.emergency;
-  const noise = !busy ? null : active ? { label: "emergency", confidence: score } : run.noise;
+  const noise = busy ? run.noise : null; // the banner announces emergencies
   return html`<div class="noise"><span>Noise</span>
     <strong data-figure="noise">${noise?.label.replaceAll("_", " ") ?? "not classified yet"}</strong>
     <div class="confidence" role="meter" aria-label="Confidence" aria-valuemin="0" aria-valuemax="100"

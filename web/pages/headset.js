@@ -43,7 +43,7 @@ export function Headset({ rest, socket, id }) {
   }, [data]);
   const { desired = {}, reported = {} } = data?.shadow.state ?? {};
   const emergency = data?.emergency;
-  const noise = emergency ? { label: emergency.kind, confidence: emergency.score } : desired.noise;
+  const noise = desired.noise; // the banner names the alarm
   const device = data?.device;
   const version = reported.firmware || data?.telemetry.firmware;
   const attenuation = reported.mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from anc.noise import LABELS, Prediction
 from anc.records import Watch
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import Audio, FilteredBlock, Start, encode_pcm
@@ -20,14 +20,16 @@ from tests.fakes import ALICE, FakePlatform, make_dependencies
 RATE = 16_000
 
 
-def prediction(alarm: bool) -> SimpleNamespace:
+def prediction(alarm: bool) -> Prediction:
     """Return the prediction for a window, with or without a siren."""
-    return SimpleNamespace(
+    return Prediction(
         label="road",
         confidence=0.9,
+        probabilities={label: 0.9 if label == "road" else 0.01 for label in LABELS},
         emergency=alarm,
         emergency_score=0.97 if alarm else 0.02,
         kinds={"siren": 0.97 if alarm else 0.02, "horn": 0.1, "alarm": 0.0},
+        level_dbfs=-30.0,
     )
 
 
@@ -48,7 +50,7 @@ class LoudnessClassifier:
     def state(self) -> bytes:
         return b"state"
 
-    def classify(self, x: np.ndarray, rate: int) -> SimpleNamespace:
+    def classify(self, x: np.ndarray, rate: int) -> Prediction:
         return prediction(bool(np.abs(x).max() > 0.5))
 
 

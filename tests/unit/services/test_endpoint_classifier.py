@@ -40,7 +40,7 @@ def headset(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Fa
 
 def sounds_like(monkeypatch: pytest.MonkeyPatch, label: str, confidence: float) -> None:
     detected = Detection(NoisePrediction(label, confidence), EmergencyState(False, 0.0), 0.0)
-    monkeypatch.setattr(detection, "detect_in_snapshot", lambda snapshot, deps: detected)
+    monkeypatch.setattr(detection, "detect_in_snapshot", lambda snapshot, deps, evidence, gap_s: detected)
 
 
 def send(headset: FakePlatform, seq: int, seed: int | None = None) -> None:

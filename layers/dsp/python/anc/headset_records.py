@@ -112,6 +112,10 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
         Newest first: a snapshot may have been taken with one of the older ones.
     statistics : bytes
         Encoded `anc.dsp.Statistics` of the current noise.
+    label_evidence : bytes
+        Encoded `anc.noise.labels.LabelEvidence` of the recent snapshots.
+    classified_at : float
+        When the latest of them was classified, in seconds since the epoch.
     reclassified_from : str
         Label of the included classifier that the endpoint replaced with `noise`, or "".
     shared : dict of str to float
@@ -132,6 +136,8 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     statistics: bytes = b""
     noise: str = ""
     confidence: float = 0.0
+    label_evidence: bytes = b""
+    classified_at: float = 0.0
     reclassified_from: str = msgspec.field(default="", name="doubted")
     reason: str = ""
     emergency_until: float = 0.0

@@ -58,7 +58,8 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
         _redeliver(known, deps)
         return
     _check_sequence_and_rate(snapshot, device, known)
-    detected = detection.detect_in_snapshot(snapshot, deps)
+    gap_s = deps.clock() - known.classified_at
+    detected = detection.detect_in_snapshot(snapshot, deps, known.label_evidence, gap_s)
     control = _with_detection(known, snapshot, detected, deps)
     try:
         design = design_filter(snapshot, device, known, control.noise, deps)
@@ -132,6 +133,8 @@ def _with_detection(known: Control, snapshot: Snapshot, detected: Detection, dep
         seq=snapshot.seq,
         noise=noise.label if noise else "",
         confidence=noise.confidence if noise else 0.0,
+        label_evidence=detected.state,
+        classified_at=deps.clock(),
         reclassified_from=known.reclassified_from if noise is not detected.noise else "",
         reason=detected.emergency.reason or known.reason,
         emergency_until=detected.until or _held_until(known),

@@ -12,8 +12,9 @@ from aws_lambda_powertools import Logger
 from anc.audio.reader import open_short
 from anc.dsp import onset
 from anc.noise import Classifier, ModelError, MultichannelClassifier, Prediction
-from anc.noise.channels import classify_channels, classify_each, worst
+from anc.noise.channels import WINDOW_S, classify_channels, classify_each, labelled, worst
 from anc.noise.classifier import KINDS, LABELS
+from anc.noise.labels import LabelEvidence
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
 from anc.records import Stream
@@ -49,7 +50,7 @@ class Detection(NamedTuple):
     kind : str
         Siren, horn or alarm if one was detected in this sound, else "".
     state : bytes
-        Classifier state for the stream's next block.
+        Classifier state for the stream's next block; for a snapshot the evidence for its label.
     classifier_stream : MultichannelClassifier or None
         The classifier that `state` encodes.
     """
@@ -104,10 +105,19 @@ def detect_in_block(
     )
 
 
-def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
+def detect_in_snapshot(
+    snapshot: Snapshot, deps: Dependencies, evidence: bytes = b"", gap_s: float = 0.0
+) -> Detection:
     """Classify the PCM of both microphones, or the log-mel summary of a snapshot.
 
-    The summary is of the reference microphone only.
+    The summary is of the reference microphone only. The label is smoothed over the snapshots of a headset.
+
+    Parameters
+    ----------
+    evidence : bytes
+        The `state` of the previous snapshot's detection; b"" for the first.
+    gap_s : float
+        Seconds since then.
 
     Raises
     ------
@@ -122,6 +132,7 @@ def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
             prediction = classifier.classify_summary(snapshot.summary)
         else:
             prediction = classify_channels(classifier, _after_onset(snapshot.pcm), snapshot.rate)
+        prediction, state = _smoothed(prediction, snapshot, evidence, gap_s)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
     except Exception as fault:  # noqa: BLE001  any failure must fail open
@@ -137,7 +148,22 @@ def detect_in_snapshot(snapshot: Snapshot, deps: Dependencies) -> Detection:
     emergency = EmergencyState(
         bool(kind), round(prediction.emergency_score, 3), f"{kind} detected" if kind else ""
     )
-    return Detection(_noise(prediction), emergency, now + settings.emergency_hold_s if kind else 0.0, kind)
+    until = now + settings.emergency_hold_s if kind else 0.0
+    return Detection(_noise(prediction), emergency, until, kind, state)
+
+
+def _smoothed(
+    prediction: Prediction, snapshot: Snapshot, evidence: bytes, gap_s: float
+) -> tuple[Prediction, bytes]:
+    """Return the prediction with the label of the recent snapshots, and the evidence for the next one."""
+    seconds = min(snapshot.samples / snapshot.rate, WINDOW_S)
+    probabilities = np.array(list(prediction.probabilities.values()))
+    try:
+        before = LabelEvidence.from_bytes(evidence)
+    except ValueError:  # of another version
+        before = LabelEvidence()
+    updated, averaged = before.updated(probabilities, seconds, gap_s)
+    return labelled(prediction, updated, averaged), updated.to_bytes()
 
 
 def _after_onset(pcm: np.ndarray) -> np.ndarray:
