@@ -164,6 +164,8 @@ class Api(cdk.Stack):
             timeout_s=25,
             variables={
                 "THING_POLICY": identity.thing_policy,
+                "THING_TYPE": identity.thing_type,
+                "ENVIRONMENT": self._environment.name,
                 "PEOPLE_POOL": identity.users.user_pool_id,
                 "PEOPLE_CLIENT": identity.audience,
             },

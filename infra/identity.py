@@ -7,6 +7,7 @@ from constructs import Construct
 
 from anc.lifetimes import SIGN_IN_TOKEN_HOURS
 from anc.schemas.shadow import SHADOW
+from anc.schemas.topics import ingest_topic
 from functions.routes import HEADSET_TOPICS, HEADSETS_RULES
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
@@ -23,8 +24,8 @@ class Identity(cdk.Stack):
     users : UserPool
     issuer, audience, jwks_url : str
         Issuer, audience and key set URL of the users' ID tokens.
-    thing_policy : str
-        Name of the IoT policy.
+    thing_policy, thing_type : str
+        Names of the IoT policy and of the type of all headsets.
     """
 
     def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
@@ -61,14 +62,17 @@ class Identity(cdk.Stack):
         self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{users.user_pool_id}"
         self.audience = client.user_pool_client_id
         self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
-        policy = iot.CfnPolicy(self, "headset", policy_document=self._headset_policy())
+        policy = iot.CfnPolicy(self, "headset", policy_document=self._headset_policy(environment.name))
         self.thing_policy = policy.ref
+        self.thing_type = iot.CfnThingType(self, "headset_type").ref
         cdk.CfnOutput(self, "UserPool", value=users.user_pool_id)
         cdk.CfnOutput(self, "Client", value=self.audience)
 
-    def _headset_policy(self) -> dict[str, object]:
+    def _headset_policy(self, environment: str) -> dict[str, object]:
         shadow = f"$aws/things/{THING}/shadow/name/{SHADOW}"
-        ingest = [f"$aws/rules/{rule.name}/{rule.topic.replace('+', THING)}" for rule in HEADSETS_RULES]
+        ingest = [
+            ingest_topic(rule.name, rule.topic.replace("+", THING), environment) for rule in HEADSETS_RULES
+        ]
         answers = [f"{shadow}/{verb}/*" for verb in ("get", "update")]
         own = [f"anc/{THING}/{kind}" for kind in HEADSET_TOPICS]
         return {

@@ -6,6 +6,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from anc.schemas.shadow import SHADOW
+from anc.schemas.topics import rule_name
 from functions.routes import QUEUES, RULES, Rule
 from infra.api import ONE_CORE_MB, Api
 from infra.data import Data
@@ -25,7 +26,7 @@ from infra.functions import (
 from infra.identity import Identity
 from infra.layer import DspLayer
 from infra.provisioning import Provisioning
-from infra.registry import CERTIFICATE_NAMES, certificates, may_revoke
+from infra.registry import CERTIFICATE_NAMES, certificates, may_check_ownership, may_revoke
 
 HOOK_TIMEOUT_S = 5  # Source: AWS IoT Core, Pre-provisioning hooks
 TIMEOUTS_PER_VISIBILITY = 6  # AWS recommends a visibility timeout of six function timeouts
@@ -79,7 +80,7 @@ class Iot(cdk.Stack):
         api.socket.may_post(sender)
         self._may_update_shadows(sender)
         for rule in RULES:
-            self._rule(rule)
+            self._rule(rule, environment)
         provisioner = PlatformFunction(
             self,
             "provisioner",
@@ -89,15 +90,20 @@ class Iot(cdk.Stack):
             memory_mb=ONE_CORE_MB,  # for cold starts, which are most of its calls
             timeout_s=HOOK_TIMEOUT_S - 1,
             # No retries within the hook timeout; the headset retries.
-            variables={"AWS_MAX_ATTEMPTS": "1", "THING_POLICY": identity.thing_policy},
+            variables={
+                "AWS_MAX_ATTEMPTS": "1",
+                "THING_POLICY": identity.thing_policy,
+                "THING_TYPE": identity.thing_type,
+            },
         )
         provisioner.may_use("devices", READ, WRITE)
         provisioner.may_use("statuses", READ, WRITE)
         provisioner.may_use("audit", WRITE)
+        may_check_ownership(provisioner)
         may_revoke(provisioner)
         provisioner.may(["iot:AttachPolicy"], certificates(self), CERTIFICATE_NAMES)
         self.functions["provisioner"] = provisioner
-        Provisioning(self, "factory", provisioner)
+        Provisioning(self, "factory", provisioner, identity.thing_type, environment.name)
 
     def _consumer(self, name: str, layer: DspLayer, environment: Environment) -> PlatformFunction:
         routes = [route for route in QUEUES if route.function == name]
@@ -118,7 +124,7 @@ class Iot(cdk.Stack):
         shadow = self.format_arn(service="iot", resource="thing", resource_name=f"*/{SHADOW}")
         function.may(["iot:UpdateThingShadow"], shadow, "This shadow of every headset.")
 
-    def _rule(self, rule: Rule) -> None:
+    def _rule(self, rule: Rule, environment: Environment) -> None:
         queue, dead = self._data.queues[rule.queue], self._data.dead_letters[rule.queue]
         role = iam.Role(self, f"{rule.name}_role", assumed_by=iam.ServicePrincipal("iot.amazonaws.com"))
         role.add_to_policy(
@@ -140,7 +146,7 @@ class Iot(cdk.Stack):
         topic_rule = iot.CfnTopicRule(
             self,
             rule.name,
-            rule_name=rule.name,  # fixed: part of the topic that headsets publish to
+            rule_name=rule_name(rule.name, environment.name),  # fixed: part of headsets' topics
             topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
                 sql=rule.sql,
                 aws_iot_sql_version="2016-03-23",

@@ -6,7 +6,7 @@ from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from anc.schemas.claim import CLAIMING, REQUEST_TOPICS, RESPONSE_TOPICS, SERIAL, TEMPLATE
+from anc.schemas.claim import CLAIMING, SERIAL, request_topics, response_topics, template_name
 from infra.acknowledgements import acknowledge_wildcard
 
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
@@ -41,12 +41,18 @@ class Provisioning(Construct):
     ----------
     hook : Function
         `functions/provisioner`.
+    thing_type : str
+        Type of all headsets.
+    environment : str
+        Part of the name of the template, which is part of the topic that headsets publish to.
     """
 
-    def __init__(self, scope: Construct, id: str, hook: lambda_.Function) -> None:
+    def __init__(
+        self, scope: Construct, id: str, hook: lambda_.Function, thing_type: str, environment: str
+    ) -> None:
         super().__init__(scope, id)
         self._stack = cdk.Stack.of(self)
-        kind = iot.CfnThingType(self, "type")
+        self._environment = environment
         group = iot.CfnThingGroup(self, "group")
         allowed = lambda_.CfnPermission(
             self,
@@ -55,18 +61,18 @@ class Provisioning(Construct):
             function_name=hook.function_arn,
             principal="iot.amazonaws.com",
             source_account=self._stack.account,
-            source_arn=self._arn("provisioningtemplate", TEMPLATE),
+            source_arn=self._arn("provisioningtemplate", template_name(environment)),
         )
-        role = self._role(kind.ref, group.ref)
+        role = self._role(thing_type, group.ref)
         template = iot.CfnProvisioningTemplate(
             self,
             "template",
-            template_name=TEMPLATE,  # fixed: part of the topic that headsets publish to
+            template_name=template_name(environment),
             template_type="FLEET_PROVISIONING",
             enabled=True,
             description="Headsets with a claim certificate",
             provisioning_role_arn=role.role_arn,
-            template_body=self._stack.to_json_string(_body(kind.ref, group.ref)),
+            template_body=self._stack.to_json_string(_body(thing_type, group.ref)),
             pre_provisioning_hook=iot.CfnProvisioningTemplate.ProvisioningHookProperty(
                 target_arn=hook.function_arn, payload_version="2020-04-01"
             ),
@@ -93,11 +99,12 @@ class Provisioning(Construct):
         return role
 
     def _claim_policy(self) -> dict[str, object]:
+        responses = response_topics(self._environment)
         rights = {
             "iot:Connect": [self._arn("client", f"{CLAIMING}*")],
-            "iot:Publish": [self._arn("topic", topic) for topic in REQUEST_TOPICS],
-            "iot:Subscribe": [self._arn("topicfilter", topic) for topic in RESPONSE_TOPICS],
-            "iot:Receive": [self._arn("topic", topic) for topic in RESPONSE_TOPICS],
+            "iot:Publish": [self._arn("topic", topic) for topic in request_topics(self._environment)],
+            "iot:Subscribe": [self._arn("topicfilter", topic) for topic in responses],
+            "iot:Receive": [self._arn("topic", topic) for topic in responses],
         }
         statements = [{"Effect": "Allow", "Action": what, "Resource": on} for what, on in rights.items()]
         return {"Version": "2012-10-17", "Statement": statements}

@@ -9,12 +9,19 @@ from infra.functions import PlatformFunction
 THING_NAMES = "Names of headsets are not known at deployment."
 CERTIFICATE_NAMES = "Certificate ids are not known at deployment."
 THING_ACTIONS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals")
+OWNERSHIP_ACTIONS = ("iot:DescribeThing",)
 REVOKE_ACTIONS = (
     "iot:DescribeCertificate",
     "iot:UpdateCertificate",
     "iot:DetachPolicy",
     "iot:DetachThingPrincipal",
 )
+
+
+def may_check_ownership(function: PlatformFunction) -> None:
+    """Let a function find out whether a thing belongs to this deployment."""
+    things = cdk.Stack.of(function).format_arn(service="iot", resource="thing", resource_name="*")
+    function.may(OWNERSHIP_ACTIONS, things, THING_NAMES)
 
 
 def certificates(scope: Construct) -> str:
@@ -37,6 +44,7 @@ def may_register(function: PlatformFunction) -> None:
     )
     function.may(THING_ACTIONS, things, THING_NAMES)
     function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], shadows, THING_NAMES)
+    may_check_ownership(function)
     may_revoke(function)
     function.may(["iot:AttachPolicy", "iot:AttachThingPrincipal"], certificates(function), CERTIFICATE_NAMES)
     function.may(

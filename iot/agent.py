@@ -17,6 +17,7 @@ from anc.ports import Credentials
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, Reported
 from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
+from anc.schemas.topics import snapshot_topic
 from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.filter_monitor import Evaluation, FilterMonitor
@@ -96,7 +97,7 @@ class Agent:
     ) -> None:
         self.status = Status()
         self._thing = thing
-        self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
+        self._topic = snapshot_topic(thing, credentials.environment)
         self._path = path
         self._firmware = firmware
         self._transport = (make_transport or MqttTransport)(thing, credentials, self._on_connected)

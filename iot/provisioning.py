@@ -20,8 +20,6 @@ from cryptography.x509.oid import NameOID
 
 from anc.ports import Credentials
 from anc.schemas.claim import (
-    PROVISION_TOPIC,
-    RESPONSE_TOPICS,
     SERIAL,
     SIGN_TOPIC,
     Provisioned,
@@ -30,6 +28,8 @@ from anc.schemas.claim import (
     Signed,
     SigningRequest,
     client_id,
+    provision_topic,
+    response_topics,
 )
 from anc.schemas.refusal import Refused, parse_json
 from iot.mqtt_transport import MqttTransport
@@ -106,7 +106,7 @@ def _register(
 ) -> _Identity:
     responses: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
     transport = make_transport(client_id(serial), claim, lambda: None)
-    for topic in RESPONSE_TOPICS:
+    for topic in response_topics(claim.environment):
         transport.subscribe(topic, partial(_put, responses, topic))
 
     def call(topic: str, request: msgspec.Struct, response_type: type[T]) -> T:
@@ -126,7 +126,7 @@ def _register(
     try:
         signed = call(SIGN_TOPIC, SigningRequest(_signing_request(serial, key)), Signed)
         registration = Registration(signed.certificate_ownership_token, {SERIAL: serial})
-        thing = call(PROVISION_TOPIC, registration, Provisioned).thing_name
+        thing = call(provision_topic(claim.environment), registration, Provisioned).thing_name
     except Refused as refusal:
         raise ClaimFailed(f"invalid response: {refusal.message}") from refusal
     finally:

@@ -22,6 +22,7 @@ from anc.schemas.refusal import Refused
 from anc.schemas.shadow import Desired, Reported
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.telemetry import TelemetryReport
+from anc.schemas.topics import snapshot_topic
 from iot.controller import NO_FILTER, ActiveFilter
 from iot.fir import Signal
 from iot.mqtt_transport import MqttTransport
@@ -109,7 +110,7 @@ class FleetHeadset:
         self.sent = 0
         self.connections = 0
         self.refused = ""
-        self._topic = f"$aws/rules/anc_snapshot/anc/{thing}/snapshot"
+        self._topic = snapshot_topic(thing, credentials.environment)
         self._telemetry = f"anc/{thing}/telemetry"
         self._user = user
         self._next = first_recording

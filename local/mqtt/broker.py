@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from aws_lambda_powertools import Logger
 
-from anc.schemas.claim import CLAIMING, RESPONSE_TOPICS
+from anc.schemas.claim import CLAIMING, response_topics
 from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from anc.settings import Settings
 from functions.routes import HEADSET_TOPICS, HEADSETS_RULES, RULES
@@ -307,7 +307,7 @@ class Broker:
 
     def _subscribe(self, connection: MqttConnection, topic_filter: str, qos: int) -> int:
         allowed = (
-            topic_filter in RESPONSE_TOPICS
+            topic_filter in response_topics()
             if connection.claiming
             else may_subscribe(connection.thing, topic_filter)
         )

@@ -17,16 +17,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from anc.schemas.claim import (
-    REQUEST_TOPICS,
     SERIAL,
     SIGN_TOPIC,
-    TEMPLATE,
     Provisioned,
     Registration,
     Rejected,
     Signed,
     SigningRequest,
+    request_topics,
     serial_of_client,
+    template_name,
 )
 from anc.schemas.refusal import Refused, parse_json, refuse
 from local.auth.certificates import Authority, fingerprint, pem
@@ -36,7 +36,7 @@ TOKEN_S = 3600.0
 ALGORITHM = "HS256"
 INVALID_TOKEN = "InvalidCertificateOwnershipToken"
 MAX_REQUESTS = 8  # per connection; a headset needs two, and retries after a lost response
-TEMPLATE_ARN = f"arn:aws:iot:local:000000000000:provisioningtemplate/{TEMPLATE}"
+TEMPLATE_ARN = f"arn:aws:iot:local:000000000000:provisioningtemplate/{template_name()}"
 UNREADABLE = ("bad_json", "bad_field")
 
 Hook = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -134,4 +134,4 @@ def may_connect(client_id: str) -> bool:
 
 def may_publish(topic: str) -> bool:
     """Return whether a claim may publish on a topic."""
-    return topic in REQUEST_TOPICS
+    return topic in request_topics()

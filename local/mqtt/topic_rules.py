@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from anc.schemas.topics import ingest_topic
 from functions.routes import Rule
 from local.mqtt.packets import matches
 
@@ -80,4 +81,4 @@ def _column(match: re.Match[str]) -> Column:
 
 def basic_ingest_topic(rule: Rule, thing: str) -> str:
     """Return the topic to which a thing publishes to reach this rule directly."""
-    return f"{BASIC_INGEST}{rule.name}/{rule.topic.replace('+', thing, 1)}"
+    return ingest_topic(rule.name, rule.topic.replace("+", thing, 1))

@@ -200,6 +200,8 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     client = request.getfixturevalue("aws")
     iot, data = client("iot"), client("iot-data")
     iot.create_policy(policyName="headset", policyDocument="{}")
+    for thing_type in ("anc", "other"):
+        iot.create_thing_type(thingTypeName=thing_type)
 
     def active(thing: str, certificate_id: str) -> bool:
         described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
@@ -214,14 +216,14 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     def provision(thing: str, certificate_id: str) -> list[Callable[[], object]]:
         described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
         return [
-            partial(iot.create_thing, thingName=thing),
+            partial(iot.create_thing, thingName=thing, thingTypeName="anc"),
             partial(iot.attach_thing_principal, thingName=thing, principal=described["certificateArn"]),
             partial(iot.update_certificate, certificateId=certificate_id, newStatus="ACTIVE"),
         ]
 
     given = SimpleNamespace(
         on_call=lambda: None,
-        port=IotThings("headset", lambda: iot, lambda: data),
+        port=IotThings("headset", "anc", "dev", lambda: iot, lambda: data),
         active=active,
         disconnected=request.getfixturevalue("aws_limits").disconnected,
         sign=lambda: iot.create_keys_and_certificate(setAsActive=False)["certificateId"],

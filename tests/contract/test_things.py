@@ -4,6 +4,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from anc.aws.things import IotThings
+from anc.schemas.refusal import Refused
+
 
 def working(things, thing="headset-1"):
     """Enrol a headset and activate its certificate."""
@@ -125,3 +128,31 @@ def test_removing_a_missing_thing_does_nothing(things):
     things.port.remove("headset-1")
 
     assert list(things.port.certificates("headset-1")) == []
+
+
+def test_a_thing_of_another_deployment_is_left_alone(aws, things):
+    if not isinstance(things.port, IotThings):
+        pytest.skip("a platform on one machine has a registry of its own")
+    iot = aws("iot")
+    iot.create_thing(thingName="theirs", thingTypeName="other")
+    certificate = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName="theirs", principal=certificate["certificateArn"])
+
+    for take in (
+        lambda: things.port.create("theirs"),
+        lambda: things.port.attach_certificate("theirs", things.sign()),
+    ):
+        with pytest.raises(Refused, match="another deployment") as refusal:
+            take()
+        assert refusal.value.code == "exists"
+    things.port.revoke("theirs", things.port.certificates("theirs"))
+    things.port.remove("theirs")
+
+    assert iot.describe_thing(thingName="theirs")["thingTypeName"] == "other"
+    assert iot.list_thing_principals(thingName="theirs")["principals"] == [certificate["certificateArn"]]
+
+
+def test_the_topics_of_a_headset_name_its_environment(things):
+    environment = "dev" if isinstance(things.port, IotThings) else ""
+
+    assert things.port.create("headset-1").environment == environment

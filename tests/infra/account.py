@@ -175,7 +175,7 @@ S3 = {
     "ListParts": "ListMultipartUploadParts",
 }
 IOT = {
-    **dict.fromkeys(["CreateThing", "DeleteThing", "ListThingPrincipals"], "any thing"),
+    **dict.fromkeys(["CreateThing", "DeleteThing", "DescribeThing", "ListThingPrincipals"], "any thing"),
     **dict.fromkeys(["UpdateCertificate", "AttachPolicy", "DetachPolicy"], "any certificate"),
     "DescribeCertificate": "any certificate",
     **dict.fromkeys(["AttachThingPrincipal", "DetachThingPrincipal"], "any certificate"),
@@ -219,11 +219,14 @@ def provision() -> dict[str, str]:
         made[f"{route.name.upper()}_QUEUE_URL"] = sqs.create_queue(QueueName=route.name)["QueueUrl"]
     s3.create_bucket(Bucket="objects", CreateBucketConfiguration={"LocationConstraint": REGION})
     client("iot").create_policy(policyName="headset", policyDocument="{}")
+    client("iot").create_thing_type(thingTypeName="headset")
     pool, app = _people(cognito)
     return made | {
         "OBJECTS_BUCKET": "objects",
         "ALERTS_TOPIC": client("sns").create_topic(Name="alerts")["TopicArn"],
         "THING_POLICY": "headset",
+        "THING_TYPE": "headset",
+        "ENVIRONMENT": "dev",
         "PEOPLE_POOL": pool,
         "PEOPLE_CLIENT": app,
         "SOCKETS_ENDPOINT": "https://sockets.example/dev",

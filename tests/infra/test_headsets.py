@@ -32,9 +32,9 @@ def test_a_headset_may_use_only_its_own_topics_and_shadow(stacks):
 
     assert rights_in_iot(stacks, policy_of(stacks, "headset")) == {
         ("iot:Connect", f"client/{ITSELF}"),
-        ("iot:Publish", f"topic/$aws/rules/anc_snapshot/anc/{ITSELF}/snapshot"),
-        ("iot:Publish", f"topic/$aws/rules/anc_telemetry/anc/{ITSELF}/telemetry"),
-        ("iot:Publish", f"topic/$aws/rules/anc_path/anc/{ITSELF}/path"),
+        ("iot:Publish", f"topic/$aws/rules/anc_snapshot_dev/anc/{ITSELF}/snapshot"),
+        ("iot:Publish", f"topic/$aws/rules/anc_telemetry_dev/anc/{ITSELF}/telemetry"),
+        ("iot:Publish", f"topic/$aws/rules/anc_path_dev/anc/{ITSELF}/path"),
         ("iot:Publish", f"topic/anc/{ITSELF}/snapshot"),
         ("iot:Publish", f"topic/anc/{ITSELF}/path"),
         ("iot:Publish", f"topic/anc/{ITSELF}/telemetry"),
@@ -56,7 +56,7 @@ def test_a_headset_may_connect_only_as_its_own_thing(stacks):
 
 
 def test_a_claim_may_only_provision_and_not_use_a_headset_name(stacks):
-    sign, provision = "$aws/certificates/create-from-csr/json", f"{TEMPLATES}/anc-headset/provision/json"
+    sign, provision = "$aws/certificates/create-from-csr/json", f"{TEMPLATES}/anc-headset-dev/provision/json"
     answers = [f"{topic}/{verb}" for topic in (sign, provision) for verb in ("accepted", "rejected")]
 
     assert rights_in_iot(stacks, policy_of(stacks, "claim")) == {
@@ -73,9 +73,9 @@ def test_the_template_creates_the_thing_and_attaches_no_policy(stacks):
     made = json.loads(stacks.text(template["TemplateBody"]))["Resources"]
 
     assert template["TemplateType"] == "FLEET_PROVISIONING"
-    assert template["TemplateName"] == "anc-headset"
+    assert template["TemplateName"] == "anc-headset-dev"
     assert made["thing"]["Properties"]["ThingName"] == {"Ref": "SerialNumber"}
-    assert made["thing"]["Properties"]["ThingTypeName"].startswith("factorytype")
+    assert made["thing"]["Properties"]["ThingTypeName"].startswith("headsettype")
     assert made["thing"]["Properties"]["ThingGroups"][0].startswith("factorygroup")
     assert set(made) == {"thing", "certificate"}, "the hook attaches the policy, before it says yes"
     assert made["certificate"]["Properties"]["Status"] == "Active"
@@ -91,7 +91,7 @@ def test_provisioning_requires_the_hook_which_only_this_template_may_invoke(stac
 
     assert stacks.function_of(template["PreProvisioningHook"]["TargetArn"]) == "provisioner"
     assert stacks.function_of(permission["FunctionName"]) == "provisioner"
-    assert stacks.text(permission["SourceArn"]).endswith(":provisioningtemplate/anc-headset")
+    assert stacks.text(permission["SourceArn"]).endswith(":provisioningtemplate/anc-headset-dev")
     assert permission["SourceAccount"] == NO_ACCOUNT
 
 

@@ -108,7 +108,7 @@ def test_an_iot_rule_may_send_only_to_its_queue_and_dead_letter_queue(stacks, ru
     (made,) = [
         each["TopicRulePayload"]
         for each in stacks.of_type("AWS::IoT::TopicRule").values()
-        if each["RuleName"] == rule.name
+        if each["RuleName"] == f"{rule.name}_dev"
     ]
     to = [made["Actions"][0]["Sqs"], made["ErrorAction"]["Sqs"]]
     (role,) = {stacks.text(each["RoleArn"]) for each in to}

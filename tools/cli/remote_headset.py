@@ -40,6 +40,7 @@ class _StoredCredentials(msgspec.Struct, frozen=True):
     endpoint: str = ""
     port: int = MQTT_TLS_PORT
     certificate_id: str = ""
+    environment: str = ""
 
 
 class _Registration(msgspec.Struct, frozen=True):
@@ -79,7 +80,9 @@ def read_identity(file: Path, endpoint: str | None, thing: str | None) -> Identi
     if not name:
         raise InvalidCredentials(f"{file}: contains no headset name; set --thing NAME")
     ca = stored.ca or amazon_root()
-    credentials = Credentials(stored.certificate_id, stored.certificate, stored.private_key, ca, host, port)
+    credentials = Credentials(
+        stored.certificate_id, stored.certificate, stored.private_key, ca, host, port, stored.environment
+    )
     return Identity(name, credentials)
 
 

@@ -19,6 +19,7 @@ from anc.pcm import float_to_int16, int16_to_float
 from anc.ports import Credentials
 from anc.schemas.shadow import FilterDocument, float16
 from anc.schemas.snapshot import Snapshot
+from anc.schemas.topics import snapshot_topic
 from anc.schemas.websocket import SUBPROTOCOL, decode_pcm, encode_pcm
 from anc_client import (
     Client,
@@ -33,7 +34,7 @@ from anc_client import (
     SessionChange,
     ShadowChange,
 )
-from functions.routes import QUEUES, REST, RULES
+from functions.routes import QUEUES, REST
 from tools.smoke.endpoint_coverage import EndpointCoverage
 from tools.smoke.sounds import RATE, SECONDARY, attenuation_db, noise, pcm, siren, wav
 from tools.smoke.targets import POISONED_QUEUE, Target
@@ -282,7 +283,7 @@ class Smoke:
     def _publish(self, seq: int, x: np.ndarray, d: np.ndarray) -> None:
         both = pcm(x, d)
         snapshot = Snapshot(seq=seq, rate=RATE, samples=len(both), filter_id="", pcm=both)
-        topic = f"$aws/rules/{RULES[0].name}/{RULES[0].topic.replace('+', self._name)}"
+        topic = snapshot_topic(self._name, self._credentials.environment)
         self._headset.publish(topic, snapshot.encode())
 
     def _next_filter(self) -> FilterDocument:

@@ -67,7 +67,7 @@ class CreatedKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What a headset needs to connect: PEM texts, endpoint and port."""
+    """What a headset needs to connect: PEM texts, endpoint, port; and the environment in its topics."""
 
     certificate_id: str
     certificate: str
@@ -75,6 +75,7 @@ class Credentials:
     ca: str
     endpoint: str
     port: int
+    environment: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from awscrt.exceptions import AwsCrtError
 from cryptography import x509
 
 from anc.ports import Credentials
-from anc.schemas.claim import PROVISION_TOPIC, SIGN_TOPIC, client_id
+from anc.schemas.claim import SIGN_TOPIC, client_id, provision_topic
 from anc.settings import Settings
 from iot.mqtt_transport import MqttTransport
 from iot.provisioning import ClaimFailed, _key_pem, _signing_request, provision
@@ -30,6 +30,7 @@ FORBIDDEN_TOPICS = [
     "$aws/certificates/create/json",
     "$aws/provisioning-templates/other/provision/json",
 ]
+PROVISION_TOPIC = provision_topic()
 RESPONSES = [(SIGN_TOPIC, "accepted"), (PROVISION_TOPIC, "rejected")]
 FORBIDDEN_FILTERS = [
     "#",

@@ -56,7 +56,10 @@ class Shadows(Protocol):
 
 
 class Credentials(NamedTuple):
-    """Certificate, key and CA (PEM) of a headset, and the endpoint. The platform does not store the key."""
+    """Certificate, key and CA (PEM) of a headset, and the endpoint. The platform does not store the key.
+
+    The environment is part of some topics (`anc.schemas.topics`); a platform on one machine has none.
+    """
 
     certificate_id: str
     certificate: str
@@ -64,6 +67,7 @@ class Credentials(NamedTuple):
     ca: str
     endpoint: str
     port: int
+    environment: str = ""
 
 
 class Things(Protocol):
@@ -75,10 +79,13 @@ class Things(Protocol):
     """
 
     def create(self, thing: str) -> Credentials:
-        """Create the thing if it does not exist, and an inactive certificate bound to its name."""
+        """Create the thing if it does not exist, and an inactive certificate bound to its name.
+
+        Raises Refused, `exists`, when the name belongs to another deployment or application.
+        """
 
     def attach_certificate(self, thing: str, certificate_id: str) -> None:
-        """Bind the inactive certificate of a claim to a thing's name."""
+        """Bind the inactive certificate of a claim to a thing's name. Raises Refused, as `create`."""
 
     def activate(self, thing: str, certificate_id: str) -> None:
         """Activate a certificate of a thing, unless it was revoked."""

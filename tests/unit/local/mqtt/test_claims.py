@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anc.schemas.claim import PROVISION_TOPIC, SIGN_TOPIC
+from anc.schemas.claim import SIGN_TOPIC, provision_topic
 from iot.provisioning import _signing_request
 from local.auth.certificates import Authority
 from local.mqtt.claims import TOKEN_S, ClaimProvisioning
@@ -54,7 +54,7 @@ def sign(claims: ClaimProvisioning) -> Any:
 def provision(claims: ClaimProvisioning, signed: Any, serial: str = "one") -> tuple[str, Any]:
     token = signed["certificateOwnershipToken"]
     request = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": serial}}
-    return send_request(claims, PROVISION_TOPIC, request)
+    return send_request(claims, provision_topic(), request)
 
 
 def test_a_certificate_is_active_once_its_claim_was_allowed(

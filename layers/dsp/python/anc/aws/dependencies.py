@@ -27,8 +27,8 @@ def aws_dependencies() -> Dependencies:
     The stacks set the names of resources in the environment: one variable per table
     (`anc.tables.variable`), `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
     `RECORDINGS_QUEUE_URL`, `RECLASSIFICATIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
-    `THING_POLICY`, `SOCKETS_ENDPOINT`, and the settings. A function gets only the names of the resources that
-    it may use.
+    `THING_POLICY`, `THING_TYPE`, `ENVIRONMENT`, `SOCKETS_ENDPOINT`, and the settings. A function gets only
+    the names of the resources that it may use.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def aws_dependencies() -> Dependencies:
         updates=SqsQueue(name("UPDATES_QUEUE_URL", "")),
         recordings=SqsQueue(name("RECORDINGS_QUEUE_URL", "")),
         shadows=IotShadows(),
-        things=IotThings(name("THING_POLICY", "")),
+        things=IotThings(name("THING_POLICY", ""), name("THING_TYPE", ""), name("ENVIRONMENT", "")),
         sockets=GatewaySockets(name("SOCKETS_ENDPOINT", "")),
         alerts=SnsAlerts(name("ALERTS_TOPIC", "")),
         objects=S3Objects(name("OBJECTS_BUCKET", "")),

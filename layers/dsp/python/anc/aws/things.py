@@ -28,23 +28,34 @@ class IotThings:
     policy : str
         Name of the policy attached to the certificate of every headset. A policy variable restricts it to
         the thing's own name.
+    thing_type : str
+        Type of every thing of this deployment. Names of things are unique in an account and region; a thing
+        of another type belongs to another deployment or application, and is not touched.
+    environment : str
+        Name of the deployment, for the headset's topics.
     """
 
     def __init__(
         self,
         policy: str,
+        thing_type: str,
+        environment: str,
         client: Callable[[], Any] = clients.iot,
         data: "Callable[[], IoTDataPlaneClient]" = clients.iot_data,
     ) -> None:
         self._policy = policy
+        self._thing_type = thing_type
+        self._environment = environment
         self._client = client
         self._data = data
 
     def create(self, thing: str) -> Credentials:
         """See `Things.create`. The certificate stays inactive until `activate`."""
         iot = self._client()
-        with suppress(iot.exceptions.ResourceAlreadyExistsException):  # created by a claim, with a thing type
-            iot.create_thing(thingName=thing)
+        if self._type_of(thing) is None:
+            with suppress(iot.exceptions.ResourceAlreadyExistsException):  # meanwhile
+                iot.create_thing(thingName=thing, thingTypeName=self._thing_type)
+        self._check_ownership(thing)
         created = iot.create_keys_and_certificate(setAsActive=False)
         certificate = created["certificateArn"]
         iot.attach_thing_principal(thingName=thing, principal=certificate)
@@ -56,6 +67,7 @@ class IotThings:
             ca=amazon_root(),
             endpoint=self._endpoint,
             port=MQTT_TLS_PORT,
+            environment=self._environment,
         )
 
     def attach_certificate(self, thing: str, certificate_id: str) -> None:
@@ -64,6 +76,7 @@ class IotThings:
         After the hook has allowed the claim, AWS IoT itself creates the thing, attaches the certificate and
         activates it, even if it was revoked meanwhile. Without the policy the certificate grants no access.
         """
+        self._check_ownership(thing)
         certificate = self._arn(certificate_id)
         if not certificate:
             refuse("bad_field", f"certificate: {certificate_id} does not exist")
@@ -77,6 +90,8 @@ class IotThings:
         """See `Things.certificates`."""
         iot = self._client()
         found: list[str] = []
+        if self._is_foreign(thing):
+            return []
         try:
             for page in iot.get_paginator("list_thing_principals").paginate(thingName=thing):
                 found += [_id_of(principal) for principal in page["principals"]]
@@ -106,10 +121,29 @@ class IotThings:
 
     def remove(self, thing: str) -> None:
         """See `Things.remove`. Raises Refused, `in_flight`, while a certificate is still attached."""
+        if self._is_foreign(thing):
+            return
         data = self._data()
         with suppress(data.exceptions.ResourceNotFoundException):
             data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
         self._remove(thing)
+
+    def _type_of(self, thing: str) -> str | None:
+        """Return the type of a thing, "" if it has none, or None if the thing does not exist."""
+        iot = self._client()
+        try:
+            return str(iot.describe_thing(thingName=thing).get("thingTypeName", ""))
+        except iot.exceptions.ResourceNotFoundException:
+            return None
+
+    def _is_foreign(self, thing: str) -> bool:
+        return self._type_of(thing) not in (None, self._thing_type)
+
+    def _check_ownership(self, thing: str) -> None:
+        if self._is_foreign(thing):
+            refuse(
+                "exists", f"thing: {thing} belongs to another deployment in this account; choose another name"
+            )
 
     def _arn(self, certificate_id: str) -> str:
         """Return the ARN of a certificate, or "" if it does not exist."""

@@ -18,16 +18,35 @@ from msgspec import Meta
 
 from anc.patterns import ONE_LINE, SHA256
 from anc.schemas.refusal import Refused
+from anc.schemas.topics import in_environment
 from anc.validation_messages import msgspec_sentence
 
-TEMPLATE = "anc-headset"
 SERIAL = "SerialNumber"
 CLAIMING = "claim."  # prefix of the client id of a claim; no thing name begins with it
 CLIENT_ID = re.compile(r"claim\.(?P<serial>[A-Za-z0-9_-]{1,64})(\.[0-9a-f]{16,32})?")
 SIGN_TOPIC = "$aws/certificates/create-from-csr/json"
-PROVISION_TOPIC = f"$aws/provisioning-templates/{TEMPLATE}/provision/json"
-REQUEST_TOPICS = (SIGN_TOPIC, PROVISION_TOPIC)
-RESPONSE_TOPICS = tuple(f"{topic}/{verb}" for topic in REQUEST_TOPICS for verb in ("accepted", "rejected"))
+
+
+def template_name(environment: str = "") -> str:
+    """Return the name of the provisioning template."""
+    return in_environment("anc-headset", environment, "-")
+
+
+def provision_topic(environment: str = "") -> str:
+    """Return the topic of the request that names the serial number."""
+    return f"$aws/provisioning-templates/{template_name(environment)}/provision/json"
+
+
+def request_topics(environment: str = "") -> tuple[str, ...]:
+    """Return the topics to which a claim may publish."""
+    return SIGN_TOPIC, provision_topic(environment)
+
+
+def response_topics(environment: str = "") -> tuple[str, ...]:
+    """Return the topics to which a claim may subscribe."""
+    return tuple(
+        f"{topic}/{verb}" for topic in request_topics(environment) for verb in ("accepted", "rejected")
+    )
 
 
 def client_id(serial: str) -> str:

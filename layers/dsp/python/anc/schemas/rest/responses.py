@@ -207,7 +207,7 @@ class Devices(Page):
 
 
 class Credentials(Response):
-    """What a headset needs to connect: PEM texts, endpoint and port."""
+    """What a headset needs to connect: PEM texts, endpoint, port; and the environment in its topics."""
 
     certificate_id: str
     certificate: str
@@ -215,6 +215,7 @@ class Credentials(Response):
     ca: str
     endpoint: str
     port: int
+    environment: str = ""
 
 
 class RegisteredDevice(Device):

@@ -1,0 +1,33 @@
+"""Names on AWS IoT that carry the environment, so that several deployments share an account and region.
+
+A platform on one machine has no environment: its rules are `anc_snapshot` and so on. A deployment appends its
+name. A headset gets it with its credentials.
+"""
+
+
+def in_environment(name: str, environment: str, separator: str) -> str:
+    """Return a fixed name in an environment; the name itself without one."""
+    return f"{name}{separator}{environment}" if environment else name
+
+
+def rule_name(rule: str, environment: str = "") -> str:
+    """Return the name of a topic rule, which allows letters, digits and underscores.
+
+    >>> rule_name("anc_snapshot", "dev")
+    'anc_snapshot_dev'
+    """
+    return in_environment(rule, environment, "_")
+
+
+def ingest_topic(rule: str, topic: str, environment: str = "") -> str:
+    """Return the topic that reaches only this rule, without a charge for the message (Basic Ingest).
+
+    >>> ingest_topic("anc_snapshot", "anc/h1/snapshot")
+    '$aws/rules/anc_snapshot/anc/h1/snapshot'
+    """
+    return f"$aws/rules/{rule_name(rule, environment)}/{topic}"
+
+
+def snapshot_topic(thing: str, environment: str = "") -> str:
+    """Return the topic to which a headset publishes its snapshots."""
+    return ingest_topic("anc_snapshot", f"anc/{thing}/snapshot", environment)
