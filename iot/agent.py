@@ -40,6 +40,8 @@ ATTENUATION_DROP_DB = 5.0  # below the recent attenuation: the noise must have c
 MIN_STORED_ATTENUATION_DB = 3.0  # measured attenuation from which a filter is stored for the next start
 ATTENUATION_DECAY_DB = 0.25  # per evaluation, of the recent attenuation
 MAX_AMPLITUDE = 1e3  # 60 dB over full scale
+ALL_FIELDS = frozenset(Reported.__struct_fields__)
+REFRESHED = ALL_FIELDS - {"filter", "firmware"}  # these are large; a delta requests them again
 FAIL_OPEN_STATUS = "emergency detection failed: {}; the headset stays in transparency mode"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
@@ -131,6 +133,7 @@ class Agent:
         self._recent_attenuation_db = 0.0
         self._next_report = 0
         self._reported: Reported | None = None
+        self._unconfirmed = set(ALL_FIELDS)  # to report, although they may not have changed
         self._config = self._config_store.read()
         self._configure()
 
@@ -189,10 +192,10 @@ class Agent:
     def _apply_desired(self, change: Desired, reported_seq: int | None) -> None:
         if reported_seq is not None:
             self._sequence.advance_to(reported_seq)
-            self._reported = None  # send a full report after the shadow was fetched
+            self._unconfirmed.update(ALL_FIELDS)
             self._publish_path()
-        changes = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-        self._desired = msgspec.structs.replace(self._desired, **changes)
+        self._desired = self._desired.with_changes(change)
+        self._unconfirmed.update(change.present())
         if change.without_control is not None:
             self._request_uncontrolled(change.without_control)
         if self._desired.noise:
@@ -371,13 +374,17 @@ class Agent:
         return self._transport.publish(f"anc/{self._thing}/telemetry", payload)
 
     def _report(self) -> None:
-        report = self.status.report(self._sequence.latest, self._config, self._firmware, self._update)
+        report = self.status.report(
+            self._desired, self._sequence.latest, self._config, self._firmware, self._update
+        )
         same = (
             self._reported
             and msgspec.structs.replace(self._reported, attenuation_db=report.attenuation_db) == report
         )
-        if same and self._scheduler.elapsed < self._next_report:
+        refresh = self._scheduler.elapsed >= self._next_report
+        if same and not self._unconfirmed and not refresh:
             return
-        if self._shadow.report(report):
+        if self._shadow.report(report, self._unconfirmed | (REFRESHED if refresh else set())):
             self._reported = report
+            self._unconfirmed.clear()
             self._next_report = self._scheduler.elapsed + int(REPORT_REFRESH_S * self._rate)

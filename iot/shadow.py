@@ -4,14 +4,15 @@ Order follows the shadow's version, not clocks. Messages may arrive twice, late 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from anc.schemas.refusal import Refused, parse_json
-from anc.schemas.shadow import SHADOW, Desired, Reported, parse_desired
+from anc.schemas.refusal import Refused, parse_json, refuse
+from anc.schemas.shadow import SHADOW, Desired, Reported, desired_of, merge
+from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from iot.snapshot_sequence import MAX_SEQ
 from iot.transport import Transport
 
@@ -21,14 +22,14 @@ RESPONSE_TIMEOUT_S = 5.0
 class Delta(msgspec.Struct, frozen=True):
     """A message on `update/delta`."""
 
-    state: msgspec.Raw
+    state: dict[str, Any]
     version: int
 
 
 class ShadowState(msgspec.Struct, frozen=True):
     """The state in a message on `get/accepted`."""
 
-    desired: msgspec.Raw = msgspec.Raw(b"{}")
+    desired: dict[str, Any] = {}
     reported: dict[str, Any] = {}
 
 
@@ -76,6 +77,8 @@ class ShadowClient:
         self._on_refused = on_refused
         self._clock = clock
         self._version = 0
+        self._desired: dict[str, Any] = {}
+        self._reported: dict[str, Any] = {}
         self._in_sync = False
         self._requested_at = 0.0
         transport.subscribe(self._prefix + "update/delta", self._on_delta)
@@ -102,31 +105,45 @@ class ShadowClient:
         """Record that the whole desired state has been applied."""
         self._in_sync = True
 
-    def report(self, state: Reported) -> bool:
-        """Publish the reported state; return False when offline."""
-        document = {"state": {"reported": state}}
-        return self._transport.publish(self._prefix + "update", msgspec.json.encode(document))
+    def report(self, state: Reported, names: Collection[str]) -> bool:
+        """Publish the fields in `names` and those that changed since the last report.
+
+        Returns
+        -------
+        bool
+            False when offline.
+        """
+        current: dict[str, Any] = msgspec.to_builtins(state)
+        last = self._reported
+        sent = {name: value for name, value in current.items() if name in names or last.get(name) != value}
+        document = {"state": {"reported": sent}}
+        if not self._transport.publish(self._prefix + "update", msgspec.json.encode(document)):
+            return False
+        self._reported = current
+        return True
 
     def _on_delta(self, payload: bytes) -> None:
         try:
-            delta = parse_json(payload, Delta)
-            change = parse_desired(bytes(delta.state))
+            delta = _parse(payload, Delta)
+            # A delta omits values that are equal on both sides, also within a filter or firmware.
+            desired = merge(self._desired, delta.state)
+            change = desired_of({name: desired[name] for name in delta.state if name in desired})
         except Refused as refusal:
             self._on_refused(refusal)
             return
         if delta.version > self._version:
-            self._version = delta.version
+            self._version, self._desired = delta.version, desired
             self._on_desired(change, None)
 
     def _on_document(self, payload: bytes) -> None:
         try:
-            document = parse_json(payload, ShadowDocument)
-            change = parse_desired(bytes(document.state.desired))
+            document = _parse(payload, ShadowDocument)
+            change = desired_of(document.state.desired)
         except Refused as refusal:
             self._on_refused(refusal)
             return
         if document.version >= self._version:
-            self._version = document.version
+            self._version, self._desired = document.version, document.state.desired
             self._on_desired(change, self._valid_seq(document.state.reported.get("seq", 0)))
         elif not self._in_sync:
             self.request()  # a newer delta arrived first, but holds only part of the state
@@ -149,3 +166,9 @@ class ShadowClient:
             return
         if rejected.code == HTTPStatus.NOT_FOUND:
             self._on_desired(Desired(), 0)
+
+
+def _parse(payload: bytes, kind: Any) -> Any:
+    if len(payload) > MQTT_PAYLOAD_LIMIT:
+        refuse("too_large", f"shadow: must have at most {MQTT_PAYLOAD_LIMIT:,} bytes (got {len(payload):,})")
+    return parse_json(payload, kind)

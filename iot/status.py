@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from anc.headset_records import HeadsetMode
-from anc.schemas.shadow import Configuration, FirmwareState, Reported
+from anc.schemas.shadow import Configuration, Desired, FirmwareState, Reported
 from anc.schemas.telemetry import TelemetryReport
 
 MAX_REFUSAL_CHARS = 200
@@ -37,18 +37,41 @@ class Status:
         )
 
     def report(
-        self, seq: int, config: Configuration, firmware: str, update: FirmwareState | None
+        self,
+        desired: Desired,
+        seq: int,
+        config: Configuration,
+        firmware_version: str,
+        update: FirmwareState | None,
     ) -> Reported:
-        """Return the reported shadow state, with the sequence number of the latest snapshot."""
+        """Return the reported shadow state.
+
+        Parameters
+        ----------
+        desired : Desired
+            The desired state that was processed.
+        seq : int
+            Sequence number of the latest snapshot.
+        config : Configuration
+            The active configuration.
+        firmware_version : str
+        update : FirmwareState or None
+        """
         return Reported(
-            mode=self.mode,
-            intensity=self.intensity,
-            filter=self.filter_id,
+            mode=desired.mode,
+            intensity=desired.intensity,
+            filter=desired.filter,
+            reason=desired.reason,
+            noise=desired.noise,
+            without_control=desired.without_control,
+            firmware=desired.firmware,
+            config=config,
             seq=seq,
+            active_mode=self.mode,
+            active_filter=self.filter_id,
             attenuation_db=self.attenuation_db,
             reverted=self.reverted,
             refused=self.refused[:MAX_REFUSAL_CHARS],
-            config=config,
-            firmware=firmware,
+            firmware_version=firmware_version,
             update=update,
         )

@@ -19,7 +19,7 @@ from anc.dsp.convolution import fft_filter
 from anc.pcm import float_to_int16
 from anc.ports import Credentials
 from anc.schemas.refusal import Refused
-from anc.schemas.shadow import Desired, Reported
+from anc.schemas.shadow import Configuration, Desired
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.telemetry import TelemetryReport
 from anc.schemas.topics import snapshot_topic
@@ -27,6 +27,7 @@ from iot.controller import NO_FILTER, ActiveFilter
 from iot.fir import Signal
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import ShadowClient
+from iot.status import Status
 from simulation.acoustic_plant import AcousticPlant
 from simulation.scenes import SCENES, Scene
 
@@ -114,6 +115,8 @@ class FleetHeadset:
         self._telemetry = f"anc/{thing}/telemetry"
         self._user = user
         self._next = first_recording
+        self._desired = Desired(mode="cancel", intensity=1.0)
+        self._unconfirmed: set[str] = set()
         self._active = NO_FILTER
         self._filters = 0
         self._latest_seq = -1
@@ -180,6 +183,8 @@ class FleetHeadset:
 
     def _on_desired(self, change: Desired, reported_seq: int | None) -> None:
         at = time.monotonic()
+        self._desired = self._desired.with_changes(change)
+        self._unconfirmed.update(change.present())
         document = change.filter
         if document is not None and document.seq > self._latest_seq:
             self._latest_seq = document.seq
@@ -190,7 +195,7 @@ class FleetHeadset:
             except Refused as refusal:
                 self._on_refused(refusal)
             self._filters += 1
-            self._report()
+        self._report()
         if reported_seq is not None:
             self._shadow_received.set()
 
@@ -198,9 +203,11 @@ class FleetHeadset:
         self.refused = refusal.message
 
     def _report(self) -> None:
-        active = self._active
-        attenuation_db = 10.0 if active.gain else None
-        self._shadow.report(Reported("cancel", 1.0, active.filter_id, self.sent, attenuation_db))
+        attenuation_db = 10.0 if self._active.gain else None
+        status = Status(filter_id=self._active.filter_id, attenuation_db=attenuation_db)
+        state = status.report(self._desired, self.sent, Configuration(), "1.0.0", update=None)
+        if self._shadow.report(state, self._unconfirmed):
+            self._unconfirmed.clear()
 
 
 class FleetRun(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from anc.schemas.refusal import Refused, parse_json, refuse
-from anc.schemas.shadow import DOCUMENT_LIMIT, SHADOW
+from anc.schemas.shadow import DOCUMENT_LIMIT, SHADOW, check_reported, merge
 from local.storage.database import Database
 
 MAX_DEPTH = 8
@@ -137,6 +137,8 @@ class LocalShadows:
             if expected is not None and expected != version:
                 refuse("conflict", f"version must be {version}, the version of the shadow (got {expected})")
             state = merge(old, change)
+            if changed := change.get("reported"):
+                check_reported({name: state["reported"].get(name) for name in changed})
             text = json.dumps(state, separators=(",", ":"))
             if len(text.encode()) > DOCUMENT_LIMIT:
                 refuse(
@@ -155,20 +157,6 @@ class LocalShadows:
         if token is not None:
             message["clientToken"] = token
         self.publish(shadow_prefix(thing) + stub, json.dumps(message, separators=(",", ":")).encode())
-
-
-def merge(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `old` with a change: objects are merged by key, null removes, other values replace."""
-    merged = dict(old)
-    for key, value in change.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            nested = merged.get(key)
-            merged[key] = merge(nested if isinstance(nested, dict) else {}, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def difference(desired: Mapping[str, Any], reported: Mapping[str, Any]) -> dict[str, Any]:

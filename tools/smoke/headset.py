@@ -9,7 +9,7 @@ import boto3
 
 from anc.ports import Credentials
 from anc.schemas.refusal import parse_json
-from anc.schemas.shadow import SHADOW, Desired, parse_desired
+from anc.schemas.shadow import SHADOW, Desired, desired_of
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import Delta
 
@@ -58,7 +58,7 @@ class MqttHeadset:
             delta = self._deltas.get(timeout=timeout_s)
         except queue.Empty:
             raise TimeoutError(f"no shadow delta within {timeout_s:g} s") from None
-        return parse_desired(bytes(parse_json(delta, Delta).state))
+        return desired_of(parse_json(delta, Delta).state)
 
 
 class HttpsHeadset:
@@ -86,7 +86,7 @@ class HttpsHeadset:
             document = self._document()
             if document and document["version"] > self._version:
                 self._version = document["version"]
-                return parse_desired(json.dumps(document["state"]["delta"]).encode())
+                return desired_of(document["state"]["delta"])
             time.sleep(0.2)  # HTTPS has no push: poll the shadow
         raise TimeoutError(f"no shadow delta within {timeout_s:g} s")
 

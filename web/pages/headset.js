@@ -1,6 +1,7 @@
 /** One headset: its noise, mode and filter, and its settings. */
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { decodeTaps, frequencyResponse } from "../lib/filter.js";
+import { inForce } from "../lib/reported.js";
 import { Chart } from "../ui/chart.js";
 import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRequest, when } from "../ui/parts.js";
 import { Online } from "./headsets.js";
@@ -45,8 +46,9 @@ export function Headset({ rest, socket, id }) {
   const emergency = data?.emergency;
   const noise = desired.noise; // the banner names the alarm
   const device = data?.device;
-  const version = reported.firmware || data?.telemetry.firmware;
-  const attenuation = reported.mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated
+  const { mode, firmware } = inForce(reported);
+  const version = firmware || data?.telemetry.firmware;
+  const attenuation = mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated
   return html`
     <${Heading} title=${id} text=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
       ${device && html`<${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
@@ -56,13 +58,13 @@ export function Headset({ rest, socket, id }) {
     ${reported.refused && html`<${Alert}>Reported by the headset: ${reported.refused}.<//>`}
     ${reported.update?.state === "refused" && html`<${Alert}>Firmware ${reported.update.version} rejected: ${reported.update.reason}<//>`}
     ${emergency && html`<${EmergencyBanner} fullPage>Detected: ${emergency.kind}, confidence ${percent(emergency.score)}. Cancelling is off until ten seconds after the last detection.<//>`}
-    ${!emergency && reported.mode === "transparency" && html`<${Alert} kind="error">Cancelling is off (transparency mode). ${desired.reason ?? ""}<//>`}
+    ${!emergency && mode === "transparency" && html`<${Alert} kind="error">Cancelling is off (transparency mode). ${desired.reason ?? ""}<//>`}
     ${data && html`<div class="columns">
       <section class="card lead">
         <dl class="figures">
           <${Figure} id="attenuation" kind="large" name="Attenuation at the ear" value=${attenuation?.toFixed(1)} unit="dB" />
           <${Figure} id="noise" name="Noise" value=${noise?.label.replaceAll("_", " ")} unit=${percent(noise?.confidence)} />
-          <${Figure} id="mode" name="Mode" value=${reported.mode} />
+          <${Figure} id="mode" name="Mode" value=${mode} />
           <${Figure} id="intensity" name="Intensity" value=${percent(reported.intensity)} />
           <${Figure} name="Reverted filters" value=${reported.reverted} />
           ${data.telemetry.battery != null && html`<${Figure} name="Battery" value=${percent(data.telemetry.battery)} />`}
@@ -142,7 +144,8 @@ function Updates({ updates, current }) {
     </li>`)}</ol>`;
 }
 
-function Filter({ filter, reported: { filter: active, mode } }) {
+function Filter({ filter, reported }) {
+  const { mode, filter: active } = inForce(reported);
   const [w, response] = useMemo(() => {
     const taps = decodeTaps(filter.data);
     return [taps, frequencyResponse(taps, filter.rate)];

@@ -1,5 +1,6 @@
 /** Headsets: all headsets of a user. */
 import { html, useState } from "../lib/html.js";
+import { inForce } from "../lib/reported.js";
 import { Alert, Empty, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 4000;
@@ -32,13 +33,13 @@ export function Headsets({ rest, me }) {
 
 function Card({ device }) {
   const { desired = {}, reported = {} } = device;
-  const mode = reported.mode ?? desired.mode;
+  const { mode = desired.mode, filter } = inForce(reported);
   const attenuation = mode === "cancel" ? reported.attenuation_db : null;
   return html`<a class="card headset" href=${`#/headsets/${encodeURIComponent(device.thing)}`}>
     <span class="top"><strong>${device.thing}</strong><${Online} online=${device.online} /></span>
     <span class="gain"><b>${attenuation?.toFixed(1) ?? "–"}</b> ${attenuation != null ? "dB attenuation" : mode && mode !== "cancel" ? "not cancelling" : "not measured yet"}</span>
     <span class="rest">${desired.noise ? `Noise: ${desired.noise.label.replaceAll("_", " ")}` : "Noise: not classified"}</span>
-    <span class="rest">${mode ? `Mode: ${mode}` : "Mode: not reported"}${reported.filter ? `, filter ${reported.filter.slice(0, 8)}` : ""}</span>
+    <span class="rest">${mode ? `Mode: ${mode}` : "Mode: not reported"}${filter ? `, filter ${filter.slice(0, 8)}` : ""}</span>
     ${mode === "transparency" && html`<span class="tag bad">transparency</span>`}
   </a>`;
 }

@@ -113,7 +113,7 @@ def test_a_headset_in_noise_gets_a_filter_that_attenuates_the_noise(
     assert len(updates) >= 3
     assert updates[0].before_dbfs == updates[0].after_dbfs  # during the initial quiet
     reported = site.shadows.get("cabin-1")["state"]["reported"]
-    assert reported["filter"] in cloud.sent  # a newer one may have been in flight at the end
+    assert reported["active_filter"] in cloud.sent  # a newer one may have been in flight at the end
     assert reported["seq"] in {snapshot.seq for snapshot in cloud.snapshots}
 
 

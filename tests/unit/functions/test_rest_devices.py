@@ -16,6 +16,7 @@ from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot
 from anc.services import emergencies
 from anc.services.headsets import control, devices, telemetry
+from local.mqtt import shadows as local_shadows
 from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
@@ -371,3 +372,28 @@ def test_concurrent_callers_each_get_their_own_response(call: Call) -> None:
             assert all(threads.map(ask, range(100)))
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("headset")
+def test_an_invalid_report_that_aws_stored_is_shown_to_the_owner_once(
+    call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_shadows, "check_reported", lambda state: None)  # as AWS IoT
+    assert platform.deps.shadows.request("left", "update", b'{"state": {"reported": {"mode": "louder"}}}')  # type: ignore[attr-defined]
+    for _ in range(2):
+        assert call("GET", "/api/devices/left/shadow")[0] == 200
+    device = call("GET", "/api/devices/left")[1]
+    assert (device["refused"], device["refusal"]["what"]) == (1, "shadow")
+    assert device["refusal"]["message"].startswith("reported.mode: must be one of bypass, cancel")
+
+
+def test_a_long_firmware_url_is_refused_for_a_long_filter_that_shares_the_shadow(call: Call) -> None:
+    secondary = [0.0, 0.5, 0.2]
+    for name, taps in (("short", 512), ("long", 1024)):
+        device = {"thing": name, "secondary": secondary, "taps": taps}
+        assert call("POST", "/api/devices", device, user="olga", role="operator")[0] == 201
+    change = {"firmware": {**FIRMWARE, "url": "https://x.example/" + "u" * 300}}
+    assert call("PATCH", "/api/devices/short/shadow", change, user="olga", role="operator")[0] == 200
+    status, problem, _ = call("PATCH", "/api/devices/long/shadow", change, user="olga", role="operator")
+    assert (status, problem["code"]) == (413, "too_large")
+    assert "firmware.url: must have at most 200 characters" in problem["detail"]

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from anc.ports import Credentials
-from anc.schemas.shadow import FilterDocument, float16
+from anc.schemas.shadow import FilterDocument, float16, merge
 from anc.schemas.snapshot import Snapshot
 from iot.agent import Agent
 from iot.controller import Block, Controller
@@ -34,6 +34,7 @@ class FakeTransport:
         self.online = threading.Event()
         self.sent: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.version = 0
+        self.reported: dict[str, Any] = {}
         self._handlers: dict[str, Any] = {}
         self._when_online = when_online
 
@@ -66,20 +67,24 @@ class FakeTransport:
         self._handlers[PREFIX + stub](json.dumps(document).encode())
 
     def wait_report(self, **expected: Any) -> dict[str, Any]:
-        """Return the next report that contains all of `expected`."""
+        """Return the reported state after the next report that leaves it with all of `expected`."""
         while True:
-            topic, payload = self.sent.get(timeout=PATIENCE_S)
-            if topic == PREFIX + "update":
-                reported: dict[str, Any] = json.loads(payload)["state"]["reported"]
-                if expected.items() <= reported.items():
-                    return reported
+            topic, _ = self._next_sent()
+            if topic == PREFIX + "update" and self.reported | expected == self.reported:
+                return dict(self.reported)
 
     def wait_snapshot(self) -> Snapshot:
         """Return the next snapshot."""
         while True:
-            topic, payload = self.sent.get(timeout=PATIENCE_S)
+            topic, payload = self._next_sent()
             if topic == SNAPSHOT:
                 return Snapshot.parse(payload)
+
+    def _next_sent(self) -> tuple[str, bytes]:
+        topic, payload = self.sent.get(timeout=PATIENCE_S)
+        if topic == PREFIX + "update":
+            self.reported = merge(self.reported, json.loads(payload)["state"]["reported"])
+        return topic, payload
 
 
 class FakeDetector:
@@ -135,7 +140,7 @@ class Headset:
         """Send a filter, wait until the headset reports it, and return its id."""
         document = filter_document(w, seq)
         self.transport.send_delta(filter=document)
-        self.transport.wait_report(filter=document["id"])
+        self.transport.wait_report(active_filter=document["id"])
         return str(document["id"])
 
 

@@ -34,7 +34,7 @@ def test_a_harmful_filter_is_reverted_within_half_a_second(headset: Headset):
     bad = headset.play(-GOOD, seq=1)
     headset.run(0.05 + 0.25 + 0.05)
     report = headset.transport.wait_report(reverted=1)
-    assert report["filter"] == ""
+    assert report["active_filter"] == ""
     headset.transport.send_delta(filter=filter_document(-GOOD, seq=1))  # the cloud does not know it yet
     headset.transport.send_delta(filter=filter_document(-GOOD, seq=2))
     headset.run(1.0)
@@ -50,7 +50,7 @@ def test_a_worse_filter_is_replaced_by_the_previous_one(headset: Headset):
     headset.run(1.0)
     headset.play(0.4 * GOOD, seq=2)
     headset.run(0.5)
-    assert headset.transport.wait_report(reverted=1)["filter"] == good
+    assert headset.transport.wait_report(reverted=1)["active_filter"] == good
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_an_older_filter_after_a_newer_one_is_ignored(headset: Headset):
     newer = headset.play(GOOD, seq=7)
     headset.transport.send_delta(filter=filter_document(0.9 * GOOD, seq=6))
     headset.transport.send_delta(intensity=0.5)
-    assert headset.transport.wait_report(intensity=0.5)["filter"] == newer
+    assert headset.transport.wait_report(intensity=0.5)["active_filter"] == newer
     assert headset.agent.status.filters == 1
 
 
@@ -110,7 +110,7 @@ def test_a_repeated_delta_causes_no_cross_fade(headset: Headset):
 def test_the_filter_in_the_shadow_is_played_after_a_reconnect(headset: Headset):
     document = filter_document(GOOD, seq=3)
     headset.transport.connect(desired={"mode": "cancel", "intensity": 0.5, "filter": document})
-    assert headset.transport.wait_report(filter=document["id"])["intensity"] == 0.5
+    assert headset.transport.wait_report(active_filter=document["id"])["intensity"] == 0.5
 
 
 def test_a_start_without_a_network_plays_the_last_effective_filter(tmp_path: Path):
@@ -127,7 +127,7 @@ def test_a_start_without_a_network_plays_the_last_effective_filter(tmp_path: Pat
     assert good != bad
     after.transport.connect(desired={"filter": filter_document(0.9 * GOOD, seq=6)})
     newest = filter_document(0.9 * GOOD, seq=6)["id"]
-    after.transport.wait_report(filter=newest)
+    after.transport.wait_report(active_filter=newest)
     after.agent.stop()
 
 
@@ -137,11 +137,11 @@ def test_no_anti_noise_is_played_in_another_mode(headset: Headset, mode: str):
     headset.level = 0.1
     played = headset.play(GOOD, seq=1)
     headset.transport.send_delta(mode=mode)
-    headset.transport.wait_report(mode=mode)
+    headset.transport.wait_report(active_mode=mode)
     headset.run(0.2)
     assert headset.controller.active.gain == 0
     headset.transport.send_delta(mode="cancel")
-    assert headset.transport.wait_report(mode="cancel")["filter"] == played
+    assert headset.transport.wait_report(active_mode="cancel")["active_filter"] == played
 
 
 def test_an_emergency_opens_the_headset_without_a_network(headset: Headset):
@@ -154,12 +154,12 @@ def test_an_emergency_opens_the_headset_without_a_network(headset: Headset):
     headset.run(0.016)
     headset.transport.online.set()
     headset.run(0.016)
-    headset.transport.wait_report(mode="transparency")
+    headset.transport.wait_report(active_mode="transparency")
     headset.run(0.2)
     assert headset.controller.active.gain == 0
     headset.emergency_detector.holding = False
     headset.run(0.016)
-    assert headset.transport.wait_report(mode="cancel")["filter"] == played
+    assert headset.transport.wait_report(active_mode="cancel")["active_filter"] == played
 
 
 def test_a_headset_with_a_failed_detector_stays_open_and_reports_why(headset: Headset):
@@ -167,7 +167,9 @@ def test_a_headset_with_a_failed_detector_stays_open_and_reports_why(headset: He
     headset.level = 0.1
     headset.emergency_detector.failing = True
     headset.run(0.016)
-    assert "the detector raised an error" in headset.transport.wait_report(mode="transparency")["refused"]
+    assert (
+        "the detector raised an error" in headset.transport.wait_report(active_mode="transparency")["refused"]
+    )
     headset.transport.send_delta(filter=filter_document(GOOD, seq=1), mode="cancel")
     headset.run(0.5)
     headset.agent.stop()
@@ -180,7 +182,7 @@ def test_invalid_microphone_samples_open_the_headset_and_are_reported(headset: H
     headset.transport.connect()
     headset.level = level
     headset.run(0.1)
-    refused = headset.transport.wait_report(mode="transparency")["refused"]
+    refused = headset.transport.wait_report(active_mode="transparency")["refused"]
     assert "a microphone delivers invalid samples" in refused
     headset.level = 0.1
     headset.run(1.5)

@@ -13,7 +13,7 @@ from iot.agent import REPORT_REFRESH_S, Agent
 from iot.controller import Controller
 from iot.store import PathStore
 from local.mqtt.shadows import difference
-from tests.unit.iot.headset import GOOD, NOWHERE, RATE, SECONDARY, FakeTransport, Headset
+from tests.unit.iot.headset import GOOD, NOWHERE, RATE, SECONDARY, FakeTransport, Headset, filter_document
 
 
 def telemetry(headset: Headset) -> list[list[dict[str, Any]]]:
@@ -89,9 +89,9 @@ def test_the_configuration_survives_a_restart_and_is_reported(tmp_path: Path):
 def test_an_invalid_configuration_is_refused_and_changes_nothing(headset: Headset, config: Any):
     headset.transport.connect()
     headset.transport.send_delta(config=config, mode="bypass")
-    report = headset.transport.wait_report(mode="cancel")
+    report = headset.transport.wait_report(active_mode="cancel")
     while "config" not in report["refused"]:
-        report = headset.transport.wait_report(mode="cancel")
+        report = headset.transport.wait_report(active_mode="cancel")
     assert report["config"] == {}
 
 
@@ -107,10 +107,10 @@ def test_the_state_of_a_firmware_update_is_reported_and_the_next_delta_is_accept
         "reason": "version must be newer than the running version 1.0.0",
     }
     reported = headset.transport.wait_report(update=refused)
-    assert reported["firmware"] == "1.0.0"
+    assert (reported["firmware_version"], reported["firmware"]) == ("1.0.0", firmware)
     delta = difference({**desired, "mode": "bypass"}, reported)  # equal fields are omitted
     headset.transport.send_delta(**delta)
-    assert headset.transport.wait_report(mode="bypass")["refused"] == ""
+    assert headset.transport.wait_report(active_mode="bypass")["refused"] == ""
     headset.agent.stop()
 
 
@@ -119,9 +119,9 @@ def test_the_report_is_refreshed_so_that_a_late_duplicate_is_overwritten(
 ):
     headset.transport.connect()
     headset.transport.send_delta(mode="bypass")
-    headset.transport.wait_report(mode="bypass")
+    headset.transport.wait_report(active_mode="bypass")
     headset.run(REPORT_REFRESH_S + 1.0)  # without any change
-    assert headset.transport.wait_report()["mode"] == "bypass"
+    assert headset.transport.wait_report()["active_mode"] == "bypass"
 
 
 def test_no_audio_is_sent_when_privacy_was_turned_on_while_the_headset_was_off(headset: Headset):
@@ -156,3 +156,47 @@ def test_a_damaged_configuration_turns_privacy_on(tmp_path: Path):
     headset.run(1.0)
     assert headset.transport.wait_snapshot().pcm is None
     headset.agent.stop()
+
+
+def test_the_delta_is_empty_after_one_report(headset: Headset) -> None:
+    document = filter_document(GOOD, 3)
+    desired = {
+        "mode": "cancel",
+        "intensity": 0.5,
+        "filter": document,
+        "reason": "siren",
+        "noise": {"label": "aircraft", "confidence": 0.93},
+        "without_control": 2,
+        "config": {"private": True},
+        "firmware": {"version": "0.9.0", "url": "https://x/y", "sha256": "0" * 64, "size": 1},
+    }
+    headset.transport.connect()
+    headset.transport.send_delta(**desired)
+    assert difference(desired, headset.transport.wait_report(filter=document)) == {}
+
+
+def test_the_delta_is_empty_after_a_refused_filter_and_during_a_local_alarm(headset: Headset) -> None:
+    refused = filter_document(GOOD, 3, rate=8_000)
+    headset.transport.connect()
+    headset.emergency_detector.holding = True
+    headset.transport.send_delta(filter=refused, mode="cancel")
+    reported = headset.transport.wait_report(filter=refused, active_mode="transparency")
+    assert difference({"filter": refused, "mode": "cancel"}, reported) == {}
+    assert (reported["active_filter"], "filter.rate" in reported["refused"]) == ("", True)
+
+
+def test_a_filter_of_which_the_delta_holds_only_the_difference_is_played(headset: Headset) -> None:
+    first, second = filter_document(GOOD, 3), filter_document(0.5 * GOOD, 4)
+    headset.transport.connect(desired={"filter": first})
+    headset.transport.wait_report(active_filter=first["id"])
+    headset.transport.send_delta(**difference({"filter": second}, {"filter": first}))
+    assert headset.transport.wait_report(active_filter=second["id"])["filter"] == second
+
+
+def test_a_delta_that_comes_again_is_answered_with_its_fields(headset: Headset) -> None:
+    document = filter_document(GOOD, 3)
+    headset.transport.connect(desired={"filter": document})
+    headset.transport.wait_report(filter=document)
+    headset.transport.reported = {}  # an older report arrived late
+    headset.transport.send_delta(filter=document)
+    assert "filter" in headset.transport.wait_report(filter=document)

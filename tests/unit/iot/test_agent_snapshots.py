@@ -76,7 +76,7 @@ def test_in_privacy_mode_clipped_audio_is_refused_and_reported(tmp_path: Path):
     headset.transport.connect()
     headset.level = 3.0
     headset.run(1.5)
-    refused = headset.transport.wait_report(filter="", seq=1)["refused"]
+    refused = headset.transport.wait_report(active_filter="", seq=1)["refused"]
     assert refused.startswith("pcm: at most 1% of the samples must be clipped")
     headset.level = 0.1
     headset.run(5.0)
@@ -159,7 +159,7 @@ def unusable_snapshot(headset: Headset) -> tuple[str, int]:
 def test_an_unusable_snapshot_is_repeated_without_control_and_the_filter_resumes(headset: Headset):
     played, seq = unusable_snapshot(headset)
     headset.transport.send_delta(without_control=seq)
-    headset.transport.wait_report(filter="")
+    headset.transport.wait_report(active_filter="")
     headset.run(0.05 + 0.25 + 0.15)
     snapshot = headset.transport.wait_snapshot()
     assert (snapshot.filter_id, snapshot.gain, snapshot.samples, snapshot.seq) == (
@@ -169,12 +169,12 @@ def test_an_unusable_snapshot_is_repeated_without_control_and_the_filter_resumes
         seq + 1,
     )
     assert np.std(snapshot.pcm[:, 1] / 32768) > 0.05
-    assert headset.transport.wait_report(filter=played)["seq"] == seq + 1
+    assert headset.transport.wait_report(active_filter=played)["seq"] == seq + 1
     headset.run(0.1)
     assert headset.controller.active.filter_id == played
     headset.transport.send_delta(without_control=seq)  # repeated in later deltas
     headset.transport.send_delta(intensity=0.5)
-    assert headset.transport.wait_report(intensity=0.5)["filter"] == played
+    assert headset.transport.wait_report(intensity=0.5)["active_filter"] == played
 
 
 def test_a_request_without_control_is_ignored_once_another_filter_plays(headset: Headset):
@@ -182,13 +182,13 @@ def test_a_request_without_control_is_ignored_once_another_filter_plays(headset:
     other = headset.play(0.9 * GOOD, seq=2)
     headset.transport.send_delta(without_control=seq)
     headset.transport.send_delta(intensity=0.5)
-    assert headset.transport.wait_report(intensity=0.5)["filter"] == other
+    assert headset.transport.wait_report(intensity=0.5)["active_filter"] == other
 
 
 def test_the_filter_resumes_when_the_connection_is_lost_during_a_request_without_control(headset: Headset):
     played, seq = unusable_snapshot(headset)
     headset.transport.send_delta(without_control=seq)
-    headset.transport.wait_report(filter="")
+    headset.transport.wait_report(active_filter="")
     headset.transport.online.clear()
     headset.run(0.5)
     headset.agent.stop()

@@ -119,7 +119,7 @@ def test_an_invalid_message_is_refused_and_ignored(headset: Headset, document: A
 
 
 def test_a_report_goes_into_the_reported_state(headset: Headset):
-    assert headset.shadow.report(Reported("cancel", 1.0, "", 3))
+    assert headset.shadow.report(Reported(mode="cancel", seq=3), ())
     [(topic, document)] = headset.transport.sent
     assert topic == PREFIX + "update"
     assert document["state"]["reported"]["seq"] == 3

@@ -1,6 +1,7 @@
 """The shadow's filter: intact, or refused."""
 
 import base64
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,10 +17,12 @@ from anc.schemas.shadow import (
     Firmware,
     FirmwareState,
     Noise,
-    Reported,
+    check_reported,
     float16,
+    max_firmware_url_chars,
     parse_desired,
 )
+from iot.status import Status
 
 
 def a_filter(taps: int = 512) -> FilterDocument:
@@ -33,33 +36,27 @@ def test_a_filter_of_512_taps_travels_in_1368_characters() -> None:
     assert len(msgspec.json.encode(document)) < 1600
 
 
-def test_the_largest_that_is_wanted_and_reported_fits_into_one_shadow() -> None:
+@pytest.mark.parametrize("taps", [512, MAX_TAPS])
+def test_the_largest_desired_and_reported_state_fit_into_one_shadow(taps: int) -> None:
+    url = "https://x/" + "u" * (max_firmware_url_chars(taps) - 10)
     desired = Desired(
         mode="transparency",
         intensity=0.123456789,
-        filter=FilterDocument.of(float16(np.full(MAX_TAPS, 1e-3)), 2**32 - 1, 96_000),
+        filter=FilterDocument.of(float16(np.full(taps, 1e-3)), 2**32 - 1, 96_000),
         reason="r" * 200,
         noise=Noise("n" * 64, 0.123456789),
         without_control=2**32 - 1,
-        firmware=Firmware("99999.99999.99999", "https://x/" + "u" * 1014, "0" * 64, 16_777_216),
+        firmware=Firmware("99999.99999.99999", url, "0" * 64, 16_777_216),
         config=Configuration(3599.123456, 86_399.123456, False),
     )
+    status = Status("transparency", 1.0, "f" * 16, 1, 999, "r" * 200, "", -99.9)
     update = FirmwareState("99999.99999.99999", "downloading", "r" * 200)
-    reported = Reported(
-        "transparency",
-        0.1,
-        "f" * 16,
-        2**32 - 1,
-        -99.9,
-        999,
-        "r" * 200,
-        desired.config,
-        "99999.99999.9",
-        update,
-    )
+    assert desired.config
+    reported = status.report(desired, 2**32 - 1, desired.config, "99999.99999.9", update)
     document = msgspec.json.encode({"desired": desired, "reported": reported})
     parse_desired(msgspec.json.encode(desired))
-    assert len(document) < 0.9 * DOCUMENT_LIMIT
+    check_reported(msgspec.to_builtins(reported))
+    assert len(document) <= DOCUMENT_LIMIT, len(document)
 
 
 def test_a_filter_arrives_as_float16_made_of_it() -> None:
@@ -106,3 +103,28 @@ def test_taps_that_are_not_finite_are_refused_though_their_hash_is_right() -> No
 def test_a_bad_shadow_is_refused_by_the_name_of_its_fault(text: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         parse_desired(text)
+
+
+@pytest.mark.parametrize(
+    ("reported", "says"),
+    [
+        ({"mode": "loud"}, "reported.mode: must be one of bypass, cancel, transparency"),
+        ({"active_mode": "loud"}, "reported.active_mode: must be one of"),
+        ({"intensity": 2}, "reported.intensity: must be at most 1"),
+        ({"filter": {"id": "0" * 16}}, "reported.filter"),
+        ({"seq": -1}, "reported.seq"),
+    ],
+)
+def test_reported_state_that_cannot_be_is_refused_by_the_name_of_its_fault(
+    reported: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Refused, match=says):
+        check_reported(reported)
+
+
+def test_a_report_in_the_former_shape_or_with_later_fields_is_accepted() -> None:
+    former = {"mode": "cancel", "intensity": 1.0, "filter": "0" * 16, "seq": 7, "attenuation_db": 13.1}
+    check_reported(
+        {**former, "reverted": 0, "refused": "", "config": {}, "firmware": "1.4.2", "update": None}
+    )
+    check_reported({"filter": "", "later": {"x": [1]}})

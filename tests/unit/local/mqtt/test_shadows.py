@@ -98,7 +98,7 @@ def test_null_removes_a_field_and_a_section(service: Service):
 def test_an_update_of_an_older_version_is_a_conflict_and_changes_nothing(service: Service):
     service.shadows.update("h1", {"mode": "cancel"})
     [(topic, answer)] = service.send(
-        "update", {"version": 0, "state": {"reported": {"mode": "x"}}, "clientToken": "t"}
+        "update", {"version": 0, "state": {"reported": {"mode": "bypass"}}, "clientToken": "t"}
     )
     assert (topic, answer["code"], answer["clientToken"]) == ("update/rejected", 409, "t")
     assert service.shadows.get("h1") == {
@@ -106,7 +106,7 @@ def test_an_update_of_an_older_version_is_a_conflict_and_changes_nothing(service
         "version": 1,
     }
     assert (
-        service.send("update", {"version": 1, "state": {"reported": {"mode": "x"}}})[0][0]
+        service.send("update", {"version": 1, "state": {"reported": {"mode": "bypass"}}})[0][0]
         == "update/accepted"
     )
 

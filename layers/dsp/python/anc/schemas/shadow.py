@@ -1,7 +1,8 @@
 """The named shadow `anc` of a headset: desired and reported state."""
 
 import base64
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,12 +13,17 @@ from anc.headset_records import HeadsetMode
 from anc.patterns import FIRMWARE_URL, ONE_LINE, SHA256, SHORT_HASH, VERSION
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import Refused, parse_json, refuse
+from anc.validation_messages import msgspec_sentence
 
+T = TypeVar("T")
 SHADOW = "anc"
 DOCUMENT_LIMIT = 8 * 1024
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024
 MAX_FIRMWARE_BYTES = 16 * 1024**2
+MAX_URL_CHARS = 1024
+URL_CHARS_WITH_LONG_FILTER = 200
+LONG_FILTER_TAPS = 512
 Version = Annotated[str, Meta(pattern=VERSION + ONE_LINE)]
 
 
@@ -72,7 +78,7 @@ class FilterDocument(msgspec.Struct, frozen=True):
 class Noise(msgspec.Struct, frozen=True):
     """The predicted class of the noise."""
 
-    label: str
+    label: Annotated[str, Meta(max_length=64)]
     confidence: float
 
 
@@ -91,7 +97,7 @@ class Firmware(msgspec.Struct, frozen=True):
     """
 
     version: Version
-    url: Annotated[str, Meta(pattern=FIRMWARE_URL + ONE_LINE, max_length=1024)]
+    url: Annotated[str, Meta(pattern=FIRMWARE_URL + ONE_LINE, max_length=MAX_URL_CHARS)]
     sha256: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
     size: Annotated[int, Meta(ge=1, le=MAX_FIRMWARE_BYTES)]
 
@@ -117,9 +123,9 @@ class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
 class FirmwareState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Progress of the desired firmware update; absent once that version runs."""
 
-    version: str
+    version: Annotated[str, Meta(max_length=64)]
     state: Literal["downloading", "verified", "refused"]
-    reason: str = ""
+    reason: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -138,24 +144,62 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
     firmware: Firmware | None = None
     config: Configuration | None = None
 
+    def with_changes(self, change: Self) -> Self:
+        """Return a copy with the fields of `change` that are present."""
+        return msgspec.structs.replace(self, **change.present())
 
-class Reported(msgspec.Struct, frozen=True):
-    """Reported state of a headset. `attenuation_db` is measured at its error microphone.
+    def present(self) -> dict[str, Any]:
+        """Return the fields that are present, by name."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
-    `config` is the active configuration, `firmware` the running version, and `update` the progress of the
-    desired one. The desired firmware is not reported under the name `firmware`: the delta omits fields that
-    are equal on both sides, and a part of a firmware object is unusable.
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """Reported state of a headset.
+
+    The first fields repeat the desired state that the headset has processed, in the same shape, so that the
+    delta is empty after one report. The others state what became of it.
+
+    Attributes
+    ----------
+    filter : FilterDocument or str
+        As in `Desired`, also when the headset refused or reverted it. The former shape is the id of the
+        active filter.
+    config : Configuration
+        The active configuration.
+    firmware : Firmware or str
+        As in `Desired`. The former shape is the running version.
+    seq : int
+        Number of the latest snapshot.
+    active_mode, active_filter : str
+        Mode and id of the filter in force, "" for none. An alarm that the headset detects itself changes the
+        mode in force, not `mode`.
+    attenuation_db : float
+        Measured at the error microphone.
+    reverted : int
+        Number of filters that were reverted since power-on.
+    refused : str
+        What was refused last, and why.
+    firmware_version : str
+        Running version.
+    update : FirmwareState
+        Progress of the desired firmware.
     """
 
-    mode: HeadsetMode
-    intensity: Intensity
-    filter: str
-    seq: int
+    mode: HeadsetMode | None = None
+    intensity: Intensity | None = None
+    filter: FilterDocument | Annotated[str, Meta(max_length=64)] | None = None
+    reason: Annotated[str, Meta(max_length=200)] | None = None
+    noise: Noise | None = None
+    without_control: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    firmware: Firmware | Annotated[str, Meta(max_length=64)] | None = None
+    config: Configuration | None = None
+    seq: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    active_mode: HeadsetMode | None = None
+    active_filter: Annotated[str, Meta(max_length=64)] | None = None
     attenuation_db: float | None = None
-    reverted: int = 0
-    refused: str = ""
-    config: Configuration = Configuration()
-    firmware: str = ""
+    reverted: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    refused: Annotated[str, Meta(max_length=200)] | None = None
+    firmware_version: Annotated[str, Meta(max_length=64)] | None = None
     update: FirmwareState | None = None
 
 
@@ -174,8 +218,50 @@ def float16(w: np.ndarray) -> bytes:
     return half.tobytes()
 
 
+def max_firmware_url_chars(taps: int) -> int:
+    """Return the longest firmware URL that fits into the shadow, desired and reported, with such a filter."""
+    return MAX_URL_CHARS if taps <= LONG_FILTER_TAPS else URL_CHARS_WITH_LONG_FILTER
+
+
 def parse_desired(text: str | bytes) -> Desired:
     """Parse the desired part of a shadow document or delta. Raises Refused."""
     if len(text) > DOCUMENT_LIMIT:
         refuse("too_large", f"shadow: must have at most {DOCUMENT_LIMIT:,} bytes (got {len(text):,})")
     return parse_json(text, Desired)
+
+
+def desired_of(state: Mapping[str, Any]) -> Desired:
+    """Return desired state, whole or in part. Raises Refused; the message names the field and its limit."""
+    return _converted(state, Desired)
+
+
+def check_reported(state: Mapping[str, Any]) -> None:
+    """Check reported state, whole or in part. Raises Refused; the message names the field and its limit.
+
+    Unknown fields are allowed, so that later headsets can report more.
+    """
+    try:
+        _converted(state, Reported)
+    except Refused as refusal:
+        raise Refused(refusal.code, f"reported.{refusal.message}") from refusal
+
+
+def _converted(state: Mapping[str, Any], kind: type[T]) -> T:
+    try:
+        return msgspec.convert(state, kind)
+    except msgspec.ValidationError as fault:
+        raise Refused("bad_field", msgspec_sentence(str(fault), kind, state)) from fault
+
+
+def merge(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with a change, as AWS IoT merges state: objects by key, null removes, others replace."""
+    merged = dict(old)
+    for key, value in change.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            nested = merged.get(key)
+            merged[key] = merge(nested if isinstance(nested, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged

@@ -12,6 +12,7 @@ from anc.services.headsets.registrations import registered
 from anc.services.updates import retry_on_conflict
 
 MIN_INTERVAL_S = 60.0
+MAX_MESSAGE_CHARS = 500
 FLOOD = "too_many"
 # Disconnect reasons that are the headset's fault. All others are no refusal.
 FAULTY_DISCONNECTS = {
@@ -83,6 +84,18 @@ def record_refusal(
     _change(thing, lambda known: _with_refusal(known, what, refusal, deps), deps, at)
 
 
+def record_repeated_refusal(thing: str, what: str, refusal: Refused, deps: Dependencies) -> None:
+    """Record a refusal that is found again whenever its cause is looked at, at most once in a row."""
+
+    def with_refusal(known: Status) -> Status:
+        last = known.refusal
+        if last and (last.what, last.message) == (what, refusal.message[:MAX_MESSAGE_CHARS]):
+            return known
+        return _with_refusal(known, what, refusal, deps)
+
+    _change(thing, with_refusal, deps)
+
+
 def record_shadow_refusal(thing: str, payload: bytes, deps: Dependencies, at: float | None = None) -> None:
     """Record that AWS IoT rejected a headset's shadow update, for example because of a version conflict."""
     rejection: Rejection = parse_json(payload, Rejection)
@@ -129,7 +142,7 @@ def _with_refusal(known: Status, what: str, refusal: Refused, deps: Dependencies
 
 
 def _refusal(what: str, refusal: Refused, deps: Dependencies) -> RecordedRefusal:
-    return RecordedRefusal(what, refusal.code, refusal.message[:500], deps.clock())
+    return RecordedRefusal(what, refusal.code, refusal.message[:MAX_MESSAGE_CHARS], deps.clock())
 
 
 def _change(

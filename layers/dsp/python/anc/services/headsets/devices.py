@@ -12,13 +12,19 @@ from anc.ports import Conflict, Credentials, Dependencies
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.messages import ControlChanged
 from anc.schemas.path import parse_path
-from anc.schemas.refusal import refuse
-from anc.schemas.shadow import Configuration, Firmware
+from anc.schemas.refusal import Refused, refuse
+from anc.schemas.shadow import (
+    DOCUMENT_LIMIT,
+    Configuration,
+    Firmware,
+    check_reported,
+    max_firmware_url_chars,
+)
 from anc.schemas.websocket import DeviceName
 from anc.services import connections
 from anc.services.access import audit, quotas
 from anc.services.access.identity import Caller
-from anc.services.headsets import device_models, registrations, secondary_paths
+from anc.services.headsets import device_models, device_status, registrations, secondary_paths
 from anc.services.headsets.registrations import registered
 from anc.services.headsets.secondary_paths import Secondary
 from anc.services.updates import retry_or_refuse
@@ -191,9 +197,18 @@ def _certified(device: Device, deps: Dependencies, **changes: object) -> tuple[C
 
 
 def shadow(thing: str, caller: Caller, deps: Dependencies) -> dict[str, Any]:
-    """Return the shadow document of a headset."""
+    """Return the shadow document of a headset.
+
+    AWS IoT stores whatever a headset reports. An invalid reported state is therefore recorded as a refusal
+    here, where its owner reads it.
+    """
     device = find(thing, caller, deps)
-    return deps.shadows.get(device.key) or {"state": {}, "version": 0}
+    document = deps.shadows.get(device.key) or {"state": {}, "version": 0}
+    try:
+        check_reported(document["state"].get("reported", {}))
+    except Refused as refusal:
+        device_status.record_repeated_refusal(thing, "shadow", refusal, deps)
+    return document
 
 
 class ShadowUpdate(msgspec.Struct, frozen=True):
@@ -212,11 +227,14 @@ def update_desired(thing: str, update: ShadowUpdate, caller: Caller, deps: Depen
     ------
     Refused
         `unknown_device`; `forbidden` when a listener changes the firmware, or anyone but the owner turns off
-        private mode; `in_flight` when the headset's control kept changing meanwhile.
+        private mode; `too_large` when the URL of the firmware does not fit into the shadow; `in_flight` when
+        the headset's control kept changing meanwhile.
     """
     device = find(thing, caller, deps)
     if update.firmware and not caller.may("operator"):
         refuse("forbidden", f"firmware: requires the role operator (you are {caller.role})")
+    if update.firmware:
+        _check_firmware_url(update.firmware.url, device.taps)
     if update.config and update.config.private is False and caller.user != device.group:
         refuse("forbidden", "config.private: only the headset's owner may turn off private mode")
     _record_in_audit_log(thing, update, caller, deps)
@@ -236,6 +254,16 @@ def update_desired(thing: str, update: ShadowUpdate, caller: Caller, deps: Depen
     stored = retry_or_refuse(write, "device: snapshots of it keep being processed meanwhile; try again")
     deps.updates.send(ControlChanged(thing))
     return stored
+
+
+def _check_firmware_url(url: str, taps: int) -> None:
+    longest = max_firmware_url_chars(taps)
+    if len(url) > longest:
+        refuse(
+            "too_large",
+            f"firmware.url: must have at most {longest} characters for a headset with {taps} taps, whose"
+            f" filter shares the {DOCUMENT_LIMIT:,} bytes of the shadow (got {len(url)})",
+        )
 
 
 def _with_changes(config: DesiredConfiguration, change: Configuration) -> DesiredConfiguration:
