@@ -96,8 +96,11 @@ class QueueRoute(NamedTuple):
 
     Attributes
     ----------
+    max_receives : int
+        Deliveries after which a message is moved to the dead letters.
     max_concurrency : int
-        On AWS, batches processed at the same time, so that no queue uses up the concurrency of another.
+        On AWS, batches processed at the same time, so that no queue uses up the concurrency of another. An
+        account with few concurrent executions processes fewer (`infra.concurrency`).
     max_per_thing : int
         On the local platform, waiting messages of one headset; another one drops its oldest. 0: no limit.
     """
@@ -105,10 +108,14 @@ class QueueRoute(NamedTuple):
     name: str
     function: str
     batch: int
-    max_receives: int
-    visibility_s: int
+    max_receives: int = 5
     max_concurrency: int = 50
     max_per_thing: int = 0
+
+    @property
+    def visibility_s(self) -> int:
+        """Seconds for which a delivered message is hidden: of the function's timeout, as AWS recommends."""
+        return TIMEOUTS_PER_VISIBILITY * CONSUMER_TIMEOUTS_S[self.function]
 
 
 # Requests per minute and caller.
@@ -213,19 +220,27 @@ HEADSET_TOPICS = ("snapshot", "telemetry", "path", "event")
 
 ARRIVALS = Arrivals(prefix="uploads/", queue="recordings")
 
+# Source: AWS Lambda Developer Guide, "Creating and configuring an Amazon SQS event source mapping".
+TIMEOUTS_PER_VISIBILITY = 6
+# Most of the time is for retries of calls of AWS. A recording takes as many invocations as it needs.
+CONSUMER_TIMEOUTS_S = {
+    "anc_processor": 20,
+    "recording_processor": 300,
+    "audio_sender": 10,
+    "classifier": 25,  # less than the 29 s of API Gateway
+}
 QUEUES = (
-    QueueRoute("recordings", "anc_processor", batch=1, max_receives=5, visibility_s=360),
-    QueueRoute("snapshots", "anc_processor", 10, max_receives=5, visibility_s=60, max_per_thing=8),
-    QueueRoute(
-        "reports", "anc_processor", 10, max_receives=5, visibility_s=60, max_concurrency=10, max_per_thing=300
-    ),
-    QueueRoute("reclassifications", "classifier", batch=5, max_receives=3, visibility_s=150),
-    QueueRoute("updates", "audio_sender", batch=10, max_receives=5, visibility_s=60),
+    QueueRoute("recordings", "recording_processor", batch=1, max_concurrency=10),
+    QueueRoute("snapshots", "anc_processor", batch=10, max_per_thing=8),
+    QueueRoute("reports", "anc_processor", batch=10, max_concurrency=10, max_per_thing=300),
+    QueueRoute("reclassifications", "classifier", batch=5, max_receives=3, max_concurrency=10),
+    QueueRoute("updates", "audio_sender", batch=10),
 )
 
 FUNCTIONS = (
     "audio_receiver",
     "anc_processor",
+    "recording_processor",
     "audio_sender",
     "ws_connect",
     "ws_disconnect",

@@ -6,31 +6,29 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from functions.routes import QUEUES
 from infra.account import Account
 from infra.data import Data
-from infra.environment import LIVE_CONCURRENCY, Environment
+from infra.environment import Environment
 from infra.functions import (
     ABANDON_PARTS,
     ADD,
     DELETE,
     DELETE_FILE,
     LIST,
+    ONE_CORE_MB,
     READ,
     READ_FILE,
     WRITE,
     WRITE_PARTS,
     PlatformFunction,
-    source_of,
 )
 from infra.identity import Identity
 from infra.inference import endpoint_name
-from infra.layer import DspLayer
+from infra.layer import layers
 from infra.registry import may_register
 from infra.rest import Rest
 from infra.websocket import WebSocket
 
-ONE_CORE_MB = 1769
 USER_POOL_ACTIONS = (
     "cognito-idp:AdminInitiateAuth",
     "cognito-idp:AdminGetUser",
@@ -68,7 +66,7 @@ class Api(cdk.Stack):
         super().__init__(scope, id, env=environment.target)
         self._environment = environment
         self._data = data
-        self._layer = DspLayer(self, "layer", environment.layer)
+        self._layers = layers(self, environment.layer)
         self.functions = {
             "authorizer": self._authorizer(identity),
             "rest_api": self._rest_api(identity),
@@ -89,7 +87,7 @@ class Api(cdk.Stack):
 
     def _function(self, name: str, **options: Any) -> PlatformFunction:
         return PlatformFunction(
-            self, name, data=self._data, layer=self._layer, environment=self._environment, **options
+            self, name, data=self._data, layers=self._layers, environment=self._environment, **options
         )
 
     def _authorizer(self, identity: Identity) -> PlatformFunction:
@@ -105,7 +103,7 @@ class Api(cdk.Stack):
         return function
 
     def _classifier(self) -> PlatformFunction:
-        function = self._function("classifier", memory_mb=ONE_CORE_MB, timeout_s=25)
+        function = self._function("classifier", memory_mb=ONE_CORE_MB, decodes=True)
         _may_check_access(function)
         function.may_use("limits", ADD)
         if function.knows_endpoint():
@@ -114,9 +112,7 @@ class Api(cdk.Stack):
             function.may(["sagemaker:InvokeEndpoint"], endpoint)
             function.may_use("controls", READ, WRITE)
             function.may_send("updates")
-        for route in QUEUES:
-            if route.function == "classifier":
-                function.add_event_source(source_of(route, self._data))
+        function.consume()
         return function
 
     def _ws_connect(self) -> PlatformFunction:
@@ -133,8 +129,7 @@ class Api(cdk.Stack):
         return function
 
     def _audio_receiver(self) -> PlatformFunction:
-        reserved = LIVE_CONCURRENCY if self._environment.guarded else None
-        function = self._function("audio_receiver", memory_mb=ONE_CORE_MB, reserved=reserved)
+        function = self._function("audio_receiver", memory_mb=ONE_CORE_MB)
         function.may_use("streams", READ, LIST, WRITE, DELETE)
         function.may_use("usages", READ, WRITE)
         function.may_use("connections", READ, WRITE)
@@ -162,6 +157,7 @@ class Api(cdk.Stack):
             "rest_api",
             memory_mb=ONE_CORE_MB,
             timeout_s=25,
+            decodes=True,
             variables={
                 "THING_POLICY": identity.thing_policy,
                 "THING_TYPE": identity.thing_type,

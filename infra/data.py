@@ -13,6 +13,7 @@ from constructs import Construct
 
 from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
+from infra import concurrency
 from infra.environment import Environment
 
 RECORDING_RETENTION = cdk.Duration.days(30)
@@ -50,7 +51,7 @@ class Data(cdk.Stack):
         self.queues: dict[str, sqs.Queue] = {}
         self.dead_letters: dict[str, sqs.Queue] = {}
         for route in QUEUES:
-            self._queue(route)
+            self._queue(route, environment)
         self._notify_arrivals()
         self._grant_key_to_services()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
@@ -163,7 +164,7 @@ class Data(cdk.Stack):
             )
         )
 
-    def _queue(self, route: QueueRoute) -> None:
+    def _queue(self, route: QueueRoute, environment: Environment) -> None:
         dead = self._encrypted_queue(f"{route.name}_dead", DEAD_LETTER_RETENTION)
         self.dead_letters[route.name] = dead
         cdk.CfnOutput(self, f"{route.name}DeadLetters", value=dead.queue_url)
@@ -171,7 +172,9 @@ class Data(cdk.Stack):
             route.name,
             QUEUE_RETENTION,
             visibility_timeout=cdk.Duration.seconds(route.visibility_s),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=route.max_receives),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=dead, max_receive_count=concurrency.max_receives(route, environment.concurrency)
+            ),
         )
         cdk.CfnOutput(self, f"{route.name}Queue", value=queue.queue_url)
 

@@ -7,9 +7,10 @@ from typing import NamedTuple, Self
 import aws_cdk as cdk
 
 from anc.settings import Settings
+from infra import concurrency
 
 REGION = "eu-central-1"
-LIVE_CONCURRENCY = 100  # concurrent blocks: 2,000 frames per second at 50 ms each
+CONCURRENCY_OF_PROD = 1000  # default quota of an account that is not new
 NO_ACCOUNT = "000000000000"  # for synthesis; the CDK CLI sets the real one
 
 
@@ -31,6 +32,8 @@ class Environment(NamedTuple):
         E-mail address for alarms and budget notifications, or "".
     budget : int
         Monthly budget of the account in USD.
+    concurrency : int
+        The account's quota of concurrent executions of Lambda.
     session_cache : int
         Provisioned concurrency of live streams (context `warm`); 0 for none.
     domain, certificate : str
@@ -47,6 +50,7 @@ class Environment(NamedTuple):
     log_level: str
     mail: str
     budget: int
+    concurrency: int
     session_cache: int
     domain: str
     certificate: str
@@ -56,6 +60,13 @@ class Environment(NamedTuple):
     def of(cls, app: cdk.App) -> Self:
         """Return the environment from the CDK context (`-c env=prod`) and the account of the CDK CLI."""
         name = _choice(app, "env", ("dev", "prod"))
+        quota = _integer(
+            app,
+            "concurrency",
+            CONCURRENCY_OF_PROD if name == "prod" else concurrency.NEW_ACCOUNT,
+            minimum=concurrency.NEW_ACCOUNT,
+        )
+        warm = 2 if name == "prod" and concurrency.can_reserve(quota) else 0
         domain, certificate = _context(app, "domain", ""), _context(app, "certificate", "")
         if bool(domain) != bool(certificate):
             raise ValueError(f"set both domain and certificate (got {domain!r}, {certificate!r})")
@@ -68,7 +79,8 @@ class Environment(NamedTuple):
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_context(app, "mail", ""),
             budget=_integer(app, "budget", 1000 if name == "prod" else 50, minimum=1),
-            session_cache=_integer(app, "warm", 2 if name == "prod" else 0, maximum=LIVE_CONCURRENCY),
+            concurrency=quota,
+            session_cache=_integer(app, "warm", warm, maximum=concurrency.LIVE),
             domain=domain,
             certificate=certificate,
             limits=_limits(app),
@@ -86,7 +98,7 @@ class Environment(NamedTuple):
 
     @property
     def guarded(self) -> bool:
-        """Whether to use web ACLs and reserved concurrency, which a new account has too little of."""
+        """Whether to use web ACLs."""
         return self.name == "prod"
 
     @property

@@ -10,14 +10,16 @@ from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
 from anc.tables import GROUP_INDEX, variable
-from functions.routes import QueueRoute
+from functions.routes import CONSUMER_TIMEOUTS_S, QUEUES
+from infra import concurrency
 from infra.acknowledgements import acknowledge, acknowledge_wildcard
 from infra.data import Data
 from infra.environment import Environment
 from infra.inference import endpoint_name
-from infra.layer import ARCHITECTURE, RUNTIME
+from infra.layer import ARCHITECTURE, RUNTIME, Layers
 from infra.wheels import ROOT
 
+ONE_CORE_MB = 1769
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 READ = ("dynamodb:GetItem",)
@@ -44,14 +46,17 @@ class PlatformFunction(lambda_.Function):
     data : Data
     name : str
         Folder in `functions`.
-    layer : LayerVersion
+    layers : Layers
     environment : Environment
     memory_mb : int
         1,769 MB correspond to one core.
     timeout_s : int
-        Longer than the retries of its calls (`anc.aws.clients`), shorter than the caller's timeout.
-    reserved : int, optional
-        Reserved concurrency, which is also the maximum.
+        Longer than the retries of its calls (`anc.aws.clients`), shorter than the caller's timeout. The
+        consumers of queues have those of the table of routes.
+    decodes : bool
+        Whether it decodes sound files, for which it gets a second layer.
+    may_loop : bool
+        Whether it may send messages to its own queue without end, which Lambda stops otherwise.
     variables : mapping
         Additional environment variables.
     """
@@ -62,11 +67,12 @@ class PlatformFunction(lambda_.Function):
         name: str,
         *,
         data: Data,
-        layer: lambda_.ILayerVersion,
+        layers: Layers,
         environment: Environment,
         memory_mb: int = 512,
         timeout_s: int = 10,
-        reserved: int | None = None,
+        decodes: bool = False,
+        may_loop: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         log = logs.LogGroup(
@@ -83,13 +89,14 @@ class PlatformFunction(lambda_.Function):
             handler=f"functions.{name}.handler.handler",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
-            layers=[layer],
+            layers=[layers.base, layers.sound] if decodes else [layers.base],
             role=role,
             log_group=log,
             tracing=lambda_.Tracing.ACTIVE,
             memory_size=memory_mb,
-            reserved_concurrent_executions=reserved,
-            timeout=cdk.Duration.seconds(timeout_s),
+            reserved_concurrent_executions=concurrency.reservation(name, environment.concurrency),
+            timeout=cdk.Duration.seconds(CONSUMER_TIMEOUTS_S.get(name, timeout_s)),
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if may_loop else None,
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,
                 "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
@@ -101,12 +108,25 @@ class PlatformFunction(lambda_.Function):
         )
         acknowledge(self, "AwsSolutions-L1", "The layer is locked and tested for this version.")
         acknowledge_wildcard(role, "*", "X-Ray actions do not support resources.")
+        self._name = name
         self._role = role
         self._data = data
         self._environment = environment
         log.grant_write(role)
         self._may_use_key()
         self.may_use("counters", ADD)
+
+    def consume(self) -> None:
+        """Invoke it with the messages of its queues in the table of routes."""
+        for route in QUEUES:
+            if route.function == self._name:
+                source = SqsEventSource(
+                    self._data.queues[route.name],
+                    batch_size=route.batch,
+                    report_batch_item_failures=True,
+                    max_concurrency=concurrency.of_queue(route, self._environment.concurrency),
+                )
+                self.add_event_source(source)
 
     def may_use(self, table: str, *rights: Sequence[str]) -> None:
         """Grant rights on a table and set the variable with its name."""
@@ -162,16 +182,6 @@ class PlatformFunction(lambda_.Function):
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )
-
-
-def source_of(route: QueueRoute, data: Data) -> SqsEventSource:
-    """Return the event source of a queue's function."""
-    return SqsEventSource(
-        data.queues[route.name],
-        batch_size=route.batch,
-        report_batch_item_failures=True,
-        max_concurrency=route.max_concurrency,
-    )
 
 
 def _code(name: str) -> lambda_.Code:

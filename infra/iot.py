@@ -7,29 +7,24 @@ from constructs import Construct
 
 from anc.schemas.shadow import SHADOW
 from anc.schemas.topics import rule_name
-from functions.routes import QUEUES, RULES, Rule
-from infra.api import ONE_CORE_MB, Api
+from functions.routes import RULES, Rule
+from infra.api import Api
 from infra.data import Data
 from infra.environment import Environment
 from infra.functions import (
     DELETE,
-    DELETE_FILE,
     LIST,
+    ONE_CORE_MB,
     READ,
-    READ_FILE,
     WRITE,
-    WRITE_FILE,
-    WRITE_PARTS,
     PlatformFunction,
-    source_of,
 )
 from infra.identity import Identity
-from infra.layer import DspLayer
+from infra.layer import Layers, layers
 from infra.provisioning import Provisioning
 from infra.registry import CERTIFICATE_NAMES, certificates, may_check_ownership, may_revoke
 
 HOOK_TIMEOUT_S = 5  # Source: AWS IoT Core, Pre-provisioning hooks
-TIMEOUTS_PER_VISIBILITY = 6  # AWS recommends a visibility timeout of six function timeouts
 
 
 class Iot(cdk.Stack):
@@ -51,9 +46,9 @@ class Iot(cdk.Stack):
     ) -> None:
         super().__init__(scope, id, env=environment.target)
         self._data = data
-        layer = DspLayer(self, "layer", environment.layer)
+        shared = layers(self, environment.layer)
         processor, sender = (
-            self._consumer(name, layer, environment) for name in ("anc_processor", "audio_sender")
+            self._consumer(name, shared, environment) for name in ("anc_processor", "audio_sender")
         )
         self.functions = {"anc_processor": processor, "audio_sender": sender}
         processor.may_use("devices", READ, WRITE)
@@ -64,13 +59,8 @@ class Iot(cdk.Stack):
         processor.may_use("history", WRITE)
         processor.may_use("statuses", READ, WRITE)
         processor.may_send("updates")
-        processor.may_send("recordings")
         if processor.knows_endpoint():
             processor.may_send("reclassifications")
-        processor.may_use("jobs", READ, WRITE)
-        processor.may_use_files("uploads/", READ_FILE, DELETE_FILE)
-        processor.may_use_files("work/", READ_FILE, WRITE_FILE, DELETE_FILE)
-        processor.may_use_files("results/", WRITE_PARTS)
         processor.may_raise_the_alarm()
         sender.may_use("controls", READ)
         sender.may_use("watches", LIST, DELETE)
@@ -85,7 +75,7 @@ class Iot(cdk.Stack):
             self,
             "provisioner",
             data=data,
-            layer=layer,
+            layers=shared,
             environment=environment,
             memory_mb=ONE_CORE_MB,  # for cold starts, which are most of its calls
             timeout_s=HOOK_TIMEOUT_S - 1,
@@ -105,19 +95,11 @@ class Iot(cdk.Stack):
         self.functions["provisioner"] = provisioner
         Provisioning(self, "factory", provisioner, identity.thing_type, environment.name)
 
-    def _consumer(self, name: str, layer: DspLayer, environment: Environment) -> PlatformFunction:
-        routes = [route for route in QUEUES if route.function == name]
+    def _consumer(self, name: str, shared: Layers, environment: Environment) -> PlatformFunction:
         function = PlatformFunction(
-            self,
-            name,
-            data=self._data,
-            layer=layer,
-            environment=environment,
-            memory_mb=ONE_CORE_MB,
-            timeout_s=max(route.visibility_s for route in routes) // TIMEOUTS_PER_VISIBILITY,
+            self, name, data=self._data, layers=shared, environment=environment, memory_mb=ONE_CORE_MB
         )
-        for route in routes:
-            function.add_event_source(source_of(route, self._data))
+        function.consume()
         return function
 
     def _may_update_shadows(self, function: PlatformFunction) -> None:

@@ -1,5 +1,7 @@
 """CloudWatch alarms, the topic that publishes them, dashboard, budget, and tracing."""
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -15,7 +17,6 @@ from infra.api import Api
 from infra.dashboard import Dashboard
 from infra.data import Data
 from infra.environment import Environment
-from infra.iot import Iot
 from infra.metrics import DETECTION, Metrics
 
 REST_P99_MS = 3000  # requests with sound take seconds; others, about 0.1 s
@@ -39,13 +40,18 @@ class Monitoring(cdk.Stack):
     """
 
     def __init__(
-        self, scope: Construct, id: str, environment: Environment, data: Data, api: Api, iot: Iot
+        self,
+        scope: Construct,
+        id: str,
+        environment: Environment,
+        data: Data,
+        api: Api,
+        functions: Mapping[str, lambda_.Function],
     ) -> None:
         super().__init__(scope, id, env=environment.target)
         self._environment = environment
         self.topic = self._topic(data)
         metrics = Metrics(environment, api.rest.stage, api.socket)
-        functions = api.functions | iot.functions
         self._watch_apis(metrics)
         self._watch_functions(functions)
         self._watch_queues(data)
@@ -83,7 +89,7 @@ class Monitoring(cdk.Stack):
             "Snapshot processing p99 is above 2 s.",
         )
 
-    def _watch_functions(self, functions: dict[str, lambda_.Function]) -> None:
+    def _watch_functions(self, functions: Mapping[str, lambda_.Function]) -> None:
         every_minute = cdk.Duration.minutes(1)
         for name, function in functions.items():
             self._alarm(

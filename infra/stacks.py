@@ -13,6 +13,7 @@ from infra.identity import Identity
 from infra.inference import Inference
 from infra.iot import Iot
 from infra.monitoring import Monitoring
+from infra.recordings import Recordings
 
 # CDK feature flags, set here so that synthesis is the same without the CDK CLI.
 FLAGS = {
@@ -35,11 +36,13 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     identity = Identity(app, f"{prefix}-identity", environment)
     api = Api(app, f"{prefix}-api", environment, account, data, identity)
     iot = Iot(app, f"{prefix}-iot", environment, data, identity, api)
-    monitoring = Monitoring(app, f"{prefix}-monitoring", environment, data, api, iot)
+    recordings = Recordings(app, f"{prefix}-recordings", environment, data)
+    functions = api.functions | iot.functions | recordings.functions
+    monitoring = Monitoring(app, f"{prefix}-monitoring", environment, data, api, functions)
     audit = Audit(app, f"{prefix}-audit", environment, data)
     edge = Edge(app, f"{prefix}-edge", environment) if environment.guarded else None
     console = Console(app, f"{prefix}-console", environment, data, api, edge)
-    stacks: list[cdk.Stack] = [data, identity, api, iot, monitoring, audit, console]
+    stacks: list[cdk.Stack] = [data, identity, api, iot, recordings, monitoring, audit, console]
     if environment.endpoint != "none":
         inference = Inference(app, f"{prefix}-inference", environment)
         stacks.insert(2, inference)

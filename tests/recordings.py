@@ -9,7 +9,7 @@ import soundfile
 from anc.pcm import float_to_int16
 from anc.ports import Dependencies
 from anc.records import Job, Options
-from anc.services.sound import jobs
+from anc.services.sound import job_processing, jobs
 from anc.services.sound.jobs import UploadRequest
 from tests.fakes import ALICE
 
@@ -41,7 +41,7 @@ def uploaded(deps: Dependencies, data: bytes, **options: Any) -> str:
 
 def done(deps: Dependencies, job: str) -> Job:
     """Process a job without a deadline."""
-    jobs.process(job, deps, lambda: LONG)
+    job_processing.process(job, deps, lambda: LONG)
     return jobs.find(job, ALICE, deps)
 
 

@@ -1,6 +1,5 @@
-"""Process queued work: design filters from snapshots, store telemetry and paths, filter recordings."""
+"""Process what headsets publish: design filters from snapshots, store telemetry, paths and presence."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
@@ -12,11 +11,9 @@ from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.schemas.messages import (
     DeviceMessage,
-    FilesArrived,
     PathPublished,
     PresenceChanged,
     ProcessorMessage,
-    RecordingWaiting,
     ShadowRejected,
     SnapshotPublished,
     TelemetryPublished,
@@ -24,7 +21,6 @@ from anc.schemas.messages import (
 )
 from anc.schemas.refusal import Refused
 from anc.services.headsets import control, device_status, devices, telemetry
-from anc.services.sound import jobs
 
 logger = Logger()
 metrics = Metrics()
@@ -51,30 +47,17 @@ def handler(
 ) -> PartialItemFailureResponse:
     """Process a batch; return the messages that failed."""
     here = deps or aws_dependencies()
-
-    def remaining_s() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
     return process_partial_response(
         event=event,
-        record_handler=lambda record: _process(decode(record.body, ProcessorMessage), here, remaining_s),
+        record_handler=lambda record: _process(decode(record.body, ProcessorMessage), here),
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
 
 
-def _process(message: ProcessorMessage, deps: Dependencies, remaining_s: Callable[[], float]) -> None:
-    match message:
-        case RecordingWaiting():
-            jobs.process(message.job, deps, remaining_s)
-        case FilesArrived():
-            for key in message.keys:
-                jobs.process(jobs.job_of(key), deps, remaining_s)
-        case DeviceMessage() if not _is_flood(message, deps):
-            _process_device_message(message, deps)
-
-
-def _process_device_message(message: DeviceMessage, deps: Dependencies) -> None:
+def _process(message: ProcessorMessage, deps: Dependencies) -> None:
+    if _is_flood(message, deps):
+        return
     match message:
         case PresenceChanged():
             device_status.record_presence(message.payload, deps)

@@ -14,7 +14,7 @@ from anc.ports import Dependencies
 from anc.schemas import messages
 from anc.schemas.refusal import Refused
 from anc.services.headsets import reclassification
-from anc.services.sound import cpu_budget, detection
+from anc.services.sound import cpu_budget, file_detection
 from functions import query_parameters, request_body
 from functions.admission import admit
 from functions.security_headers import with_security_headers
@@ -43,7 +43,7 @@ def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
         admit(event, deps)
         query_parameters.check(event, ())
         charge = partial(cpu_budget.charge, caller=caller_of(event), deps=deps)
-        answer = detection.classify_file(request_body.sound(event), deps, charge)
+        answer = file_detection.classify_file(request_body.sound(event), deps, charge)
     except Refused as refusal:
         deps.count(f"refused_{refusal.code}")
         return problem_response(refusal)

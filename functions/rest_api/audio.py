@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc.records import Options
 from anc.schemas.rest.audio_responses import Analysis, Classification, ProcessedSound, RecordingReport
-from anc.services.sound import analysis, detection, recordings
+from anc.services.sound import analysis, file_detection, recordings
 from functions.rest_api.request_context import charge, dependencies, sound
 
 router = Router()
@@ -51,7 +51,7 @@ def process_sound(
 def classify_sound() -> Classification:
     """Classify the noise in a sound file of a quarter of a second to a minute."""
     # For the OpenAPI document: by the table of routes the function `classifier` handles this path.
-    return Classification.model_validate(detection.classify_file(sound(), dependencies(), charge))
+    return Classification.model_validate(file_detection.classify_file(sound(), dependencies(), charge))
 
 
 @router.post("/api/audio/analyze", tags=TAGS)

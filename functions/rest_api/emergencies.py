@@ -10,7 +10,7 @@ from anc.schemas.rest.audio_responses import (
     EmergencyStatus,
 )
 from anc.services import emergencies
-from anc.services.sound import detection
+from anc.services.sound import file_detection
 from functions.rest_api.request_context import After, Limit, caller, charge, dependencies, sound
 
 router = Router()
@@ -20,7 +20,7 @@ TAGS = ["emergencies"]
 @router.post("/api/emergency/detect", tags=TAGS)
 def detect_emergency() -> EmergencyDetection:
     """Detect alarms in a sound file. When detection fails, the result is an active emergency."""
-    detected, kinds, note = detection.emergency_in_file(sound(), dependencies(), charge)
+    detected, kinds, note = file_detection.emergency_in_file(sound(), dependencies(), charge)
     return EmergencyDetection(
         active=detected.active,
         score=detected.score,

@@ -22,7 +22,7 @@ from anc.audio.reader import MAX_CHANNELS, SHORT_S
 from anc.sample_rates import MAX_RATE, MIN_RATE
 from anc.schemas.problem import KIND
 from anc.schemas.rest.responses import Problem
-from anc.services.sound.detection import MIN_SOUND_S
+from anc.services.sound.file_detection import MIN_SOUND_S
 from functions.rest_api.resolver import Resolver
 from functions.routes import REST, SOUND_BYTES
 from functions.security_headers import CONTENT_SECURITY_POLICY

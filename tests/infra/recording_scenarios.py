@@ -7,7 +7,7 @@ import numpy as np
 
 from anc.ports import MIN_PART_BYTES
 from anc.records import SocketConnection
-from anc.services.sound import jobs
+from anc.services.sound import job_processing
 from tests.infra.account import Account, AlmostOutOfTime
 from tests.infra.messages import upload_notification
 from tests.recordings import sound_file, two_microphones
@@ -23,6 +23,13 @@ def announced(aws: Account, data: bytes, **options: Any) -> str:
     return str(made["job"])
 
 
+def a_recording_is_filtered(aws: Account) -> None:
+    """A recording that has arrived becomes a result."""
+    job = announced(aws, sound_file(two_microphones()))
+    assert aws.consume("recording_processor", upload_notification(job)) == []
+    assert aws.rest("GET", JOB, id=job)[1]["state"] == "done"
+
+
 def a_recording_is_uploaded_processed_and_deleted(aws: Account) -> None:
     """From the upload link to the download links."""
     job = announced(aws, sound_file(two_microphones()))
@@ -30,7 +37,7 @@ def a_recording_is_uploaded_processed_and_deleted(aws: Account) -> None:
     for name in ("open", "closed"):
         deps.connections.put(SocketConnection(key=name, group="alice", role="listener", expires=None))
     aws.limits.is_gone = "closed".__eq__
-    assert aws.consume("anc_processor", upload_notification(job)) == []
+    assert aws.consume("recording_processor", upload_notification(job)) == []
     messages = aws.waiting("updates")
     assert messages == [{"kind": "recording_finished", "job": job}]
     assert aws.consume("audio_sender", *messages) == []
@@ -61,16 +68,16 @@ def a_large_recording_is_uploaded_in_parts(aws: Account) -> None:
 
 def a_long_recording_continues_where_the_last_worker_stopped(aws: Account) -> None:
     """A worker that is almost out of time queues the job again."""
-    quiet = np.zeros(jobs.BLOCK_FRAMES + 1000)
+    quiet = np.zeros(job_processing.BLOCK_FRAMES + 1000)
     job = announced(aws, sound_file(quiet, rate=192_000), mode="classify")
-    context = AlmostOutOfTime("anc_processor")
-    assert aws.consume("anc_processor", upload_notification(job), context=context) == []
+    context = AlmostOutOfTime("recording_processor")
+    assert aws.consume("recording_processor", upload_notification(job), context=context) == []
     waiting_job = {"kind": "recording_waiting", "job": job, "owner": "alice"}
     assert aws.waiting("recordings") == [waiting_job]
     waiting = aws.deps.jobs.get(job)
     assert waiting is not None
     assert (waiting.state, waiting.blocks) == ("waiting", 1)
-    assert aws.consume("anc_processor", waiting_job) == []
+    assert aws.consume("recording_processor", waiting_job) == []
     assert aws.rest("GET", JOB, id=job)[1]["state"] == "done"
 
 
@@ -79,7 +86,7 @@ def a_recording_with_invalid_samples_fails_with_a_reason(aws: Account) -> None:
     samples = two_microphones(8.0)
     samples[-1000:] = np.inf
     job = announced(aws, sound_file(samples, "WAV", "FLOAT"))
-    assert aws.consume("anc_processor", upload_notification(job)) == []
+    assert aws.consume("recording_processor", upload_notification(job)) == []
     answer = aws.rest("GET", JOB, id=job)[1]
     assert answer["state"] == "failed"
     assert "must be finite" in answer["failure"]
@@ -88,5 +95,5 @@ def a_recording_with_invalid_samples_fails_with_a_reason(aws: Account) -> None:
 def an_unannounced_upload_is_removed(aws: Account) -> None:
     """It belongs to no job."""
     aws.deps.objects.put("uploads/unannounced", b"sound")
-    assert aws.consume("anc_processor", upload_notification("unannounced")) == []
+    assert aws.consume("recording_processor", upload_notification("unannounced")) == []
     assert aws.deps.objects.get("uploads/unannounced") is None

@@ -46,7 +46,7 @@ class Unpacked(NamedTuple):
 
 
 def unpack(assembly: Path, templates: Mapping[str, Any], target: Path) -> dict[str, Unpacked]:
-    """Unpack every function of a synthesized assembly, and its layer, as Lambda does."""
+    """Unpack every function of a synthesized assembly, and its layers, as Lambda does."""
     runtime = target / "var" / "runtime"
     link(BROUGHT, runtime)
     found = {}
@@ -61,13 +61,13 @@ def unpack(assembly: Path, templates: Mapping[str, Any], target: Path) -> dict[s
 def _unpack(assembly: Path, template: Any, properties: Any, target: Path, runtime: Path) -> Unpacked:
     variables = properties["Environment"]["Variables"]
     name = variables["POWERTOOLS_SERVICE_NAME"]
-    (layer,) = (
-        template["Resources"][layer["Ref"]]["Properties"]["Content"] for layer in properties["Layers"]
-    )
-    task, opt = target / name / "var" / "task", target / "opt" / layer["S3Key"].partition(".")[0]
+    layers = [template["Resources"][layer["Ref"]]["Properties"]["Content"] for layer in properties["Layers"]]
+    together = "-".join(layer["S3Key"].partition(".")[0] for layer in layers)
+    task, opt = target / name / "var" / "task", target / "opt" / together
     shutil.copytree(_asset(assembly, properties["Code"]), task)
     if not opt.exists():
-        shutil.copytree(_asset(assembly, layer), opt)
+        for layer in layers:
+            shutil.copytree(_asset(assembly, layer), opt, dirs_exist_ok=True)
     environment = {key: value for key, value in variables.items() if isinstance(value, str)}
     return Unpacked(name, task, opt, runtime, environment | {"_HANDLER": properties["Handler"]})
 

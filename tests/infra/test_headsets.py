@@ -138,11 +138,11 @@ def resolved(stacks, value):
     return value
 
 
-def test_telemetry_cannot_use_up_the_concurrency_of_snapshots(stacks):
+def test_telemetry_cannot_use_up_the_concurrency_of_snapshots(prod):
     """Each queue has batches of its own, and telemetry the fewest of the two."""
     at_once = {}
-    for source in stacks.of_type("AWS::Lambda::EventSourceMapping").values():
-        queue = stacks.text(source["EventSourceArn"])
+    for source in prod.of_type("AWS::Lambda::EventSourceMapping").values():
+        queue = prod.text(source["EventSourceArn"])
         name = next(route.name for route in QUEUES if queue.startswith(route.name))
         at_once[name] = source["ScalingConfig"]["MaximumConcurrency"]
 

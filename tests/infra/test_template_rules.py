@@ -25,7 +25,8 @@ WAIT_S = {
     "classifier": 29,  # and a queue
     "provisioner": 5,
 }
-QUEUED = ("anc_processor", "audio_sender")
+QUEUED = ("anc_processor", "audio_sender", "recording_processor")
+DECODING = ("rest_api", "classifier", "recording_processor")
 KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 
@@ -186,12 +187,12 @@ def test_every_function_limits_blas_to_one_thread(stacks):
         assert function["Environment"]["Variables"]["OPENBLAS_NUM_THREADS"] == "1"
 
 
-def test_functions_run_on_arm_with_the_layer(stacks):
+def test_functions_run_on_arm_with_the_layers_that_they_need(stacks):
     for name, function in stacks.functions().items():
         assert function["Handler"] == f"functions.{name}.handler.handler"
         assert function["Architectures"] == ["arm64"]
         assert function["Runtime"] == "python3.13"
-        assert len(function["Layers"]) == 1
+        assert len(function["Layers"]) == (2 if name in DECODING else 1), name
 
 
 def test_requests_are_sampled_for_tracing(stacks):
@@ -205,22 +206,19 @@ def test_requests_are_sampled_for_tracing(stacks):
     assert rule["SamplingRule"]["FixedRate"] <= 0.01
 
 
-def test_prod_has_provisioned_and_reserved_concurrency_for_live_audio(prod):
+def test_prod_has_provisioned_concurrency_for_live_audio(prod):
     (live,) = prod.of_type("AWS::Lambda::Alias").items()
     name, alias = live
     integrations = prod.of_type("AWS::ApiGatewayV2::Integration").values()
     to_live = [each for each in integrations if name in prod.text(each["IntegrationUri"])]
-    receiver = prod.functions()["audio_receiver"]
 
     assert prod.function_of(alias["FunctionName"]) == "audio_receiver"
     assert alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 2
     assert len(to_live) == len([name for name in SOCKET.values() if name == "audio_receiver"])
-    assert receiver["ReservedConcurrentExecutions"] == 100
 
 
-def test_dev_has_no_reserved_or_provisioned_concurrency(stacks):
+def test_dev_has_no_provisioned_concurrency(stacks):
     assert not stacks.of_type("AWS::Lambda::Alias")
-    assert not any("ReservedConcurrentExecutions" in each for each in stacks.functions().values())
 
 
 def test_the_cost_estimate_matches_the_deployment(stacks):
@@ -242,7 +240,6 @@ def test_timeouts_decrease_from_caller_to_callee(stacks):
     for name, function in stacks.functions().items():
         tries = int(function["Environment"]["Variables"].get("AWS_MAX_ATTEMPTS", TRIES))
         assert _longest(CONFIG, tries) < function["Timeout"], name
-        assert all(function["Timeout"] <= visible_again for visible_again in timeouts.get(name, ())), name
         assert name in QUEUED or function["Timeout"] < WAIT_S[name], name
         if "OBJECTS_BUCKET" in function["Environment"]["Variables"]:
             assert _longest(S3_CONFIG) < function["Timeout"], name

@@ -23,7 +23,7 @@ from anc.headset_records import Control
 from anc.pcm import float_to_int16
 from anc.records import Job
 from anc.schemas.snapshot import Snapshot
-from anc.services.sound.jobs import BLOCK_FRAMES
+from anc.services.sound.job_processing import BLOCK_FRAMES
 from anc_client import Client
 from local.storage.database import Database
 from local.storage.tables import SqliteTable

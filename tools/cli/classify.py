@@ -10,7 +10,7 @@ from rich.progress import track
 from anc.audio.reader import AudioReader, open_path
 from anc.noise import Classifier, classify_channels
 from anc.schemas.refusal import Refused
-from anc.services.sound.detection import MIN_SOUND_S, check_length
+from anc.services.sound.file_detection import MIN_SOUND_S, check_length
 
 PART_S = 60
 

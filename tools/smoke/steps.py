@@ -41,6 +41,7 @@ from tools.smoke.targets import POISONED_QUEUE, Target
 
 TAPS, BLOCK = 128, 1024
 TIMEOUT_S = 180.0  # for every response
+DEAD_LETTER_PATIENCE = 3  # a small account of AWS allows twice the deliveries of the table
 T = TypeVar("T")
 
 
@@ -270,10 +271,10 @@ class Smoke:
     def _dead_letter(self) -> StepResult:
         route = next(route for route in QUEUES if route.name == POISONED_QUEUE)
         start_s = time.monotonic()
-        timeout_s = 1.5 * route.max_receives * route.visibility_s
+        timeout_s = DEAD_LETTER_PATIENCE * route.max_receives * route.visibility_s
         _poll(lambda: self._target.take_dead_letter(self._poison), timeout_s)
-        found = f"invalid message in the dead-letter queue after {route.max_receives} attempts"
-        return StepResult("dead letters", found, round(time.monotonic() - start_s, 2))
+        took_s = round(time.monotonic() - start_s, 2)
+        return StepResult("dead letters", "invalid message in the dead-letter queue", took_s)
 
     def _check_coverage(self) -> StepResult:
         missing = {(route.method, route.path) for route in REST} - self._coverage.answered

@@ -8,7 +8,7 @@ import pytest
 
 from anc.headset_records import Device
 from anc.services.connections import MAX_WATCHES_PER_CONNECTION, RECORD_LIFETIME_S
-from anc.services.sound import jobs
+from anc.services.sound import job_processing, jobs
 from functions.ws_connect.handler import handler as ws_connect
 from functions.ws_disconnect.handler import handler as ws_disconnect
 from local.lambda_context import LocalContext
@@ -71,7 +71,7 @@ def test_a_socket_is_notified_of_recordings_within_the_scopes_of_its_key(
     event = socket_event("CONNECT", "$connect", "socket-1", 0.0, {**WHO, "scopes": scopes}, {})
     ws_connect(event, LocalContext("ws_connect"), platform.deps)
     job = uploaded(platform.deps, b"no recording")
-    jobs.process(job, platform.deps, lambda: 100.0)
+    job_processing.process(job, platform.deps, lambda: 100.0)
     jobs.notify_owner(job, platform.deps)
     assert bool(platform.sockets.posted) == notified
 

@@ -12,7 +12,7 @@ from anc.records import Options
 from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import Audio, Start, encode_pcm
-from anc.services.sound import detection, sessions
+from anc.services.sound import detection, file_detection, sessions
 from anc.services.sound.recordings import process_short
 from anc.services.sound.streaming import filter_block
 from simulation.headset import make_emergency_detector
@@ -33,11 +33,11 @@ def channels(request: pytest.FixtureRequest) -> np.ndarray:
 
 
 def test_in_a_file_to_classify(channels: np.ndarray, deps: Dependencies) -> None:
-    assert detection.classify_file(sound_file(channels, rate=RATE), deps)["emergency"]["active"]
+    assert file_detection.classify_file(sound_file(channels, rate=RATE), deps)["emergency"]["active"]
 
 
 def test_in_a_file_to_search_for_emergencies(channels: np.ndarray, deps: Dependencies) -> None:
-    assert detection.emergency_in_file(sound_file(channels, rate=RATE), deps)[0].active
+    assert file_detection.emergency_in_file(sound_file(channels, rate=RATE), deps)[0].active
 
 
 @pytest.mark.parametrize("mode", ["cancel", "classify"])
@@ -76,6 +76,6 @@ def test_on_the_command_line(channels: np.ndarray, tmp_path: Path) -> None:
 def test_a_file_with_too_many_samples_over_all_channels_is_refused_before_it_is_decoded(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection, "MAX_SAMPLES", 2 * ALARM.size - 1)
+    monkeypatch.setattr(file_detection, "MAX_SAMPLES", 2 * ALARM.size - 1)
     with pytest.raises(Refused, match=r"at most 79,999 samples over all channels \(got 80,000\)"):
-        detection.emergency_in_file(sound_file(np.stack([ALARM, NOISE], axis=1), rate=RATE), deps)
+        file_detection.emergency_in_file(sound_file(np.stack([ALARM, NOISE], axis=1), rate=RATE), deps)

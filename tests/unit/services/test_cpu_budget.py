@@ -6,7 +6,7 @@ import pytest
 from anc.audio.reader import SHORT_BYTES, SHORT_S
 from anc.records import Options
 from anc.schemas.refusal import Refused
-from anc.services.sound import cpu_budget, detection
+from anc.services.sound import cpu_budget, file_detection
 from anc.services.sound.analysis import analyze
 from anc.services.sound.cpu_budget import REQUEST_S, estimated_cpu_s
 from anc.services.sound.recordings import SHORT_RESULT_BYTES, RecordingProcessor, process_short
@@ -70,8 +70,8 @@ def test_work_is_charged_before_it_is_done(platform: FakePlatform) -> None:
     for treat in (
         lambda: process_short(data, Options(), platform.deps, charge),
         lambda: analyze(data, charge=charge),
-        lambda: detection.classify_file(data, platform.deps, charge),
-        lambda: detection.emergency_in_file(data, platform.deps, charge),
+        lambda: file_detection.classify_file(data, platform.deps, charge),
+        lambda: file_detection.emergency_in_file(data, platform.deps, charge),
     ):
         with pytest.raises(Refused, match="no"):
             treat()

@@ -15,7 +15,7 @@ from PIL import Image
 from anc.ports import Dependencies
 from anc.records import Job, Options
 from anc.schemas.messages import RecordingFinished, RecordingWaiting, encode
-from anc.services.sound import jobs, recordings
+from anc.services.sound import job_processing, jobs, recordings
 from tests.fakes import ALICE, FakePlatform, make_dependencies
 from tests.recordings import LONG, RATE, done, left, result, sound_file, two_microphones, uploaded
 
@@ -27,9 +27,9 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "BLOCK", 4096)
-    monkeypatch.setattr(jobs, "BLOCK_FRAMES", 2 * 4096)
+    monkeypatch.setattr(job_processing, "BLOCK_FRAMES", 2 * 4096)
     monkeypatch.setattr(recordings, "classifier", lambda settings: None)
-    monkeypatch.setattr(jobs, "classifier", lambda settings: None)
+    monkeypatch.setattr(job_processing, "classifier", lambda settings: None)
 
 
 def test_the_result_equals_filtering_the_whole_recording_at_once(deps: Dependencies) -> None:
@@ -68,14 +68,14 @@ def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
         raise Killed(stored.blocks)
 
     monkeypatch.setattr(recordings.RecordingProcessor, "process", counting)
-    commit = jobs._process_block
-    monkeypatch.setattr(jobs, "_process_block", partial(dying, put=commit))
+    commit = job_processing._process_block
+    monkeypatch.setattr(job_processing, "_process_block", partial(dying, put=commit))
     kills = 0
     while jobs.find(job, ALICE, deps).progress < 1:
         with pytest.raises(Killed):
-            jobs.process(job, deps, lambda: LONG)
+            job_processing.process(job, deps, lambda: LONG)
         kills += 1
-    monkeypatch.setattr(jobs, "_process_block", commit)
+    monkeypatch.setattr(job_processing, "_process_block", commit)
     assert done(deps, job).state == "done"
     assert kills == -(-len(samples) // (2 * 4096))
     assert len(treated) == len(set(treated)), "no block was treated twice"
@@ -88,7 +88,7 @@ def test_a_resumed_low_rate_mp3_has_the_same_result(deps: Dependencies) -> None:
     at_once, job = uploaded(deps, data), uploaded(deps, data)
     done(deps, at_once)
     while jobs.find(job, ALICE, deps).state != "done":
-        jobs.process(job, deps, lambda: 0.0)
+        job_processing.process(job, deps, lambda: 0.0)
     assert result(deps, at_once) == result(deps, job)
 
 
@@ -128,7 +128,7 @@ def test_a_job_that_is_killed_around_any_write_makes_the_same_result_and_leaves_
 
         monkeypatch.setattr(adapter, write, dying)
         try:
-            jobs.process(job, deps, lambda: LONG)
+            job_processing.process(job, deps, lambda: LONG)
             break
         except Killed:
             monkeypatch.setattr(adapter, write, real)
@@ -147,13 +147,13 @@ def test_a_worker_queues_the_job_again_before_its_time_is_over(platform: FakePla
     done(deps, at_once)
     job = uploaded(deps, data)
     progress = []
-    jobs.process(job, deps, lambda: 0.0)
+    job_processing.process(job, deps, lambda: 0.0)
     while messages := platform.recordings.receive(10):
         assert [message.body for message in messages] == [encode(RecordingWaiting(job, ALICE.user))]
         now = jobs.find(job, ALICE, deps)
         assert now.state == "waiting"
         progress.append(now.progress)
-        jobs.process(job, deps, lambda: 0.0)
+        job_processing.process(job, deps, lambda: 0.0)
         platform.recordings.done(messages[0])
     assert len(progress) == 5
     assert progress == sorted(set(progress))
@@ -168,18 +168,18 @@ def test_only_one_of_two_workers_on_a_job_continues(
     at_once = uploaded(deps, data)
     done(deps, at_once)
     job = uploaded(deps, data)
-    commit = jobs._process_block
+    commit = job_processing._process_block
     others = 0
 
     def overtaken(mine: Job, *rest: Any) -> Job:
         nonlocal others
         if not others:
             others = 1
-            jobs.process(job, deps, lambda: LONG)  # the message is delivered to a second worker
+            job_processing.process(job, deps, lambda: LONG)  # the message is delivered to a second worker
         return commit(mine, *rest)
 
-    monkeypatch.setattr(jobs, "_process_block", overtaken)
-    jobs.process(job, deps, lambda: LONG)
+    monkeypatch.setattr(job_processing, "_process_block", overtaken)
+    job_processing.process(job, deps, lambda: LONG)
     assert jobs.find(job, ALICE, deps).state == "done"
     assert result(deps, job) == result(deps, at_once)
 
@@ -192,10 +192,10 @@ def test_a_file_that_crashes_every_worker_fails_after_three_attempts(
     def dying(*_: Any) -> Job:
         raise Killed
 
-    monkeypatch.setattr(jobs, "_process_block", dying)
-    for _ in range(jobs.ATTEMPTS):
+    monkeypatch.setattr(job_processing, "_process_block", dying)
+    for _ in range(job_processing.ATTEMPTS):
         with pytest.raises(Killed):
-            jobs.process(job, deps, lambda: LONG)
+            job_processing.process(job, deps, lambda: LONG)
     assert done(deps, job).state == "failed"
     assert "3 attempts failed" in jobs.find(job, ALICE, deps).failure
     assert not left(deps, job)
@@ -204,7 +204,7 @@ def test_a_file_that_crashes_every_worker_fails_after_three_attempts(
 def test_an_upload_replaced_during_processing_fails_the_job(deps: Dependencies) -> None:
     data = sound_file(two_microphones())
     job = uploaded(deps, data)
-    jobs.process(job, deps, lambda: 0.0)
+    job_processing.process(job, deps, lambda: 0.0)
     deps.objects.put(f"uploads/{job}", bytes(len(data)))
     failed = done(deps, job)
     assert (failed.state, failed.failure) == ("failed", "file: was replaced while it was being processed")
@@ -294,7 +294,7 @@ def test_a_job_continues_after_a_restart(tmp_path, clock) -> None:
     deps = make_dependencies(tmp_path, clock).deps
     data = sound_file(two_microphones())
     job = uploaded(deps, data)
-    jobs.process(job, deps, lambda: 0.0)
+    job_processing.process(job, deps, lambda: 0.0)
     restarted = make_dependencies(tmp_path, clock).deps
     assert jobs.find(job, ALICE, restarted).progress == pytest.approx(2 * 4096 / (3 * RATE))
     assert done(restarted, job).state == "done"

@@ -10,10 +10,10 @@ from anc.ports import Dependencies
 from anc.records import Job, SocketConnection
 from anc.schemas.messages import RecordingFinished
 from anc.schemas.refusal import Refused
-from anc.services.sound import jobs, recordings
+from anc.services.sound import job_processing, jobs, recordings
 from anc.services.sound.jobs import UploadRequest
-from functions.anc_processor.handler import handler as processor
 from functions.audio_sender.handler import handler as sender
+from functions.recording_processor.handler import handler as processor
 from local.lambda_context import LocalContext
 from local.storage.objects import arrival_event
 from local.storage.queues import sqs_event
@@ -24,9 +24,9 @@ from tests.recordings import LONG, done, left, sound_file, two_microphones, uplo
 @pytest.fixture(autouse=True)
 def _small_blocks_and_no_ears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "BLOCK", 4096)
-    monkeypatch.setattr(jobs, "BLOCK_FRAMES", 2 * 4096)
+    monkeypatch.setattr(job_processing, "BLOCK_FRAMES", 2 * 4096)
     monkeypatch.setattr(recordings, "classifier", lambda settings: None)
-    monkeypatch.setattr(jobs, "classifier", lambda settings: None)
+    monkeypatch.setattr(job_processing, "classifier", lambda settings: None)
 
 
 def test_an_upload_is_processed_and_announced_to_the_owners_socket(platform: FakePlatform) -> None:
@@ -126,7 +126,7 @@ def test_completing_an_upload_is_idempotent(
     else:
         deps.objects.put(f"uploads/{job}", data)
     if state != "uploading":
-        jobs.process(job, deps, lambda: 0.0 if state == "waiting" else LONG)
+        job_processing.process(job, deps, lambda: 0.0 if state == "waiting" else LONG)
     before = jobs.find(job, ALICE, deps)
     assert before.state == state
     about = deps.objects.info(f"uploads/{job}")
@@ -178,7 +178,9 @@ def test_there_are_no_results_before_a_job_is_done(deps: Dependencies) -> None:
 def test_a_removed_recording_leaves_nothing(deps: Dependencies, when: str) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     if when != "uploading":
-        jobs.process(job, deps, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when])
+        job_processing.process(
+            job, deps, SimpleNamespace(waiting=lambda: 0.0, done=lambda: LONG).__dict__[when]
+        )
     assert jobs.find(job, ALICE, deps).state == when
     jobs.remove(job, ALICE, deps)
     assert not left(deps, job)
@@ -189,21 +191,21 @@ def test_an_upload_to_a_removed_job_is_deleted(deps: Dependencies) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
     jobs.remove(job, ALICE, deps)
     deps.objects.put(f"uploads/{job}", b"late")
-    jobs.process(job, deps, lambda: LONG)
+    job_processing.process(job, deps, lambda: LONG)
     assert not left(deps, job)
 
 
 def test_a_worker_stops_when_its_job_is_removed(deps: Dependencies, monkeypatch: pytest.MonkeyPatch) -> None:
     job = uploaded(deps, sound_file(two_microphones()))
-    commit, blocks = jobs._process_block, []
+    commit, blocks = job_processing._process_block, []
 
     def removed_meanwhile(mine: Job, *rest: Any) -> Job:
         blocks.append(mine.blocks)
         jobs.remove(job, ALICE, deps)
         return commit(mine, *rest)
 
-    monkeypatch.setattr(jobs, "_process_block", removed_meanwhile)
-    jobs.process(job, deps, lambda: LONG)
+    monkeypatch.setattr(job_processing, "_process_block", removed_meanwhile)
+    job_processing.process(job, deps, lambda: LONG)
     assert blocks == [0]
     assert not jobs.list_own(ALICE, deps)
 

@@ -14,7 +14,7 @@ from anc.ports import Dependencies
 from anc.records import Options
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import Audio, Start, encode_pcm
-from anc.services.sound import detection, sessions
+from anc.services.sound import detection, file_detection, sessions
 from anc.services.sound.recordings import process_short
 from anc.services.sound.streaming import filter_block
 from tests.fakes import ALICE
@@ -47,7 +47,7 @@ def test_all_interfaces_give_one_label(sound: np.ndarray, deps: Dependencies, tm
     file = tmp_path / "noise.wav"
     file.write_bytes(data)
     (command_line,) = classify_files([file], Console(quiet=True))
-    rest = detection.classify_file(data, deps)
+    rest = file_detection.classify_file(data, deps)
     _, report = process_short(data, Options(mode="classify"), deps)
     assert {command_line["label"], rest["label"], report.summary()["noise"]} == {"road"}
     assert command_line["confidence"] == pytest.approx(rest["confidence"], abs=1e-4)

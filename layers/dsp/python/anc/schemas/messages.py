@@ -108,17 +108,10 @@ class ReclassificationRequest(msgspec.Struct, frozen=True, tag_field="kind", tag
     question: EndpointRequest
 
 
-ProcessorMessage = (
-    SnapshotPublished
-    | TelemetryPublished
-    | PathPublished
-    | PresenceChanged
-    | ShadowRejected
-    | FilesArrived
-    | RecordingWaiting
-)
+ProcessorMessage = SnapshotPublished | TelemetryPublished | PathPublished | PresenceChanged | ShadowRejected
+RecordingMessage = FilesArrived | RecordingWaiting
 SenderMessage = ControlChanged | RecordingFinished
-Message = ProcessorMessage | SenderMessage | ReclassificationRequest
+Message = ProcessorMessage | RecordingMessage | SenderMessage | ReclassificationRequest
 
 _FORMER_PAYLOADS = {  # the field that held the payload before messages had a kind
     "data": "snapshot",

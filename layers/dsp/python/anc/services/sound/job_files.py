@@ -42,3 +42,11 @@ def finish_result(job: Job, header: bytes, deps: Dependencies) -> None:
         with suppress(LookupError):  # finished before
             deps.objects.put_part(result_key(job, RESULT), job.result, 1, header + first)
     deps.objects.finish(result_key(job, RESULT), job.result)
+
+
+def delete_intermediate_files(job: Job, deps: Dependencies) -> None:
+    """Delete the upload and the checkpoint as soon as they are no longer needed, for privacy."""
+    deps.objects.delete(UPLOADS + job.key)
+    if job.blocks:
+        deps.objects.delete(checkpoint_key(job, job.blocks))
+    deps.objects.delete(first_block_key(job))
