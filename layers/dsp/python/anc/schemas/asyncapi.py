@@ -9,12 +9,12 @@ AsyncAPI Initiative, AsyncAPI Specification 3.0.0.
 
 import inspect
 import json
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from anc import __version__
-from anc.schemas import path, shadow, snapshot, telemetry, websocket
+from anc.schemas import claim, path, shadow, snapshot, telemetry, websocket
 
 SCHEMAS = "#/components/schemas/{name}"
 # Each request of a client, and its response if it is not `Error`.
@@ -49,27 +49,72 @@ class ShadowDelta(msgspec.Struct, frozen=True):
     version: int
 
 
+class ShadowState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Both parts of the shadow. A part that was never written is absent."""
+
+    desired: shadow.Desired | None = None
+    reported: shadow.Reported | None = None
+
+
+class ShadowDocument(msgspec.Struct, frozen=True):
+    """The whole shadow."""
+
+    state: ShadowState
+    version: int
+
+
+class GetRejected(msgspec.Struct, frozen=True):
+    """Why the shadow cannot be read; `code` 404: there is none yet."""
+
+    code: int
+    message: str = ""
+
+
+class GetRequest(msgspec.Struct, frozen=True):
+    """Request for the whole shadow; an empty object."""
+
+
+class Topic(NamedTuple):
+    """An MQTT topic: the action is that of the platform, as in the whole document."""
+
+    name: str
+    address: str
+    action: Literal["receive", "send"]
+    message: type[msgspec.Struct]
+
+
+_SHADOW = "$aws/things/{thing}/shadow/name/anc"
+TOPICS = (
+    Topic("shadowGet", f"{_SHADOW}/get", "receive", GetRequest),
+    Topic("shadowGetAccepted", f"{_SHADOW}/get/accepted", "send", ShadowDocument),
+    Topic("shadowGetRejected", f"{_SHADOW}/get/rejected", "send", GetRejected),
+    Topic("shadowUpdate", f"{_SHADOW}/update", "receive", ShadowUpdateMessage),
+    Topic("shadowDelta", f"{_SHADOW}/update/delta", "send", ShadowDelta),
+    Topic("telemetry", "anc/{thing}/telemetry", "receive", telemetry.TelemetryReport),
+    Topic("path", "anc/{thing}/path", "receive", path.MeasuredPath),
+    Topic("claimSign", claim.SIGN_TOPIC, "receive", claim.SigningRequest),
+    Topic("claimSignAccepted", f"{claim.SIGN_TOPIC}/accepted", "send", claim.Signed),
+    Topic("claimSignRejected", f"{claim.SIGN_TOPIC}/rejected", "send", claim.Rejected),
+    Topic("claimProvision", claim.PROVISION_TOPIC, "receive", claim.Registration),
+    Topic("claimProvisionAccepted", f"{claim.PROVISION_TOPIC}/accepted", "send", claim.Provisioned),
+    Topic("claimProvisionRejected", f"{claim.PROVISION_TOPIC}/rejected", "send", claim.Rejected),
+)
+# Topics of binary messages, and the reserved one.
+SNAPSHOT_TOPIC = "$aws/rules/anc_snapshot/anc/{thing}/snapshot"
+EVENT_TOPIC = "anc/{thing}/event"
+
+
 def document() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document."""
     channels: dict[str, Any] = {"socket": _socket()}
     operations = _socket_operations()
-    for name, address, action, kind in (
-        ("shadowUpdate", "$aws/things/{thing}/shadow/name/anc/update", "receive", ShadowUpdateMessage),
-        ("shadowDelta", "$aws/things/{thing}/shadow/name/anc/update/delta", "send", ShadowDelta),
-        ("telemetry", "anc/{thing}/telemetry", "receive", telemetry.TelemetryReport),
-        ("path", "anc/{thing}/path", "receive", path.MeasuredPath),
-    ):
-        channels[name] = _topic(address, kind.__name__)
+    for name, address, action, message in TOPICS:
+        channels[name] = _topic(address, message.__name__)
         operations[name] = {"action": action, "channel": _ref("channels", name)}
-    channels["snapshot"] = _topic("$aws/rules/anc_snapshot/anc/{thing}/snapshot", "Snapshot")
-    operations["snapshot"] = {"action": "receive", "channel": _ref("channels", "snapshot")}
-    structs: list[type[msgspec.Struct]] = [
-        *FRAMES,
-        ShadowUpdateMessage,
-        ShadowDelta,
-        telemetry.TelemetryReport,
-        path.MeasuredPath,
-    ]
+    for name, address, kind in (("snapshot", SNAPSHOT_TOPIC, "Snapshot"), ("event", EVENT_TOPIC, "Event")):
+        channels[name] = _topic(address, kind)
+        operations[name] = {"action": "receive", "channel": _ref("channels", name)}
+    structs = list(dict.fromkeys([*FRAMES, *(topic.message for topic in TOPICS)]))
     _, schemas = msgspec.json.schema_components(structs, ref_template=SCHEMAS)
     for schema in schemas.values():
         if "description" in schema:  # a docstring; only Python 3.13 and later store it without indentation
@@ -81,6 +126,10 @@ def document() -> dict[str, Any]:
         "description": inspect.getdoc(snapshot),
         "payload": {"type": "string", "format": "binary", "maxLength": snapshot.MQTT_PAYLOAD_LIMIT},
     }
+    report = messages["TelemetryReport"]["payload"]
+    batch = {"type": "array", "items": report, "maxItems": telemetry.MAX_REPORTS}
+    messages["TelemetryReport"]["payload"] = {"oneOf": [report, batch]}
+    messages["Event"] = {"summary": "Reserved: accepted, but not processed.", "payload": {}}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -129,11 +178,14 @@ def _socket_operations() -> dict[str, Any]:
 
 
 def _topic(address: str, message: str) -> dict[str, Any]:
-    return {
+    channel: dict[str, Any] = {
         "address": address,
-        "parameters": {"thing": {"description": "Name of the headset, to which its certificate is bound."}},
         "messages": {message: _ref("components/messages", message)},
     }
+    if "{thing}" not in address:
+        return channel
+    thing = {"description": "Name of the headset, to which its certificate is bound."}
+    return channel | {"parameters": {"thing": thing}}
 
 
 def _message(struct: type[msgspec.Struct]) -> dict[str, Any]:
