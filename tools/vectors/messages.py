@@ -80,12 +80,24 @@ def one_per_line(vectors: list[dict[str, Any]]) -> bytes:
 
 
 def _vector(message: str, name: str, payload: bytes) -> dict[str, Any]:
-    text = {"hex": payload.hex()} if message == "snapshot" else {"text": payload.decode()}
-    vector = {"message": message, "name": name, **text}
+    binary = message == "snapshot"
+    vector = {"message": message, "name": name}
+    vector |= {"hex": payload.hex()} if binary else {"text": payload.decode()}
     try:
-        return vector | {"decoded": DECODERS[message](payload)}
+        decoded = DECODERS[message](payload)
     except Refused as refusal:
         return vector | {"refused": refusal.code}
+    whole = binary or message == "filter"
+    return vector | {"decoded": decoded if whole else _present(decoded, json.loads(payload))}
+
+
+def _present(decoded: Any, document: Any) -> Any:
+    """Return what a message contains, without the defaults of fields that it omits."""
+    if isinstance(document, dict):
+        return {name: _present(decoded[name], value) for name, value in document.items() if name in decoded}
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        return [_present(*pair) for pair in zip(decoded, document, strict=True)]
+    return decoded
 
 
 def _payloads() -> list[tuple[str, str, bytes]]:
@@ -132,10 +144,15 @@ def _shadows() -> list[tuple[str, str, bytes]]:
             "size": 812_344,
         },
     }
-    reported = {"mode": "cancel", "intensity": 0.5, "filter": FILTER.id, "seq": 7, "attenuation_db": 13.1}
+    result = {"seq": 7, "active_mode": "cancel", "active_filter": FILTER.id, "attenuation_db": 13.1}
+    result |= {"reverted": 1, "refused": "", "firmware_version": "1.4.2"}
+    update = {"version": "1.4.3", "state": "refused", "reason": "sha256: does not match the download"}
+    reported = desired | result | {"update": update}
+    former = {"mode": "cancel", "intensity": 0.5, "filter": FILTER.id, "seq": 7, "firmware": "1.4.2"}
+    same_length = {"id": FILTER.id, "seq": 8, "data": FILTER.data, "sha256": FILTER.sha256}
     damaged = msgspec.to_builtins(FILTER) | {"data": "AAAAAAAAAAA="}
     infinite = msgspec.to_builtins(shadow.FilterDocument.of(bytes.fromhex("007c"), 1, 16_000))
-    state = {"desired": desired, "reported": reported | {"reverted": 1}}
+    state = {"desired": desired, "reported": reported}
     return [
         ("filter", "1, -0.5, 0.5, -0.9995", _text(msgspec.to_builtins(FILTER))),
         ("filter", "the bytes do not match the hash", _text(damaged)),
@@ -145,11 +162,23 @@ def _shadows() -> list[tuple[str, str, bytes]]:
         ("shadowGetAccepted", "desired and reported", _text({"state": state, "version": 12})),
         ("shadowGetAccepted", "nothing was written yet", _text({"state": {}, "version": 1})),
         ("shadowGetRejected", "no shadow yet", _text({"code": 404, "message": "No shadow exists"})),
-        ("shadowUpdate", "the least", _text({"state": {"reported": reported}})),
+        ("shadowUpdate", "every field", _text({"state": {"reported": reported}})),
+        ("shadowUpdate", "one field, and one that is removed", _text(_report(seq=8, without_control=None))),
+        ("shadowUpdate", "as earlier firmware reports", _text({"state": {"reported": former}})),
+        ("shadowUpdate", "a mode that does not exist", _text(_report(active_mode="loud"))),
         ("shadowDelta", "one field", _text({"state": {"mode": "bypass"}, "version": 13})),
         ("shadowDelta", "every field", _text({"state": desired, "version": 14})),
-        ("shadowDelta", "a mode that does not exist", _text({"state": {"mode": "loud"}, "version": 15})),
+        (
+            "shadowDelta",
+            "what differs within a filter",
+            _text({"state": {"filter": same_length}, "version": 15}),
+        ),
+        ("shadowDelta", "a mode that does not exist", _text({"state": {"mode": "loud"}, "version": 16})),
     ]
+
+
+def _report(**fields: Any) -> dict[str, Any]:
+    return {"state": {"reported": fields}}
 
 
 def _reports() -> list[tuple[str, str, bytes]]:

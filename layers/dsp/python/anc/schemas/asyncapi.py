@@ -42,10 +42,32 @@ class ReportedState(msgspec.Struct, frozen=True):
     reported: shadow.Reported
 
 
-class ShadowDelta(msgspec.Struct, frozen=True):
-    """The desired state that differs from the reported state."""
+def _changes_of(kind: type[msgspec.Struct]) -> Any:
+    """Return a struct with the same fields, each of which may be absent."""
+    fields = [(each.name, each.type | None, None) for each in msgspec.structs.fields(kind)]
+    namespace = {"__doc__": f"Fields of {kind.__name__} that differ."}
+    return msgspec.defstruct(
+        f"{kind.__name__}Changes", fields, namespace=namespace, frozen=True, omit_defaults=True
+    )
 
-    state: shadow.Desired
+
+FilterChanges = _changes_of(shadow.FilterDocument)
+NoiseChanges = _changes_of(shadow.Noise)
+FirmwareChanges = _changes_of(shadow.Firmware)
+
+
+class DesiredChanges(shadow.Desired, frozen=True, omit_defaults=True):
+    """Fields of the desired state that differ, also within `filter`, `noise`, `firmware` and `config`."""
+
+    filter: FilterChanges | None = None  # type: ignore[valid-type]
+    noise: NoiseChanges | None = None  # type: ignore[valid-type]
+    firmware: FirmwareChanges | None = None  # type: ignore[valid-type]
+
+
+class ShadowDelta(msgspec.Struct, frozen=True):
+    """The part of the desired state that differs from the reported state."""
+
+    state: DesiredChanges
     version: int
 
 
@@ -95,9 +117,9 @@ TOPICS = (
     Topic("claimSign", claim.SIGN_TOPIC, "receive", claim.SigningRequest),
     Topic("claimSignAccepted", f"{claim.SIGN_TOPIC}/accepted", "send", claim.Signed),
     Topic("claimSignRejected", f"{claim.SIGN_TOPIC}/rejected", "send", claim.Rejected),
-    Topic("claimProvision", claim.PROVISION_TOPIC, "receive", claim.Registration),
-    Topic("claimProvisionAccepted", f"{claim.PROVISION_TOPIC}/accepted", "send", claim.Provisioned),
-    Topic("claimProvisionRejected", f"{claim.PROVISION_TOPIC}/rejected", "send", claim.Rejected),
+    Topic("claimProvision", claim.provision_topic(), "receive", claim.Registration),
+    Topic("claimProvisionAccepted", f"{claim.provision_topic()}/accepted", "send", claim.Provisioned),
+    Topic("claimProvisionRejected", f"{claim.provision_topic()}/rejected", "send", claim.Rejected),
 )
 # Topics of binary messages, and the reserved one.
 SNAPSHOT_TOPIC = "$aws/rules/anc_snapshot/anc/{thing}/snapshot"
