@@ -56,32 +56,35 @@ def train(
 @app.command(rich_help_panel=MEASURE)
 def evaluate(
     what: Annotated[
-        Literal["classifier", "alarms", "control"],
-        typer.Argument(help="Accuracy of the classifier, reaction time to alarms, or the control path."),
+        Literal["classifier", "alarms", "false-alarms", "control"],
+        typer.Argument(
+            help="Accuracy of the classifier, reaction time to alarms, false alarms, or the control path."
+        ),
     ] = "classifier",
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of recordings; alarms and control default to built-in noise."),
+        typer.Option(help="Folder of recordings; only the classifier needs one."),
     ] = None,
     dataset: Annotated[
         Literal["esc10", "noise", "alarm"], typer.Option(help="Classifier: data set.")
     ] = "esc10",
     out: Out = Path("build/training"),
     seed: Annotated[int, typer.Option(help="Classifier: random seed.")] = 1,
-    quick: Annotated[
-        bool, typer.Option(help="Alarms, control: a minimal run with two noises or kinds.")
-    ] = False,
+    quick: Annotated[bool, typer.Option(help="All but classifier: a minimal run.")] = False,
     write: Annotated[
-        Path | None, typer.Option(help="Alarms, control: write the docs page, plots and data here.")
+        Path | None, typer.Option(help="All but classifier: write the docs page, plots and data here.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Evaluate the classifier, alarm detection or the control path."""
+    """Evaluate the classifier, alarm detection, false alarms or the control path."""
     if what == "control":
         evaluate_control(data, quick, out, write, json)
         return
     if what == "alarms":
         evaluate_alarms(data, quick, out, write, json)
+        return
+    if what == "false-alarms":
+        evaluate_false_alarms(data, quick, write, json)
         return
     if data is None:
         stop("--data: required to evaluate the classifier; a folder of recordings such as ESC-50")
@@ -145,6 +148,28 @@ def evaluate_alarms(data: Path | None, quick: bool, out: Path, write: Path | Non
     else:
         console.print(alarms_report.result_table(document))
     report_written(out / "alarms.html", json)
+
+
+def evaluate_false_alarms(data: Path | None, quick: bool, write: Path | None, json: bool) -> None:
+    """Count false alarms, write the report and print the figures."""
+    from tools.evaluation import false_alarms, false_alarms_report
+
+    with progress_bar(json) as progress:
+        task = progress.add_task("Listening", total=None)
+        try:
+            document = false_alarms.measure(
+                data, quick, lambda k, n: progress.update(task, completed=k, total=n)
+            )
+        except (OSError, ValueError) as fault:
+            stop(str(fault))
+    options = (" --data DIR" if data else "") + (" --quick" if quick else "")
+    document["command"] = f"anc evaluate false-alarms{options} --write docs --json"
+    if write:
+        false_alarms_report.write(document, write)
+    if json:
+        print(dumps(document))
+    else:
+        console.print(*false_alarms_report.result_tables(document))
 
 
 @app.command(rich_help_panel=MEASURE)

@@ -32,7 +32,7 @@ class DetectorFrom:
         return self._samples / RATE >= self._second
 
     def process(self, block: Signal) -> None:
-        self._samples += block.size
+        self._samples += len(block)
 
 
 @pytest.mark.parametrize("detected_after_s", [-0.5, 1.0, float("inf")])
