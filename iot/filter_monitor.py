@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anc.dsp.band_limit import band_energies
 from iot.controller import NO_FILTER, ActiveFilter, Block
 from iot.fir import Fir, Signal
 
@@ -15,6 +16,8 @@ MAX_EXCESS_DB = 2.0  # residual over the best alternative that triggers the earl
 MARGIN_DB = 1.0  # tolerance for errors of the model of S
 MAX_RISE_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
 SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged
+LOUD_BAND_DB = 20.0  # below the strongest band of the noise: weaker bands may be amplified
+MAX_BAND_RISE_DB = 3.0  # of such a band
 MIN_POWER = 10 ** (-65 / 10)  # below it, the microphone's own noise dominates
 
 
@@ -39,7 +42,8 @@ class FilterMonitor:
 
     With a model S of the secondary path, the noise without control is d = e + S * y, and a filter w' would
     have left d - S * (w' * x). Since S may be wrong, a first filter also counts as worse when the error
-    microphone gets louder while the level at the reference microphone stays the same.
+    microphone gets louder while the level at the reference microphone stays the same. A filter that amplifies
+    a loud third octave is removed, too.
 
     Parameters
     ----------
@@ -57,6 +61,7 @@ class FilterMonitor:
     d: Signal
 
     def __init__(self, secondary: ArrayLike, rate: int) -> None:
+        self._rate = rate
         self._window, self._alert_window = int(WINDOW_S * rate), int(ALERT_WINDOW_S * rate)
         self._secondary = secondary
         self._secondary_path = Fir(secondary)
@@ -65,6 +70,7 @@ class FilterMonitor:
         self._last: tuple[float, float] | None = None
         self._energy = np.zeros(4)
         self._samples = 0
+        self._signals: list[tuple[Signal, Signal]] = []  # residual and noise of the window
         self._recent: deque[tuple[int, np.ndarray]] = deque()  # samples and energies of recent blocks
 
     def process(self, block: Block) -> Evaluation | None:
@@ -82,9 +88,10 @@ class FilterMonitor:
         energy = np.array([np.vdot(signal, signal) for signal in (block.x, block.e, d, alternative)])
         self._energy += energy
         self._samples += block.x.size
+        self._signals.append((block.e, d))
         if self._samples < self._window:
             return self._alert(block.x.size, energy)
-        evaluation = self._evaluate(self._energy / self._samples)
+        evaluation = self._evaluate(self._energy / self._samples, check_bands=True)
         self._start_window()
         return evaluation
 
@@ -120,9 +127,10 @@ class FilterMonitor:
     def _start_window(self) -> None:
         self._energy = np.zeros(4)
         self._samples = 0
+        self._signals.clear()
         self._recent.clear()
 
-    def _evaluate(self, power: np.ndarray) -> Evaluation:
+    def _evaluate(self, power: np.ndarray, *, check_bands: bool = False) -> Evaluation:
         x, e, d, alternative = np.maximum(power, 1e-15)
         attenuation_db = float(10 * np.log10(d / e))
         replacement = None
@@ -130,11 +138,19 @@ class FilterMonitor:
             margin = 10 ** (MARGIN_DB / 10)
             if self._comparison and e > margin * alternative and alternative <= d:
                 replacement = self._previous
-            elif e > margin * d or self._is_louder(x, e):
+            elif e > margin * d or self._is_louder(x, e) or (check_bands and self._amplifies_a_loud_band()):
                 replacement = NO_FILTER
         self._comparison = None
         self._last = (x, e)
         return Evaluation(attenuation_db, replacement)
+
+    def _amplifies_a_loud_band(self) -> bool:
+        residual, noise = (
+            band_energies(np.concatenate(signals), self._rate) for signals in zip(*self._signals, strict=True)
+        )
+        loud = noise > 10 ** (-LOUD_BAND_DB / 10) * noise.max()
+        limit = 10 ** ((MAX_BAND_RISE_DB + MARGIN_DB) / 10)
+        return bool((residual > limit * noise)[loud].any())
 
     def _is_louder(self, x: float, e: float) -> bool:
         if self._comparison is None or self._last is None or self._previous.gain > 0:

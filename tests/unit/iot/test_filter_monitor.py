@@ -112,3 +112,31 @@ def test_a_clearly_louder_residual_is_reported_within_100_ms(monitor: FilterMoni
     first = next(k for k, evaluation in enumerate(results) if evaluation and evaluation.replacement)
     assert results[first].replacement is NO_FILTER
     assert (first - 3) * BLOCK / RATE <= 0.1
+
+
+def test_a_filter_that_amplifies_a_loud_band_is_turned_off() -> None:
+    rng, n = np.random.default_rng(0), RATE
+    hz = np.fft.rfftfreq(n, 1 / RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    low, high = (np.fft.irfft(spectrum * band, n) for band in (hz < 1_000, 0.2 * (hz >= 2_000)))
+    active = ActiveFilter("low pass", GOOD, 1.0)
+
+    def blocks(left_of_high: float) -> Iterator[Block]:
+        d, e = low + high, 0.1 * low + left_of_high * high
+        y = (d - e) / 0.8  # through a secondary path of one tap
+        for at in range(0, n - BLOCK, BLOCK):
+            span = slice(at, at + BLOCK)
+            yield Block(
+                (low + high)[span].astype(np.float32),
+                e[span].astype(np.float32),
+                y[span].astype(np.float32),
+                active,
+                steady=True,
+            )
+
+    def replacements(left_of_high: float) -> list[ActiveFilter | None]:
+        monitor = FilterMonitor(np.array([0.8], np.float32), RATE)
+        return [one.replacement for one in evaluations(monitor, blocks(left_of_high))]
+
+    assert all(replacement is None for replacement in replacements(1.0))
+    assert all(replacement is NO_FILTER for replacement in replacements(2.0))

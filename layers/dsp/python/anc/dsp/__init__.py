@@ -5,6 +5,7 @@ secondary path from driver to error microphone, S its model; y = w * x controlle
 residual. Impulse responses are stored tap 0 first: w[0] multiplies the newest sample.
 """
 
+from anc.dsp.band_limit import BandLimit
 from anc.dsp.design import (
     ControlFilter,
     design_control_filter,
@@ -31,6 +32,7 @@ from anc.dsp.statistics import Statistics
 __all__ = [
     "FDAF",
     "NLMS",
+    "BandLimit",
     "ControlFilter",
     "FxNLMS",
     "Predictor",

@@ -9,12 +9,13 @@ Theory, 5th ed., chapter 2; Stone, "Cross-validatory choice", J. Royal Statistic
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from anc.dsp import validation
+from anc.dsp.band_limit import BandLimit
 from anc.dsp.statistics import DOUBLE, Statistics
 from anc.dsp.toeplitz import toeplitz_solve
 from anc.dsp.validation import Signal
@@ -89,7 +90,8 @@ def design_control_filter(
     [0.0, 0.5, 0.0, 0.0]
     """
     halves = Statistics.measure_segments(x, d, secondary, taps, rate, count=2)
-    return design_from_statistics(halves, prior, max_gain_db=max_gain_db)
+    limit = BandLimit.measure(x, d, secondary, rate)
+    return design_for_priors(halves, [prior], max_gain_db=max_gain_db, limit=limit)[0]
 
 
 def design_from_statistics(
@@ -120,8 +122,12 @@ def design_for_priors(
     priors: Sequence[Statistics | None],
     *,
     max_gain_db: float = MAX_GAIN_DB,
+    limit: BandLimit | None = None,
 ) -> list[ControlFilter]:
     """Return one `design_from_statistics` result for each prior, computed together for speed.
+
+    With `limit`, measured on the sound of the segments, no filter amplifies a third octave of it by more than
+    2 dB, if that is possible. Statistics alone do not determine the residual of a band.
 
     >>> x = np.random.default_rng(0).standard_normal(4000)
     >>> statistics = Statistics.measure(x, 0.5 * x, secondary=[1.0], taps=4)
@@ -130,7 +136,19 @@ def design_for_priors(
     """
     trials = [_CrossValidation.of(segments, prior) for prior in priors]
     designs = iter(solve([training for trial in trials for training in trial.training], max_gain_db))
-    return [trial.select([next(designs) for _ in trial.training]) for trial in trials]
+    chosen = [trial.select([next(designs) for _ in trial.training]) for trial in trials]
+    return chosen if limit is None else [_limited(design, limit, max_gain_db) for design in chosen]
+
+
+def _limited(design: ControlFilter, limit: BandLimit, max_gain_db: float) -> ControlFilter:
+    """Return the design with limited amplification; the prediction changes as on the design's own sound."""
+    before = design.taps.astype(DOUBLE)
+    after = limit.apply(before, design.statistics, design.regularisation)
+    if after is before:
+        return design
+    w = limit_gain(after, max_gain_db).astype(np.float32)
+    change = design.statistics.attenuation_db(w) - design.statistics.attenuation_db(before)
+    return replace(design, taps=w, predicted_gain_db=design.predicted_gain_db + change)
 
 
 @dataclass(frozen=True)
@@ -194,7 +212,12 @@ def solve(training: Sequence[Statistics], max_gain_db: float) -> Signal:
     # Silence has no unique solution; a power of 1 in place of 0 yields a filter of zeros.
     R[..., 0] = np.where(r[:, :1] > 0, r[:, :1] * (1 + REGULARISATION), 1.0)
     w = toeplitz_solve(R.reshape(-1, taps), np.repeat(p, REGULARISATION.size, axis=0)).reshape(R.shape)
-    peak = np.abs(np.fft.rfft(w, 4 * taps)).max(-1, keepdims=True)
+    return limit_gain(w, max_gain_db)
+
+
+def limit_gain(w: Signal, max_gain_db: float) -> Signal:
+    """Return filters, (..., taps), scaled so that no magnitude response exceeds `max_gain_db`."""
+    peak = np.abs(np.fft.rfft(w, 4 * w.shape[-1])).max(-1, keepdims=True)
     return w * np.minimum(1.0, 10 ** (max_gain_db / 20) / np.maximum(peak, 1e-30))
 
 

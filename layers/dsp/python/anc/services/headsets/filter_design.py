@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anc.dsp import Statistics, design_for_priors, onset, peak_gain_db, recover_primary
+from anc.dsp import BandLimit, Statistics, design_for_priors, onset, peak_gain_db, recover_primary
 from anc.headset_records import Control, Device, SentFilter
 from anc.pcm import int16_to_float
 from anc.ports import Dependencies
@@ -65,7 +65,7 @@ def design_filter(
     """
     in_use = _filter_in_use(snapshot, known)
     try:
-        now = _statistics(snapshot, device, in_use)
+        now, limit = _measure(snapshot, device, in_use)
         _check_power(now)
         memory = Statistics.from_bytes(known.statistics) if known.statistics else None
         new_noise = label and (label != known.noise or memory is None)
@@ -76,6 +76,7 @@ def design_filter(
             neighbour,
             now.attenuation_db((snapshot.gain or known.intensity) * in_use),
             device.max_gain_db,
+            limit,
         )
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
@@ -108,15 +109,20 @@ def _filter_in_use(snapshot: Snapshot, known: Control) -> np.ndarray:
     )
 
 
-def _statistics(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> Statistics:
+def _measure(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> tuple[Statistics, BandLimit | None]:
+    """Return the statistics of a snapshot, and the limit of its bands if it has sound."""
     if snapshot.pcm is None:
-        return _sent_statistics(snapshot, device)
+        return _sent_statistics(snapshot, device), None
     secondary = np.frombuffer(device.secondary, np.float32)
     check_clipping(snapshot.pcm)
     signals = int16_to_float(snapshot.pcm)
     x, d = recover_primary(signals[:, 0], signals[:, 1], in_use, secondary, snapshot.gain)
     start = onset(x)  # leading silence would count as observed noise
-    return Statistics.measure(x[start:], d[start:], secondary, device.taps, device.rate)
+    sound = x[start:], d[start:], secondary
+    return (
+        Statistics.measure(*sound, device.taps, device.rate),
+        BandLimit.measure(*sound, device.rate),
+    )
 
 
 def _sent_statistics(snapshot: Snapshot, device: Device) -> Statistics:
@@ -150,6 +156,7 @@ def _design(
     neighbour: Neighbour | None,
     gain_in_use_db: float,
     max_gain_db: float,
+    limit: BandLimit | None,
 ) -> FilterDesign:
     """Choose between designs on the snapshot alone, with the headset's memory, and with the fleet's.
 
@@ -162,7 +169,7 @@ def _design(
     own = memory.decayed(MEMORY_DECAY) if memory else None
     theirs = neighbour.statistics.rescaled(now, fleet_statistics.EQUIVALENT_S) if neighbour else None
     priors = [each for each in (own, theirs) if each]
-    best, *with_priors = design_for_priors([now], [None, *priors], max_gain_db=max_gain_db)
+    best, *with_priors = design_for_priors([now], [None, *priors], max_gain_db=max_gain_db, limit=limit)
     of_fleet = False
     min_gain_db = best.predicted_gain_db - MAX_MEMORY_COST_DB
     for prior, design in zip(priors, with_priors, strict=True):
