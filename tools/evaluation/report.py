@@ -103,9 +103,7 @@ def _targets(all_trials: Sequence[Trial], trials: Sequence[Trial]) -> dict[str, 
     below = np.array([trial.best_fixed_db for trial in trials]) - settled_db(PLATFORM, trials)
     loss = settled_db(PLATFORM, trials) - settled_db("platform, private", trials)
     louder = [trial.methods[PLATFORM].louder_s for trial in all_trials]
-    band_rise = [
-        -min(band for band in trial.bands_db[PLATFORM] if band is not None) for trial in all_trials
-    ]
+    band_rise = [-min(band for band in trial.bands_db[PLATFORM] if band is not None) for trial in all_trials]
     from_silence = [trial.onset_s["platform, no fleet"] for trial in trials]
     with_fleet = [trial.onset_s[PLATFORM] for trial in trials]
     after_change = [trial.first_filter_s[PLATFORM] for trial in trials]
