@@ -3,8 +3,11 @@
 import errno
 import json
 import socket
+import ssl
 
 import httpx
+
+from local.public_address import listener
 
 TIMEOUT_S = 5.0
 MAX_RESPONSE_BYTES = 64 * 1024
@@ -22,7 +25,7 @@ class NotServing(RuntimeError):
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket for REST and WebSocket. Raises PortUnavailable."""
     try:
-        return socket.create_server((host, port))
+        return listener(host, port)
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
             reason = f"{_occupant(port)} uses it already"
@@ -55,7 +58,7 @@ def published_keys(url: str) -> set[str]:
     try:
         # No proxy, since the platform is on this machine.
         with (
-            httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client,
+            httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=ssl.create_default_context()) as client,
             client.stream("GET", url + JWKS_PATH) as answer,
         ):
             document = next(answer.raise_for_status().iter_bytes(MAX_RESPONSE_BYTES), b"")

@@ -55,6 +55,7 @@ from local.mqtt.message_rates import MessageRates
 from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
 from local.process import open_as_many_files_as_allowed
+from local.public_address import PublicAddress
 from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
 from local.storage.objects import FileObjects, arrival_event
@@ -76,11 +77,11 @@ class LocalPlatform:
     ----------
     data : Path
         Data folder; stored data survives a kill at any time.
-    port : int
-        Port of REST and WebSocket; MQTT uses the next one.
+    address : PublicAddress
+        Where to listen, and how clients and headsets reach this machine.
     settings : Settings
-    host : str
-        Address to listen on.
+    tls_files : tuple of Path, optional
+        Certificate chain and key for REST and WebSocket; by default, of the platform's own authority.
     live_workers : int
         Number of worker processes for live blocks; 0 filters them in this process.
 
@@ -98,8 +99,14 @@ class LocalPlatform:
     """
 
     def __init__(
-        self, data: Path, port: int, settings: Settings, host: str = "127.0.0.1", live_workers: int = 0
+        self,
+        data: Path,
+        address: PublicAddress,
+        settings: Settings,
+        tls_files: tuple[Path, Path] | None = None,
+        live_workers: int = 0,
     ) -> None:
+        port = address.port
         _check_model(settings)
         self._is_proxy = proxies_of(settings.trusted_proxies)
         self._live = LiveWorkers.fork(
@@ -107,12 +114,16 @@ class LocalPlatform:
         )  # before anything is opened or a thread is started
         self.notices = prepare(data)
         self._lock = lock_folder(data, f"the platform on port {port}", IN_USE)
-        self.notices += filter(None, [discard_published_key(data)])
-        self._host, self._port = host, port
+        self.notices += filter(None, [discard_published_key(data), address.warning])
+        self._address = address
+        address.save(data)
         database = Database(data / "anc.db")
         self._counters = SqliteCounters(database)
-        authority = Authority(data / "certificates")
-        things = LocalThings(database, authority, port + 1)
+        certificates = data / "certificates"
+        authority = Authority(certificates, address.names)
+        own_files = certificates / "server.pem", certificates / "server.key"
+        self._tls_files = (tls_files or own_files) if address.tls else None
+        things = LocalThings(database, authority, port + 1, address.endpoint)
         shadows = LocalShadows(database)
         sockets = LocalSockets()
         issuer = Issuer(data, settings)
@@ -130,7 +141,7 @@ class LocalPlatform:
         tables = open_tables(database)
         self._statuses: SqliteTable[Status] = tables["statuses"]
         self._expiring = [tables[spec.name] for spec in TABLES if spec.expires]
-        links = SignedUrls.of(data, f"http://{host}:{port}")
+        links = SignedUrls.of(data, address.url)
         self._objects = FileObjects(data / "objects", links, self._on_upload)
         self.deps = Dependencies(
             **tables,
@@ -161,7 +172,7 @@ class LocalPlatform:
             queues,
             claims,
             self.deps.count,
-            host,
+            address.host,
             MessageRates(settings.headset_messages_per_s, settings.headset_bytes_per_s),
         )
         self.login_links = LoginLinks(data, issuer)
@@ -172,7 +183,14 @@ class LocalPlatform:
             *self.login_links.routes(),
             *console.routes(),
         ]
-        self._gateway = Gateway(self.invoke, sockets, routes, self._live, self.deps.count)
+        self._gateway = Gateway(
+            self.invoke,
+            sockets,
+            routes,
+            self._live,
+            self.deps.count,
+            strict_transport=tls_files is not None,
+        )
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler, as Lambda does."""
@@ -188,12 +206,12 @@ class LocalPlatform:
             runner.run(self._serve(ready))
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        listener = listen(self._host, self._port)
+        listener = listen(self._address.host, self._address.port)
         self._mark_all_offline()
         try:
             await self._broker.start()
         except OSError as fault:
-            raise mqtt_taken(self._port, fault) from fault
+            raise mqtt_taken(self._address.port, fault) from fault
         self._start_workers()
         await self._live.connect()
         allowed = http_connections_allowed()
@@ -210,6 +228,8 @@ class LocalPlatform:
                 ws_per_message_deflate=False,  # base64 audio compresses poorly
                 lifespan="off",
                 timeout_graceful_shutdown=SHUTDOWN_S,
+                ssl_certfile=self._tls_files[0] if self._tls_files else None,
+                ssl_keyfile=self._tls_files[1] if self._tls_files else None,
             )
         )
         background = asyncio.gather(self._run_maintenance(server, ready), self._flush_counters())

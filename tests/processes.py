@@ -47,11 +47,12 @@ def read_to_end(line: socket.socket) -> bytes:
 class Platform:
     """A running platform; it can be killed and started again on the same folder and port."""
 
-    def __init__(self, folder: Path, **environ: str) -> None:
+    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
         self.log = folder / "log"
+        self.options = options
         self.environ = {**os.environ, **environ}
         self.tokens: dict[str, str] = {}
         self.printed = ""
@@ -61,7 +62,7 @@ class Platform:
         """Start the platform and wait until it is running."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [ANC, "up", "--port", str(self.port), "--data", str(self.data)],
+                [ANC, "up", "--port", str(self.port), "--data", str(self.data), *self.options],
                 cwd=self.folder,
                 env=self.environ,
                 stdout=subprocess.PIPE,

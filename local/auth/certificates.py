@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from local.data_folder import UnusableFolder
 
 LIFETIME = datetime.timedelta(days=3650)
+SERVER_LIFETIME = datetime.timedelta(days=800)  # Apple's systems refuse server certificates of over 825 days
+MIN_REMAINING = datetime.timedelta(days=400)  # at a start, before a new one is issued
+LOCAL_NAMES = ("localhost", "127.0.0.1")
 CLOCK_SKEW = datetime.timedelta(days=1)
 CURVES = ("secp256r1", "secp384r1", "secp521r1")  # as accepted by AWS IoT
 RSA_BITS = (2048, 4096)
@@ -39,6 +43,9 @@ class Authority:
     ----------
     folder : Path
         Holds `ca.pem`, `ca.key`, `server.pem` and `server.key`; missing files are created.
+    names : sequence of str
+        Host names and addresses in the certificate of the server, besides those of the machine itself. It is
+        issued again when it lacks one.
 
     Raises
     ------
@@ -46,7 +53,7 @@ class Authority:
         When a file in it is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         if not (folder / "ca.pem").exists():
@@ -60,8 +67,7 @@ class Authority:
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise _damaged(folder, "ca.key")
         self._key = key
-        if not (folder / "server.pem").exists():
-            self._issue_server()
+        self._ensure_server(set(names))
 
     def issue(self, name: str) -> Issued:
         """Issue a client certificate with the common name `name`."""
@@ -137,14 +143,25 @@ class Authority:
         self._store("ca.key", _key_pem(key))
         self._store("ca.pem", pem(certificate))
 
-    def _issue_server(self) -> None:
+    def _ensure_server(self, names: set[str]) -> None:
+        path, names = self._folder / "server.pem", {*LOCAL_NAMES, *names}
+        if not path.exists():
+            return self._issue_server(names)
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except ValueError as fault:
+            raise _damaged(self._folder, "server.pem") from fault
+        remaining = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+        present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        known = {str(name.value) for name in present}
+        if not names <= known or remaining < MIN_REMAINING:
+            self._issue_server(names | known)
+
+    def _issue_server(self, names: set[str]) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        )
         certificate = (
-            _builder("localhost", self._ca.subject, key.public_key())
-            .add_extension(names, critical=False)
+            _builder("localhost", self._ca.subject, key.public_key(), SERVER_LIFETIME)
+            .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
             .add_extension(self._signer(), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .sign(self._key, hashes.SHA256())
@@ -186,7 +203,22 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(common: str, issuer: x509.Name, key: CertificatePublicKeyTypes) -> x509.CertificateBuilder:
+def _general_names(names: set[str]) -> list[x509.GeneralName]:
+    found: list[x509.GeneralName] = []
+    for name in sorted(names):
+        try:
+            found.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            found.append(x509.DNSName(name))
+    return found
+
+
+def _builder(
+    common: str,
+    issuer: x509.Name,
+    key: CertificatePublicKeyTypes,
+    lifetime: datetime.timedelta = LIFETIME,
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -195,7 +227,7 @@ def _builder(common: str, issuer: x509.Name, key: CertificatePublicKeyTypes) -> 
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + lifetime)
     )
 
 

@@ -82,6 +82,8 @@ class Gateway:
         Processes that filter live blocks; without any, a thread of this process does.
     count : callable
         `count(event)` increments the counter of an event.
+    strict_transport : bool
+        See `SecurityHeaders`.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Gateway:
         extra: list[BaseRoute],
         live: LiveWorkers | None = None,
         count: Callable[[str], None] = lambda event: None,
+        strict_transport: bool = True,
     ) -> None:
         self._invoke_now = invoke
         self._sockets = sockets
@@ -105,7 +108,7 @@ class Gateway:
             exception_handlers={HTTPException: no_route},
         )
         app.router.redirect_slashes = False  # as in API Gateway
-        self.app = SecurityHeaders(app)
+        self.app = SecurityHeaders(app, strict_transport)
 
     async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         return await self._in_thread(self._invoke_now, function, event)

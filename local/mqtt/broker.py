@@ -15,6 +15,7 @@ from anc.schemas.claim import CLAIMING, response_topics
 from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from anc.settings import Settings
 from functions.routes import HEADSET_TOPICS, HEADSETS_RULES, RULES
+from local import public_address
 from local.auth.certificates import Authority
 from local.http.connection_limits import mqtt_connections_allowed
 from local.mqtt import claims as claiming
@@ -94,7 +95,7 @@ class Broker:
         """Listen for clients. Raises OSError when the port is in use."""
         self._loop = asyncio.get_running_loop()
         self._max_connections = mqtt_connections_allowed()
-        listener = socket.create_server((self._host, self.port), backlog=BACKLOG)
+        listener = public_address.listener(self._host, self.port, BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._listener = listener

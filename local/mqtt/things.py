@@ -22,12 +22,17 @@ class LocalThings:
     authority : Authority
     port : int
         MQTT port, part of the issued credentials.
+    endpoint : str
+        Host name or address of the broker, part of the issued credentials.
     """
 
-    def __init__(self, database: Database, authority: Authority, port: int) -> None:
+    def __init__(
+        self, database: Database, authority: Authority, port: int, endpoint: str = "127.0.0.1"
+    ) -> None:
         self._database = database
         self._authority = authority
         self._port = port
+        self._endpoint = endpoint
         self._on_removed: list[Callable[[str], None]] = []
         self._on_revoked: list[Callable[[str], None]] = []
         connection = database.connection
@@ -113,6 +118,6 @@ class LocalThings:
             certificate=issued.certificate,
             private_key=issued.private_key,
             ca=self._authority.certificate,
-            endpoint="127.0.0.1",
+            endpoint=self._endpoint,
             port=self._port,
         )

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from anc.settings import Settings
 from local.auth.issuer import Issuer
+from local.public_address import PublicAddress
 from local.server import LocalPlatform
 from tests.processes import ANC, PATIENCE_S, Platform
 
@@ -96,7 +97,10 @@ def test_stopping_closes_connections_and_releases_the_folder(start: Start) -> No
         with pytest.raises(ConnectionClosed) as end:
             socket.receive()
     assert end.value.rcvd is not None, "a close frame, not a dead line"
-    assert LocalPlatform(platform.data, platform.port, Settings()).deps.settings == Settings()
+    assert (
+        LocalPlatform(platform.data, PublicAddress.of("127.0.0.1", platform.port), Settings()).deps.settings
+        == Settings()
+    )
 
 
 def test_tokens_keys_and_audio_are_not_logged(start: Start) -> None:

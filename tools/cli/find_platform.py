@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from anc.settings import Settings
 from local.auth.issuer import Issuer
 from local.data_folder import require_platform
 from local.listen_ports import NotServing, published_keys
+from local.public_address import PublicAddress, trust
 from tools.cli.terminal import command_line
 
 
@@ -36,7 +39,9 @@ def find_platform(port: int, data: Path, settings: Settings) -> RunningPlatform:
     """
     require_platform(data)
     issuer = Issuer(data, settings)
-    url = f"http://127.0.0.1:{port}"
+    address = PublicAddress.read(data, port)
+    trust(address, data / "certificates")
+    url = msgspec.structs.replace(address, port=port).local_url
     try:
         published = published_keys(url)
     except NotServing as fault:

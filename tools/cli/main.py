@@ -62,7 +62,6 @@ Noise = Annotated[
     ),
 ]
 SCENE_S = 20.0
-ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  compared, never bound
 RUN = "Platform and headsets"
 
 
@@ -163,12 +162,42 @@ def main(
     load_dotenv(Path(".env"))
 
 
+def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Return a certificate chain and its key, or None without both; stop when they do not work."""
+    import ssl
+
+    if certificate is None or key is None:
+        if certificate or key:
+            stop("--tls-certificate and --tls-key: require each other")
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as fault:
+        stop(f"--tls-certificate {certificate}: does not work with --tls-key {key} ({fault.reason})")
+    return certificate, key
+
+
 @app.command(rich_help_panel=RUN)
 def up(
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
     demo: Annotated[bool, typer.Option(help="Also run a simulated headset and show its levels.")] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 or :: for all of this machine.")
+    ] = "127.0.0.1",
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host name or address under which headsets and clients reach this machine; repeatable."
+        ),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option(help="Use TLS for REST and WebSocket, with the platform's own authority.")
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate chain for TLS, PEM; requires --tls-key.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key of --tls-certificate, PEM.")] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
@@ -178,13 +207,19 @@ def up(
         return
     from local.auth.login_links import ConsoleLink
     from local.process import Parent, cores
+    from local.public_address import InvalidName, PublicAddress
     from local.server import LocalPlatform
 
     os.umask(0o077)  # covers files that libraries create
+    files = tls_files(tls_certificate, tls_key)
+    try:
+        address = PublicAddress.of(host, port, name or (), tls or files is not None, files is None)
+    except InvalidName as fault:
+        stop(str(fault))
     with platform_errors():
-        local_platform = LocalPlatform(data, port, settings(), host, live_workers=len(cores()))
+        local_platform = LocalPlatform(data, address, settings(), files, live_workers=len(cores()))
         started_by = Parent(parent) if parent is not None else None  # starts a thread: only after forking
-        url = f"http://{'127.0.0.1' if host in ANY_ADDRESS else host}:{port}"
+        url = address.url
 
         def ready() -> None:
             if started_by:

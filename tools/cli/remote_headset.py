@@ -17,6 +17,7 @@ from iot.status import Status
 from local.auth.certificates import Authority
 from local.data_folder import make_private, require_platform
 from local.mqtt.things import LocalThings
+from local.public_address import PublicAddress
 from local.storage.database import Database
 from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import SimulationResult, run_headset
@@ -104,7 +105,8 @@ def issue_claim(data: Path, port: int) -> str:
     """Return a new claim certificate of the platform on this machine, as JSON. Raises UnusableFolder."""
     require_platform(data)
     authority = Authority(data / "certificates")
-    things = LocalThings(Database(data / "anc.db"), authority, port + 1)
+    endpoint = PublicAddress.read(data, port).endpoint
+    things = LocalThings(Database(data / "anc.db"), authority, port + 1, endpoint)
     return msgspec.json.encode(things.issue_claim()._asdict()).decode()
 
 

@@ -22,6 +22,7 @@ from iot.emergency_detector import EmergencyDetector
 from iot.fir import Signal
 from iot.local_adaptation import LocalAdaptation
 from iot.status import Status
+from local.public_address import PublicAddress
 from local.server import LocalPlatform
 from simulation.acoustic_plant import AcousticPlant
 from simulation.disturbances import NO_DISTURBANCES, Disturbances
@@ -106,7 +107,9 @@ class SimulatedPlatform:
     """
 
     def __init__(self, folder: Path) -> None:
-        local = LocalPlatform(folder, 1, Settings(emergency_detection_enabled=False))
+        local = LocalPlatform(
+            folder, PublicAddress.of("127.0.0.1", 1), Settings(emergency_detection_enabled=False)
+        )
         self.now = 0.0
         self._start_s = time.time()
         self._folder = folder

@@ -44,12 +44,13 @@ def target(
     """
     if stacks:
         return AwsTarget(stacks, (url or "").rstrip("/"), sockets or "", https)
-    rest = (url or f"http://127.0.0.1:{port}").rstrip("/")
+    if url:
+        if not token:
+            require_platform(data)
+        rest = url.rstrip("/")
+    else:
+        rest = f"http://127.0.0.1:{port}" if token else find_platform(port, data, settings()).url
     socket = sockets or rest.replace("http", "ws", 1) + "/ws"
     if token:
         return RemoteTarget(rest, socket, token)
-    if url:
-        require_platform(data)
-    else:
-        find_platform(port, data, settings())
     return LocalTarget(rest, socket, data, settings())

@@ -124,3 +124,19 @@ def test_a_damaged_signing_request_is_refused_with_a_reason(
     request = f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
     with suppress(ValueError):
         assert isinstance(authority.sign(request).public_key(), ec.EllipticCurvePublicKey)
+
+
+def server_names(folder: Path) -> set[str]:
+    certificate = x509.load_pem_x509_certificate((folder / "server.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
+
+
+def test_the_server_certificate_names_every_address_and_is_issued_again_for_new_ones(tmp_path: Path) -> None:
+    Authority(tmp_path)
+    assert server_names(tmp_path) == {"localhost", "127.0.0.1"}
+    Authority(tmp_path, ["anc.example", "192.168.7.5", "fd00::5"])
+    assert server_names(tmp_path) == {"localhost", "127.0.0.1", "anc.example", "192.168.7.5", "fd00::5"}
+    issued = (tmp_path / "server.pem").read_bytes()
+    Authority(tmp_path, ["anc.example"])
+    assert (tmp_path / "server.pem").read_bytes() == issued
