@@ -74,6 +74,30 @@ static void filter(anc_json vector, anc_json name)
     }
 }
 
+/* Damage a document in every byte, in memory of exactly its size: the sanitizers report what reads beyond it. */
+static void damaged(anc_json vector)
+{
+    static const char *const paths[] = {"", "state.filter.data", "state.desired.config.private", "version", "taps", "x"};
+    static char text[8192];
+    static anc_filter decoded;
+    size_t length = unescape(anc_json_find(vector.text, vector.length, "text"), text, sizeof text);
+    for (size_t i = 0; i < 2 * length; i++) {
+        size_t size = i < length ? i : length;
+        char *exact = malloc(size ? size : 1);
+        double number;
+        if (!exact)
+            exit(2);
+        memcpy(exact, text, size);
+        if (i >= length)
+            exact[i - length] ^= (char)(1 << i % 8);
+        for (size_t k = 0; k < sizeof paths / sizeof *paths; k++)
+            anc_json_number(anc_json_element(anc_json_find(exact, size, paths[k]), 1), &number);
+        anc_filter_document document = anc_filter_document_of(exact, size);
+        anc_filter_decode(&decoded, &document, RATE);
+        free(exact);
+    }
+}
+
 static void snapshot(anc_json vector, anc_json name)
 {
     static uint8_t out[ANC_PCM_SIZE];
@@ -154,6 +178,8 @@ int main(int count, char **arguments)
             filter(vector, name);
         if (anc_json_equals(kind, "snapshot"))
             snapshot(vector, name);
+        else
+            damaged(vector);
     }
     write_snapshots(arguments[1], arguments[2]);
     printf(failures ? "%d failures\n" : "all messages agree\n", failures);
