@@ -37,6 +37,7 @@ from local.storage.tables import open_tables
 
 MAX_WORKERS = 8  # more would wait for each other's commits
 CALLS_PER_WORKER = 2  # one in progress and the next
+MAX_ATTEMPTS = 2  # of a block whose worker ends
 SIZE = Struct("<I")
 
 logger = Logger(service="live_workers")
@@ -111,6 +112,22 @@ class WorkerConnection:
     def __init__(self, workers: Sequence[LiveWorker]) -> None:
         self._workers = workers
         self._worker: LiveWorker | None = None
+
+    async def answer(self, call: Call) -> str | None:
+        """Return the response to a block, or None when there is no worker.
+
+        A block whose worker ended is sent to another one: if it was stored, it is only answered again. It is
+        sent twice at most, because the block may be what ended the worker. Raises WorkerGone.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            worker = self.worker()
+            if worker is None:
+                return None
+            try:
+                return await worker.answer(call)
+            except WorkerGone:
+                logger.error("a live worker ended unexpectedly", pid=worker.pid)
+        raise WorkerGone
 
     def worker(self) -> LiveWorker | None:
         """Return the worker, initially the one with the fewest sockets; None when there is none."""

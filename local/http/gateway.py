@@ -153,12 +153,12 @@ class Gateway:
         call = Call(connection, since, authorizer, frame)
         if not frame.session:
             return str(await self._in_thread(answer_call, call, self._invoke_now, self._count))
-        if worker := worker_connection.worker():
-            try:
-                return await worker.answer(call)
-            except WorkerGone:
-                logger.error("a live worker ended unexpectedly", pid=worker.pid)
-                return failure(call)
+        try:
+            answered = await worker_connection.answer(call)
+        except WorkerGone:
+            return failure(call)
+        if answered is not None:
+            return answered
         await self._turns.take(authorizer["user"])
         try:
             loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """The worker processes of live sessions: sessions survive them, and they end with the platform."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.live_workers import MAX_WORKERS
+from local.http.frames import Call, Frame
+from local.live_workers import MAX_WORKERS, WorkerConnection, WorkerGone
 from local.process import children_of, cores
 from tests.integration.test_live import assert_same, begin, blocks_of, residual, stream, two_microphones
 from tests.processes import PATIENCE_S, Platform, until
@@ -52,6 +54,37 @@ def test_a_session_survives_the_death_of_its_worker(platform: Platform, survivor
         rest = stream(socket, session, blocks[9:], first=9)
     assert_same(np.concatenate([received, rest]), residual(pcm, TAPS))
     assert platform.request("GET", "/health")[1]["status"] == "ok"
+
+
+class FakeWorker:
+    """A worker that ends with the first call, or answers it."""
+
+    def __init__(self, name: str, ends: bool) -> None:
+        self.name, self.ends, self.alive = name, ends, True
+        self.pid = self.sockets = 0
+
+    async def answer(self, call: Call) -> str:
+        if self.ends:
+            self.alive = False
+            raise WorkerGone(self.pid)
+        return self.name
+
+
+def first_answer(*workers: FakeWorker) -> str | None:
+    block = Call("c", 0.0, {"user": "ann"}, Frame("audio", "s", 0, 0.0, "{}"))
+    return asyncio.run(WorkerConnection(workers).answer(block))  # type: ignore[arg-type]
+
+
+def test_a_block_whose_worker_ends_is_sent_to_another_one() -> None:
+    assert first_answer(FakeWorker("first", True), FakeWorker("second", False)) == "second"
+    assert first_answer(FakeWorker("only", True)) is None
+
+
+def test_a_block_ends_at_most_two_workers() -> None:
+    third = FakeWorker("third", False)
+    with pytest.raises(WorkerGone):
+        first_answer(FakeWorker("first", True), FakeWorker("second", True), third)
+    assert third.alive
 
 
 def test_metrics_include_the_counts_of_workers(platform: Platform) -> None:
