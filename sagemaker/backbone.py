@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anc.noise import model_file
+from anc.noise import KINDS, model_file
+from anc.noise.classifier import vote
 from anc.noise.model_file import ModelError
-from anc.noise.network import softmax
+from anc.noise.network import sigmoid, softmax
 
 Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (samples,) to (size,)
 
@@ -85,6 +86,13 @@ def frames(samples: NDArray[np.float32], rate: int, wanted: int, length: int) ->
     return np.lib.stride_tricks.sliding_window_view(samples, length)[:: wanted // 4]
 
 
+class BackbonePrediction(NamedTuple):
+    """Probability of each label, and emergency scores by kind; no kinds if the head detects none."""
+
+    probabilities: dict[str, float]
+    kinds: dict[str, float]
+
+
 class Backbone:
     """Embedding network and head.
 
@@ -93,7 +101,8 @@ class Backbone:
     network : Path
     head : Path
         An .npz in the format of `anc.noise.model_file`: standardisation and weights, and in its description
-        the network's file hash, tensor, rate, input length and the labels.
+        the network's file hash, tensor, rate, input length and the labels. With ``alarm_weight`` (size, 3)
+        and ``alarm_bias`` (3,), it detects emergencies; the scores are scaled to the layer's threshold.
 
     Raises
     ------
@@ -118,10 +127,20 @@ class Backbone:
         found = [path for path in (folder / "backbone.tflite", folder / "backbone.onnx") if path.is_file()]
         return cls(found[0], folder / "head.npz") if found else None
 
-    def classify(self, samples: NDArray[np.float32], rate: int) -> dict[str, float]:
-        """Return the probability of each label, the geometric mean over windows."""
+    def predict(self, samples: NDArray[np.float32], rate: int) -> BackbonePrediction:
+        """Classify one channel, (n,).
+
+        The probability of a label is the geometric mean over windows. An emergency needs two of three
+        neighbouring windows, as in the layer.
+        """
         pieces = frames(samples, rate, self._rate, self._length)
         embeddings = np.array([self._embed(piece) for piece in pieces])
         arrays = {key: np.asarray(value, np.float64) for key, value in self._head.arrays.items()}
-        logits = (embeddings - arrays["mean"]) / arrays["scale"] @ arrays["weight"] + arrays["bias"]
-        return dict(zip(self._labels, softmax(logits.mean(axis=0)).tolist(), strict=True))
+        x = (embeddings - arrays["mean"]) / arrays["scale"]
+        logits = x @ arrays["weight"] + arrays["bias"]
+        probabilities = dict(zip(self._labels, softmax(logits.mean(axis=0)).tolist(), strict=True))
+        kinds: dict[str, float] = {}
+        if "alarm_weight" in arrays:
+            scores = sigmoid(x @ arrays["alarm_weight"] + arrays["alarm_bias"])
+            kinds = dict(zip(KINDS, vote(scores).tolist(), strict=True))
+        return BackbonePrediction(probabilities, kinds)

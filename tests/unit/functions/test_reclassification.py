@@ -1,6 +1,7 @@
 """Classification with an endpoint: its label if it is valid and in time, the layer's otherwise."""
 
 import base64
+import dataclasses
 import io
 import json
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -79,9 +81,23 @@ def test_the_label_of_the_endpoint_is_returned_with_its_source(platform: FakePla
     assert platform.counts["endpoint_answered"] == 1
 
 
-def test_the_endpoint_does_not_decide_about_emergencies(platform: FakePlatform, ask: Ask) -> None:
+def test_the_endpoint_does_not_silence_an_emergency(platform: FakePlatform, ask: Ask) -> None:
     platform.endpoint.response = endpoint_response(emergency=False, kinds={"siren": 0.0})
     assert ask()["emergency"]["active"]
+
+
+@pytest.mark.parametrize(("fields", "score"), [({"kinds": {"horn": 0.97, "siren": 0.1}}, 0.97), ({}, None)])
+def test_the_endpoint_raises_an_emergency_that_the_layer_missed(
+    tmp_path: Path, platform: FakePlatform, ask: Ask, fields: dict[str, Any], score: float | None
+) -> None:
+    missed = untrained_model(tmp_path / "missed.npz", alarm=False)
+    settings = msgspec.structs.replace(platform.deps.settings, ml_model_path=str(missed))
+    platform.deps = dataclasses.replace(platform.deps, settings=settings)
+    platform.endpoint.response = endpoint_response(emergency=True, **fields)
+    answer = ask()
+    assert answer["emergency"]["active"]
+    assert answer["emergency"]["score"] == (score or answer["emergency"]["score"])
+    assert answer["kinds"]["horn"] == (score or answer["kinds"]["horn"])
 
 
 def test_without_an_endpoint_the_label_of_the_layer_is_returned_with_its_source(

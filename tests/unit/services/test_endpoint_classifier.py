@@ -1,10 +1,12 @@
 """Reclassification: uncertain labels are replaced by the endpoint's while the snapshot is the latest."""
 
 import base64
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -38,8 +40,11 @@ def headset(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Fa
     return platform
 
 
-def sounds_like(monkeypatch: pytest.MonkeyPatch, label: str, confidence: float) -> None:
-    detected = Detection(NoisePrediction(label, confidence), EmergencyState(False, 0.0), 0.0)
+def sounds_like(
+    monkeypatch: pytest.MonkeyPatch, label: str, confidence: float, score: float = 0.0, channel: int = 0
+) -> None:
+    noise, emergency = NoisePrediction(label, confidence), EmergencyState(False, score)
+    detected = Detection(noise, emergency, 0.0, channel=channel)
     monkeypatch.setattr(detection, "detect_in_snapshot", lambda snapshot, deps, evidence, gap_s: detected)
 
 
@@ -237,9 +242,101 @@ def test_a_request_of_the_former_format_is_processed_after_an_upgrade(headset: F
 
 def test_a_request_at_the_highest_rate_fits_into_a_message(headset: FakePlatform) -> None:
     pcm = (3000 * np.random.default_rng(1).standard_normal((32_000, 2))).astype(np.int16)
-    reclassification.request(
-        THING, Snapshot(1, 96_000, 32_000, "", pcm=pcm), NoisePrediction("rail", 0.1), headset.deps
-    )
+    uncertain = Detection(NoisePrediction("rail", 0.1), EmergencyState(False, 0.0), 0.0)
+    reclassification.request(THING, Snapshot(1, 96_000, 32_000, "", pcm=pcm), uncertain, headset.deps)
     (message,) = headset.reclassifications.receive(1)
     assert len(message.body) < 256 * 1024
     assert json.loads(message.body)["question"]["rate"] == 16_000
+
+
+SIREN = {"emergency": True, "kinds": {"siren": 0.93, "horn": 0.2}}
+
+
+def mode(headset: FakePlatform) -> str:
+    """Deliver the due updates; return the mode in the shadow."""
+    for message in headset.updates.receive(10):
+        control.deliver(decode(message.body, ControlChanged).thing, headset.deps)
+        headset.updates.done(message)
+    document = headset.deps.shadows.get(THING)
+    assert document is not None
+    return str(document["state"]["desired"]["mode"])
+
+
+def test_a_possible_alarm_is_sent_to_the_endpoint_which_opens_the_headset(
+    headset: FakePlatform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds_like(monkeypatch, "machine", 0.95, score=0.5, channel=1)
+    headset.endpoint.response = endpoint_response("rail", 0.9, **SIREN)
+    send(headset, 1)
+    assert mode(headset) == "cancel"
+    assert reclassify(headset) == []
+    assert mode(headset) == "transparency"
+    known = headset.deps.controls.get(THING)
+    assert known is not None
+    assert (known.reason, known.noise) == ("siren detected", "machine"), "its certain label stays"
+    (event,) = headset.deps.emergencies.list("alice")
+    assert (event.source, event.kind, event.score) == (THING, "siren", 0.93)
+    parsed = Snapshot.parse(snapshot(1, noise(1, seed=1)))
+    assert parsed.pcm is not None
+    question = json.loads(headset.endpoint.requests[0])
+    assert base64.b64decode(question["pcm"]) == parsed.pcm[:, 1].tobytes(), "the suspect microphone"
+    clock.now += headset.deps.settings.emergency_hold_s + 1
+    assert mode(headset) == "cancel"
+
+
+def test_the_endpoint_opens_the_headset_although_a_later_snapshot_was_processed(
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds_like(monkeypatch, "machine", 0.4, score=0.5)
+    headset.endpoint.response = endpoint_response("rail", 0.9, **SIREN)
+    send(headset, 1)
+    waiting = headset.reclassifications.receive(10)
+    send(headset, 2)
+    handler(sqs_event("reclassifications", waiting), LocalContext("classifier"), headset.deps)
+    assert mode(headset) == "transparency"
+    known = headset.deps.controls.get(THING)
+    assert known is not None
+    assert known.noise == "machine", "the label of the earlier snapshot is dropped"
+
+
+def test_an_answer_about_an_old_snapshot_does_not_open_the_headset(
+    headset: FakePlatform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds_like(monkeypatch, "machine", 0.4, score=0.5)
+    headset.endpoint.response = endpoint_response("rail", 0.9, **SIREN)
+    send(headset, 1)
+    clock.now += 11
+    reclassify(headset)
+    assert mode(headset) == "cancel"
+
+
+def test_the_endpoint_does_not_end_an_emergency(
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = headset.deps.clock() + 10
+    alarm = Detection(
+        NoisePrediction("road", 0.4), EmergencyState(True, 0.9, "siren detected"), until, "siren"
+    )
+    monkeypatch.setattr(detection, "detect_in_snapshot", lambda *_: alarm)
+    send(headset, 1)
+    reclassify(headset)
+    assert mode(headset) == "transparency"
+
+
+def test_with_detection_disabled_the_endpoint_opens_nothing(
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = msgspec.structs.replace(headset.deps.settings, emergency_detection_enabled=False)
+    headset.deps = dataclasses.replace(headset.deps, settings=settings)
+    headset.endpoint.response = endpoint_response("rail", 0.9, **SIREN)
+    sounds_like(monkeypatch, "machine", 0.4, score=0.5)
+    send(headset, 1)
+    reclassify(headset)
+    assert mode(headset) == "cancel"
+
+
+def test_an_answer_with_unknown_kinds_is_rejected(headset: FakePlatform) -> None:
+    headset.endpoint.response = endpoint_response("rail", 0.9, kinds={"flood": 1.0})
+    send(headset, 1)
+    reclassify(headset)
+    assert delivered_labels(headset) == ("machine", "machine")

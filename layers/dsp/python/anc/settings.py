@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     ml_confidence_threshold : float
         Snapshots whose noise class has a lower confidence are reclassified by the larger model of the
         endpoint, which does not delay the filter. Has no effect without an endpoint.
+        Snapshots with a possible alarm are sent to it too.
     ml_endpoint_name : str
         On AWS: SageMaker endpoint with the classifier of `sagemaker/`; empty for none.
     ml_endpoint_url : str

@@ -89,7 +89,7 @@ class ControlChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="control
 
 
 class ReclassificationRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="reclassification"):
-    """A snapshot whose noise was classified with low confidence, to be classified by the endpoint.
+    """A snapshot to be classified by the endpoint: its label is uncertain, or it may contain an alarm.
 
     Attributes
     ----------
@@ -99,13 +99,22 @@ class ReclassificationRequest(msgspec.Struct, frozen=True, tag_field="kind", tag
     label : str
         As the layer's classifier predicted it.
     question : EndpointRequest
-        The sound of the reference microphone.
+        The sound of the microphone in which an alarm is most evident.
+    uncertain : bool
+        Whether the label is to be replaced.
+    suspect : bool
+        Whether an alarm is possible.
+    at : float
+        When the snapshot was processed, in seconds since the epoch; 0 in messages of earlier versions.
     """
 
     thing: str
     seq: int
     label: str
     question: EndpointRequest
+    uncertain: bool = True
+    suspect: bool = False
+    at: float = 0.0
 
 
 ProcessorMessage = SnapshotPublished | TelemetryPublished | PathPublished | PresenceChanged | ShadowRejected

@@ -30,7 +30,8 @@ class Classification(FromFile):
     """Classification of a noise. `kinds` are the scores of siren, horn and alarm.
 
     `model` and `sha256` name the model used: that of the endpoint, or the built-in one if there is no
-    endpoint or it does not respond in time. `emergency` and `kinds` always come from the built-in model.
+    endpoint or it does not respond in time. `emergency` and `kinds` are the
+    worst of both models: the endpoint may add an emergency, but not silence one.
     """
 
     model_config = ConfigDict(from_attributes=True, extra="allow")

@@ -8,7 +8,6 @@ import msgspec
 
 from anc.headset_records import Control, Device, HeadsetMode
 from anc.ports import Dependencies
-from anc.records import Alarm
 from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Desired, FilterDocument, Noise
@@ -16,7 +15,7 @@ from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import DeviceUpdate, NoisePrediction
 from anc.services import emergencies
 from anc.services.connections import notify_watchers
-from anc.services.headsets import filter_design, fleet_statistics, reclassification
+from anc.services.headsets import emergency_hold, filter_design, fleet_statistics, reclassification
 from anc.services.headsets.filter_design import FilterDesign, design_filter
 from anc.services.headsets.registrations import registered
 from anc.services.sound import detection
@@ -74,7 +73,7 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     filter_design.count(design, device, deps)
     if shareable:
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
-    reclassification.request(thing, snapshot, detected.noise, deps)
+    reclassification.request(thing, snapshot, detected, deps)
     deps.count("snapshots_processed")
     deps.counters.time("snapshot", time.perf_counter() - begun)
 
@@ -129,6 +128,7 @@ def _check_sequence_and_rate(snapshot: Snapshot, device: Device, known: Control)
 def _with_detection(known: Control, snapshot: Snapshot, detected: Detection, deps: Dependencies) -> Control:
     """Return the control with the noise label and the emergency of a snapshot."""
     noise = reclassification.current_label(detected.noise, known, deps)
+    alarm = emergency_hold.new_alarm(detected.kind, detected.emergency.score, known, deps)
     return known.replace(
         seq=snapshot.seq,
         noise=noise.label if noise else "",
@@ -137,8 +137,8 @@ def _with_detection(known: Control, snapshot: Snapshot, detected: Detection, dep
         classified_at=deps.clock(),
         reclassified_from=known.reclassified_from if noise is not detected.noise else "",
         reason=detected.emergency.reason or known.reason,
-        emergency_until=detected.until or _held_until(known),
-        pending_emergency=_new_alarm(detected, known, deps) or known.pending_emergency,
+        emergency_until=detected.until or emergency_hold.held_until(known),
+        pending_emergency=alarm or known.pending_emergency,
     )
 
 
@@ -168,7 +168,7 @@ def _commit(control: Control, known: Control, detected: Detection, deps: Depende
     if _notification(control) != _notification(known):
         deps.updates.send(ControlChanged(control.key))
     if detected.until:
-        _schedule_end_of_hold(control, deps)
+        emergency_hold.schedule_end(control, deps)
     return emergencies.flush_pending_emergency(stored, deps.controls, deps)
 
 
@@ -192,25 +192,8 @@ def _request_snapshot(known: Control, seq: int, deps: Dependencies) -> None:
 def _redeliver(known: Control, deps: Dependencies) -> None:
     deps.updates.send(ControlChanged(known.key))
     if known.emergency_until > deps.clock():
-        _schedule_end_of_hold(known, deps)
+        emergency_hold.schedule_end(known, deps)
     emergencies.flush_pending_emergency(known, deps.controls, deps)
-
-
-def _new_alarm(detected: Detection, known: Control, deps: Dependencies) -> Alarm | None:
-    """Return the alarm that begins with a snapshot; None while an earlier one still holds."""
-    if detected.kind and _held_until(known) < deps.clock():
-        return Alarm(detected.kind, detected.emergency.score, deps.clock())
-    return None
-
-
-def _held_until(known: Control) -> float:
-    """Return when the hold of an earlier alarm ends; a hold because detection failed ends when it works."""
-    return 0.0 if known.reason in detection.FAULTS else known.emergency_until
-
-
-def _schedule_end_of_hold(control: Control, deps: Dependencies) -> None:
-    delay_s = int(control.emergency_until - deps.clock()) + 1
-    deps.updates.send(ControlChanged(control.key), delay_s)
 
 
 def _mode(control: Control, deps: Dependencies) -> HeadsetMode:

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from anc.dsp import onset
 from anc.noise import Classifier, ModelError, MultichannelClassifier, Prediction
-from anc.noise.channels import WINDOW_S, classify_channels, labelled
+from anc.noise.channels import WINDOW_S, classify_each, labelled, worst
 from anc.noise.classifier import KINDS, LABELS
 from anc.noise.labels import LabelEvidence
 from anc.pcm import int16_to_float
@@ -48,6 +48,8 @@ class Detection(NamedTuple):
         Classifier state for the stream's next block; for a snapshot the evidence for its label.
     classifier_stream : MultichannelClassifier or None
         The classifier that `state` encodes.
+    channel : int
+        For a snapshot, the channel in which an alarm is most evident.
     """
 
     noise: NoisePrediction | None
@@ -56,6 +58,7 @@ class Detection(NamedTuple):
     kind: str = ""
     state: bytes = b""
     classifier_stream: MultichannelClassifier | None = None
+    channel: int = 0
 
 
 def detect_in_block(
@@ -124,9 +127,10 @@ def detect_in_snapshot(
     try:
         classifier = load_classifier(settings)
         if snapshot.pcm is None:
-            prediction = classifier.classify_summary(snapshot.summary)
+            by_channel = {0: classifier.classify_summary(snapshot.summary)}
         else:
-            prediction = classify_channels(classifier, _after_onset(snapshot.pcm), snapshot.rate)
+            by_channel = classify_each(classifier, _after_onset(snapshot.pcm), snapshot.rate)
+        prediction = worst(list(by_channel.values()))
         prediction, state = _smoothed(prediction, snapshot, evidence, gap_s)
     except ValueError as fault:
         raise Refused("bad_field", f"snapshot: {fault}") from fault
@@ -144,7 +148,12 @@ def detect_in_snapshot(
         bool(kind), round(prediction.emergency_score, 3), f"{kind} detected" if kind else ""
     )
     until = now + settings.emergency_hold_s if kind else 0.0
-    return Detection(_noise(prediction), emergency, until, kind, state)
+    return Detection(_noise(prediction), emergency, until, kind, state, channel=suspect(by_channel))
+
+
+def suspect(by_channel: dict[int, Prediction]) -> int:
+    """Return the channel in which an alarm is most evident."""
+    return max(by_channel, key=lambda i: by_channel[i].emergency_score)
 
 
 def _smoothed(

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from msgspec import Meta
 
 from anc.circuit_breaker import CircuitOpen
-from anc.noise import LABELS
+from anc.noise import KINDS, LABELS
 from anc.patterns import ONE_LINE, SHA256
 from anc.pcm import float_to_int16, int16_to_bytes
 from anc.ports import Dependencies, EndpointUnavailable
@@ -42,6 +42,10 @@ class EndpointPrediction(msgspec.Struct, frozen=True):
         By label; 0 for labels that the model does not have.
     model, sha256 : str
         Name and hash of the model.
+    emergency : bool
+        Whether a siren, horn or alarm was detected. It can only add to what the layer's model detects.
+    kinds : dict of str to float
+        Scores of ``siren``, ``horn`` and ``alarm``; empty in answers of earlier versions.
     """
 
     label: str
@@ -49,6 +53,18 @@ class EndpointPrediction(msgspec.Struct, frozen=True):
     probabilities: dict[str, Probability]
     model: Annotated[str, Meta(min_length=1, max_length=100)]
     sha256: Annotated[str, Meta(pattern=SHA256 + ONE_LINE)]
+    emergency: bool = False
+    kinds: dict[str, Probability] = {}
+
+    @property
+    def kind(self) -> str:
+        """The kind with the largest score; ``alarm`` without scores."""
+        return max(self.kinds, key=self.kinds.__getitem__, default="alarm")
+
+    @property
+    def emergency_score(self) -> float:
+        """The largest score."""
+        return max(self.kinds.values(), default=1.0 if self.emergency else 0.0)
 
 
 def classify(request: EndpointRequest, deps: Dependencies) -> EndpointPrediction | None:
@@ -111,6 +127,8 @@ def _validated(response: bytes) -> EndpointPrediction:
     known, named = prediction.probabilities, {prediction.label, *prediction.probabilities}
     if unknown := named - set(LABELS):
         raise EndpointUnavailable(f"the endpoint returned {len(unknown)} unknown labels")
+    if unknown := prediction.kinds.keys() - set(KINDS):
+        raise EndpointUnavailable(f"the endpoint returned {len(unknown)} unknown kinds of emergency")
     if abs(sum(known.values()) - 1) > SUM_TOLERANCE or prediction.confidence != known.get(prediction.label):
         raise EndpointUnavailable("the endpoint returned inconsistent probabilities")
     return msgspec.structs.replace(prediction, probabilities={name: known.get(name, 0.0) for name in LABELS})

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from anc.audio.reader import open_short
-from anc.noise import ModelError
+from anc.noise import ModelError, Prediction
 from anc.noise.channels import classify_channels, classify_each, worst
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.websocket import EmergencyState
 from anc.services.sound import endpoint_classifier
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
-from anc.services.sound.detection import load_classifier, report_failure
+from anc.services.sound.detection import load_classifier, report_failure, suspect
 
 MIN_SOUND_S = 0.25  # shortest sound that can be classified
 MAX_SAMPLES = 60 * 48_000 * 8  # of a file in a request, over all channels: 92 MB of memory
@@ -21,12 +21,10 @@ MAX_SAMPLES = 60 * 48_000 * 8  # of a file in a request, over all channels: 92 M
 def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -> dict[str, Any]:
     """Classify the noise in a sound file of 0.25 s to a minute.
 
-    An alarm in any channel counts; the label is that of all channels together, or the endpoint's of the
-    channel in which an alarm is most evident.
-
-    The label comes from the endpoint if one is configured and answers, unless the sound is quiet. Alarms are
-    always detected by the model of the layer, whose thresholds are calibrated. `charge` is called with the
-    predicted core-seconds first.
+    An alarm in any channel counts; the label is that of all channels together. If an endpoint is configured
+    and answers, it classifies the channel in which an alarm is most evident, unless the sound is quiet: the
+    label is the endpoint's, and it may detect an alarm that the model of the layer missed, but not silence
+    one. `charge` is called with the predicted core-seconds first.
 
     Raises
     ------
@@ -43,22 +41,32 @@ def classify_file(data: bytes, deps: Dependencies, charge: Charge = no_charge) -
     prediction = worst(list(by_channel.values()))
     remote = None
     if deps.endpoint.configured and prediction.label != "quiet":
-        suspect = max(by_channel, key=lambda i: by_channel[i].emergency_score)
-        question = endpoint_classifier.endpoint_request(samples[:, suspect], rate)
+        question = endpoint_classifier.endpoint_request(samples[:, suspect(by_channel)], rate)
         remote = endpoint_classifier.classify(question, deps)
     chosen = remote or prediction
+    kinds, emergency = _with_endpoint(prediction, remote)
     return {
         "label": chosen.label,
         "confidence": round(chosen.confidence, 4),
         "probabilities": _rounded(chosen.probabilities),
-        "emergency": {"active": prediction.emergency, "score": round(prediction.emergency_score, 4)},
-        "kinds": _rounded(prediction.kinds),
+        "emergency": {"active": emergency, "score": round(max(kinds.values()), 4)},
+        "kinds": _rounded(kinds),
         "model": remote.model if remote else classifier.name,
         "sha256": remote.sha256 if remote else classifier.sha256,
         "answered_by": "endpoint" if remote else "layer",
         "truncated": bool(note),
         "note": note,
     }
+
+
+def _with_endpoint(
+    prediction: Prediction, remote: endpoint_classifier.EndpointPrediction | None
+) -> tuple[dict[str, float], bool]:
+    """Return the scores by kind, and whether there is an emergency: the worst of both models."""
+    if remote is None:
+        return prediction.kinds, prediction.emergency
+    kinds = {kind: max(score, remote.kinds.get(kind, 0.0)) for kind, score in prediction.kinds.items()}
+    return kinds, prediction.emergency or remote.emergency
 
 
 def emergency_in_file(
