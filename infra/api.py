@@ -18,6 +18,7 @@ from infra.functions import (
     ONE_CORE_MB,
     READ,
     READ_FILE,
+    READ_MANY,
     WRITE,
     WRITE_PARTS,
     PlatformFunction,
@@ -185,7 +186,7 @@ class Api(cdk.Stack):
         function.may_use_files("uploads/", READ_FILE, WRITE_PARTS, DELETE_FILE)
         function.may_use_files("results/", READ_FILE, ABANDON_PARTS, DELETE_FILE)
         function.may_use_files("work/", DELETE_FILE)
-        function.may_use("counters", READ)
+        function.may_use("counters", READ_MANY)
         function.may_use("limits", ADD)
         function.may_send("updates")
         function.may(USER_POOL_ACTIONS, identity.users.user_pool_arn)

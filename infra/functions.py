@@ -24,7 +24,8 @@ LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 READ = ("dynamodb:GetItem",)
 QUERY = "dynamodb:Query"
-LIST = (QUERY, "dynamodb:BatchGetItem")
+READ_MANY = ("dynamodb:BatchGetItem",)
+LIST = (QUERY, *READ_MANY)
 WRITE = ("dynamodb:PutItem",)
 DELETE = ("dynamodb:DeleteItem",)
 ADD = ("dynamodb:UpdateItem",)

@@ -54,7 +54,7 @@ class Iot(cdk.Stack):
         processor.may_use("devices", READ, WRITE)
         processor.may_use("device_models", READ)
         processor.may_use("controls", READ, WRITE)
-        processor.may_use("fleets", READ, WRITE)
+        processor.may_use("fleets", READ, LIST, WRITE)
         processor.may_use("telemetry", READ, WRITE)
         processor.may_use("history", WRITE)
         processor.may_use("statuses", READ, WRITE)

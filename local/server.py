@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from anc.headset_records import Status
+from anc.memory_limits import MemoryLimits
 from anc.noise import ModelError
 from anc.ports import Dependencies
 from anc.services.sound import detection, jobs
@@ -60,7 +61,6 @@ from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
 from local.storage.objects import FileObjects, arrival_event
 from local.storage.queues import QueueWorker, SqliteQueue
-from local.storage.rate_limits import MemoryLimits
 from local.storage.tables import SqliteTable, open_tables
 
 SWEEP_INTERVAL_S = 300.0
@@ -263,9 +263,14 @@ class LocalPlatform:
         ready()
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
-            for table in self._expiring:
-                await asyncio.to_thread(table.sweep)
-            await asyncio.to_thread(self._objects.sweep, time.time())
+            await asyncio.to_thread(self._sweep)
+
+    def _sweep(self) -> None:
+        for table in self._expiring:
+            with self.deps.best_effort("sweeps_failed", "deleting expired records"):
+                table.sweep()
+        with self.deps.best_effort("sweeps_failed", "deleting expired files"):
+            self._objects.sweep(time.time())
 
     async def _flush_counters(self) -> None:
         while True:

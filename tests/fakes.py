@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 import local.server  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.circuit_breaker import CircuitBreaker
+from anc.memory_limits import MemoryLimits
 from anc.ports import Credentials, Dependencies, EndpointUnavailable, Gone
 from anc.read_cache import ReadCache
 from anc.schemas.messages import SenderMessage, decode
@@ -26,7 +27,6 @@ from local.mqtt.shadows import LocalShadows
 from local.storage.database import Database
 from local.storage.objects import FileObjects
 from local.storage.queues import SqliteQueue
-from local.storage.rate_limits import MemoryLimits
 from local.storage.tables import open_tables
 
 ALICE, BOB = Caller("alice"), Caller("bob")
@@ -187,6 +187,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         endpoint=endpoint,
         circuit_breaker=CircuitBreaker(clock=clock),
         read_cache=ReadCache(clock),
+        fleet_cache=ReadCache(clock, ttl_s=60.0),
         clock=clock,
     )
     return FakePlatform(

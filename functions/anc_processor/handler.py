@@ -85,7 +85,8 @@ def _store(message: SnapshotPublished | TelemetryPublished | PathPublished, deps
 def _record_refusal(message: DeviceMessage, refusal: Refused, deps: Dependencies) -> None:
     name, counted_as = PUBLICATIONS[type(message)]
     deps.count(f"{counted_as}_refused_{refusal.code}")
-    device_status.record_refusal(message.thing, name, refusal, deps, message.published_at)
+    with deps.best_effort("statuses_not_recorded", "recording a refusal"):
+        device_status.record_refusal(message.thing, name, refusal, deps, message.published_at)
     logger.warning(f"{name} refused", thing=message.thing, code=refusal.code, reason=refusal.message)
 
 
@@ -100,5 +101,6 @@ def _is_flood(message: DeviceMessage, deps: Dependencies) -> bool:
     if deps.flood_limiter.allow(kind, message.thing, per_minute):
         return False
     deps.count(f"{kind}s_refused_{device_status.FLOOD}")
-    device_status.record_flood(message.thing, kind, deps)
+    with deps.best_effort("statuses_not_recorded", "recording a flood"):
+        device_status.record_flood(message.thing, kind, deps)
     return True

@@ -72,7 +72,7 @@ def handler(
             answer = problem_response(refusal)
     if answer["statusCode"] == 204:
         answer |= {"body": "", "multiValueHeaders": {}}
-    here.counters.time("rest", time.perf_counter() - begun)
+    here.measure("rest", time.perf_counter() - begun)
     return with_security_headers(answer)
 
 

@@ -1,14 +1,18 @@
 """`anc.ports.Counters` in memory, flushed to SQLite periodically."""
 
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
 
+from aws_lambda_powertools import Logger
+
 from anc.services.platform_metrics import histogram_increments
 from local.storage.database import Database
 
 FLUSH_S = 1.0
+logger = Logger(service="counters")
 
 
 class SqliteCounters:
@@ -44,18 +48,30 @@ class SqliteCounters:
 
     def read(self) -> Mapping[str, float]:
         """See `anc.ports.Counters`."""
-        self.flush()
+        self._write()
         return dict(self._database.connection.execute("SELECT name, total FROM counters ORDER BY name"))
 
     def flush(self) -> None:
-        """Write the additions since the last flush."""
+        """Write the additions since the last flush; keep them for the next one if that fails."""
+        try:
+            self._write()
+        except sqlite3.Error:  # locked for too long, or the disk is full
+            logger.exception("the totals cannot be written")
+
+    def _write(self) -> None:
         with self._lock:
             added, self._added = self._added, Counter()
             self._flushed = time.monotonic()
-        if added:
+        if not added:
+            return
+        try:
             with self._database.writing() as connection:
                 connection.executemany(
                     "INSERT INTO counters VALUES (?, ?)"
                     " ON CONFLICT (name) DO UPDATE SET total = total + excluded.total",
                     list(added.items()),
                 )
+        except sqlite3.Error:
+            with self._lock:
+                self._added.update(added)
+            raise

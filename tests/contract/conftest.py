@@ -26,6 +26,7 @@ from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.aws.users import CognitoUsers
+from anc.memory_limits import MemoryLimits
 from anc.records import Role, Stream
 from anc.settings import Settings
 from local.auth.certificates import Authority
@@ -38,7 +39,6 @@ from local.storage.counters import SqliteCounters
 from local.storage.database import Database
 from local.storage.objects import FileObjects
 from local.storage.queues import SqliteQueue
-from local.storage.rate_limits import MemoryLimits
 from local.storage.tables import SqliteTable
 from tests.aws_limits import REGION, AwsLimits
 from tests.contract.servers import EndpointServer, gateway_with_an_open_socket, jwks_server

@@ -24,7 +24,8 @@ from local.lambda_events import rest_event, socket_event
 from local.storage.queues import Message, sqs_event
 from tests.aws_limits import REGION, AwsLimits, session_here
 
-CLIENTS = ("dynamodb", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway", "sagemaker")
+CLIENTS = ("dynamodb", "dynamodb_once", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway")
+CLIENTS += ("sagemaker",)
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
 
 

@@ -218,6 +218,8 @@ def a_snapshot_updates_the_shadow_and_notifies_watchers(aws: Account) -> None:
     assert shadow is not None
     assert shadow["state"]["desired"]["filter"]["seq"] == 1
     assert [watch.connection for watch in deps.watches.list("left")] == ["open"]
+    deps.controls.delete("left")  # then the noise is new to it, and it reads what others contributed
+    assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
 
 
 def a_siren_in_a_snapshot_starts_an_emergency(aws: Account) -> None:

@@ -86,7 +86,7 @@ def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
         part.value
         for path in LIBRARY.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in {"count", "add", "time"}
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in {"count", "add", "measure"}
         for part in call.args
         if isinstance(part, ast.Constant)
     }

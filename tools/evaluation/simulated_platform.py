@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from anc.headset_records import Fleet
 from anc.ports import Credentials
+from anc.read_cache import ReadCache
 from anc.schemas.messages import ControlChanged, Message
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import MAX_TAPS
@@ -124,9 +125,9 @@ class SimulatedPlatform:
 
     def freeze_fleet(self, keys: Sequence[str]) -> None:
         """Freeze the fleet statistics under these keys, and drop all others."""
-        found = {key: self.deps.fleets.get(key) for key in keys}
-        frozen = FrozenTable({key: fleet for key, fleet in found.items() if fleet})
-        self.deps = replace(self.deps, fleets=frozen)
+        found = [record for key in keys for record in self.deps.fleets.list(key)]
+        frozen = FrozenTable({record.key: record for record in found})
+        self.deps = replace(self.deps, fleets=frozen, fleet_cache=ReadCache())
 
     def receive(self, thing: str, topic: str, payload: bytes) -> None:
         """Process a headset's message as rule, queues and functions do. Raises Refused."""

@@ -94,9 +94,9 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Start]
             found["first"].append(begin(scene, seed, FIRST_SNAPSHOT_S, alone, QUIET_S))
             found["long"].append(begin(scene, seed, LONG_S, alone))
             found["first, fleet"].append(begin(scene, seed, FIRST_SNAPSHOT_S, with_fleet, QUIET_S))
-            alone.fleets.delete(
-                fleet_statistics.fleet_key(devices.find(f"new-{scene}-{seed}-100", ALICE, alone), NOISE)
-            )
+            fleet = fleet_statistics.fleet_key(devices.find(f"new-{scene}-{seed}-100", ALICE, alone), NOISE)
+            alone.fleets.delete(fleet_statistics.slot_key(fleet, 0))
+            alone.fleet_cache.invalidate("fleets", fleet)
     return found
 
 

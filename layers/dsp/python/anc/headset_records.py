@@ -159,7 +159,10 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class Fleet(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """Contributions of the headsets of one model for one noise: key names both, group is the model."""
+    """One contribution of a headset of a model for a noise: group names both, key also the slot.
+
+    Records of earlier versions hold all contributions: their key names model and noise, group is the model.
+    """
 
     contributions: tuple[Contribution, ...] = ()
 

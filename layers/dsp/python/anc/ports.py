@@ -6,9 +6,13 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from aws_lambda_powertools import Logger
 
 from anc.circuit_breaker import CircuitBreaker
 from anc.read_cache import ReadCache
@@ -17,6 +21,8 @@ from anc.schemas.messages import Message
 from anc.settings import Settings
 from anc.tables import Tables
 from anc.token_bucket import TokenBucket
+
+logger = Logger(service="ports")
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_RESPONSE_BYTES = 64 * 1024
@@ -203,13 +209,16 @@ class Users(Protocol):
 
 
 class Counters(Protocol):
-    """Running totals of events and durations."""
+    """Running totals of events and durations. Services count with `Dependencies.count` and `measure`."""
 
     def add(self, name: str, amount: float = 1) -> None:
-        """Add to a total. Buffered: a crash may lose the additions of the last seconds."""
+        """Add to a total. Buffered: a crash may lose the additions of the last seconds.
+
+        Never raises. Additions whose write fails are kept and written with later ones.
+        """
 
     def time(self, name: str, seconds: float) -> None:
-        """Add a duration to the totals of its histogram (`anc.services.platform_metrics`)."""
+        """Add a duration to the totals of its histogram (`anc.services.platform_metrics`). Never raises."""
 
     def read(self) -> Mapping[str, float]:
         """Return all totals."""
@@ -323,7 +332,24 @@ class Dependencies(Tables):
     session_cache: SessionCache = field(default_factory=SessionCache)
     flood_limiter: FloodLimiter = field(default_factory=FloodLimiter)
     read_cache: ReadCache = field(default_factory=ReadCache)
+    fleet_cache: ReadCache = field(default_factory=partial(ReadCache, ttl_s=60.0, max_records=200))
 
-    def count(self, event: str) -> None:
-        """Add 1 to the total of an event."""
-        self.counters.add(event)
+    def count(self, event: str, amount: float = 1) -> None:
+        """Add to the total of an event. Never raises: a counter must not fail what it counts."""
+        with self.best_effort("", "counter"):
+            self.counters.add(event, amount)
+
+    def measure(self, name: str, seconds: float) -> None:
+        """Add a duration to a histogram. Never raises."""
+        with self.best_effort("", "histogram"):
+            self.counters.time(name, seconds)
+
+    @contextmanager
+    def best_effort(self, failure: str, what: str) -> Iterator[None]:
+        """Log a failure of work that other work must not depend on, and count it as `failure`."""
+        try:
+            yield
+        except Exception as fault:  # noqa: BLE001  storage raises errors of its own
+            logger.warning(f"{what} failed", fault=f"{type(fault).__name__}: {fault}")
+            if failure:
+                self.count(failure)

@@ -1,4 +1,4 @@
-"""A cache of records that every request needs and that rarely change: accounts and API keys."""
+"""A cache of what many requests read and what rarely changes: accounts, API keys, fleet statistics."""
 
 import threading
 import time
@@ -9,24 +9,31 @@ T = TypeVar("T")
 
 
 class ReadCache:
-    """Cache of records read within the last `TTL_S` seconds, including absent ones. Thread-safe.
+    """Cache of what was read within the last `ttl_s` seconds, including absent records. Thread-safe.
 
     A write of this process is visible at once if the writer calls `invalidate`. A write of another process is
-    visible after at most `TTL_S`. The cache holds at most `MAX_RECORDS` records.
+    visible after at most `ttl_s`. The cache holds at most `max_records`.
     """
 
     TTL_S = 5.0
     MAX_RECORDS = 10_000
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        ttl_s: float = TTL_S,
+        max_records: int | None = None,
+    ) -> None:
         # Wall-clock time: a monotonic clock may stop while a Lambda container is frozen.
         self._clock = clock
+        self._ttl_s = ttl_s
+        self._max_records = max_records or self.MAX_RECORDS
         self._lock = threading.Lock()
         self._records: dict[tuple[str, str], tuple[Any, float]] = {}
         self._writes = 0
 
     def read(self, kind: str, key: str, get: Callable[[str], T | None]) -> T | None:
-        """Return `get(key)`, cached for up to `TTL_S`. `kind` names the table."""
+        """Return `get(key)`, cached for up to `ttl_s`. `kind` names the table."""
         with self._lock:
             record, expires = self._records.get((kind, key), (None, 0.0))
             if self._clock() < expires:
@@ -35,9 +42,9 @@ class ReadCache:
         record = get(key)
         with self._lock:
             if writes == self._writes:  # otherwise the record may have been read before that write
-                if len(self._records) >= self.MAX_RECORDS:
+                if len(self._records) >= self._max_records:
                     self._records.clear()
-                self._records[kind, key] = record, self._clock() + self.TTL_S
+                self._records[kind, key] = record, self._clock() + self._ttl_s
         return record
 
     def invalidate(self, kind: str, key: str) -> None:

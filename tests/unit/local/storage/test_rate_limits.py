@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from local.storage.rate_limits import MemoryLimits
+from anc.memory_limits import MemoryLimits
 
 
 def test_a_check_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,12 @@ def dynamodb() -> "DynamoDBClient":
 
 
 @cache
+def dynamodb_once() -> "DynamoDBClient":
+    """Return a DynamoDB client without retries, for writes that nothing waits for."""
+    return _session().client("dynamodb", config=single_attempt(TIMEOUT_S))
+
+
+@cache
 def sqs() -> "SQSClient":
     """Return the SQS client."""
     return _session().client("sqs", config=CONFIG)

@@ -1,12 +1,13 @@
-"""Running totals in one DynamoDB item."""
+"""Running totals in a few DynamoDB items."""
 
+import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from anc.aws import clients
@@ -15,28 +16,33 @@ from anc.services.platform_metrics import histogram_increments
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-TOTALS = {"key": {"S": "totals"}}
+SHARDS = 16
+FORMER_TOTALS = "totals"  # the only item of earlier versions, which is still added up
 FLUSH_S = 10.0
+logger = Logger(service="counters")
 
 
 class DynamoCounters:
-    """`anc.ports.Counters`: each addition is a CloudWatch metric, and totals are in one item.
+    """`anc.ports.Counters`: each addition is a CloudWatch metric, and totals are sums over `SHARDS` items.
 
-    A container updates the item at most every ten seconds, so that a block of a live session does not cost a
-    second write. When Lambda stops a container, its latest additions are lost from the totals, but not from
-    CloudWatch. Without a table name only metrics are written.
+    One item takes 1,000 write units a second, and an update of all totals is about five, so each container
+    adds to a random shard. It does so at most every ten seconds, so that a block of a live session does not
+    cost a second write. A failed update is not retried at once, which would delay the work that is counted,
+    but with the next one. When Lambda stops a container, its latest additions are lost from the totals, but
+    not from CloudWatch. Without a table name only metrics are written.
     """
 
     def __init__(
         self,
         table: str,
-        client: "Callable[[], DynamoDBClient]" = clients.dynamodb,
+        client: "Callable[[], DynamoDBClient]" = clients.dynamodb_once,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table = table
         self._client = client
         self._clock = clock
         self._lock = threading.Lock()
+        self._key = {"key": {"S": _shard(secrets.randbelow(SHARDS))}}
         self._pending: Counter[str] = Counter()
         self._flushed_at = clock() - FLUSH_S
 
@@ -54,8 +60,15 @@ class DynamoCounters:
     def read(self) -> Mapping[str, float]:
         """See `Counters.read`."""
         self._flush()
-        item = self._client().get_item(TableName=self._table, Key=TOTALS, ConsistentRead=True).get("Item", {})
-        return {name: float(value["N"]) for name, value in sorted(item.items()) if "N" in value}
+        keys = [FORMER_TOTALS, *map(_shard, range(SHARDS))]
+        request: Any = {self._table: {"Keys": [{"key": {"S": key}} for key in keys], "ConsistentRead": True}}
+        totals: Counter[str] = Counter()
+        while request:
+            response = self._client().batch_get_item(RequestItems=request)
+            for item in response["Responses"][self._table]:
+                totals.update({name: float(value["N"]) for name, value in item.items() if "N" in value})
+            request = response["UnprocessedKeys"]
+        return dict(sorted(totals.items()))
 
     def _add(self, amounts: Mapping[str, float]) -> None:
         if not self._table:
@@ -64,19 +77,34 @@ class DynamoCounters:
             self._pending.update(amounts)
             due = self._clock() - self._flushed_at >= FLUSH_S
         if due:
-            self._flush()
+            try:
+                self._flush()
+            except Exception as fault:  # noqa: BLE001  whatever it is, it must not fail what is counted
+                logger.warning("totals not written", fault=f"{type(fault).__name__}: {fault}")
 
     def _flush(self) -> None:
         with self._lock:
-            added, self._pending = list(self._pending.items()), Counter()
+            pending, self._pending = self._pending, Counter()
             self._flushed_at = self._clock()
+        try:
+            self._write(list(pending.items()))
+        except Exception:
+            with self._lock:
+                self._pending.update(pending)
+            raise
+
+    def _write(self, added: Sequence[tuple[str, float]]) -> None:
         if added:
             self._client().update_item(
                 TableName=self._table,
-                Key=TOTALS,
+                Key=self._key,
                 UpdateExpression="ADD " + ", ".join(f"#{i} :{i}" for i in range(len(added))),
                 ExpressionAttributeNames={f"#{i}": name for i, (name, _) in enumerate(added)},
                 ExpressionAttributeValues={
                     f":{i}": {"N": f"{amount:.9g}"} for i, (_, amount) in enumerate(added)
                 },
             )
+
+
+def _shard(number: int) -> str:
+    return f"{FORMER_TOTALS}#{number}"

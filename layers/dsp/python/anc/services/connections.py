@@ -128,11 +128,12 @@ def notify_watchers(device: str, update: Response, deps: Dependencies) -> None:
         if registered is None or entry.registered not in (None, registered.created):
             deps.watches.delete(entry.key)
             continue
-        try:
-            deps.sockets.post(entry.connection, frame)
-        except Gone:
-            deps.watches.delete(entry.key)
-            deps.count("watchers_gone")
+        with deps.best_effort("frames_not_sent", "notifying a watcher"):
+            try:
+                deps.sockets.post(entry.connection, frame)
+            except Gone:
+                deps.watches.delete(entry.key)
+                deps.count("watchers_gone")
 
 
 def _key(device: str, connection: str) -> str:

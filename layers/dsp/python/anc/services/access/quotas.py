@@ -113,7 +113,8 @@ def release(quota: Quota, key: str, user: str, deps: Dependencies) -> None:
             others = {name: item for name, item in usage.items.items() if name != key}
             deps.usages.put(usage.replace(items=others))
 
-    with suppress(Conflict):  # the item is then found to be absent when the quota seems exceeded
+    # After a failure, the item is found to be absent when the quota seems exceeded.
+    with deps.best_effort("quota_releases_failed", "releasing a quota"), suppress(Conflict):
         retry_on_conflict(update, MAX_ATTEMPTS)
 
 

@@ -73,9 +73,10 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     filter_design.count(design, device, deps)
     if shareable:
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
-    reclassification.request(thing, snapshot, detected, deps)
+    with deps.best_effort("reclassifications_not_requested", "request of a reclassification"):
+        reclassification.request(thing, snapshot, detected, deps)
     deps.count("snapshots_processed")
-    deps.counters.time("snapshot", time.perf_counter() - begun)
+    deps.measure("snapshot", time.perf_counter() - begun)
 
 
 def deliver(thing: str, deps: Dependencies) -> None:

@@ -80,7 +80,7 @@ def _store(device: Device, report: TelemetryReport, at: float, deps: Dependencie
         stored = deps.telemetry.put(latest.replace(version=known.version if known else 0, received=received))
         reverted = _reverted(report_of(known) if known else TelemetryReport(), report_of(stored))
         if reverted:
-            deps.counters.add("filters_reverted", reverted)
+            deps.count("filters_reverted", reverted)
         return stored
 
     return retry_or_refuse(update, "device: other telemetry of it is being stored; try again")

@@ -246,7 +246,8 @@ def notify_owner(job_id: str, deps: Dependencies) -> None:
     for connection in deps.connections.list(job.group, limit=PAGE):
         if not connection.notify_jobs:
             continue
-        try:
-            deps.sockets.post(connection.key, frame)
-        except Gone:
-            deps.connections.delete(connection.key)
+        with deps.best_effort("frames_not_sent", "notifying an owner"):
+            try:
+                deps.sockets.post(connection.key, frame)
+            except Gone:
+                deps.connections.delete(connection.key)

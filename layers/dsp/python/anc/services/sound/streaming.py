@@ -145,7 +145,7 @@ def _advance(
         CachedSession(_flush_pending_emergency(stored, deps), adaptive, detected.classifier_stream, lag),
     )
     deps.count("blocks_filtered")
-    deps.counters.time("block", time.perf_counter() - started)
+    deps.measure("block", time.perf_counter() - started)
     return answer
 
 
