@@ -201,6 +201,7 @@ def _device(device: headset_records.Device) -> Device:
         rate=device.rate,
         taps=device.taps,
         max_gain_db=device.max_gain_db,
+        lower_limit_hz=device.lower_limit_hz,
         secondary_taps=len(_secondary(device)),
         created=device.created,
     )
@@ -212,6 +213,7 @@ def _model(model: headset_records.DeviceModel) -> DeviceModel:
         rate=model.rate,
         taps=model.taps,
         max_gain_db=model.max_gain_db,
+        lower_limit_hz=model.lower_limit_hz,
         secondary=device_models.nominal_path(model).tolist(),
         serial_prefix=model.serial_prefix,
     )

@@ -95,18 +95,20 @@ class Device:
     rate: int
     taps: int
     max_gain_db: float
+    lower_limit_hz: float
     secondary_taps: int
     created: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceModel:
-    """A headset model; `max_gain_db` is the highest gain that a control filter may have."""
+    """A headset model; its driver limits the gain of a control filter and works from `lower_limit_hz` on."""
 
     model: str
     rate: int
     taps: int
     max_gain_db: float
+    lower_limit_hz: float
     secondary: list[float]
     serial_prefix: str
 
@@ -339,6 +341,9 @@ class NewDeviceModel:
     max_gain_db: float = 40.0
     """Highest gain that a control filter may have, in dB."""
 
+    lower_limit_hz: float = 20.0
+    """Lowest frequency at which the driver works, in Hz; below it, filters cancel nothing."""
+
     serial_prefix: str = ""
     """Prefix of the model's serial numbers; listeners cannot register such names."""
 
@@ -507,6 +512,7 @@ class RegisteredDevice:
     rate: int
     taps: int
     max_gain_db: float
+    lower_limit_hz: float
     secondary_taps: int
     created: float
     credentials: Credentials
@@ -727,6 +733,7 @@ class DeviceDetails:
     rate: int
     taps: int
     max_gain_db: float
+    lower_limit_hz: float
     secondary_taps: int
     created: float
     online: bool | None

@@ -7,6 +7,7 @@ from anc.dsp import (
     Statistics,
     attenuation_db,
     design_control_filter,
+    design_for_priors,
     design_from_statistics,
     identify_secondary,
     recover_primary,
@@ -232,3 +233,18 @@ def test_the_secondary_path_is_identified_from_probe_and_music():
 def test_no_path_is_identified_between_uncorrelated_signals():
     played, recorded = np.random.default_rng(14).standard_normal((2, RATE))
     assert identify_secondary(played, recorded).fit_db < 0.5
+
+
+def test_below_the_lower_limit_of_the_driver_the_filter_is_quiet():
+    rng = np.random.default_rng(12)
+    n = 4 * RATE
+    rumble = np.sin(2 * np.pi * 40 * np.arange(n) / RATE)
+    x = rumble + 0.1 * rng.standard_normal(n)
+    S = np.array([0.0, 0.6])
+
+    def low_gain(limit):
+        w = design_for_priors([Statistics.measure(x, x, S, rate=RATE, lower_limit_hz=limit)], [None])[0].taps
+        return abs(np.exp(-2j * np.pi * 40 / RATE * np.arange(w.size)) @ w)
+
+    assert low_gain(20.0) > 1.0
+    assert low_gain(200.0) < 0.1

@@ -247,7 +247,13 @@ def snapshot(seq: int) -> bytes:
     return Snapshot(seq, 16_000, 8_000, "", pcm=(32768 * pcm).astype(np.int16)).encode()
 
 
-MODEL = {"secondary": [0.0, 0.0, 0.6, 0.3, -0.1], "rate": 48_000, "taps": 256, "max_gain_db": 12.0}
+MODEL = {
+    "secondary": [0.0, 0.0, 0.6, 0.3, -0.1],
+    "rate": 48_000,
+    "taps": 256,
+    "max_gain_db": 12.0,
+    "lower_limit_hz": 60.0,
+}
 
 
 def describe(call: Call) -> None:

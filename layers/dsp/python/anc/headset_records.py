@@ -20,6 +20,8 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
         Measured secondary path S, float32 little-endian, at `rate` Hz.
     max_gain_db : float
         Maximum gain of a control filter.
+    lower_limit_hz : float
+        Lowest frequency at which its driver works.
     certificate : str
         Id of the current certificate. `replaced` lists earlier ones that may not be revoked yet.
     credentials_at : float
@@ -39,6 +41,7 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     taps: int
     secondary: bytes
     max_gain_db: float = 40.0
+    lower_limit_hz: float = 20.0
     certificate: str = ""
     replaced: tuple[str, ...] = ()
     credentials_at: float = 0.0
@@ -59,6 +62,7 @@ class DeviceModel(Record, frozen=True, kw_only=True, omit_defaults=True):
     taps: int
     secondary: bytes
     max_gain_db: float
+    lower_limit_hz: float = 20.0
     serial_prefix: str = ""
 
 

@@ -62,7 +62,14 @@ class Statistics:
 
     @classmethod
     def measure(
-        cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int = 512, rate: float = 16_000
+        cls,
+        x: ArrayLike,
+        d: ArrayLike,
+        secondary: ArrayLike,
+        taps: int = 512,
+        rate: float = 16_000,
+        *,
+        lower_limit_hz: float = HIGH_PASS_HZ,
     ) -> Self:
         """Return the statistics of one snapshot, high-passed at 20 Hz, or above for short ones.
 
@@ -77,17 +84,28 @@ class Statistics:
             Maximum length of the control filters to design or evaluate.
         rate : float
             Sample rate of both signals, Hz.
+        lower_limit_hz : float
+            Lowest frequency at which the driver works. The noise below it does not count, but the anti-noise
+            does: there, the filter is quiet instead of free.
 
         Raises
         ------
         ValueError
             If the signals are unequal, not finite, or no longer than the filter.
         """
-        return cls.measure_segments(x, d, secondary, taps, rate, count=1)[0]
+        return cls.measure_segments(x, d, secondary, taps, rate, count=1, lower_limit_hz=lower_limit_hz)[0]
 
     @classmethod
     def measure_segments(
-        cls, x: ArrayLike, d: ArrayLike, secondary: ArrayLike, taps: int, rate: float, *, count: int
+        cls,
+        x: ArrayLike,
+        d: ArrayLike,
+        secondary: ArrayLike,
+        taps: int,
+        rate: float,
+        *,
+        count: int,
+        lower_limit_hz: float = HIGH_PASS_HZ,
     ) -> list[Self]:
         """Return one `measure` result for each of `count` equal segments, for cross-validation."""
         x, d = validation.check_pair(x, d, DOUBLE)
@@ -98,8 +116,10 @@ class Statistics:
         length = x.size // count
         # Zero padding prevents circular wrap-around of correlations and high-pass.
         size = 1 << (2 * length - 1).bit_length()
-        weight = high_pass_power(
-            np.fft.rfftfreq(size, 1 / rate), max(HIGH_PASS_HZ, MIN_CYCLES * rate / length)
+        hz = np.fft.rfftfreq(size, 1 / rate)
+        corner = max(HIGH_PASS_HZ, MIN_CYCLES * rate / length)
+        of_anti_noise, of_noise = (
+            high_pass_power(hz, each) for each in (corner, max(corner, lower_limit_hz))
         )
         window = tukey_window(length)
         samples = len(paths) * float(window @ window)
@@ -109,7 +129,11 @@ class Statistics:
             D = np.fft.rfft(window * d[start : start + length], size)
             r, p, energy = (
                 np.fft.irfft(weight * spectrum)[:taps]
-                for spectrum in (np.square(np.abs(V)).sum(0), D * V.conj().sum(0), np.square(np.abs(D)))
+                for weight, spectrum in (
+                    (of_anti_noise, np.square(np.abs(V)).sum(0)),
+                    (of_noise, D * V.conj().sum(0)),
+                    (of_noise, np.square(np.abs(D))),
+                )
             )
             segments.append(cls(r, p, len(paths) * float(energy[0]), samples, rate))
         return segments

@@ -180,6 +180,14 @@ class NewDeviceModel(
     max_gain_db: Annotated[
         float, Field(ge=0, le=60, description="Highest gain that a control filter may have, in dB.")
     ] = 40.0
+    lower_limit_hz: Annotated[
+        float,
+        Field(
+            ge=10,
+            le=500,
+            description="Lowest frequency at which the driver works, in Hz; below it, filters cancel nothing.",
+        ),
+    ] = 20.0
     serial_prefix: Annotated[
         str,
         Field(

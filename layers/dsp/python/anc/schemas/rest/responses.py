@@ -172,6 +172,7 @@ class Device(Response):
     rate: int
     taps: int
     max_gain_db: float
+    lower_limit_hz: float
     secondary_taps: int
     created: float
 
@@ -266,12 +267,13 @@ class Paths(Response):
 
 
 class DeviceModel(Response):
-    """A headset model; `max_gain_db` is the highest gain that a control filter may have."""
+    """A headset model; its driver limits the gain of a control filter and works from `lower_limit_hz` on."""
 
     model: str
     rate: int
     taps: int
     max_gain_db: float
+    lower_limit_hz: float
     secondary: list[float]
     serial_prefix: str
 

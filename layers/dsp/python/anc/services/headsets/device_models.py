@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Meta
 
 from anc.dsp.design import MAX_GAIN_DB
+from anc.dsp.statistics import HIGH_PASS_HZ
 from anc.headset_records import DeviceModel
 from anc.patterns import ONE_LINE, SERIAL_PREFIX
 from anc.ports import Conflict, Dependencies
@@ -32,6 +33,8 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Length of the control filters.
     max_gain_db : float
         Maximum gain of a control filter at any frequency, limited by the driver.
+    lower_limit_hz : float
+        Lowest frequency at which the driver works. Below it, filters do not try to cancel noise.
     serial_prefix : str
         Prefix of the serial numbers, or "". Listeners cannot register a name with this prefix, so that no
         serial number is taken before its headset is provisioned.
@@ -41,6 +44,7 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[int, Meta(ge=MIN_RATE, le=MAX_HEADSET_RATE)] = 16_000
     taps: Annotated[int, Meta(ge=16, le=1024)] = 512
     max_gain_db: Annotated[float, Meta(ge=0.0, le=60.0)] = MAX_GAIN_DB
+    lower_limit_hz: Annotated[float, Meta(ge=10.0, le=500.0)] = HIGH_PASS_HZ
     serial_prefix: Annotated[str, Meta(pattern=SERIAL_PREFIX + ONE_LINE, max_length=32)] = ""
 
 
@@ -62,6 +66,7 @@ def describe(name: str, description: ModelDescription, deps: Dependencies) -> De
         rate=description.rate,
         taps=description.taps,
         max_gain_db=description.max_gain_db,
+        lower_limit_hz=description.lower_limit_hz,
         serial_prefix=description.serial_prefix,
     )
     try:

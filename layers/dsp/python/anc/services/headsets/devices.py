@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from anc.dsp.design import MAX_GAIN_DB
+from anc.dsp.statistics import HIGH_PASS_HZ
 from anc.headset_records import Control, DesiredConfiguration, DesiredFirmware, Device, HeadsetMode
 from anc.ports import Conflict, Credentials, Dependencies
 from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
@@ -131,6 +132,7 @@ def _described(request: Registration, caller: Caller, deps: Dependencies) -> Dev
         rate=request.rate or (model.rate if model else 16_000),
         taps=request.taps or (model.taps if model else 512),
         max_gain_db=model.max_gain_db if model else MAX_GAIN_DB,
+        lower_limit_hz=model.lower_limit_hz if model else HIGH_PASS_HZ,
         secondary=secondary.tobytes(),
         created=deps.clock(),
     )

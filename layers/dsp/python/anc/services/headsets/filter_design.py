@@ -120,7 +120,7 @@ def _measure(snapshot: Snapshot, device: Device, in_use: np.ndarray) -> tuple[St
     start = onset(x)  # leading silence would count as observed noise
     sound = x[start:], d[start:], secondary
     return (
-        Statistics.measure(*sound, device.taps, device.rate),
+        Statistics.measure(*sound, device.taps, device.rate, lower_limit_hz=device.lower_limit_hz),
         BandLimit.measure(*sound, device.rate),
     )
 
