@@ -342,7 +342,7 @@ class NewDeviceModel:
     """Highest gain that a control filter may have, in dB."""
 
     lower_limit_hz: float = 20.0
-    """Lowest frequency at which the driver works, in Hz; below it, filters cancel nothing."""
+    """Lowest frequency at which the driver works, in Hz."""
 
     serial_prefix: str = ""
     """Prefix of the model's serial numbers; listeners cannot register such names."""

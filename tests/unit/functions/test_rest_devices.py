@@ -262,7 +262,8 @@ def describe(call: Call) -> None:
 
 def test_a_headset_takes_omitted_fields_from_its_model(call: Call) -> None:
     describe(call)
-    assert call("GET", "/api/device-models/quiet-one")[1]["max_gain_db"] == 12.0
+    described = call("GET", "/api/device-models/quiet-one")[1]
+    assert (described["max_gain_db"], described["lower_limit_hz"]) == (12.0, 60.0)
     made = call("POST", "/api/devices", {"thing": "left", "model": "quiet-one"})[1]
     assert (made["rate"], made["taps"], made["max_gain_db"], made["secondary_taps"]) == (48_000, 256, 12.0, 5)
     assert call("GET", "/api/devices/left/paths")[1]["secondary"] == pytest.approx(MODEL["secondary"])

@@ -19,6 +19,7 @@ from anc.schemas.messages import (
     ProcessorMessage,
     ReclassificationRequest,
     RecordingFinished,
+    RecordingMessage,
     RecordingWaiting,
     SenderMessage,
     ShadowRejected,
@@ -68,8 +69,8 @@ def test_every_kind_has_a_tag_of_its_own() -> None:
             ProcessorMessage,
             ShadowRejected("left", b"{}", 1_800_000_000_000),
         ),
-        ('{"job": "j1", "owner": "ann"}', ProcessorMessage, RecordingWaiting("j1", "ann")),
-        ('{"job": "j1"}', ProcessorMessage, RecordingWaiting("j1")),
+        ('{"job": "j1", "owner": "ann"}', RecordingMessage, RecordingWaiting("j1", "ann")),
+        ('{"job": "j1"}', RecordingMessage, RecordingWaiting("j1")),
         ('{"job":"j1"}', SenderMessage, RecordingFinished("j1")),
         ('{"thing":"left"}', SenderMessage, ControlChanged("left")),
         (
@@ -87,13 +88,13 @@ def test_a_notification_of_s3_names_the_files_that_arrived() -> None:
     notification = """{"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put", "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": "anc"},
         "object": {"key": "uploads/a%2Bb+c", "size": 1024, "eTag": "d41d8c", "sequencer": "0055AE"}}}]}"""
-    assert decode(notification, ProcessorMessage) == FilesArrived(("uploads/a+b c",))
+    assert decode(notification, RecordingMessage) == FilesArrived(("uploads/a+b c",))
 
 
 def test_the_test_event_of_s3_names_no_file() -> None:
     event = """{"Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2027-01-15T08:00:00.000Z",
         "Bucket": "anc", "RequestId": "5582815E1AEA5ADF", "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3e"}"""
-    assert decode(event, ProcessorMessage) == FilesArrived(())
+    assert decode(event, RecordingMessage) == FilesArrived(())
 
 
 def test_the_published_time_is_in_seconds_where_the_rule_selected_it() -> None:
@@ -134,7 +135,7 @@ def test_anything_else_is_malformed(text: str | bytes) -> None:
 def test_any_value_of_a_field_is_decoded_or_malformed(value: object) -> None:
     for name in ("kind", "data", "job", "Records", "thing", "question"):
         text = json.dumps({name: value})
-        for kinds in (ProcessorMessage, SenderMessage, ReclassificationRequest):
+        for kinds in (ProcessorMessage, RecordingMessage, SenderMessage, ReclassificationRequest):
             try:
                 decode(text, kinds)
             except MalformedMessage:

@@ -118,9 +118,8 @@ class Statistics:
         size = 1 << (2 * length - 1).bit_length()
         hz = np.fft.rfftfreq(size, 1 / rate)
         corner = max(HIGH_PASS_HZ, MIN_CYCLES * rate / length)
-        of_anti_noise, of_noise = (
-            high_pass_power(hz, each) for each in (corner, max(corner, lower_limit_hz))
-        )
+        of_anti_noise = high_pass_power(hz, corner)
+        of_noise = high_pass_power(hz, max(corner, lower_limit_hz))
         window = tukey_window(length)
         samples = len(paths) * float(window @ window)
         segments = []

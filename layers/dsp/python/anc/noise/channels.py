@@ -43,6 +43,11 @@ def classify_channels(classifier: Classifier, samples: ArrayLike, rate: int) -> 
     ------
     ValueError
         As `Classifier.classify`.
+
+    Examples
+    --------
+    >>> classify_channels(Classifier.load(), np.zeros((16_000, 2)), 16_000).label
+    'quiet'
     """
     return worst(list(classify_each(classifier, samples, rate).values()))
 

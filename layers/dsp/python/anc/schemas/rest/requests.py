@@ -185,7 +185,7 @@ class NewDeviceModel(
         Field(
             ge=10,
             le=500,
-            description="Lowest frequency at which the driver works, in Hz; below it, filters cancel nothing.",
+            description="Lowest frequency at which the driver works, in Hz.",
         ),
     ] = 20.0
     serial_prefix: Annotated[
