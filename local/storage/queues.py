@@ -162,6 +162,20 @@ class SqliteQueue:
         sql = "SELECT body FROM dead_letters WHERE queue = ? ORDER BY id"
         return [body for (body,) in self._database.connection.execute(sql, (self.name,))]
 
+    def dead_letters(self, limit: int) -> list[tuple[int, str, float]]:
+        """Return id, body and time of death of up to `limit` dead letters, the oldest first."""
+        sql = "SELECT id, body, died FROM dead_letters WHERE queue = ? ORDER BY died, id LIMIT ?"
+        return self._database.connection.execute(sql, (self.name, limit)).fetchall()
+
+    def redrive(self, id: int, body: Mapping[str, Any]) -> None:
+        """Queue a document in place of a dead letter, as if it were new. Has no effect if it is gone."""
+        with self._database.writing() as connection:
+            sql = "DELETE FROM dead_letters WHERE queue = ? AND id = ?"
+            if connection.execute(sql, (self.name, id)).rowcount:
+                sender = str(body.get("thing") or body.get("owner") or "")
+                connection.execute(SEND, (self.name, json.dumps(body), self._clock(), sender))
+        self.arrived.set()
+
     def release(self) -> None:
         """Make messages in flight due again, after a restart. Call it before workers start."""
         self._database.connection.execute(

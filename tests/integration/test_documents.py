@@ -48,6 +48,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc headset --": "needs a remote platform; see tests/unit/tools/test_remote_headset.py",
     "anc claim": "needs a remote platform; tests/integration/mqtt tests claims",
     "anc up --host": "listens on a network; tests/integration/test_network.py does on loopback",
+    "anc redrive": "needs dead letters; see tests/contract/test_dead_letters.py",
     "anc keys rotate": "invalidates the tokens of other tests; see tests/integration/test_signing_keys.py",
     "anc --install-completion": "changes the shell configuration; see tests/unit/tools/test_cli.py",
     "pip": "needs a network; tests/integration/test_package.py installs both packages offline",

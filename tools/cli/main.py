@@ -329,6 +329,28 @@ def claim(
 
 
 @app.command(rich_help_panel=RUN)
+def redrive(
+    queue: Annotated[str | None, typer.Argument(help="Queue; without it, show the number of each.")] = None,
+    show: Annotated[str | None, typer.Option(metavar="ID", help="Show a dead letter without sound.")] = None,
+    send: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Send a dead letter to its queue again; repeatable."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Send all dead letters of the queue.")] = False,
+    stacks: Annotated[
+        str | None, typer.Option(help="Prefix of the stacks of a deployment on AWS, such as anc-dev.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """List the messages that could not be processed, and process them again."""
+    from tools.cli import redrive as command
+
+    with platform_errors():
+        command.redrive(command.open_store(data, stacks), queue, show, send or [], everything, json)
+
+
+@app.command(rich_help_panel=RUN)
 def token(
     data: Data = DEFAULT_DATA,
     role: Annotated[Role, typer.Option(help="Role of the user.")] = "listener",
