@@ -6,9 +6,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from anc.lifetimes import SIGN_IN_TOKEN_HOURS
-from anc.schemas.shadow import SHADOW
-from anc.schemas.topics import ingest_topic
-from functions.routes import HEADSET_TOPICS, HEADSETS_RULES
+from functions.headset_rights import answer_topics, publish_topics
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
@@ -69,12 +67,7 @@ class Identity(cdk.Stack):
         cdk.CfnOutput(self, "Client", value=self.audience)
 
     def _headset_policy(self, environment: str) -> dict[str, object]:
-        shadow = f"$aws/things/{THING}/shadow/name/{SHADOW}"
-        ingest = [
-            ingest_topic(rule.name, rule.topic.replace("+", THING), environment) for rule in HEADSETS_RULES
-        ]
-        answers = [f"{shadow}/{verb}/*" for verb in ("get", "update")]
-        own = [f"anc/{THING}/{kind}" for kind in HEADSET_TOPICS]
+        answers = answer_topics(THING)
         return {
             "Version": "2012-10-17",
             "Statement": [
@@ -87,17 +80,12 @@ class Identity(cdk.Stack):
                 {
                     "Effect": "Allow",
                     "Action": "iot:Publish",
-                    "Resource": [
-                        self._iot("topic", topic)
-                        for topic in (*ingest, *own, f"{shadow}/get", f"{shadow}/update")
-                    ],
+                    "Resource": [self._iot("topic", topic) for topic in publish_topics(THING, environment)],
                 },
                 {
                     "Effect": "Allow",
                     "Action": "iot:Subscribe",
-                    "Resource": [
-                        self._iot("topicfilter", f"{shadow}/{verb}/*") for verb in ("get", "update")
-                    ],
+                    "Resource": [self._iot("topicfilter", name) for name in answers],
                 },
                 {
                     "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""The headset's connection to AWS IoT Core, or to another MQTT 3.1.1 broker with mutual TLS."""
+"""The headset's connection to AWS IoT Core, or to another broker with mutual TLS."""
 
 import logging
 import random

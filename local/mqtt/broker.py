@@ -1,4 +1,4 @@
-"""The MQTT broker of the local platform: mutual TLS, topic rules, shadows, topics per headset."""
+"""The MQTT broker of the local platform: mutual TLS, sessions, topic rules, shadows, topics per headset."""
 
 import asyncio
 import json
@@ -11,21 +11,25 @@ from contextlib import suppress
 
 from aws_lambda_powertools import Logger
 
-from anc.schemas.claim import CLAIMING, response_topics
+from anc.schemas.claim import CLAIMING
 from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from anc.settings import Settings
-from functions.routes import HEADSET_TOPICS, HEADSETS_RULES, RULES
+from functions import headset_rights
+from functions.routes import RULES
 from local import public_address
 from local.auth.certificates import Authority
 from local.http.connection_limits import mqtt_connections_allowed
+from local.mqtt import admission, packets
 from local.mqtt import claims as claiming
-from local.mqtt import packets
+from local.mqtt.admission import ConnectRefused
 from local.mqtt.claims import ClaimProvisioning
 from local.mqtt.message_rates import MessageRates
 from local.mqtt.mqtt_connection import ConnectionBroken, MqttConnection, PacketTooLarge
+from local.mqtt.properties import SUBSCRIPTION_ID
+from local.mqtt.sessions import Session, Sessions
 from local.mqtt.shadows import LocalShadows, shadow_prefix
 from local.mqtt.things import LocalThings
-from local.mqtt.topic_rules import DocumentQueue, TopicRules, basic_ingest_topic
+from local.mqtt.topic_rules import DocumentQueue, TopicRules
 
 logger = Logger(service="broker")
 HANDSHAKE_S = 30.0
@@ -33,16 +37,17 @@ ACCEPT_RETRY_S = 0.1
 BACKLOG = 128
 CONNECT_COST = 5  # in messages, because of the TLS handshake
 DEFAULTS = Settings()
+INVALID_FILTER = 0x8F  # reason code of MQTT 5
+MAX_TOPIC_SHOWN = 100  # characters
 WORKERS = 4  # threads for disk access, which would block the event loop
 
 
 class Broker:
-    """An MQTT 3.1.1 broker that stands in for AWS IoT Core.
+    """An MQTT 3.1.1 and MQTT 5 broker that stands in for AWS IoT Core.
 
     A client is identified by its TLS certificate before its first packet. Its client id must be the thing
     that the certificate belongs to, and it may only use the topics of that thing. With a claim it may
-    only request its own certificate (`claims`). Sessions end with their connection, even without the clean
-    session flag; a headset fetches its shadow after each connect.
+    only request its own certificate (`claims`).
 
     Parameters
     ----------
@@ -58,7 +63,8 @@ class Broker:
         Handles the requests of clients with a claim certificate.
     count : callable
         `count(name)`: `mqtt_refused_connection`, `mqtt_refused_tls`, `mqtt_refused_client`,
-        `mqtt_refused_message`, `mqtt_refused_subscription`, `mqtt_not_kept`, `mqtt_throttled`,
+        `mqtt_refused_message`, `mqtt_refused_subscription`, `mqtt_not_kept`, `mqtt_not_delivered`,
+        `mqtt_throttled`,
         `shadow_rejected`, `mqtt_connected`.
     host : str
         Address to listen on.
@@ -87,7 +93,7 @@ class Broker:
         self._rules = TopicRules(RULES, queues)
         self._claims = claims
         self._count = count
-        self._connections: dict[str, MqttConnection] = {}
+        self._sessions = Sessions()
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="mqtt")
 
@@ -107,7 +113,7 @@ class Broker:
     async def stop(self) -> None:
         """Close all connections; clients send unacknowledged messages again later."""
         self._accepting.cancel()
-        for connection in list(self._connections.values()):
+        for connection in self._sessions.connections():
             connection.abort()
         await asyncio.gather(self._accepting, *self._tasks, return_exceptions=True)
         self._listener.close()
@@ -121,18 +127,22 @@ class Broker:
             self._loop.call_soon_threadsafe(self._deliver, topic, payload)
 
     def _deliver(self, topic: str, payload: bytes) -> None:
-        connection = self._connections.get(thing_of(topic))
-        if connection:
-            connection.deliver(topic, payload)
+        self._deliver_to(thing_of(topic), topic, payload)
+
+    def _deliver_to(self, client_id: str, topic: str, payload: bytes) -> None:
+        session = self._sessions.get(client_id)
+        if session and not session.deliver(topic, payload):
+            self._count("mqtt_not_delivered")
 
     def _revoked(self, thing: str) -> None:
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._disconnect, thing, "API_INITIATED_DISCONNECT")
+            self._loop.call_soon_threadsafe(self._end_session, thing)
 
-    def _disconnect(self, thing: str, reason: str) -> None:
-        connection = self._connections.get(thing)
-        if connection:
-            connection.abort(reason)
+    def _end_session(self, thing: str) -> None:
+        session = self._sessions.get(thing)
+        if session and session.connection:
+            session.connection.end("API_INITIATED_DISCONNECT", packets.ADMINISTRATIVE)
+        self._sessions.forget(thing)
 
     async def _accept(self) -> None:
         while True:
@@ -167,28 +177,38 @@ class Broker:
         connected = False
         try:
             if connected := await self._connect(connection):
-                self._publish_presence(connection, "connected")
                 await self._handle_packets(connection)
         except ConnectionBroken:
             pass
         except PacketTooLarge:
-            connection.disconnect_reason = "CLIENT_ERROR"
-            self._count("mqtt_refused_message")
+            limit = f"a payload must have at most {MQTT_PAYLOAD_LIMIT:,} bytes"
+            self._refuse(connection, "CLIENT_ERROR", packets.PACKET_TOO_LARGE, limit)
         except packets.Malformed as fault:
-            connection.disconnect_reason = "CLIENT_ERROR"
-            self._count("mqtt_refused_message")
-            logger.info("%s: %s", connection.thing, fault)
+            self._refuse(connection, "CLIENT_ERROR", fault.code, str(fault))
         finally:
-            if self._connections.get(connection.thing) is connection:
-                del self._connections[connection.thing]
-            connection.abort()
+            self._sessions.close(connection.thing, connection)
+            connection.end()
             if connected:
+                self._publish_will(connection)
                 self._publish_presence(connection, "disconnected")
 
-    def _publish_presence(self, connection: MqttConnection, event: str) -> None:
-        """Publish the presence event of AWS IoT for a connect or disconnect, to the rules only."""
+    def _refuse(self, connection: MqttConnection, reason: str, code: int, explanation: str) -> None:
+        """End a connection, and tell the client (in MQTT 5), the log and the owner why."""
+        self._count("mqtt_refused_message")
+        logger.info("%s: %s", connection.thing, explanation)
+        connection.end(reason, code, explanation)
+
+    def _publish_will(self, connection: MqttConnection) -> None:
+        will, connection.will = connection.will, None
+        if will:
+            message = packets.Publish(will.topic, will.payload)
+            self._workers.submit(self._store_message, connection, message)
+
+    def _publish_presence(self, connection: MqttConnection, event: str, client_id: str = "") -> None:
+        """Publish the presence event of AWS IoT, with an explanation of errors, to the rules only."""
+        client_id = client_id or connection.thing
         details = {
-            "clientId": connection.thing,
+            "clientId": client_id,
             "timestamp": int(time.time() * 1000),
             "eventType": event,
             "sessionIdentifier": connection.session,
@@ -196,48 +216,58 @@ class Broker:
         }
         if event == "disconnected":
             details["disconnectReason"] = connection.disconnect_reason
-        topic = f"$aws/events/presence/{event}/{connection.thing}"
+        if event == "connect_failed":
+            details["connectFailureReason"] = connection.disconnect_reason
+        if connection.explanation:
+            details["explanation"] = connection.explanation
+        topic = f"$aws/events/presence/{event}/{client_id}"
         self._workers.submit(self._rules.take, topic, json.dumps(details).encode())
 
     async def _connect(self, connection: MqttConnection) -> bool:
         connect = await connection.receive()
         if not isinstance(connect, packets.Connect):
-            raise packets.Malformed("the first packet must be CONNECT")
-        code, owner = packets.ACCEPTED, self._things.owner(connection.certificate_id)
-        if connect.level != 4:
-            code = packets.BAD_PROTOCOL
-        elif connect.will or owner is None:
-            code = packets.NOT_AUTHORISED
-        elif not (
-            claiming.may_connect(connect.client_id) if owner == CLAIMING else connect.client_id == owner
-        ):
-            code = packets.BAD_IDENTIFIER
-        if code != packets.ACCEPTED:
-            self._count("mqtt_refused_client")
-            await connection.send_and_close(packets.connack(code))
-            return False
-        if not await self._rates.admit(connect.client_id, CONNECT_COST):
+            raise packets.Malformed("the first packet must be CONNECT", packets.PROTOCOL_ERROR)
+        owner = self._things.owner(connection.certificate_id)
+        if not await self._rates.admit(owner or "", CONNECT_COST if owner else 0):
             self._count("mqtt_throttled")
+            return False
+        try:
+            admission.check(connect, owner)
+        except ConnectRefused as refused:
+            self._count("mqtt_refused_client")
+            logger.info("%s: %s", owner, refused.explanation)
+            connection.disconnect_reason = "AUTHORIZATION_FAILED"
+            connection.explanation = refused.explanation
+            if owner and owner != CLAIMING:
+                self._publish_presence(connection, "connect_failed", owner)
+            answer = packets.connack(connect.level, refused.code, reason=refused.explanation)
+            await connection.send_and_close(answer)
             return False
         if self._things.owner(connection.certificate_id) != owner:
             raise ConnectionBroken  # the certificate was revoked meanwhile
-        connection.thing, connection.claiming = connect.client_id, owner == CLAIMING
-        self._disconnect(
-            connection.thing, "DUPLICATE_CLIENTID"
-        )  # as in AWS IoT, a new connection of a thing replaces the old one
-        self._connections[connection.thing] = connection
-        connection.keep_alive(connect.keep_alive_s)
-        connection.send(packets.connack(packets.ACCEPTED))
+        self._open_session(connection, connect, owner == CLAIMING)
         self._count("mqtt_connected")
         return True
+
+    def _open_session(self, connection: MqttConnection, connect: packets.Connect, claiming: bool) -> None:
+        known = self._sessions.get(connect.client_id)
+        if known and known.connection:  # as in AWS IoT, a new connection of a thing replaces the old one
+            known.connection.end("DUPLICATE_CLIENTID", packets.TAKEN_OVER)
+        admission.accept(connection, connect)
+        connection.claiming = claiming
+        expiry_s = 0 if claiming else admission.session_expiry_s(connect)
+        session, present = self._sessions.open(connect.client_id, connect.clean, expiry_s)
+        connection.send(admission.accepted(connect, present, session.expiry_s))
+        self._publish_presence(connection, "connected")
+        session.resume(connection)
 
     async def _handle_packets(self, connection: MqttConnection) -> None:
         while not isinstance(packet := await connection.receive(), packets.Disconnect):
             size = len(packet.payload) if isinstance(packet, packets.Publish) else 0
             cost = 0 if isinstance(packet, packets.Puback) else 1
             if not await self._rates.admit(connection.thing, cost, size):
-                connection.disconnect_reason = "THROTTLED"
                 self._count("mqtt_throttled")
+                connection.end("THROTTLED", packets.QUOTA_EXCEEDED, "the message rate is too high")
                 return
             if connection.closed:
                 raise ConnectionBroken  # packets from before a revocation may still be buffered
@@ -248,47 +278,52 @@ class Broker:
                     connection.send(packets.puback(packet.packet_id))
             else:
                 self._handle_control_packet(connection, packet)
+        if packet.code != packets.WITH_WILL:
+            connection.will = None
         connection.disconnect_reason = "CLIENT_INITIATED_DISCONNECT"
+        connection.abort()
 
     def _handle_control_packet(self, connection: MqttConnection, packet: packets.Packet) -> None:
+        session = self._sessions.get(connection.thing)
+        if session is None or session.connection is not connection:
+            raise ConnectionBroken
         match packet:
-            case packets.Subscribe(packet_id, filters):
-                connection.send(
-                    packets.suback(packet_id, [self._subscribe(connection, *each) for each in filters])
-                )
+            case packets.Subscribe():
+                connection.send(self._subscribe(connection, session, packet))
             case packets.Unsubscribe(packet_id, filters):
-                for topic_filter in filters:
-                    connection.filters.pop(topic_filter, None)
-                connection.send(packets.unsuback(packet_id))
+                found = [session.filters.pop(topic_filter, None) is not None for topic_filter in filters]
+                codes = [packets.SUCCESS if each else packets.NO_SUBSCRIPTION for each in found]
+                connection.send(packets.unsuback(connection.level, packet_id, codes))
             case packets.Pingreq():
                 connection.send(packets.pingresp())
-            case packets.Puback():
-                pass  # not sent again: the headset fetches its shadow after a reconnect
+            case packets.Puback(packet_id):
+                session.acknowledge(packet_id)
             case _:
-                raise packets.Malformed("CONNECT was sent twice")
+                raise packets.Malformed("CONNECT was sent twice", packets.PROTOCOL_ERROR)
 
     async def _handle_message(self, connection: MqttConnection, message: packets.Publish) -> bool:
         """Handle a message before it is acknowledged. False ends the connection, as in AWS IoT."""
         thing = connection.thing
+        message = message._replace(topic=connection.topic_of(message))
         connection.requests += 1
         if connection.claiming:
             allowed = claiming.may_publish(message.topic) and connection.requests <= claiming.MAX_REQUESTS
         else:
-            allowed = may_publish(thing, message.topic)
-        if not allowed or len(message.payload) > MQTT_PAYLOAD_LIMIT:
-            connection.disconnect_reason = "CLIENT_ERROR" if allowed else "AUTH_ERROR"
-            self._count("mqtt_refused_message")
+            allowed = headset_rights.may_publish(thing, message.topic)
+        if len(message.payload) > MQTT_PAYLOAD_LIMIT:
+            raise PacketTooLarge
+        if not allowed:
+            explanation = f"the headset may not publish on {message.topic[:MAX_TOPIC_SHOWN]}"
+            self._refuse(connection, "AUTH_ERROR", packets.NOT_AUTHORIZED, explanation)
             return False
         try:
             await self._loop.run_in_executor(self._workers, self._store_message, connection, message)
         except Exception:
             # Not acknowledged, so the headset sends it again after it has reconnected.
-            connection.disconnect_reason = "SERVER_ERROR"
             self._count("mqtt_not_kept")
             logger.exception("a message of %s on %s could not be stored", thing, message.topic)
+            connection.end("SERVER_ERROR")
             return False
-        if not message.topic.startswith("$"):
-            self._deliver(message.topic, message.payload)
         return True
 
     def _store_message(self, connection: MqttConnection, message: packets.Publish) -> None:
@@ -298,7 +333,7 @@ class Broker:
             response = self._claims.handle(
                 connection.thing, connection.certificate_id, message.topic, message.payload
             )
-            self._loop.call_soon_threadsafe(connection.deliver, *response)
+            self._loop.call_soon_threadsafe(self._deliver_to, connection.thing, *response)
             return
         thing, prefix = connection.thing, shadow_prefix(connection.thing)
         if not message.topic.startswith(prefix):
@@ -306,34 +341,37 @@ class Broker:
         elif not self._shadows.request(thing, message.topic.removeprefix(prefix), message.payload):
             self._count("shadow_rejected")
 
-    def _subscribe(self, connection: MqttConnection, topic_filter: str, qos: int) -> int:
-        allowed = (
-            topic_filter in response_topics()
+    def _subscribe(self, connection: MqttConnection, session: Session, packet: packets.Subscribe) -> bytes:
+        if SUBSCRIPTION_ID in packet.properties:
+            codes = [packets.SUBSCRIPTION_IDS_NOT_SUPPORTED] * len(packet.filters)
+            return packets.suback(connection.level, packet.packet_id, codes)
+        codes, refused = [], ""
+        for topic_filter, qos in packet.filters:
+            code = self._grant(connection, session, topic_filter, min(qos, 1))
+            if code >= packets.UNSPECIFIED:
+                self._count("mqtt_refused_subscription")
+                refused = f"the headset may not subscribe to {topic_filter[:MAX_TOPIC_SHOWN]}"
+                logger.info("%s: %s", connection.thing, refused)
+            codes.append(code)
+        if refused and not connection.claiming:
+            connection.explanation = refused
+            self._publish_presence(connection, "subscription_refused")
+            connection.explanation = ""
+        return packets.suback(connection.level, packet.packet_id, codes, refused)
+
+    def _grant(self, connection: MqttConnection, session: Session, topic_filter: str, qos: int) -> int:
+        """Return the granted QoS, or a reason code."""
+        if not packets.valid_filter(topic_filter):
+            return INVALID_FILTER
+        if not (
+            claiming.may_subscribe(topic_filter)
             if connection.claiming
-            else may_subscribe(connection.thing, topic_filter)
-        )
-        if not allowed or not connection.subscribe(topic_filter, min(qos, 1)):
-            self._count("mqtt_refused_subscription")
-            return packets.SUBSCRIPTION_FAILED
-        return min(qos, 1)
+            else headset_rights.may_subscribe(connection.thing, topic_filter)
+        ):
+            return packets.NOT_AUTHORIZED
+        return qos if session.subscribe(topic_filter, qos) else packets.QUOTA_EXCEEDED
 
 
 def thing_of(topic: str) -> str:
     """Return the thing that a topic belongs to."""
     return topic.split("/")[2 if topic.startswith("$") else 1]
-
-
-def may_publish(thing: str, topic: str) -> bool:
-    """Return whether a headset may publish on a topic: its own, those of its rules, or its shadow's."""
-    return (
-        topic in (f"anc/{thing}/{kind}" for kind in HEADSET_TOPICS)
-        or topic in (basic_ingest_topic(rule, thing) for rule in HEADSETS_RULES)
-        or topic in (shadow_prefix(thing) + "get", shadow_prefix(thing) + "update")
-    )
-
-
-def may_subscribe(thing: str, topic_filter: str) -> bool:
-    """Return whether a topic filter covers only topics of the headset."""
-    return packets.valid_filter(topic_filter) and topic_filter.startswith(
-        (f"anc/{thing}/", shadow_prefix(thing))
-    )

@@ -25,6 +25,7 @@ from anc.schemas.claim import (
     Signed,
     SigningRequest,
     request_topics,
+    response_topics,
     serial_of_client,
     template_name,
 )
@@ -135,3 +136,8 @@ def may_connect(client_id: str) -> bool:
 def may_publish(topic: str) -> bool:
     """Return whether a claim may publish on a topic."""
     return topic in request_topics()
+
+
+def may_subscribe(topic_filter: str) -> bool:
+    """Return whether a claim may subscribe to a topic filter."""
+    return topic_filter in response_topics()

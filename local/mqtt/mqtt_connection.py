@@ -8,12 +8,15 @@ from uuid import uuid4
 
 from anc.schemas.snapshot import MQTT_PAYLOAD_LIMIT
 from local.mqtt import packets
+from local.mqtt.properties import TOPIC_ALIAS
 
 # Topic length and topic, packet identifier, payload.
 MAX_PACKET_BYTES = MQTT_PAYLOAD_LIMIT + 2 + 256 + 2
 CONNECT_TIMEOUT_S = 30.0
 MAX_UNSENT_BYTES = 1024 * 1024
-MAX_FILTERS = 50  # per connection, as in AWS IoT
+CLOSE_S = 5.0
+MAX_ALIASES = 8  # as in AWS IoT
+TOPIC_ALIAS_INVALID = 0x94
 KEEP_ALIVE_FACTOR = 1.5  # intervals without a packet before a client is disconnected (section 3.1.2.10)
 
 
@@ -40,10 +43,16 @@ class MqttConnection:
         Unique id of the connection.
     disconnect_reason : str
         Reason for the end of the connection, as named by AWS IoT.
+    explanation : str
+        What the client did wrong, for its owner; "" when nothing.
     requests : int
         Number of messages received.
-    filters : dict of str to int
-        Granted QoS by topic filter.
+    level : int
+        Protocol level: 4 for MQTT 3.1.1, 5 for MQTT 5.
+    receive_maximum, maximum_packet_size : int
+        Limits of an MQTT 5 client.
+    will : Will or None
+        To be published when the connection ends without DISCONNECT.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,12 +64,16 @@ class MqttConnection:
         self.certificate_id = hashlib.sha256(certificate).hexdigest()
         self.session = uuid4().hex
         self.disconnect_reason = "CONNECTION_LOST"
+        self.explanation = ""
         self.requests = 0
-        self.filters: dict[str, int] = {}
+        self.level = packets.V311
+        self.receive_maximum = 0xFFFF
+        self.maximum_packet_size = MAX_PACKET_BYTES
+        self.will: packets.Will | None = None
+        self._aliases: dict[int, str] = {}
         self._reader = reader
         self._writer = writer
         self._timeout_s: float | None = CONNECT_TIMEOUT_S
-        self._last_id = 0
 
     @property
     def closed(self) -> bool:
@@ -76,9 +89,26 @@ class MqttConnection:
         try:
             async with asyncio.timeout(self._timeout_s):
                 first = (await self._reader.readexactly(1))[0]
-                return packets.parse(first, await self._reader.readexactly(await self._length()))
-        except (OSError, EOFError, TimeoutError) as fault:
+                return packets.parse(first, await self._reader.readexactly(await self._length()), self.level)
+        except TimeoutError as fault:
+            self.disconnect_reason = "MQTT_KEEP_ALIVE_TIMEOUT" if self.thing else self.disconnect_reason
+            self.end(code=packets.KEEP_ALIVE_TIMEOUT)
             raise ConnectionBroken from fault
+        except (OSError, EOFError) as fault:
+            raise ConnectionBroken from fault
+
+    def topic_of(self, message: packets.Publish) -> str:
+        """Return the topic of a message, which may be an alias. Raises packets.Malformed."""
+        alias = message.properties.get(TOPIC_ALIAS)
+        if alias is None:
+            return message.topic
+        if not 1 <= alias <= MAX_ALIASES:
+            raise packets.Malformed(f"a topic alias must be 1 to {MAX_ALIASES}", TOPIC_ALIAS_INVALID)
+        if message.topic:
+            self._aliases[alias] = message.topic
+        elif alias not in self._aliases:
+            raise packets.Malformed(f"the topic alias {alias} has no topic yet", packets.PROTOCOL_ERROR)
+        return self._aliases[alias]
 
     async def _length(self) -> int:
         length = 0
@@ -102,28 +132,24 @@ class MqttConnection:
     async def send_and_close(self, packet: bytes) -> None:
         """Send a last packet and close."""
         self._writer.write(packet)
-        with suppress(OSError):
-            await self._writer.drain()
-            self._writer.close()
-            await self._writer.wait_closed()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.drain()
+                self._writer.close()
+                await self._writer.wait_closed()
 
-    def subscribe(self, topic_filter: str, qos: int) -> bool:
-        """Add a topic filter; return False when there are too many."""
-        if topic_filter not in self.filters and len(self.filters) == MAX_FILTERS:
-            return False
-        self.filters[topic_filter] = qos
-        return True
-
-    def deliver(self, topic: str, payload: bytes) -> None:
-        """Send a message if subscribed, at the highest granted QoS of the matching filters."""
-        granted = [qos for topic_filter, qos in self.filters.items() if packets.matches(topic_filter, topic)]
-        if not granted:
-            return
-        if max(granted):
-            self._last_id = self._last_id % 0xFFFF + 1
-        self.send(packets.publish(topic, payload, self._last_id if max(granted) else 0))
-
-    def abort(self, reason: str = "") -> None:
-        """Close the connection at once; unsent packets are dropped."""
+    def end(self, reason: str = "", code: int = packets.UNSPECIFIED, explanation: str = "") -> None:
+        """Close the connection. An MQTT 5 client first gets a DISCONNECT with the code and explanation."""
         self.disconnect_reason = reason or self.disconnect_reason
+        self.explanation = explanation or self.explanation
+        if self.closed:
+            return
+        if self.level < packets.V5 or not self.thing:
+            return self.abort()
+        self._writer.write(packets.disconnect(code, explanation))
+        self._writer.close()
+        asyncio.get_running_loop().call_later(CLOSE_S, self.abort)
+
+    def abort(self) -> None:
+        """Close the connection at once; unsent packets are dropped."""
         self._writer.transport.abort()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from anc.schemas.topics import ingest_topic
 from functions.routes import Rule
 from local.mqtt.packets import matches
 
@@ -77,8 +76,3 @@ def _column(match: re.Match[str]) -> Column:
     if match["payload"]:
         return lambda topic, payload, now_ms: base64.b64encode(payload).decode()
     return lambda topic, payload, now_ms: now_ms
-
-
-def basic_ingest_topic(rule: Rule, thing: str) -> str:
-    """Return the topic to which a thing publishes to reach this rule directly."""
-    return ingest_topic(rule.name, rule.topic.replace("+", thing, 1))

@@ -2,8 +2,11 @@
 
 import json
 
+from anc.schemas.topics import ingest_topic
+from functions import headset_rights
 from functions.routes import QUEUES
 from infra.environment import NO_ACCOUNT
+from tests.headset_topics import MAY_PUBLISH, MAY_PUBLISH_INGEST, MAY_SUBSCRIBE
 
 TEMPLATES = "$aws/provisioning-templates"
 ITSELF = "${iot:Connection.Thing.ThingName}"
@@ -46,6 +49,24 @@ def test_a_headset_may_use_only_its_own_topics_and_shadow(stacks):
         ("iot:Receive", f"topic/{shadow}/get/*"),
         ("iot:Receive", f"topic/{shadow}/update/*"),
     }
+
+
+def test_the_policy_allows_what_the_broker_of_one_machine_allows(stacks):
+    rights = {
+        (action, resource.replace(ITSELF, "h1"))
+        for action, resource in rights_in_iot(stacks, policy_of(stacks, "headset"))
+    }
+
+    def may(action, kind, topic):
+        return headset_rights.allows(
+            [resource for allowed, resource in rights if allowed == action], f"{kind}/{topic}"
+        )
+
+    assert {topic: may("iot:Publish", "topic", topic) for topic in MAY_PUBLISH} == MAY_PUBLISH
+    assert {
+        ingest: may("iot:Publish", "topic", ingest_topic(*ingest, "dev")) for ingest in MAY_PUBLISH_INGEST
+    } == MAY_PUBLISH_INGEST
+    assert {name: may("iot:Subscribe", "topicfilter", name) for name in MAY_SUBSCRIBE} == MAY_SUBSCRIBE
 
 
 def test_a_headset_may_connect_only_as_its_own_thing(stacks):

@@ -128,3 +128,44 @@ def test_a_headset_registered_again_starts_with_an_empty_status(headset: FakePla
     devices.remove(THING, ALICE, headset.deps)
     devices.register(Registration(THING, [0.0, 0.5]), ALICE, headset.deps)
     assert device_status.find(THING, headset.deps).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "message"),
+    [
+        (
+            "connect_failed",
+            {"connectFailureReason": "AUTHORIZATION_FAILED"},
+            "connection: refused, because its certificate does not allow this client id, or has no policy",
+        ),
+        ("connect_failed", {}, "connection: refused, because AWS IoT refused it"),
+        (
+            "connect_failed",
+            {"explanation": "the protocol must be MQTT 3.1.1"},
+            "connection: refused, because the protocol must be MQTT 3.1.1",
+        ),
+        (
+            "subscription_refused",
+            {"explanation": "the headset may not subscribe to anc/left/#"},
+            "subscription: refused, because the headset may not subscribe to anc/left/#",
+        ),
+        (
+            "disconnected",
+            {"disconnectReason": "CLIENT_ERROR", "explanation": "quality of service 2 is not supported"},
+            "connection: closed, because quality of service 2 is not supported",
+        ),
+    ],
+)
+def test_the_owner_learns_why_a_connection_or_subscription_was_refused(
+    headset: FakePlatform, kind: str, details: dict[str, str], message: str
+) -> None:
+    device_status.record_presence(event(kind, 100, **details), headset.deps)
+    found = device_status.find(THING, headset.deps)
+    assert found.refusal
+    assert (found.refusal.what, found.refusal.message, found.refused) == ("connection", message, 1)
+
+
+def test_a_connection_that_is_refused_again_at_once_is_recorded_once(headset: FakePlatform) -> None:
+    for at in (100, 101, 102):
+        device_status.record_presence(event("connect_failed", at), headset.deps)
+    assert device_status.find(THING, headset.deps).refused == 1

@@ -16,7 +16,7 @@ from anc.schemas.messages import (
     decode,
 )
 from functions.routes import RULES, Rule
-from local.mqtt.topic_rules import TopicRules, basic_ingest_topic
+from local.mqtt.topic_rules import TopicRules
 
 
 class FakeQueue(list):
@@ -113,7 +113,3 @@ def test_a_rejected_shadow_update_is_queued_with_its_thing():
 def test_a_rule_that_cannot_be_evaluated_is_rejected_by_name(sql: str):
     with pytest.raises(ValueError, match="rule r: cannot evaluate"):
         TopicRules([rule(sql)], {"q": FakeQueue()})
-
-
-def test_a_thing_reaches_a_rule_by_its_own_topic():
-    assert basic_ingest_topic(RULES[0], "h1") == "$aws/rules/anc_snapshot/anc/h1/snapshot"

@@ -157,7 +157,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "ANC Platform",
             "version": __version__,
-            "description": "Live sessions over WebSocket, headsets over MQTT 3.1.1 with mutual TLS.",
+            "description": "Live sessions over WebSocket, headsets over MQTT 3.1.1 or 5 with mutual TLS.",
         },
         "defaultContentType": "application/json",
         "channels": channels,

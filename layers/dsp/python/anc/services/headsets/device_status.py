@@ -23,8 +23,17 @@ FAULTY_DISCONNECTS = {
 }
 
 
+# Reasons of AWS IoT for failed connects.
+FAILED_CONNECTS = {
+    "AUTHORIZATION_FAILED": "its certificate does not allow this client id, or has no policy",
+}
+
+
 class Presence(msgspec.Struct, frozen=True, rename="camel"):
-    """A lifecycle event of AWS IoT: a client connected or disconnected. Other fields are ignored.
+    """A lifecycle event of AWS IoT: a client connected, disconnected or could not connect.
+
+    Other fields are ignored. The broker of one machine adds an explanation of what the client did wrong, and
+    events of refused subscriptions.
 
     References
     ----------
@@ -33,9 +42,11 @@ class Presence(msgspec.Struct, frozen=True, rename="camel"):
 
     client_id: str
     timestamp: int
-    event_type: Literal["connected", "disconnected"]
-    session_identifier: str
+    event_type: Literal["connected", "disconnected", "connect_failed", "subscription_refused"]
+    session_identifier: str = ""
     disconnect_reason: str = ""
+    connect_failure_reason: str = ""
+    explanation: str = ""
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -72,6 +83,13 @@ def record_presence(payload: bytes, deps: Dependencies) -> None:
                 online=False, since=max(at, known.since), session=event.session_identifier
             )
             return _with_disconnect_reason(offline, event, deps) if offline != known else known
+        if event.event_type == "connect_failed":
+            reason = event.explanation or FAILED_CONNECTS.get(
+                event.connect_failure_reason, "AWS IoT refused it"
+            )
+            return _with_repeated_refusal(known, f"connection: refused, because {reason}", deps)
+        if event.event_type == "subscription_refused":
+            return _with_repeated_refusal(known, f"subscription: refused, because {event.explanation}", deps)
         return known
 
     _change(event.client_id, with_event, deps)
@@ -129,11 +147,20 @@ def record_claim_refusal(serial: str, refusal: Refused, deps: Dependencies) -> N
     _change(serial, with_claim, deps)
 
 
+def _with_repeated_refusal(known: Status, message: str, deps: Dependencies) -> Status:
+    """Return the status with a refusal that a headset may repeat at once, at most once a minute."""
+    last = known.refusal
+    if last and last.message == message[:MAX_MESSAGE_CHARS] and deps.clock() < last.at + MIN_INTERVAL_S:
+        return known
+    return _with_refusal(known, "connection", Refused("refused", message), deps)
+
+
 def _with_disconnect_reason(offline: Status, event: Presence, deps: Dependencies) -> Status:
     fault = FAULTY_DISCONNECTS.get(event.disconnect_reason)
     if fault is None:
         return offline
-    refusal = Refused(event.disconnect_reason.lower(), f"connection: closed, because {fault}")
+    cause = event.explanation or fault
+    refusal = Refused(event.disconnect_reason.lower(), f"connection: closed, because {cause}")
     return _with_refusal(offline, "connection", refusal, deps)
 
 
