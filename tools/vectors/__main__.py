@@ -1,4 +1,8 @@
-"""Write the test vectors of the current version to `docs/vectors`; earlier versions stay as they are."""
+"""Write the test vectors of the current version to `docs/vectors`. Files that exist stay as they are.
+
+A result may differ in its last digits from machine to machine, so files are written once. To change a message
+or a result, raise VERSION, which starts a new folder.
+"""
 
 from pathlib import Path
 
@@ -14,12 +18,13 @@ def files() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write all files of the current version."""
+    """Write the missing files of the current version."""
     folder = ROOT / str(VERSION)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files().items():
-        (folder / name).write_bytes(data)
-        print(f"{folder.relative_to(Path.cwd())}/{name}: {len(data):,} bytes")
+        if not (folder / name).exists():
+            (folder / name).write_bytes(data)
+            print(f"{folder / name}: {len(data):,} bytes")
 
 
 if __name__ == "__main__":

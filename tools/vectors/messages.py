@@ -166,6 +166,8 @@ def _shadows() -> list[tuple[str, str, bytes]]:
         ("shadowUpdate", "one field, and one that is removed", _text(_report(seq=8, without_control=None))),
         ("shadowUpdate", "as earlier firmware reports", _text({"state": {"reported": former}})),
         ("shadowUpdate", "a mode that does not exist", _text(_report(active_mode="loud"))),
+        ("shadowUpdateAccepted", "one field", _text(_report(seq=8) | {"version": 14})),
+        ("shadowUpdateRejected", "too large", _text({"code": 413, "message": "The document is too large"})),
         ("shadowDelta", "one field", _text({"state": {"mode": "bypass"}, "version": 13})),
         ("shadowDelta", "every field", _text({"state": desired, "version": 14})),
         (

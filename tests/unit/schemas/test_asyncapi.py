@@ -9,8 +9,10 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from anc.schemas import websocket
+from anc.schemas import claim, websocket
 from anc.schemas.asyncapi import document
+from functions.routes import HEADSET_TOPICS, HEADSETS_RULES
+from local.mqtt.topic_rules import basic_ingest_topic
 
 HERE = Path(__file__).parent
 WRITTEN = HERE.parents[2] / "docs" / "asyncapi.json"
@@ -52,6 +54,17 @@ def test_every_reference_leads_somewhere() -> None:
         place: Any = whole
         for part in reference.removeprefix("#/").split("/"):
             place = place[part]
+
+
+def test_every_topic_of_a_headset_is_described() -> None:
+    thing, shadow = "{thing}", "$aws/things/{thing}/shadow/name/anc/"
+    used = {f"anc/{thing}/{kind}" for kind in HEADSET_TOPICS}
+    used |= {basic_ingest_topic(rule, thing) for rule in HEADSETS_RULES}
+    used |= {*claim.request_topics(), *claim.response_topics()}
+    verbs = ("get", "get/accepted", "get/rejected", "update", "update/accepted", "update/rejected")
+    used |= {shadow + verb for verb in (*verbs, "update/delta")}
+    described = {channel["address"] for channel in document()["channels"].values()}
+    assert described == used | {"/ws"}
 
 
 def test_every_frame_that_the_code_knows_is_described() -> None:

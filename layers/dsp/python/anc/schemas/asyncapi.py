@@ -15,6 +15,7 @@ import msgspec
 
 from anc import __version__
 from anc.schemas import claim, path, shadow, snapshot, telemetry, websocket
+from anc.schemas.topics import ingest_topic, snapshot_topic
 
 SCHEMAS = "#/components/schemas/{name}"
 # Each request of a client, and its response if it is not `Error`.
@@ -85,8 +86,15 @@ class ShadowDocument(msgspec.Struct, frozen=True):
     version: int
 
 
-class GetRejected(msgspec.Struct, frozen=True):
-    """Why the shadow cannot be read; `code` 404: there is none yet."""
+class ShadowAccepted(msgspec.Struct, frozen=True):
+    """An accepted update of the shadow."""
+
+    state: ReportedState
+    version: int
+
+
+class ShadowRejected(msgspec.Struct, frozen=True):
+    """Why the shadow cannot be read or updated; `code` is an HTTP status, 404 if there is none yet."""
 
     code: int
     message: str = ""
@@ -109,8 +117,10 @@ _SHADOW = "$aws/things/{thing}/shadow/name/anc"
 TOPICS = (
     Topic("shadowGet", f"{_SHADOW}/get", "receive", GetRequest),
     Topic("shadowGetAccepted", f"{_SHADOW}/get/accepted", "send", ShadowDocument),
-    Topic("shadowGetRejected", f"{_SHADOW}/get/rejected", "send", GetRejected),
+    Topic("shadowGetRejected", f"{_SHADOW}/get/rejected", "send", ShadowRejected),
     Topic("shadowUpdate", f"{_SHADOW}/update", "receive", ShadowUpdateMessage),
+    Topic("shadowUpdateAccepted", f"{_SHADOW}/update/accepted", "send", ShadowAccepted),
+    Topic("shadowUpdateRejected", f"{_SHADOW}/update/rejected", "send", ShadowRejected),
     Topic("shadowDelta", f"{_SHADOW}/update/delta", "send", ShadowDelta),
     Topic("telemetry", "anc/{thing}/telemetry", "receive", telemetry.TelemetryReport),
     Topic("path", "anc/{thing}/path", "receive", path.MeasuredPath),
@@ -121,9 +131,14 @@ TOPICS = (
     Topic("claimProvisionAccepted", f"{claim.provision_topic()}/accepted", "send", claim.Provisioned),
     Topic("claimProvisionRejected", f"{claim.provision_topic()}/rejected", "send", claim.Rejected),
 )
-# Topics of binary messages, and the reserved one.
-SNAPSHOT_TOPIC = "$aws/rules/anc_snapshot/anc/{thing}/snapshot"
-EVENT_TOPIC = "anc/{thing}/event"
+# Further topics: binary, reserved, or another way for a message above. A rule's name carries the environment.
+OTHER_TOPICS = (
+    ("snapshot", snapshot_topic("{thing}"), "Snapshot"),
+    ("snapshotWithoutIngest", "anc/{thing}/snapshot", "Snapshot"),
+    ("telemetryIngest", ingest_topic("anc_telemetry", "anc/{thing}/telemetry"), "TelemetryReport"),
+    ("pathIngest", ingest_topic("anc_path", "anc/{thing}/path"), "MeasuredPath"),
+    ("event", "anc/{thing}/event", "Event"),
+)
 
 
 def document() -> dict[str, Any]:
@@ -133,7 +148,7 @@ def document() -> dict[str, Any]:
     for name, address, action, message in TOPICS:
         channels[name] = _topic(address, message.__name__)
         operations[name] = {"action": action, "channel": _ref("channels", name)}
-    for name, address, kind in (("snapshot", SNAPSHOT_TOPIC, "Snapshot"), ("event", EVENT_TOPIC, "Event")):
+    for name, address, kind in OTHER_TOPICS:
         channels[name] = _topic(address, kind)
         operations[name] = {"action": "receive", "channel": _ref("channels", name)}
     structs = list(dict.fromkeys([*FRAMES, *(topic.message for topic in TOPICS)]))
