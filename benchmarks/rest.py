@@ -105,7 +105,7 @@ def other_calls(scene: Scene, caller: int) -> list[list[Call]]:
         return request(f"{method} /api/devices/{{id}}/{below}", token, body, f"{headset}/{below}")
 
     return [
-        [request("GET /metrics")],
+        [request("GET /metrics", admin)],
         [request("GET /openapi.json")],
         [request("GET /docs")],
         [request("GET /api/users", admin)],

@@ -3,6 +3,7 @@
 from typing import Any
 
 from anc.aws.events import caller_of
+from anc.client_address import client_address
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access import identity
@@ -25,7 +26,7 @@ def admit(event: dict[str, Any], deps: Dependencies) -> None:
     """
     route = ROUTES.get((event["httpMethod"], event["resource"]))
     if route:
-        _count(route, event["requestContext"], deps)
+        _count(route, event, deps)
     # Patterns of path parameters end with `$`, which also matches before a final line feed.
     if route is None or not event["path"].isprintable():
         refuse("not_found", f"path: no endpoint at {event['path']}")
@@ -59,10 +60,17 @@ def _check_rights(route: RestRoute, caller: Caller) -> None:
         caller.check_scope(route.family, read_only=route.method == "GET")
 
 
-def _count(route: RestRoute, context: dict[str, Any], deps: Dependencies) -> None:
+def address_of(event: dict[str, Any], deps: Dependencies) -> str:
+    """Return the address of the client of a request."""
+    source = event["requestContext"]["identity"]["sourceIp"]
+    return client_address(event.get("headers") or {}, source, deps.settings.origin_secret)
+
+
+def _count(route: RestRoute, event: dict[str, Any], deps: Dependencies) -> None:
+    context = event["requestContext"]
     # Requests without a token are counted per address.
     user = (context.get("authorizer") or {}).get("principalId")
-    caller = f"user {user}" if user else f"address {context['identity']['sourceIp']}"
+    caller = f"user {user}" if user else f"address {address_of(event, deps)}"
     per_minute = max(1, round(route.per_minute * deps.settings.rate_limit_scale))
     wait_s = deps.limits.wait_s(f"{route.method} {route.path}", caller, per_minute)
     if wait_s:

@@ -41,7 +41,12 @@ class RestRoute(NamedTuple):
 
     @property
     def family(self) -> str:
-        """First part of the path below `/api`, which is the scope that a scoped API key must have."""
+        """First part of the path below `/api`, which is the scope that a scoped API key must have.
+
+        Metrics are the totals of `stats/summary` in another format.
+        """
+        if self.path == "/metrics":
+            return "stats"
         return self.path.removeprefix("/api/").partition("/")[0]
 
     @property
@@ -126,7 +131,7 @@ SECRETS = 20  # limits guessing of passwords and keys
 
 REST = (
     RestRoute("GET", "/health", "public", READS),
-    RestRoute("GET", "/metrics", "public", READS),
+    RestRoute("GET", "/metrics", "admin", READS),
     RestRoute("GET", "/openapi.json", "public", WRITES),
     RestRoute("GET", "/docs", "public", SOUNDS),
     RestRoute("POST", "/api/auth/token", "public", SECRETS, body_bytes=SIGN_IN_BYTES, work="secret"),

@@ -167,6 +167,7 @@ class Api(cdk.Stack):
                 "PEOPLE_CLIENT": identity.audience,
             },
         )
+        function.add_environment("ORIGIN_SECRET", self._data.origin_secret)
         function.may_use("streams", READ, LIST, WRITE, DELETE)
         function.may_use("devices", READ, LIST, WRITE, DELETE)
         function.may_use("device_models", READ, LIST, WRITE, DELETE)

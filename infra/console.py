@@ -9,6 +9,7 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from anc.client_address import SECRET_HEADER, VIEWER_HEADER
 from functions.routes import ARRIVALS, REST
 from infra.acknowledgements import acknowledge
 from infra.api import Api
@@ -41,7 +42,14 @@ class Console(cdk.Stack):
         super().__init__(scope, id, env=environment.target, cross_region_references=edge is not None)
         files = self._files(environment)
         headers = _headers(self)
-        rest = origins.RestApiOrigin(api.rest.api)
+        rest = origins.RestApiOrigin(api.rest.api, custom_headers={SECRET_HEADER: data.origin_secret})
+        add_viewer = cloudfront.Function(
+            self,
+            "add_viewer",
+            code=cloudfront.FunctionCode.from_inline(ADD_VIEWER),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            comment="Add the address of the viewer",
+        )
         sockets = origins.HttpOrigin(cdk.Fn.select(2, cdk.Fn.split("/", api.socket.url)))
         sound = origins.S3BucketOrigin.with_bucket_defaults(
             s3.Bucket.from_bucket_attributes(
@@ -69,7 +77,7 @@ class Console(cdk.Stack):
                 response_headers_policy=headers,
             ),
             additional_behaviors={
-                **{path: _forwarded(rest) for path in rest_paths()},
+                **{path: _forwarded(rest, add_viewer) for path in rest_paths()},
                 SOCKET_PATH: _forwarded(sockets, to_stage),
                 **{f"{prefix}*": _forwarded(sound) for prefix in (ARRIVALS.prefix, RESULTS)},
             },
@@ -138,6 +146,13 @@ def _forwarded(
         if function
         else None,
     )
+
+
+# It replaces a header of this name that the viewer sends.
+ADD_VIEWER = (
+    "function handler(event) {"
+    f" event.request.headers['{VIEWER_HEADER}'] = {{ value: event.viewer.ip }}; return event.request; }}"
+)
 
 
 def _rewrite_to(path: str) -> str:

@@ -7,6 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -14,6 +15,7 @@ from constructs import Construct
 from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
 from infra import concurrency
+from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
 RECORDING_RETENTION = cdk.Duration.days(30)
@@ -21,6 +23,7 @@ RECORDING_RETENTION = cdk.Duration.days(30)
 # first send, so the dead-letter queue has one day more than the queue.
 QUEUE_RETENTION, DEAD_LETTER_RETENTION = cdk.Duration.days(3), cdk.Duration.days(4)
 RESULTS = "results/"
+SECRET_LENGTH = 40  # of 62 characters: 238 bits
 NOTIFYING_SERVICES = ("s3", "cloudwatch", "budgets")
 
 
@@ -34,6 +37,8 @@ class Data(cdk.Stack):
     queues, dead_letters : dict of str to Queue
     alerts : Topic
         Receives emergencies.
+    origin_secret : str
+        Reference to the secret with which CloudFront proves that a request came through it.
     key : Key
     """
 
@@ -54,6 +59,7 @@ class Data(cdk.Stack):
             self._queue(route, environment)
         self._notify_arrivals()
         self._grant_key_to_services()
+        self.origin_secret = self._origin_secret()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
         self._export_in_order()
         cdk.CfnOutput(self, "ObjectsBucket", value=self.objects.bucket_name)
@@ -163,6 +169,21 @@ class Data(cdk.Stack):
                 conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             )
         )
+
+    def _origin_secret(self) -> str:
+        secret = secretsmanager.Secret(
+            self,
+            "origin_secret",
+            description="Proves that a request came through the console's distribution",
+            encryption_key=self.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                exclude_punctuation=True, password_length=SECRET_LENGTH
+            ),
+            removal_policy=cdk.RemovalPolicy.DESTROY,  # a new one is as good
+        )
+        acknowledge(secret, "AwsSolutions-SMG4", "A new value must reach the distribution and the functions.")
+        arn = self.export_value(secret.secret_arn)
+        return f"{{{{resolve:secretsmanager:{arn}:SecretString:::}}}}"
 
     def _queue(self, route: QueueRoute, environment: Environment) -> None:
         dead = self._encrypted_queue(f"{route.name}_dead", DEAD_LETTER_RETENTION)

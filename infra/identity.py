@@ -52,7 +52,8 @@ class Identity(cdk.Stack):
             cognito.CfnUserPoolGroup(self, role, user_pool_id=users.user_pool_id, group_name=role)
         client = users.add_client(
             "client",
-            auth_flows=cognito.AuthFlow(user_srp=True, admin_user_password=True),
+            # Only the platform, whose limits apply, can sign users in.
+            auth_flows=cognito.AuthFlow(admin_user_password=True),
             id_token_validity=cdk.Duration.hours(SIGN_IN_TOKEN_HOURS),
             prevent_user_existence_errors=True,
             disable_o_auth=True,

@@ -137,8 +137,12 @@ class Rest(Construct):
 
 
 def _throttle(route: RestRoute) -> apigateway.MethodDeploymentOptions:
-    """Return a throttle for all callers per second that equals the limit of one caller per minute."""
-    rate = min(route.per_minute, REQUESTS_PER_SECOND)
+    """Return a throttle for all callers per second that equals the limit of one caller per minute.
+
+    Endpoints without a token have that of the whole API: with a lower one, a single client could keep
+    everybody from signing in. Their limits per address apply in the function.
+    """
+    rate = REQUESTS_PER_SECOND if route.public else min(route.per_minute, REQUESTS_PER_SECOND)
     return apigateway.MethodDeploymentOptions(
         throttling_rate_limit=rate,
         throttling_burst_limit=2 * rate,

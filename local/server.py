@@ -33,7 +33,7 @@ from anc.ports import Dependencies
 from anc.services.sound import detection, jobs
 from anc.settings import BadSetting, Settings
 from anc.tables import TABLES
-from functions.routes import ARRIVALS, FUNCTIONS, QUEUES
+from functions.routes import ARRIVALS, FUNCTIONS, QUEUES, SECRETS
 from local.alerts import LoggedAlerts
 from local.auth.certificates import Authority
 from local.auth.issuer import Issuer, discard_published_key
@@ -175,7 +175,8 @@ class LocalPlatform:
             address.host,
             MessageRates(settings.headset_messages_per_s, settings.headset_bytes_per_s),
         )
-        self.login_links = LoginLinks(data, issuer)
+        attempts = max(1, round(SECRETS * settings.rate_limit_scale))
+        self.login_links = LoginLinks(data, issuer, limits=self.deps.limits, per_minute=attempts)
         keys = Route("/.well-known/jwks.json", _json_endpoint(issuer.jwks), methods=["GET"])
         routes = [
             keys,

@@ -20,9 +20,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from anc.client_address import client_address
 from anc.lifetimes import LOGIN_LINK_MINUTES, MINUTE_S
+from anc.ports import Limits
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.identity import Role
+from functions.routes import SECRETS
 from local.auth.issuer import Issuer
 from local.http.request_body import CLOSE_HEADERS, RequestBody
 from local.http.rest import problem
@@ -43,12 +46,25 @@ class LoginLinks:
         Issues the token for a code.
     clock : callable
         Seconds since the epoch.
+    limits : Limits, optional
+        Limits the attempts per address; None for no limit.
+    per_minute : int
+        Attempts per address.
     """
 
-    def __init__(self, data: Path, issuer: Issuer, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        data: Path,
+        issuer: Issuer,
+        clock: Callable[[], float] = time.time,
+        limits: Limits | None = None,
+        per_minute: int = SECRETS,
+    ) -> None:
         self._folder = data / "invitations"
         self._issuer = issuer
         self._clock = clock
+        self._limits = limits
+        self._per_minute = per_minute
 
     def make(self, user: str, role: Role) -> str:
         """Return a new code that signs `user` in."""
@@ -85,12 +101,21 @@ class LoginLinks:
     async def _exchange(self, request: Request) -> Response:
         body = RequestBody(request, BODY_LIMIT)
         try:
+            self._limit(client_address({}, request.client.host if request.client else "", ""))
             token = await self._token_for(await body.read())
         except Refused as refusal:
             return problem(refusal, {} if await body.discard() else CLOSE_HEADERS)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         return JSONResponse({"token": token}, headers={"Cache-Control": "no-store"})
+
+    def _limit(self, address: str) -> None:
+        wait_s = 0
+        if self._limits:
+            wait_s = self._limits.wait_s("POST /sign-in", f"address {address}", self._per_minute)
+        if wait_s:
+            message = f"requests: at most {self._per_minute} per minute; try again in {wait_s} s"
+            raise Refused("too_many", message, wait_s=wait_s)
 
     async def _token_for(self, body: bytes) -> str:
         try:

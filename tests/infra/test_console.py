@@ -88,11 +88,12 @@ def test_rest_paths_of_the_console_are_forwarded_to_the_stage_uncached(distribut
 def test_the_websocket_path_of_the_console_is_rewritten_to_the_stage(stacks, distribution, origins):
     path = json.loads((WEB / "config.json").read_text())["socket"]
     behaviour = behaviours_of(distribution)[path]
-    (function,) = stacks.of_type("AWS::CloudFront::Function").values()
+    functions = stacks.of_type("AWS::CloudFront::Function")
     (stage,) = stacks.of_type("AWS::ApiGatewayV2::Stage").values()
 
-    assert f"event.request.uri = '/{stage['StageName']}'" in function["FunctionCode"]
     (used,) = behaviour["FunctionAssociations"]
+    code = functions[stacks.text(used["FunctionARN"])]["FunctionCode"]
+    assert f"event.request.uri = '/{stage['StageName']}'" in code
     assert used["EventType"] == "viewer-request"
     assert "OriginPath" not in origins[behaviour["TargetOriginId"]]
     assert "$connect" in SOCKET
@@ -156,3 +157,35 @@ def test_publishing_again_deletes_obsolete_files_and_sets_media_types():
     assert media_type("index.html") == "text/html"
     assert media_type("icon.svg") == "image/svg+xml"
     assert media_type("config.json") == "application/json"
+
+
+def test_requests_prove_that_cloudfront_added_the_address_of_the_viewer(stacks, distribution, origins):
+    """Otherwise all users of the console share the limits of a few addresses, or can choose their own."""
+    functions = stacks.of_type("AWS::CloudFront::Function")
+    secret = stacks.functions()["rest_api"]["Environment"]["Variables"]["ORIGIN_SECRET"]
+    sent = {
+        header["HeaderName"]: header["HeaderValue"]
+        for origin in origins.values()
+        for header in origin.get("OriginCustomHeaders", ())
+    }
+
+    assert stacks.text(sent.pop("x-anc-origin")) == stacks.text(secret)
+    assert not sent
+    assert stacks.text(secret).startswith("{{resolve:secretsmanager:originsecret")
+    for path, behaviour in behaviours_of(distribution).items():
+        if path.startswith(("/api", "/health", "/metrics", "/docs", "/openapi")):
+            (association,) = behaviour["FunctionAssociations"]
+            code = functions[stacks.text(association["FunctionARN"])]["FunctionCode"]
+            assert association["EventType"] == "viewer-request"
+            assert "headers['x-anc-viewer'] = { value: event.viewer.ip }" in code
+            assert "OriginCustomHeaders" in origins[behaviour["TargetOriginId"]]
+
+
+def test_users_sign_in_through_the_platform_only(stacks):
+    """A client that allowed other flows would be a door without the platform's limits."""
+    (client,) = stacks.of_type("AWS::Cognito::UserPoolClient").values()
+
+    assert set(client["ExplicitAuthFlows"]) == {
+        "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+        "ALLOW_REFRESH_TOKEN_AUTH",
+    }

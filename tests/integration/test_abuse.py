@@ -19,12 +19,13 @@ def url(shared_platform: Platform) -> str:
 
 
 def guesses(platform: Platform, number: int) -> list[int]:
-    """Guess so many passwords, each under another forwarded address; return the statuses."""
+    """Guess so many passwords, each of another user under another forwarded address; return the statuses."""
     with httpx.Client(base_url=f"http://127.0.0.1:{platform.port}", timeout=PATIENCE_S) as client:
-        guess = {"username": "ann", "password": "wrong"}
         return [
             client.post(
-                "/api/auth/token", json=guess, headers={"X-Forwarded-For": f"192.0.2.{n}"}
+                "/api/auth/token",
+                json={"username": f"u{n}", "password": "wrong"},
+                headers={"X-Forwarded-For": f"192.0.2.{n}"},
             ).status_code
             for n in range(number)
         ]

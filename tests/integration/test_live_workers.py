@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anc.settings import Settings
+from local.auth.issuer import Issuer
 from local.http.frames import Call, Frame
 from local.live_workers import MAX_WORKERS, WorkerConnection, WorkerGone
 from local.process import children_of, cores
@@ -91,10 +93,12 @@ def test_metrics_include_the_counts_of_workers(platform: Platform) -> None:
     with platform.connect("ann") as socket:
         stream(socket, begin(socket, taps=TAPS), blocks_of(two_microphones(0.5)))
 
+    admin = Issuer(platform.data, Settings()).issue("root", "admin")
+
     def exposed() -> str:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{platform.port}/metrics", timeout=PATIENCE_S
-        ) as answer:
+        headers = {"Authorization": f"Bearer {admin}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{platform.port}/metrics", headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return str(answer.read().decode())
 
     until(lambda: "anc_blocks_filtered_total 5.0" in exposed())

@@ -22,7 +22,7 @@ export function System({ rest, me }) {
   return html`
     <${Heading} title="System" text="Health, and for admins throughput and latency.">
       ${state && html`<span class=${`tag ${state.status === "ok" ? "good" : "bad"}`}>${state.status}</span>`}
-      <a class="button" href=${`${rest.base}/docs`}>API</a><a class="button" href=${`${rest.base}/metrics`}>Metrics</a><//>
+      <a class="button" href=${`${rest.base}/docs`}>API</a><//>
     ${(health.error || stats.error) && html`<${Alert} kind="error">${health.error || stats.error}<//>`}
     ${me && !admin && html`<${Alert}>Only admins see throughput and latency; you are signed in as ${me.role}.<//>`}
     <div class="columns">

@@ -58,6 +58,39 @@ def test_password_guessing_is_limited_by_address(platform: FakePlatform) -> None
     assert ask(platform, "POST", "/api/auth/token", address="192.0.2.2")["statusCode"] == 400
 
 
+def sign_in(platform: FakePlatform, name: str, address: str, **headers: str) -> int:
+    body = json.dumps({"username": name, "password": "wrong"})
+    path = "/api/auth/token"
+    event = rest_event("POST", path, path, {}, {}, headers, body, False, {}, address)
+    return int(rest_api(event, LocalContext("f"), platform.deps)["statusCode"])
+
+
+@pytest.fixture
+def twice(tmp_path: Any, clock: Clock) -> FakePlatform:
+    """Give a platform with two sign-ins a minute for each address and for each name."""
+    return make_dependencies(tmp_path, clock, rate_limit_scale=2 / 20, origin_secret="shared")
+
+
+def test_password_guessing_is_limited_by_name_from_however_many_addresses(twice: FakePlatform) -> None:
+    codes = [sign_in(twice, "ada@example.org", f"192.0.2.{n}") for n in range(4)]
+    assert codes == [401, 401, 429, 429]
+    assert sign_in(twice, " ADA@example.org".strip(), "192.0.2.9") == 429, "the same name to Cognito"
+    assert sign_in(twice, "bob@example.org", "192.0.2.9") == 401, "others can sign in"
+
+
+def test_behind_cloudfront_a_client_cannot_lock_out_others(twice: FakePlatform) -> None:
+    edge, proof = "130.176.0.1", {"x-anc-origin": "shared"}
+    attacker = {"x-anc-viewer": "192.0.2.66", **proof}
+    assert [sign_in(twice, f"u{n}", edge, **attacker) for n in range(4)] == [401, 401, 429, 429]
+    assert sign_in(twice, "ada", edge, **{"x-anc-viewer": "192.0.2.7", **proof}) == 401
+
+
+def test_a_client_cannot_choose_the_address_that_its_attempts_count_for(twice: FakePlatform) -> None:
+    spoofed = [{"x-anc-viewer": f"192.0.2.{n}", "x-anc-origin": "guess"} for n in range(4)]
+    codes = [sign_in(twice, f"u{n}", "198.51.100.1", **headers) for n, headers in enumerate(spoofed)]
+    assert codes == [401, 401, 429, 429]
+
+
 SOUNDS = [route for route in REST if route.body_bytes > JSON_BYTES]
 
 

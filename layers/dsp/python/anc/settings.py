@@ -95,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     trusted_proxies : str
         On one machine: addresses or networks, separated by commas, of reverse proxies whose
         `X-Forwarded-For` is accepted. Empty for none.
+    origin_secret : str
+        On AWS: what CloudFront adds to a request as proof that it added the viewer's address; empty for none.
     token_issuer, token_audience : str
         Required `iss` and `aud` of bearer tokens.
     token_jwks_url : str
@@ -129,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     quota_unfinished_recordings: Count = 20
     quota_recording_bytes: Annotated[int, Meta(ge=1, le=10**15)] = 24 * 1024**3
     trusted_proxies: str = ""
+    origin_secret: str = ""
     token_issuer: str = "anc-local"
     token_audience: str = "anc"
     token_jwks_url: str = ""

@@ -1,5 +1,6 @@
 """Users: sign in, create, change the role, and remove with everything that they own."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,10 +14,19 @@ from anc.services.headsets import devices
 from anc.services.sound import jobs, sessions
 
 ME = "me"  # in a path: the caller
+ATTEMPTS_PER_NAME = 20  # per minute, from all addresses together
 
 
 def sign_in(name: str, password: str, deps: Dependencies) -> Grant:
-    """Return a bearer token. Raises Refused, `unauthorized`, for a wrong user name or password alike."""
+    """Return a bearer token.
+
+    Raises
+    ------
+    Refused
+        `unauthorized` for a wrong user name or password alike; `too_many` if the name was tried too often, by
+        whomever and whether or not it exists. The limit of attempts per address is that of the endpoint.
+    """
+    _limit_attempts(name, deps)
     grant = deps.users.sign_in(name, password)
     account = deps.accounts.get(grant.user) if grant else None
     if grant is None or (account and account.removed):
@@ -24,6 +34,17 @@ def sign_in(name: str, password: str, deps: Dependencies) -> Grant:
         refuse("unauthorized", "username or password: wrong, or another step is required to sign in")
     deps.count("sign_ins")
     return grant
+
+
+def _limit_attempts(name: str, deps: Dependencies) -> None:
+    per_minute = max(1, round(ATTEMPTS_PER_NAME * deps.settings.rate_limit_scale))
+    # Hashed, because limits are stored where no other personal data is.
+    account = hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]
+    wait_s = deps.limits.wait_s("sign-in", f"name {account}", per_minute)
+    if wait_s:
+        deps.count("sign_ins_limited")
+        message = f"username: at most {per_minute} attempts per minute; try again in {wait_s} s"
+        raise Refused("too_many", message, wait_s=wait_s)
 
 
 def create(name: str, password: str, role: Role, caller: Caller, deps: Dependencies) -> User:
