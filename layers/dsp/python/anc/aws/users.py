@@ -15,8 +15,8 @@ MAX_PAGE = 60  # users per request, a limit of Cognito
 class CognitoUsers:
     """`anc.ports.Users` on a user pool; `user` is the subject of its tokens.
 
-    A user in no group is a listener. `sign_in` returns None for a user with a second factor or a password
-    that must be changed: such a user signs in to Cognito directly.
+    A user in no group is a listener. `sign_in` returns None for a user of whom Cognito requires another step,
+    such as a new password; an admin sets a permanent one.
 
     Parameters
     ----------
