@@ -11,8 +11,7 @@ import pytest
 
 from anc.schemas import claim, websocket
 from anc.schemas.asyncapi import document
-from functions.routes import HEADSET_TOPICS, HEADSETS_RULES
-from local.mqtt.topic_rules import basic_ingest_topic
+from functions import headset_rights
 
 HERE = Path(__file__).parent
 WRITTEN = HERE.parents[2] / "docs" / "asyncapi.json"
@@ -57,12 +56,12 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_topic_of_a_headset_is_described() -> None:
-    thing, shadow = "{thing}", "$aws/things/{thing}/shadow/name/anc/"
-    used = {f"anc/{thing}/{kind}" for kind in HEADSET_TOPICS}
-    used |= {basic_ingest_topic(rule, thing) for rule in HEADSETS_RULES}
+    thing = "{thing}"
+    verbs = ("get/accepted", "get/rejected", "update/accepted", "update/rejected", "update/delta")
+    answers = {f"$aws/things/{thing}/shadow/name/anc/{verb}" for verb in verbs}
+    assert all(headset_rights.may_subscribe(thing, answer) for answer in answers)
+    used = {*headset_rights.publish_topics(thing), *answers}
     used |= {*claim.request_topics(), *claim.response_topics()}
-    verbs = ("get", "get/accepted", "get/rejected", "update", "update/accepted", "update/rejected")
-    used |= {shadow + verb for verb in (*verbs, "update/delta")}
     described = {channel["address"] for channel in document()["channels"].values()}
     assert described == used | {"/ws"}
 
