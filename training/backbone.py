@@ -16,18 +16,21 @@ from rich.console import Console
 from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 
-from anc.noise import model_file
+from anc.noise import KINDS, model_file
+from anc.noise.classifier import OPERATING_POINT, vote
 from anc.noise.network import softmax
 from training.calibration import temperature_of
 from training.evaluation import Outputs, noise_report
 from training.recordings import Recording, assign_folds, load_sound, read_recordings
-from training.taxonomy import label_of
+from training.taxonomy import KIND_OF, UNDECIDED, label_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sagemaker"))
 from backbone import Embed, file_hash, frames, load_network
 
 Head = dict[str, NDArray[np.float64]]
 RATE, LENGTH = 16_000, 15_600  # Hz, samples of YAMNet's input
+FALSE_ALARMS = 0.02  # share of recordings without an emergency in which a kind is detected
+NEVER = -20.0  # logit of a kind that is not detected
 SILENCE_BELOW_PEAK_DB = 40  # windows this far below the loudest one are padding
 
 
@@ -68,6 +71,53 @@ def _regression(inputs: Outputs, truth: NDArray[np.int64]) -> Head:
     return {"mean": mean, "scale": scale, "weight": model.coef_.T, "bias": model.intercept_}
 
 
+def fit_alarms(
+    head: Head, inputs: Outputs, names: Sequence[str], folds: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Fit a detector of each kind of emergency on the standardised embeddings.
+
+    A kind without recordings is never detected. Scores are scaled so that `FALSE_ALARMS` of the recordings
+    without an emergency reach the operating point of the layer; the scale is chosen on the last fold, with a
+    detector fitted on the other folds.
+
+    Parameters
+    ----------
+    head : dict of str to array
+        `mean` and `scale` of the embeddings.
+    inputs : list of (windows, size)
+    names : sequence of str
+        Classes of the recordings.
+    folds : (recordings,) int
+
+    Returns
+    -------
+    dict of str to array
+        `alarm_weight`, (size, kinds), and `alarm_bias`, (kinds,).
+    """
+    used = [i for i, name in enumerate(names) if name not in UNDECIDED]
+    rest = [i for i in used if folds[i] != folds.max()]
+    held_out = [i for i in used if folds[i] == folds.max() and names[i] not in KIND_OF]
+    x = [(one - head["mean"]) / head["scale"] for one in inputs]
+    weights, biases = np.zeros((x[0].shape[1], len(KINDS))), np.full(len(KINDS), NEVER)
+    for k, kind in enumerate(KINDS):
+        truth = np.array([KIND_OF.get(name) == kind for name in names])
+        if not truth[rest].any():
+            continue
+        weight, bias = _detector([x[i] for i in rest], truth[rest])
+        logits = [vote((x[i] @ weight + bias)[:, None]).item() for i in held_out]
+        threshold = np.quantile(logits, 1 - FALSE_ALARMS)
+        weight, bias = _detector([x[i] for i in used], truth[used])
+        weights[:, k] = weight
+        biases[k] = bias - threshold + np.log(OPERATING_POINT / (1 - OPERATING_POINT))
+    return {"alarm_weight": weights, "alarm_bias": biases}
+
+
+def _detector(inputs: Outputs, truth: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    y = np.repeat(truth, [len(one) for one in inputs])
+    model = LogisticRegression(C=3e-4, max_iter=300, class_weight="balanced").fit(np.concatenate(inputs), y)
+    return model.coef_[0], float(model.intercept_[0])
+
+
 def logits_of(head: Head, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the logits of windows, (n, classes)."""
     return (x - head["mean"]) / head["scale"] @ head["weight"] + head["bias"]
@@ -90,11 +140,13 @@ def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
 
 
 def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_file.ModelFile:
-    """Fit the head for the endpoint on all recordings in `data`, with the noise labels."""
+    """Fit the head for the endpoint on all recordings in `data`: noise labels and kinds of emergency."""
     recordings = read_recordings(data)
     labels = sorted({label_of(r.name) for r in recordings})
     truth = np.array([labels.index(label_of(r.name)) for r in recordings])
-    head = fit_head(embeddings(recordings, load_network(network, tensor)), truth, assign_folds(recordings))
+    inputs, folds = embeddings(recordings, load_network(network, tensor)), assign_folds(recordings)
+    head = fit_head(inputs, truth, folds)
+    head |= fit_alarms(head, inputs, [r.name for r in recordings], folds)
     about = {
         "name": network.stem,
         "network": file_hash(network),
