@@ -15,7 +15,14 @@ from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import DeviceUpdate, NoisePrediction
 from anc.services import emergencies
 from anc.services.connections import notify_watchers
-from anc.services.headsets import emergency_hold, filter_design, fleet_statistics, reclassification
+from anc.services.headsets import (
+    device_status,
+    emergency_hold,
+    filter_design,
+    fleet_statistics,
+    microphones,
+    reclassification,
+)
 from anc.services.headsets.filter_design import FilterDesign, design_filter
 from anc.services.headsets.registrations import registered
 from anc.services.sound import detection
@@ -43,7 +50,8 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     Raises
     ------
     Refused
-        `truncated`, `too_large`, `bad_field`, `unknown_device`, `unknown_filter`, `clipped` or `stale_seq`.
+        `truncated`, `too_large`, `bad_field`, `unknown_device`, `unknown_filter`, `clipped`,
+        `dead_microphone` or `stale_seq`.
         Nothing was stored, with two exceptions: an alarm in the snapshot is committed, and after
         `unknown_filter` the headset is requested to send a snapshot without control.
     Conflict
@@ -61,6 +69,7 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     detected = detection.detect_in_snapshot(snapshot, deps, known.label_evidence, gap_s)
     control = _with_detection(known, snapshot, detected, deps)
     try:
+        microphones.check(snapshot)
         design = design_filter(snapshot, device, known, control.noise, deps)
     except Refused as refusal:
         _commit_without_design(control, known, detected, refusal, deps)
@@ -75,6 +84,9 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
     with deps.best_effort("reclassifications_not_requested", "request of a reclassification"):
         reclassification.request(thing, snapshot, detected, deps)
+    if microphones.seem_swapped(snapshot):
+        with deps.best_effort("swapped_microphones_not_recorded", "record of swapped microphones"):
+            device_status.record_repeated_refusal(thing, "microphone", microphones.SWAPPED, deps)
     deps.count("snapshots_processed")
     deps.measure("snapshot", time.perf_counter() - begun)
 
