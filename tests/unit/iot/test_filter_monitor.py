@@ -118,7 +118,7 @@ def test_a_filter_that_amplifies_a_loud_band_is_turned_off() -> None:
     rng, n = np.random.default_rng(0), RATE
     hz = np.fft.rfftfreq(n, 1 / RATE)
     spectrum = np.fft.rfft(rng.standard_normal(n))
-    low, high = (np.fft.irfft(spectrum * band, n) for band in (hz < 1_000, 0.2 * (hz >= 2_000)))
+    low, high = (np.fft.irfft(spectrum * band, n) for band in (hz < 1_000, 0.5 * (hz >= 2_000)))
     active = ActiveFilter("low pass", GOOD, 1.0)
 
     def blocks(left_of_high: float) -> Iterator[Block]:
