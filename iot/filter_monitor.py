@@ -17,8 +17,6 @@ MARGIN_DB = 1.0  # tolerance for errors of the model of S
 MAX_RISE_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
 SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged
 LOUD_BAND_DB = 6.0  # below the strongest band of the noise; weaker ones are not worth losing the filter
-    10.0  # below the strongest band of the noise; for a weaker one, the whole filter is not removed
-)
 MAX_BAND_RISE_DB = 3.0  # of such a band
 MIN_POWER = 10 ** (-65 / 10)  # below it, the microphone's own noise dominates
 
