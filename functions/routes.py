@@ -153,8 +153,11 @@ REST = (
     RestRoute("POST", "/api/audio/classify", "listener", SOUNDS, "classifier", SOUND_BYTES, "heavy"),
     RestRoute("POST", "/api/audio/process", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("POST", "/api/audio/analyze", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
+    RestRoute("GET", "/api/audio/formats", "listener", READS),
+    RestRoute("POST", "/api/audio/preview", "listener", WRITES, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("POST", "/api/audio/uploads", "listener", SOUNDS),
     RestRoute("POST", "/api/audio/uploads/{id}", "listener", SOUNDS, work="heavy"),  # joins up to gigabytes
+    RestRoute("GET", "/api/audio/uploads/{id}", "listener", READS),
     RestRoute("GET", "/api/audio/jobs", "listener", READS),
     RestRoute("GET", "/api/audio/jobs/{id}", "listener", READS),
     RestRoute("DELETE", "/api/audio/jobs/{id}", "listener", WRITES),

@@ -30,7 +30,7 @@ from functions.security_headers import CONTENT_SECURITY_POLICY
 TITLE = "ANC Platform"
 SUMMARY = "Backend for noise-cancelling headsets."
 SOUND_KINDS = (*(each.media_types[0] for each in FORMATS), "application/octet-stream")
-SOUND_PATHS = {"/api/audio/process", "/api/audio/classify", "/api/audio/analyze", "/api/emergency/detect"}
+SOUND_PATHS = {route.path for route in REST if route.body_bytes == SOUND_BYTES}
 # Paths that create a resource: the field of the response that is its id, and other paths that take it.
 CREATES = {
     "/api/users": ("user",),

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from anc import records
 from anc.patterns import ID
 from anc.records import Options
-from anc.schemas.rest.audio_responses import Job, Jobs, Upload
+from anc.schemas.rest.audio_responses import Job, Jobs, UnfinishedUpload, Upload
 from anc.schemas.rest.requests import NewUpload
 from anc.services.sound import jobs
 from functions.rest_api.request_context import After, Limit, caller, dependencies
@@ -23,8 +23,8 @@ JobId = Annotated[str, Path(pattern=ID)]
 def announce_upload(body: NewUpload) -> Upload:
     """Announce a recording, and return the links to upload it to.
 
-    A file of up to 64 MB has one link: PUT the whole file to it, and processing starts. A larger file has a
-    link for each part: PUT the parts, then complete the upload.
+    A file of up to 8 MiB has one link: PUT the whole file to it, and processing starts. A larger file has a
+    link for each part: PUT the parts, then complete the upload. `GET` continues an interrupted upload.
     """
     options = Options(**body.options.model_dump())
     announced = jobs.UploadRequest(size=body.size, name=body.name, options=options)
@@ -39,6 +39,15 @@ def complete_upload(id: JobId) -> Job:
     refusal `conflict` names the missing parts.
     """
     return _job(jobs.complete(id, caller(), dependencies()))
+
+
+@router.get("/api/audio/uploads/<id>", tags=TAGS)
+def resume_upload(id: JobId) -> UnfinishedUpload:
+    """Return the parts of an interrupted upload that have not arrived, with new links.
+
+    PUT them, then complete the upload. `missing` is empty if the whole file has arrived.
+    """
+    return UnfinishedUpload.model_validate(jobs.resume(id, caller(), dependencies()))
 
 
 @router.get("/api/audio/jobs", tags=TAGS)
@@ -63,6 +72,7 @@ def remove_job(id: JobId) -> None:
 
 
 def _job(job: records.Job, downloads: dict[str, str] | None = None) -> Job:
+    job = jobs.with_arrival(job, dependencies())
     return Job(
         job=job.key,
         name=job.name,

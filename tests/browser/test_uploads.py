@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from anc.services.sound.jobs import MAX_PART_BYTES
+from anc.services.sound.jobs import PART_BYTES
 from tests.browser.conftest import Visit
 from tests.processes import Platform
 from tests.sounds import encoded, noise
@@ -24,11 +24,11 @@ def small(folder: Path) -> Path:
 def in_parts(folder: Path) -> Path:
     """Write a short recording that is large because of padding after the sound."""
     path = folder / "hall.wav"
-    data = encoded(noise(2.0)) + struct.pack("<4sI", b"JUNK", MAX_PART_BYTES)
-    riff = struct.pack("<4sI", b"RIFF", len(data) - 8 + MAX_PART_BYTES)
+    data = encoded(noise(2.0)) + struct.pack("<4sI", b"JUNK", PART_BYTES)
+    riff = struct.pack("<4sI", b"RIFF", len(data) - 8 + PART_BYTES)
     with path.open("wb") as file:
         file.write(riff + data[8:])
-        file.truncate(len(data) + MAX_PART_BYTES)
+        file.truncate(len(data) + PART_BYTES)
     return path
 
 

@@ -236,7 +236,10 @@ class Smoke:
 
     def _recording(self) -> str:
         sound = wav(*noise(3 * RATE))
+        _expect("channels of a preview", self._user.preview(sound).channels, 2)
+        _expect("formats", [each.name for each in self._user.sound_formats().formats][:1], ["WAV"])
         job = self._user.upload(sound, "smoke")
+        _expect("parts to send again", self._user.resume_upload(job).missing, [])
         _expect("completing an upload", self._user.complete_upload(job).job, job)
         done = _poll(lambda: _ended(self._user.job(job)))
         _expect("job state", (done.state, done.failure), ("done", ""))

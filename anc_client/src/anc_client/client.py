@@ -26,6 +26,7 @@ class Processed(schemas.ProcessedSound):
 Role = Literal["listener", "operator", "admin"]
 Sound = bytes | Path | BinaryIO
 TRANSFER_TIMEOUT_S = 300.0  # for one part of a file
+RETRY_S = 1.0
 
 
 class Client(BaseClient):
@@ -243,6 +244,17 @@ class Client(BaseClient):
         """Classify the noise in a sound file."""
         return self._request(schemas.Classification, "POST", "/api/audio/classify", content(sound))
 
+    def sound_formats(self) -> schemas.AcceptedSounds:
+        """Return the formats and limits of sound files."""
+        return self._request(schemas.AcceptedSounds, "GET", "/api/audio/formats")
+
+    def preview(self, sound: Sound, **places: int) -> schemas.Preview:
+        """Describe a file of up to 10 MB and what each mode would do with its channels.
+
+        For a larger file, pass its beginning and end, with `head`, the bytes of the beginning, and `size`.
+        """
+        return self._request(schemas.Preview, "POST", "/api/audio/preview", content(sound), **places)
+
     def process(self, sound: Sound, **options: str | int | float) -> Processed:
         """Filter a recording of up to a minute; options are `mode`, `algorithm`, `taps`, `mu`, `horizon`."""
         return self._request(Processed, "POST", "/api/audio/process", content(sound), **options)
@@ -281,18 +293,47 @@ class Client(BaseClient):
                 return self.upload(opened, name or sound.name, **options)
         file = BytesIO(sound) if isinstance(sound, bytes) else sound
         size = file.seek(0, SEEK_END)
-        file.seek(0)
         processing = schemas.ProcessingOptions(**options)
         upload = self.create_upload(
             schemas.NewUpload(size=size, name=name or "recording", options=processing)
         )
-        for link in upload.links:
-            # Presigned links need no token, and it must not be sent to the storage service.
-            part = file.read(upload.part_bytes)
-            httpx.put(link, content=part, timeout=TRANSFER_TIMEOUT_S).raise_for_status()
+        try:
+            for number, link in enumerate(upload.links):
+                self._send_part(link, file, number * upload.part_bytes, upload.part_bytes)
+        except httpx.TransportError:  # the connection was lost
+            self.resume(file, upload.job)
         if len(upload.links) > 1:
             self.complete_upload(upload.job)
         return upload.job
+
+    def resume(self, sound: Sound, job: str, attempts: int = 5) -> None:
+        """Send the parts of an interrupted upload that have not arrived, and complete it.
+
+        Continues up to `attempts` times if the connection is lost, each time after twice the pause.
+        """
+        file = BytesIO(content(sound)) if isinstance(sound, bytes | Path) else sound
+        for attempt in range(attempts):
+            try:
+                upload = self.resume_upload(job)
+                for part in upload.missing:
+                    begin = (part.number - 1) * upload.part_bytes
+                    self._send_part(part.link, file, begin, upload.part_bytes)
+                self.complete_upload(job)
+                return
+            except httpx.TransportError:
+                if attempt == attempts - 1:
+                    raise
+                time.sleep(RETRY_S * 2**attempt)
+
+    def resume_upload(self, job: str) -> schemas.UnfinishedUpload:
+        """Return the parts of an upload that have not arrived, with new links."""
+        return self._request(schemas.UnfinishedUpload, "GET", f"/api/audio/uploads/{path_segment(job)}")
+
+    @staticmethod
+    def _send_part(link: str, file: BinaryIO, begin: int, size: int) -> None:
+        # Presigned links need no token, and it must not be sent to the storage service.
+        file.seek(begin)
+        httpx.put(link, content=file.read(size), timeout=TRANSFER_TIMEOUT_S).raise_for_status()
 
     def follow(self, job: str, every_s: float = 1.0) -> Iterator[schemas.Job]:
         """Poll a job and yield its state, until it is done or failed."""

@@ -468,6 +468,23 @@ class Performance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preview:
+    """
+    What a sound file contains, and what is done with its channels.
+
+    `seconds` is null if the header does not give the length. `modes` has a text for each mode that the number
+    of channels allows, `automatic` the one that is chosen by default.
+    """
+
+    format: str
+    rate: int
+    channels: int
+    seconds: float | None
+    automatic: Literal["cancel", "predict", "classify"]
+    modes: dict[Literal["cancel", "predict", "classify"], str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessingOptions:
     """How to process a recording. The default mode depends on the number of channels."""
 
@@ -602,6 +619,15 @@ class SignIn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundFormat:
+    """A sound file format: its name, file name suffixes, and media types (the preferred one first)."""
+
+    name: str
+    suffixes: list[str]
+    media_types: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Telemetry:
     """The latest telemetry report of a headset; nulls before the first."""
 
@@ -642,6 +668,14 @@ class Upload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UploadPart:
+    """A part of an upload that has not arrived, numbered from 1, and its link."""
+
+    number: int
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class User:
     """A user."""
 
@@ -673,6 +707,19 @@ class Problem:
 
     detail: str
     """Explanation for people: the field and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedSounds:
+    """The formats and limits of sound files: in a request, and in an upload."""
+
+    formats: list[SoundFormat]
+    min_rate: int
+    max_rate: int
+    max_channels: int
+    request_bytes: int
+    request_seconds: float
+    upload_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -762,6 +809,17 @@ class ProcessedSound:
 
     report: RecordingReport
     audio: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfinishedUpload:
+    """The parts that an interrupted upload still has to send, each of `part_bytes` but the last."""
+
+    job: str
+    size: int
+    part_bytes: int
+    missing: list[UploadPart]
+    expires: float
 
 
 __version__ = "1.0.0"

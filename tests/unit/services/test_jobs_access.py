@@ -66,7 +66,7 @@ def test_a_message_delivered_again_only_notifies_the_owner_again(
 def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MAX_PART_BYTES", 40_000)
+    monkeypatch.setattr(jobs, "PART_BYTES", 40_000)
     data = sound_file(two_microphones())
     upload = jobs.create(UploadRequest(len(data)), ALICE, deps)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
@@ -84,7 +84,7 @@ def test_a_large_file_is_sent_in_parts_and_processed_when_it_is_complete(
 def test_an_upload_with_a_missing_part_cannot_be_completed(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MAX_PART_BYTES", 80_000)
+    monkeypatch.setattr(jobs, "PART_BYTES", 80_000)
     data = sound_file(two_microphones())
     upload = jobs.create(UploadRequest(len(data)), ALICE, deps)
     pieces = [data[at : at + upload.part_bytes] for at in range(0, len(data), upload.part_bytes)]
@@ -97,6 +97,45 @@ def test_an_upload_with_a_missing_part_cannot_be_completed(
     deps.objects.put_part(f"uploads/{upload.job}", parts, 2, pieces[1])
     jobs.complete(upload.job, ALICE, deps)
     assert done(deps, upload.job).state == "done"
+
+
+def test_an_interrupted_upload_continues_with_the_missing_parts(
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PART_BYTES", 80_000)
+    data = sound_file(two_microphones())
+    job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
+    monkeypatch.setattr(jobs, "PART_BYTES", 70_000)  # of a later version
+    parts = jobs.find(job, ALICE, deps).upload
+    deps.objects.put_part(f"uploads/{job}", parts, 2, data[80_000:160_000])
+    left = jobs.resume(job, ALICE, deps)
+    assert (left.size, left.part_bytes) == (len(data), 80_000)
+    assert [part.number for part in left.missing] == [1, 3]
+    for part in left.missing:
+        piece = data[(part.number - 1) * left.part_bytes :][: left.part_bytes]
+        deps.objects.put_part(f"uploads/{job}", parts, part.number, piece)
+    jobs.complete(job, ALICE, deps)
+    assert jobs.resume(job, ALICE, deps).missing == []
+    assert jobs.with_arrival(jobs.find(job, ALICE, deps), deps).state == "waiting"
+    assert done(deps, job).state == "done"
+    assert jobs.resume(job, ALICE, deps).missing == []
+
+
+def test_the_state_is_waiting_from_the_arrival_of_the_file_on(deps: Dependencies) -> None:
+    data = sound_file(two_microphones())
+    job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
+    assert [part.number for part in jobs.resume(job, ALICE, deps).missing] == [1]
+    assert jobs.with_arrival(jobs.find(job, ALICE, deps), deps).state == "uploading"
+    deps.objects.put(f"uploads/{job}", data)
+    assert jobs.resume(job, ALICE, deps).missing == []
+    assert jobs.with_arrival(jobs.find(job, ALICE, deps), deps).state == "waiting"
+
+
+@pytest.mark.parametrize("size", [1, jobs.PART_BYTES, jobs.PART_BYTES + 1, jobs.MAX_UPLOAD_BYTES])
+def test_an_upload_has_parts_that_are_worth_repeating_and_few_links(size: int, deps: Dependencies) -> None:
+    upload = jobs.create(UploadRequest(size), ALICE, deps)
+    assert len(upload.links) == -(-size // upload.part_bytes) <= jobs.MAX_PARTS
+    assert upload.part_bytes <= max(jobs.PART_BYTES, jobs.MAX_PART_BYTES)
 
 
 def test_a_single_part_upload_can_be_completed_after_it_arrived(deps: Dependencies) -> None:
@@ -116,10 +155,10 @@ def test_completing_an_upload_is_idempotent(
 ) -> None:
     data = sound_file(two_microphones()) if state != "failed" else b"not a sound" * 1000
     if in_parts:
-        monkeypatch.setattr(jobs, "MAX_PART_BYTES", len(data) - 1000)
+        monkeypatch.setattr(jobs, "PART_BYTES", len(data) - 1000)
     job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
     if in_parts:
-        parts, whole = jobs.find(job, ALICE, deps).upload, jobs.MAX_PART_BYTES
+        parts, whole = jobs.find(job, ALICE, deps).upload, jobs.PART_BYTES
         for number, piece in enumerate((data[:whole], data[whole:]), 1):
             deps.objects.put_part(f"uploads/{job}", parts, number, piece)
         jobs.complete(job, ALICE, deps)
@@ -137,7 +176,7 @@ def test_completing_an_upload_is_idempotent(
 def test_concurrent_completion_of_an_upload_happens_once(
     deps: Dependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MAX_PART_BYTES", 80_000)
+    monkeypatch.setattr(jobs, "PART_BYTES", 80_000)
     data = sound_file(two_microphones())
     job = jobs.create(UploadRequest(len(data)), ALICE, deps).job
     parts = jobs.find(job, ALICE, deps).upload

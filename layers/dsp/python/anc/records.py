@@ -191,6 +191,8 @@ class Job(Record, frozen=True, kw_only=True, omit_defaults=True):
         Announced size of the file in bytes.
     upload : str
         Id of the multipart upload, "" for a file in one part.
+    part_bytes : int
+        Size of its parts.
     source : str
         Version of the content that the first block was read from.
     result : str
@@ -210,6 +212,7 @@ class Job(Record, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     created: float
     upload: str = ""
+    part_bytes: int = 0
     source: str = ""
     result: str = ""
     blocks: int = 0

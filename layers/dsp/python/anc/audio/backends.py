@@ -29,7 +29,7 @@ def open_decoder(file: BinaryIO) -> tuple[ByteSource, Decoder]:
     Refused
         `bad_field` if the file is not in one of `anc.audio.formats.FORMATS` or cannot be decoded.
     """
-    format, begin = _recognise(file)
+    format, begin = identify(file)
     try:
         if format is WAV:
             return _open_wav(file, begin)
@@ -48,7 +48,8 @@ def open_decoder(file: BinaryIO) -> tuple[ByteSource, Decoder]:
         raise Refused("bad_field", str(fault) or UNREADABLE) from fault
 
 
-def _recognise(file: BinaryIO) -> tuple[Format, int]:
+def identify(file: BinaryIO) -> tuple[Format, int]:
+    """Return the format of a file and where it begins. Raises Refused, `bad_field`."""
     begin = id3_end(file)
     file.seek(begin)
     start = file.read(START_BYTES)

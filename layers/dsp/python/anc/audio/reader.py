@@ -71,6 +71,11 @@ class AudioReader:
         return self._frames or 0
 
     @property
+    def announced_s(self) -> float | None:
+        """Length in seconds according to the header, None if it does not say."""
+        return (self._decoder.announced or self._decoder.frames or 0) / self.rate or None
+
+    @property
     def progress(self) -> float:
         """Share of the file that was read, 0 to 1."""
         if self.ended:

@@ -117,6 +117,58 @@ class Upload(Response):
     expires: float
 
 
+class UploadPart(Response):
+    """A part of an upload that has not arrived, numbered from 1, and its link."""
+
+    number: int
+    link: str
+
+
+class UnfinishedUpload(Response):
+    """The parts that an interrupted upload still has to send, each of `part_bytes` but the last."""
+
+    job: str
+    size: int
+    part_bytes: int
+    missing: list[UploadPart]
+    expires: float
+
+
+class SoundFormat(Response):
+    """A sound file format: its name, file name suffixes, and media types (the preferred one first)."""
+
+    name: str
+    suffixes: list[str]
+    media_types: list[str]
+
+
+class AcceptedSounds(Response):
+    """The formats and limits of sound files: in a request, and in an upload."""
+
+    formats: list[SoundFormat]
+    min_rate: int
+    max_rate: int
+    max_channels: int
+    request_bytes: int
+    request_seconds: float
+    upload_bytes: int
+
+
+class Preview(Response):
+    """What a sound file contains, and what is done with its channels.
+
+    `seconds` is null if the header does not give the length. `modes` has a text for each mode that the number
+    of channels allows, `automatic` the one that is chosen by default.
+    """
+
+    format: str
+    rate: int
+    channels: int
+    seconds: float | None
+    automatic: Literal["cancel", "predict", "classify"]
+    modes: dict[Literal["cancel", "predict", "classify"], str]
+
+
 class Job(Response):
     """A recording. `downloads` has links to the results by file name when the state is `done`."""
 

@@ -16,6 +16,7 @@ Charge = Callable[[float], None]
 
 REQUEST_S = 10.0  # maximum core-seconds per request; Lambda stops a function after 25 s
 MEASURE_S = 0.06e-6  # per sample of each channel, to decode and measure
+PREVIEWED = 1 << 15  # samples
 CLASSIFY_S = 0.015  # per second of each channel
 # Per frame: base time, and additional time for 4,096 taps.
 FILTER_S = {"nlms": (0.4e-6, 0.7e-6), "fdaf": (0.15e-6, 0.1e-6), "predict": (0.5e-6, 1.2e-6)}
@@ -50,6 +51,11 @@ def estimated_cpu_s(file: AudioSize, options: Options | None = None, detects: bo
         base, per_4096 = FILTER_S["predict" if options.mode == "predict" else options.algorithm]
         seconds += file.frames * (base + per_4096 * options.taps / 4096)
     return seconds
+
+
+def preview_cpu_s() -> float:
+    """Return the predicted time to open a file and decode its first samples."""
+    return MEASURE_S * PREVIEWED
 
 
 def no_charge(seconds: float) -> None:

@@ -32,7 +32,9 @@ DOWNLOAD_LINK_S = DOWNLOAD_LINK_HOURS * HOUR_S
 UPLOAD_LINK_S = UPLOAD_LINK_HOURS * HOUR_S
 UPLOAD_DEADLINE_S = 86_400.0  # lifetime of a job whose recording does not arrive
 MAX_UPLOAD_BYTES = 12 * 1024**3
-MAX_PART_BYTES = 64 * 1024**2  # larger files are uploaded in parts of this size
+PART_BYTES = 8 * 1024**2  # larger files are uploaded in parts, which an interrupted upload need not repeat
+MAX_PART_BYTES = 64 * 1024**2
+MAX_PARTS = 200  # so that the answer with their links stays below 1 MB; of the largest file they have 62 MiB
 PAGE = 100
 
 
@@ -79,6 +81,36 @@ class UploadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Options = Options()
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A part of an upload that has not arrived, numbered from 1, and its link."""
+
+    number: int
+    link: str
+
+
+class UnfinishedUpload(msgspec.Struct, frozen=True):
+    """The parts that an interrupted upload still has to send.
+
+    Attributes
+    ----------
+    job : str
+    size : int
+        Bytes of the file.
+    part_bytes : int
+        Size of every part but the last.
+    missing : list of Part
+        Empty if the file has arrived.
+    expires : float
+        When the links expire, seconds since the epoch.
+    """
+
+    job: str
+    size: int
+    part_bytes: int
+    missing: list[Part]
+    expires: float
+
+
 class Upload(msgspec.Struct, frozen=True):
     """Upload links. PUT the file to the only link, or a part to each link and then complete the upload.
 
@@ -117,19 +149,43 @@ def create(request: UploadRequest, caller: Caller, deps: Dependencies) -> Upload
         size=request.size,
         created=now,
     )
-    source, files = UPLOADS + job.key, deps.objects
-    if request.size <= MAX_PART_BYTES:
-        links = [files.upload_link(source, request.size, UPLOAD_LINK_S)]
-    else:
-        job = job.replace(upload=files.begin(source))
-        sizes = [min(MAX_PART_BYTES, request.size - at) for at in range(0, request.size, MAX_PART_BYTES)]
-        links = [
-            files.part_link(source, job.upload, number, size, UPLOAD_LINK_S)
-            for number, size in enumerate(sizes, 1)
-        ]
+    if request.size > PART_BYTES:
+        part_bytes = max(PART_BYTES, math.ceil(request.size / MAX_PARTS))
+        job = job.replace(upload=deps.objects.begin(UPLOADS + key), part_bytes=part_bytes)
     deps.jobs.put(job)
     deps.count("jobs_announced")
-    return Upload(job.key, links, min(request.size, MAX_PART_BYTES), now + UPLOAD_LINK_S)
+    links = [_part_link(job, number, deps) for number in range(1, _parts(job) + 1)]
+    return Upload(key, links, _part_bytes(job), now + UPLOAD_LINK_S)
+
+
+def resume(job_id: str, caller: Caller, deps: Dependencies) -> UnfinishedUpload:
+    """Return new links for the parts of an upload that have not arrived.
+
+    Raises
+    ------
+    Refused
+        `unknown_job`.
+    """
+    job, now = find(job_id, caller, deps), deps.clock()
+    parts = [Part(number, _part_link(job, number, deps)) for number in _missing_parts(job, deps)]
+    return UnfinishedUpload(job.key, job.size, _part_bytes(job), parts, now + UPLOAD_LINK_S)
+
+
+def _part_bytes(job: Job) -> int:
+    return (job.part_bytes or MAX_PART_BYTES) if job.upload else max(1, job.size)
+
+
+def _parts(job: Job) -> int:
+    return math.ceil(job.size / _part_bytes(job))
+
+
+def _part_link(job: Job, number: int, deps: Dependencies) -> str:
+    source, files, part = UPLOADS + job.key, deps.objects, _part_bytes(job)
+    if not job.upload:
+        return files.upload_link(source, job.size, UPLOAD_LINK_S)
+    return files.part_link(
+        source, job.upload, number, min(part, job.size - (number - 1) * part), UPLOAD_LINK_S
+    )
 
 
 def _reserve(key: str, size: int, caller: Caller, deps: Dependencies) -> None:
@@ -166,14 +222,29 @@ def complete(job_id: str, caller: Caller, deps: Dependencies) -> Job:
     return job
 
 
+def with_arrival(job: Job, deps: Dependencies) -> Job:
+    """Return a job as its owner sees it: `waiting` from the arrival of its file on.
+
+    Its record changes when a worker claims it. Writing it before would make that worker's write fail.
+    """
+    if job.state == "uploading" and deps.objects.info(UPLOADS + job.key):
+        return job.replace(state="waiting")
+    return job
+
+
 def _missing(job: Job, deps: Dependencies) -> str:
     """Return a description of the first missing part of an upload, "" if all parts are stored."""
     if not job.upload:
         return "the file"
-    number = math.ceil(job.size / MAX_PART_BYTES)
-    stored = deps.objects.stored_parts(UPLOADS + job.key, job.upload)
-    first = next((part for part in range(1, number + 1) if part not in stored), None)
-    return f"part {first} of {number}" if first else ""
+    missing = _missing_parts(job, deps)
+    return f"part {missing[0]} of {_parts(job)}" if missing else ""
+
+
+def _missing_parts(job: Job, deps: Dependencies) -> list[int]:
+    if job.state != "uploading" or deps.objects.info(UPLOADS + job.key):
+        return []
+    stored = deps.objects.stored_parts(UPLOADS + job.key, job.upload) if job.upload else ()
+    return [number for number in range(1, _parts(job) + 1) if number not in stored]
 
 
 def find(job_id: str, caller: Caller, deps: Dependencies) -> Job:

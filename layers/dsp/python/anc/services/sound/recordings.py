@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from anc.records import Options
 from anc.schemas.refusal import refuse
 from anc.services.sound import detection
 from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter, restore_filter
+from anc.services.sound.channel_plan import choose_mode
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
 from anc.services.sound.report import RecordingReport, build_report
 from anc.services.sound.timeline import Timeline
@@ -28,8 +29,6 @@ BLOCK = 1 << 16  # frames decoded and filtered at a time; a multiple of FDAF_BLO
 FDAF_BLOCK = 512
 SHORT_RESULT_BYTES = 4_000_000  # a Lambda response is limited to 6 MB, in base64
 WAV_HEADER_BYTES = 44
-
-ProcessingMode = Literal["cancel", "predict", "classify"]
 
 logger = Logger(service="recordings")
 
@@ -53,7 +52,7 @@ class RecordingProcessor:
     rate : int
         Hz.
     channels : int
-        2 (reference, primary) or 1.
+        2 (reference, primary) to cancel, 1 to predict, any number to classify.
     classifier : Classifier or None
         Without one, the report has no noise classes and alarms.
 
@@ -64,7 +63,7 @@ class RecordingProcessor:
     """
 
     def __init__(self, options: Options, rate: int, channels: int, classifier: Classifier | None) -> None:
-        mode = _mode(options, channels)
+        mode = choose_mode(options, channels)
         mu = options.mu or DEFAULT_MU.get(mode)
         self.options = msgspec.structs.replace(options, mode=mode, mu=mu)
         self.rate = rate
@@ -229,17 +228,6 @@ def wav_header(data_bytes: int, rate: int) -> bytes:
     form = struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
     return form + fmt + struct.pack("<4sI", b"data", data_bytes)
-
-
-def _mode(options: Options, channels: int) -> ProcessingMode:
-    if options.mode is None and channels not in (1, 2):
-        refuse("bad_field", f"file: must have 2 channels (reference, primary) or 1 (got {channels})")
-    mode: ProcessingMode = options.mode or ("cancel" if channels == 2 else "classify")
-    if mode == "cancel" and channels != 2:
-        refuse("bad_field", f"file: `cancel` needs 2 channels, reference and primary (got {channels})")
-    if mode == "predict" and channels != 1:
-        refuse("bad_field", f"file: `predict` needs 1 channel (got {channels})")
-    return mode
 
 
 def _residual(adaptive: AdaptiveFilter, x: np.ndarray, d: np.ndarray) -> np.ndarray:
