@@ -8,6 +8,7 @@ import { SignIn } from "./pages/sign-in.js";
 import { Live } from "./live/page.js";
 import { Headsets } from "./pages/headsets.js";
 import { Headset } from "./pages/headset.js";
+import { Recording } from "./pages/recording.js";
 import { Recordings } from "./pages/recordings.js";
 import { Emergencies } from "./pages/emergencies.js";
 import { Users } from "./pages/users.js";
@@ -17,7 +18,7 @@ import { Run } from "./live/run.js";
 const PAGES = {
   live: { name: "Live", page: Live },
   headsets: { name: "Headsets", page: Headsets, item: Headset },
-  recordings: { name: "Recordings", page: Recordings },
+  recordings: { name: "Recordings", page: Recordings, item: Recording },
   emergencies: { name: "Emergencies", page: Emergencies },
   users: { name: "Users", page: Users },
   system: { name: "System", page: System },

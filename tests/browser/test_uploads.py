@@ -1,5 +1,6 @@
 """Uploads of recordings from the console, in one piece and in parts."""
 
+import re
 import struct
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from playwright.sync_api import expect
 
 from anc.services.sound.jobs import PART_BYTES
 from tests.browser.conftest import Visit
+from tests.compressed import compressed, pink
 from tests.processes import Platform
 from tests.sounds import encoded, noise
 
@@ -44,11 +46,14 @@ def test_an_upload_is_processed_without_errors(visit: Visit, tmp_path: Path, mak
         lambda request: "/uploads/" in request.url and request.method == "POST" and completed.append(1),
     )
     page.locator("input[type=file]").set_input_files(recording)
+    expect(page.get_by_text("Channel 1 (left) is the reference")).to_be_visible()
+    assert sent == []
+    console.button("Upload it").click()
     row = page.get_by_role("row", name=recording.name)
-    expect(row).to_contain_text("done", timeout=PROCESSING_MS)
+    expect(row).to_contain_text("Done", timeout=PROCESSING_MS)
     expect(page.get_by_role("status").filter(has_text="uploaded")).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_count(0)
-    assert (errors, len(sent), len(completed)) == ([], parts, parts - 1)
+    assert (errors, len(sent), len(completed)) == ([], parts, 1)
     console.check_appearance(f"recordings-sent-{parts}")
 
 
@@ -65,3 +70,64 @@ def test_removing_a_recording_that_another_tab_removed_is_not_an_error(
         [platform.token("dora"), "/api/audio/jobs/removed-before"],
     )
     assert results == ["", "unknown_job"]
+
+
+def test_several_files_are_explained_and_unusable_ones_rejected_before_the_upload(
+    visit: Visit, tmp_path: Path
+) -> None:
+    (tmp_path / "one.wav").write_bytes(encoded(noise(1.0, 1)))
+    (tmp_path / "two.m4a").write_bytes(compressed(pink(1.0, 48_000), 48_000, "ipod", "aac"))
+    (tmp_path / "notes.wav").write_text("not a sound")
+    console = visit("recordings", user="sender-of-many")
+    page = console.page
+    page.locator("input[type=file]").set_input_files([*tmp_path.iterdir()])
+    expect(page.get_by_text("One channel: noise is classified")).to_be_visible()
+    expect(page.get_by_text("MP4 (M4A), 48,000 Hz, 2 channels")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("not a sound file in a supported format")
+    console.choose("Cancel")
+    expect(
+        page.get_by_text("Cancel needs two channels, reference and primary; this file has 1")
+    ).to_be_visible()
+    console.check_appearance("recordings-chosen")
+    console.choose("Classify")
+    console.button("Upload 2 recordings").click()
+    for name in ("one.wav", "two.m4a"):
+        expect(page.get_by_role("row", name=name)).to_contain_text("Done", timeout=PROCESSING_MS)
+    page.get_by_role("link", name="two.m4a").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("two.m4a")
+    page.reload()  # its address is a link to the results
+    expect(page.get_by_role("heading", level=1)).to_have_text("two.m4a")
+    expect(page.get_by_role("link", name="report.json")).to_be_visible()
+
+
+def test_the_microphone_is_recorded_into_a_job(visit: Visit) -> None:
+    console = visit("recordings", user="recorder")
+    page = console.page
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(console.button("Stop recording")).to_have_text(re.compile(r"[(]0:(0[1-9]|[1-5])"))
+    console.button("Stop recording").click()
+    expect(page.get_by_text("WebM, 48,000 Hz")).to_be_visible()
+    console.button("Upload it").click()
+    row = page.get_by_role("row", name="Recording")
+    expect(row).to_contain_text("Done", timeout=PROCESSING_MS)
+    expect(row).not_to_contain_text("incomplete")
+
+
+def test_an_upload_continues_after_a_lost_connection(visit: Visit, tmp_path: Path) -> None:
+    console = visit("recordings", user="traveller")
+    page, sent, lost = console.page, [], []
+
+    def lose(route) -> None:
+        if len(sent) == 1 and not lost:
+            lost.append(route.request.url)
+            route.abort("connectionreset")
+        else:
+            sent.append(route.request.url)
+            route.continue_()
+
+    page.route("**/objects/**", lose)
+    page.locator("input[type=file]").set_input_files(in_parts(tmp_path))
+    console.button("Upload it").click()
+    expect(page.get_by_role("row", name="hall.wav")).to_contain_text("Done", timeout=PROCESSING_MS)
+    assert (len(sent), len(lost)) == (2, 1)
+    assert lost[0].split("&number=")[1][0] == sent[1].split("&number=")[1][0] == "2"

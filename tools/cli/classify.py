@@ -7,12 +7,50 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from anc.audio.formats import SUFFIXES
 from anc.audio.reader import AudioReader, open_path
 from anc.noise import Classifier, classify_channels
 from anc.schemas.refusal import Refused
 from anc.services.sound.file_detection import MIN_SOUND_S, check_length
 
 PART_S = 60
+CSV_COLUMNS = (
+    "file",
+    "start_s",
+    "label",
+    "confidence",
+    "emergency",
+    "emergency_score",
+    "kind",
+    "truncated",
+    "note",
+    "error",
+)
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """Return the files among paths, and the sound files in the folders among them, by their suffix.
+
+    A folder without sound files is returned itself, so that it is reported.
+    """
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(each for each in path.rglob("*") if is_sound_file(each)) if path.is_dir() else []
+        files += inside or [path]
+    return files
+
+
+def is_sound_file(path: Path) -> bool:
+    """Return whether the name of a file has a suffix of a supported format."""
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def csv_row(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result of `classify_files` as a row of a CSV file with the columns `CSV_COLUMNS`."""
+    row = {name: result.get(name, "") for name in CSV_COLUMNS}
+    if result.get("emergency"):
+        row["kind"] = max(result["kinds"], key=result["kinds"].get)
+    return row
 
 
 def classify_files(

@@ -1,11 +1,16 @@
 """The commands `cancel` and `classify`, which read sound files."""
 
+import sys
+from collections.abc import Callable
+from csv import DictWriter
+from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from anc.audio.formats import SUPPORTED
 from anc.schemas.refusal import Refused
@@ -15,6 +20,7 @@ from tools.cli.terminal import (
     errors,
     print_error,
     print_report_path,
+    print_whole,
     progress_bar,
     stop,
     table,
@@ -78,37 +84,62 @@ def cancel(
 
 @app.command(rich_help_panel=SOUND)
 def classify(
-    files: Annotated[list[Path], typer.Argument(help=f"Sound files of up to 12 hours ({SUPPORTED}).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help=f"Sound files of up to 12 hours ({SUPPORTED}), and folders, searched recursively."
+        ),
+    ],
     model: Annotated[
         Path | None, typer.Option(help="Model file (.npz).", show_default="the built-in model")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """Classify the noise in sound files, minute by minute.
 
     Files that cannot be read are reported on stderr and skipped; the exit code is then 1.
     """
     from anc.noise import ModelError
-    from tools.cli.classify import classify_files
+    from tools.cli.classify import classify_files, files_of
 
+    if json and csv:
+        stop("--json and --csv exclude each other")
     rows = table("File", "Start", "Noise", "Confidence", "Emergency")
+    rows.columns[0].overflow = "fold"
+    add = _json_printer if json else _csv_printer() if csv else partial(_add_row, rows)
     failed = False
     try:
-        for result in classify_files(files, errors, model):
+        for result in classify_files(files_of(files), errors, model):
             if "error" in result:
                 failed = True
                 print_error(f"{result['file']}: {result['error']}")
             if result.get("note") and not result["start_s"]:
                 print_error(f"{result['file']}: {result['note']}")
-            if json:
-                print(dumps(result))
-            elif "error" not in result:
-                kind = max(result["kinds"], key=result["kinds"].get) if result["emergency"] else "-"
-                start, confidence = f"{result['start_s']:.0f} s", f"{result['confidence']:.0%}"
-                rows.add_row(escape(result["file"]), start, result["label"], confidence, kind)
+            add(result)
     except ModelError as fault:
         stop(str(fault))
     if rows.row_count:
-        console.print(rows)
+        print_whole(rows)
     if failed:
         raise typer.Exit(1)
+
+
+def _add_row(rows: Table, result: dict[str, Any]) -> None:
+    if "error" in result:
+        return
+    kind = max(result["kinds"], key=result["kinds"].get) if result["emergency"] else "-"
+    start, confidence = f"{result['start_s']:.0f} s", f"{result['confidence']:.0%}"
+    rows.add_row(escape(result["file"]), start, result["label"], confidence, kind)
+
+
+def _json_printer(result: dict[str, Any]) -> None:
+    print(dumps(result))
+
+
+def _csv_printer() -> Callable[[dict[str, Any]], object]:
+    from tools.cli.classify import CSV_COLUMNS, csv_row
+
+    lines = DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
+    lines.writeheader()
+    return lambda result: lines.writerow(csv_row(result))

@@ -41,6 +41,7 @@ Port = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT_DATA = default_folder()
 DEFAULT_PORT = 8080
+MAX_WIDTH = 100_000  # characters of a table in a file or pipe
 
 
 def table(*columns: str, numbers: bool = False, title: str | None = None) -> Table:
@@ -49,6 +50,13 @@ def table(*columns: str, numbers: bool = False, title: str | None = None) -> Tab
     for k, name in enumerate(columns):
         rows.add_column(name, justify="right" if numbers and k else "left")
     return rows
+
+
+def print_whole(rows: Table) -> None:
+    """Print a table. Outside a terminal it is as wide as its content, so that no line is wrapped."""
+    wide = console.options.update(max_width=MAX_WIDTH)
+    needed = console.measure(rows, options=wide).maximum
+    console.print(rows, width=None if console.is_terminal else needed, crop=False, no_wrap=False)
 
 
 def progress_bar(json: bool) -> Progress:

@@ -37,14 +37,18 @@ export class Rest {
     }
   }
 
+  /** Post a sound file. @param {string} path @param {Blob} body */
+  send(path, body) { return this.call("POST", path, body); }
+
   /** @returns {Promise<any>} the JSON document, or the text of any other response */
   async call(method, path, body) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const isFile = body instanceof Blob;
+    if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
     let response;
     try {
       response = await fetch(this.base + path, {
-        method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store",
+        method, headers, body: isFile || body === undefined ? body : JSON.stringify(body), cache: "no-store",
       });
     } catch {
       throw new ApiError(0, "unreachable", "The platform does not answer. Check that it is running and that you are online.");

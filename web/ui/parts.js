@@ -51,6 +51,14 @@ export function Slider({ name, value, onInput, onChange }) {
       aria-valuetext=${percent(value)} onInput=${pass(onInput)} onChange=${pass(onChange)} /></div>`;
 }
 
+/** The state of a job, with its progress while it is processed. */
+export function JobState({ state, progress }) {
+  const share = percent(progress);
+  if (state === "running") return html`<span class="job"><progress value=${progress} aria-label="Progress"></progress> Processing ${share}</span>`;
+  const text = { uploading: "Upload incomplete", waiting: progress > 0 ? `Waiting, ${share} processed` : "Waiting", done: "Done", failed: "Failed" }[state];
+  return html`<span class=${`tag ${{ done: "good", failed: "bad" }[state] ?? ""}`}>${text}</span>`;
+}
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2><p>${children}</p></div>`;
 }

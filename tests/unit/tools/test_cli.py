@@ -1,5 +1,7 @@
 """The `anc` command: help, readable errors, JSON output and exit codes."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -388,3 +390,26 @@ def test_commands_are_completed() -> None:
     words = {"_ANC_COMPLETE": "complete_bash", "COMP_WORDS": "anc can", "COMP_CWORD": "1"}
     completed = subprocess.run([ANC], env={**os.environ, **words}, capture_output=True, text=True, check=True)
     assert completed.stdout.split() == ["cancel"]
+
+
+def test_classify_reads_folders_and_shows_file_names_whole(tmp_path: Path) -> None:
+    inside = tmp_path / "recordings of a long journey" / ("a name that is longer than a terminal " * 3)
+    inside.mkdir(parents=True)
+    for name in ("one.WAV", "two.flac"):
+        form = "FLAC" if name.endswith("flac") else "WAV"
+        (inside / name).write_bytes(encoded(noise(), form))
+    (inside / "notes.txt").write_text("not a sound")
+    (inside / "broken.wav").write_text("not a sound")
+    shown = CliRunner().invoke(app, ["classify", str(tmp_path)])
+    assert shown.exit_code == 1
+    assert [line.split("  ")[0].strip() for line in shown.stdout.splitlines()[3:]] == [
+        str(inside / "one.WAV"),
+        str(inside / "two.flac"),
+    ]
+    listed = CliRunner().invoke(app, ["classify", "--csv", str(tmp_path)])
+    rows = list(csv.DictReader(io.StringIO(listed.stdout)))
+    assert [Path(row["file"]).name for row in rows] == ["broken.wav", "one.WAV", "two.flac"]
+    assert rows[0]["error"].startswith("not a sound file")
+    assert rows[1]["label"]
+    objects = CliRunner().invoke(app, ["classify", "--json", str(tmp_path)]).stdout.splitlines()
+    assert [json.loads(line)["file"] for line in objects] == [row["file"] for row in rows]

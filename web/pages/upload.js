@@ -1,0 +1,103 @@
+/** The card that chooses, previews and uploads recordings. */
+import { html, useEffect, useState } from "../lib/html.js";
+import { record } from "../lib/recorder.js";
+import { explain, Uploads } from "../lib/uploads.js";
+import { Alert, bytes, Choice, percent, useRequest } from "../ui/parts.js";
+
+const MODES = [["", "Automatic"], ["cancel", "Cancel"], ["predict", "Predict"], ["classify", "Classify"]];
+const STATES = {
+  checking: "Reading its header", rejected: "Cannot be used", queued: "Queued", interrupted: "Waiting for the connection",
+};
+
+export function Upload({ rest, onSent }) {
+  const [uploads] = useState(() => new Uploads(rest));
+  const [, setVersion] = useState(0);
+  const [mode, setMode] = useState("");
+  const { data: accepted, error } = useRequest(() => rest.get("/api/audio/formats"), []);
+  useEffect(() => {
+    const change = () => setVersion((version) => version + 1);
+    uploads.addEventListener("change", change);
+    uploads.addEventListener("sent", onSent);
+    const warn = (event) => { if (uploads.running) event.preventDefault(); };
+    addEventListener("beforeunload", warn);
+    return () => {
+      uploads.removeEventListener("change", change);
+      uploads.removeEventListener("sent", onSent);
+      removeEventListener("beforeunload", warn);
+    };
+  }, [uploads]);
+  const drop = (event) => {
+    event.preventDefault();
+    uploads.add(event.dataTransfer.files);
+  };
+  const choose = (event) => {
+    uploads.add(event.target.files);
+    event.target.value = ""; // the same file can be chosen again
+  };
+  const ready = uploads.items.filter((item) => item.state === "ready" && explain(item, mode).possible).length;
+  const formats = accepted?.formats ?? [];
+  return html`<section class="card drop" onDragOver=${(event) => event.preventDefault()} onDrop=${drop} aria-label="Upload recordings">
+    <${Choice} name="Processing" value=${mode} options=${MODES} onChange=${setMode} />
+    <label class="button">Choose recordings<input class="visually-hidden" type="file" multiple
+      accept=${formats.flatMap(({ suffixes }) => suffixes).join(",")} onChange=${choose} /></label>
+    <${Recorder} onRecorded=${(file) => uploads.add([file])} />
+    <span class="hint">${formats.length > 0 && `or drop files here: ${formats.map(({ name }) => name).join(", ")}`}</span>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${uploads.items.length > 0 && html`<ul class="pending">${uploads.items.map((item) => html`
+      <${Pending} key=${item.id} item=${item} mode=${mode} remove=${() => uploads.remove(item)} />`)}</ul>`}
+    ${ready > 0 && html`<button class="primary" onClick=${() => uploads.start(mode)}>${ready === 1 ? "Upload it" : `Upload ${ready} recordings`}</button>`}
+  </section>`;
+}
+
+function Pending({ item, mode, remove }) {
+  const { file, state, preview, share } = item;
+  const { possible, text } = explain(item, item.mode ?? mode);
+  const sound = preview && [preview.format, `${preview.rate.toLocaleString("en")} Hz`,
+    `${preview.channels} ${preview.channels === 1 ? "channel" : "channels"}`, preview.seconds && duration(preview.seconds)];
+  const busy = state === "sending" || state === "interrupted";
+  return html`<li>
+    <div><strong>${file.name}</strong> <small>${[bytes(file.size), ...(sound ?? [])].filter(Boolean).join(", ")}</small></div>
+    ${!busy && html`<button class="quiet" onClick=${remove} aria-label=${`Do not upload ${file.name}`}>Remove</button>`}
+    ${text && !item.error && html`<p class=${possible ? "hint" : "rejection"}>${text}</p>`}
+    ${item.error && html`<p class="rejection" role="alert">${item.error}</p>`}
+    ${busy ? html`<p class="sending" role="status"><progress value=${share} aria-label=${`Uploading ${file.name}`}></progress>${STATES[state] ?? `${percent(share)} uploaded`}</p>`
+      : STATES[state] && html`<p class="hint" role="status">${STATES[state]}</p>`}
+  </li>`;
+}
+
+function Recorder({ onRecorded }) {
+  const [recording, setRecording] = useState(null); // {stop, since}
+  const [now, setNow] = useState(0);
+  const [error, setError] = useState("");
+  useEffect(() => {
+    if (!recording) return undefined;
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, [recording]);
+  useEffect(() => () => { recording?.stop(); }, [recording]);
+  const start = async () => {
+    setError("");
+    try {
+      setRecording({ ...await record(), since: Date.now() });
+      setNow(Date.now());
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  const stop = async () => {
+    const file = await recording.stop();
+    setRecording(null);
+    onRecorded(file);
+  };
+  return html`${recording
+    ? html`<button class="siren" onClick=${stop}>Stop recording (${duration((now - recording.since) / 1000)})</button>`
+    : html`<button onClick=${start}>Record</button>`}
+    ${error && html`<${Alert} kind="error">${error}<//>`}`;
+}
+
+function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
