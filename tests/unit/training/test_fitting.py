@@ -42,15 +42,15 @@ def test_a_fitted_network_separates_low_and_high_noise() -> None:
 
 def test_numpy_and_jax_inference_agree() -> None:
     rng = np.random.default_rng(0)
-    parameters = fitting._initial(TINY, 5, 0, rng)
+    parameters = fitting._initial_parameters(TINY, 5, 0, rng)
     parameters = {k: v + 0.3 * rng.standard_normal(v.shape).astype(np.float32) for k, v in parameters.items()}
     x, _ = two_classes(rng)
     pooled, seen = fitting._pooled(parameters, jnp.asarray(x), 3)
     there = np.asarray(pooled @ parameters["dense"] + parameters["bias"])
     statistics = {key: np.asarray(value) for key, value in seen.items()}
-    here = ConvNet(fitting._folded(TINY, parameters, statistics, "noise", np.zeros(0), np.zeros(0)), "noise")(
-        x
-    )
+    here = ConvNet(
+        fitting._fold_batch_norm(TINY, parameters, statistics, "noise", np.zeros(0), np.zeros(0)), "noise"
+    )(x)
     assert here == pytest.approx(there, rel=1e-3, abs=1e-3)
 
 

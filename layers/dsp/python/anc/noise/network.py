@@ -36,7 +36,7 @@ class ConvNet:
             if weight.shape != (3, 3, channels, len(bias)):
                 raise ValueError(f"{name}.conv{i}: {weight.shape} does not match {channels} input channels")
             channels = len(bias)
-            self._convolutions.append((weight.reshape(-1, channels), bias))
+            self._convolutions.append((weight.reshape(3, -1, channels), bias))
         self._weight = np.asarray(arrays[f"{name}.dense.weight"], np.float32)
         self._bias = np.asarray(arrays[f"{name}.dense.bias"], np.float32)
         if self._weight.shape != (2 * channels, len(self._bias)):
@@ -109,13 +109,18 @@ class Ensemble:
 
 
 def _convolve(x: Array, weight: Array) -> Array:
+    """Return the 3x3 convolution with `weight`, (3, 3 * in, out), as one matrix product for each row.
+
+    A third of the copies of one product over all nine cells; the result differs by rounding only.
+    """
     n, height, width, channels = x.shape
     padded = np.zeros((n, height + 2, width + 2, channels), np.float32)
     padded[:, 1:-1, 1:-1] = x
-    patches = np.concatenate(
-        [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=-1
-    )
-    return (patches.reshape(-1, 9 * channels) @ weight).reshape(n, height, width, -1)
+    across = np.concatenate([padded[:, :, j : j + width] for j in range(3)], axis=-1)
+    out = across[:, :height].reshape(-1, 3 * channels) @ weight[0]
+    for i in (1, 2):
+        out += across[:, i : i + height].reshape(-1, 3 * channels) @ weight[i]
+    return out.reshape(n, height, width, -1)
 
 
 def _max_pool(x: Array) -> Array:
