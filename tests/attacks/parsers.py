@@ -68,6 +68,12 @@ def parsers(folder: Path) -> list[Parser]:
             _packets(),
             packets.Malformed,
         ),
+        Parser(
+            "mqtt 5 packet",
+            lambda data: packets.parse(data[0] if data else 0, data[1:], packets.V5),
+            _mqtt5_packets(),
+            packets.Malformed,
+        ),
         Parser("token", verify, [good, b"anc_0123456789abcdef_secret", b"a.b.c"], Refused),
         Parser("sound file", _sound, [kind.make(SECONDS) for kind in KINDS], Refused),
         Parser("model file", model, [small.read_bytes()], model_file.ModelError),
@@ -84,6 +90,24 @@ def _snapshots() -> list[bytes]:
     sound = Snapshot(1, 16_000, len(pcm), "", 1.0, pcm=pcm)
     figures = Snapshot(2, 16_000, 16_000, "", 1.0, statistics=bytes(range(200)), summary=bytes(100))
     return [sound.encode(), figures.encode()]
+
+
+def _mqtt5_packets() -> list[bytes]:
+    """Return packets of MQTT 5 without their length."""
+    return [
+        b"\x10"
+        + text("MQTT")
+        + b"\x05\x06\x00\x3c\x08\x11\0\0\x0e\x10\x21\0\x05"
+        + text("h1")
+        + b"\0"
+        + text("anc/h1/event")
+        + text("gone"),
+        b"\x32" + text("anc/h1/event") + b"\0\x01\x03\x23\0\x01body",
+        b"\x82\0\x01\x02\x0b\x07" + text("anc/h1/#") + b"\x01",
+        b"\xa2\0\x02\0" + text("anc/h1/#"),
+        b"\xe0\x04\x05\x11\0\0\0\0",
+        b"\x40\0\x01\x10\0",
+    ]
 
 
 def _packets() -> list[bytes]:
