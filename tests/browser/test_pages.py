@@ -1,5 +1,6 @@
 """The pages of a platform in use, in both themes, on a phone and a desktop, and the actions on them."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import soundfile
 from playwright.sync_api import Browser, Locator, expect
 
 from anc.noise.classifier import LABELS
+from anc.pcm import float_to_int16
 from anc.ports import Credentials
+from anc.schemas.snapshot import Snapshot
 from anc.settings import Settings
 from local.auth.issuer import Issuer
 from local.auth.login_links import LoginLinks
@@ -259,3 +262,31 @@ def test_a_sign_in_link_asks_before_it_replaces_a_session(visit: Visit, platform
         console.button(button).click()
         dialog.wait_for(state="detached")
         me.get_by_text(name).wait_for()
+
+
+def test_a_new_headset_is_registered_set_up_given_new_credentials_and_removed(visit: Visit) -> None:
+    console = visit("headsets", user="cleo")
+    page = console.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_label("Name", exact=True).fill("bench-1")
+    page.get_by_label("Secondary path").fill("0, 0.5, 0.2")
+    page.get_by_role("button", name="Register").click()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save bench-1.json").click()
+    registration = json.loads(Path(saved.value.path()).read_text())
+    console.check_appearance("register")
+    page.get_by_role("link", name="Set up bench-1").click()
+    steps = page.get_by_role("region", name="Set up").get_by_role("listitem")
+    expect(steps.filter(has_text="waiting")).to_have_count(5)
+    client = Client(Credentials(**registration["credentials"]), "bench-1").connect()
+    noise = 0.1 * np.random.default_rng(1).standard_normal(16_000)
+    pcm = float_to_int16(np.stack([noise, np.convolve(noise, [0, 0, 0, 0.5])[: noise.size]], axis=1))
+    snapshot = Snapshot(1, 16_000, noise.size, "", 0.0, pcm=pcm)
+    client.publish("$aws/rules/anc_snapshot/anc/bench-1/snapshot", snapshot.encode()).result(PATIENCE_S)
+    expect(steps.filter(has_text="waiting")).to_have_count(2)
+    console.check_appearance("set-up")
+    client.disconnect()
+    page.get_by_role("button", name="New credentials").click()
+    page.get_by_role("link", name="Save bench-1.json").wait_for()
+    page.get_by_role("button", name="Remove headset").click()
+    page.get_by_text("No headsets yet").wait_for()

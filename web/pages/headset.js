@@ -4,6 +4,7 @@ import { decodeTaps, frequencyResponse } from "../lib/filter.js";
 import { inForce } from "../lib/reported.js";
 import { Chart } from "../ui/chart.js";
 import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRequest, when } from "../ui/parts.js";
+import { Manage, SetUp } from "../ui/headset-setup.js";
 import { Online } from "./headsets.js";
 
 const POLL_MS = 2000;
@@ -60,6 +61,7 @@ export function Headset({ rest, socket, id }) {
     ${emergency && html`<${EmergencyBanner} fullPage>Detected: ${emergency.kind}, confidence ${percent(emergency.score)}. Cancelling is off until ten seconds after the last detection.<//>`}
     ${!emergency && mode === "transparency" && html`<${Alert} kind="error">Cancelling is off (transparency mode). ${desired.reason ?? ""}<//>`}
     ${data && html`<div class="columns">
+      <${SetUp} key=${id} device=${device} state=${data.shadow.state} />
       <section class="card lead">
         <dl class="figures">
           <${Figure} id="attenuation" kind="large" name="Attenuation at the ear" value=${attenuation?.toFixed(1)} unit="dB" />
@@ -83,6 +85,7 @@ export function Headset({ rest, socket, id }) {
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
       <section class="card"><${Updates} updates=${updates} current=${desired} /></section>
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
+      <${Manage} rest=${rest} thing=${id} />
       <section class="card wide"><details><summary>Device shadow, version ${data.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(data.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
     </div>`}`;

@@ -1,6 +1,7 @@
 /** Headsets: all headsets of a user. */
 import { html, useState } from "../lib/html.js";
 import { inForce } from "../lib/reported.js";
+import { Register } from "../ui/headset-setup.js";
 import { Alert, Empty, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 4000;
@@ -15,7 +16,7 @@ export function Headsets({ rest, me }) {
       return { ...details, ...shadow.state };
     }));
   };
-  const { data, error } = useRequest(load, [owner], POLL_MS);
+  const { data, error, reload } = useRequest(load, [owner], POLL_MS);
   const submit = (event) => {
     event.preventDefault();
     setOwner(new FormData(event.target).get("owner").trim());
@@ -27,8 +28,10 @@ export function Headsets({ rest, me }) {
     <//>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${data?.length === 0 && html`<${Empty} title="No headsets yet">
-      Run <code>anc headset</code> to simulate one. The quick start describes how to register a real one.<//>`}
-    <div class="fleet">${data?.map((device) => html`<${Card} key=${device.thing} device=${device} />`)}</div>`;
+      Run <code>anc headset</code> to simulate one, or register a real one below.<//>`}
+    <div class="stack">
+      <div class="fleet">${data?.map((device) => html`<${Card} key=${device.thing} device=${device} />`)}</div>
+      <${Register} rest=${rest} onRegistered=${reload} /></div>`;
 }
 
 function Card({ device }) {
