@@ -1,6 +1,7 @@
 """Ambient noise for simulations: built-in synthesised scenes, or any recording."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,18 @@ HIGH_PASS_HZ = 60.0  # below it, drivers have no output and recordings contain w
 SILENCE = 1e-3  # relative to the peak; quieter samples at the ends of a recording are cut off
 SCENE_S = 20.0  # length of a synthesised scene before it repeats
 SEAM_S = 0.1
+PASSING_CARS = 20
+SPEED_OF_SOUND = 343.0  # m/s
+TYRES = (
+    (50, -10),
+    (150, -12),
+    (400, -9),
+    (800, 0),
+    (1200, 0),
+    (2500, -11),
+    (5000, -21),
+    (8000, -31),
+)  # Hz, dB
 MAX_RECORDING_S = 600.0
 
 
@@ -73,7 +86,7 @@ class Scene:
     @classmethod
     def built_in(cls, name: str, rate: int, seed: int = 0) -> "Scene":
         """Return one of `SCENES` by name. Raises KeyError."""
-        return cls(SCENES[name](rate, np.random.default_rng(seed)).astype(np.float32), rate)
+        return cls(_synthesised(name, rate, seed), rate)
 
     def read(self, n: int) -> Signal:
         """Return the next n samples, float32."""
@@ -115,32 +128,58 @@ class Medley:
 
 
 def cabin(rate: int, rng: np.random.Generator) -> Signal:
-    """Return the noise of an airliner's cabin: flow noise that falls above 100 Hz, and two turbine tones."""
-    t = np.arange(int(SCENE_S * rate)) / rate
+    """Return the noise of an airliner's cabin: flow along the fuselage, two engines that beat, turbine tones.
+
+    A large AudioSet network names it aircraft. Without harmonics and tones of the engines, it names it ocean.
+    """
+    n = int(SCENE_S * rate)
     flow = shaped_noise(
-        rng, t.size, rate, [(20, 0), (60, 6), (120, 8), (400, 0), (1000, -9), (3000, -22), (8000, -40)]
+        rng, n, rate, [(20, 0), (60, 8), (120, 8), (400, 4.5), (1000, -8), (3000, -13), (8000, -40)]
     )
-    tones = 0.12 * np.sin(2 * np.pi * 87.0 * t) + 0.08 * np.sin(2 * np.pi * 213.0 * t)
-    return flow + tones
+    speed = 1 + 0.002 * slow_noise(rng, n, rate)
+    engines = sum(
+        weight * harmonics(fundamental * speed, rate, np.arange(1, 18) ** -1.0)
+        for fundamental, weight in ((72.5, 0.42), (73.4, 0.34))
+    )
+    tones = sum(np.sin(cycles(hz * speed, rate)) for hz in (1766.0, 3355.0, 4768.0))
+    return (flow + engines + 0.19 * tones) * (1 + 0.017 * slow_noise(rng, n, rate))
 
 
 def engine(rate: int, rng: np.random.Generator) -> Signal:
-    """Return the noise of an idling diesel: 24 Hz and harmonics, slowly drifting, and mechanical noise."""
+    """Return the noise of an idling engine: firing order and half orders that drift, and knocking valves."""
     n = int(SCENE_S * rate)
-    wander = shaped_noise(rng, n, rate, [(0.1, 0), (0.5, 0), (1.0, -40), (10, -90)])
-    phase = 2 * np.pi * np.cumsum(24.0 * (1 + 0.01 * wander)) / rate
-    harmonics = sum(np.sin(k * phase + k * k) / k**0.7 for k in range(1, 31))
-    return 0.35 * harmonics + 0.5 * shaped_noise(rng, n, rate, [(50, 0), (500, 0), (2000, -12), (8000, -30)])
+    firing = 43.0 * (1 + 0.03 * slow_noise(rng, n, rate))
+    orders = np.arange(1, 33)
+    amplitudes = np.where(orders % 4 == 0, 1.0, 0.14) * orders**-0.18
+    stroke = np.maximum(0, 0.5 + 0.5 * np.cos(cycles(firing, rate))) ** 4
+    knock = (stroke + 0.44) * shaped_noise(
+        rng, n, rate, [(200, -20), (1000, -4), (1800, 0), (3500, -4), (7000, -18), (8000, -30)]
+    )
+    clatter = shaped_noise(rng, n, rate, [(50, 0), (300, 0), (1200, -8), (4000, -18), (8000, -30)])
+    exhaust = shaped_noise(rng, n, rate, [(30, 0), (90, 0), (140, -12), (300, -30), (8000, -60)])
+    orders_and_exhaust = harmonics(firing / 2, rate, amplitudes) + 0.6 * exhaust
+    return orders_and_exhaust + 0.3 * unit_power(knock) + 0.36 * clatter
 
 
 def street(rate: int, rng: np.random.Generator) -> Signal:
-    """Return the noise of a street: rumble, and tyre noise around 800 Hz that swells as cars pass."""
+    """Return the noise of a street: distant traffic, and passing cars with tyres and engines."""
     n = int(SCENE_S * rate)
     t = np.arange(n) / rate
-    rumble = shaped_noise(rng, n, rate, [(30, 0), (100, 0), (400, -12), (2000, -40)])
-    tyres = shaped_noise(rng, n, rate, [(200, -15), (600, 0), (1200, 0), (3000, -15), (8000, -30)])
-    passing = sum(np.exp(-0.5 * ((t - at) / width) ** 2) for at, width in ((4, 1.2), (11, 2.0), (16, 0.9)))
-    return rumble + (0.3 + 1.2 * passing) * tyres
+    out = 0.5 * shaped_noise(
+        rng, n, rate, [(30, 0), (80, 0), (300, -8), (1000, -15), (4000, -31), (8000, -50)]
+    )
+    road = shaped_noise(rng, n, rate, TYRES)
+    valves = shaped_noise(rng, n, rate, [(200, -10), (600, 0), (1500, 0), (4000, -16), (8000, -30)])
+    for k in range(PASSING_CARS):
+        speed, nearest = rng.uniform(9, 17), rng.uniform(4, 14)  # m/s, m
+        along = speed * (t - rng.uniform(-1, SCENE_S + 1)) * (-1) ** k
+        distance = np.hypot(along, nearest)
+        firing = rng.uniform(86, 130) * (1 - speed * along / distance / SPEED_OF_SOUND)
+        motor = harmonics(firing, rate, np.arange(1, 30) ** -0.67)
+        stroke = np.maximum(0, 0.5 + 0.5 * np.cos(cycles(firing, rate))) ** 6
+        tyres, knock = (np.roll(noise, int(rng.integers(n))) for noise in (road, valves))
+        out += (1.8 * tyres + 0.5 * motor + 0.75 * unit_power(stroke * knock)) * (3 / distance) ** 1.3
+    return out
 
 
 SCENES: dict[str, Callable[[int, np.random.Generator], Signal]] = {
@@ -148,6 +187,38 @@ SCENES: dict[str, Callable[[int, np.random.Generator], Signal]] = {
     "engine": engine,
     "street": street,
 }
+
+
+def cycles(frequency: Signal, rate: int) -> Signal:
+    """Return the phase in radians of an oscillation of `frequency`, Hz for each sample."""
+    return 2 * np.pi * np.cumsum(frequency) / rate
+
+
+def harmonics(fundamental: Signal, rate: int, amplitudes: Signal) -> Signal:
+    """Return harmonics of `fundamental`, Hz for each sample, of unit power together."""
+    rotation = np.exp(1j * cycles(fundamental, rate))
+    out = np.zeros_like(rotation)
+    for k in range(len(amplitudes), 0, -1):  # the sum of sin(k * phase + k * k), by Horner's rule
+        out += amplitudes[k - 1] * np.exp(1j * k * k)
+        out *= rotation
+    return unit_power(out.imag)
+
+
+def unit_power(samples: Signal) -> Signal:
+    """Return the samples at an RMS of 1."""
+    return samples / np.sqrt(np.mean(np.square(samples)))
+
+
+def slow_noise(rng: np.random.Generator, n: int, rate: int) -> Signal:
+    """Return noise below 1 Hz of unit power, by which speeds and levels drift."""
+    return shaped_noise(rng, n, rate, [(0.1, 0), (0.5, 0), (1.0, -40), (10, -90)])
+
+
+@lru_cache(maxsize=16)
+def _synthesised(name: str, rate: int, seed: int) -> Signal:
+    samples = SCENES[name](rate, np.random.default_rng(seed)).astype(np.float32)
+    samples.flags.writeable = False
+    return samples
 
 
 def high_pass(samples: Signal, rate: int) -> Signal:
@@ -163,4 +234,4 @@ def shaped_noise(rng: np.random.Generator, n: int, rate: int, curve: Sequence[tu
     frequency = np.maximum(np.fft.rfftfreq(n, 1 / rate), 1e-3)
     weight = 10 ** (np.interp(np.log(frequency), np.log(hz), db) / 20)
     noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * weight, n)
-    return noise / np.sqrt(np.mean(noise**2))
+    return unit_power(noise)
