@@ -101,12 +101,17 @@ def smoke(deployed: Deployment) -> None:
 
 
 def run_headset(deployed: Deployment) -> None:
-    """Run the headset agent."""
+    """Run the headset agent, then the headset in C."""
     result = headset.run(deployed, WORK)
     say(
         f"Headset agent over MQTT: {result['filters']} filters in {headset.SECONDS} s, "
         f"{result['attenuation_db']:.1f} dB attenuation"
     )
+    in_c = headset.run_in_c(deployed, WORK)
+    if in_c is None:
+        say("Skipped the headset in C: this machine has no compiler")
+    else:
+        say(f"Headset in C over MQTT: {in_c[1]:.1f} dB with sound, {in_c[2]:.1f} dB with statistics")
 
 
 def update(emulator: Emulator, deployed: Deployment) -> None:

@@ -1,17 +1,22 @@
-"""Run the headset agent over the emulator's MQTT with mutual TLS, in a noise."""
+"""Run the headset agent and the headset in C over the emulator's MQTT with mutual TLS, in a noise."""
 
 import json
 import secrets
+import shutil
 import ssl
 import subprocess
 import sys
 import urllib.request
+from array import array
 from pathlib import Path
 from typing import Any
 
 from infra.emulated.deployment import Deployment, client
 from infra.emulated.emulator import MQTT, wait_for
 
+ROOT = Path(__file__).parents[2]
+KIT = ROOT / "iot" / "c"
+VECTORS = ROOT / "docs" / "vectors" / "1"
 ANC = Path(sys.executable).with_name("anc")
 SECONDS = 10
 TIMEOUT_S = 300
@@ -34,14 +39,7 @@ def run(deployed: Deployment, folder: Path) -> dict[str, Any]:
     thing = f"agent-{secrets.token_hex(4)}"
     token = _user_token(deployed)
     secondary = [0.0, 0.0, 0.6, 0.3, -0.1]
-    registration = _request(
-        deployed, "POST", "/api/devices", token, thing=thing, rate=16_000, secondary=secondary
-    )
-    # The emulator has its own certificate authority.
-    registration["credentials"]["ca"] = _authority(deployed)
-    file = folder / "headset.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(registration))
+    file = _register(deployed, folder, token, thing=thing, secondary=secondary)
     _run(deployed, file, thing, "--measure", "probe", "--seconds", "5")
     path = f"/api/devices/{thing}/paths"
     wait_for(
@@ -54,6 +52,66 @@ def run(deployed: Deployment, folder: Path) -> dict[str, Any]:
         raise AssertionError(f"the attenuation is too low: {result}")
     _request(deployed, "DELETE", f"/api/devices/{thing}", token)
     return result
+
+
+def run_in_c(deployed: Deployment, folder: Path) -> dict[int, float] | None:
+    """Build the headset in C, and run it with each kind of snapshot.
+
+    Returns
+    -------
+    dict of int to float or None
+        Attenuation in dB by kind of snapshot; None if this machine has no compiler.
+
+    Raises
+    ------
+    AssertionError
+        The headset received no filter.
+    """
+    if not (shutil.which("cc") and shutil.which("make")):
+        return None
+    build = folder / "kit"
+    _check(["make", "-s", "-C", str(KIT), "all", f"BUILD={build}"], folder)
+    token = _user_token(deployed)
+    secondary = array("f", (VECTORS / "secondary.f32").read_bytes()).tolist()
+    attenuation = {}
+    for kind in (1, 2):
+        thing = f"kit-{secrets.token_hex(4)}"
+        file = _register(deployed, folder, token, thing=thing, secondary=secondary, taps=64)
+        device = f"/api/devices/{thing}"
+        _request(deployed, "PATCH", f"{device}/shadow", token, config={"private": kind == 2})
+        inputs = [str(VECTORS / name) for name in ("signal.s16", "secondary.f32")]
+        state = folder / thing
+        state.mkdir(mode=0o700)
+        printed = _check([str(build / "headset"), str(file), str(state), *inputs], folder)
+        events = [json.loads(line) for line in printed.splitlines()]
+        kinds = {each["kind"] for each in events if each["event"] == "snapshot"}
+        if kinds != {kind}:
+            raise AssertionError(f"the headset in C sent snapshots of kind {kinds}, not {kind}")
+        attenuation[kind] = events[-1]["attenuation_db"]
+        _request(deployed, "DELETE", device, token)
+    return attenuation
+
+
+def _register(deployed: Deployment, folder: Path, token: str, **body: Any) -> Path:
+    """Register a headset and return the file with its credentials for the emulator."""
+    registration = _request(deployed, "POST", "/api/devices", token, rate=16_000, **body)
+    host, _, port = MQTT.partition(":")
+    # The emulator has its own certificate authority.
+    registration["credentials"] |= {"ca": _authority(deployed), "endpoint": host, "port": int(port)}
+    file = folder / "headset.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(registration))
+    return file
+
+
+def _check(command: list[str], folder: Path) -> str:
+    """Run a command and return its output. Raises AssertionError if it fails."""
+    done = subprocess.run(  # noqa: S603
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+    )
+    if done.returncode:
+        raise AssertionError(f"{command[0]} exited with code {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def _run(deployed: Deployment, file: Path, thing: str, *options: str) -> dict[str, Any]:
@@ -78,7 +136,7 @@ def _run(deployed: Deployment, file: Path, thing: str, *options: str) -> dict[st
 def _user_token(deployed: Deployment) -> str:
     """Create a user, sign in, and return the token."""
     cognito = client(deployed.emulator, "cognito-idp")
-    name, password = "user@example.com", secrets.token_urlsafe() + "aA1!"
+    name, password = f"user-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe() + "aA1!"
     cognito.admin_create_user(UserPoolId=deployed.pool, Username=name, MessageAction="SUPPRESS")
     cognito.admin_set_user_password(
         UserPoolId=deployed.pool, Username=name, Password=password, Permanent=True
