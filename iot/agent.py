@@ -35,7 +35,8 @@ from iot.transport import Transport
 logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
-REPORT_REFRESH_S = 15.0
+REPORT_SETTLED_S = 5.0  # after a new filter or mode, whose attenuation is known then
+REPORT_REFRESH_S = 1800.0  # while nothing but the attenuation changes
 ATTENUATION_DROP_DB = 5.0  # below the recent attenuation: the noise must have changed
 MIN_STORED_ATTENUATION_DB = 3.0  # measured attenuation from which a filter is stored for the next start
 ATTENUATION_DECAY_DB = 0.25  # per evaluation, of the recent attenuation
@@ -129,6 +130,7 @@ class Agent:
         length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
         self._recorder = SnapshotRecorder(length, secondary, taps, rate)
         self._scheduler = SnapshotScheduler(rate, length, slow_timer_s)
+        self._set_back_off()
         self._playing = NO_FILTER
         self._recent_attenuation_db = 0.0
         self._next_report = 0
@@ -191,7 +193,7 @@ class Agent:
 
     def _apply_desired(self, change: Desired, reported_seq: int | None) -> None:
         if reported_seq is not None:
-            self._sequence.advance_to(reported_seq)
+            self._sequence.recover(reported_seq)
             self._unconfirmed.update(ALL_FIELDS)
             self._publish_path()
         self._desired = self._desired.with_changes(change)
@@ -201,6 +203,7 @@ class Agent:
         if self._desired.noise:
             noise = self._desired.noise
             self.status = replace(self.status, noise=noise.label, noise_confidence=noise.confidence)
+        self._set_back_off()
         if change.config:
             self._config = self._config_store.update(self._config, change.config)
             self._configure()
@@ -210,6 +213,13 @@ class Agent:
             self._shadow.mark_applied()
         self._try_install_filter()
         self._update_controller()
+
+    def _set_back_off(self) -> None:
+        """Keep the shortest interval while only the cloud detects alarms: without a detector, and during one.
+
+        A `reason` is an alarm that the cloud detected, or that its detection failed.
+        """
+        self._scheduler.backs_off = self._emergency_detector is not None and not self._desired.reason
 
     def _configure(self) -> None:
         """Apply the configuration; the constructor's settings are its defaults."""
@@ -263,6 +273,7 @@ class Agent:
         if document.id != self._active.filter_id:
             self._active = ActiveFilter(document.id, w, 1.0)
             self._uncontrolled = False
+            self._scheduler.mark_answered()
             self.status = replace(self.status, filters=self.status.filters + 1, refused="")
 
     def _set_refused(self, refusal: Refused) -> None:
@@ -320,6 +331,7 @@ class Agent:
             self._emergency_detector = FailOpenDetector("the detector raised an error")
         if self._emergency_detector.holding != self.status.emergency:
             self._update_controller()
+            self._scheduler.retry()  # the cloud records the alarm from a snapshot of it
 
     def _handle_evaluation(self, evaluation: Evaluation, active: ActiveFilter) -> None:
         self.status = replace(
@@ -356,7 +368,9 @@ class Agent:
         if not (online and self._shadow.in_sync()):
             return  # drop it: it would be stale later, and privacy mode may have been turned on meanwhile
         try:
-            snapshot = self._recorder.snapshot(self._sequence.next(), active, samples, self._private)
+            # The platform has the sound of this noise, unless it is new; statistics take a tenth of it.
+            statistics = self._private or not self._scheduler.new_noise
+            snapshot = self._recorder.snapshot(self._sequence.next(), active, samples, statistics)
         except Refused as refusal:
             self._set_refused(refusal)
             self._scheduler.mark_sent(samples)
@@ -377,14 +391,23 @@ class Agent:
         report = self.status.report(
             self._desired, self._sequence.latest, self._config, self._firmware, self._update
         )
-        same = (
-            self._reported
-            and msgspec.structs.replace(self._reported, attenuation_db=report.attenuation_db) == report
-        )
+        same = self._reported and _without_levels(self._reported) == _without_levels(report)
         refresh = self._scheduler.elapsed >= self._next_report
         if same and not self._unconfirmed and not refresh:
             return
         if self._shadow.report(report, self._unconfirmed | (REFRESHED if refresh else set())):
+            if self._reported is None or _playing(report) != _playing(self._reported):
+                self._next_report = self._scheduler.elapsed + int(REPORT_SETTLED_S * self._rate)
+            elif refresh:
+                self._next_report = self._scheduler.elapsed + int(REPORT_REFRESH_S * self._rate)
             self._reported = report
             self._unconfirmed.clear()
-            self._next_report = self._scheduler.elapsed + int(REPORT_REFRESH_S * self._rate)
+
+
+def _without_levels(report: Reported) -> Reported:
+    """Return a report without what changes all the time, which is worth no message of its own."""
+    return msgspec.structs.replace(report, attenuation_db=None, seq=0)
+
+
+def _playing(report: Reported) -> tuple[object, ...]:
+    return report.active_filter, report.active_mode

@@ -5,6 +5,7 @@ from pathlib import Path
 from iot.store import write_file
 
 MAX_SEQ = 2**31  # half the range of the snapshot header; a headset never reaches it
+MAX_UNREPORTED = 1000  # snapshots between two reports: the platform accepts 60 a minute
 
 
 class SnapshotSequence:
@@ -29,6 +30,14 @@ class SnapshotSequence:
         """Return the next number, after storing it."""
         self.advance_to(self.latest + 1)
         return self.latest
+
+    def recover(self, reported: int) -> None:
+        """Continue after the number that the shadow reports, if the file was lost.
+
+        Snapshots may have been sent since that report, so the sequence continues well above it.
+        """
+        if reported > self.latest:
+            self.advance_to(min(reported + MAX_UNREPORTED, MAX_SEQ))
 
     def advance_to(self, number: int) -> None:
         """Continue after `number`, if it is greater than the latest one."""

@@ -150,17 +150,25 @@ void anc_adaptation_process(anc_adaptation *a, anc_controller *c, const float *x
 
 #define ANC_OCTAVES 7
 #define ANC_LEARNED_FRAMES 16
+#define ANC_KNOWN 16 /* noises for which the platform kept the filter */
 #define ANC_MAX_FRAME (ANC_MAX_RATE / 16)
 #define ANC_FFT (ANC_MAX_FRAME <= 1024 ? 1024 : ANC_MAX_FRAME <= 4096 ? 4096 : 8192)
 
 typedef struct {
+    float shape[ANC_OCTAVES], deviation_db[ANC_OCTAVES];
+} anc_spectrum;
+
+typedef struct {
     bool is_new, sudden;
+    bool tentative; /* the return of a known noise takes the change back */
     uint64_t since;   /* first sample of the new noise */
     uint64_t elapsed; /* samples processed */
     uint32_t rate;
     size_t frame, pending, frames;
     bool learned;
-    float power, shape[ANC_OCTAVES], deviation_db[ANC_OCTAVES];
+    float power;
+    anc_spectrum current, known[ANC_KNOWN]; /* the oldest known one is number known_count, modulo the size */
+    size_t known_count;
     float octaves[ANC_LEARNED_FRAMES][ANC_OCTAVES]; /* the latest frame is number frames - 1, modulo the size */
     float last_frame_power, block_power[2];
     float samples[ANC_MAX_FRAME], re[ANC_FFT], im[ANC_FFT];
@@ -169,14 +177,19 @@ typedef struct {
 void anc_change_init(anc_change *c, uint32_t rate);
 void anc_change_process(anc_change *c, const float *x, size_t n);
 void anc_change_mark(anc_change *c); /* treat the noise as new from now on */
+void anc_change_confirm(anc_change *c); /* a snapshot of the new noise was sent */
 void anc_change_learn(anc_change *c);
+void anc_change_remember(anc_change *c); /* the return of the noise learned last is no change */
+void anc_change_forget(anc_change *c);
 bool anc_change_quiet(const anc_change *c);
 
 /* ---- When to send a snapshot ------------------------------------------------------------------------------------- */
 
 typedef struct {
     anc_change change;
-    float interval_s; /* between snapshots of an unchanged noise */
+    float shortest_s, interval_s; /* between snapshots of an unchanged noise, at first and now */
+    bool backs_off;               /* set it if the headset detects alarms itself and the desired state has no reason */
+    bool answered, retrying;
     uint64_t steady_since, quiet_until, next;
     float tokens;
     size_t lengths[3], sent;
@@ -186,6 +199,7 @@ void anc_scheduler_init(anc_scheduler *s, uint32_t rate, float interval_s);
 void anc_scheduler_process(anc_scheduler *s, const float *x, size_t n, bool steady);
 size_t anc_scheduler_due(const anc_scheduler *s); /* samples to send now; 0: none */
 void anc_scheduler_sent(anc_scheduler *s, size_t samples);
+void anc_scheduler_answered(anc_scheduler *s); /* a snapshot brought a new filter */
 void anc_scheduler_retry(anc_scheduler *s); /* the last snapshot could not be used */
 
 /* ---- Snapshots --------------------------------------------------------------------------------------------------- */

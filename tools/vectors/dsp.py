@@ -142,10 +142,13 @@ def adapted(pcm: NDArray[np.int16], base: FilterDocument) -> Signal:
 
 
 def scheduled_sound(pcm: NDArray[np.int16]) -> Signal:
-    """Return x, four times without its quiet start, then four times its difference: another spectrum."""
+    """Return x, four times without its quiet start, then four times its difference: another spectrum.
+
+    In the end x returns: a known noise.
+    """
     x = pcm[:, 0].astype(np.int64)
     steady, difference = np.tile(x[QUIET:], 4), np.tile(np.diff(x)[QUIET:], 4)
-    sound = np.concatenate([x, steady, difference])
+    sound = np.concatenate([x, steady, difference, steady])
     return int16_to_float(sound[: sound.size // BLOCK * BLOCK].astype(np.int16))
 
 

@@ -132,7 +132,7 @@ static void apply_settings(headset *h, anc_json state)
     }
     if (anc_json_number(anc_json_find(state.text, state.length, "config.snapshot_interval_s"), &intensity) &&
         intensity >= 5 && intensity <= 3600)
-        h->scheduler.interval_s = (float)intensity;
+        h->scheduler.shortest_s = h->scheduler.interval_s = (float)intensity;
     if (anc_json_uint(anc_json_find(state.text, state.length, "without_control"), &number) && number == h->seq_sent &&
         h->controller.active.filter) {
         h->asked_without_control = true;

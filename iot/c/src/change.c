@@ -99,17 +99,31 @@ static size_t spectrum_frames(const anc_change *c)
     return c->frames < FRAMES_PER_SPECTRUM ? c->frames : FRAMES_PER_SPECTRUM;
 }
 
+static bool matches(const anc_spectrum *known, const float *shape)
+{
+    float distance = 0;
+    for (size_t band = 0; band < ANC_OCTAVES; band++) {
+        float deviation = (shape[band] - known->shape[band]) / known->deviation_db[band];
+        distance += deviation * deviation / ANC_OCTAVES;
+    }
+    return distance <= THRESHOLD * THRESHOLD;
+}
+
+static bool is_known(const anc_change *c, const float *shape)
+{
+    for (size_t i = 0; i < c->known_count && i < ANC_KNOWN; i++)
+        if (matches(&c->known[i], shape))
+            return true;
+    return false;
+}
+
 static bool has_changed(const anc_change *c)
 {
-    float shape[ANC_OCTAVES], distance = 0;
+    float shape[ANC_OCTAVES];
     if (!c->learned)
         return c->last_frame_power > QUIET;
     shape_of(c, c->frames - 1, spectrum_frames(c), shape);
-    for (size_t band = 0; band < ANC_OCTAVES; band++) {
-        float deviation = (shape[band] - c->shape[band]) / c->deviation_db[band];
-        distance += deviation * deviation / ANC_OCTAVES;
-    }
-    return distance > THRESHOLD * THRESHOLD;
+    return !matches(&c->current, shape) && !is_known(c, shape);
 }
 
 bool anc_change_quiet(const anc_change *c)
@@ -127,26 +141,47 @@ void anc_change_process(anc_change *c, const float *x, size_t n)
             continue;
         octaves_of(c, c->octaves[c->frames++ % ANC_LEARNED_FRAMES]);
         c->pending = 0;
+        uint64_t at = c->elapsed + i + 1;
         if (!c->is_new && has_changed(c)) {
-            c->is_new = true;
-            c->since = c->elapsed + i + 1;
+            c->is_new = c->tentative = true;
+            c->since = at;
+        } else if (c->tentative && at >= c->since + FRAMES_PER_SPECTRUM * c->frame && !has_changed(c)) {
+            c->is_new = c->tentative = false; /* the spectrum was a mixture of two known noises */
         }
     }
     c->elapsed += n;
     if (anc_change_quiet(c)) {
-        c->is_new = c->sudden = false;
+        c->is_new = c->sudden = c->tentative = false;
     } else if (!c->sudden && fminf(c->block_power[0], c->block_power[1]) > SUDDEN * fmaxf(c->power, QUIET)) {
         c->is_new = c->sudden = true;
+        c->tentative = false;
         c->since = c->elapsed - 2 * n;
     }
 }
 
 void anc_change_mark(anc_change *c)
 {
+    c->tentative = false;
     if (c->is_new)
         return;
     c->is_new = true;
     c->since = c->elapsed;
+}
+
+void anc_change_confirm(anc_change *c)
+{
+    c->tentative = false;
+}
+
+void anc_change_remember(anc_change *c)
+{
+    if (c->learned && !is_known(c, c->current.shape))
+        c->known[c->known_count++ % ANC_KNOWN] = c->current;
+}
+
+void anc_change_forget(anc_change *c)
+{
+    c->known_count = 0;
 }
 
 void anc_change_learn(anc_change *c)
@@ -166,8 +201,8 @@ void anc_change_learn(anc_change *c)
             mean += shapes[i][band] / (float)spectra;
         for (size_t i = 0; i < spectra; i++)
             variance += (shapes[i][band] - mean) * (shapes[i][band] - mean) / (float)spectra;
-        c->shape[band] = mean;
-        c->deviation_db[band] = sqrtf(variance + MIN_DEVIATION_DB * MIN_DEVIATION_DB);
+        c->current.shape[band] = mean;
+        c->current.deviation_db[band] = sqrtf(variance + MIN_DEVIATION_DB * MIN_DEVIATION_DB);
         for (size_t i = 0; i < kept; i++)
             c->power += c->octaves[(c->frames - 1 - i) % ANC_LEARNED_FRAMES][band] / (float)kept;
     }

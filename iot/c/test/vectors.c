@@ -213,7 +213,7 @@ static void adaptation(const char *folder)
     near("adaptation", 0, sqrt(difference / norm), 1e-3);
 }
 
-/* x, four times without its quiet start, then four times its difference. */
+/* x, four times without its quiet start, then four times its difference, then x again. */
 static float scheduled(size_t i)
 {
     size_t steady = SAMPLES - QUIET;
@@ -221,6 +221,8 @@ static float scheduled(size_t i)
         return x[i];
     if (i < SAMPLES + 4 * steady)
         return x[QUIET + (i - SAMPLES) % steady];
+    if (i >= SAMPLES + 4 * steady + 4 * (steady - 1))
+        return x[QUIET + (i - SAMPLES - 4 * steady - 4 * (steady - 1)) % steady];
     i = QUIET + (i - SAMPLES - 4 * steady) % (steady - 1);
     return x[i + 1] - x[i];
 }
@@ -231,8 +233,9 @@ static void schedule(void)
     float block[BLOCK];
     const char *at = anc_json_find(document, document_length, "scheduler.snapshots").text;
     const char *end = at + anc_json_find(document, document_length, "scheduler.snapshots").length;
-    size_t blocks = (SAMPLES + 4 * (SAMPLES - QUIET) + 4 * (SAMPLES - QUIET - 1)) / BLOCK;
+    size_t blocks = (SAMPLES + 8 * (SAMPLES - QUIET) + 4 * (SAMPLES - QUIET - 1)) / BLOCK;
     anc_scheduler_init(&s, RATE, (float)number("scheduler.interval_s"));
+    s.backs_off = true;
     for (size_t k = 0; k < blocks; k++) {
         for (size_t i = 0; i < BLOCK; i++)
             block[i] = scheduled(k * BLOCK + i);

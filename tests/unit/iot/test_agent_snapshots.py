@@ -11,6 +11,7 @@ from anc.pcm import MAX_INT16
 from anc.schemas.refusal import Refused
 from iot.controller import NO_FILTER
 from iot.snapshot_recorder import SnapshotRecorder
+from iot.snapshot_sequence import MAX_UNREPORTED
 from tests.unit.iot.headset import GOOD, PRIMARY, RATE, SECONDARY, Headset
 
 
@@ -40,9 +41,9 @@ def test_a_new_noise_is_sent_after_a_tenth_a_half_and_one_second(
 def test_an_unchanging_noise_is_sent_once_more_and_then_on_the_slow_timer(headset: Headset):
     headset.transport.connect()
     headset.level = 0.1
-    headset.run(40)
+    headset.run(80)
     headset.agent.stop()
-    assert headset.agent.status.snapshots == 6  # at about 0.1, 0.5, 1, 3, 18 and 33 s
+    assert headset.agent.status.snapshots == 6  # at about 0.1, 0.5, 1, 3, 18 and 78 s
 
 
 def test_in_privacy_mode_statistics_without_audio_give_the_same_filter(tmp_path: Path):
@@ -107,6 +108,7 @@ def test_a_snapshot_names_the_filter_that_played_and_holds_the_noise_without_con
     assert [headset.transport.wait_snapshot().filter_id for _ in range(3)] == ["", "", ""]
     headset.run(1.0)
     played = headset.play(GOOD, seq=1)
+    headset.agent._scheduler.mark_change()  # so that the next snapshot holds sound
     headset.run(2.0)  # the next snapshot is due before the filter has played for a second
     snapshot = headset.transport.wait_snapshot()
     assert (snapshot.filter_id, snapshot.gain) == (played, 0.0)
@@ -141,7 +143,7 @@ def test_snapshot_numbers_continue_after_the_number_in_the_shadow(headset: Heads
     headset.transport.connect(reported={"seq": 41})
     headset.level = 0.1
     headset.run(1.3)
-    assert headset.transport.wait_snapshot().seq == 42
+    assert headset.transport.wait_snapshot().seq == 41 + MAX_UNREPORTED + 1
 
 
 def unusable_snapshot(headset: Headset) -> tuple[str, int]:
@@ -224,3 +226,13 @@ def test_a_clipped_reference_stays_clipped_when_both_channels_are_attenuated():
     pcm = recorder.snapshot(1, NO_FILTER, 400, private=False).pcm
     assert pcm is not None
     assert np.count_nonzero(pcm[:, 0] >= MAX_INT16) == 40
+
+
+def test_sound_is_sent_while_a_noise_is_new_and_statistics_afterwards(headset: Headset):
+    headset.transport.connect()
+    headset.level = 0.1
+    headset.run(5)
+    sent = [headset.transport.wait_snapshot() for _ in range(4)]
+    assert [each.pcm is None for each in sent] == [False, False, False, True]
+    assert sent[-1].samples == RATE
+    assert len(sent[-1].encode()) < len(sent[-2].encode()) / 10

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iot.controller import NO_FILTER, Block
-from iot.snapshot_scheduler import BURST, FOLLOW_UP_S, SnapshotScheduler
+from iot.snapshot_scheduler import BURST, CHANGE_INTERVAL_S, FOLLOW_UP_S, LONGEST_S, SnapshotScheduler
 from simulation.scenes import shaped_noise
 
 RATE, SIZE = 16_000, 256
@@ -49,11 +49,41 @@ def test_a_flickering_noise_sends_only_a_burst_before_the_slow_timer():
     assert len(sent) <= BURST * (2 + len(FOLLOW_UP_S))
 
 
-def test_after_the_slow_timer_a_change_is_sent_again():
-    scheduler = SnapshotScheduler(RATE, RATE, 5.0)
-    snapshots(scheduler, [np.zeros(RATE)] + 10 * [noise(1.5, LOW), noise(1.5, HIGH)])
-    snapshots(scheduler, [np.zeros(5 * RATE)])
+def test_some_time_after_a_burst_a_change_is_sent_again():
+    scheduler = SnapshotScheduler(RATE, RATE, SLOW_S)
+    for _ in range(BURST + 1):
+        scheduler.mark_answered()  # so that no noise is remembered
+        sent = snapshots(scheduler, [np.zeros(RATE), noise(0.7, LOW), np.zeros(RATE), noise(0.7, HIGH)])
+    assert not sent
+    snapshots(scheduler, [np.zeros(int(CHANGE_INTERVAL_S) * RATE)])
     assert snapshots(scheduler, [noise(0.7, MIDDLE)])
+
+
+def test_the_interval_grows_while_snapshots_bring_no_filter_and_restarts_with_a_filter():
+    scheduler = SnapshotScheduler(RATE, RATE, 2.0)
+    unanswered = [at for at, _ in snapshots(scheduler, [np.zeros(RATE), noise(50, LOW)])][-4:]
+    assert np.allclose(np.diff(unanswered), [2, 8, 32], atol=0.1)
+    scheduler.mark_answered()
+    assert scheduler.interval_s == 2.0
+    scheduler.interval_s = LONGEST_S
+    snapshots(scheduler, [noise(40, LOW)])
+    assert scheduler.interval_s <= LONGEST_S
+
+
+def test_the_interval_stays_short_while_the_cloud_must_check_again():
+    scheduler = SnapshotScheduler(RATE, RATE, 2.0)
+    scheduler.backs_off = False
+    sent = [at for at, _ in snapshots(scheduler, [np.zeros(RATE), noise(15, LOW)])]
+    assert np.allclose(np.diff(sent[-4:]), 2, atol=0.1)
+
+
+def test_the_return_of_a_noise_for_which_the_filter_was_kept_is_no_change():
+    scheduler = SnapshotScheduler(RATE, RATE, SLOW_S)
+    turns = [noise(6, LOW), noise(6, HIGH)]
+    assert len(snapshots(scheduler, [np.zeros(RATE), *turns])) >= 8  # both are new
+    assert snapshots(scheduler, turns) == []
+    scheduler.mark_answered()  # another filter, for which neither is known
+    assert snapshots(scheduler, turns)
 
 
 @pytest.mark.parametrize("max_samples", [RATE // 8, RATE // 2])

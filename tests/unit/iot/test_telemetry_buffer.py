@@ -36,7 +36,8 @@ def test_the_first_report_is_sent_at_once_and_later_ones_in_batches() -> None:
     receiver = Receiver()
     run_minutes(TelemetryBuffer(RATE, receiver.publish), 1 + 2 * BATCH_SIZE)
     assert [len(message) for message in receiver.messages] == [1, BATCH_SIZE, BATCH_SIZE]
-    assert [line.get("age_s", 0.0) for line in receiver.messages[1]] == [240.0, 180.0, 120.0, 60.0, 0.0]
+    ages = [line.get("age_s", 0.0) for line in receiver.messages[1]]
+    assert ages == [60.0 * age for age in reversed(range(BATCH_SIZE))]
     assert receiver.messages[1][0]["level_dbfs"] == -20.0
 
 
@@ -56,8 +57,8 @@ def test_buffered_reports_are_sent_oldest_first_and_a_message_a_minute() -> None
     receiver.online = False
     run_minutes(buffer, 40)
     receiver.online = True
-    run_minutes(buffer, 3)
-    assert [len(message) for message in receiver.messages] == [1, MAX_PER_MESSAGE, 12]
+    run_minutes(buffer, 5)
+    assert [len(message) for message in receiver.messages] == [1, MAX_PER_MESSAGE, BATCH_SIZE]
     ages = [line.get("age_s", 0.0) for message in receiver.messages[1:] for line in message]
     assert ages[0] == 2400.0  # the first offline minute
 

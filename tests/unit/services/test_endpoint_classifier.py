@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from anc.dsp import Statistics
+from anc.headset_records import Control
 from anc.noise import summary
 from anc.ports import Conflict, EndpointUnavailable
 from anc.records import Watch
@@ -243,7 +244,11 @@ def test_a_request_of_the_former_format_is_processed_after_an_upgrade(headset: F
 def test_a_request_at_the_highest_rate_fits_into_a_message(headset: FakePlatform) -> None:
     pcm = (3000 * np.random.default_rng(1).standard_normal((32_000, 2))).astype(np.int16)
     uncertain = Detection(NoisePrediction("rail", 0.1), EmergencyState(False, 0.0), 0.0)
-    reclassification.request(THING, Snapshot(1, 96_000, 32_000, "", pcm=pcm), uncertain, headset.deps)
+    snapshot, known = Snapshot(1, 96_000, 32_000, "", pcm=pcm), Control(key=THING)
+    replaced = known.replace(reclassified_from="rail")
+    reclassification.request(THING, snapshot, uncertain, replaced, headset.deps)
+    assert headset.reclassifications.receive(1) == []
+    reclassification.request(THING, snapshot, uncertain, known, headset.deps)
     (message,) = headset.reclassifications.receive(1)
     assert len(message.body) < 256 * 1024
     assert json.loads(message.body)["question"]["rate"] == 16_000

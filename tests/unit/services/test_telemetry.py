@@ -63,6 +63,25 @@ def test_a_batch_is_stored_in_the_order_of_its_ages(headset: FakePlatform) -> No
     assert telemetry.latest(THING, ALICE, headset.deps)[1].battery == 0.5
 
 
+def test_a_batch_is_one_record_of_the_history_and_is_read_report_by_report(headset: FakePlatform) -> None:
+    headset.clock.now += 1000
+    start = headset.clock.now
+    for _ in range(2):
+        headset.clock.now += 300
+        say(headset, *({"battery": age / 1000, "age_s": age} for age in range(0, 300, 60)))
+    device = headset.deps.devices.get(THING)
+    assert device is not None
+    assert len(headset.deps.history.list(telemetry._group(device))) == 2
+    expected = 2 * [0.24, 0.18, 0.12, 0.06, 0.0]
+    assert batteries(headset) == expected
+    assert batteries(headset, since=start + 300) == expected[4:]
+    pages, after = [], ""
+    while page := telemetry.history(THING, ALICE, headset.deps, limit=3, after=after):
+        pages += [telemetry.report_of(each).battery for each in page]
+        after = page[-1].key
+    assert pages == expected
+
+
 def test_a_repeated_report_changes_nothing(headset: FakePlatform) -> None:
     headset.clock.now += 1000
     for _ in range(2):

@@ -108,7 +108,7 @@ class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes
     ----------
     snapshot_interval_s : float
-        Seconds between snapshots of an unchanged noise.
+        Shortest interval between snapshots of an unchanged noise, in seconds.
     telemetry_interval_s : float
         Seconds between telemetry reports.
     private : bool

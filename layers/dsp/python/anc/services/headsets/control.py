@@ -28,7 +28,8 @@ from anc.services.headsets.registrations import registered
 from anc.services.sound import detection
 from anc.services.sound.detection import Detection
 
-MAX_FILTERS = 4  # a snapshot that is on its way may have been taken with one of the last few
+MIN_STORED_S = 0.6  # a shorter snapshot that changes nothing is not stored
+MAX_FILTERS = 2  # a snapshot that is on its way may have been taken with the last but one
 
 
 def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float | None = None) -> None:
@@ -78,12 +79,13 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     shareable = _is_shareable(control, snapshot, detected, design, deps)
     if shareable:
         control = control.replace(shared={**control.shared, control.noise: deps.clock()})
-    _commit(control, known, detected, deps)
+    if not _is_superseded(control, known, snapshot, detected, design):
+        _commit(control, known, detected, deps)
     filter_design.count(design, device, deps)
     if shareable:
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
     with deps.best_effort("reclassifications_not_requested", "request of a reclassification"):
-        reclassification.request(thing, snapshot, detected, deps)
+        reclassification.request(thing, snapshot, detected, known, deps)
     if microphones.seem_swapped(snapshot):
         with deps.best_effort("swapped_microphones_not_recorded", "record of swapped microphones"):
             device_status.record_repeated_refusal(thing, "microphone", microphones.SWAPPED, deps)
@@ -173,6 +175,23 @@ def _is_shareable(
         and design.predicted_gain_db >= fleet_statistics.MIN_SHARED_DB
         and snapshot.samples >= fleet_statistics.MIN_SHARED_S * snapshot.rate
         and deps.clock() >= control.shared.get(control.noise, 0.0) + fleet_statistics.CONTRIBUTION_INTERVAL_S
+    )
+
+
+def _is_superseded(
+    control: Control, known: Control, snapshot: Snapshot, detected: Detection, design: FilterDesign
+) -> bool:
+    """Return whether a snapshot changes nothing and need not be stored.
+
+    This is a short one, which is contained in a longer one that follows at once, or statistics, which a
+    headset sends of a noise that it has sent before.
+    """
+    return (
+        (snapshot.pcm is None or snapshot.samples < MIN_STORED_S * snapshot.rate)
+        and bool(known.statistics)
+        and not design.improves
+        and not detected.until
+        and _notification(control) == _notification(known)
     )
 
 

@@ -23,7 +23,7 @@ from anc.ports import Conflict, Dependencies
 
 MAX_CONTRIBUTIONS = 16
 CONTRIBUTION_LIFETIME_S = 90 * 24 * 3600.0  # headsets and their surroundings change
-CONTRIBUTION_INTERVAL_S = 600.0  # minimum, for one headset and noise
+CONTRIBUTION_INTERVAL_S = 24 * 3600.0  # minimum, for one headset and noise
 REPLACEMENT_INTERVAL_S = 600.0  # minimum age of a contribution that another headset replaces
 MIN_SHARED_DB = 6.0  # attenuation of a filter that is worth sharing
 MIN_SHARED_S = 0.5

@@ -46,13 +46,15 @@ def current_label(
     return noise
 
 
-def request(thing: str, snapshot: Snapshot, detected: Detection, deps: Dependencies) -> None:
-    """Queue a snapshot with an uncertain label or a possible alarm for the endpoint.
+def request(thing: str, snapshot: Snapshot, detected: Detection, known: Control, deps: Dependencies) -> None:
+    """Queue a snapshot with a possible alarm, or with an uncertain label that the endpoint has not replaced.
 
     Snapshots of private mode are never queued: the endpoint needs sound, and they hold statistics only.
     """
     noise = detected.noise
     uncertain, suspect = is_uncertain(noise, deps), is_suspect(detected, deps)
+    if noise is not None and noise.label == known.reclassified_from:
+        uncertain = False  # the endpoint replaced this label the last time
     if noise is None or snapshot.pcm is None or not (uncertain or suspect):
         return
     sound = int16_to_float(snapshot.pcm[:, detected.channel])

@@ -1,4 +1,7 @@
-"""Telemetry of headsets: the latest report of each, and its history for a month."""
+"""Telemetry of headsets: the latest report of each, and its history for a month.
+
+The history has one record per message: a write costs as much for fifteen small reports as for one.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,14 +30,13 @@ def store(thing: str, payload: bytes, at: float, deps: Dependencies) -> None:
         `unknown_device`, `too_large`, `bad_json` or `bad_field`.
     """
     device = registered(thing, deps, at) or refuse("unknown_device", f"thing: {thing} is not registered")
-    for report in sorted(parse_reports(payload), key=lambda report: -report.age_s):
-        _store(device, report, at - report.age_s, deps)
+    _store(device, parse_reports(payload), at, deps)
 
 
 def store_on_behalf(thing: str, report: TelemetryReport, caller: Caller, deps: Dependencies) -> Telemetry:
     """Store a report that a user or API key sends on behalf of a headset."""
     device = find(thing, caller, deps)
-    return _store(device, report, deps.clock() - report.age_s, deps)
+    return _store(device, [report], deps.clock(), deps)
 
 
 def latest(thing: str, caller: Caller, deps: Dependencies) -> tuple[float | None, TelemetryReport]:
@@ -47,10 +49,18 @@ def latest(thing: str, caller: Caller, deps: Dependencies) -> tuple[float | None
 def history(
     thing: str, caller: Caller, deps: Dependencies, limit: int = 100, after: str = "", since: float = 0.0
 ) -> Sequence[Telemetry]:
-    """Return the stored reports of a headset since a time, oldest first."""
+    """Return the stored reports of a headset since a time, oldest first, each as a record of its own."""
     device = find(thing, caller, deps)
-    first = _entry(device, since - MIN_INTERVAL_S)
-    return deps.history.list(_group(device), limit, max(after, first))
+    first = record_key = max(after, _entry(device, since - MIN_INTERVAL_S))
+    found: list[Telemetry] = []
+    while len(found) < limit:
+        records = deps.history.list(_group(device), limit - len(found), record_key)
+        if not records:
+            break
+        record_key = records[-1].key
+        reports = [each for record in records for each in _reports_in(record, device)]
+        found += [each for each in reports if each.key > first]
+    return found[:limit]
 
 
 def report_of(record: Telemetry) -> TelemetryReport:
@@ -58,32 +68,60 @@ def report_of(record: Telemetry) -> TelemetryReport:
     return msgspec.json.decode(record.report, type=TelemetryReport)
 
 
-def _store(device: Device, report: TelemetryReport, at: float, deps: Dependencies) -> Telemetry:
-    body = msgspec.json.encode(msgspec.structs.replace(report, age_s=0.0, run=None, line=None))
+def _store(device: Device, reports: Sequence[TelemetryReport], at: float, deps: Dependencies) -> Telemetry:
+    """Store the reports of a message that was published at `at`, and return the latest report."""
+    reports = sorted(reports, key=lambda report: -report.age_s)
 
     def update() -> Telemetry:
         known = deps.telemetry.get(device.key)
-        if known and _is_repeated(report, known.received):
+        received, new = known.received if known else None, []
+        for report in reports:
+            if not _is_repeated(report, received):
+                received = _with_report(received, report)
+                new.append((at - report.age_s, _without_origin(report)))
+        if known and not new:
             return known
-        received = _with_report(known.received if known else None, report)
         with suppress(Conflict):  # the history has a report of this interval
-            deps.history.put(
-                Telemetry(
-                    key=_entry(device, at), group=_group(device), expires=at + HISTORY_S, at=at, report=body
-                )
-            )
-        latest = Telemetry(key=device.key, group=device.group, at=at, report=body)
-        if known and at < known.at:
+            deps.history.put(_history_record(device, new))
+        newest_at, newest = new[-1]
+        latest = Telemetry(key=device.key, group=device.group, at=newest_at, report=_encoded(newest))
+        if known and newest_at < known.at:
             if received == known.received:
                 return known
             latest = known  # a later report is stored
         stored = deps.telemetry.put(latest.replace(version=known.version if known else 0, received=received))
-        reverted = _reverted(report_of(known) if known else TelemetryReport(), report_of(stored))
-        if reverted:
+        if reverted := _reverted(known, new):
             deps.count("filters_reverted", reverted)
         return stored
 
     return retry_or_refuse(update, "device: other telemetry of it is being stored; try again")
+
+
+def _history_record(device: Device, reports: Sequence[tuple[float, TelemetryReport]]) -> Telemetry:
+    """Return reports, oldest first, as a record of the history under the time of the newest one."""
+    at = reports[-1][0]
+    by_entry = {_entry(device, time): (time, report) for time, report in reports}
+    aged = [msgspec.structs.replace(report, age_s=round(at - time, 1)) for time, report in by_entry.values()]
+    body = _encoded(aged[0]) if len(aged) == 1 else msgspec.json.encode(aged)
+    return Telemetry(key=_entry(device, at), group=_group(device), expires=at + HISTORY_S, at=at, report=body)
+
+
+def _reports_in(record: Telemetry, device: Device) -> Sequence[Telemetry]:
+    """Return the reports of a record of the history, each as a record of its own."""
+    reports = msgspec.json.decode(record.report, type=TelemetryReport | list[TelemetryReport])
+    each_at = [
+        (record.at - report.age_s, _without_origin(report))
+        for report in (reports if isinstance(reports, list) else [reports])
+    ]
+    return [record.replace(key=_entry(device, at), at=at, report=_encoded(report)) for at, report in each_at]
+
+
+def _encoded(report: TelemetryReport) -> bytes:
+    return msgspec.json.encode(report)
+
+
+def _without_origin(report: TelemetryReport) -> TelemetryReport:
+    return msgspec.structs.replace(report, age_s=0.0, run=None, line=None)
 
 
 def _is_repeated(report: TelemetryReport, received: ReceivedReports | None) -> bool:
@@ -99,10 +137,15 @@ def _with_report(received: ReceivedReports | None, report: TelemetryReport) -> R
     return received.adding(report.run, report.line) if received else ReceivedReports(report.run, report.line)
 
 
-def _reverted(before: TelemetryReport, now: TelemetryReport) -> int:
+def _reverted(known: Telemetry | None, new: Sequence[tuple[float, TelemetryReport]]) -> int:
     """Return how many filters the headset reverted since; its count restarts when it is switched on."""
-    was, is_now = before.reverted or 0, now.reverted or 0
-    return is_now - was if is_now >= was else is_now
+    was, total = (report_of(known).reverted or 0) if known else 0, 0
+    for at, report in new:
+        if known is None or at >= known.at:
+            now = report.reverted or 0
+            total += now - was if now >= was else now
+            was = now
+    return total
 
 
 def _group(device: Device) -> str:
