@@ -53,7 +53,7 @@ synth: .venv/dev.stamp build/cli.stamp  ## synthesize the stacks to cdk.out and 
 	$(BIN)/cfn-lint -- cdk.out/*.template.json build/cdk.prod/*.template.json infra/github.yaml
 
 resources: .venv/dev.stamp  ## update the resource lists of the stacks in tests/infra/resources
-	WRITE_RESOURCES=1 $(BIN)/python -m pytest tests/infra/test_resources.py
+	WRITE_RESOURCES=1 $(BIN)/python -m pytest tests/infra/test_resources.py tests/infra/test_billed_resources.py
 
 bootstrap: .venv/dev.stamp build/cli.stamp  ## prepare the current AWS account for CDK, once
 	$(CDK) bootstrap $(SETTINGS)

@@ -23,7 +23,7 @@ setup(
     package_data={
         "anc": ["*/*.npz", "*/*.pem"],
         "local": ["monitoring/*"],
-        "tools": ["**/*.md", "*.toml"],
+        "tools": ["**/*.md", "**/*.toml", "cost/*.json"],
         "local.web": ["**/*"],
     },
 )

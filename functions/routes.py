@@ -106,6 +106,8 @@ class QueueRoute(NamedTuple):
     max_concurrency : int
         On AWS, batches processed at the same time, so that no queue uses up the concurrency of another. An
         account with few concurrent executions processes fewer (`infra.concurrency`).
+    window_s : int
+        On AWS, time to wait for more messages before a call.
     max_per_thing : int
         On the local platform, waiting messages of one headset; another one drops its oldest. 0: no limit.
     """
@@ -115,12 +117,13 @@ class QueueRoute(NamedTuple):
     batch: int
     max_receives: int = 5
     max_concurrency: int = 50
+    window_s: int = 0
     max_per_thing: int = 0
 
     @property
     def visibility_s(self) -> int:
-        """Seconds for which a delivered message is hidden: of the function's timeout, as AWS recommends."""
-        return TIMEOUTS_PER_VISIBILITY * CONSUMER_TIMEOUTS_S[self.function]
+        """Seconds for which a delivered message is hidden, as AWS recommends for timeout and window."""
+        return TIMEOUTS_PER_VISIBILITY * CONSUMER_TIMEOUTS_S[self.function] + self.window_s
 
 
 # Requests per minute and caller.
@@ -240,7 +243,7 @@ CONSUMER_TIMEOUTS_S = {
 QUEUES = (
     QueueRoute("recordings", "recording_processor", batch=1, max_concurrency=10),
     QueueRoute("snapshots", "anc_processor", batch=10, max_per_thing=8),
-    QueueRoute("reports", "anc_processor", batch=10, max_concurrency=10, max_per_thing=300),
+    QueueRoute("reports", "anc_processor", batch=10, max_concurrency=10, window_s=5, max_per_thing=300),
     QueueRoute("reclassifications", "classifier", batch=5, max_receives=3, max_concurrency=10),
     QueueRoute("updates", "audio_sender", batch=10),
 )

@@ -14,7 +14,6 @@ from constructs import Construct
 
 from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
-from infra import concurrency
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
@@ -194,7 +193,7 @@ class Data(cdk.Stack):
             QUEUE_RETENTION,
             visibility_timeout=cdk.Duration.seconds(route.visibility_s),
             dead_letter_queue=sqs.DeadLetterQueue(
-                queue=dead, max_receive_count=concurrency.max_receives(route, environment.concurrency)
+                queue=dead, max_receive_count=environment.concurrency.max_receives(route)
             ),
         )
         cdk.CfnOutput(self, f"{route.name}Queue", value=queue.queue_url)

@@ -7,9 +7,10 @@ from typing import NamedTuple, Self
 import aws_cdk as cdk
 
 from anc.settings import Settings
-from infra import concurrency
+from infra.concurrency import LIVE, MIN_OF_QUEUE, NEW_ACCOUNT, QUEUE, Concurrency
 
 REGION = "eu-central-1"
+MAX_QUEUE_CONCURRENCY = 1000  # of an event source
 CONCURRENCY_OF_PROD = 1000  # default quota of an account that is not new
 NO_ACCOUNT = "000000000000"  # for synthesis; the CDK CLI sets the real one
 
@@ -32,8 +33,10 @@ class Environment(NamedTuple):
         E-mail address for alarms and budget notifications, or "".
     budget : int
         Monthly budget of the account in USD.
-    concurrency : int
-        The account's quota of concurrent executions of Lambda.
+    concurrency : Concurrency
+        Concurrent executions of Lambda.
+    requests_per_s, frames_per_s : int
+        REST requests and WebSocket frames of all callers; bursts may be twice as many.
     session_cache : int
         Provisioned concurrency of live streams (context `warm`); 0 for none.
     domain, certificate : str
@@ -50,7 +53,9 @@ class Environment(NamedTuple):
     log_level: str
     mail: str
     budget: int
-    concurrency: int
+    concurrency: Concurrency
+    requests_per_s: int
+    frames_per_s: int
     session_cache: int
     domain: str
     certificate: str
@@ -60,13 +65,13 @@ class Environment(NamedTuple):
     def of(cls, app: cdk.App) -> Self:
         """Return the environment from the CDK context (`-c env=prod`) and the account of the CDK CLI."""
         name = _choice(app, "env", ("dev", "prod"))
-        quota = _integer(
-            app,
-            "concurrency",
-            CONCURRENCY_OF_PROD if name == "prod" else concurrency.NEW_ACCOUNT,
-            minimum=concurrency.NEW_ACCOUNT,
+        quota = CONCURRENCY_OF_PROD if name == "prod" else NEW_ACCOUNT
+        concurrency = Concurrency(
+            _integer(app, "concurrency", quota, minimum=NEW_ACCOUNT),
+            _integer(app, "queue_concurrency", QUEUE, MIN_OF_QUEUE, MAX_QUEUE_CONCURRENCY),
+            _integer(app, "live_concurrency", LIVE, minimum=1),
         )
-        warm = 2 if name == "prod" and concurrency.can_reserve(quota) else 0
+        warm = 1 if name == "prod" and concurrency.can_reserve else 0
         domain, certificate = _context(app, "domain", ""), _context(app, "certificate", "")
         if bool(domain) != bool(certificate):
             raise ValueError(f"set both domain and certificate (got {domain!r}, {certificate!r})")
@@ -79,8 +84,10 @@ class Environment(NamedTuple):
             log_level=_choice(app, "log_level", ("INFO", "DEBUG")),
             mail=_context(app, "mail", ""),
             budget=_integer(app, "budget", 1000 if name == "prod" else 50, minimum=1),
-            concurrency=quota,
-            session_cache=_integer(app, "warm", warm, maximum=concurrency.LIVE),
+            concurrency=concurrency,
+            requests_per_s=_integer(app, "requests_per_s", 500, minimum=1),
+            frames_per_s=_integer(app, "frames_per_s", 2000, minimum=1),
+            session_cache=_integer(app, "warm", warm, maximum=concurrency.live),
             domain=domain,
             certificate=certificate,
             limits=_limits(app),

@@ -21,8 +21,6 @@ from infra.functions import LOG_RETENTION
 # TLS 1.2 with forward secrecy, or 1.3. The default is 1.0. WebSocket APIs have no such option.
 TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
 # Limits the cost of a leaked token or a faulty client; quotas per user apply first.
-REQUESTS_PER_SECOND = 500
-BURST = 1000
 # Errors that API Gateway returns without calling a function, in the functions' format.
 GATEWAY_ERRORS = {
     apigateway.ResponseType.UNAUTHORIZED: ("unauthorized", "token is missing, expired or invalid"),
@@ -80,15 +78,18 @@ class Rest(Construct):
             cloud_watch_role=False,  # the account has one for all APIs (`infra.account`)
             deploy_options=apigateway.StageOptions(
                 stage_name=environment.name,
-                throttling_rate_limit=REQUESTS_PER_SECOND,
-                throttling_burst_limit=BURST,
+                throttling_rate_limit=environment.requests_per_s,
+                throttling_burst_limit=2 * environment.requests_per_s,
                 access_log_destination=apigateway.LogGroupLogDestination(log),
                 access_log_format=ACCESS_LOG,
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,
-                metrics_enabled=True,
+                metrics_enabled=False,
                 tracing_enabled=True,
-                method_options={f"{route.path}/{route.method}": _throttle(route) for route in REST},
+                method_options={
+                    f"{route.path}/{route.method}": _throttle(route, environment.requests_per_s)
+                    for route in REST
+                },
             ),
         )
         child = api.node.default_child
@@ -136,19 +137,19 @@ class Rest(Construct):
         self.stage = api.deployment_stage
 
 
-def _throttle(route: RestRoute) -> apigateway.MethodDeploymentOptions:
+def _throttle(route: RestRoute, max_per_s: int) -> apigateway.MethodDeploymentOptions:
     """Return a throttle for all callers per second that equals the limit of one caller per minute.
 
     Endpoints without a token have that of the whole API: with a lower one, a single client could keep
     everybody from signing in. Their limits per address apply in the function.
     """
-    rate = REQUESTS_PER_SECOND if route.public else min(route.per_minute, REQUESTS_PER_SECOND)
+    rate = max_per_s if route.public else min(route.per_minute, max_per_s)
     return apigateway.MethodDeploymentOptions(
         throttling_rate_limit=rate,
         throttling_burst_limit=2 * rate,
         logging_level=apigateway.MethodLoggingLevel.ERROR,
         data_trace_enabled=False,
-        metrics_enabled=True,
+        metrics_enabled=False,
     )
 
 

@@ -16,8 +16,6 @@ from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 from infra.functions import LOG_RETENTION, PlatformFunction
 
-MESSAGES_PER_SECOND = 2000
-BURST = 4000
 WITHOUT_RESPONSE = ("$connect", "$disconnect")
 ACCESS_LOG = (
     '{"id":"$context.requestId","at":"$context.requestTimeEpoch","route":"$context.routeKey",'
@@ -64,8 +62,10 @@ class WebSocket(Construct):
             web_socket_api=self._api,
             stage_name=environment.name,
             auto_deploy=True,
-            detailed_metrics_enabled=True,
-            throttle=apigatewayv2.ThrottleSettings(rate_limit=MESSAGES_PER_SECOND, burst_limit=BURST),
+            detailed_metrics_enabled=False,
+            throttle=apigatewayv2.ThrottleSettings(
+                rate_limit=environment.frames_per_s, burst_limit=2 * environment.frames_per_s
+            ),
         )
         child = stage.node.default_child
         assert isinstance(child, apigatewayv2.CfnStage)

@@ -13,9 +13,10 @@ from anc.services.access.identity import Role
 from anc.settings import BadSetting
 from anc_client.base_client import TIMEOUT_S
 from functions.routes import SOCKET
+from infra.functions import UNTRACED
 from infra.wheels import ROOT
 from tests.infra.conftest import Stacks, synthesize
-from tools.cost import TRACED_FRACTION, TRACED_PER_SECOND, read_prices
+from tools.cost.prices import read_prices
 
 TRIES = 3  # of boto3's mode "standard", unless AWS_MAX_ATTEMPTS says another number
 # How long a function's caller waits for it. Sources: API Gateway, quotas; AWS IoT, pre-provisioning hooks
@@ -200,8 +201,9 @@ def test_requests_are_sampled_for_tracing(stacks):
     (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
 
     assert stage["TracingEnabled"]
-    for function in stacks.functions().values():
-        assert function["TracingConfig"] == {"Mode": "Active"}
+    for name, function in stacks.functions().items():
+        mode = "PassThrough" if name in UNTRACED else "Active"  # of headsets: too many calls
+        assert function["TracingConfig"] == {"Mode": mode}
     assert rule["SamplingRule"]["ServiceName"] == "anc-dev*"
     assert rule["SamplingRule"]["FixedRate"] <= 0.01
 
@@ -213,7 +215,7 @@ def test_prod_has_provisioned_concurrency_for_live_audio(prod):
     to_live = [each for each in integrations if name in prod.text(each["IntegrationUri"])]
 
     assert prod.function_of(alias["FunctionName"]) == "audio_receiver"
-    assert alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 2
+    assert alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 1
     assert len(to_live) == len([name for name in SOCKET.values() if name == "audio_receiver"])
 
 
@@ -225,11 +227,6 @@ def test_the_cost_estimate_matches_the_deployment(stacks):
     reckoned = read_prices().work.memory_gb
     for name in ("audio_receiver", "anc_processor", "audio_sender"):
         assert stacks.functions()[name]["MemorySize"] / 1024 == pytest.approx(reckoned, abs=0.001), name
-    (rule,) = stacks.of_type("AWS::XRay::SamplingRule").values()
-    assert (rule["SamplingRule"]["FixedRate"], rule["SamplingRule"]["ReservoirSize"]) == (
-        TRACED_FRACTION,
-        TRACED_PER_SECOND,
-    )
 
 
 def test_timeouts_decrease_from_caller_to_callee(stacks):

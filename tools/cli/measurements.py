@@ -1,4 +1,4 @@
-"""The commands `train`, `evaluate`, `bench`, `fleet`, `cost`, `doctor` and `smoke`."""
+"""The commands `train`, `evaluate`, `bench`, `fleet`, `cost`, `scale`, `doctor` and `smoke`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -224,41 +224,52 @@ def fleet(
 def cost(
     headsets: Annotated[int, typer.Option(min=1, help="Number of headsets.")] = 1000,
     hours_a_day: Annotated[float, typer.Option(min=0, max=24, help="Hours of use per headset.")] = 24.0,
-    snapshots_per_hour: Annotated[
-        float, typer.Option(min=0, max=3600, help="Snapshots per headset and hour of use.")
-    ] = 60.0,
-    changed: Annotated[
-        float, typer.Option(min=0, max=1, help="Fraction of snapshots answered with a new filter.")
-    ] = 0.2,
-    private: Annotated[float, typer.Option(min=0, max=1, help="Fraction of headsets in privacy mode.")] = 0.0,
     prices: Annotated[
         Path | None, typer.Option(help="Price table (TOML).", show_default="the built-in table")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure a day of a headset first, which takes minutes.")
+    ] = False,
     write: Annotated[Path | None, typer.Option(help="Also write the docs page to this file.")] = None,
     json: Json = False,
 ) -> None:
     """Estimate the monthly AWS cost of a fleet for three designs."""
-    from tools.cost import DESIGNS, SERVICES, Usage, monthly_cost, page, read_prices
+    from tools.cost import command
 
-    usage = Usage(headsets, hours_a_day, snapshots_per_hour, changed, private)
-    try:
-        price_list = read_prices(prices) if prices else read_prices()
-    except ValueError as fault:
-        stop(str(fault))
-    dollars = monthly_cost(usage, price_list)
+    with progress_bar(json) as progress:
+        task = progress.add_task("Simulating", total=1.0, visible=measure)
+        try:
+            estimate = command.estimate(
+                headsets, hours_a_day, prices, measure, lambda done: progress.update(task, completed=done)
+            )
+        except ValueError as fault:
+            stop(str(fault))
     if write:
-        write.write_text(page(usage, price_list))
+        write.write_text(estimate.page())
     if json:
-        source = {"region": price_list.region, "noted": price_list.noted}
-        print(dumps({"use": usage._asdict(), **source, "dollars": dollars}))
-        return
-    title = f"{headsets:,} headsets, {price_list.region}, prices of {price_list.noted}"
-    rows = table("USD per month", *DESIGNS, numbers=True, title=title)
-    for service in SERVICES:
-        rows.add_row(service, *(f"{dollars[design][service]:,.0f}" for design in DESIGNS))
-    rows.add_section()
-    rows.add_row("Total", *(f"[bold]{sum(dollars[design].values()):,.0f}[/]" for design in DESIGNS))
-    console.print(rows)
+        print(dumps(estimate.document()))
+    else:
+        console.print(command.result_table(estimate))
+
+
+@app.command(rich_help_panel=OPERATE)
+def scale(
+    write: Annotated[Path | None, typer.Option(help="Also write the docs page to this file.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the simulation.")] = 0,
+    json: Json = False,
+) -> None:
+    """Compare fleets with AWS quotas, and simulate how they reconnect after an outage."""
+    from tools.scale import command
+
+    with progress_bar(json) as progress:
+        task = progress.add_task("Simulating", total=1.0)
+        result = command.measure(seed, lambda done: progress.update(task, completed=done))
+    if write:
+        write.write_text(command.page_of(result))
+    if json:
+        print(dumps(command.document(result)))
+    else:
+        console.print(*command.tables(result))
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -81,14 +81,14 @@ const DESIGNS = {
 };
 
 /** The estimate of `anc cost`. The bars are logarithmic, because totals differ by a factor of hundreds. */
-function Costs({ costs: { use, region, noted, dollars } }) {
+function Costs({ costs: { use, snapshots_per_hour: sent, region, noted, dollars } }) {
   const totals = Object.keys(DESIGNS).map((key) => [key, Object.values(dollars[key]).reduce((sum, part) => sum + part, 0)]);
   const max = Math.max(...totals.map(([, total]) => Math.log10(total)));
   return html`<section class="card wide"><h2>Estimated monthly cost on AWS</h2>
     <ul class="costs">${totals.map(([key, total]) => html`<li key=${key} class=${key === "snapshots" ? "after" : "before"}>
       <span>${DESIGNS[key]}</span><b data-figure=${`cost-${key.replaceAll(" ", "-")}`}>$ ${Math.round(total).toLocaleString("en")}</b>
       <i style=${{ transform: `scaleX(${(Math.log10(total) / max).toFixed(3)})` }}></i></li>`)}</ul>
-    <p class="hint">${use.headsets.toLocaleString("en")} headsets used ${use.hours_a_day} hours a day, ${use.snapshots_per_hour} snapshots per hour each;
+    <p class="hint">${use.headsets.toLocaleString("en")} headsets used ${use.hours_a_day} hours a day, ${sent} snapshots per hour each;
       list prices of ${noted} in ${region}; logarithmic scale. Run <code>anc cost</code> for another fleet.</p></section>`;
 }
 

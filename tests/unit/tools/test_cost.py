@@ -1,78 +1,162 @@
 """The AWS cost estimate: metering checked by hand, and the docs page matches the command."""
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tools.cost import DESIGNS, HOURS_PER_MONTH, Usage, monthly_cost, page, read_prices, snapshots, streamed
+from tools.cost.command import Estimate, estimate
+from tools.cost.day import DAY, Measurement, Part, Schedule, combined, measure
+from tools.cost.estimate import (
+    DESIGNS,
+    GROUPS,
+    HOURS_PER_MONTH,
+    Fleet,
+    by_group,
+    platform_units,
+    read_measurements,
+    reductions,
+    traces,
+)
+from tools.cost.metering import Meter
+from tools.cost.prices import read_prices
+from tools.cost.streaming import every_block
 
 ROOT = Path(__file__).parents[3]
+MAX_DOLLARS = 300.0
+
+
+@pytest.fixture(scope="module")
+def built_in() -> Estimate:
+    return estimate(1000, 24.0, None, measure_day=False)
 
 
 def test_tiered_prices_are_applied_tier_by_tier() -> None:
     prices = read_prices()
-    assert prices.of("websocket_message", 1e9) == pytest.approx(1000)
-    assert prices.of("websocket_message", 3e9) == pytest.approx(1000 + 2 * 800)
-    assert prices.of("websocket_message", 0) == 0
+    assert prices.of("iot_message", 1e9) == pytest.approx(1200)
+    assert prices.of("iot_message", 3e9) == pytest.approx(1200 + 2 * 960)
+    assert prices.of("iot_message", 0) == 0
 
 
 def test_a_streaming_headset_exchanges_47_frames_per_second() -> None:
-    amount = streamed(Usage(headsets=1), 1024 / 48_000, 1024, 0.006, 0.5)
+    amount = every_block(HOURS_PER_MONTH, msgspec.structs.replace(read_prices().work, memory_gb=0.5))
     blocks = HOURS_PER_MONTH * 3600 * 46.875
     assert amount["websocket_message"] == pytest.approx(2 * blocks)  # 4 KB up, 2 KB down: one of 32 KB each
     assert amount["dynamodb_write"] == pytest.approx(5 * blocks)  # 4.2 KB of state in units of 1 KB
     assert amount["lambda_gb_s"] == pytest.approx(0.003 * blocks)
 
 
-def test_a_64_kb_snapshot_counts_as_13_rule_units() -> None:
-    work = read_prices().work
-    amount = snapshots(
-        Usage(headsets=2, hours_a_day=12, snapshots_per_hour=10, changed=0.5, telemetry_per_hour=0), work
-    )
-    made = 2 * HOURS_PER_MONTH / 2 * 10
-    assert amount["iot_rule"] == pytest.approx(13 * made)
-    assert amount["sqs_request"] == pytest.approx(
-        3 * 2 * made + 3 * made / 2
-    )  # 84 KB of base64: two of 64 KB
-    assert amount["shadow_operation"] == pytest.approx(2 * 3 * made / 2)
+def test_a_64_kb_snapshot_is_13_rules_and_two_parts_of_a_queue_message_and_no_iot_message() -> None:
+    meter = Meter()
+    meter.uplink("$aws/rules/anc_snapshot/anc/h/snapshot", bytes(64_032))
+    assert (meter.units["iot_rule"], meter.units["iot_action"]) == (13, 13)
+    assert meter.units["sqs_request"] == 4  # 84 KB of base64, sent and received
+    assert meter.units["iot_message"] == 0
 
 
-def test_x_ray_traces_one_call_per_second_and_one_percent_of_the_rest() -> None:
+def test_telemetry_is_a_message_and_a_rule_and_a_delta_is_acknowledged() -> None:
+    meter = Meter()
+    meter.uplink("anc/h/telemetry", bytes(2_000))
+    assert (meter.units["iot_message"], meter.units["iot_rule"], meter.units["sqs_request"]) == (1, 1, 2)
+    meter.downlink("$aws/things/h/shadow/name/anc/update/delta", bytes(1_600))
+    assert meter.units["iot_message"] == 1 + 2
+
+
+def test_shadow_operations_are_metered_by_the_size_of_the_shadow() -> None:
+    meter = Meter()
+    meter.shadow({"state": {"desired": {"filter": "x" * 3000}}})
+    assert meter.units["shadow_operation"] == 3
+
+
+def test_lambda_traces_one_call_per_second_and_five_percent_of_the_rest() -> None:
     seconds = HOURS_PER_MONTH * 3600
-    slow, fast = (streamed(Usage(headsets=n), 1.0, 1024, 0.006, 0.5)["trace"] for n in (1, 101))
-    assert slow == pytest.approx(seconds)
-    assert fast == pytest.approx(2 * seconds)
+    assert traces(seconds / 2) == seconds / 2
+    assert traces(101 * seconds) == pytest.approx(6 * seconds)
 
 
-def test_cost_falls_with_privacy_mode_and_rises_with_headsets() -> None:
-    prices = read_prices()
+def test_the_groups_contain_all_measured_units() -> None:
+    for measured in (read_measurements().before, read_measurements().now):
+        total: defaultdict[str, float] = defaultdict(float)
+        for group in by_group(measured).values():
+            for unit, amount in group.items():
+                total[unit] += amount
+                assert amount >= 0, unit
+        for unit in (
+            "iot_message",
+            "iot_rule",
+            "sqs_request",
+            "dynamodb_write",
+            "dynamodb_read",
+            "snapshots",
+        ):
+            assert total[unit] == pytest.approx(measured.per_hour[unit]), unit
 
-    def total(use: Usage) -> float:
-        return sum(monthly_cost(use, prices)["snapshots"].values())
 
-    assert total(Usage(private=1.0)) < total(Usage())
-    assert total(Usage(headsets=2000)) > 1.9 * total(Usage())
-
-
-def test_streaming_every_block_costs_hundreds_of_times_as_much() -> None:
-    dollars = monthly_cost(Usage(), read_prices())
-    every, _, ours = (sum(dollars[design].values()) for design in DESIGNS)
-    assert 250_000 < every < 680_000
-    assert 300 < ours < 1000
+def test_a_thousand_headsets_around_the_clock_cost_at_most_300_dollars(built_in: Estimate) -> None:
+    every, _, ours = (sum(built_in.dollars()[design].values()) for design in DESIGNS)
+    assert ours <= MAX_DOLLARS
+    assert every > 1000 * ours
 
 
-def test_the_cost_page_in_the_docs_is_current() -> None:
-    assert (ROOT / "docs" / "cost.md").read_text() == page(Usage(), read_prices())
+def test_every_reduction_saves_and_the_last_step_is_the_estimate(built_in: Estimate) -> None:
+    steps = reductions(built_in.fleet, built_in.prices, built_in.measurements, built_in.deployment)
+    assert [name for name, _ in steps[1 : 1 + len(GROUPS)]] == list(GROUPS)
+    totals = [total for _, total in steps]
+    assert totals == sorted(totals, reverse=True)
+    assert totals[-1] == pytest.approx(sum(built_in.dollars()[DESIGNS[-1]].values()))
+
+
+def test_cost_rises_with_headsets_and_a_fleet_that_is_off_costs_its_deployment(built_in: Estimate) -> None:
+    def total(fleet: Fleet) -> float:
+        return sum(built_in._replace(fleet=fleet).dollars()[DESIGNS[-1]].values())
+
+    assert total(Fleet(10_000)) > 5 * total(Fleet(1000))
+    assert 20 < total(Fleet(1000, 0.0)) < total(Fleet(1000, 3.0)) < total(Fleet(1000))
+
+
+def test_the_deployment_counts_for_any_fleet(built_in: Estimate) -> None:
+    groups = by_group(built_in.measurements.now)
+    units = platform_units(Fleet(1, 0.0), built_in.prices.work, groups, built_in.deployment, 0)
+    assert units["kms_key"] == built_in.deployment["kms_key"] >= 2
+    assert units["alarm_metric"] > 20
+
+
+def test_the_parts_of_the_day_are_24_hours() -> None:
+    assert sum(part.hours for part in DAY) == 24
+    assert all(sum(minutes for _, minutes in part.turns) == 60 for part in DAY)
+    noise = Schedule((("cabin", 0.01), ("street", 0.01)), seed=0)
+    assert noise.read(3 * 9_600).size == 3 * 9_600
+
+
+def test_a_measured_minute_has_the_snapshots_of_a_change_and_its_filter() -> None:
+    day = (Part("a minute", 1, (("cabin", 1),)),)
+    per_hour = measure(day=day).per_hour
+    assert 4 <= per_hour["snapshots"] / 60 <= 8  # at about 0.3, 0.5, 1, 3 and 18 s
+    assert per_hour["filters_played"] / 60 == pytest.approx(1)
+    for unit in ("shadow_reports", "shadow_operation", "iot_rule", "dynamodb_write", "updates_messages"):
+        assert per_hour[unit] > 0, unit
+
+
+def test_the_mean_hour_weighs_the_parts_of_the_day() -> None:
+    day = (Part("a", 6, ()), Part("b", 18, ()))
+    mean = combined(
+        day, [Measurement(1, {"snapshots": 8.0}), Measurement(1, {"snapshots": 4.0, "reports": 4.0})]
+    )
+    assert mean == Measurement(2, {"reports": 3.0, "snapshots": 5.0})
+
+
+def test_the_cost_page_in_the_docs_is_current(built_in: Estimate) -> None:
+    assert (ROOT / "docs" / "cost.md").read_text() == built_in.page()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "noted: is required"),
-        ("noted = 1", r"noted: must be a string \(got an integer\)"),
-        ("noted =", "not a TOML document"),
-        ('noted = ""\nregion = ""\n[prices]\nwebsocket_message = "free"', "prices.*: must be an array"),
+        ("", "region: is required"),
+        ("region = 1", r"region: must be a string \(got an integer\)"),
+        ("region =", "not a TOML document"),
     ],
 )
 def test_an_invalid_price_table_is_rejected_by_file_and_field(
@@ -86,8 +170,8 @@ def test_an_invalid_price_table_is_rejected_by_file_and_field(
         read_prices(tmp_path / "absent.toml")
 
 
-def test_the_console_shows_the_same_costs_as_the_command() -> None:
+def test_the_console_shows_the_same_costs_as_the_command(built_in: Estimate) -> None:
     shown = json.loads((ROOT / "web" / "costs.json").read_text())
-    assert shown["use"] == Usage()._asdict()
-    for design, dollars in monthly_cost(Usage(), read_prices()).items():
+    assert shown["use"] == Fleet()._asdict()
+    for design, dollars in built_in.dollars().items():
         assert shown["dollars"][design] == pytest.approx(dollars)

@@ -1,0 +1,1 @@
+"""`anc cost`: measure what a headset sends, and estimate what a fleet costs on AWS."""

@@ -1,0 +1,73 @@
+"""Count the resources of a deployment that are billed whether headsets use them or not."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).parents[2]
+DEPLOYMENT = Path(__file__).with_name("deployment.json")
+METRICS_OF_A_METHOD = 5  # calls, two kinds of errors, two latencies
+COUNTER = re.compile(
+    r"(?:deps\.count|deps\.measure|counters\.add|counters\.time|best_effort)\(\s*f?\"([^\"]+)\""
+)
+MB_PER_GB = 1024
+
+
+def read_deployment() -> Mapping[str, float]:
+    """Return the counts of the templates in this repository; a test keeps them current."""
+    return msgspec.json.decode(DEPLOYMENT.read_bytes(), type=dict[str, float])
+
+
+def count(templates: Mapping[str, Any]) -> dict[str, float]:
+    """Return the billed units per month of synthesized templates, by stack."""
+
+    def of(kind: str) -> list[dict[str, Any]]:
+        return [resource.get("Properties", {}) for resource in _resources(templates, kind)]
+
+    functions = of("AWS::Lambda::Function")
+    memory_mb = max((each.get("MemorySize", 0) for each in functions), default=0)
+    warm = sum(
+        alias.get("ProvisionedConcurrencyConfig", {}).get("ProvisionedConcurrentExecutions", 0)
+        for alias in of("AWS::Lambda::Alias")
+    )
+    methods = [
+        setting
+        for stage in of("AWS::ApiGateway::Stage")
+        for setting in stage.get("MethodSettings", ())
+        if setting.get("MetricsEnabled") and setting["HttpMethod"] != "*"
+    ]
+    routes = len(of("AWS::ApiGatewayV2::Route")) * any(
+        stage.get("DefaultRouteSettings", {}).get("DetailedMetricsEnabled")
+        for stage in of("AWS::ApiGatewayV2::Stage")
+    )
+    acls = of("AWS::WAFv2::WebACL")
+    return {
+        "kms_key": len(of("AWS::KMS::Key")),
+        "alarm_metric": sum(_metrics(alarm) for alarm in of("AWS::CloudWatch::Alarm")),
+        "dashboard": len(of("AWS::CloudWatch::Dashboard")),
+        "detailed_metric": METRICS_OF_A_METHOD * (len(methods) + routes),
+        "custom_metric": len(counter_names()),
+        "web_acl": len(acls),
+        "web_acl_rule": sum(len(acl["Rules"]) for acl in acls),
+        "provisioned_gb": round(warm * memory_mb / MB_PER_GB, 3),
+        "event_source": len(of("AWS::Lambda::EventSourceMapping")),
+    }
+
+
+def counter_names() -> set[str]:
+    """Return the names of the counters in the code, each of which is a custom metric on AWS."""
+    folders = (ROOT / "layers" / "dsp" / "python" / "anc", ROOT / "functions")
+    texts = (path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    return {name for text in texts for name in COUNTER.findall(text)}
+
+
+def _resources(templates: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
+    for template in templates.values():
+        yield from (each for each in template["Resources"].values() if each["Type"] == kind)
+
+
+def _metrics(alarm: dict[str, Any]) -> int:
+    return sum("MetricStat" in metric for metric in alarm.get("Metrics", ())) or 1

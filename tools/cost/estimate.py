@@ -1,0 +1,232 @@
+"""Estimate the monthly AWS cost of a fleet from what one headset was measured to use."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tools.cost import streaming
+from tools.cost.prices import SERVICES, FunctionUsage, Prices
+
+MEASUREMENTS = Path(__file__).with_name("measurements.json")
+HOURS_PER_MONTH = 730.0
+HISTORY_HOURS = 720.0  # for which telemetry is kept
+LOG_BYTES = 900  # of a call: start, end and report of Lambda, and the metrics
+TRACED_PER_SECOND, TRACED_FRACTION = 1, 0.05  # by Lambda, for each function; sampling rules do not apply
+POLLERS, POLL_S = 5, 20.0  # of each event source: long polls of an idle queue
+UNTRACED = ("anc_processor", "audio_sender", "classifier")  # as in the stacks
+RECONNECTS_PER_DAY = 4
+CONNECT_MESSAGES = 5  # CONNECT, three SUBSCRIBE and the request for the shadow
+PRESENCE_EVENTS = 2  # connected and disconnected: a rule, an action, a queue message and a write each
+SHADOW_UNITS = 5  # of a shadow with a filter of 512 taps on both sides
+KEY_REQUESTS = 24 * 12  # an hour: tables in use times functions, every five minutes
+RECORD_BYTES = 12_000  # of a headset, in all tables but the history
+DESIGNS = ("every block", "200-ms blocks", "snapshots")
+
+DEPLOYED_BEFORE = {"provisioned_gb": 3.455}  # two executions of one core
+
+GROUPS = ("Snapshots", "Reported state and filters", "Fleet statistics", "Telemetry")
+
+
+class Fleet(NamedTuple):
+    """A fleet and its usage.
+
+    Attributes
+    ----------
+    headsets : int
+    hours_a_day : float
+        Hours of use per headset.
+    """
+
+    headsets: int = 1000
+    hours_a_day: float = 24.0
+
+    @property
+    def hours(self) -> float:
+        """Headset hours per month."""
+        return self.headsets * HOURS_PER_MONTH * self.hours_a_day / 24
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A measurement of `anc cost --measure`.
+
+    Attributes
+    ----------
+    code : str
+        What was measured.
+    hours : float
+    per_hour : dict of str to float
+        Billed units and counts per headset and hour.
+    detailed_metrics : int
+        Detailed metrics of the APIs in the deployment of that time.
+    """
+
+    code: str
+    hours: float
+    per_hour: dict[str, float]
+    detailed_metrics: int = 0
+
+
+class Measurements(msgspec.Struct, frozen=True):
+    """The platform before the reductions on the cost page, and the present one."""
+
+    before: Measured
+    now: Measured
+
+
+def read_measurements() -> Measurements:
+    """Return the stored measurements."""
+    return msgspec.json.decode(MEASUREMENTS.read_bytes(), type=Measurements)
+
+
+def monthly_cost(
+    fleet: Fleet, prices: Prices, now: Measured, deployment: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Return the cost in USD per month, by design and service."""
+    amounts = (
+        streaming.every_block(fleet.hours, prices.work),
+        streaming.long_blocks(fleet.hours, prices.work),
+        platform_units(fleet, prices.work, by_group(now), deployment, now.detailed_metrics),
+    )
+    return {
+        design: {
+            service: sum(prices.of(unit, amount.get(unit, 0.0)) for unit in units)
+            for service, units in SERVICES.items()
+        }
+        for design, amount in zip(DESIGNS, amounts, strict=True)
+    }
+
+
+def by_group(measured: Measured) -> dict[str, Mapping[str, float]]:
+    """Return the units per headset and hour by what causes them."""
+    units = defaultdict(float, measured.per_hour)
+    reports, updates = units["reports"], units["updates_messages"]
+    telemetry = {
+        "iot_message": reports,
+        "iot_rule": reports,
+        "iot_action": reports,
+        "sqs_request": 2 * reports,
+        "reports": reports,
+        "dynamodb_write": units["written to history"] + units["written to telemetry"],
+        "dynamodb_read": units["read from telemetry"] + reports,  # and the registration
+        "history_bytes": units["bytes of history"],
+    }
+    state = {
+        "iot_message": units["iot_message"] - reports,
+        "shadow_operation": units["shadow_operation"],
+        "sqs_request": 2 * updates,
+        "updates": updates,
+        "dynamodb_read": 4 * updates,  # the record of a headset twice, and its watchers
+        "transfer_bytes": units["transfer_bytes"],
+    }
+    fleet = {"dynamodb_write": units["written to fleets"], "dynamodb_read": units["read from fleets"]}
+    snapshots = {
+        name: units[name] - sum(group.get(name, 0.0) for group in (telemetry, state, fleet))
+        for name in ("iot_rule", "iot_action", "sqs_request", "dynamodb_write", "dynamodb_read")
+    }
+    snapshots |= {name: units[name] for name in ("snapshots", "endpoint_questions")}
+    return dict(zip(GROUPS, (snapshots, state, fleet, telemetry), strict=True))
+
+
+def platform_units(
+    fleet: Fleet,
+    work: FunctionUsage,
+    groups: Mapping[str, Mapping[str, float]],
+    deployment: Mapping[str, float],
+    detailed_metrics: float,
+    untraced: Collection[str] = UNTRACED,
+) -> Mapping[str, float]:
+    """Return the billed units per month of the platform."""
+    used: defaultdict[str, float] = defaultdict(float)
+    for group in groups.values():
+        _add(used, group)
+    units = defaultdict(float, {name: amount * fleet.hours for name, amount in used.items()})
+    _add_connections(units, fleet)
+    _add_functions(units, work, untraced)
+    units["sqs_request"] += deployment["event_source"] * POLLERS * HOURS_PER_MONTH * 3600 / POLL_S
+    units["transfer_gb"] = units["transfer_bytes"] / 1e9
+    stored_gb = (
+        fleet.headsets * RECORD_BYTES
+        + used["history_bytes"] * HISTORY_HOURS * fleet.headsets * fleet.hours_a_day / 24
+    ) / 1e9
+    units["dynamodb_gb"] = units["dynamodb_backup_gb"] = stored_gb
+    units["kms_request"] = KEY_REQUESTS * HOURS_PER_MONTH
+    units["custom_metric"] = deployment["custom_metric"] + detailed_metrics
+    units["provisioned_gb_s"] = deployment["provisioned_gb"] * HOURS_PER_MONTH * 3600
+    for unit in ("kms_key", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
+        units[unit] = deployment[unit]
+    return units
+
+
+def _add_connections(units: defaultdict[str, float], fleet: Fleet) -> None:
+    connects = fleet.headsets * RECONNECTS_PER_DAY * HOURS_PER_MONTH / 24
+    events = PRESENCE_EVENTS * connects
+    units["iot_minute"] = 60 * fleet.hours
+    units["iot_message"] += CONNECT_MESSAGES * connects
+    units["shadow_operation"] += SHADOW_UNITS * connects
+    _add(units, {"iot_rule": events, "iot_action": events, "sqs_request": 2 * events})
+    _add(units, {"dynamodb_write": events, "dynamodb_read": 2 * events, "reports": events})
+
+
+def _add_functions(units: defaultdict[str, float], work: FunctionUsage, untraced: Collection[str]) -> None:
+    """Add calls, one message each, although batches are larger at a high load."""
+    questions = units["endpoint_questions"]
+    calls = {
+        "anc_processor": units["snapshots"] + units["reports"],
+        "audio_sender": units["updates"],
+        "classifier": questions,
+    }
+    seconds = (
+        units["snapshots"] * work.snapshot_s
+        + units["reports"] * work.report_s
+        + units["updates"] * work.update_s
+        + questions * work.endpoint_s
+    )
+    units["lambda_request"] = sum(calls.values())
+    units["lambda_gb_s"] = seconds * work.memory_gb
+    units["sqs_request"] += sum(calls.values()) + 4 * questions  # deletions; a question has two units
+    units["endpoint_gb_s"] = questions * work.endpoint_s * work.endpoint_gb
+    units["log_gb"] = units["log_stored_gb"] = sum(calls.values()) * LOG_BYTES / 1e9
+    units["trace"] = sum(traces(each) for name, each in calls.items() if name not in untraced)
+
+
+def _add(units: defaultdict[str, float], amounts: Mapping[str, float]) -> None:
+    for name, amount in amounts.items():
+        units[name] += amount
+
+
+def traces(calls: float) -> float:
+    """Return how many calls of a function in a month Lambda traces."""
+    first = min(calls, TRACED_PER_SECOND * HOURS_PER_MONTH * 3600)
+    return first + TRACED_FRACTION * (calls - first)
+
+
+def dollars(units: Mapping[str, float], prices: Prices) -> float:
+    """Return the price of billed units; counts without a price are ignored."""
+    return sum(prices.of(unit, units.get(unit, 0.0)) for each in SERVICES.values() for unit in each)
+
+
+def reductions(
+    fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Mapping[str, float]
+) -> list[tuple[str, float]]:
+    """Return the cost before, and after each step of replacing a group's units by the present ones."""
+    groups, metrics = by_group(measurements.before), measurements.before.detailed_metrics
+    present = by_group(measurements.now)
+    untraced: Collection[str] = ()
+    deployed = {**deployment, **DEPLOYED_BEFORE}
+
+    def total() -> float:
+        return dollars(platform_units(fleet, prices.work, groups, deployed, metrics, untraced), prices)
+
+    steps = [("Before", total())]
+    for name in GROUPS:
+        groups = {**groups, name: present[name]}
+        steps.append((name, total()))
+    metrics = measurements.now.detailed_metrics
+    steps.append(("Detailed metrics", total()))
+    untraced = UNTRACED
+    steps.append(("Traces", total()))
+    deployed = dict(deployment)
+    return [*steps, ("Provisioned concurrency", total())]

@@ -1,0 +1,1 @@
+"""`anc scale`: which limits a fleet meets, and how it reconnects after an outage."""
