@@ -6,6 +6,7 @@ import pytest
 
 from anc.audio.formats import FORMATS as READ
 from tests.attacks.sound_files import FORMATS, MEASURED, mutation, outcome_of, run, samples_of
+from tests.formats_page import FIGURES, page
 
 SEED, MUTATIONS = 1, 60
 
@@ -30,3 +31,8 @@ def test_a_run_in_a_child_process_has_the_outcomes_of_the_same_files(tmp_path: P
     assert {name: figures[name] for name in set(outcomes)} == {
         name: outcomes.count(name) for name in set(outcomes)
     }
+
+
+def test_the_page_on_formats_is_up_to_date() -> None:
+    """Update it by `python -m tests.formats_page > docs/formats.md`."""
+    assert (FIGURES.parent / "formats.md").read_text(encoding="utf-8") == page()

@@ -108,7 +108,7 @@ def test_the_microphone_is_recorded_into_a_job(visit: Visit) -> None:
     console.button("Stop recording").click()
     expect(page.get_by_text("WebM, 48,000 Hz")).to_be_visible()
     console.button("Upload it").click()
-    row = page.get_by_role("row", name="Recording")
+    row = page.get_by_role("row", name="Recording 20")
     expect(row).to_contain_text("Done", timeout=PROCESSING_MS)
     expect(row).not_to_contain_text("incomplete")
 
