@@ -62,11 +62,12 @@ diff: .venv/dev.stamp build/cli.stamp  ## show what a deployment would change
 	$(CDK) diff $(SETTINGS)
 
 deploy: .venv/dev.stamp build/cli.stamp  ## deploy the stacks and the console to the current AWS account
+	$(BIN)/python -m infra.preflight $(SETTINGS)
 	$(CDK) deploy --all $(SETTINGS) --require-approval $(APPROVAL) --outputs-file build/anc-$(ENV).json
 	$(BIN)/python -m infra.publish anc-$(ENV) --region $(REGION)
 
 destroy: .venv/dev.stamp build/cli.stamp  ## delete the stacks of ENV; prod retains user data
-	$(BIN)/python -m infra.empty_buckets anc-$(ENV) --region $(REGION)
+	$(BIN)/python -m infra.teardown anc-$(ENV) --region $(REGION)
 	$(CDK) destroy 'anc-$(ENV)-*' $(SETTINGS) --force
 
 destroy-account: .venv/dev.stamp build/cli.stamp  ## delete the settings that all environments share, at last

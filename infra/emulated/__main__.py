@@ -49,7 +49,7 @@ def main() -> int:
             finally:
                 (WORK / "functions.log").write_text("".join(deployed.logged()))
             update(emulator, deployed)
-            destroy(emulator)
+            destroy(emulator, deployed)
     except (subprocess.CalledProcessError, AssertionError, TimeoutError, OSError) as fault:
         say(f"FAILED: {fault}")
         say(f"Logs: {WORK.relative_to(ROOT)}/*.log")
@@ -128,11 +128,13 @@ def update(emulator: Emulator, deployed: Deployment) -> None:
     say(f"Updated {len(levels)} functions in place; same addresses, healthy")
 
 
-def destroy(emulator: Emulator) -> None:
-    """Empty the buckets and delete all stacks, as `make destroy` does, and check that nothing is left."""
-    emptied = [
-        line for line in run(emulator, "infra.empty_buckets", STACKS, "--yes") if line.startswith("emptied ")
-    ]
+def destroy(emulator: Emulator, deployed: Deployment) -> None:
+    """Delete all stacks with a headset registered, as `make destroy` does, and check that nothing is left."""
+    headset.register(deployed, "left")
+    removed = run(emulator, "infra.teardown", STACKS, "--yes")
+    if "removed headset left" not in removed:
+        raise AssertionError(f"the registered headset was not removed: {removed}")
+    emptied = [line for line in removed if line.startswith("emptied ")]
     if "console" not in "".join(emptied):
         raise AssertionError(f"the console's bucket was not emptied: {emptied}")
     say(f"Emptied {len(emptied)} buckets")

@@ -114,6 +114,12 @@ def _check(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def register(deployed: Deployment, thing: str) -> None:
+    """Register a headset and leave it registered."""
+    token = _user_token(deployed)
+    _request(deployed, "POST", "/api/devices", token, thing=thing, rate=16_000, secondary=[0.0, 0.6])
+
+
 def _run(deployed: Deployment, file: Path, thing: str, *options: str) -> dict[str, Any]:
     command = [str(ANC), "headset", "--credentials", str(file), "--endpoint", MQTT, "--thing", thing]
     command += ["--noise", "engine", "--json", *options]

@@ -67,8 +67,10 @@ def test_the_iot_rules_are_those_of_the_table(stacks):
         for rule in stacks.of_type("AWS::IoT::TopicRule").values()
     }
 
-    assert {name: sql for name, (sql, _) in deployed.items()} == {rule.name: rule.sql for rule in RULES}
-    assert all(deployed[rule.name][1].startswith(rule.queue) for rule in RULES)
+    assert {name: sql for name, (sql, _) in deployed.items()} == {
+        f"{rule.name}_dev": rule.sql for rule in RULES
+    }
+    assert all(deployed[f"{rule.name}_dev"][1].startswith(rule.queue) for rule in RULES)
 
 
 def test_every_queue_has_its_function_and_reports_single_failures(stacks):
