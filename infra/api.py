@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.account import Account
+from infra.canary import Canary
 from infra.data import Data
 from infra.environment import Environment
 from infra.functions import (
@@ -76,9 +77,9 @@ class Api(cdk.Stack):
             "ws_disconnect": self._ws_disconnect(),
             "audio_receiver": self._audio_receiver(),
         }
-        self.rest = Rest(self, "rest", self.functions, environment)
+        self.rest = Rest(self, "rest", self.functions, environment, data.key)
         self.socket = WebSocket(
-            self, "socket", {**self.functions, "audio_receiver": self._live()}, environment
+            self, "socket", {**self.functions, "audio_receiver": self._live()}, environment, data.key
         )
         self.socket.may_close(self.functions["rest_api"])
         cdk.CfnOutput(self, "RestUrl", value=self.rest.url)
@@ -141,17 +142,9 @@ class Api(cdk.Stack):
         return function
 
     def _live(self) -> lambda_.IFunction:
-        """Return the integration target of frames: the function, or an alias with provisioned concurrency."""
+        """Return the integration target of frames: the alias, with provisioned concurrency in prod."""
         function = self.functions["audio_receiver"]
-        if not self._environment.session_cache:
-            return function
-        return lambda_.Alias(
-            self,
-            "live",
-            alias_name="live",
-            version=function.current_version,
-            provisioned_concurrent_executions=self._environment.session_cache,
-        )
+        return Canary(self, "live", function, self._environment, warm=self._environment.session_cache).alias
 
     def _rest_api(self, identity: Identity) -> PlatformFunction:
         function = self._function(

@@ -16,6 +16,7 @@ from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
+from infra.logs import grant_key_to_logs
 
 RECORDING_RETENTION = cdk.Duration.days(30)
 # Snapshots contain audio: failed ones are kept over a weekend, and no longer. SQS counts retention from the
@@ -58,6 +59,7 @@ class Data(cdk.Stack):
             self._queue(route, environment)
         self._notify_arrivals()
         self._grant_key_to_services()
+        grant_key_to_logs(self.key)
         self.origin_secret = self._origin_secret()
         self.alerts = sns.Topic(self, "alerts", master_key=self.key, enforce_ssl=True)
         self._export_in_order()
@@ -159,13 +161,15 @@ class Data(cdk.Stack):
             self.objects.node.add_dependency(allowed.policy_dependable)
 
     def _grant_key_to_services(self) -> None:
-        """Let AWS services send notifications of files, alarms and costs to encrypted queues and topics."""
+        """Let AWS services send notifications of files, alarms and costs to encrypted queues and topics.
+
+        Without a condition, because none is documented for these calls. Queue and topics name the account.
+        """
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in NOTIFYING_SERVICES],
                 actions=["kms:GenerateDataKey", "kms:Decrypt"],
                 resources=["*"],  # in a key policy: this key
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             )
         )
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import aws_cdk as cdk
 
 from anc.settings import Settings
-from infra.concurrency import LIVE, MIN_OF_QUEUE, NEW_ACCOUNT, QUEUE, Concurrency
+from infra.concurrency import LIVE, MIN_OF_QUEUE, NEW_ACCOUNT, QUEUE, UNRESERVED, Concurrency
 
 REGION = "eu-central-1"
 MAX_QUEUE_CONCURRENCY = 1000  # of an event source
@@ -41,6 +41,8 @@ class Environment(NamedTuple):
         Provisioned concurrency of live streams (context `warm`); 0 for none.
     domain, certificate : str
         Domain of the console, and the ARN of its certificate in us-east-1; "" for CloudFront's domain.
+    canary : {"off", "on"}
+        Whether new versions of the live and control functions get a tenth of the calls first.
     limits : dict of str to str
         Overridden quotas per user, as environment variables of the functions.
     """
@@ -59,6 +61,7 @@ class Environment(NamedTuple):
     session_cache: int
     domain: str
     certificate: str
+    canary: str
     limits: Mapping[str, str]
 
     @classmethod
@@ -72,6 +75,12 @@ class Environment(NamedTuple):
             _integer(app, "live_concurrency", LIVE, minimum=1),
         )
         warm = 1 if name == "prod" and concurrency.can_reserve else 0
+        warm = _integer(app, "warm", warm, maximum=concurrency.live)
+        if warm and concurrency.quota < warm + UNRESERVED:
+            raise ValueError(
+                f"warm={warm} needs a quota of {warm + UNRESERVED} concurrent executions "
+                f"(got concurrency={concurrency.quota})"
+            )
         domain, certificate = _context(app, "domain", ""), _context(app, "certificate", "")
         if bool(domain) != bool(certificate):
             raise ValueError(f"set both domain and certificate (got {domain!r}, {certificate!r})")
@@ -87,9 +96,10 @@ class Environment(NamedTuple):
             concurrency=concurrency,
             requests_per_s=_integer(app, "requests_per_s", 500, minimum=1),
             frames_per_s=_integer(app, "frames_per_s", 2000, minimum=1),
-            session_cache=_integer(app, "warm", warm, maximum=concurrency.live),
+            session_cache=warm,
             domain=domain,
             certificate=certificate,
+            canary=_choice(app, "canary", ("on", "off") if name == "prod" else ("off", "on")),
             limits=_limits(app),
         )
 

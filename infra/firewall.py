@@ -4,15 +4,22 @@ from collections.abc import Sequence
 from typing import Literal
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_wafv2 as wafv2
+from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from constructs import Construct
 
+from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
 Scope = Literal["REGIONAL", "CLOUDFRONT"]
 EDGE_REGION = "us-east-1"  # required for CloudFront resources
 # Per IP address in five minutes. The API sees CloudFront's addresses, each shared by many users.
 MAX_REQUESTS = {"CLOUDFRONT": 2000, "REGIONAL": 20_000}
+MAX_BLOCKED = 1000  # in five minutes
+MAX_ERRORS_PERCENT = 5
 MAX_SIGN_INS = 10  # per IP address and minute, the minimum of AWS WAF; the function allows 20
 SIGN_IN = "/api/auth/token"
 REPUTATION, KNOWN_BAD, COMMON = (
@@ -29,6 +36,11 @@ COUNT_ONLY_RULES = (
     "EC2MetaDataSSRF_BODY",
     "NoUserAgent_HEADER",
 )
+
+
+def acl_name(environment: Environment, of: Scope) -> str:
+    """Return the name of a web ACL in its metrics."""
+    return f"anc-{environment.name}-{of.lower()}"
 
 
 class WebAcl(wafv2.CfnWebACL):
@@ -49,7 +61,7 @@ class WebAcl(wafv2.CfnWebACL):
             scope=of,
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             rules=rules,
-            visibility_config=_seen(f"anc-{environment.name}-{of.lower()}"),
+            visibility_config=_seen(acl_name(environment, of)),
         )
 
 
@@ -65,6 +77,44 @@ class Edge(cdk.Stack):
         target = cdk.Environment(account=environment.account, region=EDGE_REGION)
         super().__init__(scope, id, env=target, cross_region_references=True)
         self.acl = WebAcl(self, "acl", environment, "CLOUDFRONT")
+        self._watch(environment)
+
+    def _watch(self, environment: Environment) -> None:
+        """Add alarms on the metrics of CloudFront and its web ACL, which exist in this region only."""
+        topic = sns.Topic(self, "alarms", enforce_ssl=True)
+        acknowledge(topic, "AwsSolutions-SNS2", "Names of alarms; CloudWatch cannot use AWS's key of SNS.")
+        if environment.mail:
+            topic.add_subscription(EmailSubscription(environment.mail))
+        blocked = cloudwatch.Metric(
+            namespace="AWS/WAFV2",
+            metric_name="BlockedRequests",
+            dimensions_map={"WebACL": acl_name(environment, "CLOUDFRONT"), "Rule": "ALL"},
+            statistic="sum",
+            period=cdk.Duration.minutes(5),
+        )
+        failing = cloudwatch.MathExpression(
+            expression='SELECT MAX("5xxErrorRate") FROM SCHEMA("AWS/CloudFront", DistributionId, Region)',
+            period=cdk.Duration.minutes(5),
+            label="5xxErrorRate",
+        )
+        for name, metric, threshold, description in (
+            ("console-blocked", blocked, MAX_BLOCKED, "The web ACL of the console blocks many requests."),
+            ("console-errors", failing, MAX_ERRORS_PERCENT, "CloudFront answers with server errors."),
+        ):
+            alarm = cloudwatch.Alarm(
+                self,
+                name,
+                alarm_name=f"anc-{environment.name}-{name}",
+                alarm_description=f"{description} (us-east-1)",
+                metric=metric,
+                threshold=threshold,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+                evaluation_periods=1,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            alarm.add_alarm_action(actions.SnsAction(topic))
+            alarm.add_ok_action(actions.SnsAction(topic))
+        cdk.CfnOutput(self, "AlarmsTopic", value=topic.topic_arn)
 
 
 def _rule(

@@ -5,25 +5,21 @@ from collections.abc import Mapping, Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
 from anc.tables import GROUP_INDEX, variable
 from functions.routes import CONSUMER_TIMEOUTS_S, QUEUES
 from infra.acknowledgements import acknowledge, acknowledge_wildcard
+from infra.canary import Canary
 from infra.data import Data
 from infra.environment import Environment
 from infra.inference import endpoint_name
 from infra.layer import ARCHITECTURE, RUNTIME, Layers
+from infra.logs import LogGroup
 from infra.wheels import ROOT
 
 ONE_CORE_MB = 1769
-LOG_RETENTION = logs.RetentionDays.ONE_MONTH
-
-# Lambda traces one call a second and 5 % of the rest, whatever the sampling rule says. For calls of headsets
-# that is a tenth of their cost. Traces that a request began are continued.
-UNTRACED = ("anc_processor", "audio_sender", "classifier")
 
 READ = ("dynamodb:GetItem",)
 QUERY = "dynamodb:Query"
@@ -79,12 +75,7 @@ class PlatformFunction(lambda_.Function):
         may_loop: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        log = logs.LogGroup(
-            scope,
-            f"{name}_log",
-            retention=LOG_RETENTION,
-            removal_policy=environment.removal,
-        )
+        log = LogGroup(scope, f"{name}_log", environment, data.key)
         role = iam.Role(scope, f"{name}_role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         super().__init__(
             scope,
@@ -96,7 +87,9 @@ class PlatformFunction(lambda_.Function):
             layers=[layers.base, layers.sound] if decodes else [layers.base],
             role=role,
             log_group=log,
-            tracing=lambda_.Tracing.PASS_THROUGH if name in UNTRACED else lambda_.Tracing.ACTIVE,
+            # Traced if the caller is: X-Ray's rules govern API Gateway, but not the fixed rate at which
+            # Lambda samples calls from queues and sockets, one a second and 5 % of the rest.
+            tracing=lambda_.Tracing.PASS_THROUGH,
             memory_size=memory_mb,
             reserved_concurrent_executions=environment.concurrency.reservation(name),
             timeout=cdk.Duration.seconds(CONSUMER_TIMEOUTS_S.get(name, timeout_s)),
@@ -120,18 +113,32 @@ class PlatformFunction(lambda_.Function):
         self._may_use_key()
         self.may_use("counters", ADD)
 
-    def consume(self) -> None:
-        """Invoke it with the messages of its queues in the table of routes."""
-        for route in QUEUES:
-            if route.function == self._name:
-                source = SqsEventSource(
-                    self._data.queues[route.name],
-                    batch_size=route.batch,
-                    report_batch_item_failures=True,
-                    max_concurrency=self._environment.concurrency.of_queue(route),
-                    max_batching_window=cdk.Duration.seconds(route.window_s),
+    def consume(self, *, gradual: bool = False) -> None:
+        """Invoke it with the messages of its queues in the table of routes.
+
+        `gradual`: new versions get a tenth of the messages first.
+        """
+        routes = [route for route in QUEUES if route.function == self._name]
+        target: lambda_.IFunction = self
+        if gradual:
+            ages = {
+                route.name: self._data.queues[route.name].metric_approximate_age_of_oldest_message(
+                    period=cdk.Duration.minutes(1)
                 )
-                self.add_event_source(source)
+                for route in routes
+            }
+            target = Canary(
+                cdk.Stack.of(self), f"{self._name}_live", self, self._environment, queue_ages=ages
+            ).alias
+        for route in routes:
+            source = SqsEventSource(
+                self._data.queues[route.name],
+                batch_size=route.batch,
+                report_batch_item_failures=True,
+                max_concurrency=self._environment.concurrency.of_queue(route),
+                max_batching_window=cdk.Duration.seconds(route.window_s),
+            )
+            target.add_event_source(source)
 
     def may_use(self, table: str, *rights: Sequence[str]) -> None:
         """Grant rights on a table and set the variable with its name."""

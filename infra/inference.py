@@ -6,12 +6,14 @@ import sys
 import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as autoscaling
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge_wildcard
 from infra.environment import Environment
+from infra.logs import LogGroup
 from infra.wheels import ROOT
 
 ARTIFACT = ROOT / "build" / "endpoint" / "model.tar.gz"
@@ -45,7 +47,7 @@ def endpoint_name(environment: Environment) -> str:
 class Inference(cdk.Stack):
     """Model, endpoint configuration and endpoint; instances scale with the load."""
 
-    def __init__(self, scope: Construct, id: str, environment: Environment) -> None:
+    def __init__(self, scope: Construct, id: str, environment: Environment, key: kms.IKey) -> None:
         super().__init__(scope, id, env=environment.target)
         registry = REGISTRIES.get(self.region)
         if registry is None:
@@ -84,6 +86,8 @@ class Inference(cdk.Stack):
             ),  # fixed: functions get the name before the endpoint exists
             endpoint_config_name=configuration.attr_endpoint_config_name,
         )
+        name = f"/aws/sagemaker/Endpoints/{endpoint_name(environment)}"
+        endpoint.node.add_dependency(LogGroup(self, "log", environment, key, name=name))
         if environment.endpoint == "instance":
             self._add_scaling(endpoint)
 

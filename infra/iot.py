@@ -99,7 +99,7 @@ class Iot(cdk.Stack):
         function = PlatformFunction(
             self, name, data=self._data, layers=shared, environment=environment, memory_mb=ONE_CORE_MB
         )
-        function.consume()
+        function.consume(gradual=True)
         return function
 
     def _may_update_shadows(self, function: PlatformFunction) -> None:

@@ -24,7 +24,19 @@ Part = Literal["base", "sound"]
 PARTS: tuple[Part, ...] = get_args(Part)
 SOUND_PACKAGES = ("av", "pillow", "soundfile")
 DESCRIPTIONS = {"base": "anc and its requirements", "sound": "decoders of sound files, drawing of reports"}
-UNUSED = shutil.ignore_patterns("__pycache__", "*.pyi", "tests", "*.pyx", "*.pxd", "*.h", "*.a")
+PATTERNS = shutil.ignore_patterns("__pycache__", "*.pyi", "tests", "*.pyx", "*.pxd", "*.h", "*.a")
+# What `anc.aws.clients` uses. botocore describes 400 more services, a third of the layer.
+SERVICES = {
+    "apigatewaymanagementapi",
+    "cognito-idp",
+    "dynamodb",
+    "iot",
+    "iot-data",
+    "s3",
+    "sagemaker-runtime",
+    "sns",
+    "sqs",
+}
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.c", "*.so")  # *.so: the kernel of this machine
 KERNEL_CACHE = ROOT / "build" / "zig"
 COMPILER_TARGETS = {"lambda": "aarch64-linux-gnu.2.34", "host": "native"}
@@ -68,13 +80,21 @@ def build_layer(part: Part, target: str, output: Path) -> None:
     others = {path.name for path in installed.iterdir()} - of_sound
     for name in sorted(of_sound if part == "sound" else others):
         if (installed / name).is_dir():
-            shutil.copytree(installed / name, python / name, ignore=UNUSED)
+            shutil.copytree(installed / name, python / name, ignore=_unused)
         else:
             python.mkdir(parents=True, exist_ok=True)
             shutil.copy2(installed / name, python)
     if part == "base":
         shutil.copytree(LIBRARY, python / "anc", ignore=NOT_SHIPPED)
         build_kernel(target, python / "anc" / "dsp" / "_kernel.so")
+
+
+def _unused(folder: str, names: list[str]) -> set[str]:
+    """Return what of a folder is left out of the layers."""
+    left_out = set(PATTERNS(folder, names))
+    if Path(folder).parts[-2:] == ("botocore", "data"):
+        left_out |= {name for name in names if "." not in name and name not in SERVICES}
+    return left_out
 
 
 def _entries_of(installed: Path, package: str) -> set[str]:

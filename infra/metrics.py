@@ -1,12 +1,15 @@
 """Metrics of a deployment, shared by alarms and dashboard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from anc.schemas.topics import rule_name
+from functions.routes import RULES
 from infra.environment import Environment
+from infra.firewall import acl_name
 from infra.websocket import WebSocket
 
 DETECTION = ("anc_processor", "audio_receiver", "classifier", "rest_api")  # functions that classify sound
@@ -27,9 +30,19 @@ class Metrics:
         Processing time of a snapshot in seconds.
     fallbacks : IMetric
         Fallbacks to the built-in model in five minutes.
+    rules_failed, rules_lost, tables_throttled : IMetric
+        Failed actions and failed error actions of IoT rules, and throttled requests to DynamoDB, per minute.
+        They cover all environments of an account and region: a query needs neither the value of the
+        dimension ActionType nor one metric for each table, of which an alarm may have ten.
+    rules_refused : IMetric
+        Messages that this environment's IoT rules could not take or read, per minute.
+    requests_blocked : Metric
+        Requests that the web ACL of the REST API blocked in five minutes.
     """
 
-    def __init__(self, environment: Environment, rest: apigateway.Stage, socket: WebSocket) -> None:
+    def __init__(
+        self, environment: Environment, rest: apigateway.Stage, socket: WebSocket, region: str
+    ) -> None:
         self._environment = environment
         self.rest_p99 = rest.metric_latency(statistic="p99", period=MINUTE)
         self.rest_errors = rest.metric_server_error(period=MINUTE)
@@ -47,6 +60,28 @@ class Metrics:
         self.frames = socket.metric("MessageCount", "sum")
         self.snapshot_p99 = self.counted("anc_processor", "snapshot", "p99")
         self.fallbacks = self.over(ENDPOINT, "endpoint_failed", "endpoint_circuit_open", minutes=5)
+        self.rules_failed = queried("AWS/IoT", "Failure", "ActionType", "RuleName")
+        self.rules_lost = queried("AWS/IoT", "ErrorActionFailure", "ActionType", "RuleName")
+        self.tables_throttled = queried("AWS/DynamoDB", "ThrottledRequests", "Operation", "TableName")
+        refused = {
+            f"{kind.lower()}_{rule.name}": cloudwatch.Metric(
+                namespace="AWS/IoT",
+                metric_name=kind,
+                dimensions_map={"RuleName": rule_name(rule.name, environment.name)},
+                statistic="sum",
+                period=MINUTE,
+            )
+            for rule in RULES
+            for kind in ("RuleMessageThrottled", "ParseError")
+        }
+        self.rules_refused = total(refused, "messages refused by rules")
+        self.requests_blocked = cloudwatch.Metric(
+            namespace="AWS/WAFV2",
+            metric_name="BlockedRequests",
+            dimensions_map={"WebACL": acl_name(environment, "REGIONAL"), "Rule": "ALL", "Region": region},
+            statistic="sum",
+            period=cdk.Duration.minutes(5),
+        )
 
     def counted(
         self, function: str, name: str, statistic: str = "sum", minutes: int = 1
@@ -68,9 +103,24 @@ class Metrics:
             for function in functions
             for name in names
         }
-        return cloudwatch.MathExpression(
-            expression=" + ".join(f"FILL({part}, 0)" for part in parts),
-            using_metrics=parts,
-            period=cdk.Duration.minutes(minutes),
-            label=" and ".join(names),
-        )
+        return total(parts, " and ".join(names), minutes=minutes)
+
+
+def total(parts: Mapping[str, cloudwatch.IMetric], label: str, minutes: int = 1) -> cloudwatch.MathExpression:
+    """Return the sum of metrics; missing data counts as 0."""
+    return cloudwatch.MathExpression(
+        expression=" + ".join(f"FILL({part}, 0)" for part in parts),
+        using_metrics=parts,
+        period=cdk.Duration.minutes(minutes),
+        label=label,
+    )
+
+
+def queried(namespace: str, name: str, *dimensions: str) -> cloudwatch.MathExpression:
+    """Return the sum over all metrics with these dimensions, a query of CloudWatch Metrics Insights."""
+    schema = ", ".join([f'"{namespace}"', *dimensions])
+    return cloudwatch.MathExpression(
+        expression=f"SELECT SUM({name}) FROM SCHEMA({schema})",  # noqa: S608  constants
+        period=MINUTE,
+        label=name,
+    )

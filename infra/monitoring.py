@@ -17,6 +17,7 @@ from infra.api import Api
 from infra.dashboard import Dashboard
 from infra.data import Data
 from infra.environment import Environment
+from infra.firewall import MAX_BLOCKED
 from infra.metrics import DETECTION, Metrics
 
 REST_P99_MS = 3000  # requests with sound take seconds; others, about 0.1 s
@@ -26,7 +27,7 @@ CONTROL_AGE_S = 60  # later filters are outdated
 RECORDING_AGE_S = 1800
 MAX_EMERGENCIES = 20  # in five minutes
 MAX_FALLBACKS = 10  # in five minutes
-TRACED_FRACTION = 0.01  # plus one per second: a trace costs as much as the call
+TRACED_FRACTION = 0.01  # of REST calls, plus one per second: a trace costs as much as the call
 BUDGET_THRESHOLDS = (80, 100)  # percent, actual and forecast
 
 
@@ -51,11 +52,12 @@ class Monitoring(cdk.Stack):
         super().__init__(scope, id, env=environment.target)
         self._environment = environment
         self.topic = self._topic(data)
-        metrics = Metrics(environment, api.rest.stage, api.socket)
+        metrics = Metrics(environment, api.rest.stage, api.socket, self.region)
         self._watch_apis(metrics)
         self._watch_functions(functions)
         self._watch_queues(data)
         self._watch_detection(metrics)
+        self._watch_services(metrics)
         Dashboard(self, "dashboard", environment, metrics, functions, data)
         self._budget()
         self._trace()
@@ -156,6 +158,44 @@ class Monitoring(cdk.Stack):
                 minutes=1,
             )
 
+    def _watch_services(self, metrics: Metrics) -> None:
+        """Watch what is between the functions. Queries cover all environments of the account and region."""
+        self._alarm(
+            "rules-failed",
+            metrics.rules_failed,
+            0,
+            "Actions of IoT rules fail: messages are in dead-letter queues, the reason in AWSIotLogsV2.",
+            minutes=1,
+        )
+        self._alarm(
+            "rules-lost",
+            metrics.rules_lost,
+            0,
+            "Messages of headsets are lost: IoT rules could not write them to a dead-letter queue either.",
+            minutes=1,
+        )
+        self._alarm(
+            "rules-refused",
+            metrics.rules_refused,
+            0,
+            "IoT rules are throttled or cannot read messages; request an increase, or see AWSIotLogsV2.",
+            minutes=1,
+        )
+        self._alarm(
+            "tables-throttled",
+            metrics.tables_throttled,
+            0,
+            "DynamoDB throttles requests: too many to one key, or the account's limit is reached.",
+        )
+        if self._environment.guarded:
+            self._alarm(
+                "requests-blocked",
+                metrics.requests_blocked,
+                MAX_BLOCKED,
+                "The web ACL of the API blocks many requests: an attack, or a rule that is too strict.",
+                minutes=1,
+            )
+
     def _alarm(
         self, name: str, metric: cloudwatch.IMetric, threshold: float, description: str, *, minutes: int = 3
     ) -> None:
@@ -179,8 +219,8 @@ class Monitoring(cdk.Stack):
     def _trace(self) -> None:
         rule = xray.CfnSamplingRule.SamplingRuleProperty(
             rule_name=f"anc-{self._environment.name}",
-            service_name=f"anc-{self._environment.name}*",  # prefix of the functions and the API
-            service_type="*",
+            service_name=f"anc-{self._environment.name}/*",  # the stage of the REST API
+            service_type="AWS::ApiGateway::Stage",
             host="*",
             http_method="*",
             url_path="*",

@@ -47,10 +47,10 @@ def missing_for(environment: Environment, client: Client) -> Iterator[str]:
         if not ssm.get_parameters(Names=[BOOTSTRAPPED])["Parameters"]:
             yield f"CDK is not set up in {region}: run make bootstrap ENV={environment.name}"
     limit = client("lambda", environment.region).get_account_settings()["AccountLimit"]
-    if limit["ConcurrentExecutions"] < environment.concurrency:
+    if limit["ConcurrentExecutions"] < environment.concurrency.quota:
         yield (
             f"Lambda may run {limit['ConcurrentExecutions']} executions at a time; this deployment is for "
-            f"{environment.concurrency}: request an increase, or pass -c concurrency="
+            f"{environment.concurrency.quota}: request an increase, or pass -c concurrency="
             f"{limit['ConcurrentExecutions']}"
         )
     if environment.endpoint == "serverless":

@@ -7,26 +7,17 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from anc.schemas.claim import CLAIMING, SERIAL, request_topics, response_topics, template_name
-from infra.acknowledgements import acknowledge_wildcard
+from infra.acknowledgements import acknowledge
 
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
-# A subset of AWS's managed policy AWSIoTThingsRegistration: without policies and foreign certificates, and
-# restricted to the resources of the template.
-THING_ACTIONS = (
-    "AttachThingPrincipal",
-    "CreateThing",
-    "DescribeThing",
-    "ListThingGroupsForThing",
-    "ListThingPrincipals",
-    "UpdateThing",
-)
-CERTIFICATE_ACTIONS = (
-    "AttachThingPrincipal",
-    "DescribeCertificate",
-    "ListAttachedPolicies",
-    "ListPrincipalThings",
-    "UpdateCertificate",
-)
+# AWS documents this role for provisioning, but not which of its actions a template uses. So it is taken as it
+# is, without what a template with neither policies nor certificates of others cannot use.
+MANAGED = "service-role/AWSIoTThingsRegistration"
+DENIED = {
+    "policy": ("AttachPolicy", "AttachPrincipalPolicy", "CreatePolicy", "DetachPolicy"),
+    "cert": ("AttachPolicy", "AttachPrincipalPolicy", "DetachPolicy"),
+    "cacert": ("RegisterCertificate",),
+}
 
 
 class Provisioning(Construct):
@@ -63,7 +54,7 @@ class Provisioning(Construct):
             source_account=self._stack.account,
             source_arn=self._arn("provisioningtemplate", template_name(environment)),
         )
-        role = self._role(thing_type, group.ref)
+        role = self._role()
         template = iot.CfnProvisioningTemplate(
             self,
             "template",
@@ -81,21 +72,27 @@ class Provisioning(Construct):
         claim = iot.CfnPolicy(self, "claim", policy_document=self._claim_policy())
         cdk.CfnOutput(self._stack, "ClaimPolicy", value=claim.ref)
 
-    def _role(self, kind: str, group: str) -> iam.Role:
-        role = iam.Role(self, "role", assumed_by=iam.ServicePrincipal("iot.amazonaws.com"))
-        things, certificates = self._arn("thing", "*"), self._arn("cert", "*")
-        rights = {
-            things: (*THING_ACTIONS, "AddThingToThingGroup"),
-            certificates: CERTIFICATE_ACTIONS,
-            self._arn("thingtype", kind): ("DescribeThingType",),
-            self._arn("thinggroup", group): ("AddThingToThingGroup", "DescribeThingGroup"),
-        }
-        for resource, verbs in rights.items():
+    def _role(self) -> iam.Role:
+        role = iam.Role(
+            self,
+            "role",
+            assumed_by=iam.ServicePrincipal("iot.amazonaws.com"),
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(MANAGED)],
+        )
+        for kind, verbs in DENIED.items():
+            everything = self._arn(kind, "*")
             role.add_to_policy(
-                iam.PolicyStatement(actions=[f"iot:{verb}" for verb in verbs], resources=[resource])
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY,
+                    actions=[f"iot:{verb}" for verb in verbs],
+                    resources=[everything],
+                )
             )
-        for wildcard in (things, certificates):
-            acknowledge_wildcard(role, wildcard, "Names of headsets are not known at deployment.")
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{MANAGED}]",
+            "AWS documents this policy for provisioning.",
+        )
         return role
 
     def _claim_policy(self) -> dict[str, object]:

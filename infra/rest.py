@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
@@ -16,7 +16,7 @@ from functions.security_headers import SECURITY_HEADERS
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 from infra.firewall import WebAcl
-from infra.functions import LOG_RETENTION
+from infra.logs import LogGroup
 
 # TLS 1.2 with forward secrecy, or 1.3. The default is 1.0. WebSocket APIs have no such option.
 TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
@@ -64,9 +64,10 @@ class Rest(Construct):
         id: str,
         functions: Mapping[str, lambda_.Function],
         environment: Environment,
+        key: kms.IKey,
     ) -> None:
         super().__init__(scope, id)
-        log = logs.LogGroup(self, "log", retention=LOG_RETENTION, removal_policy=environment.removal)
+        log = LogGroup(self, "log", environment, key)
         api = apigateway.RestApi(
             self,
             "api",
@@ -91,6 +92,11 @@ class Rest(Construct):
                     for route in REST
                 },
             ),
+        )
+        # API Gateway would create this group itself, without retention and key, and nobody would delete it.
+        errors = f"API-Gateway-Execution-Logs_{api.rest_api_id}/{environment.name}"
+        api.deployment_stage.node.add_dependency(
+            LogGroup(self, "execution_log", environment, key, name=errors)
         )
         child = api.node.default_child
         assert isinstance(child, apigateway.CfnRestApi)

@@ -44,7 +44,7 @@ def provision(app: cdk.App) -> list[cdk.Stack]:
     console = Console(app, f"{prefix}-console", environment, data, api, edge)
     stacks: list[cdk.Stack] = [data, identity, api, iot, recordings, monitoring, audit, console]
     if environment.endpoint != "none":
-        inference = Inference(app, f"{prefix}-inference", environment)
+        inference = Inference(app, f"{prefix}-inference", environment, data.key)
         stacks.insert(2, inference)
         for dependent in (api, iot):
             dependent.add_stack_dependency(inference)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_authorizers import WebSocketLambdaAuthorizer
 from aws_cdk.aws_apigatewayv2_integrations import WebSocketLambdaIntegration
 from constructs import Construct
@@ -14,7 +14,8 @@ from constructs import Construct
 from functions.routes import SOCKET, SOCKET_ROUTE_SELECTION
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
-from infra.functions import LOG_RETENTION, PlatformFunction
+from infra.functions import PlatformFunction
+from infra.logs import LogGroup
 
 WITHOUT_RESPONSE = ("$connect", "$disconnect")
 ACCESS_LOG = (
@@ -40,22 +41,26 @@ class WebSocket(Construct):
         id: str,
         functions: Mapping[str, lambda_.IFunction],
         environment: Environment,
+        key: kms.IKey,
     ) -> None:
         super().__init__(scope, id)
         self._stage_name = environment.name
         self._api = apigatewayv2.WebSocketApi(self, "api", route_selection_expression=SOCKET_ROUTE_SELECTION)
         # Browsers send the token as a subprotocol and other clients as a header, so neither can be required.
-        authorizer = WebSocketLambdaAuthorizer("authorizer", functions["authorizer"], identity_source=[])
-        for key, name in SOCKET.items():
+        # Every request has this header. AWS does not document an empty list for WebSocket APIs.
+        authorizer = WebSocketLambdaAuthorizer(
+            "authorizer", functions["authorizer"], identity_source=["route.request.header.Host"]
+        )
+        for selected, name in SOCKET.items():
             route = self._api.add_route(
-                key,
-                integration=WebSocketLambdaIntegration(key, functions[name]),
-                authorizer=authorizer if key == "$connect" else None,
-                return_response=key not in WITHOUT_RESPONSE,
+                selected,
+                integration=WebSocketLambdaIntegration(selected, functions[name]),
+                authorizer=authorizer if selected == "$connect" else None,
+                return_response=selected not in WITHOUT_RESPONSE,
             )
-            if key != "$connect":
+            if selected != "$connect":
                 acknowledge(route, "AwsSolutions-APIG4", "Connections are authorized at $connect.")
-        log = logs.LogGroup(self, "log", retention=LOG_RETENTION, removal_policy=environment.removal)
+        log = LogGroup(self, "log", environment, key)
         stage = apigatewayv2.WebSocketStage(
             self,
             "stage",

@@ -13,6 +13,9 @@ LACKING = frozenset(
         "AWS::ApiGatewayV2::RouteResponse",
         "AWS::Budgets::Budget",
         "AWS::CloudTrail::Trail",
+        "AWS::CodeDeploy::Application",  # aliases then move to a new version at once
+        "AWS::CodeDeploy::DeploymentGroup",
+        "AWS::IoT::Logging",
         "AWS::SageMaker::Endpoint",  # its callers fall back to the built-in model
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",
@@ -71,6 +74,7 @@ def drop(template: dict[str, Any]) -> Counter[str]:
     for name in gone:
         del resources[name]
     for resource in resources.values():
+        resource.pop("UpdatePolicy", None)  # of aliases: names the deployment group
         depends = resource.get("DependsOn", [])
         if isinstance(depends, list):
             resource["DependsOn"] = [name for name in depends if name not in gone]

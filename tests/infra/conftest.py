@@ -16,7 +16,9 @@ OPTIONS = {
     "domain": "anc.example.com",
     "certificate": "arn:aws:acm:us-east-1:000000000000:certificate/1",
     "mail": "ops@example.com",
+    "concurrency": "1000",
     "warm": "1",
+    "canary": "on",
 }
 
 
@@ -59,10 +61,14 @@ class Stacks:
 
     def function_of(self, reference: Any) -> str:
         """Return the name of the one function that a value refers to."""
+        text = self.text(reference)
+        for alias, properties in self.of_type("AWS::Lambda::Alias").items():
+            if alias in text:
+                text = self.text(properties["FunctionName"])
         named = {
             properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
             for logical, properties in self.of_type("AWS::Lambda::Function").items()
-            if logical in self.text(reference) and "Environment" in properties
+            if logical in text and "Environment" in properties
         }
         assert len(named) == 1, f"{reference} refers to {named or 'no function'}"
         return named.pop()
@@ -86,6 +92,8 @@ class Stacks:
                 return self.text(exports[name])
             case {"Fn::Join": [separator, parts]}:
                 return str(separator).join(self.text(part) for part in parts)
+            case {"Fn::Select": [_, {"Fn::Split": [_, whole]}]}:
+                return self.text(whole)
         raise AssertionError(f"cannot read {value}")
 
 

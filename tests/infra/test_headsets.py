@@ -119,22 +119,23 @@ def test_provisioning_requires_the_hook_which_only_this_template_may_invoke(stac
 def test_the_provisioning_role_may_not_use_policies_or_foreign_certificates(stacks):
     (template,) = stacks.of_type("AWS::IoT::ProvisioningTemplate").values()
     role = stacks.text(template["ProvisioningRoleArn"]).partition(".")[0]
+    (managed,) = stacks.of_type("AWS::IAM::Role")[role]["ManagedPolicyArns"]
+    assert stacks.text(managed).endswith(":iam::aws:policy/service-role/AWSIoTThingsRegistration")
     (policy,) = [
         policy
         for policy in stacks.of_type("AWS::IAM::Policy").values()
         if role in map(stacks.text, policy["Roles"])
     ]
-    statements = policy["PolicyDocument"]["Statement"]
-    actions = {action for statement in statements for action in _listed(statement["Action"])}
-
-    assert "*" not in {stacks.text(one) for each in statements for one in _listed(each["Resource"])}
-    assert {
-        "iot:CreateThing",
-        "iot:AttachThingPrincipal",
-        "iot:UpdateCertificate",
-    } <= actions
-    forbidden = ("CreatePolicy", "AttachPolicy", "RegisterCertificate")
-    assert not {action for action in actions if action.endswith(forbidden)}
+    denied = {
+        (stacks.text(resource).rpartition(":")[2], action.removeprefix("iot:"))
+        for statement in policy["PolicyDocument"]["Statement"]
+        for resource in _listed(statement["Resource"])
+        for action in _listed(statement["Action"])
+        if statement["Effect"] == "Deny"
+    }
+    assert {("policy/*", "CreatePolicy"), ("cert/*", "AttachPolicy"), ("policy/*", "AttachPolicy")} <= denied
+    assert ("cacert/*", "RegisterCertificate") in denied
+    assert all(statement["Effect"] == "Deny" for statement in policy["PolicyDocument"]["Statement"])
 
 
 def _listed(value):

@@ -1,11 +1,13 @@
 """The content, platform and size of the Lambda layers."""
 
+import re
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from anc.aws import clients
 from infra import wheels
 from infra.layer import LIBRARY, PARTS, Part, build_layer, layer_key, sources
 
@@ -94,9 +96,9 @@ def test_the_hash_of_the_layer_ignores_the_kernel_of_this_machine():
     assert LIBRARY / "dsp" / "kernel.c" in sources()
 
 
-def test_the_layers_exclude_packages_of_the_runtime(layers):
+def test_the_layers_exclude_packages_that_no_function_uses(layers):
     for layer in layers.values():
-        assert not {"boto3", "botocore", "pip"} & {path.name for path in layer.iterdir()}
+        assert not {"pip", "setuptools", "scipy", "sklearn"} & {path.name for path in layer.iterdir()}
 
 
 def test_the_host_layer_has_another_hash_than_the_lambda_layer():
@@ -121,3 +123,12 @@ def folder_of(command: list[str]) -> str:
 def test_layer_requirements_are_also_platform_requirements():
     stated = tomllib.loads(Path("pyproject.toml").read_text())
     assert set(stated["dependency-groups"]["layer"]) <= set(stated["project"]["dependencies"])
+
+
+def test_the_base_layer_has_the_services_that_the_functions_use_and_a_boto3_of_its_own(layers):
+    base = layers["base"]
+    used = set(re.findall(r'client\(\s*"([\w-]+)"', Path(clients.__file__).read_text()))
+    described = {path.name for path in (base / "botocore" / "data").iterdir() if path.is_dir()}
+
+    assert used == described
+    assert (base / "boto3" / "__init__.py").exists()

@@ -16,7 +16,12 @@ LIBRARY = Path("layers/dsp/python/anc")
 
 @pytest.fixture(scope="module")
 def alarms(stacks):
-    return {alarm["AlarmName"]: alarm for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()}
+    """Return the alarms by name, without those that only roll back deployments."""
+    return {
+        alarm["AlarmName"]: alarm
+        for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()
+        if "-canary-" not in alarm["AlarmName"]
+    }
 
 
 def metrics_of(alarm):
@@ -33,6 +38,7 @@ def metrics_of(alarm):
 def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
     expected |= {"classification-failed", "emergencies", "model-fallback"}
+    expected |= {"rules-failed", "rules-lost", "rules-refused", "tables-throttled"}
     expected |= {f"{name}-errors" for name in FUNCTIONS}
     expected |= {f"{route.name}-{what}" for route in QUEUES for what in ("old", "dead")}
 
@@ -123,18 +129,10 @@ def test_metrics_have_no_user_or_headset_dimension(alarms):
         for dimension in metric["Dimensions"]
     }
 
-    assert names == {"service", "FunctionName", "QueueName", "ApiName", "ApiId", "Stage"}
+    assert names == {"service", "FunctionName", "QueueName", "ApiName", "ApiId", "Stage", "RuleName"}
 
 
 def test_the_alarm_topic_is_encrypted_and_accepts_cloudwatch_and_budgets(stacks):
-    (key,) = [
-        key for name, key in stacks.templates["data"]["Resources"].items() if key["Type"] == "AWS::KMS::Key"
-    ]
-    users = [
-        statement
-        for statement in key["Properties"]["KeyPolicy"]["Statement"]
-        if "Service" in statement["Principal"]
-    ]
     topics = stacks.templates["monitoring"]["Resources"].values()
     (topic,) = [resource["Properties"] for resource in topics if resource["Type"] == "AWS::SNS::Topic"]
     (policy,) = [resource["Properties"] for resource in topics if resource["Type"] == "AWS::SNS::TopicPolicy"]
@@ -143,9 +141,7 @@ def test_the_alarm_topic_is_encrypted_and_accepts_cloudwatch_and_budgets(stacks)
     services = {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
     assert stacks.text(topic["KmsMasterKeyId"]).startswith("key")
     assert set(allowed["Principal"]["Service"]) == services
-    assert services < {name for user in users for name in user["Principal"]["Service"]}
-    for statement in (*users, allowed):
-        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": NO_ACCOUNT}}
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": NO_ACCOUNT}}
 
 
 def test_alarms_are_mailed_if_an_address_is_set(stacks):
@@ -203,3 +199,56 @@ def test_audit_records_have_their_own_key_and_only_the_trail_writes_them(stacks)
     for statement in allowed:
         source = statement["Condition"]["StringEquals"]["aws:SourceArn"]
         assert stacks.text(source).endswith(f":trail/{trail['TrailName']}")
+
+
+def test_prod_watches_its_web_acls_and_the_console_where_their_metrics_are(prod):
+    regional, edge = (
+        {
+            resource["Properties"]["AlarmName"]: resource["Properties"]
+            for resource in prod.templates[stack]["Resources"].values()
+            if resource["Type"] == "AWS::CloudWatch::Alarm"
+        }
+        for stack in ("monitoring", "edge")
+    )
+    web_acls = prod.of_type("AWS::WAFv2::WebACL").values()
+    names = {acl["VisibilityConfig"]["MetricName"] for acl in web_acls}
+    blocked = (regional["anc-prod-requests-blocked"], edge["anc-prod-console-blocked"])
+    watched = {
+        dimension["Value"]
+        for alarm in blocked
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "WebACL"
+    }
+
+    assert watched == names
+    assert set(edge) == {"anc-prod-console-blocked", "anc-prod-console-errors"}
+    for alarm in (*blocked, edge["anc-prod-console-errors"]):
+        assert alarm["AlarmActions"] == alarm["OKActions"]
+        assert len(alarm["AlarmActions"]) == 1
+
+
+def test_iot_errors_are_logged_without_payloads(stacks):
+    (logging,) = stacks.of_type("AWS::IoT::Logging").values()
+
+    assert logging["DefaultLogLevel"] == "ERROR"
+    assert "AWSIotLogsV2" in [
+        group.get("LogGroupName") for group in stacks.of_type("AWS::Logs::LogGroup").values()
+    ]
+
+
+def test_new_versions_in_prod_get_a_tenth_of_the_calls_first_and_are_rolled_back(prod, stacks):
+    groups = list(prod.of_type("AWS::CodeDeploy::DeploymentGroup").values())
+
+    assert len(groups) == 3
+    for group in groups:
+        assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+        assert group["AlarmConfiguration"]["Enabled"]
+    moved = {
+        prod.function_of(resource["Properties"]["FunctionName"])
+        for template in prod.templates.values()
+        for resource in template["Resources"].values()
+        if "CodeDeployLambdaAliasUpdate" in resource.get("UpdatePolicy", {})
+    }
+    assert moved == {"audio_receiver", "anc_processor", "audio_sender"}
+    assert not stacks.of_type("AWS::CodeDeploy::DeploymentGroup"), "dev moves at once"

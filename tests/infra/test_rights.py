@@ -25,6 +25,7 @@ WHERE = {
     "endpoint/anc-dev": "anc-dev",
     "*": "anything",
 }
+DEPLOYERS = ("livegroup", "ancprocessorlivegroup", "audiosenderlivegroup")  # roles of gradual deployments
 QUEUE_NAMES = {route.name for route in QUEUES}
 
 
@@ -126,8 +127,8 @@ def test_an_iot_rule_may_send_only_to_its_queue_and_dead_letter_queue(stacks, ru
 
 def test_every_role_belongs_to_a_function_a_rule_or_the_list_here(stacks, prod):
     for deployment, others in (
-        (stacks, {"apigatewayrole", "factoryrole", "role"}),
-        (prod, {"apigatewayrole", "factoryrole", "role", "CustomCrossRegionExport"}),
+        (stacks, {"apigatewayrole", "iotrole", "factoryrole", "role"}),
+        (prod, {"apigatewayrole", "iotrole", "factoryrole", "role", "CustomCrossRegionExport", *DEPLOYERS}),
     ):
         known = {f"{name.replace('_', '')}role" for name in (*FUNCTIONS, *(rule.name for rule in RULES))}
         roles = deployment.of_type("AWS::IAM::Role")

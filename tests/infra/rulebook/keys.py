@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.infra.conftest import Stacks, Template
 from tests.infra.rulebook import fault, rule
-from tests.infra.rulebook.templates import listed, of_type
+from tests.infra.rulebook.templates import definition, listed, of_type, references, resources
 
 CLOUDTRAIL = "cloudtrail.amazonaws.com"
 
@@ -31,7 +31,7 @@ def cloudtrail_may_encrypt_with_its_key_and_describe_it(stacks: Stacks) -> Itera
     condition on one denies it.
     """
     for name, trail in of_type(stacks, "AWS::CloudTrail::Trail"):
-        key = stacks.of_type("AWS::KMS::Key")[stacks.text(trail["KMSKeyId"])]
+        key = definition(stacks, "audit", trail["KMSKeyId"])["Properties"]
         grants = list(grants_of(key, CLOUDTRAIL))
         allowed = {action for grant in grants for action in listed(grant["Action"])}
         if missing := {"kms:GenerateDataKey*", "kms:Decrypt", "kms:DescribeKey"} - allowed:
@@ -56,3 +56,91 @@ def cloudtrail_may_not_decrypt(templates: dict[str, Template]) -> None:
         if resource["Type"] == "AWS::KMS::Key":
             for grant in grants_of(resource["Properties"], CLOUDTRAIL):
                 grant["Action"] = [action for action in listed(grant["Action"]) if action != "kms:Decrypt"]
+
+
+def notified(stacks: Stacks) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield a service, what it sends to, and the key of that, for every encrypted queue and topic."""
+    for stack, _, resource in resources(stacks):
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::S3::Bucket":
+            sent = properties.get("NotificationConfiguration", {}).get("QueueConfigurations", ())
+            for queue in (definition(stacks, stack, each["Queue"]) for each in sent):
+                key = definition(stacks, stack, queue["Properties"]["KmsMasterKeyId"])
+                yield "s3.amazonaws.com", "a queue", key["Properties"]
+        elif resource["Type"] in ("AWS::CloudWatch::Alarm", "AWS::Budgets::Budget"):
+            for topic in topics_of(stacks, stack, properties):
+                if "KmsMasterKeyId" in topic:
+                    key = definition(stacks, stack, topic["KmsMasterKeyId"])
+                    service = resource["Type"].split("::")[1].lower()
+                    yield f"{service}.amazonaws.com", "a topic", key["Properties"]
+
+
+def topics_of(stacks: Stacks, stack: str, properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the topics of a stack that an alarm or a budget notifies."""
+    for _, name in references(properties):
+        target = stacks.templates[stack]["Resources"].get(name if isinstance(name, str) else name[0], {})
+        if target.get("Type") == "AWS::SNS::Topic":
+            yield target["Properties"]
+
+
+@rule
+def services_may_send_to_encrypted_queues_and_topics(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+
+    S3, CloudWatch and Budgets need the key of the destination. No page says that they pass
+    `aws:SourceAccount` to KMS, so the key policy works without it; the policy of the queue or topic restricts
+    the account.
+    """
+    for service, what, key in notified(stacks):
+        grants = list(grants_of(key, service))
+        allowed = {action for grant in grants for action in listed(grant["Action"])}
+        if not {"kms:GenerateDataKey", "kms:Decrypt"} <= allowed:
+            yield f"{service} may not encrypt for {what}"
+        if any("Condition" in grant for grant in grants):
+            yield f"{service} may not meet the condition of the key of {what}"
+
+
+@fault(services_may_send_to_encrypted_queues_and_topics)
+def a_condition_that_s3_may_not_meet(templates: dict[str, Template]) -> None:
+    for grant in key_grants(templates, "s3.amazonaws.com"):
+        grant["Condition"] = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
+
+
+@fault(services_may_send_to_encrypted_queues_and_topics)
+def a_key_without_alarms(templates: dict[str, Template]) -> None:
+    for grant in key_grants(templates, "cloudwatch.amazonaws.com"):
+        grant["Principal"]["Service"] = ["s3.amazonaws.com"]
+
+
+def key_grants(templates: dict[str, Template], service: str) -> list[dict[str, Any]]:
+    """Return the statements of the data key for a service."""
+    keys = [
+        resource["Properties"]
+        for resource in templates["data"]["Resources"].values()
+        if resource["Type"] == "AWS::KMS::Key"
+    ]
+    return [grant for key in keys for grant in grants_of(key, service)]
+
+
+@rule
+def access_logs_of_s3_are_not_encrypted_with_a_key(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+
+    S3 delivers server access logs only to buckets with the encryption of S3 itself (SSE-S3).
+    """
+    for stack, name, resource in resources(stacks):
+        target = resource.get("Properties", {}).get("LoggingConfiguration", {}).get("DestinationBucketName")
+        if resource["Type"] == "AWS::S3::Bucket" and target:
+            (encryption,) = definition(stacks, stack, target)["Properties"]["BucketEncryption"][
+                "ServerSideEncryptionConfiguration"
+            ]
+            if encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] != "AES256":
+                yield f"{name}: S3 cannot write its access log"
+
+
+@fault(access_logs_of_s3_are_not_encrypted_with_a_key)
+def an_encrypted_access_log(templates: dict[str, Template]) -> None:
+    for resource in templates["data"]["Resources"].values():
+        if resource["Type"] == "AWS::S3::Bucket":
+            (encryption,) = resource["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] = "aws:kms"

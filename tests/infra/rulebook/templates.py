@@ -34,6 +34,20 @@ def references(value: Any) -> Iterator[tuple[str, Any]]:
                 yield from references(part)
 
 
+def definition(stacks: Stacks, stack: str, value: Any) -> dict[str, Any]:
+    """Return the resource that a value in a stack refers to, in this stack or in that which exports it."""
+    match value:
+        case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+            found: dict[str, Any] = stacks.templates[stack]["Resources"][name]
+            return found
+        case {"Fn::ImportValue": name}:
+            for other, template in stacks.templates.items():
+                for output in template.get("Outputs", {}).values():
+                    if output.get("Export", {}).get("Name") == name:
+                        return definition(stacks, other, output["Value"])
+    raise AssertionError(f"{value} refers to no resource")
+
+
 def imports(template: dict[str, Any]) -> set[str]:
     """Return the names of the exports that a template uses."""
     return {name for kind, name in references(template) if kind == "Fn::ImportValue"}
