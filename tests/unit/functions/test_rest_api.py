@@ -212,7 +212,8 @@ def test_a_registered_headset_gets_its_credentials_once(call: Call) -> None:
     status, registered, _ = call("POST", "/api/devices", HEADSET)
     assert status == 201
     credentials = registered.pop("credentials")
-    assert set(credentials) == {"certificate_id", "certificate", "private_key", "ca", "endpoint", "port"}
+    named = {"certificate_id", "certificate", "private_key", "ca", "endpoint", "port", "environment"}
+    assert set(credentials) == named
     assert (registered["thing"], registered["secondary_taps"], registered["taps"]) == ("left", 3, 256)
     now = {"online": None, "since": None, "refused": 0, "refusal": None, "claim_refusal": None}
     assert call("GET", "/api/devices/left")[:2] == (200, registered | now)
