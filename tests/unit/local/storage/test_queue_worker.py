@@ -15,7 +15,7 @@ from local.storage.queues import Message, QueueWorker, SqliteQueue, sqs_event
 from tests.processes import PATIENCE_S
 
 MAX_RECEIVES, VISIBILITY_S = 3, 60.0
-ROUTE = QueueRoute("updates", "function", 2, MAX_RECEIVES, int(VISIBILITY_S))
+ROUTE = QueueRoute("updates", "audio_sender", batch=2, max_receives=MAX_RECEIVES)
 
 
 @pytest.fixture
