@@ -1,0 +1,139 @@
+"""Map the classes of many collections to noise classes, noise labels and kinds of emergency."""
+
+from training import taxonomy
+
+LABEL_OF = {
+    **taxonomy.LABEL_OF,
+    "traffic": "road",
+    "construction": "machine",
+    "motor": "machine",
+    "crowd": "voices",
+    "scream": "voices",
+    "human": "voices",
+    "whistling": "voices",
+    "animal": "animal",
+}
+
+# Noise classes of collections that name them otherwise. Names that are not here keep their own.
+CLASS_OF = {
+    name: noise
+    for noise, names in {
+        "airplane": ("aircraft",),
+        "chirping_birds": ("bird",),
+        "crickets": ("insect",),
+        "traffic": ("traffic_street",),
+        "train": ("train_interior", "train_pass", "train_brake"),
+        "pouring_water": ("water",),
+        "scream": ("adult_cry",),
+        "crying_baby": ("baby_cry",),
+        "dog": ("dog_street",),
+        "hen": ("chicken",),
+        "animal": ("animal_other",),
+        "speech": (
+            *(f"speech_{code}" for code in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru")),
+            "speech_other",
+            "speech_street",
+        ),
+        "music": (
+            "music_brass",
+            "music_other",
+            "music_synth",
+            "music_synth_siren",
+            "music_vocal",
+            "music_street",
+        ),
+        "construction": ("construction_street",),
+        "drilling": ("drill_tool",),
+        "vacuum_cleaner": ("vacuum",),
+        "engine": ("engine_bus", "engine_car", "engine_motorbike"),
+        "laughing": ("laughter",),
+        "human": ("human_other",),
+        "church_bells": ("church_bell",),
+        "bell": ("bell_other", "bell_bicycle", "level_crossing_bell"),
+        "telephone": ("phone_ring", "notification_tone"),
+        "siren": (
+            "siren_ambulance",
+            "siren_distant_street",
+            "siren_emergency",
+            "siren_fire_truck",
+            "siren_mechanical",
+            "siren_mechanical_dive",
+            "siren_police",
+        ),
+        "car_horn": (
+            "horn_air",
+            "horn_car",
+            "horn_car_street",
+            "horn_fire_truck",
+            "horn_ship",
+            "horn_train",
+            "horn_truck",
+        ),
+        "alarm": (
+            "alarm_buzzer",
+            "alarm_car",
+            "alarm_electronic",
+            "reversing_beeper",
+            "reversing_beeper_street",
+        ),
+    }.items()
+    for name in names
+}
+
+KIND_OF = {**taxonomy.KIND_OF, "alarm": "alarm"}
+# Neither an emergency nor its opposite: an alarm clock sounds like a smoke alarm.
+UNDECIDED = taxonomy.UNDECIDED | {
+    "alarm_clock",
+    "alarm_clock_tone",
+    "alarm_other",
+    "beep_other",
+    "horn_bicycle",
+    "horn_designed",
+    "horn_toy",
+    "horn_train_whistle",
+    "level_crossing_bell",
+    "music_synth_siren",
+    "train_signal",
+}
+# Recordings with more than the class that they are named after: no noise label.
+UNNAMED = UNDECIDED | {"ambience", "noise"}
+# Outdoor recordings in which a horn or siren may occur unmentioned.
+STREET = {
+    "ambience",
+    "construction",
+    "construction_street",
+    "crowd",
+    "dog_street",
+    "music_street",
+    "speech_street",
+    "traffic",
+    "traffic_street",
+}
+
+
+def noise_class(name: str) -> str:
+    """Return the noise class of a class of any collection.
+
+    >>> noise_class("engine_bus"), noise_class("rain")
+    ('engine', 'rain')
+    """
+    return CLASS_OF.get(name, name)
+
+
+def kind_of(name: str) -> str | None:
+    """Return the kind of emergency of a class, None for other sounds.
+
+    >>> kind_of("horn_truck"), kind_of("music_brass")
+    ('horn', None)
+    """
+    return None if name in UNDECIDED else KIND_OF.get(noise_class(name))
+
+
+def label_of(name: str) -> str:
+    """Return the noise label of a class, ``other`` for unknown classes.
+
+    >>> label_of("rain"), label_of("unicorn")
+    ('weather', 'other')
+    """
+    name = noise_class(name)
+    return LABEL_OF.get(name, name if name in set(LABEL_OF.values()) else "other")
