@@ -93,15 +93,16 @@ class Outcome(NamedTuple):
 
 
 class Bucket:
-    """A rate limit: tokens per second, with a burst of one second."""
+    """A rate limit: tokens per second, with a burst of one second, or of one request if that is more."""
 
-    def __init__(self, per_s: float) -> None:
-        self._per_s = self._tokens = per_s
+    def __init__(self, per_s: float, per_request: float = 1.0) -> None:
+        self._per_s = per_s
+        self._burst = self._tokens = max(per_s, per_request)
         self._at = 0.0
 
     def take(self, now: float, amount: float) -> bool:
         """Take tokens, or return False."""
-        self._tokens = min(self._tokens + (now - self._at) * self._per_s, self._per_s)
+        self._tokens = min(self._tokens + (now - self._at) * self._per_s, self._burst)
         self._at = now
         if self._tokens < amount:
             return False
@@ -117,7 +118,7 @@ class Storm:
         self._rng = random.Random(parameters.seed)  # noqa: S311
         self._connects, self._subscriptions = (
             Bucket(parameters.connects_per_s),
-            Bucket(parameters.subscriptions_per_s),
+            Bucket(parameters.subscriptions_per_s, parameters.subscriptions),
         )
         self._events: list[tuple[float, int, str, float]] = []  # time, order, kind, and what it is about
         self._order = 0
