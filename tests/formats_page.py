@@ -18,7 +18,7 @@ HEADER = """# Sound files
 
 Made by `python -m tests.formats_page > docs/formats.md` from files that the command generates: 0.6 s of noise of every kind. All entries
 (`audio/process`, `audio/classify`, `audio/analyze`, `emergency/detect`, uploads, the console and the commands) use one decoder, shown here.
-`tests/contract/test_sound_files.py` sends files to each of them and compares the answers. `anc cancel` and `mode=cancel` need two channels and refuse
+`tests/contract/test_sound_files.py` sends files to each of them and compares the answers. *cancel*, as a command and as a mode, needs two channels and refuse
 formats that have one. "Automatic" is the processing that the preview announces and that is chosen without a mode. A file that breaks off is
 read as far as possible, and every answer says so (`truncated`, `note`; see [the API](api.md#sounds)).
 

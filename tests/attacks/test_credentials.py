@@ -124,7 +124,7 @@ def test_a_login_link_signs_in_once_under_concurrency(target: Target) -> None:
     "code", ["", "x", "../issuer.pem", "\0", "x" * 200, None, 1, {}, [], True, "\N{SNOWMAN}" * 20]
 )
 def test_invalid_login_codes_are_rejected(target: Target, code: Any) -> None:
-    assert_refused(target.call("POST", "/sign-in", body={"code": code}), 400, 401, 413)
+    assert_refused(target.call("POST", "/sign-in", body={"code": code}), 400, 401, 413, 429)
 
 
 def test_a_presigned_link_grants_nothing_else(target: Target) -> None:

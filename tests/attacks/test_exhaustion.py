@@ -45,7 +45,11 @@ def bombs() -> dict[str, bytes]:
     return {what: make() for what, make in BOMBS.items()}
 
 
-@pytest.mark.parametrize("route", SOUNDS, ids=label)
+# A preview decodes nothing but the beginning; tests/unit/functions tests its limits.
+DECODED = [route for route in SOUNDS if route.path != "/api/audio/preview"]
+
+
+@pytest.mark.parametrize("route", DECODED, ids=label)
 def test_decompression_bombs_are_rejected(target: Target, bombs: dict[str, bytes], route: Any) -> None:
     token = target.token("bomber")
     for what, bomb in bombs.items():

@@ -18,6 +18,7 @@ NAMES = (
     "desired state",
     "websocket frame",
     "mqtt packet",
+    "mqtt 5 packet",
     "token",
     "sound file",
     "model file",

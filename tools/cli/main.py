@@ -343,7 +343,7 @@ def redrive(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """List the messages that could not be processed, and process them again."""
+    """List messages that could not be processed, or process them again."""
     from tools.cli import redrive as command
 
     with platform_errors():

@@ -76,7 +76,7 @@ def evaluate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Evaluate the classifier, alarm detection, false alarms or the control path."""
+    """Evaluate classifier, alarms, false alarms or control path."""
     if what == "control":
         evaluate_control(data, quick, out, write, json)
         return
@@ -258,7 +258,7 @@ def scale(
     seed: Annotated[int, typer.Option(help="Random seed of the simulation.")] = 0,
     json: Json = False,
 ) -> None:
-    """Compare fleets with AWS quotas, and simulate how they reconnect after an outage."""
+    """Compare fleets with AWS quotas; simulate how they reconnect."""
     from tools.scale import command
 
     with progress_bar(json) as progress:

@@ -56,7 +56,8 @@ def print_whole(rows: Table) -> None:
     """Print a table. Outside a terminal it is as wide as its content, so that no line is wrapped."""
     wide = console.options.update(max_width=MAX_WIDTH)
     needed = console.measure(rows, options=wide).maximum
-    console.print(rows, width=None if console.is_terminal else needed, crop=False, no_wrap=False)
+    target = console if console.is_terminal else Console(file=console.file, width=needed)
+    target.print(rows, crop=False)
 
 
 def progress_bar(json: bool) -> Progress:

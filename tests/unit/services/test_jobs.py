@@ -231,7 +231,6 @@ HOSTILE = {
     "a zip archive": (b"PK\x03\x04" + bytes(100), "a zip archive; unpack it"),
     "a header alone": (sound_file(np.zeros((0, 2))), "contains no samples"),
     "200 channels": (sound_file(np.zeros((100, 200))), "must have at most 8 channels (got 200)"),
-    "three channels": (sound_file(np.zeros((100, 3))), "got 3"),
     "a rate of 1 Hz": (sound_file(np.zeros((100, 2)), rate=1), "the sample rate must be 8,000 to 192,000 Hz"),
     "a rate of 3 MHz": (
         sound_file(np.zeros((100, 2)), rate=3_000_000),

@@ -50,7 +50,7 @@ def test_a_source_on_the_other_side_of_the_head_allows_less_attenuation():
         plant = SoundFieldPlant(1, RATE, NOISELESS, field=SoundField((lead,)))
         x, d = signals(plant, noise)
         attenuation[lead] = best_fixed_filter_db(x, d, plant.true_secondary(), slice(RATE, None))
-    assert attenuation[1.0] > attenuation[0.0] + 2 > attenuation[-1.0] + 4
+    assert attenuation[1.0] > attenuation[0.0] + 1 > attenuation[-1.0] + 2
 
 
 @pytest.mark.parametrize("scene", ["cabin", "engine", "street"])

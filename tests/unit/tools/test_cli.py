@@ -402,7 +402,7 @@ def test_classify_reads_folders_and_shows_file_names_whole(tmp_path: Path) -> No
     (inside / "broken.wav").write_text("not a sound")
     shown = CliRunner().invoke(app, ["classify", str(tmp_path)])
     assert shown.exit_code == 1
-    assert [line.split("  ")[0].strip() for line in shown.stdout.splitlines()[3:]] == [
+    assert [line.split("  ")[0].strip() for line in shown.stdout.rstrip().splitlines()[3:]] == [
         str(inside / "one.WAV"),
         str(inside / "two.flac"),
     ]

@@ -33,7 +33,7 @@ def test_a_registration_response_has_name_and_endpoint(issued: dict[str, Any], f
     file.write_text(json.dumps({"thing": "left", "model": "m", "credentials": issued}))
     identity = read_identity(file, None, None)
     assert identity.thing == "left"
-    assert identity.credentials._asdict() == issued
+    assert identity.credentials._asdict() == issued | {"environment": ""}
 
 
 def test_bare_credentials_are_accepted_and_options_take_precedence(
