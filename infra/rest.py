@@ -93,7 +93,7 @@ class Rest(Construct):
                 },
             ),
         )
-        # API Gateway would create this group itself, without retention and key, and nobody would delete it.
+        # API Gateway would create this group itself, without retention and key; it would outlive the stack.
         errors = f"API-Gateway-Execution-Logs_{api.rest_api_id}/{environment.name}"
         api.deployment_stage.node.add_dependency(
             LogGroup(self, "execution_log", environment, key, name=errors)

@@ -55,7 +55,7 @@ def a_key_policy_with_the_account_as_condition(templates: dict[str, Template]) -
 def groups_that_a_service_would_create_belong_to_a_stack(stacks: Stacks) -> Iterator[str]:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-execution-logging.html
 
-    API Gateway and SageMaker create missing log groups, without retention and key, and nobody deletes them.
+    API Gateway and SageMaker create missing log groups, without retention and key; they outlive the stacks.
     """
     for stack, name, resource in resources(stacks):
         properties = resource.get("Properties", {})

@@ -1,4 +1,4 @@
-"""Classify sound of several channels: an alarm in any of them counts, and none is averaged away.
+"""Classify sound of several channels: an alarm in any of them counts; channels are never averaged.
 
 The mean of two channels in antiphase is silence, so channels are never mixed before detection. A channel that
 equals another one, or its inverse, is classified once.
