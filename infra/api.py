@@ -3,6 +3,7 @@
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -85,7 +86,9 @@ class Api(cdk.Stack):
         cdk.CfnOutput(self, "RestUrl", value=self.rest.url)
         cdk.CfnOutput(self, "SocketUrl", value=self.socket.url)
         # Both stages write logs, which needs the account's role first: this import orders the stacks.
-        cdk.CfnOutput(self, "LogSetting", value=account.api_gateway.ref)
+        stage = self.rest.stage.node.default_child
+        assert isinstance(stage, apigateway.CfnStage)
+        stage.description = f"Logs with the settings of {account.api_gateway.ref}"
 
     def _function(self, name: str, **options: Any) -> PlatformFunction:
         return PlatformFunction(
