@@ -5,13 +5,13 @@
  * while the headset connects and from a snapshot until the first filter, and is else played as fast as possible. After
  * SECONDS (2) of sound with a filter the program ends. Exit code 0: a filter was kept. Privacy mode is set in the shadow.
  */
+#include "backoff.h"
 #include "headset.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BLOCK (ANC_MAX_BLOCK / 2)
 #define MAX_SOUND (60 * ANC_MAX_RATE)
@@ -146,7 +146,7 @@ int main(int count, char **arguments)
     if (!load(arguments))
         return 2;
     double seconds = count > 5 ? strtod(arguments[5], NULL) : 2;
-    srand((unsigned)time(NULL));
+    backoff_seed(h.thing);
     snprintf(h.mode, sizeof h.mode, "cancel");
     h.intensity = 1;
     anc_controller_init(&h.controller, h.rate);

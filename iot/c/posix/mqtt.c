@@ -86,6 +86,7 @@ bool mqtt_open(mqtt_client *c, const mqtt_endpoint *endpoint, const char *client
     uint8_t packet[160], *at = packet;
     memset(c, 0, sizeof *c);
     c->socket = -1;
+    c->received_at = monotonic_s();
     if (strlen(client_id) > 128 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
         return false;
     c->tls = fork();
@@ -195,13 +196,15 @@ mqtt_event mqtt_poll(mqtt_client *c, int timeout_ms)
         if (monotonic_s() > c->sent_at + MQTT_KEEP_ALIVE_S / 2 && !send_header(c, PINGREQ, 0))
             return event;
         if (poll(&ready, 1, timeout_ms) <= 0) {
-            event.kind = MQTT_NOTHING;
+            if (monotonic_s() < c->received_at + MQTT_KEEP_ALIVE_S)
+                event.kind = MQTT_NOTHING;
             return event;
         }
         ssize_t got = recv(c->socket, c->buffer + c->filled, sizeof c->buffer - c->filled, 0);
         if (got <= 0)
             return event;
         c->filled += (size_t)got;
+        c->received_at = monotonic_s();
     }
     event = read_packet(c, header, size);
     c->used = size;

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #define MQTT_MAX_PACKET (16 * 1024) /* received; a shadow has 8 KB at most */
-#define MQTT_KEEP_ALIVE_S 30
+#define MQTT_KEEP_ALIVE_S 30 /* without any packet for so long, the connection counts as lost */
 
 typedef struct {
     const char *host, *port, *ca, *certificate, *key; /* the last three are PEM files */
@@ -18,7 +18,7 @@ typedef struct {
     int socket; /* -1: not connected */
     pid_t tls;
     uint16_t last_id;
-    double sent_at;
+    double sent_at, received_at;
     unsigned unacknowledged; /* messages */
     size_t filled, used; /* bytes in the buffer; those of the packet that the last event points into */
     uint8_t buffer[MQTT_MAX_PACKET];

@@ -1,9 +1,9 @@
 /* Connect with a growing delay, read the whole shadow, apply what is desired, and repeat it in the report. */
+#include "backoff.h"
 #include "headset.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_S 5
@@ -27,17 +27,13 @@ static void topic_of(const headset *h, const char *verb, char *out, size_t limit
     snprintf(out, limit, SHADOW, h->thing, verb);
 }
 
-static double uniform(double low, double high) { return low + (high - low) * rand() / RAND_MAX; }
-
 static void disconnect(headset *h)
 {
     mqtt_close(&h->mqtt);
     h->state = OFFLINE;
-    h->delay_s = h->delay_s > 0 ? h->delay_s * 2 : uniform(1, 10);
-    if (h->delay_s > 60)
-        h->delay_s = uniform(60, 120);
-    h->retry_at = monotonic_s() + h->delay_s * uniform(0.5, 1);
-    event("{\"event\": \"offline\", \"retry_s\": %.1f}", h->delay_s);
+    double wait_s = backoff_next(&h->delay_s);
+    h->retry_at = monotonic_s() + wait_s;
+    event("{\"event\": \"offline\", \"retry_s\": %.1f}", wait_s);
 }
 
 static void ask(headset *h)

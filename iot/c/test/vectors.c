@@ -58,11 +58,10 @@ static double number(const char *path)
 /* Return the next value behind an opening bracket or a comma of an array, and move `at` behind it. */
 static double next(const char **at)
 {
-    char *end;
     while (**at && !strchr("-0123456789", **at))
         (*at)++;
-    double value = strtod(*at, &end);
-    *at = end;
+    double value = strtod(*at, NULL);
+    *at += strspn(*at, "-+.0123456789eE");
     return value;
 }
 
