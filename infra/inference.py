@@ -44,6 +44,11 @@ def endpoint_name(environment: Environment) -> str:
     return f"anc-{environment.name}"
 
 
+def _log_name(environment: Environment) -> str:
+    """Return the name that SageMaker gives the log group of an endpoint."""
+    return f"/aws/sagemaker/Endpoints/{endpoint_name(environment)}"
+
+
 class Inference(cdk.Stack):
     """Model, endpoint configuration and endpoint; instances scale with the load."""
 
@@ -57,7 +62,7 @@ class Inference(cdk.Stack):
             )
         image = f"{registry}.dkr.ecr.{self.region}.{self.url_suffix}/{CONTAINER}:{TAG}"
         artifact = assets.Asset(self, "artifact", path=_artifact())
-        role = self._role(artifact, registry)
+        role = self._role(artifact, registry, environment)
         model = sagemaker.CfnModel(
             self,
             "model",
@@ -86,18 +91,18 @@ class Inference(cdk.Stack):
             ),  # fixed: functions get the name before the endpoint exists
             endpoint_config_name=configuration.attr_endpoint_config_name,
         )
-        name = f"/aws/sagemaker/Endpoints/{endpoint_name(environment)}"
-        endpoint.node.add_dependency(LogGroup(self, "log", environment, key, name=name))
+        log = LogGroup(self, "log", environment, key, name=_log_name(environment))
+        endpoint.node.add_dependency(log)
         if environment.endpoint == "instance":
             self._add_scaling(endpoint)
 
-    def _role(self, artifact: assets.Asset, registry: str) -> iam.Role:
+    def _role(self, artifact: assets.Asset, registry: str, environment: Environment) -> iam.Role:
         role = iam.Role(self, "role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         repository = f"arn:{self.partition}:ecr:{self.region}:{registry}:repository/{CONTAINER}"
         logs = self.format_arn(
             service="logs",
             resource="log-group",
-            resource_name="/aws/sagemaker/Endpoints/*",
+            resource_name=f"{_log_name(environment)}:*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         object_arn = artifact.bucket.arn_for_objects(artifact.s3_object_key)

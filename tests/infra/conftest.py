@@ -8,6 +8,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from infra.concurrency import NEW_ACCOUNT
+from infra.environment import CONCURRENCY_OF_PROD
 from infra.stacks import FLAGS, provision
 
 Template = dict[str, Any]
@@ -36,11 +38,25 @@ def _synthesize(env: str, options: tuple[tuple[str, str], ...]) -> dict[str, Tem
     return {name.rpartition("-")[2]: assembly.get_stack_by_name(name).template for name in names}
 
 
-class Stacks:
-    """Queries on the templates."""
+def deployment(env: str = "dev", **context: str) -> "Stacks":
+    """Return the stacks of a deployment, for the account that it is for."""
+    quota = context.get("concurrency", CONCURRENCY_OF_PROD if env == "prod" else NEW_ACCOUNT)
+    return Stacks(synthesize(env, **context), int(quota))
 
-    def __init__(self, templates: dict[str, Template]) -> None:
+
+class Stacks:
+    """Queries on the templates.
+
+    Parameters
+    ----------
+    templates : dict of str to dict
+    quota : int
+        Concurrent executions of Lambda in the account that the templates are for.
+    """
+
+    def __init__(self, templates: dict[str, Template], quota: int = CONCURRENCY_OF_PROD) -> None:
         self.templates = templates
+        self.quota = quota
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the properties of every resource of a type, by logical id."""

@@ -3,19 +3,28 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from infra.concurrency import UNRESERVED
+from infra.concurrency import THROTTLED_RECEIVES, UNRESERVED
 from tests.infra.conftest import Stacks, Template
 from tests.infra.rulebook import fault, rule
 from tests.infra.rulebook.templates import definition, of_type, resources
 
-DEFAULT_QUOTA = 1000
 TIMEOUTS_PER_VISIBILITY = 6
+MIN_BATCHES, MAX_BATCHES = 2, 1000  # of an event source
 
 
 def sources(stacks: Stacks) -> Iterator[tuple[str, str]]:
     """Yield function and logical id of its queue, for each event source."""
     for _, source in of_type(stacks, "AWS::Lambda::EventSourceMapping"):
         yield stacks.function_of(source["FunctionName"]), stacks.text(source["EventSourceArn"])
+
+
+def reservations(stacks: Stacks) -> dict[str, int]:
+    """Return the reserved concurrency of the functions that have one."""
+    return {
+        name: function["ReservedConcurrentExecutions"]
+        for name, function in stacks.functions().items()
+        if "ReservedConcurrentExecutions" in function
+    }
 
 
 def loops(stacks: Stacks) -> set[str]:
@@ -78,11 +87,7 @@ def reservations_leave_100_executions(stacks: Stacks) -> Iterator[str]:
     Lambda refuses a reservation, or provisioned concurrency, that leaves fewer than 100 of the account's
     quota unreserved. A new account has 10, so that it can have neither.
     """
-    reserved = {
-        name: function["ReservedConcurrentExecutions"]
-        for name, function in stacks.functions().items()
-        if "ReservedConcurrentExecutions" in function
-    }
+    reserved = reservations(stacks)
     provisioned = {
         stacks.function_of(alias["FunctionName"]): alias["ProvisionedConcurrencyConfig"][
             "ProvisionedConcurrentExecutions"
@@ -91,8 +96,8 @@ def reservations_leave_100_executions(stacks: Stacks) -> Iterator[str]:
         if "ProvisionedConcurrencyConfig" in alias
     }
     unreserved = [count for name, count in provisioned.items() if name not in reserved]
-    if sum(reserved.values()) + sum(unreserved) > DEFAULT_QUOTA - UNRESERVED:
-        yield f"{reserved} and {provisioned} leave too few of {DEFAULT_QUOTA}"
+    if (reserved or provisioned) and sum(reserved.values()) + sum(unreserved) > stacks.quota - UNRESERVED:
+        yield f"{reserved} and {provisioned} leave too few of {stacks.quota}"
     for name, count in provisioned.items():
         if count > reserved.get(name, count):
             yield f"{name} provisions {count} of {reserved[name]} reserved executions"
@@ -102,7 +107,7 @@ def reservations_leave_100_executions(stacks: Stacks) -> Iterator[str]:
 def a_reservation_of_everything(templates: dict[str, Template]) -> None:
     for resource in templates["api"]["Resources"].values():
         if "ReservedConcurrentExecutions" in resource.get("Properties", {}):
-            resource["Properties"]["ReservedConcurrentExecutions"] = DEFAULT_QUOTA
+            resource["Properties"]["ReservedConcurrentExecutions"] = 1000
 
 
 @fault(reservations_leave_100_executions)
@@ -110,6 +115,33 @@ def more_provisioned_than_reserved(templates: dict[str, Template]) -> None:
     for resource in templates["api"]["Resources"].values():
         if "ProvisionedConcurrencyConfig" in resource.get("Properties", {}):
             resource["Properties"]["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] = 500
+
+
+@rule
+def throttled_messages_do_not_use_up_their_receives(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+
+    An event source runs 2 to 1,000 batches at a time. A batch that is throttled counts as received: a
+    function reserves what its queues use, or their messages may be received more often.
+    """
+    queues, reserved = stacks.of_type("AWS::SQS::Queue"), reservations(stacks)
+    batches: dict[str, int] = defaultdict(int)
+    for _, source in of_type(stacks, "AWS::Lambda::EventSourceMapping"):
+        at_a_time = source["ScalingConfig"]["MaximumConcurrency"]
+        batches[stacks.function_of(source["FunctionName"])] += at_a_time
+        if not MIN_BATCHES <= at_a_time <= MAX_BATCHES:
+            yield f"an event source runs {at_a_time} batches at a time"
+    for name, queue in sources(stacks):
+        receives = queues[queue]["RedrivePolicy"]["maxReceiveCount"]
+        if reserved.get(name, 0) < batches[name] and receives < THROTTLED_RECEIVES:
+            yield f"{queue}: {receives} receives of throttled messages are too few"
+
+
+@fault(throttled_messages_do_not_use_up_their_receives)
+def a_reservation_below_the_batches(templates: dict[str, Template]) -> None:
+    for resource in templates["iot"]["Resources"].values():
+        if "ReservedConcurrentExecutions" in resource.get("Properties", {}):
+            resource["Properties"]["ReservedConcurrentExecutions"] = 1
 
 
 @rule

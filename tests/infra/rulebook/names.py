@@ -14,6 +14,7 @@ from tests.infra.rulebook.templates import resources
 # Names that are unique in an account and region, but are no identifiers of the type in CloudFormation.
 NAMES = {
     "AWS::Budgets::Budget": ("Budget", "BudgetName"),
+    "AWS::CodeDeploy::Application": ("ApplicationName",),
     "AWS::SageMaker::Endpoint": ("EndpointName",),
     "AWS::WAFv2::WebACL": ("Name",),
     "AWS::XRay::SamplingRule": ("SamplingRule", "RuleName"),

@@ -7,6 +7,9 @@ from tests.infra.rulebook import fault, rule
 from tests.infra.rulebook.templates import of_type, resources
 
 MAX_METRICS = 10
+# Source: Amazon CloudFront Developer Guide, "Use managed origin request policies"
+ALL_VIEWER = "216adef6-5c7f-47e4-b989-5492eafa07d3"
+ALL_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 
 
 @rule
@@ -113,3 +116,60 @@ def an_alarm_on_cloudfront_elsewhere(templates: dict[str, Template]) -> None:
     here |= {
         name: resource for name, resource in edge.items() if resource["Type"] == "AWS::CloudWatch::Alarm"
     }
+
+
+@rule
+def enhanced_tls_policies_get_requests_of_their_own_host(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html
+
+    A policy `SecurityPolicy_...` needs an endpoint access mode. In the mode STRICT, the TLS server name must
+    match the header Host: CloudFront must not forward that of the viewer.
+    """
+    apis = [api for _, api in of_type(stacks, "AWS::ApiGateway::RestApi")]
+    for api in apis:
+        if api["SecurityPolicy"].startswith("SecurityPolicy_") != ("EndpointAccessMode" in api):
+            yield f"{api['Name']}: {api['SecurityPolicy']} with the mode {api.get('EndpointAccessMode')}"
+    strict = any(api.get("EndpointAccessMode") == "STRICT" for api in apis)
+    for name, distribution in of_type(stacks, "AWS::CloudFront::Distribution"):
+        for behavior in distribution["DistributionConfig"].get("CacheBehaviors", ()):
+            if strict and behavior.get("OriginRequestPolicyId") != ALL_BUT_HOST:
+                yield f"{name} may forward the viewer's Host for {behavior['PathPattern']}"
+
+
+@fault(enhanced_tls_policies_get_requests_of_their_own_host)
+def a_tls_policy_without_access_mode(templates: dict[str, Template]) -> None:
+    for resource in templates["api"]["Resources"].values():
+        if resource["Type"] == "AWS::ApiGateway::RestApi":
+            del resource["Properties"]["EndpointAccessMode"]
+
+
+@fault(enhanced_tls_policies_get_requests_of_their_own_host)
+def a_distribution_that_forwards_the_host(templates: dict[str, Template]) -> None:
+    for resource in templates["console"]["Resources"].values():
+        if resource["Type"] == "AWS::CloudFront::Distribution":
+            for behavior in resource["Properties"]["DistributionConfig"]["CacheBehaviors"]:
+                behavior["OriginRequestPolicyId"] = ALL_VIEWER
+
+
+@rule
+def frames_are_answered_by_route_responses(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+
+    A WebSocket API drops what the integration returns, unless the route has a response with the key
+    `$default`, the only one that API Gateway knows.
+    """
+    answered = {
+        stacks.text(response["RouteId"])
+        for _, response in of_type(stacks, "AWS::ApiGatewayV2::RouteResponse")
+        if response["RouteResponseKey"] == "$default"
+    }
+    for name, route in of_type(stacks, "AWS::ApiGatewayV2::Route"):
+        if route["RouteKey"] not in ("$connect", "$disconnect") and name not in answered:
+            yield f"frames of the route {route['RouteKey']} get no answer"
+
+
+@fault(frames_are_answered_by_route_responses)
+def a_route_without_response(templates: dict[str, Template]) -> None:
+    own = templates["api"]["Resources"]
+    for name in [name for name, each in own.items() if each["Type"] == "AWS::ApiGatewayV2::RouteResponse"]:
+        del own[name]
