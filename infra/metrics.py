@@ -15,6 +15,8 @@ from infra.websocket import WebSocket
 DETECTION = ("anc_processor", "audio_receiver", "classifier", "rest_api")  # functions that classify sound
 ENDPOINT = ("classifier",)  # functions that call the endpoint
 MINUTE = cdk.Duration.minutes(1)
+# Source: AWS IoT Core Developer Guide, "AWS IoT metrics and dimensions", message broker metrics
+BROKER_REQUESTS = ("Connect", "Subscribe", "PublishIn", "PublishOut")
 
 
 class Metrics:
@@ -34,8 +36,11 @@ class Metrics:
         Failed actions and failed error actions of IoT rules, and throttled requests to DynamoDB, per minute.
         They cover all environments of an account and region: a query needs neither the value of the
         dimension ActionType nor one metric for each table, of which an alarm may have ten.
-    rules_refused : IMetric
-        Messages that this environment's IoT rules could not take or read, per minute.
+    rules_throttled : IMetric
+        Messages that this environment's IoT rules did not take, per minute.
+    headsets_throttled : IMetric
+        Requests of headsets above the limits of AWS IoT, per minute, of all environments of an account and
+        region: their metrics have the dimension Protocol only.
     requests_blocked : Metric
         Requests that the web ACL of the REST API blocked in five minutes.
     """
@@ -63,18 +68,13 @@ class Metrics:
         self.rules_failed = queried("AWS/IoT", "Failure", "ActionType", "RuleName")
         self.rules_lost = queried("AWS/IoT", "ErrorActionFailure", "ActionType", "RuleName")
         self.tables_throttled = queried("AWS/DynamoDB", "ThrottledRequests", "Operation", "TableName")
-        refused = {
-            f"{kind.lower()}_{rule.name}": cloudwatch.Metric(
-                namespace="AWS/IoT",
-                metric_name=kind,
-                dimensions_map={"RuleName": rule_name(rule.name, environment.name)},
-                statistic="sum",
-                period=MINUTE,
-            )
+        throttled = {
+            rule.name: _iot("RuleMessageThrottled", "RuleName", rule_name(rule.name, environment.name))
             for rule in RULES
-            for kind in ("RuleMessageThrottled", "ParseError")
         }
-        self.rules_refused = total(refused, "messages refused by rules")
+        self.rules_throttled = total(throttled, "messages that rules did not take")
+        refused = {kind.lower(): _iot(f"{kind}.Throttle", "Protocol", "MQTT") for kind in BROKER_REQUESTS}
+        self.headsets_throttled = total(refused, "requests of headsets above the account's limits")
         self.requests_blocked = cloudwatch.Metric(
             namespace="AWS/WAFV2",
             metric_name="BlockedRequests",
@@ -104,6 +104,16 @@ class Metrics:
             for name in names
         }
         return total(parts, " and ".join(names), minutes=minutes)
+
+
+def _iot(name: str, dimension: str, value: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/IoT",
+        metric_name=name,
+        dimensions_map={dimension: value},
+        statistic="sum",
+        period=MINUTE,
+    )
 
 
 def total(parts: Mapping[str, cloudwatch.IMetric], label: str, minutes: int = 1) -> cloudwatch.MathExpression:

@@ -175,11 +175,17 @@ class Monitoring(cdk.Stack):
             minutes=1,
         )
         self._alarm(
-            "rules-refused",
-            metrics.rules_refused,
+            "rules-throttled",
+            metrics.rules_throttled,
             0,
-            "IoT rules are throttled or cannot read messages; request an increase, or see AWSIotLogsV2.",
+            "IoT rules are throttled; request an increase of rule evaluations per second.",
             minutes=1,
+        )
+        self._alarm(
+            "headsets-throttled",
+            metrics.headsets_throttled,
+            0,
+            "AWS IoT throttles headsets: a limit of the account for connects or messages is reached.",
         )
         self._alarm(
             "tables-throttled",

@@ -38,7 +38,7 @@ def metrics_of(alarm):
 def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
     expected |= {"classification-failed", "emergencies", "model-fallback"}
-    expected |= {"rules-failed", "rules-lost", "rules-refused", "tables-throttled"}
+    expected |= {"rules-failed", "rules-lost", "rules-throttled", "headsets-throttled", "tables-throttled"}
     expected |= {f"{name}-errors" for name in FUNCTIONS}
     expected |= {f"{route.name}-{what}" for route in QUEUES for what in ("old", "dead")}
 
@@ -129,7 +129,16 @@ def test_metrics_have_no_user_or_headset_dimension(alarms):
         for dimension in metric["Dimensions"]
     }
 
-    assert names == {"service", "FunctionName", "QueueName", "ApiName", "ApiId", "Stage", "RuleName"}
+    assert names == {
+        "service",
+        "FunctionName",
+        "QueueName",
+        "ApiName",
+        "ApiId",
+        "Stage",
+        "RuleName",
+        "Protocol",
+    }
 
 
 def test_the_alarm_topic_is_encrypted_and_accepts_cloudwatch_and_budgets(stacks):

@@ -1,6 +1,6 @@
 """`anc cost`: the estimate as a table, as JSON and as the docs page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tools.cli.terminal import table
 from tools.cost.day import measure
-from tools.cost.deployment import read_deployment
+from tools.cost.deployment import Deployment, read_deployment
 from tools.cost.estimate import (
     DESIGNS,
     MEASUREMENTS,
@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
     fleet: Fleet
     prices: Prices
     measurements: Measurements
-    deployment: Mapping[str, float]
+    deployment: Deployment
 
     def dollars(self) -> dict[str, dict[str, float]]:
         """Return the cost in USD per month, by design and service."""

@@ -14,15 +14,56 @@ COUNTER = re.compile(
     r"(?:deps\.count|deps\.measure|counters\.add|counters\.time|best_effort)\(\s*f?\"([^\"]+)\""
 )
 MB_PER_GB = 1024
+NAMESPACE = re.compile(r"\b(?:AWS|ANC)/\w+")
 
 
-def read_deployment() -> Mapping[str, float]:
+class Deployment(msgspec.Struct, frozen=True):
+    """What the templates of a deployment say about its cost.
+
+    Attributes
+    ----------
+    units : dict of str to float
+        Billed units per month.
+    traced : list of str
+        Functions that begin traces at Lambda's own rate.
+    alarms : dict of str to (int, int)
+        Number of alarms and of their metrics, by the service that writes the metrics.
+    """
+
+    units: dict[str, float]
+    traced: list[str]
+    alarms: dict[str, tuple[int, int]]
+
+
+def read_deployment() -> Deployment:
     """Return the counts of the templates in this repository; a test keeps them current."""
-    return msgspec.json.decode(DEPLOYMENT.read_bytes(), type=dict[str, float])
+    return msgspec.json.decode(DEPLOYMENT.read_bytes(), type=Deployment)
 
 
-def count(templates: Mapping[str, Any]) -> dict[str, float]:
-    """Return the billed units per month of synthesized templates, by stack."""
+def count(templates: Mapping[str, Any]) -> Deployment:
+    """Return what synthesized templates, by stack, say about the cost."""
+    functions = [each["Properties"] for each in _resources(templates, "AWS::Lambda::Function")]
+    traced = [
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        for function in functions
+        if function.get("TracingConfig", {}).get("Mode") == "Active"
+    ]
+    return Deployment(_units(templates), sorted(traced), _alarms(templates))
+
+
+def _alarms(templates: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for resource in _resources(templates, "AWS::CloudWatch::Alarm"):
+        (namespace, *_) = NAMESPACE.findall(str(resource["Properties"]))
+        service = (
+            "the platform's counters" if namespace.startswith("ANC/") else namespace.removeprefix("AWS/")
+        )
+        alarms, metrics = found.get(service, (0, 0))
+        found[service] = (alarms + 1, metrics + _metrics(resource["Properties"]))
+    return dict(sorted(found.items()))
+
+
+def _units(templates: Mapping[str, Any]) -> dict[str, float]:
 
     def of(kind: str) -> list[dict[str, Any]]:
         return [resource.get("Properties", {}) for resource in _resources(templates, kind)]

@@ -1,13 +1,15 @@
 """Estimate the monthly AWS cost of a fleet from what one headset was measured to use."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from tools.cost import streaming
+from tools.cost.deployment import Deployment
 from tools.cost.prices import SERVICES, FunctionUsage, Prices
 
 MEASUREMENTS = Path(__file__).with_name("measurements.json")
@@ -16,7 +18,6 @@ HISTORY_HOURS = 720.0  # for which telemetry is kept
 LOG_BYTES = 900  # of a call: start, end and report of Lambda, and the metrics
 TRACED_PER_SECOND, TRACED_FRACTION = 1, 0.05  # by Lambda, for each function; sampling rules do not apply
 POLLERS, POLL_S = 5, 20.0  # of each event source: long polls of an idle queue
-UNTRACED = ("anc_processor", "audio_sender", "classifier")  # as in the stacks
 RECONNECTS_PER_DAY = 4
 CONNECT_MESSAGES = 5  # CONNECT, three SUBSCRIBE and the request for the shadow
 PRESENCE_EVENTS = 2  # connected and disconnected: a rule, an action, a queue message and a write each
@@ -25,7 +26,8 @@ KEY_REQUESTS = 24 * 12  # an hour: tables in use times functions, every five min
 RECORD_BYTES = 12_000  # of a headset, in all tables but the history
 DESIGNS = ("every block", "200-ms blocks", "snapshots")
 
-DEPLOYED_BEFORE = {"provisioned_gb": 3.455}  # two executions of one core
+PROVISIONED_BEFORE = {"provisioned_gb": 3.455}  # two executions of one core
+TRACED_BEFORE = ["anc_processor", "audio_sender", "classifier"]
 
 GROUPS = ("Snapshots", "Reported state and filters", "Fleet statistics", "Telemetry")
 
@@ -82,7 +84,7 @@ def read_measurements() -> Measurements:
 
 
 def monthly_cost(
-    fleet: Fleet, prices: Prices, now: Measured, deployment: Mapping[str, float]
+    fleet: Fleet, prices: Prices, now: Measured, deployment: Deployment
 ) -> dict[str, dict[str, float]]:
     """Return the cost in USD per month, by design and service."""
     amounts = (
@@ -134,9 +136,8 @@ def platform_units(
     fleet: Fleet,
     work: FunctionUsage,
     groups: Mapping[str, Mapping[str, float]],
-    deployment: Mapping[str, float],
+    deployment: Deployment,
     detailed_metrics: float,
-    untraced: Collection[str] = UNTRACED,
 ) -> Mapping[str, float]:
     """Return the billed units per month of the platform."""
     used: defaultdict[str, float] = defaultdict(float)
@@ -144,8 +145,9 @@ def platform_units(
         _add(used, group)
     units = defaultdict(float, {name: amount * fleet.hours for name, amount in used.items()})
     _add_connections(units, fleet)
-    _add_functions(units, work, untraced)
-    units["sqs_request"] += deployment["event_source"] * POLLERS * HOURS_PER_MONTH * 3600 / POLL_S
+    _add_functions(units, work, deployment.traced)
+    deployed = deployment.units
+    units["sqs_request"] += deployed["event_source"] * POLLERS * HOURS_PER_MONTH * 3600 / POLL_S
     units["transfer_gb"] = units["transfer_bytes"] / 1e9
     stored_gb = (
         fleet.headsets * RECORD_BYTES
@@ -153,10 +155,10 @@ def platform_units(
     ) / 1e9
     units["dynamodb_gb"] = units["dynamodb_backup_gb"] = stored_gb
     units["kms_request"] = KEY_REQUESTS * HOURS_PER_MONTH
-    units["custom_metric"] = deployment["custom_metric"] + detailed_metrics
-    units["provisioned_gb_s"] = deployment["provisioned_gb"] * HOURS_PER_MONTH * 3600
+    units["custom_metric"] = deployed["custom_metric"] + detailed_metrics
+    units["provisioned_gb_s"] = deployed["provisioned_gb"] * HOURS_PER_MONTH * 3600
     for unit in ("kms_key", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
-        units[unit] = deployment[unit]
+        units[unit] = deployed[unit]
     return units
 
 
@@ -170,7 +172,7 @@ def _add_connections(units: defaultdict[str, float], fleet: Fleet) -> None:
     _add(units, {"dynamodb_write": events, "dynamodb_read": 2 * events, "reports": events})
 
 
-def _add_functions(units: defaultdict[str, float], work: FunctionUsage, untraced: Collection[str]) -> None:
+def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: Sequence[str]) -> None:
     """Add calls, one message each, although batches are larger at a high load."""
     questions = units["endpoint_questions"]
     calls = {
@@ -189,7 +191,7 @@ def _add_functions(units: defaultdict[str, float], work: FunctionUsage, untraced
     units["sqs_request"] += sum(calls.values()) + 4 * questions  # deletions; a question has two units
     units["endpoint_gb_s"] = questions * work.endpoint_s * work.endpoint_gb
     units["log_gb"] = units["log_stored_gb"] = sum(calls.values()) * LOG_BYTES / 1e9
-    units["trace"] = sum(traces(each) for name, each in calls.items() if name not in untraced)
+    units["trace"] = sum(traces(each) for name, each in calls.items() if name in traced)
 
 
 def _add(units: defaultdict[str, float], amounts: Mapping[str, float]) -> None:
@@ -209,16 +211,15 @@ def dollars(units: Mapping[str, float], prices: Prices) -> float:
 
 
 def reductions(
-    fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Mapping[str, float]
+    fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Deployment
 ) -> list[tuple[str, float]]:
     """Return the cost before, and after each step of replacing a group's units by the present ones."""
     groups, metrics = by_group(measurements.before), measurements.before.detailed_metrics
     present = by_group(measurements.now)
-    untraced: Collection[str] = ()
-    deployed = {**deployment, **DEPLOYED_BEFORE}
+    deployed = replace(deployment, units=deployment.units | PROVISIONED_BEFORE, traced=TRACED_BEFORE)
 
     def total() -> float:
-        return dollars(platform_units(fleet, prices.work, groups, deployed, metrics, untraced), prices)
+        return dollars(platform_units(fleet, prices.work, groups, deployed, metrics), prices)
 
     steps = [("Before", total())]
     for name in GROUPS:
@@ -226,7 +227,7 @@ def reductions(
         steps.append((name, total()))
     metrics = measurements.now.detailed_metrics
     steps.append(("Detailed metrics", total()))
-    untraced = UNTRACED
+    deployed = replace(deployed, traced=deployment.traced)
     steps.append(("Traces", total()))
-    deployed = dict(deployment)
+    deployed = deployment
     return [*steps, ("Provisioned concurrency", total())]

@@ -1,9 +1,9 @@
 """Write `docs/cost.md`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from tools.cost.day import DAY
+from tools.cost.deployment import Deployment
 from tools.cost.estimate import (
     DESIGNS,
     RECONNECTS_PER_DAY,
@@ -30,7 +30,7 @@ USAGE = {
 }
 
 
-def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Mapping[str, float]) -> str:
+def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Deployment) -> str:
     """Return `docs/cost.md`."""
     before, now = measurements.before, measurements.now
     table = monthly_cost(fleet, prices, now, deployment)
@@ -63,6 +63,11 @@ def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: M
             for name, text in USAGE.items()
         ),
         steps=_steps(reductions(fleet, prices, measurements, deployment)),
+        alarms="\n".join(
+            f"| {service} | {alarms} | {metrics} | {prices.of('alarm_metric', metrics):.2f} |"
+            for service, (alarms, metrics) in deployment.alarms.items()
+        ),
+        traced="of " + " and ".join(deployment.traced) if deployment.traced else "of no function",
         prices="\n".join(
             f"| {price.unit} | {price.tiers[0][1] * 1e6:,.6g} | {price.source} |"
             for price in prices.prices.values()

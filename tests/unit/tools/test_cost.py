@@ -119,7 +119,7 @@ def test_cost_rises_with_headsets_and_a_fleet_that_is_off_costs_its_deployment(b
 def test_the_deployment_counts_for_any_fleet(built_in: Estimate) -> None:
     groups = by_group(built_in.measurements.now)
     units = platform_units(Fleet(1, 0.0), built_in.prices.work, groups, built_in.deployment, 0)
-    assert units["kms_key"] == built_in.deployment["kms_key"] >= 2
+    assert units["kms_key"] == built_in.deployment.units["kms_key"] >= 2
     assert units["alarm_metric"] > 20
 
 
