@@ -34,6 +34,8 @@ from infra.websocket import WebSocket
 
 USER_POOL_ACTIONS = (
     "cognito-idp:AdminInitiateAuth",
+    "cognito-idp:AdminRespondToAuthChallenge",
+    "cognito-idp:AdminSetUserMFAPreference",
     "cognito-idp:AdminGetUser",
     "cognito-idp:AdminCreateUser",
     "cognito-idp:AdminSetUserPassword",

@@ -40,12 +40,13 @@ class Identity(cdk.Stack):
                 require_uppercase=True,
                 require_symbols=True,
             ),
-            mfa=cognito.Mfa.OFF,  # the platform's sign-in has no step for it
+            mfa=cognito.Mfa.OPTIONAL,
+            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
             deletion_protection=environment.kept,
             removal_policy=environment.removal,
         )
-        acknowledge(users, "AwsSolutions-COG2", "Not supported; docs/security.md names the residual risk.")
+        acknowledge(users, "AwsSolutions-COG2", "Each user decides; a listener has only own headsets.")
         acknowledge(users, "AwsSolutions-COG8", "The Essentials plan has all required features.")
         for role in ROLES:
             cognito.CfnUserPoolGroup(self, role, user_pool_id=users.user_pool_id, group_name=role)

@@ -180,7 +180,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         alerts=alerts,
         objects=FileObjects(folder / "objects", SignedUrls(b"secret", "http://testserver", clock)),
         keys=issuer,
-        users=LocalUsers(database, issuer),
+        users=LocalUsers(database, issuer, clock),
         counters=counts,
         limits=MemoryLimits(),
         reclassifications=reclassifications,

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from anc.records import ApiKey
-from anc.schemas.rest.requests import NewKey, NewRole, NewUser, SignIn
-from anc.schemas.rest.responses import CreatedKey, Grant, Key, Keys, Me, User, Users
-from anc.services.access import accounts, api_keys, users
+from anc.schemas.rest.requests import Confirmation, NewKey, NewRole, NewUser, Password, SignIn
+from anc.schemas.rest.responses import CreatedKey, Grant, Key, Keys, Me, SecondFactor, User, Users
+from anc.services.access import accounts, api_keys, second_factor, users
 from functions.rest_api.request_context import After, KeyId, Limit, UserId, caller, dependencies
 
 router = Router()
@@ -16,8 +16,9 @@ TAGS = ["users"]
 
 @router.post("/api/auth/token", tags=TAGS)
 def sign_in(body: SignIn) -> Grant:
-    """Return a bearer token for a username and a password."""
-    return Grant.model_validate(users.sign_in(body.username, body.password, dependencies()))
+    """Return a bearer token for a username and a password, and a code if the user has a second factor."""
+    grant = users.sign_in(body.username, body.password, dependencies(), body.code or "")
+    return Grant.model_validate(grant)
 
 
 @router.get("/api/users/me", tags=TAGS)
@@ -45,6 +46,24 @@ def list_keys() -> Keys:
 def revoke_key(id: KeyId) -> None:
     """Revoke an API key at once, and close its sockets."""
     api_keys.revoke(id, caller(), dependencies())
+
+
+@router.post("/api/users/me/second-factor", tags=TAGS, status_code=HTTPStatus.CREATED)
+def begin_second_factor(body: Password) -> SecondFactor:
+    """Create the secret of a second factor for an authenticator app; it counts once confirmed."""
+    return SecondFactor.model_validate(second_factor.begin(body.password, caller(), dependencies()))
+
+
+@router.put("/api/users/me/second-factor", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def confirm_second_factor(body: Confirmation) -> None:
+    """Confirm a second factor with a code: every sign-in requires one from then on."""
+    second_factor.confirm(body.password, body.code, caller(), dependencies())
+
+
+@router.delete("/api/users/<id>/second-factor", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
+def remove_second_factor(id: UserId) -> None:
+    """Remove a user's second factor, for a user who lost the authenticator app."""
+    second_factor.remove(id, caller(), dependencies())
 
 
 @router.post("/api/users", tags=TAGS, status_code=HTTPStatus.CREATED)

@@ -2,19 +2,33 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from anc.lifetimes import HOUR_S, SIGN_IN_TOKEN_HOURS
-from anc.ports import Conflict, Grant
+from anc.ports import CodeRequired, Conflict, Grant
 from anc.records import Role, User
+from local.auth import totp
 from local.auth.issuer import Issuer
 from local.storage.database import Database
 
 COLUMNS = "user, name, role, created"
+# Columns that later versions added. `totp` is the secret of the second factor, `totp_pending` one that is not
+# confirmed yet, and `totp_step` the time step of the last code, so that no code is accepted twice.
+ADDED = {"user": "TEXT", "totp": "TEXT", "totp_pending": "TEXT", "totp_step": "INTEGER NOT NULL DEFAULT 0"}
+
+
+class _Verified(NamedTuple):
+    """A user whose password was right."""
+
+    role: Role
+    user: str
+    totp: str | None
+    pending: str | None
 
 
 class LocalUsers:
@@ -23,8 +37,9 @@ class LocalUsers:
     `user` is a random id. Users of versions without ids have their name as id.
     """
 
-    def __init__(self, database: Database, issuer: Issuer) -> None:
+    def __init__(self, database: Database, issuer: Issuer, clock: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._clock = clock
         self._issuer = issuer
         self._hasher = PasswordHasher()
         with database.writing() as connection:
@@ -33,25 +48,69 @@ class LocalUsers:
                 " hash TEXT NOT NULL, created REAL NOT NULL, user TEXT) WITHOUT ROWID"
             )
             columns = [row[1] for row in connection.execute("PRAGMA table_info(people)")]
-            if "user" not in columns:
-                connection.execute("ALTER TABLE people ADD COLUMN user TEXT")
-                connection.execute("UPDATE people SET user = name")
+            for name in ADDED.keys() - set(columns):
+                connection.execute(f"ALTER TABLE people ADD COLUMN {name} {ADDED[name]}")
+            connection.execute("UPDATE people SET user = name WHERE user IS NULL")
             connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS people_by_user ON people (user)")
 
-    def sign_in(self, name: str, password: str) -> Grant | None:
+    def sign_in(self, name: str, password: str, code: str = "") -> Grant | None:
         """See `anc.ports.Users`. Takes the same time for an unknown name."""
+        found = self._verified(name, password)
+        if found is None:
+            return None
+        if found.totp:
+            if not code:
+                raise CodeRequired(name)
+            if not self._use(found.user, found.totp, code):
+                return None
+        token = self._issuer.issue(found.user, found.role, SIGN_IN_TOKEN_HOURS)
+        return Grant(token, int(HOUR_S * SIGN_IN_TOKEN_HOURS), found.role, found.user)
+
+    def begin_second_factor(self, name: str, password: str) -> str | None:
+        """See `anc.ports.Users`."""
+        found = self._verified(name, password)
+        if found is None:
+            return None
+        if found.totp:
+            raise CodeRequired(name)
+        secret = totp.new_secret()
+        sql = "UPDATE people SET totp_pending = ? WHERE user = ?"
+        self._database.connection.execute(sql, (secret, found.user))
+        return secret
+
+    def confirm_second_factor(self, name: str, password: str, code: str) -> bool:
+        """See `anc.ports.Users`."""
+        found = self._verified(name, password)
+        if found is None:
+            return False
+        if found.totp:
+            raise CodeRequired(name)
+        if not found.pending or not self._use(found.user, found.pending, code):
+            return False
+        sql = "UPDATE people SET totp = totp_pending, totp_pending = NULL WHERE user = ? AND totp_pending = ?"
+        return self._database.connection.execute(sql, (found.user, found.pending)).rowcount == 1
+
+    def remove_second_factor(self, user: str) -> None:
+        """See `anc.ports.Users`."""
+        self._database.connection.execute("UPDATE people SET totp = NULL WHERE user = ?", (user,))
+
+    def _verified(self, name: str, password: str) -> "_Verified | None":
+        """Return the user with this name and password."""
         dummy_hash = self._dummy_hash  # computed for every caller, so that the first call leaks nothing
-        sql = "SELECT hash, role, user FROM people WHERE name = ?"
+        sql = "SELECT hash, role, user, totp, totp_pending FROM people WHERE name = ?"
         row = self._database.connection.execute(sql, (name,)).fetchone()
-        stored, role, user = row or (dummy_hash, None, "")
+        stored, *found = row or (dummy_hash,)
         try:
             self._hasher.verify(stored, password)
         except VerifyMismatchError:
             return None
-        if role is None:
-            return None
-        token = self._issuer.issue(user, role, SIGN_IN_TOKEN_HOURS)
-        return Grant(token, int(HOUR_S * SIGN_IN_TOKEN_HOURS), role, user)
+        return _Verified(*found) if found else None
+
+    def _use(self, user: str, secret: str, code: str) -> bool:
+        """Accept a code once: neither it nor an earlier one is accepted again."""
+        step = totp.matching_step(secret, code, self._clock())
+        sql = "UPDATE people SET totp_step = ? WHERE user = ? AND totp_step < ?"
+        return step is not None and self._database.connection.execute(sql, (step, user, step)).rowcount == 1
 
     @cached_property
     def _dummy_hash(self) -> str:

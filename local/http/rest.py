@@ -143,7 +143,7 @@ def problem(refusal: Refused, headers: Mapping[str, str] | None = None) -> Respo
     """Return a refusal as a problem document with its headers."""
     document = Problem.of(refusal)
     retry = {"Retry-After": str(refusal.wait_s)} if refusal.wait_s else {}
-    challenge = {"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else {}
+    challenge = {"WWW-Authenticate": "Bearer"} if document.status == HTTPStatus.UNAUTHORIZED else {}
     return Response(document.encode(), document.status, {**retry, **challenge, **(headers or {})}, KIND)
 
 

@@ -1,7 +1,9 @@
 """The pages of a platform in use, in both themes, on a phone and a desktop, and the actions on them."""
 
 import json
+import re
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from anc.schemas.snapshot import Snapshot
 from anc.settings import Settings
 from local.auth.issuer import Issuer
 from local.auth.login_links import LoginLinks
+from local.auth.totp import STEP_S, code_at
 from tests.browser.conftest import RATE, Headset, Visit
 from tests.browser.console import Console
 from tests.integration.mqtt.conftest import Client
@@ -212,6 +215,36 @@ def test_a_user_signs_in_with_a_password_and_a_wrong_one_is_rejected(visit: Visi
     console.page.get_by_role("navigation").wait_for()
     console.button("Sign out").click()
     expect(console.page.get_by_label("Password")).to_be_visible()
+
+
+def test_a_user_sets_up_a_second_factor_and_signs_in_with_a_code(visit: Visit, platform: Platform) -> None:
+    console = visit(role=None)
+    page = console.page
+    admin = {"Authorization": f"Bearer {Issuer(platform.data, Settings()).issue('root', 'admin')}"}
+    bea = {"username": "bea", "password": PASSWORD}
+    assert page.request.post(f"{console.url}/api/users", headers=admin, data=bea).ok
+    page.goto(console.url)
+    page.get_by_label("Name").fill("bea")
+    page.get_by_label("Password").fill(PASSWORD)
+    console.button("Sign in").click()
+    page.get_by_role("navigation").wait_for()
+    console.show("users")
+    console.button("Set up a second factor").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    console.button("Continue").click()
+    secret = page.locator("code").filter(has_text=re.compile("^[A-Z2-7]{32}$")).inner_text()
+    page.get_by_label("Code", exact=True).fill(code_at(secret, time.time()))
+    console.check_appearance("users-second-factor")
+    console.button("Confirm").click()
+    expect(page.get_by_role("status")).to_contain_text("you need a code")
+    console.button("Sign out").click()
+    page.get_by_label("Name").fill("bea")
+    page.get_by_label("Password").fill(PASSWORD)
+    console.button("Sign in").click()
+    page.get_by_label("Code of your authenticator app").fill(code_at(secret, time.time() + STEP_S))
+    console.check_appearance("sign-in-code")
+    console.button("Sign in").click()
+    page.get_by_role("navigation").wait_for()
 
 
 def test_a_key_is_displayed_once_and_works_until_it_is_revoked(visit: Visit) -> None:

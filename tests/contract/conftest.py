@@ -44,6 +44,7 @@ from tests.aws_limits import REGION, AwsLimits
 from tests.contract.servers import EndpointServer, gateway_with_an_open_socket, jwks_server
 from tests.processes import PATIENCE_S
 
+SIGN_IN_TIME = 1_700_000_000.0  # for the codes of second factors
 THING = "headset-1"
 
 
@@ -253,7 +254,15 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 def users(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Return an empty user pool, configured as in the stacks: users sign in with e-mail addresses."""
     if request.param == "sqlite":
-        return LocalUsers(request.getfixturevalue("database"), Issuer(tmp_path, Settings()))
+        database, issuer = request.getfixturevalue("database"), Issuer(tmp_path, Settings())
+        local = LocalUsers(database, issuer, clock=lambda: SIGN_IN_TIME)
+        local.ahead_s = 30  # type: ignore[attr-defined]  # it accepts no code twice, but the next one
+        return local
+    patch = request.getfixturevalue("monkeypatch")
+    patch.setenv("MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP", "true")
+    patch.setattr(
+        "moto.cognitoidp.models.verify_totp", lambda totp, code: totp.verify(code, int(SIGN_IN_TIME))
+    )
     client = request.getfixturevalue("aws")("cognito-idp")
     pool = client.create_user_pool(
         PoolName="people",
@@ -265,7 +274,9 @@ def users(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     app = client.create_user_pool_client(
         UserPoolId=pool, ClientName="client", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
     )["UserPoolClient"]["ClientId"]
-    return CognitoUsers(pool, app, lambda: client)
+    cognito = CognitoUsers(pool, app, lambda: client)
+    cognito.ahead_s = 0  # type: ignore[attr-defined]  # moto accepts the present code only, and again
+    return cognito
 
 
 @pytest.fixture(params=["dynamodb", "sqlite"])

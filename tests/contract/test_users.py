@@ -5,7 +5,9 @@ from typing import Any
 import jwt
 import pytest
 
-from anc.ports import Conflict
+from anc.ports import CodeRequired, Conflict
+from local.auth.totp import code_at
+from tests.contract.conftest import SIGN_IN_TIME
 
 PASSWORD = "Correct-horse-7-battery"
 
@@ -75,3 +77,54 @@ def test_a_new_user_of_the_same_name_gets_a_new_id(users: Any) -> None:
     assert again.user != user
     assert users.sign_in("ada@example.org", PASSWORD).user == again.user
     assert users.get(user) is None
+
+
+def enabled(users: Any) -> tuple[str, str]:
+    """Create a user with a second factor and return the id and the secret."""
+    user = users.create("ada@example.org", PASSWORD, "admin").user
+    secret = users.begin_second_factor("ada@example.org", PASSWORD)
+    assert users.confirm_second_factor("ada@example.org", PASSWORD, code_at(secret, SIGN_IN_TIME))
+    return user, secret
+
+
+def test_a_second_factor_counts_once_it_is_confirmed(users: Any) -> None:
+    users.create("ada@example.org", PASSWORD, "admin")
+    secret = users.begin_second_factor("ada@example.org", PASSWORD)
+    wrong = f"{(int(code_at(secret, SIGN_IN_TIME)) + 1) % 10**6:06d}"
+    assert not users.confirm_second_factor("ada@example.org", PASSWORD, wrong)
+    assert users.sign_in("ada@example.org", PASSWORD) is not None
+
+
+def test_a_user_with_a_second_factor_needs_password_and_code(users: Any) -> None:
+    _, secret = enabled(users)
+    with pytest.raises(CodeRequired):
+        users.sign_in("ada@example.org", PASSWORD)
+    code = code_at(secret, SIGN_IN_TIME + users.ahead_s)  # that of the confirmation was used
+    wrong = f"{(int(code) + 1) % 10**6:06d}"
+    assert users.sign_in("ada@example.org", PASSWORD, wrong) is None
+    assert users.sign_in("ada@example.org", "Wrong-horse-7-battery", code) is None
+    assert users.sign_in("ada@example.org", PASSWORD, code).role == "admin"
+
+
+def test_a_second_factor_cannot_be_replaced_with_the_password(users: Any) -> None:
+    _, secret = enabled(users)
+    with pytest.raises(CodeRequired):
+        users.begin_second_factor("ada@example.org", PASSWORD)
+    with pytest.raises(CodeRequired):
+        users.confirm_second_factor("ada@example.org", PASSWORD, code_at(secret, SIGN_IN_TIME))
+
+
+def test_a_second_factor_needs_the_password(users: Any) -> None:
+    users.create("ada@example.org", PASSWORD, "admin")
+    assert users.begin_second_factor("ada@example.org", "Wrong-horse-7-battery") is None
+    secret = users.begin_second_factor("ada@example.org", PASSWORD)
+    code = code_at(secret, SIGN_IN_TIME)
+    assert not users.confirm_second_factor("ada@example.org", "Wrong-horse-7-battery", code)
+
+
+def test_without_its_second_factor_a_user_signs_in_with_the_password(users: Any) -> None:
+    user, _ = enabled(users)
+    users.remove_second_factor(user)
+    assert users.sign_in("ada@example.org", PASSWORD).user == user
+    users.delete(user)
+    users.remove_second_factor(user)

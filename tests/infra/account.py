@@ -156,7 +156,7 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
         case "sns":
             yield Call(f"sns:{operation}", params["TopicArn"].rpartition(":")[2])
         case "cognito-idp":
-            yield Call(f"cognito-idp:{operation}", "people")
+            yield from [Call(f"cognito-idp:{operation}", "people")] * (operation not in WITH_ACCESS_TOKEN)
         case "iot" | "iot-data":
             yield Call(f"iot:{operation}", IOT.get(operation, "anything"))
         case "sagemaker-runtime":
@@ -168,6 +168,8 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
             yield Call(f"{service}:{operation}", "unknown")
 
 
+# Cognito evaluates no IAM policy. Source: Amazon Cognito user pools API reference, VerifySoftwareToken.
+WITH_ACCESS_TOKEN = ("AssociateSoftwareToken", "VerifySoftwareToken")
 S3 = {
     "HeadObject": "GetObject",
     "CreateMultipartUpload": "PutObject",

@@ -56,6 +56,22 @@ def an_admin_adds_promotes_and_removes_a_user(aws: Account) -> None:
     assert set(actions) == expected
 
 
+def a_user_signs_in_with_a_second_factor(aws: Account) -> None:
+    """The user sets it up with the password, and an admin removes it."""
+    admin = {"role": "admin", "user": "root", "principalId": "root"}
+    body = {"username": "ann@example.com", "password": PASSWORD}
+    user = aws.rest("POST", "/api/users", body, **admin)[1]["user"]
+    herself = {"user": user, "principalId": user}
+    own = "/api/users/me/second-factor"
+    assert aws.rest("POST", own, {"password": PASSWORD}, **herself)[1]["secret"]
+    code = {"code": "123456"}  # moto accepts every code
+    assert aws.rest("PUT", own, {"password": PASSWORD} | code, **herself)[0] == 204
+    assert aws.rest("POST", "/api/auth/token", body)[1]["code"] == "code_required"
+    assert aws.rest("POST", "/api/auth/token", body | code)[0] == 200
+    assert aws.rest("DELETE", "/api/users/{id}/second-factor", id=user, **admin)[0] == 204
+    assert aws.rest("POST", "/api/auth/token", body)[0] == 200
+
+
 def lost_permissions_are_denied_by_every_function(aws: Account) -> None:
     """The account decides, not the token or key."""
     admin = {"role": "admin", "user": "root", "principalId": "root"}
@@ -306,6 +322,7 @@ ENDPOINT_SCENARIOS: tuple[Scenario, ...] = (an_uncertain_snapshot_is_reclassifie
 SCENARIOS: tuple[Scenario, ...] = (
     an_admin_adds_promotes_and_removes_a_user,
     a_rejected_password_leaves_no_user_behind,
+    a_user_signs_in_with_a_second_factor,
     lost_permissions_are_denied_by_every_function,
     an_api_key_is_valid_until_it_is_revoked,
     a_session_is_managed_over_rest,

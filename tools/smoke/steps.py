@@ -22,6 +22,7 @@ from anc.schemas.snapshot import Snapshot
 from anc.schemas.topics import snapshot_topic
 from anc.schemas.websocket import SUBPROTOCOL, decode_pcm, encode_pcm
 from anc_client import (
+    ApiError,
     Client,
     NewDevice,
     NewDeviceModel,
@@ -35,6 +36,7 @@ from anc_client import (
     ShadowChange,
 )
 from functions.routes import QUEUES, REST
+from local.auth.totp import STEP_S, code_at
 from tools.smoke.endpoint_coverage import EndpointCoverage
 from tools.smoke.sounds import RATE, SECONDARY, attenuation_db, noise, pcm, siren, wav
 from tools.smoke.targets import POISONED_QUEUE, Target
@@ -126,6 +128,7 @@ class Smoke:
         self._admin.change_role(added.user, "operator")
         _expect("new role", self._admin.user(added.user).role, "operator")
         _expect("user listed", added.user in {each.user for each in self._admin.users()}, True)
+        self._second_factor(added.user, name, password)
         self._token = self._user.sign_in(name, password).token
         key = self._user.create_key(NewKey(name="smoke"))
         _expect("user of the API key", self._client(key.key).me().user, added.user)
@@ -133,7 +136,23 @@ class Smoke:
         _expect("remaining API keys", self._user.api_keys(), [])
         audited = {entry.action for entry in self._admin.audit() if added.user in (entry.subject, entry.user)}
         _expect("audit entries written", audited >= {"person.role", "key.create", "key.revoke"}, True)
-        return "user created, signed in and promoted; API key created, used and revoked"
+        return "user created, signed in with a second factor and promoted; API key created, used and revoked"
+
+    def _second_factor(self, user: str, name: str, password: str) -> None:
+        secret = self._user.begin_second_factor(password).secret
+        self._user.confirm_second_factor(password, code_at(secret, time.time()))
+        try:
+            self._user.sign_in(name, password)
+        except ApiError as refusal:
+            _expect("sign-in without a code", refusal.code, "code_required")
+        else:
+            raise AssertionError("a user with a second factor signed in without a code")
+        try:  # no code is accepted twice, so that of the next half minute
+            self._user.sign_in(name, password, code_at(secret, time.time() + STEP_S))
+        except ApiError:  # a platform may not accept it yet
+            time.sleep(STEP_S - time.time() % STEP_S)
+            self._user.sign_in(name, password, code_at(secret, time.time()))
+        self._admin.remove_second_factor(user)
 
     def _headsets(self) -> str:
         user, thing, model = self._user, self._name, f"{self._name}-model"

@@ -5,15 +5,19 @@ import { Alert } from "../ui/parts.js";
 export function SignIn({ rest, message, onSignIn }) {
   const [error, setError] = useState(message);
   const [busy, setBusy] = useState(false);
+  const [needsCode, setNeedsCode] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(event.target));
     if (fields.token) return onSignIn(fields.token.trim());
     setBusy(true);
     try {
-      onSignIn((await rest.post("/api/auth/token", { username: fields.username, password: fields.password })).token);
+      const { username, password, code } = fields;
+      onSignIn((await rest.post("/api/auth/token", code ? { username, password, code } : { username, password })).token);
     } catch (failure) {
-      setError(failure.message);
+      const codeOnly = failure.code === "code_required" && !needsCode;
+      if (codeOnly) setNeedsCode(true);
+      setError(codeOnly ? "" : failure.message);
       setBusy(false);
     }
   };
@@ -25,6 +29,8 @@ export function SignIn({ rest, message, onSignIn }) {
     <form onSubmit=${submit}>
       <label>Name<input name="username" autocomplete="username" autocapitalize="none" required /></label>
       <label>Password<input name="password" type="password" autocomplete="current-password" required /></label>
+      ${needsCode && html`<label>Code of your authenticator app<input name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6"
+        autocomplete="one-time-code" required autofocus /></label>`}
       <button class="primary" disabled=${busy}>Sign in</button>
     </form>
     <details>

@@ -6,7 +6,7 @@ const ROLES = ["listener", "operator", "admin"];
 
 export function Users({ rest, me }) {
   return html`<${Heading} title="Users" text="A listener has their own headsets and recordings. An operator also manages all headsets. An admin also manages users." />
-    <div class="stack"><${Keys} rest=${rest} me=${me} />${me?.role === "admin" && html`<${UserList} rest=${rest} me=${me} />`}</div>`;
+    <div class="stack"><${Keys} rest=${rest} me=${me} /><${SecondFactor} rest=${rest} />${me?.role === "admin" && html`<${UserList} rest=${rest} me=${me} />`}</div>`;
 }
 
 /** Return an error message and a function that runs an action and then reloads the list. */
@@ -61,6 +61,34 @@ function Keys({ rest, me }) {
   </section>`;
 }
 
+/** Set up codes of an authenticator app. The password stays in the form until a code confirms the secret. */
+function SecondFactor({ rest }) {
+  const [isOpen, setOpen] = useState(false);
+  const [secret, setSecret] = useState(null);
+  const [done, setDone] = useState(false);
+  const [error, attempt] = useAction(() => {});
+  const submit = async (event) => {
+    event.preventDefault();
+    const { password, code } = Object.fromEntries(new FormData(event.target));
+    if (!secret) return setSecret(await attempt(() => rest.post("/api/users/me/second-factor", { password })));
+    const confirmed = await attempt(async () => (await rest.put("/api/users/me/second-factor", { password, code })) ?? "");
+    if (confirmed !== null) setDone(true);
+  };
+  return html`<section class="card"><h2>Second factor</h2>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${done
+      ? html`<${Alert} kind="done">From now on, you need a code of your authenticator app to sign in.<//>`
+      : html`<p class="hint">Require a code of an authenticator app at each sign-in. If you lose the app, an admin can remove this.</p>
+        ${!isOpen && html`<button onClick=${() => setOpen(true)}>Set up a second factor</button>`}
+        ${isOpen && html`<form class="row" onSubmit=${submit}>
+          <label>Your password<input name="password" type="password" autocomplete="current-password" required /></label>
+          ${secret && html`<label>Code<input name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6" autocomplete="one-time-code" required /></label>`}
+          <button>${secret ? "Confirm" : "Continue"}</button>
+        </form>`}
+        ${secret && html`<p>Enter this secret in the app, or <a href=${secret.uri}>open it there</a>: <code>${secret.secret}</code>. Then enter the code that the app shows.</p>`}`}
+  </section>`;
+}
+
 function UserList({ rest, me }) {
   const { data, error, reload } = useRequest(() => rest.all("/api/users", "users"), []);
   const [rejection, attempt] = useAction(reload);
@@ -84,7 +112,9 @@ function UserList({ rest, me }) {
         <td><select aria-label=${`Role of ${user.name}`} value=${user.role} disabled=${user.user === me.user}
           onChange=${(event) => attempt(() => rest.patch(`/api/users/${user.user}`, { role: event.target.value }))}>
           ${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select></td><td class="minor">${when(user.created)}</td>
-        <td><button class="quiet danger" disabled=${user.user === me.user} aria-label=${`Remove ${user.name}`}
+        <td><button class="quiet" aria-label=${`Remove the second factor of ${user.name}`}
+          onClick=${() => confirm(`Let ${user.name} sign in with the password alone?`) && attempt(() => rest.remove(`/api/users/${user.user}/second-factor`))}>Remove second factor</button>
+          <button class="quiet danger" disabled=${user.user === me.user} aria-label=${`Remove ${user.name}`}
           onClick=${() => confirm(`Remove ${user.name}?`) && attempt(() => rest.remove(`/api/users/${user.user}`))}>Remove</button></td></tr>`)}</tbody>
     </table></div>`}
   </section>`;

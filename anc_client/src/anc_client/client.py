@@ -81,9 +81,13 @@ class Client(BaseClient):
 
     # Users and keys
 
-    def sign_in(self, username: str, password: str) -> schemas.Grant:
-        """Get a token and use it for all further requests."""
-        body = schemas.SignIn(username=username, password=password)
+    def sign_in(self, username: str, password: str, code: str | None = None) -> schemas.Grant:
+        """Get a token and use it for all further requests.
+
+        `code` is that of an authenticator app. Without one, a user with a second factor gets an ApiError
+        with the code `code_required`.
+        """
+        body = schemas.SignIn(username=username, password=password, code=code)
         grant = self._request(schemas.Grant, "POST", "/api/auth/token", body)
         self._http.headers["Authorization"] = f"Bearer {grant.token}"
         return grant
@@ -91,6 +95,20 @@ class Client(BaseClient):
     def me(self) -> schemas.Me:
         """Return the caller's user and role."""
         return self._request(schemas.Me, "GET", "/api/users/me")
+
+    def begin_second_factor(self, password: str) -> schemas.SecondFactor:
+        """Create the secret of a second factor for an authenticator app."""
+        body = schemas.Password(password=password)
+        return self._request(schemas.SecondFactor, "POST", "/api/users/me/second-factor", body)
+
+    def confirm_second_factor(self, password: str, code: str) -> None:
+        """Require a code at every sign-in from now on; `code` is one of the new second factor."""
+        body = schemas.Confirmation(password=password, code=code)
+        self._send("PUT", "/api/users/me/second-factor", body)
+
+    def remove_second_factor(self, user: str) -> None:
+        """Remove the second factor of a user, as an admin."""
+        self._remove(f"/api/users/{path_segment(user)}/second-factor")
 
     def create_user(self, user: schemas.NewUser) -> schemas.User:
         """Create a user."""

@@ -53,6 +53,14 @@ class ChannelLevels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The caller's password, and a code of the new second factor."""
+
+    password: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CreatedKey:
     """A new API key. `key` is shown only once."""
 
@@ -451,6 +459,13 @@ class NoiseSpan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Password:
+    """The caller's password."""
+
+    password: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paths:
     """Secondary path of a headset as an impulse response, tap 0 first, at `rate` Hz."""
 
@@ -536,6 +551,17 @@ class RegisteredDevice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondFactor:
+    """The secret of a new second factor. It is shown only once."""
+
+    secret: str
+    """For an authenticator app, in base32."""
+
+    uri: str
+    """The same as an otpauth address, which apps read from a QR code."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Serials:
     """Serial numbers that were added, and those that were already registered."""
 
@@ -612,10 +638,11 @@ class ShadowChange:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """A user name and password."""
+    """A user name and password, and for users with a second factor the code of their authenticator app."""
 
     username: str
     password: str
+    code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
 from anc.services.access import identity
 from anc.services.sound import sessions
+from local.auth.totp import STEP_S, code_at
 from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
@@ -196,3 +197,78 @@ def test_every_caller_can_read_its_own_identity(call: Call) -> None:
         "role": "operator",
         "scopes": [],
     }
+
+
+SECOND_FACTOR = "/api/users/me/second-factor"
+
+
+def enable(call: Call, ada: str, platform: FakePlatform) -> str:
+    """Set up the second factor of Ada and return its secret."""
+    password = {"password": ADA["password"]}
+    status, made, _ = call("POST", SECOND_FACTOR, password, ada)
+    assert status == 201
+    assert made["uri"] == f"otpauth://totp/ANC%20Platform:ada?secret={made['secret']}&issuer=ANC%20Platform"
+    code = code_at(made["secret"], platform.clock.now)
+    assert call("PUT", SECOND_FACTOR, password | {"code": code}, ada)[0] == 204
+    return str(made["secret"])
+
+
+def test_a_second_factor_is_required_at_each_sign_in_and_its_codes_count_once(
+    call: Call, root: Call, platform: FakePlatform
+) -> None:
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    secret = enable(call, ada, platform)
+    status, problem, _ = sign_in(call)
+    assert (status, problem["code"]) == (401, "code_required")
+    body = {
+        "username": "ada",
+        "password": ADA["password"],
+        "code": code_at(secret, platform.clock.now + STEP_S),
+    }
+    assert call("POST", "/api/auth/token", body)[0] == 200
+    assert call("POST", "/api/auth/token", body)[0] == 401
+    assert call("POST", SECOND_FACTOR, {"password": ADA["password"]}, ada)[1]["code"] == "exists"
+
+
+def test_a_wrong_password_does_not_say_that_there_is_a_second_factor(
+    call: Call, root: Call, platform: FakePlatform
+) -> None:
+    enable(call, root("POST", "/api/users", ADA)[1]["user"], platform)
+    assert sign_in(call, "wrong")[1]["code"] == "unauthorized"
+
+
+def test_a_stolen_token_cannot_set_up_or_remove_a_second_factor(call: Call, root: Call) -> None:
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    status, problem, _ = call("POST", SECOND_FACTOR, {"password": "wrong"}, ada)
+    assert (status, problem["detail"]) == (400, "password: wrong")
+    body = {"password": ADA["password"], "code": "000000"}
+    assert call("PUT", SECOND_FACTOR, body, ada)[0] == 400
+    assert call("DELETE", f"/api/users/{ada}/second-factor", None, ada)[0] == 403
+    assert sign_in(call)[0] == 200
+
+
+def test_an_admin_removes_the_second_factor_of_a_user_who_lost_it(
+    call: Call, root: Call, platform: FakePlatform
+) -> None:
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    enable(call, ada, platform)
+    assert root("DELETE", f"/api/users/{ada}/second-factor")[0] == 204
+    assert sign_in(call)[0] == 200
+    assert root("DELETE", "/api/users/unknown/second-factor")[0] == 404
+    actions = [entry["action"] for entry in root("GET", "/api/audit")[1]["entries"]]
+    assert set(actions) >= {"second_factor.remove", "second_factor.enable"}
+
+
+def test_codes_are_limited_more_than_passwords(call: Call, root: Call, platform: FakePlatform) -> None:
+    ada = root("POST", "/api/users", ADA)[1]["user"]
+    enable(call, ada, platform)  # the first code
+    body = {"username": "ada", "password": ADA["password"], "code": "000000"}
+    codes = [call("POST", "/api/auth/token", body)[1]["code"] for _ in range(5)]
+    assert codes == [*(4 * ["unauthorized"]), "too_many"]
+
+
+@pytest.mark.parametrize("code", ["", "12345", "1234567", "12345a", "12345\n"])
+def test_a_code_has_six_digits(call: Call, code: str) -> None:
+    body = {"username": "ada", "password": ADA["password"], "code": code}
+    status, problem, _ = call("POST", "/api/auth/token", body)
+    assert (status, "code: must be six digits" in problem["detail"]) == (400, True)

@@ -182,6 +182,10 @@ class Grant(NamedTuple):
     user: str
 
 
+class CodeRequired(Exception):
+    """The password is right, but the user has a second factor, and its code is missing."""
+
+
 class Users(Protocol):
     """User accounts.
 
@@ -189,8 +193,27 @@ class Users(Protocol):
     account of the same name.
     """
 
-    def sign_in(self, name: str, password: str) -> Grant | None:
-        """Return a token, or None for a wrong name and for a wrong password alike."""
+    def sign_in(self, name: str, password: str, code: str = "") -> Grant | None:
+        """Return a token, or None for a wrong name, password and code alike. Raises CodeRequired.
+
+        `code` is that of an authenticator app (RFC 6238), for users with a second factor. Each is accepted
+        once.
+        """
+
+    def begin_second_factor(self, name: str, password: str) -> str | None:
+        """Return the secret for an authenticator app, in base32; None for a wrong name or password.
+
+        It counts from `confirm_second_factor` on. Raises CodeRequired for a user with a second factor.
+        """
+
+    def confirm_second_factor(self, name: str, password: str, code: str) -> bool:
+        """Require codes of the secret that `begin_second_factor` returned last, if this is one.
+
+        Returns False for a wrong code or password. Raises CodeRequired for a user with a second factor.
+        """
+
+    def remove_second_factor(self, user: str) -> None:
+        """Let a user sign in with the password alone again."""
 
     def create(self, name: str, password: str, role: Role) -> User:
         """Create a user. Raises Conflict if the name is taken, Refused if the password is too simple."""

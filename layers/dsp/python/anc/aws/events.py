@@ -1,5 +1,6 @@
 """Read events of API Gateway and build its responses. The single-machine platform uses the same events."""
 
+from http import HTTPStatus
 from typing import Any
 
 from anc.schemas.problem import KIND, Problem
@@ -29,7 +30,7 @@ def problem_response(refusal: Refused) -> dict[str, Any]:
     """Return the HTTP response for a refusal, in API Gateway's format."""
     problem = Problem.of(refusal)
     headers = {"Retry-After": [str(refusal.wait_s)]} if refusal.wait_s else {}
-    if refusal.code == "unauthorized":
+    if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = ["Bearer"]
     return {
         "statusCode": problem.status,

@@ -1,15 +1,17 @@
 """User accounts in a Cognito user pool with one group per role."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from anc.aws import clients
-from anc.ports import Conflict, Grant
+from anc.ports import CodeRequired, Conflict, Grant
 from anc.records import Role, User
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import role_of
 
 MAX_PAGE = 60  # users per request, a limit of Cognito
+TOTP = "SOFTWARE_TOKEN_MFA"
 
 
 class CognitoUsers:
@@ -31,28 +33,83 @@ class CognitoUsers:
         self._client_id = client_id
         self._client = client
 
-    def sign_in(self, name: str, password: str) -> Grant | None:
+    def sign_in(self, name: str, password: str, code: str = "") -> Grant | None:
         """See `Users.sign_in`."""
+        granted = self._tokens(name, password, code)
+        if granted is None:
+            return None
+        cognito = self._client()
+        try:
+            user = cognito.admin_get_user(UserPoolId=self._pool, Username=name)["Username"]
+        except cognito.exceptions.UserNotFoundException:
+            return None
+        return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user), user)
+
+    def begin_second_factor(self, name: str, password: str) -> str | None:
+        """See `Users.begin_second_factor`."""
+        granted = self._tokens(name, password)
+        if granted is None:
+            return None
+        answer = self._client().associate_software_token(AccessToken=granted["AccessToken"])
+        return str(answer["SecretCode"])
+
+    def confirm_second_factor(self, name: str, password: str, code: str) -> bool:
+        """See `Users.confirm_second_factor`."""
+        granted = self._tokens(name, password)
+        if granted is None:
+            return False
         cognito = self._client()
         errors = cognito.exceptions
         try:
+            cognito.verify_software_token(AccessToken=granted["AccessToken"], UserCode=code)
+        except (errors.CodeMismatchException, errors.EnableSoftwareTokenMFAException):
+            return False
+        self._set_second_factor(name, True)
+        return True
+
+    def remove_second_factor(self, user: str) -> None:
+        """See `Users.remove_second_factor`."""
+        with suppress(self._client().exceptions.UserNotFoundException):
+            self._set_second_factor(user, False)
+
+    def _set_second_factor(self, user: str, enabled: bool) -> None:
+        self._client().admin_set_user_mfa_preference(
+            UserPoolId=self._pool,
+            Username=user,
+            SoftwareTokenMfaSettings={"Enabled": enabled, "PreferredMfa": enabled},
+        )
+
+    def _tokens(self, name: str, password: str, code: str = "") -> dict[str, Any] | None:
+        """Return the tokens of Cognito, or None if it refuses or requires another step."""
+        cognito = self._client()
+        errors = cognito.exceptions
+        app = {"UserPoolId": self._pool, "ClientId": self._client_id}
+        try:
             answer = cognito.admin_initiate_auth(
-                UserPoolId=self._pool,
-                ClientId=self._client_id,
+                **app,
                 AuthFlow="ADMIN_USER_PASSWORD_AUTH",
                 AuthParameters={"USERNAME": name, "PASSWORD": password},
             )
-            granted = answer.get("AuthenticationResult")
-            if granted is None:
-                return None
-            user = cognito.admin_get_user(UserPoolId=self._pool, Username=name)["Username"]
+            if answer.get("ChallengeName") == TOTP:
+                if not code:
+                    raise CodeRequired(name)
+                user = answer["ChallengeParameters"].get("USER_ID_FOR_SRP", name)  # `name` may be an alias
+                answer = cognito.admin_respond_to_auth_challenge(
+                    **app,
+                    ChallengeName=TOTP,
+                    Session=answer["Session"],
+                    ChallengeResponses={"USERNAME": user, f"{TOTP}_CODE": code},
+                )
         except (
             errors.NotAuthorizedException,
             errors.UserNotFoundException,
             errors.UserNotConfirmedException,
+            errors.CodeMismatchException,
+            errors.ExpiredCodeException,  # of a code that was used before
         ):
             return None
-        return Grant(granted["IdToken"], granted["ExpiresIn"], self._role(user), user)
+        granted: dict[str, Any] | None = answer.get("AuthenticationResult")
+        return granted
 
     def create(self, name: str, password: str, role: Role) -> User:
         """See `Users.create`."""

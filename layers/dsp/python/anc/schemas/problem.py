@@ -14,6 +14,7 @@ from anc.schemas.refusal import Refused
 KIND = "application/problem+json"
 STATUS = {
     "unauthorized": HTTPStatus.UNAUTHORIZED,
+    "code_required": HTTPStatus.UNAUTHORIZED,
     "forbidden": HTTPStatus.FORBIDDEN,
     "not_found": HTTPStatus.NOT_FOUND,
     "unknown_session": HTTPStatus.NOT_FOUND,

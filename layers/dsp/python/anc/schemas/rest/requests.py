@@ -7,7 +7,7 @@ from pydantic.config import JsonDict
 
 from anc.headset_records import HeadsetMode
 from anc.lifetimes import DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS
-from anc.patterns import FIRMWARE_URL, ID, SERIAL_PREFIX, SHA256, USER_NAME, VERSION, described
+from anc.patterns import CODE, FIRMWARE_URL, ID, SERIAL_PREFIX, SHA256, USER_NAME, VERSION, described
 from anc.records import Role
 from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
 from anc.schemas.telemetry import TelemetryReport
@@ -55,10 +55,23 @@ def shown(**body: Any) -> JsonDict:
 
 
 class SignIn(Body, json_schema_extra=shown(username="ada", password="correct horse battery staple")):
-    """A user name and password."""
+    """A user name and password, and for users with a second factor the code of their authenticator app."""
 
     username: Annotated[str, Field(pattern=USER_NAME)]
     password: Annotated[str, Field(min_length=1, max_length=256)]
+    code: Annotated[str | None, Field(pattern=CODE)] = None
+
+
+class Password(Body, json_schema_extra=shown(password="correct horse battery staple")):
+    """The caller's password."""
+
+    password: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Confirmation(Password, json_schema_extra=shown(password="correct horse battery staple", code="123456")):
+    """The caller's password, and a code of the new second factor."""
+
+    code: Annotated[str, Field(pattern=CODE)]
 
 
 class NewUser(

@@ -106,6 +106,13 @@ class CreatedKey(Key):
     key: str
 
 
+class SecondFactor(Response):
+    """The secret of a new second factor. It is shown only once."""
+
+    secret: Annotated[str, Field(description="For an authenticator app, in base32.")]
+    uri: Annotated[str, Field(description="The same as an otpauth address, which apps read from a QR code.")]
+
+
 class Keys(Response):
     """The caller's API keys."""
 

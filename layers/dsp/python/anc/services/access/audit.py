@@ -31,6 +31,8 @@ Action = Literal[
     "device.remove",
     "device.privacy",
     "device.firmware",
+    "second_factor.enable",
+    "second_factor.remove",
     "signing_key.rotate",
 ]
 

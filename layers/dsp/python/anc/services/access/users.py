@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from anc.ports import Conflict, Dependencies, Grant
+from anc.ports import CodeRequired, Conflict, Dependencies, Grant
 from anc.records import Role, User
 from anc.schemas.refusal import Refused, refuse
 from anc.services import connections
@@ -15,36 +15,44 @@ from anc.services.sound import jobs, sessions
 
 ME = "me"  # in a path: the caller
 ATTEMPTS_PER_NAME = 20  # per minute, from all addresses together
+CODES_PER_NAME = 5  # per minute: of a million codes, three are accepted at a time
 
 
-def sign_in(name: str, password: str, deps: Dependencies) -> Grant:
+def sign_in(name: str, password: str, deps: Dependencies, code: str = "") -> Grant:
     """Return a bearer token.
 
     Raises
     ------
     Refused
-        `unauthorized` for a wrong user name or password alike; `too_many` if the name was tried too often, by
-        whomever and whether or not it exists. The limit of attempts per address is that of the endpoint.
+        `unauthorized` for a wrong user name, password or code alike; `code_required` if the password is right
+        and the user has a second factor; `too_many` if the name was tried too often, by whomever and whether
+        or not it exists. The limit of attempts per address is that of the endpoint.
     """
-    _limit_attempts(name, deps)
-    grant = deps.users.sign_in(name, password)
+    limit_attempts(name, code, deps)
+    try:
+        grant = deps.users.sign_in(name, password, code)
+    except CodeRequired as missing:
+        raise Refused("code_required", "code: enter the six digits of your authenticator app") from missing
     account = deps.accounts.get(grant.user) if grant else None
     if grant is None or (account and account.removed):
         deps.count("sign_ins_refused")
-        refuse("unauthorized", "username or password: wrong, or another step is required to sign in")
+        refuse("unauthorized", "username, password or code: wrong, or another step is required to sign in")
     deps.count("sign_ins")
     return grant
 
 
-def _limit_attempts(name: str, deps: Dependencies) -> None:
-    per_minute = max(1, round(ATTEMPTS_PER_NAME * deps.settings.rate_limit_scale))
+def limit_attempts(name: str, code: str, deps: Dependencies) -> None:
+    """Count an attempt to sign in with a name. Raises Refused: `too_many`."""
     # Hashed, because limits are stored where no other personal data is.
     account = hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]
-    wait_s = deps.limits.wait_s("sign-in", f"name {account}", per_minute)
-    if wait_s:
-        deps.count("sign_ins_limited")
-        message = f"username: at most {per_minute} attempts per minute; try again in {wait_s} s"
-        raise Refused("too_many", message, wait_s=wait_s)
+    limits = [("sign-in", ATTEMPTS_PER_NAME), *([("sign-in code", CODES_PER_NAME)] if code else [])]
+    for what, limit in limits:
+        per_minute = max(1, round(limit * deps.settings.rate_limit_scale))
+        wait_s = deps.limits.wait_s(what, f"name {account}", per_minute)
+        if wait_s:
+            deps.count("sign_ins_limited")
+            message = f"username: at most {per_minute} attempts per minute; try again in {wait_s} s"
+            raise Refused("too_many", message, wait_s=wait_s)
 
 
 def create(name: str, password: str, role: Role, caller: Caller, deps: Dependencies) -> User:
