@@ -8,9 +8,16 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra import acknowledgements
 from infra.stacks import FLAGS, provision
+from tests.infra.conftest import OPTIONS
+
+DEPLOYMENTS = {
+    "dev": {},
+    "prod": {"env": "prod", "endpoint": "instance"},
+    "prod with the other options": {"env": "prod", **OPTIONS, "canary": "off"},
+}
 
 
-@pytest.mark.parametrize("context", [{}, {"env": "prod", "endpoint": "instance"}], ids=["dev", "prod"])
+@pytest.mark.parametrize("context", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def test_every_cdk_nag_finding_is_acknowledged_with_a_reason(context):
     app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
