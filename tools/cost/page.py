@@ -67,7 +67,7 @@ def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: D
             f"| {service} | {alarms} | {metrics} | {prices.of('alarm_metric', metrics):.2f} |"
             for service, (alarms, metrics) in deployment.alarms.items()
         ),
-        traced="of " + " and ".join(deployment.traced) if deployment.traced else "of no function",
+        traced=" and ".join(deployment.traced) or "none",
         prices="\n".join(
             f"| {price.unit} | {price.tiers[0][1] * 1e6:,.6g} | {price.source} |"
             for price in prices.prices.values()
