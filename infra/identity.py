@@ -46,7 +46,7 @@ class Identity(cdk.Stack):
             deletion_protection=environment.kept,
             removal_policy=environment.removal,
         )
-        acknowledge(users, "AwsSolutions-COG2", "Optional by design; docs/security.md names the residual risk.")
+        acknowledge(users, "AwsSolutions-COG2", "Optional by design: docs/security.md names the risk.")
         acknowledge(users, "AwsSolutions-COG8", "The Essentials plan has all required features.")
         for role in ROLES:
             cognito.CfnUserPoolGroup(self, role, user_pool_id=users.user_pool_id, group_name=role)

@@ -182,7 +182,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         keys=issuer,
         users=LocalUsers(database, issuer, clock),
         counters=counts,
-        limits=MemoryLimits(),
+        limits=MemoryLimits(clock),
         reclassifications=reclassifications,
         endpoint=endpoint,
         circuit_breaker=CircuitBreaker(clock=clock),

@@ -58,8 +58,8 @@ def test_password_guessing_is_limited_by_address(platform: FakePlatform) -> None
     assert ask(platform, "POST", "/api/auth/token", address="192.0.2.2")["statusCode"] == 400
 
 
-def sign_in(platform: FakePlatform, name: str, address: str, **headers: str) -> int:
-    body = json.dumps({"username": name, "password": "wrong"})
+def sign_in(platform: FakePlatform, name: str, address: str, code: str = "", **headers: str) -> int:
+    body = json.dumps({"username": name, "password": "wrong", **({"code": code} if code else {})})
     path = "/api/auth/token"
     event = rest_event("POST", path, path, {}, {}, headers, body, False, {}, address)
     return int(rest_api(event, LocalContext("f"), platform.deps)["statusCode"])
@@ -69,6 +69,13 @@ def sign_in(platform: FakePlatform, name: str, address: str, **headers: str) -> 
 def twice(tmp_path: Any, clock: Clock) -> FakePlatform:
     """Give a platform with two sign-ins a minute for each address and for each name."""
     return make_dependencies(tmp_path, clock, rate_limit_scale=2 / 20, origin_secret="shared")
+
+
+def test_codes_are_limited_more_than_passwords(tmp_path: Any, clock: Clock) -> None:
+    platform = make_dependencies(tmp_path, clock)
+    codes = [sign_in(platform, "ada@example.org", f"192.0.2.{n}", code="000000") for n in range(6)]
+    assert codes == [*(5 * [401]), 429]
+    assert sign_in(platform, "ada@example.org", "192.0.2.9") == 401
 
 
 def test_password_guessing_is_limited_by_name_from_however_many_addresses(twice: FakePlatform) -> None:

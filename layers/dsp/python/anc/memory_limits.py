@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections.abc import Callable
 
 WINDOW_S = 60.0
 
@@ -13,14 +14,15 @@ class MemoryLimits:
     Only the callers of the last minute take memory; expired windows are deleted at the next call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock
         # (what, caller) -> (end of the window, amount), ordered by end.
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def wait_s(self, what: str, caller: str, per_minute: int, amount: int = 1) -> int:
         """See `Limits.wait_s`."""
-        now, amount = time.time(), min(amount, per_minute)
+        now, amount = (self._clock or time.time)(), min(amount, per_minute)
         with self._lock:
             self._remove_ended(now)
             end, used = self._windows.get((what, caller), (now + WINDOW_S, 0))
