@@ -25,6 +25,7 @@ from tests.fakes import FakePlatform
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = {"/openapi.json", "/docs"}
 OF_SOMETHING = {"/api/auth/token"}  # takes what another endpoint creates
+OF_A_PERSON = {"/api/users/me/second-factor"}  # takes the password of the caller, who has none here
 
 
 def test_the_openapi_document_in_the_docs_is_up_to_date() -> None:
@@ -73,6 +74,9 @@ def test_the_example_of_every_body_is_accepted(call: typing.Callable[..., typing
             (example,) = described["components"]["schemas"][name]["examples"]
             at = path.replace("{id}", made.get(path.partition("/{id}")[0], ""))
             status, answer, _ = call(method.upper(), at, example, role="admin")
+            if path in OF_A_PERSON:
+                assert answer["code"] == "unknown_user", f"{method} {path}: {answer}"
+                continue
             assert status in {200, 201}, f"{method} {path}: {answer}"
             if path in CREATES:
                 made[path] = answer[CREATES[path][0]]
