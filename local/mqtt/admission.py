@@ -8,6 +8,7 @@ from local.mqtt.mqtt_connection import MAX_ALIASES, MAX_PACKET_BYTES, MqttConnec
 from local.mqtt.sessions import EXPIRY_S
 
 RECEIVE_MAXIMUM = 100
+CLIENT_LIMITS = (properties.RECEIVE_MAXIMUM, properties.MAXIMUM_PACKET_SIZE)
 
 
 class ConnectRefused(Exception):
@@ -39,6 +40,14 @@ def check(connect: packets.Connect, owner: str | None) -> None:
         raise ConnectRefused(
             packets.BAD_AUTHENTICATION, "clients are authenticated by their certificate only"
         )
+    if 0 in (connect.properties.get(limit) for limit in CLIENT_LIMITS):
+        raise ConnectRefused(
+            packets.PROTOCOL_ERROR, "the receive maximum and the maximum packet size must not be 0"
+        )
+    _check_identity(connect, owner)
+
+
+def _check_identity(connect: packets.Connect, owner: str) -> None:
     if owner == CLAIMING:
         if not claims.may_connect(connect.client_id):
             raise ConnectRefused(
@@ -76,6 +85,7 @@ def accept(connection: MqttConnection, connect: packets.Connect) -> None:
     given = connect.properties
     connection.receive_maximum = given.get(properties.RECEIVE_MAXIMUM, 0xFFFF)
     connection.maximum_packet_size = given.get(properties.MAXIMUM_PACKET_SIZE, MAX_PACKET_BYTES)
+    connection.wants_reasons = bool(given.get(properties.WANTS_REASONS, 1))
     connection.keep_alive(connect.keep_alive_s)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -26,7 +27,7 @@ from local.mqtt.claims import ClaimProvisioning
 from local.mqtt.message_rates import MessageRates
 from local.mqtt.mqtt_connection import ConnectionBroken, MqttConnection, PacketTooLarge
 from local.mqtt.properties import SUBSCRIPTION_ID
-from local.mqtt.sessions import Session, Sessions
+from local.mqtt.sessions import DelayedWill, Session, Sessions
 from local.mqtt.shadows import LocalShadows, shadow_prefix
 from local.mqtt.things import LocalThings
 from local.mqtt.topic_rules import DocumentQueue, TopicRules
@@ -189,7 +190,7 @@ class Broker:
             self._sessions.close(connection.thing, connection)
             connection.end()
             if connected:
-                self._publish_will(connection)
+                self._leave_will(connection)
                 self._publish_presence(connection, "disconnected")
 
     def _refuse(self, connection: MqttConnection, reason: str, code: int, explanation: str) -> None:
@@ -198,11 +199,20 @@ class Broker:
         logger.info("%s: %s", connection.thing, explanation)
         connection.end(reason, code, explanation)
 
-    def _publish_will(self, connection: MqttConnection) -> None:
+    def _leave_will(self, connection: MqttConnection) -> None:
+        """Publish the will of a connection that has ended, or delay it while its session continues."""
         will, connection.will = connection.will, None
-        if will:
-            message = packets.Publish(will.topic, will.payload)
-            self._workers.submit(self._store_message, connection, message)
+        if will is None:
+            return
+        message = packets.Publish(will.topic, will.payload)
+        publish = partial(self._workers.submit, self._store_message, connection, message)
+        session = self._sessions.get(connection.thing)
+        if will.delay_s and session and session.connection is None:
+            delay_s = min(will.delay_s, session.expiry_s)
+            timer = self._loop.call_later(delay_s, session.stop_delayed_will, True)
+            session.delayed_will = DelayedWill(timer, publish)
+        else:
+            publish()
 
     def _publish_presence(self, connection: MqttConnection, event: str, client_id: str = "") -> None:
         """Publish the presence event of AWS IoT, with an explanation of errors, to the rules only."""
@@ -252,7 +262,12 @@ class Broker:
     def _open_session(self, connection: MqttConnection, connect: packets.Connect, claiming: bool) -> None:
         known = self._sessions.get(connect.client_id)
         if known and known.connection:  # as in AWS IoT, a new connection of a thing replaces the old one
+            will = known.connection.will
+            if will and will.delay_s and not connect.clean:
+                known.connection.will = None
             known.connection.end("DUPLICATE_CLIENTID", packets.TAKEN_OVER)
+        if known:
+            known.stop_delayed_will(ended=connect.clean)
         admission.accept(connection, connect)
         connection.claiming = claiming
         expiry_s = 0 if claiming else admission.session_expiry_s(connect)
@@ -278,6 +293,7 @@ class Broker:
                     connection.send(packets.puback(packet.packet_id))
             else:
                 self._handle_control_packet(connection, packet)
+        self._sessions.change_expiry(connection, packet)
         if packet.code != packets.WITH_WILL:
             connection.will = None
         connection.disconnect_reason = "CLIENT_INITIATED_DISCONNECT"
@@ -357,7 +373,10 @@ class Broker:
             connection.explanation = refused
             self._publish_presence(connection, "subscription_refused")
             connection.explanation = ""
-        return packets.suback(connection.level, packet.packet_id, codes, refused)
+        answer = packets.suback(connection.level, packet.packet_id, codes, refused)
+        if connection.wants_reasons and connection.fits(answer):
+            return answer
+        return packets.suback(connection.level, packet.packet_id, codes)
 
     def _grant(self, connection: MqttConnection, session: Session, topic_filter: str, qos: int) -> int:
         """Return the granted QoS, or a reason code."""

@@ -51,6 +51,8 @@ class MqttConnection:
         Protocol level: 4 for MQTT 3.1.1, 5 for MQTT 5.
     receive_maximum, maximum_packet_size : int
         Limits of an MQTT 5 client.
+    wants_reasons : bool
+        Whether an MQTT 5 client wants reason strings in every packet that can have one.
     will : Will or None
         To be published when the connection ends without DISCONNECT.
     """
@@ -69,6 +71,7 @@ class MqttConnection:
         self.level = packets.V311
         self.receive_maximum = 0xFFFF
         self.maximum_packet_size = MAX_PACKET_BYTES
+        self.wants_reasons = True
         self.will: packets.Will | None = None
         self._aliases: dict[int, str] = {}
         self._reader = reader
@@ -129,6 +132,10 @@ class MqttConnection:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.abort()
 
+    def fits(self, packet: bytes) -> bool:
+        """Return whether the client accepts a packet of this size."""
+        return len(packet) <= self.maximum_packet_size
+
     async def send_and_close(self, packet: bytes) -> None:
         """Send a last packet and close."""
         self._writer.write(packet)
@@ -146,7 +153,8 @@ class MqttConnection:
             return
         if self.level < packets.V5 or not self.thing:
             return self.abort()
-        self._writer.write(packets.disconnect(code, explanation))
+        packet = packets.disconnect(code, explanation)
+        self._writer.write(packet if self.fits(packet) else packets.disconnect(code))
         self._writer.close()
         asyncio.get_running_loop().call_later(CLOSE_S, self.abort)
 

@@ -46,12 +46,16 @@ class Malformed(Exception):
 
 
 class Will(NamedTuple):
-    """A message that is published when the connection ends without DISCONNECT."""
+    """A message that is published when the connection ends without DISCONNECT.
+
+    MQTT 5 delays it until the session ends, at most `delay_s`; a new connection to the session cancels it.
+    """
 
     topic: str
     payload: bytes
     qos: int
     retain: bool
+    delay_s: int = 0
 
 
 class Connect(NamedTuple):
@@ -230,8 +234,8 @@ def _parse_connect(fields: _Fields, _: int) -> Connect:
     client_id = fields.text()
     will = None
     if flags & 4:
-        fields.properties(level)
-        will = Will(fields.text(), fields.binary(), flags >> 3 & 3, bool(flags & 0x20))
+        delay_s = fields.properties(level).get(properties.WILL_DELAY, 0)
+        will = Will(fields.text(), fields.binary(), flags >> 3 & 3, bool(flags & 0x20), delay_s)
     elif flags & 0x38:
         raise Malformed("the flags of the will must be 0 without a will")
     return Connect(level, client_id, keep_alive_s, bool(flags & 2), will, given)

@@ -6,18 +6,28 @@ OASIS, MQTT Version 5.0, section 4.1. AWS IoT Core Developer Guide, "MQTT persis
 quality of service 1 are stored for an hour, and sent after the next connection.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from local.mqtt import packets
 from local.mqtt.mqtt_connection import MqttConnection
+from local.mqtt.properties import SESSION_EXPIRY
 
 EXPIRY_S = 3600
 MAX_FILTERS = 50  # per connection, as in AWS IoT
 MAX_PENDING = 100  # messages, as in AWS IoT
 MAX_PENDING_BYTES = 256 * 1024
 MAX_SESSIONS = 10_000
+
+
+class DelayedWill(NamedTuple):
+    """A will that is published when its timer fires, or when the session ends before."""
+
+    timer: asyncio.TimerHandle
+    publish: Callable[[], None]
 
 
 class Session:
@@ -33,6 +43,8 @@ class Session:
         Seconds for which it outlives its connection.
     ends_at : float
         When it expires, while the client is disconnected.
+    delayed_will : DelayedWill or None
+        Of its last connection.
     """
 
     def __init__(self) -> None:
@@ -40,6 +52,7 @@ class Session:
         self.connection: MqttConnection | None = None
         self.expiry_s = 0
         self.ends_at = 0.0
+        self.delayed_will: DelayedWill | None = None
         self._pending: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
         self._pending_bytes = 0
         self._sent: set[int] = set()  # of the pending, on any connection
@@ -51,6 +64,14 @@ class Session:
         self.connection = connection
         self._in_flight.clear()
         self._send_pending()
+
+    def stop_delayed_will(self, ended: bool) -> None:
+        """Forget a delayed will; publish it if the session has ended."""
+        will, self.delayed_will = self.delayed_will, None
+        if will:
+            will.timer.cancel()
+            if ended:
+                will.publish()
 
     def subscribe(self, topic_filter: str, qos: int) -> bool:
         """Add a topic filter; return False when there are too many."""
@@ -98,7 +119,7 @@ class Session:
                 continue
             again = packet_id in self._sent
             packet = packets.publish(topic, payload, packet_id, connection.level, again)
-            if len(packet) > connection.maximum_packet_size:
+            if not connection.fits(packet):
                 self._discard(packet_id)  # as the standard requires (section 3.1.2.11.4)
                 continue
             self._in_flight.add(packet_id)
@@ -160,6 +181,17 @@ class Sessions:
         if not session.expiry_s:
             del self._sessions[client_id]
         return True
+
+    def change_expiry(self, connection: MqttConnection, packet: packets.Disconnect) -> None:
+        """Apply the session expiry of a DISCONNECT. Raises packets.Malformed."""
+        session, expiry_s = self._sessions.get(connection.thing), packet.properties.get(SESSION_EXPIRY)
+        if expiry_s is None or session is None or session.connection is not connection:
+            return
+        if expiry_s and not session.expiry_s:
+            raise packets.Malformed(
+                "a session that ends with its connection cannot be kept", packets.PROTOCOL_ERROR
+            )
+        session.expiry_s = min(expiry_s, EXPIRY_S)
 
     def forget(self, client_id: str) -> None:
         """Delete a session, for example after the certificate was revoked."""
