@@ -22,12 +22,13 @@ from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.filter_monitor import Evaluation, FilterMonitor
 from iot.firmware import Updater
+from iot.microphone_check import MicrophoneCheck
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import ShadowClient
 from iot.snapshot_recorder import SnapshotRecorder
 from iot.snapshot_scheduler import SnapshotScheduler
 from iot.snapshot_sequence import SnapshotSequence
-from iot.status import Status
+from iot.status import Status, playing, without_levels
 from iot.store import ConfigurationStore, FilterStore, PathStore
 from iot.telemetry_buffer import REPORT_INTERVAL_S, TelemetryBuffer
 from iot.transport import Transport
@@ -128,6 +129,7 @@ class Agent:
         self._published = (-1, "")  # sequence number of the latest snapshot and its filter id
         self._uncontrolled = False
         length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
+        self._microphone_check = MicrophoneCheck(rate)
         self._recorder = SnapshotRecorder(length, secondary, taps, rate)
         self._scheduler = SnapshotScheduler(rate, length, slow_timer_s)
         self._set_back_off()
@@ -310,6 +312,8 @@ class Agent:
                 self._emergency_detector = FailOpenDetector("a microphone delivers invalid samples")
                 self._update_controller()
             return
+        if dead := self._microphone_check.process(block.x, block.e):
+            self._set_refused(dead)
         evaluation = self._monitor.process(block)
         self._recorder.process(block.x, block.e, self._monitor.d)
         self._scheduler.process(block)
@@ -391,23 +395,14 @@ class Agent:
         report = self.status.report(
             self._desired, self._sequence.latest, self._config, self._firmware, self._update
         )
-        same = self._reported and _without_levels(self._reported) == _without_levels(report)
+        same = self._reported and without_levels(self._reported) == without_levels(report)
         refresh = self._scheduler.elapsed >= self._next_report
         if same and not self._unconfirmed and not refresh:
             return
         if self._shadow.report(report, self._unconfirmed | (REFRESHED if refresh else set())):
-            if self._reported is None or _playing(report) != _playing(self._reported):
+            if self._reported is None or playing(report) != playing(self._reported):
                 self._next_report = self._scheduler.elapsed + int(REPORT_SETTLED_S * self._rate)
             elif refresh:
                 self._next_report = self._scheduler.elapsed + int(REPORT_REFRESH_S * self._rate)
             self._reported = report
             self._unconfirmed.clear()
-
-
-def _without_levels(report: Reported) -> Reported:
-    """Return a report without what changes all the time, which is worth no message of its own."""
-    return msgspec.structs.replace(report, attenuation_db=None, seq=0)
-
-
-def _playing(report: Reported) -> tuple[object, ...]:
-    return report.active_filter, report.active_mode

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from anc.headset_records import HeadsetMode
 from anc.schemas.shadow import Configuration, Desired, FirmwareState, Reported
 from anc.schemas.telemetry import TelemetryReport
@@ -75,3 +77,13 @@ class Status:
             firmware_version=firmware_version,
             update=update,
         )
+
+
+def without_levels(report: Reported) -> Reported:
+    """Return a report without what changes all the time, which is worth no message of its own."""
+    return msgspec.structs.replace(report, attenuation_db=None, seq=0)
+
+
+def playing(report: Reported) -> tuple[object, ...]:
+    """Return the filter and the mode in force."""
+    return report.active_filter, report.active_mode

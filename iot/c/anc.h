@@ -202,6 +202,22 @@ void anc_scheduler_sent(anc_scheduler *s, size_t samples);
 void anc_scheduler_answered(anc_scheduler *s); /* a snapshot brought a new filter */
 void anc_scheduler_retry(anc_scheduler *s); /* the last snapshot could not be used */
 
+/* ---- A dead microphone: constant for a second, while the other one hears sound ------------------------------------- */
+
+typedef enum { ANC_BOTH_WORK, ANC_REFERENCE_DEAD, ANC_ERROR_DEAD } anc_microphone_fault;
+
+typedef struct {
+    size_t window, samples;
+    float low[2], high[2];
+    double sum[2], square[2]; /* of the differences to the first sample */
+    float first[2];
+} anc_microphones;
+
+void anc_microphones_init(anc_microphones *m, uint32_t rate);
+
+/* Process a block of both microphones. Return the fault at the end of a second; ANC_BOTH_WORK before. */
+anc_microphone_fault anc_microphones_process(anc_microphones *m, const float *x, const float *e, size_t n);
+
 /* ---- Snapshots --------------------------------------------------------------------------------------------------- */
 
 #define ANC_HEADER_SIZE 32

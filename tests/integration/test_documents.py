@@ -23,7 +23,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anc.schemas import claim, path, shadow, telemetry, websocket
+from anc.schemas import asyncapi, claim, path, shadow, telemetry, websocket
 from local.process import free_port
 from tests.processes import ANC, PATIENCE_S, UP, Platform
 from tools.cli.main import app
@@ -47,6 +47,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc smoke": "needs emergency detection; tests/integration/test_smoke.py runs it",
     "anc headset --": "needs a remote platform; see tests/unit/tools/test_remote_headset.py",
     "anc claim": "needs a remote platform; tests/integration/mqtt tests claims",
+    "anc rename": "needs a headset; tests/integration/test_client.py renames one",
     "anc up --host": "listens on a network; tests/integration/test_network.py does on loopback",
     "anc redrive": "needs dead letters; see tests/contract/test_dead_letters.py",
     "anc keys rotate": "invalidates the tokens of other tests; see tests/integration/test_signing_keys.py",
@@ -93,7 +94,14 @@ MESSAGES = {
     "telemetry": telemetry.TelemetryReport,
     "path": path.MeasuredPath,
     "sign": claim.SigningRequest,
+    "signed": claim.Signed,
     "provision": claim.Registration,
+    "provisioned": claim.Provisioned,
+    "claimrejected": claim.Rejected,
+    "document": asyncapi.ShadowDocument,
+    "delta": asyncapi.ShadowDelta,
+    "update": asyncapi.ShadowUpdateMessage,
+    "rejection": asyncapi.ShadowRejected,
     "client": websocket.AnyRequest,
     "server": FRAMES,
 }

@@ -92,6 +92,20 @@ static void judge(anc_evaluation found)
     play_wanted(&h);
 }
 
+static void check_microphones(anc_microphone_fault fault)
+{
+    static const char *const names[] = {"", "reference", "error"};
+    char why[sizeof h.refused];
+    if (fault == ANC_BOTH_WORK)
+        return;
+    snprintf(why, sizeof why, "microphone: the %s microphone delivers no sound; check its connection", names[fault]);
+    if (!strcmp(why, h.refused))
+        return; /* reported once */
+    strcpy(h.refused, why);
+    h.changed = true;
+    event("{\"event\": \"refused\", \"reason\": \"%s\"}", why);
+}
+
 /* One block of sound through the simulated head. Return whether a filter played at full gain during all of it. */
 static bool play_block(void)
 {
@@ -109,6 +123,7 @@ static bool play_block(void)
         e[i] = d[i] - heard[i];
     if (anc_monitor_process(&h.monitor, &h.controller, x, e, y, estimated, BLOCK, &found))
         judge(found);
+    check_microphones(anc_microphones_process(&h.microphones, x, e, BLOCK));
     anc_recorder_process(&h.recorder, x, e, estimated, BLOCK);
     anc_scheduler_process(&h.scheduler, x, BLOCK, h.controller.steady);
     anc_adaptation_process(&h.adaptation, &h.controller, x, e, y, BLOCK);
@@ -154,6 +169,7 @@ int main(int count, char **arguments)
     anc_adaptation_init(&h.adaptation, h.path, h.path_taps, h.rate);
     anc_scheduler_init(&h.scheduler, h.rate, INTERVAL_S);
     anc_recorder_init(&h.recorder);
+    anc_microphones_init(&h.microphones, h.rate);
     uint64_t with_filter = 0, reported = 0, reported_line = 0;
     while ((double)with_filter < seconds * h.rate) {
         bool waits = h.state != ONLINE || (h.snapshots && !h.accepted);

@@ -51,6 +51,7 @@ typedef struct {
     anc_adaptation adaptation;
     anc_scheduler scheduler;
     anc_recorder recorder;
+    anc_microphones microphones;
 } headset;
 
 /* shadow.c: connect, apply the desired state, report. */

@@ -49,9 +49,9 @@ static size_t read_file(const char *folder, const char *name, void *out, size_t 
 
 static double number(const char *path)
 {
-    double value = NAN;
+    double value = (double)NAN;
     if (!anc_json_number(anc_json_find(document, document_length, path), &value))
-        check(false, path, 0, NAN);
+        check(false, path, 0, (double)NAN);
     return value;
 }
 
@@ -249,6 +249,21 @@ static void schedule(void)
     check(at < end && !memchr(at, ',', (size_t)(end - at)), "all snapshots", 0, 1);
 }
 
+static void microphones(void)
+{
+    static float silent[SAMPLES], constant[SAMPLES];
+    anc_microphones m;
+    for (size_t i = 0; i < SAMPLES; i++)
+        constant[i] = 0.25f;
+    const float *channels[][2] = {{x, x}, {silent, constant}, {constant, x}, {x, silent}, {x, x}};
+    const anc_microphone_fault faults[] = {ANC_BOTH_WORK, ANC_BOTH_WORK, ANC_REFERENCE_DEAD, ANC_ERROR_DEAD, ANC_BOTH_WORK};
+    anc_microphones_init(&m, SAMPLES);
+    for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+        near("microphones, before the end", ANC_BOTH_WORK, anc_microphones_process(&m, channels[k][0], channels[k][1], 9), 0);
+        near("microphones", faults[k], anc_microphones_process(&m, channels[k][0] + 9, channels[k][1] + 9, SAMPLES - 9), 0);
+    }
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2) {
@@ -262,6 +277,7 @@ int main(int count, char **arguments)
     control(arguments[1]);
     adaptation(arguments[1]);
     schedule();
+    microphones();
     printf(failures ? "%d failures\n" : "all vectors agree\n", failures);
     return failures != 0;
 }

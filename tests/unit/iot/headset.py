@@ -121,6 +121,7 @@ class Headset:
         self.transport: FakeTransport = self.agent._transport  # type: ignore[assignment]
         self.primary = PRIMARY
         self.level = 0.0
+        self.dead: int | None = None  # 0: the reference microphone, 1: the error microphone
         self._rng = np.random.default_rng(0)
         self._x = np.zeros(64, np.float32)
         self._y = np.zeros(64, np.float32)
@@ -129,11 +130,13 @@ class Headset:
     def run(self, seconds: float) -> None:
         """Let time pass; orders given up to now are mark_applied."""
         for _ in range(int(seconds * RATE / BLOCK)):
-            x = self.level * self._rng.standard_normal(BLOCK).astype(np.float32)
+            sound = self.level * self._rng.standard_normal(BLOCK).astype(np.float32)
+            x = np.zeros_like(sound) if self.dead == 0 else sound
             y = self.controller.process(x, at=float("inf"))
-            self._x, self._y = np.concatenate([self._x, x])[-320:], np.concatenate([self._y, y])[-320:]
+            self._x, self._y = np.concatenate([self._x, sound])[-320:], np.concatenate([self._y, y])[-320:]
             d = np.convolve(self._x, self.primary)[self._x.size - BLOCK : self._x.size]
             e = d - np.convolve(self._y, SECONDARY)[self._y.size - BLOCK : self._y.size]
+            e = np.full_like(e, 0.1) if self.dead == 1 else e
             self.agent.process(Block(x, e, y, self.controller.active, self.controller.steady))
 
     def play(self, w: np.ndarray, seq: int) -> str:

@@ -72,6 +72,26 @@ def test_in_privacy_mode_statistics_without_audio_give_the_same_filter(tmp_path:
     assert Classifier.load().classify_summary(private.summary).label
 
 
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize(("dead", "name"), [(0, "reference"), (1, "error")])
+def test_a_dead_microphone_is_reported_whatever_plays_and_without_a_snapshot(
+    tmp_path: Path, private: bool, dead: int, name: str
+):
+    headset = Headset(tmp_path, private)
+    headset.transport.connect()
+    headset.level = 0.1
+    headset.play(GOOD, seq=1)
+    headset.run(1.5)
+    assert headset.agent.status.refused == ""
+    headset.dead = dead
+    headset.run(2.5)
+    reported = headset.transport.wait_report(
+        refused=f"microphone: the {name} microphone delivers no sound, the {['error', 'reference'][dead]}"
+        " microphone measures more than -60 dBFS; check its connection"
+    )
+    assert reported["active_filter"]
+
+
 def test_in_privacy_mode_clipped_audio_is_refused_and_reported(tmp_path: Path):
     headset = Headset(tmp_path, private=True)
     headset.transport.connect()

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from anc.dsp import Statistics
+from anc.noise import summary
 from anc.pcm import float_to_int16
 from anc.schemas.refusal import Refused
 from anc.schemas.snapshot import Snapshot
@@ -31,6 +33,37 @@ def test_a_constant_microphone_beside_a_working_one_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=f"the {dead} microphone delivers no sound"):
         microphones.check(snapshot(offset + signals(x_gain, e_gain)))
+
+
+def private_snapshot(pcm: np.ndarray, seq: int = 1) -> Snapshot:
+    x, d = (float_to_int16(pcm) / 32768.0).T
+    statistics = Statistics.measure(x, d, [0.0, 0.5], 16, RATE).to_bytes()
+    return Snapshot(seq, RATE, len(pcm), "", 0.0, statistics=statistics, summary=summary(x, RATE))
+
+
+@pytest.mark.parametrize(
+    ("x_gain", "e_gain", "offset", "dead"),
+    [(0.0, 1.0, 0.0, "reference"), (0.0, 1.0, 0.3, "reference"), (1.0, 0.0, 0.0, "error")],
+)
+def test_a_constant_microphone_is_found_in_statistics_too(
+    x_gain: float, e_gain: float, offset: float, dead: str
+) -> None:
+    with pytest.raises(Refused, match=f"the {dead} microphone delivers no sound"):
+        microphones.check(private_snapshot(offset + signals(x_gain, e_gain)))
+
+
+@pytest.mark.parametrize(("x_gain", "e_gain"), [(0.0, 0.0), (1e-5, 1e-5), (1.0, 1.0), (1.0, 1e-2)])
+def test_statistics_of_silence_and_of_two_working_microphones_are_accepted(
+    x_gain: float, e_gain: float
+) -> None:
+    microphones.check(private_snapshot(signals(x_gain, e_gain)))
+
+
+def test_the_owner_of_a_headset_in_privacy_mode_is_told(platform: FakePlatform) -> None:
+    devices.register(Registration("left", [0.0, 0.5], taps=16), ALICE, platform.deps)
+    with pytest.raises(Refused) as refusal:
+        control.process_snapshot("left", private_snapshot(signals(1.0, 0.0)).encode(), platform.deps)
+    assert refusal.value.code == "dead_microphone"
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-5, 1.0])

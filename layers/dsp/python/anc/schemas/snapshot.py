@@ -20,7 +20,7 @@ statistics, and the log-mel summary.
 
 import struct
 from dataclasses import dataclass
-from typing import Self
+from typing import NoReturn, Self
 
 import numpy as np
 
@@ -33,6 +33,9 @@ MAGIC = b"ANC1"
 VERSION = 1
 PCM, STATISTICS = 1, 2
 MQTT_PAYLOAD_LIMIT = 128 * 1024
+MICROPHONES = ("reference", "error")
+MIN_SPREAD = 4  # of int16: a converter's own noise exceeds this
+MIN_LEVEL_DBFS = -60.0  # of the other microphone, from which silence is a fault
 MAX_CLIPPED_SHARE = 0.01  # with more, the designed filter would cancel the clipping
 NO_FILTER = ""
 NO_FILTER_BYTES = bytes(8)
@@ -118,6 +121,30 @@ def check_clipping(pcm: np.ndarray) -> None:
             "clipped",
             f"pcm: at most {MAX_CLIPPED_SHARE:.0%} of the samples must be clipped (got {clipped:.1%})",
         )
+
+
+def check_microphones(signals: np.ndarray) -> None:
+    """Raise Refused, `dead_microphone`, if one microphone is constant while the other one hears sound.
+
+    Parameters
+    ----------
+    signals : (n, 2) ndarray
+        Reference and error microphone, full scale 1.
+    """
+    spread = np.ptp(signals, axis=0) * 32768
+    levels = 10 * np.log10(np.var(signals, axis=0) + 1e-20)
+    for dead, other in ((0, 1), (1, 0)):
+        if spread[dead] < MIN_SPREAD and levels[other] > MIN_LEVEL_DBFS:
+            refuse_dead_microphone(MICROPHONES[dead], MICROPHONES[other])
+
+
+def refuse_dead_microphone(dead: str, other: str) -> NoReturn:
+    """Raise Refused, `dead_microphone`. The text has no level, so that a headset reports it once."""
+    refuse(
+        "dead_microphone",
+        f"microphone: the {dead} microphone delivers no sound, the {other} microphone measures more than"
+        f" {MIN_LEVEL_DBFS:.0f} dBFS; check its connection",
+    )
 
 
 def _check_size(size: int) -> None:

@@ -8,13 +8,20 @@ C. Knapp, G. Carter, The generalized correlation method for estimation of time d
 
 import numpy as np
 
+from anc.dsp import Statistics
+from anc.noise.features import unpack
 from anc.pcm import int16_to_float
-from anc.schemas.refusal import Refused, refuse
-from anc.schemas.snapshot import Snapshot
+from anc.schemas.refusal import Refused
+from anc.schemas.snapshot import (
+    MICROPHONES,
+    MIN_LEVEL_DBFS,
+    Snapshot,
+    check_microphones,
+    refuse_dead_microphone,
+)
 
-NAMES = ("reference", "error")
-MIN_SPREAD = 4  # of int16: a converter's own noise exceeds this
-MIN_LEVEL_DBFS = -60.0  # of the other microphone, from which silence is a fault
+SILENT_BYTE = 15  # of a log-mel summary, -125 dBFS per Hz: the rounding to int16 is below
+DEAD_DBFS = -96.0  # half a step of int16: the converter's own noise is above
 MAX_LEAD_S = 1.5e-3  # larger than the distance between the microphones
 MIN_LEAD_S = 6e-5  # by which the error microphone must lead to be taken for the reference
 MIN_PROMINENCE = 2.0  # of the peak over the best causal one
@@ -29,23 +36,28 @@ SWAPPED = Refused(
 def check(snapshot: Snapshot) -> None:
     """Refuse a snapshot in which one microphone is constant while the other one hears sound.
 
+    Of statistics, the reference is judged by the log-mel summary. The error microphone is judged by the power
+    of d: it is not that of the microphone while a filter plays, so the headset checks its microphones too.
+
     Raises
     ------
     Refused
-        `dead_microphone`.
+        `dead_microphone`; `bad_field` for invalid statistics.
     """
-    if snapshot.pcm is None:
+    if snapshot.pcm is not None:
+        check_microphones(int16_to_float(snapshot.pcm))
         return
-    spread = np.ptp(snapshot.pcm.astype(np.int32), axis=0)
-    signals = int16_to_float(snapshot.pcm)
-    levels = 10 * np.log10(np.mean((signals - signals.mean(axis=0)) ** 2, axis=0) + 1e-20)
-    for dead, other in ((0, 1), (1, 0)):
-        if spread[dead] < MIN_SPREAD and levels[other] > MIN_LEVEL_DBFS:
-            refuse(
-                "dead_microphone",
-                f"microphone: the {NAMES[dead]} microphone delivers no sound, the {NAMES[other]} microphone"
-                f" measures {levels[other]:.0f} dBFS; check its connection",
-            )
+    try:
+        sent = Statistics.from_bytes(snapshot.statistics)
+        silent = unpack(snapshot.summary).max(initial=0) <= SILENT_BYTE
+    except ValueError as fault:
+        raise Refused("bad_field", f"snapshot: {fault}") from fault
+    powers = np.array([sent.autocorrelation[0], sent.energy]) / max(sent.samples, 1.0)
+    reference_dbfs, error_dbfs = 10 * np.log10(powers + 1e-20)
+    if silent and error_dbfs > MIN_LEVEL_DBFS:
+        refuse_dead_microphone(*MICROPHONES)
+    if error_dbfs < DEAD_DBFS and reference_dbfs > MIN_LEVEL_DBFS:
+        refuse_dead_microphone(*reversed(MICROPHONES))
 
 
 def seem_swapped(snapshot: Snapshot) -> bool:
