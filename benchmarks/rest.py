@@ -186,7 +186,7 @@ LIFECYCLES = (
         "/api/devices",
         {"thing": "short-lived", "secondary": [0.5]},
         "thing",
-        [("POST", "/credentials", None), ("DELETE", "", None)],
+        [("PATCH", "", {"name": "left ear"}), ("POST", "/credentials", None), ("DELETE", "", None)],
     ),
     Lifecycle("/api/users/me/keys", {"name": "robot"}, "id", [("DELETE", "", None)]),
     Lifecycle(

@@ -173,6 +173,7 @@ REST = (
     RestRoute("POST", "/api/devices", "listener", WRITES),
     RestRoute("GET", "/api/devices", "listener", READS),
     RestRoute("GET", "/api/devices/{id}", "listener", READS),
+    RestRoute("PATCH", "/api/devices/{id}", "listener", WRITES),
     RestRoute("DELETE", "/api/devices/{id}", "listener", WRITES),
     RestRoute("POST", "/api/devices/{id}/credentials", "listener", SECRETS),
     RestRoute("GET", "/api/devices/{id}/shadow", "listener", READS),

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from anc import headset_records
 from anc.schemas.rest.requests import (
+    DeviceChange,
     NewDevice,
     NewDeviceModel,
     NewPath,
@@ -78,6 +79,12 @@ def get_device(id: Thing) -> DeviceDetails:
         refusal=_refusal(status.refusal or status.claim),
         claim_refusal=_refusal(status.claim),
     )
+
+
+@router.patch("/api/devices/<id>", tags=TAGS)
+def rename_device(id: Thing, body: DeviceChange) -> Device:
+    """Change the display name of a headset."""
+    return _device(devices.rename(id, body.name, caller(), dependencies()))
 
 
 @router.delete("/api/devices/<id>", tags=TAGS, status_code=HTTPStatus.NO_CONTENT)
@@ -197,6 +204,7 @@ def _refusal(refusal: headset_records.RecordedRefusal | None) -> DeviceRefusal |
 def _device(device: headset_records.Device) -> Device:
     return Device(
         thing=device.key,
+        name=device.name,
         model=device.model,
         rate=device.rate,
         taps=device.taps,

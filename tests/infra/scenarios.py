@@ -135,6 +135,7 @@ def a_headset_is_registered_managed_and_removed(aws: Account) -> None:
     assert "BEGIN CERTIFICATE" in made["credentials"]["certificate"]
     assert [each["thing"] for each in aws.rest("GET", "/api/devices")[1]["devices"]] == ["left"]
     assert aws.rest("GET", "/api/devices/{id}", id="left")[1]["refused"] == 0
+    assert aws.rest("PATCH", "/api/devices/{id}", {"name": "left ear"}, id="left")[1]["name"] == "left ear"
     wanted = aws.rest("PATCH", "/api/devices/{id}/shadow", {"mode": "bypass"}, id="left")
     assert wanted[0] == 200
     assert aws.waiting("updates") == [CHANGED]

@@ -124,6 +124,8 @@ def test_a_headset_is_registered_controlled_and_deleted(ada: Client) -> None:
     made = ada.register(NewDevice(thing="ada-left", secondary=[0.0, 0.5, 0.2]))
     assert "PRIVATE KEY" in made.credentials.private_key
     assert [device.thing for device in ada.devices()] == ["ada-left"]
+    assert ada.rename_device("ada-left", "left ear").name == "left ear"
+    assert [device.name for device in ada.devices()] == ["left ear"]
     assert ada.change_shadow("ada-left", ShadowChange(mode="bypass")).mode == "bypass"
     until(lambda: ada.shadow("ada-left").version > 0)
     assert ada.shadow("ada-left").state["desired"]["mode"] == "bypass"
@@ -134,6 +136,25 @@ def test_a_headset_is_registered_controlled_and_deleted(ada: Client) -> None:
     assert ada.paths("ada-left").secondary == pytest.approx([0.0, 0.5, 0.2])
     ada.remove_device("ada-left")
     assert list(ada.devices()) == []
+
+
+def test_a_headset_is_renamed_on_the_command_line(ada: Client, shared_platform: Platform) -> None:
+    def rename(thing: str, name: str) -> "subprocess.CompletedProcess[str]":
+        place = ["--port", str(shared_platform.port), "--data", str(shared_platform.data)]
+        command = [ANC, "rename", thing, name, *place]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=shared_platform.folder
+        )
+
+    ada.register(NewDevice(thing="ada-named", secondary=[0.0, 0.5, 0.2]))
+    assert rename("ada-named", "left ear").stdout == "ada-named is called left ear now.\n"
+    assert ada.device("ada-named").name == "left ear"
+    too_long = rename("ada-named", "x" * 65)
+    assert (too_long.returncode, too_long.stdout) == (2, "")
+    assert "name: must have at most 64 characters" in too_long.stderr
+    assert "never-was is not registered" in rename("never-was", "left ear").stderr
+    assert rename("ada-named", "").stdout == "ada-named has no display name now.\n"
+    ada.remove_device("ada-named")
 
 
 def test_a_device_model_is_created_used_and_deleted(root: Client, ada: Client) -> None:

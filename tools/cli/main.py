@@ -4,8 +4,7 @@ import os
 import re
 import signal
 import webbrowser
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from json import dumps
 from math import inf
 from pathlib import Path
@@ -21,9 +20,8 @@ from anc.audio.formats import SUPPORTED
 from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import Role
-from anc.settings import BadSetting
 from local.data_folder import require_platform
-from tools.cli import measurements, signing_keys, sound_files
+from tools.cli import measurements, registry, signing_keys, sound_files
 from tools.cli.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -34,6 +32,7 @@ from tools.cli.terminal import (
     announce,
     console,
     errors,
+    platform_errors,
     print_notices,
     settings,
     stop,
@@ -50,6 +49,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(registry.app)
 app.add_typer(sound_files.app)
 app.add_typer(measurements.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
@@ -126,22 +126,6 @@ def show_result(result: "SimulationResult", json: bool) -> None:
     from tools.cli.demo import result_document, result_table
 
     print(dumps(result_document(result)), flush=True) if json else console.print(result_table(result))
-
-
-@contextmanager
-def platform_errors() -> Iterator[None]:
-    """Print errors that the user can fix as one line, without a traceback."""
-    import httpx
-
-    from local.listen_ports import NotServing, PortUnavailable
-    from local.process import PlatformFailed
-
-    try:
-        yield
-    except (BadSetting, PortUnavailable, NotServing, PlatformFailed) as fault:
-        stop(str(fault))
-    except httpx.TransportError as fault:
-        stop(f"the platform stopped responding ({fault}); check that it is still running")
 
 
 def show_version(requested: bool) -> None:
@@ -314,18 +298,6 @@ def headset(
     except (MeasurementFailed, ClaimFailed, InvalidCredentials) as fault:
         stop(str(fault))
     show_result(result, json)
-
-
-@app.command(rich_help_panel=RUN)
-def claim(
-    port: Port = DEFAULT_PORT,
-    data: Data = DEFAULT_DATA,
-    json: Annotated[bool, typer.Option("--json", help="No effect: the output is always JSON.")] = False,
-) -> None:
-    """Print a claim certificate for provisioning listed headsets."""
-    from tools.cli.remote_headset import issue_claim
-
-    print(issue_claim(data, port))
 
 
 @app.command(rich_help_panel=RUN)

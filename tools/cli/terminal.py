@@ -6,7 +6,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -137,6 +138,22 @@ def print_report_path(page: Path) -> None:
 def print_error(reason: str) -> None:
     """Print an error on stderr, on one line."""
     errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def platform_errors() -> Iterator[None]:
+    """Print errors that the user can fix as one line, without a traceback."""
+    import httpx
+
+    from local.listen_ports import NotServing, PortUnavailable
+    from local.process import PlatformFailed
+
+    try:
+        yield
+    except (BadSetting, PortUnavailable, NotServing, PlatformFailed) as fault:
+        stop(str(fault))
+    except httpx.TransportError as fault:
+        stop(f"the platform stopped responding ({fault}); check that it is still running")
 
 
 def stop(reason: str) -> NoReturn:

@@ -170,6 +170,7 @@ class Smoke:
         previous_id = registered.credentials.certificate_id
         _expect("certificate renewed", self._credentials.certificate_id != previous_id, True)
         _expect("headsets", [device.thing for device in user.devices()], [thing])
+        _expect("new name", user.rename_device(thing, "smoke test").name, "smoke test")
         _expect("refused messages", user.device(thing).refused, 0)
         user.report_telemetry(thing, NewTelemetryReport(battery=0.5))
         _expect("battery", user.telemetry(thing).battery, 0.5)

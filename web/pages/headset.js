@@ -51,7 +51,7 @@ export function Headset({ rest, socket, id }) {
   const version = firmware || data?.telemetry.firmware;
   const attenuation = mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated
   return html`
-    <${Heading} title=${id} text=${device && `${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
+    <${Heading} title=${device?.name || id} text=${device && `${device.name ? `${id}, ` : ""}${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
       ${device && html`<${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${rejection && html`<${Alert} kind="error">${rejection}<//>`}
@@ -85,7 +85,7 @@ export function Headset({ rest, socket, id }) {
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
       <section class="card"><${Updates} updates=${updates} current=${desired} /></section>
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
-      <${Manage} rest=${rest} thing=${id} />
+      <${Manage} rest=${rest} thing=${id} name=${device.name} onRenamed=${reload} />
       <section class="card wide"><details><summary>Device shadow, version ${data.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(data.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
     </div>`}`;

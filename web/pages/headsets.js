@@ -39,7 +39,8 @@ function Card({ device }) {
   const { mode = desired.mode, filter } = inForce(reported);
   const attenuation = mode === "cancel" ? reported.attenuation_db : null;
   return html`<a class="card headset" href=${`#/headsets/${encodeURIComponent(device.thing)}`}>
-    <span class="top"><strong>${device.thing}</strong><${Online} online=${device.online} /></span>
+    <span class="top"><strong>${device.name || device.thing}</strong><${Online} online=${device.online} /></span>
+    ${device.name && html`<span class="rest">${device.thing}</span>`}
     <span class="gain"><b>${attenuation?.toFixed(1) ?? "–"}</b> ${attenuation != null ? "dB attenuation" : mode && mode !== "cancel" ? "not cancelling" : "not measured yet"}</span>
     <span class="rest">${desired.noise ? `Noise: ${desired.noise.label.replaceAll("_", " ")}` : "Noise: not classified"}</span>
     <span class="rest">${mode ? `Mode: ${mode}` : "Mode: not reported"}${filter ? `, filter ${filter.slice(0, 8)}` : ""}</span>

@@ -80,8 +80,8 @@ export function SetUp({ device, state }) {
     ${device.refusal && html`<p class="hint">${device.refusal.message}</p>`}</section>`;
 }
 
-/** Issue new credentials for a headset, or remove it. */
-export function Manage({ rest, thing }) {
+/** Rename a headset, issue new credentials for it, or remove it. */
+export function Manage({ rest, thing, name, onRenamed }) {
   const path = `/api/devices/${encodeURIComponent(thing)}`;
   const [registration, setRegistration] = useState(null);
   const [error, setError] = useState("");
@@ -93,6 +93,14 @@ export function Manage({ rest, thing }) {
       setError(failure.message);
     }
   };
+  const rename = (event) => {
+    event.preventDefault();
+    const wanted = new FormData(event.target).get("name").trim();
+    attempt(async () => {
+      await rest.patch(path, { name: wanted });
+      onRenamed();
+    });
+  };
   const renew = () => confirm(`Issue new credentials for ${thing}? The present ones stop working.`)
     && attempt(async () => setRegistration({ thing, credentials: await rest.post(`${path}/credentials`) }));
   const remove = () => confirm(`Remove ${thing} and everything stored about it?`) && attempt(async () => {
@@ -102,6 +110,9 @@ export function Manage({ rest, thing }) {
   return html`<section class="card" aria-label="Manage"><h2>Manage</h2>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${registration && html`<${Credentials} registration=${registration} />`}
+    <form class="row" onSubmit=${rename}>
+      <label>Display name<input name="name" key=${name} defaultValue=${name} placeholder=${thing} maxlength="64" autocomplete="off" /></label>
+      <button>Rename</button></form>
     <p class="row"><button class="quiet" onClick=${renew}>New credentials</button>
       <button class="quiet danger" onClick=${remove}>Remove headset</button></p></section>`;
 }

@@ -188,6 +188,12 @@ class Client(BaseClient):
         """Return a headset with its current state."""
         return self._request(schemas.DeviceDetails, "GET", f"/api/devices/{path_segment(thing)}")
 
+    def rename_device(self, thing: str, name: str) -> schemas.Device:
+        """Change the display name of a headset; an empty name removes it."""
+        return self._request(
+            schemas.Device, "PATCH", f"/api/devices/{path_segment(thing)}", schemas.DeviceChange(name=name)
+        )
+
     def remove_device(self, thing: str) -> None:
         """Revoke a headset's certificate and delete the headset."""
         self._remove(f"/api/devices/{path_segment(thing)}")

@@ -96,7 +96,7 @@ class DesiredState:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A registered headset."""
+    """A registered headset. `name` is its display name, or an empty string."""
 
     thing: str
     model: str
@@ -106,6 +106,15 @@ class Device:
     lower_limit_hz: float
     secondary_taps: int
     created: float
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceChange:
+    """A change of a headset's registration."""
+
+    name: str
+    """Display name; an empty one removes it. The name of the thing stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -548,6 +557,7 @@ class RegisteredDevice:
     secondary_taps: int
     created: float
     credentials: Credentials
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -814,6 +824,7 @@ class DeviceDetails:
     since: float | None
     refused: int
     refusal: DeviceRefusal | None
+    name: str = ""
     claim_refusal: DeviceRefusal | None = None
 
 

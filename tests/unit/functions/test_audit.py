@@ -69,6 +69,7 @@ def test_changes_of_headsets_are_logged(root: Call, entries: Any, platform: Fake
     root("PATCH", "/api/devices/left/shadow", {"config": {"private": True}})
     root("PATCH", "/api/devices/left/shadow", {"firmware": FIRMWARE})
     root("PATCH", "/api/devices/left/shadow", {"mode": "bypass"})
+    root("PATCH", "/api/devices/left", {"name": "Ada's left ear"})
     root("DELETE", "/api/devices/left")
     root("PUT", "/api/device-models/m", {"secondary": [0.0, 0.5]})
     root("POST", "/api/device-models/m/serials", {"serials": ["right"]})
@@ -80,13 +81,15 @@ def test_changes_of_headsets_are_logged(root: Call, entries: Any, platform: Fake
         ("device.credentials", "left"),
         ("device.privacy", "left"),
         ("device.firmware", "left"),
+        ("device.rename", "left"),
         ("device.remove", "left"),
         ("device.expect", "right"),
         ("device.claim", "right"),
     ]
     assert found[2]["detail"] == {"private": "true"}
     assert found[3]["detail"] == {"version": "1.2.3", "sha256": "0" * 64}
-    assert (found[6]["user"], found[6]["detail"]["owner"]) == ("headset", "root")
+    assert found[4]["detail"] == {"owner": "root"}, "without the name, which may be personal"
+    assert (found[7]["user"], found[7]["detail"]["owner"]) == ("headset", "root")
 
 
 def test_entries_name_the_api_key_that_was_used(

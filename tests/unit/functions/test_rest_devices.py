@@ -42,6 +42,41 @@ def test_a_change_of_the_desired_state_reaches_the_shadow_through_the_queue(
     assert call("PATCH", "/api/devices/left/shadow", {})[1] == {"mode": "bypass", "intensity": 0.5}
 
 
+def test_a_headset_has_a_display_name_that_lists_show_and_new_credentials_keep(call: Call) -> None:
+    assert call("POST", "/api/devices", HEADSET)[1]["name"] == ""
+    renamed = call("PATCH", "/api/devices/left", {"name": "Ada, linkes Ohr"})
+    assert (renamed[0], renamed[1]["thing"], renamed[1]["name"]) == (200, "left", "Ada, linkes Ohr")
+    assert call("POST", "/api/devices/left/credentials")[0] == 201
+    assert call("GET", "/api/devices/left")[1]["name"] == "Ada, linkes Ohr"
+    assert [each["name"] for each in call("GET", "/api/devices")[1]["devices"]] == ["Ada, linkes Ohr"]
+    assert call("PATCH", "/api/devices/left", {"name": ""})[1]["name"] == ""
+
+
+@pytest.mark.usefixtures("headset")
+@pytest.mark.parametrize(
+    "name", ["x" * 65, " left", "left ", "le\nft", "left\n", "\u202etfel", "\0", None, 7]
+)
+def test_a_display_name_that_is_too_long_or_would_disturb_a_list_is_refused(
+    call: Call, stored: Any, name: Any
+) -> None:
+    before = stored()
+    status, problem, _ = call("PATCH", "/api/devices/left", {"name": name})
+    assert (status, problem["code"]) == (400, "bad_field")
+    assert problem["detail"].startswith("name: ")
+    if isinstance(name, str):
+        assert "at most 64 characters" in problem["detail"]
+    assert stored() == before
+
+
+@pytest.mark.usefixtures("headset")
+def test_a_headset_is_renamed_by_its_owner_and_operators_only(call: Call) -> None:
+    assert call("PATCH", "/api/devices/left", {"name": "mine"}, user="bob")[0] == 404
+    assert call("PATCH", "/api/devices/right", {"name": "mine"})[0] == 404
+    assert call("PATCH", "/api/devices/left", {})[0] == 400
+    by_operator = call("PATCH", "/api/devices/left", {"name": "seat 12"}, user="olga", role="operator")
+    assert by_operator[1]["name"] == "seat 12"
+
+
 FIRMWARE = {"version": "1.4.0", "url": "https://x.example/1.4.0", "sha256": "ab" * 32, "size": 9}
 
 

@@ -327,7 +327,7 @@ def test_without_a_platform_the_error_shows_how_to_start_one(site: Path, command
 
 @pytest.mark.parametrize(
     "command",
-    [["token"], ["console"], ["claim"], ["headset", "--seconds", "5"], ["smoke"]],
+    [["token"], ["console"], ["claim"], ["rename", "left", "ear"], ["headset", "--seconds", "5"], ["smoke"]],
     ids=lambda command: command[0],
 )
 @pytest.mark.parametrize("what", ["nothing", "a folder"])

@@ -16,6 +16,8 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes
     ----------
+    name : str
+        Display name, "" for none.
     secondary : bytes
         Measured secondary path S, float32 little-endian, at `rate` Hz.
     max_gain_db : float
@@ -36,6 +38,7 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
         Sequence number of the latest path that it measured itself; -1 for none.
     """
 
+    name: str = ""
     model: str
     rate: int
     taps: int

@@ -24,6 +24,12 @@ SHA256 = described("^[0-9a-f]{64}$", "64 hexadecimal digits (0-9, a-f)")
 SERIAL_PREFIX = described(
     "^([A-Za-z0-9_-]{3,32})?$", "empty, or 3 to 32 letters, digits, hyphens or underscores"
 )
+# No control characters, and none that change the direction or the line of the text around them.
+_HIDDEN = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+DISPLAY_NAME = described(
+    rf"^([^\s{_HIDDEN}]([^{_HIDDEN}]{{0,62}}[^\s{_HIDDEN}])?)?$",
+    "at most 64 characters on one line, without spaces at either end",
+)
 VERSION = described(r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$", "three numbers, such as 1.4.2")
 # No user or password in front of the host: `127.0.0.1` as a user name is not this machine.
 FIRMWARE_URL = described(

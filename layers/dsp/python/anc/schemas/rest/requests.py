@@ -7,7 +7,17 @@ from pydantic.config import JsonDict
 
 from anc.headset_records import HeadsetMode
 from anc.lifetimes import DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS
-from anc.patterns import CODE, FIRMWARE_URL, ID, SERIAL_PREFIX, SHA256, USER_NAME, VERSION, described
+from anc.patterns import (
+    CODE,
+    DISPLAY_NAME,
+    FIRMWARE_URL,
+    ID,
+    SERIAL_PREFIX,
+    SHA256,
+    USER_NAME,
+    VERSION,
+    described,
+)
 from anc.records import Role
 from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
 from anc.schemas.telemetry import TelemetryReport
@@ -178,6 +188,19 @@ class NewDevice(Body, json_schema_extra=shown(thing="left-1", secondary=EXAMPLE_
     model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
     rate: Annotated[HeadsetRate, Field(description="Sample rate of the control filter in Hz.")] | None = None
     taps: Annotated[int, Field(ge=16, le=1024, description="Length of the control filter.")] | None = None
+
+
+class DeviceChange(Body, json_schema_extra=shown(name="Ada, left ear")):
+    """A change of a headset's registration."""
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=DISPLAY_NAME,
+            max_length=64,
+            description="Display name; an empty one removes it. The name of the thing stays.",
+        ),
+    ]
 
 
 class NewDeviceModel(

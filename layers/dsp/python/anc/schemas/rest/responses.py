@@ -172,9 +172,10 @@ class SessionSummary(Response):
 
 
 class Device(Response):
-    """A registered headset."""
+    """A registered headset. `name` is its display name, or an empty string."""
 
     thing: str
+    name: str = ""
     model: str
     rate: int
     taps: int

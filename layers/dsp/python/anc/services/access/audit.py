@@ -28,6 +28,7 @@ Action = Literal[
     "device.expect",
     "device.claim",
     "device.credentials",
+    "device.rename",
     "device.remove",
     "device.privacy",
     "device.firmware",

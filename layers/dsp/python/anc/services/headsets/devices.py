@@ -158,6 +158,23 @@ def list_of(
     return deps.devices.list(owner, limit, after) if caller.may_see(owner) else ()
 
 
+def rename(thing: str, name: str, caller: Caller, deps: Dependencies) -> Device:
+    """Change the display name of a headset; "" removes it. Its thing name cannot change.
+
+    Raises
+    ------
+    Refused
+        `unknown_device`; `in_flight` when its record keeps changing.
+    """
+    device = find(thing, caller, deps)
+    audit.record("device.rename", thing, caller, deps, owner=device.group)  # a name may be personal
+
+    def write() -> Device:
+        return deps.devices.put(registrations.latest(device, deps).replace(name=name))
+
+    return retry_or_refuse(write, registrations.BUSY)
+
+
 def remove(thing: str, caller: Caller, deps: Dependencies) -> None:
     """Revoke a headset's certificates and delete all that is stored of it.
 
