@@ -27,7 +27,7 @@ class DelayedWill(NamedTuple):
     """A will that is published when its timer fires, or when the session ends before."""
 
     timer: asyncio.TimerHandle
-    publish: Callable[[], None]
+    publish: Callable[[], object]
 
 
 class Session:
