@@ -189,6 +189,7 @@ SHARED = ("/api/users/{id}", "/api/device-models/{id}")
 OWNED = [route for route in REST if "{id}" in route.path and not route.path.startswith(SHARED)]
 BODIES = {
     "/api/devices/{id}/paths": {"secondary": [0.5]},
+    "/api/devices/{id}": {"name": "left ear"},
 }
 
 
