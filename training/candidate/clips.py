@@ -13,7 +13,7 @@ from anc.noise.classifier import KINDS
 from anc.noise.features import COLUMNS_PER_SECOND, HOP, WINDOW, log_mel, quantise
 from training.candidate.degradation import distance, record, reverberate
 from training.candidate.sources import MAKERS, Source
-from training.candidate.teacher import AUXILIARY, EMERGENCIES, LENGTH, Teacher
+from training.candidate.teacher import CLASSES, EMERGENCIES, LENGTH, Teacher
 from training.synthesis import RATE, Signal
 
 WINDOWS = 9  # of one second, every quarter second
@@ -57,7 +57,7 @@ class Clip:
         Share of the foreground in the amplitude of each window.
     kinds : (WINDOWS, 3) float
         1 for a kind of emergency that sounds in the window, 0 for one that does not, NaN if undecided.
-    taught : (len(TAUGHT), len(AUXILIARY)) float
+    taught : (len(TAUGHT), CLASSES) float
         The teacher's scores; NaN without a teacher.
     fold : int
         Fold of all recordings in the clip; 0 if all is synthetic.
@@ -162,7 +162,7 @@ class Composer:
         alarms, others, backgrounds = self._recorded.get(fold, self._made)
         alarmed = rng.uniform() < 0.42
         if alarmed:
-            foreground = _either(alarms, self._made[0], 0.35, rng)
+            foreground = _either(alarms, self._made[0], 0.4, rng)
         else:
             foreground = _either(others, self._made[1], 0.75, rng)
         background = None
@@ -207,11 +207,11 @@ class Composer:
 
     def _teach(self, mixed: Signal) -> tuple[NDArray[np.floating], float]:
         if self.teacher is None:
-            return np.full((len(TAUGHT), len(AUXILIARY)), np.nan), 0.0
+            return np.full((len(TAUGHT), CLASSES), np.nan), 0.0
         offset = (RATE - LENGTH) // 2 + RATE // COLUMNS_PER_SECOND // 2
         starts = [i * HOP_SAMPLES + offset for i in TAUGHT]
         scores = np.array([self.teacher(mixed[start : start + LENGTH]) for start in starts])
-        return scores[:, AUXILIARY], float(scores[:, EMERGENCIES].max())
+        return scores, float(scores[:, EMERGENCIES].max())
 
 
 def excerpt(source: Source, rng: Generator) -> Signal:

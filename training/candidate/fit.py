@@ -1,28 +1,29 @@
-"""Fit `training.candidate.network.Network` with JAX on the CPU."""
+"""Fit `training.candidate.network.Network` with PyTorch on the CPU."""
 
 from dataclasses import dataclass
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
+import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import BANDS, HOP, WINDOW, network_input
 from training.augmentation import POWER_OF_BYTE, Powers, coloured_noise, mask, microphone_response, mix
 from training.candidate.clips import TAUGHT
 from training.candidate.dataset import Dataset
-from training.candidate.teacher import AUXILIARY
+from training.candidate.teacher import CLASSES
 
 Arrays = dict[str, NDArray[np.float32]]
-Tree = dict[str, jax.Array]
-AVERAGING = 0.995  # decay of the exponential moving average of the weights
+AVERAGING = 0.998  # decay of the exponential moving average of the weights
 SMOOTHING = 0.1  # of the noise classes
-KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 0.3  # of the losses, relative to that of the noise classes
+KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 2.0  # of the losses, relative to that of the noise classes
+LOWEST_SCORE = 1e-4  # of the teacher: what lies below says nothing
+LOGIT_SCALE = 3.0  # typical deviation of the teacher's logits
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,170 @@ class Recipe:
 class Batch:
     """Windows with targets: inputs, noise classes, kinds and the teacher's scores; NaN where unknown."""
 
-    x: jax.Array
-    noise: jax.Array
-    kinds: jax.Array
-    taught: jax.Array
+    x: Tensor
+    noise: Tensor
+    kinds: Tensor
+    taught: Tensor
 
 
-jax.tree_util.register_dataclass(Batch, ["x", "noise", "kinds", "taught"], [])
+class Block(nn.Module):
+    """A 3x3 convolution, pooling, batch norm with a non-negative gain, and ReLU.
+
+    With a non-negative gain, pooling before the batch norm gives the same result at a quarter of the cost.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, pool: bool) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.pool = pool
+        nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for a batch, (n, inputs, bands, columns)."""
+        x = self.convolution(x)
+        if self.pool:
+            x = functional.max_pool2d(x, 2)
+        norm = self.norm
+        if self.training:
+            norm.num_batches_tracked.add_(1)
+        momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        x = functional.batch_norm(
+            x, norm.running_mean, norm.running_var, norm.weight.abs(), norm.bias, self.training, momentum
+        )
+        return functional.relu(x)
+
+    def folded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weight, (3, 3, inputs, outputs), and bias of the convolution with its batch norm."""
+        norm = self.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        gain = norm.weight.abs() / torch.sqrt(norm.running_var + norm.eps)
+        weight = self.convolution.weight * gain[:, None, None, None]
+        bias = norm.bias - norm.running_mean * gain
+        return weight.detach().permute(2, 3, 1, 0).numpy(), bias.detach().numpy()
+
+
+class Student(nn.Module):
+    """The network, with a head for the teacher's scores.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    classes : int
+        Number of noise classes.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int) -> None:
+        super().__init__()
+        last = len(recipe.channels) - 1
+        sizes = zip((2, *recipe.channels), recipe.channels, strict=False)
+        self.blocks = nn.Sequential(
+            *(Block(a, b, stride=1 if i else 2, pool=0 < i < last) for i, (a, b) in enumerate(sizes))
+        )
+        size = recipe.channels[-1] * ((BANDS >> last) + 1)
+        self.dropout = nn.Dropout(recipe.dropout)
+        self.heads = nn.ModuleDict(
+            {
+                "noise": nn.Linear(size, classes),
+                "kinds": nn.Linear(size, len(KINDS)),
+                "taught": nn.Linear(size, CLASSES),
+            }
+        )
+        for head in self.heads.values():
+            nn.init.normal_(head.weight, std=size**-0.5)
+            nn.init.zeros_(head.bias)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Return what the heads see of inputs, (n, bands, columns, 2), in the order of the exported network."""
+        x = self.blocks(x.permute(0, 3, 1, 2))
+        bands = x.mean(3).permute(0, 2, 1).flatten(1)  # separate, because pitch matters
+        return torch.cat([bands, x.mean(2).amax(2)], dim=1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the logits of every head."""
+        pooled = self.dropout(self.pooled(x))
+        return {name: head(pooled) for name, head in self.heads.items()}
+
+    def exported(self) -> Arrays:
+        """Return the arrays of `training.candidate.network.Network`, without the teacher's head."""
+        arrays: Arrays = {}
+        for i, block in enumerate(self.blocks):
+            arrays[f"conv{i}.weight"], arrays[f"conv{i}.bias"] = block.folded()  # type: ignore[operator]
+        for name in ("noise", "kinds"):
+            head = self.heads[name]
+            arrays[f"{name}.weight"] = head.weight.detach().numpy().T.copy()  # type: ignore[union-attr,operator]
+            arrays[f"{name}.bias"] = head.bias.detach().numpy().copy()  # type: ignore[union-attr,operator]
+        return arrays
+
+
+def fit(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> Arrays:
+    """Fit the network and fold the batch norm into the weights.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dataset : Dataset
+    seed : int
+        Random seed; results are reproducible on the same kind of machine.
+
+    Returns
+    -------
+    dict of str to arrays
+        For `training.candidate.network.Network`.
+    """
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    student = Student(recipe, len(dataset.classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
+    optimiser = torch.optim.AdamW(_parameter_groups(student, recipe.decay), lr=recipe.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=1 / 30, cycle_momentum=False
+    )
+    task = progress.add_task("fitting", total=recipe.steps)
+    student.train()
+    for _ in range(recipe.steps):
+        batch = draw(dataset, recipe.batch, rng)
+        optimiser.zero_grad()
+        _loss(student(batch.x), batch).backward()
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(student)
+        progress.advance(task)
+    progress.remove_task(task)
+    with torch.no_grad():  # batch statistics of the averaged weights were not collected during training
+        update_bn((draw(dataset, recipe.batch, rng).x for _ in range(60)), average)
+    return average.module.exported()  # type: ignore[operator,union-attr]
+
+
+def _parameter_groups(student: Student, decay: float) -> list[dict[str, object]]:
+    """Only weights of convolutions and heads decay."""
+    weights = [p for p in student.parameters() if p.ndim > 1]
+    others = [p for p in student.parameters() if p.ndim == 1]
+    return [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _loss(outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+    known = ~torch.isnan(batch.noise[:, 0])
+    entropy = -(batch.noise[known] * functional.log_softmax(outputs["noise"][known], dim=1)).sum()
+    return (
+        entropy / len(batch.x)
+        + KINDS_WEIGHT * binary_loss(outputs["kinds"], batch.kinds)
+        + TEACHER_WEIGHT * teacher_loss(outputs["taught"], batch.taught)
+    )
+
+
+def binary_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross entropy of independent outputs, without those whose target is NaN."""
+    known = ~torch.isnan(targets)
+    loss = functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
+    return (loss * known).sum() / len(logits)
+
+
+def teacher_loss(logits: Tensor, scores: Tensor) -> Tensor:
+    """Return the mean squared difference from the teacher's logits; 0 without a teacher."""
+    known = ~torch.isnan(scores)
+    wanted = torch.logit(torch.nan_to_num(scores), LOWEST_SCORE)
+    return (((logits - wanted) / LOGIT_SCALE).square() * known).sum() / logits.numel()
 
 
 def augment(x: Powers, rng: Generator) -> NDArray[np.uint8]:
@@ -82,10 +240,12 @@ def draw(dataset: Dataset, size: int, rng: Generator) -> Batch:
     columns = window[:, None] * HOP + np.arange(WINDOW)
     views = dataset.spectrograms[clip[:, None], columns]
     x = network_input(augment(POWER_OF_BYTE[views], rng))
-    noise = noise_targets(dataset, clip, window)
-    kinds = dataset.kinds[clip, window].astype(np.float32)
-    scores = dataset.taught[clip, taught].astype(np.float32)
-    return Batch(*(jnp.asarray(array) for array in (x, noise, kinds, scores)))
+    targets = (
+        noise_targets(dataset, clip, window),
+        dataset.kinds[clip, window].astype(np.float32),
+        dataset.taught[clip, taught].astype(np.float32),
+    )
+    return Batch(torch.from_numpy(x), *(torch.from_numpy(array) for array in targets))
 
 
 def noise_targets(
@@ -105,137 +265,3 @@ def noise_targets(
     targets = targets / np.maximum(total, 1e-3) * (1 - SMOOTHING) + SMOOTHING / len(dataset.classes)
     targets[total[:, 0] < 0.8] = np.nan
     return targets
-
-
-def fit(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> Arrays:
-    """Fit the network and fold the batch norm into the weights.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    dataset : Dataset
-    seed : int
-        Random seed; results are reproducible on the same kind of machine.
-
-    Returns
-    -------
-    dict of str to arrays
-        For `training.candidate.network.Network`.
-    """
-    rng = np.random.default_rng(seed)
-    parameters = _initial_parameters(recipe, len(dataset.classes), rng)
-    schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 30, recipe.steps)
-    optimiser = optax.adamw(schedule, weight_decay=recipe.decay, mask=_weight_decay_mask(parameters))
-    optimiser_state = optimiser.init(parameters)
-    average = parameters
-
-    @jax.jit
-    def step(parameters, optimiser_state, average, n, batch, key):  # type: ignore[no-untyped-def]
-        gradient = jax.grad(partial(_loss, recipe=recipe, batch=batch, key=key))(parameters)
-        change, optimiser_state = optimiser.update(gradient, optimiser_state, parameters)
-        parameters = optax.apply_updates(parameters, change)
-        keep = jnp.minimum(AVERAGING, (1 + n) / (10 + n))  # lower at the start, to forget the initial weights
-        average = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, parameters)
-        return parameters, optimiser_state, average
-
-    key = jax.random.PRNGKey(seed)
-    task = progress.add_task("fitting", total=recipe.steps)
-    for n in range(recipe.steps):
-        key, now = jax.random.split(key)
-        batch = draw(dataset, recipe.batch, rng)
-        parameters, optimiser_state, average = step(parameters, optimiser_state, average, n, batch, now)
-        progress.advance(task)
-    progress.remove_task(task)
-    # Batch statistics of the averaged weights were not collected during training.
-    pooled = jax.jit(partial(_pooled, depth=len(recipe.channels)))
-    several = [pooled(average, draw(dataset, recipe.batch, rng).x)[1] for _ in range(30)]
-    statistics = {key: np.stack([seen[key] for seen in several]).mean(axis=0) for key in several[0]}
-    return _fold_batch_norm(recipe, average, statistics)
-
-
-def _initial_parameters(recipe: Recipe, classes: int, rng: Generator) -> Tree:
-    parameters: Tree = {}
-    inputs = 2
-    for i, outputs in enumerate(recipe.channels):
-        weight = rng.standard_normal((3, 3, inputs, outputs)) * np.sqrt(2 / (9 * inputs))
-        parameters |= {f"conv{i}": jnp.asarray(weight, jnp.float32)}
-        parameters |= {f"gamma{i}": jnp.ones(outputs), f"beta{i}": jnp.zeros(outputs)}
-        inputs = outputs
-    pooled = inputs * (pooled_bands(len(recipe.channels)) + 1)
-    for name, size in (("noise", classes), ("kinds", len(KINDS)), ("taught", len(AUXILIARY))):
-        weight = rng.standard_normal((pooled, size)) * np.sqrt(1 / pooled)
-        parameters |= {f"{name}.weight": jnp.asarray(weight, jnp.float32), f"{name}.bias": jnp.zeros(size)}
-    return parameters
-
-
-def pooled_bands(depth: int) -> int:
-    """Return the number of bands that the strides and poolings of `depth` convolutions leave."""
-    bands = BANDS // 2
-    for _ in range(depth - 2):
-        bands //= 2
-    return bands
-
-
-def _weight_decay_mask(parameters: Tree) -> dict[str, bool]:
-    return {name: name.startswith("conv") or name.endswith(".weight") for name in parameters}
-
-
-def _loss(parameters: Tree, *, recipe: Recipe, batch: Batch, key: jax.Array) -> jax.Array:
-    keep = 1 - recipe.dropout
-    pooled, _ = _pooled(parameters, batch.x, len(recipe.channels))
-    pooled *= jax.random.bernoulli(key, keep, pooled.shape) / keep
-    noise, kinds, taught = (
-        pooled @ parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
-        for name in ("noise", "kinds", "taught")
-    )
-    entropy = -(jnp.nan_to_num(batch.noise) * jax.nn.log_softmax(noise)).sum(axis=1)
-    return (
-        entropy.mean()
-        + KINDS_WEIGHT * binary_loss(kinds, batch.kinds)
-        + TEACHER_WEIGHT * binary_loss(taught, batch.taught)
-    )
-
-
-def binary_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return the mean cross entropy of independent outputs, without those whose target is NaN."""
-    loss = optax.sigmoid_binary_cross_entropy(logits, jnp.nan_to_num(targets))
-    return jnp.where(jnp.isnan(targets), 0, loss).sum(axis=1).mean()
-
-
-def _pooled(parameters: Tree, x: jax.Array, depth: int) -> tuple[jax.Array, Tree]:
-    seen: Tree = {}
-    for i in range(depth):
-        x = _convolve(x, parameters[f"conv{i}"], stride=2 if i == 0 else 1)
-        if 0 < i < depth - 1:
-            x = jnp.maximum(x[:, ::2], x[:, 1::2])
-            x = jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
-        mean = x.mean((0, 1, 2))
-        variance = jnp.square(x).mean((0, 1, 2)) - jnp.square(mean)
-        seen |= {f"mean{i}": mean, f"variance{i}": variance}
-        # With a non-negative gain, pooling first gives the same result at a quarter of the cost.
-        gain = jnp.abs(parameters[f"gamma{i}"]) * jax.lax.rsqrt(variance + 1e-5)
-        x = jax.nn.relu((x - mean) * gain + parameters[f"beta{i}"])
-    bands = x.mean(2).reshape(len(x), -1)  # separate, because pitch matters
-    return jnp.concatenate([bands, x.mean(1).max(1)], axis=1), seen
-
-
-def _convolve(x: jax.Array, weight: jax.Array, stride: int) -> jax.Array:
-    if stride == 1:
-        return jax.lax.conv_general_dilated(
-            x, weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-    # With two channels, XLA's convolution takes twice as long as this on a CPU.
-    _, height, width, channels = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    shifted = [padded[:, i : i + height : stride, j : j + width : stride] for i in range(3) for j in range(3)]
-    return jnp.concatenate(shifted, axis=-1) @ weight.reshape(9 * channels, -1)
-
-
-def _fold_batch_norm(recipe: Recipe, parameters: Tree, statistics: Arrays) -> Arrays:
-    arrays: Arrays = {}
-    p = {key: np.asarray(value) for key, value in parameters.items()}
-    for i in range(len(recipe.channels)):
-        gain = np.abs(p[f"gamma{i}"]) / np.sqrt(statistics[f"variance{i}"] + np.float32(1e-5))
-        arrays[f"conv{i}.weight"] = p[f"conv{i}"] * gain
-        arrays[f"conv{i}.bias"] = p[f"beta{i}"] - statistics[f"mean{i}"] * gain
-    return arrays | {key: p[key] for key in p if "." in key}

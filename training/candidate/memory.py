@@ -1,20 +1,18 @@
 """Fit `training.candidate.network.Memory`, which judges a window together with the two seconds before it."""
 
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
+import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import HOP, WINDOW, network_input
 from training.candidate.clips import WINDOWS
 from training.candidate.dataset import Dataset
-from training.candidate.fit import Arrays, Tree, binary_loss
+from training.candidate.fit import Arrays, binary_loss
 from training.candidate.network import Network
 
 FEATURES, HIDDEN = 16, 48
@@ -39,27 +37,21 @@ def fit_memory(network: Arrays, dataset: Dataset, steps: int, seed: int, progres
         The arrays ``features`` and ``memory`` of the model.
     """
     rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
     pooled = pooled_windows(network, dataset, progress)
-    parameters = _initial_parameters(pooled.shape[2], rng)
-    schedule = optax.cosine_decay_schedule(RATE, steps)
-    optimiser = optax.adamw(schedule, weight_decay=DECAY)
-    state = optimiser.init(parameters)
-    kinds = {name: jnp.asarray(network[f"kinds.{name}"]) for name in ("weight", "bias")}
-
-    @jax.jit
-    def step(parameters, state, x, seen, targets, key):  # type: ignore[no-untyped-def]
-        loss = partial(_loss, kinds=kinds, x=x, seen=seen, targets=targets, key=key)
-        change, state = optimiser.update(jax.grad(loss)(parameters), state, parameters)
-        return optax.apply_updates(parameters, change), state
-
-    key = jax.random.PRNGKey(seed)
+    judge = Judge(network)
+    optimiser = torch.optim.AdamW([p for p in judge.parameters() if p.requires_grad], RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     task = progress.add_task("fitting memory", total=steps)
     for _ in range(steps):
-        key, now = jax.random.split(key)
-        parameters, state = step(parameters, state, *_draw(pooled, dataset.kinds, rng), now)
+        x, seen, targets = _draw(pooled, dataset.kinds, rng)
+        optimiser.zero_grad()
+        binary_loss(judge(functional.dropout(x, DROPOUT), seen), targets).backward()
+        optimiser.step()
+        schedule.step()
         progress.advance(task)
     progress.remove_task(task)
-    return {name: np.asarray(value) for name, value in parameters.items()}
+    return judge.exported()
 
 
 def pooled_windows(network: Arrays, dataset: Dataset, progress: Progress) -> NDArray[np.float16]:
@@ -76,24 +68,54 @@ def pooled_windows(network: Arrays, dataset: Dataset, progress: Progress) -> NDA
     return np.array(rows)
 
 
-def _initial_parameters(size: int, rng: Generator) -> Tree:
-    def normal(*shape: int, inputs: int) -> jax.Array:
-        return jnp.asarray(rng.standard_normal(shape) * np.sqrt(1 / inputs), jnp.float32)
+class Judge(nn.Module):
+    """Judge a window together with those before it, as `Memory` does.
 
-    evidence = len(KINDS) + FEATURES + 1
-    return {
-        "features.weight": normal(size, FEATURES, inputs=size),
-        "features.bias": jnp.zeros(FEATURES),
-        "memory.weight": normal(WINDOWS, evidence, HIDDEN, inputs=4 * WINDOWS * evidence),
-        "memory.bias": jnp.zeros(HIDDEN),
-        "memory.out.weight": normal(HIDDEN, len(KINDS), inputs=10 * HIDDEN),
-        "memory.out.bias": jnp.zeros(len(KINDS)),
-    }
+    Parameters
+    ----------
+    network : dict of str to arrays
+        The head ``kinds`` of the network, which is not fitted further.
+    """
+
+    def __init__(self, network: Arrays) -> None:
+        super().__init__()
+        weight = torch.from_numpy(network["kinds.weight"])
+        self.kinds = nn.Linear(*weight.shape)
+        self.kinds.weight.data, self.kinds.bias.data = weight.T, torch.from_numpy(network["kinds.bias"])
+        self.kinds.requires_grad_(False)
+        self.features = nn.Linear(len(weight), FEATURES)
+        self.memory = nn.Linear(WINDOWS * (len(KINDS) + FEATURES + 1), HIDDEN)
+        self.out = nn.Linear(HIDDEN, len(KINDS))
+        for layer, shrink in ((self.features, 1), (self.memory, 4), (self.out, 10)):
+            nn.init.normal_(layer.weight, std=(shrink * layer.in_features) ** -0.5)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Return the logits of `KINDS` for the last of several windows.
+
+        Parameters
+        ----------
+        x : (n, WINDOWS, size)
+            What the heads see of each window.
+        seen : (n, WINDOWS)
+            1 for windows that exist.
+        """
+        logits = self.kinds(x)
+        evidence = torch.cat([logits, functional.relu(self.features(x)), torch.ones_like(x[..., :1])], dim=2)
+        hidden = functional.relu(self.memory((evidence * seen[..., None]).flatten(1)))
+        return logits[:, -1] + self.out(hidden)  # type: ignore[no-any-return]
+
+    def exported(self) -> Arrays:
+        """Return the arrays ``features`` and ``memory`` of the model."""
+        layers = {"features": self.features, "memory": self.memory, "memory.out": self.out}
+        arrays = {f"{name}.weight": layer.weight.detach().numpy().T.copy() for name, layer in layers.items()}
+        arrays["memory.weight"] = arrays["memory.weight"].reshape(WINDOWS, -1, HIDDEN)
+        return arrays | {f"{name}.bias": layer.bias.detach().numpy().copy() for name, layer in layers.items()}
 
 
 def _draw(
     pooled: NDArray[np.float16], kinds: NDArray[np.float16], rng: Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the windows up to a random one, whether each was seen, and the targets of the last.
 
     Half of the sounds have a past of random length, as at the start of a stream and in snapshots.
@@ -103,31 +125,5 @@ def _draw(
     window = last[:, None] + np.arange(1 - WINDOWS, 1)
     seen = (window >= 0) & (np.arange(WINDOWS) >= WINDOWS - length[:, None])
     x = pooled[clip[:, None], np.maximum(window, 0)].astype(np.float32)
-    return x, seen.astype(np.float32), kinds[clip, last].astype(np.float32)
-
-
-def _loss(
-    parameters: Tree, *, kinds: Tree, x: jax.Array, seen: jax.Array, targets: jax.Array, key: jax.Array
-) -> jax.Array:
-    kept = jax.random.bernoulli(key, 1 - DROPOUT, x.shape) / (1 - DROPOUT)
-    return binary_loss(judged(parameters, kinds, x * kept, seen), targets)
-
-
-def judged(parameters: Tree, kinds: Tree, x: jax.Array, seen: jax.Array) -> jax.Array:
-    """Return the logits of `KINDS` for the last of several windows, as `Memory` does.
-
-    Parameters
-    ----------
-    kinds : dict
-        Weight and bias of the network's head for `KINDS`.
-    x : (n, WINDOWS, size)
-        What the heads see of each window.
-    seen : (n, WINDOWS)
-        1 for windows that exist.
-    """
-    features = jax.nn.relu(x @ parameters["features.weight"] + parameters["features.bias"])
-    logits = x @ kinds["weight"] + kinds["bias"]
-    evidence = jnp.concatenate([logits, features, jnp.ones((*seen.shape, 1))], axis=-1) * seen[..., None]
-    hidden = jnp.einsum("nwe,weh->nh", evidence, parameters["memory.weight"]) + parameters["memory.bias"]
-    change = jax.nn.relu(hidden) @ parameters["memory.out.weight"] + parameters["memory.out.bias"]
-    return logits[:, -1] + change
+    arrays = (x, seen.astype(np.float32), kinds[clip, last].astype(np.float32))
+    return tuple(torch.from_numpy(array) for array in arrays)  # type: ignore[return-value]

@@ -8,19 +8,6 @@ from numpy.typing import NDArray
 RATE, LENGTH = 16_000, 15_600  # Hz, samples of YAMNet's input
 CLASSES = 521
 
-# Classes of AudioSet that the student learns beside its own, by index in YAMNet's class map.
-AUXILIARY = np.array(
-    [
-        *(0, 1, 6, 11, 13, 19, 20, 24, 35, 42, 44, 64),  # people: speech to crowd
-        *(67, 69, 76, 85, 93, 96, 106, 112, 121),  # animals
-        *(132, 133, 150, 153, 180, 191, 195, 196, 200),  # music and bells
-        *(277, 281, 282, 283, 288, 292, 293),  # wind, water and fire
-        *(294, 300, 301, 302, 303, 304, 310, 312, 313, 316, 317, 318, 319),  # on the road
-        *(322, 323, 324, 325, 329, 333, 337),  # trains, aircraft and engines
-        *(341, 349, 371, 382, 383, 385, 389, 390, 391, 392, 393, 394, 395, 396),  # machines to whistles
-        *(398, 401, 412, 418, 475, 479, 490, 494, 495, 497, 500, 503, 507),  # mechanisms, tones and noise
-    ]
-)
 # Vehicle horn, toot, car alarm, air horn, emergency vehicles, train horn, alarms, sirens and foghorn.
 EMERGENCIES = np.array([302, 303, 304, 312, 316, 317, 318, 319, 325, 382, 390, 391, 393, 394, 395])
 
