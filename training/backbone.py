@@ -1,4 +1,4 @@
-"""Train a classification head on a given embedding network: `python -m training.backbone FILE DATA`.
+"""Train a classification head on a given embedding network: `python -m training.backbone FILE DATA...`.
 
 The network is not changed; a logistic regression on its embeddings is fitted in seconds.
 """
@@ -22,7 +22,7 @@ from anc.noise.network import softmax
 from training.calibration import temperature_of
 from training.evaluation import Outputs, noise_report
 from training.recordings import Recording, assign_folds, load_sound, read_recordings
-from training.taxonomy import KIND_OF, UNDECIDED, label_of
+from training.taxonomy import UNDECIDED, UNNAMED, is_negative, kind_of, label_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sagemaker"))
 from backbone import Embed, file_hash, frames, load_network
@@ -96,11 +96,11 @@ def fit_alarms(
     """
     used = [i for i, name in enumerate(names) if name not in UNDECIDED]
     rest = [i for i in used if folds[i] != folds.max()]
-    held_out = [i for i in used if folds[i] == folds.max() and names[i] not in KIND_OF]
+    held_out = [i for i in used if folds[i] == folds.max() and is_negative(names[i])]
     x = [(one - head["mean"]) / head["scale"] for one in inputs]
     weights, biases = np.zeros((x[0].shape[1], len(KINDS))), np.full(len(KINDS), NEVER)
     for k, kind in enumerate(KINDS):
-        truth = np.array([KIND_OF.get(name) == kind for name in names])
+        truth = np.array([kind_of(name) == kind for name in names])
         if not truth[rest].any():
             continue
         weight, bias = _detector([x[i] for i in rest], truth[rest])
@@ -123,9 +123,9 @@ def logits_of(head: Head, x: NDArray[np.float64]) -> NDArray[np.float64]:
     return (x - head["mean"]) / head["scale"] @ head["weight"] + head["bias"]
 
 
-def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
+def evaluate_esc10(network: Path, tensor: str, data: Sequence[Path]) -> dict[str, Any]:
     """Return the report of a five-fold cross-validation of the head on ESC-10."""
-    recordings = [r for r in read_recordings(data) if r.collection == "esc10"]
+    recordings = [r for r in read_recordings(*data) if r.collection == "esc10"]
     classes = sorted({r.name for r in recordings})
     truth = np.array([classes.index(r.name) for r in recordings])
     folds = assign_folds(recordings)
@@ -136,16 +136,20 @@ def evaluate_esc10(network: Path, tensor: str, data: Path) -> dict[str, Any]:
         head = fit_head([inputs[i] for i in rows], truth[rows], folds[rows])
         for i in np.flatnonzero(folds == fold):
             probabilities[i] = softmax(logits_of(head, inputs[i]))
-    return noise_report(probabilities, truth, classes, folds, [r.source for r in recordings])
+    return noise_report(probabilities, truth, classes, folds, recordings)
 
 
-def write_head(network: Path, tensor: str, data: Path, target: Path) -> model_file.ModelFile:
-    """Fit the head for the endpoint on all recordings in `data`: noise labels and kinds of emergency."""
-    recordings = read_recordings(data)
-    labels = sorted({label_of(r.name) for r in recordings})
-    truth = np.array([labels.index(label_of(r.name)) for r in recordings])
+def write_head(network: Path, tensor: str, data: Sequence[Path], target: Path) -> model_file.ModelFile:
+    """Fit the head for the endpoint on all recordings in `data` that may be trained on.
+
+    It has noise labels, learned from recordings with one, and kinds of emergency.
+    """
+    recordings = [r for r in read_recordings(*data) if r.trains]
     inputs, folds = embeddings(recordings, load_network(network, tensor)), assign_folds(recordings)
-    head = fit_head(inputs, truth, folds)
+    named = [i for i, r in enumerate(recordings) if r.name not in UNNAMED]
+    labels = sorted({label_of(recordings[i].name) for i in named})
+    truth = np.array([labels.index(label_of(recordings[i].name)) for i in named])
+    head = fit_head([inputs[i] for i in named], truth, folds[named])
     head |= fit_alarms(head, inputs, [r.name for r in recordings], folds)
     about = {
         "name": network.stem,
@@ -164,7 +168,7 @@ def main() -> None:
     parser.add_argument(
         "network", type=Path, help="Network with an input of 15,600 samples at 16 kHz, .tflite or .onnx."
     )
-    parser.add_argument("data", type=Path, help="Folder of recordings.")
+    parser.add_argument("data", type=Path, nargs="+", help="Folders of recordings.")
     parser.add_argument("--tensor", default="112", help="Tensor or output of the embedding (YAMNet: 112).")
     parser.add_argument("--out", type=Path, help="Head to write (.npz). Default: cross-validate on ESC-10.")
     arguments = parser.parse_args()

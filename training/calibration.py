@@ -1,15 +1,16 @@
-"""Choose the temperature and the alarm thresholds, on recordings that the model was not fitted to."""
+"""Choose the temperature and the alarm threshold, on recordings that the model was not fitted to."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anc.noise.classifier import KINDS
+from anc.noise.classifier import vote
 from anc.noise.network import softmax
 
-# Allowed share of false alarms among voted quarter-second decisions without an emergency: 1 % in total.
-MAX_FALSE_ALARM_RATE = {"siren": 0.006, "horn": 0.002, "alarm": 0.002}
+MAX_CRIES = 0.05  # share of the foreign cries that may fire
+MAX_OTHERS = 0.10  # share of other recordings without an emergency that may fire: many are brass and bells
+LOWEST = 0.15  # threshold: below, a score says little
 
 
 def temperature_of(
@@ -37,28 +38,28 @@ def temperature_of(
     return float(candidates[int(np.argmin(losses))])
 
 
-def voted(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores after the two-of-three vote, (n, 3) to (max(n - 2, 1), 3)."""
-    if len(scores) < 3:
-        return np.asarray(scores.min(axis=0, keepdims=True))
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(scores, 3, axis=0), axis=-1))
+def peak(scores: NDArray[np.float64]) -> float:
+    """Return the threshold up to which a recording fires, from the scores of its windows, (n, kinds)."""
+    return float(vote(scores).max())
 
 
-def thresholds_of(negatives: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the raw scores that voted decisions on `negatives` exceed at `MAX_FALSE_ALARM_RATE`.
+def threshold_of(cries: Sequence[float], others: Sequence[float]) -> float:
+    """Return the lowest threshold at which `MAX_CRIES` and `MAX_OTHERS` are kept.
 
     Parameters
     ----------
-    negatives : sequence of (windows, 3) float
-        Raw scores of recordings without an emergency.
+    cries, others : sequence of float
+        `peak` of recordings of crying babies, and of other recordings without an emergency.
     """
-    decisions = np.concatenate([voted(scores) for scores in negatives])
-    return np.array(
-        [np.quantile(decisions[:, i], 1 - MAX_FALSE_ALARM_RATE[kind]) for i, kind in enumerate(KINDS)]
-    )
+    limits = [
+        np.quantile(np.asarray(peaks), 1 - share, method="higher") + 1e-6
+        for peaks, share in ((cries, MAX_CRIES), (others, MAX_OTHERS))
+        if len(peaks)
+    ]
+    return float(np.clip(max(limits, default=0.5), LOWEST, 0.95))
 
 
-def shift_for(thresholds: NDArray[np.float64], operating_point: float) -> NDArray[np.float64]:
-    """Return the offset of the logits that moves each threshold to `operating_point`."""
-    thresholds = np.clip(thresholds, 1e-4, 1 - 1e-4)
-    return np.log(operating_point / (1 - operating_point)) - np.log(thresholds / (1 - thresholds))
+def shift_for(threshold: float, operating_point: float) -> float:
+    """Return the offset of the logits that moves a threshold to `operating_point`."""
+    threshold = float(np.clip(threshold, 1e-4, 1 - 1e-4))
+    return float(np.log(operating_point / (1 - operating_point)) - np.log(threshold / (1 - threshold)))

@@ -1,44 +1,18 @@
-"""Metrics of the models on recordings that they were not fitted to."""
+"""Metrics of a model on recordings that it was not fitted to."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anc.noise.classifier import KINDS
 from anc.noise.network import softmax
-from training.calibration import thresholds_of, voted
-from training.fit import Arrays
-from training.spectrograms import Sound, Windows, audible_windows
-from training.taxonomy import KIND_OF, UNDECIDED
+from training.calibration import peak, threshold_of
+from training.recordings import Recording
+from training.taxonomy import UNDECIDED, is_negative, kind_of, noise_class
 
 Outputs = list[NDArray[np.float64]]  # per recording, (windows, classes)
-
-
-def out_of_fold(
-    sounds: Sequence[Sound],
-    folds: NDArray[np.int64],
-    fit: Callable[[NDArray[np.int64], int], Arrays],
-    predict: Callable[[Arrays, Windows], NDArray[np.floating]],
-) -> Outputs:
-    """Return outputs for every recording from a model that was fitted without its fold.
-
-    Parameters
-    ----------
-    sounds : sequence of Sound
-    folds : (len(sounds),) int
-    fit : callable
-        Fits a model on the recordings with the given indices; the second argument is the held-out fold.
-    predict : callable
-        Returns the outputs of a fitted model for windows.
-    """
-    outputs: Outputs = [np.empty(0)] * len(sounds)
-    for fold in np.unique(folds):
-        arrays = fit(np.flatnonzero(folds != fold), int(fold))
-        for i in map(int, np.flatnonzero(folds == fold)):
-            outputs[i] = predict(arrays, audible_windows(sounds[i].spectrograms[0])).astype(np.float64)
-    return outputs
 
 
 def interval(right: NDArray[np.bool_], sources: Sequence[str]) -> list[float]:
@@ -56,9 +30,9 @@ def noise_report(
     truth: NDArray[np.int64],
     names: Sequence[str],
     folds: NDArray[np.int64],
-    sources: Sequence[str],
+    recordings: Sequence[Recording],
 ) -> dict[str, Any]:
-    """Return accuracy per clip and window, recall per class, confusion matrix and calibration error.
+    """Return accuracy per clip, window and collection, recall per class, confusion and calibration error.
 
     The prediction for a clip is the normalised geometric mean of its windows' probabilities.
 
@@ -68,6 +42,8 @@ def noise_report(
     truth : (recordings,) int
     names : sequence of str
         Class names.
+    folds : (recordings,) int
+    recordings : sequence of Recording
     """
     clip = np.array([np.log(p + 1e-6).mean(axis=0) for p in probabilities])
     predicted = clip.argmax(axis=1)
@@ -93,12 +69,13 @@ def noise_report(
         "clips": len(truth),
         "windows": int(counts.sum()),
         "clip_accuracy": round(float(right.mean()), 4),
-        "clip_accuracy_95": interval(right, sources),
+        "clip_accuracy_95": interval(right, [r.source for r in recordings]),
         "window_accuracy": round(float(each_right.mean()), 4),
         "folds": per_fold,
         "recall": {
             n: round(float(right[truth == i].mean()), 4) for i, n in enumerate(names) if (truth == i).any()
         },
+        "sources": _by_collection(recordings, right),
         "classes": list(names),
         "confusion": confusion.tolist(),
         "calibration_error": {
@@ -106,6 +83,14 @@ def noise_report(
             "clip": calibration_error(softmax(clip).max(axis=1), right),
         },
     }
+
+
+def _by_collection(recordings: Sequence[Recording], right: NDArray[np.bool_]) -> dict[str, list[int]]:
+    """Return how many recordings of each collection are right, and how many there are."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for recording, yes in zip(recordings, right, strict=True):
+        _count(counts[recording.collection], bool(yes))
+    return dict(sorted(counts.items()))
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -118,55 +103,93 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
     return round(float(np.sum(gaps)), 4)
 
 
-def alarm_report(scores: Outputs, names: Sequence[str], folds: NDArray[np.int64]) -> dict[str, Any]:
-    """Return recall and false alarms. The thresholds of each fold are chosen on the other folds.
+def fold_thresholds(
+    scores: Outputs, recordings: Sequence[Recording], folds: NDArray[np.int64], cries: Sequence[float]
+) -> dict[int, float]:
+    """Return the threshold of each fold, chosen on the other folds and on foreign cries."""
+    peaks = [
+        (peak(s), int(f)) for s, r, f in zip(scores, recordings, folds, strict=True) if is_negative(r.name)
+    ]
+    return {
+        int(fold): threshold_of(cries, [value for value, of in peaks if of != fold])
+        for fold in np.unique(folds)
+    }
+
+
+def alarm_report(
+    scores: Outputs, recordings: Sequence[Recording], folds: NDArray[np.int64], thresholds: dict[int, float]
+) -> dict[str, Any]:
+    """Return recall and false alarms by class and by source.
 
     Parameters
     ----------
-    scores : list of (windows, 3)
+    scores : list of (windows, kinds)
         Raw out-of-fold scores.
-    names : sequence of str
-        Class of each recording.
+    recordings : sequence of Recording
+    folds : (recordings,) int
+    thresholds : dict
+        Of each fold, chosen without it.
     """
-    negative = [name not in KIND_OF and name not in UNDECIDED for name in names]
-    thresholds = {
-        fold: thresholds_of([s for s, no, f in zip(scores, negative, folds, strict=True) if no and f != fold])
-        for fold in np.unique(folds)
-    }
-    single = [s >= thresholds[f] for s, f in zip(scores, folds, strict=True)]
-    fired = [voted(s) >= thresholds[f] for s, f in zip(scores, folds, strict=True)]
-    any_fired = np.array([bool(f.any()) for f in fired])
-    labels = np.array(names)
-    negative_windows = np.concatenate([f.any(axis=1) for f, no in zip(single, negative, strict=True) if no])
-    negative_votes = np.concatenate([f.any(axis=1) for f, no in zip(fired, negative, strict=True) if no])
+    negative = np.array([is_negative(r.name) for r in recordings])
+    fired = np.array([peak(s) >= thresholds[int(f)] for s, f in zip(scores, folds, strict=True)])
+    classes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    sources: dict[str, dict[str, list[int]]] = defaultdict(lambda: {"alarms": [0, 0], "others": [0, 0]})
+    for r, yes, no in zip(recordings, fired, negative, strict=True):
+        _count(classes[noise_class(r.name)], yes)
+        if r.name not in UNDECIDED:
+            _count(sources[r.collection]["others" if no else "alarms"], yes)
     report: dict[str, Any] = {
-        "false_alarms": {
-            "windows": round(float(negative_windows.mean()), 4),
-            "voted_decisions": round(float(negative_votes.mean()), 4),
-            "clips": round(float(any_fired[negative].mean()), 4),
-            "negative_clips": int(sum(negative)),
-        },
+        "thresholds": thresholds,
         "clips_fired": {
-            name: [int(any_fired[labels == name].sum()), int(np.sum(labels == name))]
-            for name in sorted(set(names))
-            if any_fired[labels == name].any() or name in KIND_OF
+            name: counts for name, counts in sorted(classes.items()) if counts[0] or kind_of(name)
         },
+        "sources": dict(sorted(sources.items())),
     }
-    for name, kind in KIND_OF.items():
-        rows = [i for i, other in enumerate(names) if other == name]
-        if rows:
-            windows = np.concatenate([single[i][:, KINDS.index(kind)] for i in rows])
-            report[kind] = {"window_recall": round(float(windows.mean()), 4)}
+    if negative.any():
+        windows = [
+            (s >= thresholds[int(f)]).any(axis=1)
+            for s, f, no in zip(scores, folds, negative, strict=True)
+            if no
+        ]
+        originals = [r.source for r, no in zip(recordings, negative, strict=True) if no]
+        report["false_alarms"] = {
+            "windows": round(float(np.concatenate(windows).mean()), 4),
+            "clips": round(float(fired[negative].mean()), 4),
+            "clips_95": interval(fired[negative], originals),
+            "negative_clips": int(negative.sum()),
+        }
     return report
 
 
-def detection_errors(scores: Outputs, names: Sequence[str], kind: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the false-alarm rate of voted decisions and the miss rate of clips at all thresholds."""
-    column = KINDS.index(kind)
-    alarms = [voted(s)[:, column].max() for s, n in zip(scores, names, strict=True) if KIND_OF.get(n) == kind]
-    others = [s for s, n in zip(scores, names, strict=True) if n not in KIND_OF and n not in UNDECIDED]
-    negatives = np.concatenate([voted(s)[:, column] for s in others])
-    thresholds = np.unique(np.concatenate([alarms, np.quantile(negatives, np.linspace(0.5, 1, 500))]))
-    false = np.array([np.mean(negatives >= t) for t in thresholds])
-    missed = np.array([np.mean(np.array(alarms) < t) for t in thresholds])
-    return false, missed
+def _count(counts: list[int], fired: bool) -> None:
+    counts[0] += int(fired)
+    counts[1] += 1
+
+
+def measured_report(
+    recordings: Sequence[Recording], peaks: Sequence[float], threshold: float
+) -> dict[str, list[int]]:
+    """Return how many of the recordings that may only be measured fire, and how many there are, by class.
+
+    The threshold was chosen on the crying babies among them, so that their figure is not independent.
+    """
+    classes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for recording, value in zip(recordings, peaks, strict=True):
+        _count(classes[recording.name], value >= threshold)
+    return dict(sorted(classes.items()))
+
+
+def detection_errors(
+    scores: Outputs, recordings: Sequence[Recording], kind: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the shares of other clips that fire and of missed clips of a kind at all thresholds, if any."""
+    peaks = np.array([peak(s) for s in scores])
+    others = peaks[[is_negative(r.name) for r in recordings]]
+    alarms = peaks[[kind_of(r.name) == kind for r in recordings]]
+    if not len(alarms) or not len(others):
+        return None
+    thresholds = np.unique(peaks)
+    return (
+        np.array([np.mean(others >= t) for t in thresholds]),
+        np.array([np.mean(alarms < t) for t in thresholds]),
+    )

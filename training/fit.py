@@ -1,205 +1,260 @@
-"""Fit the networks of `anc.noise` with JAX on the CPU."""
+"""Fit `anc.noise.network.Network` with PyTorch on the CPU."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
+import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from anc.noise.handcrafted import handcrafted_features
+from anc.noise.classifier import KINDS
+from anc.noise.features import BANDS, HOP, WINDOW, network_input
+from training.clips.augmentation import POWER_OF_BYTE, augment
+from training.clips.compose import TAUGHT
+from training.clips.dataset import Dataset
+from training.teacher import CLASSES
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]  # inputs (n, BANDS, WINDOW, 2), targets (n, classes)
-Draw = Callable[[Generator], Batch]
 Arrays = dict[str, NDArray[np.float32]]
-Tree = dict[str, jax.Array]
-BIASES = (".dense.bias", ".hand.bias1")  # of the last layers
-OUTPUTS = (".dense.weight", ".hand.weight1", *BIASES)
-AVERAGING = 0.995  # decay of the exponential moving average of the weights
-HIDDEN_UNITS = 192  # of the perceptron on handcrafted features
+Parameters = tuple[Tensor, ...] | list[Tensor]
+AVERAGING = 0.998  # decay of the exponential moving average of the weights; less in the first steps
+SMOOTHING = 0.1  # of the noise classes
+KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 2.0  # of the losses, relative to that of the noise classes
+LOWEST_SCORE = 1e-4  # of the teacher: what lies below says nothing
+LOGIT_SCALE = 3.0  # typical deviation of the teacher's logits
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of a network.
+    """Hyperparameters of the network.
 
     Attributes
     ----------
     channels : tuple of int
         Channels of each convolution.
-    steps : int
-        Number of batches.
-    exclusive : bool
-        True if exactly one class applies (softmax), false for any number (sigmoid).
-    members : int
-        Number of networks in the ensemble, fitted independently. A small perceptron on handcrafted features
-        is fitted with the first one.
+    steps, batch : int
+        Number of batches, and windows in each.
+    memory_steps : int
+        Number of batches for the memory.
     rate, decay, dropout : float
         Peak learning rate and weight decay of AdamW; dropout rate of pooled features.
     """
 
-    channels: tuple[int, ...]
-    steps: int
-    exclusive: bool
-    members: int = 1
+    channels: tuple[int, ...] = (16, 32, 64, 96, 128)
+    steps: int = 12_000
+    batch: int = 64
+    memory_steps: int = 1500
     rate: float = 3e-3
     decay: float = 0.02
-    dropout: float = 0.3
+    dropout: float = 0.2
 
 
-def fit(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress) -> Arrays:
-    """Fit the networks and the perceptron of an ensemble and fold the batch norm into the weights.
+@dataclass(frozen=True)
+class Batch:
+    """Windows with targets: inputs, noise classes, kinds and the teacher's scores; NaN where unknown."""
+
+    x: Tensor
+    noise: Tensor
+    kinds: Tensor
+    taught: Tensor
+
+
+class Block(nn.Module):
+    """A 3x3 convolution, pooling, batch norm with a non-negative gain, and ReLU.
+
+    With a non-negative gain, pooling before the batch norm gives the same result at a quarter of the cost.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, pool: bool) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.pool = pool
+        nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for a batch, (n, inputs, bands, columns)."""
+        x = self.convolution(x)
+        if self.pool:
+            x = functional.max_pool2d(x, 2)
+        norm = self.norm
+        if self.training:
+            norm.num_batches_tracked.add_(1)
+        momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        x = functional.batch_norm(
+            x, norm.running_mean, norm.running_var, norm.weight.abs(), norm.bias, self.training, momentum
+        )
+        return functional.relu(x)
+
+    def folded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weight, (3, 3, inputs, outputs), and bias of the convolution with its batch norm."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        gain = norm.weight.abs() / torch.sqrt(norm.running_var + norm.eps)
+        weight = self.convolution.weight * gain[:, None, None, None]
+        bias = norm.bias - norm.running_mean * gain
+        return weight.detach().permute(2, 3, 1, 0).numpy(), bias.detach().numpy()
+
+
+class Student(nn.Module):
+    """The network, with a head for the teacher's scores.
 
     Parameters
     ----------
     recipe : Recipe
-    draw : callable
-        Returns a new augmented batch of inputs and targets.
-    name : str
-        Prefix of the arrays, as in `anc.noise.network.Ensemble`.
+    classes : int
+        Number of noise classes.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int) -> None:
+        super().__init__()
+        last = len(recipe.channels) - 1
+        sizes = zip((2, *recipe.channels), recipe.channels, strict=False)
+        self.blocks = nn.Sequential(
+            *(Block(a, b, stride=1 if i else 2, pool=0 < i < last) for i, (a, b) in enumerate(sizes))
+        )
+        size = recipe.channels[-1] * ((BANDS >> last) + 1)
+        self.dropout = nn.Dropout(recipe.dropout)
+        self.heads = nn.ModuleDict(
+            {
+                "noise": nn.Linear(size, classes),
+                "kinds": nn.Linear(size, len(KINDS)),
+                "taught": nn.Linear(size, CLASSES),
+            }
+        )
+        for head in self.heads.values():
+            nn.init.normal_(head.weight, std=size**-0.5)
+            nn.init.zeros_(head.bias)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Return what the heads see of inputs, (n, bands, columns, 2), in the order of `Network.pooled`."""
+        x = self.blocks(x.permute(0, 3, 1, 2))
+        bands = x.mean(3).permute(0, 2, 1).flatten(1)  # separate, because pitch matters
+        return torch.cat([bands, x.mean(2).amax(2)], dim=1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the logits of every head."""
+        pooled = self.dropout(self.pooled(x))
+        return {name: head(pooled) for name, head in self.heads.items()}
+
+    def exported(self) -> Arrays:
+        """Return the arrays of `anc.noise.network.Network`, without the teacher's head."""
+        arrays: Arrays = {}
+        for i, block in enumerate(self.blocks):
+            arrays[f"conv{i}.weight"], arrays[f"conv{i}.bias"] = block.folded()  # type: ignore[operator]
+        for name in ("noise", "kinds"):
+            head = self.heads[name]
+            arrays[f"{name}.weight"] = head.weight.detach().numpy().T.copy()  # type: ignore[union-attr,operator]
+            arrays[f"{name}.bias"] = head.bias.detach().numpy().copy()  # type: ignore[union-attr,operator]
+        return arrays
+
+
+def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
+    """Fit the network and fold the batch norm into the weights.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dataset : Dataset
     seed : int
         Random seed; results are reproducible on the same kind of machine.
+
+    Returns
+    -------
+    dict of str to arrays
+        For `anc.noise.network.Network`.
     """
-    arrays: Arrays = {}
-    for member in range(recipe.members):
-        own = f"{name}.{member}"
-        fitted = _fit_one(recipe, draw, own, 1000 * member + seed, progress, hand=member == 0)
-        arrays |= {key.replace(f"{own}.hand", f"{name}.hand"): value for key, value in fitted.items()}
-    return arrays
-
-
-def _fit_one(recipe: Recipe, draw: Draw, name: str, seed: int, progress: Progress, hand: bool) -> Arrays:
     rng = np.random.default_rng(seed)
-    x, targets = draw(rng)
-    no_features = np.zeros((len(x), 0), np.float32)
-    samples = np.concatenate([handcrafted_features(draw(rng)[0]) for _ in range(20)]) if hand else no_features
-    centre, scale = samples.mean(axis=0), samples.std(axis=0) + 1e-3
-    parameters = _initial_parameters(recipe, targets.shape[1], len(scale), rng)
-    schedule = optax.warmup_cosine_decay_schedule(0, recipe.rate, recipe.steps // 50, recipe.steps)
-    optimiser = optax.adamw(schedule, weight_decay=recipe.decay, mask=_weight_decay_mask(parameters))
-    optimiser_state = optimiser.init(parameters)
-    average = parameters
-
-    @jax.jit
-    def step(parameters, optimiser_state, average, n, x, features, targets, key):  # type: ignore[no-untyped-def]
-        loss = partial(_loss, recipe=recipe, x=x, features=features, targets=targets, key=key)
-        gradient = jax.grad(loss)(parameters)
-        change, optimiser_state = optimiser.update(gradient, optimiser_state, parameters)
-        parameters = optax.apply_updates(parameters, change)
-        keep = jnp.minimum(AVERAGING, (1 + n) / (10 + n))  # lower at the start, to forget the initial weights
-        average = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, parameters)
-        return parameters, optimiser_state, average
-
-    key = jax.random.PRNGKey(seed)
-    task = progress.add_task(f"fitting {name}", total=recipe.steps)
-    for n in range(recipe.steps):
-        x, targets = draw(rng)
-        features = (handcrafted_features(x) - centre) / scale if hand else no_features
-        key, now = jax.random.split(key)
-        parameters, optimiser_state, average = step(
-            parameters, optimiser_state, average, n, x, features, targets, now
-        )
-        progress.advance(task)
-    progress.remove_task(task)
-    # Batch statistics of the averaged weights were not collected during training.
-    pooled = jax.jit(partial(_pooled, depth=len(recipe.channels)))
-    several = [pooled(average, draw(rng)[0])[1] for _ in range(30)]
-    statistics = {key: np.stack([seen[key] for seen in several]).mean(axis=0) for key in several[0]}
-    return _fold_batch_norm(recipe, average, statistics, name, centre, scale)
+    torch.manual_seed(seed)
+    student = Student(recipe, len(dataset.classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(student, multi_avg_fn=_average)
+    optimiser = torch.optim.AdamW(_parameter_groups(student, recipe.decay), lr=recipe.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=1 / 30, cycle_momentum=False
+    )
+    student.train()
+    for _ in range(recipe.steps):
+        batch = draw(dataset, recipe.batch, rng)
+        optimiser.zero_grad()
+        _loss(student(batch.x), batch).backward()
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(student)
+    with torch.no_grad():  # batch statistics of the averaged weights were not collected during training
+        update_bn((draw(dataset, recipe.batch, rng).x for _ in range(60)), average)
+    return average.module.exported()  # type: ignore[operator,union-attr]
 
 
-def _initial_parameters(recipe: Recipe, classes: int, hand: int, rng: Generator) -> Tree:
-    parameters: Tree = {}
-    inputs = 2
-    for i, outputs in enumerate(recipe.channels):
-        weight = rng.standard_normal((3, 3, inputs, outputs)) * np.sqrt(2 / (9 * inputs))
-        parameters |= {f"weight{i}": jnp.asarray(weight, jnp.float32)}
-        parameters |= {f"gamma{i}": jnp.ones(outputs), f"beta{i}": jnp.zeros(outputs)}
-        inputs = outputs
-    dense = rng.standard_normal((2 * inputs, classes)) * np.sqrt(1 / (2 * inputs))
-    parameters |= {"dense": jnp.asarray(dense, jnp.float32), "bias": jnp.zeros(classes)}
-    if hand:
-        first = rng.standard_normal((hand, HIDDEN_UNITS)) * np.sqrt(1 / hand)
-        second = rng.standard_normal((HIDDEN_UNITS, classes)) * np.sqrt(1 / HIDDEN_UNITS)
-        parameters |= {"hand0": jnp.asarray(first, jnp.float32), "hand_bias0": jnp.zeros(HIDDEN_UNITS)}
-        parameters |= {"hand1": jnp.asarray(second, jnp.float32), "hand_bias1": jnp.zeros(classes)}
-    return parameters
+def _average(averaged: Parameters, current: Parameters, count: Tensor | int) -> None:
+    """Update the averaged weights, which forget the initial weights soon."""
+    number = int(count)
+    get_ema_multi_avg_fn(min(AVERAGING, (1 + number) / (10 + number)))(averaged, current, count)
 
 
-def _weight_decay_mask(parameters: Tree) -> dict[str, bool]:
-    return {name: "bias" not in name and name.startswith(("weight", "dense", "hand")) for name in parameters}
+def _parameter_groups(student: Student, decay: float) -> list[dict[str, object]]:
+    """Only weights of convolutions and heads decay."""
+    weights = [p for p in student.parameters() if p.ndim > 1]
+    others = [p for p in student.parameters() if p.ndim == 1]
+    return [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _loss(
-    parameters: Tree, *, recipe: Recipe, x: jax.Array, features: jax.Array, targets: jax.Array, key: jax.Array
-) -> jax.Array:
-    keep = 1 - recipe.dropout
-    pooled, _ = _pooled(parameters, x, len(recipe.channels))
-    kept = jax.random.bernoulli(key, keep, pooled.shape) / keep
-    logits = [pooled * kept @ parameters["dense"] + parameters["bias"]]
-    if features.shape[-1]:
-        hidden = jax.nn.relu(features @ parameters["hand0"] + parameters["hand_bias0"])
-        kept = jax.random.bernoulli(key, keep, hidden.shape) / keep
-        logits.append(hidden * kept @ parameters["hand1"] + parameters["hand_bias1"])
-    entropy = optax.softmax_cross_entropy if recipe.exclusive else _sigmoid_cross_entropy
-    return jnp.sum(jnp.stack([entropy(some, targets).mean() for some in logits]))
+def _loss(outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+    known = ~torch.isnan(batch.noise[:, 0])
+    entropy = -(batch.noise[known] * functional.log_softmax(outputs["noise"][known], dim=1)).sum()
+    return (
+        entropy / len(batch.x)
+        + KINDS_WEIGHT * binary_loss(outputs["kinds"], batch.kinds)
+        + TEACHER_WEIGHT * teacher_loss(outputs["taught"], batch.taught)
+    )
 
 
-def _sigmoid_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    return optax.sigmoid_binary_cross_entropy(logits, targets).sum(axis=-1)
+def binary_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross entropy of independent outputs, without those whose target is NaN."""
+    known = ~torch.isnan(targets)
+    loss = functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
+    return (loss * known).sum() / len(logits)
 
 
-def _pooled(parameters: Tree, x: jax.Array, depth: int) -> tuple[jax.Array, Tree]:
-    seen: Tree = {}
-    for i in range(depth):
-        x = _convolve(x, parameters[f"weight{i}"])
-        if i < depth - 1:
-            x = jnp.maximum(x[:, ::2], x[:, 1::2])
-            x = jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
-        mean = x.mean((0, 1, 2))
-        variance = jnp.square(x).mean((0, 1, 2)) - jnp.square(mean)
-        seen |= {f"mean{i}": mean, f"variance{i}": variance}
-        # With a non-negative gain, pooling first gives the same result at a quarter of the cost.
-        gain = jnp.abs(parameters[f"gamma{i}"]) * jax.lax.rsqrt(variance + 1e-5)
-        x = jax.nn.relu((x - mean) * gain + parameters[f"beta{i}"])
-    x = x.mean(1)
-    return jnp.concatenate([x.mean(1), x.max(1)], axis=1), seen
+def teacher_loss(logits: Tensor, scores: Tensor) -> Tensor:
+    """Return the mean squared difference from the teacher's logits; 0 without a teacher."""
+    known = ~torch.isnan(scores)
+    wanted = torch.logit(torch.nan_to_num(scores), LOWEST_SCORE)
+    return (((logits - wanted) / LOGIT_SCALE).square() * known).sum() / logits.numel()
 
 
-def _convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
-    if x.shape[-1] > 2:
-        return jax.lax.conv_general_dilated(
-            x, weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-    # With two channels, XLA's convolution takes twice as long as this on a CPU.
-    _, height, width, _ = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    return jnp.concatenate(shifted, axis=-1) @ weight.reshape(18, -1)
+def draw(dataset: Dataset, size: int, rng: Generator) -> Batch:
+    """Return random augmented windows of a dataset."""
+    clip = rng.integers(len(dataset.spectrograms), size=size)
+    taught = rng.integers(len(TAUGHT), size=size)
+    window = np.array(TAUGHT)[taught]
+    columns = window[:, None] * HOP + np.arange(WINDOW)
+    views = dataset.spectrograms[clip[:, None], columns]
+    x = network_input(augment(POWER_OF_BYTE[views], rng))
+    targets = (
+        noise_targets(dataset, clip, window),
+        dataset.kinds[clip, window].astype(np.float32),
+        dataset.taught[clip, taught].astype(np.float32),
+    )
+    return Batch(torch.from_numpy(x), *(torch.from_numpy(array) for array in targets))
 
 
-def _fold_batch_norm(
-    recipe: Recipe,
-    parameters: Tree,
-    statistics: Arrays,
-    name: str,
-    centre: NDArray[np.float32],
-    scale: NDArray[np.float32],
-) -> Arrays:
-    arrays: Arrays = {}
-    p = {key: np.asarray(value) for key, value in parameters.items()}
-    for i in range(len(recipe.channels)):
-        gain = np.abs(p[f"gamma{i}"]) / np.sqrt(statistics[f"variance{i}"] + np.float32(1e-5))
-        arrays[f"{name}.conv{i}.weight"] = p[f"weight{i}"] * gain
-        arrays[f"{name}.conv{i}.bias"] = p[f"beta{i}"] - statistics[f"mean{i}"] * gain
-    arrays[f"{name}.dense.weight"], arrays[f"{name}.dense.bias"] = p["dense"], p["bias"]
-    if len(scale):
-        weight = np.asarray(p["hand0"] / scale[:, None], np.float32)
-        arrays |= {f"{name}.hand.weight0": weight, f"{name}.hand.bias0": p["hand_bias0"] - centre @ weight}
-        arrays |= {f"{name}.hand.weight1": p["hand1"], f"{name}.hand.bias1": p["hand_bias1"]}
-    return arrays
+def noise_targets(
+    dataset: Dataset, clip: NDArray[np.int64], window: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the share of each noise class, (n, classes); NaN if something else is audible.
+
+    Half-way mixtures improve the separation of classes (Tokozume et al., Learning from Between-class
+    Examples, 2018).
+    """
+    share = dataset.share[clip, window].astype(np.float32)
+    targets = np.zeros((len(clip), len(dataset.classes)), np.float32)
+    for number, part in zip(dataset.noise[clip].T, (share, 1 - share), strict=True):
+        known = number >= 0
+        targets[known, number[known]] += part[known]
+    total = targets.sum(axis=1, keepdims=True)
+    targets = targets / np.maximum(total, 1e-3) * (1 - SMOOTHING) + SMOOTHING / len(dataset.classes)
+    targets[total[:, 0] < 0.8] = np.nan
+    return targets

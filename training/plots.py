@@ -8,8 +8,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from anc.noise.classifier import KINDS
 from training.evaluation import Outputs
 from training.evaluation import detection_errors as errors_of
+from training.recordings import Recording
 
 mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 
@@ -36,15 +38,16 @@ def confusion(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def detection_errors(scores: Outputs, names: Sequence[str], path: Path) -> None:
-    """Plot the miss rate over the false-alarm rate for kinds with real recordings."""
+def detection_errors(scores: Outputs, recordings: Sequence[Recording], path: Path) -> None:
+    """Plot the miss rate over the false-alarm rate for kinds with recordings."""
     figure = Figure(figsize=(5.6, 4), layout="constrained")
     axes = figure.subplots()
-    for kind in ("siren", "horn"):
-        false, missed = errors_of(scores, names, kind)
-        axes.step(100 * np.maximum(false, 1e-4), 100 * missed, where="post", label=kind)
+    for kind in KINDS:
+        if errors := errors_of(scores, recordings, kind):
+            axes.step(100 * np.maximum(errors[0], 1e-3), 100 * errors[1], where="post", label=kind)
     axes.set_xscale("log")
-    axes.set_xlabel("False alarms per voted decision, %")
+    axes.set_xlabel("Clips without an emergency that fire, %")
     axes.set_ylabel("Missed clips, %")
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     figure.savefig(path, dpi=110)

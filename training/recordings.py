@@ -1,8 +1,9 @@
-"""Read labelled recordings in common folder layouts."""
+"""Read labelled recordings in common folder layouts, and assign them to folds."""
 
 import csv
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from anc.audio.formats import SUFFIXES
 from anc.audio.reader import open_path
 
 MAX_LENGTH_S = 3600.0
+FOLDS = 5
+USES = ("train", "measure")
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,13 @@ class Recording:
     fold : int or None
         Fold assigned by the collection, if any.
     collection : str
-        ``esc10``, ``esc50``, ``urbansound8k`` or ``folders``.
+        ``esc10``, ``esc50``, ``urbansound8k``, ``folders``, or the name in a table of many collections.
     credit : tuple of str
         Author, title, licence and address, if known.
+    trains : bool
+        False for recordings whose licence allows measurements only.
+    whole : bool
+        Whether all recordings of the collection are in one fold.
     """
 
     path: Path
@@ -40,6 +47,8 @@ class Recording:
     fold: int | None
     collection: str
     credit: tuple[str, str, str, str] | None = None
+    trains: bool = True
+    whole: bool = False
 
 
 def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -64,39 +73,84 @@ def snake_case(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def read_recordings(folder: Path) -> list[Recording]:
-    """Read a collection. The layout is detected from the table in the folder.
+def read_recordings(*folders: Path) -> list[Recording]:
+    """Read all recordings of some folders. The layout of each is detected from the table in it.
 
     Parameters
     ----------
-    folder : Path
-        With ``clips.csv`` (path, dataset, fold, class, source and licence), ``meta/esc50.csv`` (ESC-50 as
-        published), ``metadata/UrbanSound8K.csv`` (UrbanSound8K as published), or one folder per class.
+    *folders : Path
+        Each with ``clips.csv`` (path, dataset, fold, class, source and licence), ``clips.csv`` of many
+        collections (path, source, original, class, licence, author, url_or_package and use, which is
+        ``train`` or ``measure``), ``meta/esc50.csv`` (ESC-50 as published), ``metadata/UrbanSound8K.csv``
+        (UrbanSound8K as published), one folder per class, or several such folders.
 
     Raises
     ------
     FileNotFoundError
-        If the folder has none of these layouts.
+        If a folder has none of these layouts.
+    ValueError
+        If a row of a table or the name of a class is invalid.
     """
-    for table, reader in _READERS.items():
-        if (folder / table).is_file():
-            with (folder / table).open(newline="", encoding="utf-8") as file:
-                return [reader(folder, row) for row in csv.DictReader(file)]
-    recordings = _read_folders(folder) if folder.is_dir() else []
+    found = {recording.path.resolve(): recording for folder in folders for recording in _read(folder)}
+    return list(found.values())
+
+
+def _read(folder: Path) -> list[Recording]:
+    if table := _table_of(folder):
+        return _read_table(folder, table)
+    parts = [part for part in sorted(folder.glob("*/")) if _table_of(part)]
+    recordings = [r for part in parts for r in _read(part)] if parts else _read_folders(folder)
     if not recordings:
         tables = ", ".join(_READERS)
         raise FileNotFoundError(f"{folder}: no recordings; expected one of {tables}, or one folder per class")
     return recordings
 
 
+def _table_of(folder: Path) -> str | None:
+    return next((table for table in _READERS if (folder / table).is_file()), None)
+
+
+def _read_table(folder: Path, table: str) -> list[Recording]:
+    with (folder / table).open(newline="", encoding="utf-8") as file:
+        recordings, rows = [], csv.DictReader(file)
+        for number, row in enumerate(rows, start=1):
+            try:
+                if None in row or None in row.values():
+                    raise ValueError(f"must have {len(rows.fieldnames or ())} columns")
+                recordings.append(_READERS[table](folder, row))
+            except KeyError as fault:
+                raise ValueError(f"{folder / table}: column {fault.args[0]} is missing") from fault
+            except ValueError as fault:
+                raise ValueError(f"{folder / table}, row {number}: {fault}") from fault
+        return recordings
+
+
 def _clip(folder: Path, row: dict[str, str]) -> Recording:
+    if "use" in row:
+        return _clip_of_many(folder, row)
+    name = snake_case(row["esc50_class"] or row["esc10_class"])
     return Recording(
         path=folder / row["path"],
-        name=_ESC50_NAME.get(name := snake_case(row["esc50_class"] or row["esc10_class"]), name),
+        name=_class(_ESC50_NAME.get(name, name)),
         source=row["source_id"],
-        fold=int(row["fold"]),
+        fold=_fold(row["fold"]),
         collection="esc10" if row["dataset"] == "esc10" else "esc50",
         credit=(row["author"], row["title"], row["licence"], row["source_url"]),
+    )
+
+
+def _clip_of_many(folder: Path, row: dict[str, str]) -> Recording:
+    if row["use"] not in USES:
+        raise ValueError(f"use must be one of {', '.join(USES)} (got {row['use']!r})")
+    return Recording(
+        path=folder / row["path"],
+        name=_class(row["class"]),
+        source=f"{row['source']}/{row['original']}",
+        fold=None,
+        collection=row["source"],
+        credit=(row["author"], row["original"], row["licence"], row["url_or_package"]),
+        trains=row["use"] == "train",
+        whole=True,
     )
 
 
@@ -109,21 +163,27 @@ _ESC50_NAME = {
 }
 
 
+def _class(name: str) -> str:
+    if not (short := snake_case(name)):
+        raise ValueError(f"class must have a letter or a digit (got {name!r})")
+    return short
+
+
+def _fold(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise ValueError(f"fold must be a number from 1 (got {text!r})")
+
+
 def _esc50(folder: Path, row: dict[str, str]) -> Recording:
     esc10 = row["esc10"].lower() == "true"
-    name = snake_case(row["category"])
-    return Recording(
-        folder / "audio" / row["filename"],
-        name,
-        row["src_file"],
-        int(row["fold"]),
-        "esc10" if esc10 else "esc50",
-    )
+    path, name = folder / "audio" / row["filename"], _class(row["category"])
+    return Recording(path, name, row["src_file"], _fold(row["fold"]), "esc10" if esc10 else "esc50")
 
 
 def _urbansound8k(folder: Path, row: dict[str, str]) -> Recording:
     path = folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
-    return Recording(path, snake_case(row["class"]), row["fsID"], int(row["fold"]), "urbansound8k")
+    return Recording(path, _class(row["class"]), row["fsID"], _fold(row["fold"]), "urbansound8k")
 
 
 _READERS: dict[str, Callable[[Path, dict[str, str]], Recording]] = {
@@ -134,23 +194,33 @@ _READERS: dict[str, Callable[[Path, dict[str, str]], Recording]] = {
 
 
 def _read_folders(folder: Path) -> list[Recording]:
+    paths = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in SUFFIXES]
     return [
-        Recording(path, snake_case(path.parent.name), path.stem, None, "folders")
-        for path in sorted(folder.glob("*/*"))
-        if path.suffix.lower() in SUFFIXES
+        Recording(path, _class(path.parent.name), f"{path.parent.name}/{path.stem}", None, "folders")
+        for path in paths
     ]
 
 
-def assign_folds(recordings: list[Recording], folds: int = 5) -> NDArray[np.int64]:
+def assign_folds(recordings: Sequence[Recording], folds: int = FOLDS) -> NDArray[np.int64]:
     """Assign each recording a fold, 1 to `folds`, without splitting sources and with balanced classes.
 
-    Folds of ESC-10 are kept, also for the same sources in other collections. Every other source goes to the
-    fold with the fewest recordings of its class.
+    Folds of ESC-10 are kept, also for the same sources in other collections. Other sources of ESC-50, and of
+    folders, go to the fold with the fewest recordings of their class. A collection from a table of many is in
+    one fold as a whole, the largest first, so that a fold measures a collection that was not trained on.
     """
     of_source = {r.source: r.fold for r in recordings if r.collection == "esc10" and r.fold}
+    sizes = Counter(r.collection for r in recordings if r.whole)
+    totals = dict.fromkeys(range(1, folds + 1), 0)
+    of_collection: dict[str, int] = {}
+    for collection, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        fold = min(totals, key=lambda f: (totals[f], f))
+        of_collection[collection] = fold
+        totals[fold] += size
     have: dict[tuple[str, int], int] = {}
     for r in sorted(recordings, key=lambda r: (r.name, r.source, str(r.path))):
-        if r.source not in of_source:
+        if r.whole:
+            of_source[r.source] = of_collection[r.collection]
+        elif r.source not in of_source:
             of_source[r.source] = min(
                 range(1, folds + 1), key=lambda fold: (have.get((r.name, fold), 0), fold)
             )

@@ -21,7 +21,7 @@ from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import Role
 from local.data_folder import require_platform
-from tools.cli import measurements, registry, signing_keys, sound_files
+from tools.cli import measurements, registry, signing_keys, sound_files, training
 from tools.cli.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -51,6 +51,7 @@ app = typer.Typer(
 )
 app.add_typer(registry.app)
 app.add_typer(sound_files.app)
+app.add_typer(training.app)
 app.add_typer(measurements.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 

@@ -1,15 +1,14 @@
-"""The commands `train`, `evaluate`, `bench`, `fleet`, `cost`, `scale`, `doctor` and `smoke`."""
+"""The commands `evaluate`, `bench`, `fleet`, `cost`, `scale`, `doctor` and `smoke`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from local.data_folder import UnusableFolder
+from tools.cli import training
 from tools.cli.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -24,33 +23,11 @@ from tools.cli.terminal import (
     stop,
     table,
 )
-from tools.report.page import embedded_figures, write_page
+from tools.cli.training import MEASURE
+from tools.report.page import write_page
 
 app = typer.Typer()
-MEASURE, OPERATE = "Train and measure", "Operations"
-
-Sounds = Annotated[
-    Path,
-    typer.Option(
-        "--data", help="Folder of recordings: ESC-10, ESC-50, UrbanSound8K, or one folder per class."
-    ),
-]
-Out = Annotated[Path, typer.Option(help="Output folder for reports, plots and the cache.")]
-
-
-@app.command(rich_help_panel=MEASURE)
-def train(
-    data: Sounds,
-    out: Out = Path("build/training"),
-    model: Annotated[Path, typer.Option(help="Output file of the model.")] = Path("build/training/model.npz"),
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 1,
-    json: Json = False,
-) -> None:
-    """Train the noise classifier and emergency detector."""
-    with data_errors():
-        from training import commands
-
-        show_report(commands.train(data, out, model, seed), json)
+OPERATE = "Operations"
 
 
 @app.command(rich_help_panel=MEASURE)
@@ -62,14 +39,15 @@ def evaluate(
         ),
     ] = "classifier",
     data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of recordings; only the classifier needs one."),
+        list[Path] | None,
+        typer.Option(help="Folder of recordings; only the classifier needs one, and takes several."),
     ] = None,
-    dataset: Annotated[
-        Literal["esc10", "noise", "alarm"], typer.Option(help="Classifier: data set.")
-    ] = "esc10",
-    out: Out = Path("build/training"),
-    seed: Annotated[int, typer.Option(help="Classifier: random seed.")] = 1,
+    teacher: training.TeacherFile = None,
+    folds: training.Folds = 5,
+    steps: training.Steps = None,
+    clips: training.Clips = None,
+    seed: training.Seed = 1,
+    out: training.Out = Path("build/training"),
     quick: Annotated[bool, typer.Option(help="All but classifier: a minimal run.")] = False,
     write: Annotated[
         Path | None, typer.Option(help="All but classifier: write the docs page, plots and data here.")
@@ -77,26 +55,22 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate classifier, alarms, false alarms or control path."""
+    if what == "classifier":
+        if not data:
+            stop("--data: required to evaluate the classifier; a folder of recordings such as ESC-50")
+        with training.training_errors():
+            options = training.options_of(teacher, folds, steps, clips, seed)
+        training.evaluate_classifier(data, options, out, json)
+        return
+    if data and len(data) > 1:
+        stop(f"--data: at most one folder, except for the classifier (got {len(data)})")
+    folder = data[0] if data else None
     if what == "control":
-        evaluate_control(data, quick, out, write, json)
-        return
-    if what == "alarms":
-        evaluate_alarms(data, quick, out, write, json)
-        return
-    if what == "false-alarms":
-        evaluate_false_alarms(data, quick, write, json)
-        return
-    if data is None:
-        stop("--data: required to evaluate the classifier; a folder of recordings such as ESC-50")
-    with data_errors():
-        from training import commands
-
-        report = commands.evaluate(dataset, data, out, seed)
-    names = (f"model-confusion-{dataset}.png", "model-detection.png")
-    figures = embedded_figures(out, *names)
-    write_page(out / f"{dataset}.html", f"Classifier evaluation: {dataset}", report, figures)
-    show_report(report, json)
-    report_written(out / f"{dataset}.html", json)
+        evaluate_control(folder, quick, out, write, json)
+    elif what == "alarms":
+        evaluate_alarms(folder, quick, out, write, json)
+    else:
+        evaluate_false_alarms(folder, quick, write, json)
 
 
 def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | None, json: bool) -> None:
@@ -349,28 +323,7 @@ def smoke(
         stop(fault)
 
 
-@contextmanager
-def data_errors() -> Iterator[None]:
-    """Print errors in the recordings as one line, without a traceback."""
-    try:
-        yield
-    except ValueError as fault:
-        stop(str(fault))
-
-
 def report_written(page: Path, json: bool) -> None:
     """Print where a report was written, unless the output is JSON."""
     if not json:
         print_report_path(page)
-
-
-def show_report(report: dict[str, Any], json: bool) -> None:
-    """Print a report: as JSON in full, or the top-level figures as a table."""
-    if json:
-        print(dumps(report))
-        return
-    rows = table("", "")
-    for name, value in report.items():
-        if not isinstance(value, dict | list):
-            rows.add_row(name, str(value))
-    console.print(rows)

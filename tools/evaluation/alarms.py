@@ -18,9 +18,9 @@ from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import MICROPHONES
 from simulation.playback import BLOCK_S
 from simulation.scenes import SCENE_S, Scene
+from tools.evaluation.mixture import AFTER_S, BEFORE_S, LEVELS_DB, Mixture, mixture
 from tools.evaluation.simulated_platform import SimulatedHeadset, SimulatedPlatform
 from training import synthesis
-from training.delays import AFTER_S, BEFORE_S, LEVELS_DB, Mixture, mixture
 from training.recordings import Recording, read_recordings
 from training.synthesis import RATE, Maker, distort_and_reverberate
 from training.taxonomy import label_of
@@ -47,7 +47,7 @@ BUILT_IN, RECORDED = "built-in cabin", "recorded aircraft"
 TRIALS = {BUILT_IN: 16, RECORDED: 8}
 HEAD_SEEDS = range(200, 216)
 PROCESSING_S = 0.010  # after the end of a block: three times what a window takes
-SEED = 88_000  # not used in training or `training.delays`
+SEED = 88_000  # not used in training
 
 
 class OneShot:

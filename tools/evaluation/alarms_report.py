@@ -10,8 +10,8 @@ from rich.table import Table
 
 from tools.cli.terminal import table
 from tools.evaluation.alarms import KINDS, Response
+from tools.evaluation.mixture import BEFORE_S
 from tools.evaluation.page import TEXT
-from training.delays import BEFORE_S
 
 TEMPLATE = Path(__file__).with_name("alarms.md")
 TARGET_S, TARGET_LEVEL_DB = 1.6, 0

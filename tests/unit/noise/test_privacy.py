@@ -10,7 +10,7 @@ from anc.dsp import Statistics
 from anc.noise import summary
 from anc.noise.features import OFFSET_DB, band_edges, column_length, unpack
 from iot.fir import Signal
-from training.everyday import speech
+from training.synthesis import speech
 
 RATE, TAPS = 16_000, 512
 SECONDARY = np.array([0.0, 0.0, 0.8, 0.3])

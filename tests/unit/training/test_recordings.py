@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.recordings import Recording, assign_folds, load_sound, read_recordings, snake_case
-from training.taxonomy import LABEL_OF, label_of
+from training.taxonomy import KIND_OF, LABEL_OF, UNDECIDED, kind_of, label_of, noise_class
 
 
 def write_sound(path: Path, channels: int = 1) -> None:
@@ -60,6 +60,75 @@ def test_one_folder_per_class_is_read(tmp_path: Path) -> None:
     samples, rate = load_sound(recording.path)
     assert (samples.shape, rate) == ((800,), 8000)
     assert samples == pytest.approx(0.25, abs=1e-3)
+
+
+MANY = (
+    "path,source,original,class,licence,author,url_or_package,seconds,use\n"
+    "tones/a.ogg,tones,first,phone_ring,CC0 1.0,Ann,deb:tones,3,train\n"
+    "cries/b.ogg,cries,second,baby_cry,ODbL,Bob,github:a/b,3,measure\n"
+)
+ESC50 = "filename,fold,target,category,esc10,src_file,take\n1-100032-A-0.wav,1,0,dog,True,100032,A\n"
+
+
+def test_folders_with_tables_are_read_together_and_what_may_only_be_measured_is_marked(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "clips.csv").write_text(MANY)
+    (tmp_path / "esc" / "meta").mkdir(parents=True)
+    (tmp_path / "esc" / "meta" / "esc50.csv").write_text(ESC50)
+    dog, tone, cry = read_recordings(tmp_path)
+    assert (dog.name, dog.collection) == ("dog", "esc10")
+    assert (tone.name, tone.collection, tone.source) == ("phone_ring", "tones", "tones/first")
+    assert [r.trains for r in (dog, tone, cry)] == [True, True, False]
+    assert cry.path == tmp_path / "many" / "cries" / "b.ogg"
+    assert read_recordings(tmp_path / "esc", tmp_path / "many", tmp_path / "esc") == [dog, tone, cry]
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        (MANY.replace(",measure", ",sell"), r"row 2: use must be one of train, measure \(got 'sell'\)"),
+        (MANY.replace(",baby_cry", ",?!"), r"row 2: class must have a letter or a digit"),
+        (MANY.replace(",3,train", ""), r"row 1: must have 9 columns"),
+        (MANY.replace(",class,", ",kind,"), r"column class is missing"),
+    ],
+)
+def test_an_invalid_row_of_a_table_is_refused(tmp_path: Path, table: str, fault: str) -> None:
+    (tmp_path / "clips.csv").write_text(table)
+    with pytest.raises(ValueError, match=r"clips\.csv.*" + fault):
+        read_recordings(tmp_path)
+
+
+@pytest.mark.parametrize("fold", ["0", "one", ""])
+def test_an_invalid_fold_is_refused(tmp_path: Path, fold: str) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "esc50.csv").write_text(ESC50.replace("wav,1,", f"wav,{fold},"))
+    with pytest.raises(ValueError, match=f"fold must be a number from 1 .got '{fold}'"):
+        read_recordings(tmp_path)
+
+
+def test_a_collection_of_many_is_in_one_fold() -> None:
+    clips = [
+        Recording(Path(f"{collection}{i}"), "dog", f"{collection}/{i}", None, collection, whole=True)
+        for collection, size in (("large", 9), ("middle", 4), ("small", 3))
+        for i in range(size)
+    ]
+    folds = assign_folds(clips, folds=2)
+    assert {c.collection: int(f) for c, f in zip(clips, folds, strict=True)} == {
+        "large": 1,
+        "middle": 2,
+        "small": 2,
+    }
+    assert np.bincount(folds).tolist() == [0, 9, 7]
+
+
+def test_every_other_name_of_a_class_leads_to_a_class_and_none_to_two_kinds() -> None:
+    assert kind_of("horn_truck") == "horn"
+    assert kind_of("siren_police") == "siren"
+    assert kind_of("music_brass") is None
+    assert label_of("engine_bus") == "road"
+    assert not {noise_class(name) for name in UNDECIDED} & set(KIND_OF)
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])

@@ -3,21 +3,17 @@
 import numpy as np
 import pytest
 
-from training.everyday import EVERYDAY, cabin, coloured_noise
+from training.clips.sources import MAKERS
 from training.synthesis import (
-    ALARMS,
-    HORNS,
     RATE,
-    SIRENS,
-    Maker,
     alarm_t3,
+    cabin,
+    coloured_noise,
     distort_and_reverberate,
     doppler,
     hi_lo,
     wail,
 )
-
-EVERY = {**SIRENS, **HORNS, **ALARMS, **EVERYDAY}
 
 
 def loudest_frequency(x: np.ndarray, every: int = 1600) -> np.ndarray:
@@ -25,9 +21,9 @@ def loudest_frequency(x: np.ndarray, every: int = 1600) -> np.ndarray:
     return np.argmax(np.abs(np.fft.rfft(frames)), axis=1) * RATE / every
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", MAKERS)
 def test_a_synthetic_sound_has_its_length_is_finite_and_reproducible(name: str) -> None:
-    maker: Maker = EVERY[name]
+    maker = MAKERS[name][0]
     first, again, other = (maker(3 * RATE, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.shape == (3 * RATE,)
     assert np.isfinite(first).all()

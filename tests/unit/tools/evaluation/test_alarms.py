@@ -14,8 +14,8 @@ from simulation.playback import BLOCK_S
 from simulation.scenes import Scene
 from tools.cli.main import app
 from tools.evaluation import alarms, alarms_report
+from tools.evaluation.mixture import AFTER_S, BEFORE_S, NOISE_DBFS, mixture
 from tools.evaluation.simulated_platform import SimulatedPlatform
-from training.delays import AFTER_S, BEFORE_S, NOISE_DBFS, mixture
 from training.synthesis import RATE
 
 DOCS = Path(__file__).parents[4] / "docs"

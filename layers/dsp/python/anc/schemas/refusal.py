@@ -34,6 +34,9 @@ class Refused(Exception):
         self.seq: int | None = None
         self.wait_s = wait_s
 
+    def __reduce__(self) -> tuple[type["Refused"], tuple[str, str, int]]:
+        return Refused, (self.code, self.message, self.wait_s)  # a process may raise it for another
+
 
 def refuse(code: str, message: str) -> NoReturn:
     """Raise Refused. Being an expression, it can follow `or`."""

@@ -60,9 +60,11 @@ def mask(x: NDArray[np.float32], rng: Generator) -> None:
 
 
 def augment(x: Powers, rng: Generator) -> NDArray[np.uint8]:
-    """Add noise at 5 to 45 dB and a microphone response, and mask random parts."""
-    ratio_db = np.where(rng.uniform(size=len(x)) < 0.6, rng.uniform(5, 45, len(x)), 200.0)
-    level = 10 * np.log10(mix(x, coloured_noise(len(x), rng), ratio_db) + 1e-3)
+    """Add noise at 5 to 45 dB to a third, add a microphone response, and mask random parts."""
+    noisy = np.flatnonzero(rng.uniform(size=len(x)) < 0.35)
+    x = x.copy()
+    x[noisy] = mix(x[noisy], coloured_noise(len(noisy), rng), rng.uniform(5, 45, len(noisy)))
+    level = 10 * np.log10(x + 1e-3)
     level += microphone_response(len(x), rng)[:, None, :]
     mask(level, rng)
     return np.rint(np.clip(level, 0, 255)).astype(np.uint8)

@@ -1,13 +1,13 @@
-"""Clips of the candidate: what is mixed, what each window is labelled, and which folds a clip belongs to."""
+"""Training clips: what is mixed, what each window is labelled, and which folds a clip belongs to."""
 
 import numpy as np
 import pytest
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import BANDS
-from training.candidate.clips import COLUMNS, SAMPLES, WINDOWS, Composer, excerpt, kind_targets
-from training.candidate.degradation import band_limit, clip, distance, encode, record, reverberate
-from training.candidate.sources import Source, to_pcm
+from training.clips.compose import COLUMNS, SAMPLES, WINDOWS, Composer, excerpt, kind_targets
+from training.clips.degradation import band_limit, clip, distance, encode, record, reverberate
+from training.clips.sources import Source, to_pcm
 from training.synthesis import RATE
 
 ROOM = [np.array([1.0, 0.0, 0.5])]

@@ -22,18 +22,23 @@ class Teacher:
 
     Raises
     ------
-    ValueError
-        If the file is another network.
+    FileNotFoundError, ValueError
+        If there is no such file, or it is another network.
     """
 
     def __init__(self, path: Path) -> None:
         # Only installed for training.
         from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]  # noqa: PLC0415
 
-        self._network = Interpreter(model_path=str(path), num_threads=1)
-        source = self._network.get_input_details()[0]
-        self._network.resize_tensor_input(source["index"], [LENGTH])
-        self._network.allocate_tensors()
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: file not found")
+        try:
+            self._network = Interpreter(model_path=str(path), num_threads=1)
+            source = self._network.get_input_details()[0]
+            self._network.resize_tensor_input(source["index"], [LENGTH])
+            self._network.allocate_tensors()
+        except (RuntimeError, ValueError) as fault:
+            raise ValueError(f"{path}: must be YAMNet as a TFLite file ({fault})") from fault
         self._source = source["index"]
         target = self._network.get_output_details()[0]
         self._target = target["index"]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import COLUMNS_PER_SECOND, HOP, WINDOW, log_mel, quantise
-from training.candidate.degradation import distance, record, reverberate
-from training.candidate.sources import MAKERS, Source
-from training.candidate.teacher import CLASSES, EMERGENCIES, LENGTH, Teacher
+from training.clips.degradation import distance, record, reverberate
+from training.clips.sources import MAKERS, Source
 from training.synthesis import RATE, Signal
+from training.teacher import CLASSES, EMERGENCIES, LENGTH, Teacher
 
 WINDOWS = 9  # of one second, every quarter second
 COLUMNS = WINDOW + (WINDOWS - 1) * HOP

@@ -1,9 +1,10 @@
-"""Build the training set: clips of three seconds, composed in parallel and cached in a file."""
+"""Build the training set: clips composed in parallel, and cached in a folder."""
 
+import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,16 @@ import soxr
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from training.candidate.clips import Composer
-from training.candidate.sources import read_sources, synthesise
-from training.candidate.teacher import Teacher
+from training.clips.compose import Composer
+from training.clips.sources import read_sources, synthesise
 from training.recordings import Recording
 from training.synthesis import RATE, Signal
+from training.teacher import Teacher
 
 RESPONSES = "rirs"  # folder of impulse responses beside a table of recordings
-CONTEXT = multiprocessing.get_context("spawn")  # a fork may deadlock: JAX has threads
+CONTEXT = multiprocessing.get_context("spawn")  # a fork may deadlock: PyTorch has threads
 PIECE = 200  # clips that a worker composes at once
+STAMP_FILE = "stamp.json"
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,27 @@ class Dataset:
     taught: NDArray[np.float16]
     folds: NDArray[np.int16]
 
+    @property
+    def nbytes(self) -> int:
+        """Size of all arrays."""
+        return sum(array.nbytes for array in self.arrays().values())
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays by name."""
+        return {name: value for name, value in vars(self).items() if name != "classes"}
+
     def without(self, fold: int) -> "Dataset":
-        """Return the clips in which no recording of a fold occurs."""
+        """Return the clips in which no recording of a fold occurs.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
         rows = np.flatnonzero(self.folds != fold)
-        return Dataset(
-            self.classes,
-            self.spectrograms[rows],
-            self.noise[rows],
-            self.share[rows],
-            self.kinds[rows],
-            self.taught[rows],
-            self.folds[rows],
-        )
+        if not len(rows):
+            raise ValueError(f"clips: none of {len(self.folds)} is without fold {fold}; compose more")
+        return Dataset(self.classes, **{name: array[rows] for name, array in self.arrays().items()})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -70,10 +81,10 @@ class Plan:
     each: int = 30
 
 
-def read_responses(folder: Path) -> list[Signal]:
+def read_responses(folders: Sequence[Path]) -> list[Signal]:
     """Return the impulse responses beside the recordings, at most a second of each, with energy 1."""
     responses = []
-    for path in sorted(folder.glob(f"**/{RESPONSES}/*.wav")):
+    for path in [path for folder in folders for path in sorted(folder.glob(f"**/{RESPONSES}/*.wav"))]:
         samples, rate = soundfile.read(path, always_2d=True)
         response = soxr.resample(samples[: 4 * rate, 0], rate, RATE)
         response = response[np.argmax(np.abs(response) > 0.1 * np.max(np.abs(response))) :][:RATE]
@@ -84,7 +95,7 @@ def read_responses(folder: Path) -> list[Signal]:
 def build(
     recordings: Sequence[Recording],
     folds: NDArray[np.int64],
-    folder: Path,
+    folders: Sequence[Path],
     teacher: Path | None,
     seed: int,
     workers: int,
@@ -97,15 +108,15 @@ def build(
     ----------
     recordings, folds
         What may be trained on, and the fold of each, from 1.
-    folder : Path
-        Folder that is searched for impulse responses.
+    folders : sequence of Path
+        Folders that are searched for impulse responses.
     teacher : Path or None
         TFLite file of the teacher; without it, only labels are learned.
     """
     with ProcessPoolExecutor(workers, CONTEXT) as pool:
         sources = read_sources(recordings, folds, pool) + synthesise(plan.each, seed, pool)
     classes = sorted({s.noise for s in sources if s.noise})
-    composer = Composer(sources, classes, read_responses(folder), None)
+    composer = Composer(sources, classes, read_responses(folders), None)
     task = progress.add_task("composing", total=plan.clips)
     starts = range(0, plan.clips, PIECE)
     pieces = []
@@ -133,19 +144,22 @@ def _compose(start: int, stop: int) -> tuple[NDArray[np.generic], ...]:
     return tuple(np.array([getattr(clip, name) for clip in clips]) for name in names)
 
 
-def save(dataset: Dataset, path: Path, stamp: Sequence[str]) -> None:
-    """Write a dataset to a cache file, with a stamp of what it was built from."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(value) for name, value in vars(dataset).items()}
-    np.savez(path, stamp=np.array(stamp), **arrays)  # type: ignore[arg-type]
+def save(dataset: Dataset, folder: Path, stamp: Sequence[str]) -> None:
+    """Write a dataset to a cache folder, with a stamp of what it was built from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STAMP_FILE).unlink(missing_ok=True)
+    for name, array in dataset.arrays().items():
+        np.save(folder / f"{name}.npy", array)
+    (folder / STAMP_FILE).write_text(json.dumps({"stamp": list(stamp), "classes": dataset.classes}))
 
 
-def load(path: Path, stamp: Sequence[str]) -> Dataset | None:
-    """Read a dataset from a cache file, None if there is none with this stamp."""
-    if not path.is_file():
+def load(folder: Path, stamp: Sequence[str] | None = None) -> Dataset | None:
+    """Return the dataset of a cache folder without reading it into memory; None if `stamp` is another one."""
+    if not (folder / STAMP_FILE).is_file():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        if file["stamp"].tolist() != list(stamp):
-            return None
-        arrays = {name: file[name] for name in file.files if name != "stamp"}
-    return Dataset(arrays.pop("classes").tolist(), **arrays)
+    about = json.loads((folder / STAMP_FILE).read_text())
+    if stamp is not None and about["stamp"] != list(stamp):
+        return None
+    names = [field.name for field in fields(Dataset) if field.name != "classes"]
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+    return Dataset(about["classes"], **arrays)

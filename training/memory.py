@@ -1,31 +1,30 @@
-"""Fit `training.candidate.network.Memory`, which judges a window together with the two seconds before it."""
+"""Fit `anc.noise.network.Memory`, which judges a window together with the two seconds before it."""
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import HOP, WINDOW, network_input
-from training.candidate.clips import WINDOWS
-from training.candidate.dataset import Dataset
-from training.candidate.fit import Arrays, binary_loss
 from training.candidate.network import Network
+from training.clips.compose import WINDOWS
+from training.clips.dataset import Dataset
+from training.fit import Arrays, binary_loss
 
 FEATURES, HIDDEN = 16, 48
 BATCH, RATE, DECAY, DROPOUT = 256, 2e-3, 0.05, 0.3
 
 
-def fit_memory(network: Arrays, dataset: Dataset, steps: int, seed: int, progress: Progress) -> Arrays:
+def fit_memory(network: Arrays, dataset: Dataset, steps: int, seed: int) -> Arrays:
     """Fit the memory on a fitted network.
 
     Parameters
     ----------
     network : dict of str to arrays
-        From `training.candidate.fit.fit`; it is not changed.
+        From `training.fit.fit`; it is not changed.
     dataset : Dataset
     steps : int
         Number of batches.
@@ -38,34 +37,28 @@ def fit_memory(network: Arrays, dataset: Dataset, steps: int, seed: int, progres
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    pooled = pooled_windows(network, dataset, progress)
+    pooled = pooled_windows(network, dataset)
     judge = Judge(network)
-    optimiser = torch.optim.AdamW([p for p in judge.parameters() if p.requires_grad], RATE, weight_decay=DECAY)
+    optimiser = torch.optim.AdamW(
+        [p for p in judge.parameters() if p.requires_grad], RATE, weight_decay=DECAY
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    task = progress.add_task("fitting memory", total=steps)
     for _ in range(steps):
         x, seen, targets = _draw(pooled, dataset.kinds, rng)
         optimiser.zero_grad()
         binary_loss(judge(functional.dropout(x, DROPOUT), seen), targets).backward()
         optimiser.step()
         schedule.step()
-        progress.advance(task)
-    progress.remove_task(task)
     return judge.exported()
 
 
-def pooled_windows(network: Arrays, dataset: Dataset, progress: Progress) -> NDArray[np.float16]:
+def pooled_windows(network: Arrays, dataset: Dataset) -> NDArray[np.float16]:
     """Return what the heads see of every window of every clip, (clips, WINDOWS, size)."""
     heads = {f"features.{name}": network[f"kinds.{name}"] for name in ("weight", "bias")}
     numpy_network = Network(network | heads)
     columns = np.arange(WINDOWS)[:, None] * HOP + np.arange(WINDOW)
-    task = progress.add_task("looking back", total=len(dataset.spectrograms))
-    rows = []
-    for spectrogram in dataset.spectrograms:
-        rows.append(numpy_network.pooled(network_input(spectrogram[columns])).astype(np.float16))
-        progress.advance(task)
-    progress.remove_task(task)
-    return np.array(rows)
+    rows = (numpy_network.pooled(network_input(one[columns])) for one in dataset.spectrograms)
+    return np.array([row.astype(np.float16) for row in rows])
 
 
 class Judge(nn.Module):

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from training.everyday import coloured_noise
-from training.synthesis import RATE, Maker, Signal, blasts, harmonics, smooth
+from training.synthesis.signals import RATE, Signal, blasts, coloured_noise, harmonics, smooth
 
 SEMITONES = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
 
@@ -136,15 +135,3 @@ def lead_synthesiser(n: int, rng: Generator) -> Signal:
     t = np.arange(n) / RATE % (beat * rng.choice([0.5, 1]))
     drum = np.sin(2 * np.pi * rng.uniform(45, 90) * t) * np.exp(-t * rng.uniform(5, 15))
     return noisy(lead + rng.uniform(0, 2) * drum, rng)
-
-
-TONAL: dict[str, Maker] = {
-    "steady_tone": steady_tone,
-    "whistled_melody": whistled_melody,
-    "kettle": kettle,
-    "brakes": brakes,
-    "inverter": inverter,
-    "motor_start": motor_start,
-    "telephone": telephone,
-    "lead_synthesiser": lead_synthesiser,
-}

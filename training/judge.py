@@ -1,19 +1,17 @@
-"""Fit the whole model, and judge recordings with it as the classifier does."""
+"""Judge recordings with a fitted model as the classifier does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from anc.noise.classifier import QUIET_DBFS
-from anc.noise.features import LogMelSpectrogram, level_dbfs, network_input, windows
+from anc.noise.features import LogMelSpectrogram, level_dbfs, log_mel, network_input, quantise, windows
 from anc.noise.network import sigmoid
-from training.candidate.dataset import Dataset
-from training.candidate.fit import Arrays, Recipe, fit
-from training.candidate.memory import fit_memory
 from training.candidate.network import Memory, Network
+from training.recordings import load_sound
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,9 @@ class Judged:
     scores: NDArray[np.float64]
 
 
-def fit_model(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> Arrays:
-    """Fit the network and its memory; the auxiliary outputs that learned from the teacher are left out."""
-    arrays = fit(recipe, dataset, seed, progress)
-    kept = {name: array for name, array in arrays.items() if not name.startswith("taught.")}
-    return kept | fit_memory(kept, dataset, recipe.memory_steps, seed, progress)
-
-
-def judge(arrays: Arrays, spectrograms: Sequence[LogMelSpectrogram]) -> list[Judged]:
+def judge(
+    arrays: Mapping[str, NDArray[np.float32]], spectrograms: Sequence[LogMelSpectrogram]
+) -> list[Judged]:
     """Return what a model says about each recording."""
     network, memory = Network(arrays), Memory(arrays)
     judged = []
@@ -55,3 +48,9 @@ def audible(views: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which windows are not quiet, or all if all are quiet."""
     loud = np.array([level_dbfs(view) >= QUIET_DBFS for view in views])
     return loud if loud.any() else ~loud
+
+
+def spectrogram_of(path: Path) -> LogMelSpectrogram:
+    """Return the spectrogram of a file."""
+    samples, rate = load_sound(path)
+    return log_mel(quantise(np.clip(samples, -1, 1), rate), rate)

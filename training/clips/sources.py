@@ -8,13 +8,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from training.candidate.classes import STREET, UNDECIDED, UNNAMED, kind_of, noise_class
-from training.candidate.horns import air_horns, fire_truck
-from training.candidate.tonal import TONAL
-from training.candidate.vehicles import street, truck, wail
-from training.everyday import EVERYDAY
 from training.recordings import Recording, load_sound
-from training.synthesis import ALARMS, RATE, SIRENS, Maker, car_horn
+from training.synthesis import ALARMS, EVERYDAY, HORNS, RATE, SIRENS, TONAL, VEHICLES, Maker
+from training.taxonomy import STREET, UNDECIDED, UNNAMED, kind_of, noise_class
 
 SYNTHETIC_SECONDS = 4.0
 TRIM_DB = 60  # what lies further below the peak at both ends is padding
@@ -23,14 +19,12 @@ Pcm = NDArray[np.int16]
 # Kinds of every synthetic maker, and how often it is drawn relative to the others of its side.
 MAKERS: dict[str, tuple[Maker, tuple[str, ...], float]] = {
     **{name: (maker, ("siren",), 1.0) for name, maker in SIRENS.items()},
-    "wail": (wail, ("siren",), 1.0),
-    "fire_truck": (fire_truck, ("siren", "horn"), 2.5),
-    "car_horn": (car_horn, ("horn",), 1.5),
-    "air_horns": (air_horns, ("horn",), 2.5),
+    "fire_truck": (SIRENS["fire_truck"], ("siren", "horn"), 2.5),
+    "car_horn": (HORNS["car_horn"], ("horn",), 1.5),
+    "air_horns": (HORNS["air_horns"], ("horn",), 2.5),
     **{name: (maker, ("alarm",), 0.9) for name, maker in ALARMS.items()},
     **{name: (maker, (), 1.0) for name, maker in EVERYDAY.items()},
-    "engine": (truck, (), 1.0),
-    "traffic": (street, (), 1.0),
+    **{name: (maker, (), 1.0) for name, maker in VEHICLES.items()},
     **{name: (maker, (), 1.2) for name, maker in TONAL.items()},
 }
 # Synthetic sounds that have a noise class.

@@ -3,22 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from training.synthesis import RATE, Maker, Signal, blasts, harmonics, smooth
-
-
-def coloured_noise(n: int, slope: float, rng: Generator) -> Signal:
-    """Return noise whose power falls by `slope` dB per octave above 60 Hz."""
-    spectrum = np.fft.rfft(rng.standard_normal(n))
-    frequency = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 60)
-    out = np.fft.irfft(spectrum * (frequency / 60) ** (-slope / 6.02), n)
-    return out / np.max(np.abs(out))
-
-
-def glide(n: int, low: float, high: float, every: float, rng: Generator) -> Signal:
-    """Return a pitch that varies between `low` and `high` Hz, with a new target every `every` seconds."""
-    knots = max(int(n / RATE / every) + 2, 3)
-    pitches = np.exp(rng.uniform(np.log(low), np.log(high), knots))
-    return np.interp(np.linspace(0, knots - 1, n), np.arange(knots), pitches)
+from training.synthesis.signals import RATE, Signal, blasts, coloured_noise, glide, harmonics, smooth
 
 
 def speech(n: int, rng: Generator) -> Signal:
@@ -122,14 +107,3 @@ def cabin(n: int, rng: Generator) -> Signal:
     fan = harmonics(np.full(n, rng.uniform(70, 180)), rng.uniform(0.8, 2), rng, 8)
     sway = 1 + 0.1 * np.sin(2 * np.pi * rng.uniform(0.1, 1) * np.arange(n) / RATE)
     return (rumble + rng.uniform(0, 0.15) * fan) * sway
-
-
-EVERYDAY: dict[str, Maker] = {
-    "speech": speech,
-    "crying_baby": cry,
-    "music": music,
-    "church_bells": bells,
-    "chirping_birds": chirps,
-    "whine": whine,
-    "cabin": cabin,
-}

@@ -1,10 +1,14 @@
-"""Synthesise air horns and fire trucks: partials that beat, jitter and air noise, as of pneumatic horns."""
+"""Synthesise horns and fire trucks.
+
+Air horns have partials that beat, jitter and air noise: stacks of pure harmonics sound like an organ.
+"""
 
 import numpy as np
 from numpy.random import Generator
 
-from training.candidate.vehicles import truck, wail
-from training.synthesis import RATE, Signal, mechanical, yelp
+from training.synthesis.signals import RATE, Signal, blasts, harmonics
+from training.synthesis.sirens import mechanical, wail, yelp
+from training.synthesis.vehicles import truck
 
 # Frequency ratios of the trumpets of one horn, and how often each is drawn.
 CHORDS = (
@@ -17,6 +21,14 @@ CHORDS = (
     ((1.0, 1.26, 1.5, 1.68), 0.06),
     ((1.0, 1.19, 1.41, 1.68, 2.0), 0.06),
 )
+
+
+def car_horn(n: int, rng: Generator) -> Signal:
+    """Return blasts of a car horn with one tone or two about a third apart."""
+    low = rng.uniform(300, 520)
+    pair = [low, low * rng.uniform(1.15, 1.35)] if rng.uniform() < 0.8 else [low]
+    tone = sum((harmonics(np.full(n, note), rng.uniform(0.0, 0.9), rng, 20) for note in pair), np.zeros(n))
+    return tone * blasts(n, rng, (0.08, 2.0), (0.08, 1.0)) / len(pair)
 
 
 def wander(n: int, rng: Generator, rate: float, depth: float) -> Signal:

@@ -1,0 +1,1 @@
+"""Training clips of three seconds, composed of recordings and synthetic sounds."""
