@@ -43,7 +43,7 @@ class Options:
 
     def sized(self, clips: int | None, steps: int | None) -> "Options":
         """Return options with another number of clips or steps, if given."""
-        plan = replace(self.plan, clips=clips) if clips else self.plan
+        plan = self.plan.sized(clips) if clips else self.plan
         recipe = replace(self.recipe, steps=steps) if steps else self.recipe
         return replace(self, plan=plan, recipe=recipe)
 
@@ -95,7 +95,7 @@ def train(
         "recordings": dict(Counter(r.collection for r in material.recordings)),
         "teacher": options.teacher.name if options.teacher else None,
         "seed": options.seed,
-        "clips": options.plan.clips,
+        "clips": options.plan.total,
         "steps": options.recipe.steps,
     }
     written = write_model(

@@ -21,7 +21,7 @@ Arrays = dict[str, NDArray[np.float32]]
 Parameters = tuple[Tensor, ...] | list[Tensor]
 AVERAGING = 0.998  # decay of the exponential moving average of the weights; less in the first steps
 SMOOTHING = 0.1  # of the noise classes
-KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 2.0  # of the losses, relative to that of the noise classes
+KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 5.0  # of the losses, relative to that of the noise classes
 LOWEST_SCORE = 1e-4  # of the teacher: what lies below says nothing
 LOGIT_SCALE = 3.0  # typical deviation of the teacher's logits
 
@@ -43,7 +43,7 @@ class Recipe:
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 96, 128)
-    steps: int = 12_000
+    steps: int = 5_500
     batch: int = 64
     memory_steps: int = 1500
     rate: float = 3e-3
@@ -227,7 +227,7 @@ def teacher_loss(logits: Tensor, scores: Tensor) -> Tensor:
 
 def draw(dataset: Dataset, size: int, rng: Generator) -> Batch:
     """Return random augmented windows of a dataset."""
-    clip = rng.integers(len(dataset.spectrograms), size=size)
+    clip = rng.choice(len(dataset.odds), size, p=dataset.odds)
     taught = rng.integers(len(TAUGHT), size=size)
     window = np.array(TAUGHT)[taught]
     columns = window[:, None] * HOP + np.arange(WINDOW)

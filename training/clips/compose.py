@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from anc.noise.classifier import KINDS
 from anc.noise.features import COLUMNS_PER_SECOND, HOP, WINDOW, log_mel, quantise
 from training.clips.degradation import distance, record, reverberate
-from training.clips.sources import MAKERS, Source
-from training.synthesis import RATE, Signal
+from training.clips.sources import MAKERS, Source, synthetic_source
+from training.synthesis import RATE, TONAL, Signal
 from training.teacher import CLASSES, EMERGENCIES, LENGTH, Teacher
 
 WINDOWS = 9  # of one second, every quarter second
@@ -168,6 +168,18 @@ class Composer:
         background = None
         if rng.uniform() < (0.75 if alarmed else 0.5):
             background = _either(backgrounds, self._made[2], 0.75, rng)
+        return self._mix(foreground, background, fold, rng)
+
+    def compose_tonal(self, seed: int, number: int) -> Clip:
+        """Return a clip of a tonal sound that is no alarm: of those, synthesis makes any number."""
+        rng = np.random.default_rng([seed, number, 1])
+        name = str(rng.choice(list(TONAL)))
+        foreground = synthetic_source(name, rng)
+        folds = list(self._recorded)
+        fold, background = 0, None
+        if folds and rng.uniform() < 0.5:
+            fold = int(rng.choice(folds, p=self._fold_odds))
+            background = self._recorded[fold][2].draw(rng)
         return self._mix(foreground, background, fold, rng)
 
     def _mix(self, foreground: Source, background: Source | None, fold: int, rng: Generator) -> Clip:

@@ -4,7 +4,8 @@ import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from training.recordings import Recording
 from training.synthesis import RATE, Signal
 from training.teacher import Teacher
 
+EMERGENCIES = ("siren", "car_horn", "alarm")  # noise classes that learn from their kinds as well
 RESPONSES = "rirs"  # folder of impulse responses beside a table of recordings
 CONTEXT = multiprocessing.get_context("spawn")  # a fork may deadlock: PyTorch has threads
 PIECE = 200  # clips that a worker composes at once
@@ -43,6 +45,14 @@ class Dataset:
     taught: NDArray[np.float16]
     folds: NDArray[np.int16]
 
+    @cached_property
+    def odds(self) -> NDArray[np.float64]:
+        """How often each clip is drawn, (clips,): recordings with a noise class twice as often as others."""
+        emergencies = [self.classes.index(name) for name in EMERGENCIES if name in self.classes]
+        front = self.noise[:, 0]
+        weights = 1.0 + ((front >= 0) & ~np.isin(front, emergencies) & (self.folds > 0))
+        return np.asarray(weights / weights.sum())
+
     @property
     def nbytes(self) -> int:
         """Size of all arrays."""
@@ -50,7 +60,7 @@ class Dataset:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays by name."""
-        return {name: value for name, value in vars(self).items() if name != "classes"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "classes"}
 
     def without(self, fold: int) -> "Dataset":
         """Return the clips in which no recording of a fold occurs.
@@ -73,12 +83,29 @@ class Plan:
     Attributes
     ----------
     clips : int
+    tonal : int
+        Further clips of tonal sounds that are no alarm.
     each : int
-        Synthetic sounds of every maker.
+        Synthetic sounds of every maker, for `clips`.
     """
 
-    clips: int = 24_000
-    each: int = 30
+    clips: int = 36_000
+    tonal: int = 7_000
+    each: int = 40
+
+    @property
+    def total(self) -> int:
+        """Number of all clips."""
+        return self.clips + self.tonal
+
+    def sized(self, total: int) -> "Plan":
+        """Return a plan with another number of clips and the same share of tonal ones.
+
+        >>> Plan(clips=36_000, tonal=7_000).sized(430)
+        Plan(clips=360, tonal=70, each=40)
+        """
+        tonal = total * self.tonal // self.total
+        return replace(self, clips=total - tonal, tonal=tonal)
 
 
 def read_responses(folders: Sequence[Path]) -> list[Signal]:
@@ -117,29 +144,32 @@ def build(
         sources = read_sources(recordings, folds, pool) + synthesise(plan.each, seed, pool)
     classes = sorted({s.noise for s in sources if s.noise})
     composer = Composer(sources, classes, read_responses(folders), None)
-    task = progress.add_task("composing", total=plan.clips)
-    starts = range(0, plan.clips, PIECE)
+    task = progress.add_task("Composing", total=plan.total)
+    starts = range(0, plan.total, PIECE)
     pieces = []
-    with ProcessPoolExecutor(workers, CONTEXT, _begin, (composer, teacher, seed)) as pool:
-        for piece in pool.map(_compose, starts, [min(plan.clips, s + PIECE) for s in starts]):
+    with ProcessPoolExecutor(workers, CONTEXT, _begin, (composer, teacher, seed, plan.clips)) as pool:
+        for piece in pool.map(_compose, starts, [min(plan.total, s + PIECE) for s in starts]):
             pieces.append(piece)
             progress.advance(task, len(piece[0]))
     progress.remove_task(task)
     return Dataset(classes, *(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
 
 
-_worker: tuple[Composer, int]
+_worker: tuple[Composer, int, int]
 
 
-def _begin(composer: Composer, teacher: Path | None, seed: int) -> None:
+def _begin(composer: Composer, teacher: Path | None, seed: int, tonal_from: int) -> None:
     global _worker  # noqa: PLW0603 - one per process
     own = Teacher(teacher) if teacher else None
-    _worker = (Composer(composer.sources, composer.classes, composer.responses, own), seed)
+    _worker = (Composer(composer.sources, composer.classes, composer.responses, own), seed, tonal_from)
 
 
 def _compose(start: int, stop: int) -> tuple[NDArray[np.generic], ...]:
-    composer, seed = _worker
-    clips = [composer.compose(seed, number) for number in range(start, stop)]
+    composer, seed, tonal_from = _worker
+    clips = [
+        (composer.compose if number < tonal_from else composer.compose_tonal)(seed, number)
+        for number in range(start, stop)
+    ]
     names = ("spectrogram", "noise", "share", "kinds", "taught", "fold")
     return tuple(np.array([getattr(clip, name) for clip in clips]) for name in names)
 

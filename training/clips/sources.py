@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.recordings import Recording, load_sound
@@ -112,7 +113,11 @@ def synthesise(each: int, seed: int, pool: Executor) -> list[Source]:
 
 
 def _synthetic(name: str, seed: int, number: int) -> Source:
+    return synthetic_source(name, np.random.default_rng([seed, list(MAKERS).index(name), number]))
+
+
+def synthetic_source(name: str, rng: Generator) -> Source:
+    """Return a synthetic sound of a maker."""
     maker, kinds, _ = MAKERS[name]
-    rng = np.random.default_rng([seed, list(MAKERS).index(name), number])
     pcm = to_pcm(maker(int(SYNTHETIC_SECONDS * RATE), rng))
     return Source(pcm, name, SYNTHETIC_CLASSES.get(name), kinds, False, 0)

@@ -22,7 +22,9 @@ from training.fit import Recipe
 from training.judge import judge
 
 TINY = commands.Options(
-    plan=Plan(clips=14, each=1), recipe=Recipe(channels=(4, 6), steps=2, batch=4, memory_steps=2), folds=2
+    plan=Plan(clips=14, tonal=4, each=1),
+    recipe=Recipe(channels=(4, 6), steps=2, batch=4, memory_steps=2),
+    folds=2,
 )
 
 
