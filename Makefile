@@ -104,8 +104,8 @@ build/cli.stamp: infra/package.json | .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix build/cli --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
-train: .venv/train.stamp  ## train the classifier on the recordings in DATA
-	$(BIN)/anc train --data $(DATA)
+train: .venv/train.stamp  ## train the classifier; DATA="DIR DIR2" TEACHER=yamnet.tflite
+	$(BIN)/anc train $(addprefix --data ,$(DATA)) $(if $(TEACHER),--teacher $(TEACHER))
 
 endpoint-model: .venv/dev.stamp  ## build the model archive of the SageMaker endpoint
 	$(BIN)/python sagemaker/package.py build/endpoint/model.tar.gz

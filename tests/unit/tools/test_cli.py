@@ -9,15 +9,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 import numpy as np
 import pytest
 import soundfile
 import typer
+from rich.progress import Progress
 from typer.testing import CliRunner, Result
 
 from anc.services.access.identity import ALGORITHM
@@ -249,20 +251,80 @@ def test_an_unreadable_recording_is_rejected(tmp_path: Path) -> None:
     assert "in.wav: not a sound file in a supported format" in answer.stderr
 
 
+class Options(NamedTuple):
+    """As `training.commands.Options`, whose packages may be missing."""
+
+    teacher: Path | None
+    seed: int
+    folds: int
+    steps: int | None = None
+    clips: int | None = None
+
+    def sized(self, clips: int | None, steps: int | None) -> "Options":
+        return self._replace(clips=clips, steps=steps)
+
+
 def test_evaluating_the_classifier_writes_an_html_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def evaluate(dataset: str, data: Path, out: Path, seed: int) -> dict[str, Any]:
+    def evaluate(data: list[Path], out: Path, options: Options, progress: Progress) -> dict[str, Any]:
+        assert data == [Path("one"), Path("two")]
+        assert options == Options(Path("yamnet.tflite"), 3, 2, 500, 40)
         (out / "model-confusion-esc10.png").write_bytes(b"\x89PNG")
-        return {"dataset": dataset, "accuracy": 0.95, "recall": {"rain": {"right": 40, "of": 40}}}
+        return {
+            "noise": {"clip_accuracy": 0.95, "window_accuracy": 0.9},
+            "alarm": {"clips_fired": {"siren": [9, 10]}, "false_alarms": {"clips": 0.02}},
+        }
 
-    monkeypatch.setitem(sys.modules, "training.commands", SimpleNamespace(evaluate=evaluate))
-    answer = anc("evaluate", "--data", ".", "--out", ".")
+    commands = SimpleNamespace(evaluate=evaluate, Options=Options)
+    monkeypatch.setitem(sys.modules, "training.commands", commands)
+    options = "--teacher yamnet.tflite --folds 2 --steps 500 --clips 40 --seed 3 --out .".split()
+    answer = anc("evaluate", "classifier", "--data", "one", "--data", "two", *options)
     assert answer.exit_code == 0, answer.output
-    assert "esc10.html" in answer.stdout
-    page = (tmp_path / "esc10.html").read_text()
+    assert "classifier.html" in answer.stdout
+    page = (tmp_path / "classifier.html").read_text()
     assert "0.95" in page
     assert "data:image/png;base64," in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["train"], "--data"),
+        (["train", "--data", ".", "--folds", "6"], "--folds"),
+        (["train", "--data", ".", "--clips", "0"], "--clips"),
+        (["train", "--data", ".", "--steps", "1000001"], "--steps"),
+        (["train", "--data", ".", "--seed", "-1"], "--seed"),
+        (["evaluate"], "--data: required"),
+        (["evaluate", "control", "--data", ".", "--data", "."], "--data: at most one folder"),
+    ],
+)
+def test_invalid_training_options_are_rejected(tmp_path: Path, arguments: list[str], fault: str) -> None:
+    answer = anc(*arguments)
+    assert answer.exit_code != 0
+    assert fault in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (FileNotFoundError("nowhere: no recordings"), "nowhere: no recordings"),
+        (ValueError("clips.csv, row 2: use must be train"), "row 2: use must be train"),
+        (BrokenProcessPool("terminated abruptly"), "memory ran out"),
+    ],
+)
+def test_training_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, message: str
+) -> None:
+    def evaluate(*_: object) -> None:
+        raise fault
+
+    commands = SimpleNamespace(evaluate=evaluate, Options=Options)
+    monkeypatch.setitem(sys.modules, "training.commands", commands)
+    answer = anc("evaluate", "--data", ".")
+    assert answer.exit_code != 0
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_unreadable_files_are_reported_and_the_others_classified(
