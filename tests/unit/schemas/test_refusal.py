@@ -1,6 +1,7 @@
 """JSON from outside: whatever it holds, it is read or refused by name, and never exhausts the stack."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,8 @@ def test_a_shadow_document_of_any_depth_is_answered(tmp_path: Path, levels: int,
     assert taken == (deep < 8 and len(text) <= DOCUMENT_LIMIT)
     verbs = {topic.rpartition("/")[2] for topic, _ in answers}
     assert verbs == ({"accepted"} if taken else {"rejected"})
+
+
+def test_a_refusal_reaches_another_process_whole() -> None:
+    again = pickle.loads(pickle.dumps(Refused("too_large", "a.wav: too long", 3)))
+    assert (again.code, again.message, again.wait_s) == ("too_large", "a.wav: too long", 3)

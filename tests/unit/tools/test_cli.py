@@ -278,7 +278,20 @@ def test_evaluating_the_classifier_writes_an_html_report(
 
     commands = SimpleNamespace(evaluate=evaluate, Options=Options)
     monkeypatch.setitem(sys.modules, "training.commands", commands)
-    options = "--teacher yamnet.tflite --folds 2 --steps 500 --clips 40 --seed 3 --out .".split()
+    options = [
+        "--teacher",
+        "yamnet.tflite",
+        "--folds",
+        "2",
+        "--steps",
+        "500",
+        "--clips",
+        "40",
+        "--seed",
+        "3",
+        "--out",
+        ".",
+    ]
     answer = anc("evaluate", "classifier", "--data", "one", "--data", "two", *options)
     assert answer.exit_code == 0, answer.output
     assert "classifier.html" in answer.stdout
