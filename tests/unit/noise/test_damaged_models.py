@@ -176,7 +176,7 @@ def test_weights_of_another_type_or_shape_are_refused(path: Path, name: str, dam
     refused(path)
 
 
-@pytest.mark.parametrize("field", ["name", "classes", "labels", "temperature", "witnesses"])
+@pytest.mark.parametrize("field", ["name", "classes", "labels", "temperature"])
 @pytest.mark.parametrize(
     "value", [None, [], {}, "x", 0, -1, 1e400, float("nan"), 10**400, [0], ["x"], {"x": "y"}]
 )
@@ -189,6 +189,19 @@ def test_an_invalid_description_is_refused_or_gives_finite_results(
         prediction = Classifier.load(path).classify(np.zeros(16_000), 16_000)
         assert np.isfinite(list(prediction.probabilities.values())).all()
         assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
+
+
+def test_a_memory_without_limit_is_refused(path: Path) -> None:
+    arrays, about = bundled_model()
+    weight = arrays["memory.weight"]
+    write(path, arrays | {"memory.weight": np.repeat(weight[:1], 33, axis=0)}, about)
+    assert "memory: must judge at most 32 windows (got 33)" in refused(path)
+
+
+def test_evidence_that_the_memory_does_not_expect_is_refused(path: Path) -> None:
+    arrays, about = bundled_model()
+    write(path, arrays | {"memory.weight": arrays["memory.weight"][:, 1:]}, about)
+    assert "sizes" in refused(path)
 
 
 def test_a_deeply_nested_description_is_refused(path: Path) -> None:

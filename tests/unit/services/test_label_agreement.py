@@ -19,12 +19,13 @@ from anc.services.sound.recordings import process_short
 from anc.services.sound.streaming import filter_block
 from tests.fakes import ALICE
 from tests.recordings import sound_file
+from tests.untrained_models import patch_predictions
 from tools.cli.classify import classify_files
 
 RATE, SECONDS = 16_000, 8
 
 
-def undecided(self: Classifier, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def undecided(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Predict road for five windows of six, and weather for one, with little confidence."""
     probabilities = np.full((len(views), len(LABELS)), 0.01)
     for row, view in zip(probabilities, views, strict=True):
@@ -35,7 +36,7 @@ def undecided(self: Classifier, views: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    monkeypatch.setattr(Classifier, "predict", undecided)
+    patch_predictions(monkeypatch, undecided)
     x = 0.1 * np.random.default_rng(4).standard_normal(SECONDS * RATE)
     alone = StreamingClassifier(Classifier.load(), RATE).process(x)
     assert {one.label for one in alone} == {"road", "weather"}, "single windows disagree"

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from anc.noise import Classifier, MultichannelClassifier
 from anc.noise.classifier import KINDS, LABELS
 from tools.cli.main import app
+from tests.untrained_models import patch_predictions
 from tools.evaluation import everyday_material, false_alarms, false_alarms_report, tonal_sounds
 from tools.evaluation.everyday_material import RATE, Clip
 
@@ -20,7 +21,7 @@ LOUD = Clip(Path("loud.wav"), "kettle", "esc10", trainable=True)
 SOFT = Clip(Path("soft.wav"), "rain", "donateacry", trainable=False)
 
 
-def loud_is_an_alarm(self: Classifier, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def loud_is_an_alarm(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Detect a siren in every window with a loud end."""
     scores = np.zeros((len(views), len(KINDS)))
     scores[:, 0] = views[:, -12:].max(axis=(1, 2)) > 45
@@ -29,7 +30,7 @@ def loud_is_an_alarm(self: Classifier, views: np.ndarray) -> tuple[np.ndarray, n
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> MultichannelClassifier:
-    monkeypatch.setattr(Classifier, "predict", loud_is_an_alarm)
+    patch_predictions(monkeypatch, loud_is_an_alarm)
     return MultichannelClassifier(Classifier.load(), RATE)
 
 

@@ -4,6 +4,7 @@ The mean of two channels in antiphase is silence, so channels are never mixed be
 equals another one, or its inverse, is classified once.
 """
 
+import copy
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from anc.noise.classifier import KINDS, LABELS, Classifier, Prediction
 from anc.noise.features import COLUMNS_PER_SECOND, HOP, WINDOW, quantise
 from anc.noise.labels import LabelEvidence, average
-from anc.noise.streaming import StreamingClassifier
+from anc.noise.streaming import StreamingClassifier, process_together
 
 MAX_CHANNELS = 8
 WINDOW_S, HOP_S = WINDOW / COLUMNS_PER_SECOND, HOP / COLUMNS_PER_SECOND
@@ -93,8 +94,8 @@ def worst(predictions: Sequence[Prediction]) -> Prediction:
 class MultichannelClassifier:
     """Classify all channels of a stream every quarter second, with a label that is smoothed over time.
 
-    Channels that have been alike since the start share one `StreamingClassifier`. An emergency is detected in
-    each channel on its own: in two of its last three windows.
+    Channels that have been alike since the start share one `StreamingClassifier`; the network runs once for
+    all streams. An emergency is detected in each channel on its own: in two of its last three windows.
 
     Parameters
     ----------
@@ -143,13 +144,11 @@ class MultichannelClassifier:
         columns = _columns(block)
         if columns.shape[1] != self.channels:
             raise ValueError(f"samples: must have {self.channels} channels (got {columns.shape[1]})")
-        quantise(columns.reshape(-1), self.rate)
+        pcm = quantise(columns.reshape(-1), self.rate).reshape(columns.shape)
         self._separate(columns)
         sources = [self._stream_of.index(i) for i in range(len(self._streams))]
-        found = [
-            stream.process(columns[:, source]) for stream, source in zip(self._streams, sources, strict=True)
-        ]
-        return [self._smoothed(worst(together)) for together in zip(*found, strict=True)]
+        found = process_together(self._streams, [pcm[:, source] for source in sources])
+        return [self._smoothed(worst(together)) for together in found]
 
     def _separate(self, columns: NDArray[np.floating]) -> None:
         """Give channels that shared a stream, and differ in this block, streams of their own."""
@@ -158,8 +157,7 @@ class MultichannelClassifier:
             leader = self._stream_of.index(shared)
             if leader == i or _alike(columns, leader, i):
                 continue
-            copy = StreamingClassifier.from_state(self.classifier, self._streams[shared].state())
-            self._streams.append(copy)
+            self._streams.append(copy.copy(self._streams[shared]))  # streams replace their arrays
             for k in range(i, self.channels):
                 if self._stream_of[k] == shared and _alike(columns, i, k):
                     self._stream_of[k] = len(self._streams) - 1
@@ -188,20 +186,13 @@ class MultichannelClassifier:
     def from_state(cls, classifier: Classifier, state: bytes, channels: int = 1) -> "MultichannelClassifier":
         """Restore a classifier from `state()`. Its further predictions are the same.
 
-        The state of a `StreamingClassifier`, as earlier versions stored it, is continued on all `channels`.
-
         Raises
         ------
         ValueError
             If the bytes are not a valid state for that number of channels.
         """
-        if not state.startswith(_MAGIC):
-            stream = StreamingClassifier.from_state(classifier, state)
-            self = cls(classifier, stream.rate, channels)
-            self._streams, self.latest = [stream], stream.latest
-            return self
         try:
-            _, stored, count, size = _HEADER.unpack_from(state)
+            magic, stored, count, size = _HEADER.unpack_from(state)
             offset = _HEADER.size
             stream_of = list(state[offset : offset + stored])
             offset += stored
@@ -209,18 +200,17 @@ class MultichannelClassifier:
             parts = list(_parts(state, offset + size, count))
         except struct.error as error:
             raise ValueError(f"state: not a state of a multichannel classifier: {error}") from None
-        if stored != channels or sorted(set(stream_of)) != list(range(count)):
+        if magic != _MAGIC or stored != channels or sorted(set(stream_of)) != list(range(count)):
             raise ValueError(f"state: not a state of a classifier of {channels} channels")
         streams = [StreamingClassifier.from_state(classifier, part) for part in parts]
-        if len({stream.rate for stream in streams}) != 1:
-            raise ValueError("state: streams of different rates")
+        if len({stream.position for stream in streams}) != 1:
+            raise ValueError("state: streams of different rates or positions")
         self = cls(classifier, streams[0].rate, channels)
         self._streams, self._stream_of, self._evidence = streams, stream_of, evidence
         latest = [stream.latest for stream in streams if stream.latest]
         self.latest = worst(latest) if latest else None
         if self.latest and self.latest.probabilities["quiet"] < 0.5 and evidence.log_probabilities:
-            averaged = average(np.exp([evidence.log_probabilities]))
-            self.latest = labelled(self.latest, evidence, averaged)
+            self.latest = labelled(self.latest, evidence, evidence.probabilities)
         return self
 
 

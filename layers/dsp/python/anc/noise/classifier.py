@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +19,9 @@ from anc.noise.features import (
     unpack,
     windows,
 )
-from anc.noise.handcrafted import handcrafted_features
 from anc.noise.labels import average
 from anc.noise.model_file import ModelError, ModelFile
-from anc.noise.network import Ensemble, emergency_log_odds, sigmoid, softmax
+from anc.noise.network import Array, Memory, Network, sigmoid, softmax
 
 LABELS = (
     "aircraft",
@@ -40,6 +40,7 @@ KINDS = ("siren", "horn", "alarm")
 QUIET_DBFS = -70.0  # windows below this level are quiet: about 50 dB SPL with a usual headset microphone
 OPERATING_POINT = 0.85  # emergency scores are scaled so that the threshold of each kind is this value
 MIN_COLUMNS = 10  # a quarter of a second
+BATCH = 64  # windows that are processed together; bounds memory
 DEFAULT_MODEL = Path(__file__).with_name("model.npz")
 
 
@@ -74,6 +75,26 @@ class Prediction:
     level_dbfs: float
 
 
+class Analysis(NamedTuple):
+    """What the network finds in n windows, each on its own.
+
+    Attributes
+    ----------
+    probabilities : (n, len(LABELS)) float64
+        Of the noise labels.
+    evidence : (n, size) float32
+        Evidence of an emergency, for `Classifier.emergency_scores`.
+    quiet : (n,) float64
+        0 to 1; in a quiet window there is no emergency.
+    level_dbfs : (n,) float64
+    """
+
+    probabilities: NDArray[np.float64]
+    evidence: Array
+    quiet: NDArray[np.float64]
+    level_dbfs: NDArray[np.float64]
+
+
 class Classifier:
     """Noise classifier and alarm detector.
 
@@ -94,14 +115,15 @@ class Classifier:
         self.threshold = threshold
         self.name: str = model.about["name"]
         self.sha256 = model.sha256
-        self._noise = Ensemble(model.arrays, "noise")
-        self._alarm = Ensemble(model.arrays, "alarm")
-        self._temperature = float(model.about["temperature"])
-        self._labels = np.zeros((len(model.about["classes"]), len(LABELS)))
-        for i, name in enumerate(model.about["classes"]):
-            self._labels[i, LABELS.index(model.about["labels"][name])] = 1
         classes = model.about["classes"]
-        self._emergency_classes = np.array([classes.index(name) for name in model.about["witnesses"]])
+        self._network, self.memory = Network(model.arrays), Memory(model.arrays)
+        sizes = (self._network.classes, self._network.kinds, self._network.size, self.memory.kinds)
+        if sizes != (len(classes), len(KINDS), self.memory.size, len(KINDS)):
+            raise ValueError(f"classes, kinds and evidence: sizes {sizes} do not match each other")
+        self._temperature = float(model.about["temperature"])
+        self._labels = np.zeros((len(classes), len(LABELS)))
+        for i, name in enumerate(classes):
+            self._labels[i, LABELS.index(model.about["labels"][name])] = 1
 
     @classmethod
     def load(cls, path: str | Path | None = None, threshold: float = OPERATING_POINT) -> "Classifier":
@@ -133,10 +155,9 @@ class Classifier:
     def _check_outputs(self) -> None:
         """Run the model once. Raises ValueError, or another error of numpy, if its parts do not match."""
         with np.errstate(all="ignore"):
-            probabilities, scores = self.predict(np.zeros((1, WINDOW, BANDS), np.uint8))
-        if probabilities.shape != (1, len(LABELS)) or scores.shape != (1, len(KINDS)):
-            raise ValueError(f"unexpected output shapes {probabilities.shape} and {scores.shape}")
-        if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
+            found = self.analyse(np.zeros((1, WINDOW, BANDS), np.uint8))
+            scores = sigmoid(self.memory(found.evidence))
+        if not all(np.isfinite(output).all() for output in (found.probabilities, found.evidence, scores)):
             raise ValueError("the output is not finite")
 
     def classify(self, samples: ArrayLike, rate: int) -> Prediction:
@@ -147,7 +168,7 @@ class Classifier:
         samples : (n,) array_like of float
             Mono in [-1, 1], at least a quarter of a second. A sound longer than a second is split into
             one-second windows every quarter second: class probabilities are averaged, and an emergency must
-            be detected in two of three neighbouring windows.
+            be detected in two of three neighbouring windows. Each window is judged with those before it.
         rate : int
             Hz, 8,000 to 192,000.
 
@@ -168,35 +189,42 @@ class Classifier:
     def classify_spectrogram(self, spectrogram: LogMelSpectrogram) -> Prediction:
         """Classify a log-mel spectrogram, (columns, BANDS) uint8 with at least one column."""
         views = windows(spectrogram)
-        parts = [self.predict(views[i : i + 64]) for i in range(0, len(views), 64)]
+        before, probabilities, scores = self.memory.empty, [], []
+        for i in range(0, len(views), BATCH):
+            found = self.analyse(views[i : i + BATCH])
+            probabilities.append(found.probabilities)
+            scores.append(self.emergency_scores(found, before))
+            before = self.memory.keep(np.concatenate([before, found.evidence]))
         return self.to_prediction(
-            average(np.concatenate([part[0] for part in parts])),
-            vote(np.concatenate([part[1] for part in parts])),
-            spectrogram,
+            average(np.concatenate(probabilities)),
+            vote(np.concatenate(scores)),
+            float(level_dbfs(spectrogram)),
         )
 
-    def predict(self, views: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return label probabilities, (n, len(LABELS)), and emergency scores, (n, 3), of windows.
+    def analyse(self, views: NDArray[np.uint8]) -> Analysis:
+        """Return what the network finds in each of several windows, (n, WINDOW, BANDS), of any sounds."""
+        noise, evidence = self._network(network_input(views))
+        level = level_dbfs(views)
+        quiet = sigmoid((QUIET_DBFS - level) / 1.5)
+        probabilities = softmax(noise / self._temperature) @ self._labels * (1 - quiet[:, None])
+        probabilities[:, -1] += quiet
+        return Analysis(probabilities, evidence, quiet, level)
+
+    def emergency_scores(self, windows: Analysis, before: Array) -> NDArray[np.float64]:
+        """Return the scores of `KINDS`, (n, 3), of successive windows of one sound.
 
         Parameters
         ----------
-        views : (n, WINDOW, BANDS) uint8
+        windows : Analysis
+        before : (k, size) float32
+            Evidence of the windows directly before them; ``memory.empty`` at the start of the sound.
         """
-        x = network_input(views)
-        features = handcrafted_features(x)
-        logits = self._noise(x, features)
-        quiet = sigmoid((QUIET_DBFS - np.array([level_dbfs(view) for view in views])) / 1.5)[:, None]
-        probabilities = softmax(logits / self._temperature) @ self._labels * (1 - quiet)
-        probabilities[:, -1:] += quiet
-        scores = sigmoid(self._alarm(x, features) + emergency_log_odds(logits, self._emergency_classes)) * (
-            1 - quiet
-        )
-        return probabilities, scores
+        return sigmoid(self.memory(windows.evidence, before)) * (1 - windows.quiet[:, None])
 
     def to_prediction(
-        self, probabilities: NDArray[np.float64], scores: NDArray[np.float64], spectrogram: LogMelSpectrogram
+        self, probabilities: NDArray[np.float64], scores: NDArray[np.float64], level_dbfs: float
     ) -> Prediction:
-        """Return a `Prediction` from probabilities of `LABELS`, scores of `KINDS` and the spectrogram."""
+        """Return a `Prediction` from probabilities of `LABELS`, scores of `KINDS` and the level."""
         best = int(np.argmax(probabilities))
         score = float(scores.max())
         return Prediction(
@@ -206,7 +234,7 @@ class Classifier:
             emergency=score >= self.threshold,
             emergency_score=score,
             kinds=dict(zip(KINDS, scores.tolist(), strict=True)),
-            level_dbfs=level_dbfs(spectrogram),
+            level_dbfs=level_dbfs,
         )
 
 

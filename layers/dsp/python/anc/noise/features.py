@@ -89,9 +89,9 @@ def log_mel(pcm: NDArray[np.int16], rate: int, phase: int = 0) -> LogMelSpectrog
     if not len(starts):
         return spectrogram
     window, bank = _window_and_bank(rate)
-    columns = np.lib.stride_tricks.sliding_window_view(pcm, length)
     for i in range(0, len(starts), 512):  # bounds memory
-        spectrum = np.fft.rfft(columns[starts[i : i + 512]] * window)
+        columns = np.stack([pcm[start : start + length] for start in starts[i : i + 512].tolist()])
+        spectrum = np.fft.rfft(columns * window)
         spectrum = spectrum[:, : len(bank)]
         power = (spectrum.real**2 + spectrum.imag**2) @ bank
         spectrogram[i : i + 512] = np.rint(np.clip(10 * np.log10(power + 1e-14) + OFFSET_DB, 0, 255))
@@ -119,11 +119,19 @@ def band_edges() -> NDArray[np.float64]:
     return 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
 
 
-def level_dbfs(spectrogram: LogMelSpectrogram) -> float:
-    """Return the mean level between 50 Hz and 8 kHz in dBFS: 0 for a full-scale square wave."""
-    widths = (band_edges()[2:] - band_edges()[:-2]) / 2
-    density = 10 ** ((spectrogram.astype(np.float64) - OFFSET_DB) / 10)
-    return float(10 * np.log10(np.mean(density @ widths)))
+def level_dbfs(spectrograms: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean level between 50 Hz and 8 kHz in dBFS, (...), of spectrograms, (..., columns, BANDS).
+
+    0 is the level of a full-scale square wave.
+    """
+    density, widths = _densities_and_widths()
+    return np.asarray(10 * np.log10((density[spectrograms] @ widths).mean(axis=-1)))
+
+
+@lru_cache(maxsize=1)
+def _densities_and_widths() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    density = 10 ** ((np.arange(256) - OFFSET_DB) / 10)
+    return density, (band_edges()[2:] - band_edges()[:-2]) / 2
 
 
 def windows(spectrogram: LogMelSpectrogram) -> NDArray[np.uint8]:
@@ -157,13 +165,16 @@ def network_input(spectrograms: NDArray[np.uint8]) -> NDArray[np.float32]:
     -------
     (n, BANDS, WINDOW, 2) float32
         Channel 0: level over the mean of the window. Channel 1: level over the mean of the 13 surrounding
-        bands, which keeps tones and sweeps and removes the spectral envelope. Both in units of 15 dB.
+        bands, which keeps tones and sweeps and removes the spectral envelope. Both in units of 15 dB. In
+        memory, each channel is contiguous.
     """
     x = np.ascontiguousarray(spectrograms.transpose(0, 2, 1), dtype=np.float32)
     x = np.maximum(x, x.max(axis=(1, 2), keepdims=True) - RANGE_DB)
-    local_mean = _neighbourhood() @ x
-    both = np.stack([x - x.mean(axis=(1, 2), keepdims=True), x - local_mean], axis=-1)
-    return (both / 15).astype(np.float32, copy=False)
+    both = np.empty((2, *x.shape), np.float32)
+    np.subtract(x, x.mean(axis=(1, 2), keepdims=True), out=both[0])
+    np.subtract(x, _neighbourhood() @ x, out=both[1])
+    both /= 15
+    return both.transpose(1, 2, 3, 0)
 
 
 @lru_cache(maxsize=1)

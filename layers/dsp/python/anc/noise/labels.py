@@ -90,6 +90,11 @@ class LabelEvidence:
             label = self.label
         return type(self)(tuple(new.tolist()), kept + seconds, label), averaged
 
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Probabilities of the labels, (labels,), if there is evidence."""
+        return _normalised(np.array(self.log_probabilities))
+
     def to_bytes(self) -> bytes:
         """Return the evidence as bytes."""
         return struct.pack(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from anc.noise.features import FEATURE_HASH
 
-VERSION = 1
+VERSION = 2  # of the format and of the network's architecture
 MAX_UNPACKED_BYTES = 64 << 20  # room for a far larger model, but not for a decompression bomb
 MAX_ARRAYS = 1000
 WEIGHT_DTYPES = (np.dtype("<f2"), np.dtype("<f4"))
@@ -138,7 +138,10 @@ def load(path: Path) -> ModelFile:
         if array.dtype not in WEIGHT_DTYPES or not np.isfinite(array).all():
             raise ModelError(f"{path}: {name}: weights must be finite float16 or float32 numbers")
     if about.get("version") != VERSION:
-        raise ModelError(f"{path}: version must be {VERSION} (got version {about.get('version')})")
+        raise ModelError(
+            f"{path}: version must be {VERSION} (got version {about.get('version')}); "
+            "train it again with this version"
+        )
     if about.get("features") != FEATURE_HASH:
         raise ModelError(f"{path}: trained on other features; train it again with this version")
     if digest(arrays, about) != claimed:
