@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from anc.noise.classifier import QUIET_DBFS
 from anc.noise.features import LogMelSpectrogram, level_dbfs, log_mel, network_input, quantise, windows
-from anc.noise.network import sigmoid
-from training.candidate.network import Memory, Network
+from anc.noise.network import Memory, Network, sigmoid
 from training.recordings import load_sound
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import HOP, WINDOW, network_input
-from training.candidate.network import Network
+from anc.noise.network import Network
 from training.clips.compose import WINDOWS
 from training.clips.dataset import Dataset
 from training.fit import Arrays, binary_loss

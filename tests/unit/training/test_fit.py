@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="training is not installed: requirements/tra
 import torch
 
 from anc.noise.features import BANDS, WINDOW, network_input
-from training.candidate.network import Memory, Network
+from anc.noise.network import Memory, Network
 from training.clips.compose import COLUMNS, TAUGHT, WINDOWS
 from training.clips.dataset import Dataset
 from training.fit import Recipe, Student, fit, teacher_loss

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from anc.noise import Classifier, MultichannelClassifier
 from anc.noise.classifier import KINDS, LABELS
-from tools.cli.main import app
 from tests.untrained_models import patch_predictions
+from tools.cli.main import app
 from tools.evaluation import everyday_material, false_alarms, false_alarms_report, tonal_sounds
 from tools.evaluation.everyday_material import RATE, Clip
 
