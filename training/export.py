@@ -11,8 +11,6 @@ from anc.noise.classifier import LABELS, OPERATING_POINT
 from training.calibration import shift_for
 from training.taxonomy import label_of
 
-ARCHITECTURE = 2
-
 
 def groups_of(classes: Sequence[str]) -> NDArray[np.float64]:
     """Return the matrix (classes, labels) of 0 and 1 that maps classes to `LABELS`."""
@@ -41,7 +39,6 @@ def write_model(
     halved = {key: value.astype(np.float16) for key, value in shifted.items()}
     described = {
         **about,
-        "architecture": ARCHITECTURE,
         "classes": classes,
         "labels": {name: label_of(name) for name in classes},
         "temperature": temperature,
