@@ -24,7 +24,7 @@ CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
 PLATFORM = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "layers", "web", "functions", "iot")
 PLATFORM += ("local", "simulation", "tools", "training", "infra")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
-TRAINING = {"jax", "optax", "sklearn"}  # of the extra `train`
+TRAINING = {"sklearn", "torch"}  # of the extra `train`
 IMPORT_ALL = """
 import importlib, pkgutil
 for root in ("anc", "anc_client", "functions", "iot", "local", "simulation", "tools", "training"):

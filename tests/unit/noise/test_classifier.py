@@ -111,7 +111,7 @@ def test_importing_anc_noise_imports_little_besides_numpy() -> None:
     out = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": layer}, capture_output=True, check=True
     )
-    heavy = {"soxr", "soundfile", "scipy", "sklearn", "jax", "boto3", "pydantic"}
+    heavy = {"soxr", "soundfile", "scipy", "sklearn", "torch", "boto3", "pydantic"}
     assert not heavy & set(out.stdout.decode().split())
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="training is not installed: requirements/train.txt")
-pytest.importorskip("jax", reason="training is not installed: requirements/train.txt")
 
 from anc.noise import KINDS
 from anc.noise.classifier import OPERATING_POINT, vote
