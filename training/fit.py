@@ -144,11 +144,11 @@ class Student(nn.Module):
         """Return the arrays of `anc.noise.network.Network`, without the teacher's head."""
         arrays: Arrays = {}
         for i, block in enumerate(self.blocks):
-            arrays[f"conv{i}.weight"], arrays[f"conv{i}.bias"] = block.folded()  # type: ignore[operator]
+            arrays[f"conv{i}.weight"], arrays[f"conv{i}.bias"] = block.folded()
         for name in ("noise", "kinds"):
             head = self.heads[name]
-            arrays[f"{name}.weight"] = head.weight.detach().numpy().T.copy()  # type: ignore[union-attr,operator]
-            arrays[f"{name}.bias"] = head.bias.detach().numpy().copy()  # type: ignore[union-attr,operator]
+            arrays[f"{name}.weight"] = head.weight.detach().numpy().T.copy()
+            arrays[f"{name}.bias"] = head.bias.detach().numpy().copy()
         return arrays
 
 
@@ -169,7 +169,7 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    student = Student(recipe, len(dataset.classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    student = Student(recipe, len(dataset.classes)).to(memory_format=torch.channels_last)
     average = AveragedModel(student, multi_avg_fn=_average)
     optimiser = torch.optim.AdamW(_parameter_groups(student, recipe.decay), lr=recipe.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -185,7 +185,7 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
         average.update_parameters(student)
     with torch.no_grad():  # batch statistics of the averaged weights were not collected during training
         update_bn((draw(dataset, recipe.batch, rng).x for _ in range(60)), average)
-    return average.module.exported()  # type: ignore[operator,union-attr]
+    return average.module.exported()
 
 
 def _average(averaged: Parameters, current: Parameters, count: Tensor | int) -> None:

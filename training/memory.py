@@ -98,7 +98,7 @@ class Judge(nn.Module):
         logits = self.kinds(x)
         evidence = torch.cat([logits, functional.relu(self.features(x)), torch.ones_like(x[..., :1])], dim=2)
         hidden = functional.relu(self.memory((evidence * seen[..., None]).flatten(1)))
-        return logits[:, -1] + self.out(hidden)  # type: ignore[no-any-return]
+        return logits[:, -1] + self.out(hidden)
 
     def exported(self) -> Arrays:
         """Return the arrays ``features`` and ``memory`` of the model."""
@@ -120,5 +120,5 @@ def _draw(
     window = last[:, None] + np.arange(1 - WINDOWS, 1)
     seen = (window >= 0) & (np.arange(WINDOWS) >= WINDOWS - length[:, None])
     x = pooled[clip[:, None], np.maximum(window, 0)].astype(np.float32)
-    arrays = (x, seen.astype(np.float32), kinds[clip, last].astype(np.float32))
-    return tuple(torch.from_numpy(array) for array in arrays)  # type: ignore[return-value]
+    targets = kinds[clip, last].astype(np.float32)
+    return torch.from_numpy(x), torch.from_numpy(seen.astype(np.float32)), torch.from_numpy(targets)

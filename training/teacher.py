@@ -28,7 +28,7 @@ class Teacher:
 
     def __init__(self, path: Path) -> None:
         # Only installed for training.
-        from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]  # noqa: PLC0415
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
         if not path.is_file():
             raise FileNotFoundError(f"{path}: file not found")
