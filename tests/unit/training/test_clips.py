@@ -5,10 +5,12 @@ import pytest
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import BANDS
-from training.clips.compose import COLUMNS, SAMPLES, WINDOWS, Composer, excerpt, kind_targets
+from training.clips.compose import COLUMNS, SAMPLES, TAUGHT, WINDOWS, Composer, excerpt, kind_targets
+from training.clips.dataset import Dataset
 from training.clips.degradation import band_limit, clip, distance, encode, record, reverberate
 from training.clips.sources import Source, to_pcm
 from training.synthesis import RATE
+from training.teacher import CLASSES, EMERGENCIES, LENGTH
 
 ROOM = [np.array([1.0, 0.0, 0.5])]
 
@@ -23,12 +25,12 @@ def source(name: str, fold: int, kinds: tuple[str, ...] | None = (), seconds: fl
 
 SIREN, CABIN = source("wail", 0, ("siren",)), source("cabin", 0)
 SOURCES = [SIREN, CABIN, *(source(name, fold) for name in ("dog", "rain") for fold in (1, 2))]
-CLASSES = ["cabin", "dog", "rain", "wail"]
+NOISES = ["cabin", "dog", "rain", "wail"]
 
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(SOURCES, CLASSES, ROOM, None)
+    return Composer(SOURCES, NOISES, ROOM, None)
 
 
 def test_a_clip_is_reproducible_and_has_a_target_for_every_window(composer: Composer) -> None:
@@ -67,11 +69,42 @@ def test_only_windows_in_which_the_alarm_sounds_are_positive() -> None:
 
 
 def test_an_undecided_sound_is_neither_an_alarm_nor_none() -> None:
-    composer = Composer([SIREN, CABIN, source("alarm_clock", 1, None)], [*CLASSES, "alarm_clock"], ROOM, None)
+    composer = Composer([SIREN, CABIN, source("alarm_clock", 1, None)], [*NOISES, "alarm_clock"], ROOM, None)
     clips = [composer.compose(0, number) for number in range(12)]
     undecided = [c for c in clips if 4 in c.noise]
     assert undecided
     assert not any((c.kinds == 0).any() for c in undecided)
+
+
+def test_a_tonal_sound_is_no_alarm(composer: Composer) -> None:
+    clips = [composer.compose_tonal(1, number) for number in range(4)]
+    assert all((clip.kinds == 0).all() for clip in clips)
+    assert np.array_equal(clips[0].spectrogram, composer.compose_tonal(1, 0).spectrogram)
+
+
+def hears_an_alarm(samples: np.ndarray) -> np.ndarray:
+    """Return the scores of a teacher that is sure of a siren in any sound."""
+    assert samples.shape == (LENGTH,)
+    scores = np.zeros(CLASSES, np.float32)
+    scores[EMERGENCIES[0]] = 0.9
+    return scores
+
+
+@pytest.mark.parametrize("street", [False, True])
+def test_a_street_in_which_the_teacher_hears_an_alarm_is_undecided(street: bool) -> None:
+    rain = Source(tone(4), "rain", "rain", (), street, 1)
+    composer = Composer([SIREN, rain], ["rain", "wail"], ROOM, hears_an_alarm)  # type: ignore[arg-type]
+    clip = composer._mix(rain, None, 1, np.random.default_rng(0))
+    assert clip.taught.shape == (len(TAUGHT), CLASSES)
+    assert clip.taught[:, EMERGENCIES[0]] == pytest.approx(0.9, abs=1e-3)
+    assert np.isnan(clip.kinds).all() == street
+
+
+def test_recordings_with_a_noise_class_are_drawn_twice_as_often() -> None:
+    noise = np.array([[0, -1], [1, -1], [-1, -1], [0, -1]], np.int16)
+    arrays = {name: np.zeros(4) for name in ("spectrograms", "share", "kinds", "taught")}
+    dataset = Dataset(["dog", "siren"], noise=noise, folds=np.array([1, 1, 1, 0]), **arrays)
+    assert dataset.odds.tolist() == [0.4, 0.2, 0.2, 0.2], "sirens learn from their kind; fold 0 is synthetic"
 
 
 @pytest.mark.parametrize("seconds", [0.2, 2.0, 9.0])
