@@ -51,7 +51,7 @@ def test_recordings_of_two_folds_are_never_mixed(composer: Composer) -> None:
             assert drawn[-1] <= {fold}
             return mix(foreground, background, fold, rng)
 
-    watched = Watched(SOURCES, CLASSES, ROOM, None)
+    watched = Watched(SOURCES, NOISES, ROOM, None)
     folds = {watched.compose(0, number).fold for number in range(16)}
     assert {1, 2} <= folds
     assert {1} in drawn
