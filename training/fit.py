@@ -185,7 +185,11 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
         average.update_parameters(student)
     with torch.no_grad():  # batch statistics of the averaged weights were not collected during training
         update_bn((draw(dataset, recipe.batch, rng).x for _ in range(60)), average)
-    return average.module.exported()
+    arrays: Arrays = average.module.exported()
+    # In use, all classes are equally likely, whatever their share in training (Menon et al., Long-tail
+    # learning via logit adjustment, 2021).
+    arrays["noise.bias"] -= np.log(dataset.prior).astype(np.float32)
+    return arrays
 
 
 def _average(averaged: Parameters, current: Parameters, count: Tensor | int) -> None:

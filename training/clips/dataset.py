@@ -25,6 +25,7 @@ RESPONSES = "rirs"  # folder of impulse responses beside a table of recordings
 CONTEXT = multiprocessing.get_context("spawn")  # a fork may deadlock: PyTorch has threads
 PIECE = 200  # clips that a worker composes at once
 STAMP_FILE = "stamp.json"
+RAREST = 1e-4  # share of a noise class
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ class Dataset:
         front = self.noise[:, 0]
         weights = 1.0 + ((front >= 0) & ~np.isin(front, emergencies) & (self.folds > 0))
         return np.asarray(weights / weights.sum())
+
+    @cached_property
+    def prior(self) -> NDArray[np.float64]:
+        """Share of each noise class in what is drawn, (classes,), and at least `RAREST`."""
+        share = np.asarray(self.share, np.float32).mean(axis=1)
+        prior = np.zeros(len(self.classes))
+        for number, part in zip(self.noise.T, (share, 1 - share), strict=True):
+            known = number >= 0
+            np.add.at(prior, number[known], part[known] * self.odds[known])
+        return np.maximum(prior / prior.sum(), RAREST)
 
     @property
     def nbytes(self) -> int:

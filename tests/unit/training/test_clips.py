@@ -107,6 +107,14 @@ def test_recordings_with_a_noise_class_are_drawn_twice_as_often() -> None:
     assert dataset.odds.tolist() == [0.4, 0.2, 0.2, 0.2], "sirens learn from their kind; fold 0 is synthetic"
 
 
+def test_the_prior_is_the_share_of_a_class_in_what_is_drawn() -> None:
+    noise = np.array([[0, 1], [1, -1], [1, -1]], np.int16)
+    share = np.array([[0.5, 1.0], [1.0, 1.0], [1.0, 1.0]], np.float16)
+    arrays = {name: np.zeros(3) for name in ("spectrograms", "kinds", "taught")}
+    dataset = Dataset(["dog", "rain", "train"], noise=noise, share=share, folds=np.array([1, 1, 0]), **arrays)
+    assert dataset.prior == pytest.approx([2 * 0.75 / 5, (2 * 0.25 + 2 + 1) / 5, 1e-4])
+
+
 @pytest.mark.parametrize("seconds", [0.2, 2.0, 9.0])
 def test_an_excerpt_has_the_length_of_a_clip(seconds: float) -> None:
     for seed in range(6):
