@@ -106,12 +106,17 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
 def fold_thresholds(
     scores: Outputs, recordings: Sequence[Recording], folds: NDArray[np.int64], cries: Sequence[float]
 ) -> dict[int, float]:
-    """Return the threshold of each fold, chosen on the other folds and on foreign cries."""
+    """Return the threshold of each fold, chosen on the other folds and on foreign cries.
+
+    A single fold cannot spare itself.
+    """
     peaks = [
         (peak(s), int(f)) for s, r, f in zip(scores, recordings, folds, strict=True) if is_negative(r.name)
     ]
     return {
-        int(fold): threshold_of(cries, [value for value, of in peaks if of != fold])
+        int(fold): threshold_of(
+            cries, [value for value, of in peaks if of != fold] or [value for value, _ in peaks]
+        )
         for fold in np.unique(folds)
     }
 

@@ -19,10 +19,12 @@ from anc.noise.classifier import DEFAULT_MODEL
 from anc.noise.features import BANDS, WINDOW
 from anc.noise.model_file import ModelFile
 from training.calibration import MAX_CRIES, MAX_OTHERS
-from training.taxonomy import kind_of
+from training.taxonomy import is_negative, kind_of
 
 CARD = Path(__file__).resolve().parents[1] / "docs" / "model-card.md"
 Report = dict[str, Any]
+ENOUGH = 5  # clips of a class, to say how often it fires
+ALL_KINDS = "all kinds"  # a row of the reaction times
 MEASURED_AFTERWARDS = ("false-alarms.json", "alarms.json")  # with the model that ships
 
 
@@ -118,6 +120,8 @@ def alarms(report: Report) -> str:
         f" the crying babies that are only measured and at most {percent(MAX_OTHERS)} of the clips without an"
         " emergency of the other folds fire.\n\n"
     )
+    if len(report["thresholds"]) == 1:
+        text += "Only one fold was measured: its threshold was chosen on itself.\n\n"
     if false := report.get("false_alarms"):
         low, high = false["clips_95"]
         text += (
@@ -180,7 +184,7 @@ def weaknesses(noise: Report, alarm: Report, reaction: Report) -> str:
         if kind_of(name) and n < total
     ]
     false = sorted(
-        (name for name, (n, total) in fired.items() if kind_of(name) is None and n),
+        (name for name, (n, total) in fired.items() if is_negative(name) and n and total >= ENOUGH),
         key=lambda name: -fired[name][0] / fired[name][1],
     )
     weak = sorted((share, name) for name, share in noise["recall"].items())[:3]
@@ -189,7 +193,7 @@ def weaknesses(noise: Report, alarm: Report, reaction: Report) -> str:
     late = [
         f"{kind} ({one['trials'] - one['detected']} of {one['trials']})"
         for kind, one in ((kind, by_level[level]) for kind, by_level in kinds.items())
-        if one["detected"] < one["trials"]
+        if one["detected"] < one["trials"] and kind != ALL_KINDS
     ]
     return "\n".join(
         [

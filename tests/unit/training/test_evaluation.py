@@ -9,6 +9,7 @@ from training.evaluation import (
     alarm_report,
     calibration_error,
     detection_errors,
+    fold_thresholds,
     interval,
     measured_report,
     noise_report,
@@ -126,6 +127,12 @@ def test_the_threshold_lies_above_the_foreign_cries(tmp_path: Path) -> None:
 
 def test_without_foreign_recordings_nothing_is_measured(tmp_path: Path) -> None:
     assert "measured" not in results(tmp_path, ()).reports
+
+
+def test_a_single_fold_chooses_its_threshold_itself() -> None:
+    recordings = [recording("dog"), recording("rain")]
+    values = [scores(value) for value in (0.8, 0.4)]
+    assert 0.8 < fold_thresholds(values, recordings, np.array([1, 1]), [0.2])[1] < 0.81
 
 
 def test_each_fold_is_reported_at_a_threshold_that_others_chose(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ NOISE = {
 ALARM = {
     "thresholds": {"1": 0.61, "2": 0.58},
     "false_alarms": {"windows": 0.02, "clips": 0.03, "clips_95": [0.01, 0.05], "negative_clips": 100},
-    "clips_fired": {"siren": [9, 10], "crying_baby": [2, 40]},
+    "clips_fired": {"siren": [9, 10], "crying_baby": [2, 40], "cat": [1, 1], "clock_alarm": [6, 6]},
     "sources": {
         "esc50": {"alarms": [9, 10], "others": [2, 60]},
         "bells": {"alarms": [0, 0], "others": [1, 3]},
