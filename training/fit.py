@@ -22,6 +22,7 @@ Parameters = tuple[Tensor, ...] | list[Tensor]
 AVERAGING = 0.998  # decay of the exponential moving average of the weights; less in the first steps
 SMOOTHING = 0.1  # of the noise classes
 KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 5.0  # of the losses, relative to that of the noise classes
+ADJUSTMENT = 0.5  # of the noise classes to their share in training; 1 makes all equally likely
 LOWEST_SCORE = 1e-4  # of the teacher: what lies below says nothing
 LOGIT_SCALE = 3.0  # typical deviation of the teacher's logits
 
@@ -186,9 +187,8 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
     with torch.no_grad():  # batch statistics of the averaged weights were not collected during training
         update_bn((draw(dataset, recipe.batch, rng).x for _ in range(60)), average)
     arrays: Arrays = average.module.exported()
-    # In use, all classes are equally likely, whatever their share in training (Menon et al., Long-tail
-    # learning via logit adjustment, 2021).
-    arrays["noise.bias"] -= np.log(dataset.prior).astype(np.float32)
+    # Menon et al., Long-tail learning via logit adjustment, 2021
+    arrays["noise.bias"] -= (ADJUSTMENT * np.log(dataset.prior)).astype(np.float32)
     return arrays
 
 
