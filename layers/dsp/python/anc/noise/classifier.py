@@ -94,6 +94,12 @@ class Analysis(NamedTuple):
     quiet: NDArray[np.float64]
     level_dbfs: NDArray[np.float64]
 
+    def of(self, part: slice) -> "Analysis":
+        """Return what was found in some of the windows."""
+        return Analysis(
+            self.probabilities[part], self.evidence[part], self.quiet[part], self.level_dbfs[part]
+        )
+
 
 class Classifier:
     """Noise classifier and alarm detector.

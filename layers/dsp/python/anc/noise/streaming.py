@@ -220,10 +220,7 @@ def process_together(
         count = views.shape[1]
         if count:
             analysis = classifier.analyse(views.reshape(-1, WINDOW, BANDS))
-            parts = (
-                Analysis(*(part[k * count : (k + 1) * count] for part in analysis))
-                for k in range(len(streams))
-            )
+            parts = (analysis.of(slice(k * count, (k + 1) * count)) for k in range(len(streams)))
             found += zip(
                 *(stream.judge(part) for stream, part in zip(streams, parts, strict=True)), strict=True
             )
