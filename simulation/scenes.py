@@ -134,7 +134,7 @@ def cabin(rate: int, rng: np.random.Generator) -> Signal:
     """
     n = int(SCENE_S * rate)
     flow = shaped_noise(
-        rng, n, rate, [(20, 0), (60, 8), (120, 8), (400, 4.5), (1000, -8), (3000, -13), (8000, -40)]
+        rng, n, rate, [(20, 0), (60, 8), (120, 8), (400, 4.5), (1000, -8), (3000, -17), (8000, -40)]
     )
     speed = 1 + 0.002 * slow_noise(rng, n, rate)
     engines = sum(
@@ -142,7 +142,7 @@ def cabin(rate: int, rng: np.random.Generator) -> Signal:
         for fundamental, weight in ((72.5, 0.42), (73.4, 0.34))
     )
     tones = sum(np.sin(cycles(hz * speed, rate)) for hz in (1766.0, 3355.0, 4768.0))
-    return (flow + engines + 0.19 * tones) * (1 + 0.017 * slow_noise(rng, n, rate))
+    return (flow + engines + 0.07 * tones) * (1 + 0.017 * slow_noise(rng, n, rate))
 
 
 def engine(rate: int, rng: np.random.Generator) -> Signal:

@@ -30,12 +30,9 @@ NAMES = {
     "engine": {"road", "machine"},
     "street": {"road"},
 }
-MISNAMED = pytest.mark.xfail(reason="the model takes it for aircraft or weather", strict=False)
 
 
-@pytest.mark.parametrize(
-    "name", ["cabin", pytest.param("engine", marks=MISNAMED), pytest.param("street", marks=MISNAMED)]
-)
+@pytest.mark.parametrize("name", list(NAMES))
 def test_the_classifier_names_a_built_in_scene_as_people_would(name: str):
     """A large AudioSet network does: aircraft; engine; vehicle and traffic noise."""
     prediction = Classifier.load().classify(Scene.built_in(name, RATE).read(8 * RATE), RATE)
