@@ -171,6 +171,7 @@ class Agent:
 
     def process_pending(self) -> None:
         """Process all queued messages in the calling thread, for simulations with their own clock."""
+        assert not self._thread.is_alive(), "the agent's own thread processes them"
         while not self._inbox.empty():
             message = self._inbox.get()
             if message is not None:

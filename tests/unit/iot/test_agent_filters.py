@@ -195,9 +195,8 @@ def test_an_alarm_on_the_headset_sends_a_snapshot_at_once(headset: Headset):
     headset.transport.connect()
     headset.level = 0.1
     headset.run(10)
-    headset.agent.process_pending()
-    while not headset.transport.sent.empty():
-        headset.transport.sent.get()
+    headset.transport.send_delta(intensity=0.5)
+    headset.transport.wait_report(intensity=0.5)  # all that was sent before has been read
     headset.emergency_detector.holding = True
     headset.run(0.4)
     assert headset.transport.wait_snapshot().samples == RATE // 4

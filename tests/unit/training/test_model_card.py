@@ -122,10 +122,11 @@ def test_multiply_adds_are_those_of_every_position_of_a_convolution(shipped: Mod
     assert model_card.multiply_adds(shipped.arrays) == positions * (9 * 2 * 4 + 9 * 4 * 6) + 10 * 2
 
 
-def test_figures_of_another_model_are_refused(tmp_path: Path, shipped: ModelFile) -> None:
+def test_figures_of_another_model_are_left_out(tmp_path: Path, shipped: ModelFile) -> None:
     folder = write_reports(tmp_path, "0" * 64)
-    with pytest.raises(ValueError, match=r"false-alarms\.json: measured with model 000000000000, not"):
-        model_card.sections(folder, folder / "model-card.md", shipped)
+    generated = model_card.sections(folder, folder / "model-card.md", shipped)
+    assert generated["false-alarms"] == generated["delays"] == model_card.NOT_MEASURED
+    assert "missed: not measured with this model yet." in generated["weaknesses"]
 
 
 def test_a_card_without_a_marker_is_refused() -> None:
