@@ -18,7 +18,7 @@ static void check(int right, const char *what)
 
 int main(void)
 {
-    char name[16];
+    char name[32];
     double first[HEADSETS];
     size_t same = 0;
     for (int i = 0; i < HEADSETS; i++) {

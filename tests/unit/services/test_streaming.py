@@ -13,6 +13,7 @@ from anc.schemas.websocket import FDAF_BLOCK, Audio, FilteredBlock, Set, Start, 
 from anc.services.sound import sessions
 from anc.services.sound.streaming import filter_block
 from tests.fakes import ALICE, BOB, FakePlatform, make_dependencies
+from training.synthesis import yelp
 
 RATE, BLOCK = 48_000, 1024
 
@@ -103,9 +104,8 @@ def test_after_a_gap_history_is_cleared_weights_are_kept_and_the_gap_is_stated(
 
 def test_an_alarm_is_detected_in_a_session_that_skips_every_other_block(deps: Dependencies) -> None:
     rate, block, seconds = 16_000, 1600, 8
-    t = np.arange(seconds * rate) / rate
-    phase = 2 * np.pi * np.cumsum(900 + 400 * np.sin(np.pi * t)) / rate
-    x = 0.2 * np.sin(phase) + 0.02 * np.random.default_rng(0).standard_normal(t.size)
+    x = yelp(seconds * rate, np.random.default_rng(0))
+    x *= 0.2 / np.abs(x).max()
     pcm = float_to_int16(np.stack([x, x], axis=1)).reshape(-1, block, 2)
     session = sessions.open_session(Start(rate=rate, channels=2, taps=16), ALICE, deps).key
     answers = [send(deps, session, seq, pcm[seq]) for seq in range(0, len(pcm), 2)]

@@ -127,7 +127,7 @@ def test_a_removal_cut_short_anywhere_is_finished_by_repeating_it(ada: Ada) -> N
         if steps >= 2:  # the audit entry is written, the account closed
             assert ada.role_of(ada.token) == ""
             assert [ada.role_of(key) for key in ada.keys.values()] == ["", ""]
-            with pytest.raises(Refused, match="username or password"):
+            with pytest.raises(Refused, match="username, password or code"):
                 users.sign_in("ada", PASSWORD, ada.deps)
         if not ada.deps.users.get(ada.user):
             break  # deleted last: nothing is left to finish

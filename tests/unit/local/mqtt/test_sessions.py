@@ -17,6 +17,9 @@ class FakeConnection:
         self.maximum_packet_size = maximum_packet_size
         self.sent: list[tuple[bytes, bool]] = []
 
+    def fits(self, packet: bytes) -> bool:
+        return len(packet) <= self.maximum_packet_size
+
     def send(self, packet: bytes) -> None:
         message = packets.parse(packet[0] & ~0x08, packet[2:])
         assert isinstance(message, packets.Publish)
