@@ -64,6 +64,7 @@ diff: .venv/dev.stamp build/cli.stamp  ## show what a deployment would change
 deploy: .venv/dev.stamp build/cli.stamp  ## deploy the stacks and the console to the current AWS account
 	$(BIN)/python -m infra.preflight $(SETTINGS)
 	$(CDK) deploy --all $(SETTINGS) --require-approval $(APPROVAL) --outputs-file build/anc-$(ENV).json
+	$(BIN)/python -m infra.indexing --region $(REGION)
 	$(BIN)/python -m infra.publish anc-$(ENV) --region $(REGION)
 
 destroy: .venv/dev.stamp build/cli.stamp  ## delete the stacks of ENV; prod retains user data

@@ -28,7 +28,7 @@ from infra.functions import (
 from infra.identity import Identity
 from infra.inference import endpoint_name
 from infra.layer import layers
-from infra.registry import may_register
+from infra.registry import may_register, may_search_fleet_index
 from infra.rest import Rest
 from infra.websocket import WebSocket
 
@@ -190,6 +190,7 @@ class Api(cdk.Stack):
         function.may_send("updates")
         function.may(USER_POOL_ACTIONS, identity.users.user_pool_arn)
         may_register(function)
+        may_search_fleet_index(function)
         return function
 
 

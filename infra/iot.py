@@ -22,7 +22,13 @@ from infra.functions import (
 from infra.identity import Identity
 from infra.layer import Layers, layers
 from infra.provisioning import Provisioning
-from infra.registry import CERTIFICATE_NAMES, certificates, may_check_ownership, may_revoke
+from infra.registry import (
+    CERTIFICATE_NAMES,
+    certificates,
+    may_check_ownership,
+    may_revoke,
+    may_update_fleet_index,
+)
 
 HOOK_TIMEOUT_S = 5  # Source: AWS IoT Core, Pre-provisioning hooks
 
@@ -59,6 +65,7 @@ class Iot(cdk.Stack):
         processor.may_use("history", WRITE)
         processor.may_use("statuses", READ, WRITE)
         processor.may_send("updates")
+        may_update_fleet_index(processor)
         if processor.knows_endpoint():
             processor.may_send("reclassifications")
         processor.may_raise_the_alarm()

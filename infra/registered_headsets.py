@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
-from anc.schemas.shadow import SHADOW
+from anc.schemas.shadow import SHADOW, SUMMARY_SHADOW
 from infra.empty_buckets import stacks_of
 
 SHOWN = 10  # names of headsets
@@ -90,8 +90,9 @@ class Registry(NamedTuple):
     def _remove_thing(self, thing: str, sleep: Callable[[float], None]) -> None:
         for certificate in self.iot.list_thing_principals(thingName=thing)["principals"]:
             self.iot.detach_thing_principal(thingName=thing, principal=certificate)
-        with suppress(self.data.exceptions.ResourceNotFoundException):
-            self.data.delete_thing_shadow(thingName=thing, shadowName=SHADOW)
+        for shadow in (SHADOW, SUMMARY_SHADOW):
+            with suppress(self.data.exceptions.ResourceNotFoundException):
+                self.data.delete_thing_shadow(thingName=thing, shadowName=shadow)
         for wait_s in DETACH_WAITS_S:
             with suppress(self.iot.exceptions.InvalidRequestException):
                 self.iot.delete_thing(thingName=thing)

@@ -3,11 +3,17 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from anc.schemas.shadow import SHADOW
+from anc.schemas.shadow import SHADOW, SUMMARY_SHADOW
 from infra.functions import PlatformFunction
 
 THING_NAMES = "Names of headsets are not known at deployment."
 CERTIFICATE_NAMES = "Certificate ids are not known at deployment."
+INDEX_ACTIONS = (
+    "iot:SearchIndex",
+    "iot:GetStatistics",
+    "iot:GetPercentiles",
+    "iot:GetBucketsAggregation",
+)
 THING_ACTIONS = ("iot:CreateThing", "iot:DeleteThing", "iot:ListThingPrincipals")
 OWNERSHIP_ACTIONS = ("iot:DescribeThing",)
 REVOKE_ACTIONS = (
@@ -22,6 +28,20 @@ def may_check_ownership(function: PlatformFunction) -> None:
     """Let a function find out whether a thing belongs to this deployment."""
     things = cdk.Stack.of(function).format_arn(service="iot", resource="thing", resource_name="*")
     function.may(OWNERSHIP_ACTIONS, things, THING_NAMES)
+
+
+def may_update_fleet_index(function: PlatformFunction, *more: str) -> None:
+    """Let a function write the summaries of headsets; `more` are further actions on them."""
+    summaries = cdk.Stack.of(function).format_arn(
+        service="iot", resource="thing", resource_name=f"*/{SUMMARY_SHADOW}"
+    )
+    function.may(["iot:UpdateThingShadow", *more], summaries, THING_NAMES)
+
+
+def may_search_fleet_index(function: PlatformFunction) -> None:
+    """Let a function query the index of all things. Its queries name the thing type of the deployment."""
+    index = cdk.Stack.of(function).format_arn(service="iot", resource="index", resource_name="AWS_Things")
+    function.may(INDEX_ACTIONS, index)
 
 
 def certificates(scope: Construct) -> str:
@@ -44,6 +64,7 @@ def may_register(function: PlatformFunction) -> None:
     )
     function.may(THING_ACTIONS, things, THING_NAMES)
     function.may(["iot:GetThingShadow", "iot:DeleteThingShadow"], shadows, THING_NAMES)
+    may_update_fleet_index(function, "iot:DeleteThingShadow")
     may_check_ownership(function)
     may_revoke(function)
     function.may(["iot:AttachPolicy", "iot:AttachThingPrincipal"], certificates(function), CERTIFICATE_NAMES)

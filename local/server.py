@@ -26,7 +26,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from anc.headset_records import Status
+from anc.fleet_records import HeadsetSummary
+from anc.headset_records import Device, Status
 from anc.memory_limits import MemoryLimits
 from anc.noise import ModelError
 from anc.ports import Dependencies
@@ -59,6 +60,7 @@ from local.process import open_as_many_files_as_allowed
 from local.public_address import PublicAddress
 from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
+from local.storage.fleet_index import SqliteFleetIndex
 from local.storage.objects import FileObjects, arrival_event
 from local.storage.queues import QueueWorker, SqliteQueue
 from local.storage.tables import SqliteTable, open_tables
@@ -140,6 +142,8 @@ class LocalPlatform:
         }
         tables = open_tables(database)
         self._statuses: SqliteTable[Status] = tables["statuses"]
+        self._devices: SqliteTable[Device] = tables["devices"]
+        self._fleet_index = SqliteFleetIndex(database)
         self._expiring = [tables[spec.name] for spec in TABLES if spec.expires]
         links = SignedUrls.of(data, address.url)
         self._objects = FileObjects(data / "objects", links, self._on_upload)
@@ -150,6 +154,7 @@ class LocalPlatform:
             recordings=queues["recordings"],
             shadows=shadows,
             things=things,
+            fleet_index=self._fleet_index,
             sockets=sockets,
             alerts=LoggedAlerts(),
             objects=self._objects,
@@ -209,6 +214,7 @@ class LocalPlatform:
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = listen(self._address.host, self._address.port)
         self._mark_all_offline()
+        self._complete_fleet_index()
         try:
             await self._broker.start()
         except OSError as fault:
@@ -249,6 +255,15 @@ class LocalPlatform:
         for status in self._statuses.all():
             if status.online:
                 self._statuses.put(status.replace(online=False, since=time.time()))
+        self._fleet_index.mark_all_offline(time.time())
+
+    def _complete_fleet_index(self) -> None:
+        # Headsets that an earlier version registered are not in the index yet.
+        known = self._fleet_index.things()
+        missing = [device for device in self._devices.all() if device.key not in known and not device.removed]
+        self._fleet_index.update_many(
+            [HeadsetSummary(thing=each.key, owner=each.group, model=each.model) for each in missing]
+        )
 
     def _start_workers(self) -> None:
         for route in QUEUES:

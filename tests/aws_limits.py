@@ -5,7 +5,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import boto3
@@ -21,6 +21,13 @@ LOADER = create_loader()
 # Source: AWS service quotas; moto enforces those of DynamoDB items (400 KB) and SQS messages (1 MB).
 SHADOW_LIMIT = 8 * 1024
 MESSAGE_LIMIT = 128 * 1024  # over a WebSocket
+# Answers of an empty fleet index; `tests.contract.fleet_indexing` is a full one.
+EMPTY_INDEX: dict[str, dict[str, Any]] = {
+    "SearchIndex": {"things": []},
+    "GetStatistics": {"statistics": {"count": 0}},
+    "GetPercentiles": {"percentiles": []},
+    "GetBucketsAggregation": {"buckets": []},
+}
 REQUEST_LIMIT = 4 * 1024**2  # to a serverless endpoint
 
 
@@ -74,6 +81,8 @@ class AwsLimits:
         on("before-call.apigatewaymanagementapi.DeleteConnection", self._close)
         on("before-call.iot-data.UpdateThingShadow", _keep_small)
         on("before-call.iot-data.DeleteConnection", self._delete_connection)
+        for operation, answer in EMPTY_INDEX.items():
+            on(f"before-call.iot.{operation}", partial(_fixed, answer))
         on("before-call.sagemaker-runtime.InvokeEndpoint", self._answer)
         return session
 
@@ -138,6 +147,10 @@ class _Status(NamedTuple):
 
 def _refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
     return _Status(status), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {}}
+
+
+def _fixed(answer: dict[str, Any], **_: Any) -> Any:
+    return _done(**answer)
 
 
 def _done(**answer: Any) -> tuple[_Status, dict[str, Any]]:

@@ -25,6 +25,7 @@ from local.auth.users import LocalUsers
 from local.http.signed_urls import SignedUrls
 from local.mqtt.shadows import LocalShadows
 from local.storage.database import Database
+from local.storage.fleet_index import SqliteFleetIndex
 from local.storage.objects import FileObjects
 from local.storage.queues import SqliteQueue
 from local.storage.tables import open_tables
@@ -176,6 +177,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         recordings=recordings,
         shadows=LocalShadows(database),
         things=things,
+        fleet_index=SqliteFleetIndex(database),
         sockets=sockets,
         alerts=alerts,
         objects=FileObjects(folder / "objects", SignedUrls(b"secret", "http://testserver", clock)),

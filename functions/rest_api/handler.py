@@ -25,6 +25,7 @@ from functions.rest_api import (
     audit,
     devices,
     emergencies,
+    fleet,
     openapi,
     platform,
     recordings,
@@ -44,7 +45,7 @@ app = Resolver(
     serializer=lambda answer: msgspec.json.encode(answer).decode(),
     json_body_deserializer=request_context.parse_body,
 )
-for family in (platform, users, sessions, audio, recordings, emergencies, devices, audit, stats):
+for family in (platform, users, sessions, audio, recordings, emergencies, devices, fleet, audit, stats):
     app.include_router(family.router)
 openapi.serve(app)
 

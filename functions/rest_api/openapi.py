@@ -40,6 +40,7 @@ CREATES = {
     "/api/audio/uploads": ("job", "/api/audio/jobs"),
 }
 EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
+CSV = {"text/csv": {"schema": {"type": "string"}, "example": "thing,owner,model\r\nAX2-000417,ada,AX2\r\n"}}
 SWAGGER = Path(swagger_ui.__file__).parent
 
 
@@ -128,6 +129,7 @@ def document(app: Resolver) -> dict[str, Any]:
             operation["requestBody"] = _sound_body()
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     paths["/metrics"]["get"]["responses"]["200"]["content"] = EXPOSITION
+    paths["/api/fleet/csv"]["get"]["responses"]["200"]["content"] = CSV
     health = paths["/health"]["get"]["responses"]
     health["503"] = {**health["200"], "description": "Not ready."}
     described["paths"] = paths

@@ -1,5 +1,6 @@
-"""Run the emulator with two additions for AWS IoT; see the functions below."""
+"""Run the emulator with additions for AWS IoT; see the functions below."""
 
+import json
 from typing import Any
 
 from ministack import app
@@ -8,6 +9,13 @@ from ministack.core.responses import error_response_json
 from ministack.services import iot, iot_data
 
 known, serve = iot_data.handle_request, iot._mtls_serve_conn
+known_by_registry = iot.handle_request
+EMPTY_INDEX = {
+    "/indices/search": {"things": []},
+    "/indices/statistics": {"statistics": {"count": 0}},
+    "/indices/percentiles": {"percentiles": []},
+    "/indices/buckets": {"totalCount": 0, "buckets": []},
+}
 
 
 async def handle_request(method: str, path: str, *rest: Any) -> Any:
@@ -15,6 +23,13 @@ async def handle_request(method: str, path: str, *rest: Any) -> Any:
     if method == "DELETE" and path.startswith("/connections/"):
         return error_response_json("ResourceNotFoundException", "no such connection", 404)
     return await known(method, path, *rest)
+
+
+async def handle_registry_request(method: str, path: str, *rest: Any) -> Any:
+    """Answer queries of the fleet index as if it were empty: the emulator searches for single terms only."""
+    if method == "POST" and path in EMPTY_INDEX:
+        return 200, {"Content-Type": "application/json"}, json.dumps(EMPTY_INDEX[path]).encode()
+    return await known_by_registry(method, path, *rest)
 
 
 async def serve_over_tls(reader: Any, writer: Any) -> None:
@@ -25,5 +40,6 @@ async def serve_over_tls(reader: Any, writer: Any) -> None:
 
 if __name__ == "__main__":
     iot_data.handle_request = handle_request
+    iot.handle_request = handle_registry_request
     iot._mtls_serve_conn = serve_over_tls
     app.main()

@@ -17,6 +17,7 @@ from moto import mock_aws
 from anc.aws import clients
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
+from anc.aws.fleet_index import CUSTOM_FIELDS, PREFIX, IotFleetIndex
 from anc.aws.objects import S3Objects
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
@@ -26,6 +27,7 @@ from anc.aws.sockets import GatewaySockets
 from anc.aws.tables import DynamoTable
 from anc.aws.things import IotThings
 from anc.aws.users import CognitoUsers
+from anc.fleet_records import HeadsetSummary
 from anc.memory_limits import MemoryLimits
 from anc.records import Role, Stream
 from anc.settings import Settings
@@ -37,10 +39,12 @@ from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
 from local.storage.counters import SqliteCounters
 from local.storage.database import Database
+from local.storage.fleet_index import SqliteFleetIndex
 from local.storage.objects import FileObjects
 from local.storage.queues import SqliteQueue
 from local.storage.tables import SqliteTable
 from tests.aws_limits import REGION, AwsLimits
+from tests.contract.fleet_indexing import FleetIndexing
 from tests.contract.servers import EndpointServer, gateway_with_an_open_socket, jwks_server
 from tests.processes import PATIENCE_S
 
@@ -157,6 +161,34 @@ def shadows(request: pytest.FixtureRequest) -> Any:
     client = request.getfixturevalue("aws")
     client("iot").create_thing(thingName=THING)
     return IotShadows(partial(client, "iot-data"))
+
+
+@pytest.fixture
+def fleet_indexing(aws: Any) -> FleetIndexing:
+    """Return the index of an account with two deployments."""
+    for thing_type in ("anc", "other"):
+        aws("iot").create_thing_type(thingTypeName=thing_type)
+    return FleetIndexing(aws, {PREFIX + name: kind for name, kind in CUSTOM_FIELDS.items()})
+
+
+@pytest.fixture(params=["iot", "sqlite"])
+def fleet_index(request: pytest.FixtureRequest) -> Any:
+    """Return `.port` and `.add(summary)`, which also registers the headset and sets its connection."""
+    if request.param == "sqlite":
+        local = SqliteFleetIndex(request.getfixturevalue("database"))
+        return SimpleNamespace(port=local, add=local.update)
+    client = request.getfixturevalue("aws")
+    indexing = request.getfixturevalue("fleet_indexing")
+    port = IotFleetIndex("anc", lambda: indexing, partial(client, "iot-data"))
+
+    def add(summary: HeadsetSummary) -> None:
+        client("iot").create_thing(thingName=summary.thing, thingTypeName="anc")
+        if summary.online is not None and summary.since:
+            state = {"connected": summary.online, "timestamp": int(summary.since * 1000)}
+            indexing.connectivity[summary.thing] = state
+        port.update(summary)
+
+    return SimpleNamespace(port=port, add=add)
 
 
 @pytest.fixture(params=["apigateway", "gateway"])

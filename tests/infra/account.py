@@ -158,7 +158,9 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
         case "cognito-idp":
             yield from [Call(f"cognito-idp:{operation}", "people")] * (operation not in WITH_ACCESS_TOKEN)
         case "iot" | "iot-data":
-            yield Call(f"iot:{operation}", IOT.get(operation, "anything"))
+            shadow = params.get("shadowName", "")
+            what = f"any shadow `{shadow}`" if shadow else IOT.get(operation, "anything")
+            yield Call(f"iot:{operation}", what)
         case "sagemaker-runtime":
             yield Call(f"sagemaker:{operation}", params["EndpointName"])
         case "apigatewaymanagementapi":
@@ -182,8 +184,9 @@ IOT = {
     **dict.fromkeys(["UpdateCertificate", "AttachPolicy", "DetachPolicy"], "any certificate"),
     "DescribeCertificate": "any certificate",
     **dict.fromkeys(["AttachThingPrincipal", "DetachThingPrincipal"], "any certificate"),
-    **dict.fromkeys(["GetThingShadow", "UpdateThingShadow", "DeleteThingShadow"], "any shadow `anc`"),
     "DeleteConnection": "any client",
+    **dict.fromkeys(["SearchIndex", "GetStatistics"], "the fleet index"),
+    **dict.fromkeys(["GetPercentiles", "GetBucketsAggregation"], "the fleet index"),
 }
 
 

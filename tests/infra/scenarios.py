@@ -158,6 +158,12 @@ def a_headset_is_registered_managed_and_removed(aws: Account) -> None:
     assert aws.rest("GET", "/api/devices/{id}", id="left")[0] == 404
 
 
+def an_operator_searches_the_fleet(aws: Account) -> None:
+    """With its totals, groups and worst headsets."""
+    assert aws.rest("GET", "/api/fleet", role="operator") == (200, {"headsets": [], "next": None})
+    assert aws.rest("GET", "/api/fleet/overview", role="operator")[1]["headsets"] == 0
+
+
 def device_models_are_created_and_deleted(aws: Account) -> None:
     """By operators."""
     operator, one = {"role": "operator"}, "/api/device-models/{id}"
@@ -328,6 +334,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     an_api_key_is_valid_until_it_is_revoked,
     a_session_is_managed_over_rest,
     a_headset_is_registered_managed_and_removed,
+    an_operator_searches_the_fleet,
     device_models_are_created_and_deleted,
     a_headset_is_provisioned_with_a_claim_and_another_key_is_rejected,
     a_live_session_cancels_noise_and_detects_an_emergency,

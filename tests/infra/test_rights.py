@@ -20,6 +20,8 @@ NAMELESS = TRACE | {"iot:CreateKeysAndCertificate", "iot:DescribeEndpoint", "ecr
 WHERE = {
     "thing/*": "any thing",
     "thing/*/anc": "any shadow `anc`",
+    "thing/*/fleet": "any shadow `fleet`",
+    "index/AWS_Things": "the fleet index",
     "cert/*": "any certificate",
     "client/*": "any client",
     "endpoint/anc-dev": "anc-dev",

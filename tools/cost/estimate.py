@@ -157,6 +157,7 @@ def platform_units(
     units["kms_request"] = KEY_REQUESTS * HOURS_PER_MONTH
     units["custom_metric"] = deployed["custom_metric"] + detailed_metrics
     units["provisioned_gb_s"] = deployed["provisioned_gb"] * HOURS_PER_MONTH * 3600
+    _add_fleet_index(units, fleet)
     for unit in ("kms_key", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
         units[unit] = deployed[unit]
     return units
@@ -170,6 +171,14 @@ def _add_connections(units: defaultdict[str, float], fleet: Fleet) -> None:
     units["shadow_operation"] += SHADOW_UNITS * connects
     _add(units, {"iot_rule": events, "iot_action": events, "sqs_request": 2 * events})
     _add(units, {"dynamodb_write": events, "dynamodb_read": 2 * events, "reports": events})
+
+
+def _add_fleet_index(units: defaultdict[str, float], fleet: Fleet) -> None:
+    """Add the summaries of headsets: an update for each report, and fleet indexing's own for connections."""
+    events = PRESENCE_EVENTS * fleet.headsets * RECONNECTS_PER_DAY * HOURS_PER_MONTH / 24
+    units["shadow_operation"] += units["reports"]
+    units["index_update"] = units["reports"] + events
+    units["dynamodb_read"] += units["reports"] - events  # the noise, with telemetry
 
 
 def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ SERVICES = {
     "Lambda": ("lambda_request", "lambda_gb_s", "provisioned_gb_s"),
     "DynamoDB": ("dynamodb_write", "dynamodb_read", "dynamodb_gb", "dynamodb_backup_gb"),
     "SQS": ("sqs_request",),
-    "IoT Core": ("iot_minute", "iot_message", "iot_rule", "iot_action", "shadow_operation"),
+    "IoT Core": ("iot_minute", "iot_message", "iot_rule", "iot_action", "shadow_operation", "index_update"),
     "SageMaker": ("endpoint_gb_s",),
     "KMS": ("kms_key", "kms_request"),
     "CloudWatch": ("log_gb", "log_stored_gb", "alarm_metric", "custom_metric", "dashboard"),

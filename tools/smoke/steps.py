@@ -175,6 +175,9 @@ class Smoke:
         user.report_telemetry(thing, NewTelemetryReport(battery=0.5))
         _expect("battery", user.telemetry(thing).battery, 0.5)
         _expect("telemetry entries", len(list(user.history(thing))), 1)
+        user.fleet_overview()
+        _expect("columns of the fleet", user.fleet_csv().partition(",")[0], "thing")
+        list(user.fleet(name=thing))  # on AWS, a new headset appears within seconds
         user.replace_path(thing, NewPath(secondary=path))
         paths_url = f"{self._target.rest}/api/devices/{thing}/paths"
         bearer = {"Authorization": f"Bearer {self._token}"}

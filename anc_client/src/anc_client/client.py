@@ -184,6 +184,22 @@ class Client(BaseClient):
         for page in self._pages(schemas.Devices, "/api/devices", **query):
             yield from page.devices
 
+    def fleet(self, **conditions: Any) -> Iterator[schemas.FleetHeadset]:
+        """Iterate over headsets of all owners for operators, and over the caller's own otherwise.
+
+        `conditions` are query parameters of the endpoint, for example `model="AX2", attenuation_below=6.0`.
+        """
+        for page in self._pages(schemas.FleetHeadsets, "/api/fleet", **conditions):
+            yield from page.headsets
+
+    def fleet_overview(self, **conditions: Any) -> schemas.FleetOverview:
+        """Return totals of the matching headsets, their attenuation in groups, and the worst."""
+        return self._request(schemas.FleetOverview, "GET", "/api/fleet/overview", **conditions)
+
+    def fleet_csv(self, **conditions: Any) -> str:
+        """Return the matching headsets as CSV."""
+        return self._send("GET", "/api/fleet/csv", **conditions).text
+
     def device(self, thing: str) -> schemas.DeviceDetails:
         """Return a headset with its current state."""
         return self._request(schemas.DeviceDetails, "GET", f"/api/devices/{path_segment(thing)}")

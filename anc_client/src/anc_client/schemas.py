@@ -17,6 +17,15 @@ class AlarmSpan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttenuationDistribution:
+    """Percentiles of the attenuation of headsets in dB; null without a measurement. Approximate on AWS."""
+
+    p10_db: float | None
+    median_db: float | None
+    p90_db: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditEntry:
     """An administrative action."""
 
@@ -217,6 +226,47 @@ class EmergencyStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FleetHeadset:
+    """What the fleet index knows of a headset; null: not known yet."""
+
+    thing: str
+    owner: str | None
+    model: str | None
+    online: bool | None
+    """Null before the first connection."""
+
+    since: float | None
+    """When `online` last changed."""
+
+    firmware: str | None
+    noise: str | None
+    """Label of the noise at the latest telemetry report."""
+
+    attenuation_db: float | None
+    """Last measured at the error microphone."""
+
+    reverted: int | None
+    """Filters reverted since power-on."""
+
+    reverted_at: float | None
+    """When a reverted filter was last reported."""
+
+    refused: int | None
+    """Refused messages of the headset."""
+
+    refused_at: float | None
+    """When the last message was refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetHeadsets:
+    """A page of headsets."""
+
+    next: str | None
+    headsets: list[FleetHeadset]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grant:
     """A bearer token, valid for `expires_in` seconds."""
 
@@ -233,6 +283,15 @@ class HeadsetConfig:
     telemetry_interval_s: float | None = None
     private: bool | None = None
     """Send statistics instead of sound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadsetGroup:
+    """Headsets with the same value of a field."""
+
+    value: str
+    headsets: int
+    attenuation: AttenuationDistribution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -826,6 +885,33 @@ class DeviceDetails:
     refusal: DeviceRefusal | None
     name: str = ""
     claim_refusal: DeviceRefusal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetGroups:
+    """Up to eight groups of each kind, largest first."""
+
+    model: list[HeadsetGroup]
+    firmware: list[HeadsetGroup]
+    noise: list[HeadsetGroup]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetOverview:
+    """Totals of the matching headsets, their attenuation, and those with the lowest. At most a minute old."""
+
+    headsets: int
+    online: int
+    refused: int
+    """Headsets with a refused message in the last 24 hours."""
+
+    reverted: int
+    """Headsets that reverted a filter in the last 24 hours."""
+
+    attenuation: AttenuationDistribution
+    groups: FleetGroups
+    worst: list[FleetHeadset]
+    """Up to ten, lowest attenuation first."""
 
 
 @dataclass(frozen=True, kw_only=True)

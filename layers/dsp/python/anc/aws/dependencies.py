@@ -6,6 +6,7 @@ from functools import cache
 from anc.aws.alerts import SnsAlerts
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
+from anc.aws.fleet_index import IotFleetIndex
 from anc.aws.objects import S3Objects
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
@@ -44,6 +45,7 @@ def aws_dependencies() -> Dependencies:
         recordings=SqsQueue(name("RECORDINGS_QUEUE_URL", "")),
         shadows=IotShadows(),
         things=IotThings(name("THING_POLICY", ""), name("THING_TYPE", ""), name("ENVIRONMENT", "")),
+        fleet_index=IotFleetIndex(name("THING_TYPE", "")),
         sockets=GatewaySockets(name("SOCKETS_ENDPOINT", "")),
         alerts=SnsAlerts(name("ALERTS_TOPIC", "")),
         objects=S3Objects(name("OBJECTS_BUCKET", "")),

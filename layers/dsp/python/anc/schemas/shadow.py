@@ -17,6 +17,7 @@ from anc.validation_messages import msgspec_sentence
 
 T = TypeVar("T")
 SHADOW = "anc"
+SUMMARY_SHADOW = "fleet"  # written by the platform for the fleet index; headsets cannot access it
 DOCUMENT_LIMIT = 8 * 1024
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024

@@ -8,6 +8,7 @@ import msgspec
 from anc.headset_records import RecordedRefusal, Status
 from anc.ports import Conflict, Dependencies
 from anc.schemas.refusal import Refused, parse_json
+from anc.services.headsets import fleet
 from anc.services.headsets.registrations import registered
 from anc.services.updates import retry_on_conflict
 
@@ -175,7 +176,8 @@ def _refusal(what: str, refusal: Refused, deps: Dependencies) -> RecordedRefusal
 def _change(
     thing: str, change: Callable[[Status], Status], deps: Dependencies, at: float | None = None
 ) -> None:
-    if registered(thing, deps, at) is None:
+    device = registered(thing, deps, at)
+    if device is None:
         return  # no owner could read it
 
     def update() -> None:
@@ -183,6 +185,7 @@ def _change(
         changed = change(known)
         if changed != known:
             deps.statuses.put(changed)
+            fleet.record_status(device, changed, deps)
 
     try:
         retry_on_conflict(update)

@@ -15,6 +15,7 @@ from anc.ports import Conflict, Dependencies
 from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
 from anc.services.access.quotas import Quota, release
+from anc.services.headsets import fleet
 from anc.services.updates import retry_on_conflict, retry_or_refuse
 from anc.tables import R, Table
 
@@ -74,6 +75,7 @@ def issue(device: Device, certificate_id: str, deps: Dependencies, **changes: ob
 
     stored = retry_or_refuse(write, BUSY)
     deps.things.activate(device.key, certificate_id)
+    fleet.record_registration(stored, deps)
     return stored
 
 
@@ -162,6 +164,7 @@ def clear(device: Device, deps: Dependencies) -> bool:
     if now is None or now.version != device.version:
         return False  # the certificates may be those of the next registration
     deps.things.revoke(thing, {*certificates, *device.replaced, device.certificate} - {""})
+    deps.fleet_index.remove(thing)
     deps.things.remove(thing)
     deps.controls.delete(thing)
     deps.telemetry.delete(thing)

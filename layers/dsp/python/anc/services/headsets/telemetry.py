@@ -13,6 +13,7 @@ from anc.ports import Conflict, Dependencies
 from anc.schemas.refusal import refuse
 from anc.schemas.telemetry import TelemetryReport, parse_reports
 from anc.services.access.identity import Caller
+from anc.services.headsets import fleet
 from anc.services.headsets.devices import find
 from anc.services.headsets.registrations import registered
 from anc.services.updates import retry_or_refuse
@@ -90,8 +91,10 @@ def _store(device: Device, reports: Sequence[TelemetryReport], at: float, deps: 
                 return known
             latest = known  # a later report is stored
         stored = deps.telemetry.put(latest.replace(version=known.version if known else 0, received=received))
-        if reverted := _reverted(known, new):
+        reverted = _reverted(known, new)
+        if reverted:
             deps.count("filters_reverted", reverted)
+        fleet.record_telemetry(device, stored, report_of(stored), reverted, deps)
         return stored
 
     return retry_or_refuse(update, "device: other telemetry of it is being stored; try again")

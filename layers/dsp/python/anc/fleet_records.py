@@ -1,0 +1,96 @@
+"""Summaries of headsets for lists of the whole fleet, and the queries on them."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+import msgspec
+
+SortField = Literal["attenuation_db", "refused_at"]
+GroupField = Literal["model", "firmware", "noise"]
+SORT_FIELDS: tuple[str, ...] = get_args(SortField)
+GROUP_FIELDS: tuple[GroupField, ...] = get_args(GroupField)
+PERCENTS = (10.0, 50.0, 90.0)
+
+
+class HeadsetSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the fleet index knows of a headset. None: not known yet.
+
+    Attributes
+    ----------
+    thing, owner, model : str
+    online : bool or None
+    since : float or None
+        When `online` last changed, in seconds since the epoch.
+    firmware : str or None
+    noise : str or None
+        Label of the noise at the latest telemetry report.
+    attenuation_db : float or None
+        Last measured at the error microphone.
+    reverted : int or None
+        Number of filters that the headset reverted since power-on; `reverted_at` is when it last reported
+        one.
+    refused : int or None
+        Number of its messages that were refused; `refused_at` is the time of the last one.
+    """
+
+    thing: str
+    owner: str | None = None
+    model: str | None = None
+    online: bool | None = None
+    since: float | None = None
+    firmware: str | None = None
+    noise: str | None = None
+    attenuation_db: float | None = None
+    reverted: int | None = None
+    reverted_at: float | None = None
+    refused: int | None = None
+    refused_at: float | None = None
+
+
+class FleetQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Conditions on headsets, all of which must hold; "" and None are no condition.
+
+    Attributes
+    ----------
+    prefix : str
+        Beginning of the name.
+    online : bool or None
+        False includes headsets that never connected.
+    attenuation_below : float or None
+        In dB, exclusive. Excludes headsets without a measurement.
+    refused_since, reverted_since : float or None
+        In seconds since the epoch, exclusive.
+    """
+
+    prefix: str = ""
+    owner: str = ""
+    model: str = ""
+    firmware: str = ""
+    noise: str = ""
+    online: bool | None = None
+    attenuation_below: float | None = None
+    refused_since: float | None = None
+    reverted_since: float | None = None
+
+
+class FleetPage(NamedTuple):
+    """Headsets, and the `after` of the next page, "" on the last one."""
+
+    headsets: Sequence[HeadsetSummary]
+    next: str
+
+
+class Distribution(NamedTuple):
+    """Percentiles of the attenuation of headsets in dB: p10, median and p90; None without a measurement."""
+
+    p10_db: float | None = None
+    median_db: float | None = None
+    p90_db: float | None = None
+
+
+class FleetGroup(NamedTuple):
+    """Headsets with the same value of a field: their number, and the distribution of their attenuation."""
+
+    value: str
+    headsets: int
+    attenuation: Distribution

@@ -1,0 +1,165 @@
+"""The whole fleet: keep its index up to date, search it, and summarize it."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from anc.fleet_records import (
+    GROUP_FIELDS,
+    Distribution,
+    FleetGroup,
+    FleetPage,
+    FleetQuery,
+    HeadsetSummary,
+)
+from anc.headset_records import Device, Status, Telemetry
+from anc.ports import Dependencies
+from anc.schemas.refusal import refuse
+from anc.schemas.telemetry import TelemetryReport
+from anc.services.access.identity import Caller
+
+LATELY_S = 24 * 3600.0
+WORST = 10
+MAX_EXPORTED = 10_000
+PAGE = 100
+COLUMNS = HeadsetSummary.__struct_fields__
+_SEARCHABLE = re.compile(r"[A-Za-z0-9._+-]{1,64}")
+
+
+class Overview(NamedTuple):
+    """Totals of a fleet, its attenuation by model, firmware and noise, and its worst headsets."""
+
+    headsets: int
+    online: int
+    refused: int
+    reverted: int
+    attenuation: Distribution
+    groups: dict[str, Sequence[FleetGroup]]
+    worst: Sequence[HeadsetSummary]
+
+
+def record_registration(device: Device, deps: Dependencies) -> None:
+    """Add a registered headset to the index."""
+    _update(HeadsetSummary(thing=device.key), device, deps)
+
+
+def record_status(device: Device, status: Status, deps: Dependencies) -> None:
+    """Update the connection and the refusals of a headset in the index."""
+    refusal = status.refusal
+    summary = HeadsetSummary(
+        thing=device.key,
+        online=status.online,
+        since=status.since or None,
+        refused=status.refused or None,
+        refused_at=refusal.at if refusal else None,
+    )
+    _update(summary, device, deps)
+
+
+def record_telemetry(
+    device: Device, stored: Telemetry, report: TelemetryReport, reverted: int, deps: Dependencies
+) -> None:
+    """Update what the latest report tells of a headset; `reverted` counts the filters reverted since."""
+    control = deps.controls.get(device.key)
+    firmware = report.firmware or ""
+    summary = HeadsetSummary(
+        thing=device.key,
+        firmware=firmware if _SEARCHABLE.fullmatch(firmware) else None,
+        noise=(control.noise or None) if control else None,
+        attenuation_db=report.attenuation_db,
+        reverted=report.reverted,
+        reverted_at=stored.at if reverted else None,
+    )
+    _update(summary, device, deps)
+
+
+def _update(summary: HeadsetSummary, device: Device, deps: Dependencies) -> None:
+    # The owner and model are part of every update, so that the next one repairs a failed one.
+    with deps.best_effort("", "update of the fleet index"):
+        deps.fleet_index.update(msgspec.structs.replace(summary, owner=device.group, model=device.model))
+
+
+def visible(query: FleetQuery, caller: Caller) -> FleetQuery:
+    """Restrict a query to the headsets that the caller may see.
+
+    Raises
+    ------
+    Refused
+        `forbidden` when a listener asks for headsets of another owner.
+    """
+    if caller.may("operator"):
+        return query
+    if query.owner not in ("", caller.user):
+        refuse("forbidden", f"owner: others than you require the role operator (you are {caller.role})")
+    return msgspec.structs.replace(query, owner=caller.user)
+
+
+def search(
+    query: FleetQuery, sort: str, limit: int, after: str, caller: Caller, deps: Dependencies
+) -> FleetPage:
+    """Return a page of the headsets that the caller may see. Raises Refused: `forbidden`, `bad_field`."""
+    return deps.fleet_index.search(visible(query, caller), sort, limit, after)
+
+
+def overview(query: FleetQuery, caller: Caller, deps: Dependencies) -> Overview:
+    """Return an overview of the headsets that the caller may see; cached for a minute."""
+    query = visible(query, caller)
+
+    def read(_: str) -> Overview:
+        return _overview(query, deps)
+
+    key = msgspec.json.encode(query).decode()
+    found = deps.fleet_cache.read("overview", key, read)
+    assert found is not None
+    return found
+
+
+def _overview(query: FleetQuery, deps: Dependencies) -> Overview:
+    index, since = deps.fleet_index, deps.clock() - LATELY_S
+    change = msgspec.structs.replace
+    return Overview(
+        headsets=index.count(query),
+        online=index.count(change(query, online=True)) if query.online is not False else 0,
+        refused=index.count(change(query, refused_since=max(since, query.refused_since or 0.0))),
+        reverted=index.count(change(query, reverted_since=max(since, query.reverted_since or 0.0))),
+        attenuation=index.distribution(query),
+        groups={field: index.groups(query, field) for field in GROUP_FIELDS},
+        worst=index.search(query, "attenuation_db", WORST).headsets,
+    )
+
+
+def export(query: FleetQuery, caller: Caller, deps: Dependencies) -> str:
+    """Return the headsets that the caller may see as CSV with a header (RFC 4180).
+
+    Raises
+    ------
+    Refused
+        `forbidden`; `too_large` when more than `MAX_EXPORTED` headsets match.
+    """
+    query = visible(query, caller)
+    matching = deps.fleet_index.count(query)
+    if matching > MAX_EXPORTED:
+        refuse(
+            "too_large",
+            f"headsets: at most {MAX_EXPORTED:,} can be exported at once ({matching:,} match); add a filter",
+        )
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for headset in _all(query, deps):
+        writer.writerow(["" if value is None else value for value in msgspec.structs.astuple(headset)])
+    return text.getvalue()
+
+
+def _all(query: FleetQuery, deps: Dependencies) -> Iterator[HeadsetSummary]:
+    after = ""
+    while True:
+        page = deps.fleet_index.search(query, limit=PAGE, after=after)
+        yield from page.headsets
+        after = page.next
+        if not after:
+            return

@@ -1,0 +1,232 @@
+"""The whole fleet over REST: search, export, overview, and who sees what."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anc.fleet_records import HeadsetSummary
+from anc.headset_records import Control
+from anc.schemas.refusal import Refused
+from anc.services.headsets import device_status, fleet, telemetry
+from functions.rest_api.handler import handler as rest_api
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
+from tests.fakes import FakePlatform
+
+Call = Callable[..., tuple[int, Any, str]]
+HEADSET = {"thing": "left", "model": "AX2", "secondary": [0.0, 0.5, 0.2]}
+OPERATOR = {"user": "olga", "role": "operator"}
+
+
+@pytest.fixture
+def headsets(call: Call) -> None:
+    """Register a headset of Alice and one of Bob."""
+    assert call("POST", "/api/devices", HEADSET)[0] == 201
+    assert call("POST", "/api/devices", {**HEADSET, "thing": "right"}, user="bob")[0] == 201
+
+
+def names(found: tuple[int, Any, str]) -> list[str]:
+    status, page, _ = found
+    assert status == 200, page
+    return [headset["thing"] for headset in page["headsets"]]
+
+
+@pytest.mark.usefixtures("headsets")
+def test_operators_see_all_headsets_and_listeners_their_own(call: Call) -> None:
+    assert names(call("GET", "/api/fleet", **OPERATOR)) == ["left", "right"]
+    assert names(call("GET", "/api/fleet", user="root", role="admin")) == ["left", "right"]
+    assert names(call("GET", "/api/fleet", owner="bob", **OPERATOR)) == ["right"]
+    assert names(call("GET", "/api/fleet")) == ["left"]
+    assert names(call("GET", "/api/fleet", owner="alice")) == ["left"]
+    assert names(call("GET", "/api/fleet", user="eve")) == []
+    assert call("GET", "/api/fleet/overview")[1]["headsets"] == 1
+    assert call("GET", "/api/fleet/overview", **OPERATOR)[1]["headsets"] == 2
+
+
+@pytest.mark.usefixtures("headsets")
+@pytest.mark.parametrize("path", ["/api/fleet", "/api/fleet/overview", "/api/fleet/csv"])
+def test_a_listener_cannot_ask_for_headsets_of_others(call: Call, path: str) -> None:
+    status, problem, _ = call("GET", path, owner="bob")
+
+    assert (status, problem["code"]) == (403, "forbidden")
+    assert problem["detail"] == "owner: others than you require the role operator (you are listener)"
+
+
+@pytest.mark.usefixtures("headsets")
+def test_the_list_follows_telemetry_connection_and_refusals(call: Call, platform: FakePlatform) -> None:
+    report = {"attenuation_db": 17.5, "firmware": "1.4.2", "reverted": 2}
+    assert call("POST", "/api/devices/left/telemetry", report)[0] == 200
+    event = b'{"clientId": "left", "timestamp": 1800000000000, "eventType": "connected"}'
+    device_status.record_presence(event, platform.deps)
+    device_status.record_refusal("left", "snapshot", Refused("too_large", "pcm: too long"), platform.deps)
+
+    (left,) = call("GET", "/api/fleet", model="ax2", firmware="1.4.2", online="true")[1]["headsets"]
+
+    now = platform.clock.now
+    assert left == {
+        "thing": "left",
+        "owner": "alice",
+        "model": "AX2",
+        "online": True,
+        "since": now,
+        "firmware": "1.4.2",
+        "noise": None,
+        "attenuation_db": 17.5,
+        "reverted": 2,
+        "reverted_at": now,
+        "refused": 1,
+        "refused_at": now,
+    }
+
+
+@pytest.mark.usefixtures("headsets")
+def test_noise_is_that_of_the_control_path(call: Call, platform: FakePlatform) -> None:
+    platform.deps.controls.put(Control(key="left", group="alice", noise="engine"))
+    assert call("POST", "/api/devices/left/telemetry", {"attenuation_db": 1.0})[0] == 200
+
+    assert names(call("GET", "/api/fleet", noise="engine")) == ["left"]
+
+
+@pytest.mark.usefixtures("headsets")
+def test_a_firmware_that_cannot_be_searched_is_left_out(call: Call) -> None:
+    call("POST", "/api/devices/left/telemetry", {"firmware": "1.4.2 beta"})
+
+    assert call("GET", "/api/fleet")[1]["headsets"][0]["firmware"] is None
+
+
+@pytest.mark.usefixtures("headsets")
+def test_refused_lately_means_within_the_hours(call: Call, platform: FakePlatform) -> None:
+    device_status.record_refusal("left", "snapshot", Refused("too_large", "pcm: too long"), platform.deps)
+    platform.clock.now += 3 * 3600
+
+    assert names(call("GET", "/api/fleet", refused_hours="4")) == ["left"]
+    assert names(call("GET", "/api/fleet", refused_hours="2")) == []
+
+
+@pytest.mark.usefixtures("headsets")
+def test_a_removed_headset_leaves_the_list(call: Call) -> None:
+    assert call("DELETE", "/api/devices/left")[0] == 204
+
+    assert names(call("GET", "/api/fleet", **OPERATOR)) == ["right"]
+
+
+@pytest.mark.usefixtures("headsets")
+def test_a_failed_update_of_the_index_does_not_fail_the_message(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(summary: HeadsetSummary) -> None:
+        raise OSError("index")
+
+    monkeypatch.setattr(platform.deps.fleet_index, "update", fail)
+
+    telemetry.store("left", b'{"attenuation_db": 3.0}', platform.clock.now + 1, platform.deps)
+
+    assert platform.deps.telemetry.get("left") is not None
+
+
+def test_pages_follow_each_other_in_the_chosen_order(call: Call, platform: FakePlatform) -> None:
+    for number in range(5):
+        platform.deps.fleet_index.update(
+            HeadsetSummary(thing=f"h{number}", owner="alice", attenuation_db=float(number))
+        )
+    first = call("GET", "/api/fleet", sort="-attenuation_db", limit="3")
+    rest = call("GET", "/api/fleet", sort="-attenuation_db", limit="3", after=first[1]["next"])
+
+    assert names(first) + names(rest) == ["h4", "h3", "h2", "h1", "h0"]
+    assert rest[1]["next"] is None
+    assert names(call("GET", "/api/fleet", attenuation_below="2")) == ["h0", "h1"]
+    assert names(call("GET", "/api/fleet", name="H3")) == ["h3"]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        (
+            {"sort": "model"},
+            "sort: must be one of attenuation_db, -attenuation_db, refused_at, -refused_at",
+        ),
+        ({"limit": "101"}, "limit: must be at most 100"),
+        ({"attenuation_below": "101"}, "attenuation_below: must be at most 100"),
+        ({"attenuation_below": "nan"}, "attenuation_below: "),
+        ({"refused_hours": "0"}, "refused_hours: must be greater than 0"),
+        ({"reverted_hours": "721"}, "reverted_hours: must be at most 720"),
+        ({"model": "A X"}, "model: must be 1 to 64 letters, digits or characters of ._+-"),
+        ({"name": "a*"}, "name: must be 1 to 64 letters, digits, hyphens or underscores"),
+        ({"online": "perhaps"}, "online: must be"),
+        ({"after": "x", "sort": "refused_at"}, "after: must be `next` of a page in this order"),
+        ({"colour": "red"}, "colour: unknown parameter; must be one of after, attenuation_below, firmware,"),
+    ],
+)
+def test_a_refusal_names_the_parameter_and_what_is_allowed(call: Call, query: Any, detail: str) -> None:
+    status, problem, _ = call("GET", "/api/fleet", **query)
+
+    assert (status, problem["code"]) == (400, "bad_field")
+    assert problem["detail"].startswith(detail)
+
+
+def exported(platform: FakePlatform, **query: str) -> Any:
+    who = {"principalId": "olga", "user": "olga", "role": "operator", "since": str(platform.clock.now)}
+    path = "/api/fleet/csv"
+    event = rest_event("GET", path, path, {}, query, {}, None, False, who, "127.0.0.1")
+    return rest_api(event, LocalContext("rest_api"), platform.deps)
+
+
+@pytest.mark.usefixtures("headsets")
+def test_the_export_has_all_columns_and_all_pages(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "PAGE", 1)
+
+    answer = exported(platform)
+
+    assert answer["multiValueHeaders"]["Content-Type"] == ["text/csv; charset=utf-8"]
+    rows = list(csv.DictReader(io.StringIO(answer["body"])))
+    assert [(row["thing"], row["owner"], row["noise"]) for row in rows] == [
+        ("left", "alice", ""),
+        ("right", "bob", ""),
+    ]
+    assert len(list(csv.reader(io.StringIO(exported(platform, owner="bob")["body"])))) == 2
+
+
+@pytest.mark.usefixtures("headsets")
+def test_an_export_of_too_many_headsets_is_refused_with_both_numbers(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "MAX_EXPORTED", 1)
+
+    status, problem, _ = call("GET", "/api/fleet/csv", **OPERATOR)
+
+    assert (status, problem["code"]) == (413, "too_large")
+    assert problem["detail"] == "headsets: at most 1 can be exported at once (2 match); add a filter"
+
+
+def test_the_overview_compares_groups_and_names_the_worst_headsets(
+    call: Call, platform: FakePlatform
+) -> None:
+    now = platform.clock.now
+    for number in range(12):
+        platform.deps.fleet_index.update(
+            HeadsetSummary(
+                thing=f"h{number:02}",
+                owner="alice",
+                online=number < 3,
+                firmware="1.0.0" if number < 8 else "1.1.0",
+                attenuation_db=float(number),
+                refused_at=now - 3600 * number,
+                reverted_at=now - 48 * 3600,
+            )
+        )
+
+    found = call("GET", "/api/fleet/overview", **OPERATOR)[1]
+
+    assert (found["headsets"], found["online"], found["refused"], found["reverted"]) == (12, 3, 12, 0)
+    assert found["attenuation"]["median_db"] == 5.5
+    assert [(group["value"], group["headsets"]) for group in found["groups"]["firmware"]] == [
+        ("1.0.0", 8),
+        ("1.1.0", 4),
+    ]
+    assert found["groups"]["firmware"][0]["attenuation"]["median_db"] == 3.5
+    assert [each["thing"] for each in found["worst"]] == [f"h{number:02}" for number in range(10)]
