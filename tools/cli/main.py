@@ -21,7 +21,7 @@ from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import Role
 from local.data_folder import require_platform
-from tools.cli import measurements, registry, signing_keys, sound_files, training
+from tools.cli import devices, measurements, registry, signing_keys, sound_files, training
 from tools.cli.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -49,10 +49,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(registry.app)
-app.add_typer(sound_files.app)
-app.add_typer(training.app)
-app.add_typer(measurements.app)
+for commands in (registry, sound_files, training, measurements, devices):
+    app.add_typer(commands.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 
 Noise = Annotated[

@@ -1,5 +1,8 @@
 """The commands `evaluate`, `bench`, `fleet`, `cost`, `scale`, `doctor` and `smoke`."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -175,9 +178,17 @@ def fleet(
         float, typer.Option(min=1, max=3600, help="Seconds between a headset's snapshots.")
     ] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    populate: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Add so many headsets to --data instead, and exit."),
+    ] = None,
+    data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
     """Load-test a temporary platform on one core with a simulated fleet."""
+    if populate:
+        _populate(data, populate, seed, json)
+        return
     from local.process import PlatformFailed
     from tools.fleet_load import FleetProgress, Plan, lost, measure, result_table
 
@@ -192,6 +203,26 @@ def fleet(
         console.print(result_table(result))
     if lost(result):
         raise typer.Exit(1)
+
+
+def _populate(data: Path, headsets: int, seed: int, json: bool) -> None:
+    from tools.fleet_population import populate
+
+    begun = time.monotonic()
+    with progress_bar(json) as bar:
+        task = bar.add_task("Adding headsets", total=headsets)
+        populate(data, headsets, seed, settings(), lambda done: bar.update(task, completed=done))
+    result = {
+        "headsets": headsets,
+        "data": str(data.absolute()),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+    if json:
+        print(dumps(result))
+    else:
+        console.print(
+            f"Added {headsets:,} simulated headsets to {data} in {result['seconds']} s.", soft_wrap=True
+        )
 
 
 @app.command(rich_help_panel=OPERATE)
