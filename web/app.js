@@ -7,6 +7,7 @@ import { Alert, EmergencyBanner, percent } from "./ui/parts.js";
 import { SignIn } from "./pages/sign-in.js";
 import { Live } from "./live/page.js";
 import { Headsets } from "./pages/headsets.js";
+import { Fleet } from "./pages/fleet.js";
 import { Headset } from "./pages/headset.js";
 import { Recording } from "./pages/recording.js";
 import { Recordings } from "./pages/recordings.js";
@@ -18,6 +19,7 @@ import { Run } from "./live/run.js";
 const PAGES = {
   live: { name: "Live", page: Live },
   headsets: { name: "Headsets", page: Headsets, item: Headset },
+  fleet: { name: "Fleet", page: Fleet, ofOperators: true },
   recordings: { name: "Recordings", page: Recordings, item: Recording },
   emergencies: { name: "Emergencies", page: Emergencies },
   users: { name: "Users", page: Users },
@@ -50,10 +52,11 @@ async function signInWithLink({ token, code }) {
   }
 }
 
-/** @returns {{page: string, id: string | undefined}} the route in the URL */
+/** @returns {{page: string, id: string | undefined, query: string}} the route in the URL */
 function currentRoute() {
-  const [, page, id] = location.hash.split("/");
-  return { page: PAGES[page] ? page : "live", id: id && decodeURIComponent(id) };
+  const [path, query = ""] = location.hash.split("?", 2);
+  const [, page, id] = path.split("/");
+  return { page: PAGES[page] ? page : "live", id: id && decodeURIComponent(id), query };
 }
 
 function useTheme() {
@@ -165,7 +168,7 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
     <header class="rail">
       <a class="brand" href="#/live"><img src="icon.svg" alt="" width="30" height="30" /><span>ANC Platform</span></a>
       <nav aria-label="Pages">
-        ${Object.entries(PAGES).map(([key, { name: label }]) => html`
+        ${Object.entries(PAGES).filter(([, { ofOperators }]) => !ofOperators || (me && me.role !== "listener")).map(([key, { name: label }]) => html`
           <a key=${key} href=${`#/${key}`} aria-current=${key === route.page ? "page" : null}>
             <${Icon} name=${key} /><span>${label}</span>
           </a>`)}
@@ -183,7 +186,7 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
       ${emergency && html`<${EmergencyBanner} fullPage>${emergency.reason || `A siren or alarm was detected (confidence ${percent(emergency.score)}).`}
         ${" "}Cancelling is off until ten seconds after the last detection. ${route.page !== "live" && html`<a href="#/live">Go to the Live page</a>`}<//>`}
       ${error && html`<${Alert} kind="error">${error}<//>`}
-      <${Page} key=${route.id ?? route.page} ...${shared} me=${me} id=${route.id} />
+      <${Page} key=${route.id ?? route.page} ...${shared} me=${me} id=${route.id} query=${route.query} />
     </main>`;
 }
 

@@ -1,0 +1,173 @@
+/** Fleet: search the headsets of all owners, and an overview of what is wrong. The view is in the URL. */
+import { html, useMemo, useState } from "../lib/html.js";
+import { Alert, Empty, Figure, Heading, useRequest, when } from "../ui/parts.js";
+import { Online } from "./headsets.js";
+
+const POLL_MS = 15_000;
+const PAGE = 50;
+const HOURS = { 1: "Last hour", 24: "Last 24 hours", 168: "Last 7 days", 720: "Last 30 days" };
+const SORTS = {
+  attenuation_db: "Lowest attenuation", "-attenuation_db": "Highest attenuation", "-refused_at": "Latest refusal",
+  refused_at: "Oldest refusal",
+};
+const GROUPS = { firmware: "Firmware", model: "Model", noise: "Noise" };
+const SCALE_DB = 30;
+
+/** @param {URLSearchParams} fields  the view; the same names as the parameters of the API */
+function link(fields) {
+  const text = fields.toString();
+  return `#/fleet${text ? `?${text}` : ""}`;
+}
+
+/** Return the link of a view with some fields changed, from its first page; "" removes a field. */
+function changed(view, changes) {
+  const fields = new URLSearchParams(view);
+  fields.delete("after");
+  for (const [name, value] of Object.entries(changes)) value ? fields.set(name, value) : fields.delete(name);
+  return link(fields);
+}
+
+export function Fleet({ rest, query }) {
+  const view = new URLSearchParams(query);
+  const conditions = new URLSearchParams(query);
+  for (const name of ["sort", "after"]) conditions.delete(name);
+  const list = useRequest(() => rest.get(`/api/fleet?limit=${PAGE}${query && `&${query}`}`), [query], POLL_MS);
+  const overview = useRequest(() => rest.get(`/api/fleet/overview?${conditions}`), [conditions.toString()], 4 * POLL_MS);
+  const groups = overview.data?.groups;
+  // The same node is not rendered again, which would undo what is being typed.
+  const filters = useMemo(() => html`<${Filters} view=${view} groups=${groups} />`,
+    [query, JSON.stringify(Object.values(groups ?? {}).map((each) => each.map(({ value }) => value)))]);
+  const error = list.error || overview.error;
+  return html`
+    <${Heading} title="Fleet" text="All headsets. Noise, attenuation and firmware are those of the latest telemetry report.">
+      <${Download} rest=${rest} conditions=${conditions} />
+    <//>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    <div class="stack">
+      ${overview.data && html`<${Overview} data=${overview.data} view=${view} />`}
+      <section class="card" aria-labelledby="list"><h2 id="list">Headsets</h2>
+        ${filters}
+        ${list.data && html`<${List} page=${list.data} view=${view} />`}
+      </section>
+    </div>`;
+}
+
+function Download({ rest, conditions }) {
+  const [error, setError] = useState("");
+  const download = async () => {
+    try {
+      const text = await rest.get(`/api/fleet/csv?${conditions}`);
+      const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+      Object.assign(document.createElement("a"), { href: address, download: "fleet.csv" }).click();
+      URL.revokeObjectURL(address);
+      setError("");
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  return html`<button onClick=${download}>Download CSV</button>${error && html`<${Alert} kind="error">${error}<//>`}`;
+}
+
+function Overview({ data, view }) {
+  const { headsets, online, refused, reverted, attenuation, groups, worst } = data;
+  return html`<section class="card" aria-labelledby="overview"><h2 id="overview">Overview</h2>
+    <dl class="figures">
+      <${Figure} name="Headsets" value=${headsets.toLocaleString()} id="fleet-headsets" />
+      <${Figure} name="Online" value=${online.toLocaleString()} id="fleet-online" />
+      <${Figure} name="Median attenuation" value=${attenuation.median_db?.toFixed(1)} unit="dB" id="fleet-median" />
+      <${Figure} name="p10 to p90" value=${range(attenuation)} unit="dB" id="fleet-range" />
+      <${Figure} name="Refused, 24 h" value=${refused.toLocaleString()} id="fleet-refused" />
+      <${Figure} name="Reverted, 24 h" value=${reverted.toLocaleString()} id="fleet-reverted" />
+    </dl>
+    <div class="groups">
+      ${Object.entries(GROUPS).map(([field, name]) => html`<${Groups} key=${field} ...${{ field, name, view, groups: groups[field] }} />`)}
+      ${worst.length > 0 && html`<div><h3>Lowest attenuation</h3><ol class="worst">
+        ${worst.map((headset) => html`<li key=${headset.thing}><a href=${`#/headsets/${headset.thing}`}>${headset.thing}</a>
+          <span>${headset.attenuation_db.toFixed(1)} dB</span></li>`)}</ol></div>`}
+    </div>
+  </section>`;
+}
+
+function range({ p10_db, p90_db }) {
+  return p10_db == null ? null : `${p10_db.toFixed(1)} – ${p90_db.toFixed(1)}`;
+}
+
+/** Groups of headsets: each is a link to its headsets, with the attenuation as a bar from p10 to p90. */
+function Groups({ field, name, view, groups }) {
+  if (!groups.length) return null;
+  return html`<table class="group"><caption>${name}</caption>
+    <thead><tr><th>${name}</th><th>Headsets</th><th>Median</th><th>p10 to p90</th></tr></thead>
+    <tbody>${groups.map(({ value, headsets, attenuation }) => html`<tr key=${value}>
+      <td><a href=${changed(view, { [field]: value })}>${value.replaceAll("_", " ")}</a></td><td>${headsets.toLocaleString()}</td>
+      <td>${attenuation.median_db == null ? "–" : `${attenuation.median_db.toFixed(1)} dB`}</td>
+      <td><${Spread} ...${attenuation} /></td></tr>`)}</tbody></table>`;
+}
+
+function Spread({ p10_db, median_db, p90_db }) {
+  if (p10_db == null) return "–";
+  const at = (db) => 100 * Math.max(0, Math.min(1, db / SCALE_DB));
+  return html`<svg class="spread" viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label=${`${range({ p10_db, p90_db })} dB`}>
+    <rect class="whole" width="100" height="12" /><rect class="range" x=${at(p10_db)} width=${Math.max(1, at(p90_db) - at(p10_db))} y="2" height="8" />
+    <rect class="median" x=${Math.min(98, at(median_db))} width="2" height="12" /></svg>`;
+}
+
+function Filters({ view, groups }) {
+  const apply = (event) => {
+    const form = event.currentTarget;
+    event.preventDefault();
+    if (!form.reportValidity()) return;
+    location.hash = changed(view, Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()])));
+  };
+  const text = (name, label, options) => html`<label>${label}<input name=${name} value=${view.get(name) ?? ""} autocapitalize="none"
+    autocomplete="off" maxlength=${name === "owner" ? 128 : 64} list=${options && `${name}-values`} />
+    ${options && html`<datalist id=${`${name}-values`}>${options.map(({ value }) => html`<option key=${value} value=${value} />`)}</datalist>`}</label>`;
+  const select = (name, label, options) => html`<label>${label}<select name=${name} value=${view.get(name) ?? ""}>
+    <option value="">${name === "sort" ? "Default" : "Any"}</option>
+    ${Object.entries(options).map(([value, shown]) => html`<option key=${value} value=${value}>${shown}</option>`)}</select></label>`;
+  return html`<form class="filters" role="search" aria-label="Headsets" onSubmit=${apply} onChange=${apply}>
+    ${text("name", "Name begins with")}
+    ${text("firmware", "Firmware", groups?.firmware)}
+    ${text("model", "Model", groups?.model)}
+    ${text("noise", "Noise", groups?.noise)}
+    ${text("owner", "Owner")}
+    ${select("online", "Connection", { true: "Online", false: "Not online" })}
+    <label>Attenuation below (dB)<input name="attenuation_below" type="number" min="-100" max="100" step="any" value=${view.get("attenuation_below") ?? ""} /></label>
+    ${select("refused_hours", "Refused", HOURS)}
+    ${select("reverted_hours", "Reverted", HOURS)}
+    ${select("sort", "Order", SORTS)}
+    <button>Search</button>${view.size > 0 && html`<a class="button" href="#/fleet">Clear</a>`}
+  </form>`;
+}
+
+function List({ page, view }) {
+  if (!page.headsets.length) return html`<${Empty} title="No headset found">Change or clear the filters.<//>`;
+  const sorted = (field) => ({ [field]: "ascending", [`-${field}`]: "descending" })[view.get("sort")] ?? "none";
+  const next = new URLSearchParams(view);
+  next.set("after", page.next);
+  return html`<div class="table"><table class="headsets">
+      <thead><tr><th>Headset</th><th class="minor">Owner</th><th class="minor">Model</th><th>Firmware</th><th class="minor">Noise</th>
+        <${Sortable} field="attenuation_db" name="Attenuation" view=${view} sorted=${sorted("attenuation_db")} />
+        <th class="minor">Reverted</th><${Sortable} field="refused_at" name="Refused" view=${view} sorted=${sorted("refused_at")} first="-" />
+        <th class="minor">Connection</th></tr></thead>
+      <tbody>${page.headsets.map((headset) => html`<${Row} key=${headset.thing} headset=${headset} />`)}</tbody>
+    </table></div>
+    <nav class="pages" aria-label="Pages of headsets">
+      ${view.has("after") && html`<a class="button" href=${changed(view, {})}>First page</a>`}
+      ${page.next && html`<a class="button" href=${link(next)}>Next page</a>`}
+    </nav>`;
+}
+
+/** A column header that sorts; `first` is the prefix of its first order. */
+function Sortable({ field, name, view, sorted, first = "" }) {
+  const other = first ? "" : "-";
+  const sort = view.get("sort") === first + field ? other + field : first + field;
+  return html`<th aria-sort=${sorted}><a href=${changed(view, { sort })}>${name}${{ ascending: " ↑", descending: " ↓", none: "" }[sorted]}</a></th>`;
+}
+
+function Row({ headset }) {
+  const { thing, owner, model, firmware, noise, attenuation_db, reverted, refused, refused_at, online } = headset;
+  return html`<tr><td><a href=${`#/headsets/${thing}`}>${thing}</a></td><td class="minor owner">${owner}</td><td class="minor">${model}</td>
+    <td>${firmware ?? "–"}</td><td class="minor">${noise?.replaceAll("_", " ") ?? "–"}</td>
+    <td>${attenuation_db == null ? "–" : `${attenuation_db.toFixed(1)} dB`}</td><td class="minor">${reverted ?? "–"}</td>
+    <td>${refused ? html`${refused}<small> ${when(refused_at)}</small>` : "–"}</td><td class="minor"><${Online} online=${online} /></td></tr>`;
+}
