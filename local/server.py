@@ -26,11 +26,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from anc.fleet_records import HeadsetSummary
 from anc.headset_records import Device, Status
 from anc.memory_limits import MemoryLimits
 from anc.noise import ModelError
 from anc.ports import Dependencies
+from anc.services.headsets import fleet
 from anc.services.sound import detection, jobs
 from anc.settings import BadSetting, Settings
 from anc.tables import TABLES
@@ -260,10 +260,9 @@ class LocalPlatform:
     def _complete_fleet_index(self) -> None:
         # Headsets that an earlier version registered are not in the index yet.
         known = self._fleet_index.things()
-        missing = [device for device in self._devices.all() if device.key not in known and not device.removed]
-        self._fleet_index.update_many(
-            [HeadsetSummary(thing=each.key, owner=each.group, model=each.model) for each in missing]
-        )
+        for device in self._devices.all():
+            if device.key not in known and not device.removed:
+                fleet.record_registration(device, self.deps)
 
     def _start_workers(self) -> None:
         for route in QUEUES:

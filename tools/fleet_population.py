@@ -86,7 +86,7 @@ def add(
         clock.now = now - DAY_S * 30
         registration = devices.Registration(thing=thing, model=state.model)
         try:
-            device = devices.create(registration, msgspec.structs.replace(operator, user=owner), deps, True)
+            device = devices.create(registration, msgspec.structs.replace(operator, user=owner), deps)
         except Refused as refusal:
             if refusal.code != "exists":
                 raise

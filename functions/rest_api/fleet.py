@@ -33,7 +33,10 @@ Owner = Annotated[
         examples=["ada"],
     ),
 ]
-Model = Annotated[str | None, Query(pattern=TEXT, description="Model, in any case.", examples=["AX2"])]
+Model = Annotated[
+    str | None,
+    Query(min_length=1, max_length=64, description="Model, in any case.", examples=["AX2"]),
+]
 Firmware = Annotated[str | None, Query(pattern=TEXT, description="Running version.", examples=["1.4.2"])]
 Noise = Annotated[
     str | None,

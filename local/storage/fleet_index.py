@@ -55,11 +55,6 @@ class SqliteFleetIndex:
         """See `FleetIndex.update`."""
         self._database.connection.execute(self._upsert, _row(summary))
 
-    def update_many(self, summaries: Sequence[HeadsetSummary]) -> None:
-        """Update several summaries in one transaction."""
-        with self._database.writing() as connection:
-            connection.executemany(self._upsert, [_row(summary) for summary in summaries])
-
     def mark_all_offline(self, at: float) -> None:
         """Record that no headset is connected, which the broker knows when it starts."""
         self._database.connection.execute(

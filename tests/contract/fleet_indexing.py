@@ -21,7 +21,7 @@ MAX_RESULTS = 100
 NUMBER = r"\d+(?:\.\d+)?"
 FIELD = r"(?P<field>[A-Za-z.]+(?:_[a-z]+)*)"
 TERMS = {
-    "phrase": re.compile(rf'{FIELD}:"(?P<value>[A-Za-z0-9._+-]+)"'),
+    "phrase": re.compile(rf'{FIELD}:"(?P<value>[A-Za-z0-9._+ -]+)"'),
     "prefix": re.compile(rf"{FIELD}:(?P<value>(?:[A-Za-z0-9._]|\\[+-])+)\*"),
     "flag": re.compile(rf"{FIELD}:(?P<value>true|false)"),
     "less": re.compile(rf"{FIELD}<(?P<value>{NUMBER})"),
@@ -48,6 +48,11 @@ class FleetIndexing:
         self.exceptions = self._iot.exceptions
         self.connectivity: dict[str, dict[str, Any]] = {}
         self.queries: list[str] = []
+
+    def describe_thing(self, thingName: str) -> dict[str, Any]:
+        """Return a thing of the registry."""
+        found: dict[str, Any] = self._iot.describe_thing(thingName=thingName)
+        return found
 
     def search_index(self, queryString: str, maxResults: int, nextToken: str = "0") -> dict[str, Any]:
         """Return a page of things, in an order of its own."""

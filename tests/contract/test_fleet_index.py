@@ -80,6 +80,7 @@ def test_a_removed_headset_is_not_found_by_its_properties(three):
         (FleetQuery(reverted_since=NOW - 61), {"left-1"}),
         (FleetQuery(owner="bob", attenuation_below=10.0), {"right-1"}),
         (FleetQuery(owner="b@b"), set()),
+        (FleetQuery(model='x" OR "y'), set()),
     ],
 )
 def test_a_query_finds_the_headsets_that_meet_all_conditions(three, query, expected):
@@ -148,6 +149,13 @@ def test_groups_are_the_most_frequent_values_with_their_attenuation(three):
     assert [group.value for group in three.groups(FleetQuery(owner="alice"), "noise")] == ["road"]
 
 
+def test_any_name_of_a_model_is_a_group(fleet_index):
+    fleet_index.add(HeadsetSummary(thing="odd", model='x" OR thingName:*', attenuation_db=1.0))
+
+    (group,) = fleet_index.port.groups(FleetQuery(), "model")
+    assert (group.value, group.headsets) == ('x" OR thingName:*', 1)
+
+
 def test_the_distribution_is_that_of_the_measured_headsets(three):
     found = three.distribution(FleetQuery())
 
@@ -156,10 +164,18 @@ def test_the_distribution_is_that_of_the_measured_headsets(three):
     assert three.distribution(FleetQuery(firmware="9.9.9")) == Distribution()
 
 
-def test_headsets_of_another_deployment_are_not_found(fleet_indexing, aws):
+def test_headsets_of_another_deployment_are_neither_found_nor_removed(fleet_indexing, aws):
+    ours, theirs = (
+        on_aws.IotFleetIndex(thing_type, lambda: fleet_indexing, partial(aws, "iot-data"))
+        for thing_type in ("anc", "other")
+    )
     aws("iot").create_thing(thingName="foreign", thingTypeName="other")
+    theirs.update(HeadsetSummary(thing="foreign", model="lite"))
 
-    assert on_aws.IotFleetIndex("anc", lambda: fleet_indexing).search(FleetQuery()).headsets == []
+    ours.remove("foreign")
+
+    assert names(ours.search(FleetQuery())) == []
+    assert names(theirs.search(FleetQuery(model="lite"))) == ["foreign"]
 
 
 def test_a_query_with_all_conditions_keeps_within_the_limits_of_aws(fleet_indexing, aws):

@@ -127,6 +127,22 @@ def test_a_failed_update_of_the_index_does_not_fail_the_message(
     assert platform.deps.telemetry.get("left") is not None
 
 
+def test_a_headset_is_in_the_list_from_its_claim_on(call: Call, platform: FakePlatform) -> None:
+    model = {"secondary": [0.0, 0.5, 0.2]}
+    assert call("PUT", "/api/device-models/AX2", model, **OPERATOR)[0] == 200
+    assert call("POST", "/api/device-models/AX2/serials", {"serials": ["s-1"]}, **OPERATOR)[0] == 200
+    event = b'{"clientId": "s-1", "timestamp": 1800000000000, "eventType": "connected"}'
+    device_status.record_presence(event, platform.deps)
+    assert names(call("GET", "/api/fleet", **OPERATOR)) == []
+
+    device = platform.deps.devices.get("s-1")
+    assert device
+    platform.deps.devices.put(device.replace(claimed_by="key"))
+    device_status.record_presence(event.replace(b"1800000000000", b"1800000001000"), platform.deps)
+
+    assert names(call("GET", "/api/fleet", **OPERATOR)) == ["s-1"]
+
+
 def test_pages_follow_each_other_in_the_chosen_order(call: Call, platform: FakePlatform) -> None:
     for number in range(5):
         platform.deps.fleet_index.update(
@@ -153,7 +169,8 @@ def test_pages_follow_each_other_in_the_chosen_order(call: Call, platform: FakeP
         ({"attenuation_below": "nan"}, "attenuation_below: "),
         ({"refused_hours": "0"}, "refused_hours: must be greater than 0"),
         ({"reverted_hours": "721"}, "reverted_hours: must be at most 720"),
-        ({"model": "A X"}, "model: must be 1 to 64 letters, digits or characters of ._+-"),
+        ({"firmware": "A X"}, "firmware: must be 1 to 64 letters, digits or characters of ._+-"),
+        ({"model": "x" * 65}, "model: must have at most 64 characters"),
         ({"name": "a*"}, "name: must be 1 to 64 letters, digits, hyphens or underscores"),
         ({"online": "perhaps"}, "online: must be"),
         ({"after": "x", "sort": "refused_at"}, "after: must be `next` of a page in this order"),
@@ -189,6 +206,16 @@ def test_the_export_has_all_columns_and_all_pages(
         ("right", "bob", ""),
     ]
     assert len(list(csv.reader(io.StringIO(exported(platform, owner="bob")["body"])))) == 2
+
+
+def test_a_model_is_no_formula_in_the_export(call: Call, platform: FakePlatform) -> None:
+    formula = {**HEADSET, "model": '=HYPERLINK("https://x.example","left")'}
+    assert call("POST", "/api/devices", formula)[0] == 201
+
+    (row,) = csv.DictReader(io.StringIO(exported(platform)["body"]))
+
+    assert row["model"] == "'" + formula["model"]
+    assert names(call("GET", "/api/fleet", model=formula["model"])) == ["left"]
 
 
 @pytest.mark.usefixtures("headsets")

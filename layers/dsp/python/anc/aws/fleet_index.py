@@ -46,7 +46,7 @@ LARGEST = {"attenuation_db": 200.0, "refused_at": 4e9}
 MAX_RESULTS = 100
 SORTED_BATCH = 300  # headsets to read for a sorted page; percentiles are approximate
 MAX_SORTED = 3000
-_UNSUPPORTED = re.compile(r"[^A-Za-z0-9._+-]")  # beyond these, terms match differently or not at all
+_UNSUPPORTED = re.compile(r"[^A-Za-z0-9._+ -]")  # beyond these, terms match differently or not at all
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,6})?")
 
 
@@ -85,8 +85,14 @@ class IotFleetIndex:
         self._data().update_thing_shadow(thingName=summary.thing, shadowName=SUMMARY_SHADOW, payload=payload)
 
     def remove(self, thing: str) -> None:
-        """See `FleetIndex.remove`."""
-        data = self._data()
+        """See `FleetIndex.remove`. The thing of this name may belong to another deployment."""
+        iot, data = self._client(), self._data()
+        try:
+            owned = iot.describe_thing(thingName=thing).get("thingTypeName") == self._thing_type
+        except iot.exceptions.ResourceNotFoundException:
+            return
+        if not owned:
+            return
         with suppress(data.exceptions.ResourceNotFoundException):
             data.delete_thing_shadow(thingName=thing, shadowName=SUMMARY_SHADOW)
 
@@ -128,17 +134,15 @@ class IotFleetIndex:
             bucketsAggregationType={"termsAggregation": {"maxBuckets": limit}},
         )
         return [
-            FleetGroup(
-                bucket["keyValue"],
-                bucket["count"],
-                Distribution(
-                    *self._percentiles(
-                        f"{text} AND {_equal(PREFIX + field, bucket['keyValue'])}", "attenuation_db", PERCENTS
-                    )
-                ),
-            )
+            FleetGroup(bucket["keyValue"], bucket["count"], self._of_group(text, field, bucket["keyValue"]))
             for bucket in found["buckets"]
         ]
+
+    def _of_group(self, text: str, field: str, value: str) -> Distribution:
+        if _UNSUPPORTED.search(value):  # owners name models, and the name is part of the query
+            return Distribution()
+        within = f"{text} AND {_equal(PREFIX + field, value)}"
+        return Distribution(*self._percentiles(within, "attenuation_db", PERCENTS))
 
     def _text(self, query: FleetQuery) -> str | None:
         """Return a query in the language of fleet indexing, or None when nothing can match."""

@@ -26,6 +26,7 @@ LATELY_S = 24 * 3600.0
 WORST = 10
 MAX_EXPORTED = 10_000
 PAGE = 100
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # of spreadsheets
 COLUMNS = HeadsetSummary.__struct_fields__
 _SEARCHABLE = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
@@ -78,6 +79,8 @@ def record_telemetry(
 
 
 def _update(summary: HeadsetSummary, device: Device, deps: Dependencies) -> None:
+    if device.claimable and not device.claimed_by:
+        return  # on AWS, a thing of this name may still belong to another deployment
     # The owner and model are part of every update, so that the next one repairs a failed one.
     with deps.best_effort("", "update of the fleet index"):
         deps.fleet_index.update(msgspec.structs.replace(summary, owner=device.group, model=device.model))
@@ -151,8 +154,14 @@ def export(query: FleetQuery, caller: Caller, deps: Dependencies) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for headset in _all(query, deps):
-        writer.writerow(["" if value is None else value for value in msgspec.structs.astuple(headset)])
+        writer.writerow([_cell(value) for value in msgspec.structs.astuple(headset)])
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"  # as text: owners choose names that operators open in a spreadsheet
+    return "" if value is None else value
 
 
 def _all(query: FleetQuery, deps: Dependencies) -> Iterator[HeadsetSummary]:
