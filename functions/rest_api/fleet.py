@@ -83,8 +83,8 @@ def list_fleet(
 ) -> FleetHeadsets:
     """Search headsets, page by page: operators those of all owners, listeners their own.
 
-    All given conditions must hold. The index follows a headset within seconds; noise and attenuation are
-    those of its latest telemetry report.
+    All given conditions must hold. Connection and refusals follow a headset within seconds; noise and
+    attenuation are those of a telemetry report, on AWS at most an hour old.
     """
     query = _query(
         name, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours

@@ -34,6 +34,8 @@ CONDITIONS = {
 class SqliteFleetIndex:
     """The summaries of headsets in one SQL table."""
 
+    min_interval_s = 0.0
+
     def __init__(self, database: Database) -> None:
         self._database = database
         database.connection.executescript("""

@@ -30,6 +30,7 @@ PAGES = {  # and a text on each
     "headsets": "dB attenuation",
     f"headsets/{HEADSET}": "Frequency response",
     "recordings": "hall 3, night.wav",
+    "fleet": "Download CSV",
     "emergencies": "siren",
     "users": "night run",
     "system": "Estimated monthly cost on AWS",

@@ -178,6 +178,14 @@ def test_headsets_of_another_deployment_are_neither_found_nor_removed(fleet_inde
     assert names(theirs.search(FleetQuery(model="lite"))) == ["foreign"]
 
 
+def test_a_change_of_the_connection_only_is_not_written_to_aws(fleet_indexing, aws):
+    aws("iot").create_thing(thingName="left-1", thingTypeName="anc")
+    port = on_aws.IotFleetIndex("anc", lambda: fleet_indexing, partial(aws, "iot-data"))
+    port.update(HeadsetSummary(thing="left-1", owner="alice", model="lite", online=True, since=NOW))
+
+    assert names(port.search(FleetQuery(model="lite"))) == []
+
+
 def test_a_query_with_all_conditions_keeps_within_the_limits_of_aws(fleet_indexing, aws):
     port = on_aws.IotFleetIndex("anc-production-headset", lambda: fleet_indexing, partial(aws, "iot-data"))
     longest = FleetQuery(

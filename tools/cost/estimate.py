@@ -87,10 +87,14 @@ def monthly_cost(
     fleet: Fleet, prices: Prices, now: Measured, deployment: Deployment
 ) -> dict[str, dict[str, float]]:
     """Return the cost in USD per month, by design and service."""
+    used = defaultdict(
+        float, platform_units(fleet, prices.work, by_group(now), deployment, now.detailed_metrics)
+    )
+    _add(used, index_units(fleet))
     amounts = (
         streaming.every_block(fleet.hours, prices.work),
         streaming.long_blocks(fleet.hours, prices.work),
-        platform_units(fleet, prices.work, by_group(now), deployment, now.detailed_metrics),
+        used,
     )
     return {
         design: {
@@ -157,7 +161,6 @@ def platform_units(
     units["kms_request"] = KEY_REQUESTS * HOURS_PER_MONTH
     units["custom_metric"] = deployed["custom_metric"] + detailed_metrics
     units["provisioned_gb_s"] = deployed["provisioned_gb"] * HOURS_PER_MONTH * 3600
-    _add_fleet_index(units, fleet)
     for unit in ("kms_key", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
         units[unit] = deployed[unit]
     return units
@@ -173,12 +176,17 @@ def _add_connections(units: defaultdict[str, float], fleet: Fleet) -> None:
     _add(units, {"dynamodb_write": events, "dynamodb_read": 2 * events, "reports": events})
 
 
-def _add_fleet_index(units: defaultdict[str, float], fleet: Fleet) -> None:
-    """Add the summaries of headsets: an update for each report, and fleet indexing's own for connections."""
+def index_units(fleet: Fleet) -> Mapping[str, float]:
+    """Return the billed units per month of the fleet index.
+
+    A headset's summary is updated once an hour, and fleet indexing itself updates its connection.
+    """
     events = PRESENCE_EVENTS * fleet.headsets * RECONNECTS_PER_DAY * HOURS_PER_MONTH / 24
-    units["shadow_operation"] += units["reports"]
-    units["index_update"] = units["reports"] + events
-    units["dynamodb_read"] += units["reports"] - events  # the noise, with telemetry
+    return {
+        "shadow_operation": fleet.hours,
+        "index_update": fleet.hours + events,
+        "dynamodb_read": fleet.hours,  # the noise
+    }
 
 
 def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: Sequence[str]) -> None:
@@ -222,7 +230,10 @@ def dollars(units: Mapping[str, float], prices: Prices) -> float:
 def reductions(
     fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Deployment
 ) -> list[tuple[str, float]]:
-    """Return the cost before, and after each step of replacing a group's units by the present ones."""
+    """Return the cost before, and after each step of replacing a group's units by the present ones.
+
+    Without the fleet index, which there was not before.
+    """
     groups, metrics = by_group(measurements.before), measurements.before.detailed_metrics
     present = by_group(measurements.now)
     deployed = replace(deployment, units=deployment.units | PROVISIONED_BEFORE, traced=TRACED_BEFORE)

@@ -9,6 +9,8 @@ from tools.cost.estimate import (
     RECONNECTS_PER_DAY,
     Fleet,
     Measurements,
+    dollars,
+    index_units,
     monthly_cost,
     reductions,
 )
@@ -62,6 +64,7 @@ def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: D
             f"| {text} | {before.per_hour.get(name, 0):,.0f} | {now.per_hour.get(name, 0):,.0f} |"
             for name, text in USAGE.items()
         ),
+        index=dollars(index_units(fleet), prices),
         steps=_steps(reductions(fleet, prices, measurements, deployment)),
         alarms="\n".join(
             f"| {service} | {alarms} | {metrics} | {prices.of('alarm_metric', metrics):.2f} |"

@@ -39,7 +39,7 @@ export function Fleet({ rest, query }) {
     [query, JSON.stringify(Object.values(groups ?? {}).map((each) => each.map(({ value }) => value)))]);
   const error = list.error || overview.error;
   return html`
-    <${Heading} title="Fleet" text="All headsets. Noise, attenuation and firmware are those of the latest telemetry report.">
+    <${Heading} title="Fleet" text="All headsets. Noise and attenuation are from telemetry, in the cloud up to an hour old.">
       <${Download} rest=${rest} conditions=${conditions} />
     <//>
     ${error && html`<${Alert} kind="error">${error}<//>`}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -141,6 +142,27 @@ def test_a_headset_is_in_the_list_from_its_claim_on(call: Call, platform: FakePl
     device_status.record_presence(event.replace(b"1800000000000", b"1800000001000"), platform.deps)
 
     assert names(call("GET", "/api/fleet", **OPERATOR)) == ["s-1"]
+
+
+@pytest.mark.usefixtures("headsets")
+def test_where_updates_cost_money_a_report_updates_the_index_once_in_the_interval(
+    call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform.deps.fleet_index, "min_interval_s", 3600.0)
+    found = []
+    for seconds, report in (
+        (0, {"attenuation_db": 1.0}),
+        (900, {"attenuation_db": 2.0}),
+        (1000, {"attenuation_db": 3.0, "reverted": 1}),
+        (1100, {"attenuation_db": 4.0, "reverted": 1}),
+        (3600, {"attenuation_db": 5.0, "reverted": 1}),
+        (3700, {"attenuation_db": 6.0, "reverted": 1, "firmware": "1.4.2"}),
+    ):
+        payload = json.dumps(report).encode()
+        telemetry.store("left", payload, platform.clock.now + 1 + seconds, platform.deps)
+        found.append(call("GET", "/api/fleet")[1]["headsets"][0]["attenuation_db"])
+
+    assert found == [1.0, 1.0, 3.0, 3.0, 5.0, 6.0]
 
 
 def test_pages_follow_each_other_in_the_chosen_order(call: Call, platform: FakePlatform) -> None:

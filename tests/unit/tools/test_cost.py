@@ -15,6 +15,8 @@ from tools.cost.estimate import (
     HOURS_PER_MONTH,
     Fleet,
     by_group,
+    dollars,
+    index_units,
     platform_units,
     read_measurements,
     reductions,
@@ -26,6 +28,7 @@ from tools.cost.streaming import every_block
 
 ROOT = Path(__file__).parents[3]
 MAX_DOLLARS = 300.0
+MAX_INDEX_DOLLARS = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +97,13 @@ def test_the_groups_contain_all_measured_units() -> None:
             assert total[unit] == pytest.approx(measured.per_hour[unit]), unit
 
 
-def test_a_thousand_headsets_around_the_clock_cost_at_most_300_dollars(built_in: Estimate) -> None:
+def test_a_thousand_headsets_around_the_clock_cost_at_most_300_dollars_and_5_to_search(
+    built_in: Estimate,
+) -> None:
     every, _, ours = (sum(built_in.dollars()[design].values()) for design in DESIGNS)
-    assert ours <= MAX_DOLLARS
+    index = dollars(index_units(built_in.fleet), built_in.prices)
+    assert ours - index <= MAX_DOLLARS
+    assert index <= MAX_INDEX_DOLLARS
     assert every > 1000 * ours
 
 
@@ -105,7 +112,8 @@ def test_every_reduction_saves_and_the_last_step_is_the_estimate(built_in: Estim
     assert [name for name, _ in steps[1 : 1 + len(GROUPS)]] == list(GROUPS)
     totals = [total for _, total in steps]
     assert totals == sorted(totals, reverse=True)
-    assert totals[-1] == pytest.approx(sum(built_in.dollars()[DESIGNS[-1]].values()))
+    total = sum(built_in.dollars()[DESIGNS[-1]].values())
+    assert totals[-1] == pytest.approx(total - dollars(index_units(built_in.fleet), built_in.prices))
 
 
 def test_cost_rises_with_headsets_and_a_fleet_that_is_off_costs_its_deployment(built_in: Estimate) -> None:
@@ -173,5 +181,5 @@ def test_an_invalid_price_table_is_rejected_by_file_and_field(
 def test_the_console_shows_the_same_costs_as_the_command(built_in: Estimate) -> None:
     shown = json.loads((ROOT / "web" / "costs.json").read_text())
     assert shown["use"] == Fleet()._asdict()
-    for design, dollars in built_in.dollars().items():
-        assert shown["dollars"][design] == pytest.approx(dollars)
+    for design, amount in built_in.dollars().items():
+        assert shown["dollars"][design] == pytest.approx(amount)

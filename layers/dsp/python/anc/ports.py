@@ -110,8 +110,11 @@ class Things(Protocol):
 class FleetIndex(Protocol):
     """A searchable summary of every headset, complete within seconds of an update.
 
-    Text is compared without regard to case.
+    Text is compared without regard to case. `min_interval_s` is the time in which one update with a telemetry
+    report is enough, because each costs money; 0 if it does not.
     """
+
+    min_interval_s: float
 
     def update(self, summary: HeadsetSummary) -> None:
         """Merge what is known into a headset's summary; None leaves a field as it is."""

@@ -59,6 +59,8 @@ class IotFleetIndex:
         Type of every thing of this deployment. An account and region has one index.
     """
 
+    min_interval_s = 3600.0
+
     def __init__(
         self,
         thing_type: str,
@@ -76,6 +78,8 @@ class IotFleetIndex:
             for name in summary.__struct_fields__
             if name not in ("thing", "online", "since") and (value := getattr(summary, name)) is not None
         }
+        if summary.online is not None and reported.keys() <= {"owner", "model"}:
+            return  # a change of the connection only
         for name, offset in OFFSETS.items():
             if name in reported:
                 reported[name] = round(reported[name] + offset, 2)

@@ -16,7 +16,7 @@ from anc.fleet_records import (
     FleetQuery,
     HeadsetSummary,
 )
-from anc.headset_records import Device, Status, Telemetry
+from anc.headset_records import Device, Status
 from anc.ports import Dependencies
 from anc.schemas.refusal import refuse
 from anc.schemas.telemetry import TelemetryReport
@@ -62,9 +62,31 @@ def record_status(device: Device, status: Status, deps: Dependencies) -> None:
 
 
 def record_telemetry(
-    device: Device, stored: Telemetry, report: TelemetryReport, reverted: int, deps: Dependencies
+    device: Device,
+    known: tuple[float, TelemetryReport] | None,
+    stored: tuple[float, TelemetryReport],
+    reverted: int,
+    deps: Dependencies,
 ) -> None:
-    """Update what the latest report tells of a headset; `reverted` counts the filters reverted since."""
+    """Update what the latest report tells of a headset, if it is due.
+
+    It is due when an interval of the index begins, the firmware changed, or filters were reverted.
+
+    Parameters
+    ----------
+    device : Device
+    known, stored : tuple
+        Time and content of the report before, and of the latest.
+    reverted : int
+        Number of filters that the headset reverted in between.
+    deps : Dependencies
+    """
+    at, report = stored
+    interval_s = deps.fleet_index.min_interval_s
+    if known and interval_s and not reverted and report.firmware == known[1].firmware:
+        is_due = int(at / interval_s) != int(known[0] / interval_s)
+        if not is_due:
+            return
     control = deps.controls.get(device.key)
     firmware = report.firmware or ""
     summary = HeadsetSummary(
@@ -73,7 +95,7 @@ def record_telemetry(
         noise=(control.noise or None) if control else None,
         attenuation_db=report.attenuation_db,
         reverted=report.reverted,
-        reverted_at=stored.at if reverted else None,
+        reverted_at=at if reverted else None,
     )
     _update(summary, device, deps)
 

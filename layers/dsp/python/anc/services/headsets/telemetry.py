@@ -94,7 +94,8 @@ def _store(device: Device, reports: Sequence[TelemetryReport], at: float, deps: 
         reverted = _reverted(known, new)
         if reverted:
             deps.count("filters_reverted", reverted)
-        fleet.record_telemetry(device, stored, report_of(stored), reverted, deps)
+        before = (known.at, report_of(known)) if known else None
+        fleet.record_telemetry(device, before, (stored.at, report_of(stored)), reverted, deps)
         return stored
 
     return retry_or_refuse(update, "device: other telemetry of it is being stored; try again")
