@@ -87,8 +87,8 @@ def add(
         registration = devices.Registration(thing=thing, model=state.model)
         try:
             device = devices.create(registration, msgspec.structs.replace(operator, user=owner), deps)
-        except Refused as refusal:
-            if refusal.code != "exists":
+        except Refused as fault:
+            if fault.code != "exists":
                 raise
             device = devices.find(thing, operator, deps)
         clock.now = now - state.age_s
