@@ -11,8 +11,7 @@ from typing import Any
 
 import boto3
 
-from anc.aws.fleet_index import CUSTOM_FIELDS, PREFIX
-from anc.schemas.shadow import SUMMARY_SHADOW
+from anc.schemas.shadow import INDEXED_FIELDS, SUMMARY_FIELDS, SUMMARY_SHADOW
 from infra.environment import REGION
 
 MAX_CUSTOM_FIELDS = 5  # default quota of an account
@@ -54,10 +53,10 @@ def with_fleet(present: Mapping[str, Any], quota: int = MAX_CUSTOM_FIELDS) -> di
     """Return a configuration with the summaries of headsets, and the connections of things."""
     shadows = present.get("filter", {}).get("namedShadowNames", [])
     fields = {field["name"]: field["type"] for field in present.get("customFields", ())}
-    for name, kind in CUSTOM_FIELDS.items():
-        if fields.setdefault(PREFIX + name, kind) != kind:
+    for name, kind in INDEXED_FIELDS.items():
+        if fields.setdefault(SUMMARY_FIELDS + name, kind) != kind:
             raise ValueError(
-                f"The custom field {PREFIX}{name} must be a {kind} (it is a {fields[PREFIX + name]})"
+                f"The custom field {SUMMARY_FIELDS}{name} must be a {kind} (it is a {fields[SUMMARY_FIELDS + name]})"
             )
     added = len(fields) - len(present.get("customFields", ()))
     if added and len(fields) > quota:

@@ -96,6 +96,7 @@ class Iot(cdk.Stack):
         provisioner.may_use("devices", READ, WRITE)
         provisioner.may_use("statuses", READ, WRITE)
         provisioner.may_use("audit", WRITE)
+        may_update_fleet_index(provisioner)
         may_check_ownership(provisioner)
         may_revoke(provisioner)
         provisioner.may(["iot:AttachPolicy"], certificates(self), CERTIFICATE_NAMES)

@@ -17,7 +17,7 @@ from moto import mock_aws
 from anc.aws import clients
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
-from anc.aws.fleet_index import CUSTOM_FIELDS, PREFIX, IotFleetIndex
+from anc.aws.fleet_index import IotFleetIndex
 from anc.aws.objects import S3Objects
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
@@ -30,6 +30,7 @@ from anc.aws.users import CognitoUsers
 from anc.fleet_records import HeadsetSummary
 from anc.memory_limits import MemoryLimits
 from anc.records import Role, Stream
+from anc.schemas.shadow import INDEXED_FIELDS, SUMMARY_FIELDS
 from anc.settings import Settings
 from local.auth.certificates import Authority
 from local.auth.issuer import Issuer
@@ -168,7 +169,7 @@ def fleet_indexing(aws: Any) -> FleetIndexing:
     """Return the index of an account with two deployments."""
     for thing_type in ("anc", "other"):
         aws("iot").create_thing_type(thingTypeName=thing_type)
-    return FleetIndexing(aws, {PREFIX + name: kind for name, kind in CUSTOM_FIELDS.items()})
+    return FleetIndexing(aws, {SUMMARY_FIELDS + name: kind for name, kind in INDEXED_FIELDS.items()})
 
 
 @pytest.fixture(params=["iot", "sqlite"])

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from anc.aws.fleet_index import CUSTOM_FIELDS, PREFIX
+from anc.schemas.shadow import INDEXED_FIELDS, SUMMARY_FIELDS
 from infra.indexing import enable, with_fleet
 
-OURS = [{"name": PREFIX + name, "type": kind} for name, kind in CUSTOM_FIELDS.items()]
+OURS = [{"name": SUMMARY_FIELDS + name, "type": kind} for name, kind in INDEXED_FIELDS.items()]
 
 
 def account(**present):
@@ -67,7 +67,7 @@ def test_too_many_custom_fields_are_refused_with_the_quota():
 
 
 def test_a_field_of_another_type_is_refused_by_name():
-    present = {"customFields": [{"name": PREFIX + "attenuation_db", "type": "String"}]}
+    present = {"customFields": [{"name": SUMMARY_FIELDS + "attenuation_db", "type": "String"}]}
 
     with pytest.raises(ValueError, match=r"attenuation_db must be a Number \(it is a String\)"):
         with_fleet(present)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 SortKey = Literal["attenuation_db", "-attenuation_db", "refused_at", "-refused_at"]
 FILTER = "Filters"
-ROLE = "operator"
 
 
 @app.command(rich_help_panel="Platform and headsets")
@@ -83,7 +82,7 @@ def devices(
     try:
         if url is None:
             url, issuer = find_platform(port, data, settings())
-            token = issuer.issue("demo", ROLE)
+            token = issuer.issue("demo", "operator")
         elif not token:
             stop("--url: requires --token, or ANC_TOKEN in the environment")
         with Client(url, token or "") as client:

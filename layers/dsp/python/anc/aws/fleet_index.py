@@ -28,19 +28,11 @@ from anc.fleet_records import (
     HeadsetSummary,
 )
 from anc.schemas.refusal import Refused, refuse
-from anc.schemas.shadow import SUMMARY_SHADOW
+from anc.schemas.shadow import SUMMARY_FIELDS, SUMMARY_SHADOW
 
 if TYPE_CHECKING:
     from types_boto3_iot_data import IoTDataPlaneClient
 
-PREFIX = f"shadow.name.{SUMMARY_SHADOW}.reported."
-CUSTOM_FIELDS = {
-    "model": "String",
-    "firmware": "String",
-    "noise": "String",
-    "attenuation_db": "Number",
-    "refused_at": "Number",
-}
 OFFSETS = {"attenuation_db": 100.0}  # added to a stored value, to be without sign
 LARGEST = {"attenuation_db": 200.0, "refused_at": 4e9}
 MAX_RESULTS = 100
@@ -134,7 +126,7 @@ class IotFleetIndex:
         found = self._ask(
             "get_buckets_aggregation",
             queryString=text,
-            aggregationField=PREFIX + field,
+            aggregationField=SUMMARY_FIELDS + field,
             bucketsAggregationType={"termsAggregation": {"maxBuckets": limit}},
         )
         return [
@@ -145,7 +137,7 @@ class IotFleetIndex:
     def _of_group(self, text: str, field: str, value: str) -> Distribution:
         if _UNSUPPORTED.search(value):  # owners name models, and the name is part of the query
             return Distribution()
-        within = f"{text} AND {_equal(PREFIX + field, value)}"
+        within = f"{text} AND {_equal(SUMMARY_FIELDS + field, value)}"
         return Distribution(*self._percentiles(within, "attenuation_db", PERCENTS))
 
     def _text(self, query: FleetQuery) -> str | None:
@@ -156,15 +148,17 @@ class IotFleetIndex:
             return None
         if query.prefix:
             terms.append(f"thingName:{_escaped(query.prefix)}*")
-        terms += [_equal(PREFIX + name, value) for name, value in equal.items() if value]
+        terms += [_equal(SUMMARY_FIELDS + name, value) for name, value in equal.items() if value]
         if query.online is not None:
             terms.append(f"connectivity.connected:{str(query.online).lower()}")
         if query.attenuation_below is not None:
-            terms.append(f"{PREFIX}attenuation_db<{_stored('attenuation_db', query.attenuation_below):g}")
+            terms.append(
+                f"{SUMMARY_FIELDS}attenuation_db<{_stored('attenuation_db', query.attenuation_below):g}"
+            )
         for name in ("refused", "reverted"):
             since = getattr(query, f"{name}_since")
             if since is not None:
-                terms.append(f"{PREFIX}{name}_at>{int(since)}")
+                terms.append(f"{SUMMARY_FIELDS}{name}_at>{int(since)}")
         return " AND ".join(terms)
 
     def _sorted(self, text: str, sort: str, limit: int, after: str) -> FleetPage:
@@ -244,7 +238,10 @@ class IotFleetIndex:
         self, text: str, field: str, percents: Sequence[float], stored: bool = False
     ) -> list[float | None]:
         answer = self._ask(
-            "get_percentiles", queryString=text, aggregationField=PREFIX + field, percents=list(percents)
+            "get_percentiles",
+            queryString=text,
+            aggregationField=SUMMARY_FIELDS + field,
+            percents=list(percents),
         )
         found = {each["percent"]: each["value"] for each in answer.get("percentiles", ())}
         offset = 0.0 if stored else OFFSETS.get(field, 0.0)
@@ -260,7 +257,7 @@ def _escaped(prefix: str) -> str:
 
 
 def _between(field: str, low: float, high: float) -> str:
-    return f"{PREFIX}{field}:[{low:.6f} TO {high:.6f}]"
+    return f"{SUMMARY_FIELDS}{field}:[{low:.6f} TO {high:.6f}]"
 
 
 def _stored(field: str, value: float) -> float:

@@ -18,6 +18,14 @@ from anc.validation_messages import msgspec_sentence
 T = TypeVar("T")
 SHADOW = "anc"
 SUMMARY_SHADOW = "fleet"  # written by the platform for the fleet index; headsets cannot access it
+SUMMARY_FIELDS = f"shadow.name.{SUMMARY_SHADOW}.reported."  # prefix of their names in queries of the index
+INDEXED_FIELDS = {
+    "model": "String",
+    "firmware": "String",
+    "noise": "String",
+    "attenuation_db": "Number",
+    "refused_at": "Number",
+}
 DOCUMENT_LIMIT = 8 * 1024
 Intensity = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_TAPS = 1024
