@@ -54,10 +54,9 @@ def with_fleet(present: Mapping[str, Any], quota: int = MAX_CUSTOM_FIELDS) -> di
     shadows = present.get("filter", {}).get("namedShadowNames", [])
     fields = {field["name"]: field["type"] for field in present.get("customFields", ())}
     for name, kind in INDEXED_FIELDS.items():
-        if fields.setdefault(SUMMARY_FIELDS + name, kind) != kind:
-            raise ValueError(
-                f"The custom field {SUMMARY_FIELDS}{name} must be a {kind} (it is a {fields[SUMMARY_FIELDS + name]})"
-            )
+        field = SUMMARY_FIELDS + name
+        if fields.setdefault(field, kind) != kind:
+            raise ValueError(f"The custom field {field} must be a {kind} (it is a {fields[field]})")
     added = len(fields) - len(present.get("customFields", ()))
     if added and len(fields) > quota:
         raise ValueError(

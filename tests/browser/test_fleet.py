@@ -1,16 +1,15 @@
 """The fleet page on simulated headsets: search, order, pages, export, and every size of screen."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
-from anc.settings import Settings
 from tests.browser.conftest import Visit
 from tests.browser.console import THEMES, Console
-from tests.processes import Platform
-from tools.fleet_population import populate
+from tests.processes import ANC, Platform
 
 HEADSETS = 120
 WIDTHS = (320, 390, 768, 1440)
@@ -20,7 +19,9 @@ WIDTHS = (320, 390, 768, 1440)
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Yield a platform with simulated headsets of several owners."""
     folder: Path = tmp_path_factory.mktemp("fleet")
-    populate(folder / "data", HEADSETS, seed=1, settings=Settings())
+    # In a process of its own: the lock on the folder is held until the process ends.
+    command = [ANC, "fleet", "--populate", str(HEADSETS), "--data", folder / "data"]
+    subprocess.run(command, check=True, capture_output=True)
     platform = Platform(folder)
     yield platform
     platform.kill()

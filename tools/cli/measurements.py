@@ -1,8 +1,6 @@
 """The commands `evaluate`, `bench`, `fleet`, `cost`, `scale`, `doctor` and `smoke`."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
