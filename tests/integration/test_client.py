@@ -257,5 +257,5 @@ def test_excess_calls_get_429_with_retry_after(start: Callable[..., Platform]) -
 def test_the_examples_in_the_docs_run(admin_token: str, url: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "api.md"
     examples = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(examples) == 7
+    assert len(examples) == 8
     exec("\n".join(examples), {"url": url, "admin_token": admin_token})

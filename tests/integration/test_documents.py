@@ -43,6 +43,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc train": "needs recordings and the training environment; see tests/unit/training",
     "anc evaluate": "needs recordings or minutes; tests/unit/tools/evaluation runs the quick version",
     "anc bench": "needs the benchmark environment; tests/unit/dsp tests the filters",
+    "anc devices": "needs a fleet; tests/browser/test_fleet.py fills one",
     "anc fleet": "takes five minutes; tests/integration/test_fleet_load.py runs a smaller fleet",
     "anc smoke": "needs emergency detection; tests/integration/test_smoke.py runs it",
     "anc headset --": "needs a remote platform; see tests/unit/tools/test_remote_headset.py",
