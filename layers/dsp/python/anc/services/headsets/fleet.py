@@ -68,7 +68,7 @@ def record_telemetry(
     reverted: int,
     deps: Dependencies,
 ) -> None:
-    """Update what the latest report tells of a headset, if it is due.
+    """Update the summary of a headset from its latest telemetry report, if an update is due.
 
     It is due when an interval of the index begins, the firmware changed, or filters were reverted.
 
