@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from anc.noise import model_file
+from anc.noise.classifier import DEFAULT_MODEL
 from tools.cli.terminal import table
 from tools.evaluation.alarms import KINDS, Response
 from tools.evaluation.mixture import BEFORE_S
@@ -98,7 +100,10 @@ def write(document: Mapping[str, Any], docs: Path) -> None:
 
 def files(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the files to write to the docs folder, by name."""
-    page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(**document, all=ALL, cell=cell)
+    earlier = document["model"] != model_file.load(DEFAULT_MODEL).sha256
+    page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        **document, all=ALL, cell=cell, earlier=earlier
+    )
     return {"alarms.md": page, "alarms.json": json.dumps(document) + "\n"}
 
 
