@@ -21,15 +21,16 @@ ANC = str(Path(sys.executable).with_name("anc"))
 T = TypeVar("T")
 UP = "Platform running"
 PATIENCE_S = 300.0  # of a machine with other things to do; every wait ends with its event
-ASK_AGAIN_S = 0.02
+ASK_AGAIN_S, LONGEST_PAUSE_S = 0.02, 0.5  # more and more seldom: questions cost time and count towards quotas
 
 
 def until(found: Callable[[], T]) -> T:
     """Poll `found` and return its first true result."""
-    give_up = time.monotonic() + PATIENCE_S
+    give_up, pause = time.monotonic() + PATIENCE_S, ASK_AGAIN_S
     while not (answer := found()):
         assert time.monotonic() < give_up, f"not within {PATIENCE_S:g} s"
-        time.sleep(ASK_AGAIN_S)
+        time.sleep(pause)
+        pause = min(1.3 * pause, LONGEST_PAUSE_S)
     return answer
 
 

@@ -18,6 +18,7 @@ from local.auth.issuer import Issuer
 from tests.processes import PATIENCE_S, Platform, until
 
 VANISHING = 120  # more than the sockets that one person may have
+CONNACK = b"\x20\x02\0\0"
 FRAMES = [b'{"action":"ping"}', b'{"action":"start","rate":16000,"taps":512}', b"x" * 40_000, b"{"]
 
 
@@ -120,10 +121,20 @@ def test_headsets_dropped_at_any_stage_are_cleaned_up(platform: Platform, tmp_pa
     connect = b"\x10\x0d\0\4MQTT\4\2\0\x1e\0\1h"
     for data in (b"", os.urandom(30), b"\x16\x03\x01\x02\x00"):
         reset(sent(platform, data, platform.port + 1))
-    for stage in (b"", connect, connect + b"\x30\xc8\x01\0\x0fanc/h/telemetry"):
+    cut_short = connect + b"\x30\xc8\x01\0\x0fanc/h/telemetry"
+    for stage, answer in ((b"", 0), (connect, 0), (cut_short, 0), (cut_short, len(CONNACK))):
         for end in (reset, socket.socket.close):
             plain = socket.create_connection(("127.0.0.1", platform.port + 1), timeout=PATIENCE_S)
             tls = context.wrap_socket(plain, server_hostname="127.0.0.1")
             tls.sendall(stage)
+            # Without waiting, a reset may overtake what was sent, and the headset was never online.
+            if answer:
+                assert tls.recv(answer) == CONNACK
             end(tls)
-    until(lambda: platform.request("GET", "/api/devices/h", user="ann")[1]["online"] is False)
+
+    def offline() -> bool:
+        answer = platform.request("GET", "/api/devices/h", user="ann")
+        assert answer[0] == 200, answer
+        return answer[1]["online"] is False
+
+    until(offline)
