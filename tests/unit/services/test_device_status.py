@@ -60,8 +60,27 @@ def test_a_repeated_event_changes_nothing(headset: FakePlatform) -> None:
 def test_the_end_of_an_older_connection_does_not_end_the_newer(headset: FakePlatform) -> None:
     device_status.record_presence(event("connected", 100, "s1"), headset.deps)
     device_status.record_presence(event("connected", 130, "s2"), headset.deps)
-    device_status.record_presence(event("disconnected", 130.01, "s1"), headset.deps)
+    replaced = event("disconnected", 130.01, "s1", disconnectReason="DUPLICATE_CLIENTID")
+    device_status.record_presence(replaced, headset.deps)
     assert online(headset) == (True, 130)
+
+
+def test_a_late_end_of_an_earlier_connection_changes_nothing(headset: FakePlatform) -> None:
+    device_status.record_presence(event("connected", 130, "s2"), headset.deps)
+    device_status.record_presence(
+        event("disconnected", 120, "s1", disconnectReason="AUTH_ERROR"), headset.deps
+    )
+    assert online(headset) == (True, 130)
+    assert device_status.find(THING, headset.deps).refused == 0
+
+
+def test_an_end_that_is_reported_before_its_start_is_recorded_with_its_reason(headset: FakePlatform) -> None:
+    earlier = event("connected", 100, "s1"), event("disconnected", 110, "s1")
+    end = event("disconnected", 120.2, "s2", disconnectReason="AUTH_ERROR")
+    for lifecycle_event in (*earlier, end, event("connected", 120, "s2")):
+        device_status.record_presence(lifecycle_event, headset.deps)
+    assert online(headset) == (False, 120.2)
+    assert device_status.find(THING, headset.deps).refused == 1
 
 
 def test_a_connect_event_after_its_disconnect_event_is_ignored(headset: FakePlatform) -> None:

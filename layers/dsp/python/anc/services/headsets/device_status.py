@@ -23,6 +23,7 @@ FAULTY_DISCONNECTS = {
     "THROTTLED": "the headset exceeded its message rate",
 }
 
+REPLACED = "DUPLICATE_CLIENTID"  # disconnect reason of a connection that a later one replaced
 
 # Reasons of AWS IoT for failed connects.
 FAILED_CONNECTS = {
@@ -78,8 +79,7 @@ def record_presence(payload: bytes, deps: Dependencies) -> None:
         at = event.timestamp / 1000
         if event.event_type == "connected" and at >= known.since:
             return known.replace(online=True, since=at, session=event.session_identifier)
-        # The end of an older connection, which the present one replaced, changes nothing.
-        if event.event_type == "disconnected" and known.session in ("", event.session_identifier):
+        if event.event_type == "disconnected" and _ends_latest_connection(event, known):
             offline = known.replace(
                 online=False, since=max(at, known.since), session=event.session_identifier
             )
@@ -146,6 +146,16 @@ def record_claim_refusal(serial: str, refusal: Refused, deps: Dependencies) -> N
         return known.replace(claim=_refusal("claim", refusal, deps))
 
     _change(serial, with_claim, deps)
+
+
+def _ends_latest_connection(event: Presence, known: Status) -> bool:
+    """Return whether a connection that ended is the known one, or a later one whose start is not known yet.
+
+    The end of an earlier connection changes nothing. It is reported late, or because a later one replaced it.
+    """
+    if known.session in ("", event.session_identifier):
+        return True
+    return event.disconnect_reason != REPLACED and event.timestamp / 1000 > known.since
 
 
 def _with_repeated_refusal(known: Status, message: str, deps: Dependencies) -> Status:
