@@ -84,7 +84,7 @@ def not_numbers() -> bytes:
 
 
 INVALID = {
-    "truncated": (truncated, "the header announces 8,589,934,592"),
+    "truncated": (truncated, "pcm: must have 8,589,934,592 bytes"),
     "clipped": (clipped, "at most 1% of the samples must be clipped"),
     "nan-gain": (lambda: snapshot(gain=float("nan")).encode(), "gain: must be between 0 and 1 (got nan)"),
     "nan-statistics": (not_numbers, "finite"),

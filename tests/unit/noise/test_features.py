@@ -1,5 +1,8 @@
 """Log-mel spectrograms at any rate, whole or in blocks."""
 
+import re
+import zlib
+
 import numpy as np
 import pytest
 import soxr
@@ -100,6 +103,22 @@ def test_a_summary_of_the_noisiest_second_fits_three_kilobytes(rate: int) -> Non
 def test_invalid_summaries_are_refused(junk: bytes) -> None:
     with pytest.raises(ValueError, match="summary"):
         unpack(junk)
+
+
+@pytest.mark.parametrize(
+    ("packed", "says"),
+    [
+        (b"", "one zlib stream, RFC 1950 (got no end)"),
+        (bytes([60]) * 80, "one zlib stream, RFC 1950 (Error"),
+        (zlib.compress(bytes(80))[:-1], "one zlib stream, RFC 1950 (got no end)"),
+        (zlib.compress(bytes(80)) + b"x", "one zlib stream, RFC 1950 (got more bytes after its end)"),
+        (zlib.compress(bytes(81)), "at most 48 columns of 80 bytes (got 81 bytes)"),
+        (zlib.compress(bytes(49 * 80)), "at most 48 columns of 80 bytes (got more)"),
+    ],
+)
+def test_the_refusal_of_a_summary_says_what_it_must_be(packed: bytes, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        unpack(packed)
 
 
 def test_a_decompression_bomb_is_refused() -> None:

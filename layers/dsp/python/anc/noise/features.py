@@ -202,11 +202,14 @@ def unpack(packed: bytes) -> LogMelSpectrogram:
     try:
         raw = decoder.decompress(packed, max_bytes + 1)
     except zlib.error as error:
-        raise ValueError(f"summary: damaged ({error})") from None
-    if not decoder.eof or decoder.unused_data or len(raw) > max_bytes or len(raw) % BANDS:
-        raise ValueError(
-            f"summary: must be a packed spectrogram of {BANDS} bands and at most {WINDOW} columns"
-        )
+        raise ValueError(f"summary: must be one zlib stream, RFC 1950 ({error})") from None
+    stopped = len(raw) > max_bytes  # the rest was not decompressed
+    if not stopped and (not decoder.eof or decoder.unused_data):
+        end = "more bytes after its end" if decoder.eof else "no end"
+        raise ValueError(f"summary: must be one zlib stream, RFC 1950 (got {end})")
+    if stopped or len(raw) % BANDS:
+        length = "more" if stopped else f"{len(raw):,} bytes"
+        raise ValueError(f"summary: must have at most {WINDOW} columns of {BANDS} bytes (got {length})")
     return np.frombuffer(raw, np.uint8).reshape(-1, BANDS)
 
 

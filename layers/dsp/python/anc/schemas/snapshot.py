@@ -29,6 +29,7 @@ from anc.sample_rates import MAX_HEADSET_RATE, MIN_RATE
 from anc.schemas.refusal import refuse
 
 HEADER = struct.Struct("<4sBBHIII8sf")
+LENGTH = struct.Struct("<I")
 MAGIC = b"ANC1"
 VERSION = 1
 PCM, STATISTICS = 1, 2
@@ -81,7 +82,7 @@ class Snapshot:
             self.gain,
         )
         if self.pcm is None:
-            body = struct.pack("<I", len(self.statistics)) + self.statistics + self.summary
+            body = LENGTH.pack(len(self.statistics)) + self.statistics + self.summary
         else:
             body = int16_to_bytes(self.pcm)
         _check_size(len(header) + len(body))
@@ -158,16 +159,27 @@ def _check_size(size: int) -> None:
 def _pcm(body: bytes, samples: int, channels: int) -> np.ndarray:
     if channels != 2:
         refuse("bad_field", f"channels: must be 2 (reference, error microphone) for PCM (got {channels})")
-    if samples == 0 or len(body) != samples * 4:
-        refuse("truncated", f"pcm: {len(body):,} bytes, the header announces {samples * 4:,}")
+    if samples == 0:
+        refuse("truncated", "samples: must be at least 1 (got 0)")
+    if len(body) != samples * 4:
+        refuse(
+            "truncated",
+            f"pcm: must have {samples * 4:,} bytes, {samples:,} samples of each channel, as the header says"
+            f" (got {len(body):,})",
+        )
     return bytes_to_int16(body, channels)
 
 
 def _statistics(body: bytes) -> tuple[bytes, bytes]:
-    size = struct.unpack_from("<I", body)[0] if len(body) >= 4 else 0
-    if size == 0 or 4 + size > len(body):
+    if len(body) < LENGTH.size:
+        refuse("truncated", f"statistics: must start with their length, a u32 (got {len(body)} bytes)")
+    (size,) = LENGTH.unpack_from(body)
+    rest = body[LENGTH.size :]
+    if size == 0:
+        refuse("truncated", "statistics: must not be empty (the u32 after the header is 0)")
+    if size > len(rest):
         refuse(
             "truncated",
-            f"statistics: must have the announced {size:,} bytes (got {len(body):,} with the length)",
+            f"statistics: must have {size:,} bytes, as the u32 after the header says (got {len(rest):,})",
         )
-    return body[4 : 4 + size], body[4 + size :]
+    return rest[:size], rest[size:]
