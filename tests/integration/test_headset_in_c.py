@@ -86,17 +86,24 @@ def test_the_documented_sizes_are_those_of_the_structs(column: int, limits: str,
 
 @pytest.fixture
 def run(shared_platform: Platform, build: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """Return `run(thing, config)`, which registers a headset, runs it, and returns what it printed."""
+    """Return `run(thing, config)`, which registers a headset, runs it, and returns what it printed.
 
-    def start(thing: str, config: dict[str, Any]) -> list[dict[str, Any]]:
+    `run(thing)` runs it again.
+    """
+    file = tmp_path / "registration.json"
+
+    def register(thing: str, config: dict[str, Any]) -> None:
         secondary = np.fromfile(VECTORS / "secondary.f32", "<f4").tolist()
         body = {"thing": thing, "rate": dsp.RATE, "taps": dsp.TAPS, "secondary": secondary}
         status, registration = shared_platform.request("POST", "/api/devices", body, USER)
         assert status == 201, registration
         shadow = f"/api/devices/{thing}/shadow"
         assert shared_platform.request("PATCH", shadow, {"config": config}, USER)[0] == 200
-        file = tmp_path / "registration.json"
         file.write_text(json.dumps(registration))
+
+    def start(thing: str, config: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        if config is not None:
+            register(thing, config)
         inputs = [str(VECTORS / name) for name in ("signal.s16", "secondary.f32")]
         process = subprocess.Popen(
             [str(build / "headset"), str(file), str(tmp_path), *inputs, "1"],
@@ -137,3 +144,13 @@ def test_a_headset_in_c_gets_a_filter(
     assert state["reported"]["active_filter"] in filters
     assert state["reported"]["attenuation_db"] > 20
     assert state["reported"].items() >= state["desired"].items()  # so that the delta is empty
+
+
+def test_a_headset_in_c_that_lost_its_memory_continues_well_above_the_reported_number(
+    run: Callable[..., list[dict[str, Any]]], shared_platform: Platform, tmp_path: Path
+) -> None:
+    run("c-lost", {})
+    _, shadow = shared_platform.request("GET", "/api/devices/c-lost/shadow", None, USER)
+    (tmp_path / "sequence").unlink()
+    numbers = [event["seq"] for event in run("c-lost") if event["event"] == "snapshot"]
+    assert numbers[0] == shadow["state"]["reported"]["seq"] + 1001

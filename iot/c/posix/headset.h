@@ -64,7 +64,7 @@ void event(const char *format, ...);
 size_t read_text(const char *folder, const char *name, char *out, size_t limit);
 bool write_text(const char *folder, const char *name, const char *text, size_t length);
 uint32_t next_number(headset *h);
-void continue_after(headset *h, uint32_t number);
+void recover_number(headset *h, uint32_t reported);
 
 /* identity.c: read the answer of `POST /api/devices`. */
 bool read_registration(headset *h, const char *file);

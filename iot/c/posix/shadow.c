@@ -182,7 +182,7 @@ static void handle(headset *h, const mqtt_event *m)
     } else if (ends_with(m, "/get/accepted") && version >= h->version) {
         h->version = version;
         if (anc_json_uint(anc_json_find(m->payload, m->payload_length, "state.reported.seq"), &number))
-            continue_after(h, number);
+            recover_number(h, number);
         apply(h, anc_json_find(m->payload, m->payload_length, "state.desired"));
     } else if (ends_with(m, "/get/rejected")) {
         anc_json_uint(anc_json_find(m->payload, m->payload_length, "code"), &number);

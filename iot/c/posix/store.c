@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNREPORTED 1000 /* snapshots between two reports, at most */
+
 size_t read_text(const char *folder, const char *name, char *out, size_t limit)
 {
     char path[600];
@@ -29,13 +31,19 @@ bool write_text(const char *folder, const char *name, const char *text, size_t l
     return !close(file) && written && !rename(partial, path);
 }
 
-void continue_after(headset *h, uint32_t number)
+static void continue_after(headset *h, uint32_t number)
 {
     char text[16];
     if (number <= h->seq)
         return;
     h->seq = number;
     write_text(h->folder, "sequence", text, (size_t)snprintf(text, sizeof text, "%u", number));
+}
+
+void recover_number(headset *h, uint32_t reported)
+{
+    if (reported > h->seq) /* the stored number was lost, and snapshots may have been sent after that report */
+        continue_after(h, reported < UINT32_MAX - UNREPORTED ? reported + UNREPORTED : reported);
 }
 
 uint32_t next_number(headset *h)
