@@ -17,7 +17,7 @@ from anc.ports import Credentials
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, Reported
 from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
-from anc.schemas.topics import snapshot_topic
+from anc.schemas.topics import path_topic, snapshot_topic, telemetry_topic
 from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.filter_monitor import Evaluation, FilterMonitor
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
 REPORT_SETTLED_S = 5.0  # after a new filter or mode, whose attenuation is known then
-REPORT_REFRESH_S = 1800.0  # while nothing but the attenuation changes
+REPORT_REFRESH_S = 3600.0  # while nothing but the attenuation changes
 ATTENUATION_DROP_DB = 5.0  # below the recent attenuation: the noise must have changed
 MIN_STORED_ATTENUATION_DB = 3.0  # measured attenuation from which a filter is stored for the next start
 ATTENUATION_DECAY_DB = 0.25  # per evaluation, of the recent attenuation
@@ -100,8 +100,9 @@ class Agent:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.status = Status()
-        self._thing = thing
         self._topic = snapshot_topic(thing, credentials.environment)
+        self._telemetry_topic = telemetry_topic(thing, credentials.environment)
+        self._path_topic = path_topic(thing, credentials.environment)
         self._path = path
         self._firmware = firmware
         self._transport = (make_transport or MqttTransport)(thing, credentials, self._on_connected)
@@ -242,7 +243,7 @@ class Agent:
             if measured.seq is None:
                 measured = msgspec.structs.replace(measured, seq=self._sequence.next())
                 self._path.save(measured)
-            if self._transport.publish(f"anc/{self._thing}/path", msgspec.json.encode(measured)):
+            if self._transport.publish(self._path_topic, msgspec.json.encode(measured)):
                 self._path = None
 
     def _request_uncontrolled(self, seq: int) -> None:
@@ -390,7 +391,7 @@ class Agent:
     # Telemetry and reported state
 
     def _publish_telemetry(self, payload: bytes) -> bool:
-        return self._transport.publish(f"anc/{self._thing}/telemetry", payload)
+        return self._transport.publish(self._telemetry_topic, payload)
 
     def _report(self) -> None:
         report = self.status.report(

@@ -22,7 +22,7 @@ from anc.schemas.refusal import Refused
 from anc.schemas.shadow import Configuration, Desired
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.telemetry import TelemetryReport
-from anc.schemas.topics import snapshot_topic
+from anc.schemas.topics import snapshot_topic, telemetry_topic
 from iot.controller import NO_FILTER, ActiveFilter
 from iot.fir import Signal
 from iot.mqtt_transport import MqttTransport
@@ -112,7 +112,7 @@ class FleetHeadset:
         self.connections = 0
         self.refused = ""
         self._topic = snapshot_topic(thing, credentials.environment)
-        self._telemetry = f"anc/{thing}/telemetry"
+        self._telemetry = telemetry_topic(thing, credentials.environment)
         self._user = user
         self._next = first_recording
         self._desired = Desired(mode="cancel", intensity=1.0)

@@ -30,13 +30,19 @@ static uint8_t message[ANC_PCM_SIZE];
 static size_t sound_length, position;
 static anc_path plant;
 
+/* The topic of a rule of this deployment (Basic Ingest): no other rule gets the message. */
+static void rule_topic(char *topic, size_t size, const char *kind)
+{
+    snprintf(topic, size, "$aws/rules/anc_%s%s%s/anc/%s/%s", kind, h.environment[0] ? "_" : "", h.environment, h.thing, kind);
+}
+
 static void telemetry(void)
 {
     static uint32_t line, run;
-    char topic[200], text[200];
+    char topic[300], text[200];
     if (!line)
         run = (uint32_t)rand();
-    snprintf(topic, sizeof topic, "anc/%s/telemetry", h.thing);
+    rule_topic(topic, sizeof topic, "telemetry");
     int size = snprintf(text, sizeof text,
                         "{\"attenuation_db\": %.1f, \"mode\": \"%s\", \"firmware\": \"1.0.0\", \"filters\": %u, "
                         "\"reverted\": %u, \"run\": %u, \"line\": %u}",
@@ -64,8 +70,7 @@ static void send_snapshot(size_t samples)
     size_t size = h.private_mode ? anc_snapshot_private(&header, pcm, samples, h.path, h.path_taps, h.taps, &statistics,
                                                         &summary, message)
                                  : anc_snapshot_pcm(&header, pcm, samples, message);
-    snprintf(topic, sizeof topic, "$aws/rules/anc_snapshot%s%s/anc/%s/snapshot", h.environment[0] ? "_" : "", h.environment,
-             h.thing);
+    rule_topic(topic, sizeof topic, "snapshot");
     if (!size || !mqtt_publish(&h.mqtt, topic, message, size))
         return;
     h.seq_sent = header.seq;

@@ -15,6 +15,7 @@ from anc.schemas.shadow import FilterDocument, float16, merge
 from anc.schemas.snapshot import Snapshot
 from iot.agent import Agent
 from iot.controller import Block, Controller
+from iot.store import PathStore
 from tests.processes import PATIENCE_S
 
 RATE = 16_000
@@ -102,12 +103,19 @@ class FakeDetector:
 class Headset:
     """An agent with a simulated ear."""
 
-    def __init__(self, folder: Path, private: bool = False, firmware: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        private: bool = False,
+        firmware: str = "",
+        environment: str = "",
+        path: PathStore | None = None,
+    ) -> None:
         self.controller = Controller(RATE, 64)
         self.emergency_detector = FakeDetector()
         self.agent = Agent(
             "h1",
-            NOWHERE,
+            NOWHERE._replace(environment=environment),
             self.controller,
             SECONDARY,
             RATE,
@@ -116,6 +124,7 @@ class Headset:
             private=private,
             taps=64,
             firmware=firmware,
+            path=path,
             make_transport=FakeTransport,
         )
         self.transport: FakeTransport = self.agent._transport  # type: ignore[assignment]

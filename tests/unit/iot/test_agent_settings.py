@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from anc.schemas.path import MeasuredPath
+from anc.schemas.topics import path_topic, telemetry_topic
 from iot.agent import REPORT_REFRESH_S, REPORT_SETTLED_S, Agent
 from iot.controller import Controller
 from iot.snapshot_sequence import MAX_UNREPORTED
@@ -19,7 +20,9 @@ from tests.unit.iot.headset import GOOD, NOWHERE, RATE, SECONDARY, FakeTransport
 
 def telemetry(headset: Headset) -> list[list[dict[str, Any]]]:
     return [
-        json.loads(payload) for topic, payload in headset.transport.sent.queue if topic == "anc/h1/telemetry"
+        json.loads(payload)
+        for topic, payload in headset.transport.sent.queue
+        if topic == telemetry_topic("h1")
     ]
 
 
@@ -33,6 +36,20 @@ def test_the_first_telemetry_report_is_sent_soon_after_the_start_and_the_next_ba
     ((first,),) = telemetry(headset)
     assert (first["mode"], first["filters"], first["reverted"]) == ("cancel", 0, 0)
     assert first["level_dbfs"] == pytest.approx(-23, abs=2)
+
+
+def test_everything_but_the_shadow_is_published_to_the_rules_of_the_headsets_environment(tmp_path: Path):
+    path = PathStore(tmp_path / "path.json")
+    path.save(MeasuredPath([0.0, 0.5], RATE, "probe", 20.0))
+    headset = Headset(tmp_path, environment="prod", path=path)
+    headset.transport.connect()
+    headset.level = 0.1
+    headset.run(5.0)
+    headset.agent.stop()
+    topics = {topic for topic, _ in headset.transport.sent.queue if "/shadow/" not in topic}
+    assert topics == {
+        f"$aws/rules/anc_{kind}_prod/anc/h1/{kind}" for kind in ("snapshot", "telemetry", "path")
+    }
 
 
 def test_a_measured_path_is_published_with_the_same_number_after_every_start(tmp_path: Path):
@@ -56,7 +73,8 @@ def test_a_measured_path_is_published_with_the_same_number_after_every_start(tmp
         transport.connect(reported={"seq": 41})  # its own count was lost
         transport.connect()
         agent.stop()
-        messages = [json.loads(payload) for topic, payload in transport.sent.queue if topic == "anc/h1/path"]
+        sent = transport.sent.queue
+        messages = [json.loads(payload) for topic, payload in sent if topic == path_topic("h1")]
         return [(each["secondary"], each["seq"]) for each in messages]
 
     after_loss = 41 + MAX_UNREPORTED + 1

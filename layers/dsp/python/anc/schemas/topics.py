@@ -31,3 +31,13 @@ def ingest_topic(rule: str, topic: str, environment: str = "") -> str:
 def snapshot_topic(thing: str, environment: str = "") -> str:
     """Return the topic to which a headset publishes its snapshots."""
     return ingest_topic("anc_snapshot", f"anc/{thing}/snapshot", environment)
+
+
+def telemetry_topic(thing: str, environment: str = "") -> str:
+    """Return the topic to which a headset publishes its telemetry."""
+    return ingest_topic("anc_telemetry", f"anc/{thing}/telemetry", environment)
+
+
+def path_topic(thing: str, environment: str = "") -> str:
+    """Return the topic to which a headset publishes its measured path."""
+    return ingest_topic("anc_path", f"anc/{thing}/path", environment)
