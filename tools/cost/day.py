@@ -17,6 +17,7 @@ from anc.headset_records import Control, SentFilter, Telemetry
 from anc.schemas.shadow import Desired, FilterDocument, Noise, Reported, float16
 from anc.schemas.snapshot import HEADER
 from anc.schemas.telemetry import TelemetryReport
+from anc.schemas.topics import snapshot_topic, telemetry_topic
 from iot.agent import REPORT_REFRESH_S, SLOW_TIMER_S
 from iot.controller import NO_FILTER, Block
 from iot.fir import Signal
@@ -28,7 +29,7 @@ from tools.cost.metering import KB, Meter, increments, item_bytes
 RATE, TAPS = 16_000, 512
 BLOCK = 1000  # one frame of the detection of changes
 PRIVATE_BYTES = HEADER.size + 8_004  # statistics of 512 taps and the summary
-SNAPSHOT_TOPIC = "$aws/rules/anc_snapshot/anc/headset-000000/snapshot"
+THING, ENVIRONMENT = "headset-000000", "prod"
 STORED_S = 0.6  # shorter snapshots without a filter are not stored, nor statistics
 SIMULATED_HOURS = 3  # of a part of the day, at most
 LABELS_A_DAY = 6  # noises to which a headset contributes once a day
@@ -99,7 +100,7 @@ def measure_part(part: Part, seed: int = 0) -> Measurement:
     The first snapshot after each change of the scene brings a filter. This is a pessimistic assumption: a
     filter makes the headset forget the noises that it knows, so that it sends more.
     """
-    meter, sizes = Meter(), _sizes()
+    meter, sizes = Meter(), record_sizes()
     scheduler, noise = SnapshotScheduler(RATE, RATE, SLOW_TIMER_S), Schedule(part.turns, seed)
     count = min(part.hours, SIMULATED_HOURS)
     for _ in range(count):
@@ -144,7 +145,8 @@ def _hour(
 
 
 def _snapshot(samples: int, sound: bool, answered: bool, sizes: Mapping[str, int], meter: Meter) -> None:
-    meter.uplink(SNAPSHOT_TOPIC, bytes(HEADER.size + 4 * samples if sound else PRIVATE_BYTES))
+    payload = bytes(HEADER.size + 4 * samples if sound else PRIVATE_BYTES)
+    meter.uplink(snapshot_topic(THING, ENVIRONMENT), payload)
     _add(meter, "read from controls", increments(sizes["control"], 4 * KB) + 1, "dynamodb_read")
     if answered or (sound and samples >= STORED_S * RATE):
         _add(meter, "written to controls", increments(sizes["control"], KB), "dynamodb_write")
@@ -156,7 +158,7 @@ def _filter(sizes: Mapping[str, int], meter: Meter) -> None:
     meter.add("filters_played")
     meter.queue("updates", UPDATE_BYTES)
     meter.add("shadow_operation", increments(sizes["shadow"], KB))
-    meter.downlink("$aws/things/headset-000000/shadow/name/anc/update/delta", bytes(sizes["delta"]))
+    meter.downlink(f"$aws/things/{THING}/shadow/name/anc/update/delta", bytes(sizes["delta"]))
     _add(meter, "read from watches", 2 * increments(sizes["control"], 4 * KB), "dynamodb_read")
     _report(meter, sizes, 2)
 
@@ -169,7 +171,7 @@ def _report(meter: Meter, sizes: Mapping[str, int], count: float) -> None:
 
 def _telemetry(meter: Meter, hours: float, sizes: Mapping[str, int]) -> None:
     for _ in range(int(hours * 3600 / (REPORT_INTERVAL_S * BATCH_SIZE))):
-        meter.uplink("anc/headset-000000/telemetry", bytes(sizes["reports"]))
+        meter.uplink(telemetry_topic(THING, ENVIRONMENT), bytes(sizes["reports"]))
         _add(meter, "written to history", increments(sizes["history"], KB) + 1, "dynamodb_write")
         _add(meter, "written to telemetry", increments(sizes["telemetry"], KB), "dynamodb_write")
         _add(meter, "read from telemetry", 1 + increments(sizes["telemetry"], 4 * KB), "dynamodb_read")
@@ -181,16 +183,14 @@ def _add(meter: Meter, name: str, amount: float, unit: str) -> None:
     meter.add(unit, amount)
 
 
-def _sizes() -> Mapping[str, int]:
+def record_sizes() -> Mapping[str, int]:
     """Return the bytes of records and messages of a headset with 512 taps."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(RATE)
     statistics = Statistics.measure(x, 0.5 * x, [1.0], TAPS, RATE).to_bytes()
     taps = float16(rng.standard_normal(TAPS))
     sent = SentFilter.of(taps, 1000, RATE, 20.0)
-    control = Control(
-        key="headset-000000", group="owner-000000", filters=MAX_FILTERS * (sent,), statistics=statistics
-    )
+    control = Control(key=THING, group="owner-000000", filters=MAX_FILTERS * (sent,), statistics=statistics)
     document, noise = FilterDocument.of(taps, 1000, RATE), Noise("aircraft", 0.93)
     desired = Desired(mode="cancel", intensity=1.0, filter=document, noise=noise)
     reported = Reported(mode="cancel", intensity=1.0, filter=document, noise=noise, active_filter=sent.id)
@@ -207,6 +207,6 @@ def _sizes() -> Mapping[str, int]:
         "reports": len(msgspec.json.encode(BATCH_SIZE * [numbered])),
         "history": item_bytes(Telemetry(key=40 * "k", group=30 * "g", at=1.0, expires=1.0, report=aged)),
         "telemetry": item_bytes(
-            Telemetry(key="headset-000000", group="owner-000000", at=1.0, report=msgspec.json.encode(report))
+            Telemetry(key=THING, group="owner-000000", at=1.0, report=msgspec.json.encode(report))
         ),
     }

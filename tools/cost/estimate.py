@@ -24,12 +24,22 @@ PRESENCE_EVENTS = 2  # connected and disconnected: a rule, an action, a queue me
 SHADOW_UNITS = 5  # of a shadow with a filter of 512 taps on both sides
 KEY_REQUESTS = 24 * 12  # an hour: tables in use times functions, every five minutes
 RECORD_BYTES = 12_000  # of a headset, in all tables but the history
+CONTROL_READS = 2  # units of a read of its control record
+FLUSH_S = 30.0  # between updates of the totals by one container (`anc.aws.counters`)
+TOTALS_WRITES = 5  # units of such an update
+CONTAINERS = 2  # of a function for each call at the same time, and one more
 DESIGNS = ("every block", "200-ms blocks", "snapshots")
 
 PROVISIONED_BEFORE = {"provisioned_gb": 3.455}  # two executions of one core
 TRACED_BEFORE = ["anc_processor", "audio_sender", "classifier"]
 
 GROUPS = ("Snapshots", "Reported state and filters", "Fleet statistics", "Telemetry")
+# The parts of the snapshots' cost, in the order in which the cost page replaces them.
+SNAPSHOT_STEPS = {
+    "Statistics instead of sound": ("iot_rule", "iot_action", "sqs_request"),
+    "Fewer and smaller records": ("dynamodb_write", "dynamodb_read"),
+    "Larger classifier": ("endpoint_questions",),
+}
 
 
 class Fleet(NamedTuple):
@@ -109,8 +119,9 @@ def by_group(measured: Measured) -> dict[str, Mapping[str, float]]:
     """Return the units per headset and hour by what causes them."""
     units = defaultdict(float, measured.per_hour)
     reports, updates = units["reports"], units["updates_messages"]
+    charged = units["reports_charged"]  # as messages; those of Basic Ingest are not
     telemetry = {
-        "iot_message": reports,
+        "iot_message": charged,
         "iot_rule": reports,
         "iot_action": reports,
         "sqs_request": 2 * reports,
@@ -120,7 +131,7 @@ def by_group(measured: Measured) -> dict[str, Mapping[str, float]]:
         "history_bytes": units["bytes of history"],
     }
     state = {
-        "iot_message": units["iot_message"] - reports,
+        "iot_message": units["iot_message"] - charged,
         "shadow_operation": units["shadow_operation"],
         "sqs_request": 2 * updates,
         "updates": updates,
@@ -161,7 +172,7 @@ def platform_units(
     units["kms_request"] = KEY_REQUESTS * HOURS_PER_MONTH
     units["custom_metric"] = deployed["custom_metric"] + detailed_metrics
     units["provisioned_gb_s"] = deployed["provisioned_gb"] * HOURS_PER_MONTH * 3600
-    for unit in ("kms_key", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
+    for unit in ("kms_key", "secret", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
         units[unit] = deployed[unit]
     return units
 
@@ -185,7 +196,7 @@ def index_units(fleet: Fleet) -> Mapping[str, float]:
     return {
         "shadow_operation": fleet.hours,
         "index_update": fleet.hours + events,
-        "dynamodb_read": fleet.hours,  # the noise
+        "dynamodb_read": CONTROL_READS * fleet.hours,  # the noise
     }
 
 
@@ -197,14 +208,14 @@ def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: 
         "audio_sender": units["updates"],
         "classifier": questions,
     }
-    seconds = (
-        units["snapshots"] * work.snapshot_s
-        + units["reports"] * work.report_s
-        + units["updates"] * work.update_s
-        + questions * work.endpoint_s
-    )
+    seconds = {
+        "anc_processor": units["snapshots"] * work.snapshot_s + units["reports"] * work.report_s,
+        "audio_sender": units["updates"] * work.update_s,
+        "classifier": questions * work.endpoint_s,
+    }
     units["lambda_request"] = sum(calls.values())
-    units["lambda_gb_s"] = seconds * work.memory_gb
+    units["lambda_gb_s"] = sum(seconds.values()) * work.memory_gb
+    units["dynamodb_write"] += TOTALS_WRITES * sum(flushes(calls[name], seconds[name]) for name in calls)
     units["sqs_request"] += sum(calls.values()) + 4 * questions  # deletions; a question has two units
     units["endpoint_gb_s"] = questions * work.endpoint_s * work.endpoint_gb
     units["log_gb"] = units["log_stored_gb"] = sum(calls.values()) * LOG_BYTES / 1e9
@@ -222,6 +233,13 @@ def traces(calls: float) -> float:
     return first + TRACED_FRACTION * (calls - first)
 
 
+def flushes(calls: float, seconds: float) -> float:
+    """Return how often the containers of a function write their counters to the totals in a month."""
+    month_s = HOURS_PER_MONTH * 3600
+    containers = 1 + CONTAINERS * seconds / month_s
+    return min(calls, containers * month_s / FLUSH_S)
+
+
 def dollars(units: Mapping[str, float], prices: Prices) -> float:
     """Return the price of billed units; counts without a price are ignored."""
     return sum(prices.of(unit, units.get(unit, 0.0)) for each in SERVICES.values() for unit in each)
@@ -230,9 +248,9 @@ def dollars(units: Mapping[str, float], prices: Prices) -> float:
 def reductions(
     fleet: Fleet, prices: Prices, measurements: Measurements, deployment: Deployment
 ) -> list[tuple[str, float]]:
-    """Return the cost before, and after each step of replacing a group's units by the present ones.
+    """Return the cost before, and after each step of replacing a part of the units by the present ones.
 
-    Without the fleet index, which there was not before.
+    The endpoint and the fleet index, which there were not before, are steps that cost.
     """
     groups, metrics = by_group(measurements.before), measurements.before.detailed_metrics
     present = by_group(measurements.now)
@@ -242,7 +260,16 @@ def reductions(
         return dollars(platform_units(fleet, prices.work, groups, deployed, metrics), prices)
 
     steps = [("Before", total())]
-    for name in GROUPS:
+    snapshots, *others = GROUPS
+    fewer = present[snapshots]["snapshots"] / groups[snapshots]["snapshots"]
+    part = {name: fewer * amount for name, amount in groups[snapshots].items()}
+    groups = {**groups, snapshots: part}
+    steps.append(("Fewer snapshots", total()))
+    for name, units in SNAPSHOT_STEPS.items():
+        part = part | {unit: present[snapshots][unit] for unit in units}
+        groups = {**groups, snapshots: part}
+        steps.append((name, total()))
+    for name in others:
         groups = {**groups, name: present[name]}
         steps.append((name, total()))
     metrics = measurements.now.detailed_metrics
@@ -250,4 +277,5 @@ def reductions(
     deployed = replace(deployed, traced=deployment.traced)
     steps.append(("Traces", total()))
     deployed = deployment
-    return [*steps, ("Provisioned concurrency", total())]
+    steps.append(("Provisioned concurrency", total()))
+    return [*steps, ("Fleet index", total() + dollars(index_units(fleet), prices))]

@@ -18,6 +18,7 @@ INDEX_BYTES = 100  # of an index entry: it repeats the keys
 METADATA_SHARE = 1.0  # a shadow's metadata, relative to its state: a time stamp for each field
 QUEUE_OVERHEAD_BYTES = 150  # of the JSON around a payload
 SHADOW_TOPIC = "/shadow/"
+INGEST = "$aws/rules/"  # Basic Ingest: no charge for the message itself
 
 
 class Meter:
@@ -33,13 +34,13 @@ class Meter:
     def uplink(self, topic: str, payload: bytes) -> None:
         """Count a message of the headset, and what it triggers up to the queue."""
         size = len(payload) + len(topic)
-        if topic.endswith("/snapshot"):  # Basic Ingest: no charge for the message itself
+        if not topic.startswith(INGEST):
+            self.add("iot_message", increments(size, 5 * KB))
+        if topic.endswith("/snapshot"):
             self.add("snapshots")
             self.add("snapshot_bytes", len(payload))
             self._rule("snapshots", size, len(payload))
-            return
-        self.add("iot_message", increments(size, 5 * KB))
-        if SHADOW_TOPIC not in topic:
+        elif SHADOW_TOPIC not in topic:
             self.add("reports")
             self._rule("reports", size, len(payload))
 

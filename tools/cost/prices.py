@@ -16,6 +16,7 @@ SERVICES = {
     "IoT Core": ("iot_minute", "iot_message", "iot_rule", "iot_action", "shadow_operation", "index_update"),
     "SageMaker": ("endpoint_gb_s",),
     "KMS": ("kms_key", "kms_request"),
+    "Secrets Manager": ("secret",),
     "CloudWatch": ("log_gb", "log_stored_gb", "alarm_metric", "custom_metric", "dashboard"),
     "X-Ray": ("trace",),
     "WAF": ("web_acl", "web_acl_rule"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHARDS = 16
 FORMER_TOTALS = "totals"  # the only item of earlier versions, which is still added up
-FLUSH_S = 10.0
+FLUSH_S = 30.0
 logger = Logger(service="counters")
 
 
@@ -26,10 +26,10 @@ class DynamoCounters:
     """`anc.ports.Counters`: each addition is a CloudWatch metric, and totals are sums over `SHARDS` items.
 
     One item takes 1,000 write units a second, and an update of all totals is about five, so each container
-    adds to a random shard. It does so at most every ten seconds, so that a block of a live session does not
-    cost a second write. A failed update is not retried at once, which would delay the work that is counted,
-    but with the next one. When Lambda stops a container, its latest additions are lost from the totals, but
-    not from CloudWatch. Without a table name only metrics are written.
+    adds to a random shard. It does so at most every thirty seconds, so that a block of a live session
+    does not cost a second write. A failed update is not retried at once, which would delay the work that is
+    counted, but with the next one. When Lambda stops a container, its latest additions are lost from the
+    totals, but not from CloudWatch. Without a table name only metrics are written.
     """
 
     def __init__(
