@@ -16,10 +16,15 @@ from infra.account import IOT_LOGS
 from infra.account import STACK as ACCOUNT_STACK
 from infra.environment import Environment
 from infra.firewall import EDGE_REGION
-from infra.inference import SERVERLESS_CONCURRENCY
+from infra.indexing import with_fleet
+from infra.inference import INSTANCE, INSTANCES, SERVERLESS_CONCURRENCY
 
 BOOTSTRAPPED = "/cdk-bootstrap/hnb659fds/version"
-SERVERLESS_QUOTA = "total concurrency"  # part of the name of the quota
+# Words of the name of the quota that an endpoint needs, and how much of it.
+ENDPOINT_QUOTAS = {
+    "serverless": (("serverless", "total concurrency"), SERVERLESS_CONCURRENCY),
+    "instance": ((f"{INSTANCE} for endpoint usage",), max(INSTANCES)),
+}
 
 Client = Callable[[str, str], Any]
 
@@ -53,8 +58,13 @@ def missing_for(environment: Environment, client: Client) -> Iterator[str]:
             f"{environment.concurrency.quota}: request an increase, or pass -c concurrency="
             f"{limit['ConcurrentExecutions']}"
         )
-    if environment.endpoint == "serverless":
-        yield from _missing_concurrency(client("service-quotas", environment.region))
+    if environment.endpoint in ENDPOINT_QUOTAS:
+        yield from _missing_for_endpoint(client("service-quotas", environment.region), environment.endpoint)
+    try:
+        iot = client("iot", environment.region)
+        with_fleet(iot.get_indexing_configuration().get("thingIndexingConfiguration", {}))
+    except ValueError as fault:  # found after the deployment, it would leave the console unpublished
+        yield f"{fault} (python -m infra.indexing --region {environment.region})"
     logs, stacks = client("logs", environment.region), client("cloudformation", environment.region)
     groups = logs.describe_log_groups(logGroupNamePrefix=IOT_LOGS)["logGroups"]
     if groups and not _exists(stacks, ACCOUNT_STACK):
@@ -64,14 +74,15 @@ def missing_for(environment: Environment, client: Client) -> Iterator[str]:
         )
 
 
-def _missing_concurrency(quotas: Any) -> Iterator[str]:
+def _missing_for_endpoint(quotas: Any, endpoint: str) -> Iterator[str]:
+    words, needed = ENDPOINT_QUOTAS[endpoint]
     for page in quotas.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker"):
         for quota in page["Quotas"]:
             name = quota["QuotaName"].lower()
-            if "serverless" in name and SERVERLESS_QUOTA in name and quota["Value"] < SERVERLESS_CONCURRENCY:
+            if all(word in name for word in words) and quota["Value"] < needed:
                 yield (
                     f"The quota {quota['QuotaCode']}, {quota['QuotaName']}, is {quota['Value']:g}, and the "
-                    f"endpoint takes {SERVERLESS_CONCURRENCY}: request an increase, or pass -c endpoint=none"
+                    f"endpoint takes {needed}: request an increase, or pass -c endpoint=none"
                 )
 
 

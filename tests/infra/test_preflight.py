@@ -14,6 +14,8 @@ READY = {
     "bootstrapped": ("eu-central-1", "us-east-1"),
     "executions": 1000,
     "serverless": 10.0,
+    "instances": 4.0,
+    "indexed": [],
     "groups": ["AWSIotLogsV2"],
     "stacks": ["anc-account"],
 }
@@ -22,11 +24,16 @@ READY = {
 def missing(context=(), **differences):
     """Return what is reported for an account that differs from one that is ready."""
     account = SimpleNamespace(**READY | differences)
-    quota = {
-        "QuotaName": "Maximum total concurrency that can be allocated across all serverless endpoints",
-        "QuotaCode": "L-1",
-        "Value": account.serverless,
+    names = {
+        "Maximum total concurrency that can be allocated across all serverless endpoints": account.serverless,
+        "ml.m5.large for endpoint usage": account.instances,
+        "ml.m5.large for notebook instance usage": 0.0,
     }
+    quotas = [
+        {"QuotaName": name, "QuotaCode": f"L-{number}", "Value": value}
+        for number, (name, value) in enumerate(names.items(), 1)
+    ]
+    fields = [{"name": name, "type": "String"} for name in account.indexed]
 
     def describe_stacks(StackName):
         if StackName not in account.stacks:
@@ -40,13 +47,16 @@ def missing(context=(), **differences):
             get_account_settings=lambda: {"AccountLimit": {"ConcurrentExecutions": account.executions}},
             describe_log_groups=lambda **_: {"logGroups": account.groups},
             describe_stacks=describe_stacks,
-            get_paginator=lambda _: SimpleNamespace(paginate=lambda ServiceCode: [{"Quotas": [quota]}]),
+            get_paginator=lambda _: SimpleNamespace(paginate=lambda ServiceCode: [{"Quotas": quotas}]),
+            get_indexing_configuration=lambda: {"thingIndexingConfiguration": {"customFields": fields}},
         )
 
     return list(missing_for(Environment.of(App(context=dict(context))), client))
 
 
-@pytest.mark.parametrize("context", [{}, {"env": "prod"}, {"endpoint": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "context", [{}, {"env": "prod"}, {"endpoint": "none"}, {"endpoint": "instance"}], ids=str
+)
 def test_an_account_with_everything_is_ready(context):
     assert missing(context) == []
 
@@ -62,6 +72,8 @@ def test_a_new_account_is_ready_for_dev():
         ({"env": "prod"}, {"bootstrapped": ("eu-central-1",)}, "us-east-1: run make bootstrap ENV=prod"),
         ({"env": "prod"}, {"executions": 10}, "pass -c concurrency=10"),
         ({}, {"serverless": 0.0}, "L-1, .* pass -c endpoint=none"),
+        ({"endpoint": "instance"}, {"instances": 0.0}, "L-2, .* takes 4: .* pass -c endpoint=none"),
+        ({}, {"indexed": ["attributes.colour"]}, "custom fields.*python -m infra.indexing --region"),
         ({}, {"stacks": []}, "delete-log-group --log-group-name AWSIotLogsV2"),
     ],
 )
