@@ -144,3 +144,71 @@ def an_encrypted_access_log(templates: dict[str, Template]) -> None:
         if resource["Type"] == "AWS::S3::Bucket":
             (encryption,) = resource["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
             encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] = "aws:kms"
+
+
+def rights_of(stacks: Stacks, stack: str, role: str, service: str) -> Iterator[tuple[str, str]]:
+    """Yield action and resource of the rights of a role in a service, from the policies of its stack."""
+    for policy in stacks.templates[stack]["Resources"].values():
+        if policy["Type"] != "AWS::IAM::Policy" or {"Ref": role} not in policy["Properties"]["Roles"]:
+            continue
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            for action in listed(statement["Action"]) if statement["Effect"] == "Allow" else ():
+                if action.startswith(f"{service}:"):
+                    yield from ((action, stacks.text(each)) for each in listed(statement["Resource"]))
+
+
+@rule
+def iot_rules_may_encrypt_for_their_queues(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+
+    The role of a rule's action, and of its error action, needs the key of the queue that it sends to.
+    """
+    queues = stacks.of_type("AWS::SQS::Queue")
+    for stack, name, resource in resources(stacks):
+        if resource["Type"] == "AWS::IoT::TopicRule":
+            payload = resource["Properties"]["TopicRulePayload"]
+            for sent in (action["Sqs"] for action in (*payload["Actions"], payload["ErrorAction"])):
+                key = stacks.text(queues[stacks.text(sent["QueueUrl"])]["KmsMasterKeyId"])
+                rights = set(rights_of(stacks, stack, stacks.text(sent["RoleArn"]), "kms"))
+                if missing := {("kms:GenerateDataKey", key), ("kms:Decrypt", key)} - rights:
+                    yield f"{name}: its role lacks {sorted(action for action, _ in missing)}"
+
+
+@fault(iot_rules_may_encrypt_for_their_queues)
+def iot_rules_without_the_key(templates: dict[str, Template]) -> None:
+    for resource in templates["iot"]["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Policy":
+            document = resource["Properties"]["PolicyDocument"]
+            document["Statement"] = [
+                each
+                for each in document["Statement"]
+                if not any(action.startswith("kms:") for action in listed(each["Action"]))
+            ]
+
+
+@rule
+def consumers_may_decrypt_their_queues(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+
+    Lambda polls a queue with the role of the function, which needs the key of an encrypted queue.
+    """
+    queues = stacks.of_type("AWS::SQS::Queue")
+    roles = {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: (
+            stack,
+            stacks.text(function["Role"]),
+        )
+        for stack, _, resource in resources(stacks)
+        if resource["Type"] == "AWS::Lambda::Function"
+        and "Environment" in (function := resource["Properties"])
+    }
+    for _, source in of_type(stacks, "AWS::Lambda::EventSourceMapping"):
+        name = stacks.function_of(source["FunctionName"])
+        key = stacks.text(queues[stacks.text(source["EventSourceArn"])]["KmsMasterKeyId"])
+        if ("kms:Decrypt", key) not in set(rights_of(stacks, *roles[name], "kms")):
+            yield f"{name} may not decrypt its queue"
+
+
+@fault(consumers_may_decrypt_their_queues)
+def a_consumer_without_the_key(templates: dict[str, Template]) -> None:
+    iot_rules_without_the_key(templates)
