@@ -56,6 +56,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "pip": "needs a network; tests/integration/test_package.py installs both packages offline",
     "aws": "needs an AWS account",
     "export": "calls AWS",
+    "read": "asks for a password",
     "jq": "reads what AWS answered",
     "python -c": "needs an AWS account",
     "anc cost --write": "replaces a page; tests/unit/tools/test_cost.py compares it",
