@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from local.configuration import LISTENING
 from local.data_folder import prepare
 
 FREE_PORTS = (15_000, 32_000)
@@ -63,6 +64,8 @@ def platform(port: int, data: Path, core: int | None = None) -> Iterator[Running
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                # It serves its parent, on this machine
+                env=os.environ | dict.fromkeys(LISTENING, ""),
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # so that an interrupt at the terminal ends the headset first
             )

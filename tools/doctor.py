@@ -25,6 +25,7 @@ from anc.dsp import design_control_filter
 from anc.noise import Classifier
 from anc.schemas.websocket import SUBPROTOCOL
 from anc.settings import Settings
+from local.configuration import LaunchSettings, unknown_names
 from local.data_folder import check_private, holds_platform
 
 UNREACHABLE = "check the address, or start the platform with `anc up`"
@@ -114,10 +115,13 @@ def _python() -> str:
     return f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
 
 
-def _settings(environ: Mapping[str, str]) -> str:
+def _settings(environ: Mapping[str, str]) -> Finding:
+    LaunchSettings.from_env(environ)
     Settings.from_env(environ)
+    if unknown := unknown_names(environ):
+        return Finding("settings", "warning", "; ".join(unknown), "see `anc config show`")
     changed = [name for name in Settings.__struct_encode_fields__ if environ.get(name)]
-    return f"changed: {', '.join(changed)}" if changed else "defaults"
+    return Finding("settings", "ok", f"changed: {', '.join(changed)}" if changed else "defaults")
 
 
 def _audio_formats() -> Finding:

@@ -20,8 +20,10 @@ from anc.audio.formats import SUPPORTED
 from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import Role
+from anc.settings import BadSetting
+from local.configuration import load_secrets
 from local.data_folder import require_platform
-from tools.cli import devices, measurements, registry, signing_keys, sound_files, training
+from tools.cli import configuration, devices, measurements, registry, signing_keys, sound_files, training
 from tools.cli.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -52,6 +54,7 @@ app = typer.Typer(
 for commands in (registry, sound_files, training, measurements, devices):
     app.add_typer(commands.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
+app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")
 
 Noise = Annotated[
     str | None,
@@ -136,13 +139,19 @@ def show_version(requested: bool) -> None:
 
 @app.callback()
 def main(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Run and test the backend for noise-cancelling headsets."""
+    context.obj = frozenset(os.environ)  # for `anc config show`
     load_dotenv(Path(".env"))
+    try:
+        load_secrets(os.environ)
+    except BadSetting as fault:
+        stop(str(fault))
 
 
 def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
@@ -166,21 +175,34 @@ def up(
     data: Data = DEFAULT_DATA,
     demo: Annotated[bool, typer.Option(help="Also run a simulated headset and show its levels.")] = False,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 or :: for all of this machine.")
+        str,
+        typer.Option(envvar="ANC_HOST", help="Address to listen on; 0.0.0.0 or :: for all of this machine."),
     ] = "127.0.0.1",
     name: Annotated[
         list[str] | None,
         typer.Option(
-            help="Host name or address under which headsets and clients reach this machine; repeatable."
+            envvar="ANC_NAME",
+            help="Host name or address under which headsets and clients reach this machine; repeatable.",
         ),
     ] = None,
     tls: Annotated[
-        bool, typer.Option(help="Use TLS for REST and WebSocket, with the platform's own authority.")
+        bool,
+        typer.Option(
+            envvar="ANC_TLS", help="Use TLS for REST and WebSocket, with the platform's own authority."
+        ),
     ] = False,
     tls_certificate: Annotated[
-        Path | None, typer.Option(help="Certificate chain for TLS, PEM; requires --tls-key.")
+        Path | None,
+        typer.Option(
+            envvar="ANC_TLS_CERTIFICATE",
+            show_envvar=False,
+            help="Certificate chain for TLS, PEM; requires --tls-key.",
+        ),
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Private key of --tls-certificate, PEM.")] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(envvar="ANC_TLS_KEY", show_envvar=False, help="Private key of --tls-certificate, PEM."),
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from anc.schemas.refusal import Refused
 from anc.settings import BadSetting, Settings
+from local.configuration import LaunchSettings, unknown_names
 from local.data_folder import UnusableFolder, default_folder, former_data
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ Data = Annotated[
     ),
 ]
 Port = Annotated[
-    int, typer.Option(min=1, max=65_534, help="Port of REST and WebSocket; MQTT uses the next port.")
+    int,
+    typer.Option(
+        envvar="ANC_PORT", min=1, max=65_534, help="Port of REST and WebSocket; MQTT uses the next port."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT_DATA = default_folder()
@@ -67,8 +71,14 @@ def progress_bar(json: bool) -> Progress:
 
 
 def settings() -> Settings:
-    """Return the settings from the environment, or stop with an error that names the invalid one."""
+    """Return the settings from the environment, or stop with an error that names the invalid one.
+
+    Prints a warning for each variable that looks like a setting and is none.
+    """
+    for warning in unknown_names(os.environ):
+        print_warning(warning)
     try:
+        LaunchSettings.from_env(os.environ)
         return Settings.from_env(os.environ)
     except BadSetting as fault:
         stop(str(fault))
@@ -89,7 +99,12 @@ def command_line(command: str, port: int, data: Path) -> str:
 def print_notices(notices: Sequence[str], data: Path) -> None:
     """Print the start-up notices of a platform on stderr, one per line."""
     for notice in [*notices, *filter(None, [former_data(data)])]:
-        errors.print(f"[bold yellow]anc:[/] {escape(notice)}", highlight=False, soft_wrap=True)
+        print_warning(notice)
+
+
+def print_warning(text: str) -> None:
+    """Print a warning on stderr, on one line."""
+    errors.print(f"[bold yellow]anc:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> None:

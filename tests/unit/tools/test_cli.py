@@ -26,6 +26,7 @@ from anc.services.access.identity import ALGORITHM
 from anc.settings import Settings
 from local.auth.certificates import Authority
 from local.auth.issuer import Issuer
+from local.configuration import NAMES, SECRETS
 from local.process import free_port
 from tests.processes import ANC
 from tests.sounds import encoded, floats, noise
@@ -53,7 +54,7 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore the environment variables that a command sets from `.env`."""
-    for name in (*Settings.__struct_encode_fields__, "ANC_DATA"):
+    for name in (*NAMES, *(f"{secret}_FILE" for secret in SECRETS)):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
