@@ -23,7 +23,16 @@ from anc.services.access.identity import Role
 from anc.settings import BadSetting
 from local.configuration import load_secrets
 from local.data_folder import require_platform
-from tools.cli import configuration, devices, measurements, registry, signing_keys, sound_files, training
+from tools.cli import (
+    backups,
+    configuration,
+    devices,
+    measurements,
+    registry,
+    signing_keys,
+    sound_files,
+    training,
+)
 from tools.cli.terminal import (
     DEFAULT_DATA,
     DEFAULT_PORT,
@@ -51,7 +60,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (registry, sound_files, training, measurements, devices):
+for commands in (backups, registry, sound_files, training, measurements, devices):
     app.add_typer(commands.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")
