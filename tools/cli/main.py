@@ -29,6 +29,7 @@ from tools.cli import (
     devices,
     measurements,
     registry,
+    service,
     signing_keys,
     sound_files,
     training,
@@ -64,6 +65,7 @@ for commands in (backups, registry, sound_files, training, measurements, devices
     app.add_typer(commands.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")
+app.add_typer(service.app, name="service", rich_help_panel="Platform and headsets")
 
 Noise = Annotated[
     str | None,
