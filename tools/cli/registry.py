@@ -22,7 +22,15 @@ PANEL = "Platform and headsets"
 
 @app.command(rich_help_panel=PANEL)
 def claim(
-    port: Port = DEFAULT_PORT,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65_534,
+            help="Port of REST and WebSocket; MQTT uses the next port.",
+            show_default="at which the platform was started last",
+        ),
+    ] = None,
     data: Data = DEFAULT_DATA,
     json: Annotated[bool, typer.Option("--json", help="No effect: the output is always JSON.")] = False,
 ) -> None:

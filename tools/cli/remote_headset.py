@@ -24,6 +24,7 @@ from simulation.headset import SimulationResult, run_headset
 from simulation.path_measurement import StimulusKind
 from simulation.scenes import Noise
 from tools.cli.demo import View, headset_folder, noise_text, watch
+from tools.cli.terminal import DEFAULT_PORT
 
 MQTT_TLS_PORT = 8883
 
@@ -101,12 +102,24 @@ def provisioned_identity(file: Path, endpoint: str | None, serial: str | None, f
     return Identity(serial, provision(serial, claim, folders / serial))
 
 
-def issue_claim(data: Path, port: int) -> str:
-    """Return a new claim certificate of the platform on this machine, as JSON. Raises UnusableFolder."""
+def issue_claim(data: Path, port: int | None = None) -> str:
+    """Return a new claim certificate of the platform on this machine, as JSON.
+
+    Parameters
+    ----------
+    data : Path
+        Data folder of the platform.
+    port : int, optional
+        Port of REST and WebSocket. Default: the one at which the platform was started last.
+
+    Raises
+    ------
+    UnusableFolder
+    """
     require_platform(data)
     authority = Authority(data / "certificates")
-    endpoint = PublicAddress.read(data, port).endpoint
-    things = LocalThings(Database(data / "anc.db"), authority, port + 1, endpoint)
+    address = PublicAddress.read(data, port or DEFAULT_PORT)
+    things = LocalThings(Database(data / "anc.db"), authority, (port or address.port) + 1, address.endpoint)
     return msgspec.json.encode(things.issue_claim()._asdict()).decode()
 
 

@@ -51,7 +51,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def claim(platform: Platform) -> Credentials:
-    return Credentials(**json.loads(issue_claim(platform.data, platform.port)))
+    return Credentials(**json.loads(issue_claim(platform.data)))
 
 
 @pytest.fixture
@@ -82,6 +82,13 @@ def claiming(claim: Credentials) -> Iterator[Callable[[str], Client]]:
 
 def preregister(maker: Any, serial: str) -> None:
     assert maker("POST", "/api/device-models/twin/serials", {"serials": [serial]})[1]["listed"] == [serial]
+
+
+def test_a_claim_names_the_port_at_which_the_platform_was_started(
+    platform: Platform, claim: Credentials
+) -> None:
+    assert claim.port == platform.port + 1
+    assert json.loads(issue_claim(platform.data, 9_000))["port"] == 9_001
 
 
 def test_a_headset_gets_a_certificate_for_its_own_key_and_connects_with_it(
