@@ -41,7 +41,10 @@ class SqliteTable(Generic[R]):
         """)
         alive = "(expires IS NULL OR expires > ?)"
         self._select = f"SELECT body FROM {name} WHERE key = ? AND {alive}"  # noqa: S608
-        self._page = f"SELECT body FROM {name} WHERE grp = ? AND key > ? AND {alive} ORDER BY key LIMIT ?"  # noqa: S608
+        page = f"SELECT body FROM {name} WHERE grp = ? AND key {{}} ? AND {alive} ORDER BY key {{}} LIMIT ?"  # noqa: S608
+        self._page = page.format(">", "ASC")
+        self._page_descending = page.format("<", "DESC")
+        self._last_page = page.format(">=", "DESC")  # than the empty text: all keys
         self._everything = f"SELECT body FROM {name} ORDER BY key"  # noqa: S608
         self._insert = f"""INSERT INTO {name} (key, grp, version, expires, body) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (key) DO UPDATE SET grp = excluded.grp, version = excluded.version,
@@ -83,9 +86,12 @@ class SqliteTable(Generic[R]):
             if connection.execute(self._delete_version, (key, version)).rowcount == 0 and self.get(key):
                 raise Conflict(key)
 
-    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
+    def list(self, group: str, limit: int = 100, after: str = "", descending: bool = False) -> Sequence[R]:
         """See `anc.ports.Table`."""
-        rows = self._database.connection.execute(self._page, (group, after, self._clock(), limit))
+        page = self._page
+        if descending:
+            page = self._page_descending if after else self._last_page
+        rows = self._database.connection.execute(page, (group, after, self._clock(), limit))
         return [self._decoder.decode(body) for (body,) in rows]
 
     def all(self) -> Sequence[R]:

@@ -181,19 +181,19 @@ def test_a_listing_shows_records_as_last_written(streams):
 
 
 @properties
-@given(alive=st.lists(st.booleans(), max_size=12), size=st.integers(1, 5))
-def test_the_pages_contain_all_records_except_expired_ones(streams, clock, alive, size):
+@given(alive=st.lists(st.booleans(), max_size=12), size=st.integers(1, 5), descending=st.booleans())
+def test_the_pages_contain_all_records_except_expired_ones(streams, clock, alive, size, descending):
     group = f"group-{next(serial)}"
     for index, lives in enumerate(alive):
         streams.put(stream(f"{group}-{index:02}", group=group, expires=clock.now + (1 if lives else -1)))
     pages, after = [], ""
-    while page := streams.list(group, limit=size, after=after):
+    while page := streams.list(group, limit=size, after=after, descending=descending):
         pages.append([found.key for found in page])
         after = page[-1].key
 
     assert all(len(page) == size for page in pages[:-1])
     expected = [f"{group}-{index:02}" for index, lives in enumerate(alive) if lives]
-    assert list(itertools.chain.from_iterable(pages)) == expected
+    assert list(itertools.chain.from_iterable(pages)) == (expected[::-1] if descending else expected)
 
 
 def test_a_listing_of_more_than_a_hundred_large_records_is_complete(streams):

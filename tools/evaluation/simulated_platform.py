@@ -65,8 +65,10 @@ class FrozenTable:
     def delete(self, key: str, version: int | None = None) -> None:
         """See `anc.ports.Table`; nothing is removed."""
 
-    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[Fleet]:
-        """See `anc.ports.Table`."""
+    def list(
+        self, group: str, limit: int = 100, after: str = "", descending: bool = False
+    ) -> Sequence[Fleet]:
+        """See `anc.ports.Table`. In no particular order."""
         return [one for one in self._records.values() if one.group == group][:limit]
 
 

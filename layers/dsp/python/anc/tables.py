@@ -36,8 +36,11 @@ class Table(Protocol[R]):
         With `version`, deletes only that version. Raises Conflict if another one is stored.
         """
 
-    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
-        """Return up to `limit` records of the group whose key is greater than `after`, sorted by key."""
+    def list(self, group: str, limit: int = 100, after: str = "", descending: bool = False) -> Sequence[R]:
+        """Return up to `limit` records of the group whose key is greater than `after`, sorted by key.
+
+        With `descending`, from the last key on, or from the one before `after`.
+        """
 
 
 EXPIRES = "expires"  # marks a table whose records have an expiry time

@@ -109,19 +109,20 @@ class DynamoTable(Generic[R]):
         except client.exceptions.ConditionalCheckFailedException as fault:
             raise Conflict(f"{key}: changed since version {version}") from fault
 
-    def list(self, group: str, limit: int = 100, after: str = "") -> Sequence[R]:
+    def list(self, group: str, limit: int = 100, after: str = "", descending: bool = False) -> Sequence[R]:
         """See `Table.list`. Records of the empty group are not listed."""
         found: list[R] = []
         more = bool(group)
         while more and len(found) < limit:
-            keys, more = self._keys(group, min(limit - len(found), MAX_BATCH_KEYS), after)
-            found += [record for record in self._records(keys) if record.group == group]
+            keys, more = self._keys(group, min(limit - len(found), MAX_BATCH_KEYS), after, descending)
+            found += [record for record in self._records(keys, descending) if record.group == group]
             after = keys[-1] if keys else after
         return found
 
-    def _keys(self, group: str, limit: int, after: str) -> tuple[Sequence[str], bool]:
+    def _keys(self, group: str, limit: int, after: str, descending: bool) -> tuple[Sequence[str], bool]:
         """Return up to `limit` keys, and whether there may be more."""
-        condition = "#group = :group AND #key > :after" if after else "#group = :group"
+        beyond = f" AND #key {'<' if descending else '>'} :after" if after else ""
+        condition = f"#group = :group{beyond}"
         names = {"#group": "group", "#key": "key"}
         values = {":group": {"S": group}} | ({":after": {"S": after}} if after else {})
         response = self._client().query(
@@ -132,10 +133,11 @@ class DynamoTable(Generic[R]):
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
             Limit=limit,
+            ScanIndexForward=not descending,
         )
         return [item["key"]["S"] for item in response["Items"]], "LastEvaluatedKey" in response
 
-    def _records(self, keys: Sequence[str]) -> Sequence[R]:
+    def _records(self, keys: Sequence[str], descending: bool) -> Sequence[R]:
         request: dict[str, Any] = {
             self._name: {
                 "Keys": [{"key": {"S": key}} for key in keys],
@@ -148,7 +150,8 @@ class DynamoTable(Generic[R]):
             response = self._client().batch_get_item(RequestItems=request)
             found += [self._live(item) for item in response["Responses"][self._name]]
             request = dict(response["UnprocessedKeys"])  # of a response over 16 MB
-        return sorted((record for record in found if record), key=lambda record: record.key)
+        live = (record for record in found if record)
+        return sorted(live, key=lambda record: record.key, reverse=descending)
 
     def _live(self, item: Any) -> R | None:
         if item is None:
