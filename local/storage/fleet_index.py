@@ -47,6 +47,9 @@ class SqliteFleetIndex:
             CREATE INDEX IF NOT EXISTS fleet_by_attenuation ON fleet_summaries (attenuation_db, thing);
             CREATE INDEX IF NOT EXISTS fleet_by_refusal ON fleet_summaries (refused_at, thing);
         """)
+        columns = [row[1] for row in database.connection.execute("PRAGMA table_info(fleet_summaries)")]
+        if "name" not in columns:  # a table of an earlier version
+            database.connection.execute("ALTER TABLE fleet_summaries ADD COLUMN name TEXT")
         merged = ", ".join(f"{name} = COALESCE(excluded.{name}, {name})" for name in FIELDS[1:])
         self._upsert = (
             f"INSERT INTO fleet_summaries ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"  # noqa: S608

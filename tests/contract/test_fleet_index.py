@@ -12,6 +12,7 @@ from anc.schemas.refusal import Refused
 NOW = 1_800_000_000.0
 KNOWN = HeadsetSummary(
     thing="left-1",
+    name="Ada, linkes Ohr (1)",
     owner="alice",
     model="Pro-2",
     online=True,

@@ -48,6 +48,19 @@ def test_operators_see_all_headsets_and_listeners_their_own(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("headsets")
+def test_the_list_has_the_display_name_after_a_change_and_after_its_removal(call: Call) -> None:
+    def shown() -> str:
+        name: str = call("GET", "/api/fleet")[1]["headsets"][0]["name"]
+        return name
+
+    assert shown() == ""
+    call("PATCH", "/api/devices/left", {"name": "Ada, linkes Ohr"})
+    assert shown() == "Ada, linkes Ohr"
+    call("PATCH", "/api/devices/left", {"name": ""})
+    assert shown() == ""
+
+
+@pytest.mark.usefixtures("headsets")
 @pytest.mark.parametrize("path", ["/api/fleet", "/api/fleet/overview", "/api/fleet/csv"])
 def test_a_listener_cannot_ask_for_headsets_of_others(call: Call, path: str) -> None:
     status, problem, _ = call("GET", path, owner="bob")
@@ -69,6 +82,7 @@ def test_the_list_follows_telemetry_connection_and_refusals(call: Call, platform
     now = platform.clock.now
     assert left == {
         "thing": "left",
+        "name": "",
         "owner": "alice",
         "model": "AX2",
         "online": True,

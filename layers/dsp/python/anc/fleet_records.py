@@ -18,6 +18,8 @@ class HeadsetSummary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     thing, owner, model : str
+    name : str or None
+        Display name, "" without one.
     online : bool or None
     since : float or None
         When `online` last changed, in seconds since the epoch.
@@ -34,6 +36,7 @@ class HeadsetSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     thing: str
+    name: str | None = None
     owner: str | None = None
     model: str | None = None
     online: bool | None = None

@@ -70,7 +70,7 @@ class IotFleetIndex:
             for name in summary.__struct_fields__
             if name not in ("thing", "online", "since") and (value := getattr(summary, name)) is not None
         }
-        if summary.online is not None and reported.keys() <= {"owner", "model"}:
+        if summary.online is not None and reported.keys() <= {"name", "owner", "model"}:
             return  # a change of the connection only
         for name, offset in OFFSETS.items():
             if name in reported:

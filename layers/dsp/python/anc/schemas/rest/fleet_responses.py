@@ -9,6 +9,7 @@ from anc.schemas.rest.responses import Page, Response
 
 EXAMPLE_HEADSET: JsonDict = {
     "thing": "AX2-000417",
+    "name": "Hall 3, press",
     "owner": "2b1f0c52-7a3e-4f0a-9f6a-6d2f0f4f7c11",
     "model": "AX2",
     "online": True,
@@ -30,6 +31,7 @@ class FleetHeadset(Response):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [EXAMPLE_HEADSET]})
 
     thing: str
+    name: Annotated[str | None, Field(description="Display name, empty without one.")]
     owner: str | None
     model: str | None
     online: Annotated[bool | None, Field(description="Null before the first connection.")]

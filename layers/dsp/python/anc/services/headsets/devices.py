@@ -25,7 +25,13 @@ from anc.schemas.websocket import DeviceName
 from anc.services import connections
 from anc.services.access import audit, quotas
 from anc.services.access.identity import Caller
-from anc.services.headsets import device_models, device_status, registrations, secondary_paths
+from anc.services.headsets import (
+    device_models,
+    device_status,
+    fleet,
+    registrations,
+    secondary_paths,
+)
 from anc.services.headsets.registrations import registered
 from anc.services.headsets.secondary_paths import Secondary
 from anc.services.updates import retry_or_refuse
@@ -172,7 +178,9 @@ def rename(thing: str, name: str, caller: Caller, deps: Dependencies) -> Device:
     def write() -> Device:
         return deps.devices.put(registrations.latest(device, deps).replace(name=name))
 
-    return retry_or_refuse(write, registrations.BUSY)
+    renamed = retry_or_refuse(write, registrations.BUSY)
+    fleet.record_registration(renamed, deps)
+    return renamed
 
 
 def remove(thing: str, caller: Caller, deps: Dependencies) -> None:

@@ -44,7 +44,7 @@ class Overview(NamedTuple):
 
 
 def record_registration(device: Device, deps: Dependencies) -> None:
-    """Add a registered headset to the index."""
+    """Add a registered headset to the index, or update its display name."""
     _update(HeadsetSummary(thing=device.key), device, deps)
 
 
@@ -103,9 +103,10 @@ def record_telemetry(
 def _update(summary: HeadsetSummary, device: Device, deps: Dependencies) -> None:
     if device.claimable and not device.claimed_by:
         return  # on AWS, a thing of this name may still belong to another deployment
-    # The owner and model are part of every update, so that the next one repairs a failed one.
+    # Name, owner and model are part of every update, so that the next one repairs a failed one.
+    registered = {"name": device.name, "owner": device.group, "model": device.model}
     with deps.best_effort("", "update of the fleet index"):
-        deps.fleet_index.update(msgspec.structs.replace(summary, owner=device.group, model=device.model))
+        deps.fleet_index.update(msgspec.structs.replace(summary, **registered))
 
 
 def visible(query: FleetQuery, caller: Caller) -> FleetQuery:
