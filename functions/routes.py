@@ -170,6 +170,8 @@ REST = (
     RestRoute("POST", "/api/emergency/detect", "listener", SOUNDS, body_bytes=SOUND_BYTES, work="heavy"),
     RestRoute("GET", "/api/emergency/status", "listener", READS),
     RestRoute("GET", "/api/emergency/events", "listener", READS),
+    RestRoute("GET", "/api/emergency/events/{id}", "listener", READS),
+    RestRoute("PATCH", "/api/emergency/events/{id}", "listener", WRITES),
     RestRoute("POST", "/api/devices", "listener", WRITES),
     RestRoute("GET", "/api/devices", "listener", READS),
     RestRoute("GET", "/api/devices/{id}", "listener", READS),

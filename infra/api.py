@@ -179,7 +179,7 @@ class Api(cdk.Stack):
         function.may_use("audit", LIST, WRITE)
         function.may_use("connections", LIST, DELETE)
         function.may_use("watches", LIST, DELETE)
-        function.may_use("emergencies", LIST)
+        function.may_use("emergencies", READ, LIST, WRITE)
         function.may_use("jobs", READ, LIST, WRITE, DELETE)
         # Presigned links have the rights of this role: write to `uploads`, read from `results`.
         function.may_use_files("uploads/", READ_FILE, WRITE_PARTS, DELETE_FILE)

@@ -246,15 +246,20 @@ def a_snapshot_updates_the_shadow_and_notifies_watchers(aws: Account) -> None:
 
 
 def a_siren_in_a_snapshot_starts_an_emergency(aws: Account) -> None:
-    """Emergencies are stored, published and listed."""
+    """Emergencies are stored, published, listed and acknowledged."""
     os.environ["EMERGENCY_HOLD_S"] = "600"  # longer than the test runs
     aws.rest("POST", "/api/devices", HEADSET)
     assert aws.consume("anc_processor", snapshot(1, siren(1.0))) == []
     control = aws.deps.controls.get("left")
     assert control is not None
     assert control.emergency_until > 0
-    assert [event["source"] for event in aws.rest("GET", "/api/emergency/events")[1]["events"]] == ["left"]
+    (event,) = aws.rest("GET", "/api/emergency/events")[1]["events"]
+    assert event["source"] == "left"
     assert aws.rest("GET", "/api/emergency/status")[1]["active"]
+    change = {"acknowledged": True, "comment": "A test."}
+    changed = aws.rest("PATCH", "/api/emergency/events/{id}", change, id=event["id"])[1]
+    assert (changed["acknowledged_by"], changed["comment"]) == ("alice", "A test.")
+    assert aws.rest("GET", "/api/emergency/events/{id}", id=event["id"])[1] == changed
 
 
 def headset_messages_and_lifecycle_events_are_stored(aws: Account) -> None:

@@ -10,8 +10,9 @@ import jwt
 import pytest
 from starlette.testclient import TestClient
 
-from anc.records import Role
+from anc.records import Alarm, Role
 from anc.schemas.rest import requests
+from anc.services import emergencies
 from anc.services.access import api_keys
 from anc.services.access.identity import ROLES, Caller
 from anc.services.sound import jobs
@@ -23,7 +24,7 @@ from local.lambda_context import LocalContext
 from tests.fakes import Clock, FakePlatform, make_dependencies
 
 HEADSET = {"thing": "left", "secondary": [0.0, 0.5, 0.2]}
-OTHER_NAMES = {"sessions": "never-was", "devices": "never-was", "jobs": "never-was", "keys": "0" * 16}
+OTHER_NAMES = {"keys": "0" * 16, "events": f"{'0' * 14}-{'0' * 8}"}  # of others, "never-was"
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,10 @@ def belongings(call: Callable[..., Any], platform: FakePlatform) -> dict[str, st
     """Return the resources of Alice, by family of endpoints."""
     alice = platform.issuer.issue("alice", "listener")
     assert call("POST", "/api/devices", alice, HEADSET).status_code == 201
+    emergencies.publish("alice", "left", Alarm("siren", 0.9, platform.clock.now), platform.deps)
+    (emergency,) = platform.deps.emergencies.list("alice")
     return {
+        "events": emergency.key,
         "sessions": call("POST", "/api/sessions", alice).json()["session"],
         "devices": "left",
         "keys": call("POST", "/api/users/me/keys", alice, {"name": "robot"}).json()["id"],
@@ -190,6 +194,7 @@ OWNED = [route for route in REST if "{id}" in route.path and not route.path.star
 BODIES = {
     "/api/devices/{id}/paths": {"secondary": [0.5]},
     "/api/devices/{id}": {"name": "left ear"},
+    "/api/emergency/events/{id}": {"acknowledged": True, "comment": "a drill"},
 }
 
 
@@ -215,7 +220,8 @@ def test_resources_of_others_look_like_missing_ones(
 
 def belongings_rows(platform: FakePlatform) -> list[Any]:
     deps = platform.deps
-    return [table.list("alice") for table in (deps.streams, deps.devices, deps.api_keys, deps.jobs)]
+    tables = (deps.streams, deps.devices, deps.api_keys, deps.jobs, deps.emergencies)
+    return [table.list("alice") for table in tables]
 
 
 def test_an_operator_sees_all_devices_but_no_foreign_sessions(

@@ -112,6 +112,13 @@ STORED = [
         Emergency(source="d1", kind="horn", score=0.9, at=5.5, **KEYS),
     ),
     (
+        {"source": "d1", "kind": "horn", "score": 0.9, "at": 5.5}
+        | {"acknowledged_by": "u1", "acknowledged_at": 6.5}
+        | {"comment": "a drill", "commented_by": "u2", "commented_at": 7.5},
+        Emergency(source="d1", kind="horn", score=0.9, at=5.5, acknowledged_by="u1", acknowledged_at=6.5,
+                  comment="a drill", commented_by="u2", commented_at=7.5, **KEYS),
+    ),
+    (
         {"state": "running", "name": "flight.wav", "size": 44, "created": 1.5, "upload": "u1"}
         | {"options": {"mode": "predict", "algorithm": "nlms", "taps": 64, "mu": 0.1, "horizon": 2}}
         | {"source": "e1", "result": "r1", "blocks": 2, "frames": 96, "attempts": 1, "progress": 0.5}

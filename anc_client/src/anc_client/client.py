@@ -307,14 +307,30 @@ class Client(BaseClient):
         """Return whether a sound contains an emergency signal."""
         return self._request(schemas.EmergencyDetection, "POST", "/api/emergency/detect", content(sound))
 
-    def emergency_status(self) -> schemas.EmergencyStatus:
-        """Return whether an emergency is active for the caller's sessions or headsets."""
-        return self._request(schemas.EmergencyStatus, "GET", "/api/emergency/status")
+    def emergency_status(self, **conditions: str) -> schemas.EmergencyStatus:
+        """Return whether an emergency is active for the caller's sessions or headsets.
 
-    def emergencies(self) -> Iterator[schemas.EmergencyEvent]:
-        """Iterate over past emergencies, oldest first."""
-        for page in self._pages(schemas.EmergencyEvents, "/api/emergency/events"):
+        `conditions` are `source`, a headset or session, and for operators `owner`.
+        """
+        return self._request(schemas.EmergencyStatus, "GET", "/api/emergency/status", **conditions)
+
+    def emergencies(self, **conditions: Any) -> Iterator[schemas.EmergencyEvent]:
+        """Iterate over past emergencies, oldest first.
+
+        `conditions` are query parameters of the endpoint, for example `kind="siren", sort="-at"`.
+        """
+        for page in self._pages(schemas.EmergencyEvents, "/api/emergency/events", **conditions):
             yield from page.events
+
+    def emergency(self, id: str) -> schemas.EmergencyEvent:
+        """Return an emergency."""
+        return self._request(schemas.EmergencyEvent, "GET", f"/api/emergency/events/{path_segment(id)}")
+
+    def change_emergency(self, id: str, change: schemas.EmergencyChange) -> schemas.EmergencyEvent:
+        """Acknowledge an emergency, or comment on it."""
+        return self._request(
+            schemas.EmergencyEvent, "PATCH", f"/api/emergency/events/{path_segment(id)}", change
+        )
 
     # Recordings
 

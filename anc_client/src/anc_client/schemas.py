@@ -186,6 +186,14 @@ class Emergency:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmergencyChange:
+    """Changes to an emergency. Omitted fields keep their values."""
+
+    acknowledged: bool | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmergencyDetection:
     """Emergency detection in a sound. If detection fails, the mode is `transparency`."""
 
@@ -200,18 +208,29 @@ class EmergencyDetection:
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyEvent:
-    """An emergency that switched a headset or session to transparency."""
+    """
+    An emergency that switched a headset or session to transparency.
+
+    `acknowledged_by` and `commented_by` are user names.
+    """
 
     id: str
+    owner: str
     source: str
     kind: str
     score: float
     at: float
+    acknowledged: bool
+    acknowledged_by: str | None
+    acknowledged_at: float | None
+    comment: str
+    commented_by: str | None
+    commented_at: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyEvents:
-    """A page of the caller's emergencies, oldest first."""
+    """A page of emergencies. With conditions it may be shorter than `limit`, or empty, and not the last."""
 
     next: str | None
     events: list[EmergencyEvent]
@@ -219,7 +238,7 @@ class EmergencyEvents:
 
 @dataclass(frozen=True, kw_only=True)
 class EmergencyStatus:
-    """Whether an emergency holds any headset or session of the caller in transparency, and which."""
+    """Whether an emergency holds any headset or session of the owner in transparency, and which."""
 
     active: bool
     sources: list[EmergencyEvent]
@@ -230,6 +249,9 @@ class FleetHeadset:
     """What the fleet index knows of a headset; null: not known yet."""
 
     thing: str
+    name: str | None
+    """Display name, empty without one."""
+
     owner: str | None
     model: str | None
     online: bool | None

@@ -15,6 +15,7 @@ from anc.pcm import float_to_int16
 from anc.records import Watch
 from anc.schemas.snapshot import Snapshot
 from anc.services import emergencies
+from anc.services.emergencies import EmergencyQuery
 from anc.services.headsets import control, devices
 from anc.services.headsets.devices import Registration
 from anc.services.sound import detection
@@ -98,7 +99,7 @@ def test_without_a_model_a_headset_stays_in_transparency_with_a_reason(
         clock.now += 15.0  # the headset's slow timer, longer than the hold of an alarm
         control.deliver("left", platform.deps)
         assert platform.deps.shadows.get("left")["state"]["desired"]["mode"] == "transparency"  # type: ignore[index]
-    assert emergencies.list_own(ALICE, platform.deps) == [], "no alarm was detected"
+    assert emergencies.search(EmergencyQuery(), ALICE, platform.deps).events == [], "no alarm was detected"
 
 
 @pytest.mark.usefixtures("headset")

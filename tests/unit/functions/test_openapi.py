@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from anc.records import Options
+from anc.records import Alarm, Options
 from anc.schemas import shadow, telemetry
 from anc.schemas.rest import audio_responses, requests
 from anc.schemas.websocket import Start
+from anc.services import emergencies
 from anc.services.headsets.device_models import ModelDescription
 from anc.services.headsets.devices import Registration
 from anc.services.sound.report import RecordingReport
@@ -60,9 +61,13 @@ def test_the_served_document_contains_the_stage_in_its_server_url(platform: Fake
         assert json.loads(answer["body"])["servers"] == [{"url": base}]
 
 
-def test_the_example_of_every_body_is_accepted(call: typing.Callable[..., typing.Any]) -> None:
+def test_the_example_of_every_body_is_accepted(
+    call: typing.Callable[..., typing.Any], platform: FakePlatform
+) -> None:
     described = document(app)
-    made: dict[str, str] = {"/api/device-models": "quiet-one"}
+    emergencies.publish("alice", "left", Alarm("siren", 0.9, platform.clock.now), platform.deps)
+    (emergency,) = platform.deps.emergencies.list("alice")
+    made = {"/api/device-models": "quiet-one", "/api/emergency/events": emergency.key}
     # Create resources before changing them, and users before they sign in.
     order = sorted(described["paths"], key=lambda path: (path in OF_SOMETHING, "{id}" in path))
     for path in order:

@@ -11,6 +11,7 @@ from anc.records import Watch
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import Audio, FilteredBlock, Start, encode_pcm
 from anc.services import emergencies
+from anc.services.emergencies import EmergencyQuery
 from anc.services.headsets import control, devices
 from anc.services.headsets.devices import Registration
 from anc.services.sound import detection, sessions
@@ -84,7 +85,7 @@ def test_a_continuing_alarm_is_one_emergency(platform: FakePlatform) -> None:
     session = sessions.open_session(Start(rate=RATE, taps=16), ALICE, platform.deps).key
     for seq in range(6):
         send(platform, session, seq, loud=True)
-    (event,) = emergencies.list_own(ALICE, platform.deps)
+    (event,) = emergencies.search(EmergencyQuery(), ALICE, platform.deps).events
     assert (event.source, event.kind, event.score) == (session, "siren", 0.97)
     assert len(platform.alerts.messages) == 1
 
@@ -131,7 +132,7 @@ def fail_once(
 
 def assert_published(platform: FakePlatform, step: str) -> None:
     """Assert that the event is stored once and the alert sent, twice only if the first was not recorded."""
-    (event,) = emergencies.list_own(ALICE, platform.deps)
+    (event,) = emergencies.search(EmergencyQuery(), ALICE, platform.deps).events
     assert event.kind == "siren"
     assert len(platform.alerts.messages) == (2 if step == "note" else 1)
     assert platform.counts["emergencies_raised"] == 1
@@ -205,7 +206,9 @@ def test_an_alarm_in_a_snapshot_starts_transparency_notifies_watchers_and_ends(
     control.deliver("headset-1", deps)
     news = json.loads(platform.sockets.posted[-1][1])
     assert (news["mode"], news["reason"]) == ("transparency", "siren detected")
-    assert [event.source for event in emergencies.list_own(ALICE, deps)] == ["headset-1"]
+    assert [event.source for event in emergencies.search(EmergencyQuery(), ALICE, deps).events] == [
+        "headset-1"
+    ]
     platform.clock.now += deps.settings.emergency_hold_s + 1.5
     assert platform.messages(), "the end of the hold must be queued"
     control.deliver("headset-1", deps)
@@ -220,4 +223,4 @@ def test_the_first_short_snapshot_cannot_raise_an_alarm_and_a_follow_up_can(
     pcm = np.resize(block(True), (int(seconds * RATE), 2))
     control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), platform.deps)
     control.deliver("headset-1", platform.deps)
-    assert bool(emergencies.list_own(ALICE, platform.deps)) is opens
+    assert bool(emergencies.search(EmergencyQuery(), ALICE, platform.deps).events) is opens

@@ -25,10 +25,15 @@ SERIAL_PREFIX = described(
     "^([A-Za-z0-9_-]{3,32})?$", "empty, or 3 to 32 letters, digits, hyphens or underscores"
 )
 # No control characters, and none that change the direction or the line of the text around them.
-_HIDDEN = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+_HIDDEN_IN_LINES = r"\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+_HIDDEN = rf"\u000a{_HIDDEN_IN_LINES}"
 DISPLAY_NAME = described(
     rf"^([^\s{_HIDDEN}]([^{_HIDDEN}]{{0,62}}[^\s{_HIDDEN}])?)?$",
     "at most 64 characters on one line, without spaces at either end",
+)
+EMERGENCY_ID = described("^[0-9]{14}-[0-9a-f]{8}$", "14 digits, a hyphen and 8 hexadecimal digits")
+COMMENT = described(
+    rf"^[^{_HIDDEN_IN_LINES}]*$", "text on one line or several, without other control characters"
 )
 VERSION = described(r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$", "three numbers, such as 1.4.2")
 # No user or password in front of the host: `127.0.0.1` as a user name is not this machine.

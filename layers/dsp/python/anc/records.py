@@ -147,13 +147,29 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 class Emergency(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An emergency in a headset or session: key sorts by time, group is its owner.
 
-    `source` is the device or session, `kind` is siren, horn or alarm.
+    Attributes
+    ----------
+    source : str
+        The device or session.
+    kind : str
+        siren, horn or alarm.
+    at : float
+        Seconds since the epoch.
+    acknowledged_by, commented_by : str
+        User id, "" for nobody; the times are in seconds since the epoch.
+    comment : str
+        One or several lines.
     """
 
     source: str
     kind: str
     score: float
     at: float
+    acknowledged_by: str = ""
+    acknowledged_at: float | None = None
+    comment: str = ""
+    commented_by: str = ""
+    commented_at: float | None = None
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -23,6 +23,7 @@ STATUS = {
     "unknown_user": HTTPStatus.NOT_FOUND,
     "unknown_key": HTTPStatus.NOT_FOUND,
     "unknown_job": HTTPStatus.NOT_FOUND,
+    "unknown_emergency": HTTPStatus.NOT_FOUND,
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "exists": HTTPStatus.CONFLICT,
     "conflict": HTTPStatus.CONFLICT,

@@ -219,23 +219,33 @@ class EmergencyDetection(Emergency, FromFile):
 
 
 class EmergencyEvent(Response):
-    """An emergency that switched a headset or session to transparency."""
+    """An emergency that switched a headset or session to transparency.
+
+    `acknowledged_by` and `commented_by` are user names.
+    """
 
     id: str
+    owner: str
     source: str
     kind: str
     score: float
     at: float
+    acknowledged: bool
+    acknowledged_by: str | None
+    acknowledged_at: float | None
+    comment: str
+    commented_by: str | None
+    commented_at: float | None
 
 
 class EmergencyEvents(Page):
-    """A page of the caller's emergencies, oldest first."""
+    """A page of emergencies. With conditions it may be shorter than `limit`, or empty, and not the last."""
 
     events: list[EmergencyEvent]
 
 
 class EmergencyStatus(Response):
-    """Whether an emergency holds any headset or session of the caller in transparency, and which."""
+    """Whether an emergency holds any headset or session of the owner in transparency, and which."""
 
     active: bool
     sources: list[EmergencyEvent]

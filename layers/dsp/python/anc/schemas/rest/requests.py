@@ -9,6 +9,7 @@ from anc.headset_records import HeadsetMode
 from anc.lifetimes import DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS
 from anc.patterns import (
     CODE,
+    COMMENT,
     DISPLAY_NAME,
     FIRMWARE_URL,
     ID,
@@ -201,6 +202,23 @@ class DeviceChange(Body, json_schema_extra=shown(name="Ada, left ear")):
             description="Display name; an empty one removes it. The name of the thing stays.",
         ),
     ]
+
+
+class EmergencyChange(Body, json_schema_extra=shown(acknowledged=True, comment="Fire drill, hall 3.")):
+    """Changes to an emergency. Omitted fields keep their values."""
+
+    acknowledged: bool | None = None
+    comment: (
+        Annotated[
+            str,
+            Field(
+                pattern=COMMENT,
+                max_length=500,
+                description="One line or several, stripped of spaces around it; an empty one removes it.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class NewDeviceModel(
