@@ -27,6 +27,7 @@ from tools.cli import (
     backups,
     configuration,
     devices,
+    lists,
     measurements,
     registry,
     service,
@@ -61,7 +62,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (backups, registry, sound_files, training, measurements, devices):
+for commands in (backups, registry, sound_files, training, measurements, devices, lists):
     app.add_typer(commands.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")
@@ -347,7 +348,7 @@ def redrive(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """List messages that could not be processed, or process them again."""
+    """List messages that could not be processed, or retry them."""
     from tools.cli import redrive as command
 
     with platform_errors():

@@ -183,7 +183,7 @@ def fleet(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Load-test a temporary platform on one core with a simulated fleet."""
+    """Load-test a temporary platform with a simulated fleet."""
     if populate:
         _populate(data, populate, seed, json)
         return

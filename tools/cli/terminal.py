@@ -49,6 +49,19 @@ DEFAULT_PORT = 8080
 MAX_WIDTH = 100_000  # characters of a table in a file or pipe
 
 
+class HelpTable(Table):
+    """A table of typer's help in which only types and descriptions wrap, the last two columns.
+
+    Typer's own table shortens the names of options on a narrow terminal.
+    """
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row, and columns as needed."""
+        super().add_row(*cells, **options)
+        for column in self.columns[:-2]:
+            column.no_wrap = True
+
+
 def table(*columns: str, numbers: bool = False, title: str | None = None) -> Table:
     """Return an empty table in the common style; `numbers` right-aligns all columns but the first."""
     rows = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -123,6 +136,14 @@ def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> Non
 
 class FriendlyErrors(TyperGroup):
     """A command group that prints file, folder, package and input errors as one line, without traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; print help by `HelpTable`."""
+        if not args or {"-h", "--help"} & set(args):
+            from typer import rich_utils  # slow to import
+
+            rich_utils.Table = HelpTable  # type: ignore[misc]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

@@ -45,6 +45,14 @@ def command_lines(group: Any = TOP, *before: str) -> Iterator[list[str]]:
             yield [*before, name]
 
 
+def command_of(words: list[str]) -> Any:
+    """Return a command by its words."""
+    command = TOP
+    for word in words:
+        command = command.commands[word]
+    return command
+
+
 @pytest.fixture(autouse=True)
 def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in an empty folder, so that no `.env` of this checkout is read."""
@@ -93,6 +101,19 @@ def test_every_command_has_help_in_80_columns_and_a_json_option(command: list[st
     assert "--json" in answer.output
     assert max(map(len, answer.output.splitlines())) <= 80
     assert "…" not in answer.output, "truncated word"
+
+
+@pytest.mark.parametrize("command", sorted(command_lines()), ids=" ".join)
+def test_names_of_options_are_whole_in_60_columns(command: list[str]) -> None:
+    shown = anc(*command, "--help", environ={"COLUMNS": "60"}).output
+    wanted = {
+        name
+        for option in command_of(command).params
+        for name in (*option.opts, *option.secondary_opts)
+        if name.startswith("--") and not getattr(option, "hidden", False)
+    }
+    assert wanted - set(re.findall(r"--[a-z0-9-]+", shown)) == set()
+    assert max(map(len, shown.splitlines())) <= 60
 
 
 def test_each_command_is_described_on_one_line() -> None:
