@@ -161,7 +161,10 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
   useEffect(() => {
     document.title = `${emergency ? "EMERGENCY" : route.id ?? name} · ANC Platform`;
   }, [route.page, route.id, !emergency]);
-  useEffect(() => window.scrollTo(0, 0), [route.page, route.id]);
+  useEffect(() => {
+    document.querySelector(".rail nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    window.scrollTo(0, 0);
+  }, [route.page, route.id, me]);
   const Page = route.id && item ? item : page;
   return html`
     <a class="skip" href="#main" onClick=${toMain}>Skip to content</a>

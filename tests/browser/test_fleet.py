@@ -109,7 +109,7 @@ def test_the_export_has_the_headsets_of_the_view(visit: Visit, fleet: Platform) 
         console.button("Download CSV").click()
 
     lines = download.value.path().read_text().splitlines()
-    assert lines[0].startswith("thing,owner,model,online")
+    assert lines[0].startswith("thing,name,owner,model,online")
     assert len(lines) == 21
 
 

@@ -1,30 +1,86 @@
-/** Emergencies: current ones, and the events of the past. */
-import { html } from "../lib/html.js";
-import { Alert, EmergencyBanner, Empty, Heading, percent, useRequest, when } from "../ui/parts.js";
+/** Emergencies: current ones, and those of the past. The filters are in the URL. */
+import { html, useMemo } from "../lib/html.js";
+import { EmergencyList, Source } from "../ui/emergency-list.js";
+import { Filters, Pages, SelectFilter, TextFilter } from "../ui/filters.js";
+import { Alert, EmergencyBanner, Empty, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 3000;
+const NAMES_POLL_MS = 60_000;
+const PAGE = 50;
+const MAX_REQUESTS = 10; // for one page: a rare kind can be far apart
+const KINDS = { siren: "Siren", horn: "Horn", alarm: "Alarm" };
+const STATES = { false: "Not acknowledged", true: "Acknowledged" };
+const TIMES = { 1: "Last hour", 24: "Last 24 hours", 168: "Last 7 days", 720: "Last 30 days", range: "From … to …" };
+const HOUR_S = 3600;
 
-export function Emergencies({ rest }) {
-  const { data, error } = useRequest(async () => {
-    const [status, events, devices] = await Promise.all(
-      [rest.get("/api/emergency/status"), rest.all("/api/emergency/events", "events"), rest.all("/api/devices", "devices")]);
-    return { status, events: events.sort((a, b) => b.at - a.at), names: new Map(devices.map(({ thing, name }) => [thing, name || thing])) };
-  }, [], POLL_MS);
+export function Emergencies({ rest, me, query }) {
+  const view = new URLSearchParams(query);
+  const { data, error, reload } = useRequest(() => load(rest, view), [query], POLL_MS);
+  const owner = view.get("owner") || data?.events[0]?.owner || "";
+  const devices = useRequest(() => rest.all(`/api/devices?owner=${encodeURIComponent(owner)}`, "devices"), [owner], NAMES_POLL_MS);
+  const names = new Map(devices.data?.map(({ thing, name }) => [thing, name || thing]));
+  const seesAll = me && me.role !== "listener";
+  // The same node is not rendered again, which would undo what is being typed.
+  const filters = useMemo(() => html`<${EmergencyFilters} view=${view} names=${names} seesAll=${seesAll} />`, [query, seesAll, [...names.keys()].join()]);
   return html`
     <${Heading} title="Emergencies" text="A siren, horn or alarm switches cancelling off until ten seconds after the last detection." />
-    ${error && html`<${Alert} kind="error">${error}<//>`}
-    ${data && (data.status.active
-      ? html`<${EmergencyBanner} title="Now">${data.status.sources.map((event, i) => html`${i ? "; " : ""}${event.kind} at <${Source} ...${{ event, names: data.names }} />`)}<//>`
+    ${(error || devices.error) && html`<${Alert} kind="error">${error || devices.error}<//>`}
+    ${data && (data.sources.length
+      ? html`<${EmergencyBanner}>${data.sources.map((event, i) => html`${i ? "; " : ""}${event.kind} at <${Source} ...${{ event, names }} />`)}<//>`
       : html`<${Alert} kind="done">No emergency is active.<//>`)}
-    ${data?.events.length === 0 && html`<${Empty} title="No events yet">To create one, click “Play a siren” on the Live page.<//>`}
-    ${data?.events.length > 0 && html`<div class="card table"><table>
-      <thead><tr><th>Time</th><th>Kind</th><th class="minor">Confidence</th><th>Headset or session</th></tr></thead>
-      <tbody>${data.events.map((event) => html`<tr key=${event.id}><td>${when(event.at)}</td>
-        <td><span class="tag bad">${event.kind}</span></td><td class="minor">${percent(event.score)}</td><td><${Source} ...${{ event, names: data.names }} /></td></tr>`)}</tbody>
-    </table></div>`}`;
+    <section class="card" aria-label="Past emergencies">
+      ${filters}
+      ${data && devices.data && (data.events.length
+        ? html`<${EmergencyList} events=${data.events} names=${names} rest=${rest} onChanged=${reload} />`
+        : view.size
+          ? html`<${Empty} title="No emergency found">Change or clear the filters.<//>`
+          : html`<${Empty} title="No emergencies yet">To create one, click “Play a siren” on the Live page.<//>`)}
+      ${data && html`<${Pages} page="emergencies" view=${view} next=${data.next} label="Pages of emergencies" />`}
+    </section>`;
 }
 
-function Source({ event: { source }, names }) {
-  if (names.has(source)) return html`<a href=${`#/headsets/${encodeURIComponent(source)}`}>${names.get(source)}</a>`;
-  return html`<span title=${source}>live session <code>${source.slice(0, 8)}</code></span>`;
+/** Load the active emergencies, and a page of those that match the view, the newest first. */
+async function load(rest, view) {
+  const conditions = new URLSearchParams(view);
+  const hours = Number(conditions.get("hours"));
+  conditions.delete("hours");
+  if (hours) conditions.set("since", Math.floor(Date.now() / 1000 - hours * HOUR_S));
+  const scope = new URLSearchParams([...conditions].filter(([name]) => name === "owner" || name === "source"));
+  const { sources } = await rest.get(`/api/emergency/status?${scope}`);
+  for (let requests = 1; ; requests++) {
+    const { events, next } = await rest.get(`/api/emergency/events?sort=-at&limit=${PAGE}&${conditions}`);
+    if (events.length || !next || requests === MAX_REQUESTS) return { sources, events, next };
+    conditions.set("after", next);
+  }
+}
+
+function EmergencyFilters({ view, names, seesAll }) {
+  const isRange = view.has("since") || view.has("until");
+  return html`<${Filters} page="emergencies" view=${view} label="Emergencies" read=${withTimes}>
+    <${SelectFilter} view=${view} name="kind" label="Kind" options=${KINDS} />
+    <${TextFilter} view=${view} name="source" label="Headset" options=${[...names.keys()].map((value) => ({ value }))} />
+    <${SelectFilter} view=${view} name="acknowledged" label="State" options=${STATES} />
+    <${SelectFilter} view=${view} name="hours" label="Time" options=${TIMES} value=${isRange ? "range" : view.get("hours") ?? ""} />
+    ${isRange && html`<label>From<input type="datetime-local" name="since" value=${localTime(view.get("since"))} /></label>
+      <label>To<input type="datetime-local" name="until" value=${localTime(view.get("until"))} /></label>`}
+    ${seesAll && html`<${TextFilter} view=${view} name="owner" label="Owner" maxLength=${128} />`}
+  <//>`;
+}
+
+/** Return the fields of the form with the time range in seconds since the epoch; a new range is the last day. */
+function withTimes({ hours, since, until, ...fields }) {
+  if (hours !== "range") return { ...fields, hours, since: "", until: "" };
+  const begin = since || until ? seconds(since) : String(Math.floor(Date.now() / 1000 / 60) * 60 - 24 * HOUR_S);
+  return { ...fields, hours: "", since: begin, until: seconds(until) };
+}
+
+function seconds(local) {
+  return local ? String(new Date(local).getTime() / 1000) : "";
+}
+
+/** Return a time as the value of an input of type `datetime-local`. */
+function localTime(at) {
+  if (!at) return "";
+  const date = new Date(1000 * Number(at));
+  return new Date(date.getTime() - 60_000 * date.getTimezoneOffset()).toISOString().slice(0, 16);
 }

@@ -1,5 +1,7 @@
 /** Fleet: search the headsets of all owners, and an overview of what is wrong. The view is in the URL. */
 import { html, useMemo, useState } from "../lib/html.js";
+import { changed } from "../lib/view.js";
+import { Filters, Pages, SelectFilter, TextFilter } from "../ui/filters.js";
 import { Alert, Empty, Figure, Heading, useRequest, when } from "../ui/parts.js";
 import { Online } from "./headsets.js";
 
@@ -13,20 +15,6 @@ const SORTS = {
 const GROUPS = { firmware: "Firmware", model: "Model", noise: "Noise" };
 const SCALE_DB = 30;
 
-/** @param {URLSearchParams} fields  the view; the same names as the parameters of the API */
-function link(fields) {
-  const text = fields.toString();
-  return `#/fleet${text ? `?${text}` : ""}`;
-}
-
-/** Return the link of a view with some fields changed, from its first page; "" removes a field. */
-function changed(view, changes) {
-  const fields = new URLSearchParams(view);
-  fields.delete("after");
-  for (const [name, value] of Object.entries(changes)) value ? fields.set(name, value) : fields.delete(name);
-  return link(fields);
-}
-
 export function Fleet({ rest, query }) {
   const view = new URLSearchParams(query);
   const conditions = new URLSearchParams(query);
@@ -35,7 +23,7 @@ export function Fleet({ rest, query }) {
   const overview = useRequest(() => rest.get(`/api/fleet/overview?${conditions}`), [conditions.toString()], 4 * POLL_MS);
   const groups = overview.data?.groups;
   // The same node is not rendered again, which would undo what is being typed.
-  const filters = useMemo(() => html`<${Filters} view=${view} groups=${groups} />`,
+  const filters = useMemo(() => html`<${FleetFilters} view=${view} groups=${groups} />`,
     [query, JSON.stringify(Object.values(groups ?? {}).map((each) => each.map(({ value }) => value)))]);
   const error = list.error || overview.error;
   return html`
@@ -82,7 +70,7 @@ function Overview({ data, view }) {
     <div class="groups">
       ${Object.entries(GROUPS).map(([field, name]) => html`<${Groups} key=${field} ...${{ field, name, view, groups: groups[field] }} />`)}
       ${worst.length > 0 && html`<div><h3>Lowest attenuation</h3><ol class="worst">
-        ${worst.map((headset) => html`<li key=${headset.thing}><a href=${`#/headsets/${headset.thing}`}>${headset.thing}</a>
+        ${worst.map((headset) => html`<li key=${headset.thing}><a href=${`#/headsets/${headset.thing}`}>${headset.name || headset.thing}</a>
           <span>${headset.attenuation_db.toFixed(1)} dB</span></li>`)}</ol></div>`}
     </div>
   </section>`;
@@ -98,7 +86,7 @@ function Groups({ field, name, view, groups }) {
   return html`<table class="group"><caption>${name}</caption>
     <thead><tr><th>${name}</th><th>Headsets</th><th>Median</th><th>p10 to p90</th></tr></thead>
     <tbody>${groups.map(({ value, headsets, attenuation }) => html`<tr key=${value}>
-      <td><a href=${changed(view, { [field]: value })}>${value.replaceAll("_", " ")}</a></td><td>${headsets.toLocaleString()}</td>
+      <td><a href=${changed("fleet", view, { [field]: value })}>${value.replaceAll("_", " ")}</a></td><td>${headsets.toLocaleString()}</td>
       <td>${attenuation.median_db == null ? "–" : `${attenuation.median_db.toFixed(1)} dB`}</td>
       <td><${Spread} ...${attenuation} /></td></tr>`)}</tbody></table>`;
 }
@@ -111,39 +99,24 @@ function Spread({ p10_db, median_db, p90_db }) {
     <rect class="median" x=${Math.min(98, at(median_db))} width="2" height="12" /></svg>`;
 }
 
-function Filters({ view, groups }) {
-  const apply = (event) => {
-    const form = event.currentTarget;
-    event.preventDefault();
-    if (!form.reportValidity()) return;
-    location.hash = changed(view, Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()])));
-  };
-  const text = (name, label, options) => html`<label>${label}<input name=${name} value=${view.get(name) ?? ""} autocapitalize="none"
-    autocomplete="off" maxlength=${name === "owner" ? 128 : 64} list=${options && `${name}-values`} />
-    ${options && html`<datalist id=${`${name}-values`}>${options.map(({ value }) => html`<option key=${value} value=${value} />`)}</datalist>`}</label>`;
-  const select = (name, label, options) => html`<label>${label}<select name=${name} value=${view.get(name) ?? ""}>
-    <option value="">${name === "sort" ? "Default" : "Any"}</option>
-    ${Object.entries(options).map(([value, shown]) => html`<option key=${value} value=${value}>${shown}</option>`)}</select></label>`;
-  return html`<form class="filters" role="search" aria-label="Headsets" onSubmit=${apply} onChange=${apply}>
-    ${text("name", "Name begins with")}
-    ${text("firmware", "Firmware", groups?.firmware)}
-    ${text("model", "Model", groups?.model)}
-    ${text("noise", "Noise", groups?.noise)}
-    ${text("owner", "Owner")}
-    ${select("online", "Connection", { true: "Online", false: "Not online" })}
+function FleetFilters({ view, groups }) {
+  return html`<${Filters} page="fleet" view=${view} label="Headsets">
+    <${TextFilter} view=${view} name="name" label="Name begins with" />
+    <${TextFilter} view=${view} name="firmware" label="Firmware" options=${groups?.firmware} />
+    <${TextFilter} view=${view} name="model" label="Model" options=${groups?.model} />
+    <${TextFilter} view=${view} name="noise" label="Noise" options=${groups?.noise} />
+    <${TextFilter} view=${view} name="owner" label="Owner" maxLength=${128} />
+    <${SelectFilter} view=${view} name="online" label="Connection" options=${{ true: "Online", false: "Not online" }} />
     <label>Attenuation below (dB)<input name="attenuation_below" type="number" min="-100" max="100" step="any" value=${view.get("attenuation_below") ?? ""} /></label>
-    ${select("refused_hours", "Refused", HOURS)}
-    ${select("reverted_hours", "Reverted", HOURS)}
-    ${select("sort", "Order", SORTS)}
-    <button>Search</button>${view.size > 0 && html`<a class="button" href="#/fleet">Clear</a>`}
-  </form>`;
+    <${SelectFilter} view=${view} name="refused_hours" label="Refused" options=${HOURS} />
+    <${SelectFilter} view=${view} name="reverted_hours" label="Reverted" options=${HOURS} />
+    <${SelectFilter} view=${view} name="sort" label="Order" options=${SORTS} none="Default" />
+  <//>`;
 }
 
 function List({ page, view }) {
   if (!page.headsets.length) return html`<${Empty} title="No headset found">Change or clear the filters.<//>`;
   const sorted = (field) => ({ [field]: "ascending", [`-${field}`]: "descending" })[view.get("sort")] ?? "none";
-  const next = new URLSearchParams(view);
-  next.set("after", page.next);
   return html`<div class="table"><table class="headsets">
       <thead><tr><th>Headset</th><th class="minor">Owner</th><th class="minor">Model</th><th>Firmware</th><th class="minor">Noise</th>
         <${Sortable} field="attenuation_db" name="Attenuation" view=${view} sorted=${sorted("attenuation_db")} />
@@ -151,22 +124,19 @@ function List({ page, view }) {
         <th class="minor">Connection</th></tr></thead>
       <tbody>${page.headsets.map((headset) => html`<${Row} key=${headset.thing} headset=${headset} />`)}</tbody>
     </table></div>
-    <nav class="pages" aria-label="Pages of headsets">
-      ${view.has("after") && html`<a class="button" href=${changed(view, {})}>First page</a>`}
-      ${page.next && html`<a class="button" href=${link(next)}>Next page</a>`}
-    </nav>`;
+    <${Pages} page="fleet" view=${view} next=${page.next} label="Pages of headsets" />`;
 }
 
 /** A column header that sorts; `first` is the prefix of its first order. */
 function Sortable({ field, name, view, sorted, first = "" }) {
   const other = first ? "" : "-";
   const sort = view.get("sort") === first + field ? other + field : first + field;
-  return html`<th aria-sort=${sorted}><a href=${changed(view, { sort })}>${name}${{ ascending: " ↑", descending: " ↓", none: "" }[sorted]}</a></th>`;
+  return html`<th aria-sort=${sorted}><a href=${changed("fleet", view, { sort })}>${name}${{ ascending: " ↑", descending: " ↓", none: "" }[sorted]}</a></th>`;
 }
 
 function Row({ headset }) {
-  const { thing, owner, model, firmware, noise, attenuation_db, reverted, refused, refused_at, online } = headset;
-  return html`<tr><td><a href=${`#/headsets/${thing}`}>${thing}</a></td><td class="minor owner">${owner}</td><td class="minor">${model}</td>
+  const { thing, name, owner, model, firmware, noise, attenuation_db, reverted, refused, refused_at, online } = headset;
+  return html`<tr><td><a href=${`#/headsets/${thing}`}>${name || thing}</a>${name && html`<small class="thing">${thing}</small>`}</td><td class="minor owner">${owner}</td><td class="minor">${model}</td>
     <td>${firmware ?? "–"}</td><td class="minor">${noise?.replaceAll("_", " ") ?? "–"}</td>
     <td>${attenuation_db == null ? "–" : `${attenuation_db.toFixed(1)} dB`}</td><td class="minor">${reverted ?? "–"}</td>
     <td>${refused ? html`${refused}<small> ${when(refused_at)}</small>` : "–"}</td><td class="minor"><${Online} online=${online} /></td></tr>`;

@@ -5,6 +5,7 @@ import { inForce } from "../lib/reported.js";
 import { Chart } from "../ui/chart.js";
 import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRequest, when } from "../ui/parts.js";
 import { Manage, SetUp } from "../ui/headset-setup.js";
+import { HeadsetEmergencies } from "../ui/headset-emergencies.js";
 import { Online } from "./headsets.js";
 
 const POLL_MS = 2000;
@@ -14,12 +15,12 @@ const HISTORY_S = 600;
 const PRIVACY = [[false, "Sound"], [true, "Statistics only"]];
 const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass", "Bypass"]];
 
-export function Headset({ rest, socket, id }) {
+export function Headset({ rest, socket, id, query }) {
   const path = `/api/devices/${encodeURIComponent(id)}`;
   const load = async () => {
     const since = Math.floor(Date.now() / 1000) - HISTORY_S;
     const requests = ["", "/shadow", "/telemetry", `/history?limit=100&since=${since}`].map((part) => rest.get(path + part));
-    const [device, shadow, telemetry, history, { sources }] = await Promise.all([...requests, rest.get("/api/emergency/status")]);
+    const [device, shadow, telemetry, history, { sources }] = await Promise.all([...requests, rest.get(`/api/emergency/status?source=${encodeURIComponent(id)}`)]);
     return { device, shadow, telemetry, reports: history.reports, emergency: sources.find(({ source }) => source === id) };
   };
   const { data, error, reload } = useRequest(load, [id], POLL_MS);
@@ -47,6 +48,7 @@ export function Headset({ rest, socket, id }) {
   const emergency = data?.emergency;
   const noise = desired.noise; // the banner names the alarm
   const device = data?.device;
+  const at = Number(new URLSearchParams(query).get("at")) || null; // the moment to show
   const { mode, firmware } = inForce(reported);
   const version = firmware || data?.telemetry.firmware;
   const attenuation = mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated
@@ -59,7 +61,8 @@ export function Headset({ rest, socket, id }) {
     ${reported.refused && html`<${Alert}>Reported by the headset: ${reported.refused}.<//>`}
     ${reported.update?.state === "refused" && html`<${Alert}>Firmware ${reported.update.version} rejected: ${reported.update.reason}<//>`}
     ${emergency && html`<${EmergencyBanner} fullPage>Detected: ${emergency.kind}, confidence ${percent(emergency.score)}. Cancelling is off until ten seconds after the last detection.<//>`}
-    ${!emergency && mode === "transparency" && html`<${Alert} kind="error">Cancelling is off (transparency mode). ${desired.reason ?? ""}<//>`}
+    ${!emergency && mode === "transparency" && html`<${Alert} kind=${desired.mode === "transparency" && !desired.reason ? "note" : "error"}>Cancelling is off (transparency mode). ${desired.reason ?? ""}<//>`}
+    ${at && html`<${HeadsetEmergencies} key=${at} ...${{ rest, id, at }} />`}
     ${data && html`<div class="columns">
       <${SetUp} key=${id} device=${device} state=${data.shadow.state} />
       <section class="card lead">
@@ -85,6 +88,7 @@ export function Headset({ rest, socket, id }) {
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
       <section class="card"><${Updates} updates=${updates} current=${desired} /></section>
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
+      ${!at && html`<${HeadsetEmergencies} ...${{ rest, id, at }} />`}
       <${Manage} rest=${rest} thing=${id} name=${device.name} onRenamed=${reload} />
       <section class="card wide"><details><summary>Device shadow, version ${data.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(data.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>

@@ -11,15 +11,16 @@ const DECADES = [10, 100, 1000, 10000];
  * @param {string} [props.x] @param {string} [props.y]  units of the axes
  * @param {[number, number]} [props.range]  minimum range of the y axis
  * @param {number} [props.seconds]  minimum range of the x axis; negative: before now
+ * @param {[number, number]} [props.span]  range of the x axis, whatever the data
  * @param {boolean} [props.logarithmic]  x axis
  */
-export function Chart({ data, lines, title, x = "s", y = "dB", range, seconds, height = 180, logarithmic = false }) {
+export function Chart({ data, lines, title, x = "s", y = "dB", range, seconds, span, height = 180, logarithmic = false }) {
   const container = useRef();
   const plot = useRef();
   useEffect(() => {
     const make = () => {
       plot.current?.destroy();
-      const options = settings({ container: container.current, lines, x, y, range, seconds, height, logarithmic });
+      const options = settings({ container: container.current, lines, x, y, range, seconds, span, height, logarithmic });
       plot.current = new globalThis.uPlot(options, container.current.data, container.current);
     };
     container.current.data = data;
@@ -45,14 +46,14 @@ export function Chart({ data, lines, title, x = "s", y = "dB", range, seconds, h
     </span></figcaption><div ref=${container} role="img" aria-label=${title}></div></figure>`;
 }
 
-function settings({ container, lines, x, y, range, seconds, height, logarithmic }) {
+function settings({ container, lines, x, y, range, seconds, span, height, logarithmic }) {
   const ink = colour(container, "--soft");
   const rule = colour(container, "--line");
   const axis = { stroke: ink, grid: { stroke: rule, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
   return {
     width: container.clientWidth, height, legend: { show: false }, padding: [8, 22, 0, 0],
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: false, distr: logarithmic ? 3 : 1, range: (_, from, to) => xRange(from ?? 0, to ?? 0, seconds) }, y: range ? { range: (_, min, max) => [Math.min(range[0], min ?? 0), Math.max(range[1], max ?? 0)] } : {} },
+    scales: { x: { time: false, distr: logarithmic ? 3 : 1, range: (_, from, to) => span ?? xRange(from ?? 0, to ?? 0, seconds) }, y: range ? { range: (_, min, max) => [Math.min(range[0], min ?? 0), Math.max(range[1], max ?? 0)] } : {} },
     axes: [
       { ...axis, size: 30, ...(logarithmic && { splits: decadeSplits }),
         values: (_, splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : withUnit(v, x))) },

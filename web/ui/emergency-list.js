@@ -1,0 +1,72 @@
+/** Emergencies: each can be acknowledged and commented, and links to the headset at that moment. */
+import { html, useState } from "../lib/html.js";
+import { Alert, percent, when } from "./parts.js";
+
+const MAX_COMMENT = 500;
+
+/** @param {{events: object[], names?: Map<string, string>, rest: object, onChanged: () => void}} props  `names` of headsets by thing; without it, sources are not shown */
+export function EmergencyList({ events, names, rest, onChanged }) {
+  return html`<ol class="emergencies">${events.map((event) => html`
+    <${Item} key=${event.id} event=${event} names=${names} rest=${rest} onChanged=${onChanged} />`)}</ol>`;
+}
+
+function Item({ event, names, rest, onChanged }) {
+  const [isEditing, setEditing] = useState(false);
+  const [error, setError] = useState("");
+  const change = async (changes) => {
+    try {
+      await rest.patch(`/api/emergency/events/${event.id}`, changes);
+      setError("");
+      setEditing(false);
+      onChanged();
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  const what = `the ${event.kind} of ${fullTime(event.at)}`;
+  return html`<li>
+    <div class="what"><b class="tag bad">${event.kind}</b>
+      ${names && html`<${Source} ...${{ event, names }} />`}
+      <time datetime=${new Date(1000 * event.at).toISOString()} title=${fullTime(event.at)}>${when(event.at)}</time>
+      <small>confidence ${percent(event.score)}</small></div>
+    <div class="state">
+      ${event.acknowledged
+        ? html`<span class="tag good">acknowledged</span><small>${event.acknowledged_by}, ${when(event.acknowledged_at)}</small>
+          <button class="quiet" aria-label=${`Undo the acknowledgement of ${what}`} onClick=${() => change({ acknowledged: false })}>Undo</button>`
+        : html`<button aria-label=${`Acknowledge ${what}`} onClick=${() => change({ acknowledged: true })}>Acknowledge</button>`}
+      ${!isEditing && html`<button class="quiet" aria-label=${`${event.comment ? "Edit the comment" : "Comment"} on ${what}`}
+        onClick=${() => setEditing(true)}>${event.comment ? "Edit comment" : "Comment"}</button>`}
+    </div>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${isEditing
+      ? html`<${Comment} text=${event.comment} save=${(comment) => change({ comment })} cancel=${() => setEditing(false)} />`
+      : event.comment && html`<div class="comment"><p>${event.comment}</p><small>${event.commented_by}, ${when(event.commented_at)}</small></div>`}
+  </li>`;
+}
+
+function Comment({ text, save, cancel }) {
+  const [shown, setShown] = useState(text); // the list is loaded again while a person types
+  const submit = (event) => {
+    event.preventDefault();
+    save(shown);
+  };
+  return html`<form class="comment" onSubmit=${submit}>
+    <label>Comment<textarea name="comment" rows="3" maxlength=${MAX_COMMENT} value=${shown} onInput=${(event) => setShown(event.target.value)}></textarea></label>
+    <div class="actions"><button class="primary">Save comment</button><button type="button" onClick=${cancel}>Cancel</button>
+      <small>${[...shown].length} of ${MAX_COMMENT} characters</small></div>
+  </form>`;
+}
+
+export function Source({ event: { source, at }, names }) {
+  if (names.has(source)) return html`<a href=${momentLink(source, at)}>${names.get(source)}</a>`;
+  return html`<span title=${source}>live session <code>${source.slice(0, 8)}</code></span>`;
+}
+
+/** Return the link to a headset's page at a moment, in seconds since the epoch. */
+function momentLink(thing, at) {
+  return `#/headsets/${encodeURIComponent(thing)}?at=${at}`;
+}
+
+export function fullTime(seconds) {
+  return new Date(1000 * seconds).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+}

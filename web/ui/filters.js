@@ -1,0 +1,40 @@
+/** The form with the filters of a list, and links to its pages. */
+import { html } from "../lib/html.js";
+import { changed, link } from "../lib/view.js";
+
+/** @param {{page: string, view: URLSearchParams, label: string, read?: (fields: object) => object}} props  `read` converts fields for the URL */
+export function Filters({ page, view, label, read = (fields) => fields, children }) {
+  const apply = (event) => {
+    const form = event.currentTarget;
+    event.preventDefault();
+    if (!form.reportValidity()) return;
+    const fields = [...new FormData(form)].map(([name, value]) => [name, value.trim()]);
+    location.hash = changed(page, view, read(Object.fromEntries(fields)));
+  };
+  return html`<form class="filters" role="search" aria-label=${label} onSubmit=${apply} onChange=${apply}>
+    ${children}
+    <button>Search</button>${view.size > 0 && html`<a class="button" href=${`#/${page}`}>Clear</a>`}
+  </form>`;
+}
+
+export function TextFilter({ view, name, label, options, maxLength = 64 }) {
+  return html`<label>${label}<input name=${name} value=${view.get(name) ?? ""} autocapitalize="none"
+    autocomplete="off" maxlength=${maxLength} list=${options && `${name}-values`} />
+    ${options && html`<datalist id=${`${name}-values`}>${options.map(({ value }) => html`<option key=${value} value=${value} />`)}</datalist>`}</label>`;
+}
+
+export function SelectFilter({ view, name, label, options, none = "Any", value = view.get(name) ?? "" }) {
+  return html`<label>${label}<select name=${name} value=${value}>
+    <option value="">${none}</option>
+    ${Object.entries(options).map(([key, shown]) => html`<option key=${key} value=${key}>${shown}</option>`)}</select></label>`;
+}
+
+/** Links to the first and the next page; `next` is null on the last page. */
+export function Pages({ page, view, next, label }) {
+  const following = new URLSearchParams(view);
+  following.set("after", next);
+  return html`<nav class="pages" aria-label=${label}>
+    ${view.has("after") && html`<a class="button" href=${changed(page, view, {})}>First page</a>`}
+    ${next && html`<a class="button" href=${link(page, following)}>Next page</a>`}
+  </nav>`;
+}
