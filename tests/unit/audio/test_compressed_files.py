@@ -295,3 +295,24 @@ def test_a_wav_header_with_absurd_numbers_is_refused() -> None:
     data[22:36] = b"\xff" * 10 + bytes(2) + b"\xff" * 2  # channels, rates, no block size, bits
     with pytest.raises(Refused):
         open_short(bytes(data))
+
+
+def test_a_caf_file_of_apple_lossless_that_breaks_off_has_the_length_of_what_is_there() -> None:
+    data = encoded(noise(1.2), "CAF", "ALAC_16")
+    reader = AudioReader(io.BytesIO(data[: len(data) * 6 // 10]))
+    assert reader.frames == 2 * 4096  # two packets
+    assert reader.note.startswith("The file is damaged or breaks off: only 0.512 s could be decoded.")
+    assert reader.read_channels() == pytest.approx(noise(1.2)[: 2 * 4096], abs=2 / 32_768)
+
+
+@pytest.mark.parametrize("size", [0, 2**32 - 1])
+def test_the_note_has_no_length_that_equals_what_was_read(size: int) -> None:
+    data = wav((32_768 * noise()).astype("<i2").tobytes(), 2, data_size=size)
+    _, reader = decoded(data[:-2])  # within a frame
+    assert re.search("only [0-9.]+ s could be decoded", reader.note)
+
+
+def test_an_ogg_file_of_one_page_that_breaks_off_is_refused_with_the_reason() -> None:
+    data = compressed(pink(0.5, RATE_48), RATE_48, "ogg", "libopus")
+    with pytest.raises(Refused, match="file: breaks off before any sound"):
+        open_short(data[: len(data) * 6 // 10])

@@ -11,6 +11,7 @@ import soundfile
 from anc.audio.formats import FORMATS, SUPPORTED, recognise
 from anc.audio.reader import BLOCK, AudioReader, open_path, open_short
 from anc.schemas.refusal import Refused
+from tests.compressed import compressed, pink
 from tests.sounds import RATE, encoded, floats, noise
 
 ROOT = Path(__file__).parents[3]
@@ -152,3 +153,18 @@ def test_a_format_is_recognised_by_its_magic_bytes(name: str) -> None:
 
 def test_the_documentation_names_all_formats() -> None:
     assert SUPPORTED in (ROOT / "docs/api.md").read_text(encoding="utf-8")
+
+
+def test_what_is_missing_is_the_same_before_and_after_reading() -> None:
+    data = compressed(pink(1.0, 48_000), 48_000, "webm", "libopus", {"live": "1"})
+    with AudioReader(io.BytesIO(data[: len(data) * 6 // 10])) as reader:
+        read = f"only {reader.frames / reader.rate:.10g} s"
+        assert read in reader.note
+        reader.read_channels()
+        assert read in reader.note
+
+
+def test_a_length_that_is_known_is_not_the_one_that_the_header_claims() -> None:
+    data = encoded(noise(1.0))
+    with AudioReader(io.BytesIO(data[: len(data) // 2])) as reader:
+        assert reader.announced_s == pytest.approx(0.5, abs=0.01)

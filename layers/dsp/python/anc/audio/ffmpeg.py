@@ -28,6 +28,7 @@ OPTIONS = {
     "analyzeduration": "5000000",
     "use_mfra_for": "0",
 }
+CUT_EARLY = "file: breaks off before any sound that can be decoded; record or send it again"
 MAX_FRAME_SAMPLES = 1 << 20
 MAX_IDLE_PACKETS = 20_000  # without a sample
 MAX_SKIPPED_PACKETS = 4  # an encoder's padding; more are sound that the demuxer discarded
@@ -111,18 +112,21 @@ class FFmpegDecoder:
             stream = next((each for each in self._container.streams.audio if _is_known(each)), None)
         except (self._av.FFmpegError, ValueError, OSError) as fault:
             self._source.raise_fault()
-            raise Damaged from fault
+            raise self._unreadable() from fault
         if stream is None:
-            raise Damaged
+            raise self._unreadable()
         self._blocks = self._decoded(stream)
         self._rest = np.zeros((0, 1), np.float32)
         self.rate = self.channels = 0
         first = self._next()
         if first is None:
             self._source.raise_fault()
-            raise Damaged
+            raise self._unreadable()
         self._rest = first
         self.announced = self._announced(stream)
+
+    def _unreadable(self) -> Damaged:
+        return Damaged(CUT_EARLY if self._cut else "")
 
     def _next(self) -> np.ndarray | None:
         if len(self._rest):

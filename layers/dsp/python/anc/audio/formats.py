@@ -58,8 +58,8 @@ MP3 = Format(
 )
 MP4 = Format(
     "MP4 (M4A)",
-    ("audio/mp4", "audio/x-m4a", "video/mp4"),
-    (".m4a", ".mp4", ".3gp"),
+    ("audio/mp4", "audio/x-m4a", "video/mp4", "video/quicktime", "video/3gpp"),
+    (".m4a", ".mp4", ".mov", ".3gp"),
     re.compile(rb"....(ftyp|styp|moov|mdat|free|wide)", re.DOTALL),
     (),
     "mov",
@@ -67,7 +67,9 @@ MP4 = Format(
 WEBM = Format(
     "WebM", ("audio/webm", "video/webm"), (".webm", ".mka"), re.compile(rb"\x1aE\xdf\xa3"), (), "matroska"
 )
-AMR = Format("AMR", ("audio/amr",), (".amr",), re.compile(rb"#!AMR(\n|-WB\n)"), (), "amr")
+AMR = Format(
+    "AMR", ("audio/amr", "audio/amr-wb"), (".amr", ".awb"), re.compile(rb"#!AMR(\n|-WB\n)"), (), "amr"
+)
 AIFF = Format(
     "AIFF",
     ("audio/aiff", "audio/x-aiff"),

@@ -34,6 +34,8 @@ class LibsndfileDecoder:
             raise Damaged from fault
         if self._file.format not in LIBSNDFILE:
             raise Damaged
+        if announced < 1 and self._file.subtype.startswith("ALAC"):
+            raise Damaged  # libsndfile counts packets that are missing
         self.rate, self.channels = int(self._file.samplerate), int(self._file.channels)
         self.frames: int | None = int(self._file.frames)
         self.announced = round(self.frames / announced) if announced else self.frames

@@ -19,6 +19,7 @@ MAX_PEAK = 100.0  # 40 dB above full scale; codecs overshoot by 6 dB, unscaled i
 SHORT_BYTES = 10 * 1000 * 1000  # limit of a file in a request
 SHORT_S = 60.0
 BLOCK = 1 << 16  # frames decoded at a time
+SAME_S = 0.01  # a header's length that differs by less is what was read, and the padding of an encoder
 
 NO_SAMPLES = "file: contains no samples; record or save it again"
 NOT_A_FILE = "file: not a regular file; name a file on disk"
@@ -72,8 +73,11 @@ class AudioReader:
 
     @property
     def announced_s(self) -> float | None:
-        """Length in seconds according to the header, None if it does not say."""
-        return (self._decoder.announced or self._decoder.frames or 0) / self.rate or None
+        """Length in seconds: what the file holds if known without decoding it, else what its header says.
+
+        None if neither is known.
+        """
+        return (self._decoder.frames or self._decoder.announced or 0) / self.rate or None
 
     @property
     def progress(self) -> float:
@@ -86,13 +90,13 @@ class AudioReader:
 
     @property
     def note(self) -> str:
-        """What is missing of the part that was read so far, as a sentence; "" if nothing is."""
+        """What is missing of the part that was read or measured so far, as a sentence; "" if nothing is."""
         decoder = self._decoder
         if not decoder.broken and not (decoder.frames is not None and decoder.announced > decoder.frames):
             return ""
-        read = max(self._at, decoder.frames or 0)
+        read = max(self._at, self._frames or 0)
         part = f"only {_in_ms(read / self.rate)}"
-        if decoder.announced > read:
+        if decoder.announced > read + SAME_S * self.rate:
             part += f" of {_in_ms(decoder.announced / self.rate)}"
         return f"The file is damaged or breaks off: {part} could be decoded. Send or save it again."
 
