@@ -31,10 +31,10 @@ def sound(event: dict[str, Any]) -> bytes:
         `bad_field` when the body is not base64.
     """
     claimed = kind(event)
-    if claimed and not claimed.startswith("audio/") and claimed != "application/octet-stream":
+    if claimed and not claimed.startswith(("audio/", "video/")) and claimed != "application/octet-stream":
         refuse(
             "bad_content_type",
-            f"content-type: must be audio/* or application/octet-stream (got {claimed[:100]})",
+            f"content-type: must be audio/*, video/* or application/octet-stream (got {claimed[:100]})",
         )
     text = event.get("body") or ""
     try:

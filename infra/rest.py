@@ -73,7 +73,7 @@ class Rest(Construct):
             "api",
             rest_api_name=f"anc-{environment.name}",  # dimension of its metrics
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            binary_media_types=["audio/*", "application/octet-stream"],
+            binary_media_types=["audio/*", "video/*", "application/octet-stream"],
             # API Gateway compresses; compressed bodies of functions would reach most clients as base64.
             min_compression_size=cdk.Size.kibibytes(1),
             cloud_watch_role=False,  # the account has one for all APIs (`infra.account`)
