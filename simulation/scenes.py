@@ -1,5 +1,6 @@
 """Ambient noise for simulations: built-in synthesised scenes, or any recording."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,9 @@ TYRES = (
     (8000, -31),
 )  # Hz, dB
 MAX_RECORDING_S = 600.0
+
+
+logger = logging.getLogger(__name__)
 
 
 class UnusableRecording(ValueError):
@@ -68,6 +72,8 @@ class Scene:
     def from_file(cls, path: Path, rate: int) -> "Scene":
         """Return a recording as a scene: any sound file; of several channels, the loudest.
 
+        Logs a warning if a part of the file could not be decoded.
+
         Raises
         ------
         Refused
@@ -78,6 +84,8 @@ class Scene:
         with open_path(path) as source:
             source.check_length(MAX_RECORDING_S, "cut it")
             mono = soxr.resample(source.read_loudest(), source.rate, rate)
+            if source.note:
+                logger.warning("%s: %s", path, source.note)
         audible = np.flatnonzero(np.abs(mono) > SILENCE * np.abs(mono).max(initial=0.0))
         if audible.size == 0 or audible[-1] - audible[0] < rate / 2:
             raise UnusableRecording(f"{path}: must contain at least half a second of sound")

@@ -1,6 +1,7 @@
 """Read labelled recordings in common folder layouts, and assign them to folds."""
 
 import csv
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from anc.audio.reader import open_path
 MAX_LENGTH_S = 3600.0
 FOLDS = 5
 USES = ("train", "measure")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Recording:
 def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
     """Return the loudest channel, (n,) float32 in [-1, 1], and the rate in Hz.
 
+    Logs a warning if a part of the file could not be decoded.
+
     Raises
     ------
     Refused
@@ -61,7 +66,10 @@ def load_sound(path: Path) -> tuple[NDArray[np.float32], int]:
     """
     with open_path(path) as source:
         source.check_length(MAX_LENGTH_S, "cut it")
-        return source.read_loudest(), source.rate
+        samples = source.read_loudest()
+        if source.note:
+            logger.warning("%s: %s", path, source.note)
+        return samples, source.rate
 
 
 def snake_case(name: str) -> str:

@@ -1,6 +1,7 @@
 """Assemble hours of everyday sound from folders of recordings, for measuring false alarms."""
 
 import csv
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from anc.audio.reader import open_path
 from simulation.scenes import Scene
+
+logger = logging.getLogger(__name__)
 
 RATE = 16_000  # Hz
 LEVELS_DBFS = (-45.0, -20.0)  # RMS of a recording at the microphone
@@ -120,6 +123,8 @@ def stream(
 def _load(path: Path) -> NDArray[np.float32]:
     with open_path(path) as source:
         sound = source.read_loudest()
+        if source.note:
+            logger.warning("%s: %s", path, source.note)
         return np.asarray(soxr.resample(sound, source.rate, RATE) if source.rate != RATE else sound)
 
 

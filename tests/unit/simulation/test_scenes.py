@@ -60,6 +60,17 @@ def test_a_recording_of_any_format_rate_and_channels_is_a_scene(
     assert level_dbfs(samples) == pytest.approx(-22, abs=0.5)
 
 
+def test_a_recording_that_breaks_off_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(2 * RATE), RATE)
+    path.write_bytes(path.read_bytes()[: 3 * RATE])
+    Scene.from_file(path, RATE)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{path}: The file is damaged or breaks off: only 1.499 s of 2 s")
+
+
 def test_silence_around_a_recording_is_cut_off(tmp_path: Path):
     rng = np.random.default_rng(0)
     samples = np.concatenate([np.zeros(RATE), 0.1 * rng.standard_normal(RATE), np.zeros(3 * RATE)])
