@@ -88,6 +88,7 @@ def test_several_files_are_explained_and_unusable_ones_rejected_before_the_uploa
     expect(
         page.get_by_text("Cancel needs two channels, reference and primary; this file has 1")
     ).to_be_visible()
+    expect(console.button("Upload 1 recording")).to_be_visible()
     console.check_appearance("recordings-chosen")
     console.choose("Classify")
     console.button("Upload 2 recordings").click()
@@ -98,6 +99,8 @@ def test_several_files_are_explained_and_unusable_ones_rejected_before_the_uploa
     page.reload()  # its address is a link to the results
     expect(page.get_by_role("heading", level=1)).to_have_text("two.m4a")
     expect(page.get_by_role("link", name="report.json")).to_be_visible()
+    expect(page.get_by_text("2 channels: noise was classified and alarms were")).to_be_visible()
+    expect(page.get_by_text("Attenuation")).to_have_count(0)
 
 
 def test_the_microphone_is_recorded_into_a_job(visit: Visit) -> None:

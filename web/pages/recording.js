@@ -36,13 +36,15 @@ function Report({ report, filtered }) {
   const thirds = Object.keys(before.thirds_dbfs).sort((a, b) => a - b);
   const both = (of) => (after ? [of(before), of(after)] : [of(before)]);
   return html`<div class="columns">
-    <section class="card wide"><dl class="figures">
-      <${Figure} kind="large" id="attenuation" name="Attenuation" value=${report.attenuation_db?.toFixed(1)} unit="dB" />
-      <${Figure} name="Second half" value=${report.attenuation_last_half_db?.toFixed(1)} unit="dB" />
-      <${Figure} name="A-weighted" value=${report.attenuation_dba?.toFixed(1)} unit="dB(A)" />
-      <${Figure} name="Before" value=${before.level_dbfs.toFixed(1)} unit="dBFS" />
-      <${Figure} name="After" value=${after?.level_dbfs.toFixed(1)} unit="dBFS" />
-      <${Figure} name="Filter" value=${after && report.algorithm.toUpperCase()} unit=${`${report.taps} taps`} />
+    <section class="card wide"><p>${channelsText(report)}</p><dl class="figures">
+      ${after && html`
+        <${Figure} kind="large" id="attenuation" name="Attenuation" value=${report.attenuation_db.toFixed(1)} unit="dB" />
+        <${Figure} name="Second half" value=${report.attenuation_last_half_db.toFixed(1)} unit="dB" />
+        <${Figure} name="A-weighted" value=${report.attenuation_dba.toFixed(1)} unit="dB(A)" />`}
+      <${Figure} name=${after ? "Before" : "Level"} value=${before.level_dbfs.toFixed(1)} unit="dBFS" />
+      ${after && html`
+        <${Figure} name="After" value=${after.level_dbfs.toFixed(1)} unit="dBFS" />
+        <${Figure} name="Filter" value=${report.mode === "predict" ? "Prediction" : report.algorithm.toUpperCase()} unit=${`${report.taps} taps`} />`}
     </dl>${filtered && html`<audio controls preload="none" src=${filtered} aria-label="Filtered recording"></audio>`}</section>
     <section class="card"><${Chart} title="Level per second" y="dBFS" data=${[seconds, ...both((levels) => levels.by_second_dbfs)]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
     <section class="card"><${Chart} title="Level per third-octave band" x="Hz" y="dBFS" logarithmic
@@ -50,6 +52,14 @@ function Report({ report, filtered }) {
     <section class="card"><h2>Noise</h2><${Spans} spans=${report.noise} text=${(span) => `${span.label}, confidence ${percent(span.confidence)}`} none="Noise: not classified." /></section>
     <section class="card"><h2>Emergencies</h2><${Spans} spans=${report.emergencies} text=${(span) => `${span.kind}, confidence ${percent(span.score)}`} none="No emergency was detected." /></section>
   </div>`;
+}
+
+/** Return what was done with the channels. @param {{mode: string, channels: number}} report */
+function channelsText({ mode, channels }) {
+  if (mode === "cancel") return "Two channels: what channel 1 (left, the reference) predicts was removed from channel 2 (right). The result and the levels are of channel 2.";
+  if (mode === "predict") return "One channel: the part of it that can be predicted, such as hum, was removed.";
+  return channels === 1 ? "One channel: noise was classified and alarms were detected. Nothing was removed."
+    : `${channels} channels: noise was classified and alarms were detected in every channel. Nothing was removed. The levels are of channel 2.`;
 }
 
 function Spans({ spans, text, none }) {

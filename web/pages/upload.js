@@ -45,7 +45,7 @@ export function Upload({ rest, onSent }) {
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${uploads.items.length > 0 && html`<ul class="pending">${uploads.items.map((item) => html`
       <${Pending} key=${item.id} item=${item} mode=${mode} remove=${() => uploads.remove(item)} />`)}</ul>`}
-    ${ready > 0 && html`<button class="primary" onClick=${() => uploads.start(mode)}>${ready === 1 ? "Upload it" : `Upload ${ready} recordings`}</button>`}
+    ${ready > 0 && html`<button class="primary" onClick=${() => uploads.start(mode)}>${uploads.items.length === 1 ? "Upload it" : ready === 1 ? "Upload 1 recording" : `Upload ${ready} recordings`}</button>`}
   </section>`;
 }
 
