@@ -31,8 +31,9 @@ test: .venv/dev.stamp .venv/run.stamp  ## run all tests, with one worker per cor
 	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
 		$(BIN)/python -m pytest -n $(WORKERS)
 
-attacks: .venv/dev.stamp  ## fuzz all parsers of untrusted input; MINUTES=10 SEED=1
-	$(BIN)/python -m tests.attacks --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+attacks: .venv/dev.stamp  ## fuzz all parsers of untrusted input; MINUTES=10 SEED=1, or FORMAT=amr MUTATIONS=100000
+	$(BIN)/python -m $(if $(FORMAT),tests.attacks.sound_files --only $(FORMAT) --mutations $(or $(MUTATIONS),100000),\
+		tests.attacks --minutes $(or $(MINUTES),10)) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/bench.stamp  ## benchmark the adaptive filters against other libraries
 	$(BIN)/python -m benchmarks

@@ -76,6 +76,15 @@ def of_unknown_size(data: bytes) -> bytes:
     return data[:at] + b"\xff" * 8 + data[at + 8 :]
 
 
+def amr_wideband(seconds: float) -> bytes:
+    """Return a mono AMR-WB file of 20-ms frames of random bits, since no library here encodes AMR-WB.
+
+    Every bit pattern of a frame is valid speech at 23.85 kbit/s.
+    """
+    rng = np.random.default_rng(3)
+    return b"#!AMR-WB\n" + b"".join(b"\x44" + rng.bytes(60) for _ in range(round(50 * seconds)))
+
+
 def _soundfile(format: str, subtype: str, rate: int = RATE, channels: int = 2) -> Callable[[float], bytes]:
     return lambda seconds: encoded(pink(seconds, rate, channels), format, subtype, rate)
 
@@ -185,6 +194,7 @@ KINDS = (
     Kind("WebM", "live, as Chrome records", _ffmpeg("webm", "libopus", {"live": "1"})),
     Kind("AAC", "ADTS", _ffmpeg("adts", "aac")),
     Kind("AMR", "narrowband, mono", _ffmpeg("amr", "libopencore_amrnb", None, RATE_8, 1, 12_200)),
+    Kind("AMR", "wideband, mono", amr_wideband),
     Kind("AIFF", "16 bits", _soundfile("AIFF", "PCM_16")),
     Kind("AIFF", "AIFC, floating point", _ffmpeg("aiff", "pcm_f32be")),
     Kind("CAF", "16 bits", _soundfile("CAF", "PCM_16")),

@@ -2,7 +2,7 @@
 
 Each format has a child process with limits of memory and of processor time for one file, so that a crash or
 an endless loop of a native library is found and does not end the run. The seed repeats a run; `--json` writes
-the figures of `docs/formats.md`. Exits with 1 when there was a fault.
+the figures of `docs/formats.md`, with `--only` those of one format. Exits with 1 when there was a fault.
 """
 
 import argparse
@@ -40,6 +40,7 @@ CORRECTED = 0.8
 MOST_CHANGES = 2  # with more, few files are recognised
 MAX_FAULTS = 20  # of one format
 FORMATS = tuple(dict.fromkeys(kind.format for kind in KINDS))
+OPTIONS = {format.partition(" ")[0].lower(): format for format in FORMATS}  # by argument of `--only`
 OUTCOMES = ("read", "read in part", "refused")
 FILE, STATE = 0, struct.Struct("<q3qdq")  # next file, outcomes, longest in seconds, peak in bytes
 
@@ -120,7 +121,15 @@ def run(format: str, seed: int, mutations: int, folder: Path) -> dict[str, Any]:
     """Read the mutations of a format in child processes; return the figures and faults."""
     (folder / "state").write_bytes(bytes(STATE.size))
     (folder / "faults").touch()
-    command = [sys.executable, "-m", __spec__.name, "--child", str(folder), "--only", format]
+    command = [
+        sys.executable,
+        "-m",
+        __spec__.name,
+        "--child",
+        str(folder),
+        "--only",
+        format.partition(" ")[0],
+    ]
     faults: list[dict[str, Any]] = []
     state = STATE.unpack(bytes(STATE.size))
     while state[FILE] < mutations and len(faults) < MAX_FAULTS:
@@ -142,28 +151,56 @@ def run(format: str, seed: int, mutations: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def known_figures(path: Path, seed: int, mutations: int) -> dict[str, Any]:
+    """Return the figures in a file. Raises ValueError if they are of another seed or number of files."""
+    if not path.exists():
+        return {}
+    known = json.loads(path.read_text())
+    if (known["seed"], known["mutations"]) != (seed, mutations):
+        raise ValueError(
+            f"{path}: has figures of --seed {known['seed']} --mutations {known['mutations']}; give the same, "
+            "or another file"
+        )
+    return dict(known["formats"])
+
+
+def write_figures(path: Path, seed: int, mutations: int, formats: dict[str, Any]) -> None:
+    """Write the figures of `docs/formats.md`."""
+    figures = {
+        "seed": seed,
+        "mutations": mutations,
+        "formats": {name: formats[name] for name in FORMATS if name in formats},
+    }
+    path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
 def main() -> int:
     """Run, print, and return the exit code."""
     options = argparse.ArgumentParser(prog="python -m tests.attacks.sound_files", description=__doc__)
     options.add_argument("--mutations", type=int, default=100_000, help="files of each format")
     options.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="random by default")
-    options.add_argument("--only", choices=FORMATS, help="one format")
+    options.add_argument("--only", choices=OPTIONS, type=str.lower, help="one format")
     options.add_argument("--json", type=Path, help="file for the figures")
     options.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.child:
         with quiet_decoders():
-            child(chosen.only, chosen.seed, chosen.mutations, chosen.child)
+            child(OPTIONS[chosen.only], chosen.seed, chosen.mutations, chosen.child)
         return 0
+    try:
+        known = (
+            known_figures(chosen.json, chosen.seed, chosen.mutations) if chosen.json and chosen.only else {}
+        )
+    except ValueError as fault:
+        options.error(str(fault))
     print(f"seed {chosen.seed}", flush=True)
     results = {}
-    for format in [chosen.only] if chosen.only else FORMATS:
+    for format in [OPTIONS[chosen.only]] if chosen.only else FORMATS:
         with tempfile.TemporaryDirectory() as folder:
             results[format] = run(format, chosen.seed, chosen.mutations, Path(folder))
         print(f"{format:10} {json.dumps(results[format])}", flush=True)
     if chosen.json:
-        figures = {"seed": chosen.seed, "mutations": chosen.mutations, "formats": results}
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+        write_figures(chosen.json, chosen.seed, chosen.mutations, known | results)
     return int(any(result["faults"] for result in results.values()))
 
 

@@ -1,12 +1,20 @@
 """A short run of `python -m tests.attacks.sound_files`, always with the same seed."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from anc.audio.formats import FORMATS as READ
-from tests.attacks.sound_files import FORMATS, MEASURED, mutation, outcome_of, run, samples_of
-from tests.formats_page import FIGURES, page
+from tests.attacks.sound_files import (
+    FORMATS,
+    MEASURED,
+    main,
+    mutation,
+    outcome_of,
+    run,
+    samples_of,
+)
 
 SEED, MUTATIONS = 1, 60
 
@@ -33,6 +41,20 @@ def test_a_run_in_a_child_process_has_the_outcomes_of_the_same_files(tmp_path: P
     }
 
 
-def test_the_page_on_formats_is_up_to_date() -> None:
-    """Update it by `python -m tests.formats_page > docs/formats.md`."""
-    assert (FIGURES.parent / "formats.md").read_text(encoding="utf-8") == page()
+def test_one_format_can_be_attacked_and_keeps_the_figures_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = tmp_path / "figures.json"
+    known = {"seed": SEED, "mutations": 2, "formats": {"WAV": {"read": 2}, "CAF": {"read": 1}}}
+    figures.write_text(json.dumps(known))
+    common = ["sound_files", "--only", "AMR", "--seed", str(SEED), "--json", str(figures)]
+    monkeypatch.setattr("sys.argv", [*common, "--mutations", "2"])
+    assert main() == 0
+    found = json.loads(figures.read_text())
+    assert [*found["formats"]] == ["WAV", "AMR", "CAF"]
+    assert found["formats"]["AMR"]["mutations"] == 2
+    assert found["formats"]["WAV"] == known["formats"]["WAV"]
+    monkeypatch.setattr("sys.argv", [*common, "--mutations", "1"])
+    with pytest.raises(SystemExit):
+        main()
+    assert json.loads(figures.read_text()) == found
