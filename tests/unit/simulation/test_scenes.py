@@ -60,9 +60,7 @@ def test_a_recording_of_any_format_rate_and_channels_is_a_scene(
     assert level_dbfs(samples) == pytest.approx(-22, abs=0.5)
 
 
-def test_a_recording_that_breaks_off_is_read_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
+def test_a_recording_that_breaks_off_is_read_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     path = tmp_path / "cut.wav"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(2 * RATE), RATE)
     path.write_bytes(path.read_bytes()[: 3 * RATE])
