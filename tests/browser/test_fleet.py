@@ -1,11 +1,12 @@
 """The fleet page on simulated headsets: search, order, pages, export, and every size of screen."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import THEMES, Console
@@ -76,6 +77,23 @@ def test_filters_and_order_are_in_the_url_and_survive_a_reload(visit: Visit, fle
     assert set(console.page.locator("table.headsets td:nth-child(4)").all_inner_texts()) == {"1.4.2"}
 
 
+def test_what_is_typed_before_the_overview_arrives_is_kept(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet?owner=user-0001", role="operator", on=fleet)
+    held: list[Route] = []
+    console.page.route("**/api/fleet/overview*", held.append)
+    console.page.reload()
+    expect(rows(console)).to_have_count(20)
+    console.page.get_by_label("Firmware").press_sequentially("1.4")
+    while not held:
+        console.page.wait_for_timeout(20)
+    for route in held:
+        route.continue_()
+    console.page.get_by_text("Lowest attenuation").first.wait_for()
+
+    expect(console.page.get_by_label("Firmware")).to_have_value("1.4")
+    expect(console.page.locator("#firmware-values option").first).to_have_attribute("value", re.compile("^1"))
+
+
 def test_pages_follow_each_other_and_back_returns(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet?sort=-attenuation_db", role="operator", on=fleet)
     expect(rows(console)).to_have_count(50)
@@ -92,6 +110,7 @@ def test_pages_follow_each_other_and_back_returns(visit: Visit, fleet: Platform)
 def test_the_overview_leads_to_the_worse_firmware_and_its_headsets(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet", role="operator", on=fleet)
     groups = console.page.get_by_role("table", name="Firmware")
+    groups.wait_for()
     medians = {row.split()[0]: float(row.split()[2]) for row in groups.locator("tbody tr").all_inner_texts()}
     worst = min(medians, key=lambda version: medians[version])
     groups.get_by_role("link", name=worst).click()

@@ -70,6 +70,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "read": "asks for a password",
     "jq": "reads what AWS answered",
     "python -c": "needs an AWS account",
+    "anc cost --measure": "simulates hours; tests/unit/tools/test_cost.py measures a shorter day",
     "anc cost --write": "replaces a page; tests/unit/tools/test_cost.py compares it",
     "python -m tools.settings_page": "replaces a page; tests/unit/local/test_configuration.py compares it",
     "anc scale --write": "replaces a page; tests/unit/tools/test_scale.py compares it",

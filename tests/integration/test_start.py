@@ -18,6 +18,7 @@ from typing import IO
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from anc.settings import Settings
 from anc_client import ApiError, Client, NewUpload
@@ -27,6 +28,7 @@ from simulation.acoustic_plant import AcousticPlant
 from tests.processes import ANC, PATIENCE_S, Platform
 from tests.processes import until as until_found
 from tools.cli.demo import headset_folder, register
+from tools.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"Console: +(http://127\.0\.0\.1:[0-9]+)/#code=([\w-]+)")
@@ -85,10 +87,19 @@ def sign_in(url: str, code: str) -> int:
     return httpx.post(f"{url}/sign-in", json={"code": code}, timeout=PATIENCE_S, trust_env=False).status_code
 
 
-@pytest.mark.parametrize("command", [["up"], ["up", "--demo"], ["up", "--demo", "--json"]], ids=" ".join)
-@pytest.mark.parametrize("shared", ["port", "MQTT port", "folder"])
+@pytest.mark.parametrize(
+    ("shared", "command"),
+    [
+        ("port", ["up"]),
+        ("port", ["up", "--demo", "--json"]),
+        ("MQTT port", ["up", "--demo"]),
+        ("folder", ["up"]),
+        ("folder", ["up", "--demo"]),
+    ],
+    ids=str,
+)
 def test_a_second_platform_on_the_same_folder_or_port_is_rejected(
-    shared_platform: Platform, tmp_path: Path, command: list[str], shared: str
+    shared_platform: Platform, tmp_path: Path, shared: str, command: list[str]
 ) -> None:
     first, data = shared_platform, tmp_path / "data"
     port = {"port": first.port, "MQTT port": first.port + 1, "folder": free_port()}[shared]
@@ -130,9 +141,12 @@ def test_a_platform_with_another_data_folder_is_reported(
 
 @pytest.mark.parametrize("command", [["up"], ["up", "--demo"], ["headset"], ["console"]], ids=" ".join)
 @pytest.mark.parametrize("port", ["0", "65535", "-1", "http"])
-def test_an_invalid_port_is_rejected(tmp_path: Path, command: list[str], port: str) -> None:
-    answer = anc(*command, "--port", port, "--data", "data", cwd=tmp_path)
-    assert (answer.returncode, answer.stdout) == (2, "")
+def test_an_invalid_port_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], port: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(app, [*command, "--port", port, "--data", "data"])
+    assert (answer.exit_code, answer.stdout) == (2, "")
     assert "--port" in answer.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,7 @@
 /** Fleet: search the headsets of all owners, and an overview of what is wrong. The view is in the URL. */
 import { html, useMemo, useState } from "../lib/html.js";
 import { changed } from "../lib/view.js";
-import { Filters, Pages, SelectFilter, TextFilter } from "../ui/filters.js";
+import { Filters, Pages, SelectFilter, Suggestions, TextFilter } from "../ui/filters.js";
 import { Alert, Empty, Figure, Heading, useRequest, when } from "../ui/parts.js";
 import { Online } from "./headsets.js";
 
@@ -21,10 +21,8 @@ export function Fleet({ rest, query }) {
   for (const name of ["sort", "after"]) conditions.delete(name);
   const list = useRequest(() => rest.get(`/api/fleet?limit=${PAGE}${query && `&${query}`}`), [query], POLL_MS);
   const overview = useRequest(() => rest.get(`/api/fleet/overview?${conditions}`), [conditions.toString()], 4 * POLL_MS);
-  const groups = overview.data?.groups;
   // The same node is not rendered again, which would undo what is being typed.
-  const filters = useMemo(() => html`<${FleetFilters} view=${view} groups=${groups} />`,
-    [query, JSON.stringify(Object.values(groups ?? {}).map((each) => each.map(({ value }) => value)))]);
+  const filters = useMemo(() => html`<${FleetFilters} view=${view} />`, [query]);
   const error = list.error || overview.error;
   return html`
     <${Heading} title="Fleet" text="All headsets. Noise and attenuation are from telemetry, in the cloud up to an hour old.">
@@ -34,7 +32,7 @@ export function Fleet({ rest, query }) {
     <div class="stack">
       ${overview.data && html`<${Overview} data=${overview.data} view=${view} />`}
       <section class="card" aria-labelledby="list"><h2 id="list">Headsets</h2>
-        ${filters}
+        ${filters}<${Suggestions} groups=${overview.data?.groups} />
         ${list.data && html`<${List} page=${list.data} view=${view} />`}
       </section>
     </div>`;
@@ -99,12 +97,12 @@ function Spread({ p10_db, median_db, p90_db }) {
     <rect class="median" x=${Math.min(98, at(median_db))} width="2" height="12" /></svg>`;
 }
 
-function FleetFilters({ view, groups }) {
+function FleetFilters({ view }) {
   return html`<${Filters} page="fleet" view=${view} label="Headsets">
     <${TextFilter} view=${view} name="name" label="Name begins with" />
-    <${TextFilter} view=${view} name="firmware" label="Firmware" options=${groups?.firmware} />
-    <${TextFilter} view=${view} name="model" label="Model" options=${groups?.model} />
-    <${TextFilter} view=${view} name="noise" label="Noise" options=${groups?.noise} />
+    <${TextFilter} view=${view} name="firmware" label="Firmware" suggested />
+    <${TextFilter} view=${view} name="model" label="Model" suggested />
+    <${TextFilter} view=${view} name="noise" label="Noise" suggested />
     <${TextFilter} view=${view} name="owner" label="Owner" maxLength=${128} />
     <${SelectFilter} view=${view} name="online" label="Connection" options=${{ true: "Online", false: "Not online" }} />
     <label>Attenuation below (dB)<input name="attenuation_below" type="number" min="-100" max="100" step="any" value=${view.get("attenuation_below") ?? ""} /></label>

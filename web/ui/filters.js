@@ -17,10 +17,16 @@ export function Filters({ page, view, label, read = (fields) => fields, children
   </form>`;
 }
 
-export function TextFilter({ view, name, label, options, maxLength = 64 }) {
+/** @param {{suggested?: boolean}} props  whether `Suggestions` has values of the field */
+export function TextFilter({ view, name, label, suggested, maxLength = 64 }) {
   return html`<label>${label}<input name=${name} value=${view.get(name) ?? ""} autocapitalize="none"
-    autocomplete="off" maxlength=${maxLength} list=${options && `${name}-values`} />
-    ${options && html`<datalist id=${`${name}-values`}>${options.map(({ value }) => html`<option key=${value} value=${value} />`)}</datalist>`}</label>`;
+    autocomplete="off" maxlength=${maxLength} list=${suggested && `${name}-values`} /></label>`;
+}
+
+/** Values that occur, by field. They stand beside the form, because they change while somebody types there. */
+export function Suggestions({ groups = {} }) {
+  return Object.entries(groups).map(([field, values]) => html`<datalist key=${field} id=${`${field}-values`}>
+    ${values.map(({ value }) => html`<option key=${value} value=${value} />`)}</datalist>`);
 }
 
 export function SelectFilter({ view, name, label, options, none = "Any", value = view.get(name) ?? "" }) {
