@@ -80,7 +80,11 @@ def test_filters_and_order_are_in_the_url_and_survive_a_reload(visit: Visit, fle
 def test_what_is_typed_before_the_overview_arrives_is_kept(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet?owner=user-0001", role="operator", on=fleet)
     held: list[Route] = []
-    console.page.route("**/api/fleet/overview*", held.append)
+
+    def hold(route: Route) -> None:  # Playwright does not accept `held.append`
+        held.append(route)
+
+    console.page.route("**/api/fleet/overview*", hold)
     console.page.reload()
     expect(rows(console)).to_have_count(20)
     console.page.get_by_label("Firmware").press_sequentially("1.4")
