@@ -1,7 +1,7 @@
 /** Emergencies: current ones, and those of the past. The filters are in the URL. */
 import { html, useMemo } from "../lib/html.js";
 import { EmergencyList, Source } from "../ui/emergency-list.js";
-import { Filters, Pages, SelectFilter, TextFilter } from "../ui/filters.js";
+import { Filters, Pages, SelectFilter, Suggestions, TextFilter } from "../ui/filters.js";
 import { Alert, EmergencyBanner, Empty, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 3000;
@@ -21,7 +21,7 @@ export function Emergencies({ rest, me, query }) {
   const names = new Map(devices.data?.map(({ thing, name }) => [thing, name || thing]));
   const seesAll = me && me.role !== "listener";
   // The same node is not rendered again, which would undo what is being typed.
-  const filters = useMemo(() => html`<${EmergencyFilters} view=${view} names=${names} seesAll=${seesAll} />`, [query, seesAll, [...names.keys()].join()]);
+  const filters = useMemo(() => html`<${EmergencyFilters} view=${view} seesAll=${seesAll} />`, [query, seesAll]);
   return html`
     <${Heading} title="Emergencies" text="A siren, horn or alarm switches cancelling off until ten seconds after the last detection." />
     ${(error || devices.error) && html`<${Alert} kind="error">${error || devices.error}<//>`}
@@ -29,7 +29,7 @@ export function Emergencies({ rest, me, query }) {
       ? html`<${EmergencyBanner}>${data.sources.map((event, i) => html`${i ? "; " : ""}${event.kind} at <${Source} ...${{ event, names }} />`)}<//>`
       : html`<${Alert} kind="done">No emergency is active.<//>`)}
     <section class="card" aria-label="Past emergencies">
-      ${filters}
+      ${filters}<${Suggestions} groups=${{ source: [...names.keys()].map((value) => ({ value })) }} />
       ${data && devices.data && (data.events.length
         ? html`<${EmergencyList} events=${data.events} names=${names} rest=${rest} onChanged=${reload} />`
         : view.size
@@ -54,11 +54,11 @@ async function load(rest, view) {
   }
 }
 
-function EmergencyFilters({ view, names, seesAll }) {
+function EmergencyFilters({ view, seesAll }) {
   const isRange = view.has("since") || view.has("until");
   return html`<${Filters} page="emergencies" view=${view} label="Emergencies" read=${withTimes}>
     <${SelectFilter} view=${view} name="kind" label="Kind" options=${KINDS} />
-    <${TextFilter} view=${view} name="source" label="Headset" options=${[...names.keys()].map((value) => ({ value }))} />
+    <${TextFilter} view=${view} name="source" label="Headset" suggested />
     <${SelectFilter} view=${view} name="acknowledged" label="State" options=${STATES} />
     <${SelectFilter} view=${view} name="hours" label="Time" options=${TIMES} value=${isRange ? "range" : view.get("hours") ?? ""} />
     ${isRange && html`<label>From<input type="datetime-local" name="since" value=${localTime(view.get("since"))} /></label>
