@@ -24,6 +24,7 @@ from anc.schemas.websocket import SUBPROTOCOL, decode_pcm, encode_pcm
 from anc_client import (
     ApiError,
     Client,
+    EmergencyChange,
     NewDevice,
     NewDeviceModel,
     NewKey,
@@ -244,8 +245,12 @@ class Smoke:
         self._receive("the switch to transparency", lambda message: message.get("mode") == "transparency")
         took = time.monotonic() - start_s
         # The platform switches the headset first and stores the event afterwards.
-        sources = _poll(lambda: [event.source for event in self._user.emergencies()])
-        _expect("sources of emergencies", sources, [self._name])
+        events = _poll(lambda: list(self._user.emergencies()))
+        _expect("sources of emergencies", [event.source for event in events], [self._name])
+        change = EmergencyChange(acknowledged=True, comment="smoke test")
+        changed = self._user.change_emergency(events[0].id, change)
+        _expect("comment on the emergency", changed.comment, change.comment)
+        _expect("changed emergency", self._user.emergency(events[0].id), changed)
         _expect("emergency is held", any(self._is_held(seq) for seq in range(3, 8)), True)
         return f"transparency after a siren, reported after {took:.1f} s"
 

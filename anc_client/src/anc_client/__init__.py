@@ -9,6 +9,7 @@ with Client("http://127.0.0.1:8080", token) as anc:
 from anc_client.client import Client, Processed
 from anc_client.refusal import ApiError
 from anc_client.schemas import (
+    EmergencyChange,
     NewDevice,
     NewDeviceModel,
     NewKey,
@@ -27,6 +28,7 @@ from anc_client.schemas import (
 __all__ = [
     "ApiError",
     "Client",
+    "EmergencyChange",
     "NewDevice",
     "NewDeviceModel",
     "NewKey",
