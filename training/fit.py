@@ -44,9 +44,9 @@ class Recipe:
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 96, 128)
-    steps: int = 5_500
+    steps: int = 8_000
     batch: int = 64
-    memory_steps: int = 1500
+    memory_steps: int = 2500
     rate: float = 3e-3
     decay: float = 0.02
     dropout: float = 0.2

@@ -15,7 +15,7 @@ from training.clips.dataset import Dataset
 from training.fit import Arrays, binary_loss
 
 FEATURES, HIDDEN = 16, 48
-CLIPS = 12_000  # at most, of the dataset: more take long and add little
+CLIPS = 20_000  # at most, of the dataset: more take long and add little
 BATCH, RATE, DECAY, DROPOUT = 256, 2e-3, 0.05, 0.3
 
 

@@ -15,7 +15,6 @@ LABEL_OF = {
             "air_conditioner",
             "drilling",
             "jackhammer",
-            "whine",
             "construction",
             "motor",
         ),

@@ -101,7 +101,7 @@ class Plan:
     """
 
     clips: int = 36_000
-    tonal: int = 7_000
+    tonal: int = 12_000
     each: int = 40
 
     @property

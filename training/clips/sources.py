@@ -27,6 +27,8 @@ MAKERS: dict[str, tuple[Maker, tuple[str, ...], float]] = {
     **{name: (maker, (), 1.0) for name, maker in EVERYDAY.items()},
     **{name: (maker, (), 1.0) for name, maker in VEHICLES.items()},
     **{name: (maker, (), 1.2) for name, maker in TONAL.items()},
+    "inverter": (TONAL["inverter"], (), 3.0),
+    "melody": (TONAL["melody"], (), 3.0),
 }
 # Synthetic sounds that have a noise class.
 SYNTHETIC_CLASSES = {
@@ -34,11 +36,11 @@ SYNTHETIC_CLASSES = {
     "music": "music",
     "lead_synthesiser": "music",
     "cabin": "cabin",
-    "whine": "whine",
     "engine": "engine",
     "traffic": "traffic",
     "motor_start": "motor",
     "whistled_melody": "whistling",
+    "melody": "music",
     **dict.fromkeys(SIRENS, "siren"),
     "fire_truck": "siren",
     "car_horn": "car_horn",

@@ -25,7 +25,9 @@ from training.synthesis.tonal import (
     brakes,
     inverter,
     kettle,
+    keyed_tone,
     lead_synthesiser,
+    melody,
     motor_start,
     steady_tone,
     telephone,
@@ -69,6 +71,8 @@ TONAL: dict[str, Maker] = {
     "motor_start": motor_start,
     "telephone": telephone,
     "lead_synthesiser": lead_synthesiser,
+    "melody": melody,
+    "keyed_tone": keyed_tone,
 }
 
 __all__ = [

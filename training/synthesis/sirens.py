@@ -20,7 +20,7 @@ def _sweeps(n: int, rng: Generator, period: tuple[float, float]) -> tuple[float,
 def wail(n: int, rng: Generator) -> Signal:
     """Return an electronic siren: slow sweeps between about 600 and 1500 Hz."""
     low, high, up = _sweeps(n, rng, (1.5, 7.0))
-    frequency = low * (high / low) ** up if rng.uniform() < 0.75 else low + (high - low) * up
+    frequency = low * (high / low) ** up
     count = int(rng.choice([2, 3, 6, 24, 24, 24]))  # small loudspeakers and tests have few harmonics
     return harmonics(doppler(frequency, rng), rng.uniform(0.5, 2.2), rng, count)
 

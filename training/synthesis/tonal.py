@@ -50,6 +50,42 @@ def whistled_melody(n: int, rng: Generator) -> Signal:
     return noisy((harmonics(pitch, rng.uniform(2, 4), rng, 3) + breath) * _articulation(n, length, rng), rng)
 
 
+def melody(n: int, rng: Generator) -> Signal:
+    """Return a tune of separate, steady notes, as of a flute, a music box, a toy or a whistling person.
+
+    Unlike the tones of a siren or an alarm, the notes have more than two pitches.
+    """
+    beat, key, edge = rng.uniform(0.12, 0.7), rng.uniform(200, 2200), rng.uniform(0.002, 0.06)
+    equal = rng.uniform() < 0.5
+    degrees = np.cumsum(rng.integers(-2, 3, n // int(beat * RATE / 2) + 2)) % len(SEMITONES)
+    lengths = np.full(len(degrees), beat) if equal else beat * rng.choice([0.5, 1, 1, 1.5, 2], len(degrees))
+    ends = np.cumsum((lengths * RATE).astype(int))
+    note = np.searchsorted(ends, np.arange(n), side="right").clip(0, len(degrees) - 1)
+    pitch = (key * 2 ** (SEMITONES[degrees] / 12))[note]
+    since = np.arange(n) - np.concatenate([[0], ends])[note]
+    left = ends[note] - np.arange(n) - rng.uniform(0, 0.4) * rng.choice([0, 1]) * beat * RATE
+    envelope = np.clip(np.minimum(since, left) / (edge * RATE), 0, 1)
+    decay = np.exp(-since / RATE * rng.choice([0, 0, rng.uniform(0.5, 8)]))
+    vibrato = rng.uniform(0, 0.015) * rng.choice([0, 1])
+    pitch = pitch * (1 + vibrato * np.sin(2 * np.pi * rng.uniform(4, 7) * since / RATE))
+    tone = harmonics(pitch, rng.uniform(0.5, 4), rng, int(rng.choice([1, 2, 4, 12])))
+    return noisy(tone * envelope * decay, rng)
+
+
+def keyed_tone(n: int, rng: Generator) -> Signal:
+    """Return a tone that is keyed without a regular pattern: Morse code, modems, games, key clicks."""
+    unit = rng.uniform(0.03, 0.15)
+    lengths = unit * rng.choice([1, 1, 3], 2 * int(n / RATE / unit) + 2)
+    lengths[1::2] = unit * rng.choice([1, 1, 1, 3, 7], len(lengths[1::2]))
+    gate = (np.searchsorted(np.cumsum(lengths), np.arange(n) / RATE, side="right") + 1) % 2
+    low = rng.uniform(400, 2500)
+    if rng.uniform() < 0.3:  # frequency shift keying at 50 to 600 symbols per second
+        symbol = (np.arange(n) * rng.uniform(50, 600) / RATE).astype(int)
+        pitch = (low * rng.uniform(1.05, 1.4) ** rng.integers(0, 2, symbol[-1] + 1))[symbol]
+        return noisy(_started(harmonics(pitch, 2, rng, 2), rng), rng)
+    return noisy(harmonics(np.full(n, low), rng.uniform(1, 4), rng, 3) * smooth(gate * 1.0, 0.004), rng)
+
+
 def _articulation(n: int, length: int, rng: Generator) -> Signal:
     """Return an envelope with a dip between notes, of random depth."""
     position = np.arange(n) % length / length
@@ -83,7 +119,7 @@ def inverter(n: int, rng: Generator) -> Signal:
     """Return an electric motor that speeds up or slows down steadily, in road or rail noise."""
     t = np.arange(n) / RATE
     low, high = rng.uniform(120, 900), rng.uniform(1000, 4500)
-    duration, offset = rng.uniform(4, 14), rng.uniform(0, 5)
+    duration, offset = rng.uniform(3, 12), rng.uniform(0, 5)
     progress = np.clip((t + offset) / duration, 0, 1)
     pitch = low + (high - low) * (progress if rng.uniform() < 0.7 else 1 - progress)
     count = int(rng.choice([1, 2, 3, 5]))

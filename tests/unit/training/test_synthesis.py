@@ -14,6 +14,7 @@ from training.synthesis import (
     hi_lo,
     wail,
 )
+from training.synthesis.tonal import keyed_tone, melody
 
 
 def loudest_frequency(x: np.ndarray, every: int = 1600) -> np.ndarray:
@@ -43,6 +44,21 @@ def test_hi_lo_has_two_pitches() -> None:
     frequency = np.fft.rfftfreq(8 * RATE, 1 / RATE)
     low = spectrum[(frequency > 300) & (frequency < 1500)]
     assert np.sort(low)[-len(low) // 20 :].sum() > 0.8 * low.sum()
+
+
+def test_a_melody_has_more_than_two_pitches() -> None:
+    for seed in range(8):
+        pitch = loudest_frequency(melody(12 * RATE, np.random.default_rng(seed)), 2000)
+        steps, counts = np.unique(np.rint(12 * np.log2(np.maximum(pitch, 60) / 440)), return_counts=True)
+        assert len(steps[counts > 2]) > 2, seed
+
+
+def test_a_keyed_tone_has_no_regular_rhythm() -> None:
+    for seed in (1, 2, 3):
+        x = keyed_tone(20 * RATE, np.random.default_rng(seed))
+        loud = np.abs(x).reshape(-1, RATE // 200).max(axis=1) > 0.5 * np.max(np.abs(x))
+        gaps = np.diff(np.flatnonzero(np.diff(loud.astype(int)) == 1))
+        assert len(set(gaps[gaps > 2].tolist())) > 2, seed
 
 
 def test_a_t3_alarm_sounds_three_times_and_pauses() -> None:
