@@ -83,7 +83,8 @@ def keyed_tone(n: int, rng: Generator) -> Signal:
         symbol = (np.arange(n) * rng.uniform(50, 600) / RATE).astype(int)
         pitch = (low * rng.uniform(1.05, 1.4) ** rng.integers(0, 2, symbol[-1] + 1))[symbol]
         return noisy(_started(harmonics(pitch, 2, rng, 2), rng), rng)
-    return noisy(harmonics(np.full(n, low), rng.uniform(1, 4), rng, 3) * smooth(gate * 1.0, 0.004), rng)
+    tone = harmonics(np.full(n, low), rng.uniform(1, 4), rng, 3)
+    return noisy(tone * smooth(gate.astype(np.float64), 0.004), rng)
 
 
 def _articulation(n: int, length: int, rng: Generator) -> Signal:
