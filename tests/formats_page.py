@@ -79,7 +79,7 @@ file of each format, and those whose end is recognised in another way.
 | preview | `POST /api/audio/preview`, which the console calls before an upload | request |
 | upload | a recording that is uploaded, by the console (files, dropped files, microphone), the client or the API, and its job | report, list of recordings |
 | anc classify, anc cancel | the commands | stderr, and the results with `--json` and `--csv` |
-| demo | `anc demo --noise` and `anc headset --noise` | stderr |
+| demo | `anc demo --noise FILE` and `anc headset --noise FILE` | stderr |
 | train | `anc train` and the evaluations | stderr |
 
 Each cell has two results: of the whole file, and of its first 60 %, as an interrupted recording or transfer leaves it.

@@ -40,7 +40,7 @@ class SqliteFleetIndex:
         self._database = database
         database.connection.executescript("""
             CREATE TABLE IF NOT EXISTS fleet_summaries (
-                thing TEXT PRIMARY KEY, owner TEXT COLLATE NOCASE, model TEXT COLLATE NOCASE,
+                thing TEXT PRIMARY KEY, name TEXT, owner TEXT COLLATE NOCASE, model TEXT COLLATE NOCASE,
                 online INTEGER, since REAL, firmware TEXT COLLATE NOCASE, noise TEXT COLLATE NOCASE,
                 attenuation_db REAL, reverted INTEGER, reverted_at REAL, refused INTEGER, refused_at REAL
             ) WITHOUT ROWID;

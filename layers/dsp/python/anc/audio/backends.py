@@ -72,12 +72,12 @@ def _open_wav(file: BinaryIO, begin: int) -> tuple[ByteSource, Decoder]:
         raise Damaged
     if wav.tag == MP3_TAG:
         source = ByteSource(file, wav.begin, wav.size)
-        return source, _ffmpeg(source, MP3, wav.size < wav.claimed)
+        return source, _ffmpeg(source, MP3, wav.is_cut)
     source = ByteSource(file, wav.begin, wav.size, wav.header)
     try:
         return source, LibsndfileDecoder(source, wav.size / wav.claimed if wav.claimed else 1.0)
     except Damaged:
-        return source, _ffmpeg(source, WAV, wav.size < wav.claimed)
+        return source, _ffmpeg(source, WAV, wav.is_cut)
 
 
 def _present(source: ByteSource) -> float:

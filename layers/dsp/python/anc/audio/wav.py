@@ -42,6 +42,8 @@ class Wav(NamedTuple):
         Where the samples are in the file.
     claimed : int
         Size of the samples according to the file; `size` if the file has no valid one.
+    is_cut : bool
+        Whether samples are missing; a part of a frame at the end, which `size` leaves out, is none.
     tag : int
         Encoding: 1 is PCM, 3 floating point, 0xFFFE extensible.
     """
@@ -50,6 +52,7 @@ class Wav(NamedTuple):
     begin: int
     size: int
     claimed: int
+    is_cut: bool
     tag: int
 
 
@@ -117,7 +120,7 @@ def _wav(
         size -= size % align
     fmt = fmt if tag != 1 else fmt[:16]
     header = _header(order, fmt + bytes(len(fmt) % 2), fact, size)
-    return Wav(header, begin, size, claimed, tag)
+    return Wav(header, begin, size, claimed, present < claimed, tag)
 
 
 def _header(order: str, fmt: bytes, fact: bytes, size: int) -> bytes:
