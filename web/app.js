@@ -162,7 +162,7 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
     document.title = `${emergency ? "EMERGENCY" : route.id ?? name} · ANC Platform`;
   }, [route.page, route.id, !emergency]);
   useEffect(() => {
-    document.querySelector(".rail nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    showCurrent(document.querySelector(".rail nav [aria-current]"));
     window.scrollTo(0, 0);
   }, [route.page, route.id, me]);
   const Page = route.id && item ? item : page;
@@ -191,6 +191,12 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
       ${error && html`<${Alert} kind="error">${error}<//>`}
       <${Page} key=${route.id ?? route.page} ...${shared} me=${me} id=${route.id} query=${route.query} />
     </main>`;
+}
+
+/** Scroll the bottom bar to an entry. `scrollIntoView` would also make it the place from which Tab goes on. */
+function showCurrent(entry) {
+  const bar = entry?.closest("nav");
+  if (bar) bar.scrollLeft += entry.getBoundingClientRect().left - bar.getBoundingClientRect().left - (bar.clientWidth - entry.offsetWidth) / 2;
 }
 
 function toMain(event) {
