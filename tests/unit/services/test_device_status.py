@@ -57,6 +57,23 @@ def test_a_repeated_event_changes_nothing(headset: FakePlatform) -> None:
     assert device_status.find(THING, headset.deps) == once
 
 
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2, 3), (0, 1, 3, 2), (0, 3, 1, 2), (0, 3, 2, 1), (2, 3, 1, 0)], ids=str
+)
+def test_connections_within_a_millisecond_leave_the_headset_offline_in_any_order(
+    headset: FakePlatform, order: tuple[int, ...]
+) -> None:
+    events = (
+        event("connected", 129.9, "s1"),
+        event("disconnected", 130.0, "s1", disconnectReason="DUPLICATE_CLIENTID"),
+        event("connected", 130.0, "s2"),
+        event("disconnected", 130.0, "s2", disconnectReason="CONNECTION_LOST"),
+    )
+    for number in order:
+        device_status.record_presence(events[number], headset.deps)
+    assert online(headset)[0] is False
+
+
 def test_the_end_of_an_older_connection_does_not_end_the_newer(headset: FakePlatform) -> None:
     device_status.record_presence(event("connected", 100, "s1"), headset.deps)
     device_status.record_presence(event("connected", 130, "s2"), headset.deps)

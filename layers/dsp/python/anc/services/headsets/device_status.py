@@ -77,7 +77,8 @@ def record_presence(payload: bytes, deps: Dependencies) -> None:
 
     def with_event(known: Status) -> Status:
         at = event.timestamp / 1000
-        if event.event_type == "connected" and at >= known.since:
+        is_known = event.session_identifier == known.session  # perhaps by its end, reported first
+        if event.event_type == "connected" and at >= known.since and not is_known:
             return known.replace(online=True, since=at, session=event.session_identifier)
         if event.event_type == "disconnected" and _ends_latest_connection(event, known):
             offline = known.replace(
@@ -155,7 +156,7 @@ def _ends_latest_connection(event: Presence, known: Status) -> bool:
     """
     if known.session in ("", event.session_identifier):
         return True
-    return event.disconnect_reason != REPLACED and event.timestamp / 1000 > known.since
+    return event.disconnect_reason != REPLACED and event.timestamp / 1000 >= known.since
 
 
 def _with_repeated_refusal(known: Status, message: str, deps: Dependencies) -> Status:
