@@ -156,7 +156,7 @@ class Emergency(Record, frozen=True, kw_only=True, omit_defaults=True):
     at : float
         Seconds since the epoch.
     acknowledged_by, commented_by : str
-        User id, "" for nobody; the times are in seconds since the epoch.
+        User id, or "" if it did not happen. Times are in seconds since the epoch.
     comment : str
         One or several lines.
     """
