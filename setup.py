@@ -16,13 +16,14 @@ setup(
     packages=[
         *find_packages(LIBRARY),
         *find_packages(include=["functions*", "iot*", "local*", "simulation*", "tools*", "training*"]),
+        "local.observability",
         "local.web",
     ],
     ext_modules=[KERNEL],
-    package_dir={"anc": f"{LIBRARY}/anc", "local.web": "web"},
+    package_dir={"anc": f"{LIBRARY}/anc", "local.observability": "deploy/observability", "local.web": "web"},
     package_data={
         "anc": ["*/*.npz", "*/*.pem"],
-        "local": ["monitoring/*"],
+        "local.observability": ["**/*.json", "**/*.yml"],
         "tools": ["**/*.md", "**/*.toml", "cost/*.json"],
         "local.web": ["**/*"],
     },

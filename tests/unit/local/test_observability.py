@@ -14,7 +14,7 @@ import yaml
 from anc.services.platform_metrics import TIMED
 
 ROOT = Path(__file__).parents[3]
-MONITORING = ROOT / "local" / "monitoring"
+OBSERVABILITY = ROOT / "deploy" / "observability"
 SOURCES = (ROOT / "layers/dsp/python/anc", ROOT / "functions", ROOT / "local")
 INTERVAL = "$__rate_interval"  # Grafana fills it in before Prometheus sees the query
 
@@ -41,12 +41,12 @@ def exposed() -> set[str]:
 
 
 def alerts() -> list[dict[str, Any]]:
-    groups = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
+    groups = yaml.safe_load((OBSERVABILITY / "rules" / "anc.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
 def panels() -> list[dict[str, Any]]:
-    return list(json.loads((MONITORING / "dashboard.json").read_text())["panels"])
+    return list(json.loads((OBSERVABILITY / "grafana" / "dashboards" / "anc.json").read_text())["panels"])
 
 
 def queries() -> list[str]:
@@ -108,6 +108,6 @@ def test_panels_do_not_overlap() -> None:
 
 
 def test_the_prometheus_configuration_includes_the_alert_rules() -> None:
-    configuration = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
-    assert all((MONITORING / name).exists() for name in configuration["rule_files"])
+    configuration = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())
+    assert all([*OBSERVABILITY.glob(name)] for name in configuration["rule_files"])
     assert [job["job_name"] for job in configuration["scrape_configs"]] == ["anc"]
