@@ -29,6 +29,7 @@ from local.data_folder import (
     make_private,
     require_platform,
 )
+from local.storage import schema_version
 from local.storage.database import BUSY_TIMEOUT_S
 from local.storage.objects import UNFINISHED
 
@@ -110,7 +111,7 @@ def restore(archive: Path, data: Path) -> Archived:
     BackupFailed
         When the archive is damaged or no backup, or the folder is not empty.
     UnusableFolder
-        When another process uses the folder.
+        When another process uses the folder, or a newer release wrote the backup.
     OSError
     """
     created = not data.exists()
@@ -319,6 +320,7 @@ def _check_platform(archive: Path, folder: Path) -> None:
     try:
         with closing(_open(folder / DATABASE)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            schema_version.check(connection, archive)
     except sqlite3.DatabaseError as fault:
         found = str(fault)
     if found != "ok":

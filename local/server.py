@@ -58,6 +58,7 @@ from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
 from local.process import open_as_many_files_as_allowed
 from local.public_address import PublicAddress
+from local.storage import schema_version
 from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
 from local.storage.fleet_index import SqliteFleetIndex
@@ -117,9 +118,11 @@ class LocalPlatform:
         self.notices = prepare(data)
         self._lock = lock_folder(data, f"the platform on port {port}", IN_USE)
         self.notices += filter(None, [discard_published_key(data), address.warning])
+        database = Database(data / "anc.db")
+        with database.writing() as connection:  # before the stores add what an earlier release lacked
+            schema_version.mark(connection)
         self._address = address
         address.save(data)
-        database = Database(data / "anc.db")
         self._counters = SqliteCounters(database)
         certificates = data / "certificates"
         authority = Authority(certificates, address.names)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from local.data_folder import UnusableFolder
+from local.storage import schema_version
 
 BUSY_TIMEOUT_S = 60.0  # generous, for a lock holder that is not scheduled on a busy machine
 
@@ -28,7 +29,13 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection, in autocommit mode. Raises UnusableFolder if the file is damaged."""
+        """This thread's connection, in autocommit mode.
+
+        Raises
+        ------
+        UnusableFolder
+            When the file is damaged, or a newer release wrote it.
+        """
         if not hasattr(self._threads, "connection"):
             # SQLite creates its other files with the permissions of this one. An existing file is not opened
             # here, since closing it would release the locks that this process holds on it.
@@ -36,10 +43,14 @@ class Database:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             try:
+                schema_version.check(connection, self.path)
                 connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.DatabaseError as fault:
                 connection.close()
                 raise UnusableFolder(f"{self.path}: {fault}; restore it from a backup") from fault
+            except UnusableFolder:
+                connection.close()
+                raise
             connection.execute("PRAGMA synchronous = NORMAL")
             self._threads.connection = connection
         return self._threads.connection

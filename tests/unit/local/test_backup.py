@@ -17,6 +17,7 @@ from local.auth.certificates import Authority
 from local.auth.issuer import Issuer
 from local.backup import ABOUT, BackupFailed, back_up, restore
 from local.data_folder import FolderInUse, UnusableFolder, lock_folder
+from local.storage import schema_version
 from local.storage.database import Database
 from local.storage.objects import FileObjects
 from tests.processes import until
@@ -301,3 +302,15 @@ def _refused(archive: Path, tmp_path: Path) -> str:
     assert not target.exists(), "nothing stays"
     assert str(refusal.value).startswith(str(archive))
     return str(refusal.value)
+
+
+def test_a_backup_of_a_newer_version_is_refused_and_leaves_nothing(site: Path, tmp_path: Path) -> None:
+    with Database(site / "anc.db").writing() as connection:
+        schema_version.mark(connection)
+        connection.execute("INSERT INTO releases VALUES (?, '99.1.0')", (schema_version.SCHEMA + 1,))
+        connection.execute(f"PRAGMA user_version = {schema_version.SCHEMA + 1}")
+    archive, target = tmp_path / "newer.zip", tmp_path / "target"
+    back_up(site, archive)
+    with pytest.raises(UnusableFolder, match=r"newer\.zip: written by version 99\.1\.0"):
+        restore(archive, target)
+    assert not target.exists()
