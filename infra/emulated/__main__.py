@@ -4,6 +4,7 @@
 IAM policies, and is stopped at the end.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ WORK = ROOT / "build" / "emulated"
 ANC = Path(sys.executable).with_name("anc")
 CDK = ROOT / "build" / "cli" / "node_modules" / ".bin" / "cdk"
 START_S = time.monotonic()
+WARNING = re.compile(r"WARN|ERROR|Exception|timed out|died")
+LINES, MAX_LINE = 20, 300  # of each log that are printed after a failure
 
 
 def main() -> int:
@@ -52,6 +55,8 @@ def main() -> int:
             destroy(emulator, deployed)
     except (subprocess.CalledProcessError, AssertionError, TimeoutError, OSError) as fault:
         say(f"FAILED: {fault}")
+        for line in warnings():
+            print(line)
         say(f"Logs: {WORK.relative_to(ROOT)}/*.log")
         return 1
     say("Deployed, tested, updated and destroyed")
@@ -61,6 +66,18 @@ def main() -> int:
 def say(text: str) -> None:
     """Print a message with the elapsed seconds."""
     print(f"==> {time.monotonic() - START_S:3.0f} s: {text}", flush=True)
+
+
+def warnings() -> list[str]:
+    """Return the last lines with a warning of the emulator and the functions: CI keeps no logs."""
+    logs = [log for name in ("emulator.log", "functions.log") if (log := WORK / name).exists()]
+    return [
+        line[:MAX_LINE]
+        for log in logs
+        for line in [each for each in log.read_text(errors="replace").splitlines() if WARNING.search(each)][
+            -LINES:
+        ]
+    ]
 
 
 def deploy(emulator: Emulator) -> None:

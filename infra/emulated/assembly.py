@@ -23,6 +23,7 @@ LACKING = frozenset(
     }
 )
 ALARM_ON_EXPRESSION = "AWS::CloudWatch::Alarm on an expression"
+TIMEOUT_S = 120
 RETRY_S = 6  # longer than the functions of these queues take
 
 
@@ -44,17 +45,19 @@ def fit_for_emulator(assembly: Path, fitted: Path, host: str) -> list[str]:
     shutil.rmtree(fitted, ignore_errors=True)
     shutil.copytree(assembly, fitted)
     removed: Counter[str] = Counter()
-    widened = shortened = 0
+    widened = shortened = lengthened = 0
     for path in sorted(fitted.glob("*.template.json")):
         template = json.loads(path.read_text())
         removed += drop(template)
         readdress(template, host)
         widened += widen(template)
         shortened += hurry(template)
+        lengthened += extend_timeouts(template)
         path.write_text(json.dumps(template, indent=1))
     return [
         *(f"Removed, not supported by the emulator: {n} x {kind}" for kind, n in sorted(removed.items())),
         f"Retry delay shortened to {RETRY_S} s: {shortened} queues",
+        f"Timeout extended to {TIMEOUT_S} s, because it includes the start here: {lengthened} functions",
         f"Checked by action only, because the emulator derives wrong resources: {widened} IoT statements",
     ]
 
@@ -115,6 +118,19 @@ def hurry(template: Mapping[str, Any]) -> int:
     for properties in shortened:
         properties["VisibilityTimeout"] = RETRY_S
     return len(shortened)
+
+
+def extend_timeouts(template: Mapping[str, Any]) -> int:
+    """Extend the functions' timeouts: the emulator counts their initialization, AWS does not."""
+    functions = [
+        resource["Properties"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+        and resource["Properties"].get("Timeout", 3) < TIMEOUT_S
+    ]
+    for properties in functions:
+        properties["Timeout"] = TIMEOUT_S
+    return len(functions)
 
 
 def _listed(actions: str | list[str]) -> list[str]:

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from infra.emulated.assembly import ALARM_ON_EXPRESSION, LACKING, fit_for_emulator, lacking
+from infra.emulated.assembly import (
+    ALARM_ON_EXPRESSION,
+    LACKING,
+    TIMEOUT_S,
+    extend_timeouts,
+    fit_for_emulator,
+    lacking,
+)
 
 
 @pytest.mark.parametrize("deployment", ["stacks", "prod"])
@@ -51,3 +58,12 @@ def test_functions_get_the_emulator_addresses_instead_of_aws_ones(tmp_path, stac
     assert jwks.startswith("https://127.0.0.1:4566/")
     assert jwks.endswith("/.well-known/jwks.json")
     assert "cognito-idp" in stacks.text(variables["TOKEN_ISSUER"])
+
+
+def test_a_function_that_starts_slowly_is_not_timed_out(stacks):
+    for template in json.loads(json.dumps(stacks.templates)).values():
+        functions = [
+            each for each in template["Resources"].values() if each["Type"] == "AWS::Lambda::Function"
+        ]
+        extend_timeouts(template)
+        assert all(each["Properties"]["Timeout"] >= TIMEOUT_S for each in functions)

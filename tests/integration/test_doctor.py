@@ -57,8 +57,8 @@ def test_an_unreachable_address_exits_with_code_1() -> None:
 
 
 def test_a_web_server_that_is_not_the_platform_is_reported(start: Callable[..., Platform]) -> None:
-    found = states(check_deployment(f"http://127.0.0.1:{start().port}/docs#", None))
-    assert found["health"] == "failing"
+    found = states(check_deployment(f"http://127.0.0.1:{start().port}/docs#", "token"))
+    assert (found["health"], found["token"]) == ("failing", "failing")
 
 
 def test_checking_this_machine_creates_no_files(tmp_path: Path) -> None:

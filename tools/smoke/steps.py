@@ -345,7 +345,7 @@ class Smoke:
         deadline = time.monotonic() + TIMEOUT_S
         with suppress(TimeoutError):  # raised below with a message that names the frame
             while (left := deadline - time.monotonic()) > 0:
-                frame: dict[str, Any] = json.loads(self._socket.recv(left))
+                frame = _frame(what, self._socket.recv(left))
                 if matches(frame):
                     return frame
         raise TimeoutError(f"no response within {TIMEOUT_S:g} s: {what}")
@@ -354,6 +354,14 @@ class Smoke:
 def _expect(what: str, found: object, expected: object) -> None:
     if found != expected:
         raise AssertionError(f"{what}: {found}, expected {expected}")
+
+
+def _frame(what: str, text: str | bytes) -> dict[str, Any]:
+    try:
+        frame: dict[str, Any] = json.loads(text)
+    except ValueError:  # a gateway's own words, such as a timeout
+        raise AssertionError(f"{what}: not JSON: {text[:200]!r}") from None
+    return frame
 
 
 def _poll(call: Callable[[], T | None], timeout_s: float = TIMEOUT_S) -> T:

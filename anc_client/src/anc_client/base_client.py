@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import httpx
 
-from anc_client.codec import decode, encode
-from anc_client.refusal import ApiError, api_error
+from anc_client.codec import encode
+from anc_client.refusal import ApiError, api_error, decode_answer
 
 
 class Page(Protocol):
@@ -55,7 +55,7 @@ class BaseClient:
             after = page.next
 
     def _request(self, kind: type[A], method: str, path: str, body: object = None, **query: Any) -> A:
-        return decode(kind, self._send(method, path, body, **query).json())
+        return decode_answer(kind, self._send(method, path, body, **query))
 
     def _remove(self, path: str) -> None:
         """Delete a resource; a missing resource is not an error."""

@@ -11,7 +11,7 @@ import httpx
 
 from anc_client import schemas
 from anc_client.base_client import BaseClient, path_segment
-from anc_client.codec import decode
+from anc_client.refusal import decode_answer
 
 
 class Processed(schemas.ProcessedSound):
@@ -56,7 +56,7 @@ class Client(BaseClient):
 
     def health(self) -> schemas.Health:
         """Return the health of the platform; does not raise ApiError if it is unhealthy."""
-        return decode(schemas.Health, self._http.get("/health").json())
+        return decode_answer(schemas.Health, self._http.get("/health"))
 
     def metrics(self) -> str:
         """Return all counters in Prometheus text format."""

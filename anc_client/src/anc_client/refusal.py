@@ -1,9 +1,13 @@
 """The exception for rejected requests."""
 
+from typing import TypeVar
+
 import httpx
 
 from anc_client import schemas
 from anc_client.codec import decode
+
+A = TypeVar("A")
 
 
 class ApiError(Exception):
@@ -27,6 +31,24 @@ class ApiError(Exception):
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+
+def decode_answer(kind: type[A], answer: httpx.Response) -> A:
+    """Return the body of a response.
+
+    Raises
+    ------
+    ApiError
+        `bad_gateway`: it is not JSON, so it is not from the platform.
+    ValueError
+        It is not of this kind.
+    """
+    try:
+        value = answer.json()
+    except ValueError:
+        what = f"{answer.url.path}: the response is not JSON, so it is not from the platform"
+        raise ApiError(answer.status_code, "bad_gateway", what) from None
+    return decode(kind, value)
 
 
 def api_error(answer: httpx.Response) -> ApiError:

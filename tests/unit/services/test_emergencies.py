@@ -14,6 +14,7 @@ from anc.services import emergencies
 from anc.services.emergencies import EmergencyQuery
 from anc.services.headsets import control, devices
 from anc.services.headsets.devices import Registration
+from anc.services.headsets.emergency_hold import MAX_LATE_S
 from anc.services.sound import detection, sessions
 from anc.services.sound.streaming import filter_block
 from tests.fakes import ALICE, FakePlatform, make_dependencies
@@ -213,6 +214,59 @@ def test_an_alarm_in_a_snapshot_starts_transparency_notifies_watchers_and_ends(
     assert platform.messages(), "the end of the hold must be queued"
     control.deliver("headset-1", deps)
     assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
+
+
+@pytest.mark.parametrize("order", [("alarm", "end"), ("end", "alarm"), ("alarm", "alarm", "end")])
+def test_an_alarm_whose_update_is_delivered_after_its_hold_opens_the_headset_once_all_the_same(
+    platform: FakePlatform, order: tuple[str, ...]
+) -> None:
+    deps = platform.deps
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, deps)
+    deps.watches.put(Watch(key="headset-1#c", group="headset-1", connection="c"))
+    pcm = np.tile(block(True), (4, 1))
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), deps)
+    platform.clock.now += deps.settings.emergency_hold_s + 20
+    platform.messages()
+    for _ in order:  # both are the same message
+        control.deliver("headset-1", deps)
+        news = json.loads(platform.sockets.posted[-1][1])
+        assert (news["mode"], news["reason"]) == ("transparency", "siren detected")
+    assert platform.counts["emergencies_delivered_late"] == 1
+    platform.clock.now += deps.settings.emergency_hold_s + 1.5
+    assert platform.messages(), "the end of the hold must be queued"
+    for _ in range(2):
+        control.deliver("headset-1", deps)
+        assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
+
+
+def test_an_alarm_of_long_ago_does_not_open_the_headset(platform: FakePlatform) -> None:
+    deps = platform.deps
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, deps)
+    pcm = np.tile(block(True), (4, 1))
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), deps)
+    platform.clock.now += deps.settings.emergency_hold_s + MAX_LATE_S + 1
+    control.deliver("headset-1", deps)
+    assert deps.shadows.get("headset-1")["state"]["desired"]["mode"] == "cancel"
+
+
+def test_an_alarm_that_changes_while_it_is_delivered_is_delivered_again(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deps = platform.deps
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, deps)
+    pcm = np.tile(block(True), (4, 1))
+    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), deps)
+    update = deps.shadows.update
+
+    def changed_meanwhile(thing: str, document: object) -> None:
+        monkeypatch.setattr(deps.shadows, "update", update)
+        deps.controls.put(deps.controls.get(thing).replace(intensity=0.25))
+        update(thing, document)
+
+    monkeypatch.setattr(deps.shadows, "update", changed_meanwhile)
+    control.deliver("headset-1", deps)
+    sent = deps.shadows.get("headset-1")["state"]["desired"]
+    assert (sent["mode"], sent["intensity"]) == ("transparency", 0.25)
 
 
 @pytest.mark.parametrize(("seconds", "opens"), [(0.25, False), (0.5, True), (1.0, True)])

@@ -132,6 +132,9 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
         control is requested; -1 for none.
     firmware, config
         Desired firmware and configuration.
+    emergency_until, opened_until : float
+        When the hold of the latest alarm ends, and the end of the latest hold that the shadow received, in
+        seconds since the epoch.
     pending_emergency : Alarm or None
         A detection that may not have been stored and announced yet.
     """
@@ -148,6 +151,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     reclassified_from: str = msgspec.field(default="", name="doubted")
     reason: str = ""
     emergency_until: float = 0.0
+    opened_until: float = 0.0
     pending_emergency: Alarm | None = msgspec.field(default=None, name="untold")
     shared: dict[str, float] = msgspec.field(default_factory=dict)
     without_control: int = -1

@@ -101,8 +101,9 @@ def deliver(thing: str, deps: Dependencies) -> None:
     """
     sent = None
     while (control := deps.controls.get(thing)) is not None and control.version != sent:
+        control = emergency_hold.extended_if_late(control, deps)
         deps.shadows.update(thing, desired(control, deps))
-        sent = control.version
+        sent = emergency_hold.recorded_as_received(control, deps).version
     if control is None:
         return
     newest = control.filters[0] if control.filters else None

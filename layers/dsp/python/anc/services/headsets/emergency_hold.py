@@ -1,10 +1,12 @@
 """Transparency of a headset after an alarm: it holds, and ends by a delayed message."""
 
 from anc.headset_records import Control
-from anc.ports import Dependencies
+from anc.ports import Conflict, Dependencies
 from anc.records import Alarm
 from anc.schemas.messages import ControlChanged
 from anc.services.sound import detection
+
+MAX_LATE_S = 600.0  # of an update after the end of its hold: longer than a queue takes to give it up
 
 
 def held_until(known: Control) -> float:
@@ -32,3 +34,32 @@ def schedule_end(control: Control, deps: Dependencies) -> None:
     """Queue the update with which the hold ends."""
     delay_s = int(control.emergency_until - deps.clock()) + 1
     deps.updates.send(ControlChanged(control.key), delay_s)
+
+
+def extended_if_late(control: Control, deps: Dependencies) -> Control:
+    """Store and return a hold that begins now when one ended before the shadow received it.
+
+    A throttled or restarted function may deliver the update of an alarm after its hold. The headset has to
+    open all the same.
+    """
+    late_s = deps.clock() - control.emergency_until
+    if control.emergency_until <= control.opened_until or not 0 <= late_s <= MAX_LATE_S:
+        return control
+    until = deps.clock() + deps.settings.emergency_hold_s
+    try:
+        extended = deps.controls.put(control.replace(emergency_until=until))
+    except Conflict:  # the caller reads the newer one
+        return control
+    schedule_end(extended, deps)
+    deps.count("emergencies_delivered_late")
+    return extended
+
+
+def recorded_as_received(control: Control, deps: Dependencies) -> Control:
+    """Store and return that the shadow received the hold."""
+    if max(control.opened_until, deps.clock()) >= control.emergency_until:
+        return control
+    try:
+        return deps.controls.put(control.replace(opened_until=control.emergency_until))
+    except Conflict:  # the caller reads the newer one
+        return control
