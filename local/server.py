@@ -140,6 +140,7 @@ class LocalPlatform:
                 route.visibility_s,
                 max_per_thing=route.max_per_thing,
                 dropped=lambda name: self._counters.add(f"messages_dropped_{name}"),
+                died=lambda name: self._counters.add(f"messages_dead_{name}"),
             )
             for route in QUEUES
         }

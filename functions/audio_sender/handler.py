@@ -35,6 +35,6 @@ def handler(
 def _deliver(message: SenderMessage, deps: Dependencies) -> None:
     match message:
         case ControlChanged():
-            control.deliver(message.thing, deps)
+            control.deliver(message.thing, deps, message.at)
         case RecordingFinished():
             jobs.notify_owner(message.job, deps)

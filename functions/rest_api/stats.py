@@ -27,7 +27,8 @@ def stats_summary() -> Totals:
 @router.get("/api/stats/performance", tags=TAGS)
 def stats_performance() -> Performance:
     """Return server-side durations of live blocks, snapshots and REST requests."""
-    histograms = platform_metrics.histograms(dependencies().counters.read())
+    totals = dependencies().counters.read()
+    histograms = platform_metrics.histograms(totals, platform_metrics.PROCESSING)
     return Performance(**{name: _durations(histogram) for name, histogram in histograms.items()})
 
 

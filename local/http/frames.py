@@ -108,6 +108,8 @@ def answer_call(
         return str(invoke(SOCKET[frame.route], event)["body"])
     except Exception:
         logger.exception("the function failed", function=SOCKET[frame.route])
+        if frame.session:
+            count("blocks_failed")
         return failure(call)
 
 

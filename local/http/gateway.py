@@ -156,6 +156,7 @@ class Gateway:
         try:
             answered = await worker_connection.answer(call)
         except WorkerGone:
+            self._count("blocks_failed")
             return failure(call)
         if answered is not None:
             return answered

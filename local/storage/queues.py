@@ -57,8 +57,8 @@ class SqliteQueue:
         Seconds for which a delivered message is hidden.
     max_per_thing : int
         Maximum number of waiting messages per headset, 0 for no limit. A further one drops the oldest.
-    dropped : callable
-        `dropped(name)`, with the queue's name, for each dropped message.
+    dropped, died : callable
+        `dropped(name)` and `died(name)`, with the queue's name, for each dropped message and dead letter.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class SqliteQueue:
         clock: Callable[[], float] = time.time,
         max_per_thing: int = 0,
         dropped: Callable[[str], None] = lambda name: None,
+        died: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.name = name
         self.arrived = threading.Event()
@@ -79,6 +80,7 @@ class SqliteQueue:
         self._clock = clock
         self._max_per_thing = max_per_thing
         self._dropped = dropped
+        self._died = died
         database.connection.executescript("""
             CREATE TABLE IF NOT EXISTS messages (
                 id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
@@ -128,10 +130,10 @@ class SqliteQueue:
                 " WHERE queue = ? AND due <= ? AND receives >= ?",
                 (now, self.name, now, self._max_receives),
             )
-            connection.execute(
+            dead = connection.execute(
                 "DELETE FROM messages WHERE queue = ? AND due <= ? AND receives >= ?",
                 (self.name, now, self._max_receives),
-            )
+            ).rowcount
             rows = connection.execute(
                 "UPDATE messages SET due = ?, receives = receives + 1 WHERE id IN"
                 " (SELECT id FROM messages INDEXED BY messages_by_turn WHERE queue = ? AND due <= ?"
@@ -139,6 +141,8 @@ class SqliteQueue:
                 " RETURNING id, body, receives",
                 (now + self._visibility_s, self.name, now, limit),
             ).fetchall()
+        for _ in range(dead):
+            self._died(self.name)
         return sorted(Message(*row) for row in rows)
 
     def done(self, message: Message) -> None:

@@ -67,8 +67,9 @@ def process(platform: FakePlatform, *bodies: Any) -> list[str]:
     return failures(anc_processor(batch(*bodies), LocalContext("anc_processor"), platform.deps))
 
 
-def send(platform: FakePlatform, *things: str) -> list[str]:
-    event = batch(*(encode(ControlChanged(thing)) for thing in things))
+def send(platform: FakePlatform, *things: str | ControlChanged) -> list[str]:
+    changes = (ControlChanged(thing) if isinstance(thing, str) else thing for thing in things)
+    event = batch(*map(encode, changes))
     return failures(audio_sender(event, LocalContext("audio_sender"), platform.deps))
 
 
@@ -85,7 +86,8 @@ def test_each_snapshot_of_a_batch_gets_its_headset_a_filter(headsets: FakePlatfo
         known = headsets.deps.controls.get(thing)
         assert known is not None
         assert (known.seq, known.filters[0].seq) == (seq, seq)
-    assert set(headsets.messages()) == {ControlChanged("left"), ControlChanged("right")}
+    received = 1_800_000_000.0
+    assert set(headsets.messages()) == {ControlChanged("left", received), ControlChanged("right", received)}
 
 
 def test_only_failed_messages_of_a_batch_are_retried_and_refused_ones_are_not(
@@ -363,6 +365,6 @@ def test_the_end_of_an_emergency_is_announced_after_an_interrupted_first_attempt
         headsets.updates.done(earlier)
 
     assert process(headsets, message("left", snapshot(1))) == []
-    assert headsets.messages() == [ControlChanged("left")], "its beginning"
+    assert headsets.messages() == [ControlChanged("left", 1_800_000_000.0)], "its beginning"
     headsets.clock.now += hold + 1
     assert headsets.messages() == [ControlChanged("left")], "its end"

@@ -78,7 +78,7 @@ def test_messages_of_the_former_format_are_processed_after_an_upgrade(headsets: 
         f'{{"presence": "{went}", "thing": "left"}}',
     ]
     assert process(headsets, *waiting) == []
-    assert headsets.messages() == [ControlChanged("left")]
+    assert headsets.messages() == [ControlChanged("left", 1_800_000_000.0)]
     assert telemetry.latest("left", ALICE, headsets.deps)[1].battery == 0.5
     assert device_status.find("left", headsets.deps).online
     event = batch('{"thing": "left"}')

@@ -46,12 +46,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-class Alarm(msgspec.Struct, frozen=True):
-    """A detected emergency sound: `kind` is siren, horn or alarm; `at` is in seconds since the epoch."""
+class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A detected emergency sound.
+
+    Attributes
+    ----------
+    kind : str
+        siren, horn or alarm.
+    at, received_at : float
+        When it was detected, and when the platform received the sound, in seconds since the epoch. The second
+        is 0 in records of earlier versions.
+    """
 
     kind: str
     score: float
     at: float
+    received_at: float = 0.0
 
 
 class Stream(Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -83,9 +83,18 @@ class RecordingFinished(msgspec.Struct, frozen=True, tag_field="kind", tag="reco
 
 
 class ControlChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="control_changed"):
-    """The desired state of a headset changed, or an emergency hold ends: bring its shadow up to date."""
+    """The desired state of a headset changed, or an emergency hold ends: bring its shadow up to date.
+
+    Attributes
+    ----------
+    thing : str
+    at : float
+        When the snapshot was received that caused the change, in seconds since the epoch; 0 for other causes
+        and in messages of earlier versions.
+    """
 
     thing: str
+    at: float = 0.0
 
 
 class ReclassificationRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="reclassification"):

@@ -107,6 +107,8 @@ def publish(owner: str, source: str, alarm: Alarm, deps: Dependencies) -> None:
     deps.alerts.publish(
         f"{alarm.kind} near a headset", f"{source} detected a {alarm.kind} and switched to transparency"
     )
+    if alarm.received_at:
+        deps.measure("emergency_open", max(0.0, deps.clock() - alarm.received_at))
 
 
 def find(id: str, caller: Caller, deps: Dependencies) -> Emergency:

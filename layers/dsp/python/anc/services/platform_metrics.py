@@ -1,12 +1,24 @@
 """Event counts and duration histograms of the platform, computed from stored running totals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from anc.services.counted_events import EVENTS
+
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OVERFLOW = "over"
-TIMED = {"block": "live blocks", "snapshot": "snapshots", "rest": "REST requests"}
+PROCESSING = {
+    "block": "Processing time of live blocks.",
+    "snapshot": "Processing time of snapshots.",
+    "rest": "Processing time of REST requests.",
+}
+TIMED = {
+    **PROCESSING,
+    "block_answer": "Time from the receipt of a live block to its response.",
+    "snapshot_shadow": "Time from the receipt of a snapshot to the update of the headset's shadow.",
+    "emergency_open": "Time from the receipt of an emergency sound to the stored and published emergency.",
+}
 
 
 class Histogram(NamedTuple):
@@ -58,27 +70,30 @@ def event_totals(totals: Mapping[str, float]) -> dict[str, int]:
     return {name: int(total) for name, total in totals.items() if "_seconds_" not in name}
 
 
-def histograms(totals: Mapping[str, float]) -> dict[str, Histogram]:
+def histograms(totals: Mapping[str, float], names: Iterable[str] = TIMED) -> dict[str, Histogram]:
     """Return the histogram of each timed operation."""
-    return {name: histogram(name, totals) for name in TIMED}
+    return {name: histogram(name, totals) for name in names}
 
 
 def exposition(totals: Mapping[str, float]) -> str:
-    """Return all totals in the text format of Prometheus."""
+    """Return all totals in the text format of Prometheus.
+
+    An event that has not happened yet has the total 0. Without it, Prometheus would not see the first one:
+    the increase of a series is counted from its first sample on.
+    """
     # Imported on use, because the import takes longer than all others of the REST function together.
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
     from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
 
     class Totals:
         def collect(self) -> Iterator[Any]:
-            for name, total in sorted(event_totals(totals).items()):
-                yield CounterMetricFamily(f"anc_{name}", name.replace("_", " "), value=total)
+            for name, total in sorted((dict.fromkeys(EVENTS, 0) | event_totals(totals)).items()):
+                meaning = EVENTS.get(name, f"{name.replace('_', ' ').capitalize()}.")
+                yield CounterMetricFamily(f"anc_{name}", meaning, value=total)
             for name, durations in histograms(totals).items():
-                labels = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
+                labels = [*map(str, BOUNDS_S), "+Inf"]  # "1.0", which every version of Prometheus keeps
                 buckets = list(zip(labels, accumulate(durations.counts), strict=True))
-                yield HistogramMetricFamily(
-                    f"anc_{name}_seconds", f"Duration of {TIMED[name]}.", buckets, durations.total_s
-                )
+                yield HistogramMetricFamily(f"anc_{name}_seconds", TIMED[name], buckets, durations.total_s)
 
     registry = CollectorRegistry()
     registry.register(Totals())

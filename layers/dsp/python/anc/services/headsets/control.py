@@ -63,24 +63,24 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     device = registered(thing, deps, at) or refuse("unknown_device", f"thing: {thing} is not registered")
     known = deps.controls.get(thing) or Control(key=thing, group=device.group)
     if snapshot.seq == known.seq:
-        _redeliver(known, deps)
+        _redeliver(known, deps, at)
         return
     _check_sequence_and_rate(snapshot, device, known)
     gap_s = deps.clock() - known.classified_at
     detected = detection.detect_in_snapshot(snapshot, deps, known.label_evidence, gap_s)
-    control = _with_detection(known, snapshot, detected, deps)
+    control = _with_detection(known, snapshot, detected, deps, at)
     try:
         microphones.check(snapshot)
         design = design_filter(snapshot, device, known, control.noise, deps)
     except Refused as refusal:
-        _commit_without_design(control, known, detected, refusal, deps)
+        _commit_without_design(control, known, detected, refusal, deps, at)
         raise
     control = _with_design(control, snapshot, design)
     shareable = _is_shareable(control, snapshot, detected, design, deps)
     if shareable:
         control = control.replace(shared={**control.shared, control.noise: deps.clock()})
     if not _is_superseded(control, known, snapshot, detected, design):
-        _commit(control, known, detected, deps)
+        _commit(control, known, detected, deps, at)
     filter_design.count(design, device, deps)
     if shareable:
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
@@ -93,11 +93,11 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     deps.measure("snapshot", time.perf_counter() - begun)
 
 
-def deliver(thing: str, deps: Dependencies) -> None:
+def deliver(thing: str, deps: Dependencies, at: float = 0.0) -> None:
     """Update a headset's shadow to the desired state, and notify its watchers.
 
     The update is repeated when the state changed while it was being sent, so that the last update of the
-    shadow is never an outdated one.
+    shadow is never an outdated one. `at` is that of `ControlChanged`.
     """
     sent = None
     while (control := deps.controls.get(thing)) is not None and control.version != sent:
@@ -106,6 +106,8 @@ def deliver(thing: str, deps: Dependencies) -> None:
         sent = emergency_hold.recorded_as_received(control, deps).version
     if control is None:
         return
+    if at:
+        deps.measure("snapshot_shadow", max(0.0, deps.clock() - at))
     newest = control.filters[0] if control.filters else None
     update = DeviceUpdate(
         device=thing,
@@ -141,10 +143,12 @@ def _check_sequence_and_rate(snapshot: Snapshot, device: Device, known: Control)
         refuse("bad_field", f"rate: must be {device.rate} Hz, as registered (got {snapshot.rate})")
 
 
-def _with_detection(known: Control, snapshot: Snapshot, detected: Detection, deps: Dependencies) -> Control:
+def _with_detection(
+    known: Control, snapshot: Snapshot, detected: Detection, deps: Dependencies, at: float | None
+) -> Control:
     """Return the control with the noise label and the emergency of a snapshot."""
     noise = reclassification.current_label(detected.noise, known, deps)
-    alarm = emergency_hold.new_alarm(detected.kind, detected.emergency.score, known, deps)
+    alarm = emergency_hold.new_alarm(detected.kind, detected.emergency.score, known, deps, at)
     return known.replace(
         seq=snapshot.seq,
         noise=noise.label if noise else "",
@@ -196,21 +200,28 @@ def _is_superseded(
     )
 
 
-def _commit(control: Control, known: Control, detected: Detection, deps: Dependencies) -> Control:
+def _commit(
+    control: Control, known: Control, detected: Detection, deps: Dependencies, at: float | None
+) -> Control:
     stored = deps.controls.put(control)
     if _notification(control) != _notification(known):
-        deps.updates.send(ControlChanged(control.key))
+        deps.updates.send(ControlChanged(control.key, at or 0.0))
     if detected.until:
         emergency_hold.schedule_end(control, deps)
     return emergencies.flush_pending_emergency(stored, deps.controls, deps)
 
 
 def _commit_without_design(
-    control: Control, known: Control, detected: Detection, refusal: Refused, deps: Dependencies
+    control: Control,
+    known: Control,
+    detected: Detection,
+    refusal: Refused,
+    deps: Dependencies,
+    at: float | None,
 ) -> None:
     """Commit what holds although no filter can be designed: the alarm, and the request for a snapshot."""
     if detected.until:
-        known = _commit(control, known, detected, deps)
+        known = _commit(control, known, detected, deps, at)
     if refusal.code == "unknown_filter":
         _request_snapshot(known, control.seq, deps)
 
@@ -222,8 +233,8 @@ def _request_snapshot(known: Control, seq: int, deps: Dependencies) -> None:
     deps.updates.send(ControlChanged(known.key))
 
 
-def _redeliver(known: Control, deps: Dependencies) -> None:
-    deps.updates.send(ControlChanged(known.key))
+def _redeliver(known: Control, deps: Dependencies, at: float | None) -> None:
+    deps.updates.send(ControlChanged(known.key, at or 0.0))
     if known.emergency_until > deps.clock():
         emergency_hold.schedule_end(known, deps)
     emergencies.flush_pending_emergency(known, deps.controls, deps)

@@ -14,19 +14,24 @@ def held_until(known: Control) -> float:
     return 0.0 if known.reason in detection.FAULTS else known.emergency_until
 
 
-def new_alarm(kind: str, score: float, known: Control, deps: Dependencies) -> Alarm | None:
-    """Return the alarm that begins now; None without a kind, or while an earlier one still holds."""
+def new_alarm(
+    kind: str, score: float, known: Control, deps: Dependencies, received_at: float | None = None
+) -> Alarm | None:
+    """Return the alarm that begins now; None without a kind, or while an earlier one still holds.
+
+    `received_at` is when the platform received the sound (default: now), in seconds since the epoch.
+    """
     if kind and held_until(known) < deps.clock():
-        return Alarm(kind, score, deps.clock())
+        return Alarm(kind, score, deps.clock(), received_at or deps.clock())
     return None
 
 
-def opened(known: Control, kind: str, score: float, deps: Dependencies) -> Control:
+def opened(known: Control, kind: str, score: float, deps: Dependencies, received_at: float) -> Control:
     """Return the control of a headset that is switched to transparency from now on."""
     return known.replace(
         reason=f"{kind} detected",
         emergency_until=max(known.emergency_until, deps.clock() + deps.settings.emergency_hold_s),
-        pending_emergency=new_alarm(kind, score, known, deps) or known.pending_emergency,
+        pending_emergency=new_alarm(kind, score, known, deps, received_at) or known.pending_emergency,
     )
 
 

@@ -81,7 +81,7 @@ def reclassify(request: ReclassificationRequest, deps: Dependencies) -> None:
     if prediction is None:
         return
     if _raises_emergency(prediction, request, deps):
-        _open(request.thing, prediction, deps)
+        _open(request, prediction, deps)
     known = _current(request, deps)
     if known is None or not request.uncertain:
         return
@@ -104,14 +104,14 @@ def _raises_emergency(
     return prediction.emergency and deps.settings.emergency_detection_enabled and _is_recent(request, deps)
 
 
-def _open(thing: str, prediction: EndpointPrediction, deps: Dependencies) -> None:
-    known = deps.controls.get(thing)
+def _open(request: ReclassificationRequest, prediction: EndpointPrediction, deps: Dependencies) -> None:
+    known = deps.controls.get(request.thing)
     if known is None:
         return
     score = round(prediction.emergency_score, 3)
-    opened = deps.controls.put(emergency_hold.opened(known, prediction.kind, score, deps))
+    opened = deps.controls.put(emergency_hold.opened(known, prediction.kind, score, deps, request.at))
     deps.count("emergencies_of_endpoint")
-    deps.updates.send(ControlChanged(thing))
+    deps.updates.send(ControlChanged(request.thing))
     emergency_hold.schedule_end(opened, deps)
     emergencies.flush_pending_emergency(opened, deps.controls, deps)
 

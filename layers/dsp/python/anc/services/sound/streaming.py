@@ -138,7 +138,9 @@ def _advance(
         gap=gap,
         lag_s=round(lag_s, 1) if lag_s > LAG_LIMIT_S else None,
     )
-    stored = deps.streams.put(_next(stream, answer, adaptive, detected, (before, after), d.size, deps))
+    alarm = _new_alarm(detected, stream, received, deps)
+    following = _next(stream, answer, adaptive, detected, (before, after), d.size, deps)
+    stored = deps.streams.put(following.replace(pending_emergency=alarm or stream.pending_emergency))
     lag = lag.after(received, deps.clock(), d.size / stream.rate)
     deps.session_cache.put(
         stream.key,
@@ -146,6 +148,7 @@ def _advance(
     )
     deps.count("blocks_filtered")
     deps.measure("block", time.perf_counter() - started)
+    deps.measure("block_answer", max(0.0, deps.clock() - received))
     return answer
 
 
@@ -174,7 +177,6 @@ def _next(
         filter=adaptive.state() if adaptive else b"",
         classifier_state=detected.state,
         emergency_until=detected.until,
-        pending_emergency=_new_alarm(detected, stream, deps) or stream.pending_emergency,
         answer=msgspec.json.encode(answer),
         blocks=stream.blocks + 1,
         samples=stream.samples + samples,
@@ -191,10 +193,10 @@ def _energy(signal: np.ndarray) -> float:
     return float(double @ double)
 
 
-def _new_alarm(detected: Detection, stream: Stream, deps: Dependencies) -> Alarm | None:
+def _new_alarm(detected: Detection, stream: Stream, received: float, deps: Dependencies) -> Alarm | None:
     """Return the alarm that starts with a block; None while an earlier one is active."""
     if detected.kind and stream.emergency_until * stream.rate <= stream.samples:
-        return Alarm(detected.kind, detected.emergency.score, deps.clock())
+        return Alarm(detected.kind, detected.emergency.score, deps.clock(), received)
     return None
 
 
