@@ -15,6 +15,7 @@ EVENTS = {
     "devices_claimed": "Headsets provisioned with a claim.",
     "devices_registered": "Headsets registered.",
     "devices_removed": "Headsets removed.",
+    "emergencies_delivered_late": "Emergencies whose hold was prolonged, because the update came after it.",
     "emergencies_of_endpoint": "Emergencies detected by the endpoint only.",
     "emergencies_raised": "Emergencies stored and published.",
     "endpoint_answered": "Responses of the endpoint of the larger model.",
