@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -21,6 +20,7 @@ from anc.schemas.messages import (
 )
 from anc.schemas.refusal import Refused
 from anc.services.headsets import control, device_status, devices, telemetry
+from functions.queue_batch import process_batch
 
 logger = Logger()
 metrics = Metrics()
@@ -47,12 +47,7 @@ def handler(
 ) -> PartialItemFailureResponse:
     """Process a batch; return the messages that failed."""
     here = deps or aws_dependencies()
-    return process_partial_response(
-        event=event,
-        record_handler=lambda record: _process(decode(record.body, ProcessorMessage), here),
-        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
+    return process_batch(event, context, lambda body: _process(decode(body, ProcessorMessage), here))
 
 
 def _process(message: ProcessorMessage, deps: Dependencies) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,6 +11,7 @@ from anc.ports import Dependencies
 from anc.schemas.messages import ControlChanged, RecordingFinished, SenderMessage, decode
 from anc.services.headsets import control
 from anc.services.sound import jobs
+from functions.queue_batch import process_batch
 
 logger = Logger()
 metrics = Metrics()
@@ -24,12 +24,7 @@ def handler(
 ) -> PartialItemFailureResponse:
     """Deliver a batch; return the messages that failed."""
     here = deps or aws_dependencies()
-    return process_partial_response(
-        event=event,
-        record_handler=lambda record: _deliver(decode(record.body, SenderMessage), here),
-        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
+    return process_batch(event, context, lambda body: _deliver(decode(body, SenderMessage), here))
 
 
 def _deliver(message: SenderMessage, deps: Dependencies) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
@@ -17,6 +16,7 @@ from anc.services.headsets import reclassification
 from anc.services.sound import cpu_budget, file_detection
 from functions import query_parameters, request_body
 from functions.admission import admit
+from functions.queue_batch import process_batch
 from functions.security_headers import with_security_headers
 
 logger = Logger()
@@ -30,12 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext, deps: Dependencies | 
     here = deps or aws_dependencies()
     if "Records" not in event:
         return with_security_headers(_answer(event, here))
-    return process_partial_response(
-        event=event,
-        record_handler=lambda record: _reclassify(record.body, here),
-        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
+    return process_batch(event, context, lambda body: _reclassify(body, here))
 
 
 def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,6 +11,7 @@ from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.schemas.messages import FilesArrived, RecordingMessage, RecordingWaiting, decode
 from anc.services.sound import job_processing, jobs
+from functions.queue_batch import process_batch
 
 logger = Logger()
 metrics = Metrics()
@@ -28,11 +28,8 @@ def handler(
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    return process_partial_response(
-        event=event,
-        record_handler=lambda record: _process(decode(record.body, RecordingMessage), here, remaining_s),
-        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
+    return process_batch(
+        event, context, lambda body: _process(decode(body, RecordingMessage), here, remaining_s)
     )
 
 

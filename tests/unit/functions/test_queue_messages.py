@@ -57,6 +57,15 @@ def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
     assert headsets.deps.controls.get("left") is not None
 
 
+def test_a_failed_message_is_logged_with_its_reason_and_without_its_content(
+    headsets: FakePlatform, caplog: pytest.LogCaptureFixture
+) -> None:
+    process(headsets, '{"kind": "control_changed", "thing": "secret-content"}')
+    assert "message failed" in caplog.text
+    assert "Invalid value 'control_changed'" in caplog.text
+    assert "secret-content" not in caplog.text
+
+
 @pytest.mark.parametrize("body", ["", "{}", "[1]", '{"kind": "fax"}', '{"kind": "path", "thing": "left"}'])
 def test_a_malformed_update_fails_alone_and_ends_in_the_dead_letter_queue(
     headsets: FakePlatform, body: str
