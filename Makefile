@@ -18,7 +18,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test attacks bench lint secrets synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock client clean stale
+.PHONY: help run test attacks bench lint secrets synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -79,11 +79,18 @@ deploy-emulated: .venv/dev.stamp build/cli.stamp  ## deploy to a local AWS emula
 	$(BIN)/python -m infra.emulated
 
 lock: .venv/dev.stamp  ## update requirements/*.txt from pyproject.toml
-	$(COMPILE) pyproject.toml --group infra --group dev --group build -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra plots --group infra --group dev --group build --group release -o requirements/dev.txt
 	$(COMPILE) --group layer -c requirements/dev.txt -o requirements/layer.txt
-	$(COMPILE) pyproject.toml --group build -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra plots --group build -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/image.txt
+	$(COMPILE) anc_client/pyproject.toml -c requirements/dev.txt -o requirements/client.txt
+	$(COMPILE) --group build --group release -c requirements/dev.txt -o requirements/release.txt
 	$(COMPILE) --group layer --group bench -c requirements/dev.txt -o requirements/bench.txt
-	$(COMPILE) pyproject.toml --group build --extra train -c requirements/dev.txt -o requirements/train.txt
+	$(COMPILE) pyproject.toml --group build --extra plots --extra train -c requirements/dev.txt -o requirements/train.txt
+
+dist: .venv/release.stamp  ## build wheels, sdists and SBOMs of both packages into dist
+	rm -rf dist
+	$(BIN)/python .ci/build_packages.py dist
 
 client: .venv/dev.stamp  ## update the client's types from docs/openapi.json
 	$(BIN)/python anc_client/generate.py
@@ -113,4 +120,4 @@ endpoint-model: .venv/dev.stamp  ## build the model archive of the SageMaker end
 	$(BIN)/python sagemaker/package.py build/endpoint/model.tar.gz
 
 clean:  ## delete the environment and all build output
-	rm -rf .venv build cdk.out
+	rm -rf .venv build dist cdk.out

@@ -1,10 +1,14 @@
 """Both packages can be built, and installed with nothing but their declared dependencies."""
 
-import shutil
+import importlib.util
+import json
+import os
+import re
 import subprocess
 import sys
 import venv
 from collections.abc import Iterator
+from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 from zipfile import ZipFile
@@ -13,6 +17,8 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from anc import __version__
@@ -20,11 +26,10 @@ from tests.distributions import closure, link
 from tests.processes import PATIENCE_S, Platform
 
 ROOT = Path(__file__).parents[2]
-CLIENT = ("anc_client/pyproject.toml", "anc_client/README.md", "anc_client/src")
-PLATFORM = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "layers", "web", "functions", "iot")
-PLATFORM += ("local", "simulation", "tools", "training", "infra")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
+BUILD = ROOT / ".ci" / "build_packages.py"
+EPOCH = 1_800_000_000
 TRAINING = {"sklearn", "torch"}  # of the extra `train`
+PLOTS = {"matplotlib"}  # of the extra `plots`
 IMPORT_ALL = """
 import importlib, pkgutil
 for root in ("anc", "anc_client", "functions", "iot", "local", "simulation", "tools", "training"):
@@ -75,18 +80,10 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder with both wheels, built from copies of what they are made of."""
-    folder = tmp_path_factory.mktemp("wheels")
-    for source in (*CLIENT, *PLATFORM):
-        copy = folder / "checkout" / source
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, copy, ignore=IGNORED)
-        else:
-            shutil.copy(ROOT / source, copy)
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"]
-    build += ["--no-build-isolation", "-w", str(folder), "./anc_client", "."]
-    subprocess.run(build, cwd=folder / "checkout", check=True)
+    """Return the folder of everything that a release publishes."""
+    folder = tmp_path_factory.mktemp("release")
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
+    subprocess.run([sys.executable, str(BUILD), str(folder)], check=True, env=environment)
     return folder
 
 
@@ -97,7 +94,7 @@ def client_wheel(wheels: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def platform_wheel(wheels: Path) -> Path:
-    (wheel,) = wheels.glob(f"anc_platform-{__version__}-*.whl")  # tagged for this machine: it has the kernel
+    (wheel,) = wheels.glob(f"anc_platform-{__version__}-*.whl")  # for this system: it has the kernel
     return wheel
 
 
@@ -111,16 +108,55 @@ def platform(platform_wheel: Path, wheels: Path, tmp_path_factory: pytest.TempPa
     return Installed(tmp_path_factory.mktemp("platform") / "venv", platform_wheel, wheels)
 
 
-def _requires(wheel: Path) -> list[str]:
+def _metadata(wheel: Path) -> Message:
     with ZipFile(wheel) as opened:
         (name,) = (each for each in opened.namelist() if each.endswith(".dist-info/METADATA"))
-        metadata = Parser().parsestr(opened.read(name).decode())
-    listed = [Requirement(each) for each in metadata.get_all("Requires-Dist") or ()]
+        return Parser().parsestr(opened.read(name).decode())
+
+
+def _requires(wheel: Path) -> list[str]:
+    listed = [Requirement(each) for each in _metadata(wheel).get_all("Requires-Dist") or ()]
     return [str(each) for each in listed if each.marker is None or each.marker.evaluate({"extra": ""})]
 
 
 def _folders(wheel: Path) -> set[str]:
     return {name.partition("/")[0] for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
+def test_a_build_at_another_time_has_the_same_bytes(wheels: Path, tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("build_packages", BUILD)
+    assert spec is not None
+    assert spec.loader is not None
+    build_packages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build_packages)
+    build_packages.build(tmp_path, EPOCH)
+    built = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(built) == 4
+    assert [name for name in built if (wheels / name).read_bytes() != built[name]] == []
+
+
+@pytest.mark.parametrize(("name", "lock"), [("anc_client", "client.txt"), ("anc_platform", "image.txt")])
+def test_the_sbom_is_valid_and_lists_what_the_lock_file_installs(wheels: Path, name: str, lock: str) -> None:
+    text = (wheels / f"{name}-{__version__}.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    sbom = json.loads(text)
+    described = sbom["metadata"]["component"]
+    assert (described["name"], described["version"]) == (name.replace("_", "-"), __version__)
+    locked = re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements" / lock).read_text(), re.MULTILINE)
+    assert locked
+    assert sorted((each["name"], each["version"]) for each in sbom["components"]) == sorted(locked)
+    hashes = [each["externalReferences"][0]["hashes"] for each in sbom["components"]]
+    assert all(hashes)
+
+
+def test_extras_are_plots_and_training(platform_wheel: Path) -> None:
+    extras: dict[str, set[str]] = {}
+    for each in map(Requirement, _metadata(platform_wheel).get_all("Requires-Dist") or ()):
+        for extra in re.findall(r'extra == "(\w+)"', str(each.marker)):
+            extras.setdefault(extra, set()).add(each.name)
+    assert set(extras) == {"plots", "train"}
+    assert extras["plots"] == PLOTS
+    assert {"torch", "scikit-learn"} <= extras["train"]
 
 
 def test_the_client_has_type_annotations_and_depends_on_httpx_only(client_wheel: Path) -> None:
@@ -171,8 +207,9 @@ def test_the_platform_wheel_contains_modules_model_and_console_but_no_stacks(
 def test_every_module_of_the_platform_can_be_imported(platform: Installed) -> None:
     done = platform.run("python", "-c", IMPORT_ALL)
     assert done.returncode == 0, done.stderr
-    missing = {tuple(line.split()) for line in done.stdout.splitlines()}
-    assert missing <= {("training", name) for name in TRAINING}
+    missing = [line.split() for line in done.stdout.splitlines()]
+    assert {name for _, name in missing} <= TRAINING | PLOTS
+    assert {folder for folder, _ in missing} <= {"tools", "training"}
 
 
 def test_the_installed_command_has_version_and_help(platform: Installed) -> None:
@@ -182,7 +219,9 @@ def test_the_installed_command_has_version_and_help(platform: Installed) -> None
     assert "Usage: anc" in answer.stdout
 
 
-@pytest.mark.parametrize("command", ["train --data .", "evaluate --data .", "bench"])
+@pytest.mark.parametrize(
+    "command", ["train --data .", "evaluate --data .", "bench", "demo --picture levels.svg"]
+)
 def test_a_command_with_missing_requirements_says_what_to_install(platform: Installed, command: str) -> None:
     answer = platform.run("anc", *command.split())
     assert answer.returncode == 2

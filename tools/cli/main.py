@@ -261,6 +261,8 @@ def demo(
     from local.process import free_port
     from tools.cli.demo import write_plot
 
+    if picture:
+        import tools.report.level_plot  # noqa: F401  a missing package is to fail before the run
     with TemporaryDirectory() as data:
         result = play(free_port(), Path(data), noise, seconds, None if json else console)
     if picture:

@@ -46,6 +46,11 @@ Port = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT_DATA = default_folder()
 DEFAULT_PORT = 8080
+TRAINING = (
+    "training and evaluating the classifier require it:"
+    " run `make .venv/train.stamp` in a checkout, or install the extra `train`"
+)
+PLOTS = "figures require it: run `make .venv/run.stamp` in a checkout, or install the extra `plots`"
 MAX_WIDTH = 100_000  # characters of a table in a file or pipe
 
 
@@ -150,10 +155,8 @@ class FriendlyErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as missing:
-            stop(
-                f"the Python package {missing.name} is not installed; training and evaluating the classifier"
-                " require it: run `make .venv/train.stamp` in a checkout, or install the extra `train`"
-            )
+            advice = PLOTS if missing.name == "matplotlib" else TRAINING
+            stop(f"the Python package {missing.name} is not installed; {advice}")
         except UnusableFolder as fault:
             stop(str(fault))
         except OSError as fault:
