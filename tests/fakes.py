@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -20,7 +21,7 @@ from anc.schemas.messages import SenderMessage, decode
 from anc.services import platform_metrics
 from anc.services.access.identity import Caller
 from anc.settings import Settings
-from local.auth.issuer import Issuer
+from local.auth.issuer import Issuer, _read
 from local.auth.users import LocalUsers
 from local.http.signed_urls import SignedUrls
 from local.mqtt.shadows import LocalShadows
@@ -203,8 +204,18 @@ def signing_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
+@cache
+def _signing_pem() -> bytes:
+    return signing_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 def _issuer(folder: Path, settings: Settings) -> Issuer:
-    pem = signing_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with suppress(FileExistsError), (folder / "issuer.pem").open("xb") as file:
-        file.write(pem)
-    return Issuer(folder, settings)
+        file.write(_signing_pem())
+    with patch("local.auth.issuer._read", _read_key):
+        return Issuer(folder, settings)
+
+
+def _read_key(path: Path) -> rsa.RSAPrivateKey:
+    """Read a private key. The shared one is not validated again, which takes longer than most tests."""
+    return signing_key() if path.read_bytes() == _signing_pem() else _read(path)
