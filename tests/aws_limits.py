@@ -5,13 +5,14 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import Any, NamedTuple
 
 import boto3
 import botocore.session
 from botocore.loaders import create_loader
 from botocore.response import StreamingBody
+from moto.core import responses
 from moto.dynamodb.models import DynamoDBBackend
 
 from anc.schemas.refusal import parse_json
@@ -44,6 +45,10 @@ def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
 ITEM_LOCK = threading.RLock()
 for _name in ("put_item", "update_item", "delete_item"):
     setattr(DynamoDBBackend, _name, _one_at_a_time(getattr(DynamoDBBackend, _name)))
+
+
+# moto lists the methods of a class for every request.
+responses.method_names_from_class = cache(responses.method_names_from_class)
 
 
 class AwsLimits:

@@ -13,6 +13,8 @@ from typing import Any, get_args
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iot.models import iot_backends
 
 from anc.aws import clients
 from anc.aws.counters import DynamoCounters
@@ -214,7 +216,8 @@ def sockets(request: pytest.FixtureRequest) -> Iterator[Any]:
 def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Return the thing registry and access to its state.
 
-    `.port`; `.active(thing, certificate_id)`; `.disconnected`, the clients disconnected so far; `.sign()`,
+    `.port`; `.attached(thing)`, the certificates of a thing; `.active(thing, certificate_id)`;
+    `.disconnected`, the clients disconnected so far; `.sign()`,
     which returns the id of a certificate signed for a claim; `.provision(thing, certificate_id)`, the
     provisioning steps after the hook has allowed a claim; `.on_call`, which runs before each call of AWS.
     """
@@ -225,6 +228,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         serial = itertools.count()
         return SimpleNamespace(
             port=local,
+            attached=local.certificates,
             active=local.owns,
             disconnected=disconnected,
             on_call=lambda: None,
@@ -236,15 +240,18 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     iot.create_policy(policyName="headset", policyDocument="{}")
     for thing_type in ("anc", "other"):
         iot.create_thing_type(thingTypeName=thing_type)
+    # Read from moto directly: the tests of registrations look after each of some thousand steps.
+    registry = iot_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+    def attached(thing: str) -> list[str]:
+        return [arn.rpartition("/")[2] for arn, name in registry.principal_things if name == thing]
 
     def active(thing: str, certificate_id: str) -> bool:
-        described = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
-        attached = {"principal": described["certificateArn"]}
-        allowed = iot.list_principal_policies(**attached)["policies"]
+        certificate = registry.certificates[certificate_id]
         return (
-            described["status"] == "ACTIVE"
-            and bool(allowed)
-            and iot.list_principal_things(**attached)["things"] == [thing]
+            certificate.status == "ACTIVE"
+            and bool(registry.list_principal_policies(certificate.arn))
+            and registry.list_principal_things(certificate.arn) == [thing]
         )
 
     def provision(thing: str, certificate_id: str) -> list[Callable[[], object]]:
@@ -258,6 +265,7 @@ def things(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     given = SimpleNamespace(
         on_call=lambda: None,
         port=IotThings("headset", "anc", "dev", lambda: iot, lambda: data),
+        attached=attached,
         active=active,
         disconnected=request.getfixturevalue("aws_limits").disconnected,
         sign=lambda: iot.create_keys_and_certificate(setAsActive=False)["certificateId"],

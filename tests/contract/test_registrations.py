@@ -94,7 +94,7 @@ class Site:
 
         def note() -> None:
             self._thread.before = ignore
-            self.made |= set(self.things.port.certificates(THING))
+            self.made |= set(self.things.attached(THING))
             before()
             self._thread.before = before
 
@@ -130,7 +130,7 @@ class Site:
         self._thread.before = ignore
         device = self.deps.devices.get(THING)
         may = {device.certificate, *device.replaced} if device else set()
-        self.made |= set(self.things.port.certificates(THING))
+        self.made |= set(self.things.attached(THING))
         assert {each for each in self.made if self.things.active(THING, each)} <= may
         if self.bobs:
             assert device is not None
