@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,7 +40,12 @@ LONGEST_FIRST = (
 
 def group_of(nodeid: str) -> str:
     """Return the group of tests that runs in one worker: a file, or a folder with expensive fixtures."""
-    path = PurePosixPath(nodeid.partition("::")[0].removeprefix("tests/"))
+    return _group_of_file(nodeid.partition("::")[0])
+
+
+@cache
+def _group_of_file(file: str) -> str:
+    path = PurePosixPath(file.removeprefix("tests/"))
     return next((group for group in LONGEST_FIRST if path.is_relative_to(group)), path.as_posix())
 
 
