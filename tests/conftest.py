@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
 
@@ -81,6 +83,13 @@ def no_data_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     os.environ.pop("ANC_DATA")
     if before is not None:
         os.environ["ANC_DATA"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little work. Platforms in separate processes hash as users' platforms do."""
+    with mock.patch("local.auth.users.PasswordHasher", return_value=PasswordHasher(1, 8, 1)):
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from functions.audio_receiver.handler import handler as audio_receiver
@@ -34,12 +33,6 @@ def resource_of(method: str, path: str) -> str:
 def key() -> rsa.RSAPrivateKey:
     """Give the key that signs tokens."""
     return signing_key()
-
-
-@pytest.fixture(autouse=True)
-def quick_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use fast password hashes."""
-    monkeypatch.setattr("local.auth.users.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
 
 
 @pytest.fixture

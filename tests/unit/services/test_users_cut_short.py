@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
 from anc.ports import Dependencies
 from anc.records import SocketConnection, User, Watch
@@ -103,8 +102,7 @@ ROLES = ("listener", "operator")
 
 
 @pytest.fixture
-def ada(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ada:
-    monkeypatch.setattr("local.auth.users.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+def ada(tmp_path: Path) -> Ada:
     return Ada(make_dependencies(tmp_path, Clock(time.time())))
 
 

@@ -1,9 +1,10 @@
-"""Users in a data folder of a version without user ids."""
+"""Password hashes, and users in a data folder of a version without user ids."""
 
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from anc.settings import Settings
 from local.auth.issuer import Issuer
@@ -14,9 +15,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalUsers:
+def users(tmp_path: Path) -> LocalUsers:
     """Return the users of an old folder, in which Ada is an operator."""
-    monkeypatch.setattr("local.auth.users.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     database = Database(tmp_path / "anc.db")
     database.connection.execute(
         "CREATE TABLE people (name TEXT PRIMARY KEY, role TEXT NOT NULL,"
@@ -43,3 +43,13 @@ def test_a_new_user_with_an_old_name_gets_a_new_id(users: LocalUsers) -> None:
     assert again.user != "ada"
     assert users.get("ada") is None
     assert [person.user for person in users.list()[0]] == [again.user]
+
+
+def test_passwords_are_hashed_with_the_parameters_of_rfc_9106(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.auth.users.PasswordHasher", PasswordHasher)  # not the quick one of the tests
+    database = Database(tmp_path / "anc.db")
+    LocalUsers(database, Issuer(tmp_path, Settings())).create("ada", PASSWORD, "listener")
+    ((stored,),) = database.connection.execute("SELECT hash FROM people")
+    assert extract_parameters(stored) == RFC_9106_LOW_MEMORY
