@@ -121,7 +121,7 @@ def run_headset(deployed: Deployment) -> None:
     """Run the headset agent, then the headset in C."""
     result = headset.run(deployed, WORK)
     say(
-        f"Headset agent over MQTT: {result['filters']} filters in {headset.SECONDS} s, "
+        f"Headset agent over MQTT: {result['filters']} filters in {result['seconds']} s, "
         f"{result['attenuation_db']:.1f} dB attenuation"
     )
     in_c = headset.run_in_c(deployed, WORK)

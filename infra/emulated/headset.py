@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 KIT = ROOT / "iot" / "c"
 VECTORS = ROOT / "docs" / "vectors" / "1"
 ANC = Path(sys.executable).with_name("anc")
-SECONDS = 10
+SECONDS = (10, 30, 90)  # of the runs in turn: on a busy machine, functions take long to start
 TIMEOUT_S = 300
 MIN_ATTENUATION_DB = 3.0  # without a filter it is 0
 
@@ -29,7 +29,7 @@ def run(deployed: Deployment, folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The output of `anc headset --json`.
+        The output of `anc headset --json`, and the `seconds` that it ran.
 
     Raises
     ------
@@ -47,11 +47,12 @@ def run(deployed: Deployment, folder: Path) -> dict[str, Any]:
         TIMEOUT_S,
         "the measured path",
     )
-    result = _run(deployed, file, thing, "--seconds", str(SECONDS))
-    if not result["filters"] or (result["attenuation_db"] or 0.0) < MIN_ATTENUATION_DB:
-        raise AssertionError(f"the attenuation is too low: {result}")
-    _request(deployed, "DELETE", f"/api/devices/{thing}", token)
-    return result
+    for seconds in SECONDS:
+        result = _run(deployed, file, thing, "--seconds", str(seconds))
+        if result["filters"] and (result["attenuation_db"] or 0.0) >= MIN_ATTENUATION_DB:
+            _request(deployed, "DELETE", f"/api/devices/{thing}", token)
+            return result | {"seconds": seconds}
+    raise AssertionError(f"the attenuation is too low: {result}")
 
 
 def run_in_c(deployed: Deployment, folder: Path) -> dict[int, float] | None:
