@@ -69,7 +69,8 @@ class Iot(cdk.Stack):
         if processor.knows_endpoint():
             processor.may_send("reclassifications")
         processor.may_raise_the_alarm()
-        sender.may_use("controls", READ)
+        sender.may_use("controls", READ, WRITE)
+        sender.may_send("updates")  # the end of a hold
         sender.may_use("watches", LIST, DELETE)
         sender.may_use("devices", READ)
         sender.may_use("jobs", READ)
@@ -105,7 +106,13 @@ class Iot(cdk.Stack):
 
     def _consumer(self, name: str, shared: Layers, environment: Environment) -> PlatformFunction:
         function = PlatformFunction(
-            self, name, data=self._data, layers=shared, environment=environment, memory_mb=ONE_CORE_MB
+            self,
+            name,
+            data=self._data,
+            layers=shared,
+            environment=environment,
+            memory_mb=ONE_CORE_MB,
+            may_loop=name == "audio_sender",  # ends: a hold is extended once, see `emergency_hold`
         )
         function.consume(gradual=True)
         return function
