@@ -4,15 +4,18 @@ import json
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anc.headset_records import ReceivedReports
+from anc.headset_records import Device, ReceivedReports, Telemetry
 from anc.schemas.refusal import Refused
 from anc.services.headsets import devices, telemetry
 from anc.services.headsets.devices import Registration
+from iot.telemetry_buffer import BATCH_SIZE
 from tests.fakes import ALICE, BOB, FakePlatform
+from tools.cost.metering import KB, item_bytes
 
 THING = "left"
 
@@ -30,6 +33,12 @@ def say(platform: FakePlatform, *reports: dict[str, Any]) -> None:
         platform.clock.now,
         platform.deps,
     )
+
+
+def registered(platform: FakePlatform) -> Device:
+    device = platform.deps.devices.get(THING)
+    assert device is not None
+    return device
 
 
 def batteries(platform: FakePlatform, **page: Any) -> list[float | None]:
@@ -69,9 +78,7 @@ def test_a_batch_is_one_record_of_the_history_and_is_read_report_by_report(heads
     for _ in range(2):
         headset.clock.now += 300
         say(headset, *({"battery": age / 1000, "age_s": age} for age in range(0, 300, 60)))
-    device = headset.deps.devices.get(THING)
-    assert device is not None
-    assert len(headset.deps.history.list(telemetry._group(device))) == 2
+    assert len(headset.deps.history.list(telemetry._group(registered(headset)))) == 2
     expected = 2 * [0.24, 0.18, 0.12, 0.06, 0.0]
     assert batteries(headset) == expected
     assert batteries(headset, since=start + 300) == expected[4:]
@@ -80,6 +87,32 @@ def test_a_batch_is_one_record_of_the_history_and_is_read_report_by_report(heads
         pages += [telemetry.report_of(each).battery for each in page]
         after = page[-1].key
     assert pages == expected
+
+
+def test_a_usual_batch_takes_one_write_unit_of_the_history(headset: FakePlatform) -> None:
+    headset.clock.now += 1000
+    levels, attenuations = (
+        np.random.default_rng(0).normal([[-31], [13]], 4, (2, BATCH_SIZE)).round(1).tolist()
+    )
+    entry = {"mode": "cancel", "firmware": "1.4.2", "filters": 1200, "reverted": 0, "run": 2**31}
+    say(
+        headset,
+        *(
+            entry | {"level_dbfs": level, "attenuation_db": attenuation, "age_s": 60.0 * k, "line": 1000 - k}
+            for k, (level, attenuation) in enumerate(zip(levels, attenuations, strict=True))
+        ),
+    )
+    (record,) = headset.deps.history.list(telemetry._group(registered(headset)))
+    assert item_bytes(record) < KB
+    assert len(telemetry.history(THING, ALICE, headset.deps)) == BATCH_SIZE
+
+
+def test_a_record_of_earlier_versions_is_read_report_by_report(headset: FakePlatform) -> None:
+    device, at = registered(headset), headset.clock.now
+    report = json.dumps([{"battery": 0.6, "age_s": 60.0}, {"battery": 0.5}]).encode()
+    key, group = telemetry._entry(device, at), telemetry._group(device)
+    headset.deps.history.put(Telemetry(key=key, group=group, at=at, expires=at + 1e6, report=report))
+    assert batteries(headset) == [0.6, 0.5]
 
 
 def test_a_repeated_report_changes_nothing(headset: FakePlatform) -> None:

@@ -210,7 +210,7 @@ class Telemetry(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A telemetry report, as JSON, and its time.
 
     In the latest report the key is the thing name, and `received` identifies earlier reports; in the history
-    the group is the thing name, and the key ends with the time.
+    the group is the thing name, the key ends with the time, and several reports are zlib-compressed JSON.
     """
 
     at: float

@@ -1,8 +1,10 @@
 """Telemetry of headsets: the latest report of each, and its history for a month.
 
-The history has one record per message: a write costs as much for fifteen small reports as for one.
+The history has one record per message: a write costs as much for fifteen small reports as for one. Several
+reports are compressed, so that the record takes less than the kilobyte of one write unit.
 """
 
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -106,13 +108,15 @@ def _history_record(device: Device, reports: Sequence[tuple[float, TelemetryRepo
     at = reports[-1][0]
     by_entry = {_entry(device, time): (time, report) for time, report in reports}
     aged = [msgspec.structs.replace(report, age_s=round(at - time, 1)) for time, report in by_entry.values()]
-    body = _encoded(aged[0]) if len(aged) == 1 else msgspec.json.encode(aged)
+    body = _encoded(aged[0]) if len(aged) == 1 else zlib.compress(msgspec.json.encode(aged), level=9)
     return Telemetry(key=_entry(device, at), group=_group(device), expires=at + HISTORY_S, at=at, report=body)
 
 
 def _reports_in(record: Telemetry, device: Device) -> Sequence[Telemetry]:
     """Return the reports of a record of the history, each as a record of its own."""
-    reports = msgspec.json.decode(record.report, type=TelemetryReport | list[TelemetryReport])
+    is_text = record.report[:1] in (b"{", b"[")  # a single report, or several in records of earlier versions
+    text = record.report if is_text else zlib.decompress(record.report)
+    reports = msgspec.json.decode(text, type=TelemetryReport | list[TelemetryReport])
     each_at = [
         (record.at - report.age_s, _without_origin(report))
         for report in (reports if isinstance(reports, list) else [reports])
