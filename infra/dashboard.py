@@ -7,9 +7,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from anc.published_metrics import DETECTION, ENDPOINT
 from infra.data import Data
 from infra.environment import Environment
-from infra.metrics import DETECTION, ENDPOINT, MINUTE, Metrics
+from infra.metrics import MINUTE, Metrics
 
 WIDTH, HEIGHT = 8, 6  # three graphs per row
 

@@ -6,14 +6,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from anc.published_metrics import ENDPOINT, is_published
 from anc.schemas.topics import rule_name
 from functions.routes import RULES
 from infra.environment import Environment
 from infra.firewall import acl_name
 from infra.websocket import WebSocket
 
-DETECTION = ("anc_processor", "audio_receiver", "classifier", "rest_api")  # functions that classify sound
-ENDPOINT = ("classifier",)  # functions that call the endpoint
 MINUTE = cdk.Duration.minutes(1)
 # Source: AWS IoT Core Developer Guide, "AWS IoT metrics and dimensions", message broker metrics
 BROKER_REQUESTS = ("Connect", "Subscribe", "PublishIn", "PublishOut")
@@ -86,7 +85,15 @@ class Metrics:
     def counted(
         self, function: str, name: str, statistic: str = "sum", minutes: int = 1
     ) -> cloudwatch.Metric:
-        """Return a custom metric of one function (`anc.ports.Counters`)."""
+        """Return a custom metric of one function (`anc.ports.Counters`).
+
+        Raises
+        ------
+        ValueError
+            When the function does not publish it.
+        """
+        if not is_published(function, name):
+            raise ValueError(f"{name}: is not in anc.published_metrics for {function}")
         return cloudwatch.Metric(
             namespace=self._environment.metrics,
             metric_name=name,

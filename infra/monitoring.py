@@ -13,12 +13,13 @@ from aws_cdk import aws_xray as xray
 from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from constructs import Construct
 
+from anc.published_metrics import DETECTION
 from infra.api import Api
 from infra.dashboard import Dashboard
 from infra.data import Data
 from infra.environment import Environment
 from infra.firewall import MAX_BLOCKED
-from infra.metrics import DETECTION, Metrics
+from infra.metrics import Metrics
 
 REST_P99_MS = 3000  # requests with sound take seconds; others, about 0.1 s
 LIVE_P99_MS = 500  # including API Gateway and cold starts

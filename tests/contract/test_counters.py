@@ -4,7 +4,9 @@ import threading
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Metrics
 
+from anc.aws.counters import DynamoCounters
 from anc.services import platform_metrics
 
 
@@ -42,3 +44,17 @@ def test_durations_are_stored_as_a_histogram_with_their_sum(counters: Any) -> No
     assert found.total_s == pytest.approx(60.0074)
     assert found.quantile_s(0.5) == 0.005
     assert found.quantile_s(0.99) is None, "longer than the last bound"
+
+
+def test_only_published_counters_of_a_function_are_cloudwatch_metrics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "anc_processor")
+    totals = DynamoCounters("")
+    for name in ("filters_sent", "snapshots_refused_clipped", "endpoint_failed"):
+        totals.add(name)  # the last one is published by the classifier only
+    totals.time("snapshot", 0.05)
+    totals.time("block", 0.003)
+    published = set(Metrics().metric_set)
+    Metrics().clear_metrics()
+    assert published == {"filters_sent", "snapshot"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from anc.published_metrics import FUNCTIONS as PUBLISHED
 from functions.routes import FUNCTIONS, QUEUES
 from infra.audit import AUDITED_DEAD_LETTERS
 from infra.environment import NO_ACCOUNT
@@ -35,6 +36,13 @@ def metrics_of(alarm):
     ]
 
 
+def dashboard(stacks):
+    """Return the body of the dashboard, without references to resources."""
+    (board,) = stacks.of_type("AWS::CloudWatch::Dashboard").values()
+    body = board["DashboardBody"]["Fn::Join"][1]
+    return json.loads("".join(part for part in body if isinstance(part, str)))
+
+
 def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected = {"rest-slow", "rest-errors", "live-slow", "live-errors", "snapshots-slow", "throttled"}
     expected |= {"classification-failed", "emergencies", "model-fallback"}
@@ -43,6 +51,24 @@ def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     expected |= {f"{route.name}-{what}" for route in QUEUES for what in ("old", "dead")}
 
     assert set(alarms) == {f"anc-dev-{name}" for name in expected}
+
+
+def test_every_published_metric_is_in_an_alarm_or_on_the_dashboard(stacks, alarms):
+    published = {(function, name) for name, functions in PUBLISHED.items() for function in functions}
+    watched = {
+        (metric["Dimensions"][0]["Value"], metric["MetricName"])
+        for alarm in alarms.values()
+        for metric in metrics_of(alarm)
+        if metric["Namespace"] == "ANC/dev"
+    }
+    shown = {
+        (metric[3], metric[1])  # namespace, name, dimension and its value
+        for widget in dashboard(stacks)["widgets"]
+        for metric in widget["properties"]["metrics"]
+        if metric[0] == "ANC/dev"
+    }
+
+    assert watched | shown == published
 
 
 def test_an_endpoint_adds_an_alarm_on_fallbacks(stacks, without_endpoint):
@@ -96,19 +122,15 @@ def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
         for part in call.args
         if isinstance(part, ast.Constant)
     }
-    (board,) = stacks.of_type("AWS::CloudWatch::Dashboard").values()
     asked = {
         metric["MetricName"]
         for alarm in alarms.values()
         for metric in metrics_of(alarm)
         if metric["Namespace"] == "ANC/dev"
     }
-    body = json.loads(
-        "".join(part for part in board["DashboardBody"]["Fn::Join"][1] if isinstance(part, str))
-    )
     shown = {
         metric[1]
-        for widget in body["widgets"]
+        for widget in dashboard(stacks)["widgets"]
         for metric in widget["properties"]["metrics"]
         if metric[0] == "ANC/dev"
     }

@@ -7,12 +7,10 @@ from typing import Any
 
 import msgspec
 
-ROOT = Path(__file__).parents[2]
+from anc import published_metrics
+
 DEPLOYMENT = Path(__file__).with_name("deployment.json")
 METRICS_OF_A_METHOD = 5  # calls, two kinds of errors, two latencies
-COUNTER = re.compile(
-    r"(?:deps\.count|deps\.measure|counters\.add|counters\.time|best_effort)\(\s*f?\"([^\"]+)\""
-)
 MB_PER_GB = 1024
 NAMESPACE = re.compile(r"\b(?:AWS|ANC)/\w+")
 
@@ -91,19 +89,12 @@ def _units(templates: Mapping[str, Any]) -> dict[str, float]:
         "alarm_metric": sum(_metrics(alarm) for alarm in of("AWS::CloudWatch::Alarm")),
         "dashboard": len(of("AWS::CloudWatch::Dashboard")),
         "detailed_metric": METRICS_OF_A_METHOD * (len(methods) + routes),
-        "custom_metric": len(counter_names()),
+        "custom_metric": sum(map(len, published_metrics.FUNCTIONS.values())),
         "web_acl": len(acls),
         "web_acl_rule": sum(len(acl["Rules"]) for acl in acls),
         "provisioned_gb": round(warm * memory_mb / MB_PER_GB, 3),
         "event_source": len(of("AWS::Lambda::EventSourceMapping")),
     }
-
-
-def counter_names() -> set[str]:
-    """Return the names of the counters in the code, each of which is a custom metric on AWS."""
-    folders = (ROOT / "layers" / "dsp" / "python" / "anc", ROOT / "functions")
-    texts = (path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
-    return {name for text in texts for name in COUNTER.findall(text)}
 
 
 def _resources(templates: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:

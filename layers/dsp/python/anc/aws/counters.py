@@ -1,5 +1,6 @@
 """Running totals in a few DynamoDB items."""
 
+import os
 import secrets
 import threading
 import time
@@ -11,6 +12,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from anc.aws import clients
+from anc.published_metrics import is_published
 from anc.services.platform_metrics import histogram_increments
 
 if TYPE_CHECKING:
@@ -23,13 +25,15 @@ logger = Logger(service="counters")
 
 
 class DynamoCounters:
-    """`anc.ports.Counters`: each addition is a CloudWatch metric, and totals are sums over `SHARDS` items.
+    """`anc.ports.Counters`: totals are sums over `SHARDS` items.
+
+    The counters in `anc.published_metrics` are CloudWatch metrics as well.
 
     One item takes 1,000 write units a second, and an update of all totals is about five, so each container
     adds to a random shard. It does so at most every thirty seconds, so that a block of a live session
     does not cost a second write. A failed update is not retried at once, which would delay the work that is
     counted, but with the next one. When Lambda stops a container, its latest additions are lost from the
-    totals, but not from CloudWatch. Without a table name only metrics are written.
+    totals. Without a table name only metrics are written.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class DynamoCounters:
         client: "Callable[[], DynamoDBClient]" = clients.dynamodb_once,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._function = os.environ.get("POWERTOOLS_SERVICE_NAME", "")
         self._table = table
         self._client = client
         self._clock = clock
@@ -48,13 +53,12 @@ class DynamoCounters:
 
     def add(self, name: str, amount: float = 1) -> None:
         """See `Counters.add`."""
-        # The handler's `log_metrics` writes the metrics at the end of the invocation.
-        Metrics().add_metric(name=name, unit=MetricUnit.Count, value=amount)
+        self._publish(name, MetricUnit.Count, amount)
         self._add({name: amount})
 
     def time(self, name: str, seconds: float) -> None:
         """See `Counters.time`. CloudWatch receives the duration itself and computes percentiles."""
-        Metrics().add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
+        self._publish(name, MetricUnit.Seconds, seconds)
         self._add(dict(histogram_increments(name, seconds)))
 
     def read(self) -> Mapping[str, float]:
@@ -69,6 +73,11 @@ class DynamoCounters:
                 totals.update({name: float(value["N"]) for name, value in item.items() if "N" in value})
             request = response["UnprocessedKeys"]
         return dict(sorted(totals.items()))
+
+    def _publish(self, name: str, unit: MetricUnit, value: float) -> None:
+        if is_published(self._function, name):
+            # The handler's `log_metrics` writes the metrics at the end of the invocation.
+            Metrics().add_metric(name=name, unit=unit, value=value)
 
     def _add(self, amounts: Mapping[str, float]) -> None:
         if not self._table:
