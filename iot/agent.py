@@ -16,7 +16,7 @@ from anc.headset_records import HeadsetMode
 from anc.ports import Credentials
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, Reported
-from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT
+from anc.schemas.snapshot import MAX_PCM_SAMPLES
 from anc.schemas.topics import path_topic, snapshot_topic, telemetry_topic
 from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
@@ -28,7 +28,7 @@ from iot.shadow import ShadowClient
 from iot.snapshot_recorder import SnapshotRecorder
 from iot.snapshot_scheduler import SnapshotScheduler
 from iot.snapshot_sequence import SnapshotSequence
-from iot.status import Status, playing, without_levels
+from iot.status import Status, changed_fields, playing
 from iot.store import ConfigurationStore, FilterStore, PathStore
 from iot.telemetry_buffer import REPORT_INTERVAL_S, TelemetryBuffer
 from iot.transport import Transport
@@ -44,6 +44,7 @@ ATTENUATION_DECAY_DB = 0.25  # per evaluation, of the recent attenuation
 MAX_AMPLITUDE = 1e3  # 60 dB over full scale
 ALL_FIELDS = frozenset(Reported.__struct_fields__)
 REFRESHED = ALL_FIELDS - {"filter", "firmware"}  # these are large; a delta requests them again
+PATIENT = frozenset({"filter", "noise", "active_filter"})  # reported with the attenuation, once it is known
 FAIL_OPEN_STATUS = "emergency detection failed: {}; the headset stays in transparency mode"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
@@ -129,7 +130,7 @@ class Agent:
         self._rejected_ids: set[str] = set()
         self._published = (-1, "")  # sequence number of the latest snapshot and its filter id
         self._uncontrolled = False
-        length = min(int(SNAPSHOT_S * rate), (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4)
+        length = min(int(SNAPSHOT_S * rate), MAX_PCM_SAMPLES)
         self._microphone_check = MicrophoneCheck(rate)
         self._recorder = SnapshotRecorder(length, secondary, taps, rate)
         self._scheduler = SnapshotScheduler(rate, length, slow_timer_s)
@@ -181,6 +182,8 @@ class Agent:
     def _run(self) -> None:
         while (message := self._inbox.get()) is not None:
             self._dispatch(message)
+        if self._unconfirmed:
+            self._report(at_once=True)
 
     def _dispatch(self, message: Message) -> None:
         if isinstance(message, Block):
@@ -393,18 +396,21 @@ class Agent:
     def _publish_telemetry(self, payload: bytes) -> bool:
         return self._transport.publish(self._telemetry_topic, payload)
 
-    def _report(self) -> None:
+    def _report(self, at_once: bool = False) -> None:
         report = self.status.report(
             self._desired, self._sequence.latest, self._config, self._firmware, self._update
         )
-        same = self._reported and without_levels(self._reported) == without_levels(report)
-        refresh = self._scheduler.elapsed >= self._next_report
-        if same and not self._unconfirmed and not refresh:
+        now, settled = self._scheduler.elapsed, int(REPORT_SETTLED_S * self._rate)
+        pending = self._unconfirmed | changed_fields(self._reported, report)
+        refresh = now >= self._next_report
+        if pending <= PATIENT and not (refresh or at_once):
+            if pending:
+                self._next_report = min(self._next_report, now + settled)
             return
-        if self._shadow.report(report, self._unconfirmed | (REFRESHED if refresh else set())):
-            if self._reported is None or playing(report) != playing(self._reported):
-                self._next_report = self._scheduler.elapsed + int(REPORT_SETTLED_S * self._rate)
+        if self._shadow.report(report, pending | (REFRESHED if refresh else set())):
+            if self._reported is None or (not refresh and playing(report) != playing(self._reported)):
+                self._next_report = now + settled
             elif refresh:
-                self._next_report = self._scheduler.elapsed + int(REPORT_REFRESH_S * self._rate)
+                self._next_report = now + int(REPORT_REFRESH_S * self._rate)
             self._reported = report
             self._unconfirmed.clear()

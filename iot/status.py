@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import msgspec
-
 from anc.headset_records import HeadsetMode
 from anc.schemas.shadow import Configuration, Desired, FirmwareState, Reported
 from anc.schemas.telemetry import TelemetryReport
@@ -79,9 +77,12 @@ class Status:
         )
 
 
-def without_levels(report: Reported) -> Reported:
-    """Return a report without what changes all the time, which is worth no message of its own."""
-    return msgspec.structs.replace(report, attenuation_db=None, seq=0)
+def changed_fields(known: Reported | None, report: Reported) -> set[str]:
+    """Return the fields that differ, without those that change all the time: they are worth no message."""
+    if known is None:
+        return set(Reported.__struct_fields__)
+    fields = set(Reported.__struct_fields__) - {"attenuation_db", "seq"}
+    return {name for name in fields if getattr(known, name) != getattr(report, name)}
 
 
 def playing(report: Reported) -> tuple[object, ...]:

@@ -16,7 +16,7 @@
 #define BLOCK (ANC_MAX_BLOCK / 2)
 #define MAX_SOUND (60 * ANC_MAX_RATE)
 #define INTERVAL_S 15
-#define REPORT_S 1800
+#define REPORT_S 3600
 #define FLUSH_S 10
 #define DROP_DB 5.0f
 #define DECAY_DB 0.25f

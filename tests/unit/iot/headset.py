@@ -16,7 +16,7 @@ from anc.schemas.snapshot import Snapshot
 from iot.agent import Agent
 from iot.controller import Block, Controller
 from iot.store import PathStore
-from tests.processes import PATIENCE_S
+from tests.processes import PATIENCE_S, until
 
 RATE = 16_000
 BLOCK = 256
@@ -149,10 +149,10 @@ class Headset:
             self.agent.process(Block(x, e, y, self.controller.active, self.controller.steady))
 
     def play(self, w: np.ndarray, seq: int) -> str:
-        """Send a filter, wait until the headset reports it, and return its id."""
+        """Send a filter, wait until the headset plays it, and return its id."""
         document = filter_document(w, seq)
         self.transport.send_delta(filter=document)
-        self.transport.wait_report(active_filter=document["id"])
+        until(lambda: self.agent.status.filter_id == document["id"])
         return str(document["id"])
 
 

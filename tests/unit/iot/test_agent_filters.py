@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from anc.schemas.shadow import FilterDocument
+from iot.agent import REPORT_SETTLED_S
 from tests.unit.iot.headset import GOOD, PREFIX, RATE, Headset, filter_document
 
 
@@ -129,6 +130,34 @@ def test_a_start_without_a_network_plays_the_last_effective_filter(tmp_path: Pat
     newest = filter_document(0.9 * GOOD, seq=6)["id"]
     after.transport.wait_report(active_filter=newest)
     after.agent.stop()
+
+
+def test_the_filters_of_five_seconds_are_reported_once_with_their_attenuation(headset: Headset):
+    headset.transport.connect()
+    headset.level = 0.1
+    headset.run(REPORT_SETTLED_S + 0.1)  # after the report at power-on and its refresh
+    for seq, gain in ((1, 0.8), (2, 0.9), (3, 1.0)):
+        headset.play(gain * GOOD, seq)
+        headset.run(1.0)
+    headset.run(3.0)
+    headset.agent.stop()
+    reports = [
+        json.loads(message)["state"]["reported"]
+        for topic, message in headset.transport.sent.queue
+        if topic == PREFIX + "update"
+    ]
+    (report,) = [report for report in reports if report.get("filter")]
+    newest = filter_document(GOOD, 3)
+    assert (report["filter"], report["active_filter"]) == (newest, newest["id"])
+    assert report["attenuation_db"] > 8
+
+
+def test_a_filter_is_reported_at_the_latest_when_the_headset_is_switched_off(headset: Headset):
+    headset.transport.connect()
+    headset.transport.wait_report()
+    played = headset.play(GOOD, seq=1)
+    headset.agent.stop()
+    assert headset.transport.wait_report()["active_filter"] == played
 
 
 @pytest.mark.parametrize("mode", ["transparency", "bypass"])

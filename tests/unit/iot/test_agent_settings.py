@@ -214,6 +214,7 @@ def test_a_filter_of_which_the_delta_holds_only_the_difference_is_played(headset
     headset.transport.connect(desired={"filter": first})
     headset.transport.wait_report(active_filter=first["id"])
     headset.transport.send_delta(**difference({"filter": second}, {"filter": first}))
+    headset.run(REPORT_SETTLED_S + 0.1)
     assert headset.transport.wait_report(active_filter=second["id"])["filter"] == second
 
 
@@ -223,4 +224,5 @@ def test_a_delta_that_comes_again_is_answered_with_its_fields(headset: Headset) 
     headset.transport.wait_report(filter=document)
     headset.transport.reported = {}  # an older report arrived late
     headset.transport.send_delta(filter=document)
+    headset.run(REPORT_SETTLED_S + 0.1)
     assert "filter" in headset.transport.wait_report(filter=document)

@@ -191,7 +191,6 @@ def test_an_unusable_snapshot_is_repeated_without_control_and_the_filter_resumes
         seq + 1,
     )
     assert np.std(snapshot.pcm[:, 1] / 32768) > 0.05
-    assert headset.transport.wait_report(active_filter=played)["seq"] == seq + 1
     headset.run(0.1)
     assert headset.controller.active.filter_id == played
     headset.transport.send_delta(without_control=seq)  # repeated in later deltas
