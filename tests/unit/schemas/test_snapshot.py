@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from anc.schemas.refusal import Refused
-from anc.schemas.snapshot import HEADER, MQTT_PAYLOAD_LIMIT, Snapshot
+from anc.schemas.snapshot import HEADER, MAX_PCM_SAMPLES, MQTT_PAYLOAD_LIMIT, Snapshot
 
 u32 = st.integers(0, 2**32 - 1)
 ids = st.binary(min_size=8, max_size=8).map(bytes.hex).filter(lambda name: name != "0" * 16) | st.just("")
@@ -77,6 +77,15 @@ def a_snapshot(**fields) -> bytes:
 def test_a_bad_snapshot_is_refused_by_the_name_of_its_fault(data: bytes, says: str) -> None:
     with pytest.raises(Refused, match=says):
         Snapshot.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("rate", "samples", "short"),
+    [(16_000, 8_000, True), (16_000, 16_000, False), (48_000, 24_000, True), (96_000, 24_000, True)]
+    + [(rate, MAX_PCM_SAMPLES, False) for rate in (48_000, 96_000)],
+)
+def test_only_the_first_snapshots_of_a_new_noise_are_short(rate: int, samples: int, short: bool) -> None:
+    assert Snapshot(1, rate, samples, "").is_short == short
 
 
 def test_a_second_at_48_khz_does_not_fit_and_says_so() -> None:

@@ -157,6 +157,24 @@ def test_a_request_delivered_twice_is_counted_once(headset: FakePlatform) -> Non
     assert headset.counts["reclassifications_done"] == 1
 
 
+def test_a_short_snapshot_is_not_reclassified(headset: FakePlatform) -> None:
+    control.process_snapshot(THING, snapshot(1, noise(0.5, seed=1)), headset.deps)
+    assert headset.reclassifications.depth() == 0
+
+
+def test_a_label_that_the_endpoint_confirms_is_stored_without_an_update_of_the_shadow(
+    headset: FakePlatform,
+) -> None:
+    headset.endpoint.response = endpoint_response("machine", 0.9)
+    send(headset, 1)
+    assert delivered_labels(headset) == ("machine", "machine")
+    assert reclassify(headset) == []
+    assert headset.updates.depth() == 0
+    known = headset.deps.controls.get(THING)
+    assert known is not None
+    assert (known.confidence, known.reclassified_from) == (0.9, "machine")
+
+
 def test_a_confident_or_quiet_label_is_not_reclassified(
     headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +244,8 @@ def test_in_private_mode_nothing_is_reclassified_because_no_sound_was_sent(heads
 def test_a_malformed_request_fails_and_ends_in_the_dead_letter_queue(
     headset: FakePlatform, message: str
 ) -> None:
-    event = {"Records": [{"messageId": "1", "body": message, "eventSource": "aws:sqs"}]}
+    record = {"messageId": "1", "body": message, "attributes": {"ApproximateReceiveCount": "1"}}
+    event = {"Records": [record | {"eventSource": "aws:sqs"}]}
     failed = {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert handler(event, LocalContext("classifier"), headset.deps) == failed
 

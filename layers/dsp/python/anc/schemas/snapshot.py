@@ -34,6 +34,8 @@ MAGIC = b"ANC1"
 VERSION = 1
 PCM, STATISTICS = 1, 2
 MQTT_PAYLOAD_LIMIT = 128 * 1024
+MAX_PCM_SAMPLES = (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4
+SHORT_S = 0.6  # a full snapshot has a second, or as many samples as fit into a message
 MICROPHONES = ("reference", "error")
 MIN_SPREAD = 4  # of int16: a converter's own noise exceeds this
 MIN_LEVEL_DBFS = -60.0  # of the other microphone, from which silence is a fault
@@ -67,6 +69,11 @@ class Snapshot:
     pcm: np.ndarray | None = None
     statistics: bytes = b""
     summary: bytes = b""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is one of the first of a new noise, which a longer one follows within a second."""
+        return self.samples < min(SHORT_S * self.rate, 0.9 * MAX_PCM_SAMPLES)
 
     def encode(self) -> bytes:
         """Return the MQTT payload. Raises Refused if it is too large."""

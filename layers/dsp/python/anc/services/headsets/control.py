@@ -28,7 +28,6 @@ from anc.services.headsets.registrations import registered
 from anc.services.sound import detection
 from anc.services.sound.detection import Detection
 
-MIN_STORED_S = 0.6  # a shorter snapshot that changes nothing is not stored
 MAX_FILTERS = 2  # a snapshot that is on its way may have been taken with the last but one
 
 
@@ -192,7 +191,7 @@ def _is_superseded(
     headset sends of a noise that it has sent before.
     """
     return (
-        (snapshot.pcm is None or snapshot.samples < MIN_STORED_S * snapshot.rate)
+        (snapshot.pcm is None or snapshot.is_short)
         and bool(known.statistics)
         and not design.improves
         and not detected.until

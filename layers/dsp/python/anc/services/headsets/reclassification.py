@@ -49,12 +49,15 @@ def current_label(
 def request(thing: str, snapshot: Snapshot, detected: Detection, known: Control, deps: Dependencies) -> None:
     """Queue a snapshot with a possible alarm, or with an uncertain label that the endpoint has not replaced.
 
-    Snapshots of private mode are never queued: the endpoint needs sound, and they hold statistics only.
+    Snapshots of private mode are never queued: the endpoint needs sound, and they hold statistics only. Short
+    ones are queued for a possible alarm only.
     """
     noise = detected.noise
     uncertain, suspect = is_uncertain(noise, deps), is_suspect(detected, deps)
     if noise is not None and noise.label == known.reclassified_from:
         uncertain = False  # the endpoint replaced this label the last time
+    if snapshot.is_short:
+        uncertain = False  # the answer would come after the next snapshot
     if noise is None or snapshot.pcm is None or not (uncertain or suspect):
         return
     sound = int16_to_float(snapshot.pcm[:, detected.channel])
@@ -91,6 +94,8 @@ def reclassify(request: ReclassificationRequest, deps: Dependencies) -> None:
     if renamed != known:
         deps.controls.put(renamed)
         deps.count("reclassifications_done")
+        if renamed.noise == known.noise:
+            return  # a confidence alone is not worth an update of the shadow
     deps.updates.send(ControlChanged(request.thing))
 
 
