@@ -1,40 +1,30 @@
 """Measure what a headset sends over a day, and count what AWS would bill for it.
 
-The headset's own scheduler listens to a day of changing noise and decides what to send. Sizes are those of
-the messages and records that the product's encoders make.
+The headset's own agent and the platform's services run in simulated time, in a day of changing noise.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from anc.dsp import Statistics
-from anc.headset_records import Control, SentFilter, Telemetry
-from anc.schemas.shadow import Desired, FilterDocument, Noise, Reported, float16
-from anc.schemas.snapshot import HEADER
-from anc.schemas.telemetry import TelemetryReport
-from anc.schemas.topics import snapshot_topic, telemetry_topic
-from iot.agent import REPORT_REFRESH_S, SLOW_TIMER_S
-from iot.controller import NO_FILTER, Block
 from iot.fir import Signal
-from iot.snapshot_scheduler import SnapshotScheduler
-from iot.telemetry_buffer import BATCH_SIZE, REPORT_INTERVAL_S
+from simulation.acoustic_plant import AcousticPlant
+from simulation.playback import BLOCK_S
 from simulation.scenes import Scene
-from tools.cost.metering import KB, Meter, increments, item_bytes
+from tools.cost.metered_platform import MeteredPlatform
+from tools.cost.metering import KB, increments
+from tools.evaluation.simulated_platform import SimulatedHeadset
 
 RATE, TAPS = 16_000, 512
-BLOCK = 1000  # one frame of the detection of changes
-PRIVATE_BYTES = HEADER.size + 8_004  # statistics of 512 taps and the summary
-THING, ENVIRONMENT = "headset-000000", "prod"
-STORED_S = 0.6  # shorter snapshots without a filter are not stored, nor statistics
-SIMULATED_HOURS = 3  # of a part of the day, at most
+THING = "headset-000000"
 LABELS_A_DAY = 6  # noises to which a headset contributes once a day
-UPDATE_BYTES = 60  # of a queue message that names a headset
-MAX_FILTERS = 2
+TRUE_LABELS = {"cabin": "aircraft", "street": "road", "engine": "machine"}
 
 
 class Part(NamedTuple):
@@ -66,7 +56,6 @@ class Schedule:
         self._scenes = {name: Scene.built_in(name, RATE, seed) for name, _ in turns}
         self._turns = cycle([(name, int(60 * minutes * RATE)) for name, minutes in turns])
         self.name, self._left = next(self._turns)
-        self.answered = ""  # the scene for which a filter was sent last
 
     def read(self, n: int) -> Signal:
         """Return the next n samples, float32. `name` is the scene of the last one."""
@@ -86,29 +75,34 @@ def measure(
     seed: int = 0,
     day: tuple[Part, ...] = DAY,
 ) -> Measurement:
-    """Run the scheduler through the parts of a day and return the mean hour."""
-    parts = []
-    for number, part in enumerate(day):
-        parts.append(measure_part(part, seed))
-        on_progress((number + 1) / len(day))
+    """Run a headset through an hour of each part of a day and return the mean hour."""
+    parts: list[Measurement] = []
+    for part in day:
+        parts.append(measure_part(part, seed, lambda done: on_progress((len(parts) + done) / len(day))))
     return combined(day, parts)
 
 
-def measure_part(part: Part, seed: int = 0) -> Measurement:
-    """Run the scheduler through a part of the day, at most `SIMULATED_HOURS`, after which it repeats itself.
-
-    The first snapshot after each change of the scene brings a filter. This is a pessimistic assumption: a
-    filter makes the headset forget the noises that it knows, so that it sends more.
-    """
-    meter, sizes = Meter(), record_sizes()
-    scheduler, noise = SnapshotScheduler(RATE, RATE, SLOW_TIMER_S), Schedule(part.turns, seed)
-    count = min(part.hours, SIMULATED_HOURS)
-    for _ in range(count):
-        _hour(part, noise, scheduler, sizes, meter)
-    hours = count * sum(minutes for _, minutes in part.turns) / 60
-    _telemetry(meter, hours, sizes)
+def measure_part(
+    part: Part, seed: int = 0, on_progress: Callable[[float], None] = lambda fraction: None
+) -> Measurement:
+    """Run a headset and the platform for the first hour of a part of the day."""
+    noise, plant = Schedule(part.turns, seed), AcousticPlant(seed, RATE)
+    seconds = 60 * sum(minutes for _, minutes in part.turns)
+    with TemporaryDirectory() as folder:
+        platform = MeteredPlatform(Path(folder) / "platform")
+        platform.register(THING, plant, TAPS)
+        platform.meter.units.clear()
+        headset = SimulatedHeadset(platform, THING, plant, noise, emergency_detector=NoAlarms())
+        blocks = int(seconds / BLOCK_S)
+        for block in range(blocks):
+            platform.endpoint.label = TRUE_LABELS[noise.name]
+            headset.play_block()
+            on_progress((block + 1) / blocks)
+    meter, hours = platform.meter, seconds / 3600
+    meter.add("filters_played", headset.agent.status.filters)
     contributions = LABELS_A_DAY * hours / 24
-    _add(meter, "written to fleets", contributions * increments(sizes["contribution"], KB), "dynamodb_write")
+    units = contributions * increments(contribution_bytes(), KB)
+    meter.record("written to fleets", units, "dynamodb_write")
     return Measurement(hours, {name: amount / hours for name, amount in meter.units.items()})
 
 
@@ -124,89 +118,17 @@ def combined(day: tuple[Part, ...], parts: Sequence[Measurement]) -> Measurement
     )
 
 
-def _hour(
-    part: Part, noise: Schedule, scheduler: SnapshotScheduler, sizes: Mapping[str, int], meter: Meter
-) -> None:
-    for _ in range(int(60 * sum(minutes for _, minutes in part.turns) * RATE / BLOCK)):
-        x = noise.read(BLOCK)
-        scheduler.process(Block(x, x, x, NO_FILTER, steady=True))
-        samples = scheduler.due()
-        if not samples:
-            continue
-        new_noise, answered = scheduler.new_noise, noise.name != noise.answered
-        scheduler.mark_sent(samples)
-        _snapshot(samples, new_noise, answered, sizes, meter)
-        if answered:
-            noise.answered = noise.name
-            scheduler.mark_answered()
-            _filter(sizes, meter)
-    refreshed = 60 * sum(minutes for _, minutes in part.turns) / REPORT_REFRESH_S
-    _report(meter, sizes, refreshed)
+class NoAlarms:
+    """A detector in noises without alarms."""
+
+    holding = False
+
+    def process(self, block: Signal) -> None:
+        """Ignore the block."""
 
 
-def _snapshot(samples: int, sound: bool, answered: bool, sizes: Mapping[str, int], meter: Meter) -> None:
-    payload = bytes(HEADER.size + 4 * samples if sound else PRIVATE_BYTES)
-    meter.uplink(snapshot_topic(THING, ENVIRONMENT), payload)
-    _add(meter, "read from controls", increments(sizes["control"], 4 * KB) + 1, "dynamodb_read")
-    if answered or (sound and samples >= STORED_S * RATE):
-        _add(meter, "written to controls", increments(sizes["control"], KB), "dynamodb_write")
-    meter.add("endpoint_questions", float(answered))
-
-
-def _filter(sizes: Mapping[str, int], meter: Meter) -> None:
-    """Count a new filter: queue, shadow, delta, its report, and the report of its attenuation."""
-    meter.add("filters_played")
-    meter.queue("updates", UPDATE_BYTES)
-    meter.add("shadow_operation", increments(sizes["shadow"], KB))
-    meter.downlink(f"$aws/things/{THING}/shadow/name/anc/update/delta", bytes(sizes["delta"]))
-    _add(meter, "read from watches", 2 * increments(sizes["control"], 4 * KB), "dynamodb_read")
-    _report(meter, sizes, 2)
-
-
-def _report(meter: Meter, sizes: Mapping[str, int], count: float) -> None:
-    meter.add("shadow_reports", count)
-    meter.add("iot_message", count)
-    meter.add("shadow_operation", count * increments(sizes["shadow"], KB))
-
-
-def _telemetry(meter: Meter, hours: float, sizes: Mapping[str, int]) -> None:
-    for _ in range(int(hours * 3600 / (REPORT_INTERVAL_S * BATCH_SIZE))):
-        meter.uplink(telemetry_topic(THING, ENVIRONMENT), bytes(sizes["reports"]))
-        _add(meter, "written to history", increments(sizes["history"], KB) + 1, "dynamodb_write")
-        _add(meter, "written to telemetry", increments(sizes["telemetry"], KB), "dynamodb_write")
-        _add(meter, "read from telemetry", 1 + increments(sizes["telemetry"], 4 * KB), "dynamodb_read")
-        meter.add("bytes of history", sizes["history"])
-
-
-def _add(meter: Meter, name: str, amount: float, unit: str) -> None:
-    meter.add(name, amount)
-    meter.add(unit, amount)
-
-
-def record_sizes() -> Mapping[str, int]:
-    """Return the bytes of records and messages of a headset with 512 taps."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(RATE)
+def contribution_bytes() -> int:
+    """Return the bytes of a contribution of a headset with 512 taps to its fleet."""
+    x = np.random.default_rng(0).standard_normal(RATE)
     statistics = Statistics.measure(x, 0.5 * x, [1.0], TAPS, RATE).to_bytes()
-    taps = float16(rng.standard_normal(TAPS))
-    sent = SentFilter.of(taps, 1000, RATE, 20.0)
-    control = Control(key=THING, group="owner-000000", filters=MAX_FILTERS * (sent,), statistics=statistics)
-    document, noise = FilterDocument.of(taps, 1000, RATE), Noise("aircraft", 0.93)
-    desired = Desired(mode="cancel", intensity=1.0, filter=document, noise=noise)
-    reported = Reported(mode="cancel", intensity=1.0, filter=document, noise=noise, active_filter=sent.id)
-    report = TelemetryReport(
-        level_dbfs=-31.5, attenuation_db=13.1, mode="cancel", firmware="1.4.2", filters=12, age_s=840.0
-    )
-    aged = msgspec.json.encode(BATCH_SIZE * [report])
-    numbered = msgspec.structs.replace(report, run=2**31, line=1000)
-    return {
-        "control": item_bytes(control),
-        "contribution": len(statistics) + len(taps) + 300,
-        "shadow": len(msgspec.json.encode({"desired": desired, "reported": reported})),
-        "delta": len(msgspec.json.encode(desired)),
-        "reports": len(msgspec.json.encode(BATCH_SIZE * [numbered])),
-        "history": item_bytes(Telemetry(key=40 * "k", group=30 * "g", at=1.0, expires=1.0, report=aged)),
-        "telemetry": item_bytes(
-            Telemetry(key=THING, group="owner-000000", at=1.0, report=msgspec.json.encode(report))
-        ),
-    }
+    return len(statistics) + 2 * TAPS + 300

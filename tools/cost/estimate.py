@@ -25,12 +25,15 @@ SHADOW_UNITS = 5  # of a shadow with a filter of 512 taps on both sides
 KEY_REQUESTS = 24 * 12  # an hour: tables in use times functions, every five minutes
 RECORD_BYTES = 12_000  # of a headset, in all tables but the history
 CONTROL_READS = 2  # units of a read of its control record
+FLEET_READ_UNITS = 33.5  # 16 contributions of 5.5 KB, the query of their keys, and one of earlier versions
+LABELS = 6  # in use, of one model of headset
 FLUSH_S = 30.0  # between updates of the totals by one container (`anc.aws.counters`)
 TOTALS_WRITES = 5  # units of such an update
 CONTAINERS = 2  # of a function for each call at the same time, and one more
 DESIGNS = ("every block", "200-ms blocks", "snapshots")
 
 PROVISIONED_BEFORE = {"provisioned_gb": 3.455}  # two executions of one core
+CUSTOM_METRICS_BEFORE = {"custom_metric": 64}  # names of counters; some had one for each reason of a refusal
 TRACED_BEFORE = ["anc_processor", "audio_sender", "classifier"]
 
 GROUPS = ("Snapshots", "Reported state and filters", "Fleet statistics", "Telemetry")
@@ -38,7 +41,7 @@ GROUPS = ("Snapshots", "Reported state and filters", "Fleet statistics", "Teleme
 SNAPSHOT_STEPS = {
     "Statistics instead of sound": ("iot_rule", "iot_action", "sqs_request"),
     "Fewer and smaller records": ("dynamodb_write", "dynamodb_read"),
-    "Larger classifier": ("endpoint_questions",),
+    "Larger classifier": ("endpoint_questions", "reclassifications_messages"),
 }
 
 
@@ -138,12 +141,18 @@ def by_group(measured: Measured) -> dict[str, Mapping[str, float]]:
         "dynamodb_read": 4 * updates,  # the record of a headset twice, and its watchers
         "transfer_bytes": units["transfer_bytes"],
     }
-    fleet = {"dynamodb_write": units["written to fleets"], "dynamodb_read": units["read from fleets"]}
+    fleet = {
+        "dynamodb_write": units["written to fleets"],
+        "dynamodb_read": units["read from fleets"],
+        "fleet_lookups": units["lookups of fleets"],
+    }
     snapshots = {
         name: units[name] - sum(group.get(name, 0.0) for group in (telemetry, state, fleet))
         for name in ("iot_rule", "iot_action", "sqs_request", "dynamodb_write", "dynamodb_read")
     }
-    snapshots |= {name: units[name] for name in ("snapshots", "endpoint_questions")}
+    snapshots |= {
+        name: units[name] for name in ("snapshots", "endpoint_questions", "reclassifications_messages")
+    }
     return dict(zip(GROUPS, (snapshots, state, fleet, telemetry), strict=True))
 
 
@@ -202,11 +211,11 @@ def index_units(fleet: Fleet) -> Mapping[str, float]:
 
 def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: Sequence[str]) -> None:
     """Add calls, one message each, although batches are larger at a high load."""
-    questions = units["endpoint_questions"]
+    questions, requests = units["endpoint_questions"], units["reclassifications_messages"]
     calls = {
         "anc_processor": units["snapshots"] + units["reports"],
         "audio_sender": units["updates"],
-        "classifier": questions,
+        "classifier": requests,
     }
     seconds = {
         "anc_processor": units["snapshots"] * work.snapshot_s + units["reports"] * work.report_s,
@@ -216,10 +225,18 @@ def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: 
     units["lambda_request"] = sum(calls.values())
     units["lambda_gb_s"] = sum(seconds.values()) * work.memory_gb
     units["dynamodb_write"] += TOTALS_WRITES * sum(flushes(calls[name], seconds[name]) for name in calls)
-    units["sqs_request"] += sum(calls.values()) + 4 * questions  # deletions; a question has two units
+    units["dynamodb_read"] += fleet_reads(units["fleet_lookups"], seconds["anc_processor"])
+    units["sqs_request"] += sum(calls.values())  # deletions
     units["endpoint_gb_s"] = questions * work.endpoint_s * work.endpoint_gb
     units["log_gb"] = units["log_stored_gb"] = sum(calls.values()) * LOG_BYTES / 1e9
     units["trace"] = sum(traces(each) for name, each in calls.items() if name in traced)
+
+
+def fleet_reads(lookups: float, seconds: float) -> float:
+    """Return the units of reading fleet statistics in a month: a container keeps them for a minute."""
+    minutes = HOURS_PER_MONTH * 60
+    containers = 1 + CONTAINERS * seconds / (60 * minutes)
+    return min(lookups, containers * minutes * LABELS) * FLEET_READ_UNITS
 
 
 def _add(units: defaultdict[str, float], amounts: Mapping[str, float]) -> None:
@@ -254,7 +271,8 @@ def reductions(
     """
     groups, metrics = by_group(measurements.before), measurements.before.detailed_metrics
     present = by_group(measurements.now)
-    deployed = replace(deployment, units=deployment.units | PROVISIONED_BEFORE, traced=TRACED_BEFORE)
+    units_before = deployment.units | PROVISIONED_BEFORE | CUSTOM_METRICS_BEFORE
+    deployed = replace(deployment, units=units_before, traced=TRACED_BEFORE)
 
     def total() -> float:
         return dollars(platform_units(fleet, prices.work, groups, deployed, metrics), prices)
@@ -274,6 +292,8 @@ def reductions(
         steps.append((name, total()))
     metrics = measurements.now.detailed_metrics
     steps.append(("Detailed metrics", total()))
+    deployed = replace(deployed, units=deployment.units | PROVISIONED_BEFORE)
+    steps.append(("Custom metrics", total()))
     deployed = replace(deployed, traced=deployment.traced)
     steps.append(("Traces", total()))
     deployed = deployment

@@ -31,6 +31,11 @@ class Meter:
         """Add to a unit."""
         self.units[unit] += amount
 
+    def record(self, name: str, amount: float, unit: str) -> None:
+        """Add to a part of a unit, and to the unit."""
+        self.add(name, amount)
+        self.add(unit, amount)
+
     def uplink(self, topic: str, payload: bytes) -> None:
         """Count a message of the headset, and what it triggers up to the queue."""
         size = len(payload) + len(topic)

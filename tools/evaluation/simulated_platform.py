@@ -135,10 +135,14 @@ class SimulatedPlatform:
         """Process a headset's message as rule, queues and functions do. Raises Refused."""
         if topic.endswith("/snapshot"):
             control.process_snapshot(thing, payload, self.deps)
-            while self._updates.things:
-                control.deliver(self._updates.things.pop(0), self.deps)
+            self.deliver_updates()
         elif "/shadow/" in topic:
             self._shadows.request(thing, topic.rsplit("/", 1)[-1], payload)  # type: ignore[attr-defined]
+
+    def deliver_updates(self) -> None:
+        """Update the shadows of the headsets in the queue."""
+        while self._updates.things:
+            control.deliver(self._updates.things.pop(0), self.deps)
 
     def run(
         self,
