@@ -3,13 +3,14 @@
 import base64
 import json
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Locator, Page, Response, WebSocket
+from playwright.sync_api import ConsoleMessage, Locator, Page, Response, ViewportSize, WebSocket
 
 from anc.services.access.identity import Role
 from anc.settings import Settings
@@ -17,11 +18,14 @@ from local.auth.issuer import Issuer
 from tests.processes import PATIENCE_S, Platform
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "browser"
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=800)
+SCREENS = {"phone": PHONE, "desktop": DESKTOP}
+MORE_SCREENS = {str(width): ViewportSize(width=width, height=900) for width in (320, 390, 768, 1440)}
 THEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 PATIENCE_MS = 1000 * PATIENCE_S
 AXE = Axe().axe_script
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RULES_OF_COLOURS = ["color-contrast", "link-in-text-block"]  # of RULES; a theme changes colours only
 
 # Connects an analyser to the audio output; `outputLevel` measures its last third of a second.
 ANALYSER = """
@@ -234,22 +238,22 @@ class Console:
             )
         return list(missed)
 
-    def violations(self) -> list[str]:
-        """Return the accessibility violations of the page."""
-        options: dict[str, Any] = {"runOnly": RULES, "resultTypes": ["violations"]}
+    def violations(self, rules: list[str] = RULES) -> list[str]:
+        """Return the accessibility violations of the page, by rules or sets of rules."""
+        options: dict[str, Any] = {"runOnly": rules, "resultTypes": ["violations"]}
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE)
         found = self.page.evaluate("(options) => axe.run(options).then((found) => found.violations)", options)
         return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
 
-    def check_appearance(self, name: str) -> None:
-        """Check accessibility and width in both themes, on a phone and a desktop; keep screenshots."""
+    def check_appearance(self, name: str, screens: Mapping[str, ViewportSize] = SCREENS) -> None:
+        """Check accessibility and width on every screen in both themes; keep screenshots."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        for size, viewport in {"phone": PHONE, "desktop": DESKTOP}.items():
+        for screen, viewport in screens.items():
             self.page.set_viewport_size(viewport)
-            for theme in THEMES:
+            for theme, rules in zip(THEMES, (RULES, RULES_OF_COLOURS), strict=True):
                 self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                case = f"{name}-{size}-{theme}"
+                case = f"{name}-{screen}-{theme}"
                 self.page.screenshot(path=SCREENSHOTS / f"{case}.png", full_page=True)
-                assert self.violations() == [], case
+                assert self.violations(rules) == [], case
                 assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), case

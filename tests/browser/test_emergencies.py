@@ -10,10 +10,9 @@ from anc.records import Emergency
 from local.storage.database import Database
 from local.storage.tables import open_tables
 from tests.browser.conftest import Visit
-from tests.browser.console import THEMES, Console
+from tests.browser.console import MORE_SCREENS, Console
 from tests.processes import Platform
 
-WIDTHS = (320, 390, 1280)
 HOUR_S = 3600
 KINDS = ("siren", "horn", "alarm")
 MANY = 60
@@ -63,14 +62,7 @@ def test_the_pages_fit_every_screen_and_are_accessible(visit: Visit, site: Platf
         elif place != "emergencies":
             console.show(place)
             entries(console).first.wait_for()
-        for width in WIDTHS:
-            console.page.set_viewport_size({"width": width, "height": 900})
-            for theme in THEMES:
-                console.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                name = place.replace("/", "-")
-                console.page.screenshot(path=f"build/browser/{name}-{width}-{theme}.png")
-                assert console.violations() == [], (place, width, theme)
-                assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        console.check_appearance(place.replace("/", "-"), MORE_SCREENS)
 
 
 def test_an_emergency_is_acknowledged_and_that_can_be_withdrawn(visit: Visit, site: Platform) -> None:

@@ -9,11 +9,10 @@ import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.console import THEMES, Console
+from tests.browser.console import MORE_SCREENS, Console
 from tests.processes import ANC, Platform
 
 HEADSETS = 120
-WIDTHS = (320, 390, 768, 1440)
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +42,7 @@ def test_the_page_fits_every_screen_and_is_accessible(visit: Visit, fleet: Platf
     console = visit("fleet", role="operator", on=fleet)
     expect(rows(console)).to_have_count(50)
     console.page.get_by_text("Lowest attenuation").first.wait_for()
-    console.check_appearance("fleet")
-    for width in WIDTHS:
-        console.page.set_viewport_size({"width": width, "height": 900})
-        for theme in THEMES:
-            console.page.emulate_media(color_scheme=theme)
-            console.page.screenshot(path=f"build/browser/fleet-{width}-{theme}.png")
-            assert console.violations() == [], (width, theme)
-            assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    console.check_appearance("fleet", MORE_SCREENS)
 
 
 def test_every_control_can_be_reached_with_the_tab_key(visit: Visit, fleet: Platform) -> None:
