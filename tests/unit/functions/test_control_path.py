@@ -15,7 +15,7 @@ from anc.records import Watch
 from anc.schemas.messages import ControlChanged, encode
 from anc.schemas.snapshot import Snapshot
 from anc.services import platform_metrics
-from anc.services.headsets import device_models, device_status, devices, telemetry
+from anc.services.headsets import control, device_models, device_status, devices, telemetry
 from anc.services.headsets.device_models import ModelDescription
 from anc.services.headsets.devices import Registration
 from functions.anc_processor.handler import handler as anc_processor
@@ -366,5 +366,6 @@ def test_the_end_of_an_emergency_is_announced_after_an_interrupted_first_attempt
 
     assert process(headsets, message("left", snapshot(1))) == []
     assert headsets.messages() == [ControlChanged("left", 1_800_000_000.0)], "its beginning"
+    control.deliver("left", headsets.deps)
     headsets.clock.now += hold + 1
     assert headsets.messages() == [ControlChanged("left")], "its end"

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from anc.headset_records import Status
+from anc.ports import Conflict
 from anc.schemas.refusal import Refused
 from anc.services.headsets import device_status, devices
 from anc.services.headsets.devices import Registration
@@ -205,3 +207,20 @@ def test_a_connection_that_is_refused_again_at_once_is_recorded_once(headset: Fa
     for at in (100, 101, 102):
         device_status.record_presence(event("connect_failed", at), headset.deps)
     assert device_status.find(THING, headset.deps).refused == 1
+
+
+def test_an_event_that_meets_too_many_conflicts_is_delivered_again(
+    headset: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(record: Status) -> Status:
+        raise Conflict(record.key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(headset.deps.statuses, "put", overtaken)
+        with pytest.raises(Conflict):
+            device_status.record_presence(event("connected", 100), headset.deps)
+        refusal = Refused("bad_field", "rate: must be 16000 Hz")
+        device_status.record_refusal(THING, "snapshot", refusal, headset.deps)  # only counted
+    assert headset.counts["status_conflicts"] == 2
+    device_status.record_presence(event("connected", 100), headset.deps)
+    assert online(headset) == (True, 100)

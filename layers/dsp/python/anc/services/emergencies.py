@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from anc.records import Alarm, Emergency, Stream
 from anc.schemas.refusal import refuse
 from anc.services.access import audit
 from anc.services.access.identity import Caller
-from anc.services.updates import retry_or_refuse
+from anc.services.updates import retry_on_conflict, retry_or_refuse
 from anc.tables import Table
 
 EVENT_LIFETIME_S = 90 * 24 * 3600
@@ -76,15 +77,23 @@ def flush_pending_emergency(source: Source, table: Table[Source], deps: Dependen
     Returns
     -------
     Stream or Control
-        The stored record.
+        The stored record; `source` if another writer changed it meanwhile.
     """
     if source.pending_emergency is None:
         return source
     publish(source.group, source.key, source.pending_emergency, deps)
     try:
         return table.put(source.replace(pending_emergency=None))
-    except Conflict:  # another writer has the record, and publishes again
+    except Conflict:  # of another writer, which keeps the emergency pending
+        with suppress(Conflict):  # published again later
+            retry_on_conflict(lambda: _clear_pending(source, table))
         return source
+
+
+def _clear_pending(source: Source, table: Table[Source]) -> None:
+    latest = table.get(source.key)
+    if latest is not None and latest.pending_emergency == source.pending_emergency:
+        table.put(latest.replace(pending_emergency=None))
 
 
 def publish(owner: str, source: str, alarm: Alarm, deps: Dependencies) -> None:

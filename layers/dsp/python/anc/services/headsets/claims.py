@@ -81,10 +81,10 @@ def authorize_claim(claim: Claim, deps: Dependencies) -> None:
     """
     serial, key = serial_of(claim), _fingerprint(claim.certificate_pem)
 
-    def bind_certificate() -> Device | None:
+    def bind_certificate() -> Device:
         device = _expected(serial, key, deps)
         if device.certificate == claim.certificate_id:
-            return None
+            return device  # perhaps by a call that stopped before it revoked the earlier certificates
         detail = {"owner": device.group, "key": key[:16]}
         audit.write(deps.audit, "device.claim", serial, HEADSET, HEADSET.user, deps.clock(), detail)
         deps.things.attach_certificate(serial, claim.certificate_id)
@@ -94,14 +94,13 @@ def authorize_claim(claim: Claim, deps: Dependencies) -> None:
             replaced=(*device.replaced, device.certificate) if device.certificate else device.replaced,
             credentials_at=deps.clock(),
         )
-        return deps.devices.put(claimed)
+        stored = deps.devices.put(claimed)
+        deps.count("devices_claimed")
+        return stored
 
     stored = retry_or_refuse(bind_certificate, registrations.BUSY)
-    if stored is None:
-        return
     if stored.replaced:
         registrations.revoke_replaced(stored, deps)
-    deps.count("devices_claimed")
 
 
 def _expected(serial: str, key: str, deps: Dependencies) -> Device:

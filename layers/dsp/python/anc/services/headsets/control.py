@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from anc.headset_records import Control, Device, HeadsetMode
+from anc.headset_records import Control, HeadsetMode
 from anc.ports import Dependencies
 from anc.schemas.messages import ControlChanged
 from anc.schemas.refusal import Refused, refuse
@@ -35,8 +35,8 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     """Detect noise and alarms in a snapshot, design a filter, commit both, and contribute to the fleet.
 
     The commit is conditional and the highest sequence number wins: of two snapshots processed at the same
-    time one raises Conflict and is retried by the queue. A snapshot delivered again queues its updates again,
-    because the first attempt may have stopped before it queued them.
+    time one raises Conflict and is retried by the queue. A snapshot delivered again or late queues the
+    updates again, because the first attempt may have stopped before it queued them.
 
     Parameters
     ----------
@@ -64,7 +64,11 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     if snapshot.seq == known.seq:
         _redeliver(known, deps, at)
         return
-    _check_sequence_and_rate(snapshot, device, known)
+    if snapshot.seq < known.seq:
+        _redeliver(_opened_if_alarm(snapshot, known, at, deps), deps, None)
+        refuse("stale_seq", f"sequence: must be higher than the latest, {known.seq} (got {snapshot.seq})")
+    if snapshot.rate != device.rate:
+        refuse("bad_field", f"rate: must be {device.rate} Hz, as registered (got {snapshot.rate})")
     gap_s = deps.clock() - known.classified_at
     detected = detection.detect_in_snapshot(snapshot, deps, known.label_evidence, gap_s)
     control = _with_detection(known, snapshot, detected, deps, at)
@@ -79,7 +83,7 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     if shareable:
         control = control.replace(shared={**control.shared, control.noise: deps.clock()})
     if not _is_superseded(control, known, snapshot, detected, design):
-        _commit(control, known, detected, deps, at)
+        _commit(control, known, deps, at)
     filter_design.count(design, device, deps)
     if shareable:
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
@@ -135,11 +139,14 @@ def desired(control: Control, deps: Dependencies) -> Mapping[str, Any]:
     return state | {name: wanted for name, value in own.items() if (wanted := msgspec.to_builtins(value))}
 
 
-def _check_sequence_and_rate(snapshot: Snapshot, device: Device, known: Control) -> None:
-    if snapshot.seq < known.seq:
-        refuse("stale_seq", f"sequence: must be higher than the latest, {known.seq} (got {snapshot.seq})")
-    if snapshot.rate != device.rate:
-        refuse("bad_field", f"rate: must be {device.rate} Hz, as registered (got {snapshot.rate})")
+def _opened_if_alarm(snapshot: Snapshot, known: Control, at: float | None, deps: Dependencies) -> Control:
+    """Commit the alarm in a snapshot that is processed after a later one; return the stored control."""
+    if at is None or emergency_hold.is_covered(at, known, deps):
+        return known
+    detected = detection.detect_in_snapshot(snapshot, deps)
+    if not detected.kind:
+        return known
+    return deps.controls.put(emergency_hold.opened(known, detected.kind, detected.emergency.score, deps, at))
 
 
 def _with_detection(
@@ -199,14 +206,10 @@ def _is_superseded(
     )
 
 
-def _commit(
-    control: Control, known: Control, detected: Detection, deps: Dependencies, at: float | None
-) -> Control:
+def _commit(control: Control, known: Control, deps: Dependencies, at: float | None) -> Control:
     stored = deps.controls.put(control)
     if _notification(control) != _notification(known):
         deps.updates.send(ControlChanged(control.key, at or 0.0))
-    if detected.until:
-        emergency_hold.schedule_end(control, deps)
     return emergencies.flush_pending_emergency(stored, deps.controls, deps)
 
 
@@ -220,7 +223,7 @@ def _commit_without_design(
 ) -> None:
     """Commit what holds although no filter can be designed: the alarm, and the request for a snapshot."""
     if detected.until:
-        known = _commit(control, known, detected, deps, at)
+        known = _commit(control, known, deps, at)
     if refusal.code == "unknown_filter":
         _request_snapshot(known, control.seq, deps)
 
@@ -234,8 +237,6 @@ def _request_snapshot(known: Control, seq: int, deps: Dependencies) -> None:
 
 def _redeliver(known: Control, deps: Dependencies, at: float | None) -> None:
     deps.updates.send(ControlChanged(known.key, at or 0.0))
-    if known.emergency_until > deps.clock():
-        emergency_hold.schedule_end(known, deps)
     emergencies.flush_pending_emergency(known, deps.controls, deps)
 
 

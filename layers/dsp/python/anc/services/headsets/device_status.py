@@ -72,6 +72,8 @@ def record_presence(payload: bytes, deps: Dependencies) -> None:
     ------
     Refused
         `bad_json` or `bad_field` when `payload` is not a lifecycle event.
+    Conflict
+        The status keeps changing; try again. Without the event, it would stay wrong until the next one.
     """
     event: Presence = parse_json(payload, Presence)
 
@@ -94,7 +96,7 @@ def record_presence(payload: bytes, deps: Dependencies) -> None:
             return _with_repeated_refusal(known, f"subscription: refused, because {event.explanation}", deps)
         return known
 
-    _change(event.client_id, with_event, deps)
+    _change(event.client_id, with_event, deps, is_optional=False)
 
 
 def record_refusal(
@@ -185,8 +187,13 @@ def _refusal(what: str, refusal: Refused, deps: Dependencies) -> RecordedRefusal
 
 
 def _change(
-    thing: str, change: Callable[[Status], Status], deps: Dependencies, at: float | None = None
+    thing: str,
+    change: Callable[[Status], Status],
+    deps: Dependencies,
+    at: float | None = None,
+    is_optional: bool = True,
 ) -> None:
+    """Change the status of a headset. An optional change is counted and left out if conflicts continue."""
     device = registered(thing, deps, at)
     if device is None:
         return  # no owner could read it
@@ -202,3 +209,5 @@ def _change(
         retry_on_conflict(update)
     except Conflict:
         deps.count("status_conflicts")
+        if not is_optional:
+            raise

@@ -35,10 +35,10 @@ def opened(known: Control, kind: str, score: float, deps: Dependencies, received
     )
 
 
-def schedule_end(control: Control, deps: Dependencies) -> None:
-    """Queue the update with which the hold ends."""
-    delay_s = int(control.emergency_until - deps.clock()) + 1
-    deps.updates.send(ControlChanged(control.key), delay_s)
+def is_covered(published: float, known: Control, deps: Dependencies) -> bool:
+    """Return whether an alarm in a snapshot published then has opened the headset, or is too long ago."""
+    until = published + deps.settings.emergency_hold_s
+    return until <= known.emergency_until or published < deps.clock() - MAX_LATE_S
 
 
 def extended_if_late(control: Control, deps: Dependencies) -> Control:
@@ -55,15 +55,20 @@ def extended_if_late(control: Control, deps: Dependencies) -> Control:
         extended = deps.controls.put(control.replace(emergency_until=until))
     except Conflict:  # the caller reads the newer one
         return control
-    schedule_end(extended, deps)
     deps.count("emergencies_delivered_late")
     return extended
 
 
 def recorded_as_received(control: Control, deps: Dependencies) -> Control:
-    """Store and return that the shadow received the hold."""
+    """Queue the end of a hold that the shadow received, then store and return that it did.
+
+    Whoever delivers the beginning queues the end, and queues it again if it is interrupted: a headset that
+    opened closes again, whatever became of the function that detected the alarm.
+    """
     if max(control.opened_until, deps.clock()) >= control.emergency_until:
         return control
+    delay_s = int(control.emergency_until - deps.clock()) + 1
+    deps.updates.send(ControlChanged(control.key), delay_s)
     try:
         return deps.controls.put(control.replace(opened_until=control.emergency_until))
     except Conflict:  # the caller reads the newer one

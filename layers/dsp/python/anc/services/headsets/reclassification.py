@@ -78,6 +78,7 @@ def reclassify(request: ReclassificationRequest, deps: Dependencies) -> None:
     Conflict
         A snapshot was committed meanwhile; try again.
     """
+    _finish_interrupted(request.thing, deps)
     if _current(request, deps) is None and not (request.suspect and _is_recent(request, deps)):
         return
     prediction = endpoint_classifier.classify(request.question, deps)
@@ -109,6 +110,14 @@ def _raises_emergency(
     return prediction.emergency and deps.settings.emergency_detection_enabled and _is_recent(request, deps)
 
 
+def _finish_interrupted(thing: str, deps: Dependencies) -> None:
+    """Announce an alarm whose processing stopped between its commit and its announcement."""
+    known = deps.controls.get(thing)
+    if known is not None and known.pending_emergency:
+        deps.updates.send(ControlChanged(thing))
+        emergencies.flush_pending_emergency(known, deps.controls, deps)
+
+
 def _open(request: ReclassificationRequest, prediction: EndpointPrediction, deps: Dependencies) -> None:
     known = deps.controls.get(request.thing)
     if known is None:
@@ -117,7 +126,6 @@ def _open(request: ReclassificationRequest, prediction: EndpointPrediction, deps
     opened = deps.controls.put(emergency_hold.opened(known, prediction.kind, score, deps, request.at))
     deps.count("emergencies_of_endpoint")
     deps.updates.send(ControlChanged(request.thing))
-    emergency_hold.schedule_end(opened, deps)
     emergencies.flush_pending_emergency(opened, deps.controls, deps)
 
 

@@ -19,7 +19,7 @@ from anc.services.headsets import fleet
 from anc.services.updates import retry_on_conflict, retry_or_refuse
 from anc.tables import R, Table
 
-MAX_REMOVAL_ATTEMPTS = 20  # a headset that keeps changing its record must not prevent its removal
+MAX_ATTEMPTS = 20  # a headset that keeps changing its records must not prevent its removal or rotation
 BUSY = "device: its record keeps changing; try again"
 DEVICES = Quota(
     name="devices",
@@ -100,13 +100,13 @@ def revoke_replaced(device: Device, deps: Dependencies) -> None:
         deps.devices.put(known.replace(replaced=left, credentials_at=deps.clock(), path_seq=-1))
 
     with suppress(Refused, Conflict):  # Refused: the device was removed meanwhile
-        retry_on_conflict(update)
+        retry_on_conflict(update, MAX_ATTEMPTS)
 
 
 def restart_numbers(thing: str, deps: Dependencies) -> None:
     """Accept the next snapshot and telemetry whatever their numbers.
 
-    The holder of a revoked certificate may have used up the highest numbers.
+    The holder of a revoked certificate may have used up the highest numbers. Raises Refused: `in_flight`.
     """
 
     def restarted(known: Control) -> Control:
@@ -124,8 +124,7 @@ def _change(key: str, table: Table[R], change: Callable[[R], R]) -> None:
         if known is not None:
             table.put(change(known))
 
-    with suppress(Conflict):
-        retry_on_conflict(update)
+    retry_or_refuse(update, BUSY, MAX_ATTEMPTS)
 
 
 def unregister(device: Device, deps: Dependencies) -> None:
@@ -143,7 +142,7 @@ def unregister(device: Device, deps: Dependencies) -> None:
             return None  # already removed
         return known if known.removed else deps.devices.put(known.replace(removed=True))
 
-    marked = retry_or_refuse(mark_removed, BUSY, MAX_REMOVAL_ATTEMPTS)
+    marked = retry_or_refuse(mark_removed, BUSY, MAX_ATTEMPTS)
     if marked:
         finish_removal(marked, deps)
 

@@ -8,6 +8,7 @@ from anc.ports import Conflict, Dependencies
 from anc.records import Stream
 from anc.schemas.refusal import refuse
 from anc.schemas.websocket import Set, Start, Summary
+from anc.services import emergencies
 from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota, release, reserve
 
@@ -84,8 +85,9 @@ def change(request: Set, caller: Caller, deps: Dependencies) -> Stream:
 
 
 def end(session: str, caller: Caller, deps: Dependencies) -> Summary:
-    """Delete a session and return its summary."""
+    """Publish a pending emergency of a session, delete it, and return its summary."""
     stream = find(session, caller, deps)
+    emergencies.flush_pending_emergency(stream, deps.streams, deps)
     deps.streams.delete(stream.key)
     deps.session_cache.discard(stream.key)
     release(SESSIONS, stream.key, stream.group, deps)

@@ -1,0 +1,54 @@
+"""Run a flow once for every call that it makes, with a fault in that call."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.faults.flows import Flow
+from tests.faults.injection import Kind, applies, is_new
+from tests.faults.platform import FaultyPlatform
+
+
+class Outcome(NamedTuple):
+    """A fault that was injected, and how the promise was broken, or ""."""
+
+    kind: Kind
+    call: str
+    failure: str
+
+
+def undisturbed(flow: Flow, here: FaultyPlatform, name: str) -> list[tuple[str, str]]:
+    """Run a flow without a fault, and return its calls. Raises AssertionError if the promise is broken."""
+    flow.prepare(here, name)
+    here.faults.inject()
+    flow.run(here, name)
+    calls = here.faults.calls
+    flow.check(here, name)
+    return calls
+
+
+def outcomes(
+    flow: Flow,
+    here: FaultyPlatform,
+    kind: Kind,
+    calls: list[tuple[str, str]],
+    prefix: str,
+    every: bool = False,
+) -> Iterator[Outcome]:
+    """Run a flow with a fault in each call in turn, by default only in calls where it has a new effect."""
+    for number, (port, method) in enumerate(calls):
+        if applies(kind, port, method) if every else is_new(kind, port, method):
+            name = f"{prefix}-{number}"
+            flow.prepare(here, name)
+            here.faults.inject(kind, number)
+            failure, injected = "", True
+            try:
+                flow.run(here, name)
+                injected = here.faults.injected
+                here.faults.inject()
+                flow.check(here, name)
+                dead = here.dead_letters()
+                assert not dead, f"dead letters: {dead}"
+            except AssertionError as fault:
+                failure = str(fault).splitlines()[0]
+            if injected:
+                yield Outcome(kind, f"{port}.{method}", failure)
