@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,8 @@ class LocalPlatform:
             await self._broker.stop()
             await self._live.stop()
             self._counters.flush()
+            with suppress(asyncio.CancelledError):  # otherwise it is logged at the end of the process
+                await background
 
     def _mark_all_offline(self) -> None:
         # After a power cut there were no disconnect events.
