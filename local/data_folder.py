@@ -80,6 +80,16 @@ def make_private(folder: Path) -> None:
     folder.mkdir(exist_ok=True)  # raises when it is a file
 
 
+def give_to_owner(descriptor: int, folder: Path) -> None:
+    """Give an open file or folder to the owner of a folder, when root created it there.
+
+    Root calls commands for a platform that runs as a service, which must be able to read what they write.
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
 def require_platform(data: Path) -> None:
     """Check that a folder holds a platform and is private; creates nothing.
 

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from anc.lifetimes import HOUR_S, MAX_TOKEN_HOURS
 from anc.services.access.identity import ALGORITHM, CLOCK_SKEW_S, Role
 from anc.settings import Settings
-from local.data_folder import PLATFORM_FILES, SIGNING_KEY, UnusableFolder
+from local.data_folder import PLATFORM_FILES, SIGNING_KEY, UnusableFolder, give_to_owner
 
 KEY_BITS = 2048
 # SHA-256 of the public key (DER) of a private key that was once published in this repository.
@@ -203,6 +203,7 @@ def is_published(public: rsa.RSAPublicKey) -> bool:
 def _exclusive(path: Path) -> Iterator[None]:
     """Lock the key against a rotation by another process."""
     with open(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+        give_to_owner(lock.fileno(), path.parent)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -236,6 +237,7 @@ def _part(path: Path, content: bytes) -> Path:
     part = path.with_suffix(f".{os.getpid()}")
     part.unlink(missing_ok=True)  # left by a killed process
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        give_to_owner(file.fileno(), path.parent)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -27,6 +27,7 @@ from anc.schemas.refusal import Refused, refuse
 from anc.services.access.identity import Role
 from functions.routes import SECRETS
 from local.auth.issuer import Issuer
+from local.data_folder import give_to_owner
 from local.http.request_body import CLOSE_HEADERS, RequestBody
 from local.http.rest import problem
 
@@ -68,15 +69,24 @@ class LoginLinks:
 
     def make(self, user: str, role: Role) -> str:
         """Return a new code that signs `user` in."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._create_folder()
         for path in self._folder.iterdir():
             if _read(path).get("until", 0.0) < self._clock():
                 path.unlink(missing_ok=True)
         code = secrets.token_urlsafe(CODE_BYTES)
         content = json.dumps({"user": user, "role": role, "until": self._clock() + LIFE_S})
         with os.fdopen(os.open(self._path(code), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            give_to_owner(file.fileno(), self._folder.parent)
             file.write(content)
         return code
+
+    def _create_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            give_to_owner(descriptor, self._folder.parent)
+        finally:
+            os.close(descriptor)
 
     def is_open(self, code: str) -> bool:
         """Return whether a code is still valid."""

@@ -12,6 +12,7 @@ import pytest
 from anc.settings import Settings
 from local import data_folder
 from local.auth.issuer import Issuer
+from local.auth.login_links import LoginLinks
 from local.data_folder import FolderInUse, UnusableFolder, folder_lock, prepare, require_platform
 
 
@@ -172,3 +173,17 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Pat
     opened_to_others(tmp_path / "above", 0o500)
     with pytest.raises(PermissionError, match="above"):
         prepare(tmp_path / "above" / "data")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another account")
+def test_what_root_writes_for_a_service_belongs_to_the_service(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    issuer = Issuer(data, Settings())
+    account = 10_001
+    for path in (data, *data.iterdir()):
+        os.chown(path, account, account)
+    LoginLinks(data, issuer).make("ann", "admin")
+    Issuer(data, Settings()).rotate()
+    created = {path.relative_to(data).parts[0]: path.stat().st_uid for path in data.rglob("*")}
+    assert {"invitations", "issuer.pem", "issuer.lock"} <= set(created)
+    assert set(created.values()) == {account}
