@@ -14,9 +14,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import problem_response
-from anc.ports import Dependencies
+from anc.ports import Dependencies, StorageUnavailable
 from anc.schemas.problem import KIND, Problem
-from anc.schemas.refusal import Refused, refuse
+from anc.schemas.refusal import Refused, refuse, storage_unavailable
 from anc.validation_messages import pydantic_sentence
 from functions import query_parameters, request_body
 from functions.admission import admit
@@ -117,6 +117,13 @@ def not_utf8(fault: Exception) -> Response[str]:
 def not_found(_: NotFoundError) -> Response[str]:
     """Return a problem for a path without an endpoint."""
     return problem(Refused("not_found", f"path: no endpoint at {app.current_event.path}"))
+
+
+@app.exception_handler(StorageUnavailable)
+def no_storage(fault: StorageUnavailable) -> Response[str]:
+    """Return a problem for a request that cannot be stored."""
+    logger.error("nothing can be stored", fault=str(fault))
+    return problem(storage_unavailable())
 
 
 @app.exception_handler(Exception)

@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, connection_of, problem_response
-from anc.ports import Dependencies
-from anc.schemas.refusal import Refused
+from anc.ports import Dependencies, StorageUnavailable
+from anc.schemas.refusal import Refused, storage_unavailable
 from anc.schemas.websocket import SUBPROTOCOL
 from anc.services import connections
 
@@ -28,6 +28,9 @@ def handler(
     except Refused as refusal:
         here.count(f"refused_{refusal.code}")
         return problem_response(refusal)
+    except StorageUnavailable as fault:
+        logger.error("nothing can be stored", fault=str(fault))
+        return problem_response(storage_unavailable())
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     offered = headers.get("sec-websocket-protocol", "")
     if SUBPROTOCOL in (part.strip() for part in offered.split(",")):

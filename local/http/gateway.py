@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -19,7 +20,7 @@ from anc.lifetimes import HOUR_S, SOCKET_HOURS
 from anc.ports import Gone
 from functions.routes import SOCKET
 from local.http.frames import GONE, Call, Frame, Frames, answer_call, close, failure
-from local.http.rest import Authorizer, Invoke, RestApi, no_route
+from local.http.rest import Authorizer, Invoke, RestApi, no_route, response
 from local.http.security_headers import SecurityHeaders
 from local.http.turns import FairSemaphore
 from local.lambda_events import handshake_event, socket_event
@@ -125,7 +126,11 @@ class Gateway:
         connection, since = secrets.token_urlsafe(12), time.time()
         event = socket_event("CONNECT", "$connect", connection, since, authorizer, headers)
         answer = await self._invoke(SOCKET["$connect"], event)
-        if answer["statusCode"] != 200:
+        if answer["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE:
+            with suppress(*GONE):  # the client disconnected
+                await socket.send_denial_response(response(answer))
+            return
+        if answer["statusCode"] != HTTPStatus.OK:
             await close(socket, POLICY)
             return
         try:

@@ -125,7 +125,7 @@ class RestApi:
             request.client.host if request.client else "",
         )
         try:
-            return _response(self._invoke(entry.function, event))
+            return response(self._invoke(entry.function, event))
         except Exception:
             logger.exception("the function failed", function=entry.function)
             return problem(Refused("bad_gateway", "the function failed; see its log"))
@@ -156,13 +156,14 @@ def _as_text(body: bytes) -> tuple[str | None, bool]:
         return base64.b64encode(body).decode(), True
 
 
-def _response(answer: dict[str, Any]) -> Response:
+def response(answer: dict[str, Any]) -> Response:
+    """Return the HTTP response to a function's answer."""
     body = answer.get("body") or ""
     content = base64.b64decode(body) if answer.get("isBase64Encoded") else body
-    response = Response(content, answer["statusCode"])
+    made = Response(content, answer["statusCode"])
     for name, value in (answer.get("headers") or {}).items():
-        response.headers[name] = value
+        made.headers[name] = value
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         for value in values:
-            response.headers.append(name, value)
-    return response
+            made.headers.append(name, value)
+    return made

@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 
+from aws_lambda_powertools import Logger
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from anc.schemas.refusal import Refused, refuse
+from anc.ports import StorageUnavailable
+from anc.schemas.refusal import Refused, refuse, storage_unavailable
 from anc.services.sound.jobs import MAX_PART_BYTES
 from local.http.request_body import AUTHORISED, CLOSE_HEADERS, ByteBudget, RequestBody
 from local.http.rest import problem
 from local.http.signed_urls import PREFIX, SignedRequest, SignedUrls
 from local.storage.objects import FileObjects
+
+logger = Logger(service="transfers")
 
 # Bytes received at the same time, in total and per link. A client may retry a link while the platform has not
 # noticed yet that its first connection is dead.
@@ -57,6 +61,9 @@ class Transfers:
                 return await self._receive(permit, body)
         except Refused as refusal:
             return problem(refusal, {} if await body.discard() else CLOSE_HEADERS)
+        except StorageUnavailable as fault:
+            logger.error("a file cannot be stored", fault=str(fault))
+            return problem(storage_unavailable(), {} if await body.discard() else CLOSE_HEADERS)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
 

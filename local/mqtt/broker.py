@@ -23,6 +23,7 @@ from local.http.connection_limits import mqtt_connections_allowed
 from local.mqtt import admission, packets
 from local.mqtt import claims as claiming
 from local.mqtt.admission import ConnectRefused
+from local.mqtt.broker_events import BrokerEvents
 from local.mqtt.claims import ClaimProvisioning
 from local.mqtt.message_rates import MessageRates
 from local.mqtt.mqtt_connection import ConnectionBroken, MqttConnection, PacketTooLarge
@@ -92,6 +93,7 @@ class Broker:
         self._things = things
         self._shadows = shadows
         self._rules = TopicRules(RULES, queues)
+        self._events = BrokerEvents(self._rules.take)
         self._claims = claims
         self._count = count
         self._sessions = Sessions()
@@ -231,7 +233,7 @@ class Broker:
         if connection.explanation:
             details["explanation"] = connection.explanation
         topic = f"$aws/events/presence/{event}/{client_id}"
-        self._workers.submit(self._rules.take, topic, json.dumps(details).encode())
+        self._workers.submit(self._events.publish, topic, json.dumps(details).encode())
 
     async def _connect(self, connection: MqttConnection) -> bool:
         connect = await connection.receive()

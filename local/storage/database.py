@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from anc.ports import StorageUnavailable
 from local.data_folder import UnusableFolder
 from local.storage import schema_version
+from local.storage.faults import Connection
 
 BUSY_TIMEOUT_S = 60.0  # generous, for a lock holder that is not scheduled on a busy machine
 
@@ -35,16 +37,23 @@ class Database:
         ------
         UnusableFolder
             When the file is damaged, or a newer release wrote it.
+        StorageUnavailable
+            When the disk is full or read-only; so do its statements.
         """
         if not hasattr(self._threads, "connection"):
             # SQLite creates its other files with the permissions of this one. An existing file is not opened
             # here, since closing it would release the locks that this process holds on it.
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, factory=Connection
+            )
             try:
                 schema_version.check(connection, self.path)
                 connection.execute("PRAGMA journal_mode = WAL")
+            except StorageUnavailable:
+                connection.close()
+                raise
             except sqlite3.DatabaseError as fault:
                 connection.close()
                 raise UnusableFolder(f"{self.path}: {fault}; restore it from a backup") from fault
@@ -62,7 +71,8 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite itself rolls back some transactions when the disk is full
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from anc.ports import ObjectChanged, ObjectInfo
 from local.http.signed_urls import SignedUrls
+from local.storage.faults import disk_errors
 
 UNFINISHED = ".parts"
 FILE_RETENTION_S, PART_RETENTION_S = 30 * 86_400, 86_400
@@ -79,7 +80,8 @@ class FileObjects:
         """See `anc.ports.Objects`."""
         self._path(key)
         parts = secrets.token_hex(16)
-        self._parts(parts).mkdir(parents=True)
+        with disk_errors():
+            self._parts(parts).mkdir(parents=True)
         return parts
 
     def put_part(self, key: str, parts: str, number: int, data: bytes) -> None:
@@ -121,7 +123,7 @@ class FileObjects:
     @contextmanager
     def incoming(self) -> Iterator[IO[bytes]]:
         """Return a context with a temporary file, deleted at its end unless it was adopted."""
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
+        with disk_errors(), tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
             try:
                 yield file
             finally:

@@ -56,7 +56,12 @@ def test_a_platform_without_its_files_is_degraded_and_ready(
     monkeypatch.setattr(platform.deps.objects, "info", unreachable)
     status, health, _ = call("GET", "/health")
     assert (status, health["status"], health["ready"]) == (200, "degraded", True)
-    assert health["checks"] == {"tables": "ok", "files": "ConnectionError", "classifier": "ok"}
+    assert health["checks"] == {
+        "tables": "ok",
+        "writes": "ok",
+        "files": "ConnectionError",
+        "classifier": "ok",
+    }
 
 
 def test_a_platform_without_detection_is_degraded_and_ready(

@@ -41,6 +41,10 @@ class ObjectChanged(Exception):
     """The file no longer has the requested content."""
 
 
+class StorageUnavailable(Exception):
+    """The storage takes no writes at the moment, for example because the disk is full. Nothing was stored."""
+
+
 class EndpointUnavailable(Exception):
     """The endpoint did not respond. The message gives the reason and no part of the request."""
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anc.ports import StorageUnavailable
 from local.storage.objects import FileObjects
 
 OUTSIDE = ["", ".", "..", "../secret", "a/../../secret", "/etc/passwd", "a/../..", "./", "a/.."]
@@ -88,7 +89,7 @@ def test_a_failed_write_leaves_the_old_file(folder: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("local.storage.objects.os.replace", disk_full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageUnavailable, match="No space left"):
         objects.put("file", b"new")
     assert objects.get("file") == b"old"
     assert [path.name for path in folder.iterdir()] == ["file"], "and nothing half-written"
