@@ -65,6 +65,7 @@ def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: D
             for name, text in USAGE.items()
         ),
         index=dollars(index_units(fleet), prices),
+        shadow=prices.of("shadow_operation", now.per_hour["shadow_operation"] * fleet.hours),
         steps=_steps(reductions(fleet, prices, measurements, deployment)),
         alarms="\n".join(
             f"| {service} | {alarms} | {metrics} | {prices.of('alarm_metric', metrics):.2f} |"
