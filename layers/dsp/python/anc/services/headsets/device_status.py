@@ -79,7 +79,8 @@ def record_presence(payload: bytes, deps: Dependencies) -> None:
 
     def with_event(known: Status) -> Status:
         at = event.timestamp / 1000
-        is_known = event.session_identifier == known.session  # perhaps by its end, reported first
+        # Perhaps by its end, reported first.
+        is_known = bool(known.session) and event.session_identifier == known.session
         if event.event_type == "connected" and at >= known.since and not is_known:
             return known.replace(online=True, since=at, session=event.session_identifier)
         if event.event_type == "disconnected" and _ends_latest_connection(event, known):
