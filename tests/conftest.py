@@ -1,5 +1,6 @@
 """Shared fixtures, and the distribution of tests to workers."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("anc")
 # A shell ignores SIGINT for background jobs, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Half of the time that a worker takes to import all tests would go into looking for garbage.
+gc.disable()
 MAX_WORKERS = 8  # each loads everything first
 # Groups of tests: folders with expensive fixtures, and slow files.
 LONGEST_FIRST = (
@@ -66,6 +69,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     """See `Groups`."""
     return Groups(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but never look through what was imported and the tests: they stay."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
