@@ -20,6 +20,7 @@ from infra.data import Data
 from infra.environment import Environment
 from infra.firewall import MAX_BLOCKED
 from infra.metrics import Metrics
+from infra.objectives import ObjectiveAlarms
 
 REST_P99_MS = 3000  # requests with sound take seconds; others, about 0.1 s
 LIVE_P99_MS = 500  # including API Gateway and cold starts
@@ -59,6 +60,7 @@ class Monitoring(cdk.Stack):
         self._watch_queues(data)
         self._watch_detection(metrics)
         self._watch_services(metrics)
+        ObjectiveAlarms(self, "objectives", environment, metrics, self.topic)
         Dashboard(self, "dashboard", environment, metrics, functions, data)
         self._budget()
         self._trace()

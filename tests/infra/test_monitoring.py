@@ -7,21 +7,29 @@ from pathlib import Path
 import pytest
 
 from anc.published_metrics import FUNCTIONS as PUBLISHED
+from anc.services.objectives import BURN_RATES, OBJECTIVES
 from functions.routes import FUNCTIONS, QUEUES
 from infra.audit import AUDITED_DEAD_LETTERS
 from infra.environment import NO_ACCOUNT
 from tests.infra.conftest import Stacks, synthesize
 
+OPTIONAL = {"mail": "ops@example.com", "traces": "on"}  # off by default
 LIBRARY = Path("layers/dsp/python/anc")
+MEASURING = {  # functions that measure an objective, and the service that does
+    "audio_receiver": "socket_requests",
+    "audio_sender": "control.deliver",
+    "anc_processor": "control.process_snapshot",
+    "classifier": "reclassification.reclassify",
+}
 
 
 @pytest.fixture(scope="module")
 def alarms(stacks):
-    """Return the alarms by name, without those that only roll back deployments."""
+    """Return the alarms by name, without those of objectives and those that only roll back deployments."""
     return {
         alarm["AlarmName"]: alarm
         for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()
-        if "-canary-" not in alarm["AlarmName"]
+        if "-canary-" not in alarm["AlarmName"] and "-burns-" not in alarm["AlarmName"]
     }
 
 
@@ -53,11 +61,11 @@ def test_there_is_an_alarm_for_every_user_visible_failure(alarms):
     assert set(alarms) == {f"anc-dev-{name}" for name in expected}
 
 
-def test_every_published_metric_is_in_an_alarm_or_on_the_dashboard(stacks, alarms):
+def test_every_published_metric_is_in_an_alarm_or_on_the_dashboard(stacks):
     published = {(function, name) for name, functions in PUBLISHED.items() for function in functions}
     watched = {
         (metric["Dimensions"][0]["Value"], metric["MetricName"])
-        for alarm in alarms.values()
+        for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()
         for metric in metrics_of(alarm)
         if metric["Namespace"] == "ANC/dev"
     }
@@ -124,7 +132,7 @@ def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
     }
     asked = {
         metric["MetricName"]
-        for alarm in alarms.values()
+        for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()
         for metric in metrics_of(alarm)
         if metric["Namespace"] == "ANC/dev"
     }
@@ -141,6 +149,48 @@ def test_alarms_use_only_metrics_that_functions_emit(alarms, stacks):
     assert {"filters_sent", "filters_kept", "filters_at_drivers_limit", "filters_reverted"} <= shown
     for function in stacks.functions().values():
         assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "ANC/dev"
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.name)
+@pytest.mark.parametrize("rate", BURN_RATES, ids=lambda rate: rate.name)
+def test_an_objective_alerts_when_its_budget_burns_over_both_windows(stacks, objective, rate):
+    name = f"anc-dev-{objective.name.replace('_', '-')}-burns-{rate.name}"
+    (composite,) = [
+        alarm
+        for alarm in stacks.of_type("AWS::CloudWatch::CompositeAlarm").values()
+        if alarm["AlarmName"] == name
+    ]
+    windows = {
+        alarm["AlarmName"]: alarm
+        for alarm in stacks.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["AlarmName"].startswith(f"{name}-")
+    }
+
+    assert set(windows) == {f"{name}-{minutes}m" for minutes in (rate.long_minutes, rate.short_minutes)}
+    for minutes in (rate.long_minutes, rate.short_minutes):
+        alarm = windows[f"{name}-{minutes}m"]
+        periods = {part["MetricStat"]["Period"] for part in alarm["Metrics"] if "MetricStat" in part}
+        assert periods == {60 * minutes}
+        assert alarm["ComparisonOperator"] == "LessThanThreshold"
+        assert alarm["Threshold"] == pytest.approx(100 - 100 * rate.factor * objective.budget)
+        assert "AlarmActions" not in alarm
+        for metric in metrics_of(alarm):
+            assert metric["MetricName"] == objective.name
+            statistic = metric.get("ExtendedStatistic", metric.get("Stat"))
+            assert statistic == f"PR(0:{objective.limit_on_aws_s:g})"
+    assert json.dumps(composite["AlarmRule"]).count("ALARM(") == 2
+    assert " AND " in json.dumps(composite["AlarmRule"])
+    topics = stacks.of_type("AWS::SNS::Topic")
+    assert {stacks.text(action) for action in composite["AlarmActions"] + composite["OKActions"]} <= set(
+        topics
+    )
+
+
+def test_the_functions_that_measure_an_objective_are_watched():
+    """The functions that consume snapshots, blocks and updates, by the modules that they import."""
+    for function, service in MEASURING.items():
+        assert service in Path(f"functions/{function}/handler.py").read_text()
+    assert {name for each in OBJECTIVES for name in PUBLISHED[each.name]} == set(MEASURING)
 
 
 def test_metrics_have_no_user_or_headset_dimension(alarms):
@@ -177,11 +227,18 @@ def test_the_alarm_topic_is_encrypted_and_accepts_cloudwatch_and_budgets(stacks)
 
 def test_alarms_are_mailed_if_an_address_is_set(stacks):
     assert not stacks.of_type("AWS::SNS::Subscription")
-    (subscription,) = (
-        Stacks(synthesize("dev", mail="ops@example.com")).of_type("AWS::SNS::Subscription").values()
-    )
+    (subscription,) = Stacks(synthesize("dev", **OPTIONAL)).of_type("AWS::SNS::Subscription").values()
 
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.com")
+
+
+def test_snapshots_begin_traces_only_on_request(stacks):
+    def modes(of):
+        return {name: each["TracingConfig"]["Mode"] for name, each in of.functions().items()}
+
+    assert set(modes(stacks).values()) == {"PassThrough"}
+    traced = modes(Stacks(synthesize("dev", **OPTIONAL)))
+    assert {name for name, mode in traced.items() if mode == "Active"} == {"anc_processor"}
 
 
 @pytest.mark.parametrize("name", ["stacks", "prod"])

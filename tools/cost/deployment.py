@@ -87,6 +87,7 @@ def _units(templates: Mapping[str, Any]) -> dict[str, float]:
         "kms_key": len(of("AWS::KMS::Key")),
         "secret": len(of("AWS::SecretsManager::Secret")),
         "alarm_metric": sum(_metrics(alarm) for alarm in of("AWS::CloudWatch::Alarm")),
+        "composite_alarm": len(of("AWS::CloudWatch::CompositeAlarm")),
         "dashboard": len(of("AWS::CloudWatch::Dashboard")),
         "detailed_metric": METRICS_OF_A_METHOD * (len(methods) + routes),
         "custom_metric": sum(map(len, published_metrics.FUNCTIONS.values())),

@@ -181,7 +181,15 @@ def platform_units(
     units["kms_request"] = KEY_REQUESTS * HOURS_PER_MONTH
     units["custom_metric"] = deployed["custom_metric"] + detailed_metrics
     units["provisioned_gb_s"] = deployed["provisioned_gb"] * HOURS_PER_MONTH * 3600
-    for unit in ("kms_key", "secret", "alarm_metric", "dashboard", "web_acl", "web_acl_rule"):
+    for unit in (
+        "kms_key",
+        "secret",
+        "alarm_metric",
+        "composite_alarm",
+        "dashboard",
+        "web_acl",
+        "web_acl_rule",
+    ):
         units[unit] = deployed[unit]
     return units
 

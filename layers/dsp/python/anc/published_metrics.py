@@ -10,6 +10,9 @@ CONTROL = ("anc_processor",)  # functions that design filters
 
 FUNCTIONS = {
     "snapshot": CONTROL,
+    "block_answer": ("audio_receiver",),
+    "snapshot_shadow": ("audio_sender",),
+    "emergency_open": ("anc_processor", "audio_receiver", "classifier"),
     "snapshots_processed": CONTROL,
     "filters_sent": CONTROL,
     "filters_kept": CONTROL,
