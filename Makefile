@@ -79,7 +79,7 @@ deploy-emulated: .venv/dev.stamp build/cli.stamp  ## deploy to a local AWS emula
 	$(BIN)/python -m infra.emulated
 
 lock: .venv/dev.stamp  ## update requirements/*.txt from pyproject.toml
-	$(COMPILE) pyproject.toml --extra plots --group infra --group dev --group build --group release -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra plots --extra traces --group infra --group dev --group build --group release -o requirements/dev.txt
 	$(COMPILE) --group layer -c requirements/dev.txt -o requirements/layer.txt
 	$(COMPILE) pyproject.toml --extra plots --group build -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/image.txt

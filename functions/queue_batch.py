@@ -1,4 +1,4 @@
-"""Process a batch of queued messages, one by one, and log why one failed."""
+"""Process queued messages one by one, each in the trace of its sender, and log why one failed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from anc.tracing import Tracing
+
+TRACE = "traceparent"  # the attribute of a message with the trace of its sender, on one machine
 
 logger = Logger()
 
@@ -26,7 +31,7 @@ class _LoggingProcessor(BatchProcessor):
 
 
 def process_batch(
-    event: Mapping[str, Any], context: LambdaContext, process: Callable[[str], None]
+    event: Mapping[str, Any], context: LambdaContext, tracing: Tracing, process: Callable[[str], None]
 ) -> PartialItemFailureResponse:
     """Call a function with the body of each message of an SQS event.
 
@@ -35,9 +40,16 @@ def process_batch(
     PartialItemFailureResponse
         The messages for which it raised, which the queue delivers again.
     """
+
+    def handle(record: SQSRecord) -> None:
+        sender = record.raw_event.get("messageAttributes", {}).get(TRACE, {}).get("stringValue", "")
+        queue = record.event_source_arn.rpartition(":")[2]
+        with tracing.span(f"process {queue}", sender, queue=queue):
+            process(record.body)
+
     return process_partial_response(
         event=dict(event),
-        record_handler=lambda record: process(record.body),
+        record_handler=handle,
         processor=_LoggingProcessor(),
         context=context,
     )

@@ -43,6 +43,8 @@ class Environment(NamedTuple):
         Domain of the console, and the ARN of its certificate in us-east-1; "" for CloudFront's domain.
     canary : {"off", "on"}
         Whether new versions of the live and control functions get a tenth of the calls first.
+    traces : {"off", "on"}
+        Whether snapshots begin traces, of which Lambda samples one a second and 5 % of the rest.
     limits : dict of str to str
         Overridden quotas per user, as environment variables of the functions.
     """
@@ -62,6 +64,7 @@ class Environment(NamedTuple):
     domain: str
     certificate: str
     canary: str
+    traces: str
     limits: Mapping[str, str]
 
     @classmethod
@@ -100,6 +103,7 @@ class Environment(NamedTuple):
             domain=domain,
             certificate=certificate,
             canary=_choice(app, "canary", ("on", "off") if name == "prod" else ("off", "on")),
+            traces=_choice(app, "traces", ("off", "on")),
             limits=_limits(app),
         )
 

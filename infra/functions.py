@@ -87,9 +87,7 @@ class PlatformFunction(lambda_.Function):
             layers=[layers.base, layers.sound] if decodes else [layers.base],
             role=role,
             log_group=log,
-            # Traced if the caller is: X-Ray's rules govern API Gateway, but not the fixed rate at which
-            # Lambda samples calls from queues and sockets, one a second and 5 % of the rest.
-            tracing=lambda_.Tracing.PASS_THROUGH,
+            tracing=_tracing(name, environment),
             memory_size=memory_mb,
             reserved_concurrent_executions=environment.concurrency.reservation(name),
             timeout=cdk.Duration.seconds(CONSUMER_TIMEOUTS_S.get(name, timeout_s)),
@@ -194,6 +192,16 @@ class PlatformFunction(lambda_.Function):
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )
+
+
+def _tracing(name: str, environment: Environment) -> lambda_.Tracing:
+    """Return that a function is traced if its caller is, or begins the traces of snapshots.
+
+    X-Ray's rules govern API Gateway, but not the fixed rate at which Lambda samples calls from queues and
+    sockets, one a second and 5 % of the rest. From the first function on, SQS passes the trace to the next.
+    """
+    begins = environment.traces == "on" and name == "anc_processor"
+    return lambda_.Tracing.ACTIVE if begins else lambda_.Tracing.PASS_THROUGH
 
 
 def _code(name: str) -> lambda_.Code:

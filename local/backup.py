@@ -49,6 +49,7 @@ LEFT_OUT = {
     "issuer.lock",
     "invitations",
     "platform.log",
+    "log",
 }
 ALWAYS_THERE = {LOCK, "lost+found"}  # in a folder that counts as empty
 CHUNK = 1 << 20

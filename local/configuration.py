@@ -14,7 +14,16 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta
 
 from anc.patterns import ONE_LINE, described
-from anc.settings import MASK, SECRET, BadSetting, EnvironmentSettings, Setting, Settings
+from anc.settings import (
+    MASK,
+    SECRET,
+    BadSetting,
+    EnvironmentSettings,
+    Probability,
+    Setting,
+    Settings,
+    Url,
+)
 from local.data_folder import default_folder
 
 PREFIX = "ANC_"
@@ -68,6 +77,30 @@ class LaunchSettings(EnvironmentSettings, frozen=True, rename="upper"):
             " `.env`.",
         ),
     ] = "WARNING"
+    otel_exporter_otlp_endpoint: Annotated[
+        Url,
+        Meta(
+            description="URL of an OpenTelemetry collector that takes traces by OTLP over HTTP, such as"
+            " `http://127.0.0.1:4318`; `/v1/traces` is appended. Empty for no traces. Requires the extra"
+            " `traces`."
+        ),
+    ] = ""
+    otel_exporter_otlp_headers: Annotated[
+        str,
+        Meta(
+            description="Headers of requests to the collector, such as `authorization=Bearer%20TOKEN`,"
+            " separated by commas.",
+            extra=SECRET,
+        ),
+    ] = ""
+    anc_traced_fraction: Annotated[
+        Probability,
+        Meta(description="Fraction of live blocks and REST requests that are traced."),
+    ] = 0.01
+    anc_traced_snapshots: Annotated[
+        Probability,
+        Meta(description="Fraction of snapshots that are traced, from the queue to the shadow."),
+    ] = 0.25
     openblas_num_threads: Annotated[
         int,
         Meta(
@@ -80,6 +113,7 @@ class LaunchSettings(EnvironmentSettings, frozen=True, rename="upper"):
     ] = 1
 
 
+DEFAULTS = LaunchSettings()
 SETTINGS = [*LaunchSettings.described(), *Settings.described()]
 NAMES = [setting.name for setting in SETTINGS]
 SECRETS = [setting.name for setting in SETTINGS if setting.secret]

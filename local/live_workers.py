@@ -26,14 +26,18 @@ from aws_lambda_powertools import Logger
 
 from anc.ports import Dependencies
 from anc.settings import Settings
+from anc.tracing import NO_TRACING, Tracing
 from functions.audio_receiver.handler import handler
+from local import logs
 from local.alerts import LoggedAlerts
+from local.configuration import DEFAULTS, LaunchSettings
 from local.http.frames import Call, answer_call
 from local.http.turns import FairSemaphore
 from local.lambda_context import LocalContext
 from local.storage.counters import FLUSH_S, SqliteCounters
 from local.storage.database import Database
 from local.storage.tables import open_tables
+from local.tracing import tracing_of
 
 MAX_WORKERS = 8  # more would wait for each other's commits
 CALLS_PER_WORKER = 2  # one in progress and the next
@@ -50,13 +54,15 @@ class WorkerGone(Exception):
 class LiveWorker:
     """A worker process; callers take turns."""
 
-    def __init__(self, others: list[socket.socket], data: Path, settings: Settings) -> None:
+    def __init__(
+        self, others: list[socket.socket], data: Path, settings: Settings, launch: LaunchSettings
+    ) -> None:
         self.ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             for inherited in (*others, self.ours):
                 inherited.close()  # else it would not detect the end of the platform
-            _run_worker(theirs, data, settings)
+            _run_worker(theirs, len(others), data, settings, launch)
         theirs.close()
         self.sockets = 0  # number of WebSockets that it serves
         self.alive = True
@@ -152,7 +158,9 @@ class LiveWorkers:
         self._workers = workers
 
     @classmethod
-    def fork(cls, count: int, data: Path, settings: Settings) -> "LiveWorkers":
+    def fork(
+        cls, count: int, data: Path, settings: Settings, launch: LaunchSettings = DEFAULTS
+    ) -> "LiveWorkers":
         """Start `count` processes, at most `MAX_WORKERS`; none outside of Linux, where forking is not safe.
 
         Call it after all imports and before anything is opened or a thread is started: a fork copies only
@@ -166,7 +174,7 @@ class LiveWorkers:
         workers: list[LiveWorker] = []
         gc.freeze()  # garbage collection would copy the shared pages
         for _ in range(min(count, MAX_WORKERS) if sys.platform == "linux" else 0):
-            workers.append(LiveWorker([worker.ours for worker in workers], data, settings))
+            workers.append(LiveWorker([worker.ours for worker in workers], data, settings, launch))
         return cls(workers)
 
     @contextmanager
@@ -189,13 +197,15 @@ class LiveWorkers:
             await worker.stop()
 
 
-def _run_worker(line: socket.socket, data: Path, settings: Settings) -> NoReturn:
+def _run_worker(
+    line: socket.socket, number: int, data: Path, settings: Settings, launch: LaunchSettings
+) -> NoReturn:
     """Process calls until the platform closes the connection; the main function of a worker."""
     code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the platform gets them too and closes the connection
-            signal.signal(number, signal.SIG_IGN)
-        _answer_all(line, data, settings)
+        for each in (signal.SIGINT, signal.SIGTERM):  # the platform gets them too and closes the connection
+            signal.signal(each, signal.SIG_IGN)
+        _answer_all(line, number, data, settings, launch)
         code = 0
     except Exception:
         logger.exception("a live worker failed")
@@ -203,23 +213,29 @@ def _run_worker(line: socket.socket, data: Path, settings: Settings) -> NoReturn
         os._exit(code)  # skip the cleanup of inherited resources
 
 
-def _answer_all(line: socket.socket, data: Path, settings: Settings) -> None:
+def _answer_all(
+    line: socket.socket, number: int, data: Path, settings: Settings, launch: LaunchSettings
+) -> None:
     deps: Dependencies | None = None
 
     def invoke(function: str, event: dict[str, Any]) -> Any:
-        return handler(event, LocalContext(function), deps)
+        assert deps is not None
+        with deps.tracing.span(function, function=function):
+            return handler(event, LocalContext(function), deps)
 
     decoder = msgspec.msgpack.Decoder(Call)
     calls = line.makefile("rb")
     while len(head := calls.read(SIZE.size)) == SIZE.size:
         call = decoder.decode(calls.read(*SIZE.unpack(head)))
         if deps is None:  # the platform has created the database by now
-            deps = live_dependencies(data, settings)
+            deps = live_dependencies(data, settings, tracing_of(launch))
+            logs.start(data, f"live-{number}", deps.tracing)
             threading.Thread(target=_flush_counters_periodically, args=(deps.counters,), daemon=True).start()
         body = answer_call(call, invoke, deps.count).encode()
         line.sendall(SIZE.pack(len(body)) + body)
     if deps is not None:
         deps.counters.flush()  # type: ignore[attr-defined]
+        deps.tracing.stop()
 
 
 def _flush_counters_periodically(counters: SqliteCounters) -> None:
@@ -235,13 +251,14 @@ class _Absent:
         raise NotImplementedError(f"live workers have no port with {name}")
 
 
-def live_dependencies(data: Path, settings: Settings) -> Dependencies:
+def live_dependencies(data: Path, settings: Settings, tracing: Tracing = NO_TRACING) -> Dependencies:
     """Return the ports that live blocks need, on the platform's data folder."""
     database = Database(data / "anc.db")
     ports: dict[str, Any] = open_tables(database) | {
         "settings": settings,
         "counters": SqliteCounters(database),
         "alerts": LoggedAlerts(),
+        "tracing": tracing,
     }
     for field in fields(Dependencies):
         if field.default is MISSING and field.default_factory is MISSING:

@@ -36,11 +36,13 @@ from anc.services.sound import detection, jobs
 from anc.settings import BadSetting, Settings
 from anc.tables import TABLES
 from functions.routes import ARRIVALS, FUNCTIONS, QUEUES, SECRETS
+from local import logs
 from local.alerts import LoggedAlerts
 from local.auth.certificates import Authority
 from local.auth.issuer import Issuer, discard_published_key
 from local.auth.login_links import LoginLinks
 from local.auth.users import LocalUsers
+from local.configuration import DEFAULTS, LaunchSettings
 from local.data_folder import lock_folder, prepare
 from local.http import console
 from local.http.connection_limits import ConnectionLimiter, http_connections_allowed, proxies_of
@@ -66,6 +68,7 @@ from local.storage.fleet_index import SqliteFleetIndex
 from local.storage.objects import FileObjects, arrival_event
 from local.storage.queues import QueueWorker, SqliteQueue
 from local.storage.tables import SqliteTable, open_tables
+from local.tracing import tracing_of
 
 SWEEP_INTERVAL_S = 300.0
 MAX_WEBSOCKET_BYTES = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the close code of AWS
@@ -88,6 +91,8 @@ class LocalPlatform:
         Certificate chain and key for REST and WebSocket; by default, of the platform's own authority.
     live_workers : int
         Number of worker processes for live blocks; 0 filters them in this process.
+    launch : LaunchSettings
+        Where to send traces.
 
     Attributes
     ----------
@@ -109,13 +114,13 @@ class LocalPlatform:
         settings: Settings,
         tls_files: tuple[Path, Path] | None = None,
         live_workers: int = 0,
+        launch: LaunchSettings = DEFAULTS,
     ) -> None:
         port = address.port
         _check_model(settings)
         self._is_proxy = proxies_of(settings.trusted_proxies)
-        self._live = LiveWorkers.fork(
-            live_workers, data, settings
-        )  # before anything is opened or a thread is started
+        # Before anything is opened or a thread is started
+        self._live = LiveWorkers.fork(live_workers, data, settings, launch)
         self.notices = prepare(data)
         self._lock = lock_folder(data, f"the platform on port {port}", IN_USE)
         self.notices += filter(None, [discard_published_key(data), address.warning])
@@ -123,8 +128,10 @@ class LocalPlatform:
         with database.writing() as connection:  # before the stores add what an earlier release lacked
             schema_version.mark(connection)
         self._address = address
+        self._data = data
         address.save(data)
         self._counters = SqliteCounters(database)
+        self._tracing = tracing_of(launch)
         certificates = data / "certificates"
         authority = Authority(certificates, address.names)
         own_files = certificates / "server.pem", certificates / "server.key"
@@ -142,6 +149,7 @@ class LocalPlatform:
                 max_per_thing=route.max_per_thing,
                 dropped=lambda name: self._counters.add(f"messages_dropped_{name}"),
                 died=lambda name: self._counters.add(f"messages_dead_{name}"),
+                tracing=self._tracing,
             )
             for route in QUEUES
         }
@@ -155,6 +163,7 @@ class LocalPlatform:
         self.deps = Dependencies(
             **tables,
             settings=settings,
+            tracing=self._tracing,
             updates=queues["updates"],
             recordings=queues["recordings"],
             shadows=shadows,
@@ -205,10 +214,17 @@ class LocalPlatform:
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function's handler, as Lambda does."""
-        return self._handlers[function](event, LocalContext(function), self.deps)
+        with self._tracing.span(
+            function,
+            function=function,
+            resource=event.get("resource", ""),
+            method=event.get("httpMethod", ""),
+        ):
+            return self._handlers[function](event, LocalContext(function), self.deps)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until interrupted; call `ready` when all services are up. Raises PortUnavailable."""
+        logs.start(self._data, "platform", self._tracing)
         gc.collect()
         gc.freeze()  # keeps imported modules out of garbage collections, which delay requests
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -234,6 +250,7 @@ class LocalPlatform:
                 http=partial(BoundedHttp, connections=connections),  # type: ignore[arg-type]  # a factory is enough
                 proxy_headers=bool(self.deps.settings.trusted_proxies),
                 forwarded_allow_ips=self.deps.settings.trusted_proxies,
+                log_config=None,  # as the other loggers
                 log_level="warning",
                 access_log=False,
                 ws_max_size=MAX_WEBSOCKET_BYTES,
@@ -254,6 +271,7 @@ class LocalPlatform:
             await self._broker.stop()
             await self._live.stop()
             self._counters.flush()
+            await asyncio.to_thread(self._tracing.stop)
             with suppress(asyncio.CancelledError):  # otherwise it is logged at the end of the process
                 await background
 

@@ -47,7 +47,9 @@ def handler(
 ) -> PartialItemFailureResponse:
     """Process a batch; return the messages that failed."""
     here = deps or aws_dependencies()
-    return process_batch(event, context, lambda body: _process(decode(body, ProcessorMessage), here))
+    return process_batch(
+        event, context, here.tracing, lambda body: _process(decode(body, ProcessorMessage), here)
+    )
 
 
 def _process(message: ProcessorMessage, deps: Dependencies) -> None:

@@ -24,7 +24,9 @@ def handler(
 ) -> PartialItemFailureResponse:
     """Deliver a batch; return the messages that failed."""
     here = deps or aws_dependencies()
-    return process_batch(event, context, lambda body: _deliver(decode(body, SenderMessage), here))
+    return process_batch(
+        event, context, here.tracing, lambda body: _deliver(decode(body, SenderMessage), here)
+    )
 
 
 def _deliver(message: SenderMessage, deps: Dependencies) -> None:

@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext, deps: Dependencies | 
     here = deps or aws_dependencies()
     if "Records" not in event:
         return with_security_headers(_answer(event, here))
-    return process_batch(event, context, lambda body: _reclassify(body, here))
+    return process_batch(event, context, here.tracing, lambda body: _reclassify(body, here))
 
 
 def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:

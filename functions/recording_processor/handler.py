@@ -29,7 +29,7 @@ def handler(
         return context.get_remaining_time_in_millis() / 1000
 
     return process_batch(
-        event, context, lambda body: _process(decode(body, RecordingMessage), here, remaining_s)
+        event, context, here.tracing, lambda body: _process(decode(body, RecordingMessage), here, remaining_s)
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools import Logger
 
 from anc.schemas import messages
+from anc.tracing import NO_TRACING, Tracing
+from functions.queue_batch import TRACE
 from functions.routes import QueueRoute
 from local.storage.database import Database
 
@@ -20,7 +22,7 @@ IDLE_S = 0.5
 FORMER_NAMES = {"reclassifications": "opinions"}
 # The turn after the last one of the sender, or the current turn of the queue if no message of it is waiting.
 SEND = """
-    INSERT INTO messages (queue, body, due, thing, turn) SELECT ?1, ?2, ?3, ?4, max(
+    INSERT INTO messages (queue, body, due, thing, trace, turn) SELECT ?1, ?2, ?3, ?4, ?5, max(
         coalesce((SELECT min(turn) FROM messages WHERE queue = ?1), 0),
         coalesce((SELECT max(turn) + 1 FROM messages WHERE queue = ?1 AND thing = ?4), 0))
 """
@@ -33,11 +35,12 @@ DROP = """
 
 
 class Message(NamedTuple):
-    """A message in flight: `receives` counts deliveries, this one included."""
+    """A message in flight: `receives` counts deliveries, this one included; `trace` is that of its sender."""
 
     id: int
     body: str
     receives: int
+    trace: str = ""
 
 
 class SqliteQueue:
@@ -71,6 +74,7 @@ class SqliteQueue:
         max_per_thing: int = 0,
         dropped: Callable[[str], None] = lambda name: None,
         died: Callable[[str], None] = lambda name: None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.name = name
         self.arrived = threading.Event()
@@ -81,6 +85,7 @@ class SqliteQueue:
         self._max_per_thing = max_per_thing
         self._dropped = dropped
         self._died = died
+        self._tracing = tracing
         database.connection.executescript("""
             CREATE TABLE IF NOT EXISTS messages (
                 id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
@@ -90,7 +95,11 @@ class SqliteQueue:
                 id INTEGER PRIMARY KEY, queue TEXT NOT NULL, body TEXT NOT NULL, died REAL NOT NULL);
         """)
         columns = {row[1] for row in database.connection.execute("PRAGMA table_info(messages)")}
-        for column in ("thing TEXT NOT NULL DEFAULT ''", "turn INTEGER NOT NULL DEFAULT 0"):
+        for column in (
+            "thing TEXT NOT NULL DEFAULT ''",
+            "turn INTEGER NOT NULL DEFAULT 0",
+            "trace TEXT NOT NULL DEFAULT ''",
+        ):
             if column.partition(" ")[0] not in columns:  # a data folder of an older version
                 database.connection.execute(f"ALTER TABLE messages ADD COLUMN {column}")
         if name in FORMER_NAMES:
@@ -113,8 +122,12 @@ class SqliteQueue:
 
     def _add(self, body: str, thing: str, delay_s: int) -> None:
         dropped = 0
-        with self._database.writing() as connection:
-            connection.execute(SEND, (self.name, body, self._clock() + delay_s, thing))
+        with (
+            self._tracing.span(f"send {self.name}", queue=self.name, thing=thing),
+            self._database.writing() as connection,
+        ):
+            values = (self.name, body, self._clock() + delay_s, thing, self._tracing.context())
+            connection.execute(SEND, values)
             if thing and self._max_per_thing:
                 dropped = connection.execute(DROP, (self.name, thing, self._max_per_thing)).rowcount
         self.arrived.set()
@@ -138,7 +151,7 @@ class SqliteQueue:
                 "UPDATE messages SET due = ?, receives = receives + 1 WHERE id IN"
                 " (SELECT id FROM messages INDEXED BY messages_by_turn WHERE queue = ? AND due <= ?"
                 " ORDER BY turn, id LIMIT ?)"
-                " RETURNING id, body, receives",
+                " RETURNING id, body, receives, trace",
                 (now + self._visibility_s, self.name, now, limit),
             ).fetchall()
         for _ in range(dead):
@@ -177,7 +190,7 @@ class SqliteQueue:
             sql = "DELETE FROM dead_letters WHERE queue = ? AND id = ?"
             if connection.execute(sql, (self.name, id)).rowcount:
                 sender = str(body.get("thing") or body.get("owner") or "")
-                connection.execute(SEND, (self.name, json.dumps(body), self._clock(), sender))
+                connection.execute(SEND, (self.name, json.dumps(body), self._clock(), sender, ""))
         self.arrived.set()
 
     def release(self) -> None:
@@ -248,7 +261,9 @@ def sqs_event(queue: str, messages: list[Message]) -> dict[str, Any]:
                     "SenderId": "local",
                     "ApproximateFirstReceiveTimestamp": str(int(time.time() * 1000)),
                 },
-                "messageAttributes": {},
+                "messageAttributes": {TRACE: {"stringValue": message.trace, "dataType": "String"}}
+                if message.trace
+                else {},
                 "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": f"arn:aws:sqs:local:000000000000:{queue}",

@@ -21,13 +21,14 @@ from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
 from anc.services.access.identity import Role
 from anc.settings import BadSetting
-from local.configuration import load_secrets
+from local.configuration import LaunchSettings, load_secrets
 from local.data_folder import require_platform
 from tools.cli import (
     backups,
     configuration,
     devices,
     lists,
+    logs,
     measurements,
     registry,
     service,
@@ -62,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (backups, registry, sound_files, training, measurements, devices, lists):
+for commands in (backups, registry, sound_files, training, measurements, devices, lists, logs):
     app.add_typer(commands.app)
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")
@@ -234,7 +235,8 @@ def up(
     except InvalidName as fault:
         stop(str(fault))
     with platform_errors():
-        local_platform = LocalPlatform(data, address, settings(), files, live_workers=len(cores()))
+        current, launch = settings(), LaunchSettings.from_env(os.environ)
+        local_platform = LocalPlatform(data, address, current, files, len(cores()), launch)
         started_by = Parent(parent) if parent is not None else None  # starts a thread: only after forking
         url = address.url
 

@@ -22,6 +22,7 @@ from anc.schemas.messages import Message
 from anc.settings import Settings
 from anc.tables import Tables
 from anc.token_bucket import TokenBucket
+from anc.tracing import NO_TRACING, Tracing
 
 logger = Logger(service="ports")
 
@@ -391,6 +392,7 @@ class Dependencies(Tables):
     endpoint: Endpoint
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     clock: Callable[[], float] = time.time
+    tracing: Tracing = NO_TRACING
     session_cache: SessionCache = field(default_factory=SessionCache)
     flood_limiter: FloodLimiter = field(default_factory=FloodLimiter)
     read_cache: ReadCache = field(default_factory=ReadCache)

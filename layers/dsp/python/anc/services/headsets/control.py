@@ -70,11 +70,13 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     if snapshot.rate != device.rate:
         refuse("bad_field", f"rate: must be {device.rate} Hz, as registered (got {snapshot.rate})")
     gap_s = deps.clock() - known.classified_at
-    detected = detection.detect_in_snapshot(snapshot, deps, known.label_evidence, gap_s)
+    with deps.tracing.span("detect", thing=thing, seq=snapshot.seq):
+        detected = detection.detect_in_snapshot(snapshot, deps, known.label_evidence, gap_s)
     control = _with_detection(known, snapshot, detected, deps, at)
     try:
         microphones.check(snapshot)
-        design = design_filter(snapshot, device, known, control.noise, deps)
+        with deps.tracing.span("design", thing=thing, seq=snapshot.seq):
+            design = design_filter(snapshot, device, known, control.noise, deps)
     except Refused as refusal:
         _commit_without_design(control, known, detected, refusal, deps, at)
         raise
@@ -83,7 +85,8 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     if shareable:
         control = control.replace(shared={**control.shared, control.noise: deps.clock()})
     if not _is_superseded(control, known, snapshot, detected, design):
-        _commit(control, known, deps, at)
+        with deps.tracing.span("commit", thing=thing, seq=snapshot.seq):
+            _commit(control, known, deps, at)
     filter_design.count(design, device, deps)
     if shareable:
         fleet_statistics.contribute(device, control.noise, design.statistics, design.as_sent(snapshot), deps)
@@ -105,7 +108,8 @@ def deliver(thing: str, deps: Dependencies, at: float = 0.0) -> None:
     sent = None
     while (control := deps.controls.get(thing)) is not None and control.version != sent:
         control = emergency_hold.extended_if_late(control, deps)
-        deps.shadows.update(thing, desired(control, deps))
+        with deps.tracing.span("update shadow", thing=thing, seq=control.seq):
+            deps.shadows.update(thing, desired(control, deps))
         sent = emergency_hold.recorded_as_received(control, deps).version
     if control is None:
         return

@@ -122,9 +122,11 @@ def _advance(
     lag_s = lag.lag_at(received)
     if lag_s > LAG_LIMIT_S:
         deps.count("blocks_late")
-    detected = detection.detect_in_block(stream, cached.classifier_stream, signals, deps)
+    with deps.tracing.span("detect", seq=block.seq):
+        detected = detection.detect_in_block(stream, cached.classifier_stream, signals, deps)
     adaptive = cached.filter or _filter_of(stream)
-    residual, y = _filter(adaptive, x, d, gap > 0)
+    with deps.tracing.span("filter", seq=block.seq):
+        residual, y = _filter(adaptive, x, d, gap > 0)
     cleaned = _output(stream, detected, d, residual, y)
     before, after = _energy(d), _energy(cleaned)
     answer = FilteredBlock(
@@ -140,7 +142,8 @@ def _advance(
     )
     alarm = _new_alarm(detected, stream, received, deps)
     following = _next(stream, answer, adaptive, detected, (before, after), d.size, deps)
-    stored = deps.streams.put(following.replace(pending_emergency=alarm or stream.pending_emergency))
+    with deps.tracing.span("commit", seq=block.seq):
+        stored = deps.streams.put(following.replace(pending_emergency=alarm or stream.pending_emergency))
     lag = lag.after(received, deps.clock(), d.size / stream.rate)
     deps.session_cache.put(
         stream.key,
