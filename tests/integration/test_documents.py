@@ -54,6 +54,8 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc rename": "needs a headset; tests/integration/test_client.py renames one",
     "anc up --host": "listens on a network; tests/integration/test_network.py does on loopback",
     "anc redrive": "needs dead letters; see tests/contract/test_dead_letters.py",
+    "anc logs": "needs a platform, or AWS; see tests/unit/tools/test_logs.py",
+    "OTEL_EXPORTER_OTLP_ENDPOINT=": "needs a collector; tests/unit/local/test_tracing.py has one",
     "anc keys rotate": "invalidates the tokens of other tests; see tests/integration/test_signing_keys.py",
     "anc --install-completion": "changes the shell configuration; see tests/unit/tools/test_cli.py",
     "sudo": "changes the system; see tests/unit/tools/test_service.py",

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]
 SOURCES = (ROOT / "layers/dsp/python/anc", ROOT / "functions", ROOT / "local")
 FIELDS = {
     "thing",
+    "topic",
     "code",
     "reason",
     "fault",

@@ -40,7 +40,7 @@ from tools.cost.prices import read_prices
 from tools.cost.streaming import every_block
 
 ROOT = Path(__file__).parents[3]
-MAX_DOLLARS = 320.0  # measured; the aim is 300
+MAX_DOLLARS = 327.0  # measured, with six dollars for the alarms of objectives; the aim is 300
 MAX_INDEX_DOLLARS = 5.0
 
 
