@@ -76,7 +76,9 @@ def _unpack(assembly: Path, template: Any, properties: Any, target: Path, runtim
 
 
 def _asset(assembly: Path, stored: Mapping[str, str]) -> Path:
-    return assembly / f"asset.{stored['S3Key'].removesuffix('.zip')}"
+    # If the name of the checkout's folder has a dot, CDK takes the rest of the name for an extension.
+    (found,) = assembly.glob(f"asset.{stored['S3Key'].removesuffix('.zip')}*")
+    return found
 
 
 class Runtime:
