@@ -23,7 +23,7 @@ from tools.evaluation.simulated_platform import SimulatedHeadset
 
 RATE, TAPS = 16_000, 512
 THING = "headset-000000"
-SIMULATED_HOURS = 2  # of a longer part of the day
+SIMULATED_HOURS = 2  # of a part of the day, at most
 LABELS_A_DAY = 6  # noises to which a headset contributes once a day
 TRUE_LABELS = {"cabin": "aircraft", "street": "road", "engine": "machine"}
 
@@ -76,7 +76,7 @@ def measure(
     seed: int = 0,
     day: tuple[Part, ...] = DAY,
 ) -> Measurement:
-    """Run a headset through an hour or two of each part of a day and return the mean hour."""
+    """Run a headset through two hours of each part of a day and return the mean hour."""
     parts: list[Measurement] = []
     for part in day:
         parts.append(measure_part(part, seed, lambda done: on_progress((len(parts) + done) / len(day))))
@@ -86,7 +86,7 @@ def measure(
 def measure_part(
     part: Part, seed: int = 0, on_progress: Callable[[float], None] = lambda fraction: None
 ) -> Measurement:
-    """Run a headset and the platform for an hour of a part of the day, or two of a long one.
+    """Run a headset and the platform for the first two hours of a part of the day.
 
     The second hour stands for all later ones: in the first, the headset knows no noise yet.
     """
@@ -97,7 +97,7 @@ def measure_part(
         platform = MeteredPlatform(Path(folder) / "platform")
         platform.register(THING, plant, TAPS)
         headset = SimulatedHeadset(platform, THING, plant, noise, emergency_detector=NoAlarms())
-        count = SIMULATED_HOURS if part.hours > SIMULATED_HOURS else 1
+        count = min(part.hours, SIMULATED_HOURS)
         blocks = int(seconds / BLOCK_S)
         for hour in range(count):
             platform.meter.units.clear()

@@ -15,13 +15,14 @@ from tools.cost.prices import SERVICES, FunctionUsage, Prices
 MEASUREMENTS = Path(__file__).with_name("measurements.json")
 HOURS_PER_MONTH = 730.0
 HISTORY_HOURS = 720.0  # for which telemetry is kept
-LOG_BYTES = 900  # of a call: start, end and report of Lambda, and the metrics
+CALL_LOG_BYTES = 340  # start, end and report of Lambda, and 26 bytes that CloudWatch adds to each
+METRICS_LOG_BYTES = 460  # of the metrics of a snapshot, with these 26 bytes; others have fewer
 TRACED_PER_SECOND, TRACED_FRACTION = 1, 0.05  # by Lambda, for each function; sampling rules do not apply
 POLLERS, POLL_S = 5, 20.0  # of each event source: long polls of an idle queue
 RECONNECTS_PER_DAY = 4
-CONNECT_MESSAGES = 5  # CONNECT, three SUBSCRIBE and the request for the shadow
+CONNECT_MESSAGES = 8  # CONNECT, three SUBSCRIBE, request for the shadow, its answer and PUBACK, report
 PRESENCE_EVENTS = 2  # connected and disconnected: a rule, an action, a queue message and a write each
-SHADOW_UNITS = 5  # of a shadow with a filter of 512 taps on both sides
+SHADOW_UNITS = 8  # of a connect: request and report, with a filter of 512 taps on both sides
 KEY_REQUESTS = 24 * 12  # an hour: tables in use times functions, every five minutes
 RECORD_BYTES = 12_000  # of a headset, in all tables but the history
 CONTROL_READS = 2  # units of a read of its control record
@@ -236,7 +237,9 @@ def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: 
     units["dynamodb_read"] += fleet_reads(units["fleet_lookups"], seconds["anc_processor"])
     units["sqs_request"] += sum(calls.values())  # deletions
     units["endpoint_gb_s"] = questions * work.endpoint_s * work.endpoint_gb
-    units["log_gb"] = units["log_stored_gb"] = sum(calls.values()) * LOG_BYTES / 1e9
+    with_metrics = units["snapshots"] + units["updates"] + requests
+    log_bytes = sum(calls.values()) * CALL_LOG_BYTES + with_metrics * METRICS_LOG_BYTES
+    units["log_gb"] = units["log_stored_gb"] = log_bytes / 1e9
     units["trace"] = sum(traces(each) for name, each in calls.items() if name in traced)
 
 

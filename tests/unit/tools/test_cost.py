@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from aws_lambda_powertools import Metrics
 
 from anc.aws import counters
 from anc.headset_records import Control
@@ -23,6 +24,7 @@ from tools.cost.estimate import (
     GROUPS,
     HOURS_PER_MONTH,
     LABELS,
+    METRICS_LOG_BYTES,
     Fleet,
     by_group,
     dollars,
@@ -40,7 +42,7 @@ from tools.cost.prices import read_prices
 from tools.cost.streaming import every_block
 
 ROOT = Path(__file__).parents[3]
-MAX_DOLLARS = 327.0  # measured, with six dollars for the alarms of objectives; the aim is 300
+MAX_DOLLARS = 310.0  # measured, with six dollars for the alarms of objectives; the aim is 300
 MAX_INDEX_DOLLARS = 5.0
 
 
@@ -205,6 +207,17 @@ def test_a_metered_table_counts_units_by_the_size_of_records(platform: FakePlatf
     assert meter.units["read from controls"] == meter.units["dynamodb_read"] == 2
     table.list("g")
     assert meter.units["dynamodb_read"] == 2 + 0.5 + 1 + 2
+
+
+def test_the_metrics_of_a_snapshot_take_the_bytes_that_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "anc_processor")
+    totals, metrics = counters.DynamoCounters(""), Metrics(namespace="ANC/prod", service="anc_processor")
+    for name in ("snapshots_processed", "filters_sent", "filters_at_drivers_limit"):
+        totals.add(name)
+    totals.time("snapshot", 0.0512345678)
+    text = json.dumps(metrics.serialize_metric_set(), separators=(",", ":"))
+    metrics.clear_metrics()
+    assert pytest.approx(len(text), abs=20) == METRICS_LOG_BYTES - 26
 
 
 def test_containers_read_the_fleet_once_a_minute_at_most() -> None:
