@@ -185,6 +185,8 @@ class Api(cdk.Stack):
         function.may_use_files("uploads/", READ_FILE, WRITE_PARTS, DELETE_FILE)
         function.may_use_files("results/", READ_FILE, ABANDON_PARTS, DELETE_FILE)
         function.may_use_files("work/", DELETE_FILE)
+        function.may_use("rollouts", READ, LIST, WRITE)
+        function.may_use("rollout_batches", LIST)
         function.may_use("counters", READ_MANY)
         function.may_use("limits", ADD)
         function.may_send("updates")

@@ -6,12 +6,13 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from anc.lifetimes import SIGN_IN_TOKEN_HOURS
-from functions.headset_rights import answer_topics, publish_topics
+from functions.headset_rights import answer_topics, publish_topics, received_topics
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
 
 ROLES = ("listener", "operator", "admin")
 THING = "${iot:Connection.Thing.ThingName}"
+CLIENT = "${iot:ClientId}"
 
 
 class Identity(cdk.Stack):
@@ -68,7 +69,9 @@ class Identity(cdk.Stack):
         cdk.CfnOutput(self, "Client", value=self.audience)
 
     def _headset_policy(self, environment: str) -> dict[str, object]:
-        answers = answer_topics(THING)
+        # The statement on connections makes the client id the name of the thing, and its variable is shorter:
+        # a policy has at most 2,048 characters.
+        answers = answer_topics(CLIENT)
         return {
             "Version": "2012-10-17",
             "Statement": [
@@ -81,7 +84,7 @@ class Identity(cdk.Stack):
                 {
                     "Effect": "Allow",
                     "Action": "iot:Publish",
-                    "Resource": [self._iot("topic", topic) for topic in publish_topics(THING, environment)],
+                    "Resource": [self._iot("topic", topic) for topic in publish_topics(CLIENT, environment)],
                 },
                 {
                     "Effect": "Allow",
@@ -91,7 +94,7 @@ class Identity(cdk.Stack):
                 {
                     "Effect": "Allow",
                     "Action": "iot:Receive",
-                    "Resource": [self._iot("topic", topic) for topic in answers],
+                    "Resource": [self._iot("topic", topic) for topic in received_topics(CLIENT)],
                 },
             ],
         }

@@ -1,6 +1,8 @@
 """The control path: IoT rules and queues, the functions behind them, and device provisioning."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
@@ -27,6 +29,8 @@ from infra.registry import (
     certificates,
     may_check_ownership,
     may_revoke,
+    may_run_jobs,
+    may_search_fleet_index,
     may_update_fleet_index,
 )
 
@@ -77,6 +81,7 @@ class Iot(cdk.Stack):
         sender.may_use("connections", LIST, DELETE)
         api.socket.may_post(sender)
         self._may_update_shadows(sender)
+        self.functions["rollout_manager"] = self._rollout_manager(shared, environment, identity)
         for rule in RULES:
             self._rule(rule, environment)
         provisioner = PlatformFunction(
@@ -103,6 +108,35 @@ class Iot(cdk.Stack):
         provisioner.may(["iot:AttachPolicy"], certificates(self), CERTIFICATE_NAMES)
         self.functions["provisioner"] = provisioner
         Provisioning(self, "factory", provisioner, identity.thing_type, environment.name)
+
+    def _rollout_manager(
+        self, shared: Layers, environment: Environment, identity: Identity
+    ) -> PlatformFunction:
+        manager = PlatformFunction(
+            self,
+            "rollout_manager",
+            data=self._data,
+            layers=shared,
+            environment=environment,
+            timeout_s=50,  # less than the interval
+            variables={"ENVIRONMENT": environment.name, "THING_TYPE": identity.thing_type},
+        )
+        every_minute = events.Schedule.rate(cdk.Duration.minutes(1))
+        # Not retried: the next invocation takes the step.
+        target = targets.LambdaFunction(manager, retry_attempts=0)
+        events.Rule(self, "rollout_steps", schedule=every_minute, targets=[target])
+        manager.may_use("rollouts", READ, LIST, WRITE)
+        manager.may_use("rollout_batches", LIST, WRITE, DELETE)
+        manager.may_use("devices", READ)
+        manager.may_use("controls", READ, WRITE)
+        manager.may_use("telemetry", READ)
+        manager.may_use("audit", WRITE)
+        manager.may_send("updates")
+        manager.may(["sns:Publish"], self._data.alerts.topic_arn)
+        manager.add_environment("ALERTS_TOPIC", self._data.alerts.topic_arn)
+        may_search_fleet_index(manager, ["iot:SearchIndex"])
+        may_run_jobs(manager, environment.name)
+        return manager
 
     def _consumer(self, name: str, shared: Layers, environment: Environment) -> PlatformFunction:
         function = PlatformFunction(

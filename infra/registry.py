@@ -1,13 +1,18 @@
 """Permissions of functions on the headset registry in AWS IoT."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from constructs import Construct
 
 from anc.schemas.shadow import SHADOW, SUMMARY_SHADOW
+from anc.schemas.topics import job_name
 from infra.functions import PlatformFunction
 
 THING_NAMES = "Names of headsets are not known at deployment."
 CERTIFICATE_NAMES = "Certificate ids are not known at deployment."
+JOB_NAMES = "Names of jobs contain the time; the environment is fixed."
+JOB_ACTIONS = ("iot:CreateJob", "iot:CancelJob", "iot:ListJobExecutionsForJob")
 INDEX_ACTIONS = (
     "iot:SearchIndex",
     "iot:GetStatistics",
@@ -38,10 +43,23 @@ def may_update_fleet_index(function: PlatformFunction, *more: str) -> None:
     function.may(["iot:UpdateThingShadow", *more], summaries, THING_NAMES)
 
 
-def may_search_fleet_index(function: PlatformFunction) -> None:
+def may_search_fleet_index(function: PlatformFunction, actions: Sequence[str] = INDEX_ACTIONS) -> None:
     """Let a function query the index of all things. Its queries name the thing type of the deployment."""
     index = cdk.Stack.of(function).format_arn(service="iot", resource="index", resource_name="AWS_Things")
-    function.may(INDEX_ACTIONS, index)
+    function.may(actions, index)
+
+
+def may_run_jobs(function: PlatformFunction, environment: str) -> None:
+    """Let a function start, read and cancel the jobs of this environment on headsets."""
+    stack = cdk.Stack.of(function)
+    jobs, things = (
+        stack.format_arn(service="iot", resource=kind, resource_name=name)
+        for kind, name in (("job", job_name("*", environment)), ("thing", "*"))
+    )
+    function.may(JOB_ACTIONS, jobs, JOB_NAMES)
+    # CreateJob is authorized on its targets too.
+    function.may(["iot:CreateJob"], things, THING_NAMES)
+    function.add_environment("THINGS_ARN", things.removesuffix("*"))
 
 
 def certificates(scope: Construct) -> str:

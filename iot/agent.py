@@ -22,6 +22,7 @@ from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
 from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.filter_monitor import Evaluation, FilterMonitor
 from iot.firmware import Updater
+from iot.jobs import Job, JobClient, JobRunner
 from iot.microphone_check import MicrophoneCheck
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import ShadowClient
@@ -47,7 +48,7 @@ REFRESHED = ALL_FIELDS - {"filter", "firmware"}  # these are large; a delta requ
 PATIENT = frozenset({"filter", "noise", "active_filter"})  # reported with the attenuation, once it is known
 FAIL_OPEN_STATUS = "emergency detection failed: {}; the headset stays in transparency mode"
 
-Message = Block | tuple[Desired, int | None] | Refused | FirmwareState
+Message = Block | tuple[Desired, int | None] | Refused | FirmwareState | Job
 
 
 class Agent:
@@ -117,6 +118,8 @@ class Agent:
         self._telemetry = TelemetryBuffer(rate, self._publish_telemetry)
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._updater = Updater(folder, firmware, self._inbox.put)
+        self._jobs = JobClient(thing, self._transport, self._inbox.put, self._on_refusal)
+        self._job_runner = JobRunner(self._jobs, self._updater, firmware, self._change_config)
         self._update: FirmwareState | None = None
         self._config_store = ConfigurationStore(folder / "config.json")
         self._filter_store = FilterStore(folder / "filter.json", credentials.certificate_id)
@@ -164,6 +167,7 @@ class Agent:
 
     def _on_connected(self) -> None:
         self._shadow.request()
+        self._jobs.request()
 
     def _on_desired(self, change: Desired, reported_seq: int | None) -> None:
         self._inbox.put((change, reported_seq))
@@ -191,7 +195,9 @@ class Agent:
         elif isinstance(message, Refused):
             self._set_refused(message)
         elif isinstance(message, FirmwareState):
-            self._update = message
+            self._update = self._job_runner.on_firmware(message)
+        elif isinstance(message, Job):
+            self._update = self._job_runner.take(message) or self._update
         else:
             self._apply_desired(*message)
         self._report()
@@ -212,8 +218,7 @@ class Agent:
             self.status = replace(self.status, noise=noise.label, noise_confidence=noise.confidence)
         self._set_back_off()
         if change.config:
-            self._config = self._config_store.update(self._config, change.config)
-            self._configure()
+            self._change_config(change.config)
         if change.firmware:
             self._update = self._updater.request(change.firmware, reported_seq is not None) or self._update
         if reported_seq is not None:
@@ -227,6 +232,10 @@ class Agent:
         A `reason` is an alarm that the cloud detected, or that its detection failed.
         """
         self._scheduler.backs_off = self._emergency_detector is not None and not self._desired.reason
+
+    def _change_config(self, change: Configuration) -> None:
+        self._config = self._config_store.update(self._config, change)
+        self._configure()
 
     def _configure(self) -> None:
         """Apply the configuration; the constructor's settings are its defaults."""

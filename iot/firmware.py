@@ -41,6 +41,7 @@ class Updater:
         self._running = _version(running) if running else ()
         self._on_change = on_change
         self._requested: Firmware | None = None
+        self._withdrawn: Firmware | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
@@ -57,7 +58,7 @@ class Updater:
             return None
         if _version(firmware.version) == self._running:
             return None
-        self._requested = firmware
+        self._requested, self._withdrawn = firmware, None
         if _version(firmware.version) < self._running:
             running = ".".join(map(str, self._running))
             reason = f"version must be newer than the running version {running}"
@@ -67,6 +68,12 @@ class Updater:
         self._thread = threading.Thread(target=self._run, args=(firmware,), name="firmware", daemon=True)
         self._thread.start()
         return FirmwareState(firmware.version, "downloading")
+
+    def withdraw(self, firmware: Firmware) -> None:
+        """Abort the download of this firmware, and delete its image if the boot loader has not taken it."""
+        self._withdrawn, self._requested = firmware, None
+        if _sha256(self._image) == firmware.sha256:
+            self._image.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Abort a download in progress."""
@@ -98,6 +105,8 @@ class Updater:
                 size += len(chunk)
                 if size > firmware.size:
                     raise InvalidFirmware(f"size: the download exceeds the expected {firmware.size:,} bytes")
+                if self._withdrawn == firmware:
+                    raise InvalidFirmware("withdrawn while it was downloaded")
                 if self._stopping.is_set() or time.monotonic() > started + MAX_DOWNLOAD_S:
                     raise InvalidFirmware(
                         f"download failed: aborted after {size:,} of {firmware.size:,} bytes"

@@ -56,6 +56,7 @@ from local.live_workers import LiveWorkers
 from local.ml_endpoint import HttpEndpoint
 from local.mqtt.broker import Broker
 from local.mqtt.claims import ClaimProvisioning
+from local.mqtt.jobs import LocalJobs
 from local.mqtt.message_rates import MessageRates
 from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
@@ -71,6 +72,7 @@ from local.storage.tables import SqliteTable, open_tables
 from local.tracing import tracing_of
 
 SWEEP_INTERVAL_S = 300.0
+ROLLOUT_STEP_S = 5.0  # a minute on AWS
 MAX_WEBSOCKET_BYTES = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the close code of AWS
 SHUTDOWN_S = 5
 IN_USE = "stop it, or choose another folder with --data and another --port"
@@ -138,6 +140,7 @@ class LocalPlatform:
         self._tls_files = (tls_files or own_files) if address.tls else None
         things = LocalThings(database, authority, port + 1, address.endpoint)
         shadows = LocalShadows(database)
+        headset_jobs = LocalJobs(database)
         sockets = LocalSockets()
         issuer = Issuer(data, settings)
         queues = {
@@ -169,6 +172,7 @@ class LocalPlatform:
             shadows=shadows,
             things=things,
             fleet_index=self._fleet_index,
+            headset_jobs=headset_jobs,
             sockets=sockets,
             alerts=LoggedAlerts(),
             objects=self._objects,
@@ -188,6 +192,7 @@ class LocalPlatform:
             authority,
             things,
             shadows,
+            headset_jobs,
             queues,
             claims,
             self.deps.count,
@@ -261,7 +266,9 @@ class LocalPlatform:
                 ssl_keyfile=self._tls_files[1] if self._tls_files else None,
             )
         )
-        background = asyncio.gather(self._run_maintenance(server, ready), self._flush_counters())
+        background = asyncio.gather(
+            self._run_maintenance(server, ready), self._flush_counters(), self._take_rollout_steps()
+        )
         try:
             await server.serve([listener])
         finally:
@@ -311,6 +318,12 @@ class LocalPlatform:
                 table.sweep()
         with self.deps.best_effort("sweeps_failed", "deleting expired files"):
             self._objects.sweep(time.time())
+
+    async def _take_rollout_steps(self) -> None:
+        while True:
+            await asyncio.sleep(ROLLOUT_STEP_S)
+            with self.deps.best_effort("rollouts_failed", "steps of rollouts"):
+                await asyncio.to_thread(self.invoke, "rollout_manager", {})
 
     async def _flush_counters(self) -> None:
         while True:

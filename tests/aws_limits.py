@@ -68,6 +68,8 @@ class AwsLimits:
         Response of the endpoint to every request.
     requests : list of bytes
         Requests to the endpoint; moto accepts UTF-8 only.
+    index : dict of str to dict
+        Answers of the fleet index by operation.
     """
 
     def __init__(self) -> None:
@@ -77,6 +79,7 @@ class AwsLimits:
         self.disconnected: list[str] = []
         self.prediction: dict[str, Any] = {}
         self.requests: list[bytes] = []
+        self.index = dict(EMPTY_INDEX)
 
     def session(self) -> boto3.Session:
         """Return a session whose clients enforce AWS's limits."""
@@ -86,8 +89,8 @@ class AwsLimits:
         on("before-call.apigatewaymanagementapi.DeleteConnection", self._close)
         on("before-call.iot-data.UpdateThingShadow", _keep_small)
         on("before-call.iot-data.DeleteConnection", self._delete_connection)
-        for operation, answer in EMPTY_INDEX.items():
-            on(f"before-call.iot.{operation}", partial(_fixed, answer))
+        for operation in EMPTY_INDEX:
+            on(f"before-call.iot.{operation}", partial(self._search, operation))
         on("before-call.sagemaker-runtime.InvokeEndpoint", self._answer)
         return session
 
@@ -110,6 +113,9 @@ class AwsLimits:
     def _delete_connection(self, params: dict[str, Any], **_: Any) -> Any:
         self.disconnected.append(params["url_path"].rpartition("/")[2])
         return _done()
+
+    def _search(self, operation: str, **_: Any) -> Any:
+        return _done(**self.index[operation])
 
     def _answer(self, params: dict[str, Any], **_: Any) -> Any:
         if len(params["body"]) > REQUEST_LIMIT:
@@ -152,10 +158,6 @@ class _Status(NamedTuple):
 
 def _refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
     return _Status(status), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {}}
-
-
-def _fixed(answer: dict[str, Any], **_: Any) -> Any:
-    return _done(**answer)
 
 
 def _done(**answer: Any) -> tuple[_Status, dict[str, Any]]:

@@ -24,6 +24,7 @@ from anc.settings import Settings
 from local.auth.issuer import Issuer, _read
 from local.auth.users import LocalUsers
 from local.http.signed_urls import SignedUrls
+from local.mqtt.jobs import LocalJobs
 from local.mqtt.shadows import LocalShadows
 from local.storage.database import Database
 from local.storage.fleet_index import SqliteFleetIndex
@@ -154,6 +155,7 @@ class FakePlatform:
     issuer: Issuer
     reclassifications: SqliteQueue
     endpoint: FakeEndpoint
+    jobs: LocalJobs
 
     def messages(self) -> list[SenderMessage]:
         """Return the updates that are due."""
@@ -171,6 +173,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
     recordings = SqliteQueue(database, "recordings", clock=clock)
     reclassifications = SqliteQueue(database, "reclassifications", clock=clock)
     endpoint = FakeEndpoint()
+    jobs = LocalJobs(database, clock=clock)
     deps = Dependencies(
         **open_tables(database, clock),
         settings=configured,
@@ -179,6 +182,7 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         shadows=LocalShadows(database),
         things=things,
         fleet_index=SqliteFleetIndex(database),
+        headset_jobs=jobs,
         sockets=sockets,
         alerts=alerts,
         objects=FileObjects(folder / "objects", SignedUrls(b"secret", "http://testserver", clock)),
@@ -194,7 +198,18 @@ def make_dependencies(folder: Path, clock: Clock, **settings: Any) -> FakePlatfo
         clock=clock,
     )
     return FakePlatform(
-        deps, clock, sockets, things, alerts, updates, recordings, counts, issuer, reclassifications, endpoint
+        deps,
+        clock,
+        sockets,
+        things,
+        alerts,
+        updates,
+        recordings,
+        counts,
+        issuer,
+        reclassifications,
+        endpoint,
+        jobs,
     )
 
 

@@ -1,6 +1,7 @@
 """Which topics a headset `h1` may use: one table for the broker of one machine and the deployed policy."""
 
 SHADOW = "$aws/things/h1/shadow/name/anc"
+JOBS = "$aws/things/h1/jobs"
 MAY_PUBLISH = {
     "anc/h1/snapshot": True,
     "anc/h1/telemetry": True,
@@ -8,6 +9,16 @@ MAY_PUBLISH = {
     "anc/h1/event": True,
     f"{SHADOW}/get": True,
     f"{SHADOW}/update": True,
+    f"{JOBS}/start-next": True,
+    f"{JOBS}/01796032800000-0a1b2c3d-00000/update": True,
+    f"{JOBS}/get": False,
+    f"{JOBS}/some-job/get": False,
+    f"{JOBS}/notify-next": False,
+    f"{JOBS}/start-next/accepted": False,
+    f"{JOBS}/some-job/update/accepted": False,
+    "$aws/things/h2/jobs/start-next": False,
+    "$aws/things/h2/jobs/some-job/update": False,
+    "$aws/events/jobExecution/some-job/succeeded": False,
     "anc/h1/hello": False,
     "anc/h1/snapshot/more": False,
     "anc/h1": False,
@@ -39,6 +50,16 @@ MAY_SUBSCRIBE = {
     f"{SHADOW}/update/accepted": True,
     f"{SHADOW}/update/documents": True,
     f"{SHADOW}/update/#": True,
+    f"{JOBS}/notify-next": True,
+    f"{JOBS}/start-next/accepted": True,
+    f"{JOBS}/start-next/+": True,
+    f"{JOBS}/+/update/+": False,
+    f"{JOBS}/some-job/update/rejected": False,
+    f"{JOBS}/#": False,
+    f"{JOBS}/notify": False,
+    f"{JOBS}/get/accepted": False,
+    "$aws/things/h2/jobs/notify-next": False,
+    "$aws/things/+/jobs/notify-next": False,
     f"{SHADOW}/#": False,
     f"{SHADOW}/+/accepted": False,
     f"{SHADOW}/get": False,

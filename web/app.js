@@ -14,12 +14,14 @@ import { Recordings } from "./pages/recordings.js";
 import { Emergencies } from "./pages/emergencies.js";
 import { Users } from "./pages/users.js";
 import { System } from "./pages/system.js";
+import { Rollouts } from "./pages/rollouts.js";
 import { Run } from "./live/run.js";
 
 const PAGES = {
   live: { name: "Live", page: Live },
   headsets: { name: "Headsets", page: Headsets, item: Headset },
   fleet: { name: "Fleet", page: Fleet, ofOperators: true },
+  rollouts: { name: "Rollouts", page: Rollouts, ofOperators: true },
   recordings: { name: "Recordings", page: Recordings, item: Recording },
   emergencies: { name: "Emergencies", page: Emergencies },
   users: { name: "Users", page: Users },

@@ -30,6 +30,7 @@ from functions.rest_api import (
     platform,
     recordings,
     request_context,
+    rollouts,
     sessions,
     stats,
     users,
@@ -45,7 +46,20 @@ app = Resolver(
     serializer=lambda answer: msgspec.json.encode(answer).decode(),
     json_body_deserializer=request_context.parse_body,
 )
-for family in (platform, users, sessions, audio, recordings, emergencies, devices, fleet, audit, stats):
+FAMILIES = (
+    platform,
+    users,
+    sessions,
+    audio,
+    recordings,
+    emergencies,
+    devices,
+    fleet,
+    rollouts,
+    audit,
+    stats,
+)
+for family in FAMILIES:
     app.include_router(family.router)
 openapi.serve(app)
 

@@ -38,6 +38,7 @@ CREATES = {
     "/api/sessions": ("session",),
     "/api/devices": ("thing",),
     "/api/audio/uploads": ("job", "/api/audio/jobs"),
+    "/api/rollouts": ("id",),
 }
 EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
 CSV = {"text/csv": {"schema": {"type": "string"}, "example": "thing,owner,model\r\nAX2-000417,ada,AX2\r\n"}}

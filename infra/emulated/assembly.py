@@ -99,7 +99,7 @@ def widen(template: Mapping[str, Any]) -> int:
     statements = [
         statement
         for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::IAM::Policy"
+        if resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
         for statement in resource["Properties"]["PolicyDocument"]["Statement"]
         if any(action.startswith("iot:") for action in _listed(statement["Action"]))
     ]

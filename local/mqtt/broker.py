@@ -25,6 +25,7 @@ from local.mqtt import claims as claiming
 from local.mqtt.admission import ConnectRefused
 from local.mqtt.broker_events import BrokerEvents
 from local.mqtt.claims import ClaimProvisioning
+from local.mqtt.jobs import LocalJobs, jobs_prefix
 from local.mqtt.message_rates import MessageRates
 from local.mqtt.mqtt_connection import ConnectionBroken, MqttConnection, PacketTooLarge
 from local.mqtt.properties import SUBSCRIPTION_ID
@@ -58,7 +59,8 @@ class Broker:
     authority : Authority
     things : LocalThings
     shadows : LocalShadows
-        Publishes through this broker.
+    jobs : LocalJobs
+        Both publish through this broker.
     queues : mapping of str to DocumentQueue
         Targets of the rules of `functions.routes`.
     claims : ClaimProvisioning
@@ -66,8 +68,7 @@ class Broker:
     count : callable
         `count(name)`: `mqtt_refused_connection`, `mqtt_refused_tls`, `mqtt_refused_client`,
         `mqtt_refused_message`, `mqtt_refused_subscription`, `mqtt_not_kept`, `mqtt_not_delivered`,
-        `mqtt_throttled`,
-        `shadow_rejected`, `mqtt_connected`.
+        `mqtt_throttled`, `shadow_rejected`, `job_rejected`, `mqtt_connected`.
     host : str
         Address to listen on.
     rates : MessageRates, optional
@@ -80,6 +81,7 @@ class Broker:
         authority: Authority,
         things: LocalThings,
         shadows: LocalShadows,
+        jobs: LocalJobs,
         queues: Mapping[str, DocumentQueue],
         claims: ClaimProvisioning,
         count: Callable[[str], None],
@@ -92,6 +94,7 @@ class Broker:
         self._context = authority.server_context()
         self._things = things
         self._shadows = shadows
+        self._jobs = jobs
         self._rules = TopicRules(RULES, queues)
         self._events = BrokerEvents(self._rules.take)
         self._claims = claims
@@ -108,9 +111,10 @@ class Broker:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._listener = listener
-        self._shadows.publish = self.publish
+        self._shadows.publish = self._jobs.publish = self.publish
         self._things.on_revoked(self._revoked)
         self._things.on_removed(self._shadows.delete)
+        self._things.on_removed(self._jobs.remove)
         self._accepting = self._loop.create_task(self._accept())
 
     async def stop(self) -> None:
@@ -353,11 +357,16 @@ class Broker:
             )
             self._loop.call_soon_threadsafe(self._deliver_to, connection.thing, *response)
             return
-        thing, prefix = connection.thing, shadow_prefix(connection.thing)
-        if not message.topic.startswith(prefix):
-            self._rules.take(message.topic, message.payload)
-        elif not self._shadows.request(thing, message.topic.removeprefix(prefix), message.payload):
-            self._count("shadow_rejected")
+        thing, topic = connection.thing, message.topic
+        shadow, jobs = shadow_prefix(thing), jobs_prefix(thing)
+        if topic.startswith(shadow):
+            if not self._shadows.request(thing, topic.removeprefix(shadow), message.payload):
+                self._count("shadow_rejected")
+        elif topic.startswith(jobs):
+            if not self._jobs.request(thing, topic.removeprefix(jobs), message.payload):
+                self._count("job_rejected")
+        else:
+            self._rules.take(topic, message.payload)
 
     def _subscribe(self, connection: MqttConnection, session: Session, packet: packets.Subscribe) -> bytes:
         if SUBSCRIPTION_ID in packet.properties:

@@ -20,6 +20,7 @@ from anc.aws import clients
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.fleet_index import IotFleetIndex
+from anc.aws.jobs import IotJobs
 from anc.aws.objects import S3Objects
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
@@ -38,6 +39,7 @@ from local.auth.certificates import Authority
 from local.auth.issuer import Issuer
 from local.auth.users import LocalUsers
 from local.ml_endpoint import HttpEndpoint
+from local.mqtt.jobs import LocalJobs
 from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
 from local.storage.counters import SqliteCounters
@@ -48,6 +50,7 @@ from local.storage.queues import SqliteQueue
 from local.storage.tables import SqliteTable
 from tests.aws_limits import REGION, AwsLimits
 from tests.contract.fleet_indexing import FleetIndexing
+from tests.contract.iot_jobs import IotJobsService
 from tests.contract.servers import EndpointServer, gateway_with_an_open_socket, jwks_server
 from tests.processes import PATIENCE_S
 
@@ -192,6 +195,49 @@ def fleet_index(request: pytest.FixtureRequest) -> Any:
         port.update(summary)
 
     return SimpleNamespace(port=port, add=add)
+
+
+@pytest.fixture(params=["iot", "sqlite"])
+def headset_jobs(request: pytest.FixtureRequest, clock: Clock) -> Any:
+    """Return `.port` and what headsets do.
+
+    `.register(*things)`; `.start_next(thing)` returns name and document of the job, or two None;
+    `.finish(thing, status)` starts and ends the next job.
+    """
+    if request.param == "sqlite":
+        return _local_jobs(request.getfixturevalue("database"), clock)
+    iot = request.getfixturevalue("aws")("iot")
+    service = IotJobsService(iot, clock)
+    arn = f"arn:aws:iot:{REGION}:{DEFAULT_ACCOUNT_ID}:thing/"
+
+    def start_next(thing: str) -> tuple[str | None, Any]:
+        job = service.start_next(thing)
+        return (job, json.loads(service.document(job))) if job else (None, None)
+
+    return SimpleNamespace(
+        port=IotJobs("dev", arn, lambda: service),
+        register=lambda *things: [iot.create_thing(thingName=thing) for thing in things],
+        start_next=start_next,
+        finish=lambda thing, status: service.update(service.start_next(thing), thing, status),
+    )
+
+
+def _local_jobs(database: Database, clock: Clock) -> SimpleNamespace:
+    messages: list[tuple[str, Any]] = []
+    local = LocalJobs(database, lambda topic, payload: messages.append((topic, json.loads(payload))), clock)
+
+    def start_next(thing: str) -> tuple[str | None, Any]:
+        assert local.request(thing, "start-next", b"{}")
+        topic, answer = messages.pop()
+        assert topic == f"$aws/things/{thing}/jobs/start-next/accepted"
+        execution = answer.get("execution", {})
+        return execution.get("jobId"), execution.get("jobDocument")
+
+    def finish(thing: str, status: str) -> None:
+        job, _ = start_next(thing)
+        assert local.request(thing, f"{job}/update", json.dumps({"status": status}).encode())
+
+    return SimpleNamespace(port=local, register=lambda *things: None, start_next=start_next, finish=finish)
 
 
 @pytest.fixture(params=["apigateway", "gateway"])

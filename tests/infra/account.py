@@ -12,6 +12,7 @@ from unittest import mock
 
 import boto3
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
 
 from anc.aws import clients
 from anc.aws.dependencies import aws_dependencies
@@ -161,6 +162,7 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
             shadow = params.get("shadowName", "")
             what = f"any shadow `{shadow}`" if shadow else IOT.get(operation, "anything")
             yield Call(f"iot:{operation}", what)
+            yield from [Call(f"iot:{operation}", "any thing")] * (operation == "CreateJob")  # its targets
         case "sagemaker-runtime":
             yield Call(f"sagemaker:{operation}", params["EndpointName"])
         case "apigatewaymanagementapi":
@@ -185,6 +187,7 @@ IOT = {
     "DescribeCertificate": "any certificate",
     **dict.fromkeys(["AttachThingPrincipal", "DetachThingPrincipal"], "any certificate"),
     "DeleteConnection": "any client",
+    **dict.fromkeys(["CreateJob", "CancelJob", "ListJobExecutionsForJob"], "any job of the environment"),
     **dict.fromkeys(["SearchIndex", "GetStatistics"], "the fleet index"),
     **dict.fromkeys(["GetPercentiles", "GetBucketsAggregation"], "the fleet index"),
 }
@@ -233,6 +236,7 @@ def provision() -> dict[str, str]:
         "THING_POLICY": "headset",
         "THING_TYPE": "headset",
         "ENVIRONMENT": "dev",
+        "THINGS_ARN": f"arn:aws:iot:{REGION}:{DEFAULT_ACCOUNT_ID}:thing/",
         "PEOPLE_POOL": pool,
         "PEOPLE_CLIENT": app,
         "SOCKETS_ENDPOINT": "https://sockets.example/dev",

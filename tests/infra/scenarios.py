@@ -13,6 +13,7 @@ from anc.records import SocketConnection, Stream, Watch
 from anc.schemas.websocket import FDAF_BLOCK, FRAME_LIMIT, MAX_TAPS, encode_pcm
 from tests.factory_claims import claim
 from tests.infra import recording_scenarios as recordings
+from tests.infra import rollout_scenarios as rollouts
 from tests.infra.account import Account, Call, account
 from tests.infra.messages import RATE, iot_event, noise, published, siren, snapshot
 from tests.recordings import sound_file, two_microphones
@@ -347,6 +348,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     a_session_is_managed_over_rest,
     a_headset_is_registered_managed_and_removed,
     an_operator_searches_the_fleet,
+    rollouts.a_rollout_reaches_a_headset_and_becomes_its_desired_state,
+    rollouts.a_rollout_that_fails_is_stopped_and_announced,
+    rollouts.a_rollout_is_paused_and_cancelled,
     device_models_are_created_and_deleted,
     a_headset_is_provisioned_with_a_claim_and_another_key_is_rejected,
     a_live_session_cancels_noise_and_detects_an_emergency,

@@ -23,7 +23,7 @@ def test_the_estimate_has_traces_of_functions_only_if_they_begin_traces(prod):
             resource["Properties"]["TracingConfig"] = {"Mode": "Active"}
 
     assert count(prod.templates).traced == []
-    assert count(faulty).traced == ["anc_processor", "audio_sender", "provisioner"]
+    assert count(faulty).traced == ["anc_processor", "audio_sender", "provisioner", "rollout_manager"]
 
 
 def test_alarms_are_billed_by_metric(prod):

@@ -10,6 +10,7 @@ from tests.headset_topics import MAY_PUBLISH, MAY_PUBLISH_INGEST, MAY_SUBSCRIBE
 
 TEMPLATES = "$aws/provisioning-templates"
 ITSELF = "${iot:Connection.Thing.ThingName}"
+CLIENT = "${iot:ClientId}"  # the same, since a client may connect only as itself
 POLICY_LIMIT = 2048  # characters, spaces left out. Source: AWS IoT API, CreatePolicy
 FARTHEST = "ap-southeast-1"  # no region's name is longer
 
@@ -30,30 +31,34 @@ def policy_of(stacks, whose):
     return found
 
 
-def test_a_headset_may_use_only_its_own_topics_and_shadow(stacks):
-    shadow = f"$aws/things/{ITSELF}/shadow/name/anc"
+def test_a_headset_may_use_only_its_own_topics_shadow_and_jobs(stacks):
+    shadow, jobs = f"$aws/things/{CLIENT}/shadow/name/anc", f"$aws/things/{CLIENT}/jobs"
 
     assert rights_in_iot(stacks, policy_of(stacks, "headset")) == {
         ("iot:Connect", f"client/{ITSELF}"),
-        ("iot:Publish", f"topic/$aws/rules/anc_snapshot_dev/anc/{ITSELF}/snapshot"),
-        ("iot:Publish", f"topic/$aws/rules/anc_telemetry_dev/anc/{ITSELF}/telemetry"),
-        ("iot:Publish", f"topic/$aws/rules/anc_path_dev/anc/{ITSELF}/path"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/snapshot"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/path"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/telemetry"),
-        ("iot:Publish", f"topic/anc/{ITSELF}/event"),
+        ("iot:Publish", f"topic/$aws/rules/anc_snapshot_dev/anc/{CLIENT}/snapshot"),
+        ("iot:Publish", f"topic/$aws/rules/anc_telemetry_dev/anc/{CLIENT}/telemetry"),
+        ("iot:Publish", f"topic/$aws/rules/anc_path_dev/anc/{CLIENT}/path"),
+        ("iot:Publish", f"topic/anc/{CLIENT}/snapshot"),
+        ("iot:Publish", f"topic/anc/{CLIENT}/path"),
+        ("iot:Publish", f"topic/anc/{CLIENT}/telemetry"),
+        ("iot:Publish", f"topic/anc/{CLIENT}/event"),
         ("iot:Publish", f"topic/{shadow}/get"),
         ("iot:Publish", f"topic/{shadow}/update"),
+        ("iot:Publish", f"topic/{jobs}/start-next"),
+        ("iot:Publish", f"topic/{jobs}/*/update"),
+        ("iot:Subscribe", f"topicfilter/{jobs}/notify-next"),
+        ("iot:Subscribe", f"topicfilter/{jobs}/start-next/*"),
+        ("iot:Receive", f"topic/{jobs}/*"),
         ("iot:Subscribe", f"topicfilter/{shadow}/get/*"),
         ("iot:Subscribe", f"topicfilter/{shadow}/update/*"),
-        ("iot:Receive", f"topic/{shadow}/get/*"),
-        ("iot:Receive", f"topic/{shadow}/update/*"),
+        ("iot:Receive", f"topic/{shadow}/*"),
     }
 
 
 def test_the_policy_allows_what_the_broker_of_one_machine_allows(stacks):
     rights = {
-        (action, resource.replace(ITSELF, "h1"))
+        (action, resource.replace(CLIENT, "h1"))
         for action, resource in rights_in_iot(stacks, policy_of(stacks, "headset"))
     }
 
@@ -165,7 +170,7 @@ def test_telemetry_cannot_use_up_the_concurrency_of_snapshots(prod):
     at_once = {}
     for source in prod.of_type("AWS::Lambda::EventSourceMapping").values():
         queue = prod.text(source["EventSourceArn"])
-        name = next(route.name for route in QUEUES if queue.startswith(route.name))
+        name = next(route.name for route in QUEUES if queue.startswith(route.name.replace("_", "")))
         at_once[name] = source["ScalingConfig"]["MaximumConcurrency"]
 
     assert at_once == {route.name: route.max_concurrency for route in QUEUES}

@@ -79,7 +79,8 @@ def test_every_queue_has_its_function_and_reports_single_failures(stacks):
 
     assert len(sources) == len(QUEUES)
     for route in QUEUES:
-        (source,) = [s for s in sources if stacks.text(s["EventSourceArn"]).startswith(route.name)]
+        id = route.name.replace("_", "")
+        (source,) = [s for s in sources if stacks.text(s["EventSourceArn"]).startswith(id)]
         fed_by = stacks.text(source["EventSourceArn"])
         assert stacks.function_of(source["FunctionName"]) == route.function
         assert source["BatchSize"] == route.batch

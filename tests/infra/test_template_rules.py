@@ -26,6 +26,7 @@ WAIT_S = {
     "authorizer": 29,
     "classifier": 29,  # and a queue
     "provisioner": 5,
+    "rollout_manager": 60,  # to its next invocation
 }
 QUEUED = ("anc_processor", "audio_sender", "recording_processor")
 DECODING = ("rest_api", "classifier", "recording_processor")

@@ -23,7 +23,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anc.schemas import asyncapi, claim, path, shadow, telemetry, websocket
+from anc.schemas import asyncapi, claim, job, path, shadow, telemetry, websocket
 from local.process import free_port
 from tests.processes import ANC, PATIENCE_S, UP, Platform
 from tools.cli.main import app
@@ -47,6 +47,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc emergencies": "needs a platform; tests/integration/test_lists.py lists them",
     "anc jobs": "needs a platform; tests/integration/test_lists.py lists them",
     "anc users": "needs a platform; tests/integration/test_lists.py lists them",
+    "anc rollouts": "needs a fleet; tests/integration/test_lists.py creates one",
     "anc fleet": "takes five minutes; tests/integration/test_fleet_load.py runs a smaller fleet",
     "anc smoke": "needs emergency detection; tests/integration/test_smoke.py runs it",
     "anc headset --": "needs a remote platform; see tests/unit/tools/test_remote_headset.py",
@@ -128,6 +129,9 @@ MESSAGES = {
     "delta": asyncapi.ShadowDelta,
     "update": asyncapi.ShadowUpdateMessage,
     "rejection": asyncapi.ShadowRejected,
+    "notification": job.NextJob,
+    "startnext": asyncapi.StartNextResponse,
+    "jobupdate": job.ExecutionUpdate,
     "client": websocket.AnyRequest,
     "server": FRAMES,
 }

@@ -1,7 +1,9 @@
 """The commands that list what a platform knows, on a platform in another process."""
 
+import hashlib
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from anc.settings import Settings
@@ -28,3 +30,28 @@ def test_emergencies_jobs_and_users_are_listed(shared_platform: Platform) -> Non
     (job,) = listed("jobs", "--user", "lister")["jobs"]
     assert (job["name"], job["state"], job["progress"]) == ("listed.wav", "uploading", 0)
     assert "lister" in [user["name"] for user in listed("users")["users"]]
+
+
+def test_rollouts_are_created_listed_and_changed(shared_platform: Platform, tmp_path: Path) -> None:
+    def rollouts(*command: str, code: int = 0) -> Any:
+        place = ["--port", str(shared_platform.port), "--data", str(shared_platform.data)]
+        json_option = ["--json"] if command[:1] != ("create",) or code == 0 else []
+        given = [ANC, "rollouts", *place, *command, *json_option]
+        done = subprocess.run(given, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    headset = {"thing": "rollout-1", "model": "rolled", "secondary": [0.0, 0.5, 0.2]}
+    assert shared_platform.request("POST", "/api/devices", headset, "lister")[0] == 201
+    image = tmp_path / "firmware.bin"
+    image.write_bytes(b"firmware")
+    firmware = ("--firmware", "1.5.0", "--image", str(image), "--image-url", "https://x.example/1.5.0.bin")
+
+    made = rollouts("create", "hinge", *firmware, "--model", "rolled", "--canary", "100")
+    assert made["firmware"]["sha256"] == hashlib.sha256(b"firmware").hexdigest()
+    assert rollouts("pause", made["id"])["state"] == "paused"
+    assert rollouts("resume", made["id"])["state"] == "active"
+    assert rollouts("cancel", made["id"])["state"] == "cancelled"
+    assert made["id"] in [each["id"] for each in rollouts()["rollouts"]]
+    assert "no headset matches" in rollouts("create", "x", *firmware, "--model", "none", code=2)
+    assert shared_platform.request("DELETE", "/api/devices/rollout-1", None, "lister")[0] == 204

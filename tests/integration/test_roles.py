@@ -189,7 +189,7 @@ def belongings(call: Callable[..., Any], platform: FakePlatform) -> dict[str, st
     }
 
 
-SHARED = ("/api/users/{id}", "/api/device-models/{id}")
+SHARED = ("/api/users/{id}", "/api/device-models/{id}", "/api/rollouts/{id}")
 OWNED = [route for route in REST if "{id}" in route.path and not route.path.startswith(SHARED)]
 BODIES = {
     "/api/devices/{id}/paths": {"secondary": [0.5]},

@@ -6,8 +6,9 @@ import json
 import msgspec
 import pytest
 
-from anc import access_records, headset_records, records
+from anc import access_records, headset_records, records, rollout_records
 from anc.access_records import Account, AuditEntry
+from anc.fleet_records import FleetQuery
 from anc.headset_records import (
     Contribution,
     Control,
@@ -35,12 +36,14 @@ from anc.records import (
     Usage,
     Watch,
 )
+from anc.rollout_records import Rollout, RolloutBatch, Target
 from anc.tables import TABLES
 
 KEYS = {"key": "k", "group": "ann", "version": 7, "expires": 1800000000.5}
 ALARM = {"kind": "siren", "score": 0.9, "at": 5.5}
 CONTRIBUTION = {"device": "d1", "owner": "ann", "at": 5.5, "statistics": "AAE=", "taps": "AgM="}
 FIRMWARE = {"version": "1.4.0", "url": "https://x.example/1.4.0", "sha256": "ab", "size": 1024}
+QUERY = json.loads(msgspec.json.encode(FleetQuery()))
 REFUSAL = {"what": "snapshot", "code": "clipped", "message": "too loud", "at": 5.5}
 
 # What was stored (bytes in base64), and what the attributes are now.
@@ -137,6 +140,27 @@ STORED = [
         AuditEntry(at=5.5, user="u1", name="ann", api_key="a1", action="key.create", subject="a2",
                    detail={"role": "operator"}, **KEYS),
     ),
+    (
+        {"name": "hinge", "firmware": FIRMWARE, "canary_percent": 5.0, "soak_minutes": 60.0}
+        | {"config": {"private": True}, "query": QUERY | {"model": "AX2"}, "per_minute": 100}
+        | {"max_failed_percent": 4.0, "max_drop_db": 2.5, "state": "stopped", "stage": "canary"}
+        | {"reason": "worse", "created": 1.5, "created_by": "u1", "changed": 2.5, "changed_by": "u2"}
+        | {"is_closing": True}
+        | {"steps": 3, "headsets": 40, "canary": 2, "batches": 2, "started": 1, "started_at": 3.5}
+        | {"counts": {"waiting": 38}, "soaking_since": 4.5, "updated_change_db": -6.5}
+        | {"other_change_db": 0.5, "measured": 2},
+        Rollout(name="hinge", firmware=DesiredFirmware(**FIRMWARE), config=DesiredConfiguration(private=True),
+                query=FleetQuery(model="AX2"), canary_percent=5.0, soak_minutes=60.0, per_minute=100,
+                max_failed_percent=4.0, max_drop_db=2.5, state="stopped", stage="canary", reason="worse",
+                created=1.5, created_by="u1", changed=2.5, changed_by="u2", is_closing=True,
+                steps=3, headsets=40, canary=2,
+                batches=2, started=1, started_at=3.5, counts={"waiting": 38}, soaking_since=4.5,
+                updated_change_db=-6.5, other_change_db=0.5, measured=2, **KEYS),
+    ),
+    (
+        {"targets": [["d1", 12.5, "queued", 5.5]], "started": True},
+        RolloutBatch(targets=(Target("d1", 12.5, "queued", 5.5),), started=True, **KEYS),
+    ),
 ]  # fmt: skip
 NAMES = [type(record).__name__ for _, record in STORED]
 
@@ -156,7 +180,7 @@ def test_a_record_is_written_under_the_stored_field_names(stored, record):
 def test_every_record_class_has_an_example():
     classes = [
         kind
-        for module in (records, headset_records, access_records)
+        for module in (records, headset_records, access_records, rollout_records)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Record) and kind is not Record
     ]

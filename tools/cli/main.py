@@ -31,6 +31,7 @@ from tools.cli import (
     logs,
     measurements,
     registry,
+    rollouts,
     service,
     signing_keys,
     sound_files,
@@ -65,6 +66,7 @@ app = typer.Typer(
 )
 for commands in (backups, registry, sound_files, training, measurements, devices, lists, logs):
     app.add_typer(commands.app)
+app.add_typer(rollouts.app, name="rollouts", rich_help_panel="Platform and headsets")
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")
 app.add_typer(service.app, name="service", rich_help_panel="Platform and headsets")

@@ -12,7 +12,7 @@ from tools.cost.prices import FunctionUsage
 
 QUOTAS = Path(__file__).with_name("quotas.toml")
 PEAK = 3.0  # load of the busiest minute over the mean
-SUBSCRIPTIONS = 3  # of a headset: delta and the two answers with the whole shadow
+SUBSCRIPTIONS = 5  # of a headset: delta, the two answers with the whole shadow, and two topics of jobs
 SHADOW_PUBLICATIONS = 4  # an update of a shadow and up to three answers count as inbound
 CELL = 100_000  # headsets of one cell: an account with a deployment of its own
 

@@ -53,7 +53,7 @@ class Parameters(NamedTuple):
     longest_retry_s: float = 120.0
     connects_per_s: float = 500.0
     subscriptions_per_s: float = 500.0
-    subscriptions: int = 3
+    subscriptions: int = 5
     shadow_s: float = 0.2
     concurrency: int = 50
     first_pollers: int = 5

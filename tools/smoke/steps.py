@@ -25,14 +25,18 @@ from anc_client import (
     ApiError,
     Client,
     EmergencyChange,
+    HeadsetConfig,
     NewDevice,
     NewDeviceModel,
     NewKey,
     NewPath,
+    NewRollout,
     NewSerials,
     NewSession,
     NewTelemetryReport,
     NewUser,
+    Rollout,
+    RolloutQuery,
     SessionChange,
     ShadowChange,
 )
@@ -57,7 +61,7 @@ class StepResult(NamedTuple):
 
 
 class Smoke:
-    """The smoke test of a platform. It deletes everything that it creates.
+    """The smoke test of a platform. It deletes everything that it creates, except a cancelled rollout.
 
     Parameters
     ----------
@@ -179,6 +183,7 @@ class Smoke:
         user.fleet_overview()
         _expect("columns of the fleet", user.fleet_csv().partition(",")[0], "thing")
         list(user.fleet(name=thing))  # on AWS, a new headset appears within seconds
+        self._rollout(thing)
         user.replace_path(thing, NewPath(secondary=path))
         paths_url = f"{self._target.rest}/api/devices/{thing}/paths"
         bearer = {"Authorization": f"Bearer {self._token}"}
@@ -186,6 +191,25 @@ class Smoke:
         _expect("path upload status", answer.status_code, 201)
         _expect("path length", len(user.paths(thing).secondary), len(path))
         return "device model created, headset registered, certificate renewed, telemetry stored"
+
+    def _rollout(self, thing: str) -> None:
+        """Cancel a rollout before its first headset; on AWS a new headset is in the index within seconds."""
+        config = HeadsetConfig(telemetry_interval_s=3600.0)
+        request = NewRollout(name=thing, config=config, query=RolloutQuery(prefix=thing))
+
+        def create() -> Rollout | None:
+            try:
+                return self._user.create_rollout(request)
+            except ApiError as fault:
+                if fault.code != "bad_field":
+                    raise
+                return None
+
+        made = _poll(create)
+        _expect("rollout", self._user.change_rollout(made.id, "cancel").state, "cancelled")
+        _expect("rollout read", self._user.rollout(made.id).name, thing)
+        _expect("rollout listed", made.id in {each.id for each in self._user.rollouts()}, True)
+        list(self._user.rollout_headsets(made.id))
 
     def _live(self) -> str:
         self._socket = self._cleanup.enter_context(self._connect())

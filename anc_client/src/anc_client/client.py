@@ -332,6 +332,31 @@ class Client(BaseClient):
             schemas.EmergencyEvent, "PATCH", f"/api/emergency/events/{path_segment(id)}", change
         )
 
+    # Rollouts
+
+    def create_rollout(self, rollout: schemas.NewRollout) -> schemas.Rollout:
+        """Roll out firmware or configuration in stages."""
+        return self._request(schemas.Rollout, "POST", "/api/rollouts", rollout)
+
+    def rollouts(self) -> Iterator[schemas.Rollout]:
+        """Iterate over rollouts, newest first."""
+        for page in self._pages(schemas.Rollouts, "/api/rollouts"):
+            yield from page.rollouts
+
+    def rollout(self, id: str) -> schemas.Rollout:
+        """Return a rollout."""
+        return self._request(schemas.Rollout, "GET", f"/api/rollouts/{path_segment(id)}")
+
+    def change_rollout(self, id: str, action: Literal["pause", "resume", "cancel"]) -> schemas.Rollout:
+        """Pause, resume or cancel a rollout."""
+        change = schemas.RolloutChange(action=action)
+        return self._request(schemas.Rollout, "PATCH", f"/api/rollouts/{path_segment(id)}", change)
+
+    def rollout_headsets(self, id: str) -> Iterator[schemas.RolloutHeadset]:
+        """Iterate over the headsets of a rollout, the canary first."""
+        for page in self._pages(schemas.RolloutHeadsets, f"/api/rollouts/{path_segment(id)}/headsets"):
+            yield from page.headsets
+
     # Recordings
 
     def create_upload(self, upload: schemas.NewUpload) -> schemas.Upload:

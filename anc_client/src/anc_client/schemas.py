@@ -642,6 +642,98 @@ class RegisteredDevice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RolloutChange:
+    """What to do with a rollout. A paused one gives no further headset its job, and is still watched."""
+
+    action: Literal["pause", "resume", "cancel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConditions:
+    """Conditions on headsets; empty: none."""
+
+    prefix: str = ""
+    owner: str = ""
+    model: str = ""
+    firmware: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig:
+    """Configuration that is rolled out; null: not changed."""
+
+    snapshot_interval_s: float | None
+    telemetry_interval_s: float | None
+    private: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutCounts:
+    """Number of headsets by status. A rejected one could not use the document; cancelled includes removed."""
+
+    waiting: int = 0
+    """Not started yet."""
+
+    queued: int = 0
+    """Not fetched by the headset yet."""
+
+    in_progress: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    rejected: int = 0
+    timed_out: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutFirmware:
+    """Firmware that is rolled out."""
+
+    version: str
+    url: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutHeadset:
+    """A headset of a rollout."""
+
+    thing: str
+    status: Literal[
+        "waiting", "queued", "in_progress", "succeeded", "failed", "rejected", "timed_out", "cancelled"
+    ]
+    at: float | None
+    """When the status changed; null for `waiting`."""
+
+    before_db: float | None
+    """Attenuation when the rollout was created."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutHeadsets:
+    """A page of the headsets of a rollout, the canary first."""
+
+    next: str | None
+    headsets: list[RolloutHeadset]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutQuery:
+    """Conditions on headsets, all of which must hold, in any case. Without any: the whole fleet."""
+
+    prefix: str = ""
+    """Beginning of the name."""
+
+    owner: str = ""
+    """Id of the owner."""
+
+    model: str = ""
+    firmware: str = ""
+    """Running version."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecondFactor:
     """The secret of a new second factor. It is shown only once."""
 
@@ -937,6 +1029,36 @@ class FleetOverview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewRollout:
+    """Firmware or configuration for the headsets of a query, in stages."""
+
+    name: str
+    firmware: NewFirmware | None = None
+    """Either this or `config`."""
+
+    config: HeadsetConfig | None = None
+    """Either this or `firmware`. `private` must not be false."""
+
+    query: RolloutQuery = field(
+        default_factory=lambda: RolloutQuery(prefix="", owner="", model="", firmware="")
+    )
+    canary_percent: float = 5.0
+    """Share of the headsets that get it first."""
+
+    soak_minutes: float = 60.0
+    """Minutes from the end of the canary to the start of the others."""
+
+    per_minute: int = 100
+    """Most headsets to start in a minute."""
+
+    max_failed_percent: float = 5.0
+    """Stop when more failed: of those that finished, and at least of the canary."""
+
+    max_drop_db: float = 2.0
+    """Stop when the attenuation of updated headsets fell by more than that of the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewUpload:
     """A recording to upload."""
 
@@ -955,6 +1077,58 @@ class ProcessedSound:
 
     report: RecordingReport
     audio: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """A rollout: what, to whom, by whom, and how far."""
+
+    id: str
+    name: str
+    firmware: RolloutFirmware | None
+    config: RolloutConfig | None
+    query: RolloutConditions
+    canary_percent: float
+    soak_minutes: float
+    per_minute: int
+    max_failed_percent: float
+    max_drop_db: float
+    state: Literal["active", "paused", "done", "stopped", "cancelled"]
+    """`stopped`: by the platform, see `reason`."""
+
+    stage: Literal["planning", "canary", "fleet"]
+    reason: str
+    """Why it was stopped, as text for people."""
+
+    created: float
+    created_by: str
+    """Sign-in name."""
+
+    changed: float
+    changed_by: str | None
+    """Sign-in name; null: the platform."""
+
+    headsets: int
+    canary: int
+    """Headsets that get it first; 0 before the first step."""
+
+    counts: RolloutCounts
+    updated_change_db: float | None
+    """Median change of the attenuation of updated headsets."""
+
+    other_change_db: float | None
+    """The same of headsets that have not got it yet."""
+
+    measured: int
+    """Updated headsets that have reported an attenuation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollouts:
+    """A page of rollouts, the newest first."""
+
+    next: str | None
+    rollouts: list[Rollout]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from anc.ports import Credentials
 from local.auth.certificates import Authority
 from local.mqtt.broker import Broker
 from local.mqtt.claims import ClaimProvisioning
+from local.mqtt.jobs import LocalJobs
 from local.mqtt.message_rates import MessageRates
 from local.mqtt.shadows import LocalShadows
 from local.mqtt.things import LocalThings
@@ -79,11 +80,13 @@ class Site:
     def start(self) -> None:
         self.things = LocalThings(self.database, self.authority, self.port)
         self.shadows = LocalShadows(self.database)
+        self.jobs = LocalJobs(self.database)
         self.broker = Broker(
             self.port,
             self.authority,
             self.things,
             self.shadows,
+            self.jobs,
             {"snapshots": self.snapshots, "reports": self.reports},
             ClaimProvisioning(self.things, self.authority, self.allow_provisioning),
             self.counts.count,

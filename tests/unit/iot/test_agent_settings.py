@@ -38,7 +38,7 @@ def test_the_first_telemetry_report_is_sent_soon_after_the_start_and_the_next_ba
     assert first["level_dbfs"] == pytest.approx(-23, abs=2)
 
 
-def test_everything_but_the_shadow_is_published_to_the_rules_of_the_headsets_environment(tmp_path: Path):
+def test_everything_but_shadow_and_jobs_is_published_to_the_rules_of_the_headsets_environment(tmp_path: Path):
     path = PathStore(tmp_path / "path.json")
     path.save(MeasuredPath([0.0, 0.5], RATE, "probe", 20.0))
     headset = Headset(tmp_path, environment="prod", path=path)
@@ -46,7 +46,7 @@ def test_everything_but_the_shadow_is_published_to_the_rules_of_the_headsets_env
     headset.level = 0.1
     headset.run(5.0)
     headset.agent.stop()
-    topics = {topic for topic, _ in headset.transport.sent.queue if "/shadow/" not in topic}
+    topics = {topic for topic, _ in headset.transport.sent.queue if "$aws/things/" not in topic}
     assert topics == {
         f"$aws/rules/anc_{kind}_prod/anc/h1/{kind}" for kind in ("snapshot", "telemetry", "path")
     }

@@ -59,8 +59,11 @@ def test_every_topic_of_a_headset_is_described() -> None:
     thing = "{thing}"
     verbs = ("get/accepted", "get/rejected", "update/accepted", "update/rejected", "update/delta")
     answers = {f"$aws/things/{thing}/shadow/name/anc/{verb}" for verb in verbs}
+    jobs = f"$aws/things/{thing}/jobs"
+    answers |= {f"{jobs}/{end}" for end in ("notify-next", "start-next/accepted", "start-next/rejected")}
     assert all(headset_rights.may_subscribe(thing, answer) for answer in answers)
-    used = {*headset_rights.publish_topics(thing), *answers}
+    published = {topic.replace("*", "{job}") for topic in headset_rights.publish_topics(thing)}
+    used = published | answers
     used |= {*claim.request_topics(), *claim.response_topics()}
     described = {channel["address"] for channel in document()["channels"].values()}
     assert described == used | {"/ws"}

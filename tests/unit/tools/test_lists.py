@@ -1,4 +1,4 @@
-"""`anc emergencies`, `anc jobs`, `anc users` and `anc devices`: tables, JSON, and following changes."""
+"""The commands that list what a platform knows: tables, JSON, and following changes."""
 
 import json
 from collections.abc import Iterator

@@ -23,7 +23,7 @@ def test_each_quota_limits_a_known_load_and_names_a_source() -> None:
         assert use.quota.source in quotas.sources
 
 
-def test_subscriptions_per_account_limit_a_fleet_to_a_third_of_the_quota() -> None:
+def test_subscriptions_per_account_limit_a_fleet_to_a_fifth_of_the_quota() -> None:
     (quota,) = (each for each in read_quotas().quotas if each.load == "subscriptions")
     assert max_headsets(quota, read_measurements().now, WORK) == quota.value // SUBSCRIPTIONS
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from aws_lambda_powertools import Logger
 
 from anc.circuit_breaker import CircuitBreaker
-from anc.fleet_records import Distribution, FleetGroup, FleetPage, FleetQuery, GroupField, HeadsetSummary
+from anc.fleet_ports import FleetIndex, HeadsetJobs
 from anc.read_cache import ReadCache
 from anc.records import Role, User
 from anc.schemas.messages import Message
@@ -110,39 +110,6 @@ class Things(Protocol):
 
     def remove(self, thing: str) -> None:
         """Delete a thing without certificates, and its shadow."""
-
-
-class FleetIndex(Protocol):
-    """A searchable summary of every headset, complete within seconds of an update.
-
-    Text is compared without regard to case. `min_interval_s` is the time in which one update with a telemetry
-    report is enough, because each costs money; 0 if it does not.
-    """
-
-    min_interval_s: float
-
-    def update(self, summary: HeadsetSummary) -> None:
-        """Merge what is known into a headset's summary; None leaves a field as it is."""
-
-    def remove(self, thing: str) -> None:
-        """Delete the summary of a headset, if there is one."""
-
-    def search(self, query: FleetQuery, sort: str = "", limit: int = 100, after: str = "") -> FleetPage:
-        """Return up to `limit` (1-100) matching headsets.
-
-        `sort` is one of `SORT_FIELDS`, descending with a leading hyphen; it leaves out headsets without a
-        value. Without it, the order is that of the index. Raises Refused, `bad_field`, when `after` is not
-        the `next` of a page in this order.
-        """
-
-    def count(self, query: FleetQuery) -> int:
-        """Return the number of matching headsets."""
-
-    def distribution(self, query: FleetQuery) -> Distribution:
-        """Return the distribution of the attenuation of matching headsets, possibly approximate."""
-
-    def groups(self, query: FleetQuery, field: GroupField, limit: int = 8) -> Sequence[FleetGroup]:
-        """Return the most frequent values of a field among matching headsets, most frequent first."""
 
 
 class Sockets(Protocol):
@@ -381,6 +348,7 @@ class Dependencies(Tables):
     shadows: Shadows
     things: Things
     fleet_index: FleetIndex
+    headset_jobs: HeadsetJobs
     sockets: Sockets
     alerts: Alerts
     objects: Objects

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_
 from anc.access_records import Account, AuditEntry
 from anc.headset_records import Control, Device, DeviceModel, Fleet, Status, Telemetry
 from anc.records import ApiKey, Emergency, Job, Record, SocketConnection, Stream, Usage, Watch
+from anc.rollout_records import Rollout, RolloutBatch
 
 R = TypeVar("R", bound=Record)
 
@@ -67,6 +68,8 @@ class Tables:
     telemetry: Table[Telemetry]
     history: Expiring[Telemetry]
     statuses: Table[Status]
+    rollouts: Expiring[Rollout]
+    rollout_batches: Expiring[RolloutBatch]
 
 
 class TableSpec(NamedTuple):

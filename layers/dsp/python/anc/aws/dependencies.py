@@ -7,6 +7,7 @@ from anc.aws.alerts import SnsAlerts
 from anc.aws.counters import DynamoCounters
 from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.fleet_index import IotFleetIndex
+from anc.aws.jobs import IotJobs
 from anc.aws.objects import S3Objects
 from anc.aws.queues import SqsQueue
 from anc.aws.rate_limits import DynamoLimits
@@ -27,8 +28,9 @@ def aws_dependencies() -> Dependencies:
 
     The stacks set the names of resources in the environment: one variable per table
     (`anc.tables.variable`), `COUNTERS_TABLE`, `LIMITS_TABLE`, `ALERTS_TOPIC`, `UPDATES_QUEUE_URL`,
-    `RECORDINGS_QUEUE_URL`, `RECLASSIFICATIONS_QUEUE_URL`, `PEOPLE_POOL`, `PEOPLE_CLIENT`, `OBJECTS_BUCKET`,
-    `THING_POLICY`, `THING_TYPE`, `ENVIRONMENT`, `SOCKETS_ENDPOINT`, and the settings. A function gets only
+    `RECORDINGS_QUEUE_URL`, `RECLASSIFICATIONS_QUEUE_URL`, `PEOPLE_POOL`,
+    `PEOPLE_CLIENT`, `OBJECTS_BUCKET`, `THING_POLICY`, `THING_TYPE`, `THINGS_ARN`, `ENVIRONMENT`,
+    `SOCKETS_ENDPOINT`, and the settings. A function gets only
     the names of the resources that it may use.
 
     Raises
@@ -46,6 +48,7 @@ def aws_dependencies() -> Dependencies:
         shadows=IotShadows(),
         things=IotThings(name("THING_POLICY", ""), name("THING_TYPE", ""), name("ENVIRONMENT", "")),
         fleet_index=IotFleetIndex(name("THING_TYPE", "")),
+        headset_jobs=IotJobs(name("ENVIRONMENT", ""), name("THINGS_ARN", "")),
         sockets=GatewaySockets(name("SOCKETS_ENDPOINT", "")),
         alerts=SnsAlerts(name("ALERTS_TOPIC", "")),
         objects=S3Objects(name("OBJECTS_BUCKET", "")),

@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from anc import __version__
-from anc.schemas import claim, path, shadow, snapshot, telemetry, websocket
-from anc.schemas.topics import ingest_topic, snapshot_topic
+from anc.schemas import claim, job, path, shadow, snapshot, telemetry, websocket
+from anc.schemas.topics import ingest_topic, jobs_topic, snapshot_topic
 
 SCHEMAS = "#/components/schemas/{name}"
 # Each request of a client, and its response if it is not `Error`.
@@ -104,6 +104,29 @@ class GetRequest(msgspec.Struct, frozen=True):
     """Request for the whole shadow; an empty object."""
 
 
+class JobDocument(job.JobDocument, frozen=True, omit_defaults=True):
+    """What a headset is to do: install firmware, or change its configuration."""
+
+
+class StartedJob(job.StartedJob, frozen=True, rename="camel"):
+    """The job in progress, or else the oldest one queued, which is in progress now."""
+
+    job_document: JobDocument  # type: ignore[assignment]
+
+
+class StartNextResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The next job, without `execution` when none is pending."""
+
+    execution: StartedJob | None = None
+
+
+class JobRejected(msgspec.Struct, frozen=True):
+    """Why a request about a job was rejected, for example `InvalidStateTransition`: it has ended."""
+
+    code: str
+    message: str = ""
+
+
 class Topic(NamedTuple):
     """An MQTT topic: the action is that of the platform, as in the whole document."""
 
@@ -113,6 +136,10 @@ class Topic(NamedTuple):
     message: type[msgspec.Struct]
 
 
+PARAMETERS = {
+    "thing": {"description": "Name of the headset, to which its certificate is bound."},
+    "job": {"description": "Name of the job, from `start-next/accepted`."},
+}
 _SHADOW = "$aws/things/{thing}/shadow/name/anc"
 TOPICS = (
     Topic("shadowGet", f"{_SHADOW}/get", "receive", GetRequest),
@@ -122,6 +149,11 @@ TOPICS = (
     Topic("shadowUpdateAccepted", f"{_SHADOW}/update/accepted", "send", ShadowAccepted),
     Topic("shadowUpdateRejected", f"{_SHADOW}/update/rejected", "send", ShadowRejected),
     Topic("shadowDelta", f"{_SHADOW}/update/delta", "send", ShadowDelta),
+    Topic("jobStartNext", jobs_topic("{thing}", "start-next"), "receive", job.JobRequest),
+    Topic("jobStartNextAccepted", jobs_topic("{thing}", "start-next/accepted"), "send", StartNextResponse),
+    Topic("jobStartNextRejected", jobs_topic("{thing}", "start-next/rejected"), "send", JobRejected),
+    Topic("jobUpdate", jobs_topic("{thing}", "{job}/update"), "receive", job.ExecutionUpdate),
+    Topic("jobNotifyNext", jobs_topic("{thing}", "notify-next"), "send", job.NextJob),
     Topic("telemetry", "anc/{thing}/telemetry", "receive", telemetry.TelemetryReport),
     Topic("path", "anc/{thing}/path", "receive", path.MeasuredPath),
     Topic("claimSign", claim.SIGN_TOPIC, "receive", claim.SigningRequest),
@@ -219,10 +251,8 @@ def _topic(address: str, message: str) -> dict[str, Any]:
         "address": address,
         "messages": {message: _ref("components/messages", message)},
     }
-    if "{thing}" not in address:
-        return channel
-    thing = {"description": "Name of the headset, to which its certificate is bound."}
-    return channel | {"parameters": {"thing": thing}}
+    parameters = {name: about for name, about in PARAMETERS.items() if f"{{{name}}}" in address}
+    return channel | {"parameters": parameters} if parameters else channel
 
 
 def _message(struct: type[msgspec.Struct]) -> dict[str, Any]:

@@ -41,3 +41,20 @@ def telemetry_topic(thing: str, environment: str = "") -> str:
 def path_topic(thing: str, environment: str = "") -> str:
     """Return the topic to which a headset publishes its measured path."""
     return ingest_topic("anc_path", f"anc/{thing}/path", environment)
+
+
+JOB_PREFIX = "anc"
+
+
+def job_name(job: str, environment: str = "") -> str:
+    """Return the name of a job in an account: letters, digits, hyphens and underscores, at most 64.
+
+    >>> job_name("01796032800000-0a1b2c3d-00000", "prod")
+    'anc-prod-01796032800000-0a1b2c3d-00000'
+    """
+    return f"{in_environment(JOB_PREFIX, environment, '-')}-{job}"
+
+
+def jobs_topic(thing: str, topic: str) -> str:
+    """Return a topic of the jobs of a headset."""
+    return f"$aws/things/{thing}/jobs/{topic}"

@@ -24,7 +24,18 @@ from anc.sample_rates import MAX_HEADSET_RATE, MAX_RATE, MIN_RATE
 from anc.schemas.telemetry import TelemetryReport
 from anc.schemas.websocket import MAX_TAPS, Algorithm, SessionMode, Start
 
-FAMILIES = ("sessions", "audio", "emergency", "devices", "device-models", "fleet", "audit", "models", "stats")
+FAMILIES = (
+    "sessions",
+    "audio",
+    "emergency",
+    "devices",
+    "device-models",
+    "fleet",
+    "rollouts",
+    "audit",
+    "models",
+    "stats",
+)
 MAX_PATH_TAPS = 1024
 MAX_UPLOAD_BYTES = 12 * 1024**3
 EXAMPLE_PATH = [0.0, 0.0, 0.6, 0.3, -0.1]

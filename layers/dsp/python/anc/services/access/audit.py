@@ -1,4 +1,4 @@
-"""The audit log: who changed users, API keys, certificates, privacy settings, firmware and emergencies.
+"""The audit log: who changed users, keys, certificates, privacy, firmware, rollouts and emergencies.
 
 An entry is written before the action, which fails if the entry cannot be written. An entry may therefore
 describe an action that was refused or interrupted. Entries are never changed; they expire after `AUDIT_DAYS`.
@@ -32,6 +32,11 @@ Action = Literal[
     "device.remove",
     "device.privacy",
     "device.firmware",
+    "rollout.create",
+    "rollout.pause",
+    "rollout.resume",
+    "rollout.cancel",
+    "rollout.stop",
     "emergency.acknowledge",
     "emergency.comment",
     "second_factor.enable",

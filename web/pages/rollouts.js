@@ -1,0 +1,180 @@
+/** Rollouts: firmware or configuration for many headsets, in stages. Each shows what, to whom, by whom, and how far. */
+import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { Pages } from "../ui/filters.js";
+import { Alert, Empty, Heading, useRequest, when } from "../ui/parts.js";
+
+const POLL_MS = 5000;
+const PAGE = 20;
+const FAILED = ["failed", "rejected", "timed_out"];
+const FINAL = ["done", "stopped", "cancelled"];
+const STATES = { active: "", paused: "", done: "good", stopped: "bad", cancelled: "" };
+const STAGES = { planning: "selecting headsets", canary: "canary", fleet: "all headsets" };
+const CONDITIONS = { model: "model", firmware: "running", prefix: "name begins with", owner: "owner" };
+const SETTINGS = { snapshot_interval_s: "snapshot interval", telemetry_interval_s: "telemetry interval", private: "private" };
+
+export function Rollouts({ rest, query }) {
+  const view = new URLSearchParams(query);
+  const after = view.get("after") ?? "";
+  const { data, error, reload } = useRequest(() => rest.get(`/api/rollouts?limit=${PAGE}&after=${after}`), [query], POLL_MS);
+  const [isOpen, setOpen] = useState(false);
+  const close = () => setOpen(false);
+  return html`
+    <${Heading} title="Rollouts" text="Firmware and configuration in stages. A rollout stops by itself when headsets fail or attenuate less.">
+      ${!isOpen && html`<button class="primary" onClick=${() => setOpen(true)}>New rollout</button>`}
+    <//>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    <div class="stack">
+      ${isOpen && html`<${NewRollout} rest=${rest} close=${close} onCreated=${() => { close(); reload(); }} />`}
+      ${data && html`<section class="card" aria-label="Rollouts">
+        ${data.rollouts.length
+          ? html`<ol class="emergencies rollouts">${data.rollouts.map((rollout) => html`<${Item} key=${rollout.id} ...${{ rollout, rest, reload }} />`)}</ol>`
+          : html`<${Empty} title="No rollouts yet">Click “New rollout” to change the firmware or the configuration of many headsets.<//>`}
+        <${Pages} page="rollouts" view=${view} next=${data.next} label="Pages of rollouts" />
+      </section>`}
+    </div>`;
+}
+
+function Item({ rollout, rest, reload }) {
+  const [error, setError] = useState("");
+  const [isCancelling, setCancelling] = useState(false);
+  const act = async (action) => {
+    setCancelling(false);
+    try {
+      await rest.patch(`/api/rollouts/${rollout.id}`, { action });
+      setError("");
+      reload();
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  const { name, state, stage, reason, counts, headsets } = rollout;
+  const isFinal = FINAL.includes(state);
+  return html`<li>
+    <div class="what"><b>${name}</b><span class=${`tag ${STATES[state]}`}>${state}</span>
+      <span>${content(rollout)}</span>${!isFinal && html`<small>${STAGES[stage]}</small>`}</div>
+    <div class="state">
+      ${state === "active" && html`<button aria-label=${`Pause ${name}`} onClick=${() => act("pause")}>Pause</button>`}
+      ${state === "paused" && html`<button aria-label=${`Resume ${name}`} onClick=${() => act("resume")}>Resume</button>`}
+      ${!isFinal && html`<button class="quiet danger" aria-label=${`Cancel ${name}`} onClick=${() => setCancelling(true)}>Cancel</button>`}
+    </div>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${reason && html`<${Alert} kind=${state === "stopped" ? "error" : "note"}>${state === "stopped" ? "Stopped" : "Ended"}: ${reason}.<//>`}
+    <div class="comment">
+      <${Progress} counts=${counts} headsets=${headsets} />
+      <p>${target(rollout)}. ${attenuation(rollout)}</p>
+      <small>Created by ${rollout.created_by}, ${when(rollout.created)}${changed(rollout)}</small>
+    </div>
+    ${isCancelling && html`<${Confirm} name=${name} confirm=${() => act("cancel")} close=${() => setCancelling(false)} />`}
+  </li>`;
+}
+
+/** How many headsets have got it, as a bar and in words. */
+function Progress({ counts, headsets }) {
+  const failed = FAILED.reduce((sum, status) => sum + counts[status], 0);
+  const open = counts.queued + counts.in_progress;
+  const share = (number) => `${(100 * number) / Math.max(headsets, 1)}%`;
+  const text = [
+    `${counts.succeeded.toLocaleString()} of ${headsets.toLocaleString()} updated`,
+    failed && `${failed.toLocaleString()} failed`, open && `${open.toLocaleString()} under way`,
+    counts.cancelled && `${counts.cancelled.toLocaleString()} cancelled`,
+  ].filter(Boolean).join(", ");
+  return html`<div class="bar" aria-hidden="true">
+      <i class="good" style=${{ width: share(counts.succeeded) }}></i><i class="bad" style=${{ width: share(failed) }}></i>
+      <i style=${{ width: share(open) }}></i></div><p>${text}</p>`;
+}
+
+function content({ firmware, config }) {
+  if (firmware) return `firmware ${firmware.version}`;
+  return Object.entries(SETTINGS).filter(([name]) => config[name] != null)
+    .map(([name, label]) => `${label} ${config[name] === true ? "on" : `${config[name]} s`}`).join(", ");
+}
+
+function target({ query, canary_percent, per_minute }) {
+  const conditions = Object.entries(CONDITIONS).filter(([name]) => query[name]).map(([name, label]) => `${label} ${query[name]}`);
+  const whom = conditions.join(", ") || "all headsets";
+  return `${whom[0].toUpperCase()}${whom.slice(1)}: ${canary_percent} % first, then ${per_minute} a minute`;
+}
+
+function attenuation({ state, updated_change_db, other_change_db, measured }) {
+  if (updated_change_db == null) return FINAL.includes(state) ? "" : "The effect on the attenuation is not known yet.";
+  const others = other_change_db == null ? "" : `, of the others by ${signed(other_change_db)}`;
+  return `The attenuation of ${measured.toLocaleString()} updated headsets changed by ${signed(updated_change_db)}${others}.`;
+}
+
+function signed(db) {
+  return `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
+}
+
+function changed({ state, changed_by, changed: at, created }) {
+  if (at === created) return "";
+  return `; ${state === "active" ? "resumed" : state} ${changed_by ? `by ${changed_by}` : "by the platform"}, ${when(at)}`;
+}
+
+function Confirm({ name, confirm, close }) {
+  const dialog = useRef(null);
+  useEffect(() => dialog.current.showModal(), []);
+  return html`<dialog ref=${dialog} aria-labelledby="confirm" onCancel=${close}>
+    <h2 id="confirm">Cancel ${name}?</h2>
+    <p>Headsets that have not finished lose their job. Those that have finished keep what they got. This cannot be undone.</p>
+    <div class="choices"><button class="primary" onClick=${close} autofocus>Keep it running</button>
+      <button onClick=${confirm}>Cancel the rollout</button></div>
+  </dialog>`;
+}
+
+function NewRollout({ rest, close, onCreated }) {
+  const [kind, setKind] = useState("firmware");
+  const [error, setError] = useState("");
+  const submit = async (event) => {
+    event.preventDefault();
+    const form = event.target;
+    try {
+      await rest.post("/api/rollouts", await request(form, kind));
+      onCreated();
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  return html`<section class="card" aria-labelledby="new"><h2 id="new">New rollout</h2>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    <form class="filters" onSubmit=${submit}>
+      <label>Name<input name="name" required maxlength="64" autocomplete="off" /></label>
+      <label>What<select name="kind" value=${kind} onChange=${(event) => setKind(event.target.value)}>
+        <option value="firmware">Firmware</option><option value="config">Configuration</option></select></label>
+      ${kind === "firmware"
+        ? html`<label>Version<input name="version" required pattern="[0-9]{1,5}\\.[0-9]{1,5}\\.[0-9]{1,5}" placeholder="1.5.0" title="Three numbers" autocomplete="off" /></label>
+          <label>Image, to check downloads<input name="image" type="file" required /></label>
+          <label>URL of the image<input name="url" type="url" required maxlength="1024" placeholder="https://" autocomplete="off" /></label>`
+        : html`<label>Snapshot interval (s)<input name="snapshot_interval_s" type="number" min="5" max="3600" step="any" /></label>
+          <label>Telemetry interval (s)<input name="telemetry_interval_s" type="number" min="60" max="86400" step="any" /></label>
+          <label>Private mode<select name="private"><option value="">No change</option><option value="true">On</option></select></label>`}
+      <label>Model<input name="model" maxlength="64" placeholder="any" autocomplete="off" /></label>
+      <label>Running firmware<input name="running" maxlength="17" placeholder="any" autocomplete="off" /></label>
+      <label>Name begins with<input name="prefix" maxlength="64" placeholder="any" autocapitalize="none" autocomplete="off" /></label>
+      <label>First, % of headsets<input name="canary_percent" type="number" min="0.1" max="100" step="any" value="5" required /></label>
+      <label>Wait before the rest (min)<input name="soak_minutes" type="number" min="0" max="10080" step="any" value="60" required /></label>
+      <label>Headsets a minute<input name="per_minute" type="number" min="10" max="1000" value="100" required /></label>
+      <label>Stop above failures (%)<input name="max_failed_percent" type="number" min="0" max="100" step="any" value="5" required /></label>
+      <label>Stop when lower by (dB)<input name="max_drop_db" type="number" min="0.5" max="40" step="any" value="2" required /></label>
+      <button class="primary">Start rollout</button><button type="button" onClick=${close}>Close</button>
+    </form>
+  </section>`;
+}
+
+const NUMBERS = ["canary_percent", "soak_minutes", "per_minute", "max_failed_percent", "max_drop_db"];
+
+/** Return the request for the fields of a form. The image itself is not uploaded: only its hash and size are sent. */
+async function request(form, kind) {
+  const fields = Object.fromEntries(new FormData(form));
+  const number = (name) => (fields[name] === "" ? null : Number(fields[name]));
+  const what = kind === "firmware"
+    ? { firmware: { version: fields.version, url: fields.url, ...(await fingerprint(fields.image)) } }
+    : { config: { snapshot_interval_s: number("snapshot_interval_s"), telemetry_interval_s: number("telemetry_interval_s"), private: fields.private ? true : null } };
+  const query = { prefix: fields.prefix.trim(), model: fields.model.trim(), firmware: fields.running.trim() };
+  return { name: fields.name.trim(), ...what, query, ...Object.fromEntries(NUMBERS.map((name) => [name, number(name)])) };
+}
+
+async function fingerprint(file) {
+  if (!crypto.subtle) throw new Error("The hash of the image needs a secure connection: open the console over https, or use anc rollouts.");
+  const hash = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+  return { sha256: [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join(""), size: file.size };
+}
