@@ -328,7 +328,7 @@ def an_uncertain_snapshot_is_reclassified_by_the_endpoint(aws: Account) -> None:
     aws.with_endpoint(model="large", **prediction)
     os.environ["ML_CONFIDENCE_THRESHOLD"] = "1"
     aws.rest("POST", "/api/devices", HEADSET)
-    assert aws.consume("anc_processor", snapshot(1, noise(1))) == []
+    assert aws.consume("anc_processor", snapshot(1, np.tile(noise(1), 4))) == []
     (request,) = aws.waiting("reclassifications")
     aws.waiting("updates")
     assert aws.consume("classifier", request) == []
