@@ -42,7 +42,7 @@ from tools.cost.prices import read_prices
 from tools.cost.streaming import every_block
 
 ROOT = Path(__file__).parents[3]
-MAX_DOLLARS = 310.0  # measured, with six dollars for the alarms of objectives; the aim is 300
+MAX_DOLLARS = 311.0  # measured, six of them for the alarms of objectives, one for rollouts; the aim is 300
 MAX_INDEX_DOLLARS = 5.0
 
 
