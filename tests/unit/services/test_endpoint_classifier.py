@@ -229,6 +229,14 @@ def test_in_private_mode_nothing_is_reclassified_because_no_sound_was_sent(heads
     assert headset.reclassifications.depth() == 0
 
 
+def delivery(body: str) -> dict[str, Any]:
+    """Return the event with which SQS delivers a message."""
+    queue = "arn:aws:sqs:eu-central-1:000000000000:reclassifications"
+    attributes = {"ApproximateReceiveCount": "1"}
+    known = {"messageId": "1", "eventSource": "aws:sqs", "eventSourceARN": queue, "attributes": attributes}
+    return {"Records": [known | {"body": body}]}
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -244,10 +252,8 @@ def test_in_private_mode_nothing_is_reclassified_because_no_sound_was_sent(heads
 def test_a_malformed_request_fails_and_ends_in_the_dead_letter_queue(
     headset: FakePlatform, message: str
 ) -> None:
-    record = {"messageId": "1", "body": message, "attributes": {"ApproximateReceiveCount": "1"}}
-    event = {"Records": [record | {"eventSource": "aws:sqs"}]}
     failed = {"batchItemFailures": [{"itemIdentifier": "1"}]}
-    assert handler(event, LocalContext("classifier"), headset.deps) == failed
+    assert handler(delivery(message), LocalContext("classifier"), headset.deps) == failed
 
 
 def test_a_request_of_the_former_format_is_processed_after_an_upgrade(headset: FakePlatform) -> None:
@@ -255,8 +261,7 @@ def test_a_request_of_the_former_format_is_processed_after_an_upgrade(headset: F
     body = (
         f'{{"thing": "{THING}", "seq": 1, "label": "machine", "question": {{"rate": 16000, "pcm": "AAAA"}}}}'
     )
-    event = {"Records": [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}]}
-    assert handler(event, LocalContext("classifier"), headset.deps) == {"batchItemFailures": []}
+    assert handler(delivery(body), LocalContext("classifier"), headset.deps) == {"batchItemFailures": []}
     assert delivered_labels(headset) == ("rail", "rail")
 
 
