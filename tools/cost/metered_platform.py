@@ -188,9 +188,7 @@ class MeteredPlatform(SimulatedPlatform):
 
     def receive(self, thing: str, topic: str, payload: bytes) -> None:
         """Process a headset's message as rule, queues and functions do. Raises Refused."""
-        if not topic.startswith(
-            "$aws/things/"
-        ):  # shadow: counted apart; jobs: part of a connect
+        if not topic.startswith("$aws/things/"):  # shadow: counted apart; jobs: part of a connect
             self.meter.uplink(topic, payload)
         if topic.endswith("/telemetry"):
             telemetry.store(thing, payload, self.deps.clock(), self.deps)
