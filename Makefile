@@ -18,7 +18,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test attacks bench lint secrets synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
+.PHONY: help run test attacks bench proof lint secrets synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -37,6 +37,14 @@ attacks: .venv/dev.stamp  ## fuzz all parsers of untrusted input; MINUTES=10 SEE
 
 bench: .venv/bench.stamp  ## benchmark the adaptive filters against other libraries
 	$(BIN)/python -m benchmarks
+
+proof: .venv/dev.stamp  ## reproduce docs/reliability.md and docs/performance.md; takes long, on an idle machine
+	$(BIN)/python -m tests.faults --docs
+	$(BIN)/python -m benchmarks.live --docs
+	$(BIN)/python -m benchmarks.rest --docs
+	$(BIN)/python -m benchmarks.fleet --docs
+	$(BIN)/python -m benchmarks.cold_start --docs
+	$(BIN)/python -m benchmarks.recordings --docs
 
 lint: .venv/dev.stamp  ## check style, types and import directions
 	$(BIN)/ruff check .

@@ -122,11 +122,15 @@ class FaultyPlatform:
                     raise
         raise AssertionError("no answer")
 
-    def run(self) -> None:
-        """Consume all queues until they are empty."""
+    def enqueue(self) -> None:
+        """Put what headsets published into the queues."""
         for queue, body in reversed(self._published) if self.delivery == "reversed" else self._published:
             self.queues[queue].put(body)
         self._published.clear()
+
+    def run(self) -> None:
+        """Consume all queues until they are empty."""
+        self.enqueue()
         for _ in range(MAX_ROUNDS):
             if not any([self._consume(route.name) for route in QUEUES]):
                 (due,) = self._database.connection.execute("SELECT min(due) FROM messages").fetchone()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.campaign import outcomes, undisturbed
 from tests.faults.flows import FLOWS
-from tests.faults.injection import KINDS, PORTS, Faults, Killed
+from tests.faults.injection import KINDS, MEANING, PORTS, Faults, Killed
 from tests.faults.platform import DELIVERIES, FaultyPlatform
 from tests.faults.sound import computed_once
 
@@ -65,3 +65,11 @@ def test_a_dead_process_makes_no_calls() -> None:
     faults.restart()
     port.put("d")
     assert log == ["a", "b", "d"]
+
+
+def test_the_page_on_reliability_names_every_promise_and_fault() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    for name, flow in FLOWS.items():
+        assert f"| {name} | {flow.promise} |" in page
+    for kind, meaning in MEANING.items():
+        assert f"| {kind} | {meaning} |" in page

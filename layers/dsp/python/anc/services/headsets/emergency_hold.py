@@ -6,6 +6,7 @@ from anc.records import Alarm
 from anc.schemas.messages import ControlChanged
 from anc.services.sound import detection
 
+MAX_DELAY_S = 900  # of a message; when it arrives too early, the next one is queued
 MAX_LATE_S = 600.0  # of an update after the end of its hold: longer than a queue takes to give it up
 
 
@@ -65,10 +66,13 @@ def recorded_as_received(control: Control, deps: Dependencies) -> Control:
     Whoever delivers the beginning queues the end, and queues it again if it is interrupted: a headset that
     opened closes again, whatever became of the function that detected the alarm.
     """
-    if max(control.opened_until, deps.clock()) >= control.emergency_until:
+    remaining_s = control.emergency_until - deps.clock()
+    if remaining_s <= 0:
         return control
-    delay_s = int(control.emergency_until - deps.clock()) + 1
-    deps.updates.send(ControlChanged(control.key), delay_s)
+    # Also when the hold was received before: the message of its end comes early if the clock was set back.
+    deps.updates.send(ControlChanged(control.key), min(int(remaining_s) + 1, MAX_DELAY_S))
+    if control.opened_until >= control.emergency_until:
+        return control
     try:
         return deps.controls.put(control.replace(opened_until=control.emergency_until))
     except Conflict:  # the caller reads the newer one
