@@ -13,6 +13,7 @@ LACKING = frozenset(
         "AWS::ApiGatewayV2::RouteResponse",
         "AWS::Budgets::Budget",
         "AWS::CloudTrail::Trail",
+        "AWS::CloudWatch::CompositeAlarm",
         "AWS::CodeDeploy::Application",  # aliases then move to a new version at once
         "AWS::CodeDeploy::DeploymentGroup",
         "AWS::IoT::Logging",
