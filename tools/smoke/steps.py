@@ -48,6 +48,7 @@ from tools.smoke.targets import POISONED_QUEUE, Target
 
 TAPS, BLOCK = 128, 1024
 TIMEOUT_S = 180.0  # for every response
+INDEX_PAUSE_S = 2.0  # a new headset may be asked for 60 times a minute, and is indexed within seconds
 DEAD_LETTER_PATIENCE = 3  # a small account of AWS allows twice the deliveries of the table
 T = TypeVar("T")
 
@@ -205,7 +206,7 @@ class Smoke:
                     raise
                 return None
 
-        made = _poll(create)
+        made = _poll(create, pause_s=INDEX_PAUSE_S)
         _expect("rollout", self._user.change_rollout(made.id, "cancel").state, "cancelled")
         _expect("rollout read", self._user.rollout(made.id).name, thing)
         _expect("rollout listed", made.id in {each.id for each in self._user.rollouts()}, True)
@@ -388,13 +389,13 @@ def _frame(what: str, text: str | bytes) -> dict[str, Any]:
     return frame
 
 
-def _poll(call: Callable[[], T | None], timeout_s: float = TIMEOUT_S) -> T:
+def _poll(call: Callable[[], T | None], timeout_s: float = TIMEOUT_S, pause_s: float = 0.1) -> T:
     """Return the first true result."""
     deadline = time.monotonic() + timeout_s
     while not (answer := call()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no response within {timeout_s:g} s")
-        time.sleep(0.1)
+        time.sleep(pause_s)
     return answer
 
 
