@@ -15,6 +15,7 @@ SERVICES = {
     "dynamodb",
     "iot",
     "iot-data",
+    "logs",
     "s3",
     "sagemaker-runtime",
     "sns",

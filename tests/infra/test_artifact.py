@@ -81,6 +81,7 @@ def test_every_function_works_as_deployed(deployed: Deployed) -> None:
     assert deployed.consume("anc_processor", messages.snapshot(1, messages.noise(1))) == []
     assert deployed.consume("audio_sender", {"kind": "control_changed", "thing": "left"}) == []
     recording_scenarios.a_recording_is_filtered(deployed)
+    deployed.invoke("rollout_manager", {})
     shadow = deployed.rest("GET", "/api/devices/{id}/shadow", id="left")[1]
     assert shadow["state"]["desired"]["filter"]["seq"] == 1
     assert set(deployed.started) == set(FUNCTIONS)

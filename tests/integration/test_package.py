@@ -149,13 +149,14 @@ def test_the_sbom_is_valid_and_lists_what_the_lock_file_installs(wheels: Path, n
     assert all(hashes)
 
 
-def test_extras_are_plots_and_training(platform_wheel: Path) -> None:
+def test_extras_are_plots_traces_and_training(platform_wheel: Path) -> None:
     extras: dict[str, set[str]] = {}
     for each in map(Requirement, _metadata(platform_wheel).get_all("Requires-Dist") or ()):
         for extra in re.findall(r'extra == "(\w+)"', str(each.marker)):
             extras.setdefault(extra, set()).add(each.name)
-    assert set(extras) == {"plots", "train"}
+    assert set(extras) == {"plots", "traces", "train"}
     assert extras["plots"] == PLOTS
+    assert all(name.startswith("opentelemetry-") for name in extras["traces"])
     assert {"torch", "scikit-learn"} <= extras["train"]
 
 

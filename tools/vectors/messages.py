@@ -101,7 +101,7 @@ def _present(decoded: Any, document: Any) -> Any:
 
 
 def _payloads() -> list[tuple[str, str, bytes]]:
-    return [*_snapshots(), *_shadows(), *_reports(), *_claims()]
+    return [*_snapshots(), *_shadows(), *_jobs(), *_reports(), *_claims()]
 
 
 def _snapshots() -> list[tuple[str, str, bytes]]:
@@ -181,6 +181,43 @@ def _shadows() -> list[tuple[str, str, bytes]]:
 
 def _report(**fields: Any) -> dict[str, Any]:
     return {"state": {"reported": fields}}
+
+
+def _jobs() -> list[tuple[str, str, bytes]]:
+    id = "01796032800000-5f0c2d1e-00000"
+    started = {"jobId": id, "status": "IN_PROGRESS"}
+    firmware = {
+        "version": "1.5.0",
+        "url": "https://updates.example/1.5.0.bin",
+        "sha256": "ab" * 32,
+        "size": 4,
+    }
+    reason = {"reason": "sha256: does not match the download"}
+    return [
+        ("jobStartNext", "the next job", b"{}"),
+        ("jobStartNextAccepted", "none is pending", b"{}"),
+        (
+            "jobStartNextAccepted",
+            "configuration",
+            _text({"execution": started | {"jobDocument": {"config": {"snapshot_interval_s": 60.0}}}}),
+        ),
+        (
+            "jobStartNextAccepted",
+            "firmware",
+            _text({"execution": started | {"jobDocument": {"firmware": firmware}}}),
+        ),
+        ("jobStartNextRejected", "too many requests", _text({"code": "RequestThrottled", "message": "Wait"})),
+        ("jobNotifyNext", "a job waits", _text({"execution": {"jobId": id, "status": "QUEUED"}})),
+        ("jobNotifyNext", "none is pending", b"{}"),
+        ("jobUpdate", "a step is done", _text(_progress("IN_PROGRESS", {"state": "verified"}))),
+        ("jobUpdate", "the firmware runs", _text(_progress("SUCCEEDED", {"firmware": "1.5.0"}))),
+        ("jobUpdate", "a wrong download", _text(_progress("FAILED", reason))),
+        ("jobUpdate", "a status that does not exist", _text(_progress("DONE", {}))),
+    ]
+
+
+def _progress(status: str, details: dict[str, str]) -> dict[str, Any]:
+    return {"status": status, "statusDetails": details}
 
 
 def _reports() -> list[tuple[str, str, bytes]]:

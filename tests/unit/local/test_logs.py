@@ -99,7 +99,7 @@ def test_a_line_has_the_same_fields_on_one_machine_and_on_aws(
 
 def test_plain_loggers_write_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logs.start(tmp_path, "platform", NO_TRACING)
-    logging.getLogger("uvicorn.error").warning("no %s", "port")
+    logging.getLogger("some.library").warning("no %s", "port")
 
     (line,) = written(tmp_path)
     assert (line["message"], line["service"], line["level"]) == ("no port", "platform", "WARNING")
@@ -112,7 +112,7 @@ def test_files_are_rotated_and_only_their_owner_reads_them(
     monkeypatch.setattr(logs, "MAX_BYTES", 1000)
     logs.start(tmp_path, "platform", NO_TRACING)
     for number in range(100):
-        logging.getLogger("uvicorn.error").warning("line %d", number)
+        logging.getLogger("some.library").warning("line %d", number)
 
     files = list((tmp_path / "log").iterdir())
     assert len(files) == logs.OLDER_FILES + 1
