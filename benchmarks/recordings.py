@@ -110,7 +110,9 @@ def main() -> None:
         "--format", default="wav", choices=("wav", "flac", "ogg", "mp3", "m4a"), help="File format."
     )
     parser.add_argument("--json", type=Path, help="Write the results to this file.")
-    parser.add_argument("--docs", action="store_true", help="Write the results into docs/performance.md.")
+    parser.add_argument(
+        "--docs", action="store_true", help="Write the results of wav or m4a into docs/performance.md."
+    )
     chosen = parser.parse_args()
     results: dict[str, Any] = {
         "environment": environment(),
@@ -127,7 +129,10 @@ def main() -> None:
                 path.unlink()
     print(table(results))
     if chosen.docs:
-        write_to_docs("recordings", f"```\n{table(results)}\n```")
+        write_to_docs(
+            "recordings" if chosen.format == "wav" else f"recordings-{chosen.format}",
+            f"```\n{table(results)}\n```",
+        )
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=1) + "\n")
 
