@@ -60,6 +60,8 @@ class MinimalCloud(threading.Thread):
                 continue
             snapshot = Snapshot.parse(base64.b64decode(body["payload"]))
             self.snapshots.append(snapshot)
+            if snapshot.pcm is None:  # statistics of a noise that the headset has sent before
+                continue
             x, e = snapshot.pcm.T / 32768.0
             x, d = recover_primary(x, e, self.sent[snapshot.filter_id], self._secondary, snapshot.gain)
             w = design_control_filter(x, d, self._secondary, 512, rate=snapshot.rate).taps
