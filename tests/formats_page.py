@@ -108,6 +108,7 @@ with two x86_64 cores. The tests read 60 changed files of each format.
 
 `--only amr` attacks one format, and updates its figures only. `make attacks FORMAT=amr` attacks it without writing figures. A format with fewer files was stopped early.
 AMR was read by the present reader, at 3 ms of CPU a file; the others were read before the reader changed what it says of the lengths of broken files.
+The present one also read 3,000 files of each format with seed 24, and 7,000 of AMR with seed 23, without a fault.
 
 | Format | Files | Read | In part | Refused | Faults | Longest (s of CPU) | Peak of the process (MB) |
 |---|---|---|---|---|---|---|---|
