@@ -15,7 +15,7 @@ from anc.dsp import design_control_filter, recover_primary
 from anc.schemas.shadow import Desired, FilterDocument, Noise, float16
 from anc.schemas.snapshot import Snapshot
 from iot import mqtt_transport
-from iot.agent import Agent
+from iot.agent import REPORT_SETTLED_S, Agent
 from iot.controller import NO_FILTER, Block, Controller
 from iot.snapshot_scheduler import SUDDEN_CHANGE_S
 from simulation.acoustic_plant import AcousticPlant
@@ -99,7 +99,7 @@ def test_a_headset_in_noise_gets_a_filter_that_attenuates_the_noise(
         site.create("cabin-1"),
         plant,
         scene,
-        4.0,
+        4.0 + REPORT_SETTLED_S,
         tmp_path,
         updates.append,
         detect_emergencies=False,
