@@ -32,6 +32,6 @@ def handler(
 def _deliver(message: SenderMessage, deps: Dependencies) -> None:
     match message:
         case ControlChanged():
-            control.deliver(message.thing, deps, message.at)
+            control.deliver(message.thing, deps, message.at, message.ends)
         case RecordingFinished():
             jobs.notify_owner(message.job, deps)

@@ -8,6 +8,7 @@ import pytest
 
 from anc.noise import LABELS, Prediction
 from anc.records import Watch
+from anc.schemas.messages import ControlChanged, decode
 from anc.schemas.snapshot import Snapshot
 from anc.schemas.websocket import Audio, FilteredBlock, Start, encode_pcm
 from anc.services import emergencies
@@ -237,6 +238,30 @@ def test_an_alarm_whose_update_is_delivered_after_its_hold_opens_the_headset_onc
     for _ in range(2):
         control.deliver("headset-1", deps)
         assert json.loads(platform.sockets.posted[-1][1])["mode"] == "cancel"
+
+
+def deliver_updates(platform: FakePlatform) -> int:
+    """Deliver the updates that are due, as the queue's consumer does, and return how many they were."""
+    due = platform.updates.receive(100)
+    for message in due:
+        change = decode(message.body, ControlChanged)
+        control.deliver(change.thing, platform.deps, change.at, change.ends)
+        platform.updates.done(message)
+    return len(due)
+
+
+def test_alarms_that_last_cost_a_constant_number_of_updates(platform: FakePlatform) -> None:
+    deps = platform.deps
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, deps)
+    pcm = np.tile(block(True), (4, 1))
+    for seq in range(1, 81):
+        control.process_snapshot("headset-1", Snapshot(seq, RATE, len(pcm), "", pcm=pcm).encode(), deps)
+        assert deliver_updates(platform) <= 2, "the change, and the end of an earlier hold"
+        platform.clock.now += 2
+    platform.clock.now += deps.settings.emergency_hold_s
+    deliver_updates(platform)
+    assert deps.shadows.get("headset-1")["state"]["desired"]["mode"] == "cancel"
+    assert deliver_updates(platform) == 0
 
 
 def test_an_alarm_of_long_ago_does_not_open_the_headset(platform: FakePlatform) -> None:

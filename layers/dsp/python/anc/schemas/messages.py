@@ -91,10 +91,13 @@ class ControlChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="control
     at : float
         When the snapshot was received that caused the change, in seconds since the epoch; 0 for other causes
         and in messages of earlier versions.
+    ends : float
+        The end of the hold that the message was queued for, in seconds since the epoch; 0 for other causes.
     """
 
     thing: str
     at: float = 0.0
+    ends: float = 0.0
 
 
 class ReclassificationRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="reclassification"):

@@ -99,18 +99,18 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     deps.measure("snapshot", time.perf_counter() - begun)
 
 
-def deliver(thing: str, deps: Dependencies, at: float = 0.0) -> None:
+def deliver(thing: str, deps: Dependencies, at: float = 0.0, ends: float = 0.0) -> None:
     """Update a headset's shadow to the desired state, and notify its watchers.
 
     The update is repeated when the state changed while it was being sent, so that the last update of the
-    shadow is never an outdated one. `at` is that of `ControlChanged`.
+    shadow is never an outdated one. `at` and `ends` are those of `ControlChanged`.
     """
     sent = None
     while (control := deps.controls.get(thing)) is not None and control.version != sent:
         control = emergency_hold.extended_if_late(control, deps)
         with deps.tracing.span("update shadow", thing=thing, seq=control.seq):
             deps.shadows.update(thing, desired(control, deps))
-        sent = emergency_hold.recorded_as_received(control, deps).version
+        sent = emergency_hold.recorded_as_received(control, ends, deps).version
     if control is None:
         return
     if at:

@@ -60,18 +60,23 @@ def extended_if_late(control: Control, deps: Dependencies) -> Control:
     return extended
 
 
-def recorded_as_received(control: Control, deps: Dependencies) -> Control:
+def recorded_as_received(control: Control, ends: float, deps: Dependencies) -> Control:
     """Queue the end of a hold that the shadow received, then store and return that it did.
 
     Whoever delivers the beginning queues the end, and queues it again if it is interrupted: a headset that
-    opened closes again, whatever became of the function that detected the alarm.
+    opened closes again, whatever became of the function that detected the alarm. `ends` is that of the
+    delivered `ControlChanged`.
     """
     remaining_s = control.emergency_until - deps.clock()
     if remaining_s <= 0:
         return control
-    # Also when the hold was received before: the message of its end comes early if the clock was set back.
-    deps.updates.send(ControlChanged(control.key), min(int(remaining_s) + 1, MAX_DELAY_S))
-    if control.opened_until >= control.emergency_until:
+    is_new = control.opened_until < control.emergency_until
+    # The message of the end comes early if the clock was set back. That of a hold extended since is not
+    # queued again: each alarm would add a message that returns for as long as alarms last.
+    if is_new or ends == control.emergency_until:
+        end = ControlChanged(control.key, ends=control.emergency_until)
+        deps.updates.send(end, min(int(remaining_s) + 1, MAX_DELAY_S))
+    if not is_new:
         return control
     try:
         return deps.controls.put(control.replace(opened_until=control.emergency_until))
