@@ -115,7 +115,7 @@ class StartedJob(job.StartedJob, frozen=True, rename="camel"):
 
 
 class StartNextResponse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The next job, without `execution` when none is pending."""
+    """The next job; `execution` is absent if no job is pending."""
 
     execution: StartedJob | None = None
 
