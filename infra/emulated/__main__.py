@@ -4,6 +4,7 @@
 IAM policies, and is stopped at the end.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -27,6 +28,10 @@ CDK = ROOT / "build" / "cli" / "node_modules" / ".bin" / "cdk"
 START_S = time.monotonic()
 WARNING = re.compile(r"WARN|ERROR|Exception|timed out|died")
 LINES, MAX_LINE = 20, 300  # of each log that are printed after a failure
+CONTEXT = frozenset(  # of a log message, not printed
+    {"level", "location", "stack_trace", "exception_name", "cold_start", "function_name"}
+    | {"function_memory_size", "function_arn", "function_request_id", "xray_trace_id"}
+)
 
 
 def main() -> int:
@@ -54,10 +59,10 @@ def main() -> int:
             update(emulator, deployed)
             destroy(emulator, deployed)
     except (subprocess.CalledProcessError, AssertionError, TimeoutError, OSError) as fault:
-        say(f"FAILED: {fault}")
         for line in warnings():
             print(line)
         say(f"Logs: {WORK.relative_to(ROOT)}/*.log")
+        say(f"FAILED: {fault}")
         return 1
     say("Deployed, tested, updated and destroyed")
     return 0
@@ -70,14 +75,26 @@ def say(text: str) -> None:
 
 def warnings() -> list[str]:
     """Return the last lines with a warning of the emulator and the functions: CI keeps no logs."""
-    logs = [log for name in ("emulator.log", "functions.log") if (log := WORK / name).exists()]
-    return [
-        line[:MAX_LINE]
-        for log in logs
-        for line in [each for each in log.read_text(errors="replace").splitlines() if WARNING.search(each)][
-            -LINES:
-        ]
-    ]
+    lines: list[str] = []
+    for log in (WORK / "emulator.log", WORK / "functions.log"):
+        if log.exists():
+            found = [line for line in log.read_text(errors="replace").splitlines() if WARNING.search(line)]
+            lines += [shortened(line)[:MAX_LINE] for line in dict.fromkeys(found[-LINES:])]
+    return lines
+
+
+def shortened(line: str) -> str:
+    """Return time, service, message and cause of a JSON log message, and other lines as they are."""
+    start = line.find('{"level"')
+    if start < 0:
+        return line
+    try:
+        entry = json.loads(line[start:])
+    except ValueError:
+        return line
+    shown = {key: value for key, value in entry.items() if key not in CONTEXT}
+    cause = shown.pop("exception", "").strip().rpartition("\n")[2]
+    return " ".join([*(f"{key}={value}" for key, value in shown.items()), cause])
 
 
 def deploy(emulator: Emulator) -> None:
@@ -114,7 +131,12 @@ def smoke(deployed: Deployment) -> None:
     command = [str(ANC), "smoke", "--stacks", STACKS, "--https"]
     command += ["--url", deployed.rest, "--sockets", deployed.sockets]
     environment = deployed.emulator.environment | {"COLUMNS": "110", "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, cwd=WORK, env=environment, check=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, cwd=WORK, env=environment, text=True, capture_output=True, check=False
+    )
+    print(done.stdout, end="", flush=True)
+    if done.returncode:
+        raise AssertionError(f"anc smoke: {done.stderr.strip()}")
 
 
 def run_headset(deployed: Deployment) -> None:

@@ -25,6 +25,7 @@ LACKING = frozenset(
 )
 ALARM_ON_EXPRESSION = "AWS::CloudWatch::Alarm on an expression"
 TIMEOUT_S = 120
+ANSWER_S = 30  # for a response of the emulator, which pauses for seconds on a busy machine
 RETRY_S = 6  # longer than the functions of these queues take
 
 
@@ -86,10 +87,11 @@ def drop(template: dict[str, Any]) -> Counter[str]:
 
 
 def readdress(template: Mapping[str, Any], host: str) -> None:
-    """Replace AWS addresses in the functions' variables by those of the emulator."""
+    """Replace AWS addresses in the functions' variables, and let them wait longer for a response."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
-            variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+            variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
+            variables["AWS_ANSWER_S"] = str(ANSWER_S)
             for name, prefix in (("SOCKETS_ENDPOINT", "/_aws/execute-api/"), ("TOKEN_JWKS_URL", "/")):
                 if name in variables:
                     variables[name] = _moved(variables[name], f"https://{host}{prefix}")

@@ -104,7 +104,6 @@ def _environment(folder: Path, port: int, certificate: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NODE_EXTRA_CA_CERTS": str(certificate),
         "SSL_CERT_FILE": str(certificate),
-        "AWS_ANSWER_S": "60",  # inherited by the functions: the emulator is slower than AWS
     }
 
 

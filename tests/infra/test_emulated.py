@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from infra.emulated.__main__ import shortened
 from infra.emulated.assembly import (
     ALARM_ON_EXPRESSION,
+    ANSWER_S,
     LACKING,
     TIMEOUT_S,
     extend_timeouts,
@@ -67,3 +69,35 @@ def test_a_function_that_starts_slowly_is_not_timed_out(stacks):
         ]
         extend_timeouts(template)
         assert all(each["Properties"]["Timeout"] >= TIMEOUT_S for each in functions)
+
+
+def test_every_function_waits_for_an_emulator_that_pauses(tmp_path, stacks):
+    assembly = tmp_path / "assembly"
+    assembly.mkdir()
+    for name, template in stacks.templates.items():
+        (assembly / f"{name}.template.json").write_text(json.dumps(template))
+
+    fit_for_emulator(assembly, tmp_path / "fitted", "127.0.0.1:4566")
+
+    functions = [
+        resource["Properties"]["Environment"]["Variables"]
+        for path in (tmp_path / "fitted").glob("*.json")
+        for resource in json.loads(path.read_text())["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    ]
+    assert functions
+    assert {variables["AWS_ANSWER_S"] for variables in functions} == {str(ANSWER_S)}
+
+
+def test_a_log_message_is_shortened_to_its_cause():
+    entry = {
+        "level": "WARNING",
+        "location": "failure_handler:24",
+        "message": "message failed",
+        "service": "audio_sender",
+        "function_arn": "arn:aws:lambda:eu-central-1:000000000000:function:x",
+        "exception": 'Traceback (most recent call last):\n  File "x", line 1\nOSError: no network',
+    }
+    line = f"/aws/lambda/x {json.dumps(entry, separators=(',', ':'))}"
+    assert shortened(line) == "message=message failed service=audio_sender OSError: no network"
+    assert shortened("2026-11-30 ERROR [x] died") == "2026-11-30 ERROR [x] died"

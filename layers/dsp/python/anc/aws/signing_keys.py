@@ -6,6 +6,8 @@ from typing import Any
 from jwt import PyJWKClient
 from jwt.exceptions import DecodeError, PyJWKClientConnectionError, PyJWKClientError
 
+from anc.aws.clients import TIMEOUT_S
+
 
 class JwksSigningKeys:
     """`anc.ports.SigningKeys` on a JWKS document, fetched on first use and cached for an hour.
@@ -29,4 +31,4 @@ class JwksSigningKeys:
 
     @cached_property
     def _issuer(self) -> PyJWKClient:
-        return PyJWKClient(self._url, lifespan=3600, timeout=2)
+        return PyJWKClient(self._url, lifespan=3600, timeout=max(2.0, TIMEOUT_S))
