@@ -101,6 +101,7 @@ class LocalPlatform:
     notices : list of str
         Notices for the owner of the data folder, one sentence each.
     login_links : LoginLinks
+    headset_jobs : LocalJobs
 
     Raises
     ------
@@ -140,7 +141,7 @@ class LocalPlatform:
         self._tls_files = (tls_files or own_files) if address.tls else None
         things = LocalThings(database, authority, port + 1, address.endpoint)
         shadows = LocalShadows(database)
-        headset_jobs = LocalJobs(database)
+        self.headset_jobs = LocalJobs(database)
         sockets = LocalSockets()
         issuer = Issuer(data, settings)
         queues = {
@@ -172,7 +173,7 @@ class LocalPlatform:
             shadows=shadows,
             things=things,
             fleet_index=self._fleet_index,
-            headset_jobs=headset_jobs,
+            headset_jobs=self.headset_jobs,
             sockets=sockets,
             alerts=LoggedAlerts(),
             objects=self._objects,
@@ -192,7 +193,7 @@ class LocalPlatform:
             authority,
             things,
             shadows,
-            headset_jobs,
+            self.headset_jobs,
             queues,
             claims,
             self.deps.count,

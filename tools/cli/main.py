@@ -218,6 +218,13 @@ def up(
         Path | None,
         typer.Option(envvar="ANC_TLS_KEY", show_envvar=False, help="Private key of --tls-certificate, PEM."),
     ] = None,
+    simulate_fleet: Annotated[
+        bool,
+        typer.Option(
+            "--simulate-fleet",
+            help="Let headsets of `anc fleet --populate` report every minute and install updates.",
+        ),
+    ] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
@@ -248,6 +255,10 @@ def up(
                 return
             print_notices(local_platform.notices, data)
             announce(url, port, data, None if json else ConsoleLink(url, local_platform.login_links, console))
+            if simulate_fleet:
+                from tools.simulated_fleet import start
+
+                start(local_platform.deps, local_platform.headset_jobs)
 
         local_platform.run(ready)
 

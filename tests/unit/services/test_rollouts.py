@@ -1,6 +1,5 @@
 """Rollouts in stages: which headsets get them, when they go on, and when they stop by themselves."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
@@ -13,16 +12,17 @@ from anc.headset_records import DesiredConfiguration, DesiredFirmware
 from anc.ports import Conflict
 from anc.records import Record
 from anc.rollout_records import Rollout, Target
-from anc.schemas.job import IN_PROGRESS_TIMEOUT_S
+from anc.schemas.job import IN_PROGRESS_TIMEOUT_S, JobDocument, ReportedStatus
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import Configuration, Firmware
 from anc.schemas.telemetry import TelemetryReport
 from anc.services.access.identity import Caller
-from anc.services.headsets import control, devices, registrations, rollout_steps, rollouts, telemetry
+from anc.services.headsets import control, devices, registrations, rollout_steps, rollouts
 from anc.services.headsets.devices import ShadowUpdate
 from anc.services.headsets.rollouts import RolloutRequest
 from tests.fakes import FakePlatform
 from tools import fleet_population
+from tools.simulated_fleet import SimulatedFleet, effect_db
 
 OPERATOR = Caller("olga", "operator")
 FIRMWARE = DesiredFirmware("1.5.0", "https://x.example/1.5.0.bin", "ab" * 32, 1024)
@@ -46,68 +46,49 @@ def request(**changes: Any) -> RolloutRequest:
     return RolloutRequest(**{**given, **changes})
 
 
-class SimulatedFleet:
-    """Simulated headsets on a platform: they take their jobs and report, as those of a data folder would.
+class Fleet(SimulatedFleet):
+    """Simulated headsets whose jobs end as the test wants.
 
     Attributes
     ----------
     before_db : dict of str to float
         Attenuation of the headsets that reported one.
+    took : list of str
+        Headsets that had a job, in this order.
     """
 
     def __init__(self, platform: FakePlatform, headsets: int) -> None:
+        fleet_population.add(platform.deps, headsets, seed=1)
+        super().__init__(platform.deps, platform.jobs)
         self.platform = platform
-        self.deps = platform.deps
-        fleet_population.add(self.deps, headsets, seed=1)
-        summaries = list(self._summaries())
-        self.things = [each.thing for each in summaries]
-        self.before_db = {each.thing: each.attenuation_db for each in summaries if each.attenuation_db}
+        self.before_db = {
+            thing: db + effect_db(self.firmware[thing]) for thing, db in self.baseline_db.items()
+        }
         self.took: list[str] = []
-        platform.jobs.publish = self._on_message
-        self._documents: dict[str, Any] = {}
-
-    def _summaries(self) -> Any:
-        after = ""
-        while True:
-            page = self.deps.fleet_index.search(FleetQuery(), limit=100, after=after)
-            yield from page.headsets
-            if not (after := page.next):
-                return
-
-    def _on_message(self, topic: str, payload: bytes) -> None:
-        thing, _, kind = topic.removeprefix("$aws/things/").partition("/jobs/")
-        if kind == "start-next/accepted":
-            self._documents[thing] = json.loads(payload).get("execution")
+        self._status: Callable[[str], ReportedStatus] = succeeded
 
     def execute(
-        self, status: Callable[[str], str], change_db: Callable[[str], float] = lambda thing: 0.0
+        self, status: Callable[[str], ReportedStatus], change_db: Callable[[str], float] = lambda thing: 0.0
     ) -> Sequence[str]:
         """Let every headset with a job finish it, and every headset report; return those with a job."""
-        took = []
-        for thing in self.things:
-            self.platform.jobs.request(thing, "start-next", b"{}")
-            if execution := self._documents.pop(thing, None):
-                took.append(thing)
-                update = json.dumps({"status": status(thing)}).encode()
-                self.platform.jobs.request(thing, f"{execution['jobId']}/update", update)
+        self._status = status
+        took = self.take_jobs(len(self.things))
         self.took += took
         self.platform.clock.now += 1.0
-        self.report(change_db)
+        self.report_all(change_db)
         return took
 
-    def report(self, change_db: Callable[[str], float]) -> None:
+    def install(self, thing: str, document: JobDocument) -> ReportedStatus:
+        return self._status(thing)
+
+    def report_all(self, change_db: Callable[[str], float]) -> None:
         """Let every headset report an attenuation, which differs by `change_db` for those updated so far."""
         for thing, before_db in self.before_db.items():
             db = before_db + (change_db(thing) if thing in self.took else 0.0)
-            report = TelemetryReport(attenuation_db=max(-100.0, db), firmware="1.4.1")
-            telemetry.store(thing, _encoded(report), self.platform.clock(), self.deps)
+            self.send(thing, TelemetryReport(attenuation_db=max(-100.0, db), firmware="1.4.1"))
 
 
-def _encoded(report: TelemetryReport) -> bytes:
-    return json.dumps({"attenuation_db": report.attenuation_db, "firmware": report.firmware}).encode()
-
-
-def succeeded(thing: str) -> str:
+def succeeded(thing: str) -> ReportedStatus:
     return "SUCCEEDED"
 
 
@@ -130,8 +111,8 @@ def same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fleet(platform: FakePlatform) -> SimulatedFleet:
-    return SimulatedFleet(platform, HEADSETS)
+def fleet(platform: FakePlatform) -> Fleet:
+    return Fleet(platform, HEADSETS)
 
 
 def current(created: Rollout, platform: FakePlatform) -> Rollout:
@@ -139,7 +120,7 @@ def current(created: Rollout, platform: FakePlatform) -> Rollout:
 
 
 def test_a_bad_firmware_for_five_percent_of_a_fleet_stops_by_itself(
-    platform: FakePlatform, fleet: SimulatedFleet
+    platform: FakePlatform, fleet: Fleet
 ) -> None:
     created = rollouts.create(request(), OPERATOR, platform.deps)
     minutes(platform)
@@ -161,9 +142,7 @@ def test_a_bad_firmware_for_five_percent_of_a_fleet_stops_by_itself(
     assert (entry.user, entry.subject, entry.detail["reason"]) == ("platform", created.key, stopped.reason)
 
 
-def test_a_good_firmware_reaches_the_whole_fleet_at_its_rate(
-    platform: FakePlatform, fleet: SimulatedFleet
-) -> None:
+def test_a_good_firmware_reaches_the_whole_fleet_at_its_rate(platform: FakePlatform, fleet: Fleet) -> None:
     created = rollouts.create(request(), OPERATOR, platform.deps)
     reached = []
     for _ in range(16):
@@ -179,13 +158,13 @@ def test_a_good_firmware_reaches_the_whole_fleet_at_its_rate(
 
 
 def test_the_noise_of_the_whole_fleet_does_not_count_against_a_rollout(
-    platform: FakePlatform, fleet: SimulatedFleet
+    platform: FakePlatform, fleet: Fleet
 ) -> None:
     created = rollouts.create(request(soak_minutes=0.0), OPERATOR, platform.deps)
     minutes(platform)
     fleet.execute(succeeded)
     fleet.before_db = {thing: db - 5.0 for thing, db in fleet.before_db.items()}
-    fleet.report(lambda thing: 0.0)
+    fleet.report_all(lambda thing: 0.0)
     minutes(platform, 2)
 
     judged = current(created, platform)
@@ -193,7 +172,7 @@ def test_the_noise_of_the_whole_fleet_does_not_count_against_a_rollout(
 
 
 def test_failures_beyond_the_limit_stop_a_rollout_and_end_the_jobs_of_the_others(
-    platform: FakePlatform, fleet: SimulatedFleet
+    platform: FakePlatform, fleet: Fleet
 ) -> None:
     created = rollouts.create(request(canary_percent=50.0), OPERATOR, platform.deps)
     steps(platform)
@@ -208,7 +187,7 @@ def test_failures_beyond_the_limit_stop_a_rollout_and_end_the_jobs_of_the_others
 
 
 def test_as_many_failures_as_the_limit_allows_do_not_stop_a_rollout(
-    platform: FakePlatform, fleet: SimulatedFleet
+    platform: FakePlatform, fleet: Fleet
 ) -> None:
     created = rollouts.create(request(), OPERATOR, platform.deps)
     minutes(platform)
@@ -219,13 +198,12 @@ def test_as_many_failures_as_the_limit_allows_do_not_stop_a_rollout(
     assert (current(created, platform).state, current(created, platform).stage) == ("active", "fleet")
 
 
-def test_headsets_that_know_no_jobs_do_not_hold_up_a_rollout(
-    platform: FakePlatform, fleet: SimulatedFleet
-) -> None:
+def test_headsets_that_know_no_jobs_do_not_hold_up_a_rollout(platform: FakePlatform, fleet: Fleet) -> None:
     created = rollouts.create(request(soak_minutes=0.0), OPERATOR, platform.deps)
     minutes(platform)
     old = {*fleet.things[::3]}
-    knowing, fleet.things = fleet.things, [thing for thing in fleet.things if thing not in old]
+    for thing in old:
+        fleet.forget(thing)
     for _ in range(4):
         fleet.execute(succeeded)
         minutes(platform)
@@ -239,11 +217,11 @@ def test_headsets_that_know_no_jobs_do_not_hold_up_a_rollout(
     ended = current(created, platform)
     assert (ended.state, ended.counts["cancelled"]) == ("done", len(old))
     assert ended.reason == f"{len(old)} headsets did not finish within 14 days"
-    assert len(knowing) == HEADSETS
+    assert len(old) + len(fleet.things) == HEADSETS
 
 
 def test_a_paused_rollout_starts_no_headset_and_is_still_stopped(
-    platform: FakePlatform, fleet: SimulatedFleet
+    platform: FakePlatform, fleet: Fleet
 ) -> None:
     created = rollouts.create(request(canary_percent=100.0), OPERATOR, platform.deps)
     steps(platform)
@@ -255,7 +233,7 @@ def test_a_paused_rollout_starts_no_headset_and_is_still_stopped(
     assert current(created, platform).state == "stopped"
 
 
-def test_a_resumed_rollout_goes_on_and_keeps_its_rate(platform: FakePlatform, fleet: SimulatedFleet) -> None:
+def test_a_resumed_rollout_goes_on_and_keeps_its_rate(platform: FakePlatform, fleet: Fleet) -> None:
     created = rollouts.create(request(canary_percent=100.0), OPERATOR, platform.deps)
     steps(platform)
     for action in ("pause", "resume", "pause", "resume"):
@@ -269,7 +247,7 @@ def test_a_resumed_rollout_goes_on_and_keeps_its_rate(platform: FakePlatform, fl
 
 
 def test_a_cancelled_rollout_withdraws_the_jobs_and_cannot_be_resumed(
-    platform: FakePlatform, fleet: SimulatedFleet
+    platform: FakePlatform, fleet: Fleet
 ) -> None:
     created = rollouts.create(request(), OPERATOR, platform.deps)
     minutes(platform)
@@ -287,7 +265,7 @@ def test_a_cancelled_rollout_withdraws_the_jobs_and_cannot_be_resumed(
     assert current(created, platform).steps == stopped.steps
 
 
-def test_more_frequent_steps_do_not_increase_the_rate(platform: FakePlatform, fleet: SimulatedFleet) -> None:
+def test_more_frequent_steps_do_not_increase_the_rate(platform: FakePlatform, fleet: Fleet) -> None:
     created = rollouts.create(request(canary_percent=100.0), OPERATOR, platform.deps)
     for _ in range(3):
         steps(platform)
@@ -298,7 +276,7 @@ def test_more_frequent_steps_do_not_increase_the_rate(platform: FakePlatform, fl
 
 
 def test_a_rollout_that_fails_does_not_hold_up_another(
-    platform: FakePlatform, fleet: SimulatedFleet, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = rollouts.create(request(), OPERATOR, platform.deps)
     platform.clock.now += 1.0
@@ -316,7 +294,7 @@ def test_a_rollout_that_fails_does_not_hold_up_another(
 
 
 def test_an_interrupted_step_is_taken_again(
-    platform: FakePlatform, fleet: SimulatedFleet, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created = rollouts.create(request(), OPERATOR, platform.deps)
     with monkeypatch.context() as broken:
@@ -337,7 +315,7 @@ def _fail(*given: object) -> None:
 
 
 def test_a_step_repeats_after_a_change_at_the_same_time(
-    platform: FakePlatform, fleet: SimulatedFleet, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created = rollouts.create(request(), OPERATOR, platform.deps)
     put, paused = platform.deps.rollouts.put, []
@@ -355,7 +333,7 @@ def test_a_step_repeats_after_a_change_at_the_same_time(
 
 
 def test_a_configuration_that_headsets_took_becomes_their_desired_state(platform: FakePlatform) -> None:
-    fleet = SimulatedFleet(platform, 10)
+    fleet = Fleet(platform, 10)
     first = fleet.things[0]
     before = ShadowUpdate(config=Configuration(snapshot_interval_s=5.0, telemetry_interval_s=300.0))
     devices.update_desired(first, before, OPERATOR, platform.deps)
@@ -375,7 +353,7 @@ def test_a_configuration_that_headsets_took_becomes_their_desired_state(platform
 
 
 def test_firmware_that_headsets_installed_replaces_an_older_desired_one(platform: FakePlatform) -> None:
-    fleet = SimulatedFleet(platform, 10)
+    fleet = Fleet(platform, 10)
     first, second = fleet.things[:2]
     old = Firmware("1.4.9", "https://x.example/1.4.9.bin", "cd" * 32, 1024)
     devices.update_desired(first, ShadowUpdate(firmware=old), OPERATOR, platform.deps)
@@ -390,7 +368,7 @@ def test_firmware_that_headsets_installed_replaces_an_older_desired_one(platform
 
 
 def test_a_headset_that_was_removed_meanwhile_gets_no_job(platform: FakePlatform) -> None:
-    fleet = SimulatedFleet(platform, 10)
+    fleet = Fleet(platform, 10)
     created = rollouts.create(request(canary_percent=100.0), OPERATOR, platform.deps)
     removed = platform.deps.devices.get(fleet.things[0])
     assert removed is not None
@@ -402,7 +380,7 @@ def test_a_headset_that_was_removed_meanwhile_gets_no_job(platform: FakePlatform
 
 
 def test_a_headset_that_never_ends_its_job_times_out_as_a_failure(platform: FakePlatform) -> None:
-    fleet = SimulatedFleet(platform, 4)
+    fleet = Fleet(platform, 4)
     created = rollouts.create(request(canary_percent=100.0), OPERATOR, platform.deps)
     minutes(platform)
     fleet.execute(lambda thing: "IN_PROGRESS")
