@@ -1,5 +1,6 @@
 """The console in Chromium, with a microphone that plays a file."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -67,6 +68,17 @@ def siren(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a recording of a growing noise, and of the same noise at the ear."""
+    rng = np.random.default_rng(11)
+    x = np.linspace(0.02, 0.15, 20 * RATE) * rng.standard_normal(20 * RATE)
+    d = np.convolve(x, [0.0, 0.5, 0.3, 0.2, 0.1])[: x.size] + 1e-3 * rng.standard_normal(x.size)
+    path = tmp_path_factory.mktemp("recordings") / "hall 3, night.wav"
+    soundfile.write(path, np.stack([x, d], axis=1), RATE)
+    return path
+
+
 @pytest.fixture(scope="module")
 def browser(hum: Path) -> Iterator[Browser]:
     """Yield Chromium, per module, because its event loop blocks others."""
@@ -114,11 +126,10 @@ def visit(browser: Browser, platform: Platform) -> Iterator[Visit]:
     assert [problem for console in consoles for problem in console.problems] == []
 
 
-@pytest.fixture(scope="module")
-def headset(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headset]:
+@contextlib.contextmanager
+def running_headsets(platform: Platform, folder: Path) -> Iterator[Headset]:
     """Yield `headset(thing, noise)`, which simulates a headset in a noise, by default in three in turn."""
     running = []
-    folder = tmp_path_factory.mktemp("headsets")
 
     def begin(thing: str, noise: Path | None = None) -> None:
         where = ["--port", str(platform.port), "--data", str(platform.data)]
@@ -126,7 +137,16 @@ def headset(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
         command = [ANC, "headset", "--thing", thing, *where, *(["--noise", str(noise)] if noise else [])]
         running.append(subprocess.Popen(command, stdout=log, stderr=log, env=platform.environ))
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
+    try:
+        yield begin
+    finally:  # each needs a third of a core
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def headset(platform: Platform, tmp_path: Path) -> Iterator[Headset]:
+    """Yield what starts a headset for one test."""
+    with running_headsets(platform, tmp_path) as begin:
+        yield begin

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Locator, Page, Response, ViewportSize, WebSocket
+from playwright.sync_api import ConsoleMessage, Locator, Page, Response, ViewportSize, WebSocket, expect
 
 from anc.services.access.identity import Role
 from anc.settings import Settings
@@ -103,6 +103,23 @@ class Console:
     def choose(self, name: str) -> None:
         """Select a radio button."""
         self.page.get_by_role("radio", name=name, exact=True).check()
+
+    def send(self, recording: Path) -> Locator:
+        """Upload a recording and return its row after processing."""
+        self.page.locator("input[type=file]").set_input_files(recording)
+        self.button("Upload it").click()
+        row = self.page.get_by_role("row", name=recording.name).first
+        expect(row).to_contain_text("Done")
+        return row
+
+    def make_key(self, name: str, scopes: str = "") -> str:
+        """Create an API key and return it."""
+        self.show("users")
+        self.page.get_by_label("Name", exact=True).first.fill(name)
+        self.page.get_by_label("Scopes").fill(scopes)
+        self.button("Create key").click()
+        shown = self.page.get_by_role("status").filter(has_text="displayed only once")
+        return shown.locator("code").inner_text()
 
     def play(self) -> None:
         """Click Play and wait for the first answer."""

@@ -4,7 +4,9 @@ import re
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import expect
 
 from anc.services.sound.jobs import PART_BYTES
@@ -32,6 +34,29 @@ def in_parts(folder: Path) -> Path:
         file.write(riff + data[8:])
         file.truncate(len(data) + PART_BYTES)
     return path
+
+
+def test_a_recording_is_uploaded_processed_shown_and_downloaded(
+    visit: Visit, recording: Path, tmp_path: Path
+) -> None:
+    console = visit("recordings", user="ben")
+    console.send(recording).get_by_role("link").click()
+    console.until("attenuation", "value > 15")
+    with console.page.expect_download() as download:
+        console.page.get_by_role("link", name="cleaned").click()
+    download.value.save_as(tmp_path / "cleaned.flac")
+    before, after = soundfile.read(recording)[0][:, 1], soundfile.read(tmp_path / "cleaned.flac")[0]
+    attenuation = 10 * np.log10(np.mean(before**2) / np.mean(after**2))
+    assert console.figure("attenuation") == pytest.approx(attenuation, abs=0.2)
+    console.check_appearance("recording")
+
+
+def test_a_file_that_is_not_sound_is_rejected_before_the_upload(visit: Visit, tmp_path: Path) -> None:
+    (tmp_path / "letter.wav").write_text("Dear headset, please be quiet.")
+    console = visit("recordings", user="cleo")
+    console.page.locator("input[type=file]").set_input_files(tmp_path / "letter.wav")
+    expect(console.page.get_by_role("alert")).to_contain_text("not a sound file in a supported format")
+    expect(console.button("Upload it")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("make", "parts"), [(small, 1), (in_parts, 2)], ids=["whole", "in parts"])
