@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any, Literal
 
 from jinja2 import Environment
 
 from tools.evaluation.control import METHODS
 from tools.evaluation.dataset import ANATOMIES, DIFFUSE
-from tools.evaluation.report import NEW_FILTER
+from tools.evaluation.report import NEW_FILTER, PLATFORM, STANDARD
 
+BELOW_DB = 1.0  # below the oracle, from which on a recording is named
 BAND_FAMILIES = (ANATOMIES, DIFFUSE)  # side by side in the plot by third octave
 TEMPLATE = Path(__file__).with_name("page.md")
 TEXT = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701  (Markdown)
@@ -23,6 +26,7 @@ def files(report: Mapping[str, Any]) -> dict[str, bytes]:
         methods=METHODS,
         new_filter=NEW_FILTER,
         bands=bool(_bands(report)),
+        below_oracle=_below_oracle(report),
         cell=_cell,
         number=_number,
         slug=_slug,
@@ -65,6 +69,21 @@ def write(report: Mapping[str, Any], docs: Path) -> None:
 def _bands(report: Mapping[str, Any]) -> dict[str, Any]:
     families = report["families"]
     return {name: families[name]["bands"] for name in BAND_FAMILIES if "bands" in families.get(name, {})}
+
+
+def _below_oracle(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far the platform stays below the oracle: the median of trials, the means of recordings."""
+    losses: dict[str, list[float]] = {}
+    for trial in report["every_trial"]:
+        if trial["family"] in STANDARD:
+            name = f"{trial['kind'].lower()} ({trial['noise']})"
+            losses.setdefault(name, []).append(trial["best_fixed_db"] - trial["settled_db"][PLATFORM])
+    means = {name: fmean(values) for name, values in losses.items()}
+    return {
+        "median": median(value for values in losses.values() for value in values) if losses else None,
+        "above": {name: db for name, db in sorted(means.items(), key=itemgetter(1))[::-1] if db > BELOW_DB},
+        "recordings": len(means),
+    }
 
 
 def _slug(name: str) -> str:
