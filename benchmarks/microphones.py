@@ -126,11 +126,27 @@ def blocks_of(form: Format) -> list[str]:
     return [base64.b64encode(pcm[i : i + form.samples].tobytes()).decode() for i in starts]
 
 
+def dial(server: Server, token: str) -> connect:
+    """Return a WebSocket to the platform, to be entered."""
+    return connect(
+        f"ws://127.0.0.1:{server.port}/ws",
+        additional_headers={"Authorization": f"Bearer {token}"},
+        compression=None,
+        proxy=None,
+    )
+
+
+def start_message(form: Format) -> str:
+    """Return the request that starts a session."""
+    start = {"action": "start", "mode": "cancel", "rate": form.rate, "channels": 2, "taps": 512}
+    return json.dumps(start)
+
+
 async def measure(server: Server, form: Format, sessions: int, seconds: float) -> Level:
     """Stream concurrent sessions and measure them after a warm-up."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
-        microphones = await _open(server, form, sessions, stack)
+        microphones = await open_microphones(server, form, sessions, stack)
         first = loop.time() + 0.2
         since = first + WARM_UP_S
         until = since + seconds
@@ -162,23 +178,16 @@ async def measure(server: Server, form: Format, sessions: int, seconds: float) -
     )
 
 
-async def _open(
+async def open_microphones(
     server: Server, form: Format, sessions: int, stack: contextlib.AsyncExitStack
 ) -> list[LiveClient]:
+    """Open sessions, each on a WebSocket of its own that the stack closes."""
     issuer = Issuer(server.data, Settings())
     tokens = [issuer.issue(f"user-{i}", "listener") for i in range(USERS)]
     blocks, microphones = blocks_of(form), []
     for i in range(sessions):
-        socket = await stack.enter_async_context(
-            connect(
-                f"ws://127.0.0.1:{server.port}/ws",
-                additional_headers={"Authorization": f"Bearer {tokens[i % USERS]}"},
-                compression=None,
-                proxy=None,
-            )
-        )
-        start = {"action": "start", "mode": "cancel", "rate": form.rate, "channels": 2, "taps": 512}
-        await socket.send(json.dumps(start))
+        socket = await stack.enter_async_context(dial(server, tokens[i % USERS]))
+        await socket.send(start_message(form))
         opened = json.loads(await socket.recv())
         microphones.append(LiveClient(socket, opened["session"], blocks, form.block_s))
     return microphones

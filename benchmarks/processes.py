@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from local.process import cpu_seconds, free_port, peak_memory_mb, platform
+from local.process import children_of, cpu_seconds, free_port, peak_memory_mb, platform
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
@@ -22,6 +22,11 @@ class Server(NamedTuple):
     pid: int
     data: Path
 
+    @property
+    def url(self) -> str:
+        """URL of the REST API."""
+        return f"http://127.0.0.1:{self.port}"
+
     def cpu_s(self) -> float:
         """Return the CPU seconds used so far; 0 if the system does not report them."""
         return cpu_seconds(self.pid) or 0.0
@@ -30,11 +35,24 @@ class Server(NamedTuple):
         """Return the peak memory since `reset_peak`; 0 if the system does not report it."""
         return peak_memory_mb(self.pid) or 0.0
 
+    def memory_mb(self) -> float:
+        """Return the memory of all its processes, shared pages counted once; 0 if the system hides it."""
+        found = [_proportional_kb(pid) for pid in (self.pid, *children_of(self.pid))]
+        return sum(found) / 1024
+
     def reset_peak(self) -> None:
         """Reset `peak_mb` to the current memory (Linux)."""
         counters = Path(f"/proc/{self.pid}/clear_refs")
         if counters.exists():
             counters.write_text("5")
+
+
+def _proportional_kb(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return int(lines.partition("\nPss:")[2].split()[0])
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 import platform as system
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -138,7 +138,7 @@ def run(
             fleet, seconds, plan.every_s, plan.seed, lambda passed: on_progress("Running", passed / seconds)
         )
         sent = sum(headset.sent for headset in fleet)
-        counted = _wait_for_counters(client, before, sent)
+        counted = wait_for_counters(client, before, sent)
         passed = time.monotonic() - begun
         cpu_after = cpu_seconds(running.pid)
     on_progress("Reading counters", 0.0)
@@ -187,28 +187,41 @@ def _register_fleet(
     plan: Plan, url: str, issuer: Issuer, users: Sequence[SimulatedUser], on_progress: Progress
 ) -> list[FleetHeadset]:
     fleet: list[FleetHeadset] = []
-    for first in range(0, plan.headsets, HEADSETS_PER_USER):
-        with Client(url, issuer.issue(f"person-{first // HEADSETS_PER_USER}", "listener")) as client:
-            for number in range(first, min(first + HEADSETS_PER_USER, plan.headsets)):
-                user = users[number % len(users)]
-                thing = f"fleet-{number:05d}"
-                device = NewDevice(
-                    thing=thing, model="twin", rate=RATE, taps=TAPS, secondary=user.measured.tolist()
-                )
+    for thing, credentials in registered_headsets(url, issuer, users, plan.headsets):
+        number = len(fleet)
+        user = users[number % len(users)]
+        fleet.append(FleetHeadset(thing, credentials, user, first_recording=number // len(users)))
+        on_progress("Registering", len(fleet) / plan.headsets)
+    return fleet
+
+
+def owner(number: int) -> str:
+    """Return the user who owns a headset of the fleet."""
+    return f"person-{number // HEADSETS_PER_USER}"
+
+
+def thing_name(number: int) -> str:
+    """Return the name of a headset of the fleet."""
+    return f"fleet-{number:05d}"
+
+
+def registered_headsets(
+    url: str, issuer: Issuer, users: Sequence[SimulatedUser], count: int
+) -> Iterator[tuple[str, Credentials]]:
+    """Register headsets and yield their names and credentials. Raises PlatformFailed."""
+    for first in range(0, count, HEADSETS_PER_USER):
+        with Client(url, issuer.issue(owner(first), "listener")) as client:
+            for number in range(first, min(first + HEADSETS_PER_USER, count)):
+                thing, secondary = thing_name(number), users[number % len(users)].measured.tolist()
+                device = NewDevice(thing=thing, model="twin", rate=RATE, taps=TAPS, secondary=secondary)
                 try:
                     credentials = asdict(client.register(device).credentials)
                 except ApiError as refusal:
                     raise PlatformFailed(f"cannot register {thing}: {refusal.detail}") from refusal
-                fleet.append(
-                    FleetHeadset(
-                        thing, Credentials(**credentials), user, first_recording=number // len(users)
-                    )
-                )
-                on_progress("Registering", len(fleet) / plan.headsets)
-    return fleet
+                yield thing, Credentials(**credentials)
 
 
-def _wait_for_counters(client: Client, before: dict[str, int], sent: int) -> dict[str, int]:
+def wait_for_counters(client: Client, before: dict[str, int], sent: int) -> dict[str, int]:
     """Return the platform's counters once every snapshot is processed or progress has stopped."""
     counted, finished, stalled_since = {}, -1, time.monotonic()
     while finished < sent and time.monotonic() < stalled_since + DRAIN_TIMEOUT_S:
