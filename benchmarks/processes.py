@@ -70,10 +70,10 @@ def environment() -> str:
     return f"{machine}, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}"
 
 
-def write_to_docs(part: str, text: str) -> None:
-    """Replace the text between ``<!-- part -->`` and ``<!-- end -->`` in `docs/performance.md`."""
+def write_to_docs(part: str, text: str, path: Path = PAGE) -> None:
+    """Replace the text between ``<!-- part -->`` and ``<!-- end -->`` in a page of `docs`."""
     place = re.compile(rf"(<!-- {part} -->\n).*?(<!-- end -->)", re.DOTALL)
-    page, found = place.subn(lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", PAGE.read_text("utf-8"))
+    page, found = place.subn(lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", path.read_text("utf-8"))
     if not found:
-        raise ValueError(f"{PAGE.name}: must contain <!-- {part} -->")
-    PAGE.write_text(page, "utf-8")
+        raise ValueError(f"{path.name}: must contain <!-- {part} -->")
+    path.write_text(page, "utf-8")

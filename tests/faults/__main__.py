@@ -5,7 +5,6 @@ With `--docs`, the tables go into `docs/reliability.md`. Exits with 1 when a pro
 
 import argparse
 import logging
-import re
 import shutil
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.processes import environment
+from benchmarks.processes import environment, write_to_docs
 from tests.faults.campaign import outcomes, undisturbed
 from tests.faults.flows import FLOWS
 from tests.faults.injection import KINDS
@@ -71,14 +70,6 @@ def table(found: list[Row]) -> str:
     )
 
 
-def write(text: str) -> None:
-    """Replace the text between the marks of the page."""
-    marks = re.compile(r"(<!-- faults -->\n).*?(<!-- end -->)", re.DOTALL)
-    PAGE.write_text(
-        marks.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", PAGE.read_text("utf-8")), "utf-8"
-    )
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
@@ -94,7 +85,7 @@ def main() -> None:
             )
             found.append(row)
     if chosen.docs:
-        write(table(found))
+        write_to_docs("faults", table(found), PAGE)
     sys.exit(any(row.failures for row in found))
 
 

@@ -1,0 +1,80 @@
+"""A short run of `python -m tests.attacks.messages`, always with the same seed, and its runner."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.attacks import messages
+from tests.attacks.message_parsers import MessageParser, message_parsers
+from tests.attacks.messages import BLOCK, attack, inputs
+
+COUNT = 300
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, MessageParser]:
+    return {each.name: each for each in message_parsers(tmp_path_factory.mktemp("messages"))}
+
+
+NAMES = messages.names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parser_accepts_its_first_sample(every: dict[str, MessageParser], name: str) -> None:
+    every[name].parse(every[name].samples[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parser_accepts_or_refuses_changed_and_random_input(
+    every: dict[str, MessageParser], name: str
+) -> None:
+    found = attack(every[name], seed=1, count=COUNT, limit_s=10.0)
+    assert found["faults"] == []
+    assert found["accepted"] + found["refused"] == COUNT
+
+
+def test_the_inputs_of_a_seed_are_always_the_same_and_partly_random() -> None:
+    first, again, other = (inputs([b"abcdef"], "any", seed, 0) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == BLOCK
+
+
+def test_a_fault_is_reported_with_its_number_and_a_slow_input_too() -> None:
+    def parse(data: bytes) -> None:
+        if data.startswith(b"x"):
+            raise LookupError("a bug")
+
+    faulty = MessageParser("faulty", parse, [b"xyz"], (ValueError,))
+    found = attack(faulty, seed=1, count=20)
+    assert found["faults"]
+    fault = found["faults"][0]
+    assert inputs([b"xyz"], "faulty", 1, 0)[fault["number"]].startswith(b"x")
+    assert fault["error"] == "LookupError: a bug"
+    slow = attack(faulty._replace(parse=lambda data: None), seed=1, count=3, limit_s=-1.0)
+    assert [fault["error"][:4] for fault in slow["faults"]] == ["took"] * 3
+
+
+def test_the_command_adds_a_parser_to_earlier_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps({"topic": {"inputs": 7, "faults": []}}))
+    command = [
+        "messages",
+        "--only",
+        "job request",
+        "--inputs",
+        "10",
+        "--workers",
+        "1",
+        "--json",
+        str(figures),
+    ]
+    monkeypatch.setattr(sys, "argv", command)
+    assert messages.main() == 0
+    assert {name: each["inputs"] for name, each in json.loads(figures.read_text()).items()} == {
+        "topic": 7,
+        "job request": 10,
+    }
