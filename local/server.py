@@ -168,6 +168,7 @@ class LocalPlatform:
             **tables,
             settings=settings,
             tracing=self._tracing,
+            backlogs=lambda: {name: queue.backlog() for name, queue in queues.items()},
             updates=queues["updates"],
             recordings=queues["recordings"],
             shadows=shadows,

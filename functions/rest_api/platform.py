@@ -23,5 +23,7 @@ def check_health() -> tuple[Health, int]:
 
 @router.get("/metrics", tags=TAGS)
 def metrics() -> Response[str]:
-    """Return all counters in the text format of Prometheus."""
-    return Response(HTTPStatus.OK, EXPOSITION, platform_metrics.exposition(dependencies().counters.read()))
+    """Return all counters and the state of the queues in the text format of Prometheus."""
+    deps = dependencies()
+    text = platform_metrics.exposition(deps.counters.read(), deps.backlogs())
+    return Response(HTTPStatus.OK, EXPOSITION, text)

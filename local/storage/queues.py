@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 
+from anc.ports import Backlog
 from anc.schemas import messages
 from anc.tracing import NO_TRACING, Tracing
 from functions.queue_batch import TRACE
@@ -22,7 +23,7 @@ IDLE_S = 0.5
 FORMER_NAMES = {"reclassifications": "opinions"}
 # The turn after the last one of the sender, or the current turn of the queue if no message of it is waiting.
 SEND = """
-    INSERT INTO messages (queue, body, due, thing, trace, turn) SELECT ?1, ?2, ?3, ?4, ?5, max(
+    INSERT INTO messages (queue, body, due, first_due, thing, trace, turn) SELECT ?1, ?2, ?3, ?3, ?4, ?5, max(
         coalesce((SELECT min(turn) FROM messages WHERE queue = ?1), 0),
         coalesce((SELECT max(turn) + 1 FROM messages WHERE queue = ?1 AND thing = ?4), 0))
 """
@@ -99,6 +100,7 @@ class SqliteQueue:
             "thing TEXT NOT NULL DEFAULT ''",
             "turn INTEGER NOT NULL DEFAULT 0",
             "trace TEXT NOT NULL DEFAULT ''",
+            "first_due REAL NOT NULL DEFAULT 0",
         ):
             if column.partition(" ")[0] not in columns:  # a data folder of an older version
                 database.connection.execute(f"ALTER TABLE messages ADD COLUMN {column}")
@@ -109,7 +111,9 @@ class SqliteQueue:
         database.connection.executescript("""
             CREATE INDEX IF NOT EXISTS messages_by_turn ON messages (queue, turn);
             CREATE INDEX IF NOT EXISTS messages_by_thing ON messages (queue, thing, turn);
+            CREATE INDEX IF NOT EXISTS messages_by_age ON messages (queue, first_due);
         """)
+        database.connection.execute("UPDATE messages SET first_due = ? WHERE first_due = 0", (clock(),))
 
     def send(self, message: messages.Message, delay_s: int = 0) -> None:
         """See `anc.ports.Queue`."""
@@ -173,6 +177,15 @@ class SqliteQueue:
         """Return the number of messages that are waiting or in flight."""
         sql = "SELECT count(*) FROM messages WHERE queue = ?"
         return int(self._database.connection.execute(sql, (self.name,)).fetchone()[0])
+
+    def backlog(self) -> Backlog:
+        """Return the number of messages and of dead letters, and the age of the oldest message."""
+        sql = (
+            "SELECT count(*), min(first_due), (SELECT count(*) FROM dead_letters WHERE queue = ?1)"
+            " FROM messages WHERE queue = ?1"
+        )
+        messages, oldest, dead = self._database.connection.execute(sql, (self.name,)).fetchone()
+        return Backlog(messages, max(0.0, self._clock() - oldest) if messages else 0.0, dead)
 
     def dead(self) -> list[str]:
         """Return the bodies of the dead letters."""

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(
     reason="prometheus and promtool are not installed: apt-get install prometheus",
 )
 HOURLY = 60  # of work, per minute
+AGE = "anc_queue_age_seconds"
 RECORDED = {rule["record"] for rule in rules() if "record" in rule}
 OBJECTIVE_NAMES = tuple(objective.name for objective in OBJECTIVES)
 
@@ -34,7 +35,7 @@ class Fault(NamedTuple):
     """What an alert is for: increments per minute of some metrics, from `begin` on.
 
     `until` is when the alert must fire, in minutes after the begin, and `before` when it must not yet. It
-    fires once for each objective, if there are any.
+    fires once for each objective, if there are any. Only the messages of `queue` grow older.
     """
 
     increments: dict[str, float]
@@ -42,6 +43,7 @@ class Fault(NamedTuple):
     before: int = 0
     begin: int = 20
     objectives: tuple[str, ...] = ()
+    queue: str = ""
 
 
 def slow(share: float, *names: str) -> dict[str, float]:
@@ -67,6 +69,9 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "EmergenciesUnusual": [Fault({"anc_emergencies_raised_total": 2}, 15, 5)],
     "RestFailed": [Fault({"anc_refused_failed_total": 2}, 5, 1)],
+    "QueueBehind": [
+        Fault({AGE: 60}, 40 if route.name == "recordings" else 6, 2, queue=route.name) for route in QUEUES
+    ],
     "DeadLetters": [Fault({f"anc_messages_dead_{route.name}_total": 0.2}, 12) for route in QUEUES],
     "BudgetBurnsFast": [
         Fault(slow(0.3, *OBJECTIVE_NAMES), 60, 2, 70, OBJECTIVE_NAMES),
@@ -95,6 +100,11 @@ def series(fault: Fault, minutes: int) -> list[dict[str, str]]:
     found = []
     for name in sorted({metric for rule in rules() for metric in selected(rule["expr"])} - RECORDED):
         work = HOURLY if "_seconds_" in name else 0
+        if name == AGE:
+            for route in QUEUES:
+                aging = values(name, 0) if route.name == fault.queue else f"0+0x{minutes}"
+                found.append({"series": f'{name}{{queue="{route.name}"}}', "values": aging})
+            continue
         if not name.endswith("_bucket"):
             label = '{job="anc"}' if name == "up" else ""
             found.append({"series": name + label, "values": values(name, work)})
@@ -111,15 +121,15 @@ def expectation(rule: dict[str, Any], minute: int, fault: Fault | None) -> dict[
     test: dict[str, Any] = {"eval_time": f"{minute}m", "alertname": rule["alert"], "exp_alerts": []}
     own = {"job": "anc"} if rule["alert"] == "PlatformDown" else {}
     for objective in (fault.objectives or ("",)) if fault else ():
-        test["exp_alerts"].append(
-            {
-                "exp_labels": rule["labels"] | own | ({"objective": objective} if objective else {}),
-                "exp_annotations": {
-                    name: text.replace("{{ $labels.objective }}", objective)
-                    for name, text in rule["annotations"].items()
-                },
+        queue = fault.queue if fault else ""
+        named = {name: value for name, value in (("objective", objective), ("queue", queue)) if value}
+        annotations = dict(rule["annotations"])
+        for name, value in named.items():
+            annotations = {
+                key: text.replace(f"{{{{ $labels.{name} }}}}", value) for key, text in annotations.items()
             }
-        )
+        labels = rule["labels"] | own | named
+        test["exp_alerts"].append({"exp_labels": labels, "exp_annotations": annotations})
     return test
 
 
@@ -251,11 +261,12 @@ def test_promtool_finds_no_fault_in_the_metrics(exposed: str) -> None:
     assert promtool("check", "metrics", text=exposed) == ""
 
 
-def test_metrics_have_no_labels_but_the_bounds_of_histograms(exposed: str) -> None:
+def test_labels_are_the_bounds_of_histograms_and_the_names_of_queues(exposed: str) -> None:
     families = [*text_string_to_metric_families(exposed)]
-    labels = {label for family in families for sample in family.samples for label in sample.labels}
+    labels = [label for family in families for sample in family.samples for label in sample.labels.items()]
 
-    assert labels == {"le"}
+    assert {name for name, _ in labels} == {"le", "queue"}
+    assert {value for name, value in labels if name == "queue"} == {route.name for route in QUEUES}
     assert sum(len(family.samples) for family in families) < 400
     assert all(family.documentation for family in families)
 

@@ -11,7 +11,7 @@ import yaml
 
 from anc.services.counted_events import EVENTS
 from anc.services.objectives import BURN_RATES, OBJECTIVES
-from anc.services.platform_metrics import BOUNDS_S, TIMED
+from anc.services.platform_metrics import BACKLOG, BOUNDS_S, TIMED
 from functions.routes import QUEUES
 from tests.observability_files import OBSERVABILITY, alerts, panels, queries, rules, selected
 
@@ -48,7 +48,8 @@ def exposed() -> set[str]:
     """Return the names of all metrics, and of what the rules record."""
     histograms = {f"anc_{name}_seconds_{part}" for name in TIMED for part in ("bucket", "count", "sum")}
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    return {"up"} | histograms | {f"anc_{name}_total" for name in EVENTS} | recorded
+    gauges = {f"anc_queue_{name}" for name in BACKLOG}
+    return {"up"} | histograms | gauges | {f"anc_{name}_total" for name in EVENTS} | recorded
 
 
 def test_every_counted_event_has_a_meaning_and_every_meaning_an_event() -> None:

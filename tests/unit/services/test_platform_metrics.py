@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from anc.ports import Backlog
 from anc.services.platform_metrics import BOUNDS_S, exposition, histogram, histogram_increments
 
 
@@ -38,6 +39,21 @@ def test_prometheus_parses_all_totals_and_histograms() -> None:
 def test_a_new_platform_exposes_zeros() -> None:
     for family in text_string_to_metric_families(exposition({})):
         assert {sample.value for sample in family.samples} == {0}
+
+
+def test_the_state_of_each_queue_is_exposed_as_gauges() -> None:
+    text = exposition({}, {"snapshots": Backlog(7, 12.5, 2), "updates": Backlog(0, 0.0, 0)})
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    found = {
+        name: {sample.labels["queue"]: sample.value for sample in families[f"anc_queue_{name}"].samples}
+        for name in ("messages", "age_seconds", "dead_letters")
+    }
+    assert found == {
+        "messages": {"snapshots": 7, "updates": 0},
+        "age_seconds": {"snapshots": 12.5, "updates": 0},
+        "dead_letters": {"snapshots": 2, "updates": 0},
+    }
+    assert {families[f"anc_queue_{name}"].type for name in found} == {"gauge"}
 
 
 def test_a_quantile_is_the_upper_bound_of_its_bucket() -> None:

@@ -57,6 +57,24 @@ class Queue(Protocol):
         """Store the message durably; it is delivered after `delay_s` (0-900) seconds."""
 
 
+class Backlog(NamedTuple):
+    """What a queue holds.
+
+    Attributes
+    ----------
+    messages : int
+        Waiting, delayed or in flight.
+    age_s : float
+        Seconds since the first of them could have been delivered; 0 without any.
+    dead : int
+        Dead letters.
+    """
+
+    messages: int
+    age_s: float
+    dead: int
+
+
 class Shadows(Protocol):
     """The named shadow `anc` of each thing."""
 
@@ -360,6 +378,7 @@ class Dependencies(Tables):
     endpoint: Endpoint
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     clock: Callable[[], float] = time.time
+    backlogs: Callable[[], Mapping[str, Backlog]] = dict  # by queue; on AWS, CloudWatch has them
     tracing: Tracing = NO_TRACING
     session_cache: SessionCache = field(default_factory=SessionCache)
     flood_limiter: FloodLimiter = field(default_factory=FloodLimiter)

@@ -152,7 +152,27 @@ def test_messages_of_an_older_version_are_delivered_first(tmp_path: Path, clock:
     for _ in range(2):
         queue = SqliteQueue(database, "updates", clock=clock)
     queue.put({"thing": "h", "n": 2})
+    assert queue.backlog() == (2, 0.0, 0)  # the age counts from the upgrade
     assert bodies(queue.receive(10)) == [1, 2]
+
+
+def test_the_backlog_is_the_number_of_messages_and_the_age_of_the_oldest(
+    queue: SqliteQueue, clock: Clock
+) -> None:
+    assert queue.backlog() == (0, 0.0, 0)
+    queue.put({"n": 0}, delay_s=10)
+    clock.now += 9
+    assert queue.backlog() == (1, 0.0, 0)  # a delay is no wait
+    queue.put({"n": 1})
+    clock.now += 6
+    assert queue.backlog() == (2, 6.0, 0)
+    for _ in range(MAX_RECEIVES):  # neither a delivery nor a failure makes a message younger
+        for message in queue.receive(10):
+            queue.failed(message, retry_s=1)
+        clock.now += 1
+    assert queue.backlog() == (2, 6.0 + MAX_RECEIVES, 0)
+    assert queue.receive(10) == []
+    assert queue.backlog() == (0, 0.0, 2)
 
 
 def test_messages_of_a_renamed_queue_are_received_under_its_new_name(tmp_path: Path, clock: Clock) -> None:

@@ -1,9 +1,10 @@
-"""Event counts and duration histograms of the platform, computed from stored running totals."""
+"""Metrics of the platform: counts and durations from stored running totals, and what waits in its queues."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from anc.ports import Backlog
 from anc.services.counted_events import EVENTS
 
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -18,6 +19,11 @@ TIMED = {
     "block_answer": "Time from the receipt of a live block to its response.",
     "snapshot_shadow": "Time from the receipt of a snapshot to the update of the headset's shadow.",
     "emergency_open": "Time from the receipt of an emergency sound to the stored and published emergency.",
+}
+BACKLOG = {
+    "messages": "Messages of the queue that wait or are in flight.",
+    "age_seconds": "Time since the oldest message of the queue could have been delivered first.",
+    "dead_letters": "Dead letters of the queue, until they are sent again.",
 }
 
 
@@ -75,15 +81,19 @@ def histograms(totals: Mapping[str, float], names: Iterable[str] = TIMED) -> dic
     return {name: histogram(name, totals) for name in names}
 
 
-def exposition(totals: Mapping[str, float]) -> str:
-    """Return all totals in the text format of Prometheus.
+def exposition(totals: Mapping[str, float], backlogs: Mapping[str, Backlog] | None = None) -> str:
+    """Return all totals, and gauges of the queues, in the text format of Prometheus.
 
     An event that has not happened yet has the total 0. Without it, Prometheus would not see the first one:
     the increase of a series is counted from its first sample on.
     """
     # Imported on use, because the import takes longer than all others of the REST function together.
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
-    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
+    from prometheus_client.core import (  # noqa: PLC0415
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
 
     class Totals:
         def collect(self) -> Iterator[Any]:
@@ -94,6 +104,11 @@ def exposition(totals: Mapping[str, float]) -> str:
                 labels = [*map(str, BOUNDS_S), "+Inf"]  # "1.0", which every version of Prometheus keeps
                 buckets = list(zip(labels, accumulate(durations.counts), strict=True))
                 yield HistogramMetricFamily(f"anc_{name}_seconds", TIMED[name], buckets, durations.total_s)
+            for position, (name, meaning) in enumerate(BACKLOG.items() if backlogs else ()):
+                gauge = GaugeMetricFamily(f"anc_queue_{name}", meaning, labels=["queue"])
+                for queue, backlog in (backlogs or {}).items():
+                    gauge.add_metric([queue], backlog[position])
+                yield gauge
 
     registry = CollectorRegistry()
     registry.register(Totals())
