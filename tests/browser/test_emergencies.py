@@ -16,6 +16,7 @@ from tests.processes import Platform
 HOUR_S = 3600
 KINDS = ("siren", "horn", "alarm")
 MANY = 60
+SOURCES = ("hall-3", "Kx8vQ2nTg1bYc0Lw3mRz5AbC", "hall-3", "hall-2")  # a live session; a removed headset
 COMMENT = "Fire drill in hall 3.\nNobody was at the machine."
 
 
@@ -30,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     now = time.time()
     for number in range(MANY):
         at = now - 60 - 2 * HOUR_S * number
-        source = "hall-3" if number % 2 == 0 else "Kx8vQ2nTg1bYc0Lw3mRz5A"
+        source = SOURCES[number % 4]
         key = f"{int(1000 * at):014d}-{number:08x}"
         kind = KINDS[number % len(KINDS)]
         table.put(Emergency(key=key, group="ada", source=source, kind=kind, score=0.97, at=at))
@@ -53,6 +54,8 @@ def see(visit: Visit, site: Platform, place: str = "emergencies") -> Console:
 def test_the_pages_fit_every_screen_and_are_accessible(visit: Visit, site: Platform) -> None:
     console = see(visit, site)
     expect(entries(console)).to_have_count(50)
+    expect(entries(console).nth(1)).to_contain_text("live session Kx8vQ2nT")
+    expect(entries(console).nth(3)).to_contain_text("hall-2 (removed)")
     entries(console).first.get_by_role("button", name="Comment").click()
     for place in ("emergencies", "headsets/hall-3", "moment"):
         if place == "moment":

@@ -2,6 +2,7 @@
 import { html, useState } from "../lib/html.js";
 import { Alert, percent, when } from "./parts.js";
 
+const SESSION = /^[\w-]{24}$/; // the id of a live session
 const MAX_COMMENT = 500;
 
 /** @param {{events: object[], names?: Map<string, string>, rest: object, onChanged: () => void}} props  `names` of headsets by thing; without it, sources are not shown */
@@ -59,6 +60,7 @@ function Comment({ text, save, cancel }) {
 
 export function Source({ event: { source, at }, names }) {
   if (names.has(source)) return html`<a href=${momentLink(source, at)}>${names.get(source)}</a>`;
+  if (!SESSION.test(source)) return html`<span>${source} (removed)</span>`;
   return html`<span title=${source}>live session <code>${source.slice(0, 8)}</code></span>`;
 }
 
