@@ -138,6 +138,15 @@ def test_firmware_is_rolled_out_with_the_hash_of_its_image(
         if each.name == "New firmware"
     ]
     assert (stored.firmware.size, stored.firmware.sha256[:8], stored.created_by) == (8, "ef797c81", "olga")
+    made.get_by_text("Headsets of New firmware").click()
+    expect(made.get_by_role("row", name="job not fetched yet")).to_have_count(2)
+    expect(made.get_by_role("row", name="waiting")).to_have_count(2)
+    expect(made.get_by_role("link", name="AX2-3")).to_have_attribute("href", "#/headsets/AX2-3")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.screenshot(path=f"build/browser/rollout-headsets-{width}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    assert console.violations() == []
     made.get_by_role("button", name="Pause").click()
     expect(made.locator(".tag")).to_have_text("paused")
     made.get_by_role("button", name="Resume").click()

@@ -6,6 +6,11 @@ import { Alert, Empty, Heading, useRequest, when } from "../ui/parts.js";
 const POLL_MS = 5000;
 const PAGE = 20;
 const FAILED = ["failed", "rejected", "timed_out"];
+const STATUSES = {
+  waiting: "waiting", queued: "job not fetched yet", in_progress: "under way", succeeded: "updated",
+  failed: "failed", rejected: "rejected", timed_out: "timed out", cancelled: "cancelled",
+};
+const BATCHES = 5; // a page of headsets
 const FINAL = ["done", "stopped", "cancelled"];
 const STATES = { active: "", paused: "", done: "good", stopped: "bad", cancelled: "" };
 const STAGES = { planning: "selecting headsets", canary: "canary", fleet: "all headsets" };
@@ -63,6 +68,7 @@ function Item({ rollout, rest, reload }) {
       <${Progress} counts=${counts} headsets=${headsets} />
       <p>${target(rollout)}. ${attenuation(rollout)}</p>
       <small>Created by ${rollout.created_by}, ${when(rollout.created)}${changed(rollout)}</small>
+      ${stage !== "planning" && html`<${Headsets} rollout=${rollout} rest=${rest} />`}
     </div>
     ${isCancelling && html`<${Confirm} name=${name} confirm=${() => act("cancel")} close=${() => setCancelling(false)} />`}
   </li>`;
@@ -81,6 +87,33 @@ function Progress({ counts, headsets }) {
   return html`<div class="bar" aria-hidden="true">
       <i class="good" style=${{ width: share(counts.succeeded) }}></i><i class="bad" style=${{ width: share(failed) }}></i>
       <i style=${{ width: share(open) }}></i></div><p>${text}</p>`;
+}
+
+/** The headsets in the order in which they get it, loaded when they are opened. */
+function Headsets({ rollout: { id, name }, rest }) {
+  const [pages, setPages] = useState(/** @type {object[]} */ ([]));
+  const [error, setError] = useState("");
+  const load = async (after) => {
+    try {
+      const page = await rest.get(`/api/rollouts/${id}/headsets?limit=${BATCHES}&after=${after}`);
+      setPages((known) => (after ? [...known, page] : [page]));
+      setError("");
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  const next = pages.at(-1)?.next;
+  return html`<details onToggle=${(event) => event.target.open && load("")}>
+    <summary>Headsets<span class="visually-hidden"> of ${name}</span></summary>
+    ${error && html`<${Alert} kind="error">${error}<//>`}
+    ${pages.length > 0 && html`<div class="table"><table>
+      <thead><tr><th>Headset</th><th>Update</th><th>Since</th><th>Attenuation before</th></tr></thead>
+      <tbody>${pages.flatMap(({ headsets }) => headsets).map(({ thing, status, at, before_db }) => html`<tr key=${thing}>
+        <td><a href=${`#/headsets/${encodeURIComponent(thing)}`}>${thing}</a></td><td>${STATUSES[status]}</td>
+        <td>${at ? when(at) : ""}</td><td>${before_db == null ? "" : `${before_db.toFixed(1)} dB`}</td></tr>`)}</tbody>
+    </table></div>`}
+    ${next && html`<button onClick=${() => load(next)}>More headsets</button>`}
+  </details>`;
 }
 
 function content({ firmware, config }) {
