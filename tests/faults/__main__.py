@@ -8,7 +8,7 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,9 +33,10 @@ class Row(NamedTuple):
     failures: list[str]
 
 
-def rows(folder: Path) -> Iterator[Row]:
-    """Run the campaign."""
-    for name, flow in FLOWS.items():
+def rows(folder: Path, names: Sequence[str] = tuple(FLOWS)) -> Iterator[Row]:
+    """Run the campaign for the flows of these names."""
+    for name in names:
+        flow = FLOWS[name]
         for delivery in DELIVERIES:
             here = FaultyPlatform(_new(folder), delivery)
             calls = undisturbed(flow, here, "free")
@@ -74,11 +75,14 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--docs", action="store_true", help="Write the results into docs/reliability.md.")
+    parser.add_argument("--flow", choices=FLOWS, help="Run one flow. Not with --docs.")
     chosen = parser.parse_args()
+    if chosen.flow and chosen.docs:
+        parser.error("--docs: needs the results of every flow")
     logging.disable(logging.CRITICAL)
     found: list[Row] = []
     with computed_once(), tempfile.TemporaryDirectory() as folder:
-        for row in rows(Path(folder) / "data"):
+        for row in rows(Path(folder) / "data", [chosen.flow] if chosen.flow else tuple(FLOWS)):
             print(
                 f"{row.flow}: {row.fault}: {row.injected} injected, broken: {row.failures or 'never'}",
                 flush=True,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.faults.flows import Flow
+from tests.faults.flow import Flow
 from tests.faults.injection import Kind, applies, is_new
 from tests.faults.platform import FaultyPlatform
 

@@ -18,7 +18,7 @@ MEANING: dict[Kind, str] = {
 }
 TABLE_NAMES = tuple(spec.name for spec in TABLES)
 # New records of these have random keys, which no other writer can take.
-RANDOM_KEYS = ("audit", "jobs", "api_keys", "streams", "connections")
+RANDOM_KEYS = ("audit", "jobs", "api_keys", "streams", "connections", "rollouts")
 QUEUES = ("updates", "recordings", "reclassifications")
 PORTS = (
     *TABLE_NAMES,
@@ -26,12 +26,24 @@ PORTS = (
     "shadows",
     "things",
     "fleet_index",
+    "headset_jobs",
     "sockets",
     "alerts",
     "objects",
     "endpoint",
 )
-READS = ("get", "list", "info", "open", "certificates", "stored_parts", "invoke", "search", "count")
+READS = (
+    "get",
+    "list",
+    "info",
+    "open",
+    "certificates",
+    "stored_parts",
+    "invoke",
+    "search",
+    "count",
+    "executions",
+)
 
 
 class Killed(BaseException):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from local.storage import faults as storage
-from tests.faults.flows import FLOWS, check_shadow
+from tests.faults.flows import FLOWS
+from tests.faults.headset_flows import check_shadow
 from tests.faults.platform import FaultyPlatform
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "COMMIT")

@@ -11,8 +11,8 @@ from tests.faults.injection import KINDS, MEANING, PORTS, Faults, Killed
 from tests.faults.platform import DELIVERIES, FaultyPlatform
 from tests.faults.sound import computed_once
 
-# Users: tests/unit/services/test_users_cut_short.py. Watches are optional. Rollouts have no flow here yet.
-NOT_IN_A_FLOW = {"users", "watches", "rollouts", "rollout_batches"}
+# Users: tests/unit/services/test_users_cut_short.py. Watches are optional.
+NOT_IN_A_FLOW = {"users", "watches"}
 # With late delivery, only the message of a process that ended is delivered differently.
 CASES = [(kind, "at once") for kind in KINDS] + [("killed before", "late"), ("killed after", "late")]
 

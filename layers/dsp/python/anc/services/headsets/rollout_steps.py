@@ -150,7 +150,10 @@ def _with_progress(batch: RolloutBatch, rollout: Rollout, deps: Dependencies) ->
 
 
 def _adopt(thing: str, rollout: Rollout, deps: Dependencies) -> None:
-    """Make what a headset got its desired state, which would otherwise undo it."""
+    """Make what a headset got its desired state, which would otherwise undo it.
+
+    A step that is taken again sends the update again, because the first one may have been interrupted before.
+    """
     device = registered(thing, deps)
     if device is None:
         return
@@ -158,14 +161,17 @@ def _adopt(thing: str, rollout: Rollout, deps: Dependencies) -> None:
 
     def write() -> bool:
         known = deps.controls.get(thing) or Control(key=thing, group=device.group)
-        wanted = known
         if rollout.config:
             given = msgspec.structs.asdict(rollout.config)
             changes = {name: value for name, value in given.items() if value is not None}
             wanted = known.replace(config=msgspec.structs.replace(known.config, **changes))
         elif rollout.firmware and known.firmware and len(rollout.firmware.url) <= url_chars:
             wanted = known.replace(firmware=rollout.firmware)
-        return wanted != known and bool(deps.controls.put(wanted))
+        else:
+            return False
+        if wanted != known:
+            deps.controls.put(wanted)
+        return True
 
     if retry_on_conflict(write):
         deps.updates.send(ControlChanged(thing))
