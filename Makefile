@@ -38,13 +38,8 @@ attacks: .venv/dev.stamp  ## fuzz all parsers of untrusted input; MINUTES=10 SEE
 bench: .venv/bench.stamp  ## benchmark the adaptive filters against other libraries
 	$(BIN)/python -m benchmarks
 
-proof: .venv/dev.stamp  ## reproduce docs/reliability.md and docs/performance.md; takes long, on an idle machine
-	$(BIN)/python -m tests.faults --docs
-	$(BIN)/python -m benchmarks.live --docs
-	$(BIN)/python -m benchmarks.rest --docs
-	$(BIN)/python -m benchmarks.fleet --docs
-	$(BIN)/python -m benchmarks.cold_start --docs
-	$(BIN)/python -m benchmarks.recordings --docs
+proof: .venv/dev.stamp  ## reproduce the figures of docs/reliability.md and performance.md; PARTS="faults load" SMALL=1
+	$(BIN)/python -m benchmarks.proof $(PARTS) $(if $(SMALL),--small)
 
 lint: .venv/dev.stamp  ## check style, types and import directions
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 A parser may accept an input or raise its documented refusal, within a second of processor time. Every fault
 is printed with the input's number, which makes it again with the same seed. Sound files, which are slow to
-decode, have a command of their own: `python -m tests.attacks.sound_files`. Exits with 1 when there was a fault.
+decode, have a command of their own: `python -m tests.attacks.sound_files`. Exits with 1 after a fault.
 """
 
 import argparse
