@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from anc.services.sound.jobs import PART_BYTES
-from tests.browser.conftest import Visit
+from tests.browser.conftest import RATE, Visit
 from tests.compressed import compressed, pink
 from tests.processes import Platform
 from tests.sounds import encoded, noise
+from tools.cli.cancel import cancel_file, write_report
 
 PROCESSING_MS = 60_000
 
@@ -48,7 +49,41 @@ def test_a_recording_is_uploaded_processed_shown_and_downloaded(
     before, after = soundfile.read(recording)[0][:, 1], soundfile.read(tmp_path / "cleaned.flac")[0]
     attenuation = 10 * np.log10(np.mean(before**2) / np.mean(after**2))
     assert console.figure("attenuation") == pytest.approx(attenuation, abs=0.2)
+    player = console.page.get_by_role("slider", name="Position in the recording")
+    player.press("End")
+    expect(player).to_have_attribute("aria-valuetext", re.compile(", after"))
+    player.press("Home")
+    console.button("Play").click()
+    console.wait_for("() => document.querySelector('.player-stage').ariaValueNow > 0.5")
+    console.button("Switch to before").click()
+    console.button("Pause").click()
+    position = float(player.get_attribute("aria-valuenow") or 0)
+    assert 0.5 < position < len(before) / RATE, "the other sound continues at the same position"
+    expect(player).to_have_attribute("aria-valuetext", re.compile(", before"))
     console.check_appearance("recording")
+
+
+def test_a_report_plays_both_sounds_from_one_file_without_a_network(
+    browser: Browser, recording: Path, tmp_path: Path
+) -> None:
+    write_report(cancel_file(recording, tmp_path / "out.wav"), recording.name, tmp_path / "report.html")
+    for path in tmp_path.iterdir():
+        if path.name != "report.html":
+            path.unlink()
+    context = browser.new_context(offline=True)
+    page, problems = context.new_page(), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text))
+    page.goto((tmp_path / "report.html").as_uri())
+    page.get_by_role("button", name="Play").click()
+    moved = "() => document.querySelector('.player-stage').getAttribute('aria-valuenow') > 0.5"
+    page.evaluate(f"new Promise((resolve) => setInterval(() => ({moved})() && resolve(), 50))")
+    page.get_by_role("button", name="Switch to before").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("slider").press("End")
+    expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", re.compile(", before"))
+    assert problems == []
+    context.close()
 
 
 def test_a_file_that_is_not_sound_is_rejected_before_the_upload(visit: Visit, tmp_path: Path) -> None:

@@ -44,10 +44,11 @@ def a_recording_is_uploaded_processed_and_deleted(aws: Account) -> None:
     assert [each.key for each in deps.connections.list("alice")] == ["open"]
     answer = aws.rest("GET", JOB, id=job)[1]
     assert answer["state"] == "done"
-    assert set(answer["downloads"]) == {"cleaned.wav", "report.json", "report.png"}
+    results = {"cleaned.wav", "before.wav", "report.json", "report.png", "overview.json"}
+    assert set(answer["downloads"]) == results
     assert len(aws.rest("GET", JOBS)[1]["jobs"]) == 1
     assert aws.rest("DELETE", JOB, id=job)[0] == 204
-    assert deps.objects.get(f"results/{job}/report.json") is None
+    assert [name for name in results if deps.objects.get(f"results/{job}/{name}")] == []
 
 
 def a_large_recording_is_uploaded_in_parts(aws: Account) -> None:

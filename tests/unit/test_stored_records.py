@@ -124,11 +124,12 @@ STORED = [
     (
         {"state": "running", "name": "flight.wav", "size": 44, "created": 1.5, "upload": "u1"}
         | {"options": {"mode": "predict", "algorithm": "nlms", "taps": 64, "mu": 0.1, "horizon": 2}}
-        | {"source": "e1", "result": "r1", "blocks": 2, "frames": 96, "attempts": 1, "progress": 0.5}
+        | {"source": "e1", "result": "r1", "before": "b1", "blocks": 2, "frames": 96}
+        | {"attempts": 1, "progress": 0.5}
         | {"failure": "broken", "summary": {"seconds": 2.5}},
         Job(state="running", options=Options("predict", "nlms", 64, 0.1, 2), name="flight.wav", size=44,
-            created=1.5, upload="u1", source="e1", result="r1", blocks=2, frames=96, attempts=1, progress=0.5,
-            failure="broken", summary={"seconds": 2.5}, **KEYS),
+            created=1.5, upload="u1", source="e1", result="r1", before="b1", blocks=2, frames=96,
+            attempts=1, progress=0.5, failure="broken", summary={"seconds": 2.5}, **KEYS),
     ),
     (
         {"name": "ann@example.com", "role": "operator", "valid_from": 3.5, "removed": True},

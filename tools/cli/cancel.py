@@ -2,18 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import soundfile
 
 from anc.audio.reader import open_path
 from anc.records import Options
 from anc.schemas.refusal import Refused
-from anc.services.sound.recordings import RecordingProcessor, classifier, residuals
+from anc.services.sound.overview import RecordingOverview
+from anc.services.sound.recordings import RecordingProcessor, classifier, processed
 from anc.services.sound.report import RecordingReport
 from anc.services.sound.report_plot import plot_report
 from anc.settings import Settings
 from tools.report.page import write_page
+from tools.report.player import SoundCopy, embedded_player
+
+
+class CancelledFile(NamedTuple):
+    """A filtered recording: its report, and what a player shows of it."""
+
+    report: RecordingReport
+    overview: RecordingOverview | None
+    sound: SoundCopy
 
 
 def cancel_file(
@@ -23,8 +33,8 @@ def cancel_file(
     taps: int = 512,
     mu: float = 0.5,
     progress: Callable[[int, int], None] = lambda done, of: None,
-) -> RecordingReport:
-    """Filter a recording in constant memory and return the report.
+) -> CancelledFile:
+    """Filter a recording in constant memory and return its report, its pictures and the sound of a short one.
 
     Parameters
     ----------
@@ -49,23 +59,27 @@ def cancel_file(
     try:
         with open_path(source) as sound:
             processor = RecordingProcessor(options, sound.rate, sound.channels, classifier(Settings()))
+            copy = SoundCopy(sound.rate)
             with _create(part, target, sound.rate) as cleaned:
-                for residual in residuals(sound, processor):
+                for primary, residual in processed(sound, processor):
                     cleaned.write(residual)
+                    copy.add(primary, residual)
                     progress(processor.frames, round(processor.frames / sound.progress))
-            report = processor.report(sound.note)
+            cancelled = CancelledFile(processor.report(sound.note), processor.overview(), copy)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return report
+    return cancelled
 
 
-def write_report(report: RecordingReport, name: str, target: Path) -> None:
-    """Plot a report to a PNG file and, if the target is an .html file, write a page with the plot."""
+def write_report(cancelled: CancelledFile, name: str, target: Path) -> None:
+    """Plot a report to a PNG file and, if the target is an .html file, write a page with plot and player."""
+    report = cancelled.report
     plot = plot_report(report)
     target.with_suffix(".png").write_bytes(plot)
     if target.suffix.lower() != ".png":
-        write_page(target, f"{name}, before and after", report.summary(), {"report.png": plot})
+        player = embedded_player(*cancelled)
+        write_page(target, f"{name}, before and after", report.summary(), {"report.png": plot}, player)
 
 
 def _create(part: Path, target: Path, rate: int) -> soundfile.SoundFile:

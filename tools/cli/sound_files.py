@@ -42,7 +42,7 @@ def cancel(
     mu: Annotated[float, typer.Option(min=0.001, max=1.999, help="Step size.")] = 0.5,
     report_to: Annotated[
         Path | None,
-        typer.Option("--report", help="Plot the result to a .png file, or a .html page with the plot."),
+        typer.Option("--report", help="Plot the result to a .png file, or a .html page with a player."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -55,7 +55,7 @@ def cancel(
     with progress_bar(json) as progress:
         task = progress.add_task("Cancelling", total=None)
         try:
-            report = cancel_file(
+            cancelled = cancel_file(
                 source,
                 target,
                 algorithm,
@@ -65,8 +65,9 @@ def cancel(
             )
         except Refused as refusal:
             stop(refusal.message)
+    report = cancelled.report
     if report_to:
-        write_report(report, source.name, report_to)
+        write_report(cancelled, source.name, report_to)
     if report.note:
         print_error(f"{source}: {report.note}")
     if json:

@@ -1,10 +1,11 @@
 """HTML reports: one self-contained file with embedded figures, which loads nothing from the network."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment
 
@@ -18,7 +19,8 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
-      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'
+      {%- if player %}; media-src data:; script-src '{{ script_hash }}'{% endif %}">
 <title>{{ title }}</title>
 <style>
   :root { color-scheme: light dark; }
@@ -30,6 +32,9 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
   .wide { overflow-x: auto; }
   .wide td:first-child { min-width: 14rem; }
   pre { overflow-x: auto; font-size: .8rem; }
+{% if player %}
+{{ player.style | safe }}
+{% endif %}
 </style>
 </head>
 <body>
@@ -39,6 +44,13 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 <tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
 {% endfor %}
 </table>
+{% if player %}
+<h2>Sound before and after</h2>
+<div id="player"></div>
+<p>Click, drag or use the arrow keys to move; Space plays, B switches. {{ player.note }}</p>
+<script type="application/json" id="recording">{{ player.content | safe }}</script>
+<script type="module">{{ player.script | safe }}</script>
+{% endif %}
 {% for name, address in images %}
 <img alt="{{ name }}" src="{{ address }}">
 {% endfor %}
@@ -57,7 +69,32 @@ PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
 """)
 
 
-def write_page(path: Path, title: str, report: Mapping[str, Any], figures: Mapping[str, bytes]) -> None:
+class EmbeddedPlayer(NamedTuple):
+    """What a page embeds.
+
+    Attributes
+    ----------
+    style, script : str
+        CSS, and a module that shows the player in the element `player`.
+    content : str
+        JSON for the element `recording`, safe in HTML.
+    note : str
+        What is missing and why, "" if nothing is.
+    """
+
+    style: str
+    script: str
+    content: str
+    note: str
+
+
+def write_page(
+    path: Path,
+    title: str,
+    report: Mapping[str, Any],
+    figures: Mapping[str, bytes],
+    player: EmbeddedPlayer | None = None,
+) -> None:
     """Write a report as one HTML file; replaces an existing file.
 
     Parameters
@@ -69,6 +106,8 @@ def write_page(path: Path, title: str, report: Mapping[str, Any], figures: Mappi
         full document follows the figures.
     figures : mapping of str to bytes
         PNG or SVG images by file name.
+    player : EmbeddedPlayer or None
+        Of a recording; without one, the page runs no script.
     """
     scalars = [(_label(name), _format(value)) for name, value in report.items() if _is_scalar(value)]
     tables = [(_label(name), *_table(value)) for name, value in report.items() if _table(value)[1]]
@@ -82,8 +121,15 @@ def write_page(path: Path, title: str, report: Mapping[str, Any], figures: Mappi
         tables=tables,
         images=images,
         document=json.dumps(report, indent=1),
+        player=player,
+        script_hash=_script_hash(player.script) if player else "",
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _script_hash(script: str) -> str:
+    """Return the source expression that permits this inline script only (Content Security Policy Level 3)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _table(value: Any) -> tuple[list[str], list[list[str]]]:

@@ -1,35 +1,40 @@
-/** One recording: its progress, its report and the downloads. */
-import { html, useState } from "../lib/html.js";
+/** One recording: its progress, a player, its report and its files. */
+import { html, useRef, useState } from "../lib/html.js";
 import { sameOrigin } from "../lib/rest.js";
 import { Chart } from "../ui/chart.js";
+import { RecordingFiles, RecordingPlayer } from "../ui/recording-player.js";
 import { Alert, bytes, Figure, Heading, JobState, percent, useRequest, when } from "../ui/parts.js";
 
 const POLL_MS = 3000;
 
-export function Recording({ rest, id }) {
+export function Recording({ rest, id, query }) {
   const [finished, setFinished] = useState(false);
   const { data, error } = useRequest(async () => {
     const job = await rest.get(`/api/audio/jobs/${encodeURIComponent(id)}`);
     for (const [name, link] of Object.entries(job.downloads ?? {})) job.downloads[name] = sameOrigin(link);
-    const link = job.downloads?.["report.json"];
     setFinished(job.state === "done" || job.state === "failed");
-    return { job, report: link ? await (await fetch(link)).json() : null };
+    const [report, overview] = await Promise.all(["report.json", "overview.json"].map(async (name) => {
+      const link = job.downloads?.[name]; // recordings of earlier versions have no overview
+      return link ? (await fetch(link)).json() : null;
+    }));
+    return { job, report, overview };
   }, [id, finished], finished ? 0 : POLL_MS);
   const job = data?.job;
   const report = data?.report;
   return html`
     <${Heading} title=${job?.name || "Recording"} text=${job && `${report ? `${report.seconds.toFixed(0)} s, ` : ""}${bytes(job.size)}, uploaded ${when(job.created)}`}>
-      ${Object.entries(job?.downloads ?? {}).map(([name, link]) => html`<a key=${name} class="button" href=${link} download>${name}</a>`)}
       <a class="button" href="#/recordings">All recordings</a>
     <//>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${job?.failure && html`<${Alert} kind="error">${job.failure}<//>`}
     ${job && !finished && html`<${Alert}><${JobState} ...${job} /><//>`}
     ${report?.note && html`<${Alert} kind="error">${report.note}<//>`}
-    ${report && html`<${Report} report=${report} filtered=${job.downloads["cleaned.wav"]} />`}`;
+    ${report && html`<${Report} ...${{ id, job, report, overview: data.overview }} position=${Number(new URLSearchParams(query).get("t")) || 0} />`}`;
 }
 
-function Report({ report, filtered }) {
+function Report({ id, job, report, overview, position }) {
+  const player = useRef(null);
+  const seek = (seconds) => player.current?.seek(seconds);
   const { before, after } = report;
   const seconds = before.by_second_dbfs.map((_, s) => s + 0.5);
   const pair = [{ label: "before", colour: "before" }, { label: "after", colour: "after" }];
@@ -45,12 +50,14 @@ function Report({ report, filtered }) {
       ${after && html`
         <${Figure} name="After" value=${after.level_dbfs.toFixed(1)} unit="dBFS" />
         <${Figure} name="Filter" value=${report.mode === "predict" ? "Prediction" : report.algorithm.toUpperCase()} unit=${`${report.taps} taps`} />`}
-    </dl>${filtered && html`<audio controls preload="none" src=${filtered} aria-label="Filtered recording"></audio>`}</section>
+    </dl></section>
+    <${RecordingPlayer} ...${{ id, report, overview, position, player }} downloads=${job.downloads} />
     <section class="card"><${Chart} title="Level per second" y="dBFS" data=${[seconds, ...both((levels) => levels.by_second_dbfs)]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
     <section class="card"><${Chart} title="Level per third-octave band" x="Hz" y="dBFS" logarithmic
       data=${[thirds.map(Number), ...both((levels) => thirds.map((third) => levels.thirds_dbfs[third]))]} lines=${pair.slice(0, after ? 2 : 1)} /></section>
-    <section class="card"><h2>Noise</h2><${Spans} spans=${report.noise} text=${(span) => `${span.label}, confidence ${percent(span.confidence)}`} none="Noise: not classified." /></section>
-    <section class="card"><h2>Emergencies</h2><${Spans} spans=${report.emergencies} text=${(span) => `${span.kind}, confidence ${percent(span.score)}`} none="No emergency was detected." /></section>
+    <section class="card"><h2>Noise</h2><${Spans} seek=${seek} spans=${report.noise} text=${(span) => `${span.label}, confidence ${percent(span.confidence)}`} none="Noise: not classified." /></section>
+    <section class="card"><h2>Emergencies</h2><${Spans} seek=${seek} spans=${report.emergencies} text=${(span) => `${span.kind}, confidence ${percent(span.score)}`} none="No emergency was detected." /></section>
+    <${RecordingFiles} downloads=${job.downloads} />
   </div>`;
 }
 
@@ -62,8 +69,8 @@ function channelsText({ mode, channels }) {
     : `${channels} channels: noise was classified and alarms were detected in every channel. Nothing was removed. The levels are of channel 2.`;
 }
 
-function Spans({ spans, text, none }) {
+function Spans({ spans, seek, text, none }) {
   if (!spans?.length) return html`<p class="hint">${none}</p>`;
-  return html`<ol class="log">${spans.map((span) => html`<li key=${span.from_s}>
-    <time>${span.from_s.toFixed(0)} to ${span.to_s.toFixed(0)} s</time><span>${text(span)}</span></li>`)}</ol>`;
+  return html`<ol class="log spans" tabindex="0">${spans.map((span) => html`<li key=${span.from_s}>
+    <button class="quiet" onClick=${() => seek(span.from_s)} title="Go to this position">${span.from_s.toFixed(0)} to ${span.to_s.toFixed(0)} s</button><span>${text(span)}</span></li>`)}</ol>`;
 }

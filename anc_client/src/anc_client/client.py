@@ -424,7 +424,7 @@ class Client(BaseClient):
         yield found
 
     def fetch(self, job: str, name: str, into: BinaryIO) -> None:
-        """Download a result (`cleaned.wav`, `report.json` or `report.png`) to a file.
+        """Download a result (`cleaned.wav`, `before.wav` or another name in `downloads`) to a file.
 
         Raises KeyError if the job is not done or has no such result.
         """

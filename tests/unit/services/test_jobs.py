@@ -19,6 +19,8 @@ from anc.services.sound import job_processing, jobs, recordings
 from tests.fakes import ALICE, FakePlatform, make_dependencies
 from tests.recordings import LONG, RATE, done, left, result, sound_file, two_microphones, uploaded
 
+RESULTS = ("cleaned.wav", "before.wav", "report.json", "report.png", "overview.json")
+
 
 class Killed(BaseException):
     """Simulated crash without cleanup."""
@@ -79,8 +81,8 @@ def test_a_job_that_is_killed_after_every_block_makes_the_same_result(
     assert done(deps, job).state == "done"
     assert kills == -(-len(samples) // (2 * 4096))
     assert len(treated) == len(set(treated)), "no block was treated twice"
-    assert result(deps, job) == result(deps, at_once)
-    assert result(deps, job, "report.json") == result(deps, at_once, "report.json")
+    for name in RESULTS:
+        assert result(deps, job, name) == result(deps, at_once, name), name
 
 
 def test_a_resumed_low_rate_mp3_has_the_same_result(deps: Dependencies) -> None:
@@ -135,7 +137,7 @@ def test_a_job_that_is_killed_around_any_write_makes_the_same_result_and_leaves_
         assert done(deps, job).state == "done"
         assert result(deps, job) == result(deps, at_once)
         assert [key for key in left(deps, job) if not key.startswith(".parts")] == [
-            f"results/{job}/{name}" for name in ("cleaned.wav", "report.json", "report.png")
+            f"results/{job}/{name}" for name in sorted(RESULTS)
         ]
     assert kills >= 1
 
@@ -275,11 +277,39 @@ def test_a_file_of_another_size_than_announced_is_not_processed(deps: Dependenci
     assert "must have the announced" in done(deps, job).failure
 
 
-def test_classification_has_no_result_file(deps: Dependencies) -> None:
-    job = uploaded(deps, sound_file(two_microphones()[:, :1]))
+def test_classification_has_no_result_but_the_sound_it_classified(deps: Dependencies) -> None:
+    samples = two_microphones()[:, :1]
+    job = uploaded(deps, sound_file(samples))
     assert done(deps, job).state == "done"
-    assert set(jobs.downloads(job, ALICE, deps)) == {"report.json", "report.png"}
+    assert set(jobs.downloads(job, ALICE, deps)) == set(RESULTS) - {"cleaned.wav"}
     assert json.loads(result(deps, job, "report.json"))["mode"] == "classify"
+    assert json.loads(result(deps, job, "overview.json"))["after"] is None
+    assert result(deps, job, "before.wav") == sound_file(samples)
+
+
+def test_the_sound_before_filtering_is_the_channel_at_the_ear_and_counts_for_the_quota(
+    deps: Dependencies,
+) -> None:
+    samples = two_microphones()
+    job = uploaded(deps, sound_file(samples, "FLAC"))
+    assert set(jobs.downloads(done(deps, job).key, ALICE, deps)) == set(RESULTS)
+    assert result(deps, job, "before.wav") == sound_file(samples[:, 1])
+    stored = len(result(deps, job, "before.wav")) + len(result(deps, job)) - 2 * 44
+    assert jobs.bytes_of(jobs.find(job, ALICE, deps)) == stored
+
+
+def test_a_job_that_an_earlier_version_began_has_neither_sound_before_nor_overview(
+    deps: Dependencies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = uploaded(deps, sound_file(two_microphones()))
+    with monkeypatch.context() as earlier:
+        begin = deps.objects.begin
+        earlier.setattr(deps.objects, "begin", lambda key: "" if key.endswith("before.wav") else begin(key))
+        earlier.setattr(recordings.Overview, "state", lambda self: b"")
+        job_processing.process(job, deps, lambda: 0.0)
+    assert done(deps, job).state == "done"
+    assert set(jobs.downloads(job, ALICE, deps)) == {"cleaned.wav", "report.json", "report.png"}
+    assert [key for key in left(deps, job) if "overview" in key] == []
 
 
 def test_the_report_is_plotted(deps: Dependencies) -> None:

@@ -184,17 +184,17 @@ def test_a_refused_upload_is_not_counted(tmp_path: Path, clock: Clock) -> None:
     jobs.create(UploadRequest(10), ALICE, deps)
 
 
-def test_a_finished_recording_counts_with_its_result_only(tmp_path: Path, clock: Clock) -> None:
+def test_a_finished_recording_counts_with_its_two_sounds_only(tmp_path: Path, clock: Clock) -> None:
     data = sound_file(two_microphones(1.0))
-    result = len(data) // 2
-    room = len(data) + result
+    sounds = len(data)  # one channel before and after filtering
+    room = 2 * sounds + len(data) // 4
     deps = make_dependencies(tmp_path, clock, quota_recording_bytes=room, quota_unfinished_recordings=1).deps
     first = uploaded(deps, data)
     assert "unfinished" in refused(lambda: jobs.create(UploadRequest(1), ALICE, deps))
     assert done(deps, first).state == "done"
     second = uploaded(deps, data)
     assert done(deps, second).state == "done"
-    refused(lambda: jobs.create(UploadRequest(len(data) + 100), ALICE, deps))
+    refused(lambda: jobs.create(UploadRequest(len(data) // 4 + 100), ALICE, deps))
     jobs.create(UploadRequest(len(data) // 4), ALICE, deps)
 
 

@@ -1,8 +1,11 @@
 """`anc cancel` writes the residual of the filter, and its report matches the files."""
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from anc.dsp import FDAF, NLMS
 from anc.schemas.refusal import Refused
 from anc.services.sound.recordings import FDAF_BLOCK
 from tools.cli.cancel import cancel_file, write_report
+from tools.report import player
 
 RATE = 16_000
 STEP = 1 / 32_768
@@ -58,7 +62,7 @@ def test_the_output_is_the_fdaf_residual_to_the_last_sample(tmp_path: Path, sour
 def test_the_report_matches_the_files(
     tmp_path: Path, source: Path, algorithm: Literal["fdaf", "nlms"]
 ) -> None:
-    report = cancel_file(source, tmp_path / "out.wav", algorithm, taps=128)
+    report = cancel_file(source, tmp_path / "out.wav", algorithm, taps=128).report
     d, e = read(source)[:, 1], read(tmp_path / "out.wav")
     fall = 10 * np.log10((d @ d) / (e @ e))
     assert report.attenuation_db is not None
@@ -84,7 +88,7 @@ def test_signals_unrelated_to_the_reference_are_kept(tmp_path: Path, source: Pat
 
 def test_silence_stays_silence(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", np.zeros((RATE, 2)), RATE)
-    report = cancel_file(tmp_path / "in.wav", tmp_path / "out.wav")
+    report = cancel_file(tmp_path / "in.wav", tmp_path / "out.wav").report
     assert not read(tmp_path / "out.wav").any()
     assert (report.level_before_dbfs, report.level_after_dbfs, report.attenuation_db) == (-120, -120, 0)
 
@@ -92,7 +96,7 @@ def test_silence_stays_silence(tmp_path: Path) -> None:
 def test_a_residual_beyond_full_scale_is_clipped_and_counted(tmp_path: Path) -> None:
     loud = np.random.default_rng(0).uniform(-1, 1, (RATE, 2)) * [1, 3]
     soundfile.write(tmp_path / "in.wav", loud, RATE, subtype="FLOAT")
-    report = cancel_file(tmp_path / "in.wav", tmp_path / "out.wav", "nlms", taps=4)
+    report = cancel_file(tmp_path / "in.wav", tmp_path / "out.wav", "nlms", taps=4).report
     assert report.clipped_samples > RATE / 2
     assert np.abs(read(tmp_path / "out.wav")).max() <= 1
 
@@ -160,6 +164,36 @@ def test_source_and_target_may_be_the_same_file(tmp_path: Path, source: Path) ->
 def test_a_report_is_a_png_or_a_page_that_embeds_it(
     tmp_path: Path, source: Path, name: str, start: bytes
 ) -> None:
-    report = cancel_file(source, tmp_path / "out.wav")
-    write_report(report, "a recording", tmp_path / name)
+    cancelled = cancel_file(source, tmp_path / "out.wav")
+    write_report(cancelled, "a recording", tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_the_page_of_a_report_holds_the_sounds_and_their_pictures(tmp_path: Path, source: Path) -> None:
+    cancelled = cancel_file(source, tmp_path / "out.wav")
+    write_report(cancelled, "a recording", tmp_path / "a.html")
+    content = embedded(tmp_path / "a.html")
+    for name, sound in (("before", read(source)[:, 1]), ("after", read(tmp_path / "out.wav"))):
+        kind, _, data = content["sounds"][name].partition(",")
+        assert kind == "data:audio/flac;base64"
+        assert np.abs(soundfile.read(io.BytesIO(base64.b64decode(data)))[0] - sound).max() < STEP
+    assert content["overview"]["after"]["low"]
+    assert content["seconds"] == cancelled.report.seconds
+
+
+def test_the_page_of_a_long_recording_has_pictures_without_sound(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(player, "MAX_SOUND_S", 0.5)
+    write_report(cancel_file(source, tmp_path / "out.wav"), "a recording", tmp_path / "a.html")
+    content = embedded(tmp_path / "a.html")
+    assert content["sounds"] == {}
+    assert content["overview"]["before"]["spectrum"]
+    assert "Pages hold the sound of recordings of up to 0 s" in (tmp_path / "a.html").read_text()
+
+
+def embedded(page: Path) -> dict[str, Any]:
+    """Return the content of a page's player."""
+    found = re.search(r'<script type="application/json" id="recording">(.*?)</script>', page.read_text())
+    assert found
+    return dict(json.loads(found[1]))

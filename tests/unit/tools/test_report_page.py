@@ -1,10 +1,12 @@
 """HTML reports are self-contained: they embed their figures and load nothing."""
 
+import base64
+import hashlib
 import html
 import re
 from pathlib import Path
 
-from tools.report.page import embedded_figures, write_page
+from tools.report.page import EmbeddedPlayer, embedded_figures, write_page
 
 
 def test_a_page_shows_its_scalars_and_embeds_its_figures(tmp_path: Path) -> None:
@@ -34,6 +36,18 @@ def test_file_names_are_escaped(tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text()
     assert name not in page
     assert name in html.unescape(page)
+
+
+def test_a_page_runs_the_script_of_its_player_and_no_other(tmp_path: Path) -> None:
+    write_page(tmp_path / "plain.html", "A run", {}, {})
+    assert "script" not in (tmp_path / "plain.html").read_text()
+    player = EmbeddedPlayer("i { color: red }", 'play("&");', '{"seconds": 1}', "")
+    write_page(tmp_path / "page.html", "A run", {}, {}, player)
+    page = (tmp_path / "page.html").read_text()
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
+    assert script == player.script
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
 
 
 def test_missing_figures_are_skipped(tmp_path: Path) -> None:

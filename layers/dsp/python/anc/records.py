@@ -223,6 +223,8 @@ class Job(Record, frozen=True, kw_only=True, omit_defaults=True):
         Version of the content that the first block was read from.
     result : str
         Id of the multipart upload of the result.
+    before : str
+        Id of the multipart upload of the channel as it was before filtering; "" for jobs of earlier versions.
     attempts : int
         Number of attempts at the next block.
     progress : float, 0 to 1
@@ -241,6 +243,7 @@ class Job(Record, frozen=True, kw_only=True, omit_defaults=True):
     part_bytes: int = 0
     source: str = ""
     result: str = ""
+    before: str = ""
     blocks: int = 0
     frames: int = 0
     attempts: int = 0

@@ -1,9 +1,9 @@
 """Process the job of a recording in blocks over several invocations.
 
-A block is about a minute of sound. Its part of the result and a checkpoint are stored first, then one
+A block is about a minute of sound. Its parts of the sounds and a checkpoint are stored first, then one
 conditional write commits it. A committed block is never processed again, an interrupted one is repeated from
 its beginning, and only one of two workers on a job can commit. The result of an interrupted job is bit for
-bit the same. The first part of the result waits in a file of its own for the header with the length.
+bit the same. The first part of a sound waits in a file of its own for the header with the length.
 
 A job that does not fit into one invocation is queued again, which ends: every invocation commits at least one
 block or counts a failed attempt at it, and a block has `ATTEMPTS`.
@@ -20,18 +20,21 @@ from anc.records import Job
 from anc.schemas.messages import RecordingFinished, RecordingWaiting
 from anc.schemas.refusal import Refused, refuse
 from anc.services.sound.job_files import (
+    BEFORE,
+    OVERVIEW,
     PLOT,
     REPORT,
     RESULT,
     UPLOADS,
+    abandon_sounds,
     checkpoint_key,
     delete_intermediate_files,
-    finish_result,
+    finish_sounds,
     put_block,
     result_key,
 )
 from anc.services.sound.jobs import FINISHED, RETENTION_S
-from anc.services.sound.recordings import BLOCK, RecordingProcessor, classifier, residuals, wav_header
+from anc.services.sound.recordings import BLOCK, RecordingProcessor, classifier, processed, wav_header
 from anc.services.sound.report import RecordingReport
 
 BLOCK_FRAMES = 48 * BLOCK  # about a minute; its 6 MiB of result exceed S3's minimum part size
@@ -70,8 +73,8 @@ def _advance(job: Job, deps: Dependencies, remaining_s: Callable[[], float]) -> 
     job = _claim(job, deps)
     with deps.objects.open(UPLOADS + job.key, job.source) as file, AudioReader(file) as source:
         processor = _processor(job, source, deps)
-        if processor.options.mode != "classify" and not job.result:
-            job = deps.jobs.put(job.replace(result=deps.objects.begin(result_key(job, RESULT))))
+        if not job.blocks:
+            job = _begin_sounds(job, processor, deps)
         longest_s = 0.0
         while not source.ended:
             if longest_s and remaining_s() < 2 * longest_s + MARGIN_S:
@@ -82,7 +85,7 @@ def _advance(job: Job, deps: Dependencies, remaining_s: Callable[[], float]) -> 
             job = _process_block(job, source, processor, deps)
             longest_s = max(longest_s, time.monotonic() - begun)
         report = processor.report(source.note)
-    _finish(job, report, wav_header(2 * processor.frames, source.rate), deps)
+    _finish(job, report, processor, deps)
 
 
 def _claim(job: Job, deps: Dependencies) -> Job:
@@ -116,13 +119,25 @@ def _processor(job: Job, source: AudioReader, deps: Dependencies) -> RecordingPr
     return RecordingProcessor.from_state(checkpoint, model)
 
 
+def _begin_sounds(job: Job, processor: RecordingProcessor, deps: Dependencies) -> Job:
+    wanted = (
+        {"before": BEFORE} if processor.options.mode == "classify" else {"result": RESULT, "before": BEFORE}
+    )
+    begun = {
+        field: deps.objects.begin(result_key(job, name))
+        for field, name in wanted.items()
+        if not getattr(job, field)
+    }
+    return deps.jobs.put(job.replace(**begun)) if begun else job
+
+
 def _process_block(job: Job, source: AudioReader, processor: RecordingProcessor, deps: Dependencies) -> Job:
     number = job.blocks + 1
-    pcm = b"".join(residual.tobytes() for residual in residuals(source, processor, BLOCK_FRAMES))
+    pieces = list(processed(source, processor, BLOCK_FRAMES))
     if processor.frames == job.frames:  # the last block ended with the file
         return job
-    if job.result:
-        put_block(job, number, pcm, deps)
+    before, residuals = (b"".join(each.tobytes() for each in sound) for sound in zip(*pieces, strict=True))
+    put_block(job, number, {BEFORE: before, RESULT: residuals}, deps)
     deps.objects.put(checkpoint_key(job, number), processor.state())
     stored = deps.jobs.put(
         job.replace(blocks=number, frames=processor.frames, attempts=0, progress=source.progress)
@@ -131,11 +146,13 @@ def _process_block(job: Job, source: AudioReader, processor: RecordingProcessor,
     return stored
 
 
-def _finish(job: Job, report: RecordingReport, header: bytes, deps: Dependencies) -> None:
+def _finish(job: Job, report: RecordingReport, processor: RecordingProcessor, deps: Dependencies) -> None:
     from anc.services.sound.report_plot import plot_report  # noqa: PLC0415  Pillow is slow to import and rarely needed
 
-    if job.result:
-        finish_result(job, header, deps)
+    finish_sounds(job, wav_header(2 * processor.frames, processor.rate), deps)
+    overview = processor.overview()
+    if overview:
+        deps.objects.put(result_key(job, OVERVIEW), msgspec.json.encode(overview))
     deps.objects.put(result_key(job, REPORT), msgspec.json.encode(report))
     deps.objects.put(result_key(job, PLOT), plot_report(report))
     done = deps.jobs.put(job.replace(state="done", progress=1.0, summary=report.summary()))
@@ -148,8 +165,7 @@ def _fail(job_id: str, refusal: Refused, deps: Dependencies) -> None:
     if job is None:
         return
     failed = deps.jobs.put(job.replace(state="failed", failure=refusal.message))
-    if job.result:
-        deps.objects.abandon(result_key(job, RESULT), job.result)
+    abandon_sounds(job, deps)
     deps.count(f"jobs_refused_{refusal.code}")
     _delete_files_and_notify(failed, deps)
 

@@ -18,12 +18,17 @@ from anc.services.access import accounts
 from anc.services.access.identity import Caller
 from anc.services.access.quotas import Quota, release, reserve
 from anc.services.sound.job_files import (
+    BEFORE,
+    OVERVIEW,
     PLOT,
     REPORT,
     RESULT,
     UPLOADS,
+    abandon_sounds,
     delete_intermediate_files,
     result_key,
+    results,
+    sounds,
 )
 
 FINISHED = ("done", "failed")
@@ -39,9 +44,9 @@ PAGE = 100
 
 
 def bytes_of(job: Job) -> int:
-    """Return the bytes that a job occupies: of its upload while unfinished, then of its result."""
+    """Return the bytes that a job occupies: of its upload while unfinished, then of its sounds."""
     if job.state in FINISHED:
-        return 2 * job.frames if job.state == "done" and job.result else 0
+        return 2 * job.frames * len(list(sounds(job))) if job.state == "done" else 0
     return job.size
 
 
@@ -261,7 +266,10 @@ def list_own(caller: Caller, deps: Dependencies, limit: int = 100, after: str = 
 
 
 def downloads(job_id: str, caller: Caller, deps: Dependencies) -> dict[str, str]:
-    """Return links to `cleaned.wav` (if there is one), `report.json` and `report.png`.
+    """Return links to the results by name.
+
+    `cleaned.wav` is the result of filtering, if there was any, `before.wav` the same channel before it,
+    `overview.json` the pictures of both for a player; `report.json` and `report.png` are the report.
 
     Raises
     ------
@@ -271,8 +279,10 @@ def downloads(job_id: str, caller: Caller, deps: Dependencies) -> dict[str, str]
     job = find(job_id, caller, deps)
     if job.state != "done":
         refuse("not_ready", f"job: must be done before results are available (state is {job.state})")
-    names = [RESULT, REPORT, PLOT] if job.result else [REPORT, PLOT]
-    return {name: deps.objects.download_link(result_key(job, name), DOWNLOAD_LINK_S, name) for name in names}
+    return {
+        name: deps.objects.download_link(result_key(job, name), DOWNLOAD_LINK_S, name)
+        for name in results(job)
+    }
 
 
 def remove(job_id: str, caller: Caller, deps: Dependencies) -> None:
@@ -296,9 +306,8 @@ def may_transfer(key: str, deps: Dependencies) -> bool:
 def _delete_files(job: Job, deps: Dependencies) -> None:
     if job.upload:
         deps.objects.abandon(UPLOADS + job.key, job.upload)
-    if job.result:
-        deps.objects.abandon(result_key(job, RESULT), job.result)
-    for name in (RESULT, REPORT, PLOT):
+    abandon_sounds(job, deps)
+    for name in (RESULT, BEFORE, REPORT, PLOT, OVERVIEW):
         deps.objects.delete(result_key(job, name))
     delete_intermediate_files(job, deps)
 

@@ -20,6 +20,7 @@ from anc.services.sound import detection
 from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter, restore_filter
 from anc.services.sound.channel_plan import choose_mode
 from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
+from anc.services.sound.overview import Overview, RecordingOverview, recording_overview
 from anc.services.sound.report import RecordingReport, build_report
 from anc.services.sound.timeline import Timeline
 from anc.settings import Settings
@@ -41,10 +42,12 @@ class _State(msgspec.Struct):
     before: bytes
     after: bytes
     timeline: bytes
+    overview_before: bytes = b""  # missing in checkpoints of earlier versions
+    overview_after: bytes = b""
 
 
 class RecordingProcessor:
-    """Filter, meters and classifier of one recording.
+    """Filter, meters, classifier and pictures of one recording.
 
     Parameters
     ----------
@@ -70,6 +73,7 @@ class RecordingProcessor:
         self.channels = channels
         self._filter = self._new_filter()
         self._before, self._after = Meter(rate), Meter(rate)
+        self._pictures: tuple[Overview, Overview] | None = (Overview(rate), Overview(rate))
         self._timeline = Timeline(classifier, rate, channels) if classifier else None
 
     @property
@@ -90,15 +94,25 @@ class RecordingProcessor:
         (n,) int16
             Residual of the primary channel; empty in mode `classify`.
         """
+        return self.process_both(block)[1]
+
+    def process_both(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `process`, but return the primary channel, (n,) int16, and its residual."""
         x, d = self._signals(block)
+        primary = float_to_int16(d)
         self._before.add(d)
+        if self._pictures:
+            self._pictures[0].add(d)
         if self._timeline:
             self._timeline.process(np.clip(block, -1.0, 1.0))
         if self._filter is None:
-            return np.zeros(0, np.int16)
+            return primary, np.zeros(0, np.int16)
         residual = float_to_int16(_residual(self._filter, x, d))
-        self._after.add(int16_to_float(residual))
-        return residual
+        heard = int16_to_float(residual)
+        self._after.add(heard)
+        if self._pictures:
+            self._pictures[1].add(heard)
+        return primary, residual
 
     def report(self, note: str = "") -> RecordingReport:
         """Return the report of the sound processed so far; `note` says what of the file is missing."""
@@ -114,8 +128,16 @@ class RecordingProcessor:
             note,
         )
 
+    def overview(self) -> RecordingOverview | None:
+        """Return the pictures of the sound so far; None if an earlier version processed its beginning."""
+        if not self._pictures:
+            return None
+        before, after = self._pictures
+        return recording_overview(before, after if self._filter else None)
+
     def state(self) -> bytes:
         """Return the complete state as bytes; `from_state` continues bit for bit."""
+        pictures = [each.state() for each in self._pictures] if self._pictures else [b"", b""]
         state = _State(
             options=self.options,
             rate=self.rate,
@@ -124,6 +146,8 @@ class RecordingProcessor:
             before=self._before.state(),
             after=self._after.state(),
             timeline=self._timeline.state() if self._timeline else b"",
+            overview_before=pictures[0],
+            overview_after=pictures[1],
         )
         return msgspec.msgpack.encode(state)
 
@@ -143,6 +167,10 @@ class RecordingProcessor:
                 rate=kept.rate,
             )
         processor._before, processor._after = Meter.from_state(kept.before), Meter.from_state(kept.after)
+        processor._pictures = None
+        if kept.overview_before and kept.overview_after:
+            before, after = kept.overview_before, kept.overview_after
+            processor._pictures = Overview.from_state(before), Overview.from_state(after)
         if classifier and kept.timeline:
             processor._timeline = Timeline.from_state(classifier, kept.rate, kept.channels, kept.timeline)
         return processor
@@ -168,10 +196,10 @@ class RecordingProcessor:
         return primary, primary
 
 
-def residuals(
+def processed(
     source: AudioReader, processor: RecordingProcessor, frames: int = MAX_FRAMES
-) -> Iterator[np.ndarray]:
-    """Process the next `frames` of a file, rounded up to whole blocks; yield residuals, (n,) int16.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Process the next `frames` of a file, rounded up to whole blocks; yield primary and residual, int16.
 
     Raises
     ------
@@ -183,7 +211,12 @@ def residuals(
             return
         block = source.read(BLOCK)
         if len(block):
-            yield processor.process(block)
+            yield processor.process_both(block)
+
+
+def residuals(source: AudioReader, processor: RecordingProcessor) -> Iterator[np.ndarray]:
+    """Process a file; yield residuals, (n,) int16. Raises as `processed`."""
+    return (residual for _, residual in processed(source, processor))
 
 
 def process_short(
