@@ -183,6 +183,7 @@ REST = (
     RestRoute("GET", "/api/devices/{id}/telemetry", "listener", READS),
     RestRoute("POST", "/api/devices/{id}/telemetry", "listener", WRITES),
     RestRoute("GET", "/api/devices/{id}/history", "listener", READS),
+    RestRoute("GET", "/api/devices/{id}/trend", "listener", WRITES, work="heavy"),
     RestRoute("GET", "/api/devices/{id}/paths", "listener", READS),
     RestRoute("PUT", "/api/devices/{id}/paths", "listener", WRITES),
     RestRoute("POST", "/api/devices/{id}/paths", "listener", WRITES),

@@ -33,14 +33,18 @@ from anc.schemas.rest.responses import (
     Shadow,
     Telemetry,
     TelemetryHistory,
+    TelemetryTrend,
+    TrendInterval,
 )
 from anc.schemas.telemetry import TelemetryReport
-from anc.services.headsets import claims, device_models, device_status, devices, telemetry
+from anc.services.headsets import claims, device_models, device_status, devices, telemetry, telemetry_trend
 from functions.rest_api.request_context import After, Limit, Thing, caller, dependencies
 
 router = Router()
 TAGS = ["devices"]
 Since = Annotated[float, Query(ge=0, le=4e9, description="Seconds since the epoch.")]
+Until = Annotated[float | None, Query(ge=0, le=4e9, description="Seconds since the epoch. Default: now.")]
+Intervals = Annotated[int, Query(ge=1, le=500, description="Number of intervals of equal length.")]
 Owner = Annotated[
     str, Query(max_length=128, description="For operators: owner of the headsets. Default: you.")
 ]
@@ -125,6 +129,17 @@ def device_history(id: Thing, limit: Limit = 100, after: After = "", since: Sinc
     return TelemetryHistory(
         reports=[_telemetry(each.at, telemetry.report_of(each)) for each in page],
         next=page[-1].key if len(page) == limit else None,
+    )
+
+
+@router.get("/api/devices/<id>/trend", tags=TAGS)
+def device_trend(
+    id: Thing, since: Since = 0.0, until: Until = None, intervals: Intervals = 200
+) -> TelemetryTrend:
+    """Return attenuation, level and battery of a headset over time, at most over the last month."""
+    found = telemetry_trend.trend(id, caller(), dependencies(), since, until, intervals)
+    return TelemetryTrend(
+        **found._asdict() | {"intervals": [TrendInterval(**each._asdict()) for each in found.intervals]}
     )
 
 

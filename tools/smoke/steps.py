@@ -181,6 +181,7 @@ class Smoke:
         user.report_telemetry(thing, NewTelemetryReport(battery=0.5))
         _expect("battery", user.telemetry(thing).battery, 0.5)
         _expect("telemetry entries", len(list(user.history(thing))), 1)
+        _expect("reports of the month", sum(each.reports for each in user.trend(thing).intervals), 1)
         user.fleet_overview()
         _expect("columns of the fleet", user.fleet_csv().partition(",")[0], "thing")
         list(user.fleet(name=thing))  # on AWS, a new headset appears within seconds

@@ -6,6 +6,7 @@ import { Chart } from "../ui/chart.js";
 import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRequest, when } from "../ui/parts.js";
 import { Manage, SetUp } from "../ui/headset-setup.js";
 import { HeadsetEmergencies } from "../ui/headset-emergencies.js";
+import { HeadsetHistory } from "../ui/headset-history.js";
 import { Online } from "./headsets.js";
 
 const POLL_MS = 2000;
@@ -87,6 +88,7 @@ export function Headset({ rest, socket, id, query }) {
       <section class="card"><${Chart} title="Attenuation at the ear" data=${trace} range=${[-5, 45]} seconds=${-60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
       <section class="card"><${Updates} updates=${updates} current=${desired} /></section>
+      <${HeadsetHistory} ...${{ rest, id, query }} />
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
       ${!at && html`<${HeadsetEmergencies} ...${{ rest, id, at }} />`}
       <${Manage} rest=${rest} thing=${id} name=${device.name} onRenamed=${reload} />

@@ -1,29 +1,42 @@
-/** A line chart (uPlot) in the colours of the theme, as wide as its container. */
+/** A line chart (uPlot) in the colours of the theme, as wide as its container, with the values under the cursor. */
 import { html, useEffect, useRef } from "../lib/html.js";
 
 const DECADES = [10, 100, 1000, 10000];
+const DAY_S = 86_400;
 
 /**
+ * @typedef {object} Line
+ * @property {string} label
+ * @property {string} colour  name of a CSS custom property
+ * @property {boolean} [fill]  down to zero
+ * @property {boolean} [dashed]
+ * @property {boolean} [edge]  of a band: this line and the next one are drawn as the area between them
+ *
  * @param {object} props
- * @param {number[][]} props.data  x values, then the y values of each line
- * @param {{label: string, colour: string, fill?: boolean}[]} props.lines  `colour` is the name of a CSS custom property
+ * @param {(number | null)[][]} props.data  x values, then the y values of each line
+ * @param {Line[]} props.lines
  * @param {string} props.title  caption and accessible name
- * @param {string} [props.x] @param {string} [props.y]  units of the axes
+ * @param {string} [props.x]  unit of the axis; "time" for seconds since the epoch
+ * @param {string} [props.y]
  * @param {[number, number]} [props.range]  minimum range of the y axis
  * @param {number} [props.seconds]  minimum range of the x axis; negative: before now
  * @param {[number, number]} [props.span]  range of the x axis, whatever the data
  * @param {boolean} [props.logarithmic]  x axis
+ * @param {{at: number, label: string}[]} [props.marks]  events on the x axis
+ * @param {(from: number, to: number) => void} [props.onZoom]  called with the range that was dragged
  */
-export function Chart({ data, lines, title, x = "s", y = "dB", range, seconds, span, height = 180, logarithmic = false }) {
+export function Chart({ data, lines, title, onZoom, marks = [], x = "s", y = "dB", height = 180, ...rest }) {
   const container = useRef();
   const plot = useRef();
+  const readout = useRef();
+  const shown = useRef(null); // the props of the last rendering, for callbacks of the chart
+  shown.current = { marks, onZoom, data, lines, x, y, height, ...rest };
   useEffect(() => {
     const make = () => {
       plot.current?.destroy();
-      const options = settings({ container: container.current, lines, x, y, range, seconds, span, height, logarithmic });
-      plot.current = new globalThis.uPlot(options, container.current.data, container.current);
+      const options = settings(container.current, readout.current, shown);
+      plot.current = new globalThis.uPlot(options, shown.current.data, container.current);
     };
-    container.current.data = data;
     make();
     const resized = new ResizeObserver(() => plot.current.setSize({ width: container.current.clientWidth, height }));
     resized.observe(container.current);
@@ -36,34 +49,100 @@ export function Chart({ data, lines, title, x = "s", y = "dB", range, seconds, s
       removeEventListener("themechange", make);
       plot.current.destroy();
     };
-  }, []);
-  useEffect(() => {
-    container.current.data = data;
-    plot.current.setData(data);
-  });
+  }, [lines.length]);
+  useEffect(() => plot.current.setData(data));
+  const keyDown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    moveCursor(plot.current, step);
+  };
+  const names = lines.filter(({ edge }) => !edge);
   return html`<figure class="chart"><figcaption>${title}<span class="legend">
-      ${lines.length > 1 && lines.map(({ label, colour }) => html`<b key=${label} class=${`key ${colour}`}>${label}</b>`)}
-    </span></figcaption><div ref=${container} role="img" aria-label=${title}></div></figure>`;
+      ${names.length > 1 && names.map(({ label, colour, dashed }) => html`<b key=${label} class=${`key ${colour} ${dashed ? "dashed" : ""}`}>${label}</b>`)}
+    </span></figcaption><div class="plot"><output ref=${readout}></output>
+      <div ref=${container} role="img" tabindex="0" aria-label=${`${title}. Arrow keys read the values.`} onKeyDown=${keyDown}></div></div></figure>`;
 }
 
-function settings({ container, lines, x, y, range, seconds, span, height, logarithmic }) {
+/** Move the cursor by points that have a value. */
+function moveCursor(plot, step) {
+  const [xs, ...ys] = plot.data;
+  const valued = xs.map((_, at) => at).filter((at) => ys.some((line) => line[at] != null));
+  if (!valued.length) return;
+  const from = valued.indexOf(plot.cursor.idx);
+  const to = from < 0 ? (step === -1 || step === Infinity ? valued.length - 1 : 0) : Math.max(0, Math.min(from + step, valued.length - 1));
+  const at = valued[to];
+  const top = ys.find((line) => line[at] != null);
+  plot.setCursor({ left: plot.valToPos(xs[at], "x"), top: plot.valToPos(top[at], "y") });
+}
+
+function settings(container, readout, shown) {
+  const { lines, x, y, range, seconds, span, height, logarithmic = false, onZoom } = shown.current;
   const ink = colour(container, "--soft");
   const rule = colour(container, "--line");
+  const alarm = colour(container, "--alarm");
   const axis = { stroke: ink, grid: { stroke: rule, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+  const isTime = x === "time";
+  const xValues = (plot, splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : isTime ? clock(v, plot.scales.x) : withUnit(v, x)));
   return {
     width: container.clientWidth, height, legend: { show: false }, padding: [8, 22, 0, 0],
-    cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: false, distr: logarithmic ? 3 : 1, range: (_, from, to) => span ?? xRange(from ?? 0, to ?? 0, seconds) }, y: range ? { range: (_, min, max) => [Math.min(range[0], min ?? 0), Math.max(range[1], max ?? 0)] } : {} },
+    cursor: { drag: { x: Boolean(onZoom), y: false, setScale: false }, points: { size: 6 } },
+    scales: {
+      x: { time: isTime, distr: logarithmic ? 3 : 1, range: (_, from, to) => shown.current.span ?? xRange(from ?? 0, to ?? 0, seconds) },
+      y: range ? { range: (_, min, max) => [Math.min(range[0], min ?? 0), Math.max(range[1], max ?? 0)] } : {},
+    },
     axes: [
-      { ...axis, size: 30, ...(logarithmic && { splits: decadeSplits }),
-        values: (_, splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : withUnit(v, x))) },
+      { ...axis, size: 30, space: isTime ? 90 : 50, ...(logarithmic && { splits: decadeSplits }), values: xValues },
       { ...axis, size: 68, values: (_, splits) => splits.map((v) => (v == null ? "" : withUnit(v, y))) },
     ],
     series: [{}, ...lines.map((line) => ({
-      label: line.label, stroke: colour(container, `--${line.colour}`), width: 2, points: { show: (plot) => plot.data[0].length < 3 },
+      label: line.label, stroke: colour(container, `--${line.colour}`), width: line.edge ? 0 : 2, dash: line.dashed ? [6, 5] : undefined,
+      points: { show: (plot) => !line.edge && plot.data[0].length < 3 },
       fill: line.fill ? colour(container, `--${line.colour}-wash`) : undefined,
     }))],
+    bands: lines.flatMap((line, k) => (line.edge && lines[k + 1]?.edge ? [{ series: [k + 2, k + 1], fill: colour(container, `--${line.colour}-wash`) }] : [])),
+    hooks: {
+      setCursor: [(plot) => { readout.textContent = valuesAt(plot, shown.current); }],
+      setSelect: [(plot) => {
+        const { left, width } = plot.select;
+        if (width < 8) return;
+        plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        shown.current.onZoom?.(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+      }],
+      draw: [(plot) => drawMarks(plot, shown.current.marks, alarm)],
+    },
   };
+}
+
+/** Return the values under the cursor as text, "" without any. */
+function valuesAt({ cursor: { idx, left }, data, scales }, { lines, x, y, marks }) {
+  if (idx == null || left < 0) return "";
+  const values = lines.map((line, k) => [line, data[k + 1][idx]]).filter(([, value]) => value != null);
+  if (!values.length) return "";
+  const at = data[0][idx];
+  const nearest = (scales.x.max - scales.x.min) / 100;
+  const events = marks.filter((mark) => Math.abs(mark.at - at) < nearest).map(({ label }) => label);
+  const position = x === "time" ? new Date(1000 * at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : withUnit(at, x);
+  return [position, ...values.map(([{ label }, value]) => `${lines.length > 1 ? `${label} ` : ""}${withUnit(value, y)}`), ...new Set(events)].join(", ");
+}
+
+function drawMarks({ ctx: context, bbox: { left, top, width, height }, ...plot }, marks, alarm) {
+  context.save();
+  context.fillStyle = alarm;
+  for (const { at } of marks) {
+    const x = plot.valToPos(at, "x", true);
+    if (x < left || x > left + width) continue;
+    context.fillRect(x - 1, top, 2, height);
+  }
+  context.restore();
+}
+
+/** Return a time on an axis: the date, too, if the axis covers days. */
+function clock(seconds, { min, max }) {
+  const date = new Date(1000 * seconds);
+  if (max - min > 2 * DAY_S) return date.toLocaleDateString([], { day: "numeric", month: "short" });
+  return date.toLocaleTimeString([], { timeStyle: "short" });
 }
 
 /** Return the grid lines of a logarithmic axis: 1, 2 and 5 in each decade. */

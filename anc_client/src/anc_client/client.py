@@ -239,6 +239,16 @@ class Client(BaseClient):
         ):
             yield from page.reports
 
+    def trend(
+        self, thing: str, since: float = 0.0, until: float | None = None, intervals: int = 200
+    ) -> schemas.TelemetryTrend:
+        """Return a headset's telemetry of the last month in intervals, with percentiles of each."""
+        until_given = {} if until is None else {"until": until}
+        path = f"/api/devices/{path_segment(thing)}/trend"
+        return self._request(
+            schemas.TelemetryTrend, "GET", path, since=since, intervals=intervals, **until_given
+        )
+
     def report_telemetry(self, thing: str, report: schemas.NewTelemetryReport) -> schemas.Telemetry:
         """Report telemetry on behalf of a headset."""
         return self._request(

@@ -868,6 +868,23 @@ class Totals:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrendInterval:
+    """
+    Telemetry of an interval that begins at `at`; nulls where no report has a value.
+
+    Attenuations are percentiles of all reports in the interval, `battery` is the lowest state of charge.
+    """
+
+    at: float
+    reports: int
+    attenuation_p10_db: float | None
+    attenuation_median_db: float | None
+    attenuation_p90_db: float | None
+    level_median_dbfs: float | None
+    battery: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Upload:
     """Upload links. PUT the whole file to a single link, or one part to each and then complete the upload."""
 
@@ -1129,6 +1146,22 @@ class Rollouts:
 
     next: str | None
     rollouts: list[Rollout]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelemetryTrend:
+    """
+    Telemetry over time, the oldest interval first; those without a report are left out.
+
+    All reports from `complete_since` on are counted. It is later than `since` for a headset that sent more
+    messages than one answer reads.
+    """
+
+    since: float
+    until: float
+    step_s: float
+    complete_since: float
+    intervals: list[TrendInterval]
 
 
 @dataclass(frozen=True, kw_only=True)

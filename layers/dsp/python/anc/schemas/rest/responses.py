@@ -267,6 +267,35 @@ class TelemetryHistory(Page):
     reports: list[Telemetry]
 
 
+class TrendInterval(Response):
+    """Telemetry of an interval that begins at `at`; nulls where no report has a value.
+
+    Attenuations are percentiles of all reports in the interval, `battery` is the lowest state of charge.
+    """
+
+    at: float
+    reports: int
+    attenuation_p10_db: float | None
+    attenuation_median_db: float | None
+    attenuation_p90_db: float | None
+    level_median_dbfs: float | None
+    battery: float | None
+
+
+class TelemetryTrend(Response):
+    """Telemetry over time, the oldest interval first; those without a report are left out.
+
+    All reports from `complete_since` on are counted. It is later than `since` for a headset that sent more
+    messages than one answer reads.
+    """
+
+    since: float
+    until: float
+    step_s: float
+    complete_since: float
+    intervals: list[TrendInterval]
+
+
 class Paths(Response):
     """Secondary path of a headset as an impulse response, tap 0 first, at `rate` Hz."""
 

@@ -5,7 +5,7 @@ reports are compressed, so that the record takes less than the kilobyte of one w
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -61,7 +61,7 @@ def history(
         if not records:
             break
         record_key = records[-1].key
-        reports = [each for record in records for each in _reports_in(record, device)]
+        reports = [each for record in records for each in _records_in(record, device)]
         found += [each for each in reports if each.key > first]
     return found[:limit]
 
@@ -112,16 +112,39 @@ def _history_record(device: Device, reports: Sequence[tuple[float, TelemetryRepo
     return Telemetry(key=_entry(device, at), group=_group(device), expires=at + HISTORY_S, at=at, report=body)
 
 
-def _reports_in(record: Telemetry, device: Device) -> Sequence[Telemetry]:
-    """Return the reports of a record of the history, each as a record of its own."""
+def newest_records(
+    thing: str, caller: Caller, deps: Dependencies, since: float, page: int = 500
+) -> Iterator[Telemetry]:
+    """Yield the records of a headset's history that end after `since`, the newest first.
+
+    A record may hold reports from before; `reports_in` returns them.
+    """
+    device = find(thing, caller, deps)
+    after = ""
+    while records := deps.history.list(_group(device), page, after, descending=True):
+        for record in records:
+            if record.at < since:
+                return
+            yield record
+        after = records[-1].key
+
+
+def reports_in(record: Telemetry) -> Sequence[tuple[float, TelemetryReport]]:
+    """Return the reports of a record of the history, each with its time."""
     is_text = record.report[:1] in (b"{", b"[")  # a single report, or several in records of earlier versions
     text = record.report if is_text else zlib.decompress(record.report)
     reports = msgspec.json.decode(text, type=TelemetryReport | list[TelemetryReport])
-    each_at = [
-        (record.at - report.age_s, _without_origin(report))
-        for report in (reports if isinstance(reports, list) else [reports])
+    return [
+        (record.at - report.age_s, report) for report in (reports if isinstance(reports, list) else [reports])
     ]
-    return [record.replace(key=_entry(device, at), at=at, report=_encoded(report)) for at, report in each_at]
+
+
+def _records_in(record: Telemetry, device: Device) -> Sequence[Telemetry]:
+    """Return the reports of a record of the history, each as a record of its own."""
+    return [
+        record.replace(key=_entry(device, at), at=at, report=_encoded(_without_origin(report)))
+        for at, report in reports_in(record)
+    ]
 
 
 def _encoded(report: TelemetryReport) -> bytes:
