@@ -8,8 +8,9 @@ import pytest
 
 from anc.noise import LABELS, Prediction
 from anc.records import Watch
+from anc.sample_rates import MAX_HEADSET_RATE
 from anc.schemas.messages import ControlChanged, decode
-from anc.schemas.snapshot import Snapshot
+from anc.schemas.snapshot import MAX_PCM_SAMPLES, Snapshot
 from anc.schemas.websocket import Audio, FilteredBlock, Start, encode_pcm
 from anc.services import emergencies
 from anc.services.emergencies import EmergencyQuery
@@ -294,12 +295,21 @@ def test_an_alarm_that_changes_while_it_is_delivered_is_delivered_again(
     assert (sent["mode"], sent["intensity"]) == ("transparency", 0.25)
 
 
-@pytest.mark.parametrize(("seconds", "opens"), [(0.25, False), (0.5, True), (1.0, True)])
+@pytest.mark.parametrize(
+    ("rate", "samples", "opens"),
+    [
+        (RATE, RATE // 4, False),
+        (RATE, RATE // 2, True),
+        (RATE, RATE, True),
+        (MAX_HEADSET_RATE, MAX_HEADSET_RATE // 4, False),
+        (MAX_HEADSET_RATE, MAX_PCM_SAMPLES, True),  # a third of a second: no message holds more
+    ],
+)
 def test_the_first_short_snapshot_cannot_raise_an_alarm_and_a_follow_up_can(
-    platform: FakePlatform, seconds: float, opens: bool
+    platform: FakePlatform, rate: int, samples: int, opens: bool
 ) -> None:
-    devices.register(Registration("headset-1", [0.0, 0.5], rate=RATE, taps=64), ALICE, platform.deps)
-    pcm = np.resize(block(True), (int(seconds * RATE), 2))
-    control.process_snapshot("headset-1", Snapshot(1, RATE, len(pcm), "", pcm=pcm).encode(), platform.deps)
+    devices.register(Registration("headset-1", [0.0, 0.5], rate=rate, taps=64), ALICE, platform.deps)
+    pcm = np.resize(block(True), (samples, 2))
+    control.process_snapshot("headset-1", Snapshot(1, rate, len(pcm), "", pcm=pcm).encode(), platform.deps)
     control.deliver("headset-1", platform.deps)
     assert bool(emergencies.search(EmergencyQuery(), ALICE, platform.deps).events) is opens

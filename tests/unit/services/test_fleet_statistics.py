@@ -17,7 +17,7 @@ from anc.headset_records import Contribution, Device, Fleet, SentFilter
 from anc.noise import summary
 from anc.pcm import float_to_int16
 from anc.ports import Conflict, Dependencies
-from anc.schemas.snapshot import Snapshot
+from anc.schemas.snapshot import MAX_PCM_SAMPLES, Snapshot
 from anc.services.headsets import control, devices, fleet_statistics
 from anc.services.headsets.devices import Registration
 from tests.fakes import ALICE, Clock, FakePlatform, make_dependencies
@@ -189,6 +189,16 @@ def test_a_short_snapshot_is_not_contributed(platform: FakePlatform, seconds: fl
     register("one", Plant(1), platform.deps)
     control.process_snapshot("one", snapshot(Plant(1), seconds, seed=1), platform.deps)
     assert platform.counts["fleet_contributions"] == 0
+
+
+@pytest.mark.parametrize("rate", [48_000, 96_000])
+def test_the_longest_snapshot_at_a_high_rate_is_contributed(platform: FakePlatform, rate: int) -> None:
+    plant = Plant(1)
+    request = Registration("fast", plant.secondary.tolist(), model="m1", rate=rate, taps=TAPS)
+    devices.register(request, ALICE, platform.deps)
+    pcm = float_to_int16(np.stack(plant.process(MAX_PCM_SAMPLES / RATE, seed=1), axis=1))
+    control.process_snapshot("fast", Snapshot(1, rate, len(pcm), "", pcm=pcm).encode(), platform.deps)
+    assert platform.counts["fleet_contributions"] == 1
 
 
 def test_a_refused_snapshot_is_not_contributed(platform: FakePlatform) -> None:

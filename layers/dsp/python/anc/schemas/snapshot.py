@@ -36,6 +36,7 @@ PCM, STATISTICS = 1, 2
 MQTT_PAYLOAD_LIMIT = 128 * 1024
 MAX_PCM_SAMPLES = (MQTT_PAYLOAD_LIMIT - HEADER.size) // 4
 SHORT_S = 0.6  # a full snapshot has a second, or as many samples as fit into a message
+FULL_MESSAGE = 0.9  # of the samples that fit: that is a full snapshot
 MICROPHONES = ("reference", "error")
 MIN_SPREAD = 4  # of int16: a converter's own noise exceeds this
 MIN_LEVEL_DBFS = -60.0  # of the other microphone, from which silence is a fault
@@ -73,7 +74,11 @@ class Snapshot:
     @property
     def is_short(self) -> bool:
         """Whether it is one of the first of a new noise, which a longer one follows within a second."""
-        return self.samples < min(SHORT_S * self.rate, 0.9 * MAX_PCM_SAMPLES)
+        return not self.lasts(SHORT_S)
+
+    def lasts(self, seconds: float) -> bool:
+        """Return whether it has so many seconds, or at a high rate all samples that fit into a message."""
+        return self.samples >= min(seconds * self.rate, FULL_MESSAGE * MAX_PCM_SAMPLES)
 
     def encode(self) -> bytes:
         """Return the MQTT payload. Raises Refused if it is too large."""

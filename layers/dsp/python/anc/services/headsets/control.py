@@ -188,7 +188,7 @@ def _is_shareable(
         bool(control.noise)
         and not detected.until
         and design.predicted_gain_db >= fleet_statistics.MIN_SHARED_DB
-        and snapshot.samples >= fleet_statistics.MIN_SHARED_S * snapshot.rate
+        and snapshot.lasts(fleet_statistics.MIN_SHARED_S)
         and deps.clock() >= control.shared.get(control.noise, 0.0) + fleet_statistics.CONTRIBUTION_INTERVAL_S
     )
 

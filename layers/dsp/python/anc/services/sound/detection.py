@@ -141,8 +141,7 @@ def detect_in_snapshot(
         return Detection(
             None, EmergencyState(True, 0.0, reason), now + max(FAIL_OPEN_HOLD_S, settings.emergency_hold_s)
         )
-    long_enough = snapshot.samples >= MIN_ALARM_S * snapshot.rate
-    is_alarm = prediction.emergency and long_enough and settings.emergency_detection_enabled
+    is_alarm = prediction.emergency and snapshot.lasts(MIN_ALARM_S) and settings.emergency_detection_enabled
     kind = _kind(prediction if is_alarm else None)
     emergency = EmergencyState(
         bool(kind), round(prediction.emergency_score, 3), f"{kind} detected" if kind else ""
