@@ -1,6 +1,7 @@
 """A Lambda function of the platform with its own role, and methods that grant permissions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -87,6 +88,7 @@ class PlatformFunction(lambda_.Function):
             layers=[layers.base, layers.sound] if decodes else [layers.base],
             role=role,
             log_group=log,
+            **_log_levels(environment),
             tracing=_tracing(name, environment),
             memory_size=memory_mb,
             reserved_concurrent_executions=environment.concurrency.reservation(name),
@@ -192,6 +194,22 @@ class PlatformFunction(lambda_.Function):
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )
+
+
+def _log_levels(environment: Environment) -> dict[str, Any]:
+    """Return that Lambda logs calls that fail, but not start and end of each call, unless debugging.
+
+    The application's level must not be above INFO: Lambda takes metrics, which have no level, for INFO.
+    """
+    if environment.log_level == "DEBUG":
+        application, system = lambda_.ApplicationLogLevel.DEBUG, lambda_.SystemLogLevel.INFO
+    else:
+        application, system = lambda_.ApplicationLogLevel.INFO, lambda_.SystemLogLevel.WARN
+    return {
+        "logging_format": lambda_.LoggingFormat.JSON,
+        "application_log_level_v2": application,
+        "system_log_level_v2": system,
+    }
 
 
 def _tracing(name: str, environment: Environment) -> lambda_.Tracing:

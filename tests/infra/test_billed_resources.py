@@ -26,6 +26,16 @@ def test_the_estimate_has_traces_of_functions_only_if_they_begin_traces(prod):
     assert count(faulty).traced == ["anc_processor", "audio_sender", "provisioner", "rollout_manager"]
 
 
+def test_the_estimate_has_the_log_of_each_call_only_if_lambda_writes_it(prod):
+    faulty = copy.deepcopy(prod.templates)
+    for resource in faulty["iot"]["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            del resource["Properties"]["LoggingConfig"]["SystemLogLevel"]  # INFO
+
+    assert count(prod.templates).logged == []
+    assert count(faulty).logged == ["anc_processor", "audio_sender", "provisioner", "rollout_manager"]
+
+
 def test_alarms_are_billed_by_metric(prod):
     counts = count(prod.templates).units
     assert counts["alarm_metric"] > counts["dashboard"] > 0

@@ -21,7 +21,6 @@ PANEL = "Platform and headsets"
 LEVELS = ("debug", "info", "warning", "error", "critical")
 Level = Literal["debug", "info", "warning", "error", "critical"]
 COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
-TIME = "%Y-%m-%d %H:%M:%S,%f%z"  # of Powertools
 FOLLOW_S = 1.0
 FOLLOW_AWS_S = 5.0  # a poll is a call for each function, of which an account has five a second
 MAX_GROUPS = 50
@@ -153,8 +152,24 @@ def line_of(text: str) -> Line:
     text = text.rstrip("\r\n")
     with suppress(msgspec.DecodeError, ValueError, KeyError, TypeError):
         fields = msgspec.json.decode(text, type=dict[str, Any])
-        return Line(datetime.strptime(fields["timestamp"], TIME).timestamp(), fields, text)
+        if "record" in fields:
+            fields = _of_lambda(fields)
+        return Line(datetime.fromisoformat(fields["timestamp"]).timestamp(), fields, text)
     return Line(0.0, {}, text)
+
+
+def _of_lambda(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event that Lambda itself logs, such as the report of a call that timed out."""
+    record = event["record"]
+    status = record.get("status", "success")
+    return {
+        "level": "INFO" if status == "success" else "WARNING",
+        "message": event["type"],
+        "timestamp": event["time"],
+        "service": "lambda",
+        "status": status,
+        "function_request_id": record.get("requestId", ""),
+    }
 
 
 def _on_aws(stacks: str, minutes: float) -> CloudWatchLog:

@@ -12,6 +12,7 @@ from anc import published_metrics
 DEPLOYMENT = Path(__file__).with_name("deployment.json")
 METRICS_OF_A_METHOD = 5  # calls, two kinds of errors, two latencies
 MB_PER_GB = 1024
+FAILURES_ONLY = "WARN"  # level of the functions' own events; start and report of a call are INFO
 NAMESPACE = re.compile(r"\b(?:AWS|ANC)/\w+")
 
 
@@ -24,12 +25,15 @@ class Deployment(msgspec.Struct, frozen=True):
         Billed units per month.
     traced : list of str
         Functions that begin traces at Lambda's own rate.
+    logged : list of str
+        Functions of which Lambda logs start and end of each call.
     alarms : dict of str to (int, int)
         Number of alarms and of their metrics, by the service that writes the metrics.
     """
 
     units: dict[str, float]
     traced: list[str]
+    logged: list[str]
     alarms: dict[str, tuple[int, int]]
 
 
@@ -40,13 +44,20 @@ def read_deployment() -> Deployment:
 
 def count(templates: Mapping[str, Any]) -> Deployment:
     """Return what synthesized templates, by stack, say about the cost."""
-    functions = [each["Properties"] for each in _resources(templates, "AWS::Lambda::Function")]
+    functions = {
+        properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: properties
+        for properties in (each["Properties"] for each in _resources(templates, "AWS::Lambda::Function"))
+        if "Environment" in properties
+    }
     traced = [
-        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        for function in functions
-        if function.get("TracingConfig", {}).get("Mode") == "Active"
+        name for name, each in functions.items() if each.get("TracingConfig", {}).get("Mode") == "Active"
     ]
-    return Deployment(_units(templates), sorted(traced), _alarms(templates))
+    logged = [
+        name
+        for name, each in functions.items()
+        if each.get("LoggingConfig", {}).get("SystemLogLevel") != FAILURES_ONLY
+    ]
+    return Deployment(_units(templates), sorted(traced), sorted(logged), _alarms(templates))
 
 
 def _alarms(templates: Mapping[str, Any]) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Estimate the monthly AWS cost of a fleet from what one headset was measured to use."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from tools.cost.prices import SERVICES, FunctionUsage, Prices
 MEASUREMENTS = Path(__file__).with_name("measurements.json")
 HOURS_PER_MONTH = 730.0
 HISTORY_HOURS = 720.0  # for which telemetry is kept
-CALL_LOG_BYTES = 340  # start, end and report of Lambda, and 26 bytes that CloudWatch adds to each
+CALL_LOG_BYTES = 340  # start, end and report of a logged call, and 26 bytes that CloudWatch adds to each
 METRICS_LOG_BYTES = 460  # of the metrics of a snapshot, with these 26 bytes; others have fewer
 TRACED_PER_SECOND, TRACED_FRACTION = 1, 0.05  # by Lambda, for each function; sampling rules do not apply
 POLLERS, POLL_S = 5, 20.0  # of each event source: long polls of an idle queue
@@ -35,7 +35,7 @@ DESIGNS = ("every block", "200-ms blocks", "snapshots")
 
 PROVISIONED_BEFORE = {"provisioned_gb": 3.455}  # two executions of one core
 CUSTOM_METRICS_BEFORE = {"custom_metric": 64}  # names of counters; some had one for each reason of a refusal
-TRACED_BEFORE = ["anc_processor", "audio_sender", "classifier"]
+CONSUMERS = ["anc_processor", "audio_sender", "classifier"]  # functions behind the queues of headsets
 
 GROUPS = ("Snapshots", "Reported state and filters", "Fleet statistics", "Telemetry")
 # The parts of the snapshots' cost, in the order in which the cost page replaces them.
@@ -170,7 +170,7 @@ def platform_units(
         _add(used, group)
     units = defaultdict(float, {name: amount * fleet.hours for name, amount in used.items()})
     _add_connections(units, fleet)
-    _add_functions(units, work, deployment.traced)
+    _add_functions(units, work, deployment)
     deployed = deployment.units
     units["sqs_request"] += deployed["event_source"] * POLLERS * HOURS_PER_MONTH * 3600 / POLL_S
     units["transfer_gb"] = units["transfer_bytes"] / 1e9
@@ -218,7 +218,7 @@ def index_units(fleet: Fleet) -> Mapping[str, float]:
     }
 
 
-def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: Sequence[str]) -> None:
+def _add_functions(units: defaultdict[str, float], work: FunctionUsage, deployment: Deployment) -> None:
     """Add calls, one message each, although batches are larger at a high load."""
     questions, requests = units["endpoint_questions"], units["reclassifications_messages"]
     calls = {
@@ -238,9 +238,10 @@ def _add_functions(units: defaultdict[str, float], work: FunctionUsage, traced: 
     units["sqs_request"] += sum(calls.values())  # deletions
     units["endpoint_gb_s"] = questions * work.endpoint_s * work.endpoint_gb
     with_metrics = units["snapshots"] + units["updates"] + requests
-    log_bytes = sum(calls.values()) * CALL_LOG_BYTES + with_metrics * METRICS_LOG_BYTES
+    logged = sum(each for name, each in calls.items() if name in deployment.logged)
+    log_bytes = logged * CALL_LOG_BYTES + with_metrics * METRICS_LOG_BYTES
     units["log_gb"] = units["log_stored_gb"] = log_bytes / 1e9
-    units["trace"] = sum(traces(each) for name, each in calls.items() if name in traced)
+    units["trace"] = sum(traces(each) for name, each in calls.items() if name in deployment.traced)
 
 
 def fleet_reads(lookups: float, seconds: float) -> float:
@@ -283,7 +284,7 @@ def reductions(
     groups, metrics = by_group(measurements.before), measurements.before.detailed_metrics
     present = by_group(measurements.now)
     units_before = deployment.units | PROVISIONED_BEFORE | CUSTOM_METRICS_BEFORE
-    deployed = replace(deployment, units=units_before, traced=TRACED_BEFORE)
+    deployed = replace(deployment, units=units_before, traced=CONSUMERS, logged=CONSUMERS)
 
     def total() -> float:
         return dollars(platform_units(fleet, prices.work, groups, deployed, metrics), prices)
@@ -307,6 +308,8 @@ def reductions(
     steps.append(("Custom metrics", total()))
     deployed = replace(deployed, traced=deployment.traced)
     steps.append(("Traces", total()))
+    deployed = replace(deployed, logged=deployment.logged)
+    steps.append(("Logs", total()))
     deployed = deployment
     steps.append(("Provisioned concurrency", total()))
     return [*steps, ("Fleet index", total() + dollars(index_units(fleet), prices))]

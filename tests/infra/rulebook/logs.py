@@ -88,6 +88,48 @@ def a_stage_that_creates_its_log_group(templates: dict[str, Template]) -> None:
 
 
 @rule
+def functions_log_their_metrics_but_not_each_call(stacks: Stacks) -> Iterator[str]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+
+    A level needs the format JSON. Lambda takes output without a level, such as metrics, for INFO and drops it
+    if the application's level is above. Start and report of a call that succeeds are INFO as well; reports of
+    failed calls are WARN.
+    """
+    for name, function in stacks.functions().items():
+        logs = function.get("LoggingConfig", {})
+        if logs.get("LogFormat") != "JSON":
+            yield f"{name} cannot filter what it logs"
+        elif logs.get("ApplicationLogLevel") not in ("TRACE", "DEBUG", "INFO"):
+            yield f"{name} loses its metrics"
+        elif (logs.get("SystemLogLevel"), logs["ApplicationLogLevel"]) not in (
+            ("WARN", "INFO"),
+            ("INFO", "DEBUG"),
+        ):
+            yield f"{name} logs start and end of each call, or no failures"
+
+
+def _set_logging(templates: dict[str, Template], config: dict[str, str]) -> None:
+    for resource in templates["iot"]["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            resource["Properties"]["LoggingConfig"] |= config
+
+
+@fault(functions_log_their_metrics_but_not_each_call)
+def a_function_that_logs_text(templates: dict[str, Template]) -> None:
+    _set_logging(templates, {"LogFormat": "Text"})
+
+
+@fault(functions_log_their_metrics_but_not_each_call)
+def a_function_that_loses_its_metrics(templates: dict[str, Template]) -> None:
+    _set_logging(templates, {"ApplicationLogLevel": "WARN"})
+
+
+@fault(functions_log_their_metrics_but_not_each_call)
+def a_function_that_logs_each_call(templates: dict[str, Template]) -> None:
+    _set_logging(templates, {"SystemLogLevel": "INFO"})
+
+
+@rule
 def only_what_sampling_rules_govern_is_traced(stacks: Stacks) -> Iterator[str]:
     """https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html
 

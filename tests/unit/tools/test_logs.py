@@ -75,6 +75,16 @@ def test_a_line_that_is_no_json_is_printed_as_it_is() -> None:
     assert line_of("Traceback\n") == (0.0, {}, "Traceback")
 
 
+def test_a_timed_out_call_that_lambda_reports_is_a_warning() -> None:
+    record = {"requestId": "6d68ca91", "status": "timeout", "metrics": {"durationMs": 10_000.0}}
+    line = line_of(
+        json.dumps({"time": "2026-11-30T06:00:01.500Z", "type": "platform.report", "record": record})
+    )
+    assert line.level == "warning"
+    assert line.at == line_of(text(1, "before")).at + 0.25
+    assert (line.fields["message"], line.fields["status"]) == ("platform.report", "timeout")
+
+
 class FakeLogs:
     """The client of CloudWatch Logs, with pages of one event."""
 
