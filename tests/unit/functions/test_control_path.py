@@ -210,7 +210,7 @@ def test_a_measured_path_is_stored_and_statistics_of_the_old_path_are_discarded(
     assert device is not None
     assert control is not None
     assert np.frombuffer(device.secondary, np.float32) == pytest.approx([0.0, 0.5, 0.1])
-    assert (control.statistics, control.seq) == (b"", 1)
+    assert (control.memory, control.seq) == (b"", 1)
     assert headsets.counts["paths_replaced"] == 1
 
 

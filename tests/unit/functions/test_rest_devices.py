@@ -170,13 +170,13 @@ def test_a_new_secondary_path_replaces_the_old_one_and_its_statistics(
     call: Call, platform: FakePlatform
 ) -> None:
     controls = platform.deps.controls
-    controls.put(Control(key="left", group="alice", seq=7, statistics=b"learned"))
+    controls.put(Control(key="left", group="alice", seq=7, memory=b"learned", statistics=b"before"))
     status, paths, _ = call("PUT", "/api/devices/left/paths", {"secondary": [0.25, -0.5]})
     assert (status, paths) == (200, {"rate": 16_000, "secondary": [0.25, -0.5]})
     assert call("GET", "/api/devices/left/paths")[1] == paths
     known = controls.get("left")
     assert known is not None
-    assert (known.statistics, known.seq) == (b"", 7)
+    assert (known.memory, known.statistics, known.seq) == (b"", b"", 7)
 
 
 @pytest.mark.usefixtures("headset")

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from anc.dsp import attenuation_db
+from anc.dsp import Statistics, attenuation_db
 from anc.pcm import float_to_int16
 from anc.ports import Conflict
 from anc.records import Watch
@@ -106,6 +106,26 @@ def test_a_filter_that_is_no_better_than_the_one_in_use_is_not_sent(headset: Fak
     for seq in range(2, 6):
         control.process_snapshot(THING, snapshot(seq, noise(1, seed=seq), w, name), headset.deps)
     assert headset.counts["filters_kept"] >= 3
+
+
+def test_the_memory_of_an_earlier_version_is_used_and_replaced(headset: FakePlatform) -> None:
+    control.process_snapshot(THING, snapshot(1, noise(1, seed=1)), headset.deps)
+    known = headset.deps.controls.get(THING)
+    assert known is not None
+    gains_db = []
+    earlier = Statistics.from_stored_bytes(known.memory).to_bytes()
+    for former in (known, known.replace(memory=b"", statistics=earlier), known.replace(memory=b"")):
+        current = headset.deps.controls.get(THING)
+        assert current is not None
+        headset.deps.controls.put(former.replace(version=current.version))
+        control.process_snapshot(THING, snapshot(2, noise(1, seed=2)), headset.deps)
+        after = headset.deps.controls.get(THING)
+        assert after is not None
+        assert (bool(after.memory), after.statistics) == (True, b"")
+        gains_db.append(after.filters[0].predicted_gain_db)
+    with_memory, with_earlier, without = gains_db
+    assert with_earlier == pytest.approx(with_memory, abs=0.01)
+    assert without < with_memory - 0.05
 
 
 def test_pure_microphone_noise_gets_no_filter(headset: FakePlatform) -> None:

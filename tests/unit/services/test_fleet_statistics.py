@@ -75,7 +75,7 @@ def contribution(name: str, plant: Plant, secondary: np.ndarray, owner: str = "a
     """Return the contribution of a headset with this model of its path."""
     x, d = plant.process(1.0, seed=len(name) + sum(map(ord, name)))
     w = design_control_filter(x, d, secondary, TAPS, rate=RATE).taps
-    statistics = Statistics.measure(x, d, secondary, TAPS, RATE).to_bytes()
+    statistics = Statistics.measure(x, d, secondary, TAPS, RATE).to_stored_bytes()
     return Contribution(name, owner, at, statistics, np.clip(w, -6e4, 6e4).astype("<f2").tobytes())
 
 
@@ -228,7 +228,7 @@ def test_the_number_of_writes_does_not_grow_with_the_fleet(
     put = fleets.put
     monkeypatch.setattr(fleets, "put", lambda record: written.append(record.key) or put(record))
     sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
-    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    statistics = Statistics.from_stored_bytes(healthy()[0].statistics)
     device = register("some", Plant(1), platform.deps)
     for i in range(200):
         one = device.replace(key=f"h{i}", group=f"o{i}")
@@ -268,7 +268,7 @@ def test_a_fleet_stored_by_an_earlier_version_is_used_beside_new_contributions(
     platform.deps.fleets.put(msgspec.convert(former, Fleet))
     assert contributors(device, NOISE, platform.deps) == ["former"]
     sent = SentFilter.of(healthy()[1].taps, 1, RATE, 10.0)
-    statistics = Statistics.from_bytes(healthy()[1].statistics)
+    statistics = Statistics.from_stored_bytes(healthy()[1].statistics)
     fleet_statistics.contribute(device.replace(key="new"), NOISE, statistics, sent, platform.deps)
     assert contributors(device, NOISE, platform.deps) == ["former", "new"]
     now = Statistics.measure(*plant.process(0.25, seed=7), plant.secondary, TAPS, RATE)
@@ -295,7 +295,7 @@ def replace_fleet(group: str, members: Sequence[Contribution], deps: Dependencie
 
 def test_a_full_fleet_drops_its_oldest_contribution(platform: FakePlatform) -> None:
     sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
-    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    statistics = Statistics.from_stored_bytes(healthy()[0].statistics)
     device = register("some", Plant(1), platform.deps)
     for i in range(fleet_statistics.MAX_CONTRIBUTIONS + 4):
         platform.clock.now += fleet_statistics.REPLACEMENT_INTERVAL_S
@@ -307,7 +307,7 @@ def test_a_full_fleet_drops_its_oldest_contribution(platform: FakePlatform) -> N
 
 def test_one_owner_cannot_displace_all_others(platform: FakePlatform) -> None:
     sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
-    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    statistics = Statistics.from_stored_bytes(healthy()[0].statistics)
     device = register("some", Plant(1), platform.deps)
     for i in range(8):
         fleet_statistics.contribute(
@@ -325,7 +325,7 @@ def test_one_owner_cannot_displace_all_others(platform: FakePlatform) -> None:
 
 def test_old_contributions_expire(platform: FakePlatform) -> None:
     sent = SentFilter.of(healthy()[0].taps, 1, RATE, 10.0)
-    statistics = Statistics.from_bytes(healthy()[0].statistics)
+    statistics = Statistics.from_stored_bytes(healthy()[0].statistics)
     device = register("some", Plant(1), platform.deps)
     fleet_statistics.contribute(device.replace(key="old"), NOISE, statistics, sent, platform.deps)
     platform.clock.now += fleet_statistics.CONTRIBUTION_LIFETIME_S / 2
@@ -461,7 +461,7 @@ def test_an_unreadable_contribution_is_skipped(fleet_world: FakePlatform) -> Non
     deps, plant = fleet_world.deps, Plant(1)
     device = register("reader", plant, deps)
     endless = np.full(TAPS, np.inf)
-    junk = replace(Statistics.from_bytes(healthy()[0].statistics), autocorrelation=endless).to_bytes()
+    junk = replace(Statistics.from_stored_bytes(healthy()[0].statistics), autocorrelation=endless).to_bytes()
     members = (msgspec.structs.replace(healthy()[0], device="junk", statistics=junk), healthy()[1])
     key = fleet_statistics.fleet_key(device, NOISE)
     replace_fleet(key, members, deps)

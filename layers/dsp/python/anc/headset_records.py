@@ -117,8 +117,9 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
         Sequence number of the latest processed snapshot; -1 before the first.
     filters : tuple of SentFilter
         Newest first: a snapshot may have been taken with one of the older ones.
-    statistics : bytes
-        Encoded `anc.dsp.Statistics` of the current noise.
+    memory : bytes
+        Encoded `anc.dsp.Statistics` of the current noise, compressed. In records of earlier versions they are
+        in `statistics`, and those versions ignore `memory`.
     label_evidence : bytes
         Encoded `anc.noise.labels.LabelEvidence` of the recent snapshots.
     classified_at : float
@@ -144,6 +145,7 @@ class Control(Record, frozen=True, kw_only=True, omit_defaults=True):
     intensity: float = 1.0
     filters: tuple[SentFilter, ...] = ()
     statistics: bytes = b""
+    memory: bytes = b""
     noise: str = ""
     confidence: float = 0.0
     label_evidence: bytes = b""

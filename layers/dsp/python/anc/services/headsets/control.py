@@ -174,7 +174,7 @@ def _with_detection(
 
 def _with_design(control: Control, snapshot: Snapshot, design: FilterDesign) -> Control:
     """Return the control with the statistics of a design, and its filter if that is an improvement."""
-    control = control.replace(statistics=design.statistics.to_bytes())
+    control = control.replace(memory=design.statistics.to_stored_bytes(), statistics=b"")
     if not design.improves:
         return control
     return control.replace(filters=(design.as_sent(snapshot), *control.filters)[:MAX_FILTERS])
@@ -203,7 +203,7 @@ def _is_superseded(
     """
     return (
         (snapshot.pcm is None or snapshot.is_short)
-        and bool(known.statistics)
+        and bool(known.memory or known.statistics)
         and not design.improves
         and not detected.until
         and _notification(control) == _notification(known)

@@ -355,7 +355,7 @@ def _replace_path(
             return latest, False
         known = deps.controls.get(device.key)
         if known and not same:
-            deps.controls.put(known.replace(statistics=b""))
+            deps.controls.put(known.replace(memory=b"", statistics=b""))
         path_seq = latest.path_seq if seq is None else seq
         return deps.devices.put(latest.replace(secondary=secondary, path_seq=path_seq)), not same
 

@@ -67,7 +67,8 @@ def design_filter(
     try:
         now, limit = _measure(snapshot, device, in_use)
         _check_power(now)
-        memory = Statistics.from_bytes(known.statistics) if known.statistics else None
+        stored = known.memory or known.statistics
+        memory = Statistics.from_stored_bytes(stored) if stored else None
         new_noise = label and (label != known.noise or memory is None)
         neighbour = fleet_statistics.nearest(device, label, now, deps) if new_noise else None
         return _design(

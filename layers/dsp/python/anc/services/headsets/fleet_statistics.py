@@ -89,7 +89,7 @@ def contribute(
         device=device.key,
         owner=device.group,
         at=deps.clock(),
-        statistics=statistics.to_bytes(),
+        statistics=statistics.to_stored_bytes(),
         taps=sent.taps,
     )
     group, stored = fleet_key(device, noise), False
@@ -147,6 +147,6 @@ def _read(group: str, deps: Dependencies) -> Sequence[Fleet]:
 def _evaluate(contribution: Contribution, now: Statistics) -> Neighbour | None:
     w = decode_taps(contribution.taps)
     try:
-        return Neighbour(Statistics.from_bytes(contribution.statistics), w, now.attenuation_db(w))
+        return Neighbour(Statistics.from_stored_bytes(contribution.statistics), w, now.attenuation_db(w))
     except ValueError:  # a faulty contribution of another headset must not fail this one
         return None
