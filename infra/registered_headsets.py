@@ -3,7 +3,8 @@
 References
 ----------
 AWS IoT Core API Reference: DeletePolicy refuses policies that are attached to a certificate, DeleteThingType
-types that things have, DeleteThing things with a certificate.
+types that things have, DeleteThing things with a certificate. DeleteJob: at most ten jobs are deleted at the
+same time.
 """
 
 import time
@@ -16,10 +17,11 @@ from infra.empty_buckets import stacks_of
 
 SHOWN = 10  # names of headsets
 DETACH_WAITS_S = (0.5, 1.0, 2.0, 5.0)  # AWS IoT detaches a certificate asynchronously
+JOB_WAITS_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # until fewer jobs are being deleted
 
 
 class Registry(NamedTuple):
-    """Everything in the AWS IoT registry that keeps the stacks of an environment from being deleted.
+    """What the platform created in AWS IoT itself, most of which keeps the stacks from being deleted.
 
     Attributes
     ----------
@@ -29,6 +31,8 @@ class Registry(NamedTuple):
         Things that have one of the types.
     certificates : sequence of str
         ARNs of the certificates, of headsets and of claims, that one of the policies is attached to.
+    jobs : sequence of str
+        Jobs of rollouts, open or ended. They remain without their headsets.
     """
 
     iot: Any
@@ -37,6 +41,7 @@ class Registry(NamedTuple):
     thing_types: Sequence[str]
     things: Sequence[str]
     certificates: Sequence[str]
+    jobs: Sequence[str]
 
     @classmethod
     def of(cls, cloudformation: Any, iot: Any, data: Any, stacks: str) -> Self:
@@ -51,25 +56,31 @@ class Registry(NamedTuple):
             thing_types,
             things=list(_things(iot, thing_types)),
             certificates=sorted(set(_certificates(iot, policies))),
+            jobs=list(_jobs(iot, stacks)),
         )
 
     def listed(self) -> list[str]:
-        """Return a line for each of the first headsets, the number of others, and of certificates."""
+        """Return a line for each of the first headsets, the number of others, of certificates and of jobs."""
         lines = [*self.things[:SHOWN]]
         if len(self.things) > SHOWN:
             lines.append(f"and {len(self.things) - SHOWN} others")
         if self.certificates:
             lines.append(f"{len(self.certificates)} certificates, including those of claims")
+        if self.jobs:
+            lines.append(f"{len(self.jobs)} jobs of rollouts")
         return lines
 
     def remove(self, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:
-        """Detach, deactivate and delete the certificates, and delete the things; yield a line for each.
+        """Delete the jobs, detach and delete the certificates, and delete the things; yield a line for each.
 
         The types are deprecated first, so that no headset registers meanwhile. AWS IoT deletes a type five
         minutes after that at the earliest.
         """
         for name in self.thing_types:
             self.iot.deprecate_thing_type(thingTypeName=name)
+        for job in self.jobs:
+            self._remove_job(job, sleep)
+            yield f"removed job {job}"
         things = list(_things(self.iot, self.thing_types))
         for certificate in sorted(set(_certificates(self.iot, self.policies))):
             self._remove_certificate(certificate)
@@ -77,6 +88,21 @@ class Registry(NamedTuple):
         for thing in things:
             self._remove_thing(thing, sleep)
             yield f"removed headset {thing}"
+
+    def _remove_job(self, job: str, sleep: Callable[[float], None]) -> None:
+        going = (
+            self.iot.exceptions.ResourceNotFoundException,
+            self.iot.exceptions.InvalidStateTransitionException,
+        )
+        for wait_s in (*JOB_WAITS_S, 0.0):
+            try:
+                with suppress(*going):
+                    self.iot.delete_job(jobId=job, force=True)
+                return
+            except self.iot.exceptions.LimitExceededException:
+                if not wait_s:
+                    raise
+                sleep(wait_s)
 
     def _remove_certificate(self, certificate: str) -> None:
         for policy in self.policies:
@@ -114,6 +140,11 @@ def _things(iot: Any, thing_types: Sequence[str]) -> Iterator[str]:
     for name in thing_types:
         for page in iot.get_paginator("list_things").paginate(thingTypeName=name):
             yield from (thing["thingName"] for thing in page["things"])
+
+
+def _jobs(iot: Any, stacks: str) -> Iterator[str]:
+    for page in iot.get_paginator("list_jobs").paginate():
+        yield from (job["jobId"] for job in page["jobs"] if job["jobId"].startswith(f"{stacks}-"))
 
 
 def _certificates(iot: Any, policies: Sequence[str]) -> Iterator[str]:

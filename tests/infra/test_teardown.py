@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from anc.schemas.topics import job_name
 from infra import registered_headsets, teardown
 from infra.registered_headsets import Registry
 
@@ -126,6 +127,27 @@ def test_headsets_and_certificates_of_the_environment_are_removed_and_no_others(
     assert "dev-headset" in said.partition("removed certificate")[0], "before the question"
     assert "2 certificates" in said
     assert "prod-headset" not in said
+
+
+def test_jobs_of_the_environment_are_deleted_however_many_are_being_deleted(s3):
+    iot = boto3.client("iot", region_name=REGION)
+    for env in ("dev", "prod"):
+        thing = iot.describe_thing(thingName=f"{env}-headset")["thingArn"]
+        name = job_name("01796032800000-0a1b2c3d-00000", env)
+        iot.create_job(jobId=name, targets=[thing], document="{}")
+    waits, refused = [], [iot.exceptions.LimitExceededException({"Error": {}}, "DeleteJob")] * 2
+
+    def too_many(**_):
+        if refused:
+            raise refused.pop()
+
+    iot.meta.events.register("before-call.iot.DeleteJob", too_many)
+    registry = Registry.of(CloudFormation(), iot, boto3.client("iot-data", region_name=REGION), "anc-dev")
+    assert "1 jobs of rollouts" in registry.listed()
+    list(registry.remove(sleep=waits.append))
+
+    assert waits == list(registered_headsets.JOB_WAITS_S[:2])
+    assert [job["jobId"] for job in iot.list_jobs()["jobs"]] == ["anc-prod-01796032800000-0a1b2c3d-00000"]
 
 
 def test_a_thing_whose_certificate_is_detached_late_is_deleted_after_all(s3):
