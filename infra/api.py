@@ -147,7 +147,7 @@ class Api(cdk.Stack):
         return function
 
     def _live(self) -> lambda_.IFunction:
-        """Return the integration target of frames: the alias, with provisioned concurrency in prod."""
+        """Return the integration target of frames: the alias of a version, which is kept warm in prod."""
         function = self.functions["audio_receiver"]
         return Canary(self, "live", function, self._environment, warm=self._environment.session_cache).alias
 

@@ -25,6 +25,8 @@ class Canary(Construct):
 
     Parameters
     ----------
+    warm : int
+        Provisioned concurrency of a version, new or old.
     queue_ages : mapping of str to Metric
         Age of the oldest message of each queue that the function consumes. A batch with failed messages is no
         error of the function, so failures of a consumer show here.
@@ -45,13 +47,9 @@ class Canary(Construct):
         queue_ages: Mapping[str, cloudwatch.IMetric] | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self.alias = lambda_.Alias(
-            self,
-            "alias",
-            alias_name="live",
-            version=function.current_version,
-            provisioned_concurrent_executions=warm or None,
-        )
+        if warm:
+            _keep_warm(function, warm)
+        self.alias = lambda_.Alias(self, "alias", alias_name="live", version=function.current_version)
         if environment.canary == "off":
             return
         prefix = f"anc-{environment.name}-{function.node.id}-canary"
@@ -83,3 +81,18 @@ class Canary(Construct):
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
+
+
+def _keep_warm(function: lambda_.Function, executions: int) -> None:
+    """Provision concurrency for each version of a function.
+
+    The alias should not have it: while CodeDeploy shifts its calls, it has weights, and Lambda refuses to
+    change the provisioned concurrency of an alias with weights. CloudFormation cannot change that of a
+    version, so another number makes another version.
+    """
+    version = function.current_version.node.default_child
+    assert isinstance(version, lambda_.CfnVersion)
+    version.provisioned_concurrency_config = lambda_.CfnVersion.ProvisionedConcurrencyConfigurationProperty(
+        provisioned_concurrent_executions=executions
+    )
+    function.invalidate_version_based_on(f"warm={executions}")

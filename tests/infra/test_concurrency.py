@@ -52,5 +52,5 @@ def test_prod_deploys_in_a_new_account_too():
     small = Stacks(synthesize("prod", concurrency="10"))
 
     assert not any("ReservedConcurrentExecutions" in each for each in small.functions().values())
-    aliases = small.of_type("AWS::Lambda::Alias").values()
-    assert not any("ProvisionedConcurrencyConfig" in alias for alias in aliases)
+    versions = small.of_type("AWS::Lambda::Version").values()
+    assert not any("ProvisionedConcurrencyConfig" in version for version in versions)

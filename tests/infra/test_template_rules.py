@@ -204,22 +204,31 @@ def test_requests_are_sampled_for_tracing(stacks):
 
 
 def test_prod_has_provisioned_concurrency_for_live_audio(prod):
-    ((name, alias),) = [
-        (name, alias)
-        for name, alias in prod.of_type("AWS::Lambda::Alias").items()
-        if "ProvisionedConcurrencyConfig" in alias
+    ((name, version),) = [
+        (name, version)
+        for name, version in prod.of_type("AWS::Lambda::Version").items()
+        if "ProvisionedConcurrencyConfig" in version
     ]
+    aliases = prod.of_type("AWS::Lambda::Alias").items()
+    (live,) = [alias for alias, each in aliases if prod.text(each["FunctionVersion"]) == name]
     integrations = prod.of_type("AWS::ApiGatewayV2::Integration").values()
-    to_live = [each for each in integrations if name in prod.text(each["IntegrationUri"])]
+    to_live = [each for each in integrations if live in prod.text(each["IntegrationUri"])]
 
-    assert prod.function_of(alias["FunctionName"]) == "audio_receiver"
-    assert alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 1
+    assert prod.function_of(version["FunctionName"]) == "audio_receiver"
+    assert version["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] == 1
     assert len(to_live) == len([name for name in SOCKET.values() if name == "audio_receiver"])
 
 
+def test_another_number_of_warm_executions_makes_another_version(prod):
+    """CloudFormation cannot change the provisioned concurrency of a version."""
+    more = Stacks(synthesize("prod", warm="2"))
+    versions, others = (set(each.of_type("AWS::Lambda::Version")) for each in (prod, more))
+    assert len(versions - others) == len(others - versions) == 1
+
+
 def test_dev_has_no_provisioned_concurrency(stacks):
-    aliases = stacks.of_type("AWS::Lambda::Alias").values()
-    assert not any("ProvisionedConcurrencyConfig" in alias for alias in aliases)
+    versions = stacks.of_type("AWS::Lambda::Version").values()
+    assert not any("ProvisionedConcurrencyConfig" in version for version in versions)
 
 
 def test_the_cost_estimate_matches_the_deployment(stacks):

@@ -80,8 +80,8 @@ def _units(templates: Mapping[str, Any]) -> dict[str, float]:
     functions = of("AWS::Lambda::Function")
     memory_mb = max((each.get("MemorySize", 0) for each in functions), default=0)
     warm = sum(
-        alias.get("ProvisionedConcurrencyConfig", {}).get("ProvisionedConcurrentExecutions", 0)
-        for alias in of("AWS::Lambda::Alias")
+        version.get("ProvisionedConcurrencyConfig", {}).get("ProvisionedConcurrentExecutions", 0)
+        for version in of("AWS::Lambda::Version")
     )
     methods = [
         setting

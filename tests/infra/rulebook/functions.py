@@ -89,11 +89,11 @@ def reservations_leave_100_executions(stacks: Stacks) -> Iterator[str]:
     """
     reserved = reservations(stacks)
     provisioned = {
-        stacks.function_of(alias["FunctionName"]): alias["ProvisionedConcurrencyConfig"][
+        stacks.function_of(version["FunctionName"]): version["ProvisionedConcurrencyConfig"][
             "ProvisionedConcurrentExecutions"
         ]
-        for _, alias in of_type(stacks, "AWS::Lambda::Alias")
-        if "ProvisionedConcurrencyConfig" in alias
+        for _, version in of_type(stacks, "AWS::Lambda::Version")
+        if "ProvisionedConcurrencyConfig" in version
     }
     unreserved = [count for name, count in provisioned.items() if name not in reserved]
     if (reserved or provisioned) and sum(reserved.values()) + sum(unreserved) > stacks.quota - UNRESERVED:
@@ -115,6 +115,25 @@ def more_provisioned_than_reserved(templates: dict[str, Template]) -> None:
     for resource in templates["api"]["Resources"].values():
         if "ProvisionedConcurrencyConfig" in resource.get("Properties", {}):
             resource["Properties"]["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"] = 500
+
+
+@rule
+def aliases_whose_calls_are_shifted_have_no_provisioned_concurrency(stacks: Stacks) -> Iterator[str]:
+    """https://github.com/hashicorp/terraform-provider-aws/issues/13329
+
+    During a gradual deployment, an alias has weights, with which Lambda refuses to change its provisioned
+    concurrency. Versions may have it.
+    """
+    for name, alias in of_type(stacks, "AWS::Lambda::Alias"):
+        if "ProvisionedConcurrencyConfig" in alias:
+            yield f"{name} has provisioned concurrency of its own"
+
+
+@fault(aliases_whose_calls_are_shifted_have_no_provisioned_concurrency)
+def an_alias_with_provisioned_concurrency(templates: dict[str, Template]) -> None:
+    for resource in templates["api"]["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Alias":
+            resource["Properties"]["ProvisionedConcurrencyConfig"] = {"ProvisionedConcurrentExecutions": 1}
 
 
 @rule

@@ -192,7 +192,7 @@ def test_a_measured_minute_has_the_snapshots_of_a_change_and_its_filters() -> No
     assert 1 <= minute["filters_played"] <= minute["snapshots"]
     assert minute["updates_messages"] >= minute["filters_played"]
     assert minute["shadow_reports"] <= 4  # two at power-on, one for all filters, one for another label
-    assert minute["written to controls"] >= 7 * minute["filters_played"]  # a record of 6.5 KB
+    assert minute["written to controls"] >= 4 * minute["filters_played"]  # a record of 4 to 5 KB
     for unit in ("shadow_operation", "iot_message", "iot_rule", "read from devices", "lookups of fleets"):
         assert minute[unit] > 0, unit
 
