@@ -71,6 +71,7 @@ def page(fleet: Fleet, prices: Prices, measurements: Measurements, deployment: D
             f"| {service} | {alarms} | {metrics} | {prices.of('alarm_metric', metrics):.2f} |"
             for service, (alarms, metrics) in deployment.alarms.items()
         ),
+        custom=f"{deployment.units['custom_metric']:.0f}",
         traced=" and ".join(deployment.traced) or "none",
         prices="\n".join(
             f"| {price.unit} | {price.tiers[0][1] * 1e6:,.6g} | {price.source} |"
