@@ -87,7 +87,7 @@ class Bench:
     def flush(self) -> None:
         """Send all spans to the collector."""
         if isinstance(self._platform._tracing, OtlpTracing):
-            self._platform._tracing._provider.force_flush()
+            self._platform._tracing.flush()
 
     def _say(self, frame: dict[str, Any]) -> dict[str, Any]:
         event = socket_event("MESSAGE", "audio", "socket", 0.0, USER, body=json.dumps(frame))

@@ -44,7 +44,7 @@ def process_batch(
     def handle(record: SQSRecord) -> None:
         sender = record.raw_event.get("messageAttributes", {}).get(TRACE, {}).get("stringValue", "")
         queue = record.event_source_arn.rpartition(":")[2]
-        with tracing.span(f"process {queue}", sender, queue=queue):
+        with tracing.span(f"process {queue}", sender):
             process(record.body)
 
     return process_partial_response(

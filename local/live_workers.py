@@ -220,7 +220,7 @@ def _answer_all(
 
     def invoke(function: str, event: dict[str, Any]) -> Any:
         assert deps is not None
-        with deps.tracing.span(function, function=function):
+        with deps.tracing.span(function):
             return handler(event, LocalContext(function), deps)
 
     decoder = msgspec.msgpack.Decoder(Call)

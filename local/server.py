@@ -223,7 +223,6 @@ class LocalPlatform:
         """Call a function's handler, as Lambda does."""
         with self._tracing.span(
             function,
-            function=function,
             resource=event.get("resource", ""),
             method=event.get("httpMethod", ""),
         ):

@@ -127,7 +127,7 @@ class SqliteQueue:
     def _add(self, body: str, thing: str, delay_s: int) -> None:
         dropped = 0
         with (
-            self._tracing.span(f"send {self.name}", queue=self.name, thing=thing),
+            self._tracing.span(f"send {self.name}", thing=thing),
             self._database.writing() as connection,
         ):
             values = (self.name, body, self._clock() + delay_s, thing, self._tracing.context())

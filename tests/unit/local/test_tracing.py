@@ -132,7 +132,7 @@ def test_one_trace_leads_from_a_snapshot_through_both_queues_to_its_shadow(
     assert not [secret for secret in secrets if secret in sent]
     assert all(headers["authorization"] == "Bearer collector-secret" for headers in collector.headers)
     names = {attribute.key for span in spans for attribute in span.attributes}
-    assert names <= {f"anc.{name}" for name in ("thing", "seq", "queue", "function", "resource", "method")}
+    assert names <= {f"anc.{name}" for name in ("thing", "seq", "resource", "method")}
 
 
 def test_the_message_of_an_exception_is_not_in_a_trace() -> None:

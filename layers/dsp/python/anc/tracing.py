@@ -32,7 +32,7 @@ class Tracing(Protocol):
         """Send what is left."""
 
 
-ATTRIBUTES = ("thing", "seq", "queue", "function", "resource", "method")
+ATTRIBUTES = ("thing", "seq", "resource", "method")
 
 
 class NoTracing:

@@ -75,7 +75,7 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     control = _with_detection(known, snapshot, detected, deps, at)
     try:
         microphones.check(snapshot)
-        with deps.tracing.span("design", thing=thing, seq=snapshot.seq):
+        with deps.tracing.span("design"):
             design = design_filter(snapshot, device, known, control.noise, deps)
     except Refused as refusal:
         _commit_without_design(control, known, detected, refusal, deps, at)
@@ -85,7 +85,7 @@ def process_snapshot(thing: str, payload: bytes, deps: Dependencies, at: float |
     if shareable:
         control = control.replace(shared={**control.shared, control.noise: deps.clock()})
     if not _is_superseded(control, known, snapshot, detected, design):
-        with deps.tracing.span("commit", thing=thing, seq=snapshot.seq):
+        with deps.tracing.span("commit"):
             _commit(control, known, deps, at)
     filter_design.count(design, device, deps)
     if shareable:

@@ -125,7 +125,7 @@ def _advance(
     with deps.tracing.span("detect", seq=block.seq):
         detected = detection.detect_in_block(stream, cached.classifier_stream, signals, deps)
     adaptive = cached.filter or _filter_of(stream)
-    with deps.tracing.span("filter", seq=block.seq):
+    with deps.tracing.span("filter"):
         residual, y = _filter(adaptive, x, d, gap > 0)
     cleaned = _output(stream, detected, d, residual, y)
     before, after = _energy(d), _energy(cleaned)
@@ -142,7 +142,7 @@ def _advance(
     )
     alarm = _new_alarm(detected, stream, received, deps)
     following = _next(stream, answer, adaptive, detected, (before, after), d.size, deps)
-    with deps.tracing.span("commit", seq=block.seq):
+    with deps.tracing.span("commit"):
         stored = deps.streams.put(following.replace(pending_emergency=alarm or stream.pending_emergency))
     lag = lag.after(received, deps.clock(), d.size / stream.rate)
     deps.session_cache.put(
