@@ -182,9 +182,15 @@ def _link_files(data: Path, staging: Path) -> None:
             _link(data / name, staging / name)
 
 
+def _unlistable(fault: OSError) -> None:
+    """Raise why a folder is not in the backup, unless it was deleted meanwhile. `os.walk` would skip both."""
+    if not isinstance(fault, FileNotFoundError):
+        raise fault
+
+
 def _link_tree(source: Path, target: Path) -> None:
     target.mkdir(mode=0o700)
-    for folder, folders, files in os.walk(source):
+    for folder, folders, files in os.walk(source, onerror=_unlistable):
         inside = Path(folder).relative_to(source)
         if not inside.parts:  # temporary files of the object store
             folders[:] = [name for name in folders if name == UNFINISHED or not name.startswith(".")]

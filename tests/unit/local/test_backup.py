@@ -192,6 +192,22 @@ def test_a_backup_that_fails_leaves_nothing(
     assert [path for path in sorted(site.iterdir()) if path not in before] == []
 
 
+def test_a_folder_that_may_not_be_read_is_not_left_out(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir, private = os.scandir, site / "objects" / "results"
+
+    def refused(path: str | int) -> object:
+        if str(path) == str(private):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)  # also for root, whom permissions do not stop
+    with pytest.raises(PermissionError, match="results"):
+        back_up(site, tmp_path / "new.zip")
+    assert not (tmp_path / "new.zip").exists()
+
+
 def test_a_full_disk_is_noticed_before_anything_is_written(
     archive: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
