@@ -1,9 +1,7 @@
 """The `anc` command."""
 
 import os
-import re
 import signal
-import webbrowser
 from contextlib import ExitStack, nullcontext
 from json import dumps
 from math import inf
@@ -17,13 +15,11 @@ from rich.console import Console
 
 from anc import __version__
 from anc.audio.formats import SUPPORTED
-from anc.lifetimes import MAX_TOKEN_HOURS
 from anc.schemas.refusal import Refused
-from anc.services.access.identity import Role
 from anc.settings import BadSetting
 from local.configuration import LaunchSettings, load_secrets
-from local.data_folder import require_platform
 from tools.cli import (
+    access,
     backups,
     configuration,
     devices,
@@ -64,7 +60,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (backups, registry, sound_files, training, measurements, devices, lists, logs):
+for commands in (access, backups, registry, sound_files, training, measurements, devices, lists, logs):
     app.add_typer(commands.app)
 app.add_typer(rollouts.app, name="rollouts", rich_help_panel="Platform and headsets")
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
@@ -370,53 +366,6 @@ def redrive(
 
     with platform_errors():
         command.redrive(command.open_store(data, stacks), queue, show, send or [], everything, json)
-
-
-@app.command(rich_help_panel=RUN)
-def token(
-    data: Data = DEFAULT_DATA,
-    role: Annotated[Role, typer.Option(help="Role of the user.")] = "listener",
-    user: Annotated[str, typer.Option(help="Name of the user.")] = "demo",
-    hours: Annotated[
-        float,
-        typer.Option(min=0.01, max=MAX_TOKEN_HOURS, help="Lifetime in hours."),
-    ] = MAX_TOKEN_HOURS,
-    json: Json = False,
-) -> None:
-    """Print a bearer token for the platform on this machine."""
-    from anc.patterns import USER_NAME
-    from local.auth.issuer import Issuer
-
-    if not re.fullmatch(USER_NAME, user):
-        stop(f"--user {user}: must be 1 to 128 letters, digits or any of ._@+-")
-    require_platform(data)
-    bearer = Issuer(data, settings()).issue(user, role, hours)
-    print(dumps({"token": bearer, "user": user, "role": role, "hours": hours}) if json else bearer)
-
-
-@app.command(name="console", rich_help_panel=RUN)
-def show_console(
-    port: Port = DEFAULT_PORT,
-    data: Data = DEFAULT_DATA,
-    role: Annotated[Role, typer.Option(help="Role of the session.")] = "admin",
-    open_browser: Annotated[
-        bool, typer.Option("--open", help="Open it in the browser instead of printing it.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Print a link that signs in to the console once."""
-    from local.auth.login_links import LoginLinks, console_address
-    from tools.cli.find_platform import find_platform
-
-    with platform_errors():
-        url, issuer = find_platform(port, data, settings())
-    address = console_address(url, LoginLinks(data, issuer).make("demo", role))
-    if json:
-        print(dumps({"url": address}))
-    elif not open_browser:
-        print(address)
-    elif not webbrowser.open(address):
-        stop("--open: no browser found on this machine; run without --open and open the link elsewhere")
 
 
 if __name__ == "__main__":
