@@ -2,18 +2,22 @@
 
 import re
 import runpy
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import jsonschema_rs
 import pytest
 import yaml
 from kubernetes_validate import validate
 
 from local.configuration import LaunchSettings, unknown_names
+from tests.compressed import compressed, pink
 from tests.published_schemas import published_schema
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +73,78 @@ def test_the_image_has_one_volume_a_health_check_and_no_root() -> None:
     assert instructions("VOLUME") == ["/data"]
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
     assert len(instructions("HEALTHCHECK")) == 1
-    assert len(re.findall(r"^FROM ", CONTAINERFILE.read_text(), re.MULTILINE)) == 2
+
+
+def test_the_image_has_nothing_of_the_system_but_what_python_needs() -> None:
+    assert re.findall(r"^FROM (\S+)", CONTAINERFILE.read_text(), re.MULTILINE)[-1] == "scratch"
+    closure = runpy.run_path(str(DEPLOY / "container" / "root.py"))["closure"]
+    depends = {
+        "base-files": "awk",
+        "ca-certificates": "openssl (>= 1.1.1), debconf (>= 0.5) | debconf-2.0",
+        "debconf": "",
+        "libc6": "libgcc-s1",
+        "libgcc-s1": "libc6",
+        "libstdc++6": "libc6 (>= 2.38), libgcc-s1 (>= 4.2)",
+        "openssl": "libssl3t64",
+        "python3": "python3.13 (>= 3.13.3-1~), libpython3-stdlib:any (= 3.13.3-1)",
+        "python3.13": "mailcap | media-types, tzdata",
+        "libpython3-stdlib": "",
+        "media-types": "",
+        "tzdata": "debconf (>= 0.5) | debconf-2.0",
+    }
+    fields = {"Depends": depends, "Pre-Depends": dict.fromkeys(depends, "")}
+    closure.__globals__["fields"] = fields.__getitem__
+    assert closure() == sorted(set(depends) - {"debconf", "openssl"})
+
+
+@pytest.mark.parametrize(
+    ("path", "unused"),
+    [
+        ("/usr/share/doc/libc6/copyright", False),
+        ("/usr/share/doc/libc6/changelog.gz", True),
+        ("/usr/share/man/man1/python3.1.gz", True),
+        ("/usr/lib/x86_64-linux-gnu/gconv/BIG5.so", True),
+        ("/usr/lib/x86_64-linux-gnu/libc.so.6", False),
+        ("/usr/lib/python3.13/test/support", True),
+        ("/usr/lib/python3.13/unittest/case.py", False),
+    ],
+)
+def test_of_documentation_the_image_has_only_licenses(path: str, unused: bool) -> None:
+    pattern = runpy.run_path(str(DEPLOY / "container" / "root.py"))["UNUSED"]
+    assert bool(pattern.match(path)) is unused
+
+
+def test_the_image_can_send_traces() -> None:
+    installed = (ROOT / "requirements" / "image.txt").read_text()
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["traces"]
+    assert all(f"\n{re.split('[><=]', name)[0]}==" in installed for name in extra)
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("gcc", "nm", "strip"))), reason="gcc or binutils is missing")
+@pytest.mark.parametrize(("container", "codec"), [("ipod", "aac"), ("webm", "libopus")])
+def test_ffmpeg_decodes_sound_without_its_codecs_of_video(tmp_path: Path, container: str, codec: str) -> None:
+    sound = tmp_path / "sound"
+    sound.write_bytes(compressed(pink(2.0, 48_000), 48_000, container, codec))
+    installed = Path(av.__file__).parents[1]
+    for name in ("av", "av.libs"):
+        shutil.copytree(installed / name, tmp_path / "packages" / name)
+    pruning = runpy.run_path(str(DEPLOY / "container" / "prune.py"))
+    for step in ("strip", "replace_video"):
+        pruning[step](tmp_path / "packages")
+
+    codecs = [file for name in pruning["VIDEO"] for file in (tmp_path / "packages/av.libs").glob(name)]
+    assert len(codecs) == len(pruning["VIDEO"])
+    assert sum(file.stat().st_size for file in codecs) < 100_000
+    code = "import av; from tools.cli.main import app; assert 'packages/av' in av.__file__; app()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "classify", "sound", "--json"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"packages:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_image_sets_only_settings_of_the_platform() -> None:
@@ -102,12 +177,22 @@ def test_the_image_keeps_the_descriptions_of_all_aws_services_that_are_called() 
 
 
 def test_pruning_removes_what_is_not_used_and_keeps_the_rest(tmp_path: Path) -> None:
-    kept = ["botocore/data/s3/x.json", "botocore/data/endpoints.json", "numpy/testing/a.py", "numpy/a.so"]
+    kept = [
+        "botocore/data/s3/x.json",
+        "botocore/data/endpoints.json",
+        "numpy/testing/a.py",
+        "numpy/a.so",
+        "pygments/lexers/__init__.py",
+        "pygments/lexers/python.py",
+    ]
     removed = [
         "botocore/data/ec2/x.json",
         "numpy/tests/a.py",
         "numpy/lib/tests/data/a",
         "numpy/a.pyi",
+        "numpy/f2py/a.py",
+        "PIL/_avif.pyi",
+        "pygments/lexers/perl.py",
         "pip/a.py",
     ]
     for name in (*kept, *removed):
