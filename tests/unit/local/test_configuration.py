@@ -29,7 +29,8 @@ from tools.cli.main import app
 
 ROOT = Path(__file__).parents[3]
 COMMANDS: Any = typer.main.get_command(app)
-WITHOUT_SETTING = {"--demo", "--parent", "--json"}  # of `anc up`: what it shows, not how the platform runs
+# Of `anc up`: what it shows and simulates, not how the platform runs
+WITHOUT_SETTING = {"--demo", "--simulate-fleet", "--parent", "--json"}
 
 
 @pytest.fixture(autouse=True)
