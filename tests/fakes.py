@@ -138,6 +138,9 @@ class FakeCounters(Counter[str]):
     def read(self) -> dict[str, float]:
         return dict(self)
 
+    def durations(self, since: float, until: float) -> None:
+        """Keep none, as on AWS."""
+
 
 @dataclass
 class FakePlatform:

@@ -1,15 +1,33 @@
 """Endpoints for totals, durations and the classifiers in use."""
 
-from aws_lambda_powertools.event_handler.api_gateway import Router
+from typing import Annotated
 
-from anc.schemas.rest.responses import Durations, Model, Models, Performance, Totals
-from anc.services import platform_metrics
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from anc.schemas.rest.responses import (
+    Durations,
+    IntervalDurations,
+    Model,
+    Models,
+    Performance,
+    PerformanceHistory,
+    PerformanceInterval,
+    Totals,
+)
+from anc.services import duration_history, platform_metrics
 from anc.services.platform_metrics import Histogram
 from anc.services.sound import detection
 from functions.rest_api.request_context import dependencies
 
 router = Router()
 TAGS = ["statistics"]
+Since = Annotated[
+    float | None,
+    Query(ge=0, le=4e9, description="Return the history since then, in seconds since the epoch."),
+]
+Until = Annotated[float | None, Query(ge=0, le=4e9, description="End of the history. Default: now.")]
+Intervals = Annotated[int, Query(ge=1, le=500, description="Number of intervals of the history.")]
 
 
 @router.get("/api/models", tags=TAGS)
@@ -25,11 +43,26 @@ def stats_summary() -> Totals:
 
 
 @router.get("/api/stats/performance", tags=TAGS)
-def stats_performance() -> Performance:
-    """Return server-side durations of live blocks, snapshots and REST requests."""
+def stats_performance(since: Since = None, until: Until = None, intervals: Intervals = 180) -> Performance:
+    """Return server-side durations of live blocks, snapshots and REST requests, in total and over time."""
     totals = dependencies().counters.read()
     histograms = platform_metrics.histograms(totals, platform_metrics.PROCESSING)
-    return Performance(**{name: _durations(histogram) for name, histogram in histograms.items()})
+    found = None
+    if since is not None:
+        found = duration_history.performance_history(dependencies(), since, until, intervals)
+    durations = {name: _durations(histogram) for name, histogram in histograms.items()}
+    return Performance(**durations, history=_history(found) if found else None)
+
+
+def _history(found: duration_history.PerformanceHistory) -> PerformanceHistory:
+    intervals = [
+        PerformanceInterval(
+            at=each.at,
+            operations={name: IntervalDurations(**of._asdict()) for name, of in each.operations.items()},
+        )
+        for each in found.intervals
+    ]
+    return PerformanceHistory(**found._asdict() | {"intervals": intervals})
 
 
 def _durations(histogram: Histogram) -> Durations:

@@ -1,5 +1,6 @@
 """The pages of a platform in use, in both themes, on a phone and a desktop, and the actions on them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +107,15 @@ def test_a_headset_near_a_siren_shows_an_emergency_on_its_page(visit: Visit, in_
     assert console.text("noise").lower().split()[0] in LABELS, "the noise around the alarm"
     console.show("emergencies")
     console.page.get_by_role("link", name=KERB).first.wait_for()
+
+
+def test_the_system_page_keeps_its_series_over_visits(visit: Visit) -> None:
+    visit("live").page.context.close()
+    console = visit("system?range=1h")  # calls of the visit before, and of earlier tests
+    chart = console.page.get_by_role("img", name="REST calls: latency")
+    chart.press("End")
+    values = console.page.locator("output").filter(has_text="p99")
+    expect(values).to_contain_text(re.compile(r"p99 [\d.]+ ms, median [\d.]+ ms"))
+    console.page.get_by_role("link", name="7 d").click()
+    expect(console.page.get_by_role("link", name="7 d")).to_have_attribute("aria-current", "true")
+    assert "range=7d" in console.page.url

@@ -46,6 +46,20 @@ def test_durations_are_stored_as_a_histogram_with_their_sum(counters: Any) -> No
     assert found.quantile_s(0.99) is None, "longer than the last bound"
 
 
+def test_durations_over_time_are_those_of_all_processes_or_not_kept(counters: Any) -> None:
+    one, other = counters(), counters()
+    for totals in (one, other):
+        totals.time("block", 0.003)
+        totals.time("emergency_open", 0.3)
+        totals.read()
+    found = other.durations(0.0, 4e9)
+    if isinstance(one, DynamoCounters):
+        assert found is None
+    else:
+        assert sum(each.number for each in found) == 2
+        assert {each.name for each in found} == {"block"}
+
+
 def test_only_published_counters_of_a_function_are_cloudwatch_metrics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

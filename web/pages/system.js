@@ -1,13 +1,14 @@
 /** System: health, throughput, latency and cost of the platform. */
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { Chart } from "../ui/chart.js";
+import { PerformanceHistory } from "../ui/performance-history.js";
 import { Alert, Figure, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 2000;
 const MAX_POINTS = 300;
 const OPERATIONS = { block: "Live block", snapshot: "Snapshot", rest: "REST call" };
 
-export function System({ rest, me }) {
+export function System({ rest, me, query }) {
   const health = useRequest(() => rest.get("/health"), [], POLL_MS);
   const admin = me?.role === "admin";
   const stats = useRequest(async () => {
@@ -30,8 +31,7 @@ export function System({ rest, me }) {
         ${Object.entries(state.checks).map(([name, check]) => html`<${Figure} key=${name} name=${name} value=${check} />`)}
         <${Figure} name="ready" value=${state.ready ? "yes" : "no"} /></dl></section>`}
       ${stats.data && html`<${Models} models=${stats.data.models} />
-        <section class="card"><${Chart} title="Live blocks per second" y="" range=${[0, 12]} seconds=${60} data=${[throughput.seconds, throughput.blocks]} lines=${[{ label: "blocks", colour: "after", fill: true }]} /></section>
-        <section class="card"><${Chart} title="REST calls per second" y="" range=${[0, 5]} seconds=${60} data=${[throughput.seconds, throughput.calls]} lines=${[{ label: "calls", colour: "after", fill: true }]} /></section>
+        <${PerformanceHistory} ...${{ rest, query }} none=${html`<${Throughput} throughput=${throughput} />`} />
         <${Latencies} performance=${stats.data.performance} />
         <${Totals} totals=${stats.data.totals} />`}
       ${costs.data && html`<${Costs} costs=${costs.data} />`}
@@ -55,6 +55,15 @@ function useThroughput(data) {
     }));
   }, [data]);
   return throughput;
+}
+
+/** Charts since the page was opened, where the platform keeps no history. */
+function Throughput({ throughput: { seconds, blocks, calls } }) {
+  const chart = { y: "", seconds: 60 };
+  return html`
+    <section class="card"><${Chart} ...${chart} title="Live blocks per second" range=${[0, 12]} data=${[seconds, blocks]} lines=${[{ label: "blocks", colour: "after", fill: true }]} /></section>
+    <section class="card"><${Chart} ...${chart} title="REST calls per second" range=${[0, 5]} data=${[seconds, calls]} lines=${[{ label: "calls", colour: "after", fill: true }]} /></section>
+    <p class="hint wide">On AWS, the dashboard of this deployment in CloudWatch keeps calls and latencies for 15 months.</p>`;
 }
 
 function Models({ models }) {

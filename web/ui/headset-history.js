@@ -3,7 +3,7 @@ import { html, useMemo } from "../lib/html.js";
 import { changed } from "../lib/view.js";
 import { Chart } from "./chart.js";
 import { Alert, useRequest } from "./parts.js";
-import { RangePicker, rangeOf } from "./time-range.js";
+import { columnsOf, RangePicker, rangeOf } from "./time-range.js";
 
 const POLL_MS = 30_000;
 const MAX_EVENTS = 100;
@@ -32,30 +32,22 @@ export function HeadsetHistory({ rest, id, query }) {
 }
 
 function Charts({ range, now, before, marks, zoom }) {
-  const columns = useMemo(() => {
-    const places = Array.from({ length: range.intervals }, (_, k) => now.since + (k + 0.5) * now.step_s);
-    const of = (trend, field) => {
-      const values = places.map(() => null);
-      for (const interval of trend?.intervals ?? []) values[Math.round((interval.at - trend.since) / trend.step_s)] = interval[field];
-      return values;
-    };
-    return { places, of };
-  }, [now, before]);
+  const { places, of } = useMemo(() => columnsOf(range), [now, before]);
   if (!now.intervals.length) return html`<p class="hint">The headset reported nothing in this time. Reports are kept for 30 days.</p>`;
-  const { places, of } = columns;
   const chart = { x: "time", span: [range.since, range.until], marks, onZoom: zoom };
   const compared = (label) => (before ? [{ label, colour: "before", dashed: true }] : []);
-  const earlier = (field) => (before ? [of(before, field)] : []);
-  const percent = (values) => values.map((value) => value && Math.round(100 * value));
+  const current = (field) => of(now, (interval) => interval[field]);
+  const earlier = (field) => (before ? [of(before, (interval) => interval[field])] : []);
+  const percent = (values) => values.map((value) => (value == null ? null : Math.round(100 * value)));
   return html`<div class="history">
     ${now.complete_since > now.since && html`<${Alert}>The headset sent more than can be shown at once. Values begin at ${new Date(1000 * now.complete_since).toLocaleString()}; choose a shorter range.<//>`}
     <${Chart} ...${chart} title="Attenuation, median" height=${220} range=${[0, 30]}
       lines=${[{ label: "10th percentile", colour: "after", edge: true }, { label: "90th percentile", colour: "after", edge: true }, { label: "median", colour: "after" }, ...compared("previous")]}
-      data=${[places, of(now, "attenuation_p10_db"), of(now, "attenuation_p90_db"), of(now, "attenuation_median_db"), ...earlier("attenuation_median_db")]} />
+      data=${[places, current("attenuation_p10_db"), current("attenuation_p90_db"), current("attenuation_median_db"), ...earlier("attenuation_median_db")]} />
     <${Chart} ...${chart} title="Level at the ear, median" y="dBFS" lines=${[{ label: "level", colour: "after" }, ...compared("previous")]}
-      data=${[places, of(now, "level_median_dbfs"), ...earlier("level_median_dbfs")]} />
+      data=${[places, current("level_median_dbfs"), ...earlier("level_median_dbfs")]} />
     <${Chart} ...${chart} title="Battery" y="%" range=${[0, 100]} lines=${[{ label: "battery", colour: "after" }, ...compared("previous")]}
-      data=${[places, percent(of(now, "battery")), ...earlier("battery").map(percent)]} />
+      data=${[places, percent(current("battery")), ...earlier("battery").map(percent)]} />
     <p class="hint">The area is from the 10th to the 90th percentile of all reports. Drag over a chart to zoom; arrow keys read its values.${marks.length > 0 && ` Red lines: ${marks.length === MAX_EVENTS ? `the latest ${MAX_EVENTS}` : marks.length} emergencies.`}</p>
   </div>`;
 }

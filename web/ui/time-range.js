@@ -7,25 +7,43 @@ const DAY_S = 24 * HOUR_S;
 const MONTH_S = 30 * DAY_S;
 const RANGES = { "1h": ["1 h", HOUR_S], "24h": ["24 h", DAY_S], "7d": ["7 d", 7 * DAY_S], "30d": ["30 d", MONTH_S] };
 const DEFAULT = "24h";
-const MIN_STEP_S = 120; // headsets report about once a minute
+const STEPS_S = [120, 300, 600, 1800, HOUR_S, 2 * HOUR_S, 4 * HOUR_S]; // headsets report about once a minute
 const MAX_INTERVALS = 180;
-const MIN_RANGE_S = 10 * MIN_STEP_S;
+const MIN_RANGE_S = 10 * STEPS_S[0];
 
 /**
  * @param {URLSearchParams} view  `range`, or `from` and `to` in seconds since the epoch; `compare`
  * @param {number} now  seconds since the epoch
+ * @param {number} [minutesFor]  for how many seconds values are known to the minute; before, to the hour
  * @returns {{since: number, until: number, intervals: number, isCompared: boolean, canCompare: boolean}}
  */
-export function rangeOf(view, now) {
+export function rangeOf(view, now, minutesFor = Infinity) {
   const [from, to] = [Number(view.get("from")), Number(view.get("to"))];
   const isZoomed = from > 0 && to > from;
   const length = isZoomed ? Math.max(to - from, MIN_RANGE_S) : (RANGES[view.get("range")] ?? RANGES[DEFAULT])[1];
-  const intervals = Math.max(2, Math.min(MAX_INTERVALS, Math.round(length / MIN_STEP_S)));
-  // The latest interval is complete when it ends, so that polls do not move the others.
-  const step = length / intervals;
-  const until = isZoomed ? from + length : Math.ceil(now / step) * step;
-  const canCompare = until - 2 * length >= now - MONTH_S - step;
-  return { since: until - length, until, intervals, canCompare, isCompared: canCompare && view.has("compare") };
+  const isOld = (isZoomed ? from : now - length) < now - minutesFor;
+  const step = STEPS_S.find((each) => length / each <= MAX_INTERVALS && (!isOld || each >= HOUR_S)) ?? STEPS_S.at(-1);
+  const intervals = Math.max(2, Math.ceil(length / step));
+  // Intervals begin at whole steps, so that polls do not move them.
+  const until = Math.ceil((isZoomed ? to : now) / step) * step;
+  const since = until - intervals * step;
+  const canCompare = since - intervals * step >= now - MONTH_S - step;
+  return { since, until, intervals, canCompare, isCompared: canCompare && view.has("compare") };
+}
+
+/**
+ * Return the middle of each interval of a range, and a function that lists a value of each, null where there is none.
+ * @param {{since: number, until: number, intervals: number}} range
+ */
+export function columnsOf({ since, until, intervals }) {
+  const step = (until - since) / intervals;
+  const places = Array.from({ length: intervals }, (_, k) => since + (k + 0.5) * step);
+  const of = (series, value) => {
+    const values = places.map(() => null);
+    for (const interval of series?.intervals ?? []) values[Math.round((interval.at - series.since) / series.step_s)] = value(interval) ?? null;
+    return values;
+  };
+  return { places, of };
 }
 
 /** Links to the ranges, and buttons for zoom and comparison; `zoom(from, to)` changes the range. */

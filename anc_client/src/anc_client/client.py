@@ -70,9 +70,13 @@ class Client(BaseClient):
         """Return the values of all counters."""
         return self._request(schemas.Totals, "GET", "/api/stats/summary").totals
 
-    def performance(self) -> schemas.Performance:
-        """Return processing times of blocks, snapshots and requests."""
-        return self._request(schemas.Performance, "GET", "/api/stats/performance")
+    def performance(
+        self, since: float | None = None, until: float | None = None, intervals: int = 180
+    ) -> schemas.Performance:
+        """Return processing times of blocks, snapshots and requests; with `since`, also over time."""
+        given = {name: value for name, value in (("since", since), ("until", until)) if value is not None}
+        path = "/api/stats/performance"
+        return self._request(schemas.Performance, "GET", path, intervals=intervals, **given)
 
     def audit(self) -> Iterator[schemas.AuditEntry]:
         """Iterate over the audit log, newest entry first."""

@@ -327,6 +327,16 @@ class Health:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IntervalDurations:
+    """Calls in an interval: their number, and percentiles within 2 %."""
+
+    calls: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A recording. `downloads` has links to the results by file name when the state is `done`."""
 
@@ -564,12 +574,11 @@ class Paths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Performance:
-    """Processing times of live blocks, snapshots and REST requests on the server."""
+class PerformanceInterval:
+    """Operations in an interval that begins at `at`, by name; those without a call are left out."""
 
-    block: Durations
-    snapshot: Durations
-    rest: Durations
+    at: float
+    operations: dict[str, IntervalDurations]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1089,6 +1098,20 @@ class NewUpload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PerformanceHistory:
+    """
+    Processing times over time, the oldest interval first; those without any call are left out.
+
+    Times are known to the minute, those of more than two days ago to the hour.
+    """
+
+    since: float
+    until: float
+    step_s: float
+    intervals: list[PerformanceInterval]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessedSound:
     """A processed recording. `audio` is a WAV file in base64, empty if it was only classified."""
 
@@ -1173,6 +1196,20 @@ class UnfinishedUpload:
     part_bytes: int
     missing: list[UploadPart]
     expires: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """
+    Processing times of live blocks, snapshots and REST requests on the server.
+
+    `history` is null if `since` is not given, and on AWS, where CloudWatch keeps it.
+    """
+
+    block: Durations
+    snapshot: Durations
+    rest: Durations
+    history: PerformanceHistory | None = None
 
 
 __version__ = "1.0.0"

@@ -255,6 +255,18 @@ class Users(Protocol):
         """Delete a user, if it exists."""
 
 
+class DurationCount(NamedTuple):
+    """How many durations of an operation fell into a bucket (`anc.services.duration_history`) from `at` on.
+
+    They are counted for a minute, or for an hour when they are older than two days.
+    """
+
+    at: float
+    name: str
+    bucket: int
+    number: int
+
+
 class Counters(Protocol):
     """Running totals of events and durations. Services count with `Dependencies.count` and `measure`."""
 
@@ -269,6 +281,12 @@ class Counters(Protocol):
 
     def read(self) -> Mapping[str, float]:
         """Return all totals."""
+
+    def durations(self, since: float, until: float) -> "Sequence[DurationCount] | None":
+        """Return the durations that were counted between two times, the oldest first; None if none are kept.
+
+        Only those of `anc.services.platform_metrics.PROCESSING`, for 30 days.
+        """
 
 
 class Limits(Protocol):

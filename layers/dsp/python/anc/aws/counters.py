@@ -74,6 +74,9 @@ class DynamoCounters:
             request = response["UnprocessedKeys"]
         return dict(sorted(totals.items()))
 
+    def durations(self, since: float, until: float) -> None:
+        """See `Counters.durations`. CloudWatch keeps them; reading it would cost money at each page view."""
+
     def _publish(self, name: str, unit: MetricUnit, value: float) -> None:
         if is_published(self._function, name):
             # The handler's `log_metrics` writes the metrics at the end of the invocation.

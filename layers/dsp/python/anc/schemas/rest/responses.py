@@ -360,9 +360,41 @@ class Durations(Response):
     p99_ms: float | None
 
 
+class IntervalDurations(Response):
+    """Calls in an interval: their number, and percentiles within 2 %."""
+
+    calls: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+
+
+class PerformanceInterval(Response):
+    """Operations in an interval that begins at `at`, by name; those without a call are left out."""
+
+    at: float
+    operations: dict[str, IntervalDurations]
+
+
+class PerformanceHistory(Response):
+    """Processing times over time, the oldest interval first; those without any call are left out.
+
+    Times are known to the minute, those of more than two days ago to the hour.
+    """
+
+    since: float
+    until: float
+    step_s: float
+    intervals: list[PerformanceInterval]
+
+
 class Performance(Response):
-    """Processing times of live blocks, snapshots and REST requests on the server."""
+    """Processing times of live blocks, snapshots and REST requests on the server.
+
+    `history` is null if `since` is not given, and on AWS, where CloudWatch keeps it.
+    """
 
     block: Durations
     snapshot: Durations
     rest: Durations
+    history: PerformanceHistory | None = None
