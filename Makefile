@@ -85,6 +85,7 @@ lock: .venv/dev.stamp  ## update requirements/*.txt from pyproject.toml
 	$(COMPILE) pyproject.toml --extra plots --extra traces --group infra --group dev --group build --group release -o requirements/dev.txt
 	$(COMPILE) --group layer -c requirements/dev.txt -o requirements/layer.txt
 	$(COMPILE) pyproject.toml --extra plots --group build -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/platform.txt
 	$(COMPILE) pyproject.toml --extra traces -c requirements/dev.txt -o requirements/image.txt
 	$(COMPILE) anc_client/pyproject.toml -c requirements/dev.txt -o requirements/client.txt
 	$(COMPILE) --group build --group release -c requirements/dev.txt -o requirements/release.txt

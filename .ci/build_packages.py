@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = {"anc-client": "anc_client", "anc-platform": "."}
-LOCKS = {"anc-client": "client.txt", "anc-platform": "image.txt"}
+LOCKS = {"anc-client": "client.txt", "anc-platform": "platform.txt"}
 KINDS = {"anc-client": "library", "anc-platform": "application"}
 FILE_MODE, PROGRAM_MODE = 0o644, 0o755
 
