@@ -85,6 +85,11 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "BudgetBurnsSlowly": [Fault(slow(0.4, *OBJECTIVE_NAMES), 79, 0, 150, OBJECTIVE_NAMES)],
 }
+# Which alerts the faults of an alert may start as well; every other one must stay silent.
+ALSO = {
+    "BudgetBurnsFast": {"BudgetBurnsSlowly", "DeadLetters"},
+    "BudgetBurnsSlowly": {"BudgetBurnsFast"},
+}
 
 
 def series(fault: Fault, minutes: int) -> list[dict[str, str]]:
@@ -134,15 +139,18 @@ def expectation(rule: dict[str, Any], minute: int, fault: Fault | None) -> dict[
 
 
 def unit_test(rule: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    """Return the test of promtool that an alert fires under its fault, and not before it."""
+    """Return the test of promtool that an alert fires under its fault, not before it, and no other does."""
+    possible = {rule["alert"]} | ALSO.get(rule["alert"], set())
+    minute = fault.begin + fault.until
     return {
         "interval": "1m",
         "name": f"{rule['alert']} {fault.increments}",
-        "input_series": series(fault, fault.begin + fault.until + 1),
+        "input_series": series(fault, minute + 1),
         "alert_rule_test": [
             expectation(rule, fault.begin - 1, None),
             *([expectation(rule, fault.begin + fault.before, None)] if fault.before else []),
-            expectation(rule, fault.begin + fault.until, fault),
+            expectation(rule, minute, fault),
+            *(expectation(other, minute, None) for other in alerts() if other["alert"] not in possible),
         ],
     }
 
@@ -154,7 +162,7 @@ def promtool(*arguments: str, text: str = "") -> str:
     return done.stdout + done.stderr
 
 
-def test_every_alert_fires_under_its_fault_and_not_before(tmp_path: Path) -> None:
+def test_every_alert_fires_under_its_fault_and_only_then(tmp_path: Path) -> None:
     assert set(FAULTS) == {rule["alert"] for rule in alerts()}
     tests = [unit_test(rule, fault) for rule in alerts() for fault in FAULTS[rule["alert"]]]
     document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}

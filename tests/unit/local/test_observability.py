@@ -105,6 +105,15 @@ def test_every_alert_has_a_runbook_entry() -> None:
     assert set(re.findall(r"^\| ([A-Z]\w+) \|", page, re.MULTILINE)) == {rule["alert"] for rule in alerts()}
 
 
+def test_an_alert_on_a_quantile_has_a_bound_of_the_histogram_as_its_threshold() -> None:
+    """Between two bounds, Prometheus can only guess where a quantile is."""
+    thresholds = [
+        float(rule["expr"].rpartition("> ")[2]) for rule in alerts() if "histogram_quantile" in rule["expr"]
+    ]
+    assert thresholds
+    assert set(thresholds) <= set(BOUNDS_S)
+
+
 def test_every_alert_has_a_summary_a_description_and_a_severity() -> None:
     for rule in alerts():
         assert rule["labels"]["severity"] in ("page", "ticket")
