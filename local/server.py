@@ -73,6 +73,7 @@ from local.tracing import tracing_of
 
 SWEEP_INTERVAL_S = 300.0
 ROLLOUT_STEP_S = 5.0  # a minute on AWS
+SYNC_S = 1.0  # commits that a power cut can lose
 MAX_WEBSOCKET_BYTES = 128 * 1024  # the gateway refuses frames over 32 KB itself, with the close code of AWS
 SHUTDOWN_S = 5
 IN_USE = "stop it, or choose another folder with --data and another --port"
@@ -127,7 +128,7 @@ class LocalPlatform:
         self.notices = prepare(data)
         self._lock = lock_folder(data, f"the platform on port {port}", IN_USE)
         self.notices += filter(None, [discard_published_key(data), address.warning])
-        database = Database(data / "anc.db")
+        self._database = database = Database(data / "anc.db")
         with database.writing() as connection:  # before the stores add what an earlier release lacked
             schema_version.mark(connection)
         self._address = address
@@ -268,7 +269,10 @@ class LocalPlatform:
             )
         )
         background = asyncio.gather(
-            self._run_maintenance(server, ready), self._flush_counters(), self._take_rollout_steps()
+            self._run_maintenance(server, ready),
+            self._flush_counters(),
+            self._take_rollout_steps(),
+            self._sync_database(),
         )
         try:
             await server.serve([listener])
@@ -325,6 +329,12 @@ class LocalPlatform:
             await asyncio.sleep(ROLLOUT_STEP_S)
             with self.deps.best_effort("rollouts_failed", "steps of rollouts"):
                 await asyncio.to_thread(self.invoke, "rollout_manager", {})
+
+    async def _sync_database(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_S)
+            with self.deps.best_effort("", "forcing the database to the disk"):
+                await asyncio.to_thread(self._database.sync)
 
     async def _flush_counters(self) -> None:
         while True:

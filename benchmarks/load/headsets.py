@@ -115,7 +115,7 @@ class LoadHeadset:
         self._telemetry = TelemetryBuffer(TELEMETRY_HZ, lambda payload: True)
         for _ in range(1 + number % BATCH_SIZE):  # reports of before: the first is sent alone
             self._record_telemetry(REPORT_INTERVAL_S)
-        self._record_telemetry(REPORT_INTERVAL_S * (number % PHASES) / PHASES)
+        self._record_telemetry(REPORT_INTERVAL_S * (1 + number % PHASES) / (1 + PHASES))
         self._telemetry._publish = self._publish_telemetry
         self._transport = MqttTransport(thing, credentials, self._on_connected)
         self._shadow = ShadowClient(thing, self._transport, self._on_desired, self._on_refused)

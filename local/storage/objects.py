@@ -132,6 +132,7 @@ class FileObjects:
     def adopt(self, incoming: IO[bytes], key: str, parts: str = "", number: int = 0) -> None:
         """Move an incoming file to a key, or to a part of it. Raises LookupError when finished."""
         incoming.flush()
+        os.fsync(incoming.fileno())  # or a power cut could leave the name with an empty file
         path = self._parts(parts) / f"{number:05d}" if parts else self._path(key)
         if not parts:
             path.parent.mkdir(parents=True, exist_ok=True)

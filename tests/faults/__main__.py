@@ -16,7 +16,9 @@ from benchmarks.processes import environment, write_to_docs
 from tests.faults.campaign import outcomes, undisturbed
 from tests.faults.flows import FLOWS
 from tests.faults.injection import KINDS
+from tests.faults.memory import FLOWS_STARVED, shortages
 from tests.faults.platform import DELIVERIES, FaultyPlatform
+from tests.faults.power_cut import FLOWS_CUT, cuts
 from tests.faults.sigkill import CHECKS, kills
 from tests.faults.sound import computed_once
 
@@ -49,6 +51,12 @@ def rows(folder: Path, names: Sequence[str] = tuple(FLOWS)) -> Iterator[Row]:
         if name in CHECKS:
             killed = list(kills(name, _new(folder), STEPS.get(name, 1)))
             yield Row(name, "SIGKILL", len(killed), [f"write {n}" for n, kept in killed if not kept])
+        if name in FLOWS_CUT:
+            cut = list(cuts(name, _new(folder)))
+            yield Row(name, "power cut", len(cut), [f"frame {n}" for n, kept in cut if not kept])
+        if name in FLOWS_STARVED:
+            short = [each for each in shortages(name, _new(folder)) if not each[1]]
+            yield Row(name, "out of memory", len(short), [f"{kb} KB" for kb, _, kept in short if not kept])
 
 
 def _new(folder: Path) -> Path:

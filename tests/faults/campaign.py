@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.faults.flow import Flow
-from tests.faults.injection import Kind, applies, is_new
+from tests.faults.injection import JUMPS_S, Kind, applies, is_new
 from tests.faults.platform import FaultyPlatform
 
 
@@ -45,6 +45,9 @@ def outcomes(
                 flow.run(here, name)
                 injected = here.faults.injected
                 here.faults.inject()
+                if kind == "clock back":
+                    here.clock.now -= JUMPS_S[kind]
+                    here.run()
                 flow.check(here, name)
                 dead = here.dead_letters()
                 assert not dead, f"dead letters: {dead}"

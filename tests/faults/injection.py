@@ -5,8 +5,18 @@ from typing import Any, Literal, get_args
 
 from anc.ports import EndpointUnavailable, Gone
 from anc.tables import TABLES
+from tests.fakes import Clock
 
-Kind = Literal["killed before", "killed after", "throttled", "timed out", "overtaken", "gone"]
+Kind = Literal[
+    "killed before",
+    "killed after",
+    "throttled",
+    "timed out",
+    "overtaken",
+    "gone",
+    "clock ahead",
+    "clock back",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MEANING: dict[Kind, str] = {
     "killed before": "the process ends before the call",
@@ -15,6 +25,8 @@ MEANING: dict[Kind, str] = {
     "timed out": "the call takes effect, and its answer is lost",
     "overtaken": "another writer stores the record just before the write",
     "gone": "the WebSocket closes just before the frame is sent",
+    "clock ahead": "the clock jumps ahead by five minutes just before the call",
+    "clock back": "the clock jumps back by five minutes just before the call, and is corrected at the end",
 }
 TABLE_NAMES = tuple(spec.name for spec in TABLES)
 # New records of these have random keys, which no other writer can take.
@@ -46,12 +58,20 @@ READS = (
 )
 
 
+JUMPS_S = {"clock ahead": 300.0, "clock back": -300.0}
+
+
 class Killed(BaseException):
     """The process has ended. Not an Exception, because no code of a dead process handles it."""
 
 
 class Faults:
     """Counts the calls of all ports, and injects one fault.
+
+    Parameters
+    ----------
+    clock : Clock, optional
+        The clock that jumps.
 
     Attributes
     ----------
@@ -61,8 +81,9 @@ class Faults:
         Whether the fault has happened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
+        self._clock = clock or Clock()
         self.inject()
 
     def inject(self, kind: Kind | None = None, number: int = -1) -> None:
@@ -87,6 +108,9 @@ class Faults:
         return self._fail(do, name, port, *arguments, **options)
 
     def _fail(self, do: Any, name: str, port: Any, *arguments: Any, **options: Any) -> Any:
+        if self._kind in JUMPS_S:
+            self._clock.now += JUMPS_S[self._kind]
+            return do(*arguments, **options)
         if self._kind in ("killed after", "timed out"):
             do(*arguments, **options)
         if self._kind in ("killed before", "killed after"):

@@ -50,7 +50,7 @@ class FaultyPlatform:
 
     def __init__(self, folder: Path, delivery: str = "at once", **settings: Any) -> None:
         self.clock = Clock()
-        self.faults = Faults()
+        self.faults = Faults(self.clock)
         self.fake = make_dependencies(
             folder, self.clock, quota_devices=10_000, ml_confidence_threshold=1.0, **settings
         )

@@ -36,7 +36,7 @@ CHECKS = {
 }
 
 
-def _in_child(work: Callable[[], None]) -> int:
+def in_child(work: Callable[[], None]) -> int:
     """Run in a forked process; return its exit code, negative for a signal."""
     pid = os.fork()
     if pid == 0:
@@ -49,7 +49,7 @@ def _in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _prepare(name: str, folder: Path) -> None:
+def prepare(name: str, folder: Path) -> None:
     here = FaultyPlatform(folder)
     here.run = here.enqueue  # type: ignore[method-assign]
     FLOWS[name].prepare(here, NAME)
@@ -71,7 +71,7 @@ def _run_until(number: int, folder: Path) -> None:
     here.run()
 
 
-def _continue(name: str, folder: Path) -> None:
+def continue_flow(name: str, folder: Path) -> None:
     here = FaultyPlatform(folder)
     for queue in here.queues.values():
         queue.release()
@@ -89,15 +89,15 @@ def kills(name: str, folder: Path, step: int = 1) -> Iterator[tuple[int, bool]]:
     FLOWS[name].prepare(warm := FaultyPlatform(template / "warm"), NAME)
     FLOWS[name].run(warm, NAME)  # computes once what every child process needs
     shutil.rmtree(template / "warm")
-    assert _in_child(lambda: _prepare(name, template)) == 0
+    assert in_child(lambda: prepare(name, template)) == 0
     number = 0
     while True:
         data = folder / f"data-{number}"
         shutil.copytree(template, data)
-        ended = _in_child(lambda data=data, number=number: _run_until(number, data))  # type: ignore[misc]
+        ended = in_child(lambda data=data, number=number: _run_until(number, data))  # type: ignore[misc]
         assert ended in (0, -signal.SIGKILL), ended
         if ended == 0:
             return
-        yield number, _in_child(lambda data=data: _continue(name, data)) == 0  # type: ignore[misc]
+        yield number, in_child(lambda data=data: continue_flow(name, data)) == 0  # type: ignore[misc]
         shutil.rmtree(data)
         number += step

@@ -1,5 +1,6 @@
 """The file store of the local platform: atomic writes, and no access outside of its folder."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -99,3 +100,14 @@ def test_a_folder_is_not_a_file(folder: Path) -> None:
     objects = FileObjects(folder)
     objects.put("folder/file", b"data")
     assert objects.get("folder") is None
+
+
+def test_a_file_is_forced_to_the_disk_before_it_gets_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    objects = FileObjects(folder)
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(objects.path("kept/a") is None))
+    objects.put("kept/a", b"data")
+    assert synced == [True]
+    assert objects.get("kept/a") == b"data"
