@@ -1,4 +1,4 @@
-"""Commands on sound files: `anc cancel`, `classify`, `train` and `evaluate`, damaged files, invalid options."""
+"""Commands on sound files, such as `anc cancel` and `anc train`: damaged files and invalid options."""
 
 import csv
 import io
