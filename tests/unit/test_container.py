@@ -207,6 +207,24 @@ def test_the_compose_file_follows_its_schema() -> None:
     jsonschema_rs.validate(published_schema("compose-spec"), document(COMPOSE))
 
 
+def test_the_health_check_survives_every_way_to_build_the_image() -> None:
+    """An image that Podman builds in its own format has none, and Prometheus waits for it."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    workflows = [path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    builds = re.findall(r"podman build .*", "\n".join([page, CONTAINERFILE.read_text(), *workflows]))
+    assert len(builds) == 4
+    assert all("--format docker" in build for build in builds)
+    services = document(COMPOSE)["services"]
+    waiting = [each["depends_on"] for each in services.values() if isinstance(each.get("depends_on"), dict)]
+    assert waiting == [{"anc": {"condition": "service_healthy"}}]
+    (of_image,) = instructions("HEALTHCHECK")
+    of_compose = services["anc"]["healthcheck"]
+    for name, option in (("interval", "interval"), ("timeout", "timeout"), ("start_period", "start-period")):
+        assert f"--{option}={of_compose[name]}" in of_image
+    assert of_compose["test"][:2] == ["CMD", "python3"]
+    assert "/health" in of_compose["test"][-1]
+
+
 def test_services_of_the_compose_file_are_confined() -> None:
     for name, service in document(COMPOSE)["services"].items():
         assert service["read_only"] is True, name
