@@ -171,6 +171,8 @@ STREET = {
     "speech_street",
     "traffic",
     "traffic_street",
+    "train_brake",
+    "train_pass",
 }
 
 

@@ -29,6 +29,8 @@ MAKERS: dict[str, tuple[Maker, tuple[str, ...], float]] = {
     **{name: (maker, (), 1.2) for name, maker in TONAL.items()},
     "inverter": (TONAL["inverter"], (), 3.0),
     "melody": (TONAL["melody"], (), 3.0),
+    "solo": (TONAL["solo"], (), 4.0),
+    "ensemble": (TONAL["ensemble"], (), 3.0),
 }
 # Synthetic sounds that have a noise class.
 SYNTHETIC_CLASSES = {
@@ -41,6 +43,8 @@ SYNTHETIC_CLASSES = {
     "motor_start": "motor",
     "whistled_melody": "whistling",
     "melody": "music",
+    "solo": "music",
+    "ensemble": "music",
     **dict.fromkeys(SIRENS, "siren"),
     "fire_truck": "siren",
     "car_horn": "car_horn",

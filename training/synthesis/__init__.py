@@ -12,6 +12,7 @@ from training.synthesis.alarms import (
 )
 from training.synthesis.everyday import bells, cabin, chirps, cry, music, speech, whine
 from training.synthesis.horns import air_horns, car_horn, fire_truck
+from training.synthesis.instruments import ensemble, solo
 from training.synthesis.signals import (
     RATE,
     Maker,
@@ -73,6 +74,8 @@ TONAL: dict[str, Maker] = {
     "lead_synthesiser": lead_synthesiser,
     "melody": melody,
     "keyed_tone": keyed_tone,
+    "solo": solo,
+    "ensemble": ensemble,
 }
 
 __all__ = [
