@@ -1,14 +1,19 @@
 """Training clips: what is mixed, what each window is labelled, and which folds a clip belongs to."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
 from anc.noise.classifier import KINDS
 from anc.noise.features import BANDS
 from training.clips.compose import COLUMNS, SAMPLES, TAUGHT, WINDOWS, Composer, excerpt, kind_targets
 from training.clips.dataset import Dataset
 from training.clips.degradation import band_limit, clip, distance, encode, record, reverberate
-from training.clips.sources import Source, to_pcm
+from training.clips.sources import Source, read_sources, to_pcm
+from training.recordings import Recording
 from training.synthesis import RATE
 from training.teacher import CLASSES, EMERGENCIES, LENGTH
 
@@ -99,6 +104,17 @@ def test_a_street_in_which_the_teacher_hears_an_alarm_is_undecided(street: bool)
     assert clip.taught.shape == (len(TAUGHT), CLASSES)
     assert clip.taught[:, EMERGENCIES[0]] == pytest.approx(0.9, abs=1e-3)
     assert np.isnan(clip.kinds).all() == street
+
+
+@pytest.mark.parametrize(("name", "street"), [("train_pass", True), ("train_interior", False)])
+def test_a_passing_train_may_sound_its_horn_unmentioned(tmp_path: Path, name: str, street: bool) -> None:
+    file = tmp_path / "1.wav"
+    soundfile.write(file, tone(1), RATE)
+    recording = Recording(file, name, "1", None, "somewhere")
+    with ThreadPoolExecutor(1) as pool:
+        (read,) = read_sources([recording], np.array([1]), pool)
+    assert read.kinds == ()
+    assert read.street == street
 
 
 def test_recordings_with_a_noise_class_are_drawn_twice_as_often() -> None:
