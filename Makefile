@@ -18,7 +18,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test attacks bench proof lint secrets synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
+.PHONY: help run test attacks bench proof lint secrets audit synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -49,6 +49,9 @@ lint: .venv/dev.stamp  ## check style, types and import directions
 
 secrets: .venv/dev.stamp  ## scan the working tree, and commits after BASE, for secrets
 	$(BIN)/python .ci/scan_secrets.py $(BASE)
+
+audit: .venv/dev.stamp  ## look up all locked dependencies in the OSV database of vulnerabilities
+	$(BIN)/python .ci/audit_dependencies.py
 
 synth: .venv/dev.stamp build/cli.stamp  ## synthesize the stacks to cdk.out and check them
 	rm -rf cdk.out build/cdk.prod
