@@ -35,6 +35,7 @@ PARTS = {
         ["--only", "costs", "--small", "--step-seconds", "1"],
     ),
     "live": Part("benchmarks.live", ["--docs"], ["--seconds", "1", "--sessions", "1"]),
+    "block": Part("benchmarks.block", ["--docs"], ["--blocks", "20"]),
     "rest": Part("benchmarks.rest", ["--docs"], ["--seconds", "0.1", "--rate", "20"]),
     "fleet": Part("benchmarks.fleet", ["--docs"], ["--headsets", "60"]),
     "cold-start": Part("benchmarks.cold_start", ["--rounds", "10", "--docs"], ["--rounds", "1"]),
