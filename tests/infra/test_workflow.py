@@ -19,7 +19,8 @@ def test_every_make_target_of_the_workflow_exists():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     made = re.findall(r"run: make ([a-z-]+)", WORKFLOW.read_text())
 
-    assert {"lint", "secrets", "test", "synth", "deploy-emulated", "deploy"} == set(made) <= set(targets)
+    expected = {"lint", "secrets", "audit", "test", "synth", "deploy-emulated", "deploy"}
+    assert expected == set(made) <= set(targets)
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
