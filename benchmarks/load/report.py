@@ -85,12 +85,12 @@ def costs_text(costs: dict[str, Any]) -> str:
         "| each | ms of a core in a second | so many use one core | MB | measured | variance explained |",
         "|---|---|---|---|---|---|",
     ]
-    for found in costs.values():
+    for name, found in costs.items():
         each, memory = found["cores"]["each"], found["memory_mb"]["each"]
         numbers = ", ".join(f"{point['number']:,}" for point in found["points"])
         most = f"{1 / each:,.0f}" if each > 0 else "-"
         lines.append(
-            f"| {found['unit']} | {1e3 * each:.3f} | {most} | {memory:.3f} | {numbers} | "
+            f"| {found['unit']} ({name}) | {1e3 * each:.3f} | {most} | {memory:.3f} | {numbers} | "
             f"{found['cores']['explained']:.1%} |"
         )
     others = max(point["other_cores"] for found in costs.values() for point in found["points"])

@@ -61,7 +61,7 @@ def test_the_report_has_a_row_for_every_part_and_the_figures_are_drawn(
     points = [point | {"number": n} for n in (0, 10)]
     line = Line(0.1, 0.01, 1.0)._asdict()
     costs = {"headsets": {"unit": "headset", "points": points, "cores": line, "memory_mb": line}}
-    assert "| headset | 10.000 | 100 |" in report.costs_text(costs)
+    assert "| headset (headsets) | 10.000 | 100 |" in report.costs_text(costs)
     report.plot_costs(costs, tmp_path / "costs.svg")
     assert {path.name for path in tmp_path.iterdir()} == {"load.svg", "costs.svg"}
 
