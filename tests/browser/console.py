@@ -224,7 +224,7 @@ class Console:
 
         A round in which the page loaded more controls does not count.
         """
-        selector = "a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), summary"
+        selector = "a[href], :is(button, input, select, textarea):not([disabled]), summary, [tabindex='0']"
         grown = True
         while grown:
             controls = self.page.evaluate(
