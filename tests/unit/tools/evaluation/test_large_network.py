@@ -59,4 +59,4 @@ def test_the_report_has_openings_per_hour_by_threshold_and_a_section_of_the_page
     head = f"| sound | this model | {thresholds} |\n|---|---|---|---|---|\n"
     assert f"{head}| music | 104.0 | 180.0 | 180.0 | 0.0 |\n" in page
     document.pop("large_network")
-    assert "YAMNet" not in false_alarms_report.files(document)["false-alarms.md"]
+    assert "YAMNet, threshold" not in false_alarms_report.files(document)["false-alarms.md"]
