@@ -39,8 +39,8 @@ class Plan(NamedTuple):
     seconds: float = 1800.0
     warm_up_s: float = 20.0
     sockets: int = 1000
-    streams_16: int = 16
-    streams_48: int = 6
+    streams_16: int = 12
+    streams_48: int = 4
     visits_per_hour: float = 1.0
     visit_s: float = 10.0
     headsets: int = 1000
