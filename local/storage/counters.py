@@ -92,7 +92,7 @@ class SqliteCounters:
             added, self._added = self._added, Counter()
             durations, self._durations = self._durations, Counter()
             self._flushed = time.monotonic()
-        if not added:
+        if not added and not durations:
             return
         try:
             with self._database.writing() as connection:

@@ -1,6 +1,7 @@
 """The history of durations: percentiles within 2 %, by minute for two days and by hour for a month."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,3 +83,18 @@ def test_a_range_must_be_a_range_and_a_platform_may_keep_no_history(
     with pytest.raises(Refused, match="must be after since"):
         performance_history(stored, clock.now, clock.now - 1, 10)
     assert performance_history(deps, clock.now - 60, None, 10) is None
+
+
+def test_a_flush_in_the_middle_of_a_call_loses_no_duration(
+    counters: SqliteCounters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = counters._add
+
+    def flush_and_add(amounts: Mapping[str, float]) -> None:
+        counters.flush()
+        add(amounts)
+
+    monkeypatch.setattr(counters, "_add", flush_and_add)
+    counters.time("rest", 0.01)
+
+    assert sum(each.number for each in counters.durations(0.0, 4e9)) == 1
