@@ -75,7 +75,7 @@ class Sounds:
         return recorder.snapshot(0, NO_FILTER, samples, private=True)
 
     def prepare(self) -> None:
-        """Compute every payload, so that none is computed during the measurement."""
+        """Compute every payload before the measurement."""
         for user, wearer in enumerate(self._users):
             for recording in range(len(wearer.recordings)):
                 for samples in (RATE // 4, RATE // 2, RATE):

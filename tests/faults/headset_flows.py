@@ -61,7 +61,7 @@ def check_opened_once(here: FaultyPlatform, source: str) -> None:
     """Check that an alarm has exactly one event and was announced."""
     found = emergencies.search(EmergencyQuery(source=source), ALICE, here.fake.deps).events
     assert len(found) == 1, f"{len(found)} events of one alarm"
-    assert any(source in text for text in here.fake.alerts.messages), "nobody was notified"
+    assert any(source in text for text in here.fake.alerts.messages), "no notification was sent"
 
 
 def endpoint_answer(**more: Any) -> bytes:

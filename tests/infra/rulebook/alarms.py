@@ -24,7 +24,7 @@ def combined_alarms_exist_and_somebody_is_notified(stacks: Stacks) -> Iterator[s
             yield f"{name} combines {len(combined)} alarms"
         yield from (f"{name} combines {each}, which does not exist" for each in combined if each not in known)
         if not alarm.get("AlarmActions"):
-            yield f"{name} notifies nobody"
+            yield f"{name} sends no notification"
 
 
 @fault(combined_alarms_exist_and_somebody_is_notified)
@@ -34,7 +34,7 @@ def a_combined_alarm_that_is_missing(templates: dict[str, Template]) -> None:
 
 
 @fault(combined_alarms_exist_and_somebody_is_notified)
-def a_combination_that_notifies_nobody(templates: dict[str, Template]) -> None:
+def a_combination_without_a_notification(templates: dict[str, Template]) -> None:
     for _, resource in _composites(templates):
         del resource["Properties"]["AlarmActions"]
 
