@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from anc.ports import Dependencies, DurationCount
-from anc.schemas.refusal import refuse
 from anc.services.platform_metrics import PROCESSING
+from anc.services.time_range import TimeRange
 
 GROWTH = 1.04  # of the buckets: a value is within a factor of sqrt(1.04) of the middle of its bucket
 SHORTEST_S = 1e-6
@@ -77,25 +77,19 @@ def performance_history(
     Refused
         `bad_field` if `until` is not after `since`.
     """
-    now = deps.clock()
-    until, since = now if until is None else until, max(since, now - KEPT_S)
-    if until <= since:
-        refuse("bad_field", f"until: must be after since and within the last 30 days (got {until:.0f})")
-    counts = deps.counters.durations(since, until)
-    if counts is None:
-        return None
-    step_s = (until - since) / intervals
-    return PerformanceHistory(since, until, step_s, _intervals(counts, since, step_s))
+    times = TimeRange.within(KEPT_S, deps.clock(), since, until, intervals)
+    counts = deps.counters.durations(times.since, times.until)
+    return None if counts is None else PerformanceHistory(*times, _intervals(counts, times))
 
 
-def _intervals(counts: Iterable[DurationCount], since: float, step_s: float) -> list[PerformanceInterval]:
+def _intervals(counts: Iterable[DurationCount], times: TimeRange) -> list[PerformanceInterval]:
     grouped: dict[int, dict[str, Counter[int]]] = {}
     for each in counts:
-        operations = grouped.setdefault(int((each.at - since) / step_s), {})
+        operations = grouped.setdefault(times.interval_of(each.at), {})
         operations.setdefault(each.name, Counter())[each.bucket] += each.number
     return [
         PerformanceInterval(
-            at=round(since + number * step_s, 3),
+            at=times.begin_of(number),
             operations={name: _durations(operations[name]) for name in PROCESSING if name in operations},
         )
         for number, operations in sorted(grouped.items())

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from anc.ports import Dependencies
-from anc.schemas.refusal import refuse
 from anc.services.access.identity import Caller
 from anc.services.headsets.telemetry import HISTORY_S, newest_records, reports_in
+from anc.services.time_range import TimeRange
 
 MAX_RECORDS = 10_000  # read for one answer: a month with a message every four minutes
 PERCENTILES = (10, 50, 90)
@@ -67,26 +67,21 @@ def trend(
     Refused
         `unknown_device`; `bad_field` if `until` is not after `since`.
     """
-    now = deps.clock()
-    until = now if until is None else until
-    since = max(since, now - HISTORY_S)
-    if until <= since:
-        refuse("bad_field", f"until: must be after since and within the last 30 days (got {until:.0f})")
-    step_s = (until - since) / intervals
+    times = TimeRange.within(HISTORY_S, deps.clock(), since, until, intervals)
     rows: list[list[float]] = []  # interval, attenuation, level, battery
-    complete_since = since
-    for number, record in enumerate(newest_records(thing, caller, deps, since)):
+    complete_since = times.since
+    for number, record in enumerate(newest_records(thing, caller, deps, times.since)):
         if number == MAX_RECORDS:
-            complete_since = min(record.at, until)
+            complete_since = min(record.at, times.until)
             break
         for at, report in reports_in(record):
-            if since <= at < until:
+            if times.since <= at < times.until:
                 values = (report.attenuation_db, report.level_dbfs, report.battery)
-                rows.append([(at - since) // step_s, *(np.nan if v is None else v for v in values)])
-    return Trend(since, until, step_s, complete_since, _intervals(rows, since, step_s))
+                rows.append([times.interval_of(at), *(np.nan if v is None else v for v in values)])
+    return Trend(*times, complete_since, _intervals(rows, times))
 
 
-def _intervals(rows: list[list[float]], since: float, step_s: float) -> list[Interval]:
+def _intervals(rows: list[list[float]], times: TimeRange) -> list[Interval]:
     if not rows:
         return []
     table = np.array(sorted(rows, key=lambda row: row[0]))
@@ -97,7 +92,7 @@ def _intervals(rows: list[list[float]], since: float, step_s: float) -> list[Int
         low, median, high = _percentiles(attenuation, PERCENTILES)
         found.append(
             Interval(
-                at=round(since + number * step_s, 3),
+                at=times.begin_of(int(number)),
                 reports=len(part),
                 attenuation_p10_db=low,
                 attenuation_median_db=median,
