@@ -1,6 +1,7 @@
 """The body of an API Gateway event."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from anc.schemas.refusal import Refused, refuse
@@ -14,11 +15,15 @@ def size(event: dict[str, Any]) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
+def kinds(headers: Mapping[str, str]) -> list[str]:
+    """Return the media types of the Content-Type headers, in lower case and without parameters."""
+    claimed = [value for name, value in headers.items() if name.lower() == "content-type"]
+    return [value.partition(";")[0].strip().lower() for value in claimed]
+
+
 def kind(event: dict[str, Any]) -> str:
-    """Return the media type of the Content-Type header, without parameters, or ""."""
-    headers = event.get("headers") or {}
-    claimed: str = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    return claimed.partition(";")[0].strip().lower()
+    """Return the media type of the Content-Type header, or ""."""
+    return next(iter(kinds(event.get("headers") or {})), "")
 
 
 def sound(event: dict[str, Any]) -> bytes:

@@ -78,7 +78,7 @@ def handler(
     with request_context.handling(event, here):
         try:
             admit(event, here)
-            check_kind(event)
+            event = with_checked_kind(event)
             if event["resource"].startswith("/api/"):  # monitors may add parameters to /health against caches
                 query_parameters.check(event, known_parameters(event["httpMethod"], event["resource"]))
             answer = app.resolve(event, context)
@@ -91,12 +91,24 @@ def handler(
     return with_security_headers(answer)
 
 
-def check_kind(event: dict[str, Any]) -> None:
-    """Raise Refused, `bad_content_type`, when the body must be JSON and its content type is another."""
-    if event["httpMethod"] in METHODS_WITH_BODY and event["resource"] not in openapi.SOUND_PATHS:
-        kind = request_body.kind(event)
+def with_checked_kind(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event, without its content type where the body is JSON.
+
+    Powertools takes a body without a content type for JSON, and fails at spellings of the type that are
+    allowed, such as `Application/JSON`.
+
+    Raises
+    ------
+    Refused
+        `bad_content_type`, when the body must be JSON and its content type is another.
+    """
+    if event["httpMethod"] not in METHODS_WITH_BODY or event["resource"] in openapi.SOUND_PATHS:
+        return event
+    headers = event.get("headers") or {}
+    for kind in request_body.kinds(headers):
         if kind not in ("", "application/json"):
             refuse("bad_content_type", f"content-type: must be application/json (got {kind[:100]})")
+    return event | {"headers": {name: headers[name] for name in headers if name.lower() != "content-type"}}
 
 
 @cache

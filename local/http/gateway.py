@@ -69,6 +69,13 @@ class LocalSockets:
             raise Gone(connection) from fault
 
 
+def application(routes: list[BaseRoute], strict_transport: bool = True) -> SecurityHeaders:
+    """Return the ASGI application with these routes, whose errors are problem documents."""
+    app = Starlette(routes=routes, exception_handlers={HTTPException: no_route})
+    app.router.redirect_slashes = False  # as in API Gateway
+    return SecurityHeaders(app, strict_transport)
+
+
 class Gateway:
     """The ASGI application.
 
@@ -104,12 +111,8 @@ class Gateway:
         self._blocks, self._turns = ThreadPoolExecutor(1, thread_name_prefix="blocks"), FairSemaphore(1)
         self._authorizer = Authorizer(invoke)
         rest = RestApi(invoke, self._authorizer)
-        app = Starlette(
-            routes=[*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)],
-            exception_handlers={HTTPException: no_route},
-        )
-        app.router.redirect_slashes = False  # as in API Gateway
-        self.app = SecurityHeaders(app, strict_transport)
+        routes = [*rest.routes(), *extra, WebSocketRoute("/ws", self._socket)]
+        self.app = application(routes, strict_transport)
 
     async def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         return await self._in_thread(self._invoke_now, function, event)

@@ -28,48 +28,18 @@ from anc.schemas.snapshot import Snapshot, check_clipping
 from anc.services.headsets.claims import _fingerprint
 from anc.services.sound.endpoint_classifier import EndpointUnavailable, _validated
 from functions import headset_rights
-from functions.rest_api.handler import handler as rest_api
 from local.auth.certificates import Authority
 from local.http.signed_urls import SignedUrls
-from local.lambda_context import LocalContext
-from local.lambda_events import rest_event
 from local.mqtt import packets
 from local.mqtt.mqtt_connection import ConnectionBroken, MqttConnection, PacketTooLarge
 from local.mqtt.shadows import UpdateRequest, depth, difference
 from tests.attacks.mqtt_client import connect_packet, packet, text
 from tests.attacks.parsers import parsers
+from tests.attacks.rest_parsers import Broken, Declined, rest_parsers
 from tests.factory_claims import certificate
-from tests.fakes import Clock, FakePlatform, make_dependencies
 
 ELSEWHERE = {"sound file", "model file"}  # tests.attacks.sound_files; a model comes from its operator
 THING = "left"
-PATHS = {
-    "job id": "/api/audio/jobs/",
-    "upload id": "/api/audio/uploads/",
-    "session id": "/api/sessions/",
-    "headset name": "/api/devices/",
-}
-QUERIES = (
-    "/api/devices?limit=5&after=left",
-    "/api/audio/jobs?limit=5&after=0b0e7a",
-    "/api/audit?limit=5&after=1700000000",
-    "/api/emergency/events?limit=5&after=17&kind=siren&since=1&until=2&acknowledged=true&source=left",
-    "/api/fleet?sort=-attenuation_db&attenuation_below=6&firmware=1.0.0&refused_hours=24",
-    "/api/fleet/overview?reverted_hours=24",
-    "/api/devices/left/history?limit=5&after=17&since=1.5",
-)
-BODIES = (
-    ("POST", "/api/sessions", {"mode": "cancel", "rate": 16000, "channels": 2, "taps": 64, "mu": 0.5}),
-    ("POST", "/api/devices", {"thing": "left", "secondary": [0.0, 0.5], "rate": 16000, "taps": 64}),
-    ("PATCH", "/api/devices/left/shadow", {"intensity": 0.5, "mode": "transparency"}),
-    ("PUT", "/api/devices/left/paths", {"secondary": [0.5, 0.2]}),
-    ("POST", "/api/devices/left/telemetry", {"battery": 0.5, "level_dbfs": -30.0}),
-    ("POST", "/api/audio/uploads", {"size": 100, "name": "a.wav"}),
-)
-
-
-class Broken(AssertionError):
-    """Raised when a parser accepted what it must refuse."""
 
 
 class MessageParser(NamedTuple):
@@ -83,7 +53,6 @@ class MessageParser(NamedTuple):
 
 def message_parsers(folder: Path) -> list[MessageParser]:
     """Return all parsers. What needs files has them in `folder`."""
-    platform = make_dependencies(folder, Clock(), rate_limit_scale=1e6, emergency_detection_enabled=False)
     known = [
         MessageParser(
             each.name,
@@ -108,7 +77,7 @@ def message_parsers(folder: Path) -> list[MessageParser]:
         MessageParser("mqtt stream", MqttStream(), _streams(), (packets.Malformed, PacketTooLarge)),
         MessageParser("topic", _topic, [name.encode() for name in _topics()], ()),
         SignedLinks(folder).parser(),
-        *RestRequests(platform).parsers(),
+        *(MessageParser(*each, (Declined,)) for each in rest_parsers(folder / "rest")),
     ]
 
 
@@ -258,53 +227,6 @@ class SignedLinks:
         if (permit.name, permit.size) != ("a.wav", 0):
             raise Broken(f"a link permits {permit}")
         return permit
-
-
-class RestRequests:
-    """Requests to the REST API: everything is answered with a status below 500, and by a problem document."""
-
-    def __init__(self, platform: FakePlatform) -> None:
-        self._platform = platform
-
-    def parsers(self) -> list[MessageParser]:
-        """Return the parsers of names in paths, of query strings and of bodies."""
-        queries = [query.encode() for query in QUERIES]
-        bodies = [f"{method} {path}\n{json.dumps(body)}".encode() for method, path, body in BODIES]
-        names = [path.encode() + b"0b0e7a" for path in PATHS.values()]
-        return [
-            MessageParser("REST path", self._path, names, ()),
-            MessageParser("REST query", self._query, queries, ()),
-            MessageParser("REST body", self._body, bodies, ()),
-        ]
-
-    def _path(self, data: bytes) -> object:
-        path = data.decode(errors="replace")
-        prefix = next((each for each in PATHS.values() if path.startswith(each)), "")
-        return self._call("GET", prefix + "{id}", path, {}, None) if prefix else None
-
-    def _query(self, data: bytes) -> object:
-        path, _, query = data.decode(errors="replace").partition("?")
-        known = next((each for each in QUERIES if path == each.partition("?")[0]), "")
-        resource = path.replace("/left/", "/{id}/")
-        return self._call("GET", resource, path, dict(parse_qsl(query)), None) if known else None
-
-    def _body(self, data: bytes) -> object:
-        start, _, body = data.decode(errors="replace").partition("\n")
-        method, _, path = start.partition(" ")
-        if (method, path) not in {(each[0], each[1]) for each in BODIES}:
-            method, path = BODIES[len(data) % len(BODIES)][:2]
-        return self._call(method, path.replace("/left/", "/{id}/"), path, {}, body)
-
-    def _call(self, method: str, resource: str, path: str, query: dict[str, str], body: str | None) -> int:
-        who = {"principalId": "alice", "user": "alice", "role": "admin", "key": ""}
-        who["since"] = str(self._platform.clock.now)
-        parameters = {"id": path.split("/")[3]} if "{id}" in resource else {}
-        event = rest_event(method, resource, path, parameters, query, {}, body, False, who, "127.0.0.1")
-        answer = rest_api(event, LocalContext("rest_api"), self._platform.deps)
-        status = int(answer["statusCode"])
-        if status >= 500:
-            raise Broken(f"{method} {path!r}: {status} {answer['body'][:200]}")
-        return status
 
 
 _ENDPOINT = json.dumps(

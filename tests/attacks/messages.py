@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -92,17 +92,27 @@ def run(job: tuple[str, int, int]) -> tuple[str, dict[str, Any]]:
         return name, attack(parser, seed, count)
 
 
-def table(results: dict[str, dict[str, Any]], seed: int) -> str:
-    """Return the figures as Markdown."""
-    lines = [
+def table(results: dict[str, dict[str, Any]], seed: int, earlier: Mapping[str, str]) -> str:
+    """Return the figures as Markdown; parsers without results have their earlier rows."""
+    known = dict(earlier)
+    for name, each in results.items():
+        counts = " | ".join(f"{each[count]:,}" for count in ("inputs", "accepted", "refused"))
+        known[name] = f"| {name} | {counts} | {each['longest_ms']:.1f} | {len(each['faults']) or 'none'} |"
+    total = sum(int(row.split(" | ")[1].replace(",", "")) for row in known.values())
+    head = [
+        f"{environment()}, seed {seed}: {total:,} inputs.",
+        "",
         "| parser | inputs | accepted | refused | longest, ms of a core | faults |",
         "|---|---|---|---|---|---|",
     ]
-    for name, each in results.items():
-        counts = " | ".join(f"{each[count]:,}" for count in ("inputs", "accepted", "refused"))
-        lines.append(f"| {name} | {counts} | {each['longest_ms']:.1f} | {len(each['faults']) or 'none'} |")
-    total = sum(each["inputs"] for each in results.values())
-    return "\n".join([f"{environment()}, seed {seed}: {total:,} inputs.", "", *lines])
+    return "\n".join([*head, *known.values()])
+
+
+def rows_of(page: Path) -> dict[str, str]:
+    """Return the rows of the table in the documentation, by parser."""
+    written = page.read_text().partition("<!-- messages -->")[2].partition("<!-- end -->")[0]
+    lines = [line for line in written.splitlines() if line.startswith("| ")]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines[1:]}
 
 
 def main() -> int:
@@ -130,7 +140,8 @@ def main() -> int:
             chosen.json.write_text(json.dumps(results, indent=1) + "\n")
     results = {name: results[name] for name in known if name in results}
     if chosen.docs:
-        write_to_docs("messages", table(results, chosen.seed), PAGE)
+        earlier = {name: row for name, row in rows_of(PAGE).items() if name in known} if chosen.only else {}
+        write_to_docs("messages", table(results, chosen.seed, earlier), PAGE)
     return int(any(result["faults"] for result in results.values()))
 
 

@@ -56,6 +56,15 @@ def test_a_fault_is_reported_with_its_number_and_a_slow_input_too() -> None:
     assert [fault["error"][:4] for fault in slow["faults"]] == ["took"] * 3
 
 
+def test_rows_of_other_parsers_stay_in_the_documentation() -> None:
+    result = {"inputs": 5, "accepted": 4, "refused": 1, "longest_ms": 0.25, "faults": []}
+    earlier = {"a": "| a | 1,000 | 1,000 | 0 | 1.0 | none |", "b": "| b | 1 | 1 | 0 | 1.0 | none |"}
+    written = messages.table({"b": result}, 1, earlier)
+    assert "1,005 inputs" in written
+    assert written.splitlines()[-2:] == [earlier["a"], "| b | 5 | 4 | 1 | 0.2 | none |"]
+    assert set(messages.rows_of(messages.PAGE)) <= set(NAMES)
+
+
 def test_the_command_adds_a_parser_to_earlier_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

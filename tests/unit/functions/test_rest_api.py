@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc.noise import ModelError
+from functions.rest_api.handler import handler as rest_api
 from functions.rest_api.handler import known_parameters
 from functions.routes import REST, RestRoute
+from local.lambda_context import LocalContext
+from local.lambda_events import rest_event
 from tests.fakes import FakePlatform
 
 Call = Callable[..., tuple[int, Any, str]]
@@ -180,6 +183,24 @@ def test_a_json_body_may_be_base64_encoded(call: Call) -> None:
     assert_problem(
         call("POST", "/api/sessions", "x", is_base64=True), 400, "bad_json", "body: not a JSON document"
     )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "Application/JSON; charset=UTF-8"},
+        {"Content-Type": ";charset=utf-8"},
+        {"content-type": "", "CONTENT-TYPE": "application/Json"},
+    ],
+)
+def test_the_type_of_a_json_body_is_read_in_any_spelling(
+    platform: FakePlatform, headers: dict[str, str]
+) -> None:
+    who = {"principalId": "alice", "user": "alice", "role": "listener", "since": str(platform.clock.now)}
+    path = "/api/sessions"
+    event = rest_event("POST", path, path, {}, {}, headers, "{}", False, who, "127.0.0.1")
+    assert rest_api(event, LocalContext("rest_api"), platform.deps)["statusCode"] == 201
 
 
 def test_lists_are_paginated(call: Call) -> None:
