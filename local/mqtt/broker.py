@@ -123,6 +123,7 @@ class Broker:
         for connection in self._sessions.connections():
             connection.abort()
         await asyncio.gather(self._accepting, *self._tasks, return_exceptions=True)
+        self._sessions.end()
         self._listener.close()
         self._workers.shutdown()
 
@@ -162,7 +163,8 @@ class Broker:
                 self._count("mqtt_refused_connection")
                 client_socket.close()
                 continue
-            client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # some systems refuse it once the client has disconnected
+                client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._serve(client_socket))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

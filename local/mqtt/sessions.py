@@ -197,6 +197,12 @@ class Sessions:
         """Delete a session, for example after the certificate was revoked."""
         self._sessions.pop(client_id, None)
 
+    def end(self) -> None:
+        """Delete all sessions. Their delayed wills are published, as at the end of any session."""
+        for session in self._sessions.values():
+            session.stop_delayed_will(ended=True)
+        self._sessions.clear()
+
     def connections(self) -> list[MqttConnection]:
         """Return all connections."""
         return [session.connection for session in self._sessions.values() if session.connection]
