@@ -1,11 +1,15 @@
-"""Whatever call fails and whenever the process ends, no flow loses or repeats what it promised."""
+"""Whatever call fails and whenever the process ends, no flow loses or repeats what it promised.
+
+A kind of fault happens in every third call in which it has a new effect, and another kind in the next ones.
+`python -m tests.faults` injects every fault into every call.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import outcomes, undisturbed
+from tests.faults.campaign import new_outcomes, undisturbed
 from tests.faults.flows import FLOWS
 from tests.faults.injection import KINDS, MEANING, PORTS, Faults, Killed
 from tests.faults.platform import DELIVERIES, FaultyPlatform
@@ -13,6 +17,7 @@ from tests.faults.sound import computed_once
 
 # Users: tests/unit/services/test_users_cut_short.py. Watches are optional.
 NOT_IN_A_FLOW = {"users", "watches"}
+STEP = 3
 # With late delivery, only the message of a process that ended is delivered differently.
 CASES = [(kind, "at once") for kind in KINDS] + [("killed before", "late"), ("killed after", "late")]
 
@@ -30,7 +35,7 @@ def test_a_flow_keeps_its_promise_whichever_call_fails(
 ) -> None:
     flow, here = FLOWS[name], FaultyPlatform(tmp_path, delivery)
     calls = undisturbed(flow, here, "free")
-    found = list(outcomes(flow, here, kind, calls, "run"))  # type: ignore[arg-type]
+    found = list(new_outcomes(flow, here, kind, calls, "run", STEP))  # type: ignore[arg-type]
     assert [outcome for outcome in found if outcome.failure] == []
     assert found or kind in ("gone", "overtaken")
 
