@@ -29,8 +29,8 @@ def pitch_classes(x: np.ndarray, every: int) -> set[int]:
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
 def test_what_an_instrument_plays_alone_has_at_least_three_pitches(name: str) -> None:
-    for seed in range(6):
-        x = solo(16 * RATE, np.random.default_rng(seed), [name])
+    for seed in range(2):
+        x = solo(8 * RATE, np.random.default_rng(seed), [name])
         assert len(pitch_classes(x, RATE // 8)) >= 3, seed
 
 
@@ -66,6 +66,6 @@ def test_drums_beat_in_time() -> None:
 
 
 def test_an_ensemble_is_more_than_its_soloist() -> None:
-    for seed in range(4):
+    for seed in range(2):
         x = ensemble(8 * RATE, np.random.default_rng(seed), ["plucked"])
         assert len(pitch_classes(x, RATE // 8)) >= 3, seed
