@@ -18,6 +18,7 @@ HIGH_PASS_HZ = 60.0  # below it, drivers have no output and recordings contain w
 SILENCE = 1e-3  # relative to the peak; quieter samples at the ends of a recording are cut off
 SCENE_S = 20.0  # length of a synthesised scene before it repeats
 SEAM_S = 0.1
+IN_CACHE = 8192  # samples that are computed at a time
 PASSING_CARS = 20
 SPEED_OF_SOUND = 343.0  # m/s
 TYRES = (
@@ -204,12 +205,17 @@ def cycles(frequency: Signal, rate: int) -> Signal:
 
 def harmonics(fundamental: Signal, rate: int, amplitudes: Signal) -> Signal:
     """Return harmonics of `fundamental`, Hz for each sample, of unit power together."""
-    rotation = np.exp(1j * cycles(fundamental, rate))
-    out = np.zeros_like(rotation)
-    for k in range(len(amplitudes), 0, -1):  # the sum of sin(k * phase + k * k), by Horner's rule
-        out += amplitudes[k - 1] * np.exp(1j * k * k)
-        out *= rotation
-    return unit_power(out.imag)
+    phase = cycles(fundamental, rate)
+    turns = np.exp(1j * np.arange(1, len(amplitudes) + 1) ** 2)
+    out = np.empty_like(phase)
+    for at in range(0, phase.size, IN_CACHE):
+        rotation = np.exp(1j * phase[at : at + IN_CACHE])
+        sums = np.zeros_like(rotation)
+        for weight in (amplitudes * turns)[::-1]:  # the sum of sin(k * phase + k * k), by Horner's rule
+            sums += weight
+            sums *= rotation
+        out[at : at + IN_CACHE] = sums.imag
+    return unit_power(out)
 
 
 def unit_power(samples: Signal) -> Signal:
