@@ -25,7 +25,6 @@ from tools.cli.terminal import (
     table,
 )
 from tools.cli.training import MEASURE
-from tools.report.page import write_page
 
 app = typer.Typer()
 OPERATE = "Operations"
@@ -78,6 +77,7 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
     """Evaluate the control path, write the report and print the figures."""
     from tools.evaluation import page
     from tools.evaluation.command import measure, tables
+    from tools.report.page import write_page
 
     with progress_bar(json) as progress:
         task = progress.add_task("Simulating", total=None)
@@ -85,12 +85,13 @@ def evaluate_control(data: Path | None, quick: bool, out: Path, write: Path | No
             document = measure(data, quick, lambda k, n: progress.update(task, completed=k, total=n))
         except ValueError as fault:
             stop(str(fault))
+    plots = page.figures(document, "svg")
     if write:
-        page.write(document, write)
+        page.write(document, write, plots)
     out.mkdir(parents=True, exist_ok=True)
     for name, png in page.figures(document, "png").items():
         (out / name).write_bytes(png)
-    write_page(out / "control.html", "Control path evaluation", document, page.figures(document, "svg"))
+    write_page(out / "control.html", "Control path evaluation", document, plots)
     if json:
         print(dumps(document))
     else:
@@ -102,6 +103,7 @@ def evaluate_alarms(data: Path | None, quick: bool, out: Path, write: Path | Non
     """Evaluate the reaction time to alarms, write the report and print the figures."""
     from anc.noise import Classifier
     from tools.evaluation import alarms, alarms_report
+    from tools.report.page import write_page
 
     with progress_bar(json) as progress:
         task = progress.add_task("Simulating", total=None)

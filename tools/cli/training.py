@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tools.cli.terminal import Json, console, print_report_path, progress_bar, stop, table
-from tools.report.page import embedded_figures, write_page
 
 if TYPE_CHECKING:
     from training.commands import Options
@@ -82,6 +81,8 @@ def options_of(
 
 def show(reports: dict[str, Any], title: str, page: Path, json: bool) -> None:
     """Write the HTML page of reports and print the figures, as JSON in full."""
+    from tools.report.page import embedded_figures, write_page
+
     write_page(page, title, summary(reports), embedded_figures(page.parent, *FIGURES))
     if json:
         print(dumps(reports))

@@ -28,7 +28,7 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     data : Path or None
         Folder of recordings with `clips.csv`; None for the built-in scenes.
     quick : bool
-        Use one head of each family and the first two noises only.
+        Use one head of each family in one noise, after a change from another one.
     progress : callable
         `progress(done, total)`.
 
@@ -41,7 +41,10 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     families = dataset.families(1 if quick else TEST_HEADS)
     if quick:
         noises = Dataset(noises.training[:2], noises.test[:2])
-        families = tuple(family._replace(training_heads=family.training_heads[:2]) for family in families)
+        families = tuple(
+            family._replace(training_heads=family.training_heads[:2], noise_step=len(noises.test))
+            for family in families
+        )
     trials = evaluate(noises, families, progress)
     options = (" --data DIR" if data else "") + (" --quick" if quick else "")
     description = (

@@ -19,8 +19,8 @@ TEMPLATE = Path(__file__).with_name("page.md")
 TEXT = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701  (Markdown)
 
 
-def files(report: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files to write to the docs folder, by path."""
+def files(report: Mapping[str, Any], plots: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files to write to the docs folder, by path; `plots` are the figures of the report as SVG."""
     page = TEXT.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         **report,
         methods=METHODS,
@@ -31,9 +31,9 @@ def files(report: Mapping[str, Any]) -> dict[str, bytes]:
         number=_number,
         slug=_slug,
     )
-    plots = {f"figures/{name}": svg for name, svg in figures(report, "svg").items()}
     document = json.dumps(report, indent=1) + "\n"
-    return {"control.md": page.encode(), "control.json": document.encode(), **plots}
+    figure_files = {f"figures/{name}": svg for name, svg in plots.items()}
+    return {"control.md": page.encode(), "control.json": document.encode(), **figure_files}
 
 
 def figures(report: Mapping[str, Any], file_format: Literal["svg", "png"]) -> dict[str, bytes]:
@@ -58,9 +58,9 @@ def figures(report: Mapping[str, Any], file_format: Literal["svg", "png"]) -> di
     return plots
 
 
-def write(report: Mapping[str, Any], docs: Path) -> None:
-    """Write the page, the report and the figures; replaces existing files."""
-    for name, content in files(report).items():
+def write(report: Mapping[str, Any], docs: Path, plots: Mapping[str, bytes]) -> None:
+    """Write the page, the report and its figures; replaces existing files."""
+    for name, content in files(report, plots).items():
         path = docs / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -42,13 +42,15 @@ def test_a_quick_evaluation_reports_every_method_and_writes_its_page(tmp_path: P
         assert family["all"]["best_fixed_db"] < family["all"]["coherence_limit_db"]
     assert report["filters"]["sent"] > 0
     assert "refused" not in report["filters"]
-    for name, content in page.files(report).items():
+    written = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    assert written.keys() == {f"control-{name}.svg" for name in plots}
+    for name, content in page.files(report, written).items():
         assert (tmp_path / name).read_bytes() == content
 
 
 def test_page_and_plots_in_the_docs_match_the_report() -> None:
     report = json.loads((DOCS / "control.json").read_text())
-    for name, content in page.files(report).items():
+    for name, content in page.files(report, page.figures(report, "svg")).items():
         assert (DOCS / name).read_bytes() == content, name
 
 
