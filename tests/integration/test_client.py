@@ -2,7 +2,6 @@
 
 import io
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner, Result
 
+from anc.settings import Settings
 from anc_client import (
     ApiError,
     Client,
@@ -26,7 +27,9 @@ from anc_client import (
     ShadowChange,
 )
 from functions.routes import SECRETS
-from tests.processes import ANC, PATIENCE_S, Platform, until
+from local.auth.issuer import Issuer
+from tests.processes import PATIENCE_S, Platform, until
+from tools.cli.main import app
 
 RATE = 16_000
 
@@ -47,9 +50,7 @@ def url(shared_platform: Platform) -> str:
 
 @pytest.fixture(scope="module")
 def admin_token(shared_platform: Platform) -> str:
-    command = [ANC, "token", "--data", str(shared_platform.data), "--role", "admin", "--user", "root"]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=shared_platform.folder)
-    return made.stdout.strip()
+    return Issuer(shared_platform.data, Settings()).issue("root", "admin")
 
 
 @pytest.fixture(scope="module")
@@ -139,18 +140,15 @@ def test_a_headset_is_registered_controlled_and_deleted(ada: Client) -> None:
 
 
 def test_a_headset_is_renamed_on_the_command_line(ada: Client, shared_platform: Platform) -> None:
-    def rename(thing: str, name: str) -> "subprocess.CompletedProcess[str]":
+    def rename(thing: str, name: str) -> Result:
         place = ["--port", str(shared_platform.port), "--data", str(shared_platform.data)]
-        command = [ANC, "rename", thing, name, *place]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=shared_platform.folder
-        )
+        return CliRunner().invoke(app, ["rename", thing, name, *place])
 
     ada.register(NewDevice(thing="ada-named", secondary=[0.0, 0.5, 0.2]))
     assert rename("ada-named", "left ear").stdout == "ada-named is called left ear now.\n"
     assert ada.device("ada-named").name == "left ear"
     too_long = rename("ada-named", "x" * 65)
-    assert (too_long.returncode, too_long.stdout) == (2, "")
+    assert (too_long.exit_code, too_long.stdout) == (2, "")
     assert "name: must have at most 64 characters" in too_long.stderr
     assert "never-was is not registered" in rename("never-was", "left ear").stderr
     assert rename("ada-named", "").stdout == "ada-named has no display name now.\n"

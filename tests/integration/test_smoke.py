@@ -2,19 +2,22 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from typer.testing import CliRunner
+
+from anc.settings import Settings
 from functions.routes import REST
-from tests.processes import ANC, Platform
+from local.auth.issuer import Issuer
+from tests.processes import Platform
+from tools.cli.main import app
 
 
 def smoke(port: int, *more: str) -> tuple[int, dict[str, Any]]:
     """Return the exit code and the JSON report."""
-    command = [ANC, "smoke", "--port", str(port), "--json", *more]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, json.loads(done.stdout)
+    done = CliRunner().invoke(app, ["smoke", "--port", str(port), "--json", *more])
+    return done.exit_code, json.loads(done.stdout)
 
 
 def test_the_smoke_test_covers_every_endpoint_locally_and_with_a_token(
@@ -29,11 +32,9 @@ def test_the_smoke_test_covers_every_endpoint_locally_and_with_a_token(
     assert found["endpoints"] == f"all {len(REST)} answered"
     assert "dead-letter queue" in found["dead letters"]
 
-    token = subprocess.check_output(
-        [ANC, "token", "--data", str(platform.data), "--role", "admin"], text=True
-    )
+    token = Issuer(platform.data, Settings()).issue("root", "admin")
     url = f"http://127.0.0.1:{platform.port}"
-    exit_code, report = smoke(platform.port, "--url", url, "--token", token.strip())
+    exit_code, report = smoke(platform.port, "--url", url, "--token", token)
 
     assert (exit_code, report["fault"]) == (0, "")  # as a remote platform
     assert {step["what"] for step in report["seen"]} == found.keys() - {"dead letters"}
