@@ -48,6 +48,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc jobs": "needs a platform; tests/integration/test_lists.py lists them",
     "anc users": "needs a platform; tests/integration/test_lists.py lists them",
     "anc rollouts": "needs a fleet; tests/integration/test_lists.py creates one",
+    "anc scale": "simulates whole cells; tests/unit/tools/test_scale.py simulates one storm",
     "anc fleet": "takes five minutes; tests/integration/test_fleet_load.py runs a smaller fleet",
     "anc smoke": "needs emergency detection; tests/integration/test_smoke.py runs it",
     "anc headset --": "needs a remote platform; see tests/unit/tools/test_remote_headset.py",
@@ -85,7 +86,6 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc cost --measure": "simulates hours; tests/unit/tools/test_cost.py measures a shorter day",
     "anc cost --write": "replaces a page; tests/unit/tools/test_cost.py compares it",
     "python -m tools.settings_page": "replaces a page; tests/unit/local/test_configuration.py compares it",
-    "anc scale --write": "replaces a page; tests/unit/tools/test_scale.py compares it",
 }
 PLACEHOLDERS = {  # in sentences and tables
     "RECORDING": "noise.wav",
@@ -192,6 +192,8 @@ def run(command: str, folder: Path, platform: Platform) -> tuple[int, str]:
         command = f"{re.sub(r' --(port|data) [^ ]+', '', command)} --port {free_port()} --data data"
     elif command.startswith("anc headset"):
         command += f" --seconds 5 {where}"
+    elif command.startswith("anc demo"):
+        command += " --seconds 5"
     elif command.startswith("anc console"):
         command += f" {where}"
     elif command.startswith("anc token"):

@@ -1,9 +1,12 @@
 """Loads on quotas, the simulation of a reconnecting fleet, and the docs page."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from tools.cli.main import app
 from tools.cost.estimate import read_measurements
 from tools.cost.prices import read_prices
 from tools.scale.command import Result, document, page_of
@@ -71,6 +74,21 @@ def test_the_scale_page_in_the_docs_is_current() -> None:
 def test_the_document_has_every_storm() -> None:
     result = Result(read_measurements().now, WORK, read_quotas(), [simulate(STORMS[0])] * len(STORMS))
     assert [storm["headsets"] for storm in document(result)["storms"]] == [s.headsets for s in STORMS]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--seed", "1", "--write", "page.md"]])
+def test_the_command_simulates_every_storm_and_writes_the_page(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated: list[Parameters] = []
+    none = Outcome(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    monkeypatch.setattr("tools.scale.command.simulate", lambda storm: simulated.append(storm) or none)
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(app, ["scale", *options])
+    assert answer.exit_code == 0, answer.output
+    assert simulated == [storm._replace(seed=int("--seed" in options)) for storm in STORMS]
+    assert (tmp_path / "page.md").exists() == ("--write" in options)
+    assert "--json" not in options or len(json.loads(answer.stdout)["storms"]) == len(STORMS)
 
 
 @pytest.mark.parametrize("per_s", [0.5, 2.0])
