@@ -11,6 +11,8 @@ from unittest import mock
 
 import hypothesis
 import pytest
+import typer.main
+import typer.testing
 from argon2 import PasswordHasher
 from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
@@ -98,6 +100,13 @@ def no_data_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 def quick_passwords() -> Iterator[None]:
     """Hash passwords with little work. Platforms in separate processes hash as users' platforms do."""
     with mock.patch("local.auth.users.PasswordHasher", return_value=PasswordHasher(1, 8, 1)):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """Build the command line once: `CliRunner` would for each of some hundred invocations."""
+    with mock.patch("typer.testing._get_command", cache(typer.main.get_command)):
         yield
 
 

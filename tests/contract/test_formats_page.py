@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from anc.services.sound import report_plot
 from tests.formats_page import COLUMNS, ENTRY_KINDS, PAGE, entry_row, page
 from tests.sound_kinds import Kind
 
 TEXT = PAGE.read_text(encoding="utf-8")
 CELLS = 2 + len(COLUMNS)
 ENTRY_ROWS = [line for line in TEXT.splitlines() if line.count("|") == CELLS + 1 and " / " in line]
+
+
+@pytest.fixture(autouse=True)
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes most of the time of a short recording."""
+    monkeypatch.setattr(report_plot, "plot_report", lambda report: b"plot")
 
 
 @pytest.mark.parametrize("kind", ENTRY_KINDS, ids=lambda kind: f"{kind.format}, {kind.name}")

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from anc.audio.formats import FORMATS
+from anc.services.sound import report_plot
 from tests.compressed import compressed, vbr_mp3
 from tests.fakes import Clock, FakePlatform, make_dependencies
 from tests.recordings import done, uploaded
@@ -27,6 +28,12 @@ UNREADABLE = (
 )
 NOT_FINITE = "samples must be finite (NaN or infinity at 0.25 s)"
 DIVIDE = "divide them by full scale (32,768 for 16-bit values) and save the file again"
+
+
+@pytest.fixture(autouse=True)
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes most of the time of a short recording."""
+    monkeypatch.setattr(report_plot, "plot_report", lambda report: b"plot")
 
 
 def spoiled(value: float) -> bytes:
