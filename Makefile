@@ -14,7 +14,9 @@ WORKERS ?= auto
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package anc-client
-CDK := PATH="$(CURDIR)/$(BIN):$$PATH" build/cli/node_modules/.bin/cdk
+# Node.js is installed as a Python package.
+NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+CDK := $(NODE) build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
@@ -41,11 +43,12 @@ bench: .venv/bench.stamp  ## benchmark the adaptive filters against other librar
 proof: .venv/dev.stamp  ## reproduce the figures of docs/reliability.md and performance.md; PARTS="faults load" SMALL=1
 	$(BIN)/python -m benchmarks.proof $(PARTS) $(if $(SMALL),--small)
 
-lint: .venv/dev.stamp  ## check style, types and import directions
+lint: .venv/dev.stamp build/types.stamp  ## check style, types and import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NODE) build/types/node_modules/.bin/tsc -p web_types
 
 secrets: .venv/dev.stamp  ## scan the working tree, and commits after BASE, for secrets
 	$(BIN)/python .ci/scan_secrets.py $(BASE)
@@ -84,7 +87,7 @@ destroy-account: .venv/dev.stamp build/cli.stamp  ## delete the settings that al
 deploy-emulated: .venv/dev.stamp build/cli.stamp  ## deploy to a local AWS emulator, smoke-test, update, destroy
 	$(BIN)/python -m infra.emulated
 
-lock: .venv/dev.stamp  ## update requirements/*.txt from pyproject.toml
+lock: .venv/dev.stamp  ## update requirements/*.txt from pyproject.toml, and the lock of web_types
 	$(COMPILE) pyproject.toml --extra plots --extra traces --group infra --group dev --group build --group release -o requirements/dev.txt
 	$(COMPILE) --group layer -c requirements/dev.txt -o requirements/layer.txt
 	$(COMPILE) pyproject.toml --extra plots --group build -c requirements/dev.txt -o requirements/run.txt
@@ -94,13 +97,15 @@ lock: .venv/dev.stamp  ## update requirements/*.txt from pyproject.toml
 	$(COMPILE) --group build --group release -c requirements/dev.txt -o requirements/release.txt
 	$(COMPILE) --group layer --group bench -c requirements/dev.txt -o requirements/bench.txt
 	$(COMPILE) pyproject.toml --group build --extra plots --extra train -c requirements/dev.txt -o requirements/train.txt
+	$(NODE) npm install --prefix web_types --package-lock-only --no-audit --no-fund --silent
 
 dist: .venv/release.stamp  ## build wheels, sdists and SBOMs of both packages into dist
 	rm -rf dist
 	$(BIN)/python .ci/build_packages.py dist
 
-client: .venv/dev.stamp  ## update the client's types from docs/openapi.json
+client: .venv/dev.stamp  ## update the types of the client and the console from docs/openapi.json
 	$(BIN)/python anc_client/generate.py
+	$(BIN)/python web_types/generate.py
 
 .venv/bin/python: $(STALE)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is required")'
@@ -114,10 +119,16 @@ KERNEL := $(wildcard layers/dsp/python/anc/dsp/kernel.c)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./anc_client
 	@touch $@
 
-# The CDK CLI; it and npm use the Node.js that is installed as a Python package.
+# The compiler that checks the console's types; npm compares every file with the hashes of the lock.
+build/types.stamp: web_types/package-lock.json web_types/package.json | .venv/dev.stamp
+	mkdir -p build/types && cp $^ build/types/
+	$(NODE) npm ci --prefix build/types --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# The CDK CLI.
 build/cli.stamp: infra/package.json | .venv/dev.stamp
 	mkdir -p build/cli && cp infra/package.json build/cli/
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix build/cli --no-package-lock --no-audit --no-fund --silent
+	$(NODE) npm install --prefix build/cli --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
 train: .venv/train.stamp  ## train the classifier; DATA="DIR DIR2" TEACHER=yamnet.tflite

@@ -2,7 +2,8 @@
 
     python .ci/audit_dependencies.py [FILE...]
 
-FILE is a lock file; by default those of `requirements/` whose packages are deployed, shipped or run. The
+FILE is a lock file; by default those of `requirements/` whose packages are deployed, shipped or run, and that
+of `web_types/`, which has the JavaScript packages that `web/vendor` is from. The
 names and versions of public packages are all that is sent. A vulnerability that does not apply here is listed
 in `ACCEPTED`, with the reason.
 """
@@ -12,27 +13,47 @@ import json
 import re
 import sys
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 OSV = "https://api.osv.dev/v1/querybatch"
 MAX_QUERIES = 1000  # of a request
 TIMEOUT_S = 60.0
-REQUIREMENTS = Path(__file__).parents[1] / "requirements"
-FILES = ("layer.txt", "platform.txt", "image.txt", "run.txt", "client.txt", "train.txt", "dev.txt")
+ROOT = Path(__file__).parents[1]
+LOCKS = ("layer.txt", "platform.txt", "image.txt", "run.txt", "client.txt", "train.txt", "dev.txt")
+FILES = [*(ROOT / "requirements" / name for name in LOCKS), ROOT / "web_types" / "package-lock.json"]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 ACCEPTED: dict[str, str] = {}  # reason by id of the vulnerability
 
 Post = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def pins(texts: Iterable[str]) -> list[tuple[str, str]]:
-    """Return names and versions in lock files, sorted, each once."""
-    return sorted({(name.lower(), version) for text in texts for name, version in PIN.findall(text)})
+class Package(NamedTuple):
+    """A pinned package."""
+
+    name: str
+    version: str
+    ecosystem: str
 
 
-def vulnerabilities(packages: Sequence[tuple[str, str]], post: Post) -> Mapping[tuple[str, str], list[str]]:
+def pins(paths: Iterable[Path]) -> list[Package]:
+    """Return the packages of lock files of pip or npm, sorted, each once."""
+    return sorted({package for path in paths for package in _pins_of(path)})
+
+
+def _pins_of(path: Path) -> Iterator[Package]:
+    text = path.read_text()
+    if path.suffix == ".json":
+        for place, package in json.loads(text)["packages"].items():
+            if place:  # the first is the folder itself
+                yield Package(place.rpartition("node_modules/")[2], package["version"], "npm")
+    else:
+        for name, version in PIN.findall(text):
+            yield Package(name.lower(), version, "PyPI")
+
+
+def vulnerabilities(packages: Sequence[Package], post: Post) -> Mapping[Package, list[str]]:
     """Return the ids of known vulnerabilities by package, without those that are accepted.
 
     Raises
@@ -45,7 +66,7 @@ def vulnerabilities(packages: Sequence[tuple[str, str]], post: Post) -> Mapping[
     found = {}
     for begin in range(0, len(packages), MAX_QUERIES):
         part = packages[begin : begin + MAX_QUERIES]
-        results = post({"queries": [_query(name, version) for name, version in part]}).get("results", [])
+        results = post({"queries": [_query(package) for package in part]}).get("results", [])
         if len(results) != len(part):
             raise ValueError(f"OSV: must answer {len(part)} queries (got {len(results)} results)")
         for package, result in zip(part, results, strict=True):
@@ -55,8 +76,8 @@ def vulnerabilities(packages: Sequence[tuple[str, str]], post: Post) -> Mapping[
     return found
 
 
-def _query(name: str, version: str) -> dict[str, Any]:
-    return {"package": {"name": name, "ecosystem": "PyPI"}, "version": version}
+def _query(package: Package) -> dict[str, Any]:
+    return {"package": {"name": package.name, "ecosystem": package.ecosystem}, "version": package.version}
 
 
 def _post(queries: dict[str, Any]) -> dict[str, Any]:
@@ -71,11 +92,10 @@ def main(arguments: Sequence[str] | None = None, post: Post = _post) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
-    files = parser.parse_args(arguments).files or [REQUIREMENTS / name for name in FILES]
-    packages = pins(path.read_text() for path in files)
+    packages = pins(parser.parse_args(arguments).files or FILES)
     found = vulnerabilities(packages, post)
-    for (name, version), ids in found.items():
-        print(f"{name} {version}: {', '.join(ids)}")
+    for package, ids in found.items():
+        print(f"{package.name} {package.version}: {', '.join(ids)}")
     print(f"{len(packages)} packages, {len(found)} with a known vulnerability")
     return int(bool(found))
 

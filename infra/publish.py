@@ -14,7 +14,7 @@ import boto3
 from infra.environment import REGION
 
 WEB = Path(__file__).parents[1] / "web"
-NOT_FOR_BROWSERS = {"headers.json", "README.md"}
+NOT_FOR_BROWSERS = ("headers.json", "README.md", ".d.ts")
 FIRST_PAGE = "index.html"
 CACHE_CONTROL = "no-cache"  # revalidate each time
 MEDIA_TYPES = mimetypes.MimeTypes()
@@ -63,7 +63,7 @@ def console_files() -> dict[str, Path]:
     return {
         str(path.relative_to(WEB)): path
         for path in WEB.rglob("*")
-        if path.is_file() and path.name not in NOT_FOR_BROWSERS
+        if path.is_file() and not path.name.endswith(NOT_FOR_BROWSERS)
     }
 
 

@@ -17,6 +17,7 @@ import { System } from "./pages/system.js";
 import { Rollouts } from "./pages/rollouts.js";
 import { Run } from "./live/run.js";
 
+/** @type {Record<string, {name: string, page: (props: PageProps) => any, item?: (props: PageProps) => any, ofOperators?: boolean}>} */
 const PAGES = {
   live: { name: "Live", page: Live },
   headsets: { name: "Headsets", page: Headsets, item: Headset },
@@ -27,6 +28,7 @@ const PAGES = {
   users: { name: "Users", page: Users },
   system: { name: "System", page: System },
 };
+/** @typedef {{rest: string, socket: string}} Config  base URL of the API, and URL of the WebSocket */
 const THEMES = ["auto", "light", "dark"];
 const TOKEN_KEY = "anc-token"; // in sessionStorage: for this tab only
 
@@ -42,10 +44,12 @@ function takeLink() {
   return link.token && link.token === sessionStorage.getItem(TOKEN_KEY) ? null : link;
 }
 
-/** @returns {Promise<any>} an error message, or "" on success */
+/** @typedef {NonNullable<ReturnType<typeof takeLink>>} Link */
+
+/** @param {Link} link @returns {Promise<Html>} an error message, or "" on success */
 async function signInWithLink({ token, code }) {
   try {
-    sessionStorage.setItem(TOKEN_KEY, token ?? (await new Rest("", "").post("sign-in", { code })).token);
+    sessionStorage.setItem(TOKEN_KEY, token ?? (await new Rest("", "").call("POST", "sign-in", { code })).token);
     return "";
   } catch (failure) {
     return failure.status === 401
@@ -61,6 +65,7 @@ function currentRoute() {
   return { page: PAGES[page] ? page : "live", id: id && decodeURIComponent(id), query };
 }
 
+/** @returns {[string, () => void]} */
 function useTheme() {
   const [theme, setTheme] = useState(localStorage.getItem("anc-theme") ?? "auto");
   useEffect(() => {
@@ -71,6 +76,7 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
+/** @param {{config: Config, initial: {link: Link | null, error: Html}}} props */
 function App({ config, initial }) {
   const [token, setToken] = useState(() => sessionStorage.getItem(TOKEN_KEY) ?? "");
   const [link, setLink] = useState(initial.link);
@@ -88,17 +94,18 @@ function App({ config, initial }) {
     addEventListener("hashchange", navigate);
     return () => removeEventListener("hashchange", navigate);
   }, []);
-  const signOut = (reason) => {
+  const signOut = (/** @type {string} */ reason) => {
     sessionStorage.removeItem(TOKEN_KEY);
     setToken("");
     setMessage(reason);
   };
-  const signIn = (newToken) => {
+  const signIn = (/** @type {string} */ newToken) => {
     sessionStorage.setItem(TOKEN_KEY, newToken);
     setMessage("");
     setToken(newToken);
   };
   const replace = async () => {
+    if (!link) return;
     setLink(null);
     const error = await signInWithLink(link);
     if (error) sessionStorage.removeItem(TOKEN_KEY);
@@ -113,6 +120,7 @@ function App({ config, initial }) {
 /**
  * Sign in with the link in the URL. If this tab has a session, return the link instead, to ask for confirmation: a
  * link from an attacker could otherwise switch the account unnoticed.
+ * @returns {Promise<{link: Link | null, error: Html}>}
  */
 async function openLink() {
   const link = takeLink();
@@ -121,9 +129,10 @@ async function openLink() {
   return { link: null, error: await signInWithLink(link) };
 }
 
+/** @param {{replace: () => void, stay: () => void}} props */
 function ReplaceSession({ replace, stay }) {
-  const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => dialog.current?.showModal(), []);
   return html`<dialog ref=${dialog} aria-labelledby="replace" onCancel=${stay}>
     <h2 id="replace">Sign in again?</h2>
     <p>You are already signed in. This link ends the session and signs in again, possibly with another account.
@@ -135,6 +144,10 @@ function ReplaceSession({ replace, stay }) {
   </dialog>`;
 }
 
+/**
+ * @param {{config: Config, token: string, route: ReturnType<typeof currentRoute>, theme: string, nextTheme: () => void,
+ *   signOut: (reason: string) => void}} props
+ */
 function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
   const [shared] = useState(() => {
     const socketUrl = new URL(config.socket, location.href);
@@ -143,7 +156,7 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
     const rest = new Rest(config.rest, token, () => signOut("Your session has expired. Sign in again."));
     return { rest, socket, run: new Run(socket) };
   });
-  const [me, setMe] = useState(null);
+  const [me, setMe] = useState(/** @type {Api.Me | null} */ (null));
   const [error, setError] = useState("");
   const connection = useSocketState(shared.socket);
   useEffect(() => {
@@ -195,17 +208,19 @@ function SignedIn({ config, token, route, theme, nextTheme, signOut }) {
     </main>`;
 }
 
-/** Scroll the bottom bar to an entry. `scrollIntoView` would also make it the place from which Tab goes on. */
+/** Scroll the bottom bar to an entry. `scrollIntoView` would also make it the place from which Tab goes on. @param {HTMLElement | null} entry */
 function showCurrent(entry) {
   const bar = entry?.closest("nav");
-  if (bar) bar.scrollLeft += entry.getBoundingClientRect().left - bar.getBoundingClientRect().left - (bar.clientWidth - entry.offsetWidth) / 2;
+  if (entry && bar) bar.scrollLeft += entry.getBoundingClientRect().left - bar.getBoundingClientRect().left - (bar.clientWidth - entry.offsetWidth) / 2;
 }
 
+/** @param {Event} event */
 function toMain(event) {
   event.preventDefault();
-  document.getElementById("main").focus();
+  document.getElementById("main")?.focus();
 }
 
+/** @param {PlatformSocket} socket */
 function useSocketState(socket) {
   const read = () => ({ state: socket.state, failures: socket.failures, reconnects: socket.reconnects });
   const [current, setCurrent] = useState(read);
@@ -217,9 +232,9 @@ function useSocketState(socket) {
   return current;
 }
 
-/** Return the emergency of the live session, or null. Every page shows it, because the session continues on all pages. */
+/** Return the emergency of the live session, or null. Every page shows it, because the session continues on all pages. @param {Run} run */
 function useEmergency(run) {
-  const [emergency, setEmergency] = useState(null);
+  const [emergency, setEmergency] = useState(/** @type {Run["emergency"] | null} */ (null));
   useEffect(() => {
     const update = () => setEmergency(run.emergency.active ? run.emergency : null);
     for (const type of ["block", "change"]) run.addEventListener(type, update);
@@ -230,6 +245,7 @@ function useEmergency(run) {
   return emergency;
 }
 
+/** @param {ReturnType<typeof useSocketState>} props */
 function ConnectionState({ state, reconnects }) {
   const text = { open: "Connected", connecting: "Connecting", waiting: "Reconnecting", closed: "Offline" }[state];
   return html`<span class=${`link ${state}`} role="status" data-reconnects=${reconnects}><i></i>${text}</span>`;
@@ -237,6 +253,7 @@ function ConnectionState({ state, reconnects }) {
 
 async function main() {
   const root = document.getElementById("app");
+  if (!root) throw new Error("index.html has no element with the id app");
   try {
     const config = await (await fetch("config.json")).json();
     const initial = await openLink();

@@ -46,6 +46,8 @@ def test_every_package_that_is_locked_is_looked_up_once(
             r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE
         ):
             assert package.lower() in asked, version
+    javascript = {each["package"]["name"] for each in osv.asked if each["package"]["ecosystem"] == "npm"}
+    assert {"preact", "htm", "uplot", "@typescript/typescript-linux-x64"} <= javascript
     assert len(osv.asked) == len({(each["package"]["name"], each["version"]) for each in osv.asked})
     assert "0 with a known vulnerability" in capsys.readouterr().out
 

@@ -24,6 +24,8 @@ def checkout(tmp_path: Path) -> Path:
         "setup.py",
         "anc_client/pyproject.toml",
         "requirements/dev.txt",
+        "web_types/package.json",
+        "web_types/package-lock.json",
         "Makefile",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)

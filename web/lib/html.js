@@ -4,4 +4,8 @@ import htm from "../vendor/htm.js";
 
 export { render } from "../vendor/preact.js";
 export { useCallback, useEffect, useMemo, useRef, useState } from "../vendor/preact-hooks.js";
-export const html = htm.bind(h);
+/**
+ * @typedef {((event: any) => unknown) | {} | null | undefined} Value
+ * @type {(strings: TemplateStringsArray, ...values: Value[]) => import("preact").VNode<any>}
+ */
+export const html = /** @type {any} */ (htm.bind(h));

@@ -11,17 +11,28 @@ const GAP = 8;
 const RANGE_DB = 70; // shown below the loudest band
 const TICKS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 const TICK_PX = 80; // at least
+/** @type {[number, string][]} */
 const TICKS_HZ = [[100, "100 Hz"], [1000, "1 kHz"], [5000, "5 kHz"]];
+/** @type {Which[]} */
+const CHANNELS = ["before", "after"];
 const NAMES = { before: "Before", after: "After" };
 const PALETTE = [[11, 18, 24], [18, 52, 74], [20, 104, 112], [88, 158, 106], [226, 176, 84], [255, 244, 214]];
 
 /**
+ * @typedef {"before" | "after"} Which
+ * @typedef {{from_s: number, to_s: number, label: string}} Span
+ * @typedef {{low: string, high: string, spectrum: string}} Channel  base64
+ * @typedef {{seconds: number, column_s: number, bands: number, step_db: number, low_hz: number, high_hz: number,
+ *   before: Channel, after?: Channel}} Overview
+ * @typedef {{which: Which, low: number, high: number, covers: number, wave: Float32Array[], image: HTMLCanvasElement}} Lane
+ * @typedef {{context: CanvasRenderingContext2D, width: number, colour: (name: string) => string, x: (seconds: number) => number}} Drawing
+ *
  * @typedef {object} Content
  * @property {number} seconds
  * @property {{before?: string, after?: string}} sounds  addresses
- * @property {object | null} overview  `overview.json` of a recording; null: a player without pictures
- * @property {{from_s: number, to_s: number, label: string}[]} noise
- * @property {{from_s: number, to_s: number, label: string}[]} alarms
+ * @property {Overview | null} overview  `overview.json` of a recording; null: a player without pictures
+ * @property {Span[]} noise
+ * @property {Span[]} alarms
  * @property {number} [position]  in seconds, to begin at
  */
 
@@ -31,7 +42,22 @@ export class Player {
     this.content = content;
     this.position = Math.max(0, Math.min(content.position ?? 0, content.seconds));
     this.lanes = content.overview ? lanesOf(content.overview) : [];
-    this.#build(container);
+    /** @type {Which} */
+    this.which = content.sounds.after ? "after" : "before";
+    /** @type {{before?: HTMLAudioElement, after?: HTMLAudioElement}} */
+    this.audio = {};
+    this.root = element(container, "div", "player");
+    const bar = element(this.root, "div", "player-bar");
+    this.playButton = content.sounds[this.which] ? element(bar, "button", "primary") : null;
+    this.switchButton = content.sounds.before && content.sounds.after ? element(bar, "button") : null;
+    this.clock = element(bar, "output", "player-clock");
+    this.message = element(this.root, "p", "player-message");
+    this.stage = element(this.root, "div", "player-stage");
+    this.canvas = element(this.stage, "canvas");
+    this.head = element(this.stage, "i");
+    this.#load();
+    this.#describe();
+    this.#listen();
     this.resized = new ResizeObserver(() => this.#draw());
     this.resized.observe(this.stage);
     this.dark = matchMedia("(prefers-color-scheme: dark)");
@@ -62,6 +88,7 @@ export class Player {
 
   async toggle() {
     const audio = this.audio[this.which];
+    if (!audio) return undefined;
     if (!audio.paused) return audio.pause();
     if (this.position >= this.content.seconds - 0.05) this.position = 0;
     return this.#play();
@@ -70,6 +97,7 @@ export class Player {
   /** Continue with the other sound at the same position. */
   switch() {
     const from = this.audio[this.which];
+    if (!from) return;
     const isPlaying = !from.paused;
     if (isPlaying) this.position = from.currentTime;
     this.which = this.which === "before" ? "after" : "before";
@@ -79,6 +107,7 @@ export class Player {
 
   async #play() {
     const audio = this.audio[this.which];
+    if (!audio) return;
     audio.currentTime = this.position;
     try {
       await audio.play();
@@ -91,44 +120,31 @@ export class Player {
     this.message.textContent = "The sound cannot be loaded. Links to it expire; reload the page to get new ones.";
   }
 
-  #build(container) {
-    const { sounds } = this.content;
-    this.root = element(container, "div", "player");
-    this.audio = {};
-    for (const which of ["before", "after"]) {
-      if (!sounds[which]) continue;
+  #load() {
+    for (const which of CHANNELS) {
+      const address = this.content.sounds[which];
+      if (!address) continue;
       const audio = (this.audio[which] = new Audio());
       audio.preload = "none";
-      audio.src = sounds[which];
+      audio.src = address;
       audio.addEventListener("error", () => this.#fail());
       audio.addEventListener("play", () => this.#follow());
       for (const event of ["pause", "ended"]) audio.addEventListener(event, () => this.#show());
     }
-    this.which = sounds.after ? "after" : "before";
-    const bar = element(this.root, "div", "player-bar");
-    if (sounds[this.which]) {
-      this.playButton = element(bar, "button", "primary");
-      this.playButton.addEventListener("click", () => this.toggle());
-    }
-    if (sounds.before && sounds.after) {
-      this.switchButton = element(bar, "button");
-      this.switchButton.addEventListener("click", () => this.switch());
-    }
-    this.clock = element(bar, "output", "player-clock");
-    this.message = element(this.root, "p", "player-message");
+  }
+
+  #describe() {
     this.message.setAttribute("role", "alert");
-    this.stage = element(this.root, "div", "player-stage");
-    this.canvas = element(this.stage, "canvas");
     this.canvas.setAttribute("aria-hidden", "true");
-    this.head = element(this.stage, "i");
     const attributes = { role: "slider", tabindex: 0, "aria-label": "Position in the recording", "aria-valuemin": 0, "aria-valuemax": this.content.seconds };
-    for (const [name, value] of Object.entries(attributes)) this.stage.setAttribute(name, value);
-    this.#listen();
+    for (const [name, value] of Object.entries(attributes)) this.stage.setAttribute(name, String(value));
   }
 
   #listen() {
     const { stage } = this;
-    const toPointer = (event) => {
+    this.playButton?.addEventListener("click", () => this.toggle());
+    this.switchButton?.addEventListener("click", () => this.switch());
+    const toPointer = (/** @type {PointerEvent} */ event) => {
       const { left, width } = stage.getBoundingClientRect();
       this.seek(((event.clientX - left) / width) * this.content.seconds);
     };
@@ -149,10 +165,11 @@ export class Player {
     });
   }
 
+  /** @returns {Record<string, () => void>} */
   #keys() {
     const { seconds } = this.content;
     const step = Math.max(0.1, Math.min(seconds / 100, 30));
-    const by = (steps) => () => this.seek(this.position + steps * step);
+    const by = (/** @type {number} */ steps) => () => this.seek(this.position + steps * step);
     return {
       ArrowLeft: by(-1), ArrowDown: by(-1), ArrowRight: by(1), ArrowUp: by(1), PageDown: by(-10), PageUp: by(10),
       Home: () => this.seek(0), End: () => this.seek(seconds),
@@ -163,7 +180,7 @@ export class Player {
   /** Move the playhead with the sound until it is paused. */
   #follow() {
     const audio = this.audio[this.which];
-    if (audio.paused || !this.root.isConnected) return;
+    if (!audio || audio.paused || !this.root.isConnected) return;
     this.position = Math.min(audio.currentTime, this.content.seconds);
     this.#show();
     requestAnimationFrame(() => this.#follow());
@@ -171,7 +188,7 @@ export class Player {
 
   #show() {
     const { seconds } = this.content;
-    const playing = this.playButton && !this.audio[this.which].paused;
+    const playing = this.audio[this.which]?.paused === false;
     if (this.playButton) setText(this.playButton, playing ? "Pause" : "Play");
     if (this.switchButton) {
       setText(this.switchButton, `Switch to ${this.which === "before" ? "after" : "before"}`);
@@ -186,6 +203,7 @@ export class Player {
     }
   }
 
+  /** @param {number} position */
   #heardAt(position) {
     const { noise, alarms } = this.content;
     return [...noise, ...alarms].filter((span) => span.from_s <= position && position < span.to_s).map((span) => span.label);
@@ -199,12 +217,18 @@ export class Player {
     const density = devicePixelRatio || 1;
     Object.assign(canvas, { width: Math.round(width * density), height: Math.round(height * density) });
     canvas.style.height = `${height}px`;
-    const context = canvas.getContext("2d");
+    const context = contextOf(canvas);
     context.scale(density, density);
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "middle";
+    /** @type {Map<string, string>} */
     const colours = new Map();
-    const colour = (name) => colours.get(name) ?? colours.set(name, colourOf(stage, name)).get(name);
+    const colour = (/** @type {string} */ name) => {
+      const known = colours.get(name) ?? colourOf(stage, name);
+      colours.set(name, known);
+      return known;
+    };
+    /** @type {Drawing} */
     const draw = { context, width, colour, x: (seconds) => (width * seconds) / (content.seconds || 1) };
     let top = 0;
     if (content.alarms.length) top = strip(draw, top, content.alarms, "alarm");
@@ -216,21 +240,26 @@ export class Player {
   }
 }
 
-/** Return what is drawn of each channel: its samples scaled to the largest before filtering, and its image. */
+/** Return what is drawn of each channel: its samples scaled to the largest before filtering, and its image. @param {Overview} overview @returns {Lane[]} */
 function lanesOf(overview) {
-  const channels = ["before", "after"].filter((which) => overview[which]);
-  const waves = Object.fromEntries(channels.map((which) => [which, ["low", "high"].map((edge) => new Int16Array(bytesOf(overview[which][edge]).buffer))]));
-  const spectra = Object.fromEntries(channels.map((which) => [which, bytesOf(overview[which].spectrum)]));
-  const peak = waves.before.reduce((max, edge) => edge.reduce((most, sample) => Math.max(most, Math.abs(sample)), max), 1);
-  const loudest = spectra.before.reduce((most, level) => Math.max(most, level), 0);
+  const decoded = CHANNELS.flatMap((which) => {
+    const channel = overview[which];
+    if (!channel) return [];
+    const edges = [channel.low, channel.high].map((edge) => new Int16Array(bytesOf(edge).buffer));
+    return [{ which, edges, spectrum: bytesOf(channel.spectrum) }];
+  });
+  const [{ edges: largest, spectrum: before }] = decoded;
+  const peak = largest.reduce((max, edge) => edge.reduce((most, sample) => Math.max(most, Math.abs(sample)), max), 1);
+  const loudest = before.reduce((most, level) => Math.max(most, level), 0);
   const { bands, step_db: step, low_hz: low, high_hz: high } = overview;
-  return channels.map((which) => ({
-    which, low, high, covers: (waves[which][0].length * overview.column_s) / (overview.seconds || 1),
-    wave: waves[which].map((edge) => Float32Array.from(edge, (sample) => sample / peak)),
-    image: imageOf(spectra[which], bands, loudest, step),
+  return decoded.map(({ which, edges, spectrum }) => ({
+    which, low, high, covers: (edges[0].length * overview.column_s) / (overview.seconds || 1),
+    wave: edges.map((edge) => Float32Array.from(edge, (sample) => sample / peak)),
+    image: imageOf(spectrum, bands, loudest, step),
   }));
 }
 
+/** @param {Uint8Array} spectrum @param {number} bands @param {number} loudest @param {number} step  in dB */
 function imageOf(spectrum, bands, loudest, step) {
   const columns = Math.max(1, spectrum.length / bands);
   const image = new ImageData(columns, bands);
@@ -241,21 +270,27 @@ function imageOf(spectrum, bands, loudest, step) {
   }
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: columns, height: bands });
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(image, 0, 0);
   return canvas;
 }
 
-/** Return the colour of a level between 0 and 1, the same in light and dark mode. */
+/** @param {HTMLCanvasElement} canvas @returns {CanvasRenderingContext2D} */
+function contextOf(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
+/** Return the colour of a level between 0 and 1, the same in light and dark mode. @param {number} share */
 function shadeOf(share) {
   const at = share * (PALETTE.length - 1);
   const k = Math.min(PALETTE.length - 2, Math.floor(at));
   return PALETTE[k].map((value, i) => Math.round(value + (at - k) * (PALETTE[k + 1][i] - value)));
 }
 
+/** @param {Drawing} drawing @param {number} top @param {Lane} lane @param {string} name @returns {number} its bottom */
 function drawLane({ context, width, colour }, top, { which, wave: [low, high], covers, image, low: lowHz, high: highHz }, name) {
   const middle = top + WAVE_HEIGHT / 2;
   const step = (width * covers) / low.length; // the last column may reach beyond the end
-  const y = (sample) => middle - sample * (WAVE_HEIGHT / 2 - 2);
+  const y = (/** @type {number} */ sample) => middle - sample * (WAVE_HEIGHT / 2 - 2);
   context.fillStyle = colour(`--player-${which}`);
   for (let k = 0; k < low.length; k++) context.fillRect(k * step, y(high[k]), Math.max(step, 1), Math.max(1, y(low[k]) - y(high[k])));
   if (name) label(context, colour, name, 4, top + 9);
@@ -277,7 +312,7 @@ function drawLane({ context, width, colour }, top, { which, wave: [low, high], c
   return bottom + GAP;
 }
 
-/** Draw spans with their labels, where these fit. */
+/** Draw spans with their labels, where these fit. @param {Drawing} drawing @param {number} top @param {Span[]} spans @param {"alarm" | "noise"} kind */
 function strip({ context, colour, x }, top, spans, kind) {
   for (const [k, span] of spans.entries()) {
     const [from, to] = [x(span.from_s), Math.max(x(span.to_s), x(span.from_s) + 3)];
@@ -289,6 +324,7 @@ function strip({ context, colour, x }, top, spans, kind) {
   return top + STRIP_HEIGHT;
 }
 
+/** @param {Drawing} drawing @param {Span} span @param {number} top @param {number} height */
 function shade({ context, colour, x }, { from_s: from, to_s: to }, top, height) {
   context.globalAlpha = 0.22;
   context.fillStyle = colour("--player-alarm");
@@ -296,8 +332,9 @@ function shade({ context, colour, x }, { from_s: from, to_s: to }, top, height) 
   context.globalAlpha = 1;
 }
 
+/** @param {Drawing} drawing @param {number} top @param {number} seconds */
 function axis({ context, width, colour, x }, top, seconds) {
-  const step = TICKS_S.find((tick) => x(tick) >= TICK_PX) ?? TICKS_S.at(-1);
+  const step = TICKS_S.find((tick) => x(tick) >= TICK_PX) ?? TICKS_S[TICKS_S.length - 1];
   context.fillStyle = colour("--player-soft");
   for (let k = 0; k * step <= seconds; k++) {
     const text = time(k * step, step < 1 ? seconds : Infinity);
@@ -307,6 +344,7 @@ function axis({ context, width, colour, x }, top, seconds) {
   }
 }
 
+/** @param {Drawing["context"]} context @param {Drawing["colour"]} colour @param {string} text @param {number} left @param {number} y */
 function label(context, colour, text, left, y) {
   context.fillStyle = colour("--player-card");
   context.globalAlpha = 0.8;
@@ -316,30 +354,37 @@ function label(context, colour, text, left, y) {
   context.fillText(text, left, y);
 }
 
-/** Return a time as m:ss or h:mm:ss, with tenths in recordings of less than a minute. */
+/** Return a time as m:ss or h:mm:ss, with tenths in recordings of less than a minute. @param {number} position @param {number} seconds */
 function time(position, seconds) {
   const tenths = Math.round(10 * position);
-  const [whole, two] = [Math.floor(tenths / 10), (number) => String(number).padStart(2, "0")];
+  const whole = Math.floor(tenths / 10);
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   return `${h ? `${h}:${two(m)}` : m}:${two(s)}${seconds < 60 ? `.${tenths % 10}` : ""}`;
 }
 
+/** @param {string} text  base64 */
 function bytesOf(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} N
+ * @param {HTMLElement} parent @param {N} name @param {string} [className] @returns {HTMLElementTagNameMap[N]}
+ */
 function element(parent, name, className = "") {
   const made = document.createElement(name);
-  if (name === "button") made.type = "button";
+  if (made instanceof HTMLButtonElement) made.type = "button";
   made.className = className;
   return parent.appendChild(made);
 }
 
+/** @param {Node} node @param {string} text */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text; // an unchanged text is not announced again
 }
 
-/** Return the value of a CSS custom property in the current theme. */
+/** Return the value of a CSS custom property in the current theme. @param {HTMLElement} node @param {string} name */
 function colourOf(node, name) {
   node.style.color = `var(${name})`;
   const { color } = getComputedStyle(node);

@@ -1,5 +1,6 @@
 /** Record the microphone to a file that the platform reads. */
 const TYPES = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
+/** @type {Record<string, string>} */
 const SUFFIXES = { "audio/webm": "webm", "audio/mp4": "m4a", "audio/ogg": "ogg" };
 const BIT_RATE = 128_000;
 
@@ -21,6 +22,7 @@ export async function record() {
   }
   const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
   const recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: BIT_RATE });
+  /** @type {Blob[]} */
   const parts = [];
   recorder.ondataavailable = ({ data }) => parts.push(data);
   recorder.start(1000); // a part per second, so that memory holds no more than is recorded

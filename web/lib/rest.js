@@ -22,12 +22,17 @@ export class Rest {
     this.onUnauthorized = onUnauthorized;
   }
 
+  // Answers and bodies have the types that the OpenAPI document states for the path (web_types).
+  /** @template {string} P @param {P} path @returns {Promise<Answer<"GET", P>>} */
   get(path) { return this.call("GET", path); }
-  post(path, body) { return this.call("POST", path, body); }
+  /** @template {string} P @param {P} path @param {Sent<"POST", P> extends undefined ? [] : [Sent<"POST", P>]} body @returns {Promise<Answer<"POST", P>>} */
+  post(path, ...body) { return this.call("POST", path, body[0]); }
+  /** @template {string} P @param {P} path @param {Sent<"PUT", P>} body @returns {Promise<Answer<"PUT", P>>} */
   put(path, body) { return this.call("PUT", path, body); }
+  /** @template {string} P @param {P} path @param {Sent<"PATCH", P>} body @returns {Promise<Answer<"PATCH", P>>} */
   patch(path, body) { return this.call("PATCH", path, body); }
 
-  /** Delete a resource. If it no longer exists, for example because another tab deleted it, this succeeds. */
+  /** Delete a resource. If it no longer exists, for example because another tab deleted it, this succeeds. @param {string} path */
   async remove(path) {
     try {
       return await this.call("DELETE", path);
@@ -37,11 +42,12 @@ export class Rest {
     }
   }
 
-  /** Post a sound file. @param {string} path @param {Blob} body */
-  send(path, body) { return this.call("POST", path, body); }
-
-  /** @returns {Promise<any>} the JSON document, or the text of any other response */
+  /**
+   * @param {string} method @param {string} path @param {unknown} [body]  a document, or a sound file
+   * @returns {Promise<any>} the JSON document, or the text of any other response
+   */
   async call(method, path, body) {
+    /** @type {Record<string, string>} */
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     const isFile = body instanceof Blob;
     if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
@@ -65,12 +71,17 @@ export class Rest {
     return answer;
   }
 
-  /** Load all pages of a list, up to `max` entries. @returns {Promise<any[]>} */
+  /**
+   * Load all pages of a list, up to `max` entries.
+   * @template {string} P @template {ListsOf<Answer<"GET", P>>} F
+   * @param {P} path @param {F} field @param {number} [max]
+   * @returns {Promise<EntryOf<Answer<"GET", P>[F]>[]>}
+   */
   async all(path, field, max = 500) {
     const entries = [];
     let after = "";
     do {
-      const page = await this.get(`${path}${path.includes("?") ? "&" : "?"}limit=100${after}`);
+      const page = await this.call("GET", `${path}${path.includes("?") ? "&" : "?"}limit=100${after}`);
       entries.push(...page[field]);
       after = page.next ? `&after=${encodeURIComponent(page.next)}` : "";
     } while (after && entries.length < max);
@@ -78,13 +89,16 @@ export class Rest {
   }
 }
 
-/** Return a presigned link relative to the origin of this page, the only one that the content security policy permits. */
+/** Return a presigned link relative to the origin of this page, the only one that the content security policy permits. @param {string} link */
 export function sameOrigin(link) {
   const { pathname, search } = new URL(link, location.href);
   return pathname + search;
 }
 
-/** Upload a part of a file to a presigned link. Uses XMLHttpRequest, because fetch does not report upload progress. */
+/**
+ * Upload a part of a file to a presigned link. Uses XMLHttpRequest, because fetch does not report upload progress.
+ * @param {string} link @param {Blob} part @param {(bytes: number) => void} onProgress @returns {Promise<void>}
+ */
 export function sendFile(link, part, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

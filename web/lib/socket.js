@@ -6,6 +6,11 @@ const PING_MS = 4 * 60 * 1000; // API Gateway closes sockets after ten idle minu
 const TIMEOUT_MS = 6000; // without an answer in this time, the connection is considered lost
 const GOING_AWAY = 1001;
 
+/** @param {Event} event @returns {any} what a custom event carries */
+export function detailOf(event) {
+  return /** @type {CustomEvent} */ (event).detail;
+}
+
 /**
  * Dispatches `state` events ("connecting", "open", "waiting", "closed") and `frame` events with the parsed frame.
  * It does not restore subscriptions: users of the socket listen for "open" and send their requests again.
@@ -16,10 +21,16 @@ export class PlatformSocket extends EventTarget {
     super();
     this.url = url;
     this.token = token;
+    /** @type {"connecting" | "open" | "waiting" | "closed"} */
     this.state = "closed";
     this.failures = 0; // consecutive failed handshakes
     this.reconnects = 0;
     this.enabled = false;
+    this.opened = false; // at least once
+    /** @type {WebSocket | null} */
+    this.socket = null;
+    /** @type {{pings?: number, retry?: number, timeout?: number}} */
+    this.timers = {};
     this.wake = () => { if (this.state === "waiting") this.#connect(); };
   }
 
@@ -27,26 +38,26 @@ export class PlatformSocket extends EventTarget {
     if (this.enabled) return;
     this.enabled = true;
     addEventListener("online", this.wake);
-    this.pings = setInterval(() => this.send({ action: "ping" }), PING_MS);
+    this.timers.pings = setInterval(() => this.send({ action: "ping" }), PING_MS);
     this.#connect();
   }
 
   close() {
     this.enabled = false;
     removeEventListener("online", this.wake);
-    clearInterval(this.pings);
-    clearTimeout(this.retry);
-    clearTimeout(this.timeout);
+    clearInterval(this.timers.pings);
+    clearTimeout(this.timers.retry);
+    clearTimeout(this.timers.timeout);
     this.#disconnect();
     this.#setState("closed");
   }
 
-  /** @returns {boolean} whether the frame was sent */
+  /** @param {Frame} frame @returns {boolean} whether the frame was sent */
   send(frame) {
-    if (this.state !== "open") return false;
+    if (this.state !== "open" || !this.socket) return false;
     this.socket.send(JSON.stringify(frame));
-    clearTimeout(this.timeout);
-    this.timeout = setTimeout(() => this.drop(), TIMEOUT_MS);
+    clearTimeout(this.timers.timeout);
+    this.timers.timeout = setTimeout(() => this.drop(), TIMEOUT_MS);
     return true;
   }
 
@@ -57,7 +68,7 @@ export class PlatformSocket extends EventTarget {
   }
 
   #connect() {
-    clearTimeout(this.retry);
+    clearTimeout(this.timers.retry);
     this.#setState("connecting");
     const socket = new WebSocket(this.url, ["anc.v1", this.token]);
     this.socket = socket;
@@ -68,7 +79,7 @@ export class PlatformSocket extends EventTarget {
       this.#setState("open");
     };
     socket.onmessage = (event) => {
-      clearTimeout(this.timeout);
+      clearTimeout(this.timers.timeout);
       this.dispatchEvent(new CustomEvent("frame", { detail: JSON.parse(event.data) }));
     };
     socket.onclose = (event) => {
@@ -78,10 +89,11 @@ export class PlatformSocket extends EventTarget {
     };
   }
 
+  /** @param {number} ms */
   #wait(ms) {
-    clearTimeout(this.timeout);
+    clearTimeout(this.timers.timeout);
     this.#setState("waiting");
-    this.retry = setTimeout(() => this.#connect(), ms * (0.7 + 0.6 * Math.random()));
+    this.timers.retry = setTimeout(() => this.#connect(), ms * (0.7 + 0.6 * Math.random()));
   }
 
   #disconnect() {
@@ -90,6 +102,7 @@ export class PlatformSocket extends EventTarget {
     this.socket.close();
   }
 
+  /** @param {"connecting" | "open" | "waiting" | "closed"} state */
   #setState(state) {
     if (state === this.state) return;
     this.state = state;

@@ -9,12 +9,15 @@ const RETRIES_S = [1, 2, 5, 10, 30, 60];
 const STORED = "anc-uploads"; // in localStorage: job by file, to continue after the page was closed
 
 /**
+ * @typedef {"" | "cancel" | "predict" | "classify"} Mode  "" is automatic
+ *
  * @typedef {object} Item
  * @property {number} id
  * @property {File} file
  * @property {"checking"|"ready"|"rejected"|"queued"|"sending"|"interrupted"|"sent"} state
  * @property {number} share  sent, 0 to 1
- * @property {object} [preview]  of the API
+ * @property {Api.Preview} [preview]
+ * @property {Mode} [mode]  chosen at the start
  * @property {string} error
  */
 
@@ -32,6 +35,7 @@ export class Uploads extends EventTarget {
   /** Add files and request their previews. @param {Iterable<File>} files */
   add(files) {
     for (const file of files) {
+      /** @type {Item} */
       const item = { id: Date.now() + Math.random(), file, state: "checking", share: 0, error: "" };
       this.items.push(item);
       this.#check(item);
@@ -45,7 +49,7 @@ export class Uploads extends EventTarget {
     this.#changed();
   }
 
-  /** Upload all files whose channels the mode allows, one after another. @param {string} mode  "" is automatic */
+  /** Upload all files whose channels the mode allows, one after another. @param {Mode} mode */
   async start(mode) {
     for (const item of this.items) if (item.state === "ready" && explain(item, mode).possible) Object.assign(item, { state: "queued", mode });
     if (this.running) return;
@@ -58,21 +62,24 @@ export class Uploads extends EventTarget {
 
   #changed() { this.dispatchEvent(new Event("change")); }
 
+  /** @param {Item} item @param {Partial<Item>} fields */
   #update(item, fields) {
     Object.assign(item, fields);
     this.#changed();
   }
 
+  /** @param {Item} item */
   async #check(item) {
     try {
       const { body, head } = await ends(item.file);
-      const preview = await this.rest.send(`/api/audio/preview?head=${head}&size=${item.file.size || 1}`, body);
+      const preview = await this.rest.post(`/api/audio/preview?head=${head}&size=${item.file.size || 1}`, body);
       this.#update(item, { state: "ready", preview });
     } catch (failure) {
       this.#update(item, { state: "rejected", error: failure.message.replace(/^file: /, "") });
     }
   }
 
+  /** @param {Item} item */
   async #upload(item) {
     this.#update(item, { state: "sending", error: "" });
     for (let attempt = 0; ; attempt++) {
@@ -94,8 +101,9 @@ export class Uploads extends EventTarget {
     }
   }
 
+  /** @param {Item} item */
   async #sendMissing(item) {
-    const { file, mode } = item;
+    const { file, mode = "" } = item;
     const upload = await this.#begin(file, mode);
     let sent = file.size - upload.missing.reduce((sum, { number }) => sum + sizeOf(number, upload), 0);
     for (const { number, link } of upload.missing) {
@@ -108,7 +116,10 @@ export class Uploads extends EventTarget {
     remember(file, mode, null);
   }
 
-  /** Return the missing parts of an earlier upload of the file, or of a new one. */
+  /**
+   * Return the missing parts of an earlier upload of the file, or of a new one.
+   * @param {File} file @param {Mode} mode @returns {Promise<Omit<Api.UnfinishedUpload, "expires">>}
+   */
   async #begin(file, mode) {
     const job = stored()[keyOf(file, mode)];
     if (job) {
@@ -127,7 +138,7 @@ export class Uploads extends EventTarget {
   }
 }
 
-/** Return what is done with a file in a mode, from its preview. @param {Item} item @param {string} mode */
+/** Return what is done with a file in a mode, from its preview. @param {Item} item @param {Mode} mode */
 export function explain(item, mode) {
   const { preview } = item;
   if (!preview) return { possible: false, text: "" };
@@ -137,7 +148,7 @@ export function explain(item, mode) {
   return { possible: false, text: `${mode === "cancel" ? "Cancel" : "Predict"} needs ${needed}; this file has ${preview.channels}. Choose another processing.` };
 }
 
-/** Return the beginning and the end of a file, and the size of the beginning. */
+/** Return the beginning and the end of a file, and the size of the beginning. @param {File} file */
 async function ends(file) {
   if (file.size <= HEAD_BYTES + TAIL_BYTES) return { body: file, head: file.size };
   const tail = Math.max(TAIL_BYTES, await indexBytes(file));
@@ -145,7 +156,7 @@ async function ends(file) {
   return { body: new Blob([file.slice(0, head), file.slice(file.size - tail)]), head };
 }
 
-/** Return how many bytes from its index on an MP4 file has; 0 for other files and for an index at the beginning. */
+/** Return how many bytes from its index on an MP4 file has; 0 for other files and for an index at the beginning. @param {File} file */
 async function indexBytes(file) {
   let at = 0;
   for (let i = 0; i < MAX_BOXES && at + 16 <= file.size; i++) {
@@ -160,11 +171,12 @@ async function indexBytes(file) {
   return 0;
 }
 
+/** @param {number} number  of a part @param {Pick<Api.UnfinishedUpload, "size" | "part_bytes">} upload */
 function sizeOf(number, { size, part_bytes: part }) {
   return Math.min(part, size - (number - 1) * part);
 }
 
-/** Wait so many seconds, or until the browser is online again. */
+/** Wait so many seconds, or until the browser is online again. @param {number} seconds */
 function online(seconds) {
   return new Promise((resolve) => {
     setTimeout(resolve, 1000 * seconds);
@@ -172,18 +184,21 @@ function online(seconds) {
   });
 }
 
+/** @param {File} file @param {Mode} mode */
 function keyOf(file, mode) {
   return [file.name, file.size, file.lastModified, mode].join("|");
 }
 
+/** @returns {Record<string, string>} */
 function stored() {
   try {
-    return JSON.parse(localStorage.getItem(STORED)) ?? {};
+    return JSON.parse(localStorage.getItem(STORED) ?? "{}") ?? {};
   } catch {
     return {};
   }
 }
 
+/** @param {File} file @param {Mode} mode @param {string | null} job  null: forget it */
 function remember(file, mode, job) {
   const jobs = stored();
   delete jobs[keyOf(file, mode)];

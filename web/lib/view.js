@@ -6,10 +6,10 @@ export function link(page, fields) {
   return `#/${page}${text ? `?${text}` : ""}`;
 }
 
-/** Return the link of a view with some fields changed, from its first page; "" removes a field. */
+/** Return the link of a view with some fields changed, from its first page; "" removes a field. @param {string} page @param {URLSearchParams} view @param {Record<string, string | number>} changes */
 export function changed(page, view, changes) {
   const fields = new URLSearchParams(view);
   fields.delete("after");
-  for (const [name, value] of Object.entries(changes)) value ? fields.set(name, value) : fields.delete(name);
+  for (const [name, value] of Object.entries(changes)) value ? fields.set(name, String(value)) : fields.delete(name);
   return link(page, fields);
 }

@@ -1,7 +1,11 @@
 /** Collects the input into blocks of `block` samples and posts each as one array per channel. */
 class Capture extends AudioWorkletProcessor {
+  /** @param {{processorOptions: {block: number, channels: number}}} options */
   constructor({ processorOptions }) {
     super();
+    this.at = 0;
+    /** @type {Float32Array<ArrayBuffer>[]} */
+    this.signals = [];
     this.block = processorOptions.block;
     this.channels = processorOptions.channels;
     this.running = true;
@@ -14,6 +18,7 @@ class Capture extends AudioWorkletProcessor {
     this.signals = Array.from({ length: this.channels }, () => new Float32Array(this.block));
   }
 
+  /** @param {Float32Array[][]} inputs */
   process([input]) {
     const length = input[0]?.length ?? 0;
     for (let n = 0; n < length; n++) {

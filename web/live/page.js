@@ -1,5 +1,6 @@
 /** Live: stream a sound to the platform, play the filtered signal, and show measurements of both. */
 import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { detailOf } from "../lib/socket.js";
 import { Chart } from "../ui/chart.js";
 import { Icon } from "../ui/icons.js";
 import { Alert, Choice, Figure, Heading, Meter, percent, Slider } from "../ui/parts.js";
@@ -10,16 +11,19 @@ import { dB } from "./pcm.js";
 
 const SETTINGS = { algorithm: "fdaf", intensity: 1, enabled: true };
 
+/** @typedef {import("./run.js").Selection} Selection */
+
+/** @param {PageProps} props */
 export function Live({ run, socket }) {
   useRun(run);
-  const [selection, setSelection] = useState({ kind: "scene", scene: "cabin" });
+  const [selection, setSelection] = useState(/** @type {Selection} */ ({ kind: "scene", scene: "cabin" }));
   const [settings, setSettings] = useState(SETTINGS);
   const busy = run.state === "running" || run.state === "starting";
-  const change = (part) => {
+  const change = (/** @type {import("./run.js").Change} */ part) => {
     setSettings({ ...settings, ...part });
     run.set(part);
   };
-  const start = async (next) => {
+  const start = async (/** @type {Selection} */ next) => {
     setSelection(next);
     setSettings({ ...SETTINGS, algorithm: settings.algorithm });
     await run.start(next, settings.algorithm);
@@ -65,7 +69,7 @@ export function Live({ run, socket }) {
     </div>`;
 }
 
-/** Render again whenever the run or its socket changes. */
+/** Render again whenever the run or its socket changes. @param {Run} run */
 function useRun(run) {
   const [, setRenders] = useState(0);
   useEffect(() => {
@@ -79,10 +83,11 @@ function useRun(run) {
   }, [run]);
 }
 
+/** @param {Run} run @param {boolean} busy @param {() => void} toggle */
 function useKeys(run, busy, toggle) {
   useEffect(() => {
-    const press = (event) => {
-      if (event.target.closest("button, input, select, a, textarea, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const press = (/** @type {KeyboardEvent} */ event) => {
+      if (/** @type {Element} */ (event.target).closest("button, input, select, a, textarea, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === " ") run.listenTo(run.output === "after" ? "before" : "after");
       else if (event.key === "p") toggle();
       else if (event.key === "m") run.setVolume(run.volume ? 0 : 0.8);
@@ -94,15 +99,16 @@ function useKeys(run, busy, toggle) {
   });
 }
 
+/** @param {{selection: Selection, busy: boolean, start: (selection: Selection) => void, stop: () => void, run: Run}} props */
 function Stage({ selection, busy, start, stop, run }) {
   const [kind, setKind] = useState(selection.kind);
   const [over, setOver] = useState(false);
   const [channels, setChannels] = useState(selection.channels ?? 1);
-  const open = (file) => file && start({ kind: "file", file });
-  const drop = (event) => {
+  const open = (/** @type {File | undefined} */ file) => file && start({ kind: "file", file });
+  const drop = (/** @type {DragEvent} */ event) => {
     event.preventDefault();
     setOver(false);
-    open(event.dataTransfer.files[0]);
+    open(event.dataTransfer?.files[0]);
   };
   return html`<div class=${`sources ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }}
       onDragLeave=${() => setOver(false)} onDrop=${drop}>
@@ -119,7 +125,10 @@ function Stage({ selection, busy, start, stop, run }) {
     start=${() => start({ ...selection, kind, channels, scene: selection.scene ?? "cabin" })} />`}</div>`;
 }
 
-/** The button that starts the selected source, and a hint. */
+/**
+ * The button that starts the selected source, and a hint.
+ * @param {{run: Run, kind: Selection["kind"], channels: number, open: (file: File | undefined) => void, start: () => void}} props
+ */
 function StartButton({ run, kind, channels, open, start }) {
   const hint = {
     scene: "Click Play, wait a second, then switch between Before and After.",
@@ -135,6 +144,7 @@ function StartButton({ run, kind, channels, open, start }) {
   <p>${run.state === "failed" ? "The session could not be started." : hint}</p>`;
 }
 
+/** @param {{run: Run}} props */
 function Attenuation({ run }) {
   const basis = run.source?.hasTarget ? "of the noise, without the melody"
     : run.source?.channels === 1 ? "of one microphone: only predictable noise is removed" : "of the second microphone";
@@ -143,6 +153,7 @@ function Attenuation({ run }) {
       : html`<strong>attenuation</strong> ${basis}`}</p>`;
 }
 
+/** @param {{run: Run}} props */
 function Volume({ run }) {
   const muted = run.volume === 0;
   return html`<div class="volume"><button class="quiet" aria-label=${muted ? "Unmute" : "Mute"} onClick=${() => run.setVolume(muted ? 0.8 : 0)}>
@@ -152,6 +163,7 @@ function Volume({ run }) {
     ${muted && run.kind === "microphone" && run.state === "running" && html`<span class="hint">Put on headphones, then unmute.</span>`}</div>`;
 }
 
+/** @param {{run: Run, busy: boolean}} props */
 function Noise({ run, busy }) {
   const noise = busy ? run.noise : null; // the banner announces emergencies
   return html`<div class="noise"><span>Noise</span>
@@ -161,6 +173,7 @@ function Noise({ run, busy }) {
     <small>${noise ? `Confidence ${percent(noise.confidence)}` : "available after one second"}</small></div>`;
 }
 
+/** @param {{run: Run}} props */
 function Latency({ run }) {
   const median = percentile(run.roundTrips, 0.5);
   const p95 = percentile(run.roundTrips, 0.95);
@@ -177,27 +190,32 @@ function Latency({ run }) {
   </dl>`;
 }
 
+/** @param {{run: Run}} props */
 function Spectra({ run }) {
-  const canvases = { before: useRef(), after: useRef() };
+  const before = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const after = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   useEffect(() => {
-    const spectrograms = Object.fromEntries(Object.entries(canvases).map(([name, canvas]) => [name, new Spectrogram(canvas.current)]));
-    const draw = ({ detail }) => {
-      for (const name of Object.keys(spectrograms)) spectrograms[name].draw(detail[name], detail.rate);
+    if (!before.current || !after.current) return undefined;
+    const spectrograms = [new Spectrogram(before.current), new Spectrogram(after.current)];
+    const draw = (/** @type {Event} */ event) => {
+      const block = detailOf(event);
+      spectrograms[0].draw(block.before, block.rate);
+      spectrograms[1].draw(block.after, block.rate);
     };
     const change = () => {
-      if (run.state === "starting") Object.values(spectrograms).forEach((spectrogram) => spectrogram.clear());
+      if (run.state === "starting") spectrograms.forEach((spectrogram) => spectrogram.clear());
     };
     run.addEventListener("block", draw);
     run.addEventListener("change", change);
-    const observer = new ResizeObserver(() => Object.values(spectrograms).forEach((spectrogram) => spectrogram.fit()));
-    observer.observe(canvases.before.current);
+    const observer = new ResizeObserver(() => spectrograms.forEach((spectrogram) => spectrogram.fit()));
+    observer.observe(before.current);
     return () => {
       observer.disconnect();
       run.removeEventListener("block", draw);
       run.removeEventListener("change", change);
     };
   }, [run]);
-  return ["before", "after"].map((name) => html`<figure key=${name}><figcaption><b class=${`key ${name}`}>${name}</b>
+  return Object.entries({ before, after }).map(([name, canvas]) => html`<figure key=${name}><figcaption><b class=${`key ${name}`}>${name}</b>
     <small>50 Hz to 8 kHz, newest at the right</small></figcaption>
-    <canvas ref=${canvases[name]} role="img" aria-label=${`Spectrogram ${name} cancelling`}></canvas></figure>`);
+    <canvas ref=${canvas} role="img" aria-label=${`Spectrogram ${name} cancelling`}></canvas></figure>`);
 }

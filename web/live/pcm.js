@@ -28,6 +28,7 @@ export function decodePcm(pcm) {
   return samples;
 }
 
+/** @param {number} sample */
 function toInt16(sample) {
   return Math.max(-32768, Math.min(32767, Math.round(sample * 32768)));
 }
@@ -39,7 +40,7 @@ export function power(signal) {
   return sum / signal.length;
 }
 
-/** @returns {number} a power ratio in dB, or a power in dBFS; at least -120 */
+/** @param {number} ratio @returns {number} a power ratio in dB, or a power in dBFS; at least -120 */
 export function dB(ratio) {
   return Math.max(-120, 10 * Math.log10(ratio + 1e-12));
 }

@@ -3,9 +3,12 @@
  * samples and drops the oldest blocks above `max`.
  */
 class Player extends AudioWorkletProcessor {
-  constructor({ processorOptions }) {
+  /** @param {{processorOptions: {min: number, max: number}}} options */
+  constructor({ processorOptions: { min, max } }) {
     super();
-    Object.assign(this, processorOptions); // min, max
+    this.min = min;
+    this.max = max;
+    /** @type {{before: Float32Array, after: Float32Array}[]} */
     this.queue = [];
     this.at = 0; // position in the first block
     this.queued = 0; // samples
@@ -20,6 +23,7 @@ class Player extends AudioWorkletProcessor {
     };
   }
 
+  /** @param {{before: Float32Array, after: Float32Array}} pair */
   #push(pair) {
     this.queue.push(pair);
     this.queued += pair.before.length;
@@ -31,10 +35,12 @@ class Player extends AudioWorkletProcessor {
 
   #drop() {
     const dropped = this.queue.shift();
+    if (!dropped) return;
     this.queued -= dropped.before.length - this.at;
     this.at = 0;
   }
 
+  /** @param {Float32Array[][]} _ @param {Float32Array[][]} outputs */
   process(_, [output]) {
     const fade = 1 / (0.02 * sampleRate);
     for (let n = 0; n < output[0].length; n++) {

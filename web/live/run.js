@@ -1,6 +1,7 @@
 /** A run of the Live page: sends a source to a session, plays the answers, and measures both. */
 import { LiveSession } from "./session.js";
 import { dB, decodePcm, encodePcm, power } from "./pcm.js";
+import { detailOf } from "../lib/socket.js";
 import { fromFile, fromMicrophone, fromScene, addSiren } from "./sources.js";
 
 const BLOCK_S = 0.1; // at 48 kHz, two channels make a frame of 25.6 KB; the limit is 32 KB
@@ -10,23 +11,67 @@ const MAX_BUFFER_S = 0.7;
 const MAX_POINTS = 600; // one minute
 const SMOOTHING = 0.25; // of powers, per block: levels settle within half a second
 
+/**
+ * @typedef {{kind: "scene"|"file"|"microphone", scene?: import("./scene.js").Scene, file?: File, channels?: number}} Selection
+ * @typedef {import("./session.js").Change} Change
+ */
+
 /** Dispatches `block` after each answer, and `change` after other changes. */
 export class Run extends EventTarget {
-  /** @param {import("../lib/socket.js").PlatformSocket} socket */
+  /** @type {"idle" | "starting" | "running" | "failed"} */
+  state = "idle";
+  error = "";
+  note = "";
+  /** @type {"before" | "after"} */
+  output = "after";
+  volume = 0.8;
+  /** @type {Selection["kind"] | null} */
+  kind = null;
+  /** @type {Promise<unknown> | null} */
+  stopped = null;
+
+  // What a run consists of.
+  /** @type {LiveSession | null} */
+  session = null;
+  /** @type {import("./sources.js").Source | null} */
+  source = null;
+  /** @type {AudioWorkletNode | null} */
+  capture = null;
+  /** @type {AudioWorkletNode | null} */
+  player = null;
+  /** @type {GainNode | null} */
+  gain = null;
+  /** @type {AudioContext | null} */
+  context = null;
+
+  // What is measured.
+  powers = { before: 0, after: 0, noiseBefore: 0, noiseAfter: 0 };
+  attenuation = 0;
+  history = emptyHistory();
+  /** @type {number[]} */
+  roundTrips = [];
+  /** @type {number[]} */
+  serverTimes = [];
+  /** @type {{label: string, confidence: number} | null} */
+  noise = null;
+  /** @type {{active: boolean, score: number, reason?: string}} */
+  emergency = { active: false, score: 0 };
+  blocks = 0;
+  gaps = 0;
+  /** @type {string | null} */
+  sessionId = null;
+  /** @type {Change} */
+  changes = {};
+
+  /** @param {PlatformSocket} socket */
   constructor(socket) {
     super();
     this.socket = socket;
-    this.state = "idle"; // starting, running, failed
-    this.error = "";
-    this.note = "";
-    this.output = "after"; // or "before"
-    this.volume = 0.8;
-    this.#reset();
   }
 
   #reset() {
     this.powers = { before: 0, after: 0, noiseBefore: 0, noiseAfter: 0 };
-    this.history = { seconds: [], attenuation: [], before: [], after: [] };
+    this.history = emptyHistory();
     this.roundTrips = [];
     this.serverTimes = [];
     this.noise = null;
@@ -39,18 +84,19 @@ export class Run extends EventTarget {
 
   /**
    * Start a run. A start or stop during another start replaces `context`, and the earlier start gives up.
-   * @param {{kind: "scene"|"file"|"microphone", scene?: string, file?: File, channels?: 1|2}} selection @param {string} algorithm
+   * @param {Selection} selection @param {string} algorithm
    */
   async start(selection, algorithm) {
     const stopped = this.stop();
     this.#reset();
     this.#setState("starting");
+    /** @type {AudioContext | null} */
     let context = null;
     try {
-      context = this.context = new AudioContext({ latencyHint: "interactive" });
+      const made = context = this.context = new AudioContext({ latencyHint: "interactive" });
       await stopped;
       await Promise.all(["capture", "player"].map((name) =>
-        context.audioWorklet.addModule(new URL(`${name}.worklet.js`, import.meta.url))));
+        made.audioWorklet.addModule(new URL(`${name}.worklet.js`, import.meta.url))));
       if (this.context !== context) return;
       const source = await openSource(context, selection);
       if (this.context !== context) {
@@ -58,7 +104,7 @@ export class Run extends EventTarget {
         return;
       }
       this.kind = selection.kind;
-      this.#connect(source, algorithm);
+      this.#connect(context, source, algorithm);
       this.setVolume(this.kind === "microphone" ? 0 : this.volume || 0.8); // without headphones, loudspeaker and microphone would feed back
       this.#setState("running");
     } catch (failure) {
@@ -79,6 +125,7 @@ export class Run extends EventTarget {
     await this.stopped;
   }
 
+  /** @param {string} reason */
   #fail(reason) {
     this.stop();
     this.error = reason;
@@ -92,24 +139,25 @@ export class Run extends EventTarget {
     this.#changed();
   }
 
+  /** @param {number} volume  0 to 1 */
   setVolume(volume) {
     this.volume = volume;
-    this.gain?.gain.setTargetAtTime(volume, this.context.currentTime, 0.02);
+    this.gain?.gain.setTargetAtTime(volume, this.gain.context.currentTime, 0.02);
     this.#changed();
   }
 
-  /** Change `enabled`, `intensity` or `algorithm`, also of a session that has not started yet. */
+  /** Change `enabled`, `intensity` or `algorithm`, also of a session that has not started yet. @param {Change} change */
   set(change) {
     this.changes = { ...this.changes, ...change };
     this.session?.set(change);
   }
 
   playSiren() {
-    if (this.capture) addSiren(this.context, this.capture);
+    if (this.capture) addSiren(this.capture.context, this.capture);
   }
 
-  #connect(source, algorithm) {
-    const { context } = this;
+  /** @param {AudioContext} context @param {import("./sources.js").Source} source @param {string} algorithm */
+  #connect(context, source, algorithm) {
     this.source = source;
     const channels = source.channels;
     const rate = context.sampleRate;
@@ -130,10 +178,10 @@ export class Run extends EventTarget {
     const session = new LiveSession(this.socket, options);
     this.session = session;
     session.set(this.changes);
-    session.addEventListener("started", ({ detail }) => { this.sessionId = detail; this.#changed(); });
-    session.addEventListener("note", ({ detail }) => { this.note = detail; this.#changed(); });
-    session.addEventListener("error", ({ detail }) => this.#fail(detail));
-    session.addEventListener("answer", ({ detail }) => this.#answered(detail, rate));
+    session.addEventListener("started", (event) => { this.sessionId = detailOf(event); this.#changed(); });
+    session.addEventListener("note", (event) => { this.note = detailOf(event); this.#changed(); });
+    session.addEventListener("error", (event) => this.#fail(detailOf(event)));
+    session.addEventListener("answer", (event) => this.#answered(detailOf(event), rate));
     // Not `this.session`: blocks that a stopped capture still posts belong to the session that was stopped with it.
     this.capture.port.onmessage = ({ data }) => session.push({
       pcm: encodePcm(data.slice(0, channels)),
@@ -143,6 +191,7 @@ export class Run extends EventTarget {
     source.node.connect(this.capture);
   }
 
+  /** @param {import("./session.js").Answered} answered @param {number} rate */
   #answered({ block, answer, roundTripMs }, rate) {
     const { before, target } = block;
     const after = decodePcm(answer.pcm);
@@ -162,18 +211,22 @@ export class Run extends EventTarget {
     this.player?.port.postMessage({ before, after }, [before.buffer, after.buffer]);
   }
 
-  /** Measure both levels, and the levels without the target signal if the scene provides it. */
+  /**
+   * Measure both levels, and the levels without the target signal if the scene provides it.
+   * @param {Float32Array} before @param {Float32Array} after @param {Float32Array | null} target
+   */
   #measure(before, after, target) {
-    const noiseOf = (signal) => (target ? signal.map((sample, n) => sample - target[n]) : signal);
+    const noiseOf = (/** @type {Float32Array} */ signal) => (target ? signal.map((sample, n) => sample - target[n]) : signal);
     const now = {
       before: power(before), after: power(after), noiseBefore: power(noiseOf(before)), noiseAfter: power(noiseOf(after)),
     };
-    for (const name of Object.keys(now)) {
+    for (const name of /** @type {(keyof typeof now)[]} */ (Object.keys(now))) {
       this.powers[name] = this.blocks ? this.powers[name] + SMOOTHING * (now[name] - this.powers[name]) : now[name];
     }
     this.attenuation = dB(this.powers.noiseBefore) - dB(this.powers.noiseAfter);
   }
 
+  /** @param {Run["state"]} state */
   #setState(state) {
     this.state = state;
     this.#changed();
@@ -184,18 +237,27 @@ export class Run extends EventTarget {
   }
 }
 
-/** @returns {import("./sources.js").Source | Promise<import("./sources.js").Source>} */
-function openSource(context, { kind, scene, file, channels }) {
-  if (kind === "scene") return fromScene(context, scene);
-  return kind === "file" ? fromFile(context, file) : fromMicrophone(context, channels);
+/** @param {AudioContext} context @param {Selection} selection @returns {import("./sources.js").Source | Promise<import("./sources.js").Source>} */
+function openSource(context, { kind, scene = "cabin", file, channels }) {
+  if (kind === "file" && file) return fromFile(context, file);
+  return kind === "microphone" ? fromMicrophone(context, channels === 2 ? 2 : 1) : fromScene(context, scene);
 }
 
-/** Return a percentile (`share` from 0 to 1) of the latest 100 values. */
+/**
+ * Return a percentile (`share` from 0 to 1) of the latest 100 values, undefined of none.
+ * @param {number[]} values @param {number} share @returns {number | undefined}
+ */
 export function percentile(values, share) {
   const latest = values.slice(-100).sort((a, b) => a - b);
   return latest[Math.min(latest.length - 1, Math.floor(share * latest.length))];
 }
 
+/** @returns {Record<"seconds" | "attenuation" | "before" | "after", number[]>} */
+function emptyHistory() {
+  return { seconds: [], attenuation: [], before: [], after: [] };
+}
+
+/** @param {number[]} list @param {number} value */
 function append(list, value) {
   list.push(value);
   if (list.length > MAX_POINTS) list.shift();

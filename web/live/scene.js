@@ -10,6 +10,8 @@ const SIREN_DBFS = -18;
 const SIREN_S = 12;
 const MICROPHONE_NOISE = 2e-4; // amplitude
 
+/** @typedef {keyof typeof SCENES} Scene */
+
 /** Names and descriptions of the scenes. */
 export const SCENES = {
   cabin: { name: "Airliner cabin", text: "Air flow and two faint turbine tones" },
@@ -21,7 +23,7 @@ const GENERATORS = { cabin, engine, street };
 
 /**
  * Return a scene as a loop: channel 0 is the reference x, 1 the primary d, 2 the target signal contained in d.
- * @param {BaseAudioContext} context @param {keyof SCENES} name @returns {AudioBuffer}
+ * @param {BaseAudioContext} context @param {Scene} name @returns {AudioBuffer}
  */
 export function sceneBuffer(context, name) {
   const rate = context.sampleRate;
@@ -40,7 +42,7 @@ export function sceneBuffer(context, name) {
   return buffer;
 }
 
-/** Return a passing siren, which sweeps between 600 and 1500 Hz: the same signal for both microphones and the target. */
+/** Return a passing siren, which sweeps between 600 and 1500 Hz: the same signal for both microphones and the target. @param {BaseAudioContext} context */
 export function sirenBuffer(context) {
   const rate = context.sampleRate;
   const siren = new Float32Array(SIREN_S * rate);
@@ -58,6 +60,7 @@ export function sirenBuffer(context) {
   return buffer;
 }
 
+/** @param {number} length @param {number} rate @param {() => number} random */
 function cabin(length, rate, random) {
   const flow = lowPassed(lowPassed(white(length, random), 260, rate), 900, rate);
   scaled(flow, 0);
@@ -65,6 +68,7 @@ function cabin(length, rate, random) {
     + 0.25 * Math.sin((2 * Math.PI * 87 * n) / rate) + 0.15 * Math.sin((2 * Math.PI * 213 * n) / rate));
 }
 
+/** @param {number} length @param {number} rate @param {() => number} random */
 function engine(length, rate, random) {
   const clatter = scaled(lowPassed(white(length, random), 700, rate), -9);
   const wander = lowPassed(lowPassed(white(length, random), 0.4, rate), 0.4, rate);
@@ -78,6 +82,7 @@ function engine(length, rate, random) {
   });
 }
 
+/** @param {number} length @param {number} rate @param {() => number} random */
 function street(length, rate, random) {
   const rumble = scaled(lowPassed(lowPassed(white(length, random), 120, rate), 300, rate), -4);
   const tyres = lowPassed(lowPassed(white(length, random), 1400, rate), 1400, rate);
@@ -91,7 +96,7 @@ function street(length, rate, random) {
   });
 }
 
-/** Return a slow arpeggio on plucked strings (Karplus and Strong, 1983). */
+/** Return a slow arpeggio on plucked strings (Karplus and Strong, 1983). @param {number} length @param {number} rate @param {() => number} random */
 function plucked(length, rate, random) {
   const notes = [220, 277.18, 329.63, 440, 369.99, 329.63, 277.18, 246.94];
   const out = new Float32Array(length);
@@ -107,7 +112,7 @@ function plucked(length, rate, random) {
   return out;
 }
 
-/** Filter the noise with the path from outside to the ear: direct sound and 3 ms of decaying reflections. */
+/** Filter the noise with the path from outside to the ear: direct sound and 3 ms of decaying reflections. @param {Float32Array} noise @param {number} rate */
 function primaryPath(noise, rate) {
   const random = generator(11);
   const taps = Float32Array.from({ length: Math.round(0.003 * rate) },
@@ -121,7 +126,7 @@ function primaryPath(noise, rate) {
   return out;
 }
 
-/** Crossfade the end into the beginning, so that the loop has no discontinuity. */
+/** Crossfade the end into the beginning, so that the loop has no discontinuity. @param {Float32Array} signal @param {number} rate */
 function crossfadeLoop(signal, rate) {
   const seam = Math.round(0.1 * rate);
   for (let n = 0; n < seam; n++) {
@@ -131,12 +136,14 @@ function crossfadeLoop(signal, rate) {
   }
 }
 
+/** @param {Float32Array} signal @param {number} hz @param {number} rate */
 function lowPassed(signal, hz, rate) {
   const keep = Math.exp((-2 * Math.PI * hz) / rate);
   let last = 0;
   return signal.map((sample) => (last = sample + keep * (last - sample)));
 }
 
+/** Scale a signal in place. @param {Float32Array} signal @param {number} dbfs */
 function scaled(signal, dbfs) {
   let sum = 0;
   for (const sample of signal) sum += sample * sample;
@@ -145,11 +152,12 @@ function scaled(signal, dbfs) {
   return signal;
 }
 
+/** @param {number} length @param {() => number} random */
 function white(length, random) {
   return Float32Array.from({ length }, random);
 }
 
-/** Return a random number generator, uniform in [-1, 1), reproducible (mulberry32). */
+/** Return a random number generator, uniform in [-1, 1), reproducible (mulberry32). @param {number} seed */
 function generator(seed) {
   let state = seed;
   return () => {

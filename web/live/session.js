@@ -1,8 +1,19 @@
 /** A live session over a reconnecting socket: one block in flight, the others queued. */
+import { detailOf } from "../lib/socket.js";
 
 const MAX_QUEUED = 20;
 const RETRY_MS = 300;
 const MAX_RETRIES = 5;
+
+/**
+ * @typedef {object} Block
+ * @property {string} pcm
+ * @property {Float32Array<ArrayBuffer>} before
+ * @property {Float32Array | null} target  contained in `before`, if it is known
+ *
+ * @typedef {{enabled?: boolean, intensity?: number, algorithm?: string}} Change
+ * @typedef {{block: Block, answer: Frame, roundTripMs: number}} Answered
+ */
 
 /**
  * Dispatches
@@ -11,33 +22,42 @@ const MAX_RETRIES = 5;
  * - `note` with a message for the user, and `error` with a message when the session fails.
  */
 export class LiveSession extends EventTarget {
-  /** @param {import("../lib/socket.js").PlatformSocket} socket @param {object} options of the action `start` */
+  /** @param {import("../lib/socket.js").PlatformSocket} socket @param {{algorithm?: string} & Frame} options of the action `start` */
   constructor(socket, options) {
     super();
     this.socket = socket;
     this.options = options;
+    /** @type {string | null} */
     this.id = null;
     this.starting = false; // whether a `start` is unanswered
     this.next = 0; // seq of the next block
     this.skipped = 0; // blocks that were not sent, because the network or the platform was too slow
+    /** @type {Block[]} */
     this.queue = [];
+    /** @type {{block: Block, seq: number, sentAt: number} | null} */
     this.inFlight = null;
     this.retries = 0;
-    this.onState = ({ detail }) => { if (detail === "open") this.#resume(); };
-    this.onFrame = ({ detail }) => this.#receive(detail);
+    /** @type {number | undefined} */
+    this.retryTimer = undefined;
+    /** @type {Change} */
+    this.changes = {};
+    /** @type {string | undefined} */
+    this.requestedAlgorithm = undefined;
+    this.onState = () => { if (socket.state === "open") this.#resume(); };
+    this.onFrame = (/** @type {Event} */ event) => this.#receive(detailOf(event));
     socket.addEventListener("state", this.onState);
     socket.addEventListener("frame", this.onFrame);
     if (socket.state === "open") this.#resume();
   }
 
-  /** @param {{pcm: string}} block other fields are returned with the answer */
+  /** @param {Block} block  returned with the answer */
   push(block) {
     this.queue.push(block);
     this.#skip(MAX_QUEUED);
     this.#pump();
   }
 
-  /** Change `enabled`, `intensity` or `algorithm`. */
+  /** @param {Change} change */
   set(change) {
     Object.assign(this.options, change.algorithm ? { algorithm: change.algorithm } : {});
     this.changes = { ...this.changes, ...change };
@@ -57,9 +77,12 @@ export class LiveSession extends EventTarget {
   /** @returns {Promise<string|undefined>} the id of the session, or undefined if the start failed or the socket was lost */
   #startAnswered() {
     return new Promise((resolve) => {
-      const frame = ({ detail }) => { if (["started", "error"].includes(detail.type)) done(detail.session); };
-      const state = ({ detail }) => { if (detail !== "open") done(); };
-      const done = (session) => {
+      const frame = (/** @type {Event} */ event) => {
+        const { type, session } = detailOf(event);
+        if (["started", "error"].includes(type)) done(session);
+      };
+      const state = () => { if (this.socket.state !== "open") done(); };
+      const done = (/** @type {string | undefined} */ session = undefined) => {
         this.socket.removeEventListener("frame", frame);
         this.socket.removeEventListener("state", state);
         resolve(session);
@@ -69,7 +92,7 @@ export class LiveSession extends EventTarget {
     });
   }
 
-  /** Drop the oldest queued blocks until at most `max` remain. */
+  /** Drop the oldest queued blocks until at most `max` remain. @param {number} max */
   #skip(max) {
     while (this.queue.length > max) {
       this.queue.shift();
@@ -92,19 +115,23 @@ export class LiveSession extends EventTarget {
   }
 
   #pump() {
-    if (!this.id || this.inFlight || this.queue.length === 0 || this.socket.state !== "open") return;
-    this.inFlight = { block: this.queue.shift(), seq: this.next };
+    if (!this.id || this.inFlight || this.socket.state !== "open") return;
+    const block = this.queue.shift();
+    if (!block) return;
+    this.inFlight = { block, seq: this.next, sentAt: 0 };
     this.next += 1;
     this.retries = 0;
     this.#send();
   }
 
   #send() {
+    if (!this.inFlight) return;
     const { block, seq } = this.inFlight;
     this.inFlight.sentAt = performance.now();
     this.socket.send({ action: "audio", session: this.id, seq, pcm: block.pcm });
   }
 
+  /** @param {Frame} frame */
   #receive(frame) {
     if (frame.type === "started") this.#handleStarted(frame);
     else if (frame.type === "audio") this.#handleAnswer(frame);
@@ -112,19 +139,22 @@ export class LiveSession extends EventTarget {
     else if (!frame.type) this.#retry("The platform could not process a block.");
   }
 
+  /** @param {Frame} frame */
   #handleStarted(frame) {
     this.starting = false;
     this.id = frame.session;
     this.next = frame.next_seq;
     this.#emit("started", frame.session);
-    const { algorithm = this.requestedAlgorithm, ...changes } = this.changes ?? {};
+    const { algorithm = this.requestedAlgorithm, ...rest } = this.changes;
+    const changes = /** @type {Change} */ (rest);
     if (algorithm !== this.requestedAlgorithm) changes.algorithm = algorithm; // changed while `start` was unanswered
     if (Object.keys(changes).length) this.socket.send({ action: "set", session: this.id, ...changes });
     this.#pump();
   }
 
+  /** @param {Frame} answer */
   #handleAnswer(answer) {
-    if (answer.seq !== this.inFlight?.seq) return; // not the answer to the block in flight
+    if (!this.inFlight || answer.seq !== this.inFlight.seq) return; // not the answer to the block in flight
     const { block, sentAt } = this.inFlight;
     this.inFlight = null;
     this.#emit("answer", { block, answer, roundTripMs: performance.now() - sentAt });
@@ -132,6 +162,7 @@ export class LiveSession extends EventTarget {
     this.#pump();
   }
 
+  /** @param {Frame} error */
   #handleError({ code, message, seq }) {
     this.starting = false;
     if (code === "unknown_session") {
@@ -151,6 +182,7 @@ export class LiveSession extends EventTarget {
     } else this.#emit("error", message);
   }
 
+  /** @param {string} reason */
   #retry(reason) {
     if (!this.inFlight) return;
     this.retries += 1;
@@ -158,6 +190,7 @@ export class LiveSession extends EventTarget {
     else this.retryTimer = setTimeout(() => { if (this.inFlight) this.#send(); }, RETRY_MS);
   }
 
+  /** @param {string} type @param {unknown} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

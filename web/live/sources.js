@@ -9,12 +9,12 @@ import { sceneBuffer, sirenBuffer } from "./scene.js";
  * @property {() => void} stop
  */
 
-/** @param {AudioContext} context @param {string} name @returns {Source} */
+/** @param {AudioContext} context @param {import("./scene.js").Scene} name @returns {Source} */
 export function fromScene(context, name) {
   return { ...looped(context, sceneBuffer(context, name)), channels: 2, hasTarget: true };
 }
 
-/** Add a siren to a running scene. */
+/** Add a siren to a running scene. @param {BaseAudioContext} context @param {AudioNode} target */
 export function addSiren(context, target) {
   const siren = context.createBufferSource();
   siren.buffer = sirenBuffer(context);
@@ -60,6 +60,7 @@ export async function fromMicrophone(context, channels) {
   return { node: context.createMediaStreamSource(stream), channels, hasTarget: false, stop };
 }
 
+/** @param {BaseAudioContext} context @param {AudioBuffer} buffer */
 function looped(context, buffer) {
   const node = context.createBufferSource();
   node.buffer = buffer;

@@ -16,7 +16,7 @@ export class Spectrogram {
   /** @param {HTMLCanvasElement} canvas attached to the document */
   constructor(canvas) {
     this.canvas = canvas;
-    this.context = canvas.getContext("2d", { alpha: false });
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     this.window = Float32Array.from({ length: FFT_SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / FFT_SIZE));
     this.colours = palette();
     this.past = new Float32Array(FFT_SIZE);
@@ -32,7 +32,7 @@ export class Spectrogram {
     const drawn = new OffscreenCanvas(canvas.width, canvas.height);
     const from = Math.max(LABELS_WIDTH, canvas.width - width);
     const kept = width > LABELS_WIDTH ? drawn.width - from : 0;
-    if (kept > 0) drawn.getContext("2d").drawImage(canvas, 0, 0);
+    if (kept > 0) drawn.getContext("2d")?.drawImage(canvas, 0, 0);
     Object.assign(canvas, { width, height });
     this.#clearCanvas();
     if (kept > 0) context.drawImage(drawn, from, 0, kept, drawn.height, width - kept, 0, kept, height);
@@ -68,6 +68,7 @@ export class Spectrogram {
     }
   }
 
+  /** @param {number} rate */
   #column(rate) {
     const { canvas, context } = this;
     const width = 2;

@@ -13,12 +13,13 @@ const STATES = { false: "Not acknowledged", true: "Acknowledged" };
 const TIMES = { 1: "Last hour", 24: "Last 24 hours", 168: "Last 7 days", 720: "Last 30 days", range: "From … to …" };
 const HOUR_S = 3600;
 
+/** @param {PageProps} props */
 export function Emergencies({ rest, me, query }) {
   const view = new URLSearchParams(query);
   const { data, error, reload } = useRequest(() => load(rest, view), [query], POLL_MS);
   const owner = view.get("owner") || data?.events[0]?.owner || "";
   const devices = useRequest(() => rest.all(`/api/devices?owner=${encodeURIComponent(owner)}`, "devices"), [owner], NAMES_POLL_MS);
-  const names = new Map(devices.data?.map(({ thing, name }) => [thing, name || thing]));
+  const names = new Map((devices.data ?? []).map(({ thing, name }) => [thing, name || thing]));
   const seesAll = me && me.role !== "listener";
   // The same node is not rendered again, which would undo what is being typed.
   const filters = useMemo(() => html`<${EmergencyFilters} view=${view} seesAll=${seesAll} />`, [query, seesAll]);
@@ -39,12 +40,12 @@ export function Emergencies({ rest, me, query }) {
     </section>`;
 }
 
-/** Load the active emergencies, and a page of those that match the view, the newest first. */
+/** Load the active emergencies, and a page of those that match the view, the newest first. @param {Rest} rest @param {URLSearchParams} view */
 async function load(rest, view) {
   const conditions = new URLSearchParams(view);
   const hours = Number(conditions.get("hours"));
   conditions.delete("hours");
-  if (hours) conditions.set("since", Math.floor(Date.now() / 1000 - hours * HOUR_S));
+  if (hours) conditions.set("since", String(Math.floor(Date.now() / 1000 - hours * HOUR_S)));
   const scope = new URLSearchParams([...conditions].filter(([name]) => name === "owner" || name === "source"));
   const { sources } = await rest.get(`/api/emergency/status?${scope}`);
   for (let requests = 1; ; requests++) {
@@ -54,6 +55,7 @@ async function load(rest, view) {
   }
 }
 
+/** @param {{view: URLSearchParams, seesAll: boolean | null}} props */
 function EmergencyFilters({ view, seesAll }) {
   const isRange = view.has("since") || view.has("until");
   return html`<${Filters} page="emergencies" view=${view} label="Emergencies" read=${withTimes}>
@@ -67,18 +69,19 @@ function EmergencyFilters({ view, seesAll }) {
   <//>`;
 }
 
-/** Return the fields of the form with the time range in seconds since the epoch; a new range is the last day. */
+/** Return the fields of the form with the time range in seconds since the epoch; a new range is the last day. @param {Record<string, string>} fields */
 function withTimes({ hours, since, until, ...fields }) {
   if (hours !== "range") return { ...fields, hours, since: "", until: "" };
   const begin = since || until ? seconds(since) : String(Math.floor(Date.now() / 1000 / 60) * 60 - 24 * HOUR_S);
   return { ...fields, hours: "", since: begin, until: seconds(until) };
 }
 
+/** @param {string} local  value of an input of type `datetime-local` */
 function seconds(local) {
   return local ? String(new Date(local).getTime() / 1000) : "";
 }
 
-/** Return a time as the value of an input of type `datetime-local`. */
+/** Return a time as the value of an input of type `datetime-local`. @param {string | null} at */
 function localTime(at) {
   if (!at) return "";
   const date = new Date(1000 * Number(at));

@@ -8,13 +8,17 @@ import { Online } from "./headsets.js";
 const POLL_MS = 15_000;
 const PAGE = 50;
 const HOURS = { 1: "Last hour", 24: "Last 24 hours", 168: "Last 7 days", 720: "Last 30 days" };
+/** @type {Record<string, string>} */
 const SORTS = {
   attenuation_db: "Lowest attenuation", "-attenuation_db": "Highest attenuation", "-refused_at": "Latest refusal",
   refused_at: "Oldest refusal",
 };
+/** @type {Record<keyof Api.FleetGroups, string>} */
 const GROUPS = { firmware: "Firmware", model: "Model", noise: "Noise" };
+const FIELDS = /** @type {(keyof typeof GROUPS)[]} */ (Object.keys(GROUPS));
 const SCALE_DB = 30;
 
+/** @param {PageProps} props */
 export function Fleet({ rest, query }) {
   const view = new URLSearchParams(query);
   const conditions = new URLSearchParams(query);
@@ -38,6 +42,7 @@ export function Fleet({ rest, query }) {
     </div>`;
 }
 
+/** @param {{rest: Rest, conditions: URLSearchParams}} props */
 function Download({ rest, conditions }) {
   const [error, setError] = useState("");
   const download = async () => {
@@ -54,6 +59,7 @@ function Download({ rest, conditions }) {
   return html`<button onClick=${download}>Download CSV</button>${error && html`<${Alert} kind="error">${error}<//>`}`;
 }
 
+/** @param {{data: Api.FleetOverview, view: URLSearchParams}} props */
 function Overview({ data, view }) {
   const { headsets, online, refused, reverted, attenuation, groups, worst } = data;
   return html`<section class="card" aria-labelledby="overview"><h2 id="overview">Overview</h2>
@@ -66,19 +72,20 @@ function Overview({ data, view }) {
       <${Figure} name="Reverted, 24 h" value=${reverted.toLocaleString()} id="fleet-reverted" />
     </dl>
     <div class="groups">
-      ${Object.entries(GROUPS).map(([field, name]) => html`<${Groups} key=${field} ...${{ field, name, view, groups: groups[field] }} />`)}
+      ${FIELDS.map((field) => html`<${Groups} key=${field} ...${{ field, view, name: GROUPS[field], groups: groups[field] }} />`)}
       ${worst.length > 0 && html`<div><h3>Lowest attenuation</h3><ol class="worst">
         ${worst.map((headset) => html`<li key=${headset.thing}><a href=${`#/headsets/${headset.thing}`}>${headset.name || headset.thing}</a>
-          <span>${headset.attenuation_db.toFixed(1)} dB</span></li>`)}</ol></div>`}
+          <span>${headset.attenuation_db?.toFixed(1)} dB</span></li>`)}</ol></div>`}
     </div>
   </section>`;
 }
 
+/** @param {Pick<Api.AttenuationDistribution, "p10_db" | "p90_db">} attenuation */
 function range({ p10_db, p90_db }) {
-  return p10_db == null ? null : `${p10_db.toFixed(1)} – ${p90_db.toFixed(1)}`;
+  return p10_db == null || p90_db == null ? null : `${p10_db.toFixed(1)} – ${p90_db.toFixed(1)}`;
 }
 
-/** Groups of headsets: each is a link to its headsets, with the attenuation as a bar from p10 to p90. */
+/** Groups of headsets: each is a link to its headsets, with the attenuation as a bar from p10 to p90. @param {{field: string, name: string, view: URLSearchParams, groups: Api.HeadsetGroup[]}} props */
 function Groups({ field, name, view, groups }) {
   if (!groups.length) return null;
   return html`<table class="group"><caption>${name}</caption>
@@ -89,14 +96,16 @@ function Groups({ field, name, view, groups }) {
       <td><${Spread} ...${attenuation} /></td></tr>`)}</tbody></table>`;
 }
 
+/** @param {Api.AttenuationDistribution} props */
 function Spread({ p10_db, median_db, p90_db }) {
-  if (p10_db == null) return "–";
-  const at = (db) => 100 * Math.max(0, Math.min(1, db / SCALE_DB));
+  if (p10_db == null || median_db == null || p90_db == null) return "–";
+  const at = (/** @type {number} */ db) => 100 * Math.max(0, Math.min(1, db / SCALE_DB));
   return html`<svg class="spread" viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label=${`${range({ p10_db, p90_db })} dB`}>
     <rect class="whole" width="100" height="12" /><rect class="range" x=${at(p10_db)} width=${Math.max(1, at(p90_db) - at(p10_db))} y="2" height="8" />
     <rect class="median" x=${Math.min(98, at(median_db))} width="2" height="12" /></svg>`;
 }
 
+/** @param {{view: URLSearchParams}} props */
 function FleetFilters({ view }) {
   return html`<${Filters} page="fleet" view=${view} label="Headsets">
     <${TextFilter} view=${view} name="name" label="Name begins with" />
@@ -112,9 +121,12 @@ function FleetFilters({ view }) {
   <//>`;
 }
 
+/** @param {{page: Api.FleetHeadsets, view: URLSearchParams}} props */
 function List({ page, view }) {
   if (!page.headsets.length) return html`<${Empty} title="No headset found">Change or clear the filters.<//>`;
-  const sorted = (field) => ({ [field]: "ascending", [`-${field}`]: "descending" })[view.get("sort")] ?? "none";
+  const sort = view.get("sort");
+  /** @param {string} field @returns {Sorted} */
+  const sorted = (field) => (sort === field ? "ascending" : sort === `-${field}` ? "descending" : "none");
   return html`<div class="table"><table class="headsets">
       <thead><tr><th>Headset</th><th class="minor">Owner</th><th class="minor">Model</th><th>Firmware</th><th class="minor">Noise</th>
         <${Sortable} field="attenuation_db" name="Attenuation" view=${view} sorted=${sorted("attenuation_db")} />
@@ -125,13 +137,18 @@ function List({ page, view }) {
     <${Pages} page="fleet" view=${view} next=${page.next} label="Pages of headsets" />`;
 }
 
-/** A column header that sorts; `first` is the prefix of its first order. */
+/**
+ * A column header that sorts; `first` is the prefix of its first order.
+ * @typedef {"ascending" | "descending" | "none"} Sorted
+ * @param {{field: string, name: string, view: URLSearchParams, sorted: Sorted, first?: string}} props
+ */
 function Sortable({ field, name, view, sorted, first = "" }) {
   const other = first ? "" : "-";
   const sort = view.get("sort") === first + field ? other + field : first + field;
   return html`<th aria-sort=${sorted}><a href=${changed("fleet", view, { sort })}>${name}${{ ascending: " ↑", descending: " ↓", none: "" }[sorted]}</a></th>`;
 }
 
+/** @param {{headset: Api.FleetHeadset}} props */
 function Row({ headset }) {
   const { thing, name, owner, model, firmware, noise, attenuation_db, reverted, refused, refused_at, online } = headset;
   return html`<tr><td><a href=${`#/headsets/${thing}`}>${name || thing}</a>${name && html`<small class="thing">${thing}</small>`}</td><td class="minor owner">${owner}</td><td class="minor">${model}</td>

@@ -1,6 +1,7 @@
 /** One headset: its noise, mode and filter, and its settings. */
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { decodeTaps, frequencyResponse } from "../lib/filter.js";
+import { detailOf } from "../lib/socket.js";
 import { inForce } from "../lib/reported.js";
 import { Chart } from "../ui/chart.js";
 import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRequest, when } from "../ui/parts.js";
@@ -13,23 +14,31 @@ const POLL_MS = 2000;
 const MAX_UPDATES = 50;
 const MAX_POINTS = 300;
 const HISTORY_S = 600;
+/** @type {Options<boolean>} */
 const PRIVACY = [[false, "Sound"], [true, "Statistics only"]];
+/** @type {Options<Api.DesiredState["mode"]>} */
 const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass", "Bypass"]];
 
+/** @typedef {{device: Api.DeviceDetails, shadow: Api.Shadow, telemetry: Api.Telemetry, reports: Api.Telemetry[], emergency?: Api.EmergencyEvent}} Loaded */
+
+/** @param {PageProps} props */
 export function Headset({ rest, socket, id, query }) {
-  const path = `/api/devices/${encodeURIComponent(id)}`;
+  const path = /** @type {const} */ (`/api/devices/${encodeURIComponent(id)}`);
+  /** @returns {Promise<Loaded>} */
   const load = async () => {
     const since = Math.floor(Date.now() / 1000) - HISTORY_S;
-    const requests = ["", "/shadow", "/telemetry", `/history?limit=100&since=${since}`].map((part) => rest.get(path + part));
-    const [device, shadow, telemetry, history, { sources }] = await Promise.all([...requests, rest.get(`/api/emergency/status?source=${encodeURIComponent(id)}`)]);
+    const [device, shadow, telemetry, history, { sources }] = await Promise.all([
+      rest.get(path), rest.get(`${path}/shadow`), rest.get(`${path}/telemetry`), rest.get(`${path}/history?limit=100&since=${since}`),
+      rest.get(`/api/emergency/status?source=${encodeURIComponent(id)}`),
+    ]);
     return { device, shadow, telemetry, reports: history.reports, emergency: sources.find(({ source }) => source === id) };
   };
   const { data, error, reload } = useRequest(load, [id], POLL_MS);
   const updates = useUpdates(socket, id, reload);
   const trace = useAttenuationTrace(data);
   const [rejection, setRejection] = useState("");
-  const [pending, setPending] = useState({}); // changes that are not in the shadow yet
-  const change = async (patch, shown = patch) => {
+  const [pending, setPending] = useState(/** @type {Frame} */ ({})); // changes that are not in the shadow yet
+  const change = async (/** @type {Api.ShadowChange} */ patch, /** @type {Frame} */ shown = patch) => {
     setPending((previous) => ({ ...previous, ...shown }));
     try {
       await rest.patch(`${path}/shadow`, patch);
@@ -41,11 +50,12 @@ export function Headset({ rest, socket, id, query }) {
     }
   };
   useEffect(() => {
-    const { config, ...fields } = data?.shadow.state.desired ?? {};
+    const { config, ...fields } = stateOf(data).desired ?? {};
+    /** @type {Frame} */
     const current = { ...fields, ...config };
     setPending((previous) => Object.fromEntries(Object.entries(previous).filter(([name, value]) => current[name] !== value)));
   }, [data]);
-  const { desired = {}, reported = {} } = data?.shadow.state ?? {};
+  const { desired = {}, reported = {} } = stateOf(data);
   const emergency = data?.emergency;
   const noise = desired.noise; // the banner names the alarm
   const device = data?.device;
@@ -78,12 +88,12 @@ export function Headset({ rest, socket, id, query }) {
         </dl>
       </section>
       <section class="card desired" aria-label="Settings">
-        <${Choice} name="Mode" value=${pending.mode ?? desired.mode ?? "cancel"} options=${MODES} onChange=${(mode) => change({ mode })} />
+        <${Choice} name="Mode" value=${pending.mode ?? desired.mode ?? "cancel"} options=${MODES} onChange=${(/** @type {Api.DesiredState["mode"]} */ mode) => change({ mode })} />
         <${Intensity} value=${pending.intensity ?? desired.intensity ?? 1} change=${change} />
         ${reported.mode && (reported.mode !== desired.mode || reported.intensity !== desired.intensity) && html`
           <p class="hint" role="status">Waiting for the headset to confirm the change.</p>`}
         <${Choice} name="Snapshots contain" value=${pending.private ?? desired.config?.private ?? reported.config?.private ?? false} options=${PRIVACY}
-          onChange=${(isPrivate) => change({ config: { private: isPrivate } }, { private: isPrivate })} />
+          onChange=${(/** @type {boolean} */ isPrivate) => change({ config: { private: isPrivate } }, { private: isPrivate })} />
       </section>
       <section class="card"><${Chart} title="Attenuation at the ear" data=${trace} range=${[-5, 45]} seconds=${-60}
         lines=${[{ label: "attenuation", colour: "after", fill: true }]} /></section>
@@ -91,24 +101,31 @@ export function Headset({ rest, socket, id, query }) {
       <${HeadsetHistory} ...${{ rest, id, query }} />
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
       ${!at && html`<${HeadsetEmergencies} ...${{ rest, id, at }} />`}
-      <${Manage} rest=${rest} thing=${id} name=${device.name} onRenamed=${reload} />
+      <${Manage} rest=${rest} thing=${id} name=${data.device.name} onRenamed=${reload} />
       <section class="card wide"><details><summary>Device shadow, version ${data.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(data.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
     </div>`}`;
 }
 
+/** @param {Loaded | null} data @returns {ShadowState} */
+function stateOf(data) {
+  return data?.shadow.state ?? {};
+}
+
+/** @param {{value: number, change: (change: {intensity: number}) => void}} props */
 function Intensity({ value, change }) {
   const [shown, setShown] = useState(value);
   useEffect(() => setShown(value), [value]);
-  return html`<${Slider} name="Intensity" value=${shown} onInput=${setShown} onChange=${(intensity) => change({ intensity })} />`;
+  return html`<${Slider} name="Intensity" value=${shown} onInput=${setShown} onChange=${(/** @type {number} */ intensity) => change({ intensity })} />`;
 }
 
-/** Return the updates that the platform sends about a headset, the newest first. Watches again after each reconnect. */
+/** Return the updates that the platform sends about a headset, the newest first. Watches again after each reconnect. @param {PlatformSocket} socket @param {string} thing @param {() => void} reload */
 function useUpdates(socket, thing, reload) {
-  const [updates, setUpdates] = useState([]);
+  const [updates, setUpdates] = useState(/** @type {Frame[]} */ ([]));
   useEffect(() => {
     const watch = () => { if (socket.state === "open") socket.send({ action: "watch", device: thing }); };
-    const receive = ({ detail }) => {
+    const receive = (/** @type {Event} */ event) => {
+      const detail = detailOf(event);
       if (detail.type !== "device" || detail.device !== thing) return;
       setUpdates((previous) => [{ ...detail, at: Date.now() / 1000 }, ...previous].slice(0, MAX_UPDATES));
       reload();
@@ -124,16 +141,19 @@ function useUpdates(socket, thing, reload) {
   return updates;
 }
 
-/** Return the attenuation over time, from the stored history and from reports while the page is open. */
+/** Return the attenuation over time, from the stored history and from reports while the page is open. @param {Loaded | null} data */
 function useAttenuationTrace(data) {
-  const [recent, setRecent] = useState([]);
+  const [recent, setRecent] = useState(/** @type {[number, number][]} */ ([]));
+  /** @type {number | undefined} */
   const attenuation = data?.shadow.state.reported?.attenuation_db;
   useEffect(() => {
-    if (attenuation != null) setRecent((previous) => [...previous, [Date.now() / 1000, attenuation]].slice(-MAX_POINTS));
+    if (attenuation == null) return;
+    /** @type {[number, number]} */
+    const point = [Date.now() / 1000, attenuation];
+    setRecent((previous) => [...previous, point].slice(-MAX_POINTS));
   }, [data]);
   return useMemo(() => {
-    const stored = (data?.reports ?? []).filter((report) => report.attenuation_db != null)
-      .map((report) => [report.at, report.attenuation_db]);
+    const stored = (data?.reports ?? []).flatMap(({ at, attenuation_db: db }) => (at != null && db != null ? [[at, db]] : []));
     const first = recent[0]?.[0] ?? Infinity;
     const points = [...stored.filter(([at]) => at < first).sort((a, b) => a[0] - b[0]), ...recent];
     const now = Date.now() / 1000;
@@ -141,6 +161,7 @@ function useAttenuationTrace(data) {
   }, [recent, data]);
 }
 
+/** @param {{updates: Frame[], current: Frame}} props */
 function Updates({ updates, current }) {
   const shown = updates.length || !current.noise ? updates.slice(0, 6) : [{ ...current, filter: current.filter?.id }];
   return html`<h2>Updates</h2>
@@ -153,6 +174,7 @@ function Updates({ updates, current }) {
     </li>`)}</ol>`;
 }
 
+/** @param {{filter: {id: string, rate: number, data: string}, reported: Record<string, any>}} props */
 function Filter({ filter, reported }) {
   const { mode, filter: active } = inForce(reported);
   const [w, response] = useMemo(() => {

@@ -1,25 +1,27 @@
 /** Headsets: all headsets of a user. */
 import { html, useState } from "../lib/html.js";
+import { fieldsOf } from "../lib/form.js";
 import { inForce } from "../lib/reported.js";
 import { Register } from "../ui/headset-setup.js";
 import { Alert, Empty, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 4000;
 
+/** @param {PageProps} props */
 export function Headsets({ rest, me }) {
   const [owner, setOwner] = useState("");
   const load = async () => {
-    const devices = await rest.all(`/api/devices${owner ? `?owner=${encodeURIComponent(owner)}` : ""}`, "devices");
+    const devices = await (owner ? rest.all(`/api/devices?owner=${encodeURIComponent(owner)}`, "devices") : rest.all("/api/devices", "devices"));
     return Promise.all(devices.map(async (device) => {
-      const path = `/api/devices/${encodeURIComponent(device.thing)}`;
+      const path = /** @type {const} */ (`/api/devices/${encodeURIComponent(device.thing)}`);
       const [details, shadow] = await Promise.all([rest.get(path), rest.get(`${path}/shadow`)]);
-      return { ...details, ...shadow.state };
+      return { ...details, .../** @type {ShadowState} */ (shadow.state) };
     }));
   };
   const { data, error, reload } = useRequest(load, [owner], POLL_MS);
-  const submit = (event) => {
+  const submit = (/** @type {Submit} */ event) => {
     event.preventDefault();
-    setOwner(new FormData(event.target).get("owner").trim());
+    setOwner(fieldsOf(event.target).owner.trim());
   };
   return html`
     <${Heading} title="Headsets" text="Each headset cancels noise with a control filter that the platform computes for it.">
@@ -34,6 +36,7 @@ export function Headsets({ rest, me }) {
       <${Register} rest=${rest} onRegistered=${reload} /></div>`;
 }
 
+/** @param {{device: Api.DeviceDetails & ShadowState}} props */
 function Card({ device }) {
   const { desired = {}, reported = {} } = device;
   const { mode = desired.mode, filter } = inForce(reported);
@@ -48,6 +51,7 @@ function Card({ device }) {
   </a>`;
 }
 
+/** @param {{online: boolean | null}} props */
 export function Online({ online }) {
   return html`<span class=${`tag ${online ? "good" : ""}`}>${online ? "online" : online === false ? "offline" : "never connected"}</span>`;
 }

@@ -1,10 +1,12 @@
 /** Rollouts: firmware or configuration for many headsets, in stages. Each shows what, to whom, by whom, and how far. */
 import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { fieldsOf } from "../lib/form.js";
 import { Pages } from "../ui/filters.js";
 import { Alert, Empty, Heading, useRequest, when } from "../ui/parts.js";
 
 const POLL_MS = 5000;
 const PAGE = 20;
+/** @type {Api.RolloutHeadset["status"][]} */
 const FAILED = ["failed", "rejected", "timed_out"];
 const STATUSES = {
   waiting: "waiting", queued: "job not fetched yet", in_progress: "under way", succeeded: "updated",
@@ -14,9 +16,12 @@ const BATCHES = 5; // a page of headsets
 const FINAL = ["done", "stopped", "cancelled"];
 const STATES = { active: "", paused: "", done: "good", stopped: "bad", cancelled: "" };
 const STAGES = { planning: "selecting headsets", canary: "canary", fleet: "all headsets" };
+/** @type {Partial<Record<keyof Api.RolloutConditions, string>>} */
 const CONDITIONS = { model: "model", firmware: "running", prefix: "name begins with", owner: "owner" };
+/** @type {Record<keyof Api.HeadsetConfig, string>} */
 const SETTINGS = { snapshot_interval_s: "snapshot interval", telemetry_interval_s: "telemetry interval", private: "private" };
 
+/** @param {PageProps} props */
 export function Rollouts({ rest, query }) {
   const view = new URLSearchParams(query);
   const after = view.get("after") ?? "";
@@ -39,10 +44,11 @@ export function Rollouts({ rest, query }) {
     </div>`;
 }
 
+/** @param {{rollout: Api.Rollout, rest: Rest, reload: () => void}} props */
 function Item({ rollout, rest, reload }) {
   const [error, setError] = useState("");
   const [isCancelling, setCancelling] = useState(false);
-  const act = async (action) => {
+  const act = async (/** @type {Api.RolloutChange["action"]} */ action) => {
     setCancelling(false);
     try {
       await rest.patch(`/api/rollouts/${rollout.id}`, { action });
@@ -74,11 +80,11 @@ function Item({ rollout, rest, reload }) {
   </li>`;
 }
 
-/** How many headsets have got it, as a bar and in words. */
+/** How many headsets have got it, as a bar and in words. @param {Pick<Api.Rollout, "counts" | "headsets">} props */
 function Progress({ counts, headsets }) {
   const failed = FAILED.reduce((sum, status) => sum + counts[status], 0);
   const open = counts.queued + counts.in_progress;
-  const share = (number) => `${(100 * number) / Math.max(headsets, 1)}%`;
+  const share = (/** @type {number} */ number) => `${(100 * number) / Math.max(headsets, 1)}%`;
   const text = [
     `${counts.succeeded.toLocaleString()} of ${headsets.toLocaleString()} updated`,
     failed && `${failed.toLocaleString()} failed`, open && `${open.toLocaleString()} under way`,
@@ -89,11 +95,11 @@ function Progress({ counts, headsets }) {
       <i style=${{ width: share(open) }}></i></div><p>${text}</p>`;
 }
 
-/** The headsets in the order in which they get it, loaded when they are opened. */
+/** The headsets in the order in which they get it, loaded when they are opened. @param {{rollout: Api.Rollout, rest: Rest}} props */
 function Headsets({ rollout: { id, name }, rest }) {
-  const [pages, setPages] = useState(/** @type {object[]} */ ([]));
+  const [pages, setPages] = useState(/** @type {Api.RolloutHeadsets[]} */ ([]));
   const [error, setError] = useState("");
-  const load = async (after) => {
+  const load = async (/** @type {string} */ after) => {
     try {
       const page = await rest.get(`/api/rollouts/${id}/headsets?limit=${BATCHES}&after=${after}`);
       setPages((known) => (after ? [...known, page] : [page]));
@@ -116,36 +122,47 @@ function Headsets({ rollout: { id, name }, rest }) {
   </details>`;
 }
 
+/** @param {Api.Rollout} rollout */
 function content({ firmware, config }) {
   if (firmware) return `firmware ${firmware.version}`;
-  return Object.entries(SETTINGS).filter(([name]) => config[name] != null)
-    .map(([name, label]) => `${label} ${config[name] === true ? "on" : `${config[name]} s`}`).join(", ");
+  return entriesOf(SETTINGS).map(([name, label]) => [label, config?.[name]]).filter(([, value]) => value != null)
+    .map(([label, value]) => `${label} ${value === true ? "on" : `${value} s`}`).join(", ");
 }
 
+/** @template {object} T @param {T} record @returns {[keyof T, NonNullable<T[keyof T]>][]} */
+function entriesOf(record) {
+  return /** @type {any} */ (Object.entries(record));
+}
+
+/** @param {Api.Rollout} rollout */
 function target({ query, canary_percent, per_minute }) {
-  const conditions = Object.entries(CONDITIONS).filter(([name]) => query[name]).map(([name, label]) => `${label} ${query[name]}`);
+  const conditions = entriesOf(CONDITIONS).filter(([name]) => query[name]).map(([name, label]) => `${label} ${query[name]}`);
   const whom = conditions.join(", ") || "all headsets";
   return `${whom[0].toUpperCase()}${whom.slice(1)}: ${canary_percent} % first, then ${per_minute} a minute`;
 }
 
+/** @param {Api.Rollout} rollout */
 function attenuation({ state, updated_change_db, other_change_db, measured }) {
   if (updated_change_db == null) return FINAL.includes(state) ? "" : "The effect on the attenuation is not known yet.";
   const others = other_change_db == null ? "" : `, of the others by ${signed(other_change_db)}`;
   return `The attenuation of ${measured.toLocaleString()} updated headsets changed by ${signed(updated_change_db)}${others}.`;
 }
 
+/** @param {number} db */
 function signed(db) {
   return `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
 }
 
+/** @param {Api.Rollout} rollout */
 function changed({ state, changed_by, changed: at, created }) {
   if (at === created) return "";
   return `; ${state === "active" ? "resumed" : state} ${changed_by ? `by ${changed_by}` : "by the platform"}, ${when(at)}`;
 }
 
+/** @param {{name: string, confirm: () => void, close: () => void}} props */
 function Confirm({ name, confirm, close }) {
-  const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => dialog.current?.showModal(), []);
   return html`<dialog ref=${dialog} aria-labelledby="confirm" onCancel=${close}>
     <h2 id="confirm">Cancel ${name}?</h2>
     <p>Headsets that have not finished lose their job. Those that have finished keep what they got. This cannot be undone.</p>
@@ -154,10 +171,11 @@ function Confirm({ name, confirm, close }) {
   </dialog>`;
 }
 
+/** @param {{rest: Rest, close: () => void, onCreated: () => void}} props */
 function NewRollout({ rest, close, onCreated }) {
   const [kind, setKind] = useState("firmware");
   const [error, setError] = useState("");
-  const submit = async (event) => {
+  const submit = async (/** @type {Submit} */ event) => {
     event.preventDefault();
     const form = event.target;
     try {
@@ -193,19 +211,21 @@ function NewRollout({ rest, close, onCreated }) {
   </section>`;
 }
 
+/** @type {("canary_percent" | "soak_minutes" | "per_minute" | "max_failed_percent" | "max_drop_db")[]} */
 const NUMBERS = ["canary_percent", "soak_minutes", "per_minute", "max_failed_percent", "max_drop_db"];
 
-/** Return the request for the fields of a form. The image itself is not uploaded: only its hash and size are sent. */
+/** Return the request for the fields of a form. The image itself is not uploaded: only its hash and size are sent. @param {HTMLFormElement} form @param {string} kind @returns {Promise<Api.NewRollout>} */
 async function request(form, kind) {
-  const fields = Object.fromEntries(new FormData(form));
-  const number = (name) => (fields[name] === "" ? null : Number(fields[name]));
+  const fields = fieldsOf(form);
+  const number = (/** @type {string} */ name) => (fields[name] === "" ? null : Number(fields[name]));
   const what = kind === "firmware"
-    ? { firmware: { version: fields.version, url: fields.url, ...(await fingerprint(fields.image)) } }
+    ? { firmware: { version: fields.version, url: fields.url, ...(await fingerprint(/** @type {File} */ (new FormData(form).get("image")))) } }
     : { config: { snapshot_interval_s: number("snapshot_interval_s"), telemetry_interval_s: number("telemetry_interval_s"), private: fields.private ? true : null } };
   const query = { prefix: fields.prefix.trim(), model: fields.model.trim(), firmware: fields.running.trim() };
   return { name: fields.name.trim(), ...what, query, ...Object.fromEntries(NUMBERS.map((name) => [name, number(name)])) };
 }
 
+/** @param {File} file */
 async function fingerprint(file) {
   if (!crypto.subtle) throw new Error("The hash of the image needs a secure connection: open the console over https, or use anc rollouts.");
   const hash = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());

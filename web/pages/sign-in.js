@@ -1,14 +1,16 @@
 /** Sign in with a name and a password, or with a token. */
 import { html, useState } from "../lib/html.js";
+import { fieldsOf } from "../lib/form.js";
 import { Alert } from "../ui/parts.js";
 
+/** @param {{rest: Rest, message: Html, onSignIn: (token: string) => void}} props */
 export function SignIn({ rest, message, onSignIn }) {
   const [error, setError] = useState(message);
   const [busy, setBusy] = useState(false);
   const [needsCode, setNeedsCode] = useState(false);
-  const submit = async (event) => {
+  const submit = async (/** @type {Submit} */ event) => {
     event.preventDefault();
-    const fields = Object.fromEntries(new FormData(event.target));
+    const fields = fieldsOf(event.target);
     if (fields.token) return onSignIn(fields.token.trim());
     setBusy(true);
     try {

@@ -4,21 +4,27 @@ import { record } from "../lib/recorder.js";
 import { explain, Uploads } from "../lib/uploads.js";
 import { Alert, bytes, Choice, percent, useRequest } from "../ui/parts.js";
 
+/** @typedef {import("../lib/uploads.js").Mode} Mode */
+/** @typedef {import("../lib/uploads.js").Item} Item */
+
+/** @type {Options<Mode>} */
 const MODES = [["", "Automatic"], ["cancel", "Cancel"], ["predict", "Predict"], ["classify", "Classify"]];
+/** @type {Partial<Record<Item["state"], string>>} */
 const STATES = {
   checking: "Reading its header", rejected: "Cannot be used", queued: "Queued", interrupted: "Waiting for the connection",
 };
 
+/** @param {{rest: Rest, onSent: () => void}} props */
 export function Upload({ rest, onSent }) {
   const [uploads] = useState(() => new Uploads(rest));
   const [, setVersion] = useState(0);
-  const [mode, setMode] = useState("");
+  const [mode, setMode] = useState(/** @type {Mode} */ (""));
   const { data: accepted, error } = useRequest(() => rest.get("/api/audio/formats"), []);
   useEffect(() => {
     const change = () => setVersion((version) => version + 1);
     uploads.addEventListener("change", change);
     uploads.addEventListener("sent", onSent);
-    const warn = (event) => { if (uploads.running) event.preventDefault(); };
+    const warn = (/** @type {Event} */ event) => { if (uploads.running) event.preventDefault(); };
     addEventListener("beforeunload", warn);
     return () => {
       uploads.removeEventListener("change", change);
@@ -26,12 +32,12 @@ export function Upload({ rest, onSent }) {
       removeEventListener("beforeunload", warn);
     };
   }, [uploads]);
-  const drop = (event) => {
+  const drop = (/** @type {DragEvent} */ event) => {
     event.preventDefault();
-    uploads.add(event.dataTransfer.files);
+    uploads.add(event.dataTransfer?.files ?? []);
   };
-  const choose = (event) => {
-    uploads.add(event.target.files);
+  const choose = (/** @type {On<HTMLInputElement>} */ event) => {
+    uploads.add(event.target.files ?? []);
     event.target.value = ""; // the same file can be chosen again
   };
   const ready = uploads.items.filter((item) => item.state === "ready" && explain(item, mode).possible).length;
@@ -40,7 +46,7 @@ export function Upload({ rest, onSent }) {
     <${Choice} name="Processing" value=${mode} options=${MODES} onChange=${setMode} />
     <label class="button">Choose recordings<input class="visually-hidden" type="file" multiple
       accept=${formats.flatMap(({ suffixes }) => suffixes).join(",")} onChange=${choose} /></label>
-    <${Recorder} onRecorded=${(file) => uploads.add([file])} />
+    <${Recorder} onRecorded=${(/** @type {File} */ file) => uploads.add([file])} />
     <span class="hint">${formats.length > 0 && `or drop files here: ${formats.map(({ name }) => name).join(", ")}`}</span>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${uploads.items.length > 0 && html`<ul class="pending">${uploads.items.map((item) => html`
@@ -49,6 +55,7 @@ export function Upload({ rest, onSent }) {
   </section>`;
 }
 
+/** @param {{item: Item, mode: Mode, remove: () => void}} props */
 function Pending({ item, mode, remove }) {
   const { file, state, preview, share } = item;
   const { possible, text } = explain(item, item.mode ?? mode);
@@ -65,8 +72,9 @@ function Pending({ item, mode, remove }) {
   </li>`;
 }
 
+/** @param {{onRecorded: (file: File) => void}} props */
 function Recorder({ onRecorded }) {
-  const [recording, setRecording] = useState(null); // {stop, since}
+  const [recording, setRecording] = useState(/** @type {{stop: () => Promise<File>, since: number} | null} */ (null));
   const [now, setNow] = useState(0);
   const [error, setError] = useState("");
   useEffect(() => {
@@ -85,6 +93,7 @@ function Recorder({ onRecorded }) {
     }
   };
   const stop = async () => {
+    if (!recording) return;
     const file = await recording.stop();
     setRecording(null);
     onRecorded(file);
@@ -95,9 +104,10 @@ function Recorder({ onRecorded }) {
     ${error && html`<${Alert} kind="error">${error}<//>`}`;
 }
 
+/** @param {number} seconds */
 function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const two = (number) => String(number).padStart(2, "0");
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }

@@ -1,17 +1,30 @@
 /** People: API keys of the user, and for admins all users and their roles. */
 import { html, useState } from "../lib/html.js";
+import { fieldsOf } from "../lib/form.js";
 import { Alert, Empty, Heading, useRequest, when } from "../ui/parts.js";
 
+/** @type {Api.Me["role"][]} */
 const ROLES = ["listener", "operator", "admin"];
 
+/** @param {PageProps} props */
 export function Users({ rest, me }) {
   return html`<${Heading} title="Users" text="A listener has their own headsets and recordings. An operator also manages all headsets. An admin also manages users." />
     <div class="stack"><${Keys} rest=${rest} me=${me} /><${SecondFactor} rest=${rest} />${me?.role === "admin" && html`<${UserList} rest=${rest} me=${me} />`}</div>`;
 }
 
-/** Return an error message and a function that runs an action and then reloads the list. */
+/** @param {string} value  of a field @returns {Api.Me["role"]} the platform refuses others */
+function roleOf(value) {
+  return /** @type {Api.Me["role"]} */ (value);
+}
+
+/**
+ * Return an error message and a function that runs an action and then reloads the list.
+ * @typedef {<T>(action: () => Promise<T>) => Promise<T | null>} Attempt
+ * @param {() => void} reload @returns {[string, Attempt]}
+ */
 function useAction(reload) {
   const [error, setError] = useState("");
+  /** @type {Attempt} */
   const attempt = async (action) => {
     try {
       const result = await action();
@@ -26,14 +39,15 @@ function useAction(reload) {
   return [error, attempt];
 }
 
+/** @param {{rest: Rest, me: Api.Me | null}} props */
 function Keys({ rest, me }) {
   const { data, error, reload } = useRequest(() => rest.get("/api/users/me/keys"), []);
   const [rejection, attempt] = useAction(reload);
-  const [created, setCreated] = useState(null);
-  const create = async (event) => {
+  const [created, setCreated] = useState(/** @type {Api.CreatedKey | null} */ (null));
+  const create = async (/** @type {Submit} */ event) => {
     event.preventDefault();
-    const { name, role, scopes, days } = Object.fromEntries(new FormData(event.target));
-    const request = { name, role, scopes: scopes.split(/[\s,]+/).filter(Boolean), days: Number(days) };
+    const { name, role, scopes, days } = fieldsOf(event.target);
+    const request = { name, role: roleOf(role), scopes: scopes.split(/[\s,]+/).filter(Boolean), days: Number(days) };
     const key = await attempt(() => rest.post("/api/users/me/keys", request));
     if (key) {
       setCreated(key);
@@ -52,7 +66,7 @@ function Keys({ rest, me }) {
     </form>
     <p class="hint">Scopes are optional. <code>audio</code> permits all paths below <code>/api/audio</code>, <code>devices:read</code> only reading; without scopes, a key has all permissions of its role.</p>
     ${data?.keys.length === 0 && html`<p class="hint">No keys yet. A program can use a key to act for you until it expires or you revoke it.</p>`}
-    ${data?.keys.length > 0 && html`<div class="table"><table>
+    ${data && data.keys.length > 0 && html`<div class="table"><table>
       <thead><tr><th>Name</th><th>Role</th><th class="minor">Created</th><th>Expires</th><th><span class="visually-hidden">Revoke</span></th></tr></thead>
       <tbody>${data.keys.map((key) => html`<tr key=${key.id}><td>${key.name}</td><td>${[key.role, ...key.scopes].join(", ")}</td><td class="minor">${when(key.created)}</td>
         <td>${key.expires ? new Date(key.expires * 1000).toLocaleDateString() : "never"}</td>
@@ -61,18 +75,21 @@ function Keys({ rest, me }) {
   </section>`;
 }
 
-/** Set up codes of an authenticator app. The password stays in the form until a code confirms the secret. */
+/** Set up codes of an authenticator app. The password stays in the form until a code confirms the secret. @param {{rest: Rest}} props */
 function SecondFactor({ rest }) {
   const [isOpen, setOpen] = useState(false);
-  const [secret, setSecret] = useState(null);
+  const [secret, setSecret] = useState(/** @type {Api.SecondFactor | null} */ (null));
   const [done, setDone] = useState(false);
   const [error, attempt] = useAction(() => {});
-  const submit = async (event) => {
+  const submit = async (/** @type {Submit} */ event) => {
     event.preventDefault();
-    const { password, code } = Object.fromEntries(new FormData(event.target));
+    const { password, code } = fieldsOf(event.target);
     if (!secret) return setSecret(await attempt(() => rest.post("/api/users/me/second-factor", { password })));
-    const confirmed = await attempt(async () => (await rest.put("/api/users/me/second-factor", { password, code })) ?? "");
-    if (confirmed !== null) setDone(true);
+    const confirmed = await attempt(async () => {
+      await rest.put("/api/users/me/second-factor", { password, code });
+      return true;
+    });
+    return setDone(confirmed === true);
   };
   return html`<section class="card"><h2>Second factor</h2>
     ${error && html`<${Alert} kind="error">${error}<//>`}
@@ -89,13 +106,15 @@ function SecondFactor({ rest }) {
   </section>`;
 }
 
+/** @param {{rest: Rest, me: Api.Me}} props */
 function UserList({ rest, me }) {
   const { data, error, reload } = useRequest(() => rest.all("/api/users", "users"), []);
   const [rejection, attempt] = useAction(reload);
-  const add = async (event) => {
+  const add = async (/** @type {Submit} */ event) => {
     event.preventDefault();
     const form = event.target;
-    if (await attempt(() => rest.post("/api/users", Object.fromEntries(new FormData(form))))) form.reset();
+    const { username, password, role } = fieldsOf(form);
+    if (await attempt(() => rest.post("/api/users", { username, password, role: roleOf(role) }))) form.reset();
   };
   return html`<section class="card"><h2>All users</h2>
     ${(error || rejection) && html`<${Alert} kind="error">${rejection || error}<//>`}
@@ -106,7 +125,7 @@ function UserList({ rest, me }) {
       <button>Add</button>
     </form>
     ${data?.length === 0 && html`<${Empty} title="No users yet">You signed in with a token. Add users above.<//>`}
-    ${data?.length > 0 && html`<div class="table"><table>
+    ${data && data.length > 0 && html`<div class="table"><table>
       <thead><tr><th>Name</th><th>Role</th><th class="minor">Added</th><th><span class="visually-hidden">Remove</span></th></tr></thead>
       <tbody>${data.map((user) => html`<tr key=${user.user}><td>${user.name}</td>
         <td><select aria-label=${`Role of ${user.name}`} value=${user.role} disabled=${user.user === me.user}

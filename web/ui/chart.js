@@ -12,8 +12,13 @@ const DAY_S = 86_400;
  * @property {boolean} [dashed]
  * @property {boolean} [edge]  of a band: this line and the next one are drawn as the area between them
  *
+ * @typedef {{marks: Mark[], onZoom?: (from: number, to: number) => void, data: Column[], lines: Line[], x: string, y: string, height: number,
+ *   range?: [number, number], seconds?: number, span?: [number, number], logarithmic?: boolean}} Shown
+ * @typedef {{at: number, label: string}} Mark  event on the x axis
+ * @typedef {(number | null)[]} Column
+ *
  * @param {object} props
- * @param {(number | null)[][]} props.data  x values, then the y values of each line
+ * @param {Column[]} props.data  x values, then the y values of each line
  * @param {Line[]} props.lines
  * @param {string} props.title  caption and accessible name
  * @param {string} [props.x]  unit of the axis; "time" for seconds since the epoch
@@ -22,24 +27,26 @@ const DAY_S = 86_400;
  * @param {number} [props.seconds]  minimum range of the x axis; negative: before now
  * @param {[number, number]} [props.span]  range of the x axis, whatever the data
  * @param {boolean} [props.logarithmic]  x axis
- * @param {{at: number, label: string}[]} [props.marks]  events on the x axis
+ * @param {Mark[]} [props.marks]
+ * @param {number} [props.height]
  * @param {(from: number, to: number) => void} [props.onZoom]  called with the range that was dragged
  */
 export function Chart({ data, lines, title, onZoom, marks = [], x = "s", y = "dB", height = 180, ...rest }) {
-  const container = useRef();
-  const plot = useRef();
-  const readout = useRef();
-  const shown = useRef(null); // the props of the last rendering, for callbacks of the chart
+  const container = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const plot = useRef(/** @type {Plot | null} */ (null));
+  const readout = useRef(/** @type {HTMLOutputElement | null} */ (null));
+  const shown = useRef(/** @type {Shown} */ ({ marks, data, lines, x, y, height })); // the props of the last rendering, for callbacks of the chart
   shown.current = { marks, onZoom, data, lines, x, y, height, ...rest };
   useEffect(() => {
+    const [place, values] = [container.current, readout.current];
+    if (!place || !values) return undefined;
     const make = () => {
       plot.current?.destroy();
-      const options = settings(container.current, readout.current, shown);
-      plot.current = new globalThis.uPlot(options, shown.current.data, container.current);
+      plot.current = new uPlot(settings(place, values, shown), aligned(shown.current.data), place);
     };
     make();
-    const resized = new ResizeObserver(() => plot.current.setSize({ width: container.current.clientWidth, height }));
-    resized.observe(container.current);
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: place.clientWidth, height }));
+    resized.observe(place);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", make);
     addEventListener("themechange", make);
@@ -47,14 +54,14 @@ export function Chart({ data, lines, title, onZoom, marks = [], x = "s", y = "dB
       resized.disconnect();
       dark.removeEventListener("change", make);
       removeEventListener("themechange", make);
-      plot.current.destroy();
+      plot.current?.destroy();
     };
   }, [lines.length]);
-  useEffect(() => plot.current.setData(data));
-  const keyDown = (event) => {
+  useEffect(() => plot.current?.setData(aligned(data)));
+  const keyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity }[event.key];
-    if (!step) return;
+    if (!step || !plot.current) return;
     event.preventDefault();
     moveCursor(plot.current, step);
   };
@@ -65,18 +72,24 @@ export function Chart({ data, lines, title, onZoom, marks = [], x = "s", y = "dB
       <div ref=${container} role="img" tabindex="0" aria-label=${`${title}. Arrow keys read the values.`} onKeyDown=${keyDown}></div></div></figure>`;
 }
 
-/** Move the cursor by points that have a value. */
+/** @param {Column[]} data @returns {import("uplot").AlignedData} */
+function aligned(data) {
+  return /** @type {any} */ (data);
+}
+
+/** Move the cursor by points that have a value. @param {Plot} plot @param {number} step */
 function moveCursor(plot, step) {
   const [xs, ...ys] = plot.data;
   const valued = xs.map((_, at) => at).filter((at) => ys.some((line) => line[at] != null));
   if (!valued.length) return;
-  const from = valued.indexOf(plot.cursor.idx);
+  const from = valued.indexOf(plot.cursor.idx ?? -1);
   const to = from < 0 ? (step === -1 || step === Infinity ? valued.length - 1 : 0) : Math.max(0, Math.min(from + step, valued.length - 1));
   const at = valued[to];
-  const top = ys.find((line) => line[at] != null);
-  plot.setCursor({ left: plot.valToPos(xs[at], "x"), top: plot.valToPos(top[at], "y") });
+  const top = ys.map((line) => line[at]).find((value) => value != null) ?? 0;
+  plot.setCursor({ left: plot.valToPos(xs[at], "x"), top: plot.valToPos(top, "y") });
 }
 
+/** @param {HTMLElement} container @param {HTMLElement} readout @param {{current: Shown}} shown @returns {import("uplot").Options} */
 function settings(container, readout, shown) {
   const { lines, x, y, range, seconds, span, height, logarithmic = false, onZoom } = shown.current;
   const ink = colour(container, "--soft");
@@ -84,7 +97,7 @@ function settings(container, readout, shown) {
   const alarm = colour(container, "--alarm");
   const axis = { stroke: ink, grid: { stroke: rule, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
   const isTime = x === "time";
-  const xValues = (plot, splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : isTime ? clock(v, plot.scales.x) : withUnit(v, x)));
+  const xValues = (/** @type {Plot} */ plot, /** @type {(number | null)[]} */ splits) => splits.map((v) => (v == null || (logarithmic && !DECADES.includes(v)) ? "" : isTime ? clock(v, plot.scales.x) : withUnit(v, x)));
   return {
     width: container.clientWidth, height, legend: { show: false }, padding: [8, 22, 0, 0],
     cursor: { drag: { x: Boolean(onZoom), y: false, setScale: false }, points: { size: 6 } },
@@ -98,7 +111,7 @@ function settings(container, readout, shown) {
     ],
     series: [{}, ...lines.map((line) => ({
       label: line.label, stroke: colour(container, `--${line.colour}`), width: line.edge ? 0 : 2, dash: line.dashed ? [6, 5] : undefined,
-      points: { show: (plot) => !line.edge && plot.data[0].length < 3 },
+      points: { show: (/** @type {Plot} */ plot) => !line.edge && plot.data[0].length < 3 },
       fill: line.fill ? colour(container, `--${line.colour}-wash`) : undefined,
     }))],
     bands: lines.flatMap((line, k) => (line.edge && lines[k + 1]?.edge ? [{ series: [k + 2, k + 1], fill: colour(container, `--${line.colour}-wash`) }] : [])),
@@ -115,19 +128,24 @@ function settings(container, readout, shown) {
   };
 }
 
-/** Return the values under the cursor as text, "" without any. */
+/** Return the values under the cursor as text, "" without any. @param {Plot} plot @param {Shown} shown */
 function valuesAt({ cursor: { idx, left }, data, scales }, { lines, x, y, marks }) {
-  if (idx == null || left < 0) return "";
-  const values = lines.map((line, k) => [line, data[k + 1][idx]]).filter(([, value]) => value != null);
+  if (idx == null || left == null || left < 0) return "";
+  const values = lines.flatMap((line, k) => {
+    const value = data[k + 1][idx];
+    return value == null ? [] : [`${lines.length > 1 ? `${line.label} ` : ""}${withUnit(value, y)}`];
+  });
   if (!values.length) return "";
   const at = data[0][idx];
-  const nearest = (scales.x.max - scales.x.min) / 100;
+  const nearest = ((scales.x.max ?? 0) - (scales.x.min ?? 0)) / 100;
   const events = marks.filter((mark) => Math.abs(mark.at - at) < nearest).map(({ label }) => label);
   const position = x === "time" ? new Date(1000 * at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : withUnit(at, x);
-  return [position, ...values.map(([{ label }, value]) => `${lines.length > 1 ? `${label} ` : ""}${withUnit(value, y)}`), ...new Set(events)].join(", ");
+  return [position, ...values, ...new Set(events)].join(", ");
 }
 
-function drawMarks({ ctx: context, bbox: { left, top, width, height }, ...plot }, marks, alarm) {
+/** @param {Plot} plot @param {Mark[]} marks @param {string} alarm  colour */
+function drawMarks(plot, marks, alarm) {
+  const { ctx: context, bbox: { left, top, width, height } } = plot;
   context.save();
   context.fillStyle = alarm;
   for (const { at } of marks) {
@@ -138,29 +156,31 @@ function drawMarks({ ctx: context, bbox: { left, top, width, height }, ...plot }
   context.restore();
 }
 
-/** Return a time on an axis: the date, too, if the axis covers days. */
-function clock(seconds, { min, max }) {
+/** Return a time on an axis: the date, too, if the axis covers days. @param {number} seconds @param {import("uplot").Scale} scale */
+function clock(seconds, { min = 0, max = 0 }) {
   const date = new Date(1000 * seconds);
   if (max - min > 2 * DAY_S) return date.toLocaleDateString([], { day: "numeric", month: "short" });
   return date.toLocaleTimeString([], { timeStyle: "short" });
 }
 
 /** Return the grid lines of a logarithmic axis: 1, 2 and 5 in each decade. */
-function decadeSplits(_, __, from, to) {
+function decadeSplits(/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ from, /** @type {number} */ to) {
   return DECADES.flatMap((decade) => [1, 2, 5].map((k) => k * decade)).filter((v) => v >= from && v <= to);
 }
 
+/** @param {number} from @param {number} to @param {number} [seconds] @returns {[number, number]} */
 function xRange(from, to, seconds) {
   if (!seconds) return [from, to];
   return seconds < 0 ? [Math.min(from, seconds), 0] : [from, Math.max(to, from + seconds)];
 }
 
+/** @param {number} value @param {string} unit */
 function withUnit(value, unit) {
   const thousands = Math.abs(value) >= 1000;
   return `${thousands ? value / 1000 : Number(value.toPrecision(4))} ${thousands ? "k" : ""}${unit}`;
 }
 
-/** Return the value of a CSS custom property in the current theme. */
+/** Return the value of a CSS custom property in the current theme. @param {HTMLElement} container @param {string} name */
 function colour(container, name) {
   container.style.color = `var(${name})`;
   const resolved = getComputedStyle(container).color;

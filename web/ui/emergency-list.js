@@ -5,16 +5,17 @@ import { Alert, percent, when } from "./parts.js";
 const SESSION = /^[\w-]{24}$/; // the id of a live session
 const MAX_COMMENT = 500;
 
-/** @param {{events: object[], names?: Map<string, string>, rest: object, onChanged: () => void}} props  `names` of headsets by thing; without it, sources are not shown */
+/** @param {{events: Api.EmergencyEvent[], names?: Map<string, string>, rest: Rest, onChanged: () => void}} props  `names` of headsets by thing; without it, sources are not shown */
 export function EmergencyList({ events, names, rest, onChanged }) {
   return html`<ol class="emergencies">${events.map((event) => html`
     <${Item} key=${event.id} event=${event} names=${names} rest=${rest} onChanged=${onChanged} />`)}</ol>`;
 }
 
+/** @param {{event: Api.EmergencyEvent, names?: Map<string, string>, rest: Rest, onChanged: () => void}} props */
 function Item({ event, names, rest, onChanged }) {
   const [isEditing, setEditing] = useState(false);
   const [error, setError] = useState("");
-  const change = async (changes) => {
+  const change = async (/** @type {Api.EmergencyChange} */ changes) => {
     try {
       await rest.patch(`/api/emergency/events/${event.id}`, changes);
       setError("");
@@ -40,14 +41,15 @@ function Item({ event, names, rest, onChanged }) {
     </div>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${isEditing
-      ? html`<${Comment} text=${event.comment} save=${(comment) => change({ comment })} cancel=${() => setEditing(false)} />`
+      ? html`<${Comment} text=${event.comment} save=${(/** @type {string} */ comment) => change({ comment })} cancel=${() => setEditing(false)} />`
       : event.comment && html`<div class="comment"><p>${event.comment}</p><small>${event.commented_by}, ${when(event.commented_at)}</small></div>`}
   </li>`;
 }
 
+/** @param {{text: string, save: (text: string) => void, cancel: () => void}} props */
 function Comment({ text, save, cancel }) {
   const [shown, setShown] = useState(text); // the list is loaded again while a person types
-  const submit = (event) => {
+  const submit = (/** @type {Submit} */ event) => {
     event.preventDefault();
     save(shown);
   };
@@ -58,17 +60,19 @@ function Comment({ text, save, cancel }) {
   </form>`;
 }
 
+/** @param {{event: Pick<Api.EmergencyEvent, "source" | "at">, names: Map<string, string>}} props */
 export function Source({ event: { source, at }, names }) {
   if (names.has(source)) return html`<a href=${momentLink(source, at)}>${names.get(source)}</a>`;
   if (!SESSION.test(source)) return html`<span>${source} (removed)</span>`;
   return html`<span title=${source}>live session <code>${source.slice(0, 8)}</code></span>`;
 }
 
-/** Return the link to a headset's page at a moment, in seconds since the epoch. */
+/** Return the link to a headset's page at a moment, in seconds since the epoch. @param {string} thing @param {number} at */
 function momentLink(thing, at) {
   return `#/headsets/${encodeURIComponent(thing)}?at=${at}`;
 }
 
+/** @param {number} seconds  since the epoch */
 export function fullTime(seconds) {
   return new Date(1000 * seconds).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
 }

@@ -8,7 +8,7 @@ const POLL_MS = 10_000;
 const SHOWN = 5;
 const AROUND_S = 1800;
 
-/** @param {{rest: object, id: string, at: number | null}} props  `at` in seconds since the epoch; null: the latest */
+/** @param {{rest: Rest, id: string, at: number | null}} props  `at` in seconds since the epoch; null: the latest */
 export function HeadsetEmergencies({ rest, id, at }) {
   const source = encodeURIComponent(id);
   const range = at ? `&since=${at - AROUND_S}&until=${at + AROUND_S}&limit=100` : `&limit=${SHOWN}`;
@@ -26,12 +26,14 @@ export function HeadsetEmergencies({ rest, id, at }) {
   </section>`;
 }
 
+/** @param {{rest: Rest, source: string, at: number}} props  `source` is encoded for URLs */
 function Moment({ rest, source, at }) {
   const { data, error } = useRequest(() => rest.get(`/api/devices/${source}/history?limit=100&since=${at - AROUND_S}`), [source, at]);
   if (error) return html`<${Alert} kind="error">${error}<//>`;
   if (!data) return null;
-  const reports = data.reports.filter((report) => report.at < at + AROUND_S && report.attenuation_db != null).sort((a, b) => a.at - b.at);
-  if (!reports.length) return html`<p class="hint">The headset reported no attenuation in this hour.</p>`;
+  const points = data.reports.flatMap(({ at: reported, attenuation_db: db }) => (reported != null && db != null && reported < at + AROUND_S ? [[reported - at, db]] : []))
+    .sort((a, b) => a[0] - b[0]);
+  if (!points.length) return html`<p class="hint">The headset reported no attenuation in this hour.</p>`;
   return html`<${Chart} title="Attenuation, in minutes from that moment" x="min" span=${[-AROUND_S / 60, AROUND_S / 60]} range=${[-5, 45]} lines=${[{ label: "attenuation", colour: "after", fill: true }]}
-    data=${[reports.map((report) => (report.at - at) / 60), reports.map((report) => report.attenuation_db)]} />`;
+    data=${[points.map(([seconds]) => seconds / 60), points.map(([, db]) => db)]} />`;
 }

@@ -1,9 +1,12 @@
 /** Register, set up, re-provision and remove a headset. */
 import { html, useEffect, useState } from "../lib/html.js";
+import { fieldsOf } from "../lib/form.js";
 import { inForce } from "../lib/reported.js";
 import { Alert, useRequest } from "./parts.js";
 
-/** A link that saves a registration as one file, for `anc headset --credentials` or a firmware's build. */
+/** @typedef {{thing: string, credentials: Api.Credentials}} Registration */
+
+/** A link that saves a registration as one file, for `anc headset --credentials` or a firmware's build. @param {{registration: Registration}} props */
 function Credentials({ registration }) {
   const [url, setUrl] = useState("");
   useEffect(() => {
@@ -17,17 +20,17 @@ function Credentials({ registration }) {
     The file contains the private key: copy it to the headset, then delete it.<//>`;
 }
 
-/** A form that registers a headset. A stored model provides rate, length and nominal path. */
+/** A form that registers a headset. A stored model provides rate, length and nominal path. @param {{rest: Rest, onRegistered: () => void}} props */
 export function Register({ rest, onRegistered }) {
   const { data } = useRequest(() => rest.get("/api/device-models"), []);
   const models = data?.models ?? [];
-  const [registration, setRegistration] = useState(null);
+  const [registration, setRegistration] = useState(/** @type {Registration | null} */ (null));
   const [error, setError] = useState("");
-  const submit = async (event) => {
+  const submit = async (/** @type {Submit} */ event) => {
     event.preventDefault();
     const form = event.target;
-    const { thing, model, path } = Object.fromEntries(new FormData(form));
-    const secondary = path.trim() && path.split(/[\s,;]+/).filter(Boolean).map(Number);
+    const { thing, model, path } = fieldsOf(form);
+    const secondary = path.trim() === "" ? null : path.split(/[\s,;]+/).filter(Boolean).map(Number);
     if (secondary && secondary.some(Number.isNaN)) {
       setError("The secondary path must consist of numbers, tap 0 first.");
       return;
@@ -56,7 +59,7 @@ export function Register({ rest, onRegistered }) {
   </section>`;
 }
 
-/** Return the steps of setting up a headset, and whether each one is done. */
+/** Return the steps of setting up a headset, and whether each one is done. @param {Api.DeviceDetails} device @param {ShadowState} state @returns {[string, boolean][]} */
 function stepsOf(device, { desired = {}, reported = {} }) {
   const { filter } = inForce(reported);
   return [
@@ -69,7 +72,7 @@ function stepsOf(device, { desired = {}, reported = {} }) {
   ];
 }
 
-/** The steps of a new headset as they happen; nothing once all are done. */
+/** The steps of a new headset as they happen; nothing once all are done. @param {{device: Api.DeviceDetails, state: ShadowState}} props */
 export function SetUp({ device, state }) {
   const steps = stepsOf(device, state);
   const [begun] = useState(steps.some(([, done]) => !done));
@@ -80,12 +83,12 @@ export function SetUp({ device, state }) {
     ${device.refusal && html`<p class="hint">${device.refusal.message}</p>`}</section>`;
 }
 
-/** Rename a headset, issue new credentials for it, or remove it. */
+/** Rename a headset, issue new credentials for it, or remove it. @param {{rest: Rest, thing: string, name: string, onRenamed: () => void}} props */
 export function Manage({ rest, thing, name, onRenamed }) {
-  const path = `/api/devices/${encodeURIComponent(thing)}`;
-  const [registration, setRegistration] = useState(null);
+  const path = /** @type {const} */ (`/api/devices/${encodeURIComponent(thing)}`);
+  const [registration, setRegistration] = useState(/** @type {Registration | null} */ (null));
   const [error, setError] = useState("");
-  const attempt = async (action) => {
+  const attempt = async (/** @type {() => Promise<void>} */ action) => {
     try {
       await action();
       setError("");
@@ -93,9 +96,9 @@ export function Manage({ rest, thing, name, onRenamed }) {
       setError(failure.message);
     }
   };
-  const rename = (event) => {
+  const rename = (/** @type {Submit} */ event) => {
     event.preventDefault();
-    const wanted = new FormData(event.target).get("name").trim();
+    const wanted = fieldsOf(event.target).name.trim();
     attempt(async () => {
       await rest.patch(path, { name: wanted });
       onRenamed();

@@ -20,6 +20,7 @@ const PATHS = {
   mute: "M4 9h4l5-4v14l-5-4H4zM16 10l5 5M21 10l-5 5",
 };
 
+/** @param {{name: keyof typeof PATHS}} props */
 export function Icon({ name }) {
   return html`<svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true" fill="none"
     stroke="currentColor" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"><path d=${PATHS[name]} /></svg>`;

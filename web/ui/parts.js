@@ -1,28 +1,35 @@
 /** Components and helpers that several pages use. */
 import { html, useEffect, useState } from "../lib/html.js";
 
-/** A message; `kind` is "error", "note" or "done". */
+/** A message. @param {{kind?: "error" | "note" | "done", children?: Html}} props */
 export function Alert({ kind = "note", children }) {
   return html`<p class=${`alert ${kind}`} role=${kind === "error" ? "alert" : "status"}>${children}</p>`;
 }
 
-/** The banner of an emergency; with `fullPage`, the whole page changes its colour. */
+/**
+ * The banner of an emergency; with `fullPage`, the whole page changes its colour.
+ * @param {{title?: string, fullPage?: boolean, children?: Html}} props
+ */
 export function EmergencyBanner({ title = "Emergency", fullPage = false, children }) {
   return html`<div class=${`emergency ${fullPage ? "full-page" : ""}`} role="alert"><strong>${title}</strong><p>${children}</p></div>`;
 }
 
+/** @param {{title: string, text?: Html, children?: Html}} props */
 export function Heading({ title, text, children }) {
   return html`<div class="heading"><div><h1>${title}</h1>${text && html`<p>${text}</p>`}</div>
     <div class="actions">${children}</div></div>`;
 }
 
-/** A value with its name and unit; `id` is for tests. */
+/**
+ * A value with its name and unit; `id` is for tests.
+ * @param {{value?: string | number | null, unit?: string, name: string, id?: string, kind?: string}} props
+ */
 export function Figure({ value, unit = "", name, id, kind = "" }) {
   return html`<div class=${`figure ${kind}`}><dt>${name}</dt>
     <dd data-figure=${id}>${value ?? "–"}${value != null && unit && html`<small> ${unit}</small>`}</dd></div>`;
 }
 
-/** A level meter from -80 to 0 dBFS. */
+/** A level meter from -80 to 0 dBFS. @param {{name: string, level: number | null, kind: string}} props */
 export function Meter({ name, level, kind }) {
   const shown = Math.max(-80, Math.min(0, level ?? -80));
   const share = (shown + 80) / 80;
@@ -34,7 +41,11 @@ export function Meter({ name, level, kind }) {
   </div>`;
 }
 
-/** Radio buttons that look like a switch; `options` are pairs of value and label. */
+/**
+ * Radio buttons that look like a switch.
+ * @template T
+ * @param {{name: string, value: T, options: Options<T>, onChange: (value: T) => void, big?: boolean, disabled?: boolean}} props
+ */
 export function Choice({ name, value, options, onChange, big = false, disabled = false }) {
   return html`<fieldset class=${big ? "choice switch" : "choice"} disabled=${disabled}><legend>${name}</legend>
     <div>${options.map(([key, label]) => html`<label key=${key}>
@@ -43,33 +54,39 @@ export function Choice({ name, value, options, onChange, big = false, disabled =
   </fieldset>`;
 }
 
-/** A slider from 0 to 1. `onInput` is called while it moves, `onChange` when it is released. */
+/**
+ * A slider from 0 to 1. `onInput` is called while it moves, `onChange` when it is released.
+ * @param {{name: string, value: number, onInput?: (value: number) => void, onChange?: (value: number) => void}} props
+ */
 export function Slider({ name, value, onInput, onChange }) {
+  /** @param {((value: number) => void) | undefined} callback @returns {(event: On<HTMLInputElement>) => void} */
   const pass = (callback) => (event) => callback?.(Number(event.target.value));
   return html`<div class="slider"><span aria-hidden="true">${name}</span><output>${percent(value)}</output>
     <input type="range" min="0" max="1" step="0.05" value=${value} aria-label=${name}
       aria-valuetext=${percent(value)} onInput=${pass(onInput)} onChange=${pass(onChange)} /></div>`;
 }
 
-/** The state of a job, with its progress while it is processed. */
+/** The state of a job, with its progress while it is processed. @param {Pick<Api.Job, "state" | "progress">} props */
 export function JobState({ state, progress }) {
   const share = percent(progress);
   if (state === "running") return html`<span class="job"><progress value=${progress} aria-label="Progress"></progress> Processing ${share}</span>`;
   const text = { uploading: "Upload incomplete", waiting: progress > 0 ? `Waiting, ${share} processed` : "Waiting", done: "Done", failed: "Failed" }[state];
-  return html`<span class=${`tag ${{ done: "good", failed: "bad" }[state] ?? ""}`}>${text}</span>`;
+  return html`<span class=${`tag ${state === "done" ? "good" : state === "failed" ? "bad" : ""}`}>${text}</span>`;
 }
 
+/** @param {{title: string, children?: Html}} props */
 export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2><p>${children}</p></div>`;
 }
 
 /**
  * Load data when a dependency changes, and every `pollMs` milliseconds while the page is visible.
- * @param {() => Promise<any>} load @param {any[]} dependencies @param {number} [pollMs]
- * @returns {{data: any, error: string, reload: () => void}} after an error, `data` keeps its last value
+ * @template T
+ * @param {() => Promise<T>} load @param {unknown[]} dependencies @param {number} [pollMs]
+ * @returns {{data: T | null, error: string, reload: () => void}} after an error, `data` keeps its last value
  */
 export function useRequest(load, dependencies, pollMs) {
-  const [state, setState] = useState({ data: null, error: "" });
+  const [state, setState] = useState({ data: /** @type {T | null} */ (null), error: "" });
   const [reloads, setReloads] = useState(0);
   useEffect(() => {
     let current = true;
@@ -78,7 +95,7 @@ export function useRequest(load, dependencies, pollMs) {
       (failure) => current && setState((previous) => ({ data: previous.data, error: failure.message })),
     );
     once();
-    const timer = pollMs && setInterval(() => { if (!document.hidden) once(); }, pollMs);
+    const timer = pollMs ? setInterval(() => { if (!document.hidden) once(); }, pollMs) : undefined;
     return () => {
       current = false;
       clearInterval(timer);
@@ -87,7 +104,7 @@ export function useRequest(load, dependencies, pollMs) {
   return { ...state, reload: () => setReloads((n) => n + 1) };
 }
 
-/** Format a Unix time in seconds, relative to now if it is less than an hour ago. */
+/** Format a Unix time in seconds, relative to now if it is less than an hour ago. @param {number | null} [seconds] */
 export function when(seconds) {
   if (!seconds) return "–";
   const ago = Date.now() / 1000 - seconds;
@@ -97,10 +114,12 @@ export function when(seconds) {
   return date.toLocaleString([], { dateStyle: ago < 86400 * 300 ? "medium" : "long", timeStyle: "short" });
 }
 
+/** @param {number | null} [share] */
 export function percent(share) {
   return share == null ? "–" : `${Math.round(100 * share)} %`;
 }
 
+/** @param {number | null} [size] */
 export function bytes(size) {
   if (size == null) return "–";
   return size < 1e6 ? `${Math.round(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`;

@@ -9,19 +9,19 @@ const POLL_MS = 30_000;
 const MINUTES_FOR_S = 2 * 86_400; // of `anc.ports.DurationCount`
 const OPERATIONS = { block: "Live blocks", snapshot: "Snapshots", rest: "REST calls" };
 
-/** @param {{none: any}} props  `none` is shown where the platform keeps no history */
+/** @param {Pick<PageProps, "rest" | "query"> & {none: Html}} props  `none` is shown where the platform keeps no history */
 export function PerformanceHistory({ rest, query, none }) {
   const view = new URLSearchParams(query);
   const isZoomed = view.has("from") && view.has("to");
   const load = async () => {
     const range = rangeOf(view, Date.now() / 1000, MINUTES_FOR_S);
     const { since, until, intervals } = range;
-    const get = async (begin, end) => (await rest.get(`/api/stats/performance?since=${begin}&until=${end}&intervals=${intervals}`)).history;
+    const get = async (/** @type {number} */ begin, /** @type {number} */ end) => (await rest.get(`/api/stats/performance?since=${begin}&until=${end}&intervals=${intervals}`)).history;
     const [now, before] = await Promise.all([get(since, until), range.isCompared ? get(since - (until - since), since) : null]);
     return { range, now, before };
   };
   const { data, error } = useRequest(load, [query], isZoomed ? 0 : POLL_MS);
-  const zoom = (begin, end) => { location.hash = changed("system", view, { from: Math.floor(begin), to: Math.ceil(end) }); };
+  const zoom = (/** @type {number} */ begin, /** @type {number} */ end) => { location.hash = changed("system", view, { from: Math.floor(begin), to: Math.ceil(end) }); };
   if (data && !data.now) return none;
   return html`<section class="card wide" aria-labelledby="history">
     <div class="heading"><h2 id="history">History</h2><${RangePicker} page="system" ...${{ view, zoom }} range=${data?.range} /></div>
@@ -30,6 +30,10 @@ export function PerformanceHistory({ rest, query, none }) {
   </section>`;
 }
 
+/**
+ * @param {{range: import("./time-range.js").Range, now: Api.PerformanceHistory, before: Api.PerformanceHistory | null,
+ *   zoom: (from: number, to: number) => void}} props
+ */
 function Charts({ range, now, before, zoom }) {
   const { places, of } = useMemo(() => columnsOf(range), [now, before]);
   const chart = { x: "time", span: [range.since, range.until], onZoom: zoom };
@@ -37,9 +41,10 @@ function Charts({ range, now, before, zoom }) {
   const shown = Object.entries(OPERATIONS).filter(([key]) => now.intervals.some(({ operations }) => operations[key]));
   if (!shown.length) return html`<p class="hint">Nothing was processed in this time.</p>`;
   return html`<div class="history pairs">${shown.map(([key, name]) => {
-    const rate = (series) => of(series, ({ operations }) => operations[key] && operations[key].calls / series.step_s);
-    const latency = (series, field) => of(series, ({ operations }) => operations[key]?.[field]);
-    const earlier = (values) => (before ? [values(before)] : []);
+    /** @typedef {Api.PerformanceHistory} Series */
+    const rate = (/** @type {Series} */ series) => of(series, ({ operations }) => operations[key] && operations[key].calls / series.step_s);
+    const latency = (/** @type {Series} */ series, /** @type {"p50_ms" | "p99_ms"} */ field) => of(series, ({ operations }) => operations[key]?.[field]);
+    const earlier = (/** @type {(series: Series) => (number | null)[]} */ values) => (before ? [values(before)] : []);
     return html`
       <${Chart} key=${key} ...${chart} title=${`${name} per second`} y="" range=${[0, 0.1]} lines=${[{ label: "now", colour: "after", fill: true }, ...compared]}
         data=${[places, rate(now), ...earlier(rate)]} />

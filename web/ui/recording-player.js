@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { Player } from "../lib/player.js";
 
+/** @type {Record<string, string>} */
 const FILES = {
   "cleaned.wav": "the sound after filtering",
   "before.wav": "the same channel before filtering, or the channel that was classified",
@@ -10,19 +11,23 @@ const FILES = {
   "overview.json": "the pictures of the player, for programs",
 };
 
-/** @param {{player: {current: Player | null}}} props  `player` is a ref that receives the player */
+/**
+ * @param {{id: string, report: Api.RecordingReport, overview: import("../lib/player.js").Overview | null, downloads: Record<string, string>,
+ *   position: number, player: {current: Player | null}}} props  `player` is a ref that receives the player
+ */
 export function RecordingPlayer({ id, report, overview, downloads, position, player }) {
-  const container = useRef(null);
+  const container = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => {
-    player.current = new Player(container.current, {
+    if (!container.current) return undefined;
+    const shown = player.current = new Player(container.current, {
       seconds: report.seconds, overview, position,
       sounds: { before: downloads["before.wav"], after: downloads["cleaned.wav"] },
       noise: (report.noise ?? []).map((span) => ({ ...span, label: span.label.replaceAll("_", " ") })),
       alarms: (report.emergencies ?? []).map((span) => ({ ...span, label: span.kind })),
     });
-    return () => player.current.destroy();
+    return () => shown.destroy();
   }, [id, position]);
-  const link = () => new URL(`#/recordings/${encodeURIComponent(id)}?t=${player.current.position.toFixed(1)}`, location.href).href;
+  const link = () => new URL(`#/recordings/${encodeURIComponent(id)}?t=${(player.current?.position ?? 0).toFixed(1)}`, location.href).href;
   return html`<section class="card wide" aria-labelledby="player">
     <div class="heading"><h2 id="player">Sound</h2><div class="actions"><${CopyButton} text=${link} name="Copy link to this position" /></div></div>
     <div ref=${container}></div>
@@ -32,7 +37,7 @@ export function RecordingPlayer({ id, report, overview, downloads, position, pla
   </section>`;
 }
 
-/** The files of a recording: each, or all of them, can be downloaded, and its link can be given to others. */
+/** The files of a recording: each, or all of them, can be downloaded, and its link can be given to others. @param {{downloads: Record<string, string>}} props */
 export function RecordingFiles({ downloads }) {
   const links = Object.entries(downloads);
   const expires = expiry(links[0]?.[1]);
@@ -48,7 +53,7 @@ export function RecordingFiles({ downloads }) {
   </section>`;
 }
 
-/** A button that copies a text, which `text` returns when it is clicked. */
+/** A button that copies a text, which `text` returns when it is clicked. @param {{text: () => string, name: string, of?: string}} props */
 function CopyButton({ text, name, of = "" }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
@@ -63,7 +68,7 @@ function CopyButton({ text, name, of = "" }) {
   return html`<button class="quiet" onClick=${copy} aria-label=${of ? `${name} of ${of}` : null}><span role="status">${copied ? "Copied" : name}</span></button>`;
 }
 
-/** Return when a signed link expires, on this machine or on S3; null if it does not say. */
+/** Return when a signed link expires, on this machine or on S3; null if it does not say. @param {string} [link] */
 function expiry(link) {
   const fields = new URL(link ?? "", location.href).searchParams;
   if (fields.has("expires")) return new Date(1000 * Number(fields.get("expires")));
