@@ -97,16 +97,16 @@ class AwsLimits:
     def _post(self, params: dict[str, Any], **_: Any) -> Any:
         connection = params["url_path"].rpartition("/")[2]
         if self.is_gone(connection) or connection in self.closed:
-            return _refusal(410, "GoneException")
+            return refusal(410, "GoneException")
         if len(params["body"]) > MESSAGE_LIMIT:
-            return _refusal(413, "PayloadTooLargeException")
+            return refusal(413, "PayloadTooLargeException")
         self.sent[connection].append(params["body"].decode())
         return _done()
 
     def _close(self, params: dict[str, Any], **_: Any) -> Any:
         connection = params["url_path"].rpartition("/")[2]
         if self.is_gone(connection) or connection in self.closed:
-            return _refusal(410, "GoneException")
+            return refusal(410, "GoneException")
         self.closed.append(connection)
         return _done()
 
@@ -119,7 +119,7 @@ class AwsLimits:
 
     def _answer(self, params: dict[str, Any], **_: Any) -> Any:
         if len(params["body"]) > REQUEST_LIMIT:
-            return _refusal(413, "ValidationError")
+            return refusal(413, "ValidationError")
         self.requests.append(params["body"])
         return _done(Body=StreamingBody(io.BytesIO(json.dumps(self.prediction).encode()), None))
 
@@ -143,7 +143,7 @@ def _keep_small(params: dict[str, Any], **_: Any) -> Any:
     change = parse_json(params["body"], dict[str, Any])["state"]
     after = {key: _merged(before.get(key, {}), change.get(key, {})) for key in ("desired", "reported")}
     if len(json.dumps(after, separators=(",", ":")).encode()) > SHADOW_LIMIT:
-        return _refusal(413, "RequestEntityTooLargeException")
+        return refusal(413, "RequestEntityTooLargeException")
     return None
 
 
@@ -156,7 +156,7 @@ class _Status(NamedTuple):
     status_code: int
 
 
-def _refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
+def refusal(status: int, code: str) -> tuple[_Status, dict[str, Any]]:
     return _Status(status), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {}}
 
 

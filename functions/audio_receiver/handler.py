@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, connection_of, received_at
 from anc.ports import Dependencies, StorageUnavailable
-from anc.schemas.refusal import Refused, storage_unavailable
+from anc.schemas.refusal import Refused
 from anc.schemas.websocket import Error, encode
 from anc.services import socket_requests
 
@@ -32,5 +32,5 @@ def handler(
         return {"statusCode": 200, "body": encode(Error.of(refusal))}
     except StorageUnavailable as fault:
         logger.error("nothing can be stored", fault=str(fault))
-        return {"statusCode": 200, "body": encode(Error.of(storage_unavailable()))}
+        return {"statusCode": 200, "body": encode(Error.of(fault.refusal()))}
     return {"statusCode": 200, "body": encode(answer)}

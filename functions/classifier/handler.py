@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, problem_response
-from anc.ports import Dependencies
+from anc.ports import Dependencies, StorageUnavailable
 from anc.schemas import messages
 from anc.schemas.refusal import Refused
 from anc.services.headsets import reclassification
@@ -42,6 +42,9 @@ def _answer(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
     except Refused as refusal:
         deps.count(f"refused_{refusal.code}")
         return problem_response(refusal)
+    except StorageUnavailable as fault:
+        logger.error("a request cannot be admitted", fault=str(fault))
+        return problem_response(fault.refusal())
     return {
         "statusCode": 200,
         "multiValueHeaders": {"Content-Type": ["application/json"]},

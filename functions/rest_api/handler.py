@@ -16,7 +16,7 @@ from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import problem_response
 from anc.ports import Dependencies, StorageUnavailable
 from anc.schemas.problem import KIND, Problem
-from anc.schemas.refusal import Refused, refuse, storage_unavailable
+from anc.schemas.refusal import Refused, refuse
 from anc.validation_messages import pydantic_sentence
 from functions import query_parameters, request_body
 from functions.admission import admit
@@ -85,6 +85,9 @@ def handler(
         except Refused as refusal:
             here.count(f"refused_{refusal.code}")
             answer = problem_response(refusal)
+        except StorageUnavailable as fault:  # before the endpoint is called
+            logger.error("a request cannot be admitted", fault=str(fault))
+            answer = problem_response(fault.refusal())
     if answer["statusCode"] == 204:
         answer |= {"body": "", "multiValueHeaders": {}}
     here.measure("rest", time.perf_counter() - begun)
@@ -149,7 +152,7 @@ def not_found(_: NotFoundError) -> Response[str]:
 def no_storage(fault: StorageUnavailable) -> Response[str]:
     """Return a problem for a request that cannot be stored."""
     logger.error("nothing can be stored", fault=str(fault))
-    return problem(storage_unavailable())
+    return problem(fault.refusal())
 
 
 @app.exception_handler(Exception)

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from anc.aws.dependencies import aws_dependencies
 from anc.aws.events import caller_of, connection_of, problem_response
 from anc.ports import Dependencies, StorageUnavailable
-from anc.schemas.refusal import Refused, storage_unavailable
+from anc.schemas.refusal import Refused
 from anc.schemas.websocket import SUBPROTOCOL
 from anc.services import connections
 
@@ -30,7 +30,7 @@ def handler(
         return problem_response(refusal)
     except StorageUnavailable as fault:
         logger.error("nothing can be stored", fault=str(fault))
-        return problem_response(storage_unavailable())
+        return problem_response(fault.refusal())
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     offered = headers.get("sec-websocket-protocol", "")
     if SUBPROTOCOL in (part.strip() for part in offered.split(",")):

@@ -18,9 +18,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anc.lifetimes import HOUR_S, SOCKET_HOURS
 from anc.ports import Gone
+from anc.schemas.refusal import Refused
 from functions.routes import SOCKET
 from local.http.frames import GONE, Call, Frame, Frames, answer_call, close, failure
-from local.http.rest import Authorizer, Invoke, RestApi, no_route, response
+from local.http.rest import Authorizer, Invoke, RestApi, no_route, problem, response
 from local.http.security_headers import SecurityHeaders
 from local.http.turns import FairSemaphore
 from local.lambda_events import handshake_event, socket_event
@@ -122,7 +123,12 @@ class Gateway:
 
     async def _socket(self, socket: WebSocket) -> None:
         headers = dict(socket.headers)
-        authorizer = await self._in_thread(self._authorizer, handshake_event(headers))
+        try:
+            authorizer = await self._in_thread(self._authorizer, handshake_event(headers))
+        except Refused as refusal:
+            with suppress(*GONE):  # the client disconnected
+                await socket.send_denial_response(problem(refusal))
+            return
         if authorizer is None:
             await close(socket, POLICY)  # before the accept, so the client gets HTTP 403
             return

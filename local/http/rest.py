@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from anc.ports import StorageUnavailable
 from anc.schemas.problem import KIND, Problem
 from anc.schemas.refusal import Refused, refuse
 from functions.routes import REST, RestRoute, WorkKind
@@ -41,9 +42,11 @@ class Authorizer:
         self._invoke = invoke
 
     def __call__(self, event: dict[str, Any]) -> dict[str, str] | None:
-        """Return the authorizer's context, or None when access is denied."""
+        """Return the authorizer's context, or None when access is denied. Raises Refused: `unavailable`."""
         try:
             policy = self._invoke("authorizer", event)
+        except StorageUnavailable as fault:  # the token may be valid
+            raise fault.refusal() from fault
         except Exception as fault:
             if str(fault) != "Unauthorized":
                 logger.exception("the authorizer failed")

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from anc.ports import StorageUnavailable
-from anc.schemas.refusal import Refused, refuse, storage_unavailable
+from anc.schemas.refusal import Refused, refuse
 from anc.services.sound.jobs import MAX_PART_BYTES
 from local.http.request_body import AUTHORISED, CLOSE_HEADERS, ByteBudget, RequestBody
 from local.http.rest import problem
@@ -63,7 +63,7 @@ class Transfers:
             return problem(refusal, {} if await body.discard() else CLOSE_HEADERS)
         except StorageUnavailable as fault:
             logger.error("a file cannot be stored", fault=str(fault))
-            return problem(storage_unavailable(), {} if await body.discard() else CLOSE_HEADERS)
+            return problem(fault.refusal(), {} if await body.discard() else CLOSE_HEADERS)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
 

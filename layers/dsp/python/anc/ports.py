@@ -19,6 +19,7 @@ from anc.fleet_ports import FleetIndex, HeadsetJobs
 from anc.read_cache import ReadCache
 from anc.records import Role, User
 from anc.schemas.messages import Message
+from anc.schemas.refusal import Refused
 from anc.settings import Settings
 from anc.tables import Tables
 from anc.token_bucket import TokenBucket
@@ -43,7 +44,22 @@ class ObjectChanged(Exception):
 
 
 class StorageUnavailable(Exception):
-    """The storage takes no writes at the moment, for example because the disk is full. Nothing was stored."""
+    """The storage takes no writes at the moment, for example because the disk is full. Nothing was stored.
+
+    Attributes
+    ----------
+    explanation : str
+        For the client: what is wrong, and whether the request had an effect.
+    wait_s : int
+        Seconds after which the client may try again: an operator makes room, or a log is rotated.
+    """
+
+    explanation = "storage: takes no writes, perhaps because the disk is full; nothing was stored, try later"
+    wait_s = 30
+
+    def refusal(self) -> Refused:
+        """Return the refusal of the request."""
+        return Refused("unavailable", self.explanation, self.wait_s)
 
 
 class EndpointUnavailable(Exception):

@@ -67,11 +67,8 @@ class DynamoCounters:
         keys = [FORMER_TOTALS, *map(_shard, range(SHARDS))]
         request: Any = {self._table: {"Keys": [{"key": {"S": key}} for key in keys], "ConsistentRead": True}}
         totals: Counter[str] = Counter()
-        while request:
-            response = self._client().batch_get_item(RequestItems=request)
-            for item in response["Responses"][self._table]:
-                totals.update({name: float(value["N"]) for name, value in item.items() if "N" in value})
-            request = response["UnprocessedKeys"]
+        for item in clients.batch_get(self._client(), request)[self._table]:
+            totals.update({name: float(value["N"]) for name, value in item.items() if "N" in value})
         return dict(sorted(totals.items()))
 
     def durations(self, since: float, until: float) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from anc.aws import clients
+from anc.aws import clients, faults
 from anc.ports import ObjectChanged, ObjectInfo
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class S3Objects:
         """See `Objects.get`."""
         client = self._client()
         try:
-            return client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            with faults.reading(key):
+                return client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except client.exceptions.NoSuchKey:
             return None
 
@@ -171,7 +172,10 @@ class _RangeReader(io.RawIOBase):
             if _code(fault) in CHANGED_CODES:
                 raise ObjectChanged("the file was replaced or deleted while it was read") from fault
             raise
-        data = response["Body"].read()
+        with faults.reading(self._key):
+            data = response["Body"].read()
+        if not data:  # it would count as the end of the file
+            raise faults.NoAnswer(f"{self._key}: {part}: no data")
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)

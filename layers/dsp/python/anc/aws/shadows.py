@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anc.aws import clients
+from anc.aws import clients, faults
 from anc.schemas.refusal import Refused
 from anc.schemas.shadow import DOCUMENT_LIMIT, SHADOW
 
@@ -25,7 +25,8 @@ class IotShadows:
             answer = client.get_thing_shadow(thingName=thing, shadowName=SHADOW)
         except client.exceptions.ResourceNotFoundException:
             return None
-        document: dict[str, Any] = json.loads(answer["payload"].read())
+        with faults.reading(thing):
+            document: dict[str, Any] = json.loads(answer["payload"].read())
         return document
 
     def update(self, thing: str, desired: Mapping[str, Any]) -> None:

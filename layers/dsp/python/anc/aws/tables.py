@@ -1,5 +1,6 @@
 """Store records in DynamoDB, one table per class."""
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic
@@ -19,11 +20,11 @@ MAX_BATCH_KEYS = 100  # of one BatchGetItem
 class DynamoTable(Generic[R]):
     """`anc.ports.Table` on a DynamoDB table.
 
-    An item has the attributes `key`, `group`, `version`, `expires`, `sweep`, and `body`, the record in
-    MessagePack. Reads use `expires`, which is exact. DynamoDB's TTL uses `sweep`, the same time in whole
-    seconds, and may be two days late. The index `by_group` contains keys only, so a write that changes
-    neither key nor group does not update it, and a listing reads the records consistently. A new record may
-    be listed a second late.
+    An item has the attributes `key`, `group`, `version`, `expires`, `sweep`, `write`, which differs for each
+    write, and `body`, the record in MessagePack. Reads use `expires`, which is exact. DynamoDB's TTL uses
+    `sweep`, the same time in whole seconds, and may be two days late. The index `by_group` contains keys
+    only, so a write that changes neither key nor group does not update it, and a listing reads the records
+    consistently. A new record may be listed a second late.
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ class DynamoTable(Generic[R]):
             "key": {"S": stored.key},
             "version": {"N": str(stored.version)},
             "body": {"B": msgspec.msgpack.encode(stored)},
+            "write": {"S": secrets.token_hex(8)},
         }
         if stored.group:  # an index key cannot be empty
             item["group"] = {"S": stored.group}
@@ -89,9 +91,13 @@ class DynamoTable(Generic[R]):
                 ConditionExpression=condition,
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except client.exceptions.ConditionalCheckFailedException as fault:
-            raise Conflict(f"{record.key}: changed since version {record.version}") from fault
+            # boto3 repeats a write without an answer, and then meets what the first attempt has written.
+            known: dict[str, Any] = {**fault.response}.get("Item", {})  # type: ignore[assignment]
+            if known.get("write") != item["write"]:
+                raise Conflict(f"{record.key}: changed since version {record.version}") from fault
         return stored
 
     def delete(self, key: str, version: int | None = None) -> None:
@@ -145,12 +151,8 @@ class DynamoTable(Generic[R]):
                 "ProjectionExpression": "body",
             }
         }
-        found = []
-        while keys and request:
-            response = self._client().batch_get_item(RequestItems=request)
-            found += [self._live(item) for item in response["Responses"][self._name]]
-            request = dict(response["UnprocessedKeys"])  # of a response over 16 MB
-        live = (record for record in found if record)
+        items = clients.batch_get(self._client(), request)[self._name] if keys else []
+        live = (record for record in map(self._live, items) if record)
         return sorted(live, key=lambda record: record.key, reverse=descending)
 
     def _live(self, item: Any) -> R | None:

@@ -9,7 +9,6 @@ from anc.validation_messages import msgspec_sentence, plain_document
 
 T = TypeVar("T")
 MAX_DEPTH = 32
-STORAGE_WAIT_S = 30  # an operator makes room, or a log is rotated
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -37,12 +36,6 @@ class Refused(Exception):
 
     def __reduce__(self) -> tuple[type["Refused"], tuple[str, str, int]]:
         return Refused, (self.code, self.message, self.wait_s)  # a process may raise it for another
-
-
-def storage_unavailable() -> Refused:
-    """Return the refusal of a request that cannot be stored."""
-    message = "storage: takes no writes, perhaps because the disk is full; nothing was stored, try later"
-    return Refused("unavailable", message, STORAGE_WAIT_S)
 
 
 def refuse(code: str, message: str) -> NoReturn:
