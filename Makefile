@@ -20,7 +20,7 @@ CDK := $(NODE) build/cli/node_modules/.bin/cdk
 SETTINGS = -c env=$(ENV) -c region=$(REGION) $(CONTEXT)
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --require-hashes
 
-.PHONY: help run test attacks bench proof lint secrets audit synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
+.PHONY: help run test attacks bench guard proof lint secrets audit synth resources bootstrap diff deploy destroy destroy-account deploy-emulated lock dist client clean stale
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -39,6 +39,9 @@ attacks: .venv/dev.stamp  ## fuzz all parsers of untrusted input; MINUTES=10 SEE
 
 bench: .venv/bench.stamp  ## benchmark the adaptive filters against other libraries
 	$(BIN)/python -m benchmarks
+
+guard: .venv/dev.stamp  ## check that no ratio of processor time is above its limit
+	$(BIN)/python -m benchmarks --guard
 
 proof: .venv/dev.stamp  ## reproduce the figures of docs/reliability.md and performance.md; PARTS="faults load" SMALL=1
 	$(BIN)/python -m benchmarks.proof $(PARTS) $(if $(SMALL),--small)

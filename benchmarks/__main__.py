@@ -3,12 +3,13 @@
 import argparse
 import json
 import platform
+import sys
 import textwrap
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import alternatives, figures, quality, speed
+from benchmarks import alternatives, figures, guards, quality, speed
 
 COLUMNS = 80
 
@@ -23,7 +24,14 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="Run fewer rounds and skip the scaling benchmark."
     )
+    parser.add_argument(
+        "--guard",
+        action="store_true",
+        help="Only check ratios of processor time; exit with 1 if one is above its limit.",
+    )
     chosen = parser.parse_args()
+    if chosen.guard:
+        sys.exit(bool(guards.check(guards.guards())))
     rounds = 3 if chosen.quick else 15
     results = {"machine": f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"}
     results["speed"] = report_speed(speed.table(rounds))

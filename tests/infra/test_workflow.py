@@ -19,7 +19,7 @@ def test_every_make_target_of_the_workflow_exists():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     made = re.findall(r"run: make ([a-z-]+)", WORKFLOW.read_text())
 
-    expected = {"lint", "secrets", "audit", "test", "synth", "deploy-emulated", "deploy"}
+    expected = {"lint", "secrets", "audit", "guard", "test", "synth", "deploy-emulated", "deploy"}
     assert expected == set(made) <= set(targets)
 
 
