@@ -37,11 +37,14 @@ gc.disable()
 MAX_WORKERS = 8  # each loads everything first
 # Groups of tests: folders with expensive fixtures, and slow files.
 LONGEST_FIRST = (
-    "integration/test_rest_schema.py",
     "infra",
-    "browser/test_pages.py",
     "browser/test_live.py",
+    "browser/test_pages.py",
+    "integration/test_documents.py",
+    "integration/test_rest_schema.py",
+    "integration/test_package.py",
     "attacks",
+    "unit/tools/evaluation/test_control.py",
 )
 
 
