@@ -12,6 +12,8 @@ REGION ?= eu-central-1
 APPROVAL ?= broadening
 WORKERS ?= auto
 BIN := .venv/bin
+# Node.js compiles the CDK once, not in each of its processes.
+export NODE_COMPILE_CACHE := $(CURDIR)/build/node
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package anc-client
 # Node.js is installed as a Python package.
@@ -27,9 +29,10 @@ help:
 run: .venv/run.stamp  ## run the platform with a simulated headset; PORT=8080 DATA=DIR
 	$(BIN)/anc up --demo $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)")
 
-# Bytecode is cached, because the tests start some hundred processes. One test runs `make run`; its stamp is a
-# prerequisite so that the environment is complete before the tests start.
-test: .venv/dev.stamp .venv/run.stamp  ## run all tests, with one worker per core; WORKERS=2 PYTHON=python3.13
+# Bytecode is cached, because the tests start some hundred processes. One test runs `make run`, for which the environment
+# of the tests is complete too: it has all that requirements/run.txt locks.
+test: .venv/dev.stamp  ## run all tests, with one worker per core; WORKERS=2 PYTHON=python3.13
+	@touch .venv/run.stamp
 	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
 		$(BIN)/python -m pytest -n $(WORKERS)
 

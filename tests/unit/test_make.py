@@ -1,6 +1,7 @@
 """The environment that `make` builds is that of the Python which was asked for."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,15 @@ def test_an_environment_that_is_older_than_what_it_is_made_of_is_brought_up_to_d
     commands = planned(checkout)
     assert "install" in commands
     assert ANEW not in commands
+
+
+def test_the_environment_of_the_tests_can_run_the_platform() -> None:
+    locked = {
+        name: set(re.findall(r"^([\w.-]+==\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+        for name in ("run.txt", "dev.txt")
+    }
+    assert locked["run.txt"]
+    assert locked["run.txt"] <= locked["dev.txt"]
 
 
 def test_the_supported_versions_of_python_are_those_that_are_tested() -> None:
