@@ -5,14 +5,20 @@ import re
 import boto3
 import pytest
 import yaml
-from cfnlint.decode import decode
 
 from infra.wheels import ROOT
 
 WORKFLOW = ROOT / ".github" / "workflows" / "platform.yml"
 JOBS = yaml.safe_load(WORKFLOW.read_text())["jobs"]
-ROLE = decode(str(ROOT / "infra" / "github.yaml"))[0]["Resources"]["Role"]["Properties"]
 DEPLOYMENTS = [name for name, job in JOBS.items() if "environment" in job]
+
+
+@pytest.fixture(scope="module")
+def role():
+    # Every worker collects this file, and cfn-lint takes half a second to import.
+    from cfnlint.decode import decode  # noqa: PLC0415
+
+    return decode(str(ROOT / "infra" / "github.yaml"))[0]["Resources"]["Role"]["Properties"]
 
 
 def test_every_make_target_of_the_workflow_exists():
@@ -63,8 +69,8 @@ def actions_of(code):
             yield action.replace("s3:ListObjectsV2", "s3:ListBucket")
 
 
-def test_the_github_role_may_only_deploy_publish_and_test():
-    statements = [each for policy in ROLE["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+def test_the_github_role_may_only_deploy_publish_and_test(role):
+    statements = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     may = {
         action
         for each in statements
@@ -79,8 +85,8 @@ def test_the_github_role_may_only_deploy_publish_and_test():
     assert may == does | under_key | {"sts:AssumeRole"}
 
 
-def test_the_github_role_may_test_only_its_own_environment():
-    for policy in ROLE["Policies"]:
+def test_the_github_role_may_test_only_its_own_environment(role):
+    for policy in role["Policies"]:
         for each in policy["PolicyDocument"]["Statement"]:
             if policy["PolicyName"] == "account":  # settings that the environments of an account share
                 continue
@@ -88,8 +94,8 @@ def test_the_github_role_may_test_only_its_own_environment():
                 assert "Environment" in str([each["Resource"], each.get("Condition")]), each["Sid"]
 
 
-def test_the_github_role_trusts_one_environment_of_one_repository():
-    (trust,) = ROLE["AssumeRolePolicyDocument"]["Statement"]
+def test_the_github_role_trusts_one_environment_of_one_repository(role):
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
 
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert trust["Condition"] == {

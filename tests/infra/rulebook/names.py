@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-
 from infra.environment import REGION
 from tests.infra.conftest import Stacks, Template
 from tests.infra.rulebook import fault, rule
@@ -35,6 +33,9 @@ def names_of(resource: dict[str, Any]) -> Iterator[str]:
         if isinstance(value, str):
             yield value
         return
+    # Every worker collects the rules, and cfn-lint takes half a second to import.
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # noqa: PLC0415
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema
     identifiers = [path.removeprefix("/properties/") for path in schema["primaryIdentifier"]]
     names = [properties.get(name) for name in identifiers]
