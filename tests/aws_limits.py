@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import botocore.session
+from botocore.config import Config
 from botocore.loaders import create_loader
 from botocore.response import StreamingBody
 from moto.core import responses
@@ -125,8 +126,9 @@ class AwsLimits:
 
 
 def session_here() -> boto3.Session:
-    """Return a session with cached service descriptions, whose loading is slow."""
+    """Return a session with cached service descriptions, whose loading is slow, and a constant user agent."""
     session = botocore.session.Session()
+    session.set_default_client_config(Config(user_agent="tests"))  # else built twice for each request
     session.register_component("data_loader", LOADER)
     return boto3.Session(botocore_session=session, region_name=REGION)
 

@@ -10,7 +10,7 @@ from moto import mock_aws
 from functions.routes import REST, SOCKET
 from infra.publish import console_files, media_type, publish
 from local.http.console import FILES, FOLDERS
-from tests.infra.conftest import Stacks, synthesize
+from tests.infra.conftest import OPTIONS
 
 WEB = Path("web")
 BUCKET = "anc-console"
@@ -119,14 +119,12 @@ def test_the_console_requires_tls(distribution, origins):
             assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
 
 
-def test_a_custom_domain_requires_tls_1_2():
-    arn = "arn:aws:acm:us-east-1:000000000000:certificate/0"
-    stacks = Stacks(synthesize("dev", domain="console.example.com", certificate=arn))
-    (one,) = stacks.of_type("AWS::CloudFront::Distribution").values()
+def test_a_custom_domain_requires_tls_1_2(without_endpoint):
+    (one,) = without_endpoint.of_type("AWS::CloudFront::Distribution").values()
 
-    assert one["DistributionConfig"]["Aliases"] == ["console.example.com"]
+    assert one["DistributionConfig"]["Aliases"] == [OPTIONS["domain"]]
     viewer = one["DistributionConfig"]["ViewerCertificate"]
-    assert viewer["AcmCertificateArn"] == arn
+    assert viewer["AcmCertificateArn"] == OPTIONS["certificate"]
     assert viewer["MinimumProtocolVersion"].startswith("TLSv1.2")
 
 
