@@ -45,6 +45,11 @@ window.outputLevel = () => {
 };
 """
 
+LOOP_SOURCES = """() => {
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function () { this.loop = true; start.call(this); };
+}"""
+
 
 class Console:
     """A page with the console.
@@ -125,6 +130,11 @@ class Console:
         """Click Play and wait for the first answer."""
         self.button("Play").click()
         self.until("blocks", "value >= 1")
+
+    def play_sirens(self) -> None:
+        """Play a siren again and again: a page on a busy machine skips blocks, and may skip all of one."""
+        self.page.evaluate(LOOP_SOURCES)
+        self.button("Play a siren").click()
 
     def figure(self, name: str) -> float:
         """Return the number in a figure."""

@@ -18,10 +18,6 @@ from tests.browser.conftest import HUM_DBFS, RATE, Visit
 from tests.browser.console import PHONE
 from tests.processes import Platform
 
-LOOP_SOURCES = """() => {
-  const start = AudioBufferSourceNode.prototype.start;
-  AudioBufferSourceNode.prototype.start = function () { this.loop = true; start.call(this); };
-}"""
 HOLD_AUDIO = """() => {  // audio opens when `releaseAudio` is called
   const add = AudioWorklet.prototype.addModule;
   const gate = new Promise((open) => { window.releaseAudio = open; });
@@ -69,8 +65,7 @@ def test_a_siren_shows_an_emergency_on_every_page(visit: Visit) -> None:
     console = visit()
     console.play()
     console.until("attenuation", "value > 10")
-    console.page.evaluate(LOOP_SOURCES)  # until the checks are done
-    console.button("Play a siren").click()
+    console.play_sirens()  # until the checks are done
     emergency = console.page.get_by_role("alert").filter(has_text="Emergency")
     emergency.wait_for()
     expect(console.page.locator("body")).to_have_css("background-color", "rgb(251, 220, 220)")

@@ -39,7 +39,7 @@ def in_use(
         console = Console(context.new_page(), platform)
         console.sign_in("demo", "admin")
         console.play()
-        console.button("Play a siren").click()
+        console.play_sirens()
         console.page.get_by_role("alert").filter(has_text="Emergency").wait_for()
         console.button("Stop").click()  # sound in real time takes half a core
         console.show("recordings")
