@@ -31,7 +31,7 @@ export class Spectrogram {
     if (canvas.width === width && canvas.height === height) return;
     const drawn = new OffscreenCanvas(canvas.width, canvas.height);
     const from = Math.max(LABELS_WIDTH, canvas.width - width);
-    const kept = width > LABELS_WIDTH ? drawn.width - from : 0;
+    const kept = width > LABELS_WIDTH && height > 0 && drawn.height > 0 ? drawn.width - from : 0;
     if (kept > 0) drawn.getContext("2d")?.drawImage(canvas, 0, 0);
     Object.assign(canvas, { width, height });
     this.#clearCanvas();
@@ -71,6 +71,7 @@ export class Spectrogram {
   /** @param {number} rate */
   #column(rate) {
     const { canvas, context } = this;
+    if (!canvas.width || !canvas.height) return; // the page is being replaced by another one
     const width = 2;
     context.drawImage(canvas, width, 0, canvas.width - width, canvas.height, 0, 0, canvas.width - width, canvas.height);
     const re = this.past.map((sample, n) => sample * this.window[n]);
