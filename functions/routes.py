@@ -130,6 +130,7 @@ class QueueRoute(NamedTuple):
 READS = 1200
 WRITES = 300
 SOUNDS = 60  # each costs up to seconds of a core
+BULK = 30  # each changes up to 100 headsets
 SECRETS = 20  # limits guessing of passwords and keys
 
 REST = (
@@ -192,9 +193,12 @@ REST = (
     RestRoute("PUT", "/api/device-models/{id}", "operator", WRITES),
     RestRoute("DELETE", "/api/device-models/{id}", "operator", WRITES),
     RestRoute("POST", "/api/device-models/{id}/serials", "operator", WRITES),
+    RestRoute("POST", "/api/device-tags", "operator", BULK, work="heavy"),
+    RestRoute("POST", "/api/device-removals", "listener", BULK, work="heavy"),
     RestRoute("GET", "/api/fleet", "listener", READS),
     RestRoute("GET", "/api/fleet/csv", "listener", SOUNDS),
     RestRoute("GET", "/api/fleet/overview", "listener", WRITES),
+    RestRoute("GET", "/api/fleet/history", "operator", WRITES),
     RestRoute("GET", "/api/rollouts", "operator", READS),
     RestRoute("POST", "/api/rollouts", "operator", SOUNDS),
     RestRoute("GET", "/api/rollouts/{id}", "operator", READS),

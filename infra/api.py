@@ -17,6 +17,7 @@ from infra.functions import (
     DELETE,
     DELETE_FILE,
     LIST,
+    LIST_ALL,
     ONE_CORE_MB,
     READ,
     READ_FILE,
@@ -179,7 +180,7 @@ class Api(cdk.Stack):
         function.may_use("audit", LIST, WRITE)
         function.may_use("connections", LIST, DELETE)
         function.may_use("watches", LIST, DELETE)
-        function.may_use("emergencies", READ, LIST, WRITE)
+        function.may_use("emergencies", READ, LIST, LIST_ALL, WRITE)
         function.may_use("jobs", READ, LIST, WRITE, DELETE)
         # Presigned links have the rights of this role: write to `uploads`, read from `results`.
         function.may_use_files("uploads/", READ_FILE, WRITE_PARTS, DELETE_FILE)
@@ -187,6 +188,7 @@ class Api(cdk.Stack):
         function.may_use_files("work/", DELETE_FILE)
         function.may_use("rollouts", READ, LIST, WRITE)
         function.may_use("rollout_batches", LIST)
+        function.may_use("fleet_days", LIST)
         function.may_use("counters", READ_MANY)
         function.may_use("limits", ADD)
         function.may_send("updates")

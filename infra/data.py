@@ -12,7 +12,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, TABLE_NAMES
+from anc.tables import EXPIRY_ATTRIBUTE, FEED_INDEX, FEEDS, GROUP_INDEX, TABLE_NAMES
 from functions.routes import ARRIVALS, QUEUES, QueueRoute
 from infra.acknowledgements import acknowledge
 from infra.environment import Environment
@@ -79,17 +79,19 @@ class Data(cdk.Stack):
 
     def _table(self, name: str, environment: Environment) -> dynamodb.TableV2:
         text = dynamodb.AttributeType.STRING
+        indexes = {GROUP_INDEX: "group"} | ({FEED_INDEX: "shard"} if name in FEEDS else {})
         return dynamodb.TableV2(
             self,
             name,
             partition_key=dynamodb.Attribute(name="key", type=text),
             global_secondary_indexes=[
                 dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name=GROUP_INDEX,
-                    partition_key=dynamodb.Attribute(name="group", type=text),
+                    index_name=index,
+                    partition_key=dynamodb.Attribute(name=attribute, type=text),
                     sort_key=dynamodb.Attribute(name="key", type=text),
                     projection_type=dynamodb.ProjectionType.KEYS_ONLY,
                 )
+                for index, attribute in indexes.items()
             ],
             billing=dynamodb.Billing.on_demand(),
             time_to_live_attribute=EXPIRY_ATTRIBUTE,

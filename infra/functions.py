@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
-from anc.tables import GROUP_INDEX, variable
+from anc.tables import FEED_INDEX, GROUP_INDEX, variable
 from functions.routes import CONSUMER_TIMEOUTS_S, QUEUES
 from infra.acknowledgements import acknowledge, acknowledge_wildcard
 from infra.canary import Canary
@@ -26,6 +26,7 @@ READ = ("dynamodb:GetItem",)
 QUERY = "dynamodb:Query"
 READ_MANY = ("dynamodb:BatchGetItem",)
 LIST = (QUERY, *READ_MANY)
+LIST_ALL = (QUERY,)  # the records of all groups; with LIST
 WRITE = ("dynamodb:PutItem",)
 DELETE = ("dynamodb:DeleteItem",)
 ADD = ("dynamodb:UpdateItem",)
@@ -147,6 +148,8 @@ class PlatformFunction(lambda_.Function):
         self.may(actions, resource.table_arn)
         if LIST in rights:
             self.may([QUERY], f"{resource.table_arn}/index/{GROUP_INDEX}")
+        if LIST_ALL in rights:
+            self.may([QUERY], f"{resource.table_arn}/index/{FEED_INDEX}")
         self.add_environment(variable(table), resource.table_name)
 
     def may_use_files(self, prefix: str, *rights: Sequence[str]) -> None:

@@ -130,11 +130,12 @@ class Iot(cdk.Stack):
         manager.may_use("devices", READ)
         manager.may_use("controls", READ, WRITE)
         manager.may_use("telemetry", READ)
+        manager.may_use("fleet_days", READ, WRITE)
         manager.may_use("audit", WRITE)
         manager.may_send("updates")
         manager.may(["sns:Publish"], self._data.alerts.topic_arn)
         manager.add_environment("ALERTS_TOPIC", self._data.alerts.topic_arn)
-        may_search_fleet_index(manager, ["iot:SearchIndex"])
+        may_search_fleet_index(manager)
         may_run_jobs(manager, environment.name)
         return manager
 

@@ -1,7 +1,5 @@
 """Permissions of functions on the headset registry in AWS IoT."""
 
-from collections.abc import Sequence
-
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -43,10 +41,10 @@ def may_update_fleet_index(function: PlatformFunction, *more: str) -> None:
     function.may(["iot:UpdateThingShadow", *more], summaries, THING_NAMES)
 
 
-def may_search_fleet_index(function: PlatformFunction, actions: Sequence[str] = INDEX_ACTIONS) -> None:
+def may_search_fleet_index(function: PlatformFunction) -> None:
     """Let a function query the index of all things. Its queries name the thing type of the deployment."""
     index = cdk.Stack.of(function).format_arn(service="iot", resource="index", resource_name="AWS_Things")
-    function.may(actions, index)
+    function.may(INDEX_ACTIONS, index)
 
 
 def may_run_jobs(function: PlatformFunction, environment: str) -> None:

@@ -105,6 +105,7 @@ declare namespace Api {
   interface Device {
     thing: string;
     name: string;
+    tags: Array<string>;
     model: string;
     rate: number;
     taps: number;
@@ -121,6 +122,7 @@ declare namespace Api {
   interface DeviceDetails {
     thing: string;
     name: string;
+    tags: Array<string>;
     model: string;
     rate: number;
     taps: number;
@@ -148,6 +150,22 @@ declare namespace Api {
   interface DeviceModels {
     next: string | null;
     models: Array<DeviceModel>;
+  }
+  /** What a request did to one of its headsets. */
+  interface DeviceOutcome {
+    thing: string;
+    changed: boolean;
+    tags: Array<string> | null;
+    problem: DeviceProblem | null;
+  }
+  /** What a request did to each of its headsets. */
+  interface DeviceOutcomes {
+    outcomes: Array<DeviceOutcome>;
+  }
+  /** Why a headset was not changed: a code for programs, and a text for people. */
+  interface DeviceProblem {
+    code: string;
+    detail: string;
   }
   /** A rejected message of a headset: what it was, an error code, an explanation, and when. */
   interface DeviceRefusal {
@@ -190,10 +208,11 @@ declare namespace Api {
     mode: "cancel" | "transparency";
     kinds: Record<string, number>;
   }
-  /** An emergency that switched a headset or session to transparency. `acknowledged_by` and `commented_by` are user names. */
+  /** An emergency that switched a headset or session to transparency. `owner_name`, `acknowledged_by` and `commented_by` are user names. */
   interface EmergencyEvent {
     id: string;
     owner: string;
+    owner_name: string;
     source: string;
     kind: string;
     score: number;
@@ -215,6 +234,14 @@ declare namespace Api {
     active: boolean;
     sources: Array<EmergencyEvent>;
   }
+  /** The fleet at the beginning of a day (UTC). */
+  interface FleetDay {
+    day: string;
+    at: number;
+    headsets: number;
+    attenuation: AttenuationDistribution;
+    groups: Array<HeadsetGroup>;
+  }
   /** Up to eight groups of each kind, largest first. */
   interface FleetGroups {
     model: Array<HeadsetGroup>;
@@ -225,6 +252,7 @@ declare namespace Api {
   interface FleetHeadset {
     thing: string;
     name: string | null;
+    tags: Array<string>;
     owner: string | null;
     model: string | null;
     online: boolean | null;
@@ -241,6 +269,10 @@ declare namespace Api {
   interface FleetHeadsets {
     next: string | null;
     headsets: Array<FleetHeadset>;
+  }
+  /** The recorded days, oldest first. A day on which the platform did not run is missing. */
+  interface FleetHistory {
+    days: Array<FleetDay>;
   }
   /** Totals of the matching headsets, their attenuation, and those with the lowest. At most a minute old. */
   interface FleetOverview {
@@ -388,6 +420,7 @@ declare namespace Api {
     firmware?: NewFirmware | null;
     config?: HeadsetConfig | null;
     query?: RolloutQuery;
+    things?: Array<string>;
     canary_percent?: number;
     soak_minutes?: number;
     per_minute?: number;
@@ -514,6 +547,7 @@ declare namespace Api {
   interface RegisteredDevice {
     thing: string;
     name: string;
+    tags: Array<string>;
     model: string;
     rate: number;
     taps: number;
@@ -523,6 +557,10 @@ declare namespace Api {
     created: number;
     credentials: Credentials;
   }
+  /** Headsets to remove. */
+  interface Removals {
+    things: Array<string>;
+  }
   /** A rollout: what, to whom, by whom, and how far. */
   interface Rollout {
     id: string;
@@ -530,6 +568,7 @@ declare namespace Api {
     firmware: RolloutFirmware | null;
     config: RolloutConfig | null;
     query: RolloutConditions;
+    things: Array<string>;
     canary_percent: number;
     soak_minutes: number;
     per_minute: number;
@@ -556,6 +595,7 @@ declare namespace Api {
   /** Conditions on headsets; empty: none. */
   interface RolloutConditions {
     prefix: string;
+    tag: string;
     owner: string;
     model: string;
     firmware: string;
@@ -599,6 +639,7 @@ declare namespace Api {
   /** Conditions on headsets, all of which must hold, in any case. Without any: the whole fleet. */
   interface RolloutQuery {
     prefix?: string;
+    tag?: string;
     owner?: string;
     model?: string;
     firmware?: string;
@@ -676,6 +717,12 @@ declare namespace Api {
     name: string;
     suffixes: Array<string>;
     media_types: Array<string>;
+  }
+  /** Tags to add to headsets and to remove from them. */
+  interface TagChange {
+    things: Array<string>;
+    add?: Array<string>;
+    remove?: Array<string>;
   }
   /** The latest telemetry report of a headset; nulls before the first. */
   interface Telemetry {
@@ -767,6 +814,7 @@ declare namespace Api {
       [`/api/emergency/events`, EmergencyEvents],
       [`/api/fleet/csv`, string],
       [`/api/fleet/overview`, FleetOverview],
+      [`/api/fleet/history`, FleetHistory],
       [`/api/stats/summary`, Totals],
       [`/api/stats/performance`, Performance],
       [`/api/users`, Users],
@@ -808,6 +856,8 @@ declare namespace Api {
       [`/api/users`, User],
       [`/api/sessions`, Session],
       [`/api/devices`, RegisteredDevice],
+      [`/api/device-tags`, DeviceOutcomes],
+      [`/api/device-removals`, DeviceOutcomes],
       [`/api/rollouts`, Rollout],
       [`/api/audio/uploads/${string}`, Job],
       [`/api/devices/${string}/credentials`, Credentials],
@@ -849,6 +899,7 @@ declare namespace Api {
       [`/api/emergency/events`, undefined],
       [`/api/fleet/csv`, undefined],
       [`/api/fleet/overview`, undefined],
+      [`/api/fleet/history`, undefined],
       [`/api/stats/summary`, undefined],
       [`/api/stats/performance`, undefined],
       [`/api/users`, undefined],
@@ -890,6 +941,8 @@ declare namespace Api {
       [`/api/users`, NewUser],
       [`/api/sessions`, NewSession],
       [`/api/devices`, NewDevice],
+      [`/api/device-tags`, TagChange],
+      [`/api/device-removals`, Removals],
       [`/api/rollouts`, NewRollout],
       [`/api/audio/uploads/${string}`, undefined],
       [`/api/devices/${string}/credentials`, undefined],

@@ -220,6 +220,7 @@ def _device(device: headset_records.Device) -> Device:
     return Device(
         thing=device.key,
         name=device.name,
+        tags=list(device.tags),
         model=device.model,
         rate=device.rate,
         taps=device.taps,

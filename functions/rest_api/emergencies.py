@@ -31,6 +31,7 @@ Owner = Annotated[
         examples=["ada"],
     ),
 ]
+AllOwners = Annotated[bool, Query(description="For operators: emergencies of all owners.")]
 Source = Annotated[str | None, Query(pattern=ID, description="Headset or live session.", examples=["left-1"])]
 Kind = Annotated[Literal["siren", "horn", "alarm"] | None, Query(description="Kind of sound.")]
 Since = Annotated[
@@ -59,9 +60,14 @@ def detect_emergency() -> EmergencyDetection:
 
 
 @router.get("/api/emergency/status", tags=TAGS)
-def emergency_status(owner: Owner = None, source: Source = None) -> EmergencyStatus:
-    """Return the headsets and sessions of an owner that an emergency holds in transparency."""
-    query = emergencies.EmergencyQuery(owner=owner or "", source=source or "")
+def emergency_status(
+    owner: Owner = None, all_owners: AllOwners = False, source: Source = None
+) -> EmergencyStatus:
+    """Return the headsets and sessions of an owner that an emergency holds in transparency.
+
+    Of all owners: those of the 50 sources with the latest emergencies in the last hour.
+    """
+    query = emergencies.EmergencyQuery(owner=owner or "", all_owners=all_owners, source=source or "")
     sources = [_event(event) for event in emergencies.list_active(query, caller(), dependencies())]
     return EmergencyStatus(active=bool(sources), sources=sources)
 
@@ -69,6 +75,7 @@ def emergency_status(owner: Owner = None, source: Source = None) -> EmergencySta
 @router.get("/api/emergency/events", tags=TAGS)
 def list_emergencies(
     owner: Owner = None,
+    all_owners: AllOwners = False,
     source: Source = None,
     kind: Kind = None,
     since: Since = None,
@@ -78,9 +85,10 @@ def list_emergencies(
     limit: Limit = 100,
     after: After = "",
 ) -> EmergencyEvents:
-    """List the emergencies of an owner for which all given conditions hold, page by page."""
+    """List the emergencies of an owner or of all for which all given conditions hold, page by page."""
     query = emergencies.EmergencyQuery(
         owner=owner or "",
+        all_owners=all_owners,
         source=source or "",
         kind=kind or "",
         since=since,
@@ -110,6 +118,7 @@ def _event(event: records.Emergency) -> EmergencyEvent:
     return EmergencyEvent(
         id=event.key,
         owner=event.group,
+        owner_name=name(event.group) or "",
         source=event.source,
         kind=event.kind,
         score=event.score,

@@ -7,10 +7,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from anc.fleet_records import FleetQuery
-from anc.patterns import USER_NAME, described
-from anc.schemas.rest.fleet_responses import FleetHeadset, FleetHeadsets, FleetOverview
+from anc.fleet_records import FleetQuery, GroupField
+from anc.patterns import TAG, USER_NAME, described
+from anc.schemas.rest.fleet_responses import (
+    AttenuationDistribution,
+    FleetDay,
+    FleetHeadset,
+    FleetHeadsets,
+    FleetHistory,
+    FleetOverview,
+    HeadsetGroup,
+)
 from anc.services.headsets import fleet
+from anc.services.headsets import fleet_history as history
 from functions.rest_api.request_context import After, Limit, caller, dependencies
 
 router = Router()
@@ -25,6 +34,7 @@ Name = Annotated[
     str | None,
     Query(pattern=PREFIX, description="Beginning of the name, in any case.", examples=["AX2-"]),
 ]
+Tag = Annotated[str | None, Query(pattern=TAG, description="One of its tags.", examples=["hall-3"])]
 Owner = Annotated[
     str | None,
     Query(
@@ -57,6 +67,8 @@ RevertedHours = Annotated[
     float | None,
     Query(gt=0, le=MAX_HOURS, description="A filter was reverted within so many hours.", examples=[24.0]),
 ]
+By = Annotated[GroupField, Query(description="What a group of headsets has in common.")]
+Days = Annotated[int, Query(ge=1, le=history.MAX_DAYS, description="Number of days until now.")]
 Sort = Annotated[
     Literal["attenuation_db", "-attenuation_db", "refused_at", "-refused_at"] | None,
     Query(
@@ -69,6 +81,7 @@ Sort = Annotated[
 @router.get("/api/fleet", tags=TAGS)
 def list_fleet(
     name: Name = None,
+    tag: Tag = None,
     owner: Owner = None,
     model: Model = None,
     firmware: Firmware = None,
@@ -87,7 +100,7 @@ def list_fleet(
     attenuation are those of a telemetry report, on AWS at most an hour old.
     """
     query = _query(
-        name, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours
+        name, tag, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours
     )
     page = fleet.search(query, sort or "", limit, after, caller(), dependencies())
     headsets = [FleetHeadset.model_validate(each) for each in page.headsets]
@@ -97,6 +110,7 @@ def list_fleet(
 @router.get("/api/fleet/csv", tags=TAGS)
 def export_fleet(
     name: Name = None,
+    tag: Tag = None,
     owner: Owner = None,
     model: Model = None,
     firmware: Firmware = None,
@@ -108,7 +122,7 @@ def export_fleet(
 ) -> Response[str]:
     """Return up to 10,000 headsets as CSV, with the fields of the list as columns."""
     query = _query(
-        name, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours
+        name, tag, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours
     )
     return Response(HTTPStatus.OK, CSV, fleet.export(query, caller(), dependencies()))
 
@@ -116,6 +130,7 @@ def export_fleet(
 @router.get("/api/fleet/overview", tags=TAGS)
 def fleet_overview(
     name: Name = None,
+    tag: Tag = None,
     owner: Owner = None,
     model: Model = None,
     firmware: Firmware = None,
@@ -127,14 +142,32 @@ def fleet_overview(
 ) -> FleetOverview:
     """Return totals of the matching headsets, their attenuation in groups, and the worst headsets."""
     query = _query(
-        name, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours
+        name, tag, owner, model, firmware, noise, online, attenuation_below, refused_hours, reverted_hours
     )
     found = fleet.overview(query, caller(), dependencies())
     return FleetOverview.model_validate(found._asdict())
 
 
+@router.get("/api/fleet/history", tags=TAGS)
+def fleet_history(by: By = "model", days: Days = 90) -> FleetHistory:
+    """Return the attenuation of the whole fleet from day to day, also in groups, for up to a year."""
+    return FleetHistory(
+        days=[
+            FleetDay(
+                day=each.key,
+                at=each.at,
+                headsets=each.headsets,
+                attenuation=AttenuationDistribution.model_validate(each.attenuation),
+                groups=[HeadsetGroup.model_validate(group._asdict()) for group in each.groups[by]],
+            )
+            for each in history.history(days, dependencies())
+        ]
+    )
+
+
 def _query(
     name: str | None,
+    tag: str | None,
     owner: str | None,
     model: str | None,
     firmware: str | None,
@@ -146,6 +179,7 @@ def _query(
 ) -> FleetQuery:
     return FleetQuery(
         prefix=name or "",
+        tag=tag or "",
         owner=owner or "",
         model=model or "",
         firmware=firmware or "",

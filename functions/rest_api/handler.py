@@ -23,6 +23,7 @@ from functions.admission import admit
 from functions.rest_api import (
     audio,
     audit,
+    bulk,
     devices,
     emergencies,
     fleet,
@@ -54,6 +55,7 @@ FAMILIES = (
     recordings,
     emergencies,
     devices,
+    bulk,
     fleet,
     rollouts,
     audit,

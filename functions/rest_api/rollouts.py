@@ -43,15 +43,16 @@ def list_rollouts(limit: Limit = 50, after: After = "") -> Rollouts:
 def create_rollout(body: NewRollout) -> Rollout:
     """Roll out firmware or configuration: to a share of the headsets first, then to the others at a rate.
 
-    The headsets are those that match now. The rollout stops by itself when too many headsets fail, or the
-    attenuation of updated headsets falls below that of the others. Headsets that know no jobs stay as they
-    are.
+    The headsets are those that match now, or those of `things`. The rollout stops by itself when too many
+    headsets fail, or the attenuation of updated headsets falls below that of the others. Headsets that know
+    no jobs stay as they are.
     """
     request = rollouts.RolloutRequest(
         name=body.name,
         firmware=DesiredFirmware(**body.firmware.model_dump()) if body.firmware else None,
         config=DesiredConfiguration(**body.config.model_dump()) if body.config else None,
         query=FleetQuery(**body.query.model_dump()),
+        things=tuple(dict.fromkeys(body.things)),
         canary_percent=body.canary_percent,
         soak_minutes=body.soak_minutes,
         per_minute=body.per_minute,
@@ -100,6 +101,7 @@ def _rollout(record: rollout_records.Rollout) -> Rollout:
         firmware=RolloutFirmware.model_validate(record.firmware) if record.firmware else None,
         config=RolloutConfig.model_validate(record.config) if record.config else None,
         query=RolloutConditions.model_validate(record.query),
+        things=list(record.things),
         canary_percent=record.canary_percent,
         soak_minutes=record.soak_minutes,
         per_minute=record.per_minute,

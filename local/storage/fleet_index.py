@@ -21,6 +21,7 @@ from local.storage.database import Database
 
 FIELDS = HeadsetSummary.__struct_fields__
 CONDITIONS = {
+    "tag": "instr(tags, ' ' || ? || ' ')",  # " hall-3 night "
     "owner": "owner = ?",
     "model": "model = ?",
     "firmware": "firmware = ?",
@@ -42,22 +43,24 @@ class SqliteFleetIndex:
             CREATE TABLE IF NOT EXISTS fleet_summaries (
                 thing TEXT PRIMARY KEY, name TEXT, owner TEXT COLLATE NOCASE, model TEXT COLLATE NOCASE,
                 online INTEGER, since REAL, firmware TEXT COLLATE NOCASE, noise TEXT COLLATE NOCASE,
-                attenuation_db REAL, reverted INTEGER, reverted_at REAL, refused INTEGER, refused_at REAL
+                attenuation_db REAL, reverted INTEGER, reverted_at REAL, refused INTEGER, refused_at REAL,
+                tags TEXT
             ) WITHOUT ROWID;
             CREATE INDEX IF NOT EXISTS fleet_by_attenuation ON fleet_summaries (attenuation_db, thing);
             CREATE INDEX IF NOT EXISTS fleet_by_refusal ON fleet_summaries (refused_at, thing);
         """)
         columns = [row[1] for row in database.connection.execute("PRAGMA table_info(fleet_summaries)")]
-        if "name" not in columns:  # a table of an earlier version
-            database.connection.execute("ALTER TABLE fleet_summaries ADD COLUMN name TEXT")
+        for column in ("name", "tags"):
+            if column not in columns:  # a table of an earlier version
+                database.connection.execute(f"ALTER TABLE fleet_summaries ADD COLUMN {column} TEXT")
         merged = ", ".join(f"{name} = COALESCE(excluded.{name}, {name})" for name in FIELDS[1:])
         self._upsert = (
             f"INSERT INTO fleet_summaries ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"  # noqa: S608
             f" ON CONFLICT (thing) DO UPDATE SET {merged}"
         )
 
-    def update(self, summary: HeadsetSummary) -> None:
-        """See `FleetIndex.update`."""
+    def update(self, summary: HeadsetSummary, removed_tags: Sequence[str] = ()) -> None:
+        """See `FleetIndex.update`. A summary has all tags, so `removed_tags` is not needed."""
         self._database.connection.execute(self._upsert, _row(summary))
 
     def mark_all_offline(self, at: float) -> None:
@@ -163,10 +166,17 @@ def _distribution(numbers: Sequence[float | None]) -> Distribution:
 
 
 def _row(summary: HeadsetSummary) -> tuple[object, ...]:
-    return tuple(getattr(summary, name) for name in FIELDS)
+    fields = {name: getattr(summary, name) for name in FIELDS}
+    if summary.tags is not None:
+        fields["tags"] = f" {' '.join(summary.tags)} "
+    return tuple(fields.values())
 
 
 def _summary(row: Sequence[object]) -> HeadsetSummary:
     fields = dict(zip(FIELDS, row, strict=True))
-    online = fields["online"]
-    return HeadsetSummary(**{**fields, "online": None if online is None else bool(online)})  # type: ignore[arg-type]
+    online, tags = fields["online"], fields["tags"]
+    known = {
+        "online": None if online is None else bool(online),
+        "tags": None if tags is None else tuple(str(tags).split()),
+    }
+    return HeadsetSummary(**fields | known)  # type: ignore[arg-type]

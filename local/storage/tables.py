@@ -45,6 +45,10 @@ class SqliteTable(Generic[R]):
         self._page = page.format(">", "ASC")
         self._page_descending = page.format("<", "DESC")
         self._last_page = page.format(">=", "DESC")  # than the empty text: all keys
+        everywhere = f"SELECT body FROM {name} WHERE key {{}} ? AND {alive} ORDER BY key {{}} LIMIT ?"  # noqa: S608
+        self._feed = everywhere.format(">", "ASC")
+        self._feed_descending = everywhere.format("<", "DESC")
+        self._last_of_feed = everywhere.format(">=", "DESC")
         self._everything = f"SELECT body FROM {name} ORDER BY key"  # noqa: S608
         self._insert = f"""INSERT INTO {name} (key, grp, version, expires, body) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (key) DO UPDATE SET grp = excluded.grp, version = excluded.version,
@@ -92,6 +96,14 @@ class SqliteTable(Generic[R]):
         if descending:
             page = self._page_descending if after else self._last_page
         rows = self._database.connection.execute(page, (group, after, self._clock(), limit))
+        return [self._decoder.decode(body) for (body,) in rows]
+
+    def list_all(self, limit: int = 100, after: str = "", descending: bool = False) -> Sequence[R]:
+        """See `anc.tables.FeedTable`."""
+        page = self._feed
+        if descending:
+            page = self._feed_descending if after else self._last_of_feed
+        rows = self._database.connection.execute(page, (after, self._clock(), limit))
         return [self._decoder.decode(body) for (body,) in rows]
 
     def all(self) -> Sequence[R]:

@@ -34,7 +34,7 @@ def rows(console: Console) -> Locator:
 
 def attenuations(console: Console) -> list[float]:
     """Return the displayed attenuations, in dB."""
-    texts = console.page.locator("table.headsets tbody td:nth-child(6)").all_inner_texts()
+    texts = console.page.locator("table.headsets tbody td:nth-child(7)").all_inner_texts()
     return [float(text.split()[0]) for text in texts]
 
 
@@ -66,7 +66,7 @@ def test_filters_and_order_are_in_the_url_and_survive_a_reload(visit: Visit, fle
     found = attenuations(console)
     assert found == sorted(found)
     assert len(found) > 10
-    assert set(console.page.locator("table.headsets td:nth-child(4)").all_inner_texts()) == {"1.4.2"}
+    assert set(console.page.locator("table.headsets td:nth-child(5)").all_inner_texts()) == {"1.4.2"}
 
 
 def test_what_is_typed_before_the_overview_arrives_is_kept(visit: Visit, fleet: Platform) -> None:
@@ -124,7 +124,7 @@ def test_the_export_has_the_headsets_of_the_view(visit: Visit, fleet: Platform) 
         console.button("Download CSV").click()
 
     lines = download.value.path().read_text().splitlines()
-    assert lines[0].startswith("thing,name,owner,model,online")
+    assert lines[0].startswith("thing,name,tags,owner,model,online")
     assert len(lines) == 21
 
 
@@ -141,3 +141,114 @@ def test_a_listener_has_no_fleet_page_in_the_navigation(visit: Visit, fleet: Pla
     expect(console.page.get_by_role("link", name="Fleet")).to_have_count(0)
     console.show("fleet")
     expect(rows(console)).to_have_count(20)
+
+
+def select(console: Console, *numbers: int) -> list[str]:
+    """Select rows, and return the names of their headsets."""
+    boxes = rows(console).get_by_role("checkbox")
+    for number in numbers:
+        boxes.nth(number).check()
+    names = [boxes.nth(number).get_attribute("aria-label") or "" for number in numbers]
+    return [name.removeprefix("Select ") for name in names]
+
+
+def test_selected_headsets_get_a_tag_which_undo_takes_away(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet?owner=user-0003", role="operator", on=fleet)
+    expect(rows(console)).to_have_count(20)
+    chosen = select(console, 0, 2)
+    bar = console.page.get_by_role("region", name="Selected headsets")
+    expect(bar).to_contain_text("2 headsets selected")
+    bar.get_by_label("Tag", exact=True).fill("fresh")
+    console.check_appearance("fleet-selection")
+    bar.get_by_role("button", name="Add tag").click()
+    toast = console.page.locator(".toast")
+    expect(toast).to_contain_text("Added “fresh” to 2 headsets.")
+    console.show("fleet?tag=fresh")
+    expect(rows(console)).to_have_count(2)
+    assert sorted(select(console, 0, 1)) == sorted(chosen)
+
+    bar.get_by_label("Tag", exact=True).fill("fresh")
+    bar.get_by_role("button", name="Remove tag").click()
+    expect(toast).to_contain_text("Removed “fresh” from 2 headsets.")
+    toast.get_by_role("button", name="Undo").click()
+    expect(toast).to_contain_text("Added “fresh” to 2 headsets.")
+    console.page.reload()
+    expect(rows(console)).to_have_count(2)
+
+
+def test_rows_are_selected_with_the_keyboard(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet?owner=user-0001", role="operator", on=fleet)
+    expect(rows(console)).to_have_count(20)
+    bar = console.page.get_by_role("region", name="Selected headsets")
+    rows(console).get_by_role("checkbox").first.focus()
+    for key in ("Space", "ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown"):
+        console.page.keyboard.press(key)
+    expect(bar).to_contain_text("4 headsets selected")
+    console.page.keyboard.press("Escape")
+    expect(bar).to_have_count(0)
+    console.page.get_by_label("Select all headsets of this page").focus()
+    console.page.keyboard.press("Space")
+    expect(bar).to_contain_text("20 headsets selected")
+
+
+def test_a_rollout_is_started_with_the_filter_or_the_selection(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet?model=AX2&firmware=1.4.2", role="operator", on=fleet)
+    console.page.get_by_text("Lowest attenuation").first.wait_for()
+    select(console, 0)
+    console.page.get_by_role("link", name=re.compile("^Roll out to all [0-9]+ that match")).click()
+    expect(console.page.get_by_label("Model")).to_have_value("AX2")
+    expect(console.page.get_by_label("Running firmware")).to_have_value("1.4.2")
+    console.page.go_back()
+    chosen = select(console, 1, 2)
+    console.page.get_by_role("link", name="Roll out to these").click()
+    expect(console.page.get_by_text("To the 2 headsets selected")).to_be_visible()
+    console.page.get_by_label("Name", exact=True).fill("Chosen ones")
+    console.page.get_by_label("What").select_option("Configuration")
+    console.page.get_by_label("Telemetry interval (s)").fill("600")
+    console.button("Start rollout").click()
+
+    expect(console.page.get_by_text("2 chosen headsets")).to_be_visible()
+    assert len(chosen) == 2
+
+
+def test_headsets_are_removed_after_their_number_is_typed(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet?owner=user-0005", role="operator", on=fleet)
+    expect(rows(console)).to_have_count(20)
+    chosen = select(console, 0, 1, 2)
+    console.button("Remove headsets").click()
+    dialog = console.page.get_by_role("dialog")
+    confirm = dialog.get_by_role("button", name="Remove 3 headsets")
+    expect(confirm).to_be_disabled()
+    console.check_appearance("fleet-removal")
+    dialog.get_by_label("Type 3 to confirm").fill("3")
+    confirm.click()
+
+    expect(console.page.locator(".toast")).to_contain_text("3 headsets removed.")
+    expect(rows(console)).to_have_count(17)
+    assert fleet.request("GET", f"/api/devices/{chosen[0]}", user="user-0005")[0] == 404
+
+
+def test_a_listener_selects_own_headsets_only_to_remove_them(visit: Visit, fleet: Platform) -> None:
+    console = visit("headsets", user="user-0002", role="listener", on=fleet)
+    console.show("fleet")
+    expect(rows(console)).to_have_count(20)
+    select(console, 0)
+    bar = console.page.get_by_role("region", name="Selected headsets")
+
+    expect(bar.get_by_role("button", name="Remove headsets")).to_be_visible()
+    expect(bar.get_by_label("Tag", exact=True)).to_have_count(0)
+    expect(bar.get_by_role("link")).to_have_count(0)
+
+
+def test_the_attenuation_of_the_fleet_is_shown_over_days_by_firmware(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet", role="operator", on=fleet)
+    history = console.page.get_by_role("region", name="Attenuation over time")
+    chart = history.get_by_role("img", name=re.compile("^All headsets"))
+    chart.focus()
+    console.page.keyboard.press("End")
+    expect(history.locator("output").first).to_contain_text("median")
+    history.get_by_role("radio", name="Firmware").check()
+    history.get_by_role("img", name=re.compile(r"^1\.4\.2")).wait_for()
+
+    expect(history.get_by_role("img")).to_have_count(4)
+    console.check_appearance("fleet-history")

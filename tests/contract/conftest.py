@@ -27,12 +27,12 @@ from anc.aws.rate_limits import DynamoLimits
 from anc.aws.shadows import IotShadows
 from anc.aws.signing_keys import JwksSigningKeys
 from anc.aws.sockets import GatewaySockets
-from anc.aws.tables import DynamoTable
+from anc.aws.tables import DynamoFeed, DynamoTable
 from anc.aws.things import IotThings
 from anc.aws.users import CognitoUsers
 from anc.fleet_records import HeadsetSummary
 from anc.memory_limits import MemoryLimits
-from anc.records import Role, Stream
+from anc.records import Emergency, Role, Stream
 from anc.schemas.shadow import INDEXED_FIELDS, SUMMARY_FIELDS
 from anc.settings import Settings
 from local.auth.certificates import Authority
@@ -96,27 +96,44 @@ def database(tmp_path: Path) -> Database:
     return Database(tmp_path / "anc.sqlite")
 
 
-@pytest.fixture
-def streams_on_aws(aws: Any, clock: Clock) -> DynamoTable[Stream]:
-    """Return a table of streams on DynamoDB."""
-    client = aws("dynamodb")
+def create_table(client: Any, name: str, indexes: dict[str, str]) -> None:
+    """Create a DynamoDB table whose indexes have these partition keys."""
+    attributes = ("key", *indexes.values())
     client.create_table(
-        TableName="streams",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("key", "group")],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in attributes],
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": "by_group",
+                "IndexName": index,
                 "KeySchema": [
-                    {"AttributeName": "group", "KeyType": "HASH"},
+                    {"AttributeName": attribute, "KeyType": "HASH"},
                     {"AttributeName": "key", "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
+            for index, attribute in indexes.items()
         ],
     )
+
+
+@pytest.fixture
+def streams_on_aws(aws: Any, clock: Clock) -> DynamoTable[Stream]:
+    """Return a table of streams on DynamoDB."""
+    client = aws("dynamodb")
+    create_table(client, "streams", {"by_group": "group"})
     return DynamoTable("streams", Stream, lambda: client, clock)
+
+
+@pytest.fixture(params=["dynamodb", "sqlite"])
+def feed(request: pytest.FixtureRequest, clock: Clock) -> Any:
+    """Return a table of emergencies, which can be listed together."""
+    if request.param == "sqlite":
+        return SqliteTable(request.getfixturevalue("database"), "emergencies", Emergency, clock)
+    client = request.getfixturevalue("aws")("dynamodb")
+    create_table(client, "emergencies", {"by_group": "group", "by_shard": "shard"})
+    return DynamoFeed("emergencies", Emergency, lambda: client, clock)
 
 
 @pytest.fixture(params=["dynamodb", "sqlite"])

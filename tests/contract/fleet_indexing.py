@@ -19,7 +19,7 @@ MAX_TERMS = 12
 MAX_QUERY_BYTES = 1000
 MAX_RESULTS = 100
 NUMBER = r"\d+(?:\.\d+)?"
-FIELD = r"(?P<field>[A-Za-z.]+(?:_[a-z]+)*)"
+FIELD = r"(?P<field>[A-Za-z][A-Za-z0-9_.]*)"
 TERMS = {
     "phrase": re.compile(rf'{FIELD}:"(?P<value>[A-Za-z0-9._+ -]+)"'),
     "prefix": re.compile(rf"{FIELD}:(?P<value>(?:[A-Za-z0-9._]|\\[+-])+)\*"),
@@ -159,4 +159,6 @@ def _value(thing: dict[str, Any], field: str) -> Any:
     if field in MANAGED:
         return thing[field]
     reported = json.loads(thing.get("shadow", "{}")).get("name", {}).get("fleet", {}).get("reported", {})
-    return reported.get(field.rpartition(".")[2])
+    for name in field.removeprefix("shadow.name.fleet.reported.").split("."):
+        reported = reported.get(name, {})
+    return None if reported == {} else reported

@@ -13,6 +13,7 @@ NOW = 1_800_000_000.0
 KNOWN = HeadsetSummary(
     thing="left-1",
     name="Ada, linkes Ohr (1)",
+    tags=("hall-3", "night"),
     owner="alice",
     model="Pro-2",
     online=True,
@@ -54,6 +55,25 @@ def test_an_update_leaves_unknown_fields_as_they_are(fleet_index):
     assert (stored.attenuation_db, stored.refused, stored.model) == (0.0, 4, "Pro-2")
 
 
+def test_removed_tags_are_not_found_and_the_others_stay(three):
+    changed = HeadsetSummary(thing="left-1", tags=("night", "spare"))
+    for _ in range(2):
+        three.update(changed, removed_tags=["hall-3"])
+
+    assert names(three.search(FleetQuery(tag="hall-3"))) == []
+    (stored,) = three.search(FleetQuery(tag="spare")).headsets
+    assert stored.tags == ("night", "spare")
+    three.update(HeadsetSummary(thing="left-1", tags=()), removed_tags=["night", "spare"])
+    assert three.count(FleetQuery(tag="night")) == 0
+    assert not three.search(FleetQuery(prefix="left-1")).headsets[0].tags
+
+
+def test_an_update_without_tags_keeps_them(three):
+    three.update(HeadsetSummary(thing="left-1", attenuation_db=1.0))
+
+    assert names(three.search(FleetQuery(tag="night"))) == ["left-1"]
+
+
 def test_a_removed_headset_is_not_found_by_its_properties(three):
     three.remove("left-1")
     three.remove("absent")
@@ -67,6 +87,11 @@ def test_a_removed_headset_is_not_found_by_its_properties(three):
         (FleetQuery(), {"left-1", "right-1", "Left-2"}),
         (FleetQuery(prefix="left-"), {"left-1", "Left-2"}),
         (FleetQuery(prefix="l%"), set()),
+        (FleetQuery(tag="night"), {"left-1"}),
+        (FleetQuery(tag="hall-3", owner="alice"), {"left-1"}),
+        (FleetQuery(tag="hall"), set()),
+        (FleetQuery(tag="3 night"), set()),
+        (FleetQuery(tag="night:true OR owner"), set()),
         (FleetQuery(owner="bob"), {"right-1", "Left-2"}),
         (FleetQuery(model="LITE"), {"right-1", "Left-2"}),
         (FleetQuery(model="Pro"), set()),
@@ -191,6 +216,7 @@ def test_a_query_with_all_conditions_keeps_within_the_limits_of_aws(fleet_indexi
     port = on_aws.IotFleetIndex("anc-production-headset", lambda: fleet_indexing, partial(aws, "iot-data"))
     longest = FleetQuery(
         prefix="p" * 64,
+        tag="t" * 32,
         owner="0" * 36,
         model="m" * 64,
         firmware="9" * 64,
@@ -202,4 +228,4 @@ def test_a_query_with_all_conditions_keeps_within_the_limits_of_aws(fleet_indexi
     )
     port.search(longest, "-attenuation_db", after="100.000000/" + "t" * 64)
 
-    assert max(len(query.split(" AND ")) for query in fleet_indexing.queries) == 11
+    assert max(len(query.split(" AND ")) for query in fleet_indexing.queries) == 12

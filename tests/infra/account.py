@@ -18,7 +18,7 @@ from anc.aws import clients
 from anc.aws.dependencies import aws_dependencies
 from anc.ports import Dependencies
 from anc.records import Role
-from anc.tables import GROUP_INDEX, TABLE_NAMES, variable
+from anc.tables import FEED_INDEX, GROUP_INDEX, TABLE_NAMES, variable
 from functions.routes import QUEUES, REST
 from local.lambda_context import LocalContext
 from local.lambda_events import rest_event, socket_event
@@ -27,6 +27,7 @@ from tests.aws_limits import REGION, AwsLimits, session_here
 
 CLIENTS = ("dynamodb", "dynamodb_once", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway")
 CLIENTS += ("sagemaker",)
+INDEXES = {GROUP_INDEX: "group", FEED_INDEX: "shard"}
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
 
 
@@ -68,7 +69,15 @@ class Account:
         finally:
             self.running = ""
 
-    def rest(self, method: str, resource: str, body: Any = None, id: str = "", **who: str) -> tuple[int, Any]:
+    def rest(
+        self,
+        method: str,
+        resource: str,
+        body: Any = None,
+        id: str = "",
+        query: dict[str, str] | None = None,
+        **who: str,
+    ) -> tuple[int, Any]:
         """Call the REST API and return status and document."""
         path = resource.replace("{id}", id)
         route = next(route for route in REST if (route.method, route.path) == (method, resource))
@@ -76,7 +85,16 @@ class Account:
         text = base64.b64encode(body).decode() if raw else None if body is None else json.dumps(body)
         kind = {"content-type": "audio/wav" if raw else "application/json"}
         event = rest_event(
-            method, resource, path, {"id": id} if id else {}, {}, kind, text, raw, ALICE | who, "192.0.2.1"
+            method,
+            resource,
+            path,
+            {"id": id} if id else {},
+            query or {},
+            kind,
+            text,
+            raw,
+            ALICE | who,
+            "192.0.2.1",
         )
         answer = self.invoke(route.function, event)
         return answer["statusCode"], json.loads(answer["body"] or "null")
@@ -247,17 +265,20 @@ def _table(name: str, dynamodb: Any) -> str:
     dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("key", "group")],
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": "S"} for key in ("key", *INDEXES.values())
+        ],
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": GROUP_INDEX,
+                "IndexName": index,
                 "KeySchema": [
-                    {"AttributeName": "group", "KeyType": "HASH"},
+                    {"AttributeName": attribute, "KeyType": "HASH"},
                     {"AttributeName": "key", "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
+            for index, attribute in INDEXES.items()
         ],
     )
     return name

@@ -45,6 +45,8 @@ def a_rollout_reaches_a_headset_and_becomes_its_desired_state(aws: Account) -> N
     interrupted = RolloutBatch(key=f"{made['id']}-00007", group=made["id"], targets=(Target("gone"),))
     aws.deps.rollout_batches.put(interrupted)
     assert _step(aws, made)["counts"]["queued"] == 1
+    (day,) = aws.rest("GET", "/api/fleet/history", **OPERATOR)[1]["days"]
+    assert day["headsets"] == 1
     job = f"anc-dev-{made['id']}-00000"
     assert json.loads(iot_backends[DEFAULT_ACCOUNT_ID][REGION].jobs[job].document) == {
         "config": {"snapshot_interval_s": 60.0}

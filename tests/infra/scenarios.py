@@ -258,6 +258,9 @@ def a_siren_in_a_snapshot_starts_an_emergency(aws: Account) -> None:
     assert aws.consume("audio_sender", CHANGED) == []  # late: the hold begins now
     (event,) = aws.rest("GET", "/api/emergency/events")[1]["events"]
     assert event["source"] == "left"
+    of_all, operator = {"all_owners": "true"}, {"role": "operator", "user": "olga"}
+    assert aws.rest("GET", "/api/emergency/events", query=of_all, **operator)[1]["events"] == [event]
+    assert aws.rest("GET", "/api/emergency/status", query=of_all, **operator)[1]["sources"] == [event]
     assert aws.rest("GET", "/api/emergency/status")[1]["active"]
     change = {"acknowledged": True, "comment": "A test."}
     changed = aws.rest("PATCH", "/api/emergency/events/{id}", change, id=event["id"])[1]

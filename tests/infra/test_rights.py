@@ -65,7 +65,8 @@ def named(resource):
         return resource.split("/")[1]
     for name in (*TABLE_NAMES, *QUEUE_NAMES, "objects", "alerts", "key", "people"):
         if resource.startswith(name.replace("_", "")):
-            return f"{name}/by_group" if resource.endswith("/index/by_group") else name
+            _, _, index = resource.partition("/index/")
+            return f"{name}/{index}" if index else name
     return resource
 
 

@@ -117,10 +117,10 @@ def test_tables_have_expiry_recovery_and_encryption(stacks):
 
 def test_table_indexes_project_keys_only(stacks):
     for table in stacks.of_type("AWS::DynamoDB::GlobalTable").values():
-        (index,) = table["GlobalSecondaryIndexes"]
-        assert index["IndexName"] == "by_group"
-        assert [key["AttributeName"] for key in index["KeySchema"]] == ["group", "key"]
-        assert index["Projection"]["ProjectionType"] == "KEYS_ONLY"
+        for index in table["GlobalSecondaryIndexes"]:
+            attribute = {"by_group": "group", "by_shard": "shard"}[index["IndexName"]]
+            assert [key["AttributeName"] for key in index["KeySchema"]] == [attribute, "key"]
+            assert index["Projection"]["ProjectionType"] == "KEYS_ONLY"
 
 
 def test_buckets_are_private_encrypted_and_expire_objects(stacks):

@@ -6,9 +6,9 @@ import json
 import msgspec
 import pytest
 
-from anc import access_records, headset_records, records, rollout_records
+from anc import access_records, fleet_records, headset_records, records, rollout_records
 from anc.access_records import Account, AuditEntry
-from anc.fleet_records import FleetQuery
+from anc.fleet_records import Distribution, FleetDay, FleetGroup, FleetQuery
 from anc.headset_records import (
     Contribution,
     Control,
@@ -162,6 +162,14 @@ STORED = [
         {"targets": [["d1", 12.5, "queued", 5.5]], "started": True},
         RolloutBatch(targets=(Target("d1", 12.5, "queued", 5.5),), started=True, **KEYS),
     ),
+    (
+        {"at": 5.5, "headsets": 3, "attenuation": [1.5, 2.5, 3.5]}
+        | {"groups": {"model": [["AX2", 3, [1.5, 2.5, 3.5]]], "firmware": []}
+           | {"noise": [["", 1, [None] * 3]]}},
+        FleetDay(at=5.5, headsets=3, attenuation=Distribution(1.5, 2.5, 3.5),
+                 groups={"model": (FleetGroup("AX2", 3, Distribution(1.5, 2.5, 3.5)),), "firmware": (),
+                         "noise": (FleetGroup("", 1, Distribution()),)}, **KEYS),
+    ),
 ]  # fmt: skip
 NAMES = [type(record).__name__ for _, record in STORED]
 
@@ -181,7 +189,7 @@ def test_a_record_is_written_under_the_stored_field_names(stored, record):
 def test_every_record_class_has_an_example():
     classes = [
         kind
-        for module in (records, headset_records, access_records, rollout_records)
+        for module in (records, headset_records, access_records, fleet_records, rollout_records)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Record) and kind is not Record
     ]

@@ -26,6 +26,7 @@ HEADSETS = Listing(
     {
         "headset": lambda each: each.thing,
         "name": lambda each: each.name or "",
+        "tags": lambda each: " ".join(each.tags),
         "owner": lambda each: each.owner or "",
         "model": lambda each: each.model or "",
         "online": lambda each: {True: "yes", False: "no", None: "never"}[each.online],
@@ -46,6 +47,7 @@ def devices(
     url: Url = None,
     token: Token = None,
     name: Annotated[str | None, typer.Option(rich_help_panel=FILTER, help="Beginning of the name.")] = None,
+    tag: Annotated[str | None, typer.Option(rich_help_panel=FILTER, help="One of its tags.")] = None,
     owner: Annotated[str | None, typer.Option(rich_help_panel=FILTER, help="Id of the owner.")] = None,
     model: Annotated[str | None, typer.Option(rich_help_panel=FILTER, help="Model.")] = None,
     firmware: Annotated[
@@ -75,6 +77,7 @@ def devices(
     """List headsets of all owners, or search them."""
     conditions = {
         "name": name,
+        "tag": tag,
         "owner": owner,
         "model": model,
         "firmware": firmware,

@@ -73,6 +73,9 @@ def emergencies(
     owner: Annotated[
         str | None, typer.Option(rich_help_panel=FILTER, help="Id of the owner.", show_default="you")
     ] = None,
+    all_owners: Annotated[
+        bool, typer.Option("--all-owners", rich_help_panel=FILTER, help="Emergencies of all owners.")
+    ] = False,
     hours: Annotated[
         float | None, typer.Option(min=0.01, max=2160, rich_help_panel=FILTER, help="Within hours.")
     ] = None,
@@ -89,6 +92,7 @@ def emergencies(
         "kind": kind,
         "source": headset,
         "owner": owner,
+        "all_owners": "true" if all_owners else None,
         "since": None if hours is None else time.time() - hours * HOUR_S,
         "acknowledged": None if acknowledged is None else str(acknowledged).lower(),
     }

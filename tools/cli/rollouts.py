@@ -112,6 +112,7 @@ def create(
         bool, typer.Option("--private", rich_help_panel=CONTENT, help="Send statistics instead of sound.")
     ] = False,
     prefix: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Beginning of the name.")] = "",
+    tag: Annotated[str, typer.Option(rich_help_panel=FILTER, help="One of its tags.")] = "",
     owner: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Id of the owner.")] = "",
     model: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Model.")] = "",
     running: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Running firmware version.")] = "",
@@ -154,7 +155,7 @@ def create(
                 name=name,
                 firmware=new_firmware,
                 config=config,
-                query=RolloutQuery(prefix=prefix, owner=owner, model=model, firmware=running),
+                query=RolloutQuery(prefix=prefix, tag=tag, owner=owner, model=model, firmware=running),
                 canary_percent=canary,
                 soak_minutes=soak,
                 per_minute=per_minute,

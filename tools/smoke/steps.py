@@ -169,7 +169,7 @@ class Smoke:
         _expect("device model listed", model in {each.model for each in user.device_models()}, True)
         listed = user.preregister(model, NewSerials(serials=[f"{thing}-b"])).listed
         _expect("preregistered serials", listed, [f"{thing}-b"])
-        user.remove_device(f"{thing}-b")
+        _expect("removal of many", [each.changed for each in user.remove_devices([f"{thing}-b"])], [True])
         registered = user.register(NewDevice(thing=thing, model=model, secondary=path))
         self._cleanup.callback(user.remove_device, thing)
         self._credentials = Credentials(**asdict(user.rotate_credentials(thing)))
@@ -183,8 +183,10 @@ class Smoke:
         _expect("telemetry entries", len(list(user.history(thing))), 1)
         _expect("reports of the month", sum(each.reports for each in user.trend(thing).intervals), 1)
         user.fleet_overview()
+        user.fleet_history(days=1)
         _expect("columns of the fleet", user.fleet_csv().partition(",")[0], "thing")
-        list(user.fleet(name=thing))  # on AWS, a new headset appears within seconds
+        _expect("tags", user.change_tags([thing], add=["smoke"])[0].tags, ["smoke"])
+        list(user.fleet(name=thing, tag="smoke"))  # on AWS, a new headset appears within seconds
         self._rollout(thing)
         user.replace_path(thing, NewPath(secondary=path))
         paths_url = f"{self._target.rest}/api/devices/{thing}/paths"

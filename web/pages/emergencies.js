@@ -1,10 +1,11 @@
 /** Emergencies: current ones, and those of the past. The filters are in the URL. */
 import { html, useMemo } from "../lib/html.js";
-import { EmergencyList, Source } from "../ui/emergency-list.js";
+import { EmergencyList, SESSION, Source } from "../ui/emergency-list.js";
 import { Filters, Pages, SelectFilter, Suggestions, TextFilter } from "../ui/filters.js";
 import { Alert, EmergencyBanner, Empty, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 3000;
+const ALL_POLL_MS = 10_000; // of all owners
 const NAMES_POLL_MS = 60_000;
 const PAGE = 50;
 const MAX_REQUESTS = 10; // for one page: a rare kind can be far apart
@@ -16,11 +17,12 @@ const HOUR_S = 3600;
 /** @param {PageProps} props */
 export function Emergencies({ rest, me, query }) {
   const view = new URLSearchParams(query);
-  const { data, error, reload } = useRequest(() => load(rest, view), [query], POLL_MS);
-  const owner = view.get("owner") || data?.events[0]?.owner || "";
-  const devices = useRequest(() => rest.all(`/api/devices?owner=${encodeURIComponent(owner)}`, "devices"), [owner], NAMES_POLL_MS);
-  const names = new Map((devices.data ?? []).map(({ thing, name }) => [thing, name || thing]));
   const seesAll = me && me.role !== "listener";
+  const ofAll = Boolean(seesAll) && !view.has("owner") && !view.has("source");
+  const { data, error, reload } = useRequest(async () => me && load(rest, view, ofAll), [query, ofAll, !me], ofAll ? ALL_POLL_MS : POLL_MS);
+  const owner = view.get("owner") || data?.events[0]?.owner || "";
+  const devices = useRequest(async () => (ofAll ? [] : rest.all(`/api/devices?owner=${encodeURIComponent(owner)}`, "devices")), [owner, ofAll], NAMES_POLL_MS);
+  const names = ofAll ? thingsOf(data) : new Map((devices.data ?? []).map(({ thing, name }) => [thing, name || thing]));
   // The same node is not rendered again, which would undo what is being typed.
   const filters = useMemo(() => html`<${EmergencyFilters} view=${view} seesAll=${seesAll} />`, [query, seesAll]);
   return html`
@@ -32,7 +34,7 @@ export function Emergencies({ rest, me, query }) {
     <section class="card" aria-label="Past emergencies">
       ${filters}<${Suggestions} groups=${{ source: [...names.keys()].map((value) => ({ value })) }} />
       ${data && devices.data && (data.events.length
-        ? html`<${EmergencyList} events=${data.events} names=${names} rest=${rest} onChanged=${reload} />`
+        ? html`<${EmergencyList} events=${data.events} names=${names} rest=${rest} onChanged=${reload} showOwner=${ofAll} />`
         : view.size
           ? html`<${Empty} title="No emergency found">Change or clear the filters.<//>`
           : html`<${Empty} title="No emergencies yet">To create one, click “Play a siren” on the Live page.<//>`)}
@@ -40,13 +42,27 @@ export function Emergencies({ rest, me, query }) {
     </section>`;
 }
 
-/** Load the active emergencies, and a page of those that match the view, the newest first. @param {Rest} rest @param {URLSearchParams} view */
-async function load(rest, view) {
+/**
+ * Return the things of all owners; their display names are on their pages.
+ * @param {{sources: Api.EmergencyEvent[], events: Api.EmergencyEvent[]} | null} data
+ * @returns {Map<string, string>}
+ */
+function thingsOf(data) {
+  const sources = [...data?.sources ?? [], ...data?.events ?? []].map(({ source }) => source);
+  return new Map(sources.filter((source) => !SESSION.test(source)).map((source) => [source, source]));
+}
+
+/**
+ * Load the active emergencies, and a page of those that match the view, the newest first.
+ * @param {Rest} rest @param {URLSearchParams} view @param {boolean} ofAll  whether of all owners
+ */
+async function load(rest, view, ofAll) {
   const conditions = new URLSearchParams(view);
   const hours = Number(conditions.get("hours"));
   conditions.delete("hours");
   if (hours) conditions.set("since", String(Math.floor(Date.now() / 1000 - hours * HOUR_S)));
-  const scope = new URLSearchParams([...conditions].filter(([name]) => name === "owner" || name === "source"));
+  if (ofAll) conditions.set("all_owners", "true");
+  const scope = new URLSearchParams([...conditions].filter(([name]) => ["owner", "all_owners", "source"].includes(name)));
   const { sources } = await rest.get(`/api/emergency/status?${scope}`);
   for (let requests = 1; ; requests++) {
     const { events, next } = await rest.get(`/api/emergency/events?sort=-at&limit=${PAGE}&${conditions}`);
@@ -65,7 +81,7 @@ function EmergencyFilters({ view, seesAll }) {
     <${SelectFilter} view=${view} name="hours" label="Time" options=${TIMES} value=${isRange ? "range" : view.get("hours") ?? ""} />
     ${isRange && html`<label>From<input type="datetime-local" name="since" value=${localTime(view.get("since"))} /></label>
       <label>To<input type="datetime-local" name="until" value=${localTime(view.get("until"))} /></label>`}
-    ${seesAll && html`<${TextFilter} view=${view} name="owner" label="Owner" maxLength=${128} />`}
+    ${seesAll && html`<${TextFilter} view=${view} name="owner" label="Owner" placeholder="all" maxLength=${128} />`}
   <//>`;
 }
 

@@ -1,11 +1,14 @@
 /** Fleet: search the headsets of all owners, and an overview of what is wrong. The view is in the URL. */
-import { html, useMemo, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { changed } from "../lib/view.js";
 import { Filters, Pages, SelectFilter, Suggestions, TextFilter } from "../ui/filters.js";
-import { Alert, Empty, Figure, Heading, useRequest, when } from "../ui/parts.js";
-import { Online } from "./headsets.js";
+import { FleetHistory } from "../ui/fleet-history.js";
+import { BulkActions } from "../ui/bulk-actions.js";
+import { HeadsetTable } from "../ui/headset-table.js";
+import { Alert, Empty, Figure, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 15_000;
+const INDEX_DELAY_MS = 30_000;
 const PAGE = 50;
 const HOURS = { 1: "Last hour", 24: "Last 24 hours", 168: "Last 7 days", 720: "Last 30 days" };
 /** @type {Record<string, string>} */
@@ -17,9 +20,12 @@ const SORTS = {
 const GROUPS = { firmware: "Firmware", model: "Model", noise: "Noise" };
 const FIELDS = /** @type {(keyof typeof GROUPS)[]} */ (Object.keys(GROUPS));
 const SCALE_DB = 30;
+/** @typedef {{tags: Map<string, string[]>, removed: Set<string>}} Done  changes that the index may not show yet */
+/** @type {Done} */
+const NOTHING = { tags: new Map(), removed: new Set() };
 
 /** @param {PageProps} props */
-export function Fleet({ rest, query }) {
+export function Fleet({ rest, me, query }) {
   const view = new URLSearchParams(query);
   const conditions = new URLSearchParams(query);
   for (const name of ["sort", "after"]) conditions.delete(name);
@@ -35,9 +41,11 @@ export function Fleet({ rest, query }) {
     ${error && html`<${Alert} kind="error">${error}<//>`}
     <div class="stack">
       ${overview.data && html`<${Overview} data=${overview.data} view=${view} />`}
+      ${me && me.role !== "listener" && html`<${FleetHistory} rest=${rest} />`}
       <section class="card" aria-labelledby="list"><h2 id="list">Headsets</h2>
         ${filters}<${Suggestions} groups=${overview.data?.groups} />
-        ${list.data && html`<${List} page=${list.data} view=${view} />`}
+        ${list.data && html`<${List} key=${query} ...${{ rest, view, conditions }} page=${list.data} matching=${overview.data?.headsets}
+          isOperator=${Boolean(me) && me?.role !== "listener"} onChanged=${list.reload} />`}
       </section>
     </div>`;
 }
@@ -109,6 +117,7 @@ function Spread({ p10_db, median_db, p90_db }) {
 function FleetFilters({ view }) {
   return html`<${Filters} page="fleet" view=${view} label="Headsets">
     <${TextFilter} view=${view} name="name" label="Name begins with" />
+    <${TextFilter} view=${view} name="tag" label="Tag" maxLength=${32} />
     <${TextFilter} view=${view} name="firmware" label="Firmware" suggested />
     <${TextFilter} view=${view} name="model" label="Model" suggested />
     <${TextFilter} view=${view} name="noise" label="Noise" suggested />
@@ -121,38 +130,34 @@ function FleetFilters({ view }) {
   <//>`;
 }
 
-/** @param {{page: Api.FleetHeadsets, view: URLSearchParams}} props */
-function List({ page, view }) {
-  if (!page.headsets.length) return html`<${Empty} title="No headset found">Change or clear the filters.<//>`;
-  const sort = view.get("sort");
-  /** @param {string} field @returns {Sorted} */
-  const sorted = (field) => (sort === field ? "ascending" : sort === `-${field}` ? "descending" : "none");
-  return html`<div class="table"><table class="headsets">
-      <thead><tr><th>Headset</th><th class="minor">Owner</th><th class="minor">Model</th><th>Firmware</th><th class="minor">Noise</th>
-        <${Sortable} field="attenuation_db" name="Attenuation" view=${view} sorted=${sorted("attenuation_db")} />
-        <th class="minor">Reverted</th><${Sortable} field="refused_at" name="Refused" view=${view} sorted=${sorted("refused_at")} first="-" />
-        <th class="minor">Connection</th></tr></thead>
-      <tbody>${page.headsets.map((headset) => html`<${Row} key=${headset.thing} headset=${headset} />`)}</tbody>
-    </table></div>
-    <${Pages} page="fleet" view=${view} next=${page.next} label="Pages of headsets" />`;
-}
-
 /**
- * A column header that sorts; `first` is the prefix of its first order.
- * @typedef {"ascending" | "descending" | "none"} Sorted
- * @param {{field: string, name: string, view: URLSearchParams, sorted: Sorted, first?: string}} props
+ * The headsets of a page, and what can be done with the selected ones.
+ * @param {{rest: Rest, page: Api.FleetHeadsets, view: URLSearchParams, conditions: URLSearchParams, matching?: number, isOperator: boolean, onChanged: () => void}} props
  */
-function Sortable({ field, name, view, sorted, first = "" }) {
-  const other = first ? "" : "-";
-  const sort = view.get("sort") === first + field ? other + field : first + field;
-  return html`<th aria-sort=${sorted}><a href=${changed("fleet", view, { sort })}>${name}${{ ascending: " ↑", descending: " ↓", none: "" }[sorted]}</a></th>`;
-}
-
-/** @param {{headset: Api.FleetHeadset}} props */
-function Row({ headset }) {
-  const { thing, name, owner, model, firmware, noise, attenuation_db, reverted, refused, refused_at, online } = headset;
-  return html`<tr><td><a href=${`#/headsets/${thing}`}>${name || thing}</a>${name && html`<small class="thing">${thing}</small>`}</td><td class="minor owner">${owner}</td><td class="minor">${model}</td>
-    <td>${firmware ?? "–"}</td><td class="minor">${noise?.replaceAll("_", " ") ?? "–"}</td>
-    <td>${attenuation_db == null ? "–" : `${attenuation_db.toFixed(1)} dB`}</td><td class="minor">${reverted ?? "–"}</td>
-    <td>${refused ? html`${refused}<small> ${when(refused_at)}</small>` : "–"}</td><td class="minor"><${Online} online=${online} /></td></tr>`;
+function List({ rest, page, view, conditions, matching, isOperator, onChanged }) {
+  const [selected, setSelected] = useState(/** @type {Set<string>} */ (new Set()));
+  const [done, setDone] = useState(NOTHING); // an index in the cloud follows within seconds
+  const known = page.headsets.filter(({ thing }) => !done.removed.has(thing));
+  const headsets = known.map((each) => ({ ...each, tags: done.tags.get(each.thing) ?? each.tags }));
+  const chosen = headsets.map(({ thing }) => thing).filter((thing) => selected.has(thing));
+  const follow = (/** @type {Partial<Done>} */ changes) => {
+    setDone((before) => ({ ...before, ...changes }));
+    onChanged();
+  };
+  useEffect(() => {
+    const timer = setTimeout(() => setDone(NOTHING), INDEX_DELAY_MS);
+    return () => clearTimeout(timer);
+  }, [done.tags, done.removed]);
+  const actions = {
+    rest, conditions, matching, isOperator, selected: chosen, clear: () => setSelected(new Set()),
+    known: [...new Set(headsets.flatMap(({ tags }) => tags))].sort(),
+    onTagged: (/** @type {Api.DeviceOutcome[]} */ outcomes) => follow({ tags: new Map([...done.tags, ...outcomes.map(({ thing, tags }) => /** @type {[string, string[]]} */ ([thing, tags ?? []]))]) }),
+    onRemoved: (/** @type {string[]} */ things) => follow({ removed: new Set([...done.removed, ...things]) }),
+  };
+  return html`
+    ${headsets.length
+      ? html`<${HeadsetTable} ...${{ headsets, view, selected }} select=${setSelected} />`
+      : html`<${Empty} title="No headset found">Change or clear the filters.<//>`}
+    <${BulkActions} ...${actions} />
+    <${Pages} page="fleet" view=${view} next=${page.next} label="Pages of headsets" />`;
 }

@@ -8,6 +8,7 @@ import { Alert, Choice, EmergencyBanner, Figure, Heading, percent, Slider, useRe
 import { Manage, SetUp } from "../ui/headset-setup.js";
 import { HeadsetEmergencies } from "../ui/headset-emergencies.js";
 import { HeadsetHistory } from "../ui/headset-history.js";
+import { Tags } from "../ui/headset-table.js";
 import { Online } from "./headsets.js";
 
 const POLL_MS = 2000;
@@ -22,7 +23,7 @@ const MODES = [["cancel", "Cancel"], ["transparency", "Transparency"], ["bypass"
 /** @typedef {{device: Api.DeviceDetails, shadow: Api.Shadow, telemetry: Api.Telemetry, reports: Api.Telemetry[], emergency?: Api.EmergencyEvent}} Loaded */
 
 /** @param {PageProps} props */
-export function Headset({ rest, socket, id, query }) {
+export function Headset({ rest, socket, me, id, query }) {
   const path = /** @type {const} */ (`/api/devices/${encodeURIComponent(id)}`);
   /** @returns {Promise<Loaded>} */
   const load = async () => {
@@ -65,7 +66,7 @@ export function Headset({ rest, socket, id, query }) {
   const attenuation = mode === "cancel" ? reported.attenuation_db : null; // in other modes the value is outdated
   return html`
     <${Heading} title=${device?.name || id} text=${device && `${device.name ? `${id}, ` : ""}${device.model}, ${device.taps} taps at ${device.rate / 1000} kHz, registered ${when(device.created)}`}>
-      ${device && html`<${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
+      ${device && html`<${Tags} tags=${device.tags} link=${(tag) => `#/fleet?tag=${tag}`} /><${Online} online=${device.online} />`}<a class="button" href="#/headsets">All headsets</a><//>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     ${rejection && html`<${Alert} kind="error">${rejection}<//>`}
     ${device?.refusal && html`<${Alert}>Rejected ${device.refusal.what}, ${when(device.refusal.at)}: ${device.refusal.message}<//>`}
@@ -101,7 +102,7 @@ export function Headset({ rest, socket, id, query }) {
       <${HeadsetHistory} ...${{ rest, id, query }} />
       ${desired.filter && html`<${Filter} filter=${desired.filter} reported=${reported} />`}
       ${!at && html`<${HeadsetEmergencies} ...${{ rest, id, at }} />`}
-      <${Manage} rest=${rest} thing=${id} name=${data.device.name} onRenamed=${reload} />
+      <${Manage} rest=${rest} device=${data.device} isOperator=${Boolean(me) && me?.role !== "listener"} onChanged=${reload} />
       <section class="card wide"><details><summary>Device shadow, version ${data.shadow.version}</summary>
         <pre tabindex="0">${JSON.stringify(data.shadow.state, (key, value) => key === "data" ? `${value.slice(0, 24)} …` : value, 2)}</pre></details></section>
     </div>`}`;

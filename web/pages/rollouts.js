@@ -17,7 +17,7 @@ const FINAL = ["done", "stopped", "cancelled"];
 const STATES = { active: "", paused: "", done: "good", stopped: "bad", cancelled: "" };
 const STAGES = { planning: "selecting headsets", canary: "canary", fleet: "all headsets" };
 /** @type {Partial<Record<keyof Api.RolloutConditions, string>>} */
-const CONDITIONS = { model: "model", firmware: "running", prefix: "name begins with", owner: "owner" };
+const CONDITIONS = { model: "model", firmware: "running", tag: "tag", prefix: "name begins with", owner: "owner" };
 /** @type {Record<keyof Api.HeadsetConfig, string>} */
 const SETTINGS = { snapshot_interval_s: "snapshot interval", telemetry_interval_s: "telemetry interval", private: "private" };
 
@@ -26,20 +26,23 @@ export function Rollouts({ rest, query }) {
   const view = new URLSearchParams(query);
   const after = view.get("after") ?? "";
   const { data, error, reload } = useRequest(() => rest.get(`/api/rollouts?limit=${PAGE}&after=${after}`), [query], POLL_MS);
-  const [isOpen, setOpen] = useState(false);
-  const close = () => setOpen(false);
+  const [isOpen, setOpen] = useState(view.has("new")); // the fleet page links to a rollout to its headsets
+  const close = () => {
+    setOpen(false);
+    if (view.has("new")) location.hash = "#/rollouts";
+  };
   return html`
     <${Heading} title="Rollouts" text="Firmware and configuration in stages. A rollout stops by itself when headsets fail or attenuate less.">
       ${!isOpen && html`<button class="primary" onClick=${() => setOpen(true)}>New rollout</button>`}
     <//>
     ${error && html`<${Alert} kind="error">${error}<//>`}
     <div class="stack">
-      ${isOpen && html`<${NewRollout} rest=${rest} close=${close} onCreated=${() => { close(); reload(); }} />`}
+      ${isOpen && html`<${NewRollout} rest=${rest} view=${view} close=${close} onCreated=${() => { close(); reload(); }} />`}
       ${data && html`<section class="card" aria-label="Rollouts">
         ${data.rollouts.length
           ? html`<ol class="emergencies rollouts">${data.rollouts.map((rollout) => html`<${Item} key=${rollout.id} ...${{ rollout, rest, reload }} />`)}</ol>`
           : html`<${Empty} title="No rollouts yet">Click “New rollout” to change the firmware or the configuration of many headsets.<//>`}
-        <${Pages} page="rollouts" view=${view} next=${data.next} label="Pages of rollouts" />
+        <${Pages} page="rollouts" view=${new URLSearchParams(after && { after })} next=${data.next} label="Pages of rollouts" />
       </section>`}
     </div>`;
 }
@@ -135,9 +138,9 @@ function entriesOf(record) {
 }
 
 /** @param {Api.Rollout} rollout */
-function target({ query, canary_percent, per_minute }) {
+function target({ query, things, canary_percent, per_minute }) {
   const conditions = entriesOf(CONDITIONS).filter(([name]) => query[name]).map(([name, label]) => `${label} ${query[name]}`);
-  const whom = conditions.join(", ") || "all headsets";
+  const whom = things.length ? `${things.length} chosen ${things.length === 1 ? "headset" : "headsets"}` : conditions.join(", ") || "all headsets";
   return `${whom[0].toUpperCase()}${whom.slice(1)}: ${canary_percent} % first, then ${per_minute} a minute`;
 }
 
@@ -171,15 +174,16 @@ function Confirm({ name, confirm, close }) {
   </dialog>`;
 }
 
-/** @param {{rest: Rest, close: () => void, onCreated: () => void}} props */
-function NewRollout({ rest, close, onCreated }) {
+/** @param {{rest: Rest, view: URLSearchParams, close: () => void, onCreated: () => void}} props  `view`: what the form begins with */
+function NewRollout({ rest, view, close, onCreated }) {
+  const things = view.get("things")?.split(",") ?? [];
   const [kind, setKind] = useState("firmware");
   const [error, setError] = useState("");
   const submit = async (/** @type {Submit} */ event) => {
     event.preventDefault();
     const form = event.target;
     try {
-      await rest.post("/api/rollouts", await request(form, kind));
+      await rest.post("/api/rollouts", await request(form, kind, things));
       onCreated();
     } catch (failure) {
       setError(failure.message);
@@ -198,9 +202,13 @@ function NewRollout({ rest, close, onCreated }) {
         : html`<label>Snapshot interval (s)<input name="snapshot_interval_s" type="number" min="5" max="3600" step="any" /></label>
           <label>Telemetry interval (s)<input name="telemetry_interval_s" type="number" min="60" max="86400" step="any" /></label>
           <label>Private mode<select name="private"><option value="">No change</option><option value="true">On</option></select></label>`}
-      <label>Model<input name="model" maxlength="64" placeholder="any" autocomplete="off" /></label>
-      <label>Running firmware<input name="running" maxlength="17" placeholder="any" autocomplete="off" /></label>
-      <label>Name begins with<input name="prefix" maxlength="64" placeholder="any" autocapitalize="none" autocomplete="off" /></label>
+      ${things.length > 0
+        ? html`<p class="hint">To the ${things.length === 1 ? "headset" : `${things.length} headsets`} selected on the Fleet page.</p>`
+        : html`<${Condition} view=${view} name="model" label="Model" maxLength=${64} />
+          <${Condition} view=${view} name="running" label="Running firmware" maxLength=${17} />
+          <${Condition} view=${view} name="prefix" label="Name begins with" maxLength=${64} />
+          <${Condition} view=${view} name="tag" label="Tag" maxLength=${32} />
+          <${Condition} view=${view} name="owner" label="Owner" maxLength=${128} />`}
       <label>First, % of headsets<input name="canary_percent" type="number" min="0.1" max="100" step="any" value="5" required /></label>
       <label>Wait before the rest (min)<input name="soak_minutes" type="number" min="0" max="10080" step="any" value="60" required /></label>
       <label>Headsets a minute<input name="per_minute" type="number" min="10" max="1000" value="100" required /></label>
@@ -211,18 +219,29 @@ function NewRollout({ rest, close, onCreated }) {
   </section>`;
 }
 
+/** @param {{view: URLSearchParams, name: string, label: string, maxLength: number}} props */
+function Condition({ view, name, label, maxLength }) {
+  return html`<label>${label}<input name=${name} defaultValue=${view.get(name) ?? ""} maxlength=${maxLength} placeholder="any" autocapitalize="none" autocomplete="off" /></label>`;
+}
+
 /** @type {("canary_percent" | "soak_minutes" | "per_minute" | "max_failed_percent" | "max_drop_db")[]} */
 const NUMBERS = ["canary_percent", "soak_minutes", "per_minute", "max_failed_percent", "max_drop_db"];
 
-/** Return the request for the fields of a form. The image itself is not uploaded: only its hash and size are sent. @param {HTMLFormElement} form @param {string} kind @returns {Promise<Api.NewRollout>} */
-async function request(form, kind) {
+/**
+ * Return the request for the fields of a form. The image itself is not uploaded: only its hash and size are sent.
+ * @param {HTMLFormElement} form @param {string} kind @param {string[]} things  the chosen headsets, instead of conditions
+ * @returns {Promise<Api.NewRollout>}
+ */
+async function request(form, kind, things) {
   const fields = fieldsOf(form);
   const number = (/** @type {string} */ name) => (fields[name] === "" ? null : Number(fields[name]));
   const what = kind === "firmware"
     ? { firmware: { version: fields.version, url: fields.url, ...(await fingerprint(/** @type {File} */ (new FormData(form).get("image")))) } }
     : { config: { snapshot_interval_s: number("snapshot_interval_s"), telemetry_interval_s: number("telemetry_interval_s"), private: fields.private ? true : null } };
-  const query = { prefix: fields.prefix.trim(), model: fields.model.trim(), firmware: fields.running.trim() };
-  return { name: fields.name.trim(), ...what, query, ...Object.fromEntries(NUMBERS.map((name) => [name, number(name)])) };
+  const text = (/** @type {string} */ name) => (fields[name] ?? "").trim();
+  const selection = things.length ? { things }
+    : { query: { prefix: text("prefix"), model: text("model"), firmware: text("running"), tag: text("tag"), owner: text("owner") } };
+  return { name: fields.name.trim(), ...what, ...selection, ...Object.fromEntries(NUMBERS.map((name) => [name, number(name)])) };
 }
 
 /** @param {File} file */

@@ -2,17 +2,17 @@
 import { html, useState } from "../lib/html.js";
 import { Alert, percent, when } from "./parts.js";
 
-const SESSION = /^[\w-]{24}$/; // the id of a live session
+export const SESSION = /^[\w-]{24}$/; // the id of a live session
 const MAX_COMMENT = 500;
 
-/** @param {{events: Api.EmergencyEvent[], names?: Map<string, string>, rest: Rest, onChanged: () => void}} props  `names` of headsets by thing; without it, sources are not shown */
-export function EmergencyList({ events, names, rest, onChanged }) {
+/** @param {{events: Api.EmergencyEvent[], names?: Map<string, string>, rest: Rest, onChanged: () => void, showOwner?: boolean}} props  `names` of headsets by thing; without it, sources are not shown */
+export function EmergencyList({ events, names, rest, onChanged, showOwner = false }) {
   return html`<ol class="emergencies">${events.map((event) => html`
-    <${Item} key=${event.id} event=${event} names=${names} rest=${rest} onChanged=${onChanged} />`)}</ol>`;
+    <${Item} key=${event.id} event=${event} names=${names} rest=${rest} onChanged=${onChanged} showOwner=${showOwner} />`)}</ol>`;
 }
 
-/** @param {{event: Api.EmergencyEvent, names?: Map<string, string>, rest: Rest, onChanged: () => void}} props */
-function Item({ event, names, rest, onChanged }) {
+/** @param {{event: Api.EmergencyEvent, names?: Map<string, string>, rest: Rest, onChanged: () => void, showOwner: boolean}} props */
+function Item({ event, names, rest, onChanged, showOwner }) {
   const [isEditing, setEditing] = useState(false);
   const [error, setError] = useState("");
   const change = async (/** @type {Api.EmergencyChange} */ changes) => {
@@ -30,6 +30,7 @@ function Item({ event, names, rest, onChanged }) {
     <div class="what"><b class="tag bad">${event.kind}</b>
       ${names && html`<${Source} ...${{ event, names }} />`}
       <time datetime=${new Date(1000 * event.at).toISOString()} title=${fullTime(event.at)}>${when(event.at)}</time>
+      ${showOwner && html`<a class="of-owner" href=${`#/emergencies?owner=${encodeURIComponent(event.owner)}`}>${event.owner_name}</a>`}
       <small>confidence ${percent(event.score)}</small></div>
     <div class="state">
       ${event.acknowledged

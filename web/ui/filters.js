@@ -23,11 +23,11 @@ export function Filters({ page, view, label, read = (fields) => fields, children
 }
 
 /**
- * @param {{view: URLSearchParams, name: string, label: string, suggested?: boolean, maxLength?: number}} props
+ * @param {{view: URLSearchParams, name: string, label: string, suggested?: boolean, placeholder?: string, maxLength?: number}} props
  *   `suggested`: whether `Suggestions` has values of the field
  */
-export function TextFilter({ view, name, label, suggested, maxLength = 64 }) {
-  return html`<label>${label}<input name=${name} value=${view.get(name) ?? ""} autocapitalize="none"
+export function TextFilter({ view, name, label, suggested, placeholder, maxLength = 64 }) {
+  return html`<label>${label}<input name=${name} value=${view.get(name) ?? ""} placeholder=${placeholder} autocapitalize="none"
     autocomplete="off" maxlength=${maxLength} list=${suggested && `${name}-values`} /></label>`;
 }
 

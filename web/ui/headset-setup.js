@@ -83,8 +83,8 @@ export function SetUp({ device, state }) {
     ${device.refusal && html`<p class="hint">${device.refusal.message}</p>`}</section>`;
 }
 
-/** Rename a headset, issue new credentials for it, or remove it. @param {{rest: Rest, thing: string, name: string, onRenamed: () => void}} props */
-export function Manage({ rest, thing, name, onRenamed }) {
+/** Rename a headset, change its tags, issue new credentials for it, or remove it. @param {{rest: Rest, device: Api.Device, isOperator: boolean, onChanged: () => void}} props */
+export function Manage({ rest, device: { thing, name, tags }, isOperator, onChanged }) {
   const path = /** @type {const} */ (`/api/devices/${encodeURIComponent(thing)}`);
   const [registration, setRegistration] = useState(/** @type {Registration | null} */ (null));
   const [error, setError] = useState("");
@@ -101,7 +101,18 @@ export function Manage({ rest, thing, name, onRenamed }) {
     const wanted = fieldsOf(event.target).name.trim();
     attempt(async () => {
       await rest.patch(path, { name: wanted });
-      onRenamed();
+      onChanged();
+    });
+  };
+  const tag = (/** @type {Submit} */ event) => {
+    event.preventDefault();
+    const wanted = fieldsOf(event.target).tags.split(/[\s,]+/).filter(Boolean);
+    const [add, dropped] = [wanted.filter((each) => !tags.includes(each)), tags.filter((each) => !wanted.includes(each))];
+    if (!add.length && !dropped.length) return;
+    attempt(async () => {
+      const { outcomes: [outcome] } = await rest.post("/api/device-tags", { things: [thing], add, remove: dropped });
+      if (outcome?.problem) throw new Error(outcome.problem.detail);
+      onChanged();
     });
   };
   const renew = () => confirm(`Issue new credentials for ${thing}? The present ones stop working.`)
@@ -116,6 +127,10 @@ export function Manage({ rest, thing, name, onRenamed }) {
     <form class="row" onSubmit=${rename}>
       <label>Display name<input name="name" key=${name} defaultValue=${name} placeholder=${thing} maxlength="64" autocomplete="off" /></label>
       <button>Rename</button></form>
+    ${isOperator && html`<form class="row" onSubmit=${tag}>
+      <label>Tags<input name="tags" key=${tags.join()} defaultValue=${tags.join(" ")} placeholder="hall-3 night-shift" title="Separated by spaces" maxlength="340"
+        autocapitalize="none" autocomplete="off" /></label>
+      <button>Save tags</button></form>`}
     <p class="row"><button class="quiet" onClick=${renew}>New credentials</button>
       <button class="quiet danger" onClick=${remove}>Remove headset</button></p></section>`;
 }

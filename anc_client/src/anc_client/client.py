@@ -2,7 +2,7 @@
 
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -200,6 +200,12 @@ class Client(BaseClient):
         """Return totals of the matching headsets, their attenuation in groups, and the worst."""
         return self._request(schemas.FleetOverview, "GET", "/api/fleet/overview", **conditions)
 
+    def fleet_history(
+        self, by: Literal["model", "firmware", "noise"] = "model", days: int = 90
+    ) -> Sequence[schemas.FleetDay]:
+        """Return the attenuation of the whole fleet on each of the last days, also in groups."""
+        return self._request(schemas.FleetHistory, "GET", "/api/fleet/history", by=by, days=days).days
+
     def fleet_csv(self, **conditions: Any) -> str:
         """Return the matching headsets as CSV."""
         return self._send("GET", "/api/fleet/csv", **conditions).text
@@ -213,6 +219,21 @@ class Client(BaseClient):
         return self._request(
             schemas.Device, "PATCH", f"/api/devices/{path_segment(thing)}", schemas.DeviceChange(name=name)
         )
+
+    def change_tags(
+        self, things: Sequence[str], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> Sequence[schemas.DeviceOutcome]:
+        """Add tags to up to 100 headsets and remove others; return the outcome for each headset."""
+        change = schemas.TagChange(things=[*things], add=[*add], remove=[*remove])
+        return self._request(schemas.DeviceOutcomes, "POST", "/api/device-tags", change).outcomes
+
+    def remove_devices(self, things: Sequence[str]) -> Sequence[schemas.DeviceOutcome]:
+        """Remove up to 100 headsets; return the outcome for each.
+
+        Repeat the request for those with the code `unavailable` or `failed`.
+        """
+        removals = schemas.Removals(things=[*things])
+        return self._request(schemas.DeviceOutcomes, "POST", "/api/device-removals", removals).outcomes
 
     def remove_device(self, thing: str) -> None:
         """Revoke a headset's certificate and delete the headset."""
@@ -324,14 +345,15 @@ class Client(BaseClient):
     def emergency_status(self, **conditions: str) -> schemas.EmergencyStatus:
         """Return whether an emergency is active for the caller's sessions or headsets.
 
-        `conditions` are `source`, a headset or session, and for operators `owner`.
+        `conditions` are `source`, a headset or session, and for operators `owner` or `all_owners`.
         """
         return self._request(schemas.EmergencyStatus, "GET", "/api/emergency/status", **conditions)
 
     def emergencies(self, **conditions: Any) -> Iterator[schemas.EmergencyEvent]:
         """Iterate over past emergencies, oldest first.
 
-        `conditions` are query parameters of the endpoint, for example `kind="siren", sort="-at"`.
+        `conditions` are query parameters of the endpoint, for example `kind="siren", sort="-at"`. Operators
+        see those of all owners with `all_owners="true"`.
         """
         for page in self._pages(schemas.EmergencyEvents, "/api/emergency/events", **conditions):
             yield from page.events

@@ -116,6 +116,8 @@ class Device:
     secondary_taps: int
     created: float
     name: str = ""
+    tags: list[str] = field(default_factory=list)
+    """Given by operators."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,14 @@ class DeviceModels:
 
     next: str | None
     models: list[DeviceModel]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceProblem:
+    """Why a headset was not changed: a code for programs, and a text for people."""
+
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,11 +221,12 @@ class EmergencyEvent:
     """
     An emergency that switched a headset or session to transparency.
 
-    `acknowledged_by` and `commented_by` are user names.
+    `owner_name`, `acknowledged_by` and `commented_by` are user names.
     """
 
     id: str
     owner: str
+    owner_name: str
     source: str
     kind: str
     score: float
@@ -251,6 +262,9 @@ class FleetHeadset:
     thing: str
     name: str | None
     """Display name, empty without one."""
+
+    tags: list[str]
+    """Given by operators."""
 
     owner: str | None
     model: str | None
@@ -648,6 +662,16 @@ class RegisteredDevice:
     created: float
     credentials: Credentials
     name: str = ""
+    tags: list[str] = field(default_factory=list)
+    """Given by operators."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removals:
+    """Headsets to remove."""
+
+    things: list[str]
+    """Names of headsets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -662,6 +686,7 @@ class RolloutConditions:
     """Conditions on headsets; empty: none."""
 
     prefix: str = ""
+    tag: str = ""
     owner: str = ""
     model: str = ""
     firmware: str = ""
@@ -733,6 +758,9 @@ class RolloutQuery:
 
     prefix: str = ""
     """Beginning of the name."""
+
+    tag: str = ""
+    """One of its tags."""
 
     owner: str = ""
     """Id of the owner."""
@@ -844,6 +872,17 @@ class SoundFormat:
     name: str
     suffixes: list[str]
     media_types: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagChange:
+    """Tags to add to headsets and to remove from them."""
+
+    things: list[str]
+    """Names of headsets."""
+
+    add: list[str] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1024,7 +1063,48 @@ class DeviceDetails:
     refused: int
     refusal: DeviceRefusal | None
     name: str = ""
+    tags: list[str] = field(default_factory=list)
+    """Given by operators."""
+
     claim_refusal: DeviceRefusal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOutcome:
+    """What a request did to one of its headsets."""
+
+    thing: str
+    changed: bool
+    """False if it was already so."""
+
+    tags: list[str] | None = None
+    """After a change of tags."""
+
+    problem: DeviceProblem | None = None
+    """Null: done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOutcomes:
+    """What a request did to each of its headsets."""
+
+    outcomes: list[DeviceOutcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetDay:
+    """The fleet at the beginning of a day (UTC)."""
+
+    day: str
+    """Date, such as 2026-11-30."""
+
+    at: float
+    """When it was recorded."""
+
+    headsets: int
+    attenuation: AttenuationDistribution
+    groups: list[HeadsetGroup]
+    """Up to eight, largest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1034,6 +1114,13 @@ class FleetGroups:
     model: list[HeadsetGroup]
     firmware: list[HeadsetGroup]
     noise: list[HeadsetGroup]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetHistory:
+    """The recorded days, oldest first. A day on which the platform did not run is missing."""
+
+    days: list[FleetDay]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1066,8 +1153,11 @@ class NewRollout:
     """Either this or `firmware`. `private` must not be false."""
 
     query: RolloutQuery = field(
-        default_factory=lambda: RolloutQuery(prefix="", owner="", model="", firmware="")
+        default_factory=lambda: RolloutQuery(prefix="", tag="", owner="", model="", firmware="")
     )
+    things: list[str] = field(default_factory=list)
+    """Names of headsets, instead of `query`."""
+
     canary_percent: float = 5.0
     """Share of the headsets that get it first."""
 
@@ -1128,6 +1218,9 @@ class Rollout:
     firmware: RolloutFirmware | None
     config: RolloutConfig | None
     query: RolloutConditions
+    things: list[str]
+    """The chosen headsets; empty: those of `query`."""
+
     canary_percent: float
     soak_minutes: float
     per_minute: int

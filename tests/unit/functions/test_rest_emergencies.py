@@ -251,3 +251,49 @@ def test_an_alarm_that_is_published_again_does_not_undo_its_acknowledgement(
     emergencies.publish("alice", "left", Alarm("siren", 0.9, NIGHT), platform.deps)
 
     assert call("GET", f"{PATH}/{night[0]}")[1]["acknowledged"] is True
+
+
+ALL = {"user": "olga", "role": "operator", "all_owners": "true"}
+
+
+def test_operators_list_the_emergencies_of_all_owners_in_one_list(call: Call, night: list[str]) -> None:
+    found = ids(call, **ALL, sort="-at", limit="2")
+    page = call("GET", PATH, **ALL, sort="-at")[1]["events"]
+
+    assert sorted(event["owner"] for event in page) == ["alice"] * 4 + ["bob"]
+    assert {*found} > {*night}
+    assert found == sorted(found, reverse=True) == [event["id"] for event in page]
+    assert ids(call, **ALL, kind="horn") == [night[1]]
+    assert ids(call, **ALL, since=f"{NIGHT + 3600}") == night[1:]
+    assert page[0]["owner_name"] == "alice"
+
+
+def test_the_list_of_all_owners_is_for_operators_and_excludes_an_owner(call: Call, night: list[str]) -> None:
+    for path in (PATH, "/api/emergency/status"):
+        status, answer, _ = call("GET", path, all_owners="true")
+        assert (status, answer["detail"]) == (
+            403,
+            "all_owners: requires the role operator (you are listener)",
+        )
+        status, answer, _ = call("GET", path, **ALL, owner="bob")
+        assert (status, answer["detail"]) == (400, "all_owners: give either owner or all_owners")
+
+
+def test_operators_see_active_emergencies_of_all_owners_within_bounds(
+    call: Call, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = platform.clock.now
+    for number, owner in enumerate(("alice", "bob", "carol")):
+        source = f"{owner}s"
+        emergencies.publish(owner, source, Alarm("siren", 0.9, now + number), platform.deps)
+        platform.deps.controls.put(Control(key=source, group=owner, emergency_until=now + 60))
+    emergencies.publish("dora", "doras", Alarm("horn", 0.9, now + 5), platform.deps)
+
+    def active() -> list[str]:
+        return [event["source"] for event in call("GET", "/api/emergency/status", **ALL)[1]["sources"]]
+
+    assert active() == ["carols", "bobs", "alices"]
+    monkeypatch.setattr(emergencies, "MAX_SOURCES_OF_ALL", 2)
+    assert active() == ["carols"]
+    platform.clock.now += 61
+    assert active() == []

@@ -11,8 +11,9 @@ import pytest
 from anc.fleet_records import HeadsetSummary
 from anc.headset_records import Control
 from anc.schemas.refusal import Refused
-from anc.services.headsets import device_status, fleet, telemetry
+from anc.services.headsets import device_status, fleet, fleet_history, telemetry
 from functions.rest_api.handler import handler as rest_api
+from functions.rollout_manager.handler import handler as rollout_manager
 from local.lambda_context import LocalContext
 from local.lambda_events import rest_event
 from tests.fakes import FakePlatform
@@ -83,6 +84,7 @@ def test_the_list_follows_telemetry_connection_and_refusals(call: Call, platform
     assert left == {
         "thing": "left",
         "name": "",
+        "tags": [],
         "owner": "alice",
         "model": "AX2",
         "online": True,
@@ -293,3 +295,50 @@ def test_the_overview_compares_groups_and_names_the_worst_headsets(
     ]
     assert found["groups"]["firmware"][0]["attenuation"]["median_db"] == 3.5
     assert [each["thing"] for each in found["worst"]] == [f"h{number:02}" for number in range(10)]
+
+
+def test_the_fleet_of_each_day_is_recorded_once_and_kept(call: Call, platform: FakePlatform) -> None:
+    def record(day: int, attenuation_db: float) -> None:
+        platform.clock.now = midnight + 86_400 * day + 60
+        summary = HeadsetSummary(thing="left", model="AX2", firmware="1.4.2", attenuation_db=attenuation_db)
+        platform.deps.fleet_index.update(summary)
+        rollout_manager({}, LocalContext("rollout_manager"), platform.deps)
+
+    midnight = platform.clock.now // 86_400 * 86_400
+    record(0, 12.0)
+    platform.deps.fleet_index.update(HeadsetSummary(thing="left", attenuation_db=99.0))
+    rollout_manager({}, LocalContext("rollout_manager"), platform.deps)
+    record(1, 9.0)
+
+    days = call("GET", "/api/fleet/history", by="firmware", **OPERATOR)[1]["days"]
+    median = {"p10_db": 12.0, "median_db": 12.0, "p90_db": 12.0}
+    assert [each["attenuation"]["median_db"] for each in days] == [12.0, 9.0]
+    assert days[0]["groups"] == [{"value": "1.4.2", "headsets": 1, "attenuation": median}]
+    assert days[0]["day"] < days[1]["day"]
+    assert days[0]["at"] == midnight + 60
+    (last,) = call("GET", "/api/fleet/history", days="1", **OPERATOR)[1]["days"]
+    assert last == call("GET", "/api/fleet/history", **OPERATOR)[1]["days"][1]
+    platform.clock.now += 86_400 * 400
+    assert call("GET", "/api/fleet/history", days="366", **OPERATOR)[1]["days"] == []
+
+
+def test_the_history_of_more_days_than_a_page_is_complete(call: Call, platform: FakePlatform) -> None:
+    end = platform.clock.now
+    for day in range(150):
+        platform.clock.now = end - 86_400 * (149 - day)
+        fleet_history.record_day(platform.deps)
+
+    assert len(call("GET", "/api/fleet/history", days="366", **OPERATOR)[1]["days"]) == 150
+    assert call("GET", "/api/fleet/history", days="367", **OPERATOR)[0] == 400
+
+
+def test_a_fleet_that_cannot_be_recorded_does_not_hold_up_rollouts(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> int:
+        raise RuntimeError("the index is away")
+
+    monkeypatch.setattr(platform.deps.fleet_index, "count", fail)
+    rollout_manager({}, LocalContext("rollout_manager"), platform.deps)
+
+    assert platform.deps.fleet_days.list("days") == []

@@ -1,6 +1,7 @@
 """A simulated fleet is written through the services, and is the same for the same seed."""
 
 from anc.fleet_records import FleetQuery
+from anc.services.headsets import fleet_history
 from tests.fakes import Clock, make_dependencies
 from tools import fleet_population
 
@@ -19,6 +20,8 @@ def test_headsets_are_registered_report_and_are_in_the_index(tmp_path):
 
     found = deps.fleet_index.search(FleetQuery()).headsets
     assert done[-1] == len(found) == 40
+    assert len(fleet_history.history(30, deps)) == 30
+    assert {tag for headset in found for tag in headset.tags or ()} == {*fleet_population.TAGS}
     assert {headset.owner for headset in found} == {"user-0000", "user-0001"}
     assert all(headset.model and headset.firmware and headset.noise for headset in found)
     assert all(deps.devices.get(headset.thing) and deps.telemetry.get(headset.thing) for headset in found)

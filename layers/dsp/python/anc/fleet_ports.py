@@ -17,8 +17,11 @@ class FleetIndex(Protocol):
 
     min_interval_s: float
 
-    def update(self, summary: HeadsetSummary) -> None:
-        """Merge what is known into a headset's summary; None leaves a field as it is."""
+    def update(self, summary: HeadsetSummary, removed_tags: Sequence[str] = ()) -> None:
+        """Merge what is known into a headset's summary; None leaves a field as it is.
+
+        `removed_tags` are those that the summary had and `summary.tags` has not.
+        """
 
     def remove(self, thing: str) -> None:
         """Delete the summary of a headset, if there is one."""

@@ -5,10 +5,14 @@ from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
+from anc.records import Record
+
 SortField = Literal["attenuation_db", "refused_at"]
 GroupField = Literal["model", "firmware", "noise"]
 SORT_FIELDS: tuple[str, ...] = get_args(SortField)
 GROUP_FIELDS: tuple[GroupField, ...] = get_args(GroupField)
+MAX_TAGS = 10  # of a headset: its summary has all of them, and AWS meters that per kilobyte
+MAX_BULK = 100  # headsets of a request
 PERCENTS = (10.0, 50.0, 90.0)
 
 
@@ -20,6 +24,8 @@ class HeadsetSummary(msgspec.Struct, frozen=True, kw_only=True):
     thing, owner, model : str
     name : str or None
         Display name, "" without one.
+    tags : tuple of str or None
+        In alphabetical order.
     online : bool or None
     since : float or None
         When `online` last changed, in seconds since the epoch.
@@ -37,6 +43,7 @@ class HeadsetSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     thing: str
     name: str | None = None
+    tags: tuple[str, ...] | None = None
     owner: str | None = None
     model: str | None = None
     online: bool | None = None
@@ -57,6 +64,8 @@ class FleetQuery(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     prefix : str
         Beginning of the name.
+    tag : str
+        One of the tags.
     online : bool or None
         False includes headsets that never connected.
     attenuation_below : float or None
@@ -66,6 +75,7 @@ class FleetQuery(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     prefix: str = ""
+    tag: str = ""
     owner: str = ""
     model: str = ""
     firmware: str = ""
@@ -97,3 +107,23 @@ class FleetGroup(NamedTuple):
     value: str
     headsets: int
     attenuation: Distribution
+
+
+class FleetDay(Record, frozen=True, kw_only=True):
+    """The fleet at the beginning of a day: key is its date (UTC), such as 2026-11-30.
+
+    Attributes
+    ----------
+    at : float
+        When it was recorded, in seconds since the epoch.
+    headsets : int
+    attenuation : Distribution
+        Of all headsets.
+    groups : dict
+        The largest groups by `GroupField`.
+    """
+
+    at: float
+    headsets: int
+    attenuation: Distribution
+    groups: dict[GroupField, tuple[FleetGroup, ...]]

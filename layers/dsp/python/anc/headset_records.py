@@ -18,6 +18,8 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     ----------
     name : str
         Display name, "" for none.
+    tags : tuple of str
+        Given by operators, in alphabetical order.
     secondary : bytes
         Measured secondary path S, float32 little-endian, at `rate` Hz.
     max_gain_db : float
@@ -39,6 +41,7 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     name: str = ""
+    tags: tuple[str, ...] = ()
     model: str
     rate: int
     taps: int

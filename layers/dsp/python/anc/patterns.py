@@ -19,6 +19,9 @@ def description(pattern: str) -> str:
 USER_NAME = described("^[A-Za-z0-9._@+-]{1,128}$", "1 to 128 letters, digits or characters of ._@+-")
 CODE = described("^[0-9]{6}$", "six digits")
 ID = described("^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, hyphens or underscores")
+TAG = described(
+    "^[a-z][a-z0-9-]{0,31}$", "a lowercase letter and up to 31 lowercase letters, digits or hyphens"
+)
 SHORT_HASH = described("^[0-9a-f]{16}$", "16 hexadecimal digits (0-9, a-f)")
 SHA256 = described("^[0-9a-f]{64}$", "64 hexadecimal digits (0-9, a-f)")
 SERIAL_PREFIX = described(

@@ -71,6 +71,8 @@ class Rollout(Record, frozen=True, kw_only=True, omit_defaults=True):
         What is rolled out; exactly one is set.
     query : FleetQuery
         Which headsets; those that matched when it was created.
+    things : tuple of str
+        Names of headsets, instead of `query`.
     canary_percent : float
         Share of the headsets that get it first.
     soak_minutes : float
@@ -107,6 +109,7 @@ class Rollout(Record, frozen=True, kw_only=True, omit_defaults=True):
     firmware: DesiredFirmware | None = None
     config: DesiredConfiguration | None = None
     query: FleetQuery = FleetQuery()
+    things: tuple[str, ...] = ()
     canary_percent: float
     soak_minutes: float
     per_minute: int

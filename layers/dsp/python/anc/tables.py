@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_type_hints
 
 from anc.access_records import Account, AuditEntry
+from anc.fleet_records import FleetDay
 from anc.headset_records import Control, Device, DeviceModel, Fleet, Status, Telemetry
 from anc.records import ApiKey, Emergency, Job, Record, SocketConnection, Stream, Usage, Watch
 from anc.rollout_records import Rollout, RolloutBatch
@@ -15,6 +16,7 @@ from anc.rollout_records import Rollout, RolloutBatch
 R = TypeVar("R", bound=Record)
 
 GROUP_INDEX = "by_group"  # of every table: partition key `group`, sort key `key`
+FEED_INDEX = "by_shard"  # of a table that lists all groups: partition key `shard`, sort key `key`
 EXPIRY_ATTRIBUTE = "sweep"  # of every table: whole seconds since the epoch
 
 
@@ -44,8 +46,17 @@ class Table(Protocol[R]):
         """
 
 
+class FeedTable(Table[R], Protocol[R]):
+    """Records that can also be listed together, whatever their group."""
+
+    def list_all(self, limit: int = 100, after: str = "", descending: bool = False) -> Sequence[R]:
+        """Return up to `limit` records of all groups, as `list` those of one."""
+
+
+FEED = "feed"  # marks a table whose records can be listed together
 EXPIRES = "expires"  # marks a table whose records have an expiry time
 Expiring = Annotated[Table[R], EXPIRES]
+ExpiringFeed = Annotated[FeedTable[R], EXPIRES, FEED]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +70,8 @@ class Tables:
     device_models: Table[DeviceModel]
     controls: Table[Control]
     fleets: Expiring[Fleet]
-    emergencies: Expiring[Emergency]
+    fleet_days: Expiring[FleetDay]
+    emergencies: ExpiringFeed[Emergency]
     jobs: Expiring[Job]
     api_keys: Expiring[ApiKey]
     usages: Expiring[Usage]
@@ -82,11 +94,14 @@ class TableSpec(NamedTuple):
     record : type[Record]
     expires : bool
         Whether expired records must be deleted from time to time.
+    is_feed : bool
+        Whether its records can be listed together (`FeedTable`).
     """
 
     name: str
     record: type[Record]
     expires: bool
+    is_feed: bool
 
 
 def variable(name: str) -> str:
@@ -100,11 +115,12 @@ def open_tables(open_table: Callable[[TableSpec], Table[Any]]) -> dict[str, Any]
 
 
 def _spec(name: str, annotation: Any) -> TableSpec:
-    expires = EXPIRES in getattr(annotation, "__metadata__", ())
-    table = annotation.__origin__ if expires else annotation
-    return TableSpec(name, get_args(table)[0], expires)
+    marks = getattr(annotation, "__metadata__", ())
+    table = annotation.__origin__ if marks else annotation
+    return TableSpec(name, get_args(table)[0], EXPIRES in marks, FEED in marks)
 
 
 TABLES = tuple(_spec(*field) for field in get_type_hints(Tables, include_extras=True).items())
 # On AWS two more tables hold numbers instead of records.
+FEEDS = tuple(spec.name for spec in TABLES if spec.is_feed)
 TABLE_NAMES = (*(spec.name for spec in TABLES), "counters", "limits")

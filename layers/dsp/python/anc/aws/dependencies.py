@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from typing import Any
 
 from anc.aws.alerts import SnsAlerts
 from anc.aws.counters import DynamoCounters
@@ -14,12 +15,17 @@ from anc.aws.rate_limits import DynamoLimits
 from anc.aws.shadows import IotShadows
 from anc.aws.signing_keys import JwksSigningKeys
 from anc.aws.sockets import GatewaySockets
-from anc.aws.tables import DynamoTable
+from anc.aws.tables import DynamoFeed, DynamoTable
 from anc.aws.things import IotThings
 from anc.aws.users import CognitoUsers
 from anc.ports import Dependencies
 from anc.settings import Settings
-from anc.tables import open_tables, variable
+from anc.tables import TableSpec, open_tables, variable
+
+
+def _table(table: TableSpec) -> DynamoTable[Any]:
+    adapter = DynamoFeed if table.is_feed else DynamoTable
+    return adapter(os.environ.get(variable(table.name), ""), table.record)
 
 
 @cache
@@ -41,7 +47,7 @@ def aws_dependencies() -> Dependencies:
     settings = Settings.from_env(os.environ)
     name = os.environ.get
     return Dependencies(
-        **open_tables(lambda table: DynamoTable(name(variable(table.name), ""), table.record)),
+        **open_tables(_table),
         settings=settings,
         updates=SqsQueue(name("UPDATES_QUEUE_URL", "")),
         recordings=SqsQueue(name("RECORDINGS_QUEUE_URL", "")),

@@ -6,8 +6,9 @@ update of five kilobytes, mostly filter taps, for each of its changes.
 References
 ----------
 AWS IoT Core Developer Guide, "Fleet indexing", "Query syntax", "Example thing queries". Restrictions that
-shape this module: a query has at most 12 terms; results are not sorted, in pages of at most 100; a hyphen
-excludes a term, so numbers are stored without sign; aggregations need custom fields, five in an account.
+shape this module: a query has at most 12 terms, and none for an element of a list, so each tag is a field;
+results are not sorted, in pages of at most 100; a hyphen excludes a term, so numbers are stored without sign,
+and names of tags without hyphen; aggregations need custom fields, five in an account.
 """
 
 import json
@@ -27,6 +28,7 @@ from anc.fleet_records import (
     GroupField,
     HeadsetSummary,
 )
+from anc.patterns import ONE_LINE, TAG
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.shadow import SUMMARY_FIELDS, SUMMARY_SHADOW
 
@@ -63,18 +65,22 @@ class IotFleetIndex:
         self._client = client
         self._data = data
 
-    def update(self, summary: HeadsetSummary) -> None:
+    def update(self, summary: HeadsetSummary, removed_tags: Sequence[str] = ()) -> None:
         """See `FleetIndex.update`. Fleet indexing itself knows whether a headset is connected."""
         reported = {
             name: value
             for name in summary.__struct_fields__
-            if name not in ("thing", "online", "since") and (value := getattr(summary, name)) is not None
+            if name not in ("thing", "tags", "online", "since")
+            and (value := getattr(summary, name)) is not None
         }
         if summary.online is not None and reported.keys() <= {"name", "owner", "model"}:
             return  # a change of the connection only
         for name, offset in OFFSETS.items():
             if name in reported:
                 reported[name] = round(reported[name] + offset, 2)
+        tags = dict.fromkeys(removed_tags) | dict.fromkeys(summary.tags or (), True)
+        if tags:
+            reported["tags"] = {_tag_field(tag): is_set for tag, is_set in tags.items()}  # None removes it
         if not reported:
             return
         payload = json.dumps({"state": {"reported": reported}}).encode()
@@ -146,6 +152,10 @@ class IotFleetIndex:
         equal = {name: getattr(query, name) for name in ("owner", "model", "firmware", "noise")}
         if any(_UNSUPPORTED.search(value) for value in (query.prefix, *equal.values())):
             return None
+        if query.tag:
+            if not re.fullmatch(TAG + ONE_LINE, query.tag):
+                return None
+            terms.append(f"{SUMMARY_FIELDS}tags.{_tag_field(query.tag)}:true")
         if query.prefix:
             terms.append(f"thingName:{_escaped(query.prefix)}*")
         terms += [_equal(SUMMARY_FIELDS + name, value) for name, value in equal.items() if value]
@@ -252,6 +262,10 @@ def _equal(field: str, value: str) -> str:
     return f'{field}:"{value}"'
 
 
+def _tag_field(tag: str) -> str:
+    return tag.replace("-", "_")  # a hyphen excludes a term, and no tag contains an underscore
+
+
 def _escaped(prefix: str) -> str:
     return re.sub(r"([+-])", r"\\\1", prefix)
 
@@ -285,6 +299,8 @@ def _summary(thing: dict[str, Any]) -> HeadsetSummary:
     known = {
         name: value for name, value in _reported(thing).items() if name in HeadsetSummary.__struct_fields__
     }
+    if "tags" in known:
+        known["tags"] = tuple(sorted(field.replace("_", "-") for field in known["tags"]))
     for name, offset in OFFSETS.items():
         if name in known:
             known[name] = round(known[name] - offset, 2)

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -9,12 +10,13 @@ import msgspec
 
 from anc.aws import clients
 from anc.ports import Conflict
-from anc.tables import EXPIRY_ATTRIBUTE, GROUP_INDEX, R
+from anc.tables import EXPIRY_ATTRIBUTE, FEED_INDEX, GROUP_INDEX, R
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 MAX_BATCH_KEYS = 100  # of one BatchGetItem
+SHARDS = 8  # of a feed: a partition of its index takes 1,000 new records a second
 
 
 class DynamoTable(Generic[R]):
@@ -63,17 +65,7 @@ class DynamoTable(Generic[R]):
     def put(self, record: R) -> R:
         """See `Table.put`. At most 400 KB."""
         stored = record.next_version()
-        item: dict[str, Any] = {
-            "key": {"S": stored.key},
-            "version": {"N": str(stored.version)},
-            "body": {"B": msgspec.msgpack.encode(stored)},
-            "write": {"S": secrets.token_hex(8)},
-        }
-        if stored.group:  # an index key cannot be empty
-            item["group"] = {"S": stored.group}
-        if stored.expires is not None:
-            item["expires"] = {"N": repr(float(stored.expires))}
-            item[EXPIRY_ATTRIBUTE] = {"N": str(int(stored.expires) + 1)}
+        item = self._item(stored)
         names = {"#expires": "expires"}
         values: dict[str, Any] = {":now": {"N": repr(self._clock())}}
         if record.version:
@@ -100,6 +92,20 @@ class DynamoTable(Generic[R]):
                 raise Conflict(f"{record.key}: changed since version {record.version}") from fault
         return stored
 
+    def _item(self, stored: R) -> dict[str, Any]:
+        item: dict[str, Any] = {
+            "key": {"S": stored.key},
+            "version": {"N": str(stored.version)},
+            "body": {"B": msgspec.msgpack.encode(stored)},
+            "write": {"S": secrets.token_hex(8)},
+        }
+        if stored.group:  # an index key cannot be empty
+            item["group"] = {"S": stored.group}
+        if stored.expires is not None:
+            item["expires"] = {"N": repr(float(stored.expires))}
+            item[EXPIRY_ATTRIBUTE] = {"N": str(int(stored.expires) + 1)}
+        return item
+
     def delete(self, key: str, version: int | None = None) -> None:
         """See `Table.delete`."""
         condition: dict[str, Any] = {}
@@ -120,20 +126,23 @@ class DynamoTable(Generic[R]):
         found: list[R] = []
         more = bool(group)
         while more and len(found) < limit:
-            keys, more = self._keys(group, min(limit - len(found), MAX_BATCH_KEYS), after, descending)
+            size = min(limit - len(found), MAX_BATCH_KEYS)
+            keys, more = self._keys(GROUP_INDEX, "group", group, size, after, descending)
             found += [record for record in self._records(keys, descending) if record.group == group]
             after = keys[-1] if keys else after
         return found
 
-    def _keys(self, group: str, limit: int, after: str, descending: bool) -> tuple[Sequence[str], bool]:
-        """Return up to `limit` keys, and whether there may be more."""
+    def _keys(
+        self, index: str, attribute: str, value: str, limit: int, after: str, descending: bool
+    ) -> tuple[Sequence[str], bool]:
+        """Return up to `limit` keys of a partition of an index, and whether there may be more."""
         beyond = f" AND #key {'<' if descending else '>'} :after" if after else ""
-        condition = f"#group = :group{beyond}"
-        names = {"#group": "group", "#key": "key"}
-        values = {":group": {"S": group}} | ({":after": {"S": after}} if after else {})
+        condition = f"#partition = :partition{beyond}"
+        names = {"#partition": attribute, "#key": "key"}
+        values = {":partition": {"S": value}} | ({":after": {"S": after}} if after else {})
         response = self._client().query(
             TableName=self._name,
-            IndexName=GROUP_INDEX,
+            IndexName=index,
             KeyConditionExpression=condition,
             ProjectionExpression="#key",
             ExpressionAttributeNames=names,
@@ -160,3 +169,33 @@ class DynamoTable(Generic[R]):
             return None
         record = self._decoder.decode(item["body"]["B"])
         return record if record.expires is None or record.expires > self._clock() else None
+
+
+class DynamoFeed(DynamoTable[R]):
+    """`anc.ports.FeedTable` on a DynamoDB table.
+
+    Items have a further attribute, `shard`, which is the partition key of the index `by_shard`. Each shard
+    gives its first keys, which are merged, so a page costs a query of each shard and the reading of its
+    records. The shard follows from the key, so only a new record is written to the index.
+    """
+
+    def list_all(self, limit: int = 100, after: str = "", descending: bool = False) -> Sequence[R]:
+        """See `FeedTable.list_all`."""
+        found: list[R] = []
+        more = True
+        while more and len(found) < limit:
+            keys, more = self._merged(min(limit - len(found), MAX_BATCH_KEYS), after, descending)
+            found += self._records(keys, descending)
+            after = keys[-1] if keys else after
+        return found
+
+    def _merged(self, limit: int, after: str, descending: bool) -> tuple[Sequence[str], bool]:
+        parts = [
+            self._keys(FEED_INDEX, "shard", str(shard), limit, after, descending) for shard in range(SHARDS)
+        ]
+        keys = sorted((key for part, _ in parts for key in part), reverse=descending)
+        return keys[:limit], len(keys) > limit or any(more for _, more in parts)
+
+    def _item(self, stored: R) -> dict[str, Any]:
+        shard = zlib.crc32(stored.key.encode()) % SHARDS
+        return super()._item(stored) | {"shard": {"S": str(shard)}}

@@ -1,8 +1,9 @@
 """Emergencies: store, publish and list them; acknowledge them and comment on them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -20,6 +21,9 @@ EVENT_LIFETIME_S = 90 * 24 * 3600
 MAX_ACTIVE_S = 24 * 3600  # an emergency that began earlier is no longer listed as active
 PAGE = 100
 MAX_READ = 1000  # emergencies that one search reads
+MAX_ACTIVE_OF_ALL_S = 3600  # the same for all owners together, whose emergencies are many,
+MAX_LISTED_OF_ALL = 200  # of which only the latest are read,
+MAX_SOURCES_OF_ALL = 50  # and whose sources are looked at
 
 Source = TypeVar("Source", Stream, Control)
 
@@ -31,6 +35,8 @@ class EmergencyQuery(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     owner : str
         Default: the owner of the headset `source` if the caller may see it, else the caller.
+    all_owners : bool
+        Whether the owner is no condition.
     source : str
         Headset or session.
     since, until : float or None
@@ -38,6 +44,7 @@ class EmergencyQuery(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     owner: str = ""
+    all_owners: bool = False
     source: str = ""
     kind: str = ""
     since: float | None = None
@@ -187,21 +194,22 @@ def search(
     after: str = "",
     descending: bool = False,
 ) -> EmergencyPage:
-    """Return a page of an owner's emergencies, the oldest or with `descending` the newest first.
+    """Return a page of the emergencies of an owner or of all owners, oldest first or `descending`.
 
     Reads at most `MAX_READ` emergencies: a page can be shorter than `limit` without being the last.
 
     Raises
     ------
     Refused
-        `forbidden` when a listener asks for the emergencies of another owner.
+        `forbidden` when a listener asks for the emergencies of other owners; `bad_field` with an owner and
+        `all_owners`.
     """
-    owner = _owner(query, caller, deps)
+    pages = _pages(query, caller, deps)
     cursor = _begin(query, after, descending)
     size = PAGE if query.source or query.kind or query.acknowledged is not None else limit
     found: list[Emergency] = []
     for _ in range(max(1, MAX_READ // size)):
-        page = deps.emergencies.list(owner, size, cursor, descending)
+        page = pages(size, cursor, descending)
         for event in page:
             cursor = event.key
             if query.is_past(event, descending):
@@ -218,8 +226,11 @@ def search(
 def list_active(query: EmergencyQuery, caller: Caller, deps: Dependencies) -> Sequence[Emergency]:
     """Return the emergencies whose sources are still held in transparency, the latest of each source.
 
-    Only the owner and the source of the query count. Raises Refused: `forbidden`, as `search`.
+    Only the owners and the source of the query count. Of all owners, it looks at the `MAX_SOURCES_OF_ALL`
+    sources with the latest emergencies. Raises Refused, as `search`.
     """
+    if query.all_owners:
+        return _active_of_all(query, caller, deps)
     query = msgspec.structs.replace(query, since=deps.clock() - MAX_ACTIVE_S)
     latest: dict[str, Emergency] = {}
     after = ""
@@ -229,6 +240,29 @@ def list_active(query: EmergencyQuery, caller: Caller, deps: Dependencies) -> Se
         after = page.next
         if not after:
             return [event for event in latest.values() if _is_held(event.source, deps)]
+
+
+def _active_of_all(query: EmergencyQuery, caller: Caller, deps: Dependencies) -> Sequence[Emergency]:
+    since = deps.clock() - MAX_ACTIVE_OF_ALL_S
+    lately = msgspec.structs.replace(query, since=since)
+    page = search(lately, caller, deps, limit=MAX_LISTED_OF_ALL, descending=True)
+    latest: dict[str, Emergency] = {}
+    for event in page.events:
+        latest.setdefault(event.source, event)
+    return [event for event in [*latest.values()][:MAX_SOURCES_OF_ALL] if _is_held(event.source, deps)]
+
+
+def _pages(
+    query: EmergencyQuery, caller: Caller, deps: Dependencies
+) -> Callable[[int, str, bool], Sequence[Emergency]]:
+    """Return the function that lists a page of the emergencies of the query's owners."""
+    if not query.all_owners:
+        return partial(deps.emergencies.list, _owner(query, caller, deps))
+    if query.owner:
+        refuse("bad_field", "all_owners: give either owner or all_owners")
+    if not caller.may("operator"):
+        refuse("forbidden", f"all_owners: requires the role operator (you are {caller.role})")
+    return deps.emergencies.list_all
 
 
 def _owner(query: EmergencyQuery, caller: Caller, deps: Dependencies) -> str:

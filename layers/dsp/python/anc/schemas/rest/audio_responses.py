@@ -221,11 +221,12 @@ class EmergencyDetection(Emergency, FromFile):
 class EmergencyEvent(Response):
     """An emergency that switched a headset or session to transparency.
 
-    `acknowledged_by` and `commented_by` are user names.
+    `owner_name`, `acknowledged_by` and `commented_by` are user names.
     """
 
     id: str
     owner: str
+    owner_name: str
     source: str
     kind: str
     score: float

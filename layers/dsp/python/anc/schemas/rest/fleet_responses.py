@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from anc.schemas.rest.responses import Page, Response
@@ -10,6 +10,7 @@ from anc.schemas.rest.responses import Page, Response
 EXAMPLE_HEADSET: JsonDict = {
     "thing": "AX2-000417",
     "name": "Hall 3, press",
+    "tags": ["hall-3", "night-shift"],
     "owner": "2b1f0c52-7a3e-4f0a-9f6a-6d2f0f4f7c11",
     "model": "AX2",
     "online": True,
@@ -32,6 +33,9 @@ class FleetHeadset(Response):
 
     thing: str
     name: Annotated[str | None, Field(description="Display name, empty without one.")]
+    tags: Annotated[
+        list[str], Field(description="Given by operators."), BeforeValidator(lambda tags: tags or [])
+    ]
     owner: str | None
     model: str | None
     online: Annotated[bool | None, Field(description="Null before the first connection.")]
@@ -87,3 +91,19 @@ class FleetOverview(Response):
     attenuation: AttenuationDistribution
     groups: FleetGroups
     worst: Annotated[list[FleetHeadset], Field(description="Up to ten, lowest attenuation first.")]
+
+
+class FleetDay(Response):
+    """The fleet at the beginning of a day (UTC)."""
+
+    day: Annotated[str, Field(description="Date, such as 2026-11-30.")]
+    at: Annotated[float, Field(description="When it was recorded.")]
+    headsets: int
+    attenuation: AttenuationDistribution
+    groups: Annotated[list[HeadsetGroup], Field(description="Up to eight, largest first.")]
+
+
+class FleetHistory(Response):
+    """The recorded days, oldest first. A day on which the platform did not run is missing."""
+
+    days: list[FleetDay]

@@ -30,6 +30,8 @@ FAMILIES = (
     "emergency",
     "devices",
     "device-models",
+    "device-tags",
+    "device-removals",
     "fleet",
     "rollouts",
     "audit",

@@ -176,6 +176,7 @@ class Device(Response):
 
     thing: str
     name: str = ""
+    tags: Annotated[list[str], Field(description="Given by operators.")] = []
     model: str
     rate: int
     taps: int

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from anc.patterns import DISPLAY_NAME, ID, USER_NAME, VERSION, described
+from anc.fleet_records import MAX_BULK
+from anc.patterns import DISPLAY_NAME, ID, TAG, USER_NAME, VERSION, described
 from anc.rollout_records import JobStatus, RolloutStage, RolloutState
 from anc.schemas.rest.requests import Body, HeadsetConfig, NewFirmware, shown
 from anc.schemas.rest.responses import Page, Response
@@ -24,6 +25,7 @@ EXAMPLE_ROLLOUT: JsonDict = {
     "firmware": FIRMWARE,
     "config": None,
     "query": {"model": "AX2", "firmware": "1.4.2"},
+    "things": [],
     "canary_percent": 5.0,
     "soak_minutes": 60.0,
     "per_minute": 100,
@@ -59,6 +61,7 @@ class RolloutQuery(Body, json_schema_extra=shown(model="AX2", firmware="1.4.2"))
     """Conditions on headsets, all of which must hold, in any case. Without any: the whole fleet."""
 
     prefix: Annotated[str, Field(pattern=f"^$|{ID}", description="Beginning of the name.")] = ""
+    tag: Annotated[str, Field(pattern=f"^$|{TAG}", description="One of its tags.")] = ""
     owner: Annotated[str, Field(pattern=f"^$|{USER_NAME}", description="Id of the owner.")] = ""
     model: Annotated[str, Field(max_length=64)] = ""
     firmware: Annotated[str, Field(pattern=f"^$|{VERSION}", description="Running version.")] = ""
@@ -79,6 +82,9 @@ class NewRollout(
         Field(description="Either this or `firmware`. `private` must not be false."),
     ] = None
     query: RolloutQuery = RolloutQuery()
+    things: list[Annotated[str, Field(pattern=ID)]] = Field(
+        default=[], max_length=MAX_BULK, description="Names of headsets, instead of `query`."
+    )
     canary_percent: Annotated[
         float, Field(ge=0.1, le=100, description="Share of the headsets that get it first.")
     ] = 5.0
@@ -139,6 +145,7 @@ class RolloutConditions(Response):
     """Conditions on headsets; empty: none."""
 
     prefix: str = ""
+    tag: str = ""
     owner: str = ""
     model: str = ""
     firmware: str = ""
@@ -167,6 +174,7 @@ class Rollout(Response):
     firmware: RolloutFirmware | None
     config: RolloutConfig | None
     query: RolloutConditions
+    things: Annotated[list[str], Field(description="The chosen headsets; empty: those of `query`.")]
     canary_percent: float
     soak_minutes: float
     per_minute: int

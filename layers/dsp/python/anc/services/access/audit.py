@@ -29,6 +29,7 @@ Action = Literal[
     "device.claim",
     "device.credentials",
     "device.rename",
+    "device.tags",
     "device.remove",
     "device.privacy",
     "device.firmware",

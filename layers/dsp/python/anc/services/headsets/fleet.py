@@ -44,8 +44,16 @@ class Overview(NamedTuple):
 
 
 def record_registration(device: Device, deps: Dependencies) -> None:
-    """Add a registered headset to the index, or update its display name."""
-    _update(HeadsetSummary(thing=device.key), device, deps)
+    """Add a registered headset to the index with its tags, or update its display name."""
+    _update(HeadsetSummary(thing=device.key, tags=device.tags or None), device, deps)
+
+
+def record_tags(device: Device, removed: Sequence[str], deps: Dependencies) -> None:
+    """Update the tags of a headset in the index. A failure is raised, because rollouts rely on tags."""
+    if _is_owned(device):
+        deps.fleet_index.update(
+            _complete(HeadsetSummary(thing=device.key, tags=device.tags), device), removed
+        )
 
 
 def record_status(device: Device, status: Status, deps: Dependencies) -> None:
@@ -101,12 +109,21 @@ def record_telemetry(
 
 
 def _update(summary: HeadsetSummary, device: Device, deps: Dependencies) -> None:
-    if device.claimable and not device.claimed_by:
-        return  # on AWS, a thing of this name may still belong to another deployment
+    if not _is_owned(device):
+        return
+    with deps.best_effort("", "update of the fleet index"):
+        deps.fleet_index.update(_complete(summary, device))
+
+
+def _is_owned(device: Device) -> bool:
+    """Return whether the thing belongs to this deployment: on AWS, it may not before its claim."""
+    return not device.claimable or bool(device.claimed_by)
+
+
+def _complete(summary: HeadsetSummary, device: Device) -> HeadsetSummary:
     # Name, owner and model are part of every update, so that the next one repairs a failed one.
     registered = {"name": device.name, "owner": device.group, "model": device.model}
-    with deps.best_effort("", "update of the fleet index"):
-        deps.fleet_index.update(msgspec.structs.replace(summary, **registered))
+    return msgspec.structs.replace(summary, **registered)
 
 
 def visible(query: FleetQuery, caller: Caller) -> FleetQuery:
@@ -182,6 +199,8 @@ def export(query: FleetQuery, caller: Caller, deps: Dependencies) -> str:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, tuple):
+        return " ".join(value)
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return f"'{value}"  # as text: owners choose names that operators open in a spreadsheet
     return "" if value is None else value

@@ -24,7 +24,7 @@ from anc.rollout_records import (
 from anc.schemas.job import JobDocument
 from anc.schemas.messages import ControlChanged
 from anc.schemas.shadow import Configuration, Firmware, max_firmware_url_chars
-from anc.services.headsets import rollout_checks
+from anc.services.headsets import rollout_checks, telemetry
 from anc.services.headsets.registrations import registered
 from anc.services.updates import retry_on_conflict
 
@@ -103,15 +103,20 @@ def _planned(rollout: Rollout, deps: Dependencies) -> Rollout:
 
 
 def _selected(rollout: Rollout, deps: Dependencies) -> Sequence[Target]:
-    found: dict[str, Target] = {}
+    found = {thing: Target(thing, _attenuation_db(thing, deps)) for thing in rollout.things}
     after = ""
-    while True:
+    while not rollout.things:
         page = deps.fleet_index.search(rollout.query, limit=PAGE, after=after)
         found |= {each.thing: Target(each.thing, each.attenuation_db) for each in page.headsets}
         after = page.next
         if not after:
             break
     return sorted(found.values(), key=lambda target: _shuffled(rollout.key, target.thing))
+
+
+def _attenuation_db(thing: str, deps: Dependencies) -> float | None:
+    latest = deps.telemetry.get(thing)
+    return telemetry.report_of(latest).attenuation_db if latest else None
 
 
 def _shuffled(rollout: str, thing: str) -> bytes:

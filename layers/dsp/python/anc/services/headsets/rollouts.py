@@ -17,6 +17,7 @@ from anc.rollout_records import Rollout, RolloutBatch, RolloutState
 from anc.schemas.refusal import refuse
 from anc.services.access import audit
 from anc.services.access.identity import Caller
+from anc.services.headsets import registrations
 from anc.services.headsets.rollout_steps import GROUP
 from anc.services.updates import retry_or_refuse
 
@@ -37,6 +38,7 @@ class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True):
     firmware: DesiredFirmware | None
     config: DesiredConfiguration | None
     query: FleetQuery
+    things: tuple[str, ...] = ()
     canary_percent: float
     soak_minutes: float
     per_minute: int
@@ -51,10 +53,11 @@ def create(request: RolloutRequest, caller: Caller, deps: Dependencies) -> Rollo
     ------
     Refused
         `bad_field` when it has not exactly one of firmware and configuration, or turns off private mode, or
-        no headset matches; `too_large` when more than `MAX_HEADSETS` match.
+        has both a query and things, or no headset matches; `unknown_device` for an unknown thing;
+        `too_large` when more than `MAX_HEADSETS` match.
     """
     _check_content(request)
-    matching = deps.fleet_index.count(request.query)
+    matching = _number_of_things(request, deps) if request.things else deps.fleet_index.count(request.query)
     if not matching:
         refuse("bad_field", "query: no headset matches; see GET /api/fleet with the same conditions")
     if matching > MAX_HEADSETS:
@@ -88,6 +91,15 @@ def _check_content(request: RolloutRequest) -> None:
         refuse("bad_field", "config: must set at least one field")
     if request.config and request.config.private is False:
         refuse("bad_field", "config.private: must not be false; only a headset's owner may turn it off")
+
+
+def _number_of_things(request: RolloutRequest, deps: Dependencies) -> int:
+    if request.query != FleetQuery():
+        refuse("bad_field", "things: give either things or query")
+    for thing in request.things:
+        if registrations.registered(thing, deps) is None:
+            refuse("unknown_device", f"things: {thing} is not registered")
+    return len(request.things)
 
 
 def _described(rollout: Rollout) -> dict[str, str]:
