@@ -48,7 +48,7 @@ class Unpacked(NamedTuple):
 
 
 def unpack(assembly: Path, templates: Mapping[str, Any], target: Path) -> dict[str, Unpacked]:
-    """Unpack every function of a synthesized assembly, and its layers, as Lambda does."""
+    """Unpack every function of a synthesized assembly, and its layers, as Lambda does; files are linked."""
     runtime = target / "var" / "runtime"
     link(BROUGHT, runtime)
     found = {}
@@ -66,10 +66,10 @@ def _unpack(assembly: Path, template: Any, properties: Any, target: Path, runtim
     layers = [template["Resources"][layer["Ref"]]["Properties"]["Content"] for layer in properties["Layers"]]
     together = "-".join(layer["S3Key"].partition(".")[0] for layer in layers)
     task, opt = target / name / "var" / "task", target / "opt" / together
-    shutil.copytree(_asset(assembly, properties["Code"]), task)
+    shutil.copytree(_asset(assembly, properties["Code"]), task, copy_function=os.link)
     if not opt.exists():
         for layer in layers:
-            shutil.copytree(_asset(assembly, layer), opt, dirs_exist_ok=True)
+            shutil.copytree(_asset(assembly, layer), opt, copy_function=os.link, dirs_exist_ok=True)
     known = {key: value for key, value in variables.items() if isinstance(value, str)}
     known["_HANDLER"] = properties["Handler"]
     return Unpacked(name, task, opt, runtime, target / "bytecode", known)

@@ -17,6 +17,7 @@ from tests.infra import account, messages, recording_scenarios, scenarios
 from tests.infra.account import Account, fresh_clients
 from tests.infra.runtime import Runtime, Unpacked, unpack
 from tests.infra.test_layer import MAX_BASE, MEGABYTE, QUOTA
+from tests.processes import PATIENCE_S
 
 # What a cold start loads before it answers, boto3 included. Only the REST API validates with pydantic.
 MODULES, OTHERS_MODULES = {"rest_api": 950}, 820
@@ -66,7 +67,8 @@ def deployed(functions: dict[str, Unpacked], tmp_path_factory: pytest.TempPathFa
         mock.patch.dict(os.environ, emulator.environment, clear=True),
     ):
         gone = {"SOCKETS_ENDPOINT": f"https://{emulator.host}/_aws/execute-api/none/dev"}
-        os.environ |= account.provision() | gone
+        patient = {"AWS_ANSWER_S": f"{PATIENCE_S:g}"}  # or calls of a busy emulator time out
+        os.environ |= account.provision() | gone | patient
         here = Deployed(functions)
         with fresh_clients(session_here):
             try:
