@@ -14,7 +14,6 @@ import av
 import jsonschema_rs
 import pytest
 import yaml
-from kubernetes_validate import validate
 
 from local.configuration import LaunchSettings, unknown_names
 from tests.compressed import compressed, pink
@@ -260,9 +259,16 @@ def test_the_compose_file_mounts_files_that_exist_where_their_readers_expect_the
     assert services["grafana"]["environment"]["PROMETHEUS_URL"] == "http://prometheus:9090"
 
 
+def validate_manifest(manifest: Any) -> None:
+    # Every worker collects this file, and jsonschema takes two seconds to import.
+    from kubernetes_validate import validate  # noqa: PLC0415
+
+    validate(manifest, KUBERNETES_VERSION, strict=True)
+
+
 def test_the_manifests_follow_the_schemas_of_kubernetes() -> None:
     for each in manifests():
-        validate(each, KUBERNETES_VERSION, strict=True)
+        validate_manifest(each)
     listed = set(document(KUBERNETES / "kustomization.yaml")["resources"])
     assert {path.name for path in KUBERNETES.iterdir()} == listed | {"kustomization.yaml"}
 
@@ -271,7 +277,7 @@ def test_a_wrong_field_of_a_manifest_is_found() -> None:
     wrong = manifest("StatefulSet")
     wrong["spec"]["template"]["spec"]["containers"][0]["readinessProb"] = {}
     with pytest.raises(Exception, match="readinessProb"):
-        validate(wrong, KUBERNETES_VERSION, strict=True)
+        validate_manifest(wrong)
 
 
 def test_the_pod_has_no_rights_and_one_volume(pod: dict[str, Any], container: dict[str, Any]) -> None:
