@@ -10,7 +10,7 @@ from tools.cli.terminal import table
 from tools.evaluation import dataset
 from tools.evaluation.control import LIMIT, METHODS, ORACLE, evaluate
 from tools.evaluation.dataset import Dataset
-from tools.evaluation.report import report
+from tools.evaluation.report import STANDARD, report
 
 TEST_HEADS = 2
 DATA_SPLIT = {
@@ -39,19 +39,25 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     """
     noises = dataset.recorded(data) if data else dataset.built_in()
     families = dataset.families(1 if quick else TEST_HEADS)
+    aside, standard = dataset.on_training_side(noises, [one for one in families if one.name in STANDARD])
+    number = 0 if quick else dataset.number_of_trials(aside, standard)
     if quick:
         noises = Dataset(noises.training[:2], noises.test[:2])
         families = tuple(
             family._replace(training_heads=family.training_heads[:2], noise_step=len(noises.test))
             for family in families
         )
-    trials = evaluate(noises, families, progress)
+    trials = evaluate(noises, families, lambda k, n: progress(k, n + number))
+    chosen_on = (
+        evaluate(aside, standard, lambda k, n: progress(len(trials) + k, len(trials) + n)) if number else []
+    )
     options = (" --data DIR" if data else "") + (" --quick" if quick else "")
     description = (
         f"{len(noises.test)} recordings of ESC-50" if data else f"{len(noises.test)} built-in scenes"
     )
     return report(
         trials,
+        chosen_on,
         families,
         description,
         DATA_SPLIT[bool(data)],

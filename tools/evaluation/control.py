@@ -19,7 +19,7 @@ from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley
 from tools.evaluation import baselines
 from tools.evaluation.baselines import TrainedBaselines
-from tools.evaluation.dataset import PART_S, RATE, Clip, Dataset, Family
+from tools.evaluation.dataset import PART_S, RATE, Clip, Dataset, Family, number_of_trials
 from tools.evaluation.metrics import (
     DEADLINE_S,
     Metrics,
@@ -97,7 +97,7 @@ def evaluate(
     progress : callable
         `progress(done, total)`.
     """
-    number = sum(len(family.test_noises(noises)) * family.test_heads for family in families)
+    number = number_of_trials(noises, families)
     trials: list[Trial] = []
     for family in families:
         for trial in _family_trials(family, noises):

@@ -34,6 +34,7 @@ KINDS = (
 )
 MAX_TRAINING_CLIPS, MAX_TEST_CLIPS = 4, 2  # per kind
 TRAINING_HEADS = 8
+TRAINING_SIDE_SEED = 300  # of heads for trials on the training noises
 FEW_TRAINING_HEADS, FEW_HEADS, NOISE_STEP = 3, 1, 3  # of `DIFFUSE` and `MOVING`, to limit their time
 
 
@@ -78,6 +79,8 @@ class Family(NamedTuple):
     condition : Condition
     noise_step : int
         Every how many test noises are used.
+    first_test_seed : int
+        Seed of the first test head.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Family(NamedTuple):
     test_heads: int
     condition: Condition = CONDITIONS["one direction"]
     noise_step: int = 1
+    first_test_seed: int = 100
 
     def head(self, seed: int) -> AcousticPlant:
         """Return a new head."""
@@ -99,7 +103,8 @@ class Family(NamedTuple):
 
     def test_seeds(self, noise: int) -> Sequence[int]:
         """Return the seeds of the test heads for a noise; each noise has its own."""
-        return range(100 + noise * self.test_heads, 100 + (noise + 1) * self.test_heads)
+        first = self.first_test_seed + noise * self.test_heads
+        return range(first, first + self.test_heads)
 
     def laboratory_heads(self) -> list[AcousticPlant]:
         """Return the heads that the manufacturer of a headset can measure."""
@@ -130,6 +135,20 @@ def families(test_heads: int) -> tuple[Family, ...]:
             NOISE_STEP,
         ),
     )
+
+
+def number_of_trials(noises: Dataset, families: Sequence[Family]) -> int:
+    """Return how many pairs of a test noise and a test head there are."""
+    return sum(len(family.test_noises(noises)) * family.test_heads for family in families)
+
+
+def on_training_side(noises: Dataset, families: Sequence[Family]) -> tuple[Dataset, tuple[Family, ...]]:
+    """Return what thresholds may be chosen on: half of the training noises for design, half for trials.
+
+    The trials use heads of their own, one per noise.
+    """
+    aside = (family._replace(test_heads=1, first_test_seed=TRAINING_SIDE_SEED) for family in families)
+    return Dataset(noises.training[0::2], noises.training[1::2]), tuple(aside)
 
 
 def built_in() -> Dataset:

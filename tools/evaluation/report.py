@@ -19,13 +19,20 @@ MAX_FIRST_FILTER_S, MAX_FIRST_FILTER_WITH_FLEET_S, MAX_LOUDER_S = 1.2, 0.3, 0.25
 
 
 def report(
-    trials: Sequence[Trial], families: Sequence[Family], sounds: str, data_split: str, command: str
+    trials: Sequence[Trial],
+    chosen_on: Sequence[Trial],
+    families: Sequence[Family],
+    sounds: str,
+    data_split: str,
+    command: str,
 ) -> dict[str, Any]:
     """Return the document.
 
     Parameters
     ----------
     trials : sequence of Trial
+    chosen_on : sequence of Trial
+        Trials on training data, on which thresholds were chosen.
     families : sequence of Family
     sounds, data_split : str
         Descriptions of the noises and of the split into training and test data.
@@ -39,7 +46,7 @@ def report(
         "trials": len(trials),
         "heads": len({(trial.family, trial.head) for trial in trials}),
         "filters": dict(sum((Counter(trial.counts) for trial in trials), Counter())),
-        "targets": _targets(trials, [trial for trial in trials if trial.family in STANDARD]),
+        "targets": _targets(trials, [trial for trial in trials if trial.family in STANDARD], chosen_on),
         "families": {
             family.name: {
                 "description": family.description,
@@ -92,8 +99,10 @@ def _bands(trials: Sequence[Trial]) -> dict[str, Any]:
     return {"hz": list(THIRD_OCTAVES_HZ), "db": {name: mean(name) for name in (*METHODS, ORACLE, LIMIT)}}
 
 
-def _targets(all_trials: Sequence[Trial], trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
-    """Return the targets, which apply to the trials in `STANDARD` families; the last two apply to all."""
+def _targets(
+    all_trials: Sequence[Trial], trials: Sequence[Trial], chosen_on: Sequence[Trial]
+) -> dict[str, dict[str, Any]]:
+    """Return the targets: first those for trials in `STANDARD` families, then for all, then for `chosen_on`."""
 
     def settled_db(method: str, of: Sequence[Trial]) -> np.ndarray:
         return np.array([trial.methods[method].settled_db for trial in of])
@@ -107,7 +116,7 @@ def _targets(all_trials: Sequence[Trial], trials: Sequence[Trial]) -> dict[str, 
     from_silence = [trial.onset_s["platform, no fleet"] for trial in trials]
     with_fleet = [trial.onset_s[PLATFORM] for trial in trials]
     after_change = [trial.first_filter_s[PLATFORM] for trial in trials]
-    return {
+    targets = {
         f"Above the universal filter, {PATH_MISMATCH:.0%} path mismatch (dB)": _target(
             above.tolist(), _mean, MIN_ABOVE_UNIVERSAL_DB, at_least=True
         ),
@@ -121,6 +130,10 @@ def _targets(all_trials: Sequence[Trial], trials: Sequence[Trial]) -> dict[str, 
         "Largest rise of a third octave (dB)": _target(band_rise, max, MAX_BAND_RISE_DB),
         "Longest time louder than without control (s)": _target(louder, max, MAX_LOUDER_S),
     }
+    if chosen_on:
+        louder = [trial.methods[PLATFORM].louder_s for trial in chosen_on]
+        targets["Longest time louder, trials on training data (s)"] = _target(louder, max, MAX_LOUDER_S)
+    return targets
 
 
 def _target(
