@@ -102,7 +102,7 @@ def _bands(trials: Sequence[Trial]) -> dict[str, Any]:
 def _targets(
     all_trials: Sequence[Trial], trials: Sequence[Trial], chosen_on: Sequence[Trial]
 ) -> dict[str, dict[str, Any]]:
-    """Return the targets: first those for trials in `STANDARD` families, then for all, then for `chosen_on`."""
+    """Return the targets: for trials in `STANDARD` families, for all trials, and for `chosen_on`."""
 
     def settled_db(method: str, of: Sequence[Trial]) -> np.ndarray:
         return np.array([trial.methods[method].settled_db for trial in of])
