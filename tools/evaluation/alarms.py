@@ -144,7 +144,7 @@ def measure(
     with ExitStack() as stack:
         if quick:
             _begin(data)
-            results = map(_measure_kind, plans)
+            results: Iterator[list[Response]] = map(_measure_kind, plans)
         else:
             pool = stack.enter_context(ProcessPoolExecutor(os.cpu_count(), CONTEXT, _begin, (data,)))
             results = pool.map(_measure_kind, plans)
