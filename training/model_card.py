@@ -1,7 +1,8 @@
-"""Put measured figures into the model card: `python -m training.model_card REPORTS`.
+"""Put measured figures into the model card: `python -m training.model_card [REPORTS]`.
 
-REPORTS is the folder that `anc train` wrote to; with the output of `python -m training.backbone` in
-``backbone.json``, its section is updated, too. False alarms and reaction times are read beside the card.
+REPORTS is the folder that `anc train` wrote to; without it, only false alarms and reaction times are updated,
+which are read beside the card. With the output of `python -m training.backbone` in ``backbone.json``, its section
+is updated, too.
 """
 
 import json
@@ -184,8 +185,8 @@ def delays(report: Report | None) -> str:
     return table(["alarm", *(f"{level} dB" for level in levels)], rows)
 
 
-def weaknesses(noise: Report, alarm: Report, reaction: Report | None) -> str:
-    """Return what the model misses: alarms, noise types, and sounds that fire falsely most."""
+def weaknesses(noise: Report, alarm: Report) -> str:
+    """Return what the model misses in recordings: alarms, noise types, and sounds that fire falsely most."""
     fired = alarm["clips_fired"]
     missed = [
         f"{spaced(name)} ({total - n} of {total})"
@@ -200,7 +201,6 @@ def weaknesses(noise: Report, alarm: Report, reaction: Report | None) -> str:
     return "\n".join(
         [
             f"- Emergencies that do not fire: {', '.join(missed) or 'none'}.",
-            _missed_alarms(reaction),
             "- Other sounds that fire most often: "
             + (", ".join(f"{spaced(name)} ({_of(fired[name])})" for name in false[:6]) or "none")
             + ".",
@@ -211,7 +211,8 @@ def weaknesses(noise: Report, alarm: Report, reaction: Report | None) -> str:
     )
 
 
-def _missed_alarms(reaction: Report | None) -> str:
+def missed_alarms(reaction: Report | None) -> str:
+    """Return which alarms are missed in cabin noise."""
     if reaction is None:
         return f"- Alarms in cabin noise that are missed: {NOT_MEASURED.lower()}"
     level = str(reaction["target_level_db"])
@@ -224,15 +225,26 @@ def _missed_alarms(reaction: Report | None) -> str:
     return f"- Alarms at {level} dB in cabin noise that are missed: {', '.join(late) or 'none'}."
 
 
-def sections(reports: Path, card: Path, shipped: ModelFile) -> dict[str, str]:
+def sections(reports: Path | None, card: Path, shipped: ModelFile) -> dict[str, str]:
     """Return the generated text of each section of the card for which there is a report.
 
     Raises
     ------
     KeyError
-        If there is no report on noise types or alarms.
+        If `reports` has no report on noise types or alarms.
     """
     hours, reaction = (_measured_afterwards(card.parent / name, shipped) for name in MEASURED_AFTERWARDS)
+    generated = {
+        "false-alarms": false_alarms(hours),
+        "delays": delays(reaction),
+        "missed-alarms": missed_alarms(reaction),
+    }
+    if reports:
+        generated |= _of_training(reports, shipped)
+    return generated
+
+
+def _of_training(reports: Path, shipped: ModelFile) -> dict[str, str]:
     found = {path.stem: json.loads(path.read_text()) for path in reports.glob("*.json")}
     noise, alarm = found["noise"], found["alarm"]
     generated = {
@@ -241,9 +253,7 @@ def sections(reports: Path, card: Path, shipped: ModelFile) -> dict[str, str]:
         "noise-classes": recall(noise),
         "alarm": alarms(alarm),
         "sources": sources(noise, alarm),
-        "false-alarms": false_alarms(hours),
-        "delays": delays(reaction),
-        "weaknesses": weaknesses(noise, alarm, reaction),
+        "weaknesses": weaknesses(noise, alarm),
     }
     if "esc10" in found:
         generated |= {"esc10": accuracy(found["esc10"]), "esc10-classes": recall(found["esc10"])}
@@ -277,5 +287,5 @@ def fill(card: str, generated: Mapping[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    generated = sections(Path(sys.argv[1]), CARD, model_file.load(DEFAULT_MODEL))
+    generated = sections(Path(sys.argv[1]) if sys.argv[1:] else None, CARD, model_file.load(DEFAULT_MODEL))
     CARD.write_text(fill(CARD.read_text(encoding="utf-8"), generated), encoding="utf-8")

@@ -126,7 +126,16 @@ def test_figures_of_another_model_are_left_out(tmp_path: Path, shipped: ModelFil
     folder = write_reports(tmp_path, "0" * 64)
     generated = model_card.sections(folder, folder / "model-card.md", shipped)
     assert generated["false-alarms"] == generated["delays"] == model_card.NOT_MEASURED
-    assert "missed: not measured with this model yet." in generated["weaknesses"]
+    assert "missed: not measured with this model yet." in generated["missed-alarms"]
+
+
+def test_what_was_measured_afterwards_needs_no_reports_of_training(
+    tmp_path: Path, shipped: ModelFile
+) -> None:
+    folder = write_reports(tmp_path, shipped.sha256)
+    generated = model_card.sections(None, folder / "model-card.md", shipped)
+    assert set(generated) == {"false-alarms", "delays", "missed-alarms"}
+    assert "siren: yelp (9 of 16)" in generated["missed-alarms"]
 
 
 def test_a_card_without_a_marker_is_refused() -> None:
