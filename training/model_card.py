@@ -1,8 +1,8 @@
 """Put measured figures into the model card: `python -m training.model_card [REPORTS]`.
 
 REPORTS is the folder that `anc train` wrote to; without it, only false alarms and reaction times are updated,
-which are read beside the card. With the output of `python -m training.backbone` in ``backbone.json``, its section
-is updated, too.
+which are read beside the card. With the output of `python -m training.backbone` in ``backbone.json``, its
+section is updated, too.
 """
 
 import json
