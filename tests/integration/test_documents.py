@@ -324,6 +324,13 @@ def test_documented_javascript_is_tested_in_a_browser() -> None:
     assert [page.name for page, _, _ in fences("js")] == ["quickstart.md"]  # tests/browser/test_live.py
 
 
+def test_documented_typescript_calls_endpoints_that_exist() -> None:
+    paths = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
+    calls = [call for _, _, text in fences("ts") for call in re.findall(r"\.(GET|POST)\(\"([^\"]+)", text)]
+    assert calls
+    assert [call for call in calls if call[0].lower() not in paths[call[1]]] == []
+
+
 def test_documented_python_is_tested() -> None:
     run = {"quickstart.md", "api.md"}
     assert {page.name for page, _, _ in fences("python")} == run
