@@ -5,6 +5,7 @@ Commands in `sh` fences run here, as do commands in sentences and tables, with a
 `TESTED_ELSEWHERE` lists commands that do not run here, and why; their options, targets and files are checked.
 """
 
+import json
 import os
 import re
 import shlex
