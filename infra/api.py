@@ -190,6 +190,7 @@ class Api(cdk.Stack):
         function.may_use("rollout_batches", LIST)
         function.may_use("fleet_days", LIST)
         function.may_use("counters", READ_MANY)
+        function.may(["cloudwatch:GetMetricData"], "*", "It does not support resources.")
         function.may_use("limits", ADD)
         function.may_send("updates")
         function.may(USER_POOL_ACTIONS, identity.users.user_pool_arn)

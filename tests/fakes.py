@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import local.server  # noqa: F401  first: it switches the handlers' cloud tools off
 from anc.circuit_breaker import CircuitBreaker
 from anc.memory_limits import MemoryLimits
-from anc.ports import Credentials, Dependencies, EndpointUnavailable, Gone
+from anc.ports import Credentials, Dependencies, EndpointUnavailable, Gone, OperationDurations
 from anc.read_cache import ReadCache
 from anc.schemas.messages import SenderMessage, decode
 from anc.services import platform_metrics
@@ -138,8 +138,8 @@ class FakeCounters(Counter[str]):
     def read(self) -> dict[str, float]:
         return dict(self)
 
-    def durations(self, since: float, until: float) -> None:
-        """Keep none, as on AWS."""
+    def durations(self, since: float, until: float, step_s: float) -> list[OperationDurations]:
+        return []
 
 
 @dataclass

@@ -481,14 +481,14 @@ declare namespace Api {
     rate: number;
     secondary: Array<number>;
   }
-  /** Processing times of live blocks, snapshots and REST requests on the server. `history` is null if `since` is not given, and on AWS, where CloudWatch keeps it. */
+  /** Processing times of live blocks, snapshots and REST requests on the server. `history` is null if `since` is not given. */
   interface Performance {
     block: Durations;
     snapshot: Durations;
     rest: Durations;
     history: PerformanceHistory | null;
   }
-  /** Processing times over time, the oldest interval first; those without any call are left out. Times are known to the minute, those of more than two days ago to the hour. */
+  /** Processing times over time, the oldest interval first; those without any call are left out. Times are known to the minute, those of more than two days ago to the hour: intervals are extended to whole minutes or hours, and begin at multiples of `step_s`. On AWS, they may be half an interval old. */
   interface PerformanceHistory {
     since: number;
     until: number;

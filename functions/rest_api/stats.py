@@ -49,9 +49,9 @@ def stats_performance(since: Since = None, until: Until = None, intervals: Inter
     histograms = platform_metrics.histograms(totals, platform_metrics.PROCESSING)
     found = None
     if since is not None:
-        found = duration_history.performance_history(dependencies(), since, until, intervals)
+        found = _history(duration_history.performance_history(dependencies(), since, until, intervals))
     durations = {name: _durations(histogram) for name, histogram in histograms.items()}
-    return Performance(**durations, history=_history(found) if found else None)
+    return Performance(**durations, history=found)
 
 
 def _history(found: duration_history.PerformanceHistory) -> PerformanceHistory:

@@ -18,6 +18,7 @@ from moto.iot.models import iot_backends
 
 from anc.aws import clients
 from anc.aws.counters import DynamoCounters
+from anc.aws.durations import CloudWatchDurations, metrics
 from anc.aws.endpoint import SageMakerEndpoint
 from anc.aws.fleet_index import IotFleetIndex
 from anc.aws.jobs import IotJobs
@@ -49,6 +50,7 @@ from local.storage.objects import FileObjects
 from local.storage.queues import SqliteQueue
 from local.storage.tables import SqliteTable
 from tests.aws_limits import REGION, AwsLimits
+from tests.contract.cloudwatch import CloudWatch
 from tests.contract.fleet_indexing import FleetIndexing
 from tests.contract.iot_jobs import IotJobsService
 from tests.contract.servers import EndpointServer, gateway_with_an_open_socket, jwks_server
@@ -384,10 +386,10 @@ def users(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 @pytest.fixture(params=["dynamodb", "sqlite"])
-def counters(request: pytest.FixtureRequest) -> Any:
+def counters(request: pytest.FixtureRequest, clock: Clock) -> Any:
     """Return a factory of counters; each call simulates another process."""
     if request.param == "sqlite":
-        return partial(SqliteCounters, request.getfixturevalue("database"))
+        return partial(SqliteCounters, request.getfixturevalue("database"), clock)
     client = request.getfixturevalue("aws")("dynamodb")
     client.create_table(
         TableName="counters",
@@ -395,7 +397,38 @@ def counters(request: pytest.FixtureRequest) -> Any:
         AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
     )
-    return partial(DynamoCounters, "counters", lambda: client)
+    cloudwatch = request.getfixturevalue("cloudwatch")
+    durations = partial(CloudWatchDurations, lambda: cloudwatch)
+    return lambda: DynamoCounters("counters", lambda: client, durations=durations())
+
+
+@pytest.fixture
+def cloudwatch(monkeypatch: pytest.MonkeyPatch) -> CloudWatch:
+    """Return the metrics of an account, and set the variables of a function in it."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "anc")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "anc-rest")
+    return CloudWatch()
+
+
+@pytest.fixture
+def measured(counters: Any, clock: Clock, request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """Return what measures a duration of an operation, in some process of the platform."""
+    totals = counters()
+    if isinstance(totals, SqliteCounters):
+
+        def measure_and_write(name: str, seconds: float) -> None:
+            totals.time(name, seconds)
+            totals.flush()
+
+        return measure_and_write
+    cloudwatch = request.getfixturevalue("cloudwatch")
+
+    def measure(name: str, seconds: float) -> None:
+        if metric := metrics().get(name):
+            value = seconds / metric.unit_s
+            cloudwatch.put(metric.namespace, metric.name, metric.dimension, clock.now, value)
+
+    return measure
 
 
 @pytest.fixture(params=["dynamodb", "memory"])

@@ -75,6 +75,7 @@ PORTS: dict[str, Callable[[Dependencies], Any]] = {
     "fleet index, count": lambda deps: deps.fleet_index.count(FleetQuery()),
     "jobs, executions": lambda deps: deps.headset_jobs.executions("r1"),
     "counters, read": lambda deps: deps.counters.read(),
+    "counters, durations": lambda deps: deps.counters.durations(0.0, 60.0, 60.0),
 }
 
 

@@ -26,7 +26,7 @@ from local.storage.queues import Message, sqs_event
 from tests.aws_limits import REGION, AwsLimits, session_here
 
 CLIENTS = ("dynamodb", "dynamodb_once", "sqs", "sns", "cognito", "s3", "iot", "iot_data", "gateway")
-CLIENTS += ("sagemaker",)
+CLIENTS += ("sagemaker", "cloudwatch")
 INDEXES = {GROUP_INDEX: "group", FEED_INDEX: "shard"}
 ALICE = {"principalId": "alice", "user": "alice", "role": "listener", "key": ""}
 
@@ -187,9 +187,10 @@ def needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[Call
             what = "any socket's end" if operation == "DeleteConnection" else "any socket"
             yield Call("execute-api:ManageConnections", what)
         case _:
-            yield Call(f"{service}:{operation}", "unknown")
+            yield Call(f"{service}:{operation}", WITHOUT_RESOURCES.get(service, "unknown"))
 
 
+WITHOUT_RESOURCES = {"cloudwatch": "anything"}
 # Cognito evaluates no IAM policy. Source: Amazon Cognito user pools API reference, VerifySoftwareToken.
 WITH_ACCESS_TOKEN = ("AssociateSoftwareToken", "VerifySoftwareToken")
 S3 = {

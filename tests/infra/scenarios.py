@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from functools import cache
 
@@ -317,6 +318,9 @@ def admins_see_totals_and_models_and_everyone_sees_health(aws: Account) -> None:
     assert aws.rest("GET", "/health")[1]["status"] == "ok"
     assert aws.rest("GET", "/api/models", role="admin")[0] == 200
     assert aws.rest("GET", "/api/stats/summary", role="admin")[0] == 200
+    since = str(time.time() - 3600)
+    performance = aws.rest("GET", "/api/stats/performance", query={"since": since}, role="admin")
+    assert performance[1]["history"]["step_s"] == 60
 
 
 def changed(aws: Account) -> list[str]:

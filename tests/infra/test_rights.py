@@ -17,6 +17,7 @@ CONSUME |= {"sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
 # Source: Service Authorization Reference; "Resource types" of these is empty.
 NAMELESS = TRACE | {"iot:CreateKeysAndCertificate", "iot:DescribeEndpoint", "ecr:GetAuthorizationToken"}
+NAMELESS |= {"cloudwatch:GetMetricData"}
 WHERE = {
     "thing/*": "any thing",
     "thing/*/anc": "any shadow `anc`",

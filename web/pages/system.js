@@ -1,11 +1,9 @@
 /** System: health, throughput, latency and cost of the platform. */
-import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { Chart } from "../ui/chart.js";
+import { html } from "../lib/html.js";
 import { PerformanceHistory } from "../ui/performance-history.js";
 import { Alert, Figure, Heading, useRequest } from "../ui/parts.js";
 
 const POLL_MS = 2000;
-const MAX_POINTS = 300;
 /** @type {Record<"block" | "snapshot" | "rest", string>} */
 const OPERATIONS = { block: "Live block", snapshot: "Snapshot", rest: "REST call" };
 
@@ -18,9 +16,8 @@ export function System({ rest, me, query }) {
   const stats = useRequest(async () => {
     if (!admin) return null;
     const [summary, performance, models] = await Promise.all([rest.get("/api/stats/summary"), rest.get("/api/stats/performance"), rest.get("/api/models")]);
-    return { totals: summary.totals, performance, models: models.models, at: Date.now() / 1000 };
+    return { totals: summary.totals, performance, models: models.models };
   }, [admin], POLL_MS);
-  const throughput = useThroughput(stats.data);
   const costs = useRequest(async () => (await fetch("costs.json")).json(), []);
   const state = health.data;
   return html`
@@ -34,43 +31,11 @@ export function System({ rest, me, query }) {
         ${Object.entries(state.checks).map(([name, check]) => html`<${Figure} key=${name} name=${name} value=${check} />`)}
         <${Figure} name="ready" value=${state.ready ? "yes" : "no"} /></dl></section>`}
       ${stats.data && html`<${Models} models=${stats.data.models} />
-        <${PerformanceHistory} ...${{ rest, query }} none=${html`<${Throughput} throughput=${throughput} />`} />
+        <${PerformanceHistory} ...${{ rest, query }} />
         <${Latencies} performance=${stats.data.performance} />
         <${Totals} totals=${stats.data.totals} />`}
       ${costs.data && html`<${Costs} costs=${costs.data} />`}
     </div>`;
-}
-
-/**
- * Return events per second, computed from the totals.
- * @typedef {Record<"seconds" | "blocks" | "calls", number[]>} Rates
- * @param {{totals: Record<string, number>, performance: Api.Performance, at: number} | null} data
- */
-function useThroughput(data) {
-  const last = useRef(/** @type {{at: number, blocks: number, calls: number} | null} */ (null));
-  const [throughput, setThroughput] = useState(/** @type {Rates} */ ({ seconds: [], blocks: [], calls: [] }));
-  useEffect(() => {
-    if (!data) return;
-    const now = { at: data.at, blocks: data.totals.blocks_filtered ?? 0, calls: data.performance.rest.count };
-    const before = last.current;
-    last.current = now;
-    if (!before) return;
-    const rate = (/** @type {"blocks" | "calls"} */ name) => Math.max(0, (now[name] - before[name]) / (now.at - before.at));
-    setThroughput((past) => ({
-      seconds: [...past.seconds, (past.seconds.at(-1) ?? 0) + now.at - before.at].slice(-MAX_POINTS),
-      blocks: [...past.blocks, rate("blocks")].slice(-MAX_POINTS), calls: [...past.calls, rate("calls")].slice(-MAX_POINTS),
-    }));
-  }, [data]);
-  return throughput;
-}
-
-/** Charts since the page was opened, where the platform keeps no history. @param {{throughput: Rates}} props */
-function Throughput({ throughput: { seconds, blocks, calls } }) {
-  const chart = { y: "", seconds: 60 };
-  return html`
-    <section class="card"><${Chart} ...${chart} title="Live blocks per second" range=${[0, 12]} data=${[seconds, blocks]} lines=${[{ label: "blocks", colour: "after", fill: true }]} /></section>
-    <section class="card"><${Chart} ...${chart} title="REST calls per second" range=${[0, 5]} data=${[seconds, calls]} lines=${[{ label: "calls", colour: "after", fill: true }]} /></section>
-    <p class="hint wide">On AWS, the dashboard of this deployment in CloudWatch keeps calls and latencies for 15 months.</p>`;
 }
 
 /** @param {{models: Api.Model[]}} props */

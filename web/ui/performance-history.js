@@ -6,11 +6,11 @@ import { columnsOf, RangePicker, rangeOf } from "./time-range.js";
 import { changed } from "../lib/view.js";
 
 const POLL_MS = 30_000;
-const MINUTES_FOR_S = 2 * 86_400; // of `anc.ports.DurationCount`
+const MINUTES_FOR_S = 2 * 86_400; // older times are known to the hour
 const OPERATIONS = { block: "Live blocks", snapshot: "Snapshots", rest: "REST calls" };
 
-/** @param {Pick<PageProps, "rest" | "query"> & {none: Html}} props  `none` is shown where the platform keeps no history */
-export function PerformanceHistory({ rest, query, none }) {
+/** @param {Pick<PageProps, "rest" | "query">} props */
+export function PerformanceHistory({ rest, query }) {
   const view = new URLSearchParams(query);
   const isZoomed = view.has("from") && view.has("to");
   const load = async () => {
@@ -22,11 +22,10 @@ export function PerformanceHistory({ rest, query, none }) {
   };
   const { data, error } = useRequest(load, [query], isZoomed ? 0 : POLL_MS);
   const zoom = (/** @type {number} */ begin, /** @type {number} */ end) => { location.hash = changed("system", view, { from: Math.floor(begin), to: Math.ceil(end) }); };
-  if (data && !data.now) return none;
   return html`<section class="card wide" aria-labelledby="history">
     <div class="heading"><h2 id="history">History</h2><${RangePicker} page="system" ...${{ view, zoom }} range=${data?.range} /></div>
     ${error && html`<${Alert} kind="error">${error}<//>`}
-    ${data && html`<${Charts} ...${data} zoom=${zoom} />`}
+    ${data?.now && html`<${Charts} ...${data} zoom=${zoom} />`}
   </section>`;
 }
 
@@ -52,5 +51,5 @@ function Charts({ range, now, before, zoom }) {
         lines=${[{ label: "p99", colour: "after" }, { label: "median", colour: "soft" }, ...compared.map((line) => ({ ...line, label: "previous p99" }))]}
         data=${[places, latency(now, "p99_ms"), latency(now, "p50_ms"), ...earlier((series) => latency(series, "p99_ms"))]} />`;
   })}
-    <p class="hint">Times on the server, percentiles within 2 %. Drag over a chart to zoom; arrow keys read its values. More than two days ago, one value stands for an hour.</p></div>`;
+    <p class="hint">Times on the server, percentiles within 2 %, on AWS those of CloudWatch. Drag over a chart to zoom; arrow keys read its values. More than two days ago, one value stands for an hour.</p></div>`;
 }

@@ -48,7 +48,10 @@ export function columnsOf({ since, until, intervals }) {
   const of = (series, value) => {
     const values = places.map(() => /** @type {number | null} */ (null));
     if (!series) return values;
-    for (const interval of series.intervals) values[Math.round((interval.at - series.since) / series.step_s)] = value(interval) ?? null;
+    for (const interval of series.intervals) {
+      const at = Math.round((interval.at - series.since) / step); // a series of old times has longer steps
+      if (at < values.length) values[at] = value(interval) ?? null;
+    }
     return values;
   };
   return { places, of };

@@ -1192,7 +1192,8 @@ class PerformanceHistory:
     """
     Processing times over time, the oldest interval first; those without any call are left out.
 
-    Times are known to the minute, those of more than two days ago to the hour.
+    Times are known to the minute, those of more than two days ago to the hour: intervals are extended to
+    whole minutes or hours, and begin at multiples of `step_s`. On AWS, they may be half an interval old.
     """
 
     since: float
@@ -1296,7 +1297,7 @@ class Performance:
     """
     Processing times of live blocks, snapshots and REST requests on the server.
 
-    `history` is null if `since` is not given, and on AWS, where CloudWatch keeps it.
+    `history` is null if `since` is not given.
     """
 
     block: Durations

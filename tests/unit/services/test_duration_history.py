@@ -10,8 +10,8 @@ import pytest
 
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused
-from anc.services.duration_history import bucket_of, performance_history, quantile_s
-from local.storage.counters import HOUR_S, SqliteCounters
+from anc.services.duration_history import HOUR_S, bucket_of, performance_history, quantile_s
+from local.storage.counters import SqliteCounters
 from local.storage.database import Database
 from tests.fakes import Clock
 
@@ -47,7 +47,6 @@ def test_each_interval_has_its_calls_by_operation(
             counters.time("block", 0.01 * minute)
         counters.time("rest", 0.002)
     found = performance_history(stored, begun, begun + 240, 2)
-    assert found
     assert [each.at for each in found.intervals] == [begun, begun + 120]
     first, second = (each.operations for each in found.intervals)
     assert (first["block"].calls, second["block"].calls) == (1, 5)
@@ -66,23 +65,32 @@ def test_old_minutes_are_added_up_to_hours_and_deleted_after_a_month(
         counters.time("block", 0.01)
     clock.now = begun + 4 * DAY_S
     counters.time("rest", 0.002)
-    found = counters.durations(begun, begun + DAY_S)
-    assert [(each.at, each.number) for each in found] == [(begun, 60), (begun + HOUR_S, 60)]
+    found = counters.durations(begun, begun + DAY_S, HOUR_S)
+    assert [(each.at, each.calls) for each in found] == [(begun, 60), (begun + HOUR_S, 60)]
     clock.now = begun + 5 * DAY_S
     counters.time("rest", 0.002)
-    assert counters.durations(begun, begun + DAY_S) == found, "hours are not added up again"
+    assert counters.durations(begun, begun + DAY_S, HOUR_S) == found, "hours are not added up again"
     clock.now = begun + 31 * DAY_S
     counters.time("rest", 0.002)
-    assert counters.durations(begun, begun + DAY_S) == []
-    assert performance_history(stored, begun, None, 10) is not None
+    assert counters.durations(begun, begun + DAY_S, HOUR_S) == []
 
 
-def test_a_range_must_be_a_range_and_a_platform_may_keep_no_history(
-    deps: Dependencies, stored: Dependencies, clock: Clock
-) -> None:
+def test_a_range_must_be_a_range(stored: Dependencies, clock: Clock) -> None:
     with pytest.raises(Refused, match="must be after since"):
         performance_history(stored, clock.now, clock.now - 1, 10)
-    assert performance_history(deps, clock.now - 60, None, 10) is None
+
+
+def test_intervals_are_whole_minutes_or_hours_and_cover_the_range(stored: Dependencies, clock: Clock) -> None:
+    now = clock.now = 500_000.0 * HOUR_S + 7
+    recent = performance_history(stored, now - HOUR_S, None, 50)
+    assert (recent.since, recent.until, recent.step_s) == (now - 7 - HOUR_S, now - 7 + 120, 120)
+    old = performance_history(stored, now - 3 * DAY_S, now - 2 * DAY_S, 500)
+    assert old.step_s == HOUR_S
+    assert (old.since % HOUR_S, old.until % HOUR_S) == (0, 0)
+    assert old.since <= now - 3 * DAY_S < old.since + HOUR_S
+    long_ago = performance_history(stored, 0.0, None, 1)
+    assert long_ago.since <= now - 30 * DAY_S
+    assert long_ago.until >= now
 
 
 def test_a_flush_in_the_middle_of_a_call_loses_no_duration(
@@ -97,4 +105,5 @@ def test_a_flush_in_the_middle_of_a_call_loses_no_duration(
     monkeypatch.setattr(counters, "_add", flush_and_add)
     counters.time("rest", 0.01)
 
-    assert sum(each.number for each in counters.durations(0.0, 4e9)) == 1
+    (found,) = counters.durations(0.0, 4e9, 4e9)
+    assert found.calls == 1

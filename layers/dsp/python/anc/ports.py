@@ -271,16 +271,15 @@ class Users(Protocol):
         """Delete a user, if it exists."""
 
 
-class DurationCount(NamedTuple):
-    """How many durations of an operation fell into a bucket (`anc.services.duration_history`) from `at` on.
-
-    They are counted for a minute, or for an hour when they are older than two days.
-    """
+class OperationDurations(NamedTuple):
+    """Calls of an operation in an interval that begins at `at`: their number, at least 1, and percentiles."""
 
     at: float
     name: str
-    bucket: int
-    number: int
+    calls: int
+    p50_s: float
+    p90_s: float
+    p99_s: float
 
 
 class Counters(Protocol):
@@ -298,10 +297,12 @@ class Counters(Protocol):
     def read(self) -> Mapping[str, float]:
         """Return all totals."""
 
-    def durations(self, since: float, until: float) -> "Sequence[DurationCount] | None":
-        """Return the durations that were counted between two times, the oldest first; None if none are kept.
+    def durations(self, since: float, until: float, step_s: float) -> "Sequence[OperationDurations]":
+        """Return the durations of intervals, the oldest first; those without a call are left out.
 
-        Only those of `anc.services.platform_metrics.PROCESSING`, for 30 days.
+        Only operations of `anc.services.platform_metrics.PROCESSING`, for 30 days. The times are multiples of
+        `step_s`, which is a number of whole minutes, or of whole hours if `since` is more than two days ago.
+        May be up to half an interval old.
         """
 
 

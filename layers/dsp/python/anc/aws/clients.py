@@ -81,6 +81,12 @@ def sns() -> Any:
 
 
 @cache
+def cloudwatch() -> Any:
+    """Return the CloudWatch client."""
+    return _storage("cloudwatch")
+
+
+@cache
 def cognito() -> Any:
     """Return the client of Cognito user pools."""
     return _storage("cognito-idp")

@@ -12,6 +12,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from anc.aws import clients
+from anc.aws.durations import CloudWatchDurations
+from anc.ports import OperationDurations
 from anc.published_metrics import is_published
 from anc.services.platform_metrics import histogram_increments
 
@@ -41,7 +43,9 @@ class DynamoCounters:
         table: str,
         client: "Callable[[], DynamoDBClient]" = clients.dynamodb_once,
         clock: Callable[[], float] = time.monotonic,
+        durations: CloudWatchDurations | None = None,
     ) -> None:
+        self._durations = durations or CloudWatchDurations()
         self._function = os.environ.get("POWERTOOLS_SERVICE_NAME", "")
         self._table = table
         self._client = client
@@ -71,8 +75,9 @@ class DynamoCounters:
             totals.update({name: float(value["N"]) for name, value in item.items() if "N" in value})
         return dict(sorted(totals.items()))
 
-    def durations(self, since: float, until: float) -> None:
-        """See `Counters.durations`. CloudWatch keeps them; reading it would cost money at each page view."""
+    def durations(self, since: float, until: float, step_s: float) -> Sequence[OperationDurations]:
+        """See `Counters.durations`."""
+        return self._durations.between(since, until, step_s)
 
     def _publish(self, name: str, unit: MetricUnit, value: float) -> None:
         if is_published(self._function, name):

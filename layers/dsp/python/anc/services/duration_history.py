@@ -7,17 +7,19 @@ VLDB 2019.
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import groupby
 from typing import NamedTuple
 
-from anc.ports import Dependencies, DurationCount
-from anc.services.platform_metrics import PROCESSING
+from anc.lifetimes import DAY_S
+from anc.ports import Dependencies, OperationDurations
 from anc.services.time_range import TimeRange
 
 GROWTH = 1.04  # of the buckets: a value is within a factor of sqrt(1.04) of the middle of its bucket
 SHORTEST_S = 1e-6
-KEPT_S = 30 * 86_400.0
+KEPT_S = 30.0 * DAY_S
+MINUTE_S, HOUR_S = 60, 3600
+MINUTES_KEPT_S = 2 * DAY_S  # older times are known to the hour
 QUANTILES = (0.5, 0.9, 0.99)
 
 
@@ -67,36 +69,27 @@ def quantile_s(counts: Mapping[int, int], q: float) -> float:
 
 def performance_history(
     deps: Dependencies, since: float, until: float | None, intervals: int
-) -> PerformanceHistory | None:
+) -> PerformanceHistory:
     """Return the durations of live blocks, snapshots and REST requests over time, at most of 30 days.
 
-    None if this platform keeps no durations: on AWS, CloudWatch does.
+    Intervals are extended to whole minutes, more than two days ago to whole hours, and begin at multiples of
+    their length.
 
     Raises
     ------
     Refused
         `bad_field` if `until` is not after `since`.
     """
-    times = TimeRange.within(KEPT_S, deps.clock(), since, until, intervals)
-    counts = deps.counters.durations(times.since, times.until)
-    return None if counts is None else PerformanceHistory(*times, _intervals(counts, times))
+    now = deps.clock()
+    times = TimeRange.within(KEPT_S, now, since, until, intervals)
+    times = times.aligned(MINUTE_S if times.since >= now - MINUTES_KEPT_S else HOUR_S)
+    found = groupby(deps.counters.durations(*times), lambda each: each.at)
+    return PerformanceHistory(
+        *times, [PerformanceInterval(at, {each.name: _in_ms(each) for each in of}) for at, of in found]
+    )
 
 
-def _intervals(counts: Iterable[DurationCount], times: TimeRange) -> list[PerformanceInterval]:
-    grouped: dict[int, dict[str, Counter[int]]] = {}
-    for each in counts:
-        operations = grouped.setdefault(times.interval_of(each.at), {})
-        operations.setdefault(each.name, Counter())[each.bucket] += each.number
-    return [
-        PerformanceInterval(
-            at=times.begin_of(number),
-            operations={name: _durations(operations[name]) for name in PROCESSING if name in operations},
-        )
-        for number, operations in sorted(grouped.items())
-    ]
-
-
-def _durations(counts: Mapping[int, int]) -> IntervalDurations:
+def _in_ms(of: OperationDurations) -> IntervalDurations:
     return IntervalDurations(
-        sum(counts.values()), *(float(f"{1000 * quantile_s(counts, q):.3g}") for q in QUANTILES)
+        of.calls, *(float(f"{1000 * seconds:.3g}") for seconds in (of.p50_s, of.p90_s, of.p99_s))
     )

@@ -1,5 +1,6 @@
 """A range of time that ends in the present or the past, in intervals of equal length."""
 
+import math
 from typing import NamedTuple, Self
 
 from anc.lifetimes import DAY_S
@@ -34,6 +35,12 @@ class TimeRange(NamedTuple):
             days = f"the last {kept_s / DAY_S:.0f} days"
             refuse("bad_field", f"until: must be after since and within {days} (got {until:.0f})")
         return cls(since, until, (until - since) / intervals)
+
+    def aligned(self, unit_s: float) -> Self:
+        """Return a range that covers this one, of intervals of whole units that begin at their multiples."""
+        step_s = math.ceil(self.step_s / unit_s) * unit_s
+        since, until = math.floor(self.since / step_s) * step_s, math.ceil(self.until / step_s) * step_s
+        return type(self)(since, until, step_s)
 
     def interval_of(self, at: float) -> int:
         """Return the number of the interval of a time in the range, from 0."""
