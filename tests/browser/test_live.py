@@ -165,6 +165,20 @@ def test_a_stop_while_audio_opens_is_not_an_error(visit: Visit) -> None:
     assert len(console.sent("start")) == 1
 
 
+def test_audio_that_never_starts_is_an_error(visit: Visit) -> None:
+    console = visit()
+    console.page.clock.install()
+    console.page.evaluate(
+        "() => Object.defineProperty(BaseAudioContext.prototype, 'state', {get: () => 'suspended'})"
+    )
+    console.button("Play").click()
+    expect(console.button("Stop")).to_be_visible()
+    console.until("blocks", "value > 0")
+    console.page.clock.fast_forward(15_000)
+    expect(console.page.get_by_role("alert")).to_contain_text("does not play sound")
+    expect(console.button("Play")).to_be_visible()
+
+
 def test_a_session_stopped_before_its_answer_is_not_confused_with_the_next(visit: Visit, hum: Path) -> None:
     console = visit(role=None)
     actions: list[str] = []
@@ -284,7 +298,7 @@ def test_the_page_can_be_used_with_the_keyboard(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("p")
-    console.until("blocks", "value >= 1")
+    console.until("blocks", "value > 0")
     page.keyboard.press("Space")
     expect(page.get_by_role("radio", name="Before")).to_be_checked()
     page.keyboard.press("m")

@@ -9,6 +9,8 @@ const FDAF_BLOCK = 128; // samples; block lengths must be multiples of it
 const MIN_BUFFER_S = 0.25; // of the player
 const MAX_BUFFER_S = 0.7;
 const MAX_POINTS = 600; // one minute
+const AUDIO_WAIT_MS = 15_000; // a browser without an output device never starts audio, and says nothing
+const NO_AUDIO = "The browser does not play sound: check its output device, and allow this page to play sound.";
 const SMOOTHING = 0.25; // of powers, per block: levels settle within half a second
 
 /**
@@ -107,6 +109,9 @@ export class Run extends EventTarget {
       this.#connect(context, source, algorithm);
       this.setVolume(this.kind === "microphone" ? 0 : this.volume || 0.8); // without headphones, loudspeaker and microphone would feed back
       this.#setState("running");
+      setTimeout(() => {
+        if (this.context === context && made.state === "suspended") this.#fail(NO_AUDIO);
+      }, AUDIO_WAIT_MS);
     } catch (failure) {
       if (this.context === context) this.#fail(failure.message);
     }
