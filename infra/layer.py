@@ -28,6 +28,7 @@ PATTERNS = shutil.ignore_patterns("__pycache__", "*.pyi", "tests", "*.pyx", "*.p
 # What `anc.aws.clients` uses. botocore describes 400 more services, a third of the layer.
 SERVICES = {
     "apigatewaymanagementapi",
+    "cloudwatch",
     "cognito-idp",
     "dynamodb",
     "iot",

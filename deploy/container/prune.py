@@ -13,6 +13,7 @@ from pathlib import Path
 SERVICES = {
     "apigatewaymanagementapi",
     "cloudformation",
+    "cloudwatch",
     "cognito-idp",
     "dynamodb",
     "iot",

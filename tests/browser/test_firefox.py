@@ -23,9 +23,7 @@ PAGES = {  # and a text on each
     "headsets": HEADSET,
     f"headsets/{HEADSET}": "Set up",
     "fleet": HEADSET,
-    "rollouts": "No rollouts yet",
-    "recordings": "No recordings yet",
-    "emergencies": "No emergencies yet",
+    "recordings": "Choose recordings",
     "users": "Your API keys",
     "system": "Estimated monthly cost on AWS",
 }

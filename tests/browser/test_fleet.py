@@ -54,12 +54,12 @@ def test_every_control_can_be_reached_with_the_tab_key(visit: Visit, fleet: Plat
 
 def test_filters_and_order_are_in_the_url_and_survive_a_reload(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet", role="operator", on=fleet)
-    console.page.get_by_label("Firmware").fill("1.4.2")
+    console.page.locator("input[name=firmware]").fill("1.4.2")
     console.page.get_by_label("Order").select_option("Lowest attenuation")
     console.wait_for("() => location.hash === '#/fleet?firmware=1.4.2&sort=attenuation_db'")
     console.page.reload()
 
-    expect(console.page.get_by_label("Firmware")).to_have_value("1.4.2")
+    expect(console.page.locator("input[name=firmware]")).to_have_value("1.4.2")
     expect(console.page.get_by_role("columnheader", name="Attenuation")).to_have_attribute(
         "aria-sort", "ascending"
     )
@@ -79,14 +79,14 @@ def test_what_is_typed_before_the_overview_arrives_is_kept(visit: Visit, fleet: 
     console.page.route("**/api/fleet/overview*", hold)
     console.page.reload()
     expect(rows(console)).to_have_count(20)
-    console.page.get_by_label("Firmware").press_sequentially("1.4")
+    console.page.locator("input[name=firmware]").press_sequentially("1.4")
     while not held:
         console.page.wait_for_timeout(20)
     for route in held:
         route.continue_()
     console.page.get_by_text("Lowest attenuation").first.wait_for()
 
-    expect(console.page.get_by_label("Firmware")).to_have_value("1.4")
+    expect(console.page.locator("input[name=firmware]")).to_have_value("1.4")
     expect(console.page.locator("#firmware-values option").first).to_have_attribute("value", re.compile("^1"))
 
 
@@ -111,7 +111,7 @@ def test_the_overview_leads_to_the_worse_firmware_and_its_headsets(visit: Visit,
     worst = min(medians, key=lambda version: medians[version])
     groups.get_by_role("link", name=worst).click()
 
-    expect(console.page.get_by_label("Firmware")).to_have_value(worst)
+    expect(console.page.locator("input[name=firmware]")).to_have_value(worst)
     assert worst == "1.4.2"
     rows(console).first.get_by_role("link").click()
     expect(console.page.get_by_role("heading", level=1)).to_contain_text("-0")

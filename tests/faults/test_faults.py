@@ -16,7 +16,7 @@ from tests.faults.platform import DELIVERIES, FaultyPlatform
 from tests.faults.sound import computed_once
 
 # Users: tests/unit/services/test_users_cut_short.py. Watches are optional.
-NOT_IN_A_FLOW = {"users", "watches"}
+NOT_IN_A_FLOW = {"users", "watches", "fleet_days"}
 STEP = 3
 # With late delivery, only the message of a process that ended is delivered differently.
 CASES = [(kind, "at once") for kind in KINDS] + [("killed before", "late"), ("killed after", "late")]

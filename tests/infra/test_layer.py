@@ -127,7 +127,7 @@ def test_layer_requirements_are_also_platform_requirements():
 
 def test_the_base_layer_has_the_services_that_the_functions_use_and_a_boto3_of_its_own(layers):
     base = layers["base"]
-    used = set(re.findall(r'client\(\s*"([\w-]+)"', Path(clients.__file__).read_text()))
+    used = set(re.findall(r'(?:client|_storage)\(\s*"([\w-]+)"', Path(clients.__file__).read_text()))
     described = {path.name for path in (base / "botocore" / "data").iterdir() if path.is_dir()}
 
     assert used == described

@@ -171,7 +171,7 @@ def test_the_image_keeps_the_descriptions_of_all_aws_services_that_are_called() 
     code = "".join(
         path.read_text() for folder in ("layers", "local", "tools") for path in (ROOT / folder).rglob("*.py")
     )
-    called = set(re.findall(r"\bclient\(\s*\"([a-z0-9-]+)\"", code))
+    called = set(re.findall(r"\b(?:client|_storage)\(\s*\"([a-z0-9-]+)\"", code))
     assert called == services
 
 

@@ -29,8 +29,10 @@ SECONDARY = [0.0, 0.5, 0.2]
 
 
 def without_refusals(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Leave out what records refusals: statuses, and the last two columns of the fleet's summaries."""
-    return [row[:-2] if row[0] == "fleet_summaries" else row for row in rows if row[0] != "statuses"]
+    """Leave out what records refusals: statuses, and two columns of the fleet's summaries."""
+    return [
+        (*row[:-3], row[-1]) if row[0] == "fleet_summaries" else row for row in rows if row[0] != "statuses"
+    ]
 
 
 def snapshot(seq: int, rate: int = RATE) -> bytes:

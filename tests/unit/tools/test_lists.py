@@ -18,6 +18,7 @@ from tools.cli.main import app
 EVENT = EmergencyEvent(
     id="01800000000000-0123abcd",
     owner="ada",
+    owner_name="ada",
     source="left",
     kind="siren",
     score=0.97,

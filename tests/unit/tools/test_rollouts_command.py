@@ -18,6 +18,7 @@ STOPPED = schemas.Rollout(
     firmware=schemas.RolloutFirmware(version="1.5.0", url="https://x.example", sha256="ab" * 32, size=8),
     config=None,
     query=schemas.RolloutConditions(model="AX2"),
+    things=[],
     canary_percent=5.0,
     soak_minutes=60.0,
     per_minute=100,
