@@ -50,25 +50,25 @@ class OneUser:
     """One account without a password, because hashing one takes longer than all other parsing."""
 
     def sign_in(self, name: str, password: str, code: str = "") -> Grant | None:
-        """Let the user of the examples in."""
+        """Return a token for the user of the examples."""
         return Grant("token", 1, "listener", name) if name == "ada" else None
 
     begin_second_factor = get = delete = remove_second_factor = lambda self, *_: None
 
     def confirm_second_factor(self, name: str, password: str, code: str) -> bool:
-        """Know nobody."""
+        """Refuse every code."""
         return False
 
     def create(self, name: str, password: str, role: str) -> None:
-        """Refuse everybody."""
+        """Raise Refused: every name is taken."""
         raise Refused("exists", "username: is taken")
 
     def list(self, limit: int = 50, after: str = "") -> tuple[list[Any], str]:
-        """Know nobody."""
+        """Return no accounts."""
         return [], ""
 
     def set_role(self, user: str, role: str) -> None:
-        """Know nobody."""
+        """Raise LookupError: no account can change."""
         raise LookupError(user)
 
 

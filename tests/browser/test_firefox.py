@@ -121,12 +121,12 @@ def test_the_fleet_is_listed_and_filtered(firefox: Firefox, show: Show) -> None:
     firefox.run(
         """() => {
           const field = document.querySelector("input[name=name]");
-          field.value = "nobody";
+          field.value = "absent";
           field.form.requestSubmit();
         }"""
     )
     firefox.until_text("No headset found")
-    assert firefox.run("() => location.hash") == "#/fleet?name=nobody"
+    assert firefox.run("() => location.hash") == "#/fleet?name=absent"
 
 
 def test_every_page_is_accessible_and_fits_a_phone(firefox: Firefox, show: Show) -> None:
