@@ -195,7 +195,7 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
 
 
 def _fast_precision() -> torch.autocast:
-    """Convolve in bfloat16 where the processor has matrix units for it, in three fifths of the time."""
+    """Convolve in bfloat16 where the processor has matrix units for it, which takes less time."""
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(torch.cpu.get_capabilities().get("amx_bf16")))
 
 
