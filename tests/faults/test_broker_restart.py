@@ -18,7 +18,7 @@ from iot import mqtt_transport
 from iot.agent import Agent
 from iot.controller import NO_FILTER, Block, Controller
 from tests.integration.mqtt.conftest import Client, Site
-from tests.integration.mqtt.test_conformance import DELTA, NEVER_S, Headset
+from tests.integration.mqtt.test_conformance import DELTA, NEVER_S, Headset, headsets_of
 from tests.processes import PATIENCE_S, until
 
 RATE = 16_000
@@ -33,18 +33,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def paho(site: Site, tmp_path: Path) -> Iterator[Callable[[str], Headset]]:
-    made = []
-
-    def start(thing: str) -> Headset:
-        made.append(Headset(tmp_path, site.create(thing), thing))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.client.on_disconnect = None
-        each.client.disconnect()
-        each.client.loop_stop()
+def paho(site: Site, tmp_path: Path) -> Iterator[Callable[..., Headset]]:
+    yield from headsets_of(site, tmp_path)
 
 
 def restart(site: Site) -> None:

@@ -104,14 +104,19 @@ def properties(packet: int, **given: Any) -> Properties:
 
 @pytest.fixture
 def paho(site: Any, tmp_path: Path) -> Iterator[Callable[..., Headset]]:
-    """Return `paho(thing)`, which enrols a thing; called again, it is another client of the same thing."""
+    """Return what `headsets_of` yields, for the module's site."""
+    yield from headsets_of(site, tmp_path)
+
+
+def headsets_of(site: Any, folder: Path) -> Iterator[Callable[..., Headset]]:
+    """Yield `paho(thing)`, which enrols a thing; called again, it is another client of the same thing."""
     known: dict[str, Credentials] = {}
     made: list[Headset] = []
 
     def start(thing: str, version: int = V5, client_id: str = "") -> Headset:
         if thing not in known:
             known[thing] = site.create(thing)
-        made.append(Headset(tmp_path, known[thing], client_id or thing, version))
+        made.append(Headset(folder, known[thing], client_id or thing, version))
         return made[-1]
 
     yield start
