@@ -1,4 +1,4 @@
-"""Every port on AWS, with every fault that passes: it is named, answered with 503, or without effect."""
+"""Every port on AWS, with every temporary fault: it is named, answered with 503, or without effect."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -46,7 +46,7 @@ def _session() -> boto3.Session:
 
 
 def _storage(service: str, config: Config = CONFIG) -> Any:
-    """Return a client whose faults that pass are `anc.ports.StorageUnavailable`."""
+    """Return a client whose temporary faults are raised as `anc.ports.StorageUnavailable`."""
     session: Any = _session()  # types-boto3 knows no service whose name is a variable
     client = session.client(service, config=config)
     faults.translate(client)

@@ -52,8 +52,9 @@ class CloudWatchDurations:
     def __init__(
         self,
         client: Callable[[], Any] = clients.cloudwatch,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        # Wall-clock time: a monotonic clock may stop while a Lambda container is frozen.
         self._client = client
         self._clock = clock
         self._lock = threading.Lock()
@@ -96,7 +97,7 @@ class CloudWatchDurations:
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True):
                     values[at.timestamp(), name][int(index)] = value
         for (at, name), found in values.items():
-            if len(found) == len(STATISTICS):  # one that arrives meanwhile may have a part of them
+            if len(found) == len(STATISTICS):  # calls that arrive during the request may appear in some only
                 calls, *quantiles = (found[index] for index in range(len(STATISTICS)))
                 unit_s = read[name].unit_s
                 yield OperationDurations(at, name, int(calls), *(unit_s * value for value in quantiles))

@@ -1,4 +1,4 @@
-"""Faults of AWS that pass: a service is too busy, has an internal error, or does not answer."""
+"""Temporary faults of AWS: a service is too busy, has an internal error, or does not answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ class NoAnswer(StorageUnavailable, BotoCoreError):
 
 
 def translate(client: Any) -> None:
-    """Let the calls of a boto3 client raise NoAnswer for faults that pass."""
+    """Let the calls of a boto3 client raise NoAnswer for temporary faults."""
     client.meta.events.register("after-call", _check_answer)
     client.meta.events.register("after-call-error", _check_error)
 
