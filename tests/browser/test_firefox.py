@@ -23,7 +23,9 @@ PAGES = {  # and a text on each
     "headsets": HEADSET,
     f"headsets/{HEADSET}": "Set up",
     "fleet": HEADSET,
+    "rollouts": "New rollout",
     "recordings": "Choose recordings",
+    "emergencies": "Search",
     "users": "Your API keys",
     "system": "Estimated monthly cost on AWS",
 }
