@@ -44,7 +44,7 @@ TESTED_ELSEWHERE = {  # by the start of the command; the reason
     "anc train": "needs recordings and the training environment; see tests/unit/training",
     "anc evaluate": "needs recordings or minutes; tests/unit/tools/evaluation runs the quick version",
     "anc bench": "needs the benchmark environment; tests/unit/dsp tests the filters",
-    "anc devices": "needs a fleet; tests/browser/test_fleet.py fills one",
+    "anc devices": "needs a fleet; tests/integration/test_lists.py lists, tags and removes headsets",
     "anc emergencies": "needs a platform; tests/integration/test_lists.py lists them",
     "anc jobs": "needs a platform; tests/integration/test_lists.py lists them",
     "anc users": "needs a platform; tests/integration/test_lists.py lists them",

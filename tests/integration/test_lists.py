@@ -59,3 +59,25 @@ def test_rollouts_are_created_listed_and_changed(shared_platform: Platform, tmp_
     assert made["id"] in [each["id"] for each in rollouts()["rollouts"]]
     assert "no headset matches" in rollouts("create", "x", *firmware, "--model", "none", code=2)
     assert shared_platform.request("DELETE", "/api/devices/rollout-1", None, "lister")[0] == 204
+
+
+def test_headsets_are_tagged_found_by_the_tag_and_removed(shared_platform: Platform) -> None:
+    def devices(*command: str, code: int = 0) -> Any:
+        place = ["--port", str(shared_platform.port), "--data", str(shared_platform.data)]
+        done = CliRunner().invoke(app, ["devices", *place, *command, "--json"])
+        assert done.exit_code == code, done.output
+        return json.loads(done.stdout)
+
+    things = ["tagged-1", "tagged-2"]
+    for thing in things:
+        headset = {"thing": thing, "model": "tagged", "secondary": [0.0, 0.5, 0.2]}
+        assert shared_platform.request("POST", "/api/devices", headset, "lister")[0] == 201
+
+    first, second, absent = devices("tag", *things, "absent", "--add", "hall-9", code=1)["outcomes"]
+    assert (first["tags"], second["tags"]) == (["hall-9"], ["hall-9"])
+    assert absent["problem"]["code"] == "unknown_device"
+    assert devices("tag", "tagged-1", "--remove", "hall-9")["outcomes"][0]["tags"] == []
+    assert [each["thing"] for each in devices("--tag", "hall-9")["headsets"]] == ["tagged-2"]
+
+    assert [each["changed"] for each in devices("remove", *things, "--yes")["outcomes"]] == [True, True]
+    assert devices("--model", "tagged")["headsets"] == []

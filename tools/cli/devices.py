@@ -1,9 +1,15 @@
-"""`anc devices`: list the headsets of a platform."""
+"""`anc devices`: list the headsets of a platform, change their tags, and remove headsets."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
+from rich.prompt import Confirm
 
+from anc.fleet_records import MAX_BULK
 from tools.cli.listing import (
     DEFAULT_LIMIT,
     FILTER,
@@ -14,12 +20,18 @@ from tools.cli.listing import (
     Url,
     Watch,
     connected,
+    refuse_list_options,
     show,
     time_of,
 )
-from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port
+from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, errors, print_whole, stop, table
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from anc_client import Client
+    from anc_client.schemas import DeviceOutcome
+
+app = typer.Typer(invoke_without_command=True)
+Things = Annotated[list[str], typer.Argument(metavar="HEADSET", help="Ids of headsets, as in the list.")]
 SortKey = Literal["attenuation_db", "-attenuation_db", "refused_at", "-refused_at"]
 HEADSETS = Listing(
     "headsets",
@@ -40,8 +52,9 @@ HEADSETS = Listing(
 )
 
 
-@app.command(rich_help_panel="Platform and headsets")
+@app.callback()
 def devices(
+    context: typer.Context,
     port: Port = DEFAULT_PORT,
     data: Data = DEFAULT_DATA,
     url: Url = None,
@@ -74,7 +87,11 @@ def devices(
     watch: Watch = False,
     json: Json = False,
 ) -> None:
-    """List headsets of all owners, or search them."""
+    """List, search, tag or remove headsets of all owners."""
+    context.obj = Platform(port, data, url, token)
+    if context.invoked_subcommand is not None:
+        refuse_list_options(context)
+        return
     conditions = {
         "name": name,
         "tag": tag,
@@ -89,5 +106,105 @@ def devices(
         "sort": sort,
     }
     given = {key: value for key, value in conditions.items() if value is not None}
-    with connected(Platform(port, data, url, token), "operator") as client:
+    with connected(context.obj, "operator") as client:
         show(HEADSETS, lambda: client.fleet(**given), limit, json, watch)
+
+
+@app.command()
+def tag(
+    context: typer.Context,
+    headsets: Things,
+    add: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Tag to add; can be repeated.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="Tag to take away; can be repeated.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add tags to headsets, and take tags away."""
+    if not add and not remove:
+        stop("tag: requires --add or --remove")
+
+    def change(client: "Client", things: Sequence[str]) -> "Sequence[DeviceOutcome]":
+        return client.change_tags(things, add or [], remove or [])
+
+    _act(context, headsets, change, "changed", json)
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    headsets: Things,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove headsets, with everything that is stored about them."""
+    count = len({*headsets})
+    question = (
+        f"Remove {count:,} {'headset' if count == 1 else 'headsets'}? Their certificates are revoked, and"
+        " everything that is stored about them is deleted. This cannot be undone."
+    )
+    if not yes and not _is_confirmed(question):
+        stop("remove: not confirmed, so no headset was removed; --yes removes without asking")
+
+    def change(client: "Client", things: Sequence[str]) -> "Sequence[DeviceOutcome]":
+        return client.remove_devices(things)
+
+    _act(context, headsets, change, "removed", json)
+
+
+def _is_confirmed(question: str) -> bool:
+    try:
+        return Confirm.ask(question, console=errors, default=False)  # typer.confirm writes to stdout as well
+    except (EOFError, KeyboardInterrupt):
+        errors.print()
+        return False
+
+
+def _act(
+    context: typer.Context,
+    things: Sequence[str],
+    change: "Callable[[Client, Sequence[str]], Sequence[DeviceOutcome]]",
+    verb: str,
+    json: bool,
+) -> None:
+    """Change headsets, print the outcome of each, and exit with code 1 if one was refused."""
+    outcomes: list[DeviceOutcome] = []
+    distinct = list(dict.fromkeys(things))
+    try:
+        with connected(context.obj, "operator") as client:
+            for begin in range(0, len(distinct), MAX_BULK):
+                outcomes += _repeated(client, distinct[begin : begin + MAX_BULK], change)
+    finally:
+        # Also if a later request fails: the user has to know what was done.
+        if outcomes:
+            _print_outcomes(outcomes, verb, json)
+    if any(each.problem for each in outcomes):
+        raise typer.Exit(1)
+
+
+def _repeated(
+    client: "Client",
+    things: Sequence[str],
+    change: "Callable[[Client, Sequence[str]], Sequence[DeviceOutcome]]",
+) -> "Iterator[DeviceOutcome]":
+    """Yield the outcome for each headset; repeat the request for those that it had no time for."""
+    left = things
+    while left:
+        found = change(client, left)
+        again = [each.thing for each in found if each.problem and each.problem.code == "unavailable"]
+        if len(again) == len(left):
+            again = []
+        yield from (each for each in found if each.thing not in again)
+        left = again
+
+
+def _print_outcomes(outcomes: "Sequence[DeviceOutcome]", verb: str, json: bool) -> None:
+    if json:
+        print(dumps({"outcomes": [asdict(each) for each in outcomes]}), flush=True)
+        return
+    rows = table("headset", "outcome", "tags", "reason")
+    for each in outcomes:
+        outcome = "refused" if each.problem else verb if each.changed else "unchanged"
+        reason = each.problem.detail if each.problem else ""
+        rows.add_row(escape(each.thing), outcome, " ".join(each.tags or []), escape(reason))
+    print_whole(rows)

@@ -78,6 +78,19 @@ def connected(platform: Platform, role: "Role", user: str = "demo") -> Iterator[
         stop(f"{url}: {fault}")
 
 
+def refuse_list_options(context: typer.Context) -> None:
+    """Stop if an option of the list stands before a command that it would not apply to.
+
+    `anc devices --tag night remove AX2-1` does not remove the headsets with the tag.
+    """
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "")
+        if option.name not in Platform._fields and given and given.name == "COMMANDLINE":
+            command = context.invoked_subcommand
+            names = "/".join([*option.opts, *option.secondary_opts])
+            stop(f"{names}: applies to the list; see `{context.command_path} {command} --help`")
+
+
 def show(
     listing: Listing,
     read: Callable[[], Iterable[Any]],

@@ -60,8 +60,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (access, backups, registry, sound_files, training, measurements, devices, lists, logs):
+for commands in (access, backups, registry, sound_files, training, measurements, lists, logs):
     app.add_typer(commands.app)
+app.add_typer(devices.app, name="devices", rich_help_panel="Platform and headsets")
 app.add_typer(rollouts.app, name="rollouts", rich_help_panel="Platform and headsets")
 app.add_typer(signing_keys.app, name="keys", rich_help_panel="Platform and headsets")
 app.add_typer(configuration.app, name="config", rich_help_panel="Platform and headsets")

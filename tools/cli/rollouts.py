@@ -18,6 +18,7 @@ from tools.cli.listing import (
     Url,
     Watch,
     connected,
+    refuse_list_options,
     show,
     time_of,
 )
@@ -81,9 +82,11 @@ def rollouts(
 ) -> None:
     """List rollouts of firmware and settings, or change one."""
     context.obj = Platform(port, data, url, token)
-    if context.invoked_subcommand is None:
-        with connected(context.obj, "operator") as client:
-            show(ROLLOUTS, client.rollouts, limit, json, watch)
+    if context.invoked_subcommand is not None:
+        refuse_list_options(context)
+        return
+    with connected(context.obj, "operator") as client:
+        show(ROLLOUTS, client.rollouts, limit, json, watch)
 
 
 @app.command()

@@ -27,9 +27,11 @@ COMMANDS = sorted(TOP.list_commands(None))
 
 
 def command_lines(group: Any = TOP, *before: str) -> Iterator[list[str]]:
-    """Yield the words of every command, with its group."""
+    """Yield the words of every command, with its group, and of groups that are commands themselves."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield [*before, name]
             yield from command_lines(command, *before, name)
         else:
             yield [*before, name]
