@@ -187,7 +187,7 @@ class Api(cdk.Stack):
         function.may_use_files("results/", READ_FILE, ABANDON_PARTS, DELETE_FILE)
         function.may_use_files("work/", DELETE_FILE)
         function.may_use("rollouts", READ, LIST, WRITE)
-        function.may_use("rollout_batches", LIST)
+        function.may_use("rollout_batches", LIST, WRITE)
         function.may_use("fleet_days", LIST)
         function.may_use("counters", READ_MANY)
         function.may(["cloudwatch:GetMetricData"], "*", "It does not support resources.")

@@ -592,13 +592,18 @@ declare namespace Api {
   interface RolloutChange {
     action: "pause" | "resume" | "cancel";
   }
-  /** Conditions on headsets; empty: none. */
+  /** Conditions on headsets; empty and null: none. */
   interface RolloutConditions {
     prefix: string;
     tag: string;
     owner: string;
     model: string;
     firmware: string;
+    noise: string;
+    online: boolean | null;
+    attenuation_below: number | null;
+    refused_since: number | null;
+    reverted_since: number | null;
   }
   /** Configuration that is rolled out; null: not changed. */
   interface RolloutConfig {
@@ -643,6 +648,11 @@ declare namespace Api {
     owner?: string;
     model?: string;
     firmware?: string;
+    noise?: string;
+    online?: boolean | null;
+    attenuation_below?: number | null;
+    refused_hours?: number | null;
+    reverted_hours?: number | null;
   }
   /** A page of rollouts, the newest first. */
   interface Rollouts {

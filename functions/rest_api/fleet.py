@@ -7,8 +7,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from anc.fleet_records import FleetQuery, GroupField
-from anc.patterns import TAG, USER_NAME, described
+from anc.fleet_records import MAX_HOURS, FleetQuery, GroupField
+from anc.patterns import INDEXED_TEXT, TAG, USER_NAME, described
 from anc.schemas.rest.fleet_responses import (
     AttenuationDistribution,
     FleetDay,
@@ -25,10 +25,7 @@ from functions.rest_api.request_context import After, Limit, caller, dependencie
 router = Router()
 TAGS = ["fleet"]
 CSV = "text/csv; charset=utf-8"
-HOUR_S = 3600.0
-MAX_HOURS = 720.0
 PREFIX = described("^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, hyphens or underscores")
-TEXT = described("^[A-Za-z0-9._+-]{1,64}$", "1 to 64 letters, digits or characters of ._+-")
 
 Name = Annotated[
     str | None,
@@ -47,10 +44,12 @@ Model = Annotated[
     str | None,
     Query(min_length=1, max_length=64, description="Model, in any case.", examples=["AX2"]),
 ]
-Firmware = Annotated[str | None, Query(pattern=TEXT, description="Running version.", examples=["1.4.2"])]
+Firmware = Annotated[
+    str | None, Query(pattern=INDEXED_TEXT, description="Running version.", examples=["1.4.2"])
+]
 Noise = Annotated[
     str | None,
-    Query(pattern=TEXT, description="Noise at the latest telemetry report.", examples=["engine"]),
+    Query(pattern=INDEXED_TEXT, description="Noise at the latest telemetry report.", examples=["engine"]),
 ]
 Online = Annotated[
     bool | None, Query(description="Whether it is connected; false includes headsets that never were.")
@@ -186,13 +185,6 @@ def _query(
         noise=noise or "",
         online=online,
         attenuation_below=attenuation_below,
-        refused_since=_since(refused_hours),
-        reverted_since=_since(reverted_hours),
+        refused_since=fleet.since(refused_hours, dependencies()),
+        reverted_since=fleet.since(reverted_hours, dependencies()),
     )
-
-
-def _since(hours: float | None) -> float | None:
-    if hours is None:
-        return None
-    # In whole minutes, so that the overview of the same question is read from the cache.
-    return (dependencies().clock() - hours * HOUR_S) // 60 * 60

@@ -20,10 +20,11 @@ from anc.schemas.rest.rollouts import (
     RolloutFirmware,
     RolloutHeadset,
     RolloutHeadsets,
+    RolloutQuery,
     Rollouts,
 )
 from anc.services.access import accounts
-from anc.services.headsets import rollouts
+from anc.services.headsets import fleet, rollouts
 from functions.rest_api.request_context import After, Limit, caller, dependencies
 
 router = Router()
@@ -43,15 +44,16 @@ def list_rollouts(limit: Limit = 50, after: After = "") -> Rollouts:
 def create_rollout(body: NewRollout) -> Rollout:
     """Roll out firmware or configuration: to a share of the headsets first, then to the others at a rate.
 
-    The headsets are those that match now, or those of `things`. The rollout stops by itself when too many
-    headsets fail, or the attenuation of updated headsets falls below that of the others. Headsets that know
-    no jobs stay as they are.
+    The headsets are those that match now, or those of `things`. Up to 20,000 may match, and up to 2,000 with
+    a condition on noise, connection, attenuation, refusals or reverted filters. The rollout stops by itself
+    when too many headsets fail, or the attenuation of updated headsets falls below that of the others.
+    Headsets that know no jobs stay as they are.
     """
     request = rollouts.RolloutRequest(
         name=body.name,
         firmware=DesiredFirmware(**body.firmware.model_dump()) if body.firmware else None,
         config=DesiredConfiguration(**body.config.model_dump()) if body.config else None,
-        query=FleetQuery(**body.query.model_dump()),
+        query=_query(body.query),
         things=tuple(dict.fromkeys(body.things)),
         canary_percent=body.canary_percent,
         soak_minutes=body.soak_minutes,
@@ -89,6 +91,14 @@ def list_rollout_headsets(id: RolloutId, limit: Limit = 1, after: After = "") ->
         for target in batch.targets
     ]
     return RolloutHeadsets(headsets=headsets, next=page[-1].key if len(page) == limit else None)
+
+
+def _query(given: RolloutQuery) -> FleetQuery:
+    return FleetQuery(
+        **given.model_dump(exclude={"refused_hours", "reverted_hours"}),
+        refused_since=fleet.since(given.refused_hours, dependencies()),
+        reverted_since=fleet.since(given.reverted_hours, dependencies()),
+    )
 
 
 def _rollout(record: rollout_records.Rollout) -> Rollout:

@@ -211,6 +211,44 @@ def test_a_rollout_is_started_with_the_filter_or_the_selection(visit: Visit, fle
     assert len(chosen) == 2
 
 
+def test_a_rollout_to_all_that_match_has_every_filter_and_no_more_headsets(
+    visit: Visit, fleet: Platform
+) -> None:
+    console = visit("fleet?online=false&attenuation_below=14&model=AX2", role="operator", on=fleet)
+    page = console.page
+    page.get_by_text("Lowest attenuation").first.wait_for()
+    select(console, 0)
+    to_all = page.get_by_role("link", name=re.compile("^Roll out to all [0-9]+ that match"))
+    matching = int(to_all.inner_text().split()[4])
+    to_all.click()
+    page.get_by_label("Name", exact=True).fill("Quiet ones")
+    page.get_by_label("What").select_option("Configuration")
+    page.get_by_label("Telemetry interval (s)").fill("600")
+    expect(page.get_by_label("Attenuation below (dB)")).to_have_value("14")
+    connection = page.get_by_label("Connection")
+    expect(connection).to_have_value("false")
+    connection.select_option("Online")
+    with page.expect_response(re.compile("/api/rollouts")):
+        pass  # the list behind the form is loaded again, which must not reset the form
+    expect(connection).to_have_value("true")
+    connection.select_option("Not online")
+    console.button("Start rollout").click()
+
+    made = page.locator(".rollouts > li").filter(has_text="Quiet ones")
+    expect(made).to_contain_text(f"of {matching} updated")
+    expect(made).to_contain_text("Model AX2, not online, attenuation below 14 dB")
+    assert 1 < matching < HEADSETS / 2
+
+
+def test_filters_that_the_form_cannot_show_offer_no_rollout_to_all(visit: Visit, fleet: Platform) -> None:
+    console = visit("fleet?model=AX2&model=Studio", role="operator", on=fleet)
+    console.page.get_by_text("Lowest attenuation").first.wait_for()
+    select(console, 0)
+
+    expect(console.page.get_by_role("link", name="Roll out to these")).to_be_visible()
+    expect(console.page.get_by_role("link", name=re.compile("^Roll out to all"))).to_have_count(0)
+
+
 def test_headsets_are_removed_after_their_number_is_typed(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet?owner=user-0005", role="operator", on=fleet)
     expect(rows(console)).to_have_count(20)

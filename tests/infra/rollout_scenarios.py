@@ -16,14 +16,14 @@ OPERATOR = {"role": "operator"}
 ONE = "/api/rollouts/{id}"
 
 
-def _created(aws: Account) -> Any:
+def _created(aws: Account, **changes: Any) -> Any:
     """Register a headset, which fleet indexing finds, and create a rollout of configuration for it."""
     aws.rest("POST", "/api/devices", HEADSET)
     aws.limits.index["GetStatistics"] = {"statistics": {"count": 1}}
     reported = {"name": {"fleet": {"reported": {"owner": "alice", "attenuation_db": 112.5}}}}
     found = {"thingName": "left", "thingTypeName": "headset", "shadow": json.dumps(reported)}
     aws.limits.index["SearchIndex"] = {"things": [found]}
-    status, made = aws.rest("POST", "/api/rollouts", CONFIG, **OPERATOR)
+    status, made = aws.rest("POST", "/api/rollouts", CONFIG | changes, **OPERATOR)
     assert status == 201, made
     return made
 
@@ -75,6 +75,14 @@ def a_rollout_that_fails_is_stopped_and_announced(aws: Account) -> None:
     )
     (entry,) = [each for each in aws.deps.audit.list("audit") if each.action == "rollout.stop"]
     assert entry.subject == made["id"]
+
+
+def a_rollout_to_headsets_that_are_offline_is_selected_by_the_request(aws: Account) -> None:
+    """Others may be offline a minute later."""
+    made = _created(aws, query={"online": False})
+    aws.limits.index["SearchIndex"] = {"things": []}
+    assert (made["stage"], made["headsets"]) == ("canary", 1)
+    assert _step(aws, made)["counts"]["queued"] == 1
 
 
 def a_rollout_is_paused_and_cancelled(aws: Account) -> None:

@@ -358,6 +358,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     rollouts.a_rollout_reaches_a_headset_and_becomes_its_desired_state,
     rollouts.a_rollout_that_fails_is_stopped_and_announced,
     rollouts.a_rollout_is_paused_and_cancelled,
+    rollouts.a_rollout_to_headsets_that_are_offline_is_selected_by_the_request,
     device_models_are_created_and_deleted,
     a_headset_is_provisioned_with_a_claim_and_another_key_is_rejected,
     a_live_session_cancels_noise_and_detects_an_emergency,

@@ -119,6 +119,22 @@ def create(
     owner: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Id of the owner.")] = "",
     model: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Model.")] = "",
     running: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Running firmware version.")] = "",
+    noise: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Label of the noise.")] = "",
+    online: Annotated[
+        bool | None, typer.Option("--online/--offline", rich_help_panel=FILTER, help="Connected or not.")
+    ] = None,
+    below: Annotated[
+        float | None,
+        typer.Option(min=-100, max=100, rich_help_panel=FILTER, help="Attenuation below this, in dB."),
+    ] = None,
+    refused_hours: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A message refused within hours."),
+    ] = None,
+    reverted_hours: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A filter reverted within hours."),
+    ] = None,
     canary: Annotated[
         float, typer.Option(rich_help_panel=STAGES, help="Percentage that gets it first.")
     ] = 5.0,
@@ -158,7 +174,18 @@ def create(
                 name=name,
                 firmware=new_firmware,
                 config=config,
-                query=RolloutQuery(prefix=prefix, tag=tag, owner=owner, model=model, firmware=running),
+                query=RolloutQuery(
+                    prefix=prefix,
+                    tag=tag,
+                    owner=owner,
+                    model=model,
+                    firmware=running,
+                    noise=noise,
+                    online=online,
+                    attenuation_below=below,
+                    refused_hours=refused_hours,
+                    reverted_hours=reverted_hours,
+                ),
                 canary_percent=canary,
                 soak_minutes=soak,
                 per_minute=per_minute,

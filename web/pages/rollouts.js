@@ -16,8 +16,13 @@ const BATCHES = 5; // a page of headsets
 const FINAL = ["done", "stopped", "cancelled"];
 const STATES = { active: "", paused: "", done: "good", stopped: "bad", cancelled: "" };
 const STAGES = { planning: "selecting headsets", canary: "canary", fleet: "all headsets" };
-/** @type {Partial<Record<keyof Api.RolloutConditions, string>>} */
-const CONDITIONS = { model: "model", firmware: "running", tag: "tag", prefix: "name begins with", owner: "owner" };
+/** @type {Record<keyof Api.RolloutConditions, (value: any) => string>} */
+const CONDITIONS = {
+  model: (text) => `model ${text}`, firmware: (text) => `running ${text}`, tag: (text) => `tag ${text}`,
+  prefix: (text) => `name begins with ${text}`, owner: (text) => `owner ${text}`, noise: (text) => `noise ${text}`,
+  online: (isOnline) => (isOnline ? "online" : "not online"), attenuation_below: (db) => `attenuation below ${db} dB`,
+  refused_since: (at) => `a message refused since ${when(at)}`, reverted_since: (at) => `a filter reverted since ${when(at)}`,
+};
 /** @type {Record<keyof Api.HeadsetConfig, string>} */
 const SETTINGS = { snapshot_interval_s: "snapshot interval", telemetry_interval_s: "telemetry interval", private: "private" };
 
@@ -139,7 +144,7 @@ function entriesOf(record) {
 
 /** @param {Api.Rollout} rollout */
 function target({ query, things, canary_percent, per_minute }) {
-  const conditions = entriesOf(CONDITIONS).filter(([name]) => query[name]).map(([name, label]) => `${label} ${query[name]}`);
+  const conditions = entriesOf(CONDITIONS).filter(([name]) => query[name] != null && query[name] !== "").map(([name, text]) => text(query[name]));
   const whom = things.length ? `${things.length} chosen ${things.length === 1 ? "headset" : "headsets"}` : conditions.join(", ") || "all headsets";
   return `${whom[0].toUpperCase()}${whom.slice(1)}: ${canary_percent} % first, then ${per_minute} a minute`;
 }
@@ -208,7 +213,12 @@ function NewRollout({ rest, view, close, onCreated }) {
           <${Condition} view=${view} name="running" label="Running firmware" maxLength=${17} />
           <${Condition} view=${view} name="prefix" label="Name begins with" maxLength=${64} />
           <${Condition} view=${view} name="tag" label="Tag" maxLength=${32} />
-          <${Condition} view=${view} name="owner" label="Owner" maxLength=${128} />`}
+          <${Condition} view=${view} name="owner" label="Owner" maxLength=${128} />
+          <${Condition} view=${view} name="noise" label="Noise" maxLength=${64} />
+          <${Connection} value=${view.get("online") ?? ""} />
+          <${Limit} view=${view} name="attenuation_below" label="Attenuation below (dB)" min=${-100} max=${100} />
+          <${Limit} view=${view} name="refused_hours" label="Refused within (h)" min=${0.01} max=${720} />
+          <${Limit} view=${view} name="reverted_hours" label="Reverted within (h)" min=${0.01} max=${720} />`}
       <label>First, % of headsets<input name="canary_percent" type="number" min="0.1" max="100" step="any" value="5" required /></label>
       <label>Wait before the rest (min)<input name="soak_minutes" type="number" min="0" max="10080" step="any" value="60" required /></label>
       <label>Headsets a minute<input name="per_minute" type="number" min="10" max="1000" value="100" required /></label>
@@ -224,6 +234,18 @@ function Condition({ view, name, label, maxLength }) {
   return html`<label>${label}<input name=${name} defaultValue=${view.get(name) ?? ""} maxlength=${maxLength} placeholder="any" autocapitalize="none" autocomplete="off" /></label>`;
 }
 
+/** The list behind the form is loaded again and again, so the choice is only set at first. @param {{value: string}} props */
+function Connection({ value }) {
+  const options = { "": "Any", true: "Online", false: "Not online", ...(["", "true", "false"].includes(value) ? {} : { [value]: value }) };
+  return html`<label>Connection<select name="online">
+    ${Object.entries(options).map(([key, shown]) => html`<option key=${key} value=${key} selected=${key === value}>${shown}</option>`)}</select></label>`;
+}
+
+/** @param {{view: URLSearchParams, name: string, label: string, min: number, max: number}} props */
+function Limit({ view, name, label, min, max }) {
+  return html`<label>${label}<input name=${name} type="number" defaultValue=${view.get(name) ?? ""} min=${min} max=${max} step="any" placeholder="any" /></label>`;
+}
+
 /** @type {("canary_percent" | "soak_minutes" | "per_minute" | "max_failed_percent" | "max_drop_db")[]} */
 const NUMBERS = ["canary_percent", "soak_minutes", "per_minute", "max_failed_percent", "max_drop_db"];
 
@@ -235,12 +257,16 @@ const NUMBERS = ["canary_percent", "soak_minutes", "per_minute", "max_failed_per
 async function request(form, kind, things) {
   const fields = fieldsOf(form);
   const number = (/** @type {string} */ name) => (fields[name] === "" ? null : Number(fields[name]));
+  // Another word from a hand-written link is sent as it is, and refused: without it, more headsets would match.
+  const online = /** @type {boolean | null} */ ({ "": null, true: true, false: false }[fields.online] ?? (fields.online || null));
   const what = kind === "firmware"
     ? { firmware: { version: fields.version, url: fields.url, ...(await fingerprint(/** @type {File} */ (new FormData(form).get("image")))) } }
     : { config: { snapshot_interval_s: number("snapshot_interval_s"), telemetry_interval_s: number("telemetry_interval_s"), private: fields.private ? true : null } };
   const text = (/** @type {string} */ name) => (fields[name] ?? "").trim();
-  const selection = things.length ? { things }
-    : { query: { prefix: text("prefix"), model: text("model"), firmware: text("running"), tag: text("tag"), owner: text("owner") } };
+  const selection = things.length ? { things } : { query: {
+    prefix: text("prefix"), model: text("model"), firmware: text("running"), tag: text("tag"), owner: text("owner"), noise: text("noise"), online,
+    attenuation_below: number("attenuation_below"), refused_hours: number("refused_hours"), reverted_hours: number("reverted_hours"),
+  } };
   return { name: fields.name.trim(), ...what, ...selection, ...Object.fromEntries(NUMBERS.map((name) => [name, number(name)])) };
 }
 

@@ -8,7 +8,11 @@ export const TAG = "[a-z][a-z0-9\\-]{0,31}";
 export const TAG_RULE = "A lowercase letter, then lowercase letters, digits or hyphens; at most 32";
 const AGAIN = ["unavailable", "failed"]; // codes of headsets for which a request can be repeated
 /** @type {Record<string, string>} */
-const ROLLOUT_FILTERS = { name: "prefix", tag: "tag", owner: "owner", model: "model", firmware: "running" };
+const ROLLOUT_FILTERS = {
+  name: "prefix", tag: "tag", owner: "owner", model: "model", firmware: "running", noise: "noise", online: "online",
+  attenuation_below: "attenuation_below", refused_hours: "refused_hours", reverted_hours: "reverted_hours",
+};
+const NUMBERS = ["attenuation_below", "refused_hours", "reverted_hours"];
 
 /**
  * The bar with the actions; it is shown while headsets are selected.
@@ -67,13 +71,17 @@ export function BulkActions({ rest, selected, matching, conditions, known, isOpe
     ${toast && html`<${Toast} ...${toast} close=${() => setToast(null)} />`}`;
 }
 
-/** Return the link to a new rollout with the same conditions, or "" if a rollout has no such condition. @param {URLSearchParams} conditions */
+/**
+ * Return the link to a new rollout with the same conditions, or "" if the form could not show one of them: a rollout without it has more headsets.
+ * @param {URLSearchParams} conditions
+ */
 function rolloutLink(conditions) {
   const fields = new URLSearchParams({ new: "1" });
   for (const [name, value] of conditions) {
     const field = ROLLOUT_FILTERS[name];
-    if (!field) return "";
-    fields.set(field, value);
+    const shown = NUMBERS.includes(name) ? String(Number(value)) : value;
+    if (!field || shown === "NaN" || fields.has(field)) return "";
+    fields.set(field, shown);
   }
   return link("rollouts", fields);
 }

@@ -40,7 +40,7 @@ export function Suggestions({ groups = {} }) {
 /** @param {{view: URLSearchParams, name: string, label: string, options: Record<string, string>, none?: string, value?: string}} props */
 export function SelectFilter({ view, name, label, options, none = "Any", value = view.get(name) ?? "" }) {
   return html`<label>${label}<select name=${name} value=${value}>
-    <option value="">${none}</option>
+    <option value="">${none}</option>${value && !(value in options) && html`<option value=${value}>${value}</option>`}
     ${Object.entries(options).map(([key, shown]) => html`<option key=${key} value=${key}>${shown}</option>`)}</select></label>`;
 }
 

@@ -683,13 +683,18 @@ class RolloutChange:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConditions:
-    """Conditions on headsets; empty: none."""
+    """Conditions on headsets; empty and null: none."""
 
     prefix: str = ""
     tag: str = ""
     owner: str = ""
     model: str = ""
     firmware: str = ""
+    noise: str = ""
+    online: bool | None = None
+    attenuation_below: float | None = None
+    refused_since: float | None = None
+    reverted_since: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -768,6 +773,21 @@ class RolloutQuery:
     model: str = ""
     firmware: str = ""
     """Running version."""
+
+    noise: str = ""
+    """Noise at the latest telemetry report."""
+
+    online: bool | None = None
+    """Whether it is connected; false includes headsets that never were."""
+
+    attenuation_below: float | None = None
+    """Only a measured attenuation below this, in dB."""
+
+    refused_hours: float | None = None
+    """A message was refused within so many hours."""
+
+    reverted_hours: float | None = None
+    """A filter was reverted within so many hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1153,7 +1173,18 @@ class NewRollout:
     """Either this or `firmware`. `private` must not be false."""
 
     query: RolloutQuery = field(
-        default_factory=lambda: RolloutQuery(prefix="", tag="", owner="", model="", firmware="")
+        default_factory=lambda: RolloutQuery(
+            prefix="",
+            tag="",
+            owner="",
+            model="",
+            firmware="",
+            noise="",
+            online=None,
+            attenuation_below=None,
+            refused_hours=None,
+            reverted_hours=None,
+        )
     )
     things: list[str] = field(default_factory=list)
     """Names of headsets, instead of `query`."""

@@ -92,14 +92,19 @@ def test_the_options_become_a_rollout(client: FakeClient, tmp_path: Path) -> Non
     stages = ("--canary", "1", "--soak", "5", "--per-minute", "20", "--max-failed", "2", "--max-drop", "1")
     anc("create", "hinge", *firmware, *stages, "--model", "AX2", "--running", "1.4.2")
     anc("create", "calm", "--snapshot-interval", "60", "--private", "--prefix", "AX")
+    lately = ("--offline", "--below", "6", "--refused-hours", "12", "--reverted-hours", "24")
+    anc("create", "quiet", "--private", "--noise", "engine", *lately)
 
-    first, second = client.created
+    first, second, third = client.created
     assert (first.firmware.size, first.config) == (8, None)  # type: ignore[union-attr]
     assert first.query == schemas.RolloutQuery(model="AX2", firmware="1.4.2")
     assert (first.canary_percent, first.soak_minutes, first.per_minute) == (1.0, 5.0, 20)
     assert (first.max_failed_percent, first.max_drop_db) == (2.0, 1.0)
     assert second.config == schemas.HeadsetConfig(snapshot_interval_s=60.0, private=True)
     assert second.query == schemas.RolloutQuery(prefix="AX")
+    assert third.query == schemas.RolloutQuery(
+        noise="engine", online=False, attenuation_below=6.0, refused_hours=12.0, reverted_hours=24.0
+    )
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel"])

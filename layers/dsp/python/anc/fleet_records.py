@@ -13,6 +13,7 @@ SORT_FIELDS: tuple[str, ...] = get_args(SortField)
 GROUP_FIELDS: tuple[GroupField, ...] = get_args(GroupField)
 MAX_TAGS = 10  # of a headset: its summary has all of them, and AWS meters that per kilobyte
 MAX_BULK = 100  # headsets of a request
+MAX_HOURS = 720.0  # that a query looks back
 PERCENTS = (10.0, 50.0, 90.0)
 
 
@@ -84,6 +85,14 @@ class FleetQuery(msgspec.Struct, frozen=True, kw_only=True):
     attenuation_below: float | None = None
     refused_since: float | None = None
     reverted_since: float | None = None
+
+    @property
+    def is_fleeting(self) -> bool:
+        """Whether other headsets match from minute to minute, without anybody changing them."""
+        return bool(self.noise) or any(
+            each is not None
+            for each in (self.online, self.attenuation_below, self.refused_since, self.reverted_since)
+        )
 
 
 class FleetPage(NamedTuple):

@@ -16,6 +16,7 @@ def description(pattern: str) -> str:
     return _DESCRIPTIONS.get(pattern.removesuffix(ONE_LINE), "")
 
 
+INDEXED_TEXT = described("^[A-Za-z0-9._+-]{1,64}$", "1 to 64 letters, digits or characters of ._+-")
 USER_NAME = described("^[A-Za-z0-9._@+-]{1,128}$", "1 to 128 letters, digits or characters of ._@+-")
 CODE = described("^[0-9]{6}$", "six digits")
 ID = described("^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, hyphens or underscores")

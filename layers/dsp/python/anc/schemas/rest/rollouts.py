@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from anc.fleet_records import MAX_BULK
-from anc.patterns import DISPLAY_NAME, ID, TAG, USER_NAME, VERSION, described
+from anc.fleet_records import MAX_BULK, MAX_HOURS
+from anc.patterns import DISPLAY_NAME, ID, INDEXED_TEXT, TAG, USER_NAME, VERSION, described
 from anc.rollout_records import JobStatus, RolloutStage, RolloutState
 from anc.schemas.rest.requests import Body, HeadsetConfig, NewFirmware, shown
 from anc.schemas.rest.responses import Page, Response
@@ -65,6 +65,21 @@ class RolloutQuery(Body, json_schema_extra=shown(model="AX2", firmware="1.4.2"))
     owner: Annotated[str, Field(pattern=f"^$|{USER_NAME}", description="Id of the owner.")] = ""
     model: Annotated[str, Field(max_length=64)] = ""
     firmware: Annotated[str, Field(pattern=f"^$|{VERSION}", description="Running version.")] = ""
+    noise: Annotated[
+        str, Field(pattern=f"^$|{INDEXED_TEXT}", description="Noise at the latest telemetry report.")
+    ] = ""
+    online: Annotated[
+        bool | None, Field(description="Whether it is connected; false includes headsets that never were.")
+    ] = None
+    attenuation_below: Annotated[
+        float | None, Field(ge=-100, le=100, description="Only a measured attenuation below this, in dB.")
+    ] = None
+    refused_hours: Annotated[
+        float | None, Field(gt=0, le=MAX_HOURS, description="A message was refused within so many hours.")
+    ] = None
+    reverted_hours: Annotated[
+        float | None, Field(gt=0, le=MAX_HOURS, description="A filter was reverted within so many hours.")
+    ] = None
 
 
 class NewRollout(
@@ -142,13 +157,18 @@ class RolloutConfig(Response):
 
 
 class RolloutConditions(Response):
-    """Conditions on headsets; empty: none."""
+    """Conditions on headsets; empty and null: none."""
 
     prefix: str = ""
     tag: str = ""
     owner: str = ""
     model: str = ""
     firmware: str = ""
+    noise: str = ""
+    online: bool | None = None
+    attenuation_below: float | None = None
+    refused_since: float | None = None
+    reverted_since: float | None = None
 
 
 class RolloutCounts(Response):

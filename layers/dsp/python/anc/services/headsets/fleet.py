@@ -22,7 +22,8 @@ from anc.schemas.refusal import refuse
 from anc.schemas.telemetry import TelemetryReport
 from anc.services.access.identity import Caller
 
-LATELY_S = 24 * 3600.0
+HOUR_S = 3600.0
+LATELY_S = 24 * HOUR_S
 WORST = 10
 MAX_EXPORTED = 10_000
 PAGE = 100
@@ -124,6 +125,14 @@ def _complete(summary: HeadsetSummary, device: Device) -> HeadsetSummary:
     # Name, owner and model are part of every update, so that the next one repairs a failed one.
     registered = {"name": device.name, "owner": device.group, "model": device.model}
     return msgspec.structs.replace(summary, **registered)
+
+
+def since(hours: float | None, deps: Dependencies) -> float | None:
+    """Return the time so many hours ago, in seconds since the epoch; None for None.
+
+    In whole minutes, so that the overview of the same question is read from the cache.
+    """
+    return None if hours is None else (deps.clock() - hours * HOUR_S) // 60 * 60
 
 
 def visible(query: FleetQuery, caller: Caller) -> FleetQuery:

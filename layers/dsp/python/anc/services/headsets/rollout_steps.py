@@ -60,7 +60,7 @@ def _step(id: str, deps: Dependencies) -> None:
     if rollout is None or (rollout.is_final and not rollout.is_closing):
         return
     if rollout.stage == "planning" and not rollout.is_final:
-        rollout = _planned(rollout, deps)
+        rollout = planned(rollout, deps)
     batches = _refreshed(rollout, _batches(rollout, deps), deps)
     if not rollout.is_final:
         rollout = rollout_checks.judge(rollout, batches, deps)
@@ -82,8 +82,8 @@ def _batches(rollout: Rollout, deps: Dependencies) -> Sequence[RolloutBatch]:
 # Selection
 
 
-def _planned(rollout: Rollout, deps: Dependencies) -> Rollout:
-    """Store the batches of a rollout, the canary first, in a random order."""
+def planned(rollout: Rollout, deps: Dependencies) -> Rollout:
+    """Select the headsets of a rollout and store its batches, the canary first, in a random order."""
     for batch in _batches(rollout, deps):
         deps.rollout_batches.delete(batch.key)  # of an interrupted attempt; nothing was started
     targets = _selected(rollout, deps)

@@ -17,11 +17,12 @@ from anc.rollout_records import Rollout, RolloutBatch, RolloutState
 from anc.schemas.refusal import refuse
 from anc.services.access import audit
 from anc.services.access.identity import Caller
-from anc.services.headsets import registrations
+from anc.services.headsets import registrations, rollout_steps
 from anc.services.headsets.rollout_steps import GROUP
 from anc.services.updates import retry_or_refuse
 
 MAX_HEADSETS = 20_000
+MAX_FLEETING = 2_000  # headsets that the request itself selects: 20 searches and 20 writes
 LIFETIME_S = 365 * DAY_S
 ACTIONS: dict[str, tuple[RolloutState, audit.Action]] = {
     "pause": ("paused", "rollout.pause"),
@@ -47,25 +48,23 @@ class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create(request: RolloutRequest, caller: Caller, deps: Dependencies) -> Rollout:
-    """Create a rollout. Its first step, within a minute, selects the headsets of the canary.
+    """Create a rollout.
+
+    Its first step, within a minute, selects its headsets. Those of a fleeting query are selected here: a
+    minute later, thousands may be offline that were not when the user looked.
 
     Raises
     ------
     Refused
         `bad_field` when it has not exactly one of firmware and configuration, or turns off private mode, or
         has both a query and things, or no headset matches; `unknown_device` for an unknown thing;
-        `too_large` when more than `MAX_HEADSETS` match.
+        `too_large` when more than `MAX_HEADSETS` match, or `MAX_FLEETING` for a fleeting query.
     """
     _check_content(request)
     matching = _number_of_things(request, deps) if request.things else deps.fleet_index.count(request.query)
     if not matching:
         refuse("bad_field", "query: no headset matches; see GET /api/fleet with the same conditions")
-    if matching > MAX_HEADSETS:
-        refuse(
-            "too_large",
-            f"query: at most {MAX_HEADSETS:,} headsets can be in a rollout ({matching:,} match);"
-            " add a condition",
-        )
+    _check_size(matching, request.query)
     now = deps.clock()
     rollout = Rollout(
         key=f"{int(now * 1000):014d}-{secrets.token_hex(4)}",
@@ -78,6 +77,8 @@ def create(request: RolloutRequest, caller: Caller, deps: Dependencies) -> Rollo
         headsets=matching,
         **msgspec.structs.asdict(request),
     )
+    if request.query.is_fleeting:
+        rollout = rollout_steps.planned(rollout, deps)
     audit.record("rollout.create", rollout.key, caller, deps, **_described(rollout))
     stored = deps.rollouts.put(rollout)
     deps.count("rollouts_created")
@@ -91,6 +92,21 @@ def _check_content(request: RolloutRequest) -> None:
         refuse("bad_field", "config: must set at least one field")
     if request.config and request.config.private is False:
         refuse("bad_field", "config.private: must not be false; only a headset's owner may turn it off")
+
+
+def _check_size(matching: int, query: FleetQuery) -> None:
+    if matching > MAX_HEADSETS:
+        refuse(
+            "too_large",
+            f"query: at most {MAX_HEADSETS:,} headsets can be in a rollout ({matching:,} match);"
+            " add a condition",
+        )
+    if matching > MAX_FLEETING and query.is_fleeting:
+        refuse(
+            "too_large",
+            f"query: at most {MAX_FLEETING:,} headsets can be selected by noise, connection, attenuation,"
+            f" refusals or reverted filters ({matching:,} match); add a condition",
+        )
 
 
 def _number_of_things(request: RolloutRequest, deps: Dependencies) -> int:
