@@ -10,7 +10,7 @@ from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from anc.schemas.problem import KIND, Problem
-from anc.schemas.refusal import Refused
+from anc.schemas.refusal import Refused, token_not_checked
 from functions.routes import REST, RestRoute
 from functions.security_headers import SECURITY_HEADERS
 from infra.acknowledgements import acknowledge
@@ -20,26 +20,29 @@ from infra.logs import LogGroup
 
 # TLS 1.2 with forward secrecy, or 1.3. The default is 1.0. WebSocket APIs have no such option.
 TLS = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
-# Limits the cost of a leaked token or a faulty client; quotas per user apply first.
-# Errors that API Gateway returns without calling a function, in the functions' format.
+# Errors that API Gateway returns without calling a function, in the functions' format. One of the two of the
+# authorizer follows when that raises anything but `Unauthorized`, or times out: a table or the issuer did not
+# answer.
 GATEWAY_ERRORS = {
-    apigateway.ResponseType.UNAUTHORIZED: ("unauthorized", "token is missing, expired or invalid"),
-    apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN: (
-        "not_found",
-        "path or method does not exist",
+    apigateway.ResponseType.UNAUTHORIZED: Refused("unauthorized", "token is missing, expired or invalid"),
+    apigateway.ResponseType.AUTHORIZER_FAILURE: token_not_checked(),
+    apigateway.ResponseType.AUTHORIZER_CONFIGURATION_ERROR: token_not_checked(),
+    apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN: Refused(
+        "not_found", "path or method does not exist"
     ),
-    apigateway.ResponseType.REQUEST_TOO_LARGE: (
+    apigateway.ResponseType.REQUEST_TOO_LARGE: Refused(
         "too_large",
         "body must be at most 6 MB (4.5 MB of audio before base64); upload longer files",
     ),
-    apigateway.ResponseType.THROTTLED: ("too_many", "too many requests to the API; retry after 1 s"),
-    apigateway.ResponseType.INTEGRATION_TIMEOUT: ("unavailable", "the function timed out"),
-    apigateway.ResponseType.DEFAULT_4_XX: ("bad_request", "invalid request"),
-    apigateway.ResponseType.DEFAULT_5_XX: ("bad_gateway", "the function failed; see its log"),
+    apigateway.ResponseType.THROTTLED: Refused(
+        "too_many", "too many requests to the API; retry after 1 s", wait_s=1
+    ),
+    apigateway.ResponseType.INTEGRATION_TIMEOUT: Refused("unavailable", "the function timed out"),
+    apigateway.ResponseType.DEFAULT_4_XX: Refused("bad_request", "invalid request"),
+    apigateway.ResponseType.DEFAULT_5_XX: Refused("bad_gateway", "the function failed; see its log"),
 }
 # Static values are enclosed in single quotes, so values with single quotes are not possible.
 SECURED = {name: f"'{value}'" for name, value in SECURITY_HEADERS.items() if "'" not in value}
-ADDED_HEADERS = {"unauthorized": {"WWW-Authenticate": "'Bearer'"}, "too_many": {"Retry-After": "'1'"}}
 # Log route patterns instead of paths, which contain session and device ids.
 ACCESS_LOG = apigateway.AccessLogFormat.custom(
     '{"id":"$context.requestId","at":"$context.requestTimeEpoch","method":"$context.httpMethod",'
@@ -160,12 +163,14 @@ def _throttle(route: RestRoute, max_per_s: int) -> apigateway.MethodDeploymentOp
 
 
 def _use_problem_documents(api: apigateway.RestApi) -> None:
-    for kind, (code, detail) in GATEWAY_ERRORS.items():
-        document = Problem.of(Refused(code, detail))
+    for kind, refusal in GATEWAY_ERRORS.items():
+        document = Problem.of(refusal)
+        challenge = {"WWW-Authenticate": "'Bearer'"} if refusal.code == "unauthorized" else {}
+        retry = {"Retry-After": f"'{refusal.wait_s}'"} if refusal.wait_s else {}
         api.add_gateway_response(
             f"says_{kind.response_type.lower()}",
             type=kind,
             status_code=str(document.status),
-            response_headers={"Content-Type": f"'{KIND}'", **SECURED, **ADDED_HEADERS.get(code, {})},
+            response_headers={"Content-Type": f"'{KIND}'", **SECURED, **challenge, **retry},
             templates={"application/json": document.encode()},
         )

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from anc.ports import StorageUnavailable
 from anc.schemas.problem import KIND, Problem
-from anc.schemas.refusal import Refused, refuse
+from anc.schemas.refusal import Refused, refuse, token_not_checked
 from functions.routes import REST, RestRoute, WorkKind
 from local.http.request_body import AUTHORISED, CLOSE_HEADERS, ByteBudget, RequestBody
 from local.http.thread_pools import FairThreadPool
@@ -45,12 +45,13 @@ class Authorizer:
         """Return the authorizer's context, or None when access is denied. Raises Refused: `unavailable`."""
         try:
             policy = self._invoke("authorizer", event)
-        except StorageUnavailable as fault:  # the token may be valid
+        except StorageUnavailable as fault:
             raise fault.refusal() from fault
         except Exception as fault:
-            if str(fault) != "Unauthorized":
-                logger.exception("the authorizer failed")
-            return None
+            if str(fault) == "Unauthorized":
+                return None
+            logger.exception("the authorizer failed")
+            raise token_not_checked() from fault
         return {"principalId": policy["principalId"], **policy["context"]}
 
 

@@ -22,11 +22,12 @@ from anc.fleet_records import FleetQuery
 from anc.ports import Dependencies, EndpointUnavailable, ObjectInfo, StorageUnavailable
 from anc.records import Job
 from anc.schemas.messages import ControlChanged
+from functions.authorizer.handler import handler as authorizer
 from functions.classifier.handler import handler as classifier
 from functions.rest_api.handler import handler as rest_api
 from functions.ws_connect.handler import handler as ws_connect
 from local.lambda_context import LocalContext
-from local.lambda_events import rest_event, socket_event
+from local.lambda_events import authorizer_event, handshake_event, rest_event, socket_event
 from tests.aws_limits import refusal, session_here
 from tests.infra.account import ALICE, Account, account, fresh_clients
 
@@ -166,6 +167,20 @@ def test_requests_and_sockets_are_refused_with_a_time_to_wait(
         assert (status, answer["statusCode"]) == (503, 503)
         assert json.loads(answer["body"])["code"] == "unavailable"
         assert answer["multiValueHeaders"]["Retry-After"] == [str(NoAnswer.wait_s)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("of", ["request", "handshake"])
+def test_a_key_that_cannot_be_looked_up_is_not_refused_as_invalid(
+    of: str, fault: str, accounts: FaultyAccount, deps: Dependencies
+) -> None:
+    """API Gateway answers 401 to the text `Unauthorized` only; see `infra.rest` for any other."""
+    accounts.fault = FAULTS[fault]
+    headers = {"X-Api-Key": "anc_0123_secret"}
+    event = authorizer_event("GET", "/api/me", headers) if of == "request" else handshake_event(headers)
+    with pytest.raises(NoAnswer) as raised:
+        authorizer(event, LocalContext("authorizer"), deps)
+    assert str(raised.value) != "Unauthorized"
 
 
 class Truncated:

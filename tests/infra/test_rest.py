@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from functions.routes import REST
 
 
@@ -20,8 +22,22 @@ def test_errors_of_api_gateway_are_problem_documents(stacks):
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
         assert headers["gatewayresponse.header.X-Content-Type-Options"] == "'nosniff'"
         assert headers["gatewayresponse.header.X-Frame-Options"] == "'DENY'"
-    assert "gatewayresponse.header.Retry-After" in answers["THROTTLED"]["ResponseParameters"]
+    assert answers["THROTTLED"]["ResponseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
     assert "gatewayresponse.header.WWW-Authenticate" in answers["UNAUTHORIZED"]["ResponseParameters"]
+
+
+@pytest.mark.parametrize("kind", ["AUTHORIZER_FAILURE", "AUTHORIZER_CONFIGURATION_ERROR"])
+def test_a_token_that_cannot_be_checked_is_answered_with_a_time_to_wait(stacks, kind):
+    """API Gateway chooses these when the authorizer raises anything but `Unauthorized`, or times out."""
+    (answer,) = (
+        answer
+        for answer in stacks.of_type("AWS::ApiGateway::GatewayResponse").values()
+        if answer["ResponseType"] == kind
+    )
+
+    assert answer["StatusCode"] == "503"
+    assert answer["ResponseParameters"]["gatewayresponse.header.Retry-After"] == "'5'"
+    assert json.loads(answer["ResponseTemplates"]["application/json"])["code"] == "unavailable"
 
 
 def test_the_rest_api_requires_tls_1_2_and_its_own_host_name(stacks):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from anc.ports import Gone
@@ -128,12 +128,25 @@ def test_every_route_requires_a_token_unless_it_is_public(
         assert client.request(route.method, path, headers=BEARER).status_code == 200
 
 
-def test_a_failing_authorizer_denies_access(functions: Functions, sockets: LocalSockets) -> None:
+def test_a_failing_authorizer_denies_access_until_it_works_as_on_aws(sockets: LocalSockets) -> None:
+    called = []
+
     def failing(function: str, event: dict[str, Any]) -> Any:
-        raise RuntimeError("no keys")
+        called.append(function)
+        raise ConnectionError("token issuer: hunter2 does not answer")
 
     with TestClient(Gateway(failing, sockets, []).app) as client:
-        assert problem(client.get("/api/sessions", headers=BEARER))["status"] == 401
+        answer = client.get("/api/sessions", headers=BEARER)
+        with (
+            pytest.raises(WebSocketDenialResponse) as denied,
+            client.websocket_connect("/ws", headers=BEARER),
+        ):
+            pass
+    for denial in (answer, denied.value):
+        assert (problem(denial)["status"], problem(denial)["code"]) == (503, "unavailable")
+        assert denial.headers["retry-after"] == "5"
+        assert "hunter2" not in denial.text
+    assert set(called) == {"authorizer"}
 
 
 def test_status_headers_and_body_are_returned_unchanged(client: TestClient, functions: Functions) -> None:

@@ -43,6 +43,11 @@ def refuse(code: str, message: str) -> NoReturn:
     raise Refused(code, message)
 
 
+def token_not_checked() -> Refused:
+    """Return the refusal of a request whose token, which may be valid, cannot be checked at the moment."""
+    return Refused("unavailable", "token: could not be checked, and nothing was done; try again", wait_s=5)
+
+
 def check_depth(text: str | bytes, max_depth: int = MAX_DEPTH) -> None:
     """Reject JSON that is nested deeper than `max_depth` levels.
 
