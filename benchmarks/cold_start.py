@@ -9,6 +9,7 @@ Files are in the page cache of the machine. On Lambda, a first start also reads 
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,9 @@ VARIANTS = {"handler alone": "", "handler and WAV": "wav", "handler and M4A": "m
 def start(file: Path | None) -> dict[str, Any]:
     """Import the handler in a new process, and open a file; return its times and whether PyAV was loaded."""
     command = [sys.executable, "-c", START, *([str(file)] if file else [])]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    variables = os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "recording_processor"}
+    done = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

@@ -5,8 +5,6 @@ import json
 import socket
 import ssl
 
-import httpx
-
 from local.public_address import listener
 
 TIMEOUT_S = 5.0
@@ -55,6 +53,8 @@ def published_keys(url: str) -> set[str]:
     NotServing
         When nothing responds, or another program does.
     """
+    import httpx  # noqa: PLC0415  slow, and a platform that starts needs it for an error only
+
     try:
         # No proxy, since the platform is on this machine.
         with (

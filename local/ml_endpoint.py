@@ -1,6 +1,7 @@
 """A larger noise classifier over HTTP, for example `sagemaker/serve.py`."""
 
-import httpx
+from http import HTTPStatus
+from typing import Any
 
 from anc.ports import MAX_RESPONSE_BYTES, EndpointUnavailable
 
@@ -18,8 +19,13 @@ class HttpEndpoint:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = f"{url.rstrip('/')}/invocations" if url else ""
-        # No proxy: sound is only sent to the configured URL.
-        self._client = httpx.Client(timeout=timeout_s, trust_env=False) if url else None
+        self._client: Any = None
+        if url:
+            import httpx  # noqa: PLC0415  slow
+
+            # No proxy: sound is only sent to the configured URL.
+            self._client = httpx.Client(timeout=timeout_s, trust_env=False)
+            self._fault = httpx.HTTPError
 
     @property
     def configured(self) -> bool:
@@ -34,12 +40,12 @@ class HttpEndpoint:
         body = bytearray()
         try:
             with self._client.stream("POST", self._url, content=request, headers=headers) as answer:
-                if answer.status_code != httpx.codes.OK:
+                if answer.status_code != HTTPStatus.OK:
                     raise EndpointUnavailable(f"HTTP {answer.status_code}")
                 for part in answer.iter_bytes():
                     body += part
                     if len(body) > MAX_RESPONSE_BYTES:
                         raise EndpointUnavailable(f"the response exceeds {MAX_RESPONSE_BYTES:,} bytes")
-        except httpx.HTTPError as fault:
+        except self._fault as fault:
             raise EndpointUnavailable(type(fault).__name__) from fault
         return bytes(body)

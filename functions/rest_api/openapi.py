@@ -12,9 +12,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import aws_lambda_powertools
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi import swagger_ui
-from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer
 
 from anc import __version__
 from anc.audio.formats import FORMATS, SUPPORTED
@@ -42,7 +41,7 @@ CREATES = {
 }
 EXPOSITION = {"text/plain": {"schema": {"type": "string"}}}
 CSV = {"text/csv": {"schema": {"type": "string"}, "example": "thing,owner,model\r\nAX2-000417,ada,AX2\r\n"}}
-SWAGGER = Path(swagger_ui.__file__).parent
+SWAGGER = Path(aws_lambda_powertools.__file__).parent / "event_handler" / "openapi" / "swagger_ui"
 
 
 START = (
@@ -97,6 +96,9 @@ def document(app: Resolver) -> dict[str, Any]:
     Powertools describes the endpoints; this adds roles and rate limits from the table of routes, and the
     problem documents of refusals.
     """
+    # Slower than all of this function's own modules, and seldom needed
+    from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer  # noqa: PLC0415
+
     described: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(
             title=TITLE,

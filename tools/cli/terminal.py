@@ -182,8 +182,6 @@ def print_error(reason: str) -> None:
 @contextmanager
 def platform_errors() -> Iterator[None]:
     """Print errors that the user can fix as one line, without a traceback."""
-    import httpx
-
     from local.listen_ports import NotServing, PortUnavailable
     from local.process import PlatformFailed
 
@@ -191,7 +189,11 @@ def platform_errors() -> Iterator[None]:
         yield
     except (BadSetting, PortUnavailable, NotServing, PlatformFailed) as fault:
         stop(str(fault))
-    except httpx.TransportError as fault:
+    except Exception as fault:
+        import httpx  # slow, and not needed without an error
+
+        if not isinstance(fault, httpx.TransportError):
+            raise
         stop(f"the platform stopped responding ({fault}); check that it is still running")
 
 
