@@ -35,11 +35,12 @@ MAX_READ = 100  # batches whose progress is read in a step
 CANARY_SHARE = 0.5  # of the canary that fetched its job must have finished before the others start,
 MIN_CANARY_SHARE = 0.1  # and of the whole canary
 DEADLINE_S = 14 * DAY_S
+MAX_OFF_S = 90 * DAY_S  # that the platform may not have run, before a rollout is forgotten
 
 
 def take_all(deps: Dependencies) -> None:
     """Take a step of every rollout that has not ended. One that fails does not hold up the others."""
-    after, oldest = "", deps.clock() - DEADLINE_S - DAY_S
+    after, oldest = "", deps.clock() - DEADLINE_S - MAX_OFF_S
     while page := deps.rollouts.list(GROUP, PAGE, after, descending=True):
         after = page[-1].key
         for rollout in page:
@@ -66,6 +67,8 @@ def _step(id: str, deps: Dependencies) -> None:
         rollout = rollout_checks.judge(rollout, batches, deps)
     if rollout.state == "active":
         rollout, batches = _continued(rollout, batches, deps)
+    if not rollout.is_final:
+        rollout = _ended_by_deadline(rollout, batches, deps)
     if rollout.is_final:
         batches = [_ended(batch, deps) for batch in batches]
     counts = counts_of(batches)
@@ -198,10 +201,16 @@ def _continued(
         rollout = rollout.replace(started=due.stop, started_at=now)
     if rollout.started == len(batches) and not any(batch.is_open for batch in batches):
         rollout = rollout.replace(state="done", changed=now, changed_by="")
-    elif now > rollout.created + DEADLINE_S:
-        reason = f"{_pending(batches):,} headsets did not finish within {DEADLINE_S // DAY_S} days"
-        rollout = rollout.replace(state="done", reason=reason, changed=now, changed_by="")
     return rollout, batches
+
+
+def _ended_by_deadline(rollout: Rollout, batches: Sequence[RolloutBatch], deps: Dependencies) -> Rollout:
+    """Return the rollout as done if it is overdue, also when it is paused: its open jobs must not stay."""
+    now = deps.clock()
+    if now <= rollout.created + DEADLINE_S:
+        return rollout
+    reason = f"{_pending(batches):,} headsets did not finish within {DEADLINE_S // DAY_S} days"
+    return rollout.replace(state="done", reason=reason, changed=now, changed_by="")
 
 
 def _pending(batches: Sequence[RolloutBatch]) -> int:
