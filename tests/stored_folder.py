@@ -2,7 +2,7 @@
 
 Writes `tests/data/data-folder-N`, where N is the schema version: the database as SQL, the reports of
 recordings, and what the REST API answers from them. It stores no keys. Run it once per schema version, at its
-release.
+release. `data-folder-1-first` is from before tags, rollouts and the history of the fleet.
 """
 
 import base64
@@ -10,19 +10,28 @@ import io
 import json
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import numpy as np
 import soundfile
 
+from anc.headset_records import Contribution, Fleet, RecordedRefusal, Status
+from anc.lifetimes import DAY_S
+from anc.services.headsets import fleet_history
 from anc.settings import Settings
 from anc_client import Client, NewDevice, NewDeviceModel, NewKey, NewTelemetryReport, NewUser, ShadowChange
+from anc_client.schemas import EmergencyChange, HeadsetConfig, NewFirmware, NewRollout, RolloutQuery
 from local.auth.issuer import Issuer
+from local.storage.database import Database
+from local.storage.fleet_index import SqliteFleetIndex
 from local.storage.schema_version import SCHEMA
+from local.storage.tables import open_tables
 from tests.alarms import siren
 from tests.processes import PATIENCE_S, Platform
 
@@ -30,8 +39,9 @@ FOLDERS = Path(__file__).parent / "data"
 DATABASE = "anc.db"
 SQL, FILES, ANSWERS = "anc.sql", "files", "answers.json"
 KEPT = "objects/**/*.json"  # sound is large; the files outside of objects hold keys, an address or a lock
-OWNER = "root"
-THING = "left-7"
+OWNER, OTHER_OWNER = "root", "bob"
+THING, TAG = "left-7", "hall-3"
+ROLLOUTS = "/api/rollouts"
 PATHS = (
     "/api/users/me",
     "/api/users",
@@ -45,6 +55,9 @@ PATHS = (
     f"/api/devices/{THING}/paths",
     "/api/device-models",
     "/api/emergency/events",
+    "/api/emergency/events?all_owners=true",
+    f"/api/fleet?tag={TAG}",
+    ROLLOUTS,
     "/api/audio/jobs",
     "/api/audit",
 )
@@ -53,11 +66,19 @@ RATE = 16_000
 
 
 def answers(platform: Platform) -> dict[str, Any]:
-    """Return the answers of a platform to `PATHS`."""
+    """Return the answers of a platform to `PATHS`, and the headsets of its rollouts."""
     headers = {"Authorization": f"Bearer {token(platform)}"}
     url = f"http://127.0.0.1:{platform.port}"
     with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S) as rest:
-        return {path: rest.get(path).raise_for_status().json() for path in PATHS}
+        found = {path: rest.get(path).raise_for_status().json() for path in PATHS}
+        listed = found[ROLLOUTS]["rollouts"]
+        found[ROLLOUTS]["rollouts"] = [
+            each for each in listed if each["state"] == "cancelled"
+        ]  # does not change
+        for rollout in found[ROLLOUTS]["rollouts"]:
+            path = f"{ROLLOUTS}/{rollout['id']}/headsets"
+            found[path] = rest.get(path).raise_for_status().json()
+        return found
 
 
 def token(platform: Platform) -> str:
@@ -90,7 +111,46 @@ def fill(platform: Platform) -> None:
         client.report_telemetry(THING, NewTelemetryReport(attenuation_db=12.5, battery=0.75))
         job = client.upload(_recording(), "cabin.flac")
         assert [each.state for each in client.follow(job, every_s=0.1)][-1] == "done"
-        _hear_a_siren(platform)
+        _hear_a_siren(platform, OWNER)
+        _hear_a_siren(platform, OTHER_OWNER)
+        (siren,) = client.emergencies()
+        client.change_emergency(siren.id, EmergencyChange(acknowledged=True, comment="Fire drill"))
+        client.change_tags([THING], add=[TAG])
+        _roll_out(client)
+    _add_what_headsets_leave(platform)
+
+
+def _roll_out(client: Client) -> None:
+    """Leave one rollout paused while a headset has its job, and another one cancelled."""
+    config = HeadsetConfig(telemetry_interval_s=600.0)
+    firmware = NewFirmware(version="1.5.0", url="https://x.example/1.5.0.bin", sha256="ab" * 32, size=1024)
+    calm = client.create_rollout(NewRollout(name="calm", config=config, query=RolloutQuery(tag=TAG)))
+    lately = RolloutQuery(tag=TAG, online=False, attenuation_below=20.0)
+    hinge = client.create_rollout(NewRollout(name="hinge", firmware=firmware, query=lately))
+    for rollout in (calm, hinge):
+        while not client.rollout(rollout.id).counts.queued:
+            time.sleep(0.1)
+    client.change_rollout(calm.id, "pause")
+    client.change_rollout(hinge.id, "cancel")
+    while not client.rollout(hinge.id).counts.cancelled:
+        time.sleep(0.1)
+
+
+def _add_what_headsets_leave(platform: Platform) -> None:
+    """Add records that take a connected headset, or a day."""
+    database, now = Database(platform.data / DATABASE), time.time()
+    tables, index = open_tables(database), SqliteFleetIndex(database)
+    deps: Any = SimpleNamespace(fleet_index=index)
+    refusal = RecordedRefusal("snapshot", "clipped", "reference: clipped", now)
+    contribution = Contribution(THING, OWNER, now, statistics=bytes(32), taps=bytes(32))
+    for table, record in {
+        "fleet_days": fleet_history.snapshot(now - DAY_S, deps),  # today's is from before there were headsets
+        "statuses": Status(key=THING, group=OWNER, online=False, since=now, refused=2, refusal=refusal),
+        "fleets": Fleet(
+            key="mk1/rail/00", group="mk1/rail", expires=now + DAY_S, contributions=(contribution,)
+        ),
+    }.items():
+        tables[table].put(record)
 
 
 def _recording() -> io.BytesIO:
@@ -101,9 +161,9 @@ def _recording() -> io.BytesIO:
     return sound
 
 
-def _hear_a_siren(platform: Platform) -> None:
+def _hear_a_siren(platform: Platform, owner: str) -> None:
     pcm = (32_767 * np.repeat(siren(4.0, RATE)[:, None], 2, axis=1)).astype("<i2")
-    with platform.connect(OWNER) as socket:
+    with platform.connect(owner) as socket:
         session = socket.ask(action="start", rate=RATE, channels=2, taps=16)["session"]
         for seq, block in enumerate(np.split(pcm, 40)):
             sound = base64.b64encode(block.tobytes()).decode()

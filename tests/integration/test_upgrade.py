@@ -12,11 +12,27 @@ from typing import Any
 import pytest
 
 from anc import __version__
+from anc.services.access.identity import Caller
+from anc.services.headsets import rollout_steps, rollouts
 from anc_client import Client
 from local.process import free_port
+from local.storage.database import Database
 from local.storage.schema_version import SCHEMA
+from local.storage.tables import open_tables
+from tests.fakes import Clock, make_dependencies
 from tests.processes import ANC, Platform
-from tests.stored_folder import ANSWERS, DATABASE, FILES, FOLDERS, OWNER, RATE, answers, restore, token
+from tests.stored_folder import (
+    ANSWERS,
+    DATABASE,
+    FILES,
+    FOLDERS,
+    OWNER,
+    RATE,
+    THING,
+    answers,
+    restore,
+    token,
+)
 
 STORED = sorted(FOLDERS.glob("data-folder-*"))
 NEWER = "99.1.0"
@@ -77,6 +93,42 @@ def test_a_live_session_continues_with_its_next_block(upgraded: Platform, stored
         block = {"session": session["session"], "seq": session["next_seq"], "pcm": pcm}
         answer = socket.ask(action="audio", **block)
     assert (answer["type"], answer["seq"]) == ("audio", session["next_seq"])
+
+
+def test_a_rollout_that_was_under_way_goes_on(stored: Path, tmp_path: Path) -> None:
+    restore(stored, tmp_path / "data")
+    clock = Clock()
+    here = make_dependencies(tmp_path / "data", clock)
+    under_way = [each for each in rollouts.list_all(10, "", here.deps) if each.state == "paused"]
+    for rollout in under_way:
+        clock.now = rollout.changed + 60.0
+        rollouts.change(rollout.key, "resume", Caller(OWNER, "admin"), here.deps)
+        assert here.jobs.request(THING, "start-next", b"{}")
+        assert here.jobs.request(THING, f"{rollout.key}-00000/update", b'{"status": "SUCCEEDED"}')
+        rollout_steps.take(rollout.key, here.deps)
+        done, control = rollouts.find(rollout.key, here.deps), here.deps.controls.get(THING)
+        assert (done.state, done.counts) == ("done", {"succeeded": 1})
+        assert control is not None
+        assert control.config.telemetry_interval_s == 600.0
+    assert len(under_way) == (stored.name != "data-folder-1-first")
+
+
+def test_every_record_can_be_read_and_every_table_has_one(stored: Path, tmp_path: Path) -> None:
+    restore(stored, tmp_path / "data")
+    tables = open_tables(Database(tmp_path / "data" / DATABASE))
+    empty = {name for name, table in tables.items() if not table.all()}
+    if stored.name == f"data-folder-{SCHEMA}":
+        assert empty == {"connections", "watches"}, "of open sockets, which end with the platform"
+
+
+def test_the_history_of_the_fleet_is_kept(stored: Path, tmp_path: Path) -> None:
+    restore(stored, tmp_path / "data")
+    days = open_tables(Database(tmp_path / "data" / DATABASE))["fleet_days"].all()
+    if stored.name == f"data-folder-{SCHEMA}":
+        first, *_ = days
+        (group,) = first.groups["model"]
+        assert (first.headsets, first.attenuation.median_db) == (1, 12.5)
+        assert (group.value, group.headsets, group.attenuation.p90_db) == ("mk1", 1, 12.5)
 
 
 def test_the_folder_is_marked_with_the_version_that_it_needs(upgraded: Platform) -> None:
