@@ -1,7 +1,7 @@
 """Events of API Gateway, as documented: REST proxy, authorizer and WebSocket."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local.lambda_context import request_id
@@ -41,22 +41,26 @@ def rest_event(
     resource: str,
     path: str,
     parameters: Mapping[str, str],
-    query: Mapping[str, str],
+    query: Mapping[str, str | Sequence[str]],
     headers: Mapping[str, str],
     body: str | None,
     is_base64: bool,
     authorizer: Mapping[str, str],
     source_ip: str,
 ) -> dict[str, Any]:
-    """Return the event of a REST API with Lambda proxy integration (payload version 1.0)."""
+    """Return the event of a REST API with Lambda proxy integration (payload version 1.0).
+
+    A value of `query` is a text, or all texts of a repeated parameter.
+    """
+    values = {name: [given] if isinstance(given, str) else [*given] for name, given in query.items()}
     return {
         "resource": resource,
         "path": path,
         "httpMethod": method,
         "headers": dict(headers),
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": dict(query) or None,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+        "queryStringParameters": {name: given[-1] for name, given in values.items()} or None,
+        "multiValueQueryStringParameters": values or None,
         "pathParameters": dict(parameters) or None,
         "stageVariables": None,
         "requestContext": {

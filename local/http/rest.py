@@ -121,7 +121,7 @@ class RestApi:
             entry.path,
             request.scope["path"],  # request.url.path would drop line feeds
             {name: str(value) for name, value in request.path_params.items()},
-            dict(request.query_params),
+            {name: request.query_params.getlist(name) for name in request.query_params},
             dict(request.headers),
             text,
             is_base64,

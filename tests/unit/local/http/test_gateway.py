@@ -149,6 +149,15 @@ def test_a_failing_authorizer_denies_access_until_it_works_as_on_aws(sockets: Lo
     assert set(called) == {"authorizer"}
 
 
+def test_all_values_of_a_repeated_parameter_are_in_the_event(
+    client: TestClient, functions: Functions
+) -> None:
+    client.get("/api/fleet?model=AX2&tag=night&model=Studio", headers=BEARER)
+    event = functions.last("rest_api")
+    assert event["queryStringParameters"] == {"model": "Studio", "tag": "night"}, "the last one"
+    assert event["multiValueQueryStringParameters"] == {"model": ["AX2", "Studio"], "tag": ["night"]}
+
+
 def test_status_headers_and_body_are_returned_unchanged(client: TestClient, functions: Functions) -> None:
     functions.answers["rest_api"] = {
         "statusCode": 418,
