@@ -6,7 +6,6 @@ from json import dumps
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.prompt import Confirm
 
 from anc.fleet_records import MAX_BULK
@@ -24,7 +23,18 @@ from tools.cli.listing import (
     show,
     time_of,
 )
-from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, errors, print_whole, stop, table
+from tools.cli.terminal import (
+    DEFAULT_DATA,
+    DEFAULT_PORT,
+    Data,
+    Json,
+    Port,
+    errors,
+    literal,
+    print_whole,
+    stop,
+    table,
+)
 
 if TYPE_CHECKING:
     from anc_client import Client
@@ -206,5 +216,5 @@ def _print_outcomes(outcomes: "Sequence[DeviceOutcome]", verb: str, json: bool) 
     for each in outcomes:
         outcome = "refused" if each.problem else verb if each.changed else "unchanged"
         reason = each.problem.detail if each.problem else ""
-        rows.add_row(escape(each.thing), outcome, " ".join(each.tags or []), escape(reason))
+        rows.add_row(literal(each.thing), outcome, " ".join(each.tags or []), literal(reason))
     print_whole(rows)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
-from tools.cli.terminal import console, print_whole, settings, stop, table
+from tools.cli.terminal import console, literal, print_whole, settings, stop, table
 
 if TYPE_CHECKING:
     from anc.records import Role
@@ -139,7 +138,7 @@ def _print(listing: Listing, found: Sequence[Any], limit: int, json: bool) -> No
 def _table(listing: Listing, found: Sequence[Any], limit: int) -> Table:
     rows = table(*listing.columns)
     for each in found[:limit]:
-        rows.add_row(*(escape(cell(each)) for cell in listing.columns.values()))
+        rows.add_row(*(literal(cell(each)) for cell in listing.columns.values()))
     if len(found) > limit:
         rows.caption = f"The first {limit:,} {listing.name}; use --limit or a filter to see others."
         rows.caption_justify = "left"

@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import typer
-from rich.markup import escape
 
 from local.data_folder import require_platform
 from local.logs import FOLDER, SUFFIX
-from tools.cli.terminal import DEFAULT_DATA, Data, Json, console, platform_errors, stop
+from tools.cli.terminal import DEFAULT_DATA, Data, Json, console, literal, platform_errors, printable, stop
 
 app = typer.Typer()
 PANEL = "Platform and headsets"
@@ -207,20 +206,11 @@ def _print_json(line: Line) -> None:
 
 def _print(line: Line) -> None:
     if not line.fields:
-        console.print(_printable(line.text), markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line.text), markup=False, highlight=False, soft_wrap=True)
         return
     at = datetime.fromtimestamp(line.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     colour = COLOURS.get(str(line.fields.get("level")), "default")
     rest = " ".join(f"{name}={value}" for name, value in line.fields.items() if name not in LEFT_OUT)
-    begin = f"{at} [{colour}]{_shown(line.fields.get('level', ''))}[/{colour}] "
+    begin = f"{at} [{colour}]{literal(line.fields.get('level', ''))}[/{colour}] "
     text = f"{line.fields.get('service', '')}: {line.fields.get('message', '')} {rest}".rstrip()
-    console.print(begin + _shown(text), highlight=False, soft_wrap=True)
-
-
-def _shown(value: object) -> str:
-    return escape(_printable(str(value)))
-
-
-def _printable(text: str) -> str:
-    """Return text without control characters, with which a client could rewrite the terminal."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    console.print(begin + literal(text), highlight=False, soft_wrap=True)

@@ -22,7 +22,7 @@ from tools.cli.listing import (
     show,
     time_of,
 )
-from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, stop, table
+from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, literal, stop, table
 
 if TYPE_CHECKING:
     from anc_client.schemas import Rollout
@@ -226,5 +226,5 @@ def _print(rollout: "Rollout", json: bool) -> None:
         return
     rows: Any = table("rollout", rollout.id)
     for name, cell in list(ROLLOUTS.columns.items())[1:]:
-        rows.add_row(name, cell(rollout))
+        rows.add_row(name, literal(cell(rollout)))
     console.print(rows)

@@ -122,7 +122,7 @@ def print_notices(notices: Sequence[str], data: Path) -> None:
 
 def print_warning(text: str) -> None:
     """Print a warning on stderr, on one line."""
-    errors.print(f"[bold yellow]anc:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold yellow]anc:[/] {literal(text)}", highlight=False, soft_wrap=True)
 
 
 def announce(url: str, port: int, data: Path, link: "ConsoleLink | None") -> None:
@@ -169,6 +169,16 @@ class FriendlyErrors(TyperGroup):
             stop(refusal.message)
 
 
+def printable(text: str) -> str:
+    """Return text without control characters, with which others could rewrite the terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def literal(value: object) -> str:
+    """Return a value as text for a rich console, in which nothing is markup or a control character."""
+    return escape(printable(str(value)))
+
+
 def print_report_path(page: Path) -> None:
     """Print where a report was written."""
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
@@ -176,7 +186,7 @@ def print_report_path(page: Path) -> None:
 
 def print_error(reason: str) -> None:
     """Print an error on stderr, on one line."""
-    errors.print(f"[bold red]anc:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold red]anc:[/] {literal(reason)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -131,7 +131,8 @@ def test_the_headsets_of_a_rollout_are_listed_with_their_status(operate: Any, pl
         ({"soak_minutes": 10081}, "soak_minutes: must be at most 10080 (got 10081)"),
         ({"firmware": {**FIRMWARE, "version": "new"}}, "firmware.version: must be three numbers"),
         ({"query": {"modell": "AX2"}}, "query.modell: "),
-        ({"query": {"prefix": "a b"}}, "query.prefix: "),
+        ({"query": {"prefix": "a b"}}, "query.prefix: must be empty, or 1 to 64 letters, digits, hyphens"),
+        ({"query": {"tag": "Night"}}, "query.tag: must be empty, or a lowercase letter and up to 31"),
         ({"firmware": None}, "firmware: give either firmware or config"),
         ({"query": {"model": "none"}}, "query: no headset matches"),
         (

@@ -90,6 +90,16 @@ def test_emergencies_are_shown_with_who_acknowledged_them_and_the_comment(client
     }
 
 
+def test_no_name_of_a_user_controls_the_terminal(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    title = "\x1b]0;owned\x07"
+    monkeypatch.setattr(client, "jobs", lambda: [job(f"a{title}\u202eb\n[red]c", 1.0)])
+    shown = anc("jobs").stdout
+
+    assert not {"\x1b", "\x07", "\u202e"} & {*shown}
+    assert "a\ufffd]0;owned\ufffd\ufffdb\ufffd[red]c" in shown
+    assert title in json.loads(anc("jobs", "--json").stdout)["jobs"][0]["name"]
+
+
 @pytest.mark.parametrize(
     ("command", "field", "value"),
     [("emergencies", "comment", EVENT.comment), ("jobs", "name", "new"), ("users", "role", "operator")],

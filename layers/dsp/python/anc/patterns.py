@@ -11,6 +11,11 @@ def described(pattern: str, allowed: str) -> str:
     return pattern
 
 
+def optional(pattern: str) -> str:
+    """Return the pattern of the empty text, or of what a described pattern allows."""
+    return described(f"^$|{pattern}", f"empty, or {description(pattern)}")
+
+
 def description(pattern: str) -> str:
     """Return what a pattern allows, in words; "" for an unknown pattern."""
     return _DESCRIPTIONS.get(pattern.removesuffix(ONE_LINE), "")
@@ -34,6 +39,10 @@ _HIDDEN = rf"\u000a{_HIDDEN_IN_LINES}"
 DISPLAY_NAME = described(
     rf"^([^\s{_HIDDEN}]([^{_HIDDEN}]{{0,62}}[^\s{_HIDDEN}])?)?$",
     "at most 64 characters on one line, without spaces at either end",
+)
+MODEL = described(
+    rf"^[^\s{_HIDDEN}]([^{_HIDDEN}]{{0,62}}[^\s{_HIDDEN}])?$",
+    "1 to 64 characters on one line, without spaces at either end",
 )
 EMERGENCY_ID = described("^[0-9]{14}-[0-9a-f]{8}$", "14 digits, a hyphen and 8 hexadecimal digits")
 COMMENT = described(

@@ -13,6 +13,7 @@ from anc.patterns import (
     DISPLAY_NAME,
     FIRMWARE_URL,
     ID,
+    MODEL,
     SERIAL_PREFIX,
     SHA256,
     USER_NAME,
@@ -199,7 +200,7 @@ class NewDevice(Body, json_schema_extra=shown(thing="left-1", secondary=EXAMPLE_
 
     thing: Annotated[str, Field(pattern=ID)]
     secondary: Secondary | None = None
-    model: Annotated[str, Field(min_length=1, max_length=64)] = "generic"
+    model: Annotated[str, Field(min_length=1, max_length=64, pattern=MODEL)] = "generic"
     rate: Annotated[HeadsetRate, Field(description="Sample rate of the control filter in Hz.")] | None = None
     taps: Annotated[int, Field(ge=16, le=1024, description="Length of the control filter.")] | None = None
 

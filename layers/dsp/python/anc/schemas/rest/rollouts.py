@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from anc.fleet_records import MAX_BULK, MAX_HOURS
-from anc.patterns import DISPLAY_NAME, ID, INDEXED_TEXT, TAG, USER_NAME, VERSION, described
+from anc.patterns import DISPLAY_NAME, ID, INDEXED_TEXT, TAG, USER_NAME, VERSION, described, optional
 from anc.rollout_records import JobStatus, RolloutStage, RolloutState
 from anc.schemas.rest.requests import Body, HeadsetConfig, NewFirmware, shown
 from anc.schemas.rest.responses import Page, Response
@@ -60,13 +60,13 @@ EXAMPLE_ROLLOUT: JsonDict = {
 class RolloutQuery(Body, json_schema_extra=shown(model="AX2", firmware="1.4.2")):
     """Conditions on headsets, all of which must hold, in any case. Without any: the whole fleet."""
 
-    prefix: Annotated[str, Field(pattern=f"^$|{ID}", description="Beginning of the name.")] = ""
-    tag: Annotated[str, Field(pattern=f"^$|{TAG}", description="One of its tags.")] = ""
-    owner: Annotated[str, Field(pattern=f"^$|{USER_NAME}", description="Id of the owner.")] = ""
+    prefix: Annotated[str, Field(pattern=optional(ID), description="Beginning of the name.")] = ""
+    tag: Annotated[str, Field(pattern=optional(TAG), description="One of its tags.")] = ""
+    owner: Annotated[str, Field(pattern=optional(USER_NAME), description="Id of the owner.")] = ""
     model: Annotated[str, Field(max_length=64)] = ""
-    firmware: Annotated[str, Field(pattern=f"^$|{VERSION}", description="Running version.")] = ""
+    firmware: Annotated[str, Field(pattern=optional(VERSION), description="Running version.")] = ""
     noise: Annotated[
-        str, Field(pattern=f"^$|{INDEXED_TEXT}", description="Noise at the latest telemetry report.")
+        str, Field(pattern=optional(INDEXED_TEXT), description="Noise at the latest telemetry report.")
     ] = ""
     online: Annotated[
         bool | None, Field(description="Whether it is connected; false includes headsets that never were.")
