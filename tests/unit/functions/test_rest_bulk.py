@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from anc.fleet_records import FleetQuery
 from anc.rollout_records import Target
 from anc.services.headsets import bulk, registrations, rollout_steps
 from tests.fakes import FakePlatform
@@ -156,6 +157,72 @@ def test_repeating_a_change_repairs_an_update_of_the_index_that_failed(
     assert tagged(call, "night") == ["left"]
 
 
+@pytest.mark.parametrize("first", ["add", "remove"])
+def test_of_two_changes_of_tags_at_once_the_index_has_the_result_of_both(
+    call: Call,
+    things: list[str],
+    tag: Any,
+    platform: FakePlatform,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+) -> None:
+    """The update of the first change comes after that of the second."""
+    tag(["left"], add=["old"])
+    index = platform.deps.fleet_index
+    update, others = index.update, iter([lambda: tag(["left"], add=["night"])])
+
+    def late(*arguments: Any) -> None:
+        for other in others:
+            other()
+        update(*arguments)
+
+    monkeypatch.setattr(index, "update", late)
+    tag(["left"], **{first: ["hall-3" if first == "add" else "old"]})
+
+    stored = platform.deps.devices.get("left")
+    assert stored is not None
+    assert stored.tags == (("hall-3", "night", "old") if first == "add" else ("night",))
+    (indexed,) = index.search(FleetQuery(prefix="left")).headsets
+    assert indexed.tags == stored.tags
+
+
+def test_a_new_name_does_not_bring_back_tags_of_before(
+    call: Call, things: list[str], tag: Any, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag(["left"], add=["old"])
+    index = platform.deps.fleet_index
+    update, others = index.update, iter([lambda: tag(["left"], add=["night"], remove=["old"])])
+
+    def late(*arguments: Any) -> None:
+        for other in others:
+            other()
+        update(*arguments)
+
+    monkeypatch.setattr(index, "update", late)
+    call("PATCH", "/api/devices/left", {"name": "Ada"})
+
+    (indexed,) = index.search(FleetQuery(prefix="left")).headsets
+    assert (indexed.name, indexed.tags) == ("Ada", ("night",))
+
+
+def test_a_headset_that_is_removed_while_its_tags_change_is_in_no_list(
+    call: Call, things: list[str], tag: Any, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = platform.deps.fleet_index
+    update, others = index.update, iter([lambda: call("DELETE", "/api/devices/left")])
+
+    def late(*arguments: Any) -> None:
+        for other in others:
+            other()
+        update(*arguments)
+
+    monkeypatch.setattr(index, "update", late)
+    tag(["left"], add=["night"])
+
+    assert tagged(call, "night") == []
+    assert index.count(FleetQuery(prefix="left")) == 0
+
+
 def test_removal_of_many_follows_the_access_rules_of_each_headset(
     call: Call, things: list[str], platform: FakePlatform
 ) -> None:
@@ -216,6 +283,32 @@ def test_a_rollout_to_chosen_headsets_knows_their_attenuation(
 
     assert (status, rollout["headsets"], rollout["things"]) == (201, 2, ["left", "bobs"])
     assert targets(rollout, platform) == {"left": 12.5, "bobs": None}
+
+
+def test_a_rollout_to_a_headset_that_was_not_claimed_yet_is_refused(
+    call: Call, platform: FakePlatform
+) -> None:
+    """On AWS, a thing of this name is missing, which would fail each step, or another deployment's."""
+    call("PUT", "/api/device-models/AX2", {"secondary": [0.0, 0.5]}, **OPERATOR)
+    call("POST", "/api/device-models/AX2/serials", {"serials": ["AX2-1"]}, **OPERATOR)
+    body = {"name": "n", "config": {"telemetry_interval_s": 600}, "things": ["AX2-1"]}
+    status, answer, _ = call("POST", "/api/rollouts", body, **OPERATOR)
+
+    assert (status, answer["detail"]) == (404, "things: AX2-1 has not been claimed yet")
+
+
+def test_a_headset_that_was_registered_anew_and_not_claimed_gets_no_job(
+    call: Call, things: list[str], platform: FakePlatform
+) -> None:
+    body = {"name": "n", "config": {"telemetry_interval_s": 600}, "things": ["left", "right"]}
+    rollout = call("POST", "/api/rollouts", {**body, "canary_percent": 100}, **OPERATOR)[1]
+    left = platform.deps.devices.get("left")
+    assert left is not None
+    platform.deps.devices.put(left.replace(claimable=True))
+    rollout_steps.take(rollout["id"], platform.deps)
+
+    found = call("GET", f"/api/rollouts/{rollout['id']}/headsets", **OPERATOR)[1]["headsets"]
+    assert {each["thing"]: each["status"] for each in found} == {"left": "cancelled", "right": "queued"}
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,52 @@ def test_a_model_is_no_formula_in_the_export(call: Call, platform: FakePlatform)
     assert names(call("GET", "/api/fleet", model=formula["model"])) == ["left"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1+1",
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20x",
+    ],
+)
+def test_no_text_of_an_owner_is_a_formula_in_the_export(platform: FakePlatform, text: str) -> None:
+    platform.deps.fleet_index.update(HeadsetSummary(thing="left", name=text, model=text, owner=text))
+    (row,) = csv.DictReader(io.StringIO(exported(platform)["body"], newline=""))
+
+    assert (row["name"], row["model"], row["owner"]) == (f"'{text}",) * 3
+
+
+def test_quotes_commas_and_negative_numbers_are_as_they_were_in_the_export(platform: FakePlatform) -> None:
+    name = 'Ada, "left"; ear'
+    platform.deps.fleet_index.update(
+        HeadsetSummary(thing="left", name=name, tags=("hall-3", "night"), attenuation_db=-3.5)
+    )
+    (row,) = csv.DictReader(io.StringIO(exported(platform)["body"], newline=""))
+
+    assert (row["name"], row["tags"], row["attenuation_db"]) == (name, "hall-3 night", "-3.5")
+
+
+@pytest.mark.parametrize("path", ["/api/fleet", "/api/fleet/overview", "/api/fleet/csv"])
+def test_a_filter_that_is_given_twice_is_refused(platform: FakePlatform, path: str) -> None:
+    """The page would show one value, and the list another."""
+    query = {"model": ["AX2", "Studio"]}
+    who = {"principalId": "olga", "user": "olga", "role": "operator", "since": str(platform.clock.now)}
+    event = rest_event("GET", path, path, {}, query, {}, None, False, who, "127.0.0.1")
+    answer = rest_api(event, LocalContext("rest_api"), platform.deps)
+
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["detail"] == "model: must be given once (got 2 values)"
+
+
 @pytest.mark.usefixtures("headsets")
 def test_an_export_of_too_many_headsets_is_refused_with_both_numbers(
     call: Call, monkeypatch: pytest.MonkeyPatch

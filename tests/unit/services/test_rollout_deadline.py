@@ -5,7 +5,7 @@ import pytest
 from anc.fleet_records import FleetQuery
 from anc.headset_records import DesiredConfiguration
 from anc.lifetimes import DAY_S
-from anc.rollout_records import Rollout
+from anc.rollout_records import Rollout, Target
 from anc.services.access.identity import Caller
 from anc.services.headsets import rollout_steps, rollouts
 from tests.fakes import FakePlatform
@@ -54,6 +54,23 @@ def test_a_rollout_that_headsets_do_not_finish_ends_with_their_jobs(
 
     assert (ended.state, ended.counts) == ("done", {"cancelled": HEADSETS})
     assert ended.reason == f"{HEADSETS} headsets did not finish within 14 days"
+
+
+def test_a_rollout_whose_jobs_cannot_be_started_ends_too(
+    under_way: Rollout, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a thing was deleted by hand")
+
+    monkeypatch.setattr(platform.jobs, "start", fail)
+    (batch,) = platform.deps.rollout_batches.list(under_way.key)
+    waiting = tuple(Target(target.thing) for target in batch.targets)
+    platform.deps.rollout_batches.put(batch.replace(started=False, targets=waiting))
+    platform.deps.rollouts.put(under_way.replace(started=0))
+    assert after(1.0, under_way, platform).state == "active"
+    ended = after(14.1, under_way, platform)
+
+    assert (ended.state, ended.counts) == ("done", {"waiting": HEADSETS})
 
 
 def test_a_paused_rollout_can_be_cancelled_after_its_deadline(

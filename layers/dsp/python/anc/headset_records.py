@@ -57,6 +57,11 @@ class Device(Record, frozen=True, kw_only=True, omit_defaults=True):
     path_seq: int = -1
     created: float
 
+    @property
+    def has_thing(self) -> bool:
+        """Whether the thing of its name is this deployment's: on AWS, it may not be before its claim."""
+        return not self.claimable or bool(self.claimed_by)
+
 
 class DeviceModel(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A model of headset: key is its name, `secondary` its nominal secondary path.

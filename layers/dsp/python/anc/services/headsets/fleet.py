@@ -27,7 +27,8 @@ LATELY_S = 24 * HOUR_S
 WORST = 10
 MAX_EXPORTED = 10_000
 PAGE = 100
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # of spreadsheets
+MAX_ATTEMPTS = 20
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # of spreadsheets, also at full width
 COLUMNS = HeadsetSummary.__struct_fields__
 _SEARCHABLE = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
@@ -46,15 +47,34 @@ class Overview(NamedTuple):
 
 def record_registration(device: Device, deps: Dependencies) -> None:
     """Add a registered headset to the index with its tags, or update its display name."""
-    _update(HeadsetSummary(thing=device.key, tags=device.tags or None), device, deps)
+    if device.has_thing:
+        with deps.best_effort("", "update of the fleet index"):
+            _follow_tags(device, HeadsetSummary(thing=device.key, tags=device.tags or None), (), deps)
+
+
+def _follow_tags(device: Device, summary: HeadsetSummary, removed: Sequence[str], deps: Dependencies) -> None:
+    """Update the index until it has the tags of the stored record, or the headset is removed.
+
+    Of two changes at once, the later update of the index may have the earlier tags. Each writer looks again
+    after its own, so that the last one leaves the latest.
+    """
+    gone = {*removed}
+    for _ in range(MAX_ATTEMPTS):
+        deps.fleet_index.update(_complete(summary, device), sorted(gone))
+        latest = deps.devices.get(device.key)
+        if latest is None or latest.removed:
+            deps.fleet_index.remove(device.key)  # the update may have come after the removal
+            return
+        if (latest.tags, latest.name) == (device.tags, device.name):
+            return
+        gone = (gone | {*device.tags}) - {*latest.tags}
+        device, summary = latest, HeadsetSummary(thing=device.key, tags=latest.tags)
 
 
 def record_tags(device: Device, removed: Sequence[str], deps: Dependencies) -> None:
     """Update the tags of a headset in the index. A failure is raised, because rollouts rely on tags."""
-    if _is_owned(device):
-        deps.fleet_index.update(
-            _complete(HeadsetSummary(thing=device.key, tags=device.tags), device), removed
-        )
+    if device.has_thing:
+        _follow_tags(device, HeadsetSummary(thing=device.key, tags=device.tags), removed, deps)
 
 
 def record_status(device: Device, status: Status, deps: Dependencies) -> None:
@@ -110,15 +130,10 @@ def record_telemetry(
 
 
 def _update(summary: HeadsetSummary, device: Device, deps: Dependencies) -> None:
-    if not _is_owned(device):
+    if not device.has_thing:
         return
     with deps.best_effort("", "update of the fleet index"):
         deps.fleet_index.update(_complete(summary, device))
-
-
-def _is_owned(device: Device) -> bool:
-    """Return whether the thing belongs to this deployment: on AWS, it may not before its claim."""
-    return not device.claimable or bool(device.claimed_by)
 
 
 def _complete(summary: HeadsetSummary, device: Device) -> HeadsetSummary:
@@ -210,7 +225,7 @@ def export(query: FleetQuery, caller: Caller, deps: Dependencies) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, tuple):
         return " ".join(value)
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
         return f"'{value}"  # as text: owners choose names that operators open in a spreadsheet
     return "" if value is None else value
 

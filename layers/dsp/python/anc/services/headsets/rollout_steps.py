@@ -65,10 +65,10 @@ def _step(id: str, deps: Dependencies) -> None:
     batches = _refreshed(rollout, _batches(rollout, deps), deps)
     if not rollout.is_final:
         rollout = rollout_checks.judge(rollout, batches, deps)
-    if rollout.state == "active":
-        rollout, batches = _continued(rollout, batches, deps)
     if not rollout.is_final:
         rollout = _ended_by_deadline(rollout, batches, deps)
+    if rollout.state == "active":
+        rollout, batches = _continued(rollout, batches, deps)
     if rollout.is_final:
         batches = [_ended(batch, deps) for batch in batches]
     counts = counts_of(batches)
@@ -209,7 +209,8 @@ def _ended_by_deadline(rollout: Rollout, batches: Sequence[RolloutBatch], deps: 
     now = deps.clock()
     if now <= rollout.created + DEADLINE_S:
         return rollout
-    reason = f"{_pending(batches):,} headsets did not finish within {DEADLINE_S // DAY_S} days"
+    pending = _pending(batches)
+    reason = f"{pending:,} headsets did not finish within {DEADLINE_S // DAY_S} days" if pending else ""
     return rollout.replace(state="done", reason=reason, changed=now, changed_by="")
 
 
@@ -232,7 +233,8 @@ def _soaked(rollout: Rollout, canary: Mapping[str, int], now: float) -> Rollout:
 
 def _started(batch: RolloutBatch, rollout: Rollout, deps: Dependencies) -> RolloutBatch:
     now = deps.clock()
-    things = [target.thing for target in batch.targets if registered(target.thing, deps)]
+    devices = (registered(target.thing, deps) for target in batch.targets)
+    things = [device.key for device in devices if device and device.has_thing]
     if things:
         deps.headset_jobs.start(batch.key, things, _document(rollout))
     targets = tuple(

@@ -113,8 +113,11 @@ def _number_of_things(request: RolloutRequest, deps: Dependencies) -> int:
     if request.query != FleetQuery():
         refuse("bad_field", "things: give either things or query")
     for thing in request.things:
-        if registrations.registered(thing, deps) is None:
+        device = registrations.registered(thing, deps)
+        if device is None:
             refuse("unknown_device", f"things: {thing} is not registered")
+        if not device.has_thing:
+            refuse("unknown_device", f"things: {thing} has not been claimed yet")
     return len(request.things)
 
 
