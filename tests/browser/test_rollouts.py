@@ -14,10 +14,10 @@ from anc.services.headsets.rollouts import GROUP
 from local.storage.database import Database
 from local.storage.tables import open_tables
 from tests.browser.conftest import Visit
-from tests.browser.console import THEMES, Console
+from tests.browser.console import MORE_SCREENS, Console
 from tests.processes import Platform
 
-WIDTHS = (320, 390, 1440)
+SCREENS = {width: MORE_SCREENS[width] for width in ("320", "390", "1440")}
 FIRMWARE = DesiredFirmware("1.5.0", "https://x.example/1.5.0.bin", "ab" * 32, 1024)
 REASON = "the attenuation of 18 updated headsets changed by -6.1 dB, of others by +0.2 dB (limit 2 dB lower)"
 
@@ -87,14 +87,7 @@ def test_the_page_fits_every_screen_and_is_accessible(visit: Visit, site: Platfo
     for opened in (False, True):
         if opened:
             console.page.get_by_role("button", name="New rollout").click()
-        for width in WIDTHS:
-            console.page.set_viewport_size({"width": width, "height": 900})
-            for theme in THEMES:
-                console.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                name = f"rollouts{'-new' if opened else ''}-{width}-{theme}"
-                console.page.screenshot(path=f"build/browser/{name}.png", full_page=True)
-                assert console.violations() == [], name
-                assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        console.check_appearance(f"rollouts{'-new' if opened else ''}", SCREENS)
 
 
 def test_a_rollout_shows_what_how_far_by_whom_and_why_it_stopped(visit: Visit, site: Platform) -> None:
@@ -142,10 +135,7 @@ def test_firmware_is_rolled_out_with_the_hash_of_its_image(
     expect(made.get_by_role("row", name="job not fetched yet")).to_have_count(2)
     expect(made.get_by_role("row", name="waiting")).to_have_count(2)
     expect(made.get_by_role("link", name="AX2-3")).to_have_attribute("href", "#/headsets/AX2-3")
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=f"build/browser/rollout-headsets-{width}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    console.check_width("rollout-headsets", SCREENS)
     assert console.violations() == []
     made.get_by_role("button", name="Pause").click()
     expect(made.locator(".tag")).to_have_text("paused")
