@@ -18,7 +18,7 @@ HIGH_PASS_HZ = 60.0  # below it, drivers have no output and recordings contain w
 SILENCE = 1e-3  # relative to the peak; quieter samples at the ends of a recording are cut off
 SCENE_S = 20.0  # length of a synthesised scene before it repeats
 SEAM_S = 0.1
-IN_CACHE = 8192  # samples that are computed at a time
+PERIOD = 32_768  # samples of a period; what is interpolated between them is wrong by -120 dB
 PASSING_CARS = 20
 SPEED_OF_SOUND = 343.0  # m/s
 TYRES = (
@@ -160,8 +160,7 @@ def engine(rate: int, rng: np.random.Generator) -> Signal:
     firing = 43.0 * (1 + 0.03 * slow_noise(rng, n, rate))
     orders = np.arange(1, 33)
     amplitudes = np.where(orders % 4 == 0, 1.0, 0.14) * orders**-0.18
-    stroke = np.maximum(0, 0.5 + 0.5 * np.cos(cycles(firing, rate))) ** 4
-    knock = (stroke + 0.44) * shaped_noise(
+    knock = (strokes(firing, rate, 4) + 0.44) * shaped_noise(
         rng, n, rate, [(200, -20), (1000, -4), (1800, 0), (3500, -4), (7000, -18), (8000, -30)]
     )
     clatter = shaped_noise(rng, n, rate, [(50, 0), (300, 0), (1200, -8), (4000, -18), (8000, -30)])
@@ -185,9 +184,9 @@ def street(rate: int, rng: np.random.Generator) -> Signal:
         distance = np.hypot(along, nearest)
         firing = rng.uniform(86, 130) * (1 - speed * along / distance / SPEED_OF_SOUND)
         motor = harmonics(firing, rate, np.arange(1, 30) ** -0.67)
-        stroke = np.maximum(0, 0.5 + 0.5 * np.cos(cycles(firing, rate))) ** 6
         tyres, knock = (np.roll(noise, int(rng.integers(n))) for noise in (road, valves))
-        out += (1.8 * tyres + 0.5 * motor + 0.75 * unit_power(stroke * knock)) * (3 / distance) ** 1.3
+        knock *= strokes(firing, rate, 6)
+        out += (1.8 * tyres + 0.5 * motor + 0.75 * unit_power(knock)) * (3 / distance) ** 1.3
     return out
 
 
@@ -205,17 +204,38 @@ def cycles(frequency: Signal, rate: int) -> Signal:
 
 def harmonics(fundamental: Signal, rate: int, amplitudes: Signal) -> Signal:
     """Return harmonics of `fundamental`, Hz for each sample, of unit power together."""
-    phase = cycles(fundamental, rate)
     turns = np.exp(1j * np.arange(1, len(amplitudes) + 1) ** 2)
-    out = np.empty_like(phase)
-    for at in range(0, phase.size, IN_CACHE):
-        rotation = np.exp(1j * phase[at : at + IN_CACHE])
-        sums = np.zeros_like(rotation)
-        for weight in (amplitudes * turns)[::-1]:  # the sum of sin(k * phase + k * k), by Horner's rule
-            sums += weight
-            sums *= rotation
-        out[at : at + IN_CACHE] = sums.imag
-    return unit_power(out)
+    rotation = np.exp(2j * np.pi * np.arange(PERIOD + 1) / PERIOD)
+    sums = np.zeros_like(rotation)
+    for weight in (amplitudes * turns)[::-1]:  # the sum of sin(k * phase + k * k), by Horner's rule
+        sums += weight
+        sums *= rotation
+    return unit_power(periodic(sums.imag, fundamental, rate))
+
+
+def strokes(firing: Signal, rate: int, sharpness: int) -> Signal:
+    """Return a factor from 0 to 1 that is large once per cycle of `firing`, Hz for each sample."""
+    phase = 2 * np.pi * np.arange(PERIOD + 1) / PERIOD
+    return periodic(np.maximum(0, 0.5 + 0.5 * np.cos(phase)) ** sharpness, firing, rate)
+
+
+def periodic(period: Signal, frequency: Signal, rate: int) -> Signal:
+    """Return an oscillation of `frequency`, Hz for each sample.
+
+    Parameters
+    ----------
+    period : (PERIOD + 1,) array_like
+        One period and the first sample of the next one.
+    """
+    place = np.cumsum(frequency) / rate
+    place -= np.floor(place)
+    place *= PERIOD
+    before = place.astype(np.intp)
+    place -= before
+    out: Signal = np.diff(period)[before]
+    out *= place
+    out += period[before]
+    return out
 
 
 def unit_power(samples: Signal) -> Signal:

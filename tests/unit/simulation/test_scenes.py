@@ -8,7 +8,7 @@ import soundfile
 
 from anc.noise import Classifier
 from anc.schemas.refusal import Refused
-from simulation.scenes import SCENES, Scene, UnusableRecording
+from simulation.scenes import SCENES, Scene, UnusableRecording, cycles, harmonics, strokes, unit_power
 
 RATE = 16_000
 
@@ -23,6 +23,16 @@ def test_a_built_in_scene_is_the_same_every_time_and_at_the_stated_level(name: s
     assert level_dbfs(samples) == pytest.approx(-22, abs=1)
     assert np.abs(samples).max() <= 1.0
     np.testing.assert_array_equal(samples, Scene.built_in(name, RATE).read(20 * RATE))
+
+
+def test_harmonics_and_strokes_follow_a_frequency_that_drifts():
+    frequency = 90 + 20 * np.sin(np.arange(RATE) / 3000)
+    phase, orders = cycles(frequency, RATE), np.arange(1, 33)
+    amplitudes = orders**-0.2
+    sines = amplitudes[:, None] * np.sin(orders[:, None] * phase + orders[:, None] ** 2)
+    difference = harmonics(frequency, RATE, amplitudes) - unit_power(sines.sum(axis=0))
+    assert level_dbfs(difference) < -110
+    np.testing.assert_allclose(strokes(frequency, RATE, 4), np.cos(phase / 2) ** 8, atol=1e-6)
 
 
 NAMES = {
