@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "requirements" / "layer.txt"
 KEPT = ROOT / "build" / "layers"
 PYTHON = "3.13"  # of Lambda
-PLATFORM = "aarch64-manylinux_2_28"  # Lambda's glibc is 2.34
+# Lambda's glibc is 2.34. With manylinux2014 alone pip would silently take years-old wheels.
+PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 
 
 def requirements(target: str) -> Path:
@@ -21,12 +22,12 @@ def requirements(target: str) -> Path:
     if kept.exists():
         return kept
     part = KEPT / f"{kept.name}.{os.getpid()}"
-    command = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-config", "--python", sys.executable]
-    command += ["--link-mode", "copy", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
+    command += ["--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--target", str(part), "--requirement", str(REQUIREMENTS)]
     if target == "lambda":
-        command += ["--python-version", PYTHON, "--python-platform", PLATFORM]
+        command += ["--implementation", "cp", "--python-version", PYTHON]
+        command += [option for platform in PLATFORMS for option in ("--platform", platform)]
     subprocess.run(command, check=True)  # noqa: S603
-    (part / ".lock").unlink(missing_ok=True)  # of uv
     part.rename(kept)
     return kept
