@@ -32,7 +32,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("template") / "site"
     Issuer(data, Settings())
     Authority(data / "certificates")
-    Database(data / "anc.db").connection.execute("CREATE TABLE jobs (key TEXT)")
+    connection = Database(data / "anc.db").connection
+    connection.execute("CREATE TABLE jobs (key TEXT)")
+    connection.close()  # which removes the log: not while the folder is copied
     FileObjects(data / "objects").put("results/1.wav", b"sound")
     data.chmod(0o700)
     return data
