@@ -16,6 +16,7 @@ from anc.schemas.shadow import parse_desired
 from anc.schemas.snapshot import Snapshot
 from anc.services.headsets import control, devices
 from anc.services.headsets.devices import Registration
+from anc.services.headsets.filter_design import FilterDesign
 from anc.services.sound import detection
 from tests.fakes import ALICE, FakePlatform, make_dependencies
 
@@ -106,6 +107,16 @@ def test_a_filter_that_is_no_better_than_the_one_in_use_is_not_sent(headset: Fak
     for seq in range(2, 6):
         control.process_snapshot(THING, snapshot(seq, noise(1, seed=seq), w, name), headset.deps)
     assert headset.counts["filters_kept"] >= 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gain_db", "improves"),
+    [(0.84, 0.4, True), (0.84, 0.2, False), (0.21, 1.0, False), (0.21, 1.3, True), (0.0, 100.0, False)],
+)
+def test_a_short_snapshot_has_to_promise_more(seconds: float, gain_db: float, improves: bool) -> None:
+    nothing = Statistics.measure(np.zeros(SECOND), np.zeros(SECOND), [1.0], TAPS)
+    design = FilterDesign(np.zeros(TAPS), 10.0 + gain_db, 10.0, nothing, seconds, of_fleet=False)
+    assert design.improves is improves
 
 
 def test_the_memory_of_an_earlier_version_is_used_and_replaced(headset: FakePlatform) -> None:

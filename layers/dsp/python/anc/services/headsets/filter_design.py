@@ -14,7 +14,10 @@ from anc.schemas.snapshot import Snapshot, check_clipping
 from anc.services.headsets import fleet_statistics
 from anc.services.headsets.fleet_statistics import Neighbour
 
-MIN_IMPROVEMENT_DB = 0.5  # predicted gain of a new filter over the one in use
+# Predicted gain of a new filter over the one in use, for a full snapshot. It is inversely proportional to the
+# measured duration: the prediction from a short snapshot is uncertain.
+MIN_IMPROVEMENT_DB = 0.3
+FULL_SNAPSHOT_S = 0.8  # of a second, without the fades of its window
 MAX_MEMORY_COST_DB = 1.0  # earlier statistics that cost more than this belong to another noise
 MEMORY_DECAY = 0.8  # weight of earlier statistics, applied at every snapshot
 MAX_MEAN_POWER = 1e5  # 50 dB over full scale: above, the measurement is faulty
@@ -33,6 +36,8 @@ class FilterDesign(NamedTuple):
         Attenuation of the snapshot by `w`, and by the filter that was playing.
     statistics : Statistics
         The headset's own statistics of this noise, to be stored for the next snapshot.
+    measured_s : float
+        Duration of the sound in this snapshot.
     of_fleet : bool
         Whether statistics of another headset contributed to `w`.
     """
@@ -41,12 +46,14 @@ class FilterDesign(NamedTuple):
     predicted_gain_db: float
     gain_in_use_db: float
     statistics: Statistics
+    measured_s: float
     of_fleet: bool
 
     @property
     def improves(self) -> bool:
-        """Whether `w` is predicted to be better than the filter in use by `MIN_IMPROVEMENT_DB`."""
-        return self.predicted_gain_db > self.gain_in_use_db + MIN_IMPROVEMENT_DB
+        """Whether `w` is predicted to be better than the filter in use, by enough for the duration."""
+        margin_db = MIN_IMPROVEMENT_DB * max(FULL_SNAPSHOT_S / max(self.measured_s, 1e-3), 1.0)
+        return self.predicted_gain_db > self.gain_in_use_db + margin_db
 
     def as_sent(self, snapshot: Snapshot) -> SentFilter:
         """Return the filter as it is sent to the headset."""
@@ -178,6 +185,7 @@ def _design(
             best, of_fleet = design, prior is theirs
             break
     statistics = now if of_fleet else best.statistics
-    if neighbour and neighbour.gain_db > best.predicted_gain_db:
-        return FilterDesign(neighbour.w, neighbour.gain_db, gain_in_use_db, statistics, of_fleet=True)
-    return FilterDesign(best.taps, best.predicted_gain_db, gain_in_use_db, statistics, of_fleet)
+    w, gain_db, measured_s = best.taps, best.predicted_gain_db, now.samples / now.rate
+    if neighbour and neighbour.gain_db > gain_db:
+        w, gain_db, of_fleet = neighbour.w, neighbour.gain_db, True
+    return FilterDesign(w, gain_db, gain_in_use_db, statistics, measured_s, of_fleet)
