@@ -1,8 +1,9 @@
 """`python -m benchmarks.fleet`: measure the fleet list, its overview and the page with many headsets.
 
 Fills a temporary data folder with simulated headsets through the platform's services, starts `anc up` on
-it, and calls each endpoint sequentially. The page is opened in Chromium, if it is installed, until its rows
-and its overview are shown. The overview is cached for a minute, so that each call asks for another one.
+it, and calls each endpoint sequentially. The fleet page is opened in Chromium, if it is installed, until its
+rows and its overview are shown, and the other pages until their last request is answered. The overview is
+cached for a minute, so that each call asks for another one.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from anc.settings import Settings
 from benchmarks.http import Call, HttpClient, request
@@ -25,6 +26,8 @@ from local.process import free_port, platform
 
 REPEATS = 30
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OTHER_PAGES = ("headsets", "rollouts", "emergencies", "recordings", "users", "system")
+NETWORK_IDLE_MS = 500.0  # without a request, after which Playwright counts a page as loaded
 VIEWS = {
     "first page": "",
     "lowest attenuation": "?sort=attenuation_db",
@@ -65,32 +68,47 @@ async def sequential(port: int, each: list[Call]) -> list[float]:
     return taken
 
 
-def page_ms(url: str, token: str) -> list[float]:
-    """Return the milliseconds until the page shows its rows and overview; empty without Chromium."""
+def pages_ms(url: str, token: str) -> dict[str, list[float]]:
+    """Return the milliseconds until each page is loaded, by its name; empty without Chromium."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        return []
-    taken = []
+        return {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(f"{url}/#token={token}")
         page.get_by_role("navigation").first.wait_for()
-        for k in range(10):
-            page.goto("about:blank")
-            begun = time.perf_counter()
-            page.goto(f"{url}/#/fleet?attenuation_below={80 + k}&sort=attenuation_db")
-            page.locator("table.headsets tbody tr").nth(49).wait_for()
-            page.locator("[data-figure=fleet-median]").wait_for()
-            taken.append(1e3 * (time.perf_counter() - begun))
+        taken = {"fleet, rows and overview": [_fleet_ms(page, url, k) for k in range(10)]}
+        page.locator("table.headsets tbody a").first.click()
+        page.get_by_role("heading", level=1).wait_for()
+        routes = {name: f"{url}/#/{name}" for name in OTHER_PAGES} | {"a headset": page.url}
+        for name, route in routes.items():
+            taken[name] = [_loaded_ms(page, route) for _ in range(5)]
         browser.close()
     return taken
+
+
+def _fleet_ms(page: Page, url: str, k: int) -> float:
+    page.goto("about:blank")
+    begun = time.perf_counter()
+    page.goto(f"{url}/#/fleet?attenuation_below={80 + k}&sort=attenuation_db")
+    page.locator("table.headsets tbody tr").nth(49).wait_for()
+    page.locator("[data-figure=fleet-median]").wait_for()
+    return 1e3 * (time.perf_counter() - begun)
+
+
+def _loaded_ms(page: Page, route: str) -> float:
+    page.goto("about:blank")
+    begun = time.perf_counter()
+    page.goto(route, wait_until="networkidle")
+    page.get_by_role("navigation").first.wait_for()
+    return 1e3 * (time.perf_counter() - begun) - NETWORK_IDLE_MS
 
 
 def row(name: str, taken: list[float]) -> str:
     """Return a line with median, p99 and maximum."""
     p50, p99 = np.percentile(taken, [50, 99])
-    return f"{name:38}{p50:9.1f}{p99:9.1f}{max(taken):9.1f}"
+    return f"{name:44}{p50:9.1f}{p99:9.1f}{max(taken):9.1f}"
 
 
 def main() -> None:
@@ -107,13 +125,13 @@ def main() -> None:
         adding = [sys.executable, "-m", "tools.cli.main", "fleet", "--populate", str(chosen.headsets)]
         subprocess.run([*adding, "--data", str(data)], check=True)
         lines += [f"{chosen.headsets:,} headsets added in {time.perf_counter() - begun:.1f} s", ""]
-        lines += [f"{'ms':38}{'p50':>9}{'p99':>9}{'max':>9}"]
+        lines += [f"{'ms':44}{'p50':>9}{'p99':>9}{'max':>9}"]
         token = Issuer(data, Settings()).issue("operator", "operator")
         with platform(port, data) as running:
             for name, each in calls(token).items():
                 lines.append(row(name, asyncio.run(sequential(port, each))))
-            if page := page_ms(running.url, token):
-                lines.append(row("page in Chromium, rows and overview", page))
+            for name, taken in pages_ms(running.url, token).items():
+                lines.append(row(f"page in Chromium: {name}", taken))
     print("\n".join(lines))
     if chosen.docs:
         write_to_docs("fleet", "```\n" + "\n".join(lines) + "\n```")
