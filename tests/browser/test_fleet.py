@@ -196,6 +196,8 @@ def test_a_rollout_is_started_with_the_filter_or_the_selection(visit: Visit, fle
     console.page.get_by_text("Lowest attenuation").first.wait_for()
     select(console, 0)
     console.page.get_by_role("link", name=re.compile("^Roll out to all [0-9]+ that match")).click()
+    # The fleet page also has fields of these labels, which must be gone.
+    expect(console.page.get_by_role("heading", name="New rollout")).to_be_visible()
     expect(console.page.get_by_label("Model")).to_have_value("AX2")
     expect(console.page.get_by_label("Running firmware")).to_have_value("1.4.2")
     console.page.go_back()
