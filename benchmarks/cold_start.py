@@ -43,6 +43,7 @@ VARIANTS = {"handler alone": "", "handler and WAV": "wav", "handler and M4A": "m
 def start(file: Path | None) -> dict[str, Any]:
     """Import the handler in a new process, and open a file; return its times and whether PyAV was loaded."""
     command = [sys.executable, "-c", START, *([str(file)] if file else [])]
+    # As Lambda does; see `anc.aws.dependencies`.
     variables = os.environ | {"AWS_LAMBDA_FUNCTION_NAME": "recording_processor"}
     done = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE)
     found: dict[str, Any] = json.loads(done.stdout)

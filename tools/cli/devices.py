@@ -12,9 +12,13 @@ from anc.fleet_records import MAX_BULK
 from tools.cli.listing import (
     DEFAULT_LIMIT,
     FILTER,
+    Below,
     Limit,
     Listing,
+    Online,
     Platform,
+    RefusedHours,
+    RevertedHours,
     Token,
     Url,
     Watch,
@@ -77,21 +81,10 @@ def devices(
         str | None, typer.Option(rich_help_panel=FILTER, help="Running firmware version.")
     ] = None,
     noise: Annotated[str | None, typer.Option(rich_help_panel=FILTER, help="Label of the noise.")] = None,
-    online: Annotated[
-        bool | None, typer.Option("--online/--offline", rich_help_panel=FILTER, help="Connected or not.")
-    ] = None,
-    below: Annotated[
-        float | None,
-        typer.Option(min=-100, max=100, rich_help_panel=FILTER, help="Attenuation below this, in dB."),
-    ] = None,
-    refused_hours: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A message refused within hours."),
-    ] = None,
-    reverted_hours: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A filter reverted within hours."),
-    ] = None,
+    online: Online = None,
+    below: Below = None,
+    refused_hours: RefusedHours = None,
+    reverted_hours: RevertedHours = None,
     sort: Annotated[SortKey | None, typer.Option(help="Order; a hyphen means descending.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     watch: Watch = False,
@@ -137,7 +130,7 @@ def tag(
     def change(client: "Client", things: Sequence[str]) -> "Sequence[DeviceOutcome]":
         return client.change_tags(things, add or [], remove or [])
 
-    _act(context, headsets, change, "changed", json)
+    _change_each(context, headsets, change, "changed", json)
 
 
 @app.command()
@@ -159,7 +152,7 @@ def remove(
     def change(client: "Client", things: Sequence[str]) -> "Sequence[DeviceOutcome]":
         return client.remove_devices(things)
 
-    _act(context, headsets, change, "removed", json)
+    _change_each(context, headsets, change, "removed", json)
 
 
 def _is_confirmed(question: str) -> bool:
@@ -170,7 +163,7 @@ def _is_confirmed(question: str) -> bool:
         return False
 
 
-def _act(
+def _change_each(
     context: typer.Context,
     things: Sequence[str],
     change: "Callable[[Client, Sequence[str]], Sequence[DeviceOutcome]]",

@@ -25,6 +25,21 @@ Token = Annotated[str | None, typer.Option(envvar="ANC_TOKEN", help="Bearer toke
 Watch = Annotated[bool, typer.Option("--watch", help="Show the list again when it changes, until Ctrl-C.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Number of entries to show.")]
 FILTER = "Filters"
+Online = Annotated[
+    bool | None, typer.Option("--online/--offline", rich_help_panel=FILTER, help="Connected or not.")
+]
+Below = Annotated[
+    float | None,
+    typer.Option(min=-100, max=100, rich_help_panel=FILTER, help="Attenuation below this, in dB."),
+]
+RefusedHours = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A message refused within hours."),
+]
+RevertedHours = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A filter reverted within hours."),
+]
 DEFAULT_LIMIT = 50
 WATCH_S = 2.0
 

@@ -11,9 +11,13 @@ import typer
 from tools.cli.listing import (
     DEFAULT_LIMIT,
     FILTER,
+    Below,
     Limit,
     Listing,
+    Online,
     Platform,
+    RefusedHours,
+    RevertedHours,
     Token,
     Url,
     Watch,
@@ -120,21 +124,10 @@ def create(
     model: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Model.")] = "",
     running: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Running firmware version.")] = "",
     noise: Annotated[str, typer.Option(rich_help_panel=FILTER, help="Label of the noise.")] = "",
-    online: Annotated[
-        bool | None, typer.Option("--online/--offline", rich_help_panel=FILTER, help="Connected or not.")
-    ] = None,
-    below: Annotated[
-        float | None,
-        typer.Option(min=-100, max=100, rich_help_panel=FILTER, help="Attenuation below this, in dB."),
-    ] = None,
-    refused_hours: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A message refused within hours."),
-    ] = None,
-    reverted_hours: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=720, rich_help_panel=FILTER, help="A filter reverted within hours."),
-    ] = None,
+    online: Online = None,
+    below: Below = None,
+    refused_hours: RefusedHours = None,
+    reverted_hours: RevertedHours = None,
     canary: Annotated[
         float, typer.Option(rich_help_panel=STAGES, help="Percentage that gets it first.")
     ] = 5.0,

@@ -258,7 +258,7 @@ async function request(form, kind, things) {
   const fields = fieldsOf(form);
   const number = (/** @type {string} */ name) => (fields[name] === "" ? null : Number(fields[name]));
   // Another word from a hand-written link is sent as it is, and refused: without it, more headsets would match.
-  const online = /** @type {boolean | null} */ ({ "": null, true: true, false: false }[fields.online] ?? (fields.online || null));
+  const online = /** @type {boolean | null} */ ({ true: true, false: false }[fields.online] ?? (fields.online || null));
   const what = kind === "firmware"
     ? { firmware: { version: fields.version, url: fields.url, ...(await fingerprint(/** @type {File} */ (new FormData(form).get("image")))) } }
     : { config: { snapshot_interval_s: number("snapshot_interval_s"), telemetry_interval_s: number("telemetry_interval_s"), private: fields.private ? true : null } };

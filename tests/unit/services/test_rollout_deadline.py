@@ -17,7 +17,7 @@ HEADSETS = 3
 
 @pytest.fixture
 def under_way(platform: FakePlatform) -> Rollout:
-    """Create a rollout of which no headset has finished its job."""
+    """Create a rollout whose headsets have a job and have not finished it."""
     fleet_population.add(platform.deps, HEADSETS, seed=1)
     request = rollouts.RolloutRequest(
         name="calm",

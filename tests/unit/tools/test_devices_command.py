@@ -1,8 +1,8 @@
 """`anc devices tag` and `anc devices remove`: requests, outcomes and exit codes."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -53,12 +53,7 @@ class FakeClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     """Return the client that the commands use."""
     fake = FakeClient()
-
-    @contextmanager
-    def connected(*_: object) -> Iterator[FakeClient]:
-        yield fake
-
-    monkeypatch.setattr(devices, "connected", connected)
+    monkeypatch.setattr(devices, "connected", lambda *_: nullcontext(fake))
     return fake
 
 
@@ -128,7 +123,7 @@ def test_what_was_done_is_printed_even_if_a_later_request_fails(
     assert [each["thing"] for each in json.loads(done.stdout)["outcomes"]] == things[:100]
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "empty", "nobody to ask"])
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "empty", "end of input"])
 def test_a_removal_that_is_not_confirmed_removes_nothing(client: FakeClient, answer: str) -> None:
     refused = anc("remove", "left", "right", "left", code=2, answer=answer)
 

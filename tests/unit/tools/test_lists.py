@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,12 +59,7 @@ class FakeClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     """Return the client that the commands use."""
     fake = FakeClient()
-
-    @contextmanager
-    def connected(*_: object) -> Iterator[FakeClient]:
-        yield fake
-
-    monkeypatch.setattr(lists, "connected", connected)
+    monkeypatch.setattr(lists, "connected", lambda *_: nullcontext(fake))
     return fake
 
 

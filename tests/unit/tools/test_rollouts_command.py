@@ -1,7 +1,7 @@
 """`anc rollouts`: the table, and what the options of `create` become."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,7 @@ class FakeClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     """Return the client that the commands use."""
     fake = FakeClient()
-
-    @contextmanager
-    def connected(*_: object) -> Iterator[FakeClient]:
-        yield fake
-
-    monkeypatch.setattr(rollouts, "connected", connected)
+    monkeypatch.setattr(rollouts, "connected", lambda *_: nullcontext(fake))
     return fake
 
 

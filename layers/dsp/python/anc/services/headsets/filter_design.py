@@ -14,10 +14,10 @@ from anc.schemas.snapshot import Snapshot, check_clipping
 from anc.services.headsets import fleet_statistics
 from anc.services.headsets.fleet_statistics import Neighbour
 
-# Predicted gain of a new filter over the one in use, for a full snapshot. It is inversely proportional to the
-# measured duration: the prediction from a short snapshot is uncertain.
-MIN_IMPROVEMENT_DB = 0.3
-FULL_SNAPSHOT_S = 0.8  # of a second, without the fades of its window
+MIN_IMPROVEMENT_DB = 0.3  # predicted gain of a new filter over the one in use, from a full snapshot
+# Below this measured duration, the prediction is less certain, and the required gain is inversely
+# proportional to it. A snapshot of a second has 0.84 s, without the fades of its window.
+FULL_SNAPSHOT_S = 0.8
 MAX_MEMORY_COST_DB = 1.0  # earlier statistics that cost more than this belong to another noise
 MEMORY_DECAY = 0.8  # weight of earlier statistics, applied at every snapshot
 MAX_MEAN_POWER = 1e5  # 50 dB over full scale: above, the measurement is faulty
@@ -37,7 +37,7 @@ class FilterDesign(NamedTuple):
     statistics : Statistics
         The headset's own statistics of this noise, to be stored for the next snapshot.
     measured_s : float
-        Duration of the sound in this snapshot.
+        Duration of the sound in this snapshot, without the fades of the window.
     of_fleet : bool
         Whether statistics of another headset contributed to `w`.
     """
