@@ -66,6 +66,7 @@ for family in FAMILIES:
 openapi.serve(app)
 
 MAX_NAMED_FAULTS = 3
+MAX_SHOWN_PATH = 200  # characters of an unknown path
 METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -147,7 +148,7 @@ def not_utf8(fault: Exception) -> Response[str]:
 @app.exception_handler(NotFoundError)
 def not_found(_: NotFoundError) -> Response[str]:
     """Return a problem for a path without an endpoint."""
-    return problem(Refused("not_found", f"path: no endpoint at {app.current_event.path}"))
+    return problem(Refused("not_found", f"path: no endpoint at {app.current_event.path[:MAX_SHOWN_PATH]}"))
 
 
 @app.exception_handler(StorageUnavailable)

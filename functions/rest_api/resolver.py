@@ -47,6 +47,10 @@ class Resolver(APIGatewayRestResolver):
         self._local.event = super()._to_proxy_event(event)
         return self._local.event
 
+    def _handle_not_found(self, method: str, path: str) -> ResponseBuilder:
+        # Powertools searches the path for parameters, with an expression that takes quadratic time.
+        return super()._handle_not_found(method, "/")
+
     def _call_route(self, route: Route, route_arguments: dict[str, str]) -> ResponseBuilder:
         # The stack is built at the first request of a route; two threads at once would wrap it twice.
         if not route._middleware_stack_built:
