@@ -1,7 +1,8 @@
-"""Random changes to valid inputs, from a seed."""
+"""Random changes to valid inputs, from a seed, and inputs that repeat something very often."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import permutations
 
 MAX_BYTES = 200_000
 TOKENS = (
@@ -22,6 +23,17 @@ TOKENS = (
     b"\r\n",
     b"%00",
 )
+PIECES = (*(bytes([byte]) for byte in b'"\\{}[]:,;.%&=?/ 9'), b"\r\n", b"\xff", b'{"a":')
+RUN_BYTES = 40_000
+
+
+def long_runs(sample: bytes) -> Iterator[bytes]:
+    """Yield inputs that repeat one or two of `PIECES`, for parsers whose time grows with the square."""
+    middle = len(sample) // 2
+    for unit in (*PIECES, *map(b"".join, permutations(PIECES, 2))):
+        run = unit * (RUN_BYTES // len(unit))
+        yield sample[:middle] + run + sample[middle:]
+        yield b'{"' + b"[]" * 40 + run  # in JSON, a string without an end
 
 
 def mutated(samples: Sequence[bytes], chance: random.Random, most: int = 8) -> bytes:

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.attacks import messages
 from tests.attacks.message_parsers import MessageParser, message_parsers
 from tests.attacks.messages import BLOCK, attack, inputs
+from tests.attacks.mutations import long_runs
 
 COUNT = 300
 
@@ -33,6 +36,18 @@ def test_a_parser_accepts_or_refuses_changed_and_random_input(
     found = attack(every[name], seed=1, count=COUNT, limit_s=10.0)
     assert found["faults"] == []
     assert found["accepted"] + found["refused"] == COUNT
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_time_does_not_grow_with_the_square_of_what_is_repeated(
+    every: dict[str, MessageParser], name: str
+) -> None:
+    parser = every[name]
+    for data in long_runs(parser.samples[0]):
+        begun = time.thread_time()
+        with suppress(*parser.refusal):
+            parser.parse(data)
+        assert time.thread_time() - begun < 1.0, data[:60]  # of the processor: usually below 0.1 s
 
 
 def test_the_inputs_of_a_seed_are_always_the_same_and_partly_random() -> None:

@@ -9,7 +9,8 @@ from anc.validation_messages import msgspec_sentence, plain_document
 
 T = TypeVar("T")
 MAX_DEPTH = 32
-_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+# A string without an end matches, too: otherwise each quote in it would be tried as the start of another one.
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 class Refused(Exception):
