@@ -19,6 +19,7 @@ SILENCE = 1e-3  # relative to the peak; quieter samples at the ends of a recordi
 SCENE_S = 20.0  # length of a synthesised scene before it repeats
 SEAM_S = 0.1
 PERIOD = 32_768  # samples of a period; what is interpolated between them is wrong by -120 dB
+CYLINDERS = (1.0, 0.7, 0.85, 0.6)  # strength of their knocks
 PASSING_CARS = 20
 SPEED_OF_SOUND = 343.0  # m/s
 TYRES = (
@@ -155,17 +156,20 @@ def cabin(rate: int, rng: np.random.Generator) -> Signal:
 
 
 def engine(rate: int, rng: np.random.Generator) -> Signal:
-    """Return the noise of an idling engine: firing order and half orders that drift, and knocking valves."""
+    """Return the noise of an idling engine: harmonics of its cycle, which drift, and knocking valves.
+
+    Its four cylinders differ, so that the noise repeats with the cycle and not with every stroke.
+    """
     n = int(SCENE_S * rate)
     firing = 43.0 * (1 + 0.03 * slow_noise(rng, n, rate))
-    orders = np.arange(1, 33)
-    amplitudes = np.where(orders % 4 == 0, 1.0, 0.14) * orders**-0.18
-    knock = (strokes(firing, rate, 4) + 0.44) * shaped_noise(
+    orders = np.arange(1, 65)  # of the cycle
+    amplitudes = np.where(orders % len(CYLINDERS) == 0, 1.0, 0.14) * orders**-0.18
+    knock = (strokes(firing, rate, 4, CYLINDERS) + 0.2) * shaped_noise(
         rng, n, rate, [(200, -20), (1000, -4), (1800, 0), (3500, -4), (7000, -18), (8000, -30)]
     )
     clatter = shaped_noise(rng, n, rate, [(50, 0), (300, 0), (1200, -8), (4000, -18), (8000, -30)])
     exhaust = shaped_noise(rng, n, rate, [(30, 0), (90, 0), (140, -12), (300, -30), (8000, -60)])
-    orders_and_exhaust = harmonics(firing / 2, rate, amplitudes) + 0.6 * exhaust
+    orders_and_exhaust = harmonics(firing / len(CYLINDERS), rate, amplitudes) + 0.6 * exhaust
     return orders_and_exhaust + 0.3 * unit_power(knock) + 0.36 * clatter
 
 
@@ -213,10 +217,18 @@ def harmonics(fundamental: Signal, rate: int, amplitudes: Signal) -> Signal:
     return unit_power(periodic(sums.imag, fundamental, rate))
 
 
-def strokes(firing: Signal, rate: int, sharpness: int) -> Signal:
-    """Return a factor from 0 to 1 that is large once per cycle of `firing`, Hz for each sample."""
-    phase = 2 * np.pi * np.arange(PERIOD + 1) / PERIOD
-    return periodic(np.maximum(0, 0.5 + 0.5 * np.cos(phase)) ** sharpness, firing, rate)
+def strokes(firing: Signal, rate: int, sharpness: int, strengths: Sequence[float] = (1.0,)) -> Signal:
+    """Return a factor from 0 to 1 that is large once per cycle of `firing`, Hz for each sample.
+
+    Parameters
+    ----------
+    strengths : sequence of float, 0 to 1
+        Of successive strokes, again and again.
+    """
+    stroke = np.arange(PERIOD + 1) / PERIOD * len(strengths)
+    shape = np.maximum(0, 0.5 + 0.5 * np.cos(2 * np.pi * stroke)) ** sharpness
+    strength = np.take(strengths, np.floor(stroke + 0.5).astype(int), mode="wrap")
+    return periodic(shape * strength, firing / len(strengths), rate)
 
 
 def periodic(period: Signal, frequency: Signal, rate: int) -> Signal:

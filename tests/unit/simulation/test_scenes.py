@@ -44,7 +44,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", list(NAMES))
 def test_the_classifier_names_a_built_in_scene_as_people_would(name: str):
-    """A large AudioSet network does: aircraft; engine; vehicle and traffic noise."""
+    """A large AudioSet network does: aircraft; vehicle, motorcycle and engine; vehicle and traffic noise."""
     prediction = Classifier.load().classify(Scene.built_in(name, RATE).read(8 * RATE), RATE)
     assert prediction.label in NAMES[name]
     assert not prediction.emergency

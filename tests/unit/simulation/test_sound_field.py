@@ -45,7 +45,7 @@ def test_shadow_and_cup_change_the_coherence_only_slightly():
 
 def test_a_source_on_the_other_side_of_the_head_allows_less_attenuation():
     attenuation = {}
-    noise = Scene.built_in("engine", RATE).read(3 * RATE)
+    noise = Scene.built_in("street", RATE).read(3 * RATE)
     for lead in (1.0, 0.0, -1.0):
         plant = SoundFieldPlant(1, RATE, NOISELESS, field=SoundField((lead,)))
         x, d = signals(plant, noise)
