@@ -8,7 +8,8 @@ from anc.records import Options
 from anc.schemas.refusal import Refused
 from anc.services.sound import cpu_budget, file_detection
 from anc.services.sound.analysis import analyze
-from anc.services.sound.cpu_budget import REQUEST_S, estimated_cpu_s
+from anc.services.sound.cpu_budget import REQUEST_S, estimated_cpu_s, opening_cpu_s
+from anc.services.sound.preview import preview
 from anc.services.sound.recordings import SHORT_RESULT_BYTES, RecordingProcessor, process_short
 from functions.routes import SOUND_BYTES
 from tests.fakes import ALICE, BOB, FakePlatform
@@ -60,8 +61,9 @@ def test_a_result_over_the_limit_is_refused_before_it_is_filtered(
 
 
 @pytest.mark.usefixtures("untouched")
-def test_work_is_charged_before_it_is_done(platform: FakePlatform) -> None:
-    data, charged = sound_file(np.zeros((16_000, 2))), []
+def test_work_is_charged_before_it_is_done(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("anc.audio.reader.open_decoder")  # opening a damaged file takes time, too
+    data, charged = sound_file(np.zeros((16_000, 2)), "FLAC"), []
 
     def charge(seconds: float) -> None:
         charged.append(seconds)
@@ -72,11 +74,20 @@ def test_work_is_charged_before_it_is_done(platform: FakePlatform) -> None:
         lambda: analyze(data, charge=charge),
         lambda: file_detection.classify_file(data, platform.deps, charge),
         lambda: file_detection.emergency_in_file(data, platform.deps, charge),
+        lambda: preview(data, charge=charge),
     ):
         with pytest.raises(Refused, match="no"):
             treat()
-    assert len(charged) == 4
+    assert len(charged) == 5
     assert all(0 < seconds < 1 for seconds in charged)
+
+
+def test_opening_a_file_is_charged_by_format_and_size() -> None:
+    starts = sound_file(np.zeros((100, 1)), "WAV"), b"fLaC", b"OggS", b"\x1aE\xdf\xa3"
+    for start, longest_s in zip(starts, (0.0, 2.0, 6.0, 10.0), strict=True):
+        assert opening_cpu_s(start + bytes(SHORT_BYTES - len(start))) == pytest.approx(longest_s)
+    with pytest.raises(Refused, match="not a sound file"):
+        opening_cpu_s(b"hello")
 
 
 def test_a_request_over_the_time_limit_is_refused_with_limit_and_advice(

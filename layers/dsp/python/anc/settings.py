@@ -193,7 +193,7 @@ class Settings(EnvironmentSettings, frozen=True, rename="upper"):
             le=1e6,
             description=(
                 "CPU seconds of sound processing per caller and minute, in requests. They are predicted "
-                "from length, rate, channels and filter."
+                "from format, size, length, rate, channels and filter."
             ),
         ),
     ] = 30.0

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from anc.audio.reader import BLOCK, open_short
+from anc.audio.reader import BLOCK
 from anc.dsp.meter import Meter, power_to_dbfs
 from anc.schemas.refusal import refuse
-from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
+from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge, open_charged
 
 MAX_CALIBRATION_DB = 200.0
 
@@ -82,7 +82,7 @@ def analyze(data: bytes, full_scale_db: float | None = None, charge: Charge = no
 
 
 def _measure(data: bytes, charge: Charge) -> tuple[list[Meter], str]:
-    with open_short(data) as source:
+    with open_charged(data, charge) as source:
         charge(estimated_cpu_s(source, detects=False))
         meters = [Meter(source.rate) for _ in range(source.channels)]
         while not source.ended:

@@ -3,10 +3,14 @@
 The coefficients are upper bounds measured on one core of a shared x86_64 machine, for noise at 8-192 kHz.
 """
 
+import io
 import math
 from collections.abc import Callable
 from typing import Protocol
 
+from anc.audio.backends import identify
+from anc.audio.formats import OGG, WEBM
+from anc.audio.reader import AudioReader, check_size, open_short
 from anc.ports import Dependencies
 from anc.records import Options
 from anc.schemas.refusal import Refused, refuse
@@ -17,6 +21,9 @@ Charge = Callable[[float], None]
 REQUEST_S = 10.0  # maximum core-seconds per request; Lambda stops a function after 25 s
 MEASURE_S = 0.06e-6  # per sample of each channel, to decode and measure
 PREVIEWED = 1 << 15  # samples
+# Per byte, to open a damaged file, in which the demuxer searches for the next part several times.
+OPEN_S = {WEBM: 1.0e-6, OGG: 0.6e-6}
+OPEN_OTHER_S = 0.2e-6
 CLASSIFY_S = 0.015  # per second of each channel
 # Per frame: base time, and additional time for 4,096 taps.
 FILTER_S = {"nlms": (0.4e-6, 0.7e-6), "fdaf": (0.15e-6, 0.1e-6), "predict": (0.5e-6, 1.2e-6)}
@@ -53,9 +60,30 @@ def estimated_cpu_s(file: AudioSize, options: Options | None = None, detects: bo
     return seconds
 
 
-def preview_cpu_s() -> float:
-    """Return the predicted time to open a file and decode its first samples."""
-    return MEASURE_S * PREVIEWED
+def opening_cpu_s(data: bytes) -> float:
+    """Return the longest time that it takes to open a file and to find its length.
+
+    Raises
+    ------
+    Refused
+        `bad_field` if the file is in no supported format.
+    """
+    format, _ = identify(io.BytesIO(data))
+    if format.libsndfile:  # the header tells where the samples are
+        return 0.0
+    return OPEN_S.get(format, OPEN_OTHER_S) * len(data)
+
+
+def open_charged(data: bytes, charge: Charge) -> AudioReader:
+    """Open a file from a request as `open_short` does; charge for that first. Raises Refused."""
+    check_size(len(data))
+    charge(opening_cpu_s(data))
+    return open_short(data)
+
+
+def preview_cpu_s(data: bytes) -> float:
+    """Return the predicted time to open a file, and to decode its first samples. See `opening_cpu_s`."""
+    return opening_cpu_s(data) + MEASURE_S * PREVIEWED
 
 
 def no_charge(seconds: float) -> None:

@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from anc.audio.reader import open_short
 from anc.noise import ModelError, Prediction
 from anc.noise.channels import classify_channels, classify_each, worst
 from anc.ports import Dependencies
 from anc.schemas.refusal import Refused, refuse
 from anc.schemas.websocket import EmergencyState
 from anc.services.sound import endpoint_classifier
-from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
+from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge, open_charged
 from anc.services.sound.detection import load_classifier, report_failure, suspect
 
 MIN_SOUND_S = 0.25  # shortest sound that can be classified
@@ -104,7 +103,7 @@ def check_length(samples: int, rate: int) -> None:
 
 
 def _decoded(data: bytes, charge: Charge) -> tuple[np.ndarray, int, str]:
-    with open_short(data) as source:
+    with open_charged(data, charge) as source:
         check_length(source.frames, source.rate)
         size = source.frames * source.channels
         if size > MAX_SAMPLES:

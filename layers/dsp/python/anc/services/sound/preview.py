@@ -60,7 +60,6 @@ def preview(
         `bad_field` or `too_large`, as an upload of the file would be.
     """
     check_size(len(data))
-    charge(preview_cpu_s())
     size = len(data) if size is None else size
     head = len(data) if head is None else head
     if head > len(data) or size < len(data):
@@ -69,6 +68,7 @@ def preview(
             f"head, size: head must be at most, size at least the {len(data):,} bytes of the body "
             f"(got {head:,} and {size:,})",
         )
+    charge(preview_cpu_s(data))
     file = cast(BinaryIO, _WithHole(data, head, size)) if size > len(data) else io.BytesIO(data)
     format, _ = identify(file)
     with AudioReader(file) as reader:

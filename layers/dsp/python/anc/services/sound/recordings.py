@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from aws_lambda_powertools import Logger
 
-from anc.audio.reader import MAX_FRAMES, AudioReader, open_short
+from anc.audio.reader import MAX_FRAMES, AudioReader
 from anc.dsp import FDAF
 from anc.dsp.meter import Meter
 from anc.noise import Classifier, ModelError
@@ -19,7 +19,7 @@ from anc.schemas.refusal import refuse
 from anc.services.sound import detection
 from anc.services.sound.adaptive_filters import AdaptiveFilter, new_filter, restore_filter
 from anc.services.sound.channel_plan import choose_mode
-from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge
+from anc.services.sound.cpu_budget import Charge, estimated_cpu_s, no_charge, open_charged
 from anc.services.sound.overview import Overview, RecordingOverview, recording_overview
 from anc.services.sound.report import RecordingReport, build_report
 from anc.services.sound.timeline import Timeline
@@ -231,7 +231,7 @@ def process_short(
     Refused
         If the file is invalid, or the result would exceed 4 MB.
     """
-    with open_short(data) as source:
+    with open_charged(data, charge) as source:
         processor = RecordingProcessor(options, source.rate, source.channels, classifier(deps.settings))
         size = WAV_HEADER_BYTES + 2 * source.frames
         if processor.options.mode != "classify" and size > SHORT_RESULT_BYTES:
