@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anc.noise.classifier import KINDS
 from anc.noise.network import softmax
-from training.calibration import peak, threshold_of
+from training.calibration import MAX_OTHERS, peak, threshold_of
 from training.recordings import Recording
 from training.taxonomy import UNDECIDED, is_negative, kind_of, noise_class
 
 Outputs = list[NDArray[np.float64]]  # per recording, (windows, classes)
+OPERATING_POINTS = (0.10, MAX_OTHERS, 0.05, 0.02, 0.01)  # shares of recordings without an emergency that fire
 
 
 def interval(right: NDArray[np.bool_], sources: Sequence[str]) -> list[float]:
@@ -151,6 +153,9 @@ def alarm_report(
         "sources": dict(sorted(sources.items())),
     }
     if negative.any():
+        report["operating_points"] = [
+            operating_point(scores, recordings, share) for share in OPERATING_POINTS
+        ]
         windows = [
             (s >= thresholds[int(f)]).any(axis=1)
             for s, f, no in zip(scores, folds, negative, strict=True)
@@ -164,6 +169,25 @@ def alarm_report(
             "negative_clips": int(negative.sum()),
         }
     return report
+
+
+def operating_point(scores: Outputs, recordings: Sequence[Recording], share: float) -> dict[str, Any]:
+    """Return the threshold at which a share of the recordings without an emergency fires, and what is missed.
+
+    Returns
+    -------
+    dict
+        ``others``, that share; ``threshold``; and for each of `KINDS` how many of its recordings are missed,
+        and how many there are.
+    """
+    peaks = np.array([peak(s) for s in scores])
+    others = peaks[[is_negative(r.name) for r in recordings]]
+    threshold = float(np.quantile(others, 1 - share, method="higher")) + 1e-6
+    point: dict[str, Any] = {"others": share, "threshold": round(threshold, 4)}
+    for kind in KINDS:
+        of_kind = peaks[[kind_of(r.name) == kind for r in recordings]]
+        point[kind] = [int(np.sum(of_kind < threshold)), len(of_kind)]
+    return point
 
 
 def _count(counts: list[int], fired: bool) -> None:

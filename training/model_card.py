@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anc.noise import model_file
-from anc.noise.classifier import DEFAULT_MODEL
+from anc.noise.classifier import DEFAULT_MODEL, KINDS
 from anc.noise.features import BANDS, WINDOW
 from anc.noise.model_file import ModelFile
 from training.calibration import MAX_CRIES, MAX_OTHERS
@@ -135,6 +135,14 @@ def alarms(report: Report) -> str:
         [spaced(name), kind_of(name) or "", _of(counts)] for name, counts in report["clips_fired"].items()
     ]
     return text + table(["class", "emergency", "clips that fire"], rows)
+
+
+def operating_points(points: list[Report]) -> str:
+    """Return how many emergencies would be missed with more and with fewer false alarms."""
+    rows = [
+        [percent(p["others"]), f"{p['threshold']:.3f}", *(_of(p[kind]) for kind in KINDS)] for p in points
+    ]
+    return table(["other clips that fire", "threshold", *(f"missed: {kind}" for kind in KINDS)], rows)
 
 
 def measured(report: Report) -> str:
@@ -257,6 +265,8 @@ def _of_training(reports: Path, shipped: ModelFile) -> dict[str, str]:
     }
     if "esc10" in found:
         generated |= {"esc10": accuracy(found["esc10"]), "esc10-classes": recall(found["esc10"])}
+    if "operating_points" in alarm:
+        generated["operating-points"] = operating_points(alarm["operating_points"])
     if "measured" in found:
         generated["measured"] = measured(found["measured"])
     if "backbone" in found:

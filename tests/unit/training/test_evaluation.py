@@ -13,6 +13,7 @@ from training.evaluation import (
     interval,
     measured_report,
     noise_report,
+    operating_point,
 )
 from training.judge import Judged
 from training.material import Material
@@ -93,6 +94,15 @@ def test_detection_errors_fall_and_rise_with_the_threshold() -> None:
     assert false.tolist() == [1.0, 0.5, 0.5]
     assert missed.tolist() == [0.0, 0.0, 1.0]
     assert detection_errors(values, recordings, "horn") is None
+
+
+def test_an_operating_point_states_what_fewer_false_alarms_cost() -> None:
+    recordings = [recording(name) for name in ("siren", "siren", "horn_car", *["dog"] * 10)]
+    values = [scores(value) for value in (0.9, 0.5, 0.85, *np.linspace(0, 0.9, 10))]
+    point = operating_point(values, recordings, 0.2)
+    others = np.linspace(0, 0.9, 10)
+    assert np.mean(others >= point["threshold"]) <= point["others"] == 0.2
+    assert (point["siren"], point["horn"], point["alarm"]) == ([1, 2], [0, 1], [0, 0])
 
 
 CLASSES = ["dog", "rain", "siren"]

@@ -27,6 +27,9 @@ NOISE = {
 }
 ALARM = {
     "thresholds": {"1": 0.61, "2": 0.58},
+    "operating_points": [
+        {"others": 0.05, "threshold": 0.6, "siren": [1, 18], "horn": [3, 27], "alarm": [0, 3]}
+    ],
     "false_alarms": {"windows": 0.02, "clips": 0.03, "clips_95": [0.01, 0.05], "negative_clips": 100},
     "clips_fired": {"siren": [9, 10], "crying_baby": [2, 40], "cat": [1, 1], "clock_alarm": [6, 6]},
     "sources": {
@@ -99,6 +102,7 @@ def test_all_sections_are_measured_and_filling_the_card_is_idempotent(
     for line in (
         "| all | 4 | **75.0 %** (50.0 % to 100.0 %) | **60.0 %** |",
         "| siren | siren | 9 of 10 |",
+        "| 5.0 % | 0.600 | 1 of 18 | 3 of 27 | 0 of 3 |",
         "| esc50 | 3 of 4 | 9 of 10 | 2 of 60 |",
         "| bells |  |  | 1 of 3 |",
         "The thresholds of the folds were 0.610, 0.580:",
