@@ -101,12 +101,15 @@ function plucked(length, rate, random) {
   const notes = [220, 277.18, 329.63, 440, 369.99, 329.63, 277.18, 246.94];
   const out = new Float32Array(length);
   const step = Math.floor(length / (4 * notes.length));
+  const wide = Math.max(1, Math.round(rate / 16000)); // samples, so that strings sound alike at all rates
+  let deflection = 0;
   for (let i = 0; i * step < length; i++) {
-    const string = Float32Array.from({ length: Math.round(rate / notes[i % notes.length]) }, random);
+    const string = Float32Array.from({ length: Math.round(rate / notes[i % notes.length]) },
+      (_, k) => (deflection = k % wide ? deflection : random()));
     const end = Math.min(length, (i + 3) * step);
     for (let n = i * step, k = 0; n < end; n++, k = (k + 1) % string.length) {
       out[n] += string[k] * Math.min(1, (end - n) / step);
-      string[k] = 0.4985 * (string[k] + string[(k + 1) % string.length]);
+      string[k] = 0.4985 * (string[k] + string[(k + wide) % string.length]);
     }
   }
   return out;
