@@ -335,6 +335,7 @@ class LocalPlatform:
             await asyncio.sleep(SYNC_S)
             with self.deps.best_effort("", "forcing the database to the disk"):
                 await asyncio.to_thread(self._database.sync)
+                await asyncio.to_thread(self._database.checkpoint)
 
     async def _flush_counters(self) -> None:
         while True:

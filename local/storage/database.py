@@ -16,6 +16,10 @@ from local.storage import schema_version
 from local.storage.faults import Connection
 
 BUSY_TIMEOUT_S = 60.0  # generous, for a lock holder that is not scheduled on a busy machine
+MAX_LOG_PAGES = 8_000  # 32 MB, after which `Database.checkpoint` lets the log begin again
+RESTART_TIMEOUT_S = 0.05  # for readers of the log, such as a backup; no commit is possible meanwhile
+# Without `Database.checkpoint`, in other commands, a commit moves the log into the file at this length.
+AUTOCHECKPOINT_PAGES = 2 * MAX_LOG_PAGES
 
 
 class Database:
@@ -64,6 +68,7 @@ class Database:
                 connection.close()
                 raise
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}")
             self._threads.connection = connection
         return self._threads.connection
 
@@ -75,6 +80,21 @@ class Database:
         log = self.path.with_name(f"{self.path.name}-wal")
         with suppress(FileNotFoundError), log.open("rb") as file:  # SQLite holds its locks on other files
             os.fsync(file.fileno())
+
+    def checkpoint(self) -> None:
+        """Move commits from the log into the file, beside readers and writers; let a long log begin again.
+
+        SQLite would do so within a commit, which would then take as long as the disk.
+        """
+        connection = self.connection
+        _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages <= MAX_LOG_PAGES:
+            return
+        _set_timeout(connection, RESTART_TIMEOUT_S)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        finally:
+            _set_timeout(connection, BUSY_TIMEOUT_S)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -88,3 +108,7 @@ class Database:
             if connection.in_transaction:  # SQLite itself rolls back some transactions when the disk is full
                 connection.execute("ROLLBACK")
             raise
+
+
+def _set_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
