@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -17,8 +18,9 @@ from argon2 import PasswordHasher
 from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
 
-import local  # noqa: F401  one BLAS thread, as in the platform; numpy is imported after it
+import local  # one BLAS thread, as in the platform; numpy is imported after it
 from anc.ports import Dependencies
+from local.configuration import NAMES, SECRETS
 from local.process import cores
 from tests.fakes import Clock, FakePlatform, make_dependencies
 
@@ -66,6 +68,19 @@ class Groups(LoadScopeScheduling):
         return group_of(nodeid)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep tests and their processes away from the data and the settings of whoever runs them.
+
+    The default data folder is that of a user without a platform. Commands look it up when they are imported,
+    which is before any fixture.
+    """
+    for name in {*NAMES, *(f"{secret}_FILE" for secret in SECRETS)} - set(local.BLAS_THREADS):
+        os.environ.pop(name, None)
+    user = tempfile.TemporaryDirectory(prefix="anc-user-")
+    config.add_cleanup(user.cleanup)
+    os.environ |= {"XDG_DATA_HOME": user.name, "ANC_DATA": f"{user.name}/data"}
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return how many workers `-n auto` starts: one more than cores, since some wait for sound to play."""
     return min(len(cores()) or 2, MAX_WORKERS) + 1
@@ -86,17 +101,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest tests first."""
     places = {group: place for place, group in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_data_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep tests and their processes away from the user's data."""
-    before = os.environ.get("ANC_DATA")
-    os.environ["ANC_DATA"] = str(tmp_path_factory.mktemp("user") / "data")
-    yield
-    os.environ.pop("ANC_DATA")
-    if before is not None:
-        os.environ["ANC_DATA"] = before
 
 
 @pytest.fixture(scope="session", autouse=True)
