@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ import msgspec
 from local.data_folder import UnusableFolder
 
 LOOPBACK = "127.0.0.1"
+THIS_MACHINE = ("localhost", LOOPBACK, "::1")
 ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  compared, never bound
 # A test address (RFC 5737). Connecting a datagram socket to it sends nothing and selects the local address.
 OUTSIDE = ("192.0.2.1", 9)
@@ -118,6 +119,12 @@ class PublicAddress(msgspec.Struct, frozen=True):
     def _url(self, name: str) -> str:
         host = f"[{name}]" if ":" in name else name
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+def bypass_proxies(environ: MutableMapping[str, str]) -> None:
+    """Let clients reach this machine without the proxy that the environment sets for other machines."""
+    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    environ["no_proxy"] = environ["NO_PROXY"] = ",".join(filter(None, [excluded, *THIS_MACHINE]))
 
 
 def trust(address: PublicAddress, certificates: Path) -> None:

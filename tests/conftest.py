@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +21,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 import local  # one BLAS thread, as in the platform; numpy is imported after it
 from anc.ports import Dependencies
-from local.configuration import NAMES, SECRETS
 from local.process import cores
 from tests.fakes import Clock, FakePlatform, make_dependencies
 
@@ -36,6 +36,11 @@ hypothesis.settings.load_profile("anc")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Half of the time that a worker takes to import all tests would go into looking for garbage.
 gc.disable()
+# What finds programs and libraries, and what chooses tests.
+KEPT_VARIABLES = re.compile(
+    r"PATH|HOME|USER|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|(PYTHON|PYTEST|NODE|UV|PIP)_?.*"
+    rf"|{'|'.join(local.BLAS_THREADS)}|CI|EXAMPLES|SCREENSHOTS|WRITE_RESOURCES|ANC_SOUNDS|ANC_BACKBONE"
+)
 MAX_WORKERS = 8  # each loads everything first
 # Groups of tests: folders with expensive fixtures, and slow files.
 LONGEST_FIRST = (
@@ -69,13 +74,14 @@ class Groups(LoadScopeScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep tests and their processes away from the data and the settings of whoever runs them.
+    """Keep tests and their processes away from the data and the environment of whoever runs them.
 
-    The default data folder is that of a user without a platform. Commands look it up when they are imported,
-    which is before any fixture.
+    Proxies, locales, time zones, colours, widths of terminals, accounts of AWS and settings of a platform
+    change what commands do. The default data folder is that of a user without a platform; commands look it up
+    when they are imported, which is before any fixture.
     """
-    for name in {*NAMES, *(f"{secret}_FILE" for secret in SECRETS)} - set(local.BLAS_THREADS):
-        os.environ.pop(name, None)
+    for name in [name for name in os.environ if not KEPT_VARIABLES.fullmatch(name)]:
+        del os.environ[name]
     user = tempfile.TemporaryDirectory(prefix="anc-user-")
     config.add_cleanup(user.cleanup)
     os.environ |= {"XDG_DATA_HOME": user.name, "ANC_DATA": f"{user.name}/data"}

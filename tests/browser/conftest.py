@@ -17,7 +17,9 @@ from anc.services.access.identity import Role
 from tests.browser.console import DESKTOP, PATIENCE_MS, Console
 from tests.processes import ANC, Platform
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# The first takes a third less processor time.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 RATE = 48_000
 HUM_DBFS = -20.0
 expect.set_options(timeout=PATIENCE_MS)

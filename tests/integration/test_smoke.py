@@ -1,10 +1,11 @@
-"""`anc smoke` passes on a healthy platform and fails with the reason on others."""
+"""`anc smoke` passes on a healthy platform, even behind a proxy, and fails on others with the reason."""
 
 import json
 import socket
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from anc.settings import Settings
@@ -13,19 +14,26 @@ from local.auth.issuer import Issuer
 from tests.processes import Platform
 from tools.cli.main import app
 
+DEAD_PROXY = "http://127.0.0.1:9"
 
-def smoke(port: int, *more: str) -> tuple[int, dict[str, Any]]:
+
+def smoke(port: int | None, *more: str) -> tuple[int, dict[str, Any]]:
     """Return the exit code and the JSON report."""
-    done = CliRunner().invoke(app, ["smoke", "--port", str(port), "--json", *more])
+    where = [] if port is None else ["--port", str(port)]
+    done = CliRunner().invoke(app, ["smoke", *where, "--json", *more])
     return done.exit_code, json.loads(done.stdout)
 
 
 def test_the_smoke_test_covers_every_endpoint_locally_and_with_a_token(
-    start: Callable[..., Platform],
+    start: Callable[..., Platform], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform = start()
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, DEAD_PROXY)
+    for name in ("no_proxy", "NO_PROXY"):  # the command changes them
+        monkeypatch.setenv(name, "corp.example")
 
-    exit_code, report = smoke(platform.port, "--data", str(platform.data))
+    exit_code, report = smoke(None, "--data", str(platform.data))
 
     assert (exit_code, report["fault"]) == (0, "")
     found = {step["what"]: step["found"] for step in report["seen"]}

@@ -12,10 +12,9 @@ from anc.services.access.identity import Role
 from local.data_folder import require_platform
 from tools.cli.terminal import (
     DEFAULT_DATA,
-    DEFAULT_PORT,
     Data,
     Json,
-    Port,
+    StartedPort,
     platform_errors,
     settings,
     stop,
@@ -49,7 +48,7 @@ def token(
 
 @app.command(name="console", rich_help_panel=PANEL)
 def show_console(
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     role: Annotated[Role, typer.Option(help="Role of the session.")] = "admin",
     open_browser: Annotated[

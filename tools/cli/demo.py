@@ -258,15 +258,14 @@ class View:
     def line(self, update: StatusUpdate) -> str:
         """Return an update as one line of text."""
         detected, _ = self._describe(update.status)
-        attenuation_db = update.before_dbfs - update.after_dbfs
         levels = f"{_level(update.before_dbfs)} -> {_level(update.after_dbfs)}"
-        mode = update.status.mode
-        return f"{update.seconds:6.1f} s  {levels}  attenuation {attenuation_db:5.1f} dB  {mode}  {detected}"
+        gain = f"attenuation {_attenuation_text(update)} dB"
+        return f"{update.seconds:6.1f} s  {levels}  {gain}  {update.status.mode}  {detected}"
 
     def draw(self, update: StatusUpdate) -> Group:
         """Return an update as a panel."""
         detected, sent = self._describe(update.status)
-        attenuation_db = update.before_dbfs - update.after_dbfs
+        attenuation_db = _attenuation_db(update)
         self._history.append(attenuation_db)
         facts = Table.grid(padding=(0, 2))
         facts.add_row("Noise", self._noise)
@@ -276,7 +275,8 @@ class View:
         levels = Table.grid(padding=(0, 1))
         levels.add_row("Before", _bar(update.before_dbfs, "red"), _level(update.before_dbfs))
         levels.add_row("After", _bar(update.after_dbfs, "green"), _level(update.after_dbfs))
-        gain = Text(f"{attenuation_db:5.1f} dB attenuation", "bold green" if attenuation_db > 3 else "bold")
+        style = "bold green" if attenuation_db > 3 else "bold"
+        gain = Text(f"{_attenuation_text(update)} dB attenuation", style)
         body = Group(facts, "", levels, gain, Text(_spark(self._history), "green"))
         subtitle = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C to stop"
         panel = Panel(body, title="[bold]ANC Platform", subtitle=subtitle, width=VIEW_COLUMNS)
@@ -331,6 +331,15 @@ def write_plot(result: SimulationResult, noise: str, path: Path) -> None:
         subtitle += f" (best fixed filter: {result.oracle_db:.1f} dB)"
     file_format: Literal["svg", "png"] = "png" if path.suffix.lower() == ".png" else "svg"
     path.write_bytes(plot_levels(result.trace, marks, f"Level at the ear: {noise}", subtitle, file_format))
+
+
+def _attenuation_db(update: StatusUpdate) -> float:
+    """Return the attenuation in dB; 0 in silence, which cannot be attenuated."""
+    return update.before_dbfs - update.after_dbfs if update.before_dbfs > SILENCE_DBFS else 0.0
+
+
+def _attenuation_text(update: StatusUpdate) -> str:
+    return f"{_attenuation_db(update):5.1f}" if update.before_dbfs > SILENCE_DBFS else "    -"
 
 
 def _level(dbfs: float) -> str:

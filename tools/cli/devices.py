@@ -29,10 +29,9 @@ from tools.cli.listing import (
 )
 from tools.cli.terminal import (
     DEFAULT_DATA,
-    DEFAULT_PORT,
     Data,
     Json,
-    Port,
+    StartedPort,
     errors,
     literal,
     print_whole,
@@ -69,7 +68,7 @@ HEADSETS = Listing(
 @app.callback()
 def devices(
     context: typer.Context,
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     url: Url = None,
     token: Token = None,

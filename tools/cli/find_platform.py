@@ -10,7 +10,7 @@ from local.auth.issuer import Issuer
 from local.data_folder import require_platform
 from local.listen_ports import NotServing, published_keys
 from local.public_address import PublicAddress, trust
-from tools.cli.terminal import command_line
+from tools.cli.terminal import DEFAULT_PORT, command_line
 
 
 class RunningPlatform(NamedTuple):
@@ -20,12 +20,13 @@ class RunningPlatform(NamedTuple):
     issuer: Issuer
 
 
-def find_platform(port: int, data: Path, settings: Settings) -> RunningPlatform:
-    """Return the platform that serves a data folder on a local port.
+def find_platform(port: int | None, data: Path, settings: Settings) -> RunningPlatform:
+    """Return the platform on this machine that serves a data folder.
 
     Parameters
     ----------
-    port : int
+    port : int or None
+        None for the one at which the platform was started last.
     data : Path
         Not modified.
     settings : Settings
@@ -39,13 +40,14 @@ def find_platform(port: int, data: Path, settings: Settings) -> RunningPlatform:
     """
     require_platform(data)
     issuer = Issuer(data, settings)
-    address = PublicAddress.read(data, port)
+    address = PublicAddress.read(data, port or DEFAULT_PORT)
+    address = msgspec.structs.replace(address, port=port or address.port)
     trust(address, data / "certificates")
-    url = msgspec.structs.replace(address, port=port).local_url
+    url = address.local_url
     try:
         published = published_keys(url)
     except NotServing as fault:
-        start = command_line("up", port, data)
+        start = command_line("up", address.port, data)
         raise NotServing(f"{fault}; start a platform with `{start}`, or set another --port") from fault
     if published.isdisjoint(key["kid"] for key in issuer.jwks()["keys"]):
         raise NotServing(f"the platform at {url} uses another folder than {data}; set it with --data")

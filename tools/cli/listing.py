@@ -62,7 +62,7 @@ class Listing(NamedTuple):
 class Platform(NamedTuple):
     """Which platform to ask: on this machine by port and data folder, or elsewhere by URL and token."""
 
-    port: int
+    port: int | None
     data: Path
     url: str | None
     token: str | None

@@ -18,7 +18,7 @@ from tools.cli.listing import (
     show,
     time_of,
 )
-from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, stop
+from tools.cli.terminal import DEFAULT_DATA, Data, Json, StartedPort, stop
 
 app = typer.Typer()
 PANEL = "Platform and headsets"
@@ -60,7 +60,7 @@ USERS = Listing(
 
 @app.command(rich_help_panel=PANEL)
 def emergencies(
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     url: Url = None,
     token: Token = None,
@@ -103,7 +103,7 @@ def emergencies(
 
 @app.command(rich_help_panel=PANEL)
 def jobs(
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     url: Url = None,
     token: Token = None,
@@ -123,7 +123,7 @@ def jobs(
 
 @app.command(rich_help_panel=PANEL)
 def users(
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     url: Url = None,
     token: Token = None,

@@ -18,6 +18,7 @@ from anc.audio.formats import SUPPORTED
 from anc.schemas.refusal import Refused
 from anc.settings import BadSetting
 from local.configuration import LaunchSettings, load_secrets
+from local.public_address import bypass_proxies
 from tools.cli import (
     access,
     backups,
@@ -40,6 +41,7 @@ from tools.cli.terminal import (
     FriendlyErrors,
     Json,
     Port,
+    StartedPort,
     announce,
     console,
     errors,
@@ -160,6 +162,7 @@ def main(
     """Run and test the backend for noise-cancelling headsets."""
     context.obj = frozenset(os.environ)  # for `anc config show`
     load_dotenv(Path(".env"))
+    bypass_proxies(os.environ)
     try:
         load_secrets(os.environ)
     except BadSetting as fault:
@@ -307,7 +310,7 @@ def headset(
         str | None,
         typer.Option(help="HOST[:PORT] of the MQTT broker.", show_default="the one in the file"),
     ] = None,
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:

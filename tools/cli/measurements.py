@@ -16,6 +16,7 @@ from tools.cli.terminal import (
     Data,
     Json,
     Port,
+    StartedPort,
     command_line,
     console,
     print_report_path,
@@ -322,7 +323,7 @@ def smoke(
         str | None, typer.Option(help="AWS: name prefix of the stacks, such as anc-dev.")
     ] = None,
     https: Annotated[bool, typer.Option(help="AWS: publish snapshots over HTTPS instead of MQTT.")] = False,
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
@@ -342,7 +343,7 @@ def smoke(
     except (NotServing, UnusableFolder) as failed:
         fault = str(failed)
     except ConnectError as failed:
-        start = command_line("up", port, data)
+        start = command_line("up", port or DEFAULT_PORT, data)
         fault = f"cannot connect ({failed}); check the address, or start a platform with `{start}`"
     except FAULTS as failed:
         fault = f"{type(failed).__name__}: {failed}"

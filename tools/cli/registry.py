@@ -7,10 +7,9 @@ import typer
 
 from tools.cli.terminal import (
     DEFAULT_DATA,
-    DEFAULT_PORT,
     Data,
     Json,
-    Port,
+    StartedPort,
     platform_errors,
     settings,
     stop,
@@ -22,15 +21,7 @@ PANEL = "Platform and headsets"
 
 @app.command(rich_help_panel=PANEL)
 def claim(
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65_534,
-            help="Port of REST and WebSocket; MQTT uses the next port.",
-            show_default="at which the platform was started last",
-        ),
-    ] = None,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     json: Annotated[bool, typer.Option("--json", help="No effect: the output is always JSON.")] = False,
 ) -> None:
@@ -44,7 +35,7 @@ def claim(
 def rename(
     thing: Annotated[str, typer.Argument(help="Name under which the headset is registered.")],
     name: Annotated[str, typer.Argument(help="New display name; an empty one removes it.")],
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:

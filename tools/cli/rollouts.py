@@ -26,7 +26,7 @@ from tools.cli.listing import (
     show,
     time_of,
 )
-from tools.cli.terminal import DEFAULT_DATA, DEFAULT_PORT, Data, Json, Port, console, literal, stop, table
+from tools.cli.terminal import DEFAULT_DATA, Data, Json, StartedPort, console, literal, stop, table
 
 if TYPE_CHECKING:
     from anc_client.schemas import Rollout
@@ -76,7 +76,7 @@ ROLLOUTS = Listing(
 @app.callback()
 def rollouts(
     context: typer.Context,
-    port: Port = DEFAULT_PORT,
+    port: StartedPort = None,
     data: Data = DEFAULT_DATA,
     url: Url = None,
     token: Token = None,

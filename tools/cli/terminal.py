@@ -43,6 +43,16 @@ Port = Annotated[
         envvar="ANC_PORT", min=1, max=65_534, help="Port of REST and WebSocket; MQTT uses the next port."
     ),
 ]
+StartedPort = Annotated[
+    int | None,
+    typer.Option(
+        envvar="ANC_PORT",
+        min=1,
+        max=65_534,
+        help="Port of REST and WebSocket; MQTT uses the next port.",
+        show_default="at which the platform was started last",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT_DATA = default_folder()
 DEFAULT_PORT = 8080

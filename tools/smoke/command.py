@@ -10,7 +10,7 @@ from anc.schemas.refusal import Refused
 from anc_client import ApiError
 from local.data_folder import require_platform
 from tools.cli.find_platform import find_platform
-from tools.cli.terminal import settings
+from tools.cli.terminal import DEFAULT_PORT, settings
 from tools.smoke.targets import AwsTarget, LocalTarget, RemoteTarget, Target
 
 FAULTS = (
@@ -32,7 +32,7 @@ def target(
     token: str | None,
     stacks: str | None,
     https: bool,
-    port: int,
+    port: int | None,
     data: Path,
 ) -> Target:
     """Return the platform to test.
@@ -48,8 +48,10 @@ def target(
         if not token:
             require_platform(data)
         rest = url.rstrip("/")
+    elif token:
+        rest = f"http://127.0.0.1:{port or DEFAULT_PORT}"
     else:
-        rest = f"http://127.0.0.1:{port}" if token else find_platform(port, data, settings()).url
+        rest = find_platform(port, data, settings()).url
     socket = sockets or rest.replace("http", "ws", 1) + "/ws"
     if token:
         return RemoteTarget(rest, socket, token)

@@ -6,7 +6,7 @@ import pytest
 
 from local import public_address
 from local.data_folder import UnusableFolder
-from local.public_address import InvalidName, PublicAddress, listener
+from local.public_address import InvalidName, PublicAddress, bypass_proxies, listener
 
 
 @pytest.fixture
@@ -82,3 +82,11 @@ def test_commands_read_the_address_of_the_last_start(tmp_path: Path) -> None:
 def test_it_listens_on_ipv4_and_ipv6(host: str) -> None:
     with listener(host, 0) as listening:
         assert listening.getsockname()[0] == host
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_this_machine_is_reached_without_a_proxy_and_other_exceptions_stay(name: str) -> None:
+    environ = {name: "corp.example,10.0.0.0/8"}
+    bypass_proxies(environ)
+    expected = "corp.example,10.0.0.0/8,localhost,127.0.0.1,::1"
+    assert environ == {"no_proxy": expected, "NO_PROXY": expected}

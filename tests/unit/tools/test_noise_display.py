@@ -1,4 +1,4 @@
-"""The command line shows the noise that the console shows, and both show it with its confidence."""
+"""The view of a headset: the noise that the console shows, with its confidence, and the levels."""
 
 import json
 import queue
@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console, Group
 
 from iot.status import Status
+from simulation.headset import StatusUpdate
 from tests.processes import until
 from tools.cli import demo
 from tools.cli.remote_headset import _detection_on_headset
@@ -67,3 +69,24 @@ def test_the_result_shows_the_same_text() -> None:
     )  # fmt: skip
     cells = [str(cell) for column in demo.result_table(result).columns for cell in column.cells]
     assert "machine (82%)" in cells
+
+
+@pytest.mark.parametrize(
+    ("before_dbfs", "expected"),
+    [
+        (-20.0, " -20.0 dBFS ->  -84.1 dBFS  attenuation  64.1 dB"),
+        (-200.0, "silence ->  -84.1 dBFS  attenuation     - dB"),
+    ],
+)
+def test_silence_has_no_attenuation(before_dbfs: float, expected: str) -> None:
+    view = demo.View("h1", "cabin", lambda _: ("-", "-"))
+    update = StatusUpdate(1.0, before_dbfs, -84.1, Status())
+    assert expected in view.line(update)
+    assert expected.partition("attenuation ")[2] in _text(view.draw(update))
+
+
+def _text(group: Group) -> str:
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(group)
+    return captured.get()
