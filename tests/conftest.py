@@ -76,14 +76,15 @@ class Groups(LoadScopeScheduling):
 def pytest_configure(config: pytest.Config) -> None:
     """Keep tests and their processes away from the data and the environment of whoever runs them.
 
-    Proxies, locales, time zones, colours, widths of terminals, accounts of AWS and settings of a platform
-    change what commands do. The default data folder is that of a user without a platform; commands look it up
+    Proxies, locales, time zones, colours, widths of terminals, umasks, accounts of AWS and settings of a
+    platform change what commands do. The default data folder is that of a user without a platform; commands look it up
     when they are imported, which is before any fixture.
     """
     for name in [name for name in os.environ if not KEPT_VARIABLES.fullmatch(name)]:
         del os.environ[name]
     user = tempfile.TemporaryDirectory(prefix="anc-user-")
     config.add_cleanup(user.cleanup)
+    os.umask(0o022)
     os.environ |= {"XDG_DATA_HOME": user.name, "ANC_DATA": f"{user.name}/data"}
 
 
@@ -98,9 +99,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage again, but never look through what was imported and the tests: they stay."""
+    """Collect garbage again, but never look through what was imported and the tests: they stay.
+
+    The tests begin in an empty folder, so that no `.env` of this checkout is read.
+    """
     gc.enable()
     gc.freeze()
+    os.chdir(os.environ["XDG_DATA_HOME"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / name for name in ("performance.md", "reliability.md")]
 
 
-def test_parts_run_alone_and_print_date_machine_and_command(capfd: pytest.CaptureFixture[str]) -> None:
+def test_parts_run_alone_and_print_date_machine_and_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
     assert proof.main(["messages", "--small"]) == 0
     printed = capfd.readouterr().out
     assert re.search(r"messages: .*Python 3\.\d+\.\d+, \d{4}-\d\d-\d\d, load .* at \d\d:\d\d", printed)

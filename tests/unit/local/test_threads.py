@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local import BLAS_THREADS
 
+ROOT = Path(__file__).parents[3]
 THREADS = """
 import os
 import {module}
@@ -23,7 +26,8 @@ def threads_of(module: str, **environ: str) -> int:
     """Return the number of threads of a process that imports a module and multiplies large matrices."""
     clean = {name: value for name, value in os.environ.items() if name not in BLAS_THREADS}
     command = [sys.executable, "-c", THREADS.format(module=module)]
-    done = subprocess.run(command, env=clean | environ, capture_output=True, text=True, check=True)
+    options: Any = {"env": clean | environ, "cwd": ROOT, "capture_output": True, "text": True}
+    done = subprocess.run(command, check=True, **options)
     return int(done.stdout)
 
 
