@@ -77,8 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep tests and their processes away from the data and the environment of whoever runs them.
 
     Proxies, locales, time zones, colours, widths of terminals, umasks, accounts of AWS and settings of a
-    platform change what commands do. The default data folder is that of a user without a platform; commands look it up
-    when they are imported, which is before any fixture.
+    platform change what commands do. The default data folder is that of a user without a platform; commands
+    look it up when they are imported, which is before any fixture.
     """
     for name in [name for name in os.environ if not KEPT_VARIABLES.fullmatch(name)]:
         del os.environ[name]

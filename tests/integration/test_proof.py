@@ -53,6 +53,7 @@ def test_the_options_of_every_part_exist(
 ) -> None:
     part = PARTS[name]
     monkeypatch.setattr(sys, "argv", [part.module, *part.small, "--help"])
+    monkeypatch.delitem(sys.modules, part.module, raising=False)  # as in a process of its own
     with pytest.raises(SystemExit, match=r"^0$"):
         runpy.run_module(part.module, run_name="__main__")  # a process for each would take a second
     shown = capsys.readouterr().out
