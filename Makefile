@@ -33,10 +33,10 @@ run: .venv/run.stamp  ## run the platform with a simulated headset; PORT=8080 DA
 
 # Bytecode is cached, because the tests start some hundred processes. One test runs `make run`, for which the environment
 # of the tests is complete too: it has all that requirements/run.txt locks.
-test: .venv/dev.stamp  ## run all tests, with one worker per core; WORKERS=2 PYTHON=python3.13
+test: .venv/dev.stamp  ## run the tests, and all in CI or with THOROUGH=1; WORKERS=2 PYTHON=python3.13
 	@touch .venv/run.stamp
 	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/bytecode \
-		$(BIN)/python -m pytest -n $(WORKERS)
+		$(BIN)/python -m pytest -n $(WORKERS) $(if $(CI)$(THOROUGH),,-m "not thorough")
 
 attacks: .venv/dev.stamp  ## fuzz all parsers of untrusted input; MINUTES=10 SEED=1, or FORMAT=amr MUTATIONS=100000
 	$(BIN)/python -m $(if $(FORMAT),tests.attacks.sound_files --only $(FORMAT) --mutations $(or $(MUTATIONS),100000),\

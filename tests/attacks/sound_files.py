@@ -31,6 +31,7 @@ from tests.attacks.mutations import mutated
 from tests.attacks.quiet import quiet_decoders
 from tests.sound_kinds import KINDS, with_ogg_checksums
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 0.2  # of sound in a file before it is changed
 FRAMES_READ = 1 << 18  # of a changed file; more are as the first ones
 MEMORY_BYTES = 512 * 1024**2  # that a child may allocate beyond what it has at the start
@@ -133,7 +134,7 @@ def run(format: str, seed: int, mutations: int, folder: Path) -> dict[str, Any]:
     faults: list[dict[str, Any]] = []
     state = STATE.unpack(bytes(STATE.size))
     while state[FILE] < mutations and len(faults) < MAX_FAULTS:
-        code = subprocess.call([*command, "--seed", str(seed), "--mutations", str(mutations)])
+        code = subprocess.call([*command, "--seed", str(seed), "--mutations", str(mutations)], cwd=ROOT)
         state = STATE.unpack((folder / "state").read_bytes())
         if code < 0:  # by a signal
             _report(folder, state[FILE], signal.Signals(-code).name)

@@ -38,6 +38,7 @@ def test_a_parser_accepts_or_refuses_changed_and_random_input(
     assert found["accepted"] + found["refused"] == COUNT
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_time_does_not_grow_with_the_square_of_what_is_repeated(
     every: dict[str, MessageParser], name: str

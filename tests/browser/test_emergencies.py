@@ -51,6 +51,7 @@ def see(visit: Visit, site: Platform, place: str = "emergencies") -> Console:
     return visit(place, role="listener", user="ada", on=site)
 
 
+@pytest.mark.thorough
 def test_the_pages_fit_every_screen_and_are_accessible(visit: Visit, site: Platform) -> None:
     console = see(visit, site)
     expect(entries(console)).to_have_count(50)

@@ -14,9 +14,12 @@ from tests.browser.firefox import FIREFOX, Firefox
 from tests.processes import Platform
 from tests.sounds import encoded, noise
 
-pytestmark = pytest.mark.skipif(
-    not (FIREFOX or os.environ.get("CI")), reason="no Firefox here (apt-get install firefox-esr)"
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(
+        not (FIREFOX or os.environ.get("CI")), reason="no Firefox here (apt-get install firefox-esr)"
+    ),
+]
 USER, HEADSET = "fay", "firefox-1"
 PAGES = {  # and a text on each
     "live": "Listen to",

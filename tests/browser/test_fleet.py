@@ -38,6 +38,7 @@ def attenuations(console: Console) -> list[float]:
     return [float(text.split()[0]) for text in texts]
 
 
+@pytest.mark.thorough
 def test_the_page_fits_every_screen_and_is_accessible(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet", role="operator", on=fleet)
     expect(rows(console)).to_have_count(50)

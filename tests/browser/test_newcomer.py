@@ -20,6 +20,8 @@ from local.process import free_port
 from tests.browser.conftest import Visit
 from tests.processes import PATIENCE_S
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(rb"Console:\s+(http://127\.0\.0\.1:\d+/#code=[\w-]+)")
 COLOURS = re.compile(rb"\x1b\[[\d;?]*\w")

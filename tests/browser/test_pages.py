@@ -55,6 +55,7 @@ def in_use(
         yield
 
 
+@pytest.mark.thorough
 def test_every_page_is_accessible_and_fits_the_screen(visit: Visit, in_use: None) -> None:
     console = visit()
     for place, text in PAGES.items():

@@ -81,6 +81,7 @@ def see(visit: Visit, site: Platform) -> Console:
     return visit("rollouts", role="operator", user="olga", on=site)
 
 
+@pytest.mark.thorough
 def test_the_page_fits_every_screen_and_is_accessible(visit: Visit, site: Platform) -> None:
     console = see(visit, site)
     expect(entry(console, "Quieter hinge")).to_have_count(5)

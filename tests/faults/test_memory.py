@@ -7,6 +7,8 @@ import pytest
 
 from tests.faults.memory import FLOWS_STARVED, shortages
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
 @pytest.mark.parametrize("name", FLOWS_STARVED)

@@ -11,6 +11,8 @@ import pytest
 from tests.faults.sigkill import CHECKS, kills
 from tests.faults.sound import computed_once
 
+pytestmark = pytest.mark.thorough
+
 STEP = 5
 
 

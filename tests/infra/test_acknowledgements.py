@@ -17,6 +17,7 @@ DEPLOYMENTS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("context", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def test_every_cdk_nag_finding_is_acknowledged_with_a_reason(context):
     app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})

@@ -19,6 +19,8 @@ from tests.infra.runtime import Runtime, Unpacked, unpack
 from tests.infra.test_layer import MAX_BASE, MEGABYTE, QUOTA
 from tests.processes import PATIENCE_S
 
+pytestmark = pytest.mark.thorough
+
 # What a cold start loads before it answers, boto3 included. Only the REST API validates with pydantic.
 MODULES, OTHERS_MODULES = {"rest_api": 950}, 820
 ENTRY_POINTS = (

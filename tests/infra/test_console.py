@@ -12,7 +12,7 @@ from infra.publish import console_files, media_type, publish
 from local.http.console import FILES, FOLDERS
 from tests.infra.conftest import OPTIONS
 
-WEB = Path("web")
+WEB = Path(__file__).parents[2] / "web"
 BUCKET = "anc-console"
 
 

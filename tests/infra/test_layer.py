@@ -11,6 +11,7 @@ from anc.aws import clients
 from infra import wheels
 from infra.layer import LIBRARY, PARTS, Part, build_layer, layer_key, sources
 
+ROOT = Path(__file__).parents[2]
 MEGABYTE = 1_000_000
 QUOTA = 250  # of a function and its layers, unpacked. Source: Lambda quotas
 
@@ -26,6 +27,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[Part, Path]:
     return {part: folder / "python" for part, folder in folders.items()}
 
 
+@pytest.mark.thorough
 def test_the_layers_are_within_the_size_limits(layers):
     sizes = {
         part: sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) / MEGABYTE
@@ -58,7 +60,7 @@ def test_compiled_files_are_built_for_arm64(layers):
 def test_the_layers_have_the_locked_versions(layers):
     locked = {
         line.split("==")[0].replace("-", "_").lower(): line.split("==")[1].split()[0]
-        for line in (Path("requirements") / "layer.txt").read_text().splitlines()
+        for line in (ROOT / "requirements" / "layer.txt").read_text().splitlines()
         if "==" in line
     }
     installed = {
@@ -121,7 +123,7 @@ def folder_of(command: list[str]) -> str:
 
 
 def test_layer_requirements_are_also_platform_requirements():
-    stated = tomllib.loads(Path("pyproject.toml").read_text())
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert set(stated["dependency-groups"]["layer"]) <= set(stated["project"]["dependencies"])
 
 

@@ -14,7 +14,8 @@ from infra.environment import NO_ACCOUNT
 from tests.infra.conftest import Stacks, synthesize
 
 OPTIONAL = {"mail": "ops@example.com", "traces": "on"}  # off by default
-LIBRARY = Path("layers/dsp/python/anc")
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "layers/dsp/python/anc"
 MEASURING = {  # functions that measure an objective, and the service that does
     "audio_receiver": "socket_requests",
     "audio_sender": "control.deliver",
@@ -189,7 +190,7 @@ def test_an_objective_alerts_when_its_budget_burns_over_both_windows(stacks, obj
 def test_the_functions_that_measure_an_objective_are_watched():
     """The functions that consume snapshots, blocks and updates, by the modules that they import."""
     for function, service in MEASURING.items():
-        assert service in Path(f"functions/{function}/handler.py").read_text()
+        assert service in ROOT.joinpath(f"functions/{function}/handler.py").read_text()
     assert {name for each in OBJECTIVES for name in PUBLISHED[each.name]} == set(MEASURING)
 
 

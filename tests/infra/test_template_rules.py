@@ -43,6 +43,7 @@ WITHOUT_ASSETS = {"aws:cdk:bundling-stacks": []}
 KEPT = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 
+@pytest.mark.thorough
 def test_synthesis_is_deterministic(tmp_path):
     # Without the traces of the calls, which lead through a folder that is another each time.
     quietly = {"CDK_CONTEXT_JSON": json.dumps(WITHOUT_ASSETS), "CDK_DISABLE_STACK_TRACE": "1"}

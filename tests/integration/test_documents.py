@@ -239,6 +239,7 @@ def started_commands(
         yield {line: pool.submit(run, line, folder / str(k), shared_platform) for k, line in enumerate(lines)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [line for line in commands() if not runs_elsewhere(line)], ids=str)
 def test_documented_command_runs(command: str, started_commands: dict[str, Future[tuple[int, str]]]) -> None:
     if command.startswith("curl") and not shutil.which("curl"):

@@ -16,6 +16,8 @@ from benchmarks.load.run import run
 from benchmarks.processes import platform_running
 from tools.cost.estimate import read_measurements
 
+pytestmark = pytest.mark.thorough
+
 FEW = Plan(
     seconds=3.0,
     warm_up_s=1.0,

@@ -23,6 +23,8 @@ from anc import __version__
 from tests.distributions import closure, link
 from tests.processes import PATIENCE_S, Platform
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".ci" / "build_packages.py"
 EPOCH = 1_800_000_000

@@ -12,6 +12,8 @@ import pytest
 from functions.routes import REST
 from tests.processes import ANC, Platform
 
+pytestmark = pytest.mark.thorough
+
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 HERE = Path(__file__).with_name("schemathesis")
 EXAMPLES = int(os.environ.get("EXAMPLES", "4"))  # of each endpoint and phase

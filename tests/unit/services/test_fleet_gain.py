@@ -114,6 +114,7 @@ def mean(starts: list[Start]) -> float:
     return float(np.mean([start.true_db for start in starts]))
 
 
+@pytest.mark.thorough
 def test_a_first_snapshot_with_fleet_statistics_nearly_matches_a_full_second(
     starts: Mapping[str, list[Start]],
 ) -> None:

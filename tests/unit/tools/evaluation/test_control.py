@@ -26,6 +26,7 @@ RATE = dataset.RATE
 DOCS = Path(__file__).parents[4] / "docs"
 
 
+@pytest.mark.thorough
 def test_a_quick_evaluation_reports_every_method_and_writes_its_page(tmp_path: Path) -> None:
     answer = CliRunner().invoke(
         app, ["evaluate", "control", "--quick", "--json", "--write", str(tmp_path), "--out", str(tmp_path)]
