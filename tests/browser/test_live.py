@@ -73,6 +73,7 @@ def test_the_spectrogram_after_is_darker_than_before(visit: Visit) -> None:
     assert after < 0.9 * before
 
 
+@pytest.mark.thorough
 def test_no_scene_sounds_like_an_alarm_at_any_rate(visit: Visit) -> None:
     console, classifier = visit(), Classifier.load()
     for rate in (16_000, 44_100, 48_000):

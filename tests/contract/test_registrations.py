@@ -180,6 +180,7 @@ def begin_with(what: str, site: Site) -> None:
 ACTIONS = ["register", "renew", "remove", "claim"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ACTIONS)
 def test_a_registration_before_any_step_is_safe_from_earlier_certificates(
     things: Any, tmp_path: Path, what: str
@@ -201,6 +202,7 @@ def test_a_registration_before_any_step_is_safe_from_earlier_certificates(
     assert 2 < step < MAX_STEPS - 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ACTIONS)
 def test_repeating_an_interrupted_action_completes_it_and_revokes_old_certificates(
     things: Any, tmp_path: Path, what: str
@@ -262,6 +264,7 @@ class Turns:
             self.take(next(iter(self._may)))
 
 
+@pytest.mark.thorough
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     what=st.lists(st.sampled_from(["renew", "remove", "claim"]), min_size=2, max_size=2),

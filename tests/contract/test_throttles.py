@@ -218,6 +218,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["timed out", "repeated"])
 @pytest.mark.parametrize("name", FLOWS)
 def test_work_is_done_once_when_the_answer_to_a_write_is_lost(name: str, kind: str, on_aws: OnAws) -> None:
@@ -234,6 +235,7 @@ def test_work_is_done_once_when_the_answer_to_a_write_is_lost(name: str, kind: s
         assert flow.result(on_aws.deps(), unique(number)) == expected, call
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("edition", ["one_machine", "on_aws"])
 @pytest.mark.parametrize("name", FLOWS)
 def test_work_survives_a_throttle_of_any_call(

@@ -28,6 +28,7 @@ def quick() -> Iterator[None]:
         yield
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "delivery"), CASES, ids=["-".join(case) for case in CASES])
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_flow_keeps_its_promise_whichever_call_fails(

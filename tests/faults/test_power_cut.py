@@ -16,6 +16,7 @@ from tests.faults.sound import computed_once
 STEP = 9
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, which is not safe elsewhere")
 @pytest.mark.parametrize("name", FLOWS_CUT)
 def test_a_flow_can_be_repeated_after_the_end_of_the_log_was_lost(name: str, tmp_path: Path) -> None:

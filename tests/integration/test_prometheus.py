@@ -162,6 +162,7 @@ def promtool(*arguments: str, text: str = "") -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_every_alert_fires_under_its_fault_and_only_then(tmp_path: Path) -> None:
     assert set(FAULTS) == {rule["alert"] for rule in alerts()}
     tests = [unit_test(rule, fault) for rule in alerts() for fault in FAULTS[rule["alert"]]]

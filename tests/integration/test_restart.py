@@ -271,6 +271,7 @@ def test_confirmed_changes_survive_kills(platform: Platform) -> None:
     assert dead.fetchone() == (0,)
 
 
+@pytest.mark.thorough
 def test_a_recording_resumes_after_a_kill_without_repeating_blocks(platform: Platform) -> None:
     rate, blocks = 192_000, 3
     x = 0.1 * np.random.default_rng(3).standard_normal(BLOCK_FRAMES * (blocks - 1) + rate)

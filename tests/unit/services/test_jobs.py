@@ -44,6 +44,7 @@ def test_the_result_equals_filtering_the_whole_recording_at_once(deps: Dependenc
     assert jobs.find(job, ALICE, deps).summary["attenuation_db"] == report.attenuation_db > 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("format", "rate"),
     [("WAV", RATE), ("FLAC", RATE), ("OGG", RATE), ("MP3", 44_100), ("AIFF", RATE), ("CAF", RATE)],
@@ -94,6 +95,7 @@ def test_a_resumed_low_rate_mp3_has_the_same_result(deps: Dependencies) -> None:
     assert result(deps, at_once) == result(deps, job)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("port", "write"),

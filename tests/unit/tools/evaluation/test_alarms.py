@@ -62,6 +62,7 @@ def test_the_alarm_level_excludes_its_pauses(level_db: int) -> None:
     assert 10 * np.log10(np.mean(alarm**2)) - NOISE_DBFS == pytest.approx(level_db, abs=1.0)
 
 
+@pytest.mark.thorough
 def test_a_quick_evaluation_is_reproducible_and_writes_its_page(tmp_path: Path) -> None:
     command = ["evaluate", "alarms", "--quick", "--json", "--write", str(tmp_path), "--out", str(tmp_path)]
     first, second = (CliRunner().invoke(app, command) for _ in range(2))

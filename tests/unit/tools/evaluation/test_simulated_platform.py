@@ -72,6 +72,7 @@ def test_the_headset_attenuates_with_feedback_into_the_reference_microphone(tmp_
     assert attenuation_db(result, from_s=3.0) > 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("condition", "min_db"), [("diffuse field", 14), ("moving sources", 14), ("everything", 10)]
 )
