@@ -10,6 +10,8 @@ from infra import acknowledgements
 from infra.stacks import FLAGS, provision
 from tests.infra.conftest import OPTIONS
 
+pytestmark = pytest.mark.thorough
+
 DEPLOYMENTS = {
     "dev": {},
     "prod": {"env": "prod", "endpoint": "instance"},
@@ -17,7 +19,6 @@ DEPLOYMENTS = {
 }
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("context", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def test_every_cdk_nag_finding_is_acknowledged_with_a_reason(context):
     app = App(context=FLAGS | context | {"aws:cdk:bundling-stacks": []})

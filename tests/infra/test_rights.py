@@ -71,6 +71,7 @@ def named(resource):
     return resource
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("endpoint", [False, True], ids=["", "with an endpoint"])
 def test_a_function_has_exactly_the_permissions_that_it_uses(stacks, without_endpoint, function, endpoint):

@@ -23,6 +23,8 @@ from simulation.scenes import SCENES, Scene
 from tests.fakes import ALICE, Clock, make_dependencies
 from tests.untrained_models import untrained_model
 
+pytestmark = pytest.mark.thorough
+
 SETTLED_S = 0.5
 RATE, TAPS = 16_000, 512
 CONTRIBUTING_HEADS, NEW_HEADS = range(8), range(100, 104)
@@ -114,7 +116,6 @@ def mean(starts: list[Start]) -> float:
     return float(np.mean([start.true_db for start in starts]))
 
 
-@pytest.mark.thorough
 def test_a_first_snapshot_with_fleet_statistics_nearly_matches_a_full_second(
     starts: Mapping[str, list[Start]],
 ) -> None:
