@@ -140,16 +140,16 @@ class Medley:
 def cabin(rate: int, rng: np.random.Generator) -> Signal:
     """Return the noise of an airliner's cabin: flow along the fuselage, two engines that beat, turbine tones.
 
-    A large AudioSet network names it aircraft. Without harmonics and tones of the engines, it names it ocean.
+    A large AudioSet network names it aircraft. With weaker engines it names it vehicle, without them ocean.
     """
     n = int(SCENE_S * rate)
     flow = shaped_noise(
-        rng, n, rate, [(20, 0), (60, 8), (120, 8), (400, 4.5), (1000, -8), (3000, -17), (8000, -40)]
+        rng, n, rate, [(20, 0), (60, 8), (120, 8), (400, 4.5), (1000, -11), (3000, -20), (8000, -43)]
     )
     speed = 1 + 0.002 * slow_noise(rng, n, rate)
     engines = sum(
         weight * harmonics(fundamental * speed, rate, np.arange(1, 18) ** -1.0)
-        for fundamental, weight in ((72.5, 0.42), (73.4, 0.34))
+        for fundamental, weight in ((72.5, 0.6), (73.4, 0.5))
     )
     tones = sum(np.sin(cycles(hz * speed, rate)) for hz in (1766.0, 3355.0, 4768.0))
     return (flow + engines + 0.07 * tones) * (1 + 0.017 * slow_noise(rng, n, rate))

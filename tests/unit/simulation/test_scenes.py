@@ -35,19 +35,21 @@ def test_harmonics_and_strokes_follow_a_frequency_that_drifts():
     np.testing.assert_allclose(strokes(frequency, RATE, 4), np.cos(phase / 2) ** 8, atol=1e-6)
 
 
-NAMES = {
-    "cabin": {"aircraft"},
-    "engine": {"road", "machine"},
-    "street": {"road"},
+NAMES = {  # and in how many seconds at least; between two cars, a street sounds like weather
+    "cabin": ({"aircraft"}, 1.0),
+    "engine": ({"road", "machine"}, 1.0),
+    "street": ({"road"}, 0.75),
 }
 
 
 @pytest.mark.parametrize("name", list(NAMES))
 def test_the_classifier_names_a_built_in_scene_as_people_would(name: str):
     """A large AudioSet network does: aircraft; vehicle, motorcycle and engine; vehicle and traffic noise."""
-    prediction = Classifier.load().classify(Scene.built_in(name, RATE).read(8 * RATE), RATE)
-    assert prediction.label in NAMES[name]
-    assert not prediction.emergency
+    classifier, (labels, share) = Classifier.load(), NAMES[name]
+    seconds = Scene.built_in(name, RATE).read(20 * RATE).reshape(20, RATE)
+    predictions = [classifier.classify(second, RATE) for second in seconds]
+    assert np.mean([prediction.label in labels for prediction in predictions]) >= share
+    assert not any(prediction.emergency for prediction in predictions)
 
 
 def test_a_scene_repeats_without_a_click():
