@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 from contextlib import ExitStack, nullcontext
+from io import TextIOWrapper
 from json import dumps
 from math import inf
 from pathlib import Path
@@ -161,6 +163,10 @@ def main(
 ) -> None:
     """Run and test the backend for noise-cancelling headsets."""
     context.obj = frozenset(os.environ)  # for `anc config show`
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            # A name with a character that the terminal lacks must not end a command.
+            stream.reconfigure(errors="replace")
     load_dotenv(Path(".env"))
     bypass_proxies(os.environ)
     try:

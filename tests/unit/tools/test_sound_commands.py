@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -15,6 +17,7 @@ import soundfile
 from rich.progress import Progress
 from typer.testing import CliRunner, Result
 
+from tests.processes import ANC
 from tests.sounds import encoded, floats, noise
 from tools.cli.main import app
 
@@ -204,6 +207,20 @@ def test_a_missing_file_is_reported_and_the_others_classified(tmp_path: Path) ->
     assert answer.exit_code == 1
     assert answer.stderr.strip() == "anc: none.wav: does not exist"
     assert "in.wav" in answer.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8:strict"])
+def test_a_file_name_that_the_terminal_cannot_show_does_not_end_a_command(
+    tmp_path: Path, encoding: str
+) -> None:
+    for name in (b"\xc3\xa9.wav", b"\xe9.wav", b"\xe2\x96\x81.wav"):  # the second is no UTF-8
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(encoded(noise(), "WAV"))
+    for options in ([], ["--csv"], ["--json"]):
+        command = [ANC, "classify", *options, str(tmp_path)]
+        environ = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, env=environ, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(b".wav") == 3
 
 
 def test_classify_reads_folders_and_shows_file_names_whole(tmp_path: Path) -> None:
