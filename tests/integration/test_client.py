@@ -1,6 +1,7 @@
 """The Python client against a running platform."""
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,9 +185,12 @@ def test_a_sound_may_be_bytes_a_path_or_an_open_file(ada: Client, tmp_path: Path
         measured = [ada.analyze(sound) for sound in (path.read_bytes(), path, opened)]
     assert measured[0] == measured[1] == measured[2]
     assert soundfile.info(io.BytesIO(ada.process(path).wav)).duration == 1
-    job = ada.upload(path)
-    assert ada.job(job).name == "two.wav"
-    ada.remove_job(job)
+    not_utf_8 = path.rename(os.fsdecode(bytes(tmp_path) + b"/tw\xf6.wav"))
+    for file, name in ((path, "two.wav"), (not_utf_8, "tw?.wav")):
+        file.write_bytes(recording(1, 2))
+        job = ada.upload(file)
+        assert ada.job(job).name == name
+        ada.remove_job(job)
 
 
 def test_a_recording_is_uploaded_processed_and_downloaded(ada: Client) -> None:

@@ -49,6 +49,7 @@ from tools.cli.terminal import (
     errors,
     platform_errors,
     print_notices,
+    printable,
     settings,
     stop,
 )
@@ -134,7 +135,7 @@ def scene_of(noise: str | None, seconds: float) -> "tuple[Medley | Scene, str]":
     if not Path(noise).exists():
         stop(f"--noise {noise}: file not found; built-in noises are {', '.join(SCENES)}")
     try:
-        return Scene.from_file(Path(noise), rate), Path(noise).name
+        return Scene.from_file(Path(noise), rate), printable(Path(noise).name)
     except (Refused, UnusableRecording) as fault:
         stop(f"--noise {fault}")
 

@@ -21,6 +21,7 @@ from tools.cli.terminal import (
     print_error,
     print_report_path,
     print_whole,
+    printable,
     progress_bar,
     stop,
     table,
@@ -67,7 +68,7 @@ def cancel(
             stop(refusal.message)
     report = cancelled.report
     if report_to:
-        write_report(cancelled, source.name, report_to)
+        write_report(cancelled, printable(source.name), report_to)
     if report.note:
         print_error(f"{source}: {report.note}")
     if json:

@@ -407,7 +407,8 @@ class Client(BaseClient):
         """
         if isinstance(sound, Path):
             with sound.open("rb") as opened:
-                return self.upload(opened, name or sound.name, **options)
+                readable = sound.name.encode(errors="replace").decode()  # it need not be UTF-8
+                return self.upload(opened, name or readable, **options)
         file = BytesIO(sound) if isinstance(sound, bytes) else sound
         size = file.seek(0, SEEK_END)
         processing = schemas.ProcessingOptions(**options)

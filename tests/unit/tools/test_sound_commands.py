@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from tests.processes import ANC
 from tests.sounds import encoded, floats, noise
-from tools.cli.main import app
+from tools.cli.main import app, scene_of
 
 pytestmark = pytest.mark.usefixtures("command_environment")
 
@@ -221,6 +221,15 @@ def test_a_file_name_that_the_terminal_cannot_show_does_not_end_a_command(
         done = subprocess.run(command, env=environ, capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.count(b".wav") == 3
+
+
+def test_reports_and_figures_of_a_file_whose_name_is_not_utf_8_can_be_written(tmp_path: Path) -> None:
+    sound = Path(os.fsdecode(bytes(tmp_path) + b"/\xe9.wav"))
+    sound.write_bytes(encoded(noise(), "WAV"))
+    answer = anc("cancel", str(sound), str(tmp_path / "out.wav"), "--report", str(tmp_path / "out.html"))
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert "\N{REPLACEMENT CHARACTER}.wav" in (tmp_path / "out.html").read_text("utf-8")
+    assert scene_of(str(sound), 1.0)[1] == "\N{REPLACEMENT CHARACTER}.wav"  # the title of a figure
 
 
 def test_classify_reads_folders_and_shows_file_names_whole(tmp_path: Path) -> None:
