@@ -43,9 +43,13 @@ def made_by(checkout: Path, version: str) -> None:
 
 
 def planned(checkout: Path, *options: str) -> str:
-    """Return the commands that `make lint` would run."""
-    command = ["make", "-n", "lint", *options]
-    return subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True).stdout
+    """Return the commands that `make lint` would run, or another target if the first option is one."""
+    target = [] if options and options[0].isalpha() else ["lint"]
+    environ = {name: value for name, value in os.environ.items() if name != "CI"}
+    command = ["make", "-n", *target, *options]
+    return subprocess.run(
+        command, cwd=checkout, env=environ, check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.mark.parametrize("options", [[], [f"PYTHON={sys.executable}"]])
@@ -103,3 +107,12 @@ def test_the_supported_versions_of_python_are_those_that_are_tested() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "platform.yml").read_text())
     matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert named == [matrix, matrix]
+
+
+def test_the_continuous_integration_leaves_out_no_test(checkout: Path) -> None:
+    left_out = '-m "not thorough"'
+    assert left_out in planned(checkout, "test")
+    for option in ("CI=1", "CI=true", "THOROUGH=1"):
+        assert left_out not in planned(checkout, "test", option)
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.index("export CI=1") < script.index("\nmake test\n")
