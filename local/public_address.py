@@ -124,7 +124,8 @@ class PublicAddress(msgspec.Struct, frozen=True):
 def bypass_proxies(environ: MutableMapping[str, str]) -> None:
     """Let clients reach this machine without the proxy that the environment sets for other machines."""
     excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    environ["no_proxy"] = environ["NO_PROXY"] = ",".join(filter(None, [excluded, *THIS_MACHINE]))
+    if excluded.strip() != "*":  # which means all, but only alone
+        environ["no_proxy"] = environ["NO_PROXY"] = ",".join(filter(None, [excluded, *THIS_MACHINE]))
 
 
 def trust(address: PublicAddress, certificates: Path) -> None:

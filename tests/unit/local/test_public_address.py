@@ -90,3 +90,7 @@ def test_this_machine_is_reached_without_a_proxy_and_other_exceptions_stay(name:
     bypass_proxies(environ)
     expected = "corp.example,10.0.0.0/8,localhost,127.0.0.1,::1"
     assert environ == {"no_proxy": expected, "NO_PROXY": expected}
+
+    without_any = {name: "*"}
+    bypass_proxies(without_any)
+    assert without_any == {name: "*"}
