@@ -95,6 +95,7 @@ def test_too_many_websockets_of_a_user_do_not_affect_others(target: Target) -> N
             socket.plain.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("half", HALVES)
 def test_an_unfinished_request_is_rejected_or_dropped(slow_requests: SlowRequests, half: str) -> None:
     answer = read_to_end(slow_requests.lines[half])

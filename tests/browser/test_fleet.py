@@ -46,6 +46,7 @@ def test_the_page_fits_every_screen_and_is_accessible(visit: Visit, fleet: Platf
     console.check_appearance("fleet", MORE_SCREENS)
 
 
+@pytest.mark.thorough
 def test_every_control_can_be_reached_with_the_tab_key(visit: Visit, fleet: Platform) -> None:
     console = visit("fleet?model=AX2-mini", role="operator", on=fleet)
     console.page.get_by_text("Lowest attenuation").first.wait_for()

@@ -64,6 +64,7 @@ def test_every_page_is_accessible_and_fits_the_screen(visit: Visit, in_use: None
         console.check_appearance(place.replace(f"/{HEADSET}", "-one"))
 
 
+@pytest.mark.thorough
 def test_every_control_on_every_page_can_be_reached_with_the_tab_key(visit: Visit, in_use: None) -> None:
     console = visit()
     for place, text in PAGES.items():
