@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.process import children_of, cpu_seconds, free_port, peak_memory_mb, platform
+from local.public_address import bypass_proxies
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
@@ -58,6 +59,7 @@ def _proportional_kb(pid: int) -> int:
 @contextmanager
 def platform_running() -> Iterator[Server]:
     """Start the platform with default settings, and stop it afterwards."""
+    bypass_proxies(os.environ)  # as every `anc` command does
     with tempfile.TemporaryDirectory() as folder:
         data, port = Path(folder) / "data", free_port()
         with platform(port, data) as running:

@@ -74,14 +74,15 @@ class PublicAddress(msgspec.Struct, frozen=True):
         return cls(host, port, tuple(dict.fromkeys([*names, *own])), tls, own_certificate)
 
     @classmethod
-    def read(cls, data: Path, port: int) -> Self:
-        """Return the address at which the platform of a data folder was started last."""
+    def read(cls, data: Path, default_port: int, port: int | None = None) -> Self:
+        """Return the address at which the platform of a folder was started last; `port` replaces its port."""
         try:
-            return msgspec.json.decode((data / FILE).read_bytes(), type=cls)
+            address = msgspec.json.decode((data / FILE).read_bytes(), type=cls)
         except FileNotFoundError:
-            return cls.of(LOOPBACK, port)
+            address = cls.of(LOOPBACK, default_port)
         except msgspec.DecodeError as fault:
             raise UnusableFolder(f"{data / FILE}: damaged; remove it and start the platform again") from fault
+        return msgspec.structs.replace(address, port=port or address.port)
 
     def save(self, data: Path) -> None:
         """Store the address for the commands that use the data folder."""

@@ -74,7 +74,7 @@ class Groups(LoadScopeScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep tests and their processes away from the data and the environment of whoever runs them.
+    """Isolate tests and their processes from the data and the environment of the user.
 
     Proxies, locales, time zones, colours, widths of terminals, umasks, accounts of AWS and settings of a
     platform change what commands do. The default data folder is that of a user without a platform; commands

@@ -17,7 +17,7 @@ from anc.services.access.identity import Role
 from tests.browser.console import DESKTOP, PATIENCE_MS, Console
 from tests.processes import ANC, Platform
 
-# The first takes a third less processor time.
+# The first takes the least processor time.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 RATE = 48_000

@@ -259,14 +259,14 @@ class View:
         """Return an update as one line of text."""
         detected, _ = self._describe(update.status)
         levels = f"{_level(update.before_dbfs)} -> {_level(update.after_dbfs)}"
-        gain = f"attenuation {_attenuation_text(update)} dB"
+        gain = f"attenuation {_decibels(_attenuation_db(update))} dB"
         return f"{update.seconds:6.1f} s  {levels}  {gain}  {update.status.mode}  {detected}"
 
     def draw(self, update: StatusUpdate) -> Group:
         """Return an update as a panel."""
         detected, sent = self._describe(update.status)
         attenuation_db = _attenuation_db(update)
-        self._history.append(attenuation_db)
+        self._history.append(attenuation_db or 0.0)
         facts = Table.grid(padding=(0, 2))
         facts.add_row("Noise", self._noise)
         facts.add_row("Detected", Text(detected, "bold cyan"))
@@ -275,8 +275,8 @@ class View:
         levels = Table.grid(padding=(0, 1))
         levels.add_row("Before", _bar(update.before_dbfs, "red"), _level(update.before_dbfs))
         levels.add_row("After", _bar(update.after_dbfs, "green"), _level(update.after_dbfs))
-        style = "bold green" if attenuation_db > 3 else "bold"
-        gain = Text(f"{_attenuation_text(update)} dB attenuation", style)
+        style = "bold green" if attenuation_db and attenuation_db > 3 else "bold"
+        gain = Text(f"{_decibels(attenuation_db)} dB attenuation", style)
         body = Group(facts, "", levels, gain, Text(_spark(self._history), "green"))
         subtitle = f"{self._thing}   {update.seconds:.0f} s   Ctrl-C to stop"
         panel = Panel(body, title="[bold]ANC Platform", subtitle=subtitle, width=VIEW_COLUMNS)
@@ -333,13 +333,13 @@ def write_plot(result: SimulationResult, noise: str, path: Path) -> None:
     path.write_bytes(plot_levels(result.trace, marks, f"Level at the ear: {noise}", subtitle, file_format))
 
 
-def _attenuation_db(update: StatusUpdate) -> float:
-    """Return the attenuation in dB; 0 in silence, which cannot be attenuated."""
-    return update.before_dbfs - update.after_dbfs if update.before_dbfs > SILENCE_DBFS else 0.0
+def _attenuation_db(update: StatusUpdate) -> float | None:
+    """Return the attenuation in dB; None in silence, which cannot be attenuated."""
+    return update.before_dbfs - update.after_dbfs if update.before_dbfs > SILENCE_DBFS else None
 
 
-def _attenuation_text(update: StatusUpdate) -> str:
-    return f"{_attenuation_db(update):5.1f}" if update.before_dbfs > SILENCE_DBFS else "    -"
+def _decibels(value: float | None) -> str:
+    return "    -" if value is None else f"{value:5.1f}"
 
 
 def _level(dbfs: float) -> str:

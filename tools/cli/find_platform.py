@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from anc.settings import Settings
 from local.auth.issuer import Issuer
 from local.data_folder import require_platform
@@ -40,8 +38,7 @@ def find_platform(port: int | None, data: Path, settings: Settings) -> RunningPl
     """
     require_platform(data)
     issuer = Issuer(data, settings)
-    address = PublicAddress.read(data, port or DEFAULT_PORT)
-    address = msgspec.structs.replace(address, port=port or address.port)
+    address = PublicAddress.read(data, DEFAULT_PORT, port)
     trust(address, data / "certificates")
     url = address.local_url
     try:

@@ -118,8 +118,8 @@ def issue_claim(data: Path, port: int | None = None) -> str:
     """
     require_platform(data)
     authority = Authority(data / "certificates")
-    address = PublicAddress.read(data, port or DEFAULT_PORT)
-    things = LocalThings(Database(data / "anc.db"), authority, (port or address.port) + 1, address.endpoint)
+    address = PublicAddress.read(data, DEFAULT_PORT, port)
+    things = LocalThings(Database(data / "anc.db"), authority, address.port + 1, address.endpoint)
     return msgspec.json.encode(things.issue_claim()._asdict()).decode()
 
 

@@ -73,6 +73,7 @@ def test_commands_read_the_address_of_the_last_start(tmp_path: Path) -> None:
     address = PublicAddress.of("127.0.0.2", 8080, ["anc.example"], tls=True)
     address.save(tmp_path)
     assert PublicAddress.read(tmp_path, 9) == address
+    assert PublicAddress.read(tmp_path, 9, 7000).port == 7000
     (tmp_path / "address.json").write_text("{")
     with pytest.raises(UnusableFolder, match="damaged"):
         PublicAddress.read(tmp_path, 9)
