@@ -1,4 +1,4 @@
-"""The attenuation of the best fixed filter, computed from the true signals: an upper bound for evaluation."""
+"""The best fixed filter and its attenuation, from the true signals: an upper bound for evaluation."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,17 @@ def best_fixed_filter_db(
 def best_fixed_filter_residual(
     x: ArrayLike, d: ArrayLike, secondary: ArrayLike, span: slice, taps: int = TAPS
 ) -> NDArray[np.float64]:
-    """Return the residual over a span of the causal filter fitted to the same span, (samples of the span,).
+    """Return the residual over a span of `best_fixed_filter`, (samples of the span,); parameters as there."""
+    first, last, _ = span.indices(np.size(x))
+    w = best_fixed_filter(x, d, secondary, span, taps)
+    heard = _filtered_reference(x, secondary, taps)[first + 1 : last + taps]
+    return np.asarray(np.asarray(d, float)[span] - np.convolve(heard, w, "valid"))
+
+
+def best_fixed_filter(
+    x: ArrayLike, d: ArrayLike, secondary: ArrayLike, span: slice, taps: int = TAPS
+) -> NDArray[np.float64]:
+    """Return the causal filter that leaves the least energy in a span, (taps,).
 
     Least squares over exactly the samples of the span (the covariance method). The matrix follows from its
     first row, since R[i+1, j+1] and R[i, j] differ only by the products at the ends of the span.
@@ -40,7 +50,7 @@ def best_fixed_filter_residual(
     Makhoul, "Linear prediction: a tutorial review", 1975, section II.
     """
     first, last, _ = span.indices(np.size(x))
-    v = np.concatenate([np.zeros(taps), np.convolve(np.asarray(x, float), np.asarray(secondary, float))])
+    v = _filtered_reference(x, secondary, taps)
     first, last = first + taps, last + taps
     target = np.asarray(d, float)[span]
     padded = v[first - taps + 1 : last]
@@ -58,5 +68,9 @@ def best_fixed_filter_residual(
         matrix[i + 1, i + 1 :] = matrix[i, i:-1] + entering[i] * entering[i:-1] - leaving[i] * leaving[i:-1]
     matrix += np.triu(matrix, 1).T
     matrix.flat[:: taps + 1] += RIDGE * matrix[0, 0]
-    w = np.linalg.solve(matrix, correlate(target))
-    return np.asarray(target - np.convolve(padded, w, "valid"), float)
+    return np.linalg.solve(matrix, correlate(target))
+
+
+def _filtered_reference(x: ArrayLike, secondary: ArrayLike, taps: int) -> NDArray[np.float64]:
+    """Return S * x after `taps` zeros."""
+    return np.concatenate([np.zeros(taps), np.convolve(np.asarray(x, float), np.asarray(secondary, float))])

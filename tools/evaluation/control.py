@@ -28,6 +28,7 @@ from tools.evaluation.metrics import (
     measure,
     where_audible,
 )
+from tools.evaluation.redesign import redesign_db
 from tools.evaluation.simulated_platform import MODEL, SimulatedPlatform
 
 CHANGE = int((QUIET_S + PART_S) * RATE)
@@ -57,6 +58,9 @@ class Trial(NamedTuple):
         Attenuation of the best fixed filter for the signals from `DEADLINE_S` on (oracle).
     coherence_limit_db : float
         Attenuation that the coherence of the same signals allows.
+    redesign_db : mapping of str to float
+        Attenuation of the same signals by designs without delay and errors of measurement; see
+        `tools.evaluation.redesign`.
     bands_db : mapping of str to list of float or None
         Attenuation of the same signals by third octave, for each method, `ORACLE` and `LIMIT`; None where the
         noise has no sound.
@@ -77,6 +81,7 @@ class Trial(NamedTuple):
     head: int
     best_fixed_db: float
     coherence_limit_db: float
+    redesign_db: Mapping[str, float]
     bands_db: Mapping[str, list[float | None]]
     methods: Mapping[str, Metrics]
     first_filter_s: Mapping[str, float | None]
@@ -184,6 +189,7 @@ def _run_trial(
         seed,
         attenuation_db(d, oracle),
         coherence_limit(x, d, RATE).broadband_db,
+        redesign_db(signals, CHANGE, span.start),
         {
             **{name: band_attenuation_db(d, residual[span]) for name, residual in residuals.items()},
             ORACLE: band_attenuation_db(d, oracle),

@@ -72,15 +72,23 @@ def _bands(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _below_oracle(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how far the platform stays below the oracle: the median of trials, the means of recordings."""
+    """Return how far the platform and designs without its delay stay below the oracle in the standard trials.
+
+    `designs` has the losses of each design, `above` the means of recordings in which the platform loses most.
+    """
     losses: dict[str, list[float]] = {}
+    designs: dict[str, list[float]] = {}
     for trial in report["every_trial"]:
         if trial["family"] in STANDARD:
             name = f"{trial['kind'].lower()} ({trial['noise']})"
-            losses.setdefault(name, []).append(trial["best_fixed_db"] - trial["settled_db"][PLATFORM])
+            of_platform = trial["settled_db"][PLATFORM]
+            losses.setdefault(name, []).append(trial["best_fixed_db"] - of_platform)
+            for design, db in {**trial["redesign_db"], "the platform": of_platform}.items():
+                designs.setdefault(design, []).append(trial["best_fixed_db"] - db)
     means = {name: fmean(values) for name, values in losses.items()}
     return {
         "median": median(value for values in losses.values() for value in values) if losses else None,
+        "designs": {name: (fmean(values), median(values)) for name, values in designs.items()},
         "above": {name: db for name, db in sorted(means.items(), key=itemgetter(1))[::-1] if db > BELOW_DB},
         "recordings": len(means),
     }

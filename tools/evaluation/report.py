@@ -162,6 +162,7 @@ def _row(trial: Trial) -> dict[str, Any]:
         "noise": trial.noise,
         "best_fixed_db": round(trial.best_fixed_db, 2),
         "coherence_limit_db": round(trial.coherence_limit_db, 2),
+        "redesign_db": {name: round(value, 2) for name, value in trial.redesign_db.items()},
         "settled_db": {method: round(trial.methods[method].settled_db, 2) for method in METHODS},
         "louder_s": {method: trial.methods[method].louder_s for method in METHODS},
         "first_filter_s": trial.first_filter_s,

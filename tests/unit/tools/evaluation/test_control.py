@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from anc.dsp import attenuation_db
 from iot.fir import Signal
 from iot.snapshot_scheduler import SUDDEN_CHANGE_S
 from simulation.acoustic_plant import AcousticPlant
@@ -16,7 +17,7 @@ from simulation.network import NetworkConditions
 from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley, Scene
 from tools.cli.main import app
-from tools.evaluation import baselines, dataset, page
+from tools.evaluation import baselines, dataset, page, redesign
 from tools.evaluation.baselines import BaselineSignals, TrainedBaselines
 from tools.evaluation.dataset import PART_S
 from tools.evaluation.metrics import first_filter_s, longest_louder_s, measure
@@ -86,6 +87,22 @@ def test_every_baseline_is_causal(
         for noise in diverging_noises()
     ]
     assert np.allclose(residuals[0][:SAME], residuals[1][:SAME], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("memory_s", redesign.MEMORIES_S.values())
+def test_a_repeated_design_is_causal_and_near_the_one_in_hindsight(memory_s: float) -> None:
+    change, start = int(QUIET_S * RATE), int(QUIET_S * RATE) + RATE
+    first, second = (
+        baselines.baseline_signals(AcousticPlant(1, RATE), noise.read(5 * RATE))
+        for noise in diverging_noises()
+    )
+    residuals = [redesign.redesigned(signals, change, start, memory_s) for signals in (first, second)]
+    same = SAME - start
+    assert np.allclose(residuals[0][:same], residuals[1][:same], rtol=0, atol=1e-9)
+    assert not np.allclose(residuals[0][same:], residuals[1][same:], rtol=0, atol=1e-9)
+    one_noise = first._replace(x=first.x[:SAME], d=first.d[:SAME], e=first.e[:SAME])
+    in_hindsight = redesign.redesign_db(one_noise, change, start)[redesign.HINDSIGHT]
+    assert in_hindsight - 2 < attenuation_db(one_noise.d[start:], residuals[0][:same]) < in_hindsight + 0.5
 
 
 @pytest.mark.parametrize("one_way_s", [0.05, 0.3])
