@@ -24,6 +24,7 @@ SMOOTHING = 0.1  # of the noise classes
 KINDS_WEIGHT, TEACHER_WEIGHT = 2.0, 5.0  # of the losses, relative to that of the noise classes
 ADJUSTMENT = 0.5  # of the noise classes to their share in training; 1 makes all equally likely
 LOWEST_SCORE = 1e-4  # of the teacher: what lies below says nothing
+BFLOAT16 = ("amx_bf16", "avx512_bf16")  # instructions for matrix products
 LOGIT_SCALE = 3.0  # typical deviation of the teacher's logits
 
 
@@ -195,8 +196,9 @@ def fit(recipe: Recipe, dataset: Dataset, seed: int) -> Arrays:
 
 
 def _fast_precision() -> torch.autocast:
-    """Convolve in bfloat16 where the processor has matrix units for it, which takes less time."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=bool(torch.cpu.get_capabilities().get("amx_bf16")))
+    """Convolve in bfloat16 where the processor has instructions for it, which takes less time."""
+    has = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", torch.bfloat16, enabled=any(has.get(name) for name in BFLOAT16))
 
 
 def _average(averaged: Parameters, current: Parameters, count: Tensor | int) -> None:
