@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from jinja2 import Environment
 
+from anc.noise import model_file
+from anc.noise.classifier import DEFAULT_MODEL
 from tools.evaluation.control import METHODS
 from tools.evaluation.dataset import ANATOMIES, DIFFUSE
 from tools.evaluation.report import NEW_FILTER, PLATFORM, STANDARD
@@ -26,6 +28,7 @@ def files(report: Mapping[str, Any], plots: Mapping[str, bytes]) -> dict[str, by
         methods=METHODS,
         new_filter=NEW_FILTER,
         bands=bool(_bands(report)),
+        earlier=report["model"] != model_file.load(DEFAULT_MODEL).sha256,
         below_oracle=_below_oracle(report),
         cell=_cell,
         number=_number,

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from anc.noise import model_file
+from anc.noise.classifier import DEFAULT_MODEL
 from simulation.coherence import THIRD_OCTAVES_HZ
 from tools.evaluation.control import LIMIT, METHODS, ORACLE, Trial
 from tools.evaluation.dataset import ANATOMIES, MISMATCH, PATH_MISMATCH, Family
@@ -41,6 +43,7 @@ def report(
     """
     return {
         "command": command,
+        "model": model_file.load(DEFAULT_MODEL).sha256,
         "sounds": sounds,
         "data_split": data_split,
         "trials": len(trials),

@@ -56,6 +56,14 @@ def test_page_and_plots_in_the_docs_match_the_report() -> None:
         assert (DOCS / name).read_bytes() == content, name
 
 
+def test_the_page_says_when_another_model_named_the_noise() -> None:
+    report = json.loads((DOCS / "control.json").read_text())
+    assert (
+        b"an earlier model than the one that ships"
+        in page.files(report | {"model": "0" * 64}, {})["control.md"]
+    )
+
+
 def diverging_noises() -> list[DelayedNoise]:
     """Return two noises that are equal until sample `SAME`."""
     return [
