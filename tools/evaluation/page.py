@@ -84,10 +84,11 @@ def _below_oracle(report: Mapping[str, Any]) -> dict[str, Any]:
     for trial in report["every_trial"]:
         if trial["family"] in STANDARD:
             name = f"{trial['kind'].lower()} ({trial['noise']})"
-            of_platform = trial["settled_db"][PLATFORM]
-            losses.setdefault(name, []).append(trial["best_fixed_db"] - of_platform)
-            for design, db in {**trial["redesign_db"], "the platform": of_platform}.items():
-                designs.setdefault(design, []).append(trial["best_fixed_db"] - db)
+            reached = {**trial["redesign_db"], "the platform": trial["settled_db"][PLATFORM]}
+            below = {design: trial["best_fixed_db"] - db for design, db in reached.items()}
+            losses.setdefault(name, []).append(below["the platform"])
+            for design, db in below.items():
+                designs.setdefault(design, []).append(db)
     means = {name: fmean(values) for name, values in losses.items()}
     return {
         "median": median(value for values in losses.values() for value in values) if losses else None,

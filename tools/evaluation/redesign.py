@@ -17,7 +17,7 @@ from simulation.oracle import best_fixed_filter
 from tools.evaluation.baselines import TAPS, BaselineSignals
 from tools.evaluation.dataset import RATE
 
-ORACLE = "in hindsight without limits (the oracle), and the driver clips"
+CLIPPED_ORACLE = "in hindsight without limits (the oracle), and the driver clips"
 HINDSIGHT = "in hindsight"
 # Duration of the sound before each design, in seconds; all since the change, if there is less.
 MEMORIES_S = {
@@ -28,7 +28,7 @@ INTERVAL = RATE // 2
 
 
 def redesign_db(signals: BaselineSignals, change: int, start: int) -> Mapping[str, float]:
-    """Return the attenuation from `start` on in dB, by `ORACLE`, `HINDSIGHT` and each of `MEMORIES_S`.
+    """Return the attenuation from `start` on in dB, by name of the design.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def redesign_db(signals: BaselineSignals, change: int, start: int) -> Mapping[st
     end = signals.d.size
     oracle = best_fixed_filter(signals.x, signals.d, signals.path, slice(start, end))
     residuals = {
-        ORACLE: _residual(signals, oracle, start, end),
+        CLIPPED_ORACLE: _residual(signals, oracle, start, end),
         HINDSIGHT: _residual(signals, _design(signals, start, end), start, end),
     }
     residuals |= {name: redesigned(signals, change, start, memory) for name, memory in MEMORIES_S.items()}
