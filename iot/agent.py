@@ -23,6 +23,7 @@ from iot.emergency_detector import EmergencyDetector, FailOpenDetector
 from iot.filter_monitor import Evaluation, FilterMonitor
 from iot.firmware import Updater
 from iot.jobs import Job, JobClient, JobRunner
+from iot.local_design import COMPUTING_S, LocalDesign
 from iot.microphone_check import MicrophoneCheck
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import ShadowClient
@@ -137,6 +138,7 @@ class Agent:
         self._microphone_check = MicrophoneCheck(rate)
         self._recorder = SnapshotRecorder(length, secondary, taps, rate)
         self._scheduler = SnapshotScheduler(rate, length, slow_timer_s)
+        self._local_design = LocalDesign(secondary, rate)
         self._set_back_off()
         self._playing = NO_FILTER
         self._recent_attenuation_db = 0.0
@@ -287,6 +289,8 @@ class Agent:
         self._document = document
         self._rejected_ids.clear()
         if document.id != self._active.filter_id:
+            if self._controller.adapts:
+                w = self._local_design.better(w, self._controller.weights, self._scheduler.noise_age)
             self._active = ActiveFilter(document.id, w, 1.0)
             self._uncontrolled = False
             self._scheduler.mark_answered()
@@ -331,12 +335,22 @@ class Agent:
         evaluation = self._monitor.process(block)
         self._recorder.process(block.x, block.e, self._monitor.d)
         self._scheduler.process(block)
+        self._refine(block)
         self._telemetry.process(block.e, lambda: self.status.telemetry(self._firmware))
         if evaluation:
             self._handle_evaluation(evaluation, block.active)
         self._detect(block)
         if samples := self._scheduler.due():
             self._publish_snapshot(block.active, samples)
+
+    def _refine(self, block: Block) -> None:
+        """Replace the active filter's weights by a design of the headset, when one is due."""
+        self._local_design.process(block.x, block.e, self._monitor.d)
+        if not (self._controller.adapts and block.active.gain):
+            return
+        w = self._local_design.design(self._controller.weights, self._scheduler.noise_age)
+        if w is not None:
+            self._controller.refine(block.active.filter_id, w, self._clock() + COMPUTING_S)
 
     def _detect(self, block: Block) -> None:
         if self._emergency_detector is None:

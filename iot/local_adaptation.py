@@ -1,7 +1,7 @@
 """Local adaptation: adapt the filter from the cloud on the headset while it plays.
 
 Normalised filtered-x LMS, updated once per block along the correlation of the residual e with the filtered
-reference v = S * x. The weights stay near the filter from the cloud, the base: a leak pulls them back, their
+reference v = S * x. The weights stay near a base, the latest design: a leak pulls them back, their
 distance is limited, and they return to the base when it would have left less noise.
 
 References: Elliott, Signal Processing for Active Control, 2001, section 3.4; Kuo & Morgan,
@@ -16,6 +16,7 @@ from iot.fir import Fir, Signal
 STEP_SIZE = 0.01  # of the normalised update, per sample
 LEAK_S = 20.0  # time constant of the leak towards the base
 MAX_DISTANCE = 0.5  # of the weights from the base, relative to the norm of the base
+FADE_S = 0.05  # to a design of the headset
 WINDOW_S = 0.25  # between comparisons with the base
 MIN_POWER = 10 ** (-65 / 10)  # of the reference; below it the microphone's own noise dominates
 CLIPPED = 0.99  # amplitude at which a block counts as clipped
@@ -27,6 +28,8 @@ AVERAGE_S = 0.5  # time constant of that average
 
 class LocalAdaptation:
     """Adapt the weights of the active filter block by block. Only the audio thread may call it.
+
+    The base is the filter from the cloud, or one that the headset designed since (`refine`).
 
     Update and comparison take 3 m + 2 taps multiply-adds per sample, for a path of m taps: three convolutions
     (S twice, filter and S together) and one correlation of the filter's length.
@@ -53,14 +56,28 @@ class LocalAdaptation:
 
     def start(self, base: Signal, gain: float) -> None:
         """Start from a filter from the cloud, the base, played at `gain`; 0 stops the adaptation."""
-        self.w = self._base = base
+        self.w = self._sent = base
         self._gain = gain
-        self._limit = MAX_DISTANCE * float(np.linalg.norm(base))
-        self._with_base = Fir(np.convolve(base, self._secondary)) if gain else None
         self._history = np.zeros(base.size - 1, np.float32)
-        self._compared = np.zeros(4)  # samples, energies of reference, residual and residual with the base
         self._rise_count = 0
         self._first_ratio: float | None = None  # of residual to reference energy in the first window
+        self._fading = 0  # samples until the weights have moved to the base
+        self._set_base(base)
+
+    def refine(self, w: Signal) -> None:
+        """Move within `FADE_S` to a filter that the headset designed, (taps,), the new base.
+
+        Nothing happens after `MAX_RISE_COUNT` rises of the residual: the model S is probably wrong.
+        """
+        if self._rise_count < MAX_RISE_COUNT:
+            self._set_base(w)
+            self._fading = int(FADE_S * self._rate)
+
+    def _set_base(self, base: Signal) -> None:
+        self._base = base
+        self._limit = MAX_DISTANCE * float(np.linalg.norm(base))
+        self._with_base = Fir(np.convolve(base, self._secondary)) if self._gain else None
+        self._compared = np.zeros(4)  # samples, energies of reference, residual and residual with the base
 
     def process(self, x: Signal, e: Signal, y: Signal, steady: bool) -> None:
         """Adapt to a block of reference, error microphone and driver, each (n,).
@@ -74,7 +91,11 @@ class LocalAdaptation:
         if self._with_base is None:
             return
         with_base = d - self._gain * self._with_base.process(x)
-        if steady and self._rise_count < MAX_RISE_COUNT and self._is_noise(x, e, y):
+        is_noise = self._is_noise(x, e, y)
+        if self._fading:
+            self.w = self.w + (self._base - self.w) * np.float32(min(x.size / self._fading, 1.0))
+            self._fading = max(self._fading - x.size, 0)
+        elif steady and self._rise_count < MAX_RISE_COUNT and is_noise:
             self._update(padded, e)
             self._compare(x, e, with_base)
 
@@ -113,6 +134,8 @@ class LocalAdaptation:
         ratio = adapted / reference
         rose = ratio > MAX_RISE * (self._first_ratio or ratio)
         self._rise_count += int(rose)
+        if self._rise_count == MAX_RISE_COUNT:
+            self._set_base(self._sent)
         if adapted > base or rose:
             self.w, self._first_ratio = self._base, None
         elif self._first_ratio is None:

@@ -48,11 +48,14 @@ class NoiseChange:
         First sample of the new noise; None while the noise is the learned one, or quiet.
     sudden : bool
         Whether the level rose by `SUDDEN_DB`, so that the previous noise is negligible.
+    began : int
+        First sample of the present noise, as its spectrum tells.
     """
 
     def __init__(self, rate: int) -> None:
         self.since: int | None = None
         self.sudden = False
+        self.began = self._began_before = 0
         self._tentative = False  # whether the return of a known noise takes the change back
         self._frame = int(FRAME_S * rate)
         self._edges = np.searchsorted(np.fft.rfftfreq(self._frame, 1 / rate), BANDS_HZ)
@@ -77,12 +80,16 @@ class NoiseChange:
             if self.since is None and self._has_changed():
                 # The latest frame may contain both noises, so the new one starts after it.
                 self.since, self._tentative = at, True
+                self._began_before, self.began = self.began, at
             elif self._tentative and self._is_known_again(at):
                 self.since, self._tentative = None, False
+                self.began = self._began_before
         if self.quiet:
             self.since, self.sudden, self._tentative = None, False, False
+            self.began = self._elapsed
         elif not self.sudden and min(self._block_powers) > self._sudden_power():
             self.since, self.sudden, self._tentative = self._elapsed - 2 * x.size, True, False
+            self.began = self.since
 
     def mark_change(self) -> None:
         """Treat the noise as changed from now on."""

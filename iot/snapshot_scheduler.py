@@ -77,6 +77,11 @@ class SnapshotScheduler:
             self._quiet_until, self._sent = self.elapsed, 0
 
     @property
+    def noise_age(self) -> int:
+        """Number of samples since the present noise began."""
+        return self.elapsed - self._change.began
+
+    @property
     def new_noise(self) -> bool:
         """Whether the noise has not been sent in full."""
         return self._change.since is not None

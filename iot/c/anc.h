@@ -76,7 +76,7 @@ typedef struct {
 void anc_controller_init(anc_controller *c, uint32_t rate);
 void anc_controller_play(anc_controller *c, anc_active next);
 
-/* Filter a block of at most ANC_MAX_BLOCK samples. Return whether another filter or gain has begun with it. */
+/* Filter a block of at most ANC_MAX_BLOCK samples; y stays within -1 and 1. Return whether another filter or gain has begun with it. */
 bool anc_controller_process(anc_controller *c, const float *x, float *y, size_t n);
 
 /* ---- An FIR filter that keeps its past from block to block ------------------------------------------------------- */

@@ -62,6 +62,7 @@ bool anc_controller_process(anc_controller *c, const float *x, float *y, size_t 
             float rise = (float)++c->faded / (float)c->fade;
             y[i] = rise * y[i] + (1 - rise) * output(c->previous, c->previous_w, newest);
         }
+        y[i] = y[i] > 1 ? 1 : y[i] < -1 ? -1 : y[i]; /* as the driver does, so that the noise without control is known */
     }
     anc_drop(c->line, PAST, n);
     return changed;

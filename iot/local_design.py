@@ -1,0 +1,114 @@
+"""Design the control filter again on the headset, every half second, from the sound since the noise changed.
+
+The cloud designs a filter from a snapshot of at most a second; the headset hears all that follows, and what
+the filter leaves. The noise without control, d = e + S * y, contains the error of the measured path S times
+the filter that played. Designs that follow each other reduce that error, as the steps of Newton's method do.
+
+Reference: Elliott, Signal Processing for Active Control, 2001, section 3.3.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anc.dsp import Statistics
+from anc.dsp.band_limit import BandLimit
+from anc.dsp.design import design_for_priors
+from iot.fir import Signal
+
+INTERVAL_S = 0.5  # between designs
+LATEST_S = 1.0  # of sound on which a design is made and validated
+EARLIER_S = 2.0  # of sound before that, which a design uses if it helps
+SHORTEST_S = 0.25  # of either
+COMPUTING_S = 0.128  # from the sound to its design: 30 to 60 million multiply-adds on a headset
+MAX_LOSS_DB = 1.0  # predicted, against the filter that plays, which has already adapted to this sound
+MAX_ADVANTAGE_DB = (
+    3.0  # of the filter that plays over one from the cloud; above, that one is played and judged
+)
+MIN_POWER = 10 ** (-65 / 10)  # of the reference; below it the microphone's own noise dominates
+CLIPPED = 0.99  # amplitude at which a block counts as clipped
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # reference x and noise without control d, each (n,)
+
+
+class LocalDesign:
+    """Record both microphones, and design a filter when one is due.
+
+    A design takes tens of milliseconds, so it does not belong into the audio thread.
+
+    Parameters
+    ----------
+    secondary : (m,) array_like
+        Model S of the secondary path, tap 0 first.
+    rate : int
+        Hz.
+    """
+
+    def __init__(self, secondary: ArrayLike, rate: int) -> None:
+        self._secondary = np.asarray(secondary, np.float64)
+        self._rate = rate
+        self._recorded = np.zeros((0, 2), np.float32)
+        self._waited = 0
+
+    def process(self, x: Signal, e: Signal, d: Signal) -> None:
+        """Record a block of the reference, and of d, the noise without control; each (n,).
+
+        Where the error microphone e is clipped, d is unknown, so what was recorded before is dropped.
+        """
+        self._waited += x.size
+        if np.abs([x, e]).max() >= CLIPPED:
+            self._recorded = self._recorded[:0]
+            return
+        block = np.stack([x, d], axis=1).astype(np.float32)
+        longest = int((EARLIER_S + LATEST_S) * self._rate)
+        self._recorded = np.concatenate([self._recorded, block])[-longest:]
+
+    def design(self, playing: Signal, age: int) -> Signal | None:
+        """Return a new filter, (taps,) float32, if one is due and not clearly worse than the one that plays.
+
+        Parameters
+        ----------
+        playing : (taps,) ndarray
+            Weights of the filter that plays.
+        age : int
+            Samples since the noise began.
+        """
+        if self._waited < INTERVAL_S * self._rate:
+            return None
+        earlier, latest = self._split(age)
+        if not self._suffices(latest, playing.size):
+            return None
+        self._waited = 0
+        segments = Statistics.measure_segments(*latest, self._secondary, playing.size, self._rate, count=2)
+        priors: list[Statistics | None] = [None]
+        if self._suffices(earlier, playing.size):
+            priors.append(Statistics.measure(*earlier, self._secondary, playing.size, self._rate))
+        limit = BandLimit.measure(*latest, self._secondary, self._rate)
+        designs = design_for_priors(segments, priors, limit=limit)
+        best = max(designs, key=lambda design: design.predicted_gain_db)
+        gain_db = sum(segments[1:], segments[0]).attenuation_db(playing)
+        return best.taps if best.predicted_gain_db >= gain_db - MAX_LOSS_DB else None
+
+    def better(self, sent: Signal, playing: Signal, age: int) -> Signal:
+        """Return the filter that leaves less of the latest sound: the cloud's, or the one that plays.
+
+        A filter from the cloud that seems much worse is returned, too, to be judged by what it leaves.
+        """
+        _, latest = self._split(age)
+        if sent.size != playing.size or not self._suffices(latest, sent.size):
+            return sent
+        sound = Statistics.measure(*latest, self._secondary, sent.size, self._rate)
+        advantage_db = sound.attenuation_db(playing) - sound.attenuation_db(sent)
+        return playing if 0 < advantage_db <= MAX_ADVANTAGE_DB else sent
+
+    def _split(self, age: int) -> tuple[Pair, Pair]:
+        """Return the earlier and the latest sound."""
+        latest = min(age, int(LATEST_S * self._rate), len(self._recorded))
+        at = len(self._recorded) - latest
+        x, d = self._recorded.T.astype(np.float64)
+        return (x[:at], d[:at]), (x[at:], d[at:])
+
+    def _suffices(self, sound: Pair, taps: int) -> bool:
+        """Return whether sound is long enough for a filter and above the microphone's own noise."""
+        x, _ = sound
+        enough = x.size >= max(SHORTEST_S * self._rate, 2 * taps + 2)
+        return bool(enough and np.vdot(x, x) > MIN_POWER * x.size)
