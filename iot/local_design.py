@@ -12,18 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from anc.dsp import Statistics
 from anc.dsp.band_limit import BandLimit
-from anc.dsp.design import design_for_priors
+from anc.dsp.design import ControlFilter, design_for_priors
 from iot.fir import Signal
 
 INTERVAL_S = 0.5  # between designs
 LATEST_S = 1.0  # of sound on which a design is made and validated
-EARLIER_S = 2.0  # of sound before that, which a design uses if it helps
+EARLIER_S = 2.0  # of the same noise before that, its prior
 SHORTEST_S = 0.25  # of either
 COMPUTING_S = 0.128  # from the sound to its design: 30 to 60 million multiply-adds on a headset
 MAX_LOSS_DB = 1.0  # predicted, against the filter that plays, which has already adapted to this sound
-MAX_ADVANTAGE_DB = (
-    3.0  # of the filter that plays over one from the cloud; above, that one is played and judged
-)
+SHORT_S = 0.75  # of a noise; a prediction from less is often wrong
+MIN_SHORT_GAIN_DB = 3.0  # predicted from such a short noise, over the filter that plays
+MIN_WITHOUT_DB = 1.0  # predicted, of a design without the earlier sound over one with it
+MAX_ADVANTAGE_DB = 3.0  # of the filter that plays over one from the cloud, to be kept
 MIN_POWER = 10 ** (-65 / 10)  # of the reference; below it the microphone's own noise dominates
 CLIPPED = 0.99  # amplitude at which a block counts as clipped
 
@@ -63,7 +64,7 @@ class LocalDesign:
         self._recorded = np.concatenate([self._recorded, block])[-longest:]
 
     def design(self, playing: Signal, age: int) -> Signal | None:
-        """Return a new filter, (taps,) float32, if one is due and not clearly worse than the one that plays.
+        """Return a new filter, (taps,) float32, if one is due and the prediction speaks for it.
 
         Parameters
         ----------
@@ -75,18 +76,20 @@ class LocalDesign:
         if self._waited < INTERVAL_S * self._rate:
             return None
         earlier, latest = self._split(age)
-        if not self._suffices(latest, playing.size):
+        taps = playing.size
+        if not self._suffices(latest, taps):
             return None
         self._waited = 0
-        segments = Statistics.measure_segments(*latest, self._secondary, playing.size, self._rate, count=2)
+        segments = Statistics.measure_segments(*latest, self._secondary, taps, self._rate, count=2)
         priors: list[Statistics | None] = [None]
-        if self._suffices(earlier, playing.size):
-            priors.append(Statistics.measure(*earlier, self._secondary, playing.size, self._rate))
+        if self._suffices(earlier, taps):
+            priors.append(Statistics.measure(*earlier, self._secondary, taps, self._rate))
         limit = BandLimit.measure(*latest, self._secondary, self._rate)
-        designs = design_for_priors(segments, priors, limit=limit)
-        best = max(designs, key=lambda design: design.predicted_gain_db)
-        gain_db = sum(segments[1:], segments[0]).attenuation_db(playing)
-        return best.taps if best.predicted_gain_db >= gain_db - MAX_LOSS_DB else None
+        design = _choose(design_for_priors(segments, priors, limit=limit))
+        short = latest[0].size < SHORT_S * self._rate
+        needed_db = sum(segments[1:], segments[0]).attenuation_db(playing)
+        needed_db += MIN_SHORT_GAIN_DB if short else -MAX_LOSS_DB
+        return design.taps if design.predicted_gain_db >= needed_db else None
 
     def better(self, sent: Signal, playing: Signal, age: int) -> Signal:
         """Return the filter that leaves less of the latest sound: the cloud's, or the one that plays.
@@ -101,10 +104,9 @@ class LocalDesign:
         return playing if 0 < advantage_db <= MAX_ADVANTAGE_DB else sent
 
     def _split(self, age: int) -> tuple[Pair, Pair]:
-        """Return the earlier and the latest sound."""
-        latest = min(age, int(LATEST_S * self._rate), len(self._recorded))
-        at = len(self._recorded) - latest
-        x, d = self._recorded.T.astype(np.float64)
+        """Return the earlier and the latest sound of the present noise."""
+        x, d = self._recorded[max(len(self._recorded) - age, 0) :].T.astype(np.float64)
+        at = max(x.size - int(LATEST_S * self._rate), 0)
         return (x[:at], d[:at]), (x[at:], d[at:])
 
     def _suffices(self, sound: Pair, taps: int) -> bool:
@@ -112,3 +114,10 @@ class LocalDesign:
         x, _ = sound
         enough = x.size >= max(SHORTEST_S * self._rate, 2 * taps + 2)
         return bool(enough and np.vdot(x, x) > MIN_POWER * x.size)
+
+
+def _choose(designs: list[ControlFilter]) -> ControlFilter:
+    """Return the last design, with the earlier sound, unless the first, without it, is clearly better."""
+    without, design = designs[0], designs[-1]
+    clearly_better = without.predicted_gain_db > design.predicted_gain_db + MIN_WITHOUT_DB
+    return without if clearly_better else design
