@@ -14,6 +14,7 @@ from anc.dsp import Statistics
 from anc.dsp.band_limit import BandLimit
 from anc.dsp.design import ControlFilter, design_for_priors
 from iot.fir import Signal
+from iot.local_adaptation import CLIPPED, MIN_POWER
 
 INTERVAL_S = 0.5  # between designs
 LATEST_S = 1.0  # of sound on which a design is made and validated
@@ -25,8 +26,6 @@ SHORT_S = 0.75  # of a noise; a prediction from less is often wrong
 MIN_SHORT_GAIN_DB = 3.0  # predicted from such a short noise, over the filter that plays
 MIN_WITHOUT_DB = 1.0  # predicted, of a design without the earlier sound over one with it
 MAX_ADVANTAGE_DB = 3.0  # of the filter that plays over one from the cloud, to be kept
-MIN_POWER = 10 ** (-65 / 10)  # of the reference; below it the microphone's own noise dominates
-CLIPPED = 0.99  # amplitude at which a block counts as clipped
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # reference x and noise without control d, each (n,)
 
