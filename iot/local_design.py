@@ -20,7 +20,7 @@ INTERVAL_S = 0.5  # between designs
 LATEST_S = 1.0  # of sound on which a design is made and validated
 EARLIER_S = 2.0  # of the same noise before that, its prior
 SHORTEST_S = 0.25  # of either
-COMPUTING_S = 0.128  # from the sound to its design: 30 to 60 million multiply-adds on a headset
+COMPUTING_S = 0.128  # from the sound to its design: an estimate for a headset, see docs/dsp.md
 MAX_LOSS_DB = 1.0  # predicted, against the filter that plays, which has already adapted to this sound
 SHORT_S = 0.75  # of a noise; a prediction from less is often wrong
 MIN_SHORT_GAIN_DB = 3.0  # predicted from such a short noise, over the filter that plays
@@ -63,7 +63,7 @@ class LocalDesign:
         self._recorded = np.concatenate([self._recorded, block])[-longest:]
 
     def design(self, playing: Signal, age: int) -> Signal | None:
-        """Return a new filter, (taps,) float32, if one is due and the prediction speaks for it.
+        """Return a new filter, (taps,) float32, if one is due and predicted to be good enough.
 
         Parameters
         ----------

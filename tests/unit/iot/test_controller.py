@@ -29,6 +29,14 @@ def test_the_output_is_the_filtered_reference_times_the_gain():
     np.testing.assert_allclose(y, 0.5 * np.convolve(x, W)[:1000], atol=1e-6)
 
 
+def test_the_output_is_clipped_as_the_driver_clips_it():
+    x = noise(1000)
+    y = playing(ActiveFilter("a", 4 * W, 1.0)).process(x, at=1.0)
+    expected = 4 * np.convolve(x, W)[:1000]
+    assert np.abs(expected).max() > 1
+    np.testing.assert_allclose(y, np.clip(expected, -1, 1), atol=1e-5)
+
+
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8))
 def test_the_block_length_does_not_change_the_output(sizes: list[int]):
     x = noise(sum(sizes))
