@@ -12,7 +12,7 @@ from iot.fir import Fir, Signal
 
 WINDOW_S = 0.25
 ALERT_WINDOW_S = 0.08  # window of the early evaluation
-MAX_EXCESS_DB = 2.0  # residual over the best alternative that triggers the early evaluation
+MAX_EXCESS_DB = 1.0  # residual over the best alternative that triggers the early evaluation
 MARGIN_DB = 1.0  # tolerance for errors of the model of S
 MAX_RISE_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
 SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from iot.fir import Fir, Signal
 
 STEP_SIZE = 0.01  # of the normalised update, per sample
+REFINED_STEP_SIZE = 0.005  # around a design of the headset, which is nearer to the best filter
 LEAK_S = 20.0  # time constant of the leak towards the base
 MAX_DISTANCE = 0.5  # of the weights from the base, relative to the norm of the base
 FADE_S = 0.05  # to a design of the headset
@@ -59,6 +60,7 @@ class LocalAdaptation:
         self.w = self._sent = base
         self._gain = gain
         self._history = np.zeros(base.size - 1, np.float32)
+        self._step_size = STEP_SIZE
         self._rise_count = 0
         self._first_ratio: float | None = None  # of residual to reference energy in the first window
         self._fading = 0  # samples until the weights have moved to the base
@@ -71,6 +73,7 @@ class LocalAdaptation:
         """
         if self._rise_count < MAX_RISE_COUNT:
             self._set_base(w)
+            self._step_size = REFINED_STEP_SIZE
             self._fading = int(FADE_S * self._rate)
 
     def _set_base(self, base: Signal) -> None:
@@ -115,7 +118,7 @@ class LocalAdaptation:
         energy = float(np.vdot(padded, padded)) * taps / padded.size
         gradient = np.correlate(padded, e, "valid")[::-1]
         keep = 1.0 - e.size / (LEAK_S * self._rate)
-        change = keep * (self.w - self._base) + STEP_SIZE * gradient / max(energy, 1e-12)
+        change = keep * (self.w - self._base) + self._step_size * gradient / max(energy, 1e-12)
         distance = float(np.linalg.norm(change))
         if distance > self._limit:
             change *= self._limit / distance

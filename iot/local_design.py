@@ -22,6 +22,7 @@ EARLIER_S = 2.0  # of the same noise before that, its prior
 SHORTEST_S = 0.25  # of either
 COMPUTING_S = 0.128  # from the sound to its design: an estimate for a headset, see docs/dsp.md
 MAX_LOSS_DB = 1.0  # predicted, against the filter that plays, which has already adapted to this sound
+MAX_LIMITING_LOSS_DB = 6.0  # instead, against a filter that amplifies a third octave more, and by over 3 dB
 SHORT_S = 0.75  # of a noise; a prediction from less is often wrong
 MIN_SHORT_GAIN_DB = 3.0  # predicted from such a short noise, over the filter that plays
 MIN_WITHOUT_DB = 1.0  # predicted, of a design without the earlier sound over one with it
@@ -87,12 +88,17 @@ class LocalDesign:
         design = _choose(design_for_priors(segments, priors, limit=limit))
         short = latest[0].size < SHORT_S * self._rate
         needed_db = sum(segments[1:], segments[0]).attenuation_db(playing)
-        needed_db += MIN_SHORT_GAIN_DB if short else -MAX_LOSS_DB
+        if short:
+            needed_db += MIN_SHORT_GAIN_DB
+        else:
+            limits = limit.excess_db(design.taps) < limit.excess_db(playing)
+            needed_db -= MAX_LIMITING_LOSS_DB if limits else MAX_LOSS_DB
         return design.taps if design.predicted_gain_db >= needed_db else None
 
     def better(self, sent: Signal, playing: Signal, age: int) -> Signal:
         """Return the filter that leaves less of the latest sound: the cloud's, or the one that plays.
 
+        What plays also stays if it amplifies third octaves less; designs from statistics have no limits.
         A filter from the cloud that seems much worse is returned, too, to be judged by what it leaves.
         """
         _, latest = self._split(age)
@@ -100,7 +106,10 @@ class LocalDesign:
             return sent
         sound = Statistics.measure(*latest, self._secondary, sent.size, self._rate)
         advantage_db = sound.attenuation_db(playing) - sound.attenuation_db(sent)
-        return playing if 0 < advantage_db <= MAX_ADVANTAGE_DB else sent
+        limit = BandLimit.measure(*latest, self._secondary, self._rate)
+        limits = limit.excess_db(playing) < limit.excess_db(sent)
+        needed_db = -MAX_LIMITING_LOSS_DB if limits else 0.0
+        return playing if needed_db < advantage_db <= MAX_ADVANTAGE_DB else sent
 
     def _split(self, age: int) -> tuple[Pair, Pair]:
         """Return the earlier and the latest sound of the present noise."""

@@ -10,7 +10,7 @@ from tools.cli.terminal import table
 from tools.evaluation import dataset
 from tools.evaluation.control import LIMIT, METHODS, ORACLE, evaluate
 from tools.evaluation.dataset import Dataset
-from tools.evaluation.report import STANDARD, report
+from tools.evaluation.report import report
 
 TEST_HEADS = 2
 DATA_SPLIT = {
@@ -39,8 +39,8 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     """
     noises = dataset.recorded(data) if data else dataset.built_in()
     families = dataset.families(1 if quick else TEST_HEADS)
-    aside, standard = dataset.on_training_side(noises, [one for one in families if one.name in STANDARD])
-    number = 0 if quick else dataset.number_of_trials(aside, standard)
+    aside, training_families = dataset.on_training_side(noises, families)
+    number = 0 if quick else dataset.number_of_trials(aside, training_families)
     if quick:
         noises = Dataset(noises.training[:2], noises.test[:2])
         families = tuple(
@@ -49,7 +49,9 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
         )
     trials = evaluate(noises, families, lambda k, n: progress(k, n + number))
     chosen_on = (
-        evaluate(aside, standard, lambda k, n: progress(len(trials) + k, len(trials) + n)) if number else []
+        evaluate(aside, training_families, lambda k, n: progress(len(trials) + k, len(trials) + n))
+        if number
+        else []
     )
     options = (" --data DIR" if data else "") + (" --quick" if quick else "")
     description = (

@@ -145,9 +145,11 @@ def number_of_trials(noises: Dataset, families: Sequence[Family]) -> int:
 def on_training_side(noises: Dataset, families: Sequence[Family]) -> tuple[Dataset, tuple[Family, ...]]:
     """Return what thresholds may be chosen on: half of the training noises for design, half for trials.
 
-    The trials use heads of their own, one per noise.
+    The trials use all of these noises, and heads of their own, one per noise.
     """
-    aside = (family._replace(test_heads=1, first_test_seed=TRAINING_SIDE_SEED) for family in families)
+    aside = (
+        family._replace(test_heads=1, noise_step=1, first_test_seed=TRAINING_SIDE_SEED) for family in families
+    )
     return Dataset(noises.training[0::2], noises.training[1::2]), tuple(aside)
 
 

@@ -102,7 +102,7 @@ static bool alert(anc_monitor *m, const anc_energy *block, anc_energy *sum)
         m->recent_first = (m->recent_first + 1) % ANC_ALERT_BLOCKS;
         m->recent_count--;
     }
-    return m->active.filter && sum->d >= ANC_MIN_POWER * (float)sum->samples && sum->e > DB_2 * sum->d;
+    return m->active.filter && sum->d >= ANC_MIN_POWER * (float)sum->samples && sum->e > DB_1 * sum->d;
 }
 
 bool anc_monitor_process(anc_monitor *m, const anc_controller *c, const float *x, const float *e, const float *y, float *d,

@@ -114,6 +114,19 @@ def test_a_clearly_louder_residual_is_reported_within_100_ms(monitor: FilterMoni
     assert (first - 3) * BLOCK / RATE <= 0.1
 
 
+def test_a_slightly_louder_residual_is_reported_within_100_ms() -> None:
+    monitor, rng = FilterMonitor(np.array([0.8], np.float32), RATE), np.random.default_rng(0)
+    active = ActiveFilter("old", GOOD, 1.0)
+    for k in range(int(0.1 * RATE / BLOCK)):
+        d = (0.1 * rng.standard_normal(BLOCK)).astype(np.float32)
+        e = np.float32(10 ** (1.5 / 20)) * d
+        evaluation = monitor.process(Block(d, e, (d - e) / np.float32(0.8), active, steady=k > 0))
+        if evaluation:
+            break
+    assert evaluation
+    assert evaluation.replacement is NO_FILTER
+
+
 def test_a_filter_that_amplifies_a_loud_band_is_turned_off() -> None:
     rng, n = np.random.default_rng(0), RATE
     hz = np.fft.rfftfreq(n, 1 / RATE)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from anc.dsp import BandLimit, Statistics, design_from_statistics
 from iot.controller import ActiveFilter, Controller
 from iot.fir import Fir
 from iot.local_adaptation import MAX_RISE_COUNT, LocalAdaptation
-from iot.local_design import EARLIER_S, INTERVAL_S, LATEST_S, LocalDesign
+from iot.local_design import EARLIER_S, INTERVAL_S, LATEST_S, MAX_LOSS_DB, LocalDesign
 
 RATE, BLOCK, TAPS = 16_000, 256, 64
 SECONDARY = np.array([0.0, 0.8, 0.3, -0.1], np.float32)
@@ -102,6 +103,34 @@ def test_of_two_filters_the_one_that_leaves_less_is_played():
     assert ear.design.better(bad, good, ALWAYS) is bad  # is judged while it plays
 
 
+def rumble(treble: float) -> np.ndarray:
+    """Return a second of low-frequency noise, with white noise of this level."""
+    low, white = np.random.default_rng(4).standard_normal((2, int(LATEST_S * RATE))).astype(np.float32)
+    return 0.1 * Fir(np.hanning(40) / 20).process(low) + np.float32(treble) * white
+
+
+def test_a_filter_that_amplifies_weak_bands_does_not_replace_one_that_does_not():
+    x, design = rumble(2e-4), LocalDesign(SECONDARY, RATE)
+    design.process(x, x, Fir(np.convolve(best_filter(), SECONDARY)).process(x))
+    amplifying = best_filter() + np.pad(4 * np.array([1, -4, 6, -4, 1], np.float32) / 16, (0, TAPS - 5))
+    assert design.better(amplifying, 0.985 * best_filter(), ALWAYS) is not amplifying
+    assert design.better(0.985 * best_filter(), amplifying, ALWAYS) is not amplifying
+
+
+def test_a_design_replaces_a_filter_that_amplifies_weak_bands():
+    x = rumble(3e-3)
+    d = np.roll(x, -1)  # reaches the ear first, so the best filter amplifies
+    design = LocalDesign(SECONDARY, RATE)
+    design.process(x, d, d)
+    sound, limit = (kind.measure(x, d, SECONDARY, rate=RATE) for kind in (Statistics, BandLimit))
+    amplifying = design_from_statistics([sound]).taps
+    found = design.design(amplifying, ALWAYS)
+    assert found is not None
+    assert limit.excess_db(amplifying) > 2
+    assert limit.excess_db(found) == 0
+    assert sound.attenuation_db(found) < sound.attenuation_db(amplifying) - MAX_LOSS_DB
+
+
 def playing(start: np.ndarray) -> Controller:
     controller = Controller(RATE, TAPS, LocalAdaptation(SECONDARY, RATE))
     controller.play(ActiveFilter("a", start, 1.0), at=0.0)
@@ -161,3 +190,18 @@ def test_after_several_rises_of_the_residual_designs_are_ignored():
     adaptation.refine(0.5 * best_filter())
     adaptation.process(x, x, y, steady=True)
     assert np.array_equal(adaptation.w, best_filter())
+
+
+def test_the_step_around_a_design_is_smaller():
+    changes = []
+    for refines in (False, True):
+        adaptation, rng = LocalAdaptation(SECONDARY, RATE), np.random.default_rng(5)
+        adaptation.start(best_filter(), 1.0)
+        if refines:
+            adaptation.refine(best_filter())
+        for _ in range(10):
+            x = (0.1 * rng.standard_normal(BLOCK)).astype(np.float32)
+            before = adaptation.w
+            adaptation.process(x, 0.1 * x, np.zeros(BLOCK, np.float32), steady=True)
+        changes.append(float(np.linalg.norm(adaptation.w - before)))
+    assert 0.4 < changes[1] / changes[0] < 0.6

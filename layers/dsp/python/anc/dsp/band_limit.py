@@ -20,7 +20,8 @@ from anc.dsp.statistics import DOUBLE, Statistics, tukey_window
 from anc.dsp.toeplitz import toeplitz_solve
 from anc.dsp.validation import Signal
 
-MAX_AMPLIFICATION_DB = 2.0  # on the design's own sound; 3 dB on later sound of the same noise
+MAX_AMPLIFICATION_DB = 2.0  # on the design's own sound
+MAX_LATER_AMPLIFICATION_DB = 3.0  # on later sound
 LOWEST_EDGE_HZ = 112.2  # of the 125 Hz band; a filter of 512 taps at 16 kHz cannot shape narrower bands
 INAUDIBLE_DB = -55.0  # level of a band relative to the strongest one, below which it does not count
 FIRST_PENALTY = 0.3  # relative to the anti-noise in the band
@@ -69,6 +70,10 @@ class BandLimit:
         residual = sum(band_energies(self._d - fft_filter(w, v), self.rate) for v in self._v)
         ratio = np.divide(residual, self._noise, out=np.ones_like(self._noise), where=self._counts)
         return np.asarray(10 * np.log10(np.maximum(ratio, 1e-12)))
+
+    def excess_db(self, w: Signal) -> float:
+        """Return by how much the most amplified third octave exceeds 3 dB; 0 if none does."""
+        return max(float(self.amplification_db(w).max()) - MAX_LATER_AMPLIFICATION_DB, 0.0)
 
     def apply(self, w: Signal, statistics: Statistics, regularisation: float) -> Signal:
         """Return a filter that stays below `MAX_AMPLIFICATION_DB` where possible, near `w`.

@@ -172,7 +172,8 @@ def _design(
     its own filter, corrected for overfitting. The headset's own memory is used while it costs at most
     `MAX_MEMORY_COST_DB`, because a filter for all phases of a recurring noise works best over time. If it
     costs more, the noise is new to the headset, and the fleet's statistics are evaluated in the same way.
-    The neighbour's own filter is the best one as long as the headset has measured very little.
+    The neighbour's own filter is the best one as long as the headset has measured very little. It is not used
+    if it amplifies a third octave.
     """
     own = memory.decayed(MEMORY_DECAY) if memory else None
     theirs = neighbour.statistics.rescaled(now, fleet_statistics.EQUIVALENT_S) if neighbour else None
@@ -186,6 +187,7 @@ def _design(
             break
     statistics = now if of_fleet else best.statistics
     w, gain_db, measured_s = best.taps, best.predicted_gain_db, now.samples / now.rate
-    if neighbour and neighbour.gain_db > gain_db:
+    amplifies = neighbour and limit and limit.excess_db(neighbour.w) > 0
+    if neighbour and neighbour.gain_db > gain_db and not amplifies:
         w, gain_db, of_fleet = neighbour.w, neighbour.gain_db, True
     return FilterDesign(w, gain_db, gain_in_use_db, statistics, measured_s, of_fleet)
