@@ -75,24 +75,32 @@ def _bands(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _below_oracle(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how far the platform and designs without its delay stay below the oracle in the standard trials.
+    """Return how far the platform and designs without its delay stay below the oracle.
 
-    `designs` has the losses of each design, `above` the means of recordings in which the platform loses most.
+    `designs` has the mean and median of each design in the standard trials, and the means in the other
+    families; `above` has the means of the recordings of standard trials in which the platform loses most.
     """
     losses: dict[str, list[float]] = {}
     designs: dict[str, list[float]] = {}
+    others: dict[str, dict[str, list[float]]] = {}
     for trial in report["every_trial"]:
-        if trial["family"] in STANDARD:
+        reached = {**trial["redesign_db"], "the platform": trial["settled_db"][PLATFORM]}
+        below = {design: trial["best_fixed_db"] - db for design, db in reached.items()}
+        standard = trial["family"] in STANDARD
+        if standard:
             name = f"{trial['kind'].lower()} ({trial['noise']})"
-            reached = {**trial["redesign_db"], "the platform": trial["settled_db"][PLATFORM]}
-            below = {design: trial["best_fixed_db"] - db for design, db in reached.items()}
             losses.setdefault(name, []).append(below["the platform"])
-            for design, db in below.items():
-                designs.setdefault(design, []).append(db)
+        for design, db in below.items():
+            family = designs if standard else others.setdefault(trial["family"], {})
+            family.setdefault(design, []).append(db)
     means = {name: fmean(values) for name, values in losses.items()}
     return {
         "median": median(value for values in losses.values() for value in values) if losses else None,
-        "designs": {name: (fmean(values), median(values)) for name, values in designs.items()},
+        "others": list(others),
+        "designs": {
+            name: (fmean(values), median(values), *(fmean(family[name]) for family in others.values()))
+            for name, values in designs.items()
+        },
         "above": {name: db for name, db in sorted(means.items(), key=itemgetter(1))[::-1] if db > BELOW_DB},
         "recordings": len(means),
     }
