@@ -91,8 +91,8 @@ class LocalDesign:
         if short:
             needed_db += MIN_SHORT_GAIN_DB
         else:
-            limits = limit.excess_db(design.taps) < limit.excess_db(playing)
-            needed_db -= MAX_LIMITING_LOSS_DB if limits else MAX_LOSS_DB
+            amplifies_less = limit.excess_db(design.taps) < limit.excess_db(playing)
+            needed_db -= MAX_LIMITING_LOSS_DB if amplifies_less else MAX_LOSS_DB
         return design.taps if design.predicted_gain_db >= needed_db else None
 
     def better(self, sent: Signal, playing: Signal, age: int) -> Signal:
@@ -107,8 +107,8 @@ class LocalDesign:
         sound = Statistics.measure(*latest, self._secondary, sent.size, self._rate)
         advantage_db = sound.attenuation_db(playing) - sound.attenuation_db(sent)
         limit = BandLimit.measure(*latest, self._secondary, self._rate)
-        limits = limit.excess_db(playing) < limit.excess_db(sent)
-        needed_db = -MAX_LIMITING_LOSS_DB if limits else 0.0
+        amplifies_less = limit.excess_db(playing) < limit.excess_db(sent)
+        needed_db = -MAX_LIMITING_LOSS_DB if amplifies_less else 0.0
         return playing if needed_db < advantage_db <= MAX_ADVANTAGE_DB else sent
 
     def _split(self, age: int) -> tuple[Pair, Pair]:
