@@ -12,8 +12,7 @@ from iot.fir import Fir, Signal
 
 WINDOW_S = 0.25
 ALERT_WINDOW_S = 0.08  # window of the early evaluation
-MAX_EXCESS_DB = 1.0  # residual over the best alternative that triggers the early evaluation
-MARGIN_DB = 1.0  # tolerance for errors of the model of S
+MARGIN_DB = 1.0  # of a louder residual: tolerance for errors of the model of S
 MAX_RISE_DB = 3.0  # rise at the error microphone that counts as worse at an unchanged reference level
 SAME_LEVEL_DB = 2.0  # change of the reference level that counts as unchanged
 LOUD_BAND_DB = 6.0  # below the strongest band of the noise; weaker ones are not worth losing the filter
@@ -76,7 +75,7 @@ class FilterMonitor:
     def process(self, block: Block) -> Evaluation | None:
         """Process a block; return an evaluation at the end of each window without a cross-fade.
 
-        A filter that is clearly louder is evaluated after 80 ms.
+        A residual that is louder than the noise is evaluated after 80 ms.
         """
         d = self.d = block.e + self._secondary_path.process(block.y)
         if block.active is not self._active:
@@ -96,7 +95,7 @@ class FilterMonitor:
         return evaluation
 
     def _alert(self, n: int, energy: np.ndarray) -> Evaluation | None:
-        """Return an early evaluation if the residual of the last 80 ms is clearly louder, else None."""
+        """Return an early evaluation if the residual was louder than the noise for 80 ms, else None."""
         self._recent.append((n, energy))
         samples = sum(size for size, _ in self._recent)
         if samples < self._alert_window:
@@ -105,7 +104,7 @@ class FilterMonitor:
         while samples - self._recent[0][0] >= self._alert_window:
             samples -= self._recent.popleft()[0]
         _, e, d, _ = power
-        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (MAX_EXCESS_DB / 10) * d:
+        if self._active.gain == 0 or d < MIN_POWER or e <= 10 ** (MARGIN_DB / 10) * d:
             return None
         evaluation = self._evaluate(power)
         self._start_window()

@@ -84,7 +84,7 @@ static void add(anc_energy *sum, const anc_energy *block)
     sum->samples += block->samples;
 }
 
-/* Return whether the last blocks, of 0.08 s at least, are clearly louder than without control. */
+/* Return whether the last blocks, of 0.08 s at least, are louder than without control. */
 static bool alert(anc_monitor *m, const anc_energy *block, anc_energy *sum)
 {
     if (m->recent_count == ANC_ALERT_BLOCKS) {
