@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from anc.dsp import level_dbfs
+from anc.noise import Classifier, MultichannelClassifier
 from simulation.acoustic_plant import AcousticPlant, PlantParameters
 from simulation.conditions import CONDITIONS
 from simulation.disturbances import Disturbances, chewing, music, reseated, speech, wind
 from simulation.network import NetworkConditions
 from simulation.playback import DelayedNoise
-from simulation.scenes import Medley, Scene
+from simulation.scenes import SCENE_S, SCENES, Medley, Scene
 from tools.evaluation.metrics import longest_louder_s
-from tools.evaluation.simulated_platform import Run, SimulatedPlatform
+from tools.evaluation.simulated_platform import Run, SimulatedHeadset, SimulatedPlatform
 
 RATE = 16_000
 SECONDS = 8.0
@@ -102,3 +103,19 @@ def test_an_evaluation_can_register_more_headsets_than_one_listener_may_have(tmp
     platform, plant = SimulatedPlatform(tmp_path), AcousticPlant(0, RATE)
     for number in range(platform.deps.settings.quota_devices + 1):
         platform.register(f"h{number}", plant)
+
+
+@pytest.mark.thorough
+def test_no_built_in_scene_opens_a_headset(tmp_path: Path) -> None:
+    """The detector hears the residual, too, which differs from the scene."""
+    platform, head = SimulatedPlatform(tmp_path), AcousticPlant(0, RATE)
+    platform.register("h1", head)
+    detector = MultichannelClassifier(Classifier.load(), RATE, channels=2)
+    noise = DelayedNoise(Medley.built_in(RATE, SCENE_S), RATE)
+    headset = SimulatedHeadset(platform, "h1", head, noise, emergency_detector=detector)
+    opened = []
+    while headset.now < len(SCENES) * SCENE_S:
+        headset.play_block()
+        if detector.holding:
+            opened.append(headset.now)
+    assert opened == []
