@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from anc.headset_records import HeadsetMode
 from anc.ports import Credentials
 from anc.schemas.refusal import Refused, refuse
-from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState, Reported
+from anc.schemas.shadow import Configuration, Desired, FilterDocument, FirmwareState
 from anc.schemas.snapshot import MAX_PCM_SAMPLES
 from anc.schemas.topics import path_topic, snapshot_topic, telemetry_topic
 from iot.controller import NO_FILTER, ActiveFilter, Block, Controller
@@ -30,7 +30,8 @@ from iot.shadow import ShadowClient
 from iot.snapshot_recorder import SnapshotRecorder
 from iot.snapshot_scheduler import SnapshotScheduler
 from iot.snapshot_sequence import SnapshotSequence
-from iot.status import Status, changed_fields, playing
+from iot.state_reporter import StateReporter
+from iot.status import Status
 from iot.store import ConfigurationStore, FilterStore, PathStore
 from iot.telemetry_buffer import REPORT_INTERVAL_S, TelemetryBuffer
 from iot.transport import Transport
@@ -38,15 +39,10 @@ from iot.transport import Transport
 logger = logging.getLogger(__name__)
 SNAPSHOT_S = 1.0
 SLOW_TIMER_S = 15.0
-REPORT_SETTLED_S = 5.0  # after a new filter or mode, whose attenuation is known then
-REPORT_REFRESH_S = 3600.0  # while nothing but the attenuation changes
 ATTENUATION_DROP_DB = 5.0  # below the recent attenuation: the noise must have changed
 MIN_STORED_ATTENUATION_DB = 3.0  # measured attenuation from which a filter is stored for the next start
 ATTENUATION_DECAY_DB = 0.25  # per evaluation, of the recent attenuation
 MAX_AMPLITUDE = 1e3  # 60 dB over full scale
-ALL_FIELDS = frozenset(Reported.__struct_fields__)
-REFRESHED = ALL_FIELDS - {"filter", "firmware"}  # these are large; a delta requests them again
-PATIENT = frozenset({"filter", "noise", "active_filter"})  # reported with the attenuation, once it is known
 FAIL_OPEN_STATUS = "emergency detection failed: {}; the headset stays in transparency mode"
 
 Message = Block | tuple[Desired, int | None] | Refused | FirmwareState | Job
@@ -142,9 +138,7 @@ class Agent:
         self._set_back_off()
         self._playing = NO_FILTER
         self._recent_attenuation_db = 0.0
-        self._next_report = 0
-        self._reported: Reported | None = None
-        self._unconfirmed = set(ALL_FIELDS)  # to report, although they may not have changed
+        self._reporter = StateReporter(self._shadow, rate)
         self._config = self._config_store.read()
         self._configure()
 
@@ -188,7 +182,7 @@ class Agent:
     def _run(self) -> None:
         while (message := self._inbox.get()) is not None:
             self._dispatch(message)
-        if self._unconfirmed:
+        if self._reporter.behind:
             self._report(at_once=True)
 
     def _dispatch(self, message: Message) -> None:
@@ -209,10 +203,10 @@ class Agent:
     def _apply_desired(self, change: Desired, reported_seq: int | None) -> None:
         if reported_seq is not None:
             self._sequence.recover(reported_seq)
-            self._unconfirmed.update(ALL_FIELDS)
+            self._reporter.repeat()
             self._publish_path()
         self._desired = self._desired.with_changes(change)
-        self._unconfirmed.update(change.present())
+        self._reporter.repeat(change.present())
         if change.without_control is not None:
             self._request_uncontrolled(change.without_control)
         if self._desired.noise:
@@ -420,20 +414,7 @@ class Agent:
         return self._transport.publish(self._telemetry_topic, payload)
 
     def _report(self, at_once: bool = False) -> None:
-        report = self.status.report(
+        state = self.status.report(
             self._desired, self._sequence.latest, self._config, self._firmware, self._update
         )
-        now, settled = self._scheduler.elapsed, int(REPORT_SETTLED_S * self._rate)
-        pending = self._unconfirmed | changed_fields(self._reported, report)
-        refresh = now >= self._next_report
-        if pending <= PATIENT and not (refresh or at_once):
-            if pending:
-                self._next_report = min(self._next_report, now + settled)
-            return
-        if self._shadow.report(report, pending | (REFRESHED if refresh else set())):
-            if self._reported is None or (not refresh and playing(report) != playing(self._reported)):
-                self._next_report = now + settled
-            elif refresh:
-                self._next_report = now + int(REPORT_REFRESH_S * self._rate)
-            self._reported = report
-            self._unconfirmed.clear()
+        self._reporter.report(state, self._scheduler.elapsed, at_once)

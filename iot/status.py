@@ -75,16 +75,3 @@ class Status:
             firmware_version=firmware_version,
             update=update,
         )
-
-
-def changed_fields(known: Reported | None, report: Reported) -> set[str]:
-    """Return the fields that differ, without those that change all the time: they are worth no message."""
-    if known is None:
-        return set(Reported.__struct_fields__)
-    fields = set(Reported.__struct_fields__) - {"attenuation_db", "seq"}
-    return {name for name in fields if getattr(known, name) != getattr(report, name)}
-
-
-def playing(report: Reported) -> tuple[object, ...]:
-    """Return the filter and the mode in force."""
-    return report.active_filter, report.active_mode

@@ -26,12 +26,12 @@ from anc_client import Client
 from benchmarks.load.headset_day import HeadsetDay
 from benchmarks.load.plan import Gate, Plan, Window, by_minute_ms, quantiles_ms
 from benchmarks.processes import Server
-from iot.agent import ALL_FIELDS, REFRESHED, REPORT_REFRESH_S, REPORT_SETTLED_S
 from iot.controller import NO_FILTER, ActiveFilter
 from iot.jobs import JobClient
 from iot.mqtt_transport import MqttTransport
 from iot.shadow import ShadowClient
 from iot.snapshot_recorder import SnapshotRecorder
+from iot.state_reporter import ALL_FIELDS, REFRESHED, REPORT_REFRESH_S, REPORT_SETTLED_S
 from iot.status import Status
 from iot.telemetry_buffer import BATCH_SIZE, REPORT_INTERVAL_S, TelemetryBuffer
 from local.auth.issuer import Issuer

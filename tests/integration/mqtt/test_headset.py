@@ -15,9 +15,10 @@ from anc.dsp import design_control_filter, recover_primary
 from anc.schemas.shadow import Desired, FilterDocument, Noise, float16
 from anc.schemas.snapshot import Snapshot
 from iot import mqtt_transport
-from iot.agent import REPORT_SETTLED_S, Agent
+from iot.agent import Agent
 from iot.controller import NO_FILTER, Block, Controller
 from iot.snapshot_scheduler import SUDDEN_CHANGE_S
+from iot.state_reporter import REPORT_SETTLED_S
 from simulation.acoustic_plant import AcousticPlant
 from simulation.headset import StatusUpdate, run_headset
 from simulation.scenes import Scene

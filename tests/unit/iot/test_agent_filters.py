@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anc.schemas.shadow import FilterDocument
-from iot.agent import REPORT_SETTLED_S
+from iot.state_reporter import REPORT_SETTLED_S
 from tests.unit.iot.headset import GOOD, PREFIX, RATE, Headset, filter_document
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from anc.schemas.path import MeasuredPath
 from anc.schemas.topics import path_topic, telemetry_topic
-from iot.agent import REPORT_REFRESH_S, REPORT_SETTLED_S, Agent
+from iot.agent import Agent
 from iot.controller import Controller
 from iot.snapshot_sequence import MAX_UNREPORTED
+from iot.state_reporter import REPORT_REFRESH_S, REPORT_SETTLED_S
 from iot.store import PathStore
 from local.mqtt.shadows import difference
 from tests.unit.iot.headset import GOOD, NOWHERE, RATE, SECONDARY, FakeTransport, Headset, filter_document
@@ -145,7 +146,7 @@ def test_the_report_is_refreshed_so_that_a_late_duplicate_is_overwritten(
     headset.run(20.0)  # without any change
     headset.agent.stop()
     assert headset.transport.sent.empty()
-    assert headset.agent._next_report > headset.agent._scheduler.elapsed + (REPORT_REFRESH_S - 30) * RATE
+    assert headset.agent._reporter._due > headset.agent._scheduler.elapsed + (REPORT_REFRESH_S - 30) * RATE
 
 
 def test_no_audio_is_sent_when_privacy_was_turned_on_while_the_headset_was_off(headset: Headset):
