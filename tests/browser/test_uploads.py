@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from anc.services.sound.jobs import PART_BYTES
 from tests.browser.conftest import RATE, Visit
@@ -115,6 +115,15 @@ def test_an_upload_is_processed_without_errors(visit: Visit, tmp_path: Path, mak
     expect(page.get_by_role("alert")).to_have_count(0)
     assert (errors, len(sent), len(completed)) == ([], parts, 1)
     console.check_appearance(f"recordings-sent-{parts}")
+
+
+def test_a_long_name_that_is_cut_within_an_emoji_is_uploaded(visit: Visit) -> None:
+    console = visit("recordings", user="emoji")
+    file = FilePayload(name=f"{'a' * 99}🎧.wav", mimeType="audio/wav", buffer=encoded(noise(2.0)))
+    console.page.locator("input[type=file]").set_input_files(file)
+    console.button("Upload it").click()
+    row = console.page.get_by_role("row", name="a" * 99)
+    expect(row).to_contain_text("Done", timeout=PROCESSING_MS)
 
 
 def test_removing_a_recording_that_another_tab_removed_is_not_an_error(
