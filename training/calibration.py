@@ -9,7 +9,7 @@ from anc.noise.classifier import vote
 from anc.noise.network import softmax
 
 MAX_CRIES = 0.05  # share of the foreign cries that may fire
-MAX_OTHERS = 0.06  # share of other recordings without an emergency that may fire: many are brass and bells
+MAX_OTHERS = 0.05  # share of other recordings without an emergency that may fire: many are brass and bells
 LOWEST = 0.15  # threshold: below, a score says little
 
 

@@ -100,8 +100,8 @@ class Plan:
         Synthetic sounds of every maker, for `clips`.
     """
 
-    clips: int = 36_000
-    tonal: int = 12_000
+    clips: int = 72_000
+    tonal: int = 24_000
     each: int = 40
 
     @property

@@ -1,4 +1,4 @@
-"""Degrade sounds as rooms, distance, microphones, codecs and overload do."""
+"""Degrade sounds as rooms, distance, headsets, microphones, codecs and overload do."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -58,6 +58,22 @@ def band_limit(x: Signal, rng: Generator) -> Signal:
     return shape(x, gain)
 
 
+def in_headset(x: Signal, rng: Generator) -> Signal:
+    """Return the sound at the ear in a headset: pads attenuate high frequencies, control low ones."""
+    padding, control = rng.uniform(5, 30), rng.uniform(3, 25)
+    highest = rng.uniform(400, 1500)
+    ripple = rng.normal(0, 3, 24)  # dB, every third octave
+
+    def gain(f: Signal) -> Signal:
+        octaves = np.log2(np.maximum(f, 20) / 50)
+        cup = padding * np.clip((octaves - 2) / 4.3, 0, 1)  # from 200 Hz to 4 kHz
+        edge = np.clip(np.log2(highest / np.maximum(f, 20)) + 1, 0, 1) * np.clip(octaves + 1, 0, 1)
+        uneven = np.interp(octaves, np.arange(24) / 3, ripple)
+        return np.asarray(10 ** (-(cup + edge * (control + uneven)) / 20))
+
+    return shape(x, gain)
+
+
 def clip(x: Signal, rng: Generator) -> Signal:
     """Return the sound overloaded by up to 20 dB, hard or soft."""
     driven = x / (np.max(np.abs(x)) + 1e-9) * 10 ** (rng.uniform(2, 20) / 20)
@@ -87,6 +103,8 @@ def encode(x: Signal, rng: Generator) -> Signal:
 
 def record(x: Signal, rng: Generator) -> Signal:
     """Return the sound as a random device records it."""
+    if rng.uniform() < 0.15:
+        x = in_headset(x, rng)
     if rng.uniform() < 0.35:
         x = band_limit(x, rng)
     if rng.uniform() < 0.15:

@@ -62,8 +62,9 @@ EVERYDAY: dict[str, Maker] = {
     "whine": whine,
     "cabin": cabin,
 }
-VEHICLES: dict[str, Maker] = {"engine": truck, "traffic": street}
+VEHICLES: dict[str, Maker] = {"traffic": street}
 TONAL: dict[str, Maker] = {
+    "engine": truck,
     "steady_tone": steady_tone,
     "whistled_melody": whistled_melody,
     "kettle": kettle,

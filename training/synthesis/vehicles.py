@@ -10,7 +10,7 @@ def truck(n: int, rng: Generator) -> Signal:
     """Return a diesel engine and rolling noise."""
     drift = glide(n, 0.9, 1.1, 0.5, rng)
     firing = harmonics(rng.uniform(18, 60) * drift, 0.7, rng, 30)
-    return (rng.uniform(0.1, 0.6) * firing + coloured_noise(n, rng.uniform(2, 6), rng)) / 1.2
+    return (np.exp(rng.uniform(-2.3, 1)) * firing + coloured_noise(n, rng.uniform(2, 6), rng)) / 1.2
 
 
 def street(n: int, rng: Generator) -> Signal:

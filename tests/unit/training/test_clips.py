@@ -11,7 +11,7 @@ from anc.noise.classifier import KINDS
 from anc.noise.features import BANDS
 from training.clips.compose import COLUMNS, SAMPLES, TAUGHT, WINDOWS, Composer, excerpt, kind_targets
 from training.clips.dataset import Dataset
-from training.clips.degradation import band_limit, clip, distance, encode, record, reverberate
+from training.clips.degradation import band_limit, clip, distance, encode, in_headset, record, reverberate
 from training.clips.sources import Source, read_sources, to_pcm
 from training.recordings import Recording
 from training.synthesis import RATE
@@ -138,7 +138,7 @@ def test_an_excerpt_has_the_length_of_a_clip(seconds: float) -> None:
         assert excerpt(source("dog", 1, (), seconds), np.random.default_rng(seed)).shape == (SAMPLES,)
 
 
-@pytest.mark.parametrize("degrade", [band_limit, clip, distance, encode, record, reverberate])
+@pytest.mark.parametrize("degrade", [band_limit, clip, distance, encode, in_headset, record, reverberate])
 def test_a_degraded_sound_keeps_its_length_and_is_finite(degrade) -> None:  # type: ignore[no-untyped-def]
     sound = tone(0.6) / 32768
     for seed in range(4):
@@ -146,3 +146,13 @@ def test_a_degraded_sound_keeps_its_length_and_is_finite(degrade) -> None:  # ty
         assert out.shape == sound.shape
         assert np.isfinite(out).all()
         assert np.max(np.abs(out)) > 1e-5
+
+
+def test_a_headset_attenuates_low_frequencies_by_control_and_high_ones_by_its_pads() -> None:
+    click = np.zeros(RATE)
+    click[RATE // 2] = 1.0
+    gains = [np.abs(np.fft.rfft(in_headset(click, np.random.default_rng(k)))) for k in range(50)]
+    level_db = 20 * np.log10(np.mean(gains, axis=0))
+    assert level_db[20] > -1
+    assert level_db[250] < -5
+    assert level_db[6000] < -10
