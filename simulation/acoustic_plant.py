@@ -34,11 +34,14 @@ class EarSignals(NamedTuple):
         Noise at the ear without control, for evaluation only.
     residual
         Noise at the ear with control, for evaluation only.
+    anti_noise
+        Output of the control filter at the ear, which is subtracted there, for evaluation only.
     """
 
     e: Signal
     d: Signal
     residual: Signal
+    anti_noise: Signal
 
 
 @dataclass(frozen=True)
@@ -209,16 +212,16 @@ class AcousticPlant:
     def ear(self, noise: Signal, y: Signal, y_noise: Signal | None = None) -> EarSignals:
         """Return the signals at the ear for the same block of noise while the driver plays y.
 
-        `y_noise` is the part of y that the filter derives from the noise, if y also contains speech or wind.
+        `y_noise` is the part of y that does not come from speech, if y contains any.
         """
         d = self._noise_at_ear(noise)
-        at_ear = d - self._driver_fir.process(np.clip(y, -1.0, 1.0))
-        residual = at_ear
+        anti_noise = self._driver_fir.process(np.clip(y, -1.0, 1.0))
+        residual = at_ear = d - anti_noise
         if y_noise is not None:
             residual = d - self._residual_fir.process(np.clip(y_noise, -1.0, 1.0))
         if self.feedback_samples:
             self._feedback = np.concatenate([self._feedback, self._feedback_fir.process(y)])
-        return EarSignals(at_ear + self._microphone_noise(noise.size), d, residual)
+        return EarSignals(at_ear + self._microphone_noise(noise.size), d, residual, anti_noise)
 
     def true_secondary(self) -> Signal:
         """Return the true secondary path, for evaluation only."""

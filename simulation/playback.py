@@ -20,7 +20,7 @@ BLOCK_S = 0.016
 QUIET_S = 1.0
 ONSET_S = 0.01
 TRACE_STEP_S = 0.2
-HISTORY_S = 300.0  # 58 MB of signals, for the comparison with the best fixed filter
+HISTORY_S = 300.0  # 96 MB of signals, for the comparison with the best fixed filter
 
 
 class LevelTrace(NamedTuple):
@@ -62,15 +62,27 @@ class Metrics:
         self.first_filter: int | None = None
         self.elapsed = 0
         self.played: deque[str] = deque(maxlen=int(HISTORY_S / BLOCK_S))
-        self._recent: deque[tuple[Signal, Signal, Signal]] = deque(maxlen=int(HISTORY_S / BLOCK_S))
+        self._recent: deque[tuple[Signal, ...]] = deque(maxlen=int(HISTORY_S / BLOCK_S))
 
-    def add(self, x: Signal, d: Signal, residual: Signal, filter_id: str) -> None:
-        """Add a block. `filter_id` is empty without a filter or during a cross-fade."""
+    def add(self, x: Signal, d: Signal, residual: Signal, heard: Signal, filter_id: str) -> None:
+        """Add a block.
+
+        Parameters
+        ----------
+        x : (n,) ndarray
+            Reference microphone without speech.
+        d, residual : (n,) ndarray
+            Noise at the ear without and with control.
+        heard : (n, 2) ndarray
+            All sounds at the error microphone, without and with control.
+        filter_id : str
+            Empty without a filter or during a cross-fade.
+        """
         if self.first_filter is None and filter_id:
             self.first_filter = self.elapsed
         self.played.append(filter_id)
         self.elapsed += x.size
-        self._recent.append((x, d, residual))
+        self._recent.append((x, d, residual, heard))
         if self.first_filter is not None:
             self.before += float(np.vdot(d, d))
             self.after += float(np.vdot(residual, residual))
@@ -79,14 +91,16 @@ class Metrics:
     def latest(self, seconds: float) -> tuple[Signal, Signal]:
         """Return d and the residual of the last seconds, each (n,)."""
         blocks = list(self._recent)[-round(seconds / BLOCK_S) :]
-        return np.concatenate([d for _, d, _ in blocks]), np.concatenate(
-            [residual for *_, residual in blocks]
-        )
+        return np.concatenate([block[1] for block in blocks]), np.concatenate([block[2] for block in blocks])
 
     def signals(self) -> tuple[Signal, Signal, Signal]:
         """Return x, d and the residual of the history, each (n,)."""
-        x, d, residual = map(np.concatenate, zip(*self._recent, strict=True))
+        x, d, residual, _ = map(np.concatenate, zip(*self._recent, strict=True))
         return x, d, residual
+
+    def heard(self) -> Signal:
+        """Return all sounds at the error microphone, without and with control, of the history, (n, 2)."""
+        return np.concatenate([block[3] for block in self._recent])
 
     def trace(self, rate: int) -> "LevelTrace":
         """Return the levels at the ear in steps of 0.2 s, over the history."""
@@ -155,10 +169,14 @@ class Simulation:
             x, y, ear = self._process_part(noise[part], disturbances.part(part), now)
             parts.append((x, y, *ear))
             steady = steady and self._controller.steady
-        x, y, e, d, residual = map(np.concatenate, zip(*parts, strict=True))
+        x_noise, y, e, d, residual, anti_noise = map(np.concatenate, zip(*parts, strict=True))
+        x = x_noise + disturbances.speech
+        self._controller.adapt(x, e, y)
+        self._noise_controller.weights = self._controller.weights
         active = self._controller.active
         self._agent.process(Block(x, e, y, active, steady))
-        self.metrics.add(x, d, residual, active.filter_id if active.gain > 0 and steady else "")
+        heard = np.stack([e + anti_noise, e], axis=1).astype(np.float32)
+        self.metrics.add(x_noise, d, residual, heard, active.filter_id if active.gain > 0 and steady else "")
 
     def _process_part(
         self, noise: Signal, disturbances: DisturbanceSignals, now: float
@@ -171,9 +189,7 @@ class Simulation:
         # The headset subtracts its own music from the error microphone, with its model of the path.
         music = self._plant.music(disturbances.music) - self._music_model.process(disturbances.music)
         e = ear.e + self._plant.speech(disturbances.speech) + disturbances.wind_inside + music
-        self._controller.adapt(x + disturbances.speech, e, y)
-        self._noise_controller.weights = self._controller.weights
-        return x + disturbances.speech, y, ear._replace(e=e)
+        return x, y, ear._replace(e=e)
 
 
 class DelayedNoise:

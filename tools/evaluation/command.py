@@ -1,13 +1,14 @@
 """`anc evaluate control`: run the evaluation and format its result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from tools.cli.terminal import table
-from tools.evaluation import dataset
+from tools.evaluation import dataset, disturbed
 from tools.evaluation.control import LIMIT, METHODS, ORACLE, evaluate
 from tools.evaluation.dataset import Dataset
 from tools.evaluation.report import report
@@ -28,7 +29,7 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     data : Path or None
         Folder of recordings with `clips.csv`; None for the built-in scenes.
     quick : bool
-        Use one head of each family in one noise, after a change from another one.
+        Use one head of each family in one noise, after a change from another one, and one disturbance.
     progress : callable
         `progress(done, total)`.
 
@@ -40,18 +41,27 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     noises = dataset.recorded(data) if data else dataset.built_in()
     families = dataset.families(1 if quick else TEST_HEADS)
     aside, training_families = dataset.on_training_side(noises, families)
-    number = 0 if quick else dataset.number_of_trials(aside, training_families)
     if quick:
         noises = Dataset(noises.training[:2], noises.test[:2])
         families = tuple(
             family._replace(training_heads=family.training_heads[:2], noise_step=len(noises.test))
             for family in families
         )
-    trials = evaluate(noises, families, lambda k, n: progress(k, n + number))
-    chosen_on = (
-        evaluate(aside, training_families, lambda k, n: progress(len(trials) + k, len(trials) + n))
-        if number
-        else []
+    situations = disturbed.situations()[: 2 if quick else None]
+    total, done = dataset.number_of_trials(noises, families), count(1)
+    total += disturbed.number_of_trials(noises, situations)
+    if not quick:
+        total += dataset.number_of_trials(aside, training_families)
+        total += disturbed.number_of_trials(aside, situations)
+
+    def advance() -> None:
+        progress(next(done), total)
+
+    trials = evaluate(noises, families, advance)
+    chosen_on = [] if quick else evaluate(aside, training_families, advance)
+    with_disturbances = disturbed.evaluate(noises, situations, dataset.DISTURBED_SEED, advance)
+    aside_disturbed = (
+        [] if quick else disturbed.evaluate(aside, situations, dataset.DISTURBED_TRAINING_SEED, advance)
     )
     options = (" --data DIR" if data else "") + (" --quick" if quick else "")
     description = (
@@ -60,6 +70,7 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     return report(
         trials,
         chosen_on,
+        (with_disturbances, aside_disturbed),
         families,
         description,
         DATA_SPLIT[bool(data)],
@@ -67,8 +78,8 @@ def measure(data: Path | None, quick: bool, progress: Callable[[int, int], None]
     )
 
 
-def tables(document: dict[str, Any]) -> tuple[Table, Table]:
-    """Return two tables: attenuation by noise and method, and the targets."""
+def tables(document: dict[str, Any]) -> Iterable[Table]:
+    """Yield tables: attenuation by noise and method, with disturbances, and the targets."""
     attenuation = table("Attenuation (dB)", *METHODS, ORACLE, LIMIT, numbers=True, title=document["sounds"])
     attenuation.padding = (0, 0, 0, 0)
     for name, family in document["families"].items():
@@ -78,8 +89,14 @@ def tables(document: dict[str, Any]) -> tuple[Table, Table]:
             figures += [f"{group['best_fixed_db']:.1f}", f"{group['coherence_limit_db']:.1f}"]
             attenuation.add_row(noise.lower(), *figures)
         attenuation.add_section()
+    yield attenuation
+    measured = ("attenuation_db", "lost_db", "most_lost_db", "louder_s")
+    disturbances = table("Sound field", "disturbance", "dB", "lost", "most", "louder (s)", numbers=True)
+    for row in document["disturbed"]:
+        disturbances.add_row(row["field"], row["disturbance"], *(str(row[name]) for name in measured))
+    yield disturbances
     targets = table("Target", "limit", "typical", "worst", "met in", "of", numbers=True)
     for name, result in document["targets"].items():
         columns = ("limit", "typical", "worst", "met_in", "of")
         targets.add_row(name, *(str(result[column]) for column in columns))
-    return attenuation, targets
+    yield targets

@@ -19,7 +19,7 @@ from simulation.playback import QUIET_S, DelayedNoise
 from simulation.scenes import Medley
 from tools.evaluation import baselines
 from tools.evaluation.baselines import TrainedBaselines
-from tools.evaluation.dataset import PART_S, RATE, Clip, Dataset, Family, number_of_trials
+from tools.evaluation.dataset import PART_S, RATE, SECONDS, Clip, Dataset, Family
 from tools.evaluation.metrics import (
     DEADLINE_S,
     Metrics,
@@ -32,7 +32,6 @@ from tools.evaluation.redesign import redesign_db
 from tools.evaluation.simulated_platform import MODEL, SimulatedPlatform
 
 CHANGE = int((QUIET_S + PART_S) * RATE)
-SECONDS = QUIET_S + 2 * PART_S
 METHODS = (
     "own FxNLMS",
     "universal filter",
@@ -90,24 +89,21 @@ class Trial(NamedTuple):
     counts: Mapping[str, int]
 
 
-def evaluate(
-    noises: Dataset, families: Sequence[Family], progress: Callable[[int, int], None]
-) -> list[Trial]:
+def evaluate(noises: Dataset, families: Sequence[Family], advance: Callable[[], None]) -> list[Trial]:
     """Run every method on every noise and head.
 
     Parameters
     ----------
     noises : Dataset
     families : sequence of Family
-    progress : callable
-        `progress(done, total)`.
+    advance : callable
+        Called after every trial.
     """
-    number = number_of_trials(noises, families)
     trials: list[Trial] = []
     for family in families:
         for trial in _family_trials(family, noises):
             trials.append(trial)
-            progress(len(trials), number)
+            advance()
     return trials
 
 
@@ -120,8 +116,7 @@ def _family_trials(family: Family, noises: Dataset) -> Iterator[Trial]:
         without_fleet = SimulatedPlatform(Path(folder) / "without-fleet")
         without_fleet.freeze_fleet([])
         for k in family.test_noises(noises):
-            clip = noises.test[k]
-            before = noises.test[k - len(noises.test) // 2]  # a different kind of noise
+            before, clip = noises.change_to(k)
             for seed in family.test_seeds(k):
                 yield _run_trial(family, seed, before, clip, trained, with_fleet, without_fleet)
 

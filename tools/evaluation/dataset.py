@@ -13,6 +13,7 @@ import numpy as np
 
 from simulation.acoustic_plant import AcousticPlant, PlantParameters
 from simulation.conditions import CONDITIONS, Condition
+from simulation.playback import QUIET_S
 from simulation.scenes import SCENES, Scene, UnusableRecording
 
 RATE = 16_000
@@ -20,6 +21,7 @@ PATH_MISMATCH = 0.15
 MISMATCH, ANATOMIES = "path mismatch", "anatomies"  # families of heads, sound from one side
 DIFFUSE, MOVING = "diffuse field", "moving sources"  # families of heads, sound from many sides
 PART_S = 4.8  # duration of each noise: recordings last five seconds and are not repeated
+SECONDS = QUIET_S + 2 * PART_S  # duration of a trial
 KINDS = (
     "Airplane",
     "Chainsaw",
@@ -35,6 +37,7 @@ KINDS = (
 MAX_TRAINING_CLIPS, MAX_TEST_CLIPS = 4, 2  # per kind
 TRAINING_HEADS = 8
 TRAINING_SIDE_SEED = 300  # of heads for trials on the training noises
+DISTURBED_SEED, DISTURBED_TRAINING_SEED = 500, 600  # of heads and disturbances, for either side
 FEW_TRAINING_HEADS, FEW_HEADS, NOISE_STEP = 3, 1, 3  # of `DIFFUSE` and `MOVING`, to limit their time
 
 
@@ -64,6 +67,10 @@ class Dataset:
 
     training: Sequence[Clip]
     test: Sequence[Clip]
+
+    def change_to(self, k: int) -> tuple[Clip, Clip]:
+        """Return test noise `k` after one of a different kind."""
+        return self.test[k - len(self.test) // 2], self.test[k]
 
 
 class Family(NamedTuple):

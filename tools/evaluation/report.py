@@ -11,6 +11,7 @@ from anc.noise.classifier import DEFAULT_MODEL
 from simulation.coherence import THIRD_OCTAVES_HZ
 from tools.evaluation.control import LIMIT, METHODS, ORACLE, Trial
 from tools.evaluation.dataset import ANATOMIES, MISMATCH, PATH_MISMATCH, Family
+from tools.evaluation.disturbed import NONE, DisturbedTrial, summarise
 
 PLATFORM = "platform"
 STANDARD = (MISMATCH, ANATOMIES)  # families to which the targets apply
@@ -23,6 +24,7 @@ MAX_FIRST_FILTER_S, MAX_FIRST_FILTER_WITH_FLEET_S, MAX_LOUDER_S = 1.2, 0.3, 0.25
 def report(
     trials: Sequence[Trial],
     chosen_on: Sequence[Trial],
+    disturbed: tuple[Sequence[DisturbedTrial], Sequence[DisturbedTrial]],
     families: Sequence[Family],
     sounds: str,
     data_split: str,
@@ -35,12 +37,20 @@ def report(
     trials : sequence of Trial
     chosen_on : sequence of Trial
         Trials on training data, on which thresholds were chosen.
+    disturbed : two sequences of DisturbedTrial
+        Trials with disturbances, on test and on training data.
     families : sequence of Family
     sounds, data_split : str
         Descriptions of the noises and of the split into training and test data.
     command : str
         Command line that repeats the evaluation.
     """
+    targets = _targets(trials, [trial for trial in trials if trial.family in STANDARD], chosen_on)
+    for side, name in zip(disturbed, ("test", "training"), strict=True):
+        if louder := [trial.louder_s for trial in side if trial.disturbance != NONE]:
+            targets[f"Longest time louder, disturbances, {name} data (s)"] = _target(
+                louder, max, MAX_LOUDER_S
+            )
     return {
         "command": command,
         "model": model_file.load(DEFAULT_MODEL).sha256,
@@ -49,7 +59,7 @@ def report(
         "trials": len(trials),
         "heads": len({(trial.family, trial.head) for trial in trials}),
         "filters": dict(sum((Counter(trial.counts) for trial in trials), Counter())),
-        "targets": _targets(trials, [trial for trial in trials if trial.family in STANDARD], chosen_on),
+        "targets": targets,
         "families": {
             family.name: {
                 "description": family.description,
@@ -60,6 +70,15 @@ def report(
             for family in families
         },
         "every_trial": [_row(trial) for trial in trials],
+        "disturbed": summarise(*disturbed),
+        "every_disturbed_trial": [
+            {
+                **trial._asdict(),
+                "attenuation_db": round(trial.attenuation_db, 2),
+                "limit_db": round(trial.limit_db, 2),
+            }
+            for trial in disturbed[0]
+        ],
     }
 
 

@@ -78,7 +78,7 @@ class Run(NamedTuple):
     Attributes
     ----------
     x, d, residual : (n,) ndarray
-        Reference microphone; noise at the true ear without control, and with control.
+        Reference microphone without speech; noise at the true ear without control, and with control.
     played : list of str
         Active filter of each block of `BLOCK_S` during which it was fully faded in, else "".
     status : Status
@@ -87,6 +87,8 @@ class Run(NamedTuple):
         Reasons of rejected messages.
     counts : mapping of str to float
         Change of the platform's counters.
+    heard : (n, 2) ndarray
+        All sounds at the error microphone, without control and with control.
     """
 
     x: Signal
@@ -96,6 +98,7 @@ class Run(NamedTuple):
     status: Status
     refused: list[str]
     counts: Mapping[str, float]
+    heard: Signal
 
 
 class SimulatedPlatform:
@@ -163,7 +166,14 @@ class SimulatedPlatform:
         counts = Counter(self.deps.counters.read())
         counts.subtract(counts_before)
         score = headset.simulation.metrics
-        return Run(*score.signals(), list(score.played), headset.agent.status, headset.refused, counts)
+        return Run(
+            *score.signals(),
+            list(score.played),
+            headset.agent.status,
+            headset.refused,
+            counts,
+            score.heard(),
+        )
 
     def connect(self, network: SimulatedNetwork) -> None:
         """Send the shadows' messages over a network."""

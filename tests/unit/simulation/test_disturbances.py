@@ -37,12 +37,13 @@ class BlockRecorder:
 
 
 class SimulatedSignals(NamedTuple):
-    """Microphone signals, and the noise at the ear without and with control."""
+    """Microphone signals, the noise at the ear without and with control, and all sounds of both."""
 
     x: Signal
     e: Signal
     d: Signal
     residual: Signal
+    heard: Signal
 
 
 def simulate(
@@ -57,7 +58,7 @@ def simulate(
     for k in range(int(seconds / BLOCK_S)):
         simulation.process_block(k, start=0.0)
     _, d, residual = simulation.metrics.signals()
-    return SimulatedSignals(*recorder.signals(), d, residual)
+    return SimulatedSignals(*recorder.signals(), d, residual, simulation.metrics.heard())
 
 
 def power_db(samples: Signal, low: float, high: float) -> float:
@@ -82,6 +83,18 @@ def test_wind_reaches_the_microphones_but_not_the_ear():
     active = ActiveFilter("w", np.ones(1, np.float32), 1.0)
     filtered = simulate(Disturbances(wind_outside=wind(RATE, 1)), w=active)
     assert level_dbfs(filtered.residual) > -40  # the filter's response to wind reaches the ear
+
+
+def test_all_sounds_are_heard_as_without_a_filter_and_with_it():
+    def everything() -> Disturbances:
+        refits = reseated(SEAT, 0.3, leak=0.4)
+        return Disturbances(wind(RATE, 1), wind(RATE, 2), speech(RATE, 1), music(RATE, 1), refits)
+
+    clips = ActiveFilter("w", np.full(4, 8.0, np.float32), 1.0)
+    without = simulate(everything(), noise=Scene.built_in("cabin", RATE))
+    with_it = simulate(everything(), noise=Scene.built_in("cabin", RATE), w=clips)
+    np.testing.assert_allclose(with_it.heard, np.stack([without.e, with_it.e], axis=1), atol=1e-5)
+    assert level_dbfs(with_it.e) > level_dbfs(without.e) + 3
 
 
 def test_speech_has_its_average_spectrum_and_pauses_between_syllables():

@@ -96,7 +96,9 @@ def test_the_headset_attenuates_in_hard_acoustics(tmp_path: Path, condition: str
     result = platform.run("h1", plant, noise, 4.0, disturbances)
     assert result.refused == []
     assert attenuation_db(result, from_s=3.0) > min_db
-    assert longest_louder_s(result.d, result.residual) <= 0.25
+    assert longest_louder_s(*result.heard.T) <= 0.25
+    if condition != "everything":  # whose filter plays speech and wind before the noise begins
+        assert longest_louder_s(result.d, result.residual) <= 0.25
 
 
 def test_an_evaluation_can_register_more_headsets_than_one_listener_may_have(tmp_path: Path) -> None:
