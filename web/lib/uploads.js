@@ -131,7 +131,7 @@ export class Uploads extends EventTarget {
       }
     }
     const { job: created, links, part_bytes } = await this.rest.post("/api/audio/uploads", {
-      size: file.size, name: file.name.slice(0, 100).toWellFormed(), options: mode ? { mode } : {},
+      size: file.size, name: [...file.name].slice(0, 100).join(""), options: mode ? { mode } : {},
     });
     remember(file, mode, created);
     return { job: created, size: file.size, part_bytes, missing: links.map((link, i) => ({ number: i + 1, link })) };
