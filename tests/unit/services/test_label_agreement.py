@@ -9,6 +9,7 @@ from rich.console import Console
 
 from anc.noise import Classifier, StreamingClassifier
 from anc.noise.classifier import KINDS, LABELS
+from anc.noise.features import log_mel
 from anc.pcm import float_to_int16
 from anc.ports import Dependencies
 from anc.records import Options
@@ -70,3 +71,27 @@ def test_a_live_session_and_the_snapshots_of_a_headset_keep_that_label(
         headset.append(found.noise.label if found.noise else None)
     assert set(live[8:]) == {"road"}
     assert set(headset[2:]) == {"road"}
+
+
+def test_the_first_snapshot_of_a_new_noise_forgets_the_noise_before(
+    monkeypatch: pytest.MonkeyPatch, deps: Dependencies
+) -> None:
+    def by_level(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Predict road, certainly, for loud sound, and aircraft, hardly, for soft sound."""
+        probabilities = np.full((len(views), len(LABELS)), 0.01)
+        for row, view in zip(probabilities, views, strict=True):
+            label, probability = ("road", 0.9) if view.mean() > threshold else ("aircraft", 0.3)
+            row[LABELS.index(label)] = probability
+        return probabilities / probabilities.sum(axis=1, keepdims=True), np.zeros((len(views), len(KINDS)))
+
+    noise = 0.1 * np.random.default_rng(4).standard_normal((RATE, 2))
+    loud, soft = float_to_int16(noise), float_to_int16(0.1 * noise)
+    threshold = np.mean([log_mel(pcm[:, 0], RATE).mean() for pcm in (loud, soft)])
+    patch_predictions(monkeypatch, by_level)
+    evidence, labels = b"", []
+    lengths = ((loud, RATE), (loud, RATE), (soft, RATE // 4), (soft, RATE // 2))
+    for seq, (pcm, n) in enumerate(lengths):
+        found = detection.detect_in_snapshot(Snapshot(seq, RATE, n, "", pcm=pcm[:n]), deps, evidence, 1.0)
+        evidence = found.state
+        labels.append(found.noise.label if found.noise else None)
+    assert labels == ["road", "road", "aircraft", "aircraft"]

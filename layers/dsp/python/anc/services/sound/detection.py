@@ -158,13 +158,18 @@ def suspect(by_channel: dict[int, Prediction]) -> int:
 def _smoothed(
     prediction: Prediction, snapshot: Snapshot, evidence: bytes, gap_s: float
 ) -> tuple[Prediction, bytes]:
-    """Return the prediction with the label of the recent snapshots, and the evidence for the next one."""
+    """Return the prediction with the label of the recent snapshots, and the evidence for the next one.
+
+    A short snapshot is the first of a new noise, about which earlier ones say nothing.
+    """
     seconds = min(snapshot.samples / snapshot.rate, WINDOW_S)
     probabilities = np.array(list(prediction.probabilities.values()))
     try:
         before = LabelEvidence.from_bytes(evidence)
     except ValueError:  # of another version
         before = LabelEvidence()
+    if not snapshot.lasts(MIN_ALARM_S):
+        before = LabelEvidence(label=before.label)
     updated, averaged = before.updated(probabilities, seconds, gap_s)
     return labelled(prediction, updated, averaged), updated.to_bytes()
 
