@@ -31,7 +31,7 @@ class Condition:
         Whether the cup is lifted after 2 s and put back with more leakage, and again after 7 s with as much
         as before.
     chewing : bool
-        Whether a jaw moves the cushion from 2 s to 9 s.
+        Whether a jaw moves the cushion between 2 s and 9 s.
     speech_db, music_db : float or None
         Level of the wearer's speech at the reference microphone, and of music on the driver, relative to the
         noise; None without them.

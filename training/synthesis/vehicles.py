@@ -7,7 +7,7 @@ from training.synthesis.signals import RATE, Signal, coloured_noise, glide, harm
 
 
 def truck(n: int, rng: Generator) -> Signal:
-    """Return a diesel engine and rolling noise."""
+    """Return a diesel engine and rolling noise, with a peak of up to 3: the engine may be louder."""
     drift = glide(n, 0.9, 1.1, 0.5, rng)
     firing = harmonics(rng.uniform(18, 60) * drift, 0.7, rng, 30)
     return (np.exp(rng.uniform(-2.3, 1)) * firing + coloured_noise(n, rng.uniform(2, 6), rng)) / 1.2

@@ -97,6 +97,16 @@ def test_all_sounds_are_heard_as_without_a_filter_and_with_it():
     assert level_dbfs(with_it.e) > level_dbfs(without.e) + 3
 
 
+def test_a_headset_with_feedback_adapts_once_per_block_as_without(monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    monkeypatch.setattr(Controller, "adapt", lambda self, x, e, y: sizes.append(x.size))
+    for feedback_db in (-40.0, -300.0):
+        plant = AcousticPlant(1, RATE, PlantParameters(feedback_db=feedback_db))
+        simulation = Simulation(plant, Scene.built_in("cabin", RATE), Controller(RATE, 8), BlockRecorder())  # type: ignore[arg-type]
+        simulation.process_block(0, start=0.0)
+    assert sizes == [int(BLOCK_S * RATE)] * 2
+
+
 def test_speech_has_its_average_spectrum_and_pauses_between_syllables():
     voice = speech(RATE, 1).read(20 * RATE)
     assert power_db(voice, 250, 600) - power_db(voice, 1800, 2200) == pytest.approx(18, abs=3)
